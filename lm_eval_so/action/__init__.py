@@ -1,0 +1,1 @@
+"""GitHub: events, inputs, outputs and the pull request comment."""

@@ -1,0 +1,1 @@
+"""The root app and the commands that are no single stage."""

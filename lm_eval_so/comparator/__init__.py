@@ -1,0 +1,1 @@
+"""Two reports to a verdict: the command `compare`."""

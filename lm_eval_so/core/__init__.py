@@ -1,0 +1,1 @@
+"""What stages share: records, config, backends, asking, statistics, words."""

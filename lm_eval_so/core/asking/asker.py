@@ -1,0 +1,48 @@
+"""The one way to ask a model: runner, judges and synthesis all go through an asker."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Usage
+from lm_eval_so.core.records.enums import RunStatus
+from lm_eval_so.core.records.run import ErrorInfo, Retry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What asking came to: an answer, or why there is none."""
+
+    status: RunStatus
+    response: ChatResponse | None = None
+    """Null unless the backend gave a usable response."""
+    error: ErrorInfo | None = None
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float | None = None
+    cost_source: Literal["prices", "config", "none", "unknown"] = "unknown"
+    latency_ms: float | None = None
+    """Wall time of the attempt that counted, in milliseconds."""
+    total_ms: float = 0.0
+    """Wall time with queue, retries and waits, in milliseconds."""
+    attempts: int = 1
+    retries: tuple[Retry, ...] = ()
+    cached: bool = False
+    started_at: str = ""
+    """RFC 3339, UTC."""
+    redactions: int = 0
+
+
+class Asker(Protocol):
+    """Asks one model; the only caller of `ChatBackend.send`."""
+
+    async def ask(self, request: ChatRequest) -> Answer:
+        """Ask until there is an answer, or no more attempts.
+
+        A request that fails is an `Answer` with status and error; only what must end the whole
+        stage is raised (refused credentials, an exhausted quota, an endpoint that is gone).
+        """
+        ...
+
+
+Clock = Callable[[], float]
+"""Monotonic time in seconds."""

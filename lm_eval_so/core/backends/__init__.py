@@ -1,0 +1,1 @@
+"""How a chatbot is reached: one backend a module."""

@@ -1,0 +1,1 @@
+"""The models of `lm-eval-so.yaml` and how it is read."""

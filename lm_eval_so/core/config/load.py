@@ -1,0 +1,201 @@
+"""Reading `lm-eval-so.yaml`: nodes with lines, `${NAME}`, `--set`, then the models; all problems at once."""
+
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from lm_eval_so.core.config.model import SCHEMA_ID, Config
+from lm_eval_so.core.secrets import make_redactor
+from lm_eval_so.core.yaml_lines import Located, Path_, parse_yaml, read_yaml
+from lm_eval_so.errors import ConfigError, Problem, UsageError, Where, nearest
+
+DEFAULT_FILE = Path("lm-eval-so.yaml")
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+
+
+def load_config(
+    path: Path, *, overrides: Sequence[str] = (), environ: Mapping[str, str] | None = None
+) -> Config:
+    """Read a config file.
+
+    Args:
+        path: The file.
+        overrides: `key.path=value` texts, over the file; values are YAML.
+        environ: Environment for `${NAME}` and `${NAME:-default}`.
+
+    Raises:
+        InputError: If the file cannot be read.
+        ConfigError: With every problem of the file, its line and key.
+    """
+    if not path.is_file():
+        hint = "make one with a dataset and metrics, or name it by -c FILE"
+        raise ConfigError(f"no config file {path}", hint=hint)
+    located = read_yaml(path)
+    if not isinstance(located.values, dict):
+        raise ConfigError("not a mapping of keys", where=Where(file=str(path), line=1))
+    return _make(located, folder=path.parent, overrides=overrides, environ=environ or {})
+
+
+def make_config(values: Mapping[str, Any], *, folder: Path = Path()) -> Config:
+    """Make a config of values instead of a file; errors as in `load_config`."""
+    return _make(Located(values=dict(values)), folder=folder, overrides=(), environ={})
+
+
+def config_schema() -> dict[str, Any]:
+    """Give the JSON Schema of the config file."""
+    schema = TypeAdapter(Config).json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, **schema}
+
+
+def config_problems(
+    error: ValidationError, located: Located, *, model: type[BaseModel], at: Path_ = ()
+) -> Iterator[Problem]:
+    """Turn pydantic's findings into problems with line, key and the nearest known key.
+
+    Args:
+        error: What validation found.
+        located: The file.
+        model: The model that was validated.
+        at: Path of the validated value in the file.
+    """
+    for item in error.errors(include_url=False):
+        path = (*at, *(part for part in item["loc"] if not _is_tag(part)))
+        where = located.where(path)
+        if item["type"] == "extra_forbidden":
+            key = str(path[-1])
+            known = sorted(_known_keys(model, path[len(at) : -1]))
+            close = nearest(key, known)
+            what = f'unknown key "{key}"' + (f' (did you mean "{close}"?)' if close else "")
+            hint = None if close else f"known here: {', '.join(known)}"
+            yield Problem(what=what, where=where, hint=hint)
+        elif item["type"] == "missing":
+            yield Problem(what=f'the key "{path[-1]}" is missing', where=where)
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            message = message[:1].lower() + message[1:]
+            value = item.get("input")
+            shown = f", found {value!r}" if isinstance(value, str | int | float) else ""
+            yield Problem(what=f"{message}{shown}", where=where)
+
+
+def _make(
+    located: Located, *, folder: Path, overrides: Sequence[str], environ: Mapping[str, str]
+) -> Config:
+    problems: list[Problem] = []
+    values = _interpolate(located.values, (), located, environ, problems)
+    for override in overrides:
+        values = _override(values, override)
+    values.pop("$schema", None)
+    _refuse_keys(located, problems)
+    config: Config | None = None
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        problems += config_problems(error, located, model=Config)
+    if config is None or problems:
+        raise ConfigError.of(problems)
+    return config.placed(replace(located, values=values), folder)
+
+
+def _interpolate(
+    value: Any,
+    path: Path_,
+    located: Located,
+    environ: Mapping[str, str],
+    problems: list[Problem],
+) -> Any:
+    if isinstance(value, dict):
+        return {
+            k: _interpolate(v, (*path, k), located, environ, problems) for k, v in value.items()
+        }
+    if isinstance(value, list):
+        return [
+            _interpolate(v, (*path, i), located, environ, problems) for i, v in enumerate(value)
+        ]
+    if not isinstance(value, str):
+        return value
+
+    def fill(match: re.Match[str]) -> str:
+        name, default = match[1], match[2]
+        if environ.get(name):
+            return environ[name]
+        if default is not None:
+            return default
+        what = f"the variable {name} is not set"
+        hint = f"export {name}, or write ${{{name}:-default}}"
+        problems.append(Problem(what=what, where=located.where(path), hint=hint))
+        return match[0]
+
+    return _REFERENCE.sub(fill, value)
+
+
+def _override(values: dict[str, Any], text: str) -> dict[str, Any]:
+    path, equals, raw = text.partition("=")
+    if not equals or not path.strip():
+        raise UsageError(f'--set takes key.path=value, found "{text}"')
+    try:
+        value = parse_yaml(raw, file="--set").values
+    except ConfigError as error:
+        raise UsageError(f"--set {path}: {error}") from None
+    steps: list[str | int] = [m[1] or int(m[2]) for m in _STEP.finditer(path.strip())]
+    changed = _with(values, steps, value, path)
+    if not isinstance(changed, dict):
+        raise UsageError(f'--set takes key.path=value, found "{text}"')
+    return changed
+
+
+def _with(container: Any, steps: Sequence[str | int], value: Any, path: str) -> Any:
+    if not steps:
+        return value
+    step, rest = steps[0], steps[1:]
+    if isinstance(step, int):
+        if not isinstance(container, list) or step >= len(container):
+            raise UsageError(f"--set {path}: there is no item {step}")
+        return [_with(v, rest, value, path) if i == step else v for i, v in enumerate(container)]
+    inner = container if isinstance(container, dict) else {}
+    return {**inner, step: _with(inner.get(step), rest, value, path)}
+
+
+def _refuse_keys(located: Located, problems: list[Problem]) -> None:
+    redactor = make_redactor({})
+    for number, line in enumerate(located.lines, start=1):
+        clean, found = redactor.redact_counting(line)
+        if found:
+            where = Where(file=located.file, line=number, text=clean)
+            hint = "put it into an environment variable and name that by api_key_env"
+            problems.append(Problem(what="this looks like a key", where=where, hint=hint))
+
+
+def _is_tag(part: int | str) -> bool:
+    # pydantic names the branch of a union in the path; none of our keys looks like this
+    return isinstance(part, str) and ("[" in part or part in {"str", "list", "dict", "bool"})
+
+
+def _known_keys(model: type[BaseModel], path: Path_) -> set[str]:
+    found: type[BaseModel] | None = model
+    for part in path:
+        if isinstance(part, int) or found is None:
+            continue
+        fields = {f.alias or name: f.annotation for name, f in found.model_fields.items()}
+        annotation = fields.get(part)
+        if annotation is not None:
+            found = _section_in(annotation)
+    return {f.alias or name for name, f in found.model_fields.items()} if found else set()
+
+
+def _section_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    origin = typing.get_origin(annotation)
+    arguments = typing.get_args(annotation)
+    if origin in {typing.Annotated, typing.Union, types.UnionType, list, dict}:
+        return next((s for s in map(_section_in, arguments) if s), None)
+    return None

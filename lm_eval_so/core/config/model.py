@@ -1,0 +1,277 @@
+"""The models of `lm-eval-so.yaml`. Unknown keys are errors; defaults stand here and nowhere else."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
+
+from lm_eval_so.core.records.enums import Language, Policy
+from lm_eval_so.core.yaml_lines import Located
+from lm_eval_so.errors import Where
+
+SCHEMA_ID = "https://mackim-3768.github.io/lm-eval-so/schema/config-1.json"
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class Section(BaseModel):
+    """A part of the config: no unknown keys, frozen, described by the texts under its fields."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True
+    )
+
+
+class DatasetSection(Section):
+    """Which dataset is asked, and what `generate` calls it."""
+
+    path: Path
+    """Folder with test.jsonl and metadata.json, or a .jsonl file; relative to the config file."""
+    name: str | None = None
+    """Name in metadata.json; default: the folder's name."""
+    version: str | None = None
+    license: str | None = None
+    description: str | None = None
+
+
+Column = str
+"""A column, a dotted path, or a constant written "=text"."""
+
+
+class SourceSection(Section):
+    """One source of samples."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    """Names the source in metadata.json and rejected.jsonl."""
+    path: str | list[str]
+    """File or glob, or several; relative to the config file."""
+    use: Literal["samples"] = Field(default="samples", alias="as")
+    """What rows become: samples."""
+    format: Literal["csv", "tsv", "jsonl", "json"] | None = None
+    """Default: by the file's ending."""
+    encoding: str | None = None
+    """Default: found out per file (UTF-8, UTF-16 by BOM, CP949)."""
+    records: str | None = None
+    """Where the records of a JSON file are, as `$.data` or `$.groups[*].items`."""
+    map: dict[str, Column | list[Column]] = Field(default_factory=dict)
+    """Field of the sample to column; default: common names are tried and the choice is told."""
+    license: str | None = None
+
+
+class GeneratorSection(Section):
+    """How `generate` makes the dataset."""
+
+    seed: int = 7
+    sources: list[SourceSection] = Field(min_length=1)
+
+
+class BackendSection(Section):
+    """A chatbot or judge, and how it is reached."""
+
+    name: str
+    """openai, local, scripted, replay, a plugin's name, or package.module:Class."""
+    label: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]+$")
+    """Names the run folder; default: <name>_<model>, or the name."""
+    params: dict[str, JsonValue] = Field(default_factory=dict)
+    """Sent to the model; part of the fingerprint."""
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    """How to reach it; not part of the fingerprint."""
+
+    @property
+    def model(self) -> str | None:
+        """The model that is asked for, if the parameters name one."""
+        model = self.params.get("model")
+        return model if isinstance(model, str) else None
+
+    @property
+    def run_label(self) -> str:
+        """The label, or what stands for it; safe as a folder's name."""
+        text = self.label or "_".join(filter(None, (self.name, self.model)))
+        return _UNSAFE.sub("-", text).strip(".-") or "backend"
+
+
+class RunSection(Section):
+    """How the chatbot is asked."""
+
+    out: Path = Path("runs")
+    """Folder of runs."""
+    concurrency: int = Field(default=16, ge=1, le=4096)
+    """Most requests under way at once."""
+    repeats: int = Field(default=1, ge=1, le=1000)
+    """Answers per sample."""
+    seed: int = 7
+    timeout_s: float = Field(default=60, gt=0)
+    """Seconds an attempt may take."""
+    max_attempts: int = Field(default=5, ge=1, le=100)
+    """Attempts per row, the first included."""
+    row_deadline_s: float = Field(default=300, gt=0)
+    """Seconds a row may take, attempts and waits included."""
+    drain_s: float = Field(default=10, ge=0)
+    """Seconds that requests under way get after Ctrl-C."""
+    max_retry_after_s: float = Field(default=120, ge=0)
+    """Longest wait that a server may ask for, in seconds."""
+
+
+class JudgeSection(Section):
+    """How a judge is asked."""
+
+    template: Language = Language.EN
+    """Language of the judge's instructions."""
+
+
+class OnlySection(Section):
+    """Samples that a metric is limited to: one of each list."""
+
+    tags: list[str] = Field(default_factory=list)
+    language: list[str] = Field(default_factory=list)
+
+
+class MetricSection(Section):
+    """One metric of the evaluation."""
+
+    id: str = Field(default="", pattern=r"^[A-Za-z0-9._-]*$")
+    """Default: the name; lets one metric stand twice."""
+    name: str
+    """A built-in metric, a plugin's, or package.module:Class."""
+    params: dict[str, JsonValue] = Field(default_factory=dict)
+    pass_if: str | None = Field(default=None, pattern=r"^\s*(>=|<=|>|<|==)\s*-?[0-9.]+\s*$")
+    """When an answer passes, as ">= 0.8"; default: a binary metric passes at 1."""
+    only: OnlySection = Field(default_factory=OnlySection)
+    backend: BackendSection | None = None
+    """The judge's model, for metrics that need one."""
+    judge: JudgeSection = Field(default_factory=JudgeSection)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _id_defaults_to_name(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and not values.get("id"):
+            name = values.get("name")
+            if isinstance(name, str):
+                return {**values, "id": name.rpartition(":")[2]}
+        return values
+
+
+def _short_metric(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class BaselineSection(Section):
+    """Where the baseline is."""
+
+    path: Path | None = None
+    """A report.json in the repository."""
+    ref: str = ""
+    """Git revision to read it from; "" is the base commit of a pull request, else the file itself."""
+
+
+class GateMetricSection(Section):
+    """What one gating metric must keep."""
+
+    margin: float | None = Field(default=None, gt=0)
+    """Largest true fall that is accepted, in score units."""
+    min: float | None = None
+    """Lowest mean that is accepted."""
+    max: float | None = None
+    """Highest mean that is accepted."""
+    rule: Literal["point", "bound"] = "point"
+    """Whether the mean or its 95 % bound is held against min and max."""
+    max_increase: float | None = Field(default=None, gt=0)
+    """Largest true growth of a cost, latency or token count; 0.10 is 10 %."""
+    statistic: Literal["mean", "p50", "p95"] = "mean"
+    """What of a cost, latency or token count is compared."""
+
+
+class GateSection(Section):
+    """When a change fails."""
+
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    """One-sided error rate."""
+    on_inconclusive: Policy = Policy.WARN
+    on_missing_baseline: Policy = Policy.WARN
+    on_incomparable: Literal[Policy.WARN, Policy.FAIL] = Policy.FAIL
+    metrics: dict[str, GateMetricSection] | None = None
+    """Those named here gate, the others are reported; without it every binary and bounded metric
+    gates with its default margin."""
+
+
+class ReportSection(Section):
+    """What is written about the evaluation."""
+
+    out: Path = Path("reports")
+    """Folder of reports."""
+    formats: tuple[Literal["json", "md"], ...] = ("json", "md")
+    """json is always written."""
+    examples: int = Field(default=20, ge=0)
+    """Cases shown in full."""
+    by: list[str] = Field(default_factory=list)
+    """Metadata keys to break figures down by."""
+    answers: Literal["full", "hash", "none"] = "full"
+    """How much of the answers the report keeps."""
+
+
+class Config(Section):
+    """The whole of `lm-eval-so.yaml`."""
+
+    model_config = ConfigDict(title="lm-eval-so.yaml")
+
+    version: Literal[1]
+    """Version of this format."""
+    suite: str = Field(pattern=r"^[a-z0-9._-]+$", max_length=80)
+    """Names the baseline and the pull request comment."""
+    language: Language = Language.EN
+    """Language of reports and comments."""
+    plugins: list[Path] = Field(default_factory=list)
+    """Files with backends and metrics of your own."""
+    dataset: DatasetSection
+    generator: GeneratorSection | None = None
+    backend: BackendSection | None = None
+    """The chatbot under test."""
+    system: str | None = None
+    """System prompt put before each sample."""
+    run: RunSection = Field(default_factory=RunSection)
+    metrics: list[Annotated[MetricSection, BeforeValidator(_short_metric)]] = Field(
+        default_factory=list
+    )
+    baseline: BaselineSection = Field(default_factory=BaselineSection)
+    gate: GateSection = Field(default_factory=GateSection)
+    report: ReportSection = Field(default_factory=ReportSection)
+
+    _located: Located = PrivateAttr(default_factory=lambda: Located(values={}))
+    _folder: Path = PrivateAttr(default=Path())
+
+    @field_validator("metrics")
+    @classmethod
+    def _ids_are_unique(cls, metrics: list[MetricSection]) -> list[MetricSection]:
+        ids = [metric.id for metric in metrics]
+        if twice := sorted({i for i in ids if ids.count(i) > 1}):
+            raise ValueError(f'two metrics have the id "{twice[0]}"; give one another `id`')
+        return metrics
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the config file: relative paths start here."""
+        return self._folder
+
+    def resolve(self, path: Path) -> Path:
+        """Give a path of the config as one that can be opened from here."""
+        return path if path.is_absolute() else self._folder / path
+
+    def where(self, *path: str | int) -> Where:
+        """Give the place of a key in the file."""
+        return self._located.where(path)
+
+    def placed(self, located: Located, folder: Path) -> Self:
+        """Give this config with the places of its keys and the folder of its file."""
+        self._located, self._folder = located, folder
+        return self

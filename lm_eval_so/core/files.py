@@ -1,0 +1,62 @@
+"""Files that are written whole or not at all."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from lm_eval_so.errors import InputError, Where
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write a text beside `path` and rename it there; the folder is made if need be.
+
+    Raises:
+        InputError: If the folder cannot be written to or the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def write_all(texts: Mapping[Path, str]) -> tuple[Path, ...]:
+    """Write several files, each atomically, and give their paths."""
+    for path, text in texts.items():
+        write_atomic(path, text)
+    return tuple(texts)
+
+
+def cannot_write(path: Path, error: OSError) -> InputError:
+    """Say why a file cannot be written, and what to do."""
+    reason = error.strerror or str(error)
+    hint = "choose another folder with -o, or free space" if error.errno else None
+    return InputError(f"cannot write {path}: {reason}", where=Where(file=str(path)), hint=hint)
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 text, with or without a BOM.
+
+    Raises:
+        InputError: If the file is missing, unreadable or no UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        where = Where(file=str(path))
+        hint = "save the file as UTF-8"
+        raise InputError(f"no UTF-8 at byte {error.start}", where=where, hint=hint) from None
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        raise InputError(f"cannot read {path}: {reason}", where=Where(file=str(path))) from None

@@ -1,0 +1,55 @@
+"""`--plugin FILE.py`: code of the user's own, loaded by path."""
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lm_eval_so.core.hashing import digest_text
+from lm_eval_so.core.registry import PLUGIN_MODULES
+from lm_eval_so.errors import ConfigError, LMEvalError, Where
+
+
+def load_plugins(files: Sequence[Path]) -> None:
+    """Run plugin files once each; what they define is found by name afterwards.
+
+    Raises:
+        ConfigError: If a file is missing or fails; names the line in it.
+    """
+    for file in files:
+        _load(file)
+
+
+def _load(file: Path) -> None:
+    path = file.resolve()
+    name = f"{PLUGIN_MODULES}{path.stem}_{digest_text(str(path))[:8]}"
+    if name in sys.modules:
+        return
+    if not path.is_file():
+        raise ConfigError(f"no such plugin file: {file}", hint="give a .py file by --plugin")
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"no Python file: {file}", hint="a plugin is a .py file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except LMEvalError:
+        del sys.modules[name]
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the user's code raises is named to the user
+        del sys.modules[name]
+        what = f"the plugin {file} fails: {type(error).__name__}: {error}"
+        where = Where(file=str(file), line=_line_in(error, path))
+        raise ConfigError(what, where=where, hint="run it with python to see why") from None
+
+
+def _line_in(error: BaseException, path: Path) -> int | None:
+    if isinstance(error, SyntaxError):
+        return error.lineno
+    line, traceback = None, error.__traceback__
+    while traceback:
+        if traceback.tb_frame.f_code.co_filename == str(path):
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line

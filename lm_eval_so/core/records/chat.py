@@ -1,0 +1,104 @@
+"""What goes to a chatbot and what comes back."""
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Literal
+
+from pydantic import JsonValue
+
+from lm_eval_so.core.records.enums import RunStatus
+from lm_eval_so.core.records.record import record
+
+
+@record
+class ToolCall:
+    """A call of a tool that the chatbot asks for."""
+
+    id: str | None = None
+    """The chatbot's own id of the call."""
+    name: str
+    """Name of the tool."""
+    arguments: str = ""
+    """Arguments as the chatbot wrote them, usually JSON."""
+
+
+@record
+class Message:
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    """Who speaks."""
+    content: str = ""
+    """The text, as written."""
+    name: str | None = None
+    """Name of the speaker, where there are several."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Calls of tools in an assistant's turn."""
+    tool_call_id: str | None = None
+    """The call that a tool's turn answers."""
+
+
+@record
+class Usage:
+    """Tokens of a request; null is not told, never 0."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@record
+class ChatRequest:
+    """One request to a chatbot; backends send it, never change it."""
+
+    messages: tuple[Message, ...]
+    """The conversation so far; the last message is the user's or a tool's result."""
+    system: str | None = None
+    """System prompt that stands before the messages."""
+    params: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Parameters of the model, as configured."""
+    response_format: Mapping[str, JsonValue] | None = None
+    """JSON Schema that the answer must match, where the backend can hold the model to it."""
+    seed: int | None = None
+    """Seed of this row, 0 … 2³¹−1."""
+    deadline: float = float("inf")
+    """When the row must have ended, on the monotonic clock, in seconds."""
+    session: str = ""
+    """Identifies one conversation."""
+    sample_id: str = ""
+    repeat: int = 0
+    turn: int = 0
+    attempt: int = 1
+    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Facts that a backend may look at (of the sample: its sample_hash, tags and language)."""
+
+
+@record
+class ChatResponse:
+    """One usable answer of a chatbot."""
+
+    text: str = ""
+    """The answer; "" if it has none (a tool call, a refusal field)."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: str | None = None
+    """stop, length, tool_calls, content_filter, or null if not told."""
+    refusal: str | None = None
+    """Text of a refusal that the API gives apart from the answer."""
+    reasoning: str | None = None
+    """The model's reasoning where it is told apart; never scored."""
+    usage: Usage = field(default_factory=Usage)
+    model: str | None = None
+    """The model that answered, as it calls itself."""
+    ttft_ms: float | None = None
+    """Time to the first token in milliseconds; null if the answer was not streamed."""
+    context: tuple[str, ...] = ()
+    """Passages that the chatbot says it used."""
+    context_ids: tuple[str, ...] = ()
+    """Ids of passages that the chatbot says it used."""
+    raw: JsonValue = None
+    """The response as it came, kept only on demand."""
+    status: RunStatus | None = None
+    """Set by a backend that knows better than the general rules (refused, filtered)."""
+    latency_ms: float | None = None
+    """Set only where the latency is not that of this call (a replayed answer)."""

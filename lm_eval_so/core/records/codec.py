@@ -1,0 +1,191 @@
+"""Records to JSON and back: validated at the file's edge, trusted inside."""
+
+import json
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from functools import cache
+from typing import Any, TypeVar, cast
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from lm_eval_so.core.records.comparison import Comparison
+from lm_eval_so.core.records.dataset import DatasetInfo
+from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.records.run import RunInfo, RunResult
+from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.errors import Problem, RecordError, Where
+
+R = TypeVar("R")
+
+RECORDS: Mapping[str, type[Any]] = {
+    "sample": TestSample,
+    "dataset": DatasetInfo,
+    "run": RunResult,
+    "run-info": RunInfo,
+    "report": EvaluationReport,
+    "comparison": Comparison,
+}
+"""Record types by the name that `schema NAME` knows them by."""
+
+# JSON allows these three raw, but tools that split on Unicode line ends would tear a JSONL line.
+_LINE_ENDS = str.maketrans({"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"})
+
+
+def _adapter(record_type: type[R]) -> TypeAdapter[R]:
+    adapter: TypeAdapter[R] = _made_once(cast("Hashable", record_type))
+    return adapter
+
+
+@cache
+def _made_once(record_type: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(record_type)
+
+
+def to_json(record: object) -> dict[str, Any]:
+    """Give a record as plain JSON values; null where it is not known.
+
+    Samples leave absent fields out, since people read and write them.
+    """
+    values = _adapter(type(record)).dump_python(record, mode="json")
+    if not isinstance(values, dict):
+        raise TypeError(f"not a record: {type(record).__name__}")
+    if not isinstance(record, TestSample):
+        return values
+    if record.weight == 1:
+        del values["weight"]
+    kept: dict[str, Any] = _without_absent(values)
+    return kept
+
+
+def dumps(record: object) -> str:
+    """Give a record as one line of compact JSON, without the line end."""
+    return dump_line(to_json(record))
+
+
+def dump_line(values: JsonValue | Mapping[str, Any]) -> str:
+    """Give JSON values as one line that no Unicode line end can tear; NaN is refused."""
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.translate(_LINE_ENDS)
+
+
+def dump_document(values: JsonValue | Mapping[str, Any]) -> str:
+    """Give JSON values as a readable document with a final line end; NaN is refused."""
+    return json.dumps(values, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+
+def from_json(values: object, record_type: type[R], *, where: Where | None = None) -> R:
+    """Make a record of JSON values.
+
+    Raises:
+        RecordError: If the values do not fit; lists every problem.
+    """
+    problems = list(_major_problems(values, record_type, where))
+    if not problems:
+        try:
+            return _adapter(record_type).validate_python(values)
+        except ValidationError as error:
+            problems = list(validation_problems(error, lambda key: _at(where, key)))
+    raise RecordError.of(problems)
+
+
+def loads(text: str | bytes, record_type: type[R], *, where: Where | None = None) -> R:
+    """Make a record of a JSON text.
+
+    Raises:
+        RecordError: If the text is no JSON (duplicate keys and NaN included) or does not fit.
+    """
+    return from_json(parse_json(text, where=where), record_type, where=where)
+
+
+def parse_json(text: str | bytes, *, where: Where | None = None) -> Any:
+    """Parse JSON strictly: no NaN, no duplicate keys.
+
+    Raises:
+        RecordError: With line and column of what is wrong.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        line = error.lineno + ((where.line or 1) - 1 if where else 0)
+        file = where.file if where else None
+        place = Where(file=file, line=line, column=error.colno)
+        raise RecordError(f"no JSON: {error.msg}", where=place) from None
+    except UnicodeDecodeError as error:
+        raise RecordError(f"no UTF-8 at byte {error.start}", where=where) from None
+    except ValueError as error:
+        raise RecordError(f"no JSON: {error}", where=where) from None
+    except RecursionError:
+        raise RecordError("no JSON: nested too deeply", where=where) from None
+
+
+def json_schema(name: str) -> dict[str, Any]:
+    """Give the JSON Schema of a record by its name in `RECORDS`, as readers accept it."""
+    record_type = RECORDS[name]
+    schema = _adapter(record_type).json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"https://mackim-3768.github.io/lm-eval-so/schema/{name}-1.json",
+        **schema,
+    }
+
+
+def validation_problems(
+    error: ValidationError, where: Callable[[str], Where | None]
+) -> Iterator[Problem]:
+    """Turn pydantic's findings into problems, one each, with the dotted key of the value."""
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        key = dotted(item["loc"])
+        message = item["msg"].removeprefix("Value error, ")
+        yield Problem(what=message[:1].lower() + message[1:], where=where(key))
+
+
+def dotted(path: tuple[int | str, ...]) -> str:
+    """Give a path of keys and positions as people write it: `metrics[0].params`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _at(where: Where | None, key: str) -> Where:
+    place = where or Where()
+    return Where(file=place.file, line=place.line, key=key or None)
+
+
+def _major_problems(
+    values: object, record_type: type[Any], where: Where | None
+) -> Iterator[Problem]:
+    if not isinstance(values, dict):
+        yield Problem(what="not a JSON object", where=where)
+        return
+    known = record_type.__dataclass_fields__["schema"].default
+    got = values.get("schema", known)
+    if got == known:
+        return
+    family = known.rpartition("/")[0]
+    if isinstance(got, str) and got.rpartition("/")[0] == family:
+        hint = "read it with the release of lm-eval-so that wrote it"
+        yield Problem(what=f"{got} is not readable here, {known} is", where=where, hint=hint)
+    else:
+        yield Problem(what=f"expected a record {known}, found {got!r}", where=where)
+
+
+def _without_absent(values: Any) -> Any:
+    if isinstance(values, dict):
+        kept = {key: _without_absent(value) for key, value in values.items()}
+        return {k: v for k, v in kept.items() if v is not None and v not in ((), [], {})}
+    if isinstance(values, list):
+        return [_without_absent(value) for value in values]
+    return values
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f'the key "{twice}" stands twice')
+    return values
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")

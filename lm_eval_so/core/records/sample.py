@@ -1,0 +1,178 @@
+"""`lm-eval-so/sample/1`: the canonical test case, one line of `test.jsonl`."""
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Literal
+
+from pydantic import JsonValue
+
+from lm_eval_so.core.records.chat import Message
+from lm_eval_so.core.records.enums import Behavior
+from lm_eval_so.core.records.record import record
+
+
+@record
+class Passage:
+    """A text that an answer rests on, or must not rest on."""
+
+    role: Literal["given", "gold", "distractor"] = "gold"
+    """given is sent to the chatbot, gold is evidence for the answer, a distractor is neither."""
+    text: str
+    doc_id: str | None = None
+    span: tuple[int, int] | None = None
+    """Where the text stands in its document, in code points, end exclusive."""
+    sha256: str | None = None
+
+
+@record
+class Check:
+    """A condition on a conversation."""
+
+    type: Literal["contains", "regex", "tool_called", "judge"]
+    text: str
+
+
+@record
+class UserTurn:
+    """One scripted turn of the user."""
+
+    user: str
+    when: str | None = None
+    """Regular expression; the turn is skipped unless the last answer matches."""
+    expect: tuple[Mapping[str, JsonValue], ...] = ()
+    """Metrics of this turn's answer."""
+
+
+@record
+class Persona:
+    """Whom a simulated user plays."""
+
+    name: str
+    traits: tuple[str, ...] = ()
+    style: str | None = None
+
+
+@record
+class SimulatedUser:
+    """A user played by a model."""
+
+    goal: str
+    opening: str | None = None
+    persona: Persona | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@record
+class Stop:
+    """When a conversation ends."""
+
+    max_turns: int = 8
+    on_match: str | None = None
+    give_up_after: int = 3
+
+
+@record
+class Scenario:
+    """A conversation to play: scripted turns or a simulated user."""
+
+    turns: tuple[UserTurn, ...] = ()
+    simulated_user: SimulatedUser | None = None
+    stop: Stop = field(default_factory=Stop)
+    success: tuple[Check, ...] = ()
+    must_not: tuple[Check, ...] = ()
+
+
+@record
+class Relation:
+    """A link to the sample that this one was made from."""
+
+    base: str
+    type: str
+    expect: Literal["same", "different", "refuse"]
+
+
+@record
+class Review:
+    """What people said of the sample."""
+
+    status: Literal["unreviewed", "accepted", "edited", "imported"]
+    note: str | None = None
+    edited_from: str | None = None
+
+
+@record
+class SourceRef:
+    """Where a sample comes from."""
+
+    file: str
+    """Path relative to the config file, with forward slashes."""
+    sha256: str | None = None
+    at: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Place in the file: line, record, sheet, page, …; counted from 1."""
+
+
+@record
+class Provenance:
+    """How a sample came to be."""
+
+    method: str
+    """import, or the recipe that wrote it."""
+    source: SourceRef | None = None
+    parents: tuple[str, ...] = ()
+    license: str | None = None
+
+
+@record
+class TestSample:
+    """One test case: what is asked, and what a good answer is judged by."""
+
+    __test__ = False  # pytest must not collect it
+
+    schema: Literal["lm-eval-so/sample/1"] = "lm-eval-so/sample/1"
+    id: str
+    """Unique in the dataset; `generate` makes content ids."""
+    group_id: str | None = None
+    """Samples of one passage or conversation share it, for clustered intervals."""
+    language: str | None = None
+    """Language of the user's side, BCP 47."""
+    messages: tuple[Message, ...] = ()
+    """What is asked: a conversation that ends with the user's turn or a tool's result."""
+    input: str | None = None
+    """Short form by hand for one user message; reading turns it into `messages`."""
+    scenario: Scenario | None = None
+    """A conversation to play, instead of `messages`."""
+    system: str | None = None
+    """System prompt of this sample, over the config's."""
+    tools: tuple[Mapping[str, JsonValue], ...] = ()
+    tool_results: tuple[Mapping[str, JsonValue], ...] = ()
+    expected: str | None = None
+    """The reference answer."""
+    references: tuple[str, ...] = ()
+    """Other answers that are as good."""
+    behavior: Behavior = Behavior.ANSWER
+    """What is right to do."""
+    context: tuple[Passage, ...] = ()
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+    metrics: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
+    """Parameters of metrics for this sample, by metric id."""
+    relation: Relation | None = None
+    weight: float = 1.0
+    split: str | None = None
+    ref: str | None = None
+    """The id that the source gave it."""
+    flags: tuple[str, ...] = ()
+    review: Review | None = None
+    provenance: Provenance | None = None
+    rev: str | None = None
+    """Changes when what is asked or what it is judged by changes; 16 hexadecimal digits."""
+
+    @property
+    def question(self) -> str:
+        """Text of the last user message; "" if there is none."""
+        return next((m.content for m in reversed(self.messages) if m.role == "user"), "")
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The reference answer and the others that are as good; empty if there is none."""
+        return (() if self.expected is None else (self.expected,)) + self.references

@@ -1,0 +1,49 @@
+"""What a metric says of one row."""
+
+from collections.abc import Mapping
+from dataclasses import field
+
+from pydantic import JsonValue
+
+from lm_eval_so.core.records.chat import Usage
+from lm_eval_so.core.records.enums import ScoreStatus
+from lm_eval_so.core.records.record import record
+
+
+@record
+class JudgeVote:
+    """What a judge said of one answer."""
+
+    label: str | None
+    """The label it chose; null if its output was unusable."""
+    reason: str | None = None
+    evidence: tuple[str, ...] = ()
+    model: str | None = None
+    calls: int = 0
+    repaired: bool = False
+    usage: Usage = field(default_factory=Usage)
+
+
+@record
+class Score:
+    """The value of one metric for one answer, or why there is none."""
+
+    metric: str
+    """Id of the metric."""
+    sample_id: str
+    repeat: int = 0
+    status: ScoreStatus
+    value: float | None = None
+    """Null unless scored."""
+    passed: bool | None = None
+    label: str | None = None
+    reason: str | None = None
+    """One line for people."""
+    code: str | None = None
+    """Reason code: of an unscored row always, of a scored one where the rule has a name."""
+    vacuous: bool = False
+    """There was nothing to check, so nothing was violated."""
+    details: Mapping[str, JsonValue] = field(default_factory=dict)
+    judge: JudgeVote | None = None
+    cost_usd: float | None = None
+    latency_ms: float | None = None

@@ -1,0 +1,1 @@
+"""Statistics on the standard library, one family a module; each formula with its source."""

@@ -1,0 +1,48 @@
+"""Every sentence that people read, in English and Korean.
+
+The texts lie beside this module, one JSON file a topic and language, with the same keys and slots
+in both. A slot is `{name}`; in Korean `{name:은/는}` adds the particle that fits what was filled in.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.text import josa
+
+_SLOT = re.compile(r"\{(\w+)(?::([^}]+))?\}")
+
+
+def say(code: str, language: Language, figures: Mapping[str, object] | None = None) -> str:
+    """Give the text of a code, filled in.
+
+    Args:
+        code: Key of the text, as "comparison.pass".
+        language: Language of the text.
+        figures: Value of each slot, formatted as it is to be shown.
+
+    Raises:
+        KeyError: If there is no such text, or a slot has no figure.
+    """
+    given = figures or {}
+
+    def fill(match: re.Match[str]) -> str:
+        value = str(given[match[1]])
+        return value + josa(value, match[2]) if match[2] else value
+
+    return _SLOT.sub(fill, texts(language)[code])
+
+
+@cache
+def texts(language: Language) -> Mapping[str, str]:
+    """Give all texts of a language by code: "<file>.<key>"."""
+    found: dict[str, str] = {}
+    for file in sorted(files(__name__).joinpath(language.value).iterdir(), key=lambda f: f.name):
+        topic = file.name.removesuffix(".json")
+        found |= {
+            f"{topic}.{key}": text for key, text in json.loads(file.read_text("utf-8")).items()
+        }
+    return found

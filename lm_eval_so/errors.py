@@ -1,0 +1,234 @@
+"""The error tree: each error says what is wrong, where, and what to do; its class fixes the exit code.
+
+LMEvalError                      70 unless a subclass says otherwise
+├─ InputError                    2   UsageError, ConfigError, DatasetError, RecordError, UnknownName
+├─ CannotMeasure                 3   NothingToDo, TooManyErrors, BudgetSpent, NoBaseline
+├─ BackendError                  4
+├─ PublishError                  5
+└─ Interrupted                   130
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import ClassVar, Self
+
+__all__ = [
+    "BackendError",
+    "BudgetSpent",
+    "CannotMeasure",
+    "ConfigError",
+    "DatasetError",
+    "ErrorKind",
+    "ExitCode",
+    "InputError",
+    "Interrupted",
+    "LMEvalError",
+    "NoBaseline",
+    "NothingToDo",
+    "Problem",
+    "PublishError",
+    "RecordError",
+    "TooManyErrors",
+    "UnknownName",
+    "UsageError",
+    "Where",
+    "nearest",
+]
+
+
+class ExitCode(IntEnum):
+    """What the process tells its caller. Nothing but a failed check exits 1."""
+
+    DONE = 0
+    FAILED_CHECK = 1
+    BAD_INPUT = 2
+    CANNOT_MEASURE = 3
+    BACKEND = 4
+    PUBLISH = 5
+    BUG = 70
+    INTERRUPTED = 130
+
+
+class ErrorKind(StrEnum):
+    """Why a request gave no answer."""
+
+    TIMEOUT = "timeout"
+    RATE_LIMIT = "rate_limit"
+    QUOTA = "quota"
+    AUTH = "auth"
+    NOT_FOUND = "not_found"
+    INVALID_REQUEST = "invalid_request"
+    CONTEXT_LENGTH = "context_length"
+    FILTERED = "filtered"
+    TOO_LARGE = "too_large"
+    SERVER = "server"
+    CONNECTION = "connection"
+    TLS = "tls"
+    BAD_RESPONSE = "bad_response"
+    UNSUPPORTED = "unsupported"
+    SUBPROCESS = "subprocess"
+    CALLABLE = "callable"
+    BUDGET = "budget"
+    DEADLINE = "deadline"
+    WORKER_KILLED = "worker_killed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """A place in a file that a person wrote. Lines and columns count from 1."""
+
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    key: str | None = None
+    text: str | None = None
+    """The line itself, shown with a caret under `column`."""
+
+    def __str__(self) -> str:
+        place = self.file or ""
+        if self.line is not None:
+            place += f":{self.line}"
+            if self.column is not None and self.key is None:
+                place += f":{self.column}"
+        return f"{place}  {self.key}".strip() if self.key else place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong with an input."""
+
+    what: str
+    where: Where | None = None
+    hint: str | None = None
+
+
+class LMEvalError(Exception):
+    """Base of all errors that a user can meet."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.BUG
+
+    def __init__(self, what: str, *, where: Where | None = None, hint: str | None = None) -> None:
+        super().__init__(what)
+        self.problems: tuple[Problem, ...] = (Problem(what=what, where=where, hint=hint),)
+
+
+class InputError(LMEvalError):
+    """What the user wrote cannot be used: command line, config, source, dataset or record file."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> Self:
+        """Make one error that lists all problems of an input; at least one is needed."""
+        error = cls(problems[0].what, where=problems[0].where, hint=problems[0].hint)
+        error.problems = tuple(problems)
+        return error
+
+
+class UsageError(InputError):
+    """A command line that makes no sense."""
+
+
+class ConfigError(InputError):
+    """A config file that cannot be used."""
+
+
+class DatasetError(InputError):
+    """A dataset or source that cannot be used."""
+
+
+class RecordError(InputError):
+    """A file of ours (run, report, comparison) that cannot be read."""
+
+
+class UnknownName(InputError):  # noqa: N818 - the tree's public name
+    """A name that no registry knows; suggests the nearest known one."""
+
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], *, where: Where | None = None
+    ) -> None:
+        names = sorted(known)
+        close = nearest(name, names)
+        what = f'unknown {kind} "{name}"' + (f' (did you mean "{close}"?)' if close else "")
+        hint = f"known: {', '.join(names)}" if names else None
+        super().__init__(what, where=where, hint=hint)
+
+
+class CannotMeasure(LMEvalError):  # noqa: N818 - the tree's public name
+    """Nothing usable could be measured or made."""
+
+    exit_code = ExitCode.CANNOT_MEASURE
+
+
+class NothingToDo(CannotMeasure):
+    """There is nothing to ask, score or make."""
+
+
+class TooManyErrors(CannotMeasure):
+    """So many rows have no answer that the rest says nothing."""
+
+
+class BudgetSpent(CannotMeasure):
+    """Cost, requests or time ran out too early."""
+
+
+class NoBaseline(CannotMeasure):
+    """A baseline was demanded and there is none."""
+
+
+class BackendError(LMEvalError):
+    """One attempt to get an answer failed.
+
+    Args:
+        kind: Why.
+        message: For people, without secrets.
+        retryable: Whether the same request may succeed later.
+        retry_after_s: How long the server asks to wait, in seconds.
+        http_status: Status code, where there was one.
+        code: The server's own word for it.
+        partial_text: What had arrived before it broke.
+    """
+
+    exit_code = ExitCode.BACKEND
+
+    def __init__(
+        self,
+        kind: ErrorKind,
+        message: str,
+        *,
+        retryable: bool,
+        retry_after_s: float | None = None,
+        http_status: int | None = None,
+        code: str | None = None,
+        partial_text: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+        self.message = message
+        self.retryable = retryable
+        self.retry_after_s = retry_after_s
+        self.http_status = http_status
+        self.code = code
+        self.partial_text = partial_text
+        self.hint = hint
+
+
+class PublishError(LMEvalError):
+    """A report could not be published, or a baseline not updated, where that was demanded."""
+
+    exit_code = ExitCode.PUBLISH
+
+
+class Interrupted(LMEvalError):  # noqa: N818 - the tree's public name
+    """The user stopped it; what came back is kept."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Give the known name that looks most like `name`, or None if none is near."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
+    return close[0] if close else None

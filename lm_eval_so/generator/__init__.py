@@ -1,0 +1,1 @@
+"""Sources to dataset: the command `generate`."""

@@ -1,0 +1,1 @@
+"""Records to text that people read: the command `report`."""

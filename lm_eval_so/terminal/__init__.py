@@ -1,0 +1,1 @@
+"""All that faces a person or a shell."""

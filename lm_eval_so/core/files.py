@@ -1,9 +1,12 @@
 """Files that are written whole or not at all."""
 
 import os
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from lm_eval_so.errors import InputError, Where
 
@@ -14,12 +17,24 @@ def write_atomic(path: Path, text: str) -> None:
     Raises:
         InputError: If the folder cannot be written to or the disk is full.
     """
+    with _replacing(path) as file:
+        file.write(text.encode())
+
+
+def copy_atomic(source: Path, path: Path) -> None:
+    """Copy a file beside `path` and rename it there; otherwise as `write_atomic`."""
+    with source.open("rb") as data, _replacing(path) as file:
+        shutil.copyfileobj(data, file)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
+            with os.fdopen(handle, "wb") as file:
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).chmod(0o644)

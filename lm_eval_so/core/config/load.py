@@ -15,8 +15,6 @@ from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.core.yaml_lines import Located, Path_, parse_yaml, read_yaml
 from lm_eval_so.errors import ConfigError, Problem, UsageError, Where, nearest
 
-DEFAULT_FILE = Path("lm-eval-so.yaml")
-
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from lm_eval_so.core.records.enums import Language, Policy
+from lm_eval_so.core.records.enums import Language, Policy, ReportFormat
 from lm_eval_so.core.yaml_lines import Located
 from lm_eval_so.errors import Where
 
@@ -210,7 +210,7 @@ class ReportSection(Section):
 
     out: Path = Path("reports")
     """Folder of reports."""
-    formats: tuple[Literal["json", "md"], ...] = ("json", "md")
+    formats: tuple[ReportFormat, ...] = (ReportFormat.JSON, ReportFormat.MD)
     """json is always written."""
     examples: int = Field(default=20, ge=0)
     """Cases shown in full."""
@@ -257,6 +257,16 @@ class Config(Section):
         if twice := sorted({i for i in ids if ids.count(i) > 1}):
             raise ValueError(f'two metrics have the id "{twice[0]}"; give one another `id`')
         return metrics
+
+    @property
+    def located(self) -> Located:
+        """The values of the file and the places of its keys."""
+        return self._located
+
+    @property
+    def sources(self) -> list[SourceSection]:
+        """The sources of the `generator` section; none without it."""
+        return self.generator.sources if self.generator else []
 
     @property
     def folder(self) -> Path:

@@ -35,7 +35,8 @@ class SourceInfo:
     file: str
     sha256: str
     bytes: int
-    encoding: str
+    encoding: str | None
+    """Python codec name; null if it could not be told."""
     records: int
     kept: int
     rejected: int
@@ -58,7 +59,7 @@ class DatasetInfo:
     """Digest over the sorted `files`."""
     sources: tuple[SourceInfo, ...]
     rejected: Mapping[str, int]
-    """Records left out, by reason."""
+    """Lines of rejected.jsonl by reason: records left out, and files that gave none."""
     review: Mapping[str, int]
     """Samples by review state."""
     splits: Mapping[str, int]

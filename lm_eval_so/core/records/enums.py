@@ -84,6 +84,13 @@ class Policy(StrEnum):
     FAIL = "fail"
 
 
+class ReportFormat(StrEnum):
+    """What a report is written as."""
+
+    JSON = "json"
+    MD = "md"
+
+
 class Language(StrEnum):
     """Languages of reports and comments."""
 

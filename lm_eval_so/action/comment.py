@@ -1,0 +1,258 @@
+"""The one comment of a suite on a pull request: found, decided on, created or updated."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final, TypeVar
+
+from lm_eval_so.action.github import Comment, GitHub, RequestFailed
+from lm_eval_so.action.marker import State, digest, header, is_same, marker
+
+T = TypeVar("T")
+
+_MOST_COMMENTS: Final = 3000
+_ATTEMPTS: Final = 5
+_LEVELS: Final = 5
+_LONGEST_WAIT_S: Final = 60.0
+_AFTER_SILENCE_S: Final = 2.0
+_LONGEST_WAIT_IN_ALL_S: Final = 120.0
+_WAIT_IF_NOT_TOLD_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What is to be commented on, and by which run."""
+
+    pull: int
+    head: str
+    """The commit that was evaluated; the comment is written only while it is the head."""
+    suite_id: str
+    run_id: int
+    run_attempt: int
+    job: str
+    max_chars: int = 60_000
+    """Size budget in UTF-16 units."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """How publishing ended."""
+
+    url: str = ""
+    """Address of the comment that holds our text."""
+    written: bool = False
+    """Whether something was written now."""
+    failed: bool = False
+    """There was something to post, and it could not be posted."""
+    notices: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """Time as publishing sees it."""
+
+    sleep: Callable[[float], None] = time.sleep
+    jitter: Callable[[], float] = field(default=lambda: random.uniform(0.3, 0.9))  # noqa: S311
+    """Seconds to let a run beside this one finish its write."""
+
+
+def publish(
+    bodies: Callable[[int], str], target: Target, github: GitHub, *, clock: Clock | None = None
+) -> Published:
+    """Create or update the suite's comment; runs at the same time end with one comment.
+
+    Args:
+        bodies: Text of the comment by level of detail, 0 (all) to 4 (least).
+        target: Where it goes.
+        github: The connection.
+        clock: How to wait.
+
+    Returns:
+        What happened; a failure is told, not raised.
+    """
+    publisher = _Publisher(bodies, target, github, clock or Clock())
+    failed, notices = False, []
+    try:
+        publisher.converge()
+    except _Stop as reason:
+        notices.append(str(reason))
+    except RequestFailed as error:
+        failed = not publisher.written
+        publisher.warnings.append(_explain(error, target.pull, is_written=publisher.written))
+    return Published(
+        url=publisher.url,
+        written=publisher.written,
+        failed=failed,
+        notices=tuple(notices),
+        warnings=tuple(publisher.warnings),
+    )
+
+
+class _Stop(Exception):  # noqa: N818 - no error
+    """Nothing is to be written, for a good reason."""
+
+
+class _Publisher:
+    """What was written, waited and learned on the way to one comment."""
+
+    def __init__(
+        self, bodies: Callable[[int], str], target: Target, github: GitHub, clock: Clock
+    ) -> None:
+        self.url = ""
+        self.written = False
+        self.warnings: list[str] = []
+        self._bodies = bodies
+        self._target = target
+        self._github = github
+        self._clock = clock
+        self._marker = marker(target.suite_id)
+        self._me = ""
+        self._level = 0
+        self._waited_s = 0.0
+        self._may_have_posted = False
+
+    def converge(self) -> None:
+        """Write until the lowest comment of ours holds our text."""
+        self._guard()
+        self._me = self._github.viewer()
+        for _ in range(_ATTEMPTS):
+            mine = self._mine()
+            text = self._fitting_text()
+            if mine:
+                self._yield_to_newer(mine[0])
+            if not mine or not is_same(mine[0].body, text):
+                if not self._write(mine, text):
+                    continue
+                self._clock.sleep(self._clock.jitter())
+                mine = self._mine()
+            self._delete(mine[1:])
+            if mine and header(mine[0].body) == header(text):
+                self.url = mine[0].url
+                return
+        raise RequestFailed("other runs keep writing the same comment", status=None)
+
+    def _guard(self) -> None:
+        pull = self._patiently(lambda: self._github.pull(self._target.pull))
+        if not pull.is_open:
+            raise _Stop(f"pull request #{pull.number} is closed; no comment is written")
+        if pull.head != self._target.head:
+            what = f"stale head: #{pull.number} has moved on to {pull.head[:7]}"
+            raise _Stop(f"{what}; no comment is written")
+
+    def _mine(self) -> list[Comment]:
+        number = self._target.pull
+        found = self._patiently(lambda: self._github.comments(number, most=_MOST_COMMENTS))
+        mine = [
+            comment
+            for comment in found
+            if comment.author.lower() == self._me.lower()
+            and header(comment.body)[0] == self._marker
+        ]
+        return sorted(mine, key=lambda comment: comment.id)
+
+    def _write(self, mine: list[Comment], text: str) -> bool:
+        """Send the text once; False if the comments must be looked at again first."""
+        # A POST without a clear answer may have made a comment; a second one would double it.
+        if not mine and self._may_have_posted:
+            raise RequestFailed("GitHub did not say whether it took the comment", status=None)
+        self._guard()
+        number = self._target.pull
+        try:
+            if mine:
+                found = mine[0].id
+                comment = self._patiently(lambda: self._github.update(number, found, text))
+            else:
+                comment = self._create(text)
+        except RequestFailed as error:
+            if mine and error.status == HTTPStatus.NOT_FOUND:
+                return False
+            if error.may_have_happened:
+                self._clock.sleep(_AFTER_SILENCE_S)
+                return False
+            if error.status == HTTPStatus.UNPROCESSABLE_ENTITY and "too long" in error.what:
+                self._level += 1
+                return False
+            raise
+        self.written, self.url = True, comment.url
+        return True
+
+    def _create(self, text: str) -> Comment:
+        try:
+            comment = self._patiently(lambda: self._github.create(self._target.pull, text))
+        except RequestFailed as error:
+            self._may_have_posted = error.may_have_happened
+            raise
+        self._me = comment.author or self._me
+        return comment
+
+    def _delete(self, duplicates: list[Comment]) -> None:
+        for comment in duplicates:
+            try:
+                self._github.delete(self._target.pull, comment.id)
+            except RequestFailed as error:
+                if error.status != HTTPStatus.NOT_FOUND:
+                    self.warnings.append(f"a duplicate comment stays: {error.what}")
+
+    def _fitting_text(self) -> str:
+        for level in range(self._level, _LEVELS):
+            text = self._text(level)
+            if len(text.encode("utf-16-le", "surrogatepass")) // 2 <= self._target.max_chars:
+                self._level = level
+                return text
+        raise RequestFailed("the comment is too long even without details", status=None)
+
+    def _text(self, level: int) -> str:
+        body = self._bodies(level)
+        target = self._target
+        state = State(
+            run=target.run_id,
+            attempt=target.run_attempt,
+            job=digest(target.job),
+            head=target.head,
+            sum=digest(body),
+        )
+        return f"{self._marker}\n{state.line()}\n{body}"
+
+    def _yield_to_newer(self, comment: Comment) -> None:
+        theirs = State.read(comment.body)
+        ours = (self._target.run_id, self._target.run_attempt)
+        if theirs.head == self._target.head and theirs.age > ours:
+            raise _Stop(f"a newer result is present: {comment.url}")
+        if theirs.age == ours and theirs.job != digest(self._target.job):
+            what = f'two jobs of this run write the comment of "{self._target.suite_id}"'
+            if self.written:
+                raise _Stop(f"{what}; the other one's is left")
+            self.warnings.append(f"{what}; give each its own suite_id")
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """Make a call, and again after the wait that GitHub asks for, if it is bearable."""
+        while True:
+            try:
+                return call()
+            except RequestFailed as error:
+                wait = error.retry_after_s or _WAIT_IF_NOT_TOLD_S
+                too_long = self._waited_s + wait > _LONGEST_WAIT_IN_ALL_S
+                if not error.is_rate_limit or wait > _LONGEST_WAIT_S or too_long:
+                    raise
+                self._waited_s += wait
+                self._clock.sleep(wait)
+
+
+def _explain(error: RequestFailed, pull: int, *, is_written: bool) -> str:
+    what = f"{'the comment was not checked' if is_written else 'no comment'} on #{pull}: "
+    status = f" (HTTP {error.status})" if error.status else ""
+    if error.is_rate_limit:
+        wait = f", asks to wait {error.retry_after_s:,.0f} s" if error.retry_after_s else ""
+        return f"{what}GitHub limits the rate{wait}{status}"
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        return f"{what}GitHub refuses the token{status}; check github_token"
+    if error.status == HTTPStatus.FORBIDDEN and "locked" in error.what.lower():
+        return f"{what}the conversation is locked{status}"
+    if error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+        asked = f"; the API asks for {error.permissions}" if error.permissions else ""
+        line = "give the job `permissions: {contents: read, pull-requests: write}`"
+        return f"{what}{error.what}{status}{asked}; {line}"
+    return f"{what}{error.what}{status}"

@@ -1,0 +1,242 @@
+"""GitHub's environment and event to an Activity: what this event asks for. Pure but for `read_event`."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from lm_eval_so.errors import UsageError
+
+_NO_COMMIT: Final = "0" * 40
+_LONGEST_SUITE_ID: Final = 120
+_UNSUPPORTED: Final = frozenset({"pull_request_target", "issue_comment"})
+
+
+class BaseRule(StrEnum):
+    """How git finds the commit whose baseline is wanted."""
+
+    PULL_REQUEST = "pull_request"
+    """First parent of the merge commit; if the head is checked out, the merge-base with `ref`."""
+    COMMIT = "commit"
+    """`commit`, if it is an ancestor of HEAD; else HEAD's first parent."""
+    MERGE_BASE = "merge_base"
+    """Merge-base of HEAD and `ref`."""
+    HEAD = "head"
+    """HEAD itself: the same code, so a difference is the model's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What the event knows of the base commit; only git can tell the rest."""
+
+    rule: BaseRule
+    commit: str | None = None
+    ref: str | None = None
+    """Branch without "refs/heads/"; null: the default branch is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """What an event asks for."""
+
+    event: str
+    """Name of the event, or "local"."""
+    base: Base
+    repository: str | None = None
+    """owner/name."""
+    commit: str | None = None
+    """The commit that was checked out, as far as GitHub says."""
+    head: str | None = None
+    """Head of the pull request, else `commit`: a comment is written for this one only. Where the
+    checkout may be another commit (`workflow_dispatch`), git's HEAD takes its place."""
+    pull: int | None = None
+    """Pull request to comment on."""
+    pull_branch: str | None = None
+    """owner:branch; its open pull request, if it has exactly one, gets the comment."""
+    takes_pull_number: bool = False
+    """Whether the input `pr_number` may name the pull request."""
+    may_be_baseline: bool = False
+    """Whether a report of this event may become a baseline."""
+    is_foreign: bool = False
+    """The code comes from a fork or from Dependabot, so there are no secrets."""
+    skip: str | None = None
+    """Why there is nothing to do."""
+    warnings: tuple[str, ...] = ()
+    run_id: int = 0
+    run_attempt: int = 1
+    job: str = ""
+    runner: str = ""
+    """Name of the machine, which tells the jobs of a matrix apart."""
+    workflow: str = ""
+    """File of the workflow, as evaluate.yml."""
+    server_url: str = "https://github.com"
+    api_url: str = "https://api.github.com"
+
+    @property
+    def run_url(self) -> str | None:
+        """Address of the workflow run."""
+        if not self.repository or not self.run_id:
+            return None
+        return f"{self.server_url}/{self.repository}/actions/runs/{self.run_id}"
+
+    def suite_id(self, suite: str) -> str:
+        """Give the identity that comments and baselines of a suite have unless told otherwise."""
+        parts = (self.workflow, self.job, suite)
+        return plain_suite_id("/".join(part for part in parts if part))
+
+
+def plain_suite_id(text: str) -> str:
+    """Make a suite id lower case and at most 120 characters; a longer one ends in its digest."""
+    lower = text.lower()
+    if len(lower) <= _LONGEST_SUITE_ID:
+        return lower
+    digest = hashlib.sha256(lower.encode()).hexdigest()[:8]
+    return f"{lower[: _LONGEST_SUITE_ID - 9]}-{digest}"
+
+
+def read_event(environ: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """Read the event's payload; None if there is none that can be read."""
+    path = environ.get("GITHUB_EVENT_PATH")
+    if not path:
+        return None
+    try:
+        payload = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return payload if isinstance(payload, dict) else None
+
+
+def find_activity(environ: Mapping[str, str], payload: Mapping[str, Any] | None) -> Activity:
+    """Tell what GitHub's event asks for.
+
+    Args:
+        environ: The environment; outside GitHub Actions the activity is local.
+        payload: The event, from `read_event`.
+
+    Raises:
+        UsageError: If the event runs a stranger's code with the repository's secrets.
+    """
+    if environ.get("GITHUB_ACTIONS") != "true":
+        return Activity(event="local", base=Base(rule=BaseRule.MERGE_BASE))
+    name = environ.get("GITHUB_EVENT_NAME", "")
+    if name in _UNSUPPORTED:
+        what = f"the event {name} is not supported: it would run foreign code with your secrets"
+        raise UsageError(what, hint="use pull_request")
+    if name == "workflow_run":
+        raise UsageError("the event workflow_run has nothing to evaluate", hint="use pull_request")
+    facts = _facts(environ)
+    find = _FINDERS.get(name)
+    if find is None or payload is None:
+        why = f"the event {name or '(none)'} is not known" if find is None else "no event file"
+        warning = f"{why}; treated as a local run, without a comment"
+        base = Base(rule=BaseRule.MERGE_BASE)
+        return Activity(event="local", base=base, warnings=(warning,), **facts)
+    return Activity(event=name, **{**facts, **find(environ, payload)})
+
+
+def _facts(environ: Mapping[str, str]) -> dict[str, Any]:
+    workflow = environ.get("GITHUB_WORKFLOW_REF", "").partition("@")[0].rpartition("/")[2]
+    urls = {"server_url": "GITHUB_SERVER_URL", "api_url": "GITHUB_API_URL"}
+    return {
+        "repository": environ.get("GITHUB_REPOSITORY") or None,
+        "commit": environ.get("GITHUB_SHA") or None,
+        "head": environ.get("GITHUB_SHA") or None,
+        "run_id": _number(environ.get("GITHUB_RUN_ID")) or 0,
+        "run_attempt": _number(environ.get("GITHUB_RUN_ATTEMPT")) or 1,
+        "job": environ.get("GITHUB_JOB", ""),
+        "runner": environ.get("RUNNER_NAME", ""),
+        "workflow": workflow or environ.get("GITHUB_WORKFLOW", ""),
+        **{key: environ[name].rstrip("/") for key, name in urls.items() if environ.get(name)},
+    }
+
+
+def _pull_request(environ: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str, Any]:
+    head = _text(payload, "pull_request", "head", "sha")
+    fork = _at(payload, "pull_request", "head", "repo", "id") != _at(
+        payload, "pull_request", "base", "repo", "id"
+    )
+    number = _at(payload, "pull_request", "number")
+    closed = (
+        payload.get("action") == "closed" or _text(payload, "pull_request", "state") == "closed"
+    )
+    return {
+        "base": Base(
+            rule=BaseRule.PULL_REQUEST,
+            commit=_text(payload, "pull_request", "base", "sha"),
+            ref=_text(payload, "pull_request", "base", "ref"),
+        ),
+        "head": head,
+        "pull": number if isinstance(number, int) else None,
+        "is_foreign": fork or environ.get("GITHUB_ACTOR") == "dependabot[bot]",
+        "skip": "the pull request is closed" if closed else None,
+    }
+
+
+def _push(environ: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str, Any]:
+    default = _default_branch(payload)
+    ref = environ.get("GITHUB_REF", "")
+    branch = ref.removeprefix("refs/heads/")
+    if payload.get("deleted") is True:
+        return {"base": Base(rule=BaseRule.HEAD), "skip": "the branch was deleted"}
+    if default is not None and branch == default:
+        before = _text(payload, "before")
+        commit = before if before != _NO_COMMIT else None
+        return {"base": Base(rule=BaseRule.COMMIT, commit=commit), "may_be_baseline": True}
+    owner = environ.get("GITHUB_REPOSITORY", "").partition("/")[0]
+    is_branch = ref.startswith("refs/heads/")
+    return {
+        "base": Base(rule=BaseRule.MERGE_BASE, ref=default),
+        "pull_branch": f"{owner}:{branch}" if owner and is_branch else None,
+    }
+
+
+def _dispatch(environ: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str, Any]:
+    default = _default_branch(payload)
+    if default is not None and environ.get("GITHUB_REF") == f"refs/heads/{default}":
+        return {
+            "base": Base(rule=BaseRule.HEAD),
+            "may_be_baseline": True,
+            "takes_pull_number": True,
+        }
+    return {"base": Base(rule=BaseRule.MERGE_BASE, ref=default), "takes_pull_number": True}
+
+
+def _schedule(_: Mapping[str, str], __: Mapping[str, Any]) -> dict[str, Any]:
+    return {"base": Base(rule=BaseRule.HEAD), "may_be_baseline": True}
+
+
+def _merge_group(_: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str, Any]:
+    base = _text(payload, "merge_group", "base_sha")
+    return {"base": Base(rule=BaseRule.COMMIT, commit=base)}
+
+
+_FINDERS = {
+    "pull_request": _pull_request,
+    "push": _push,
+    "workflow_dispatch": _dispatch,
+    "schedule": _schedule,
+    "merge_group": _merge_group,
+}
+
+
+def _default_branch(payload: Mapping[str, Any]) -> str | None:
+    return _text(payload, "repository", "default_branch")
+
+
+def _at(payload: Mapping[str, Any], *path: str) -> Any:
+    value: Any = payload
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _text(payload: Mapping[str, Any], *path: str) -> str | None:
+    value = _at(payload, *path)
+    return value if isinstance(value, str) and value else None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None

@@ -1,0 +1,229 @@
+"""The Action's inputs: INPUT_* variables to config overrides and options of `ci`."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from lm_eval_so.core.records.enums import Language, Policy
+from lm_eval_so.errors import Problem, UsageError, Where, nearest
+
+
+class CommentMode(StrEnum):
+    """When the pull request gets a comment."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on_failure"
+    NEVER = "never"
+
+
+class Generate(StrEnum):
+    """When the dataset is made."""
+
+    NEVER = "never"
+    MISSING = "missing"
+    ALWAYS = "always"
+
+
+class MissingSecrets(StrEnum):
+    """What happens if a key is empty, as on a fork's pull request."""
+
+    SKIP = "skip"
+    FAIL = "fail"
+
+
+INPUTS: Final[Mapping[str, str]] = {
+    "config": "",
+    "working_directory": "",
+    "suite": "",
+    "suite_id": "",
+    "dataset": "",
+    "generate": "missing",
+    "target_url": "",
+    "openai_api_key": "",
+    "github_token": "",
+    "repeats": "",
+    "concurrency": "",
+    "baseline": "",
+    "baseline_path": "",
+    "baseline_ref": "",
+    "on_inconclusive": "",
+    "on_missing_baseline": "",
+    "on_incomparable": "",
+    "comment": "always",
+    "comment_required": "false",
+    "comment_max_chars": "60000",
+    "language": "",
+    "pr_number": "",
+    "job_summary": "true",
+    "max_annotations": "10",
+    "report_dir": "lm-eval-so-report",
+    "on_missing_secrets": "skip",
+}
+"""Inputs and their defaults. The same stand in action.yml, but those do not apply where the image
+is used by itself; "" is not given."""
+
+_OVERRIDES: Final[Mapping[str, str]] = {
+    "suite": "suite",
+    "dataset": "dataset.path",
+    "target_url": "backend.options.base_url",
+    "repeats": "run.repeats",
+    "concurrency": "run.concurrency",
+    "baseline_path": "baseline.path",
+    "baseline_ref": "baseline.ref",
+    "on_inconclusive": "gate.on_inconclusive",
+    "on_missing_baseline": "gate.on_missing_baseline",
+    "on_incomparable": "gate.on_incomparable",
+    "language": "language",
+}
+
+_CHOICES: Final[Mapping[str, Sequence[str]]] = {
+    "generate": list(Generate),
+    "on_inconclusive": list(Policy),
+    "on_missing_baseline": list(Policy),
+    "on_incomparable": [Policy.WARN, Policy.FAIL],
+    "comment": list(CommentMode),
+    "comment_required": ["true", "false"],
+    "language": list(Language),
+    "job_summary": ["true", "false"],
+    "on_missing_secrets": list(MissingSecrets),
+}
+
+_NUMBERS: Final[Mapping[str, tuple[int, int]]] = {
+    "repeats": (1, 1000),
+    "concurrency": (1, 4096),
+    "comment_max_chars": (2000, 65_000),
+    "pr_number": (1, 2**31),
+    "max_annotations": (0, 10),
+}
+
+_PATHS: Final = ("config", "baseline", "report_dir", "working_directory")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What the workflow asks for."""
+
+    overrides: tuple[str, ...]
+    """`--set` texts, over the config file."""
+    folder: Path
+    """Where the program works."""
+    config: Path | None
+    """null: the default file in `folder`."""
+    suite_id: str | None
+    generate: Generate
+    openai_api_key: str | None = field(repr=False)
+    """For OPENAI_API_KEY, where that variable is empty."""
+    github_token: str | None = field(repr=False)
+    baseline: Path | None
+    comment: CommentMode
+    comment_required: bool
+    comment_max_chars: int
+    pr_number: int | None
+    job_summary: bool
+    max_annotations: int
+    report_dir: Path
+    on_missing_secrets: MissingSecrets
+    warnings: tuple[str, ...] = ()
+
+
+def read_inputs(environ: Mapping[str, str], *, workspace: Path) -> Inputs:
+    """Read the inputs from their INPUT_* variables.
+
+    Args:
+        environ: The environment.
+        workspace: Folder of the checkout; all paths must lie inside it, symlinks followed.
+
+    Raises:
+        UsageError: That lists every input with a bad value.
+    """
+    given = {name: environ.get(f"INPUT_{name.upper()}", "").strip() for name in INPUTS}
+    values = {name: given[name] or default for name, default in INPUTS.items()}
+    folder = workspace / values["working_directory"]
+    paths = {
+        name: (workspace if name == "report_dir" else folder) / values[name] for name in _PATHS
+    }
+    problems = [
+        *_choice_problems(values),
+        *_number_problems(values),
+        *_path_problems(paths, workspace, values),
+    ]
+    if problems:
+        raise UsageError.of(problems)
+    return Inputs(
+        overrides=tuple(
+            f"{key}={_as_yaml(name, values[name])}"
+            for name, key in _OVERRIDES.items()
+            if values[name]
+        ),
+        folder=folder,
+        config=paths["config"] if values["config"] else None,
+        suite_id=values["suite_id"] or None,
+        generate=Generate(values["generate"]),
+        openai_api_key=values["openai_api_key"] or None,
+        github_token=values["github_token"] or None,
+        baseline=paths["baseline"] if values["baseline"] else None,
+        comment=CommentMode(values["comment"]),
+        comment_required=values["comment_required"] == "true",
+        comment_max_chars=int(values["comment_max_chars"]),
+        pr_number=int(values["pr_number"]) if values["pr_number"] else None,
+        job_summary=values["job_summary"] == "true",
+        max_annotations=int(values["max_annotations"]),
+        report_dir=paths["report_dir"],
+        on_missing_secrets=MissingSecrets(values["on_missing_secrets"]),
+        warnings=tuple(_unknown(environ)),
+    )
+
+
+def _choice_problems(values: Mapping[str, str]) -> list[Problem]:
+    return [
+        _problem(name, f'"{values[name]}" is not allowed', f"use {', '.join(allowed)}")
+        for name, allowed in _CHOICES.items()
+        if values[name] and values[name] not in allowed
+    ]
+
+
+def _number_problems(values: Mapping[str, str]) -> list[Problem]:
+    return [
+        _problem(name, f'"{values[name]}" is not allowed', f"use a whole number, {low} to {high}")
+        for name, (low, high) in _NUMBERS.items()
+        if values[name] and not (_is_number(values[name]) and low <= int(values[name]) <= high)
+    ]
+
+
+def _path_problems(
+    paths: Mapping[str, Path], workspace: Path, values: Mapping[str, str]
+) -> list[Problem]:
+    root = workspace.resolve()
+    return [
+        _problem(name, f'"{values[name]}" is outside the workspace', "use a path inside it")
+        for name, path in paths.items()
+        if values[name] and not path.resolve().is_relative_to(root)
+    ]
+
+
+def _problem(name: str, what: str, hint: str) -> Problem:
+    return Problem(what=f"input {name}: {what}", where=Where(key=name), hint=hint)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
+
+
+def _as_yaml(name: str, value: str) -> str:
+    return value if name in _NUMBERS else json.dumps(value, ensure_ascii=False)
+
+
+def _unknown(environ: Mapping[str, str]) -> list[str]:
+    names = sorted(
+        key.removeprefix("INPUT_").lower() for key in environ if key.startswith("INPUT_")
+    )
+    warnings = []
+    for name in names:
+        if name not in INPUTS:
+            close = nearest(name, INPUTS)
+            hint = f' (did you mean "{close}"?)' if close else ""
+            warnings.append(f'unknown input "{name}"{hint}; it is not used')
+    return warnings

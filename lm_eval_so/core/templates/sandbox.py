@@ -1,0 +1,60 @@
+"""Templates of the package, filled in a sandbox; data is never a template."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jinja2 import PackageLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from lm_eval_so.core.templates import safe
+from lm_eval_so.core.templates.safe import Safe
+
+
+def fill_markdown(
+    package: str, template: str, values: Mapping[str, object], *, redact: Callable[[str], str]
+) -> str:
+    """Fill a Markdown template.
+
+    The filters are the functions of `safe`, each of which takes secrets out first. What reaches
+    the page without one of them becomes a code span.
+
+    Args:
+        package: Package with a folder `templates`.
+        template: File in it.
+        values: What the template names.
+        redact: Takes secrets out of a text.
+
+    Raises:
+        jinja2.UndefinedError: If the template names what `values` does not have.
+    """
+    environment = ImmutableSandboxedEnvironment(
+        loader=PackageLoader(package),
+        undefined=StrictUndefined,
+        autoescape=False,
+        finalize=lambda value: value if isinstance(value, Safe) else _escape(value, redact),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    steps = (safe.block, safe.cell, safe.cut, safe.inline, safe.name, safe.prose, safe.quote)
+    for step in (*steps, safe.summary):
+        environment.filters[step.__name__] = _redacting(step, redact)
+    environment.filters["link"] = safe.link
+    return environment.get_template(template).render(values)
+
+
+def _redacting(step: Callable[..., str], redact: Callable[[str], str]) -> Callable[..., str]:
+    def escape(value: object, *options: Any) -> str:
+        if not isinstance(value, str):
+            raise TypeError(f"a template gives {type(value).__name__} to {step.__name__}")
+        return step(redact(value), *options)
+
+    return escape
+
+
+def _escape(value: object, redact: Callable[[str], str]) -> Safe:
+    if value is None:
+        raise TypeError("a template shows None")
+    if isinstance(value, int):
+        return Safe(value)
+    return safe.inline(redact(str(value)))

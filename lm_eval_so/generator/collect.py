@@ -1,0 +1,148 @@
+"""Sources to samples, streamed in the order of the config."""
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.events import Listener, Noticed
+from lm_eval_so.core.records.codec import dump_line
+from lm_eval_so.errors import Problem, Where
+from lm_eval_so.generator.clean import clean_text, clean_value
+from lm_eval_so.generator.columns import bind_columns, never_seen
+from lm_eval_so.generator.fields import is_blank
+from lm_eval_so.generator.locate import locate
+from lm_eval_so.generator.mapping import Binding, bind, has_column, make_sample
+from lm_eval_so.generator.opening import Item, Items, open_file
+from lm_eval_so.generator.outcome import Kept, Opened, Outcome, Skipped, Unusable
+from lm_eval_so.generator.sources.base import (
+    Columns,
+    FileError,
+    RawItem,
+    Reason,
+    Reject,
+    SourceFile,
+    excerpt,
+    place,
+)
+
+STAGE = "generate"
+_LOOKED_AT = 100
+"""Records whose keys are looked at to choose columns by name."""
+
+
+def collect(config: Config, listener: Listener) -> Iterator[Outcome]:
+    """Read every source; one that cannot be used does not keep the others from being read.
+
+    Yields:
+        `Opened` for each file, then what became of each of its records.
+    """
+    for number in range(len(config.sources)):
+        yield from _SourceReader(config, number, listener).outcomes()
+
+
+class _SourceReader:
+    """Reads one source, and remembers whether its files and its map could be used."""
+
+    def __init__(self, config: Config, number: int, listener: Listener) -> None:
+        self._config, self._number, self._listener = config, number, listener
+        self._source = config.sources[number]
+        self._errors: list[FileError] = []
+        self._has_readable = False
+        self._unusable = False
+        self._keys: dict[str, None] = {}
+        """Keys of records that have no header, in the order of their appearance."""
+        self._unseen = {column for _, column in bind(self._source.map).columns()}
+        """Mapped columns that no record has shown yet."""
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Read all files, then say what makes the source unusable."""
+        for found in locate(self._config, self._number):
+            if isinstance(found, Problem):
+                yield self._refuse(found)
+            else:
+                yield from self._file(*found)
+        if self._errors and not self._has_readable:
+            yield from map(self._refuse, map(_file_problem, self._errors))
+        if self._keys and not self._unusable:
+            names = tuple(self._keys)
+            for column in sorted(self._unseen):
+                yield self._refuse(never_seen(self._config, self._number, column, names))
+
+    def _file(self, name: str, path: Path) -> Iterator[Outcome]:
+        file, items = open_file(name, path, self._source)
+        yield Opened(file=file)
+        first = next(items, None)
+        if isinstance(first, FileError):
+            self._errors.append(first)
+            yield first
+            return
+        self._has_readable = True
+        if isinstance(first, Columns):
+            self._unseen.clear()
+            columns, line = first.names, first.line
+        else:
+            ahead: list[Item] = [] if first is None else [first]
+            columns, line = self._look_ahead(ahead, items), None
+            items = chain(ahead, items)
+        binding, problems = bind_columns(self._config, self._number, name, columns, line=line)
+        if columns and problems:
+            yield from map(self._refuse, problems)
+            return
+        self._tell_choice(file, binding)
+        for item in items:
+            yield self._outcome(item, binding)
+
+    def _look_ahead(self, ahead: list[Item], items: Items) -> tuple[str, ...]:
+        """Give the keys of the first records, which stay in `ahead`; none if the config has a map."""
+        if self._source.map:
+            return ()
+        seen = sum(isinstance(item, RawItem) for item in ahead)
+        while seen < _LOOKED_AT and (item := next(items, None)) is not None:
+            ahead.append(item)
+            seen += isinstance(item, RawItem)
+        keys = (key for item in ahead if isinstance(item, RawItem) for key in item.payload)
+        return tuple(dict.fromkeys(map(clean_text, keys)))
+
+    def _outcome(self, item: Item, binding: Binding) -> Outcome:
+        if isinstance(item, Columns):
+            raise TypeError("a header in the middle of a file")
+        cleaned = _cleaned(item) if isinstance(item, RawItem) else item
+        if not isinstance(cleaned, RawItem):
+            return cleaned
+        if all(map(is_blank, cleaned.payload.values())):
+            return Skipped(file=item.file)
+        if self._unseen:
+            self._keys |= dict.fromkeys(cleaned.payload)
+            self._unseen = {c for c in self._unseen if not has_column(cleaned.payload, c)}
+        made = make_sample(cleaned, binding)
+        return made if isinstance(made, Reject) else Kept(file=item.file, at=item.at, sample=made)
+
+    def _refuse(self, problem: Problem) -> Unusable:
+        self._unusable = True
+        return Unusable(problem=problem)
+
+    def _tell_choice(self, file: SourceFile, binding: Binding) -> None:
+        if self._source.map or not binding.refs:
+            return
+        chosen = ", ".join(f"{field}: {refs[0]}" for field, refs in binding.refs.items())
+        text = f"{file.name}: no map, columns chosen by their names: {{{chosen}}}"
+        self._listener(Noticed(stage=STAGE, text=text))
+
+
+def _cleaned(item: RawItem) -> RawItem | Reject:
+    payload = {clean_text(key): clean_value(value) for key, value in item.payload.items()}
+    if len(payload) == len(item.payload):
+        return RawItem(file=item.file, at=item.at, payload=payload)
+    return Reject(
+        file=item.file,
+        at=item.at,
+        reason=Reason.BAD_JSON,
+        what="two keys are the same once cleaned",
+        excerpt=excerpt(dump_line(item.payload)),
+    )
+
+
+def _file_problem(error: FileError) -> Problem:
+    what = f"{place(error.file.name, error.at)} {error.reason}: {error.what}"
+    return Problem(what=what, where=Where(file=error.file.name), hint=error.hint)

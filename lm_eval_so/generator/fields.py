@@ -1,0 +1,202 @@
+"""Values of a record to fields of a sample; pure. What does not fit is a `FieldError`."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypeVar
+
+from pydantic import JsonValue
+
+from lm_eval_so.core.records.chat import Message, ToolCall
+from lm_eval_so.core.records.codec import dump_line
+from lm_eval_so.core.records.enums import Behavior
+from lm_eval_so.core.records.sample import Passage
+from lm_eval_so.generator.clean import clean_value
+from lm_eval_so.generator.sources.base import Reason, excerpt
+from lm_eval_so.generator.sources.json_file import kind_of
+from lm_eval_so.generator.sources.strict_json import BadJsonError, parse_strict, refuse_unwritable
+
+T = TypeVar("T")
+
+_ROLES: Mapping[str, Literal["system", "user", "assistant", "tool"]] = {
+    "system": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+}
+_PASSAGE_ROLES: Mapping[str, Literal["given", "gold", "distractor"]] = {
+    "given": "given",
+    "gold": "gold",
+    "distractor": "distractor",
+}
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*\Z")
+_QUOTED = 40
+_TRUE = frozenset({"true", "yes", "y", "1", "o", "예", "네", "참"})
+_FALSE = frozenset({"false", "no", "n", "0", "x", "아니요", "아니오", "거짓"})
+
+
+class FieldError(ValueError):
+    """A value that a field of a sample cannot take."""
+
+    def __init__(self, reason: Reason, what: str, *, hint: str | None = None) -> None:
+        super().__init__(what)
+        self.reason, self.what, self.hint = reason, what, hint
+
+
+def is_blank(value: JsonValue) -> bool:
+    """Whether a cleaned value says nothing."""
+    return value is None or value in ("", [], {})
+
+
+def text_of(value: JsonValue, field: str) -> str:
+    """Give a text; a number gives its digits."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    raise _bad_type(field, "a text", value)
+
+
+def texts_of(values: Sequence[JsonValue], field: str) -> tuple[str, ...]:
+    """Give texts without blank and equal ones; a list among the values counts by its items."""
+    items = [v for value in values for v in (value if isinstance(value, list) else [value])]
+    return tuple(dict.fromkeys(text_of(v, field) for v in items if not is_blank(v)))
+
+
+def language_of_field(value: JsonValue) -> str:
+    """Give a BCP 47 tag, its language in lower case."""
+    text = text_of(value, "language")
+    if not _LANGUAGE.match(text):
+        what = f"language: {_quoted(text)} is no language tag"
+        raise FieldError(Reason.BAD_TYPE, what, hint='as "ko" or "en-GB"')
+    primary, dash, rest = text.partition("-")
+    return primary.lower() + dash + rest
+
+
+def behavior_of(value: JsonValue) -> Behavior:
+    """Give what is right to do."""
+    text = text_of(value, "behavior")
+    try:
+        return Behavior(text.lower())
+    except ValueError:
+        hint = f"one of {', '.join(Behavior)}"
+        raise FieldError(Reason.BAD_TYPE, f"behavior: unknown {_quoted(text)}", hint=hint) from None
+
+
+def behavior_if_answerable(value: JsonValue) -> Behavior:
+    """Give what is right to do with a question that has an answer, or has none."""
+    word = (
+        str(value).lower() if isinstance(value, bool) else text_of(value, "answerable").casefold()
+    )
+    if word in _TRUE:
+        return Behavior.ANSWER
+    if word in _FALSE:
+        return Behavior.ABSTAIN
+    what = f"answerable: {_quoted(word)} is neither true nor false"
+    raise FieldError(Reason.BAD_TYPE, what, hint="write true or false")
+
+
+def weight_of(value: JsonValue) -> float:
+    """Give a weight above 0."""
+    text = text_of(value, "weight")
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = math.nan
+    if not (math.isfinite(weight) and weight > 0):
+        raise FieldError(Reason.BAD_TYPE, f"weight: {_quoted(text)} is no number above 0")
+    return weight
+
+
+def passages_of(values: Sequence[JsonValue]) -> tuple[Passage, ...]:
+    """Give passages; a text alone is evidence (gold)."""
+    items = [v for value in values for v in (value if isinstance(value, list) else [value])]
+    return tuple(_passage(item) for item in items if not is_blank(item))
+
+
+def messages_of(value: JsonValue) -> tuple[Message, ...]:
+    """Give a conversation that ends with the user or a tool; a cell of a table holds it as JSON."""
+    if isinstance(value, str):
+        try:
+            value = parse_strict(value)
+            refuse_unwritable(value)
+        except BadJsonError as error:
+            raise FieldError(Reason.BAD_TYPE, f"messages: no JSON: {error.what}") from None
+        value = clean_value(value)
+    if not isinstance(value, list):
+        raise _bad_type("messages", "a list", value)
+    messages = tuple(map(_message, value))
+    asked = [message.content for message in messages if message.role == "user"]
+    if not asked or messages[-1].role not in {"user", "tool"}:
+        what = "the last message is not the user's" if asked else "there is no message of a user"
+        hint = "map the answer by expected, and the messages before it by messages"
+        raise FieldError(Reason.NO_USER_TURN, what, hint=hint if asked else None)
+    if not asked[-1]:
+        raise FieldError(Reason.EMPTY, "the last question is empty")
+    return messages
+
+
+def _message(value: JsonValue) -> Message:
+    if not isinstance(value, dict):
+        raise _bad_type("messages", "objects", value)
+    content = value.get("content")
+    if isinstance(content, list | dict):
+        what = "a message is more than text (an image or a file)"
+        raise FieldError(Reason.UNSUPPORTED_CONTENT, what)
+    calls = value.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise _bad_type("tool_calls", "a list", calls)
+    return Message(
+        role=_one_of(_ROLES, value.get("role"), "messages"),
+        content=_optional_text(content, "content") or "",
+        name=_optional_text(value.get("name"), "name"),
+        tool_calls=tuple(map(_tool_call, calls)),
+        tool_call_id=_optional_text(value.get("tool_call_id"), "tool_call_id"),
+    )
+
+
+def _tool_call(value: JsonValue) -> ToolCall:
+    inner = value.get("function", value) if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not isinstance(inner, dict) or is_blank(inner.get("name")):
+        raise _bad_type("tool_calls", "objects with a name", value)
+    arguments = inner.get("arguments")
+    return ToolCall(
+        id=_optional_text(value.get("id"), "tool_calls"),
+        name=text_of(inner.get("name"), "tool_calls"),
+        arguments=arguments if isinstance(arguments, str) else dump_line(arguments or {}),
+    )
+
+
+def _passage(value: JsonValue) -> Passage:
+    if not isinstance(value, dict):
+        return Passage(text=text_of(value, "context"))
+    text = _optional_text(value.get("text"), "context")
+    if text is None:
+        raise FieldError(Reason.MISSING_FIELD, "context: a passage has no text")
+    return Passage(
+        role=_one_of(_PASSAGE_ROLES, value.get("role", "gold"), "context"),
+        text=text,
+        doc_id=_optional_text(value.get("doc_id"), "context"),
+    )
+
+
+def _optional_text(value: JsonValue, field: str) -> str | None:
+    return None if is_blank(value) else text_of(value, field)
+
+
+def _one_of(known: Mapping[str, T], value: JsonValue, field: str) -> T:
+    found = known.get(value) if isinstance(value, str) else None
+    if found is None:
+        shown = _quoted(value) if isinstance(value, str) else kind_of(value)
+        hint = f"one of {', '.join(known)}"
+        raise FieldError(Reason.BAD_TYPE, f"{field}: unknown role {shown}", hint=hint)
+    return found
+
+
+def _quoted(text: str) -> str:
+    """Show a value of the source: short, on one line, keys taken out."""
+    return dump_line(excerpt(text)[:_QUOTED])
+
+
+def _bad_type(field: str, wanted: str, value: JsonValue) -> FieldError:
+    return FieldError(Reason.BAD_TYPE, f"{field}: expected {wanted}, found {kind_of(value)}")

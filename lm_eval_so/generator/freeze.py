@@ -1,0 +1,169 @@
+"""Writing a dataset: the same samples give the same bytes, and a folder changes only once all is made."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from importlib.metadata import version
+from itertools import zip_longest
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE
+from lm_eval_so.core.files import copy_atomic
+from lm_eval_so.core.hashing import canon, digest
+from lm_eval_so.core.records.codec import dump_document, dump_line, dumps, to_json
+from lm_eval_so.core.records.dataset import DatasetInfo, FileInfo, GeneratorInfo
+from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.errors import InputError, Where
+from lm_eval_so.generator.sources.base import FileError, Reject, Step
+from lm_eval_so.generator.tally import Tally
+
+REJECTED_FILE = "rejected.jsonl"
+FILES = (SAMPLES_FILE, REJECTED_FILE, METADATA_FILE)
+"""In the order of writing: metadata.json, which has the digests of the others, comes last."""
+
+
+class DatasetWriter:
+    """Writes samples and rejects into a folder as they come."""
+
+    def __init__(self, folder: Path) -> None:
+        self._samples = _Lines(folder / SAMPLES_FILE)
+        self._rejects = _Lines(folder / REJECTED_FILE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._samples.close()
+        self._rejects.close()
+
+    def add_sample(self, sample: TestSample) -> None:
+        """Write a sample."""
+        self._samples.add(dumps(sample))
+
+    def add_reject(self, reject: Reject | FileError) -> None:
+        """Write what is left out, and why."""
+        record = reject if isinstance(reject, Reject) else None
+        line = {
+            "stage": record.step if record else Step.COLLECT,
+            "reason": reject.reason,
+            "source": reject.file.source,
+            "file": reject.file.name,
+            "at": dict(reject.at),
+            "what": reject.what,
+            "hint": reject.hint,
+            "excerpt": record.excerpt if record else None,
+        }
+        self._rejects.add(dump_line({k: v for k, v in line.items() if v not in (None, "", {})}))
+
+    def files(self) -> dict[str, FileInfo]:
+        """Give rows, size and digest of what was written."""
+        return {SAMPLES_FILE: self._samples.info(), REJECTED_FILE: self._rejects.info()}
+
+
+class _Lines:
+    """A file of lines that knows its digest."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: BinaryIO = path.open("wb")
+        self._digest = hashlib.sha256()
+        self._rows = self._size = 0
+
+    def add(self, line: str) -> None:
+        data = line.encode() + b"\n"
+        self._file.write(data)
+        self._digest.update(data)
+        self._rows += 1
+        self._size += len(data)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def info(self) -> FileInfo:
+        return FileInfo(rows=self._rows, bytes=self._size, sha256=self._digest.hexdigest())
+
+
+def describe(config: Config, tally: Tally, files: dict[str, FileInfo]) -> DatasetInfo:
+    """Give the dataset's metadata: no clock, no host, no absolute path."""
+    section = config.dataset
+    return DatasetInfo(
+        name=section.name or section.path.name or config.suite,
+        version=section.version,
+        description=section.description,
+        license=section.license,
+        generator=GeneratorInfo(
+            version=version("LM-Eval-SO"),
+            config_sha256=_config_digest(config),
+            seed=config.generator.seed if config.generator else 0,
+        ),
+        files=files,
+        dataset_sha256=digest({name: to_json(info) for name, info in files.items()}),
+        sources=tally.sources(),
+        rejected=dict(tally.rejected),
+        review=dict(tally.review),
+        splits=dict(tally.splits),
+        languages=dict(tally.languages),
+    )
+
+
+def write_metadata(info: DatasetInfo, folder: Path) -> None:
+    """Write metadata.json, keys sorted."""
+    text = dump_document(json.loads(canon(to_json(info))))
+    (folder / METADATA_FILE).write_text(text, encoding="utf-8", newline="\n")
+
+
+def refuse_folder(folder: Path) -> None:
+    """Refuse a place for the dataset that is a file, or holds samples that we did not write.
+
+    Raises:
+        InputError: That says what to do.
+    """
+    where = Where(file=str(folder))
+    if folder.suffix == ".jsonl" or (folder.exists() and not folder.is_dir()):
+        hint = "give a folder by dataset.path or -o"
+        raise InputError(f"{folder} is no folder", where=where, hint=hint)
+    if (folder / SAMPLES_FILE).exists() and not (folder / METADATA_FILE).exists():
+        what = f"{folder / SAMPLES_FILE} was not made by generate: there is no {METADATA_FILE}"
+        raise InputError(what, where=where, hint="choose another folder by -o, or move it away")
+
+
+def publish(made: Path, folder: Path) -> tuple[Path, ...]:
+    """Put the files that were made into the dataset's folder; others there stay.
+
+    Raises:
+        InputError: If the folder cannot be written to.
+    """
+    for name in FILES:
+        copy_atomic(made / name, folder / name)
+    return tuple(folder / name for name in FILES)
+
+
+def differences(made: Path, folder: Path) -> Iterator[str]:
+    """Give the first line of each file in which two datasets differ."""
+    for name in FILES:
+        if not (folder / name).is_file():
+            yield f"{name} is missing"
+            continue
+        with (made / name).open("rb") as new, (folder / name).open("rb") as old:
+            pairs = enumerate(zip_longest(new, old), start=1)
+            line = next((number for number, (a, b) in pairs if a != b), None)
+        if line is not None:
+            yield f"{name}:{line} differs from what the sources give"
+
+
+def _config_digest(config: Config) -> str:
+    """Digest what decides the dataset; what a key's default says need not be written to count."""
+    dataset = config.dataset.model_dump(mode="json", exclude={"path"}, exclude_defaults=True)
+    generator = (
+        config.generator.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        if config.generator
+        else {}
+    )
+    return digest({"dataset": dataset, "generator": generator})

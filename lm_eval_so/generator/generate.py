@@ -1,0 +1,124 @@
+"""The stage `generate`: sources to a dataset."""
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.dataset import SAMPLES_FILE
+from lm_eval_so.core.events import Began, Ended, Listener
+from lm_eval_so.core.files import cannot_write
+from lm_eval_so.core.records.dataset import DatasetInfo, FileInfo
+from lm_eval_so.errors import ConfigError, DatasetError, NothingToDo
+from lm_eval_so.generator.checks import check, config_problems
+from lm_eval_so.generator.collect import STAGE, collect
+from lm_eval_so.generator.dedup import drop_duplicates
+from lm_eval_so.generator.freeze import (
+    DatasetWriter,
+    describe,
+    differences,
+    publish,
+    refuse_folder,
+    write_metadata,
+)
+from lm_eval_so.generator.outcome import Kept, Outcome
+from lm_eval_so.generator.sources.base import FileError, Reject
+from lm_eval_so.generator.tally import Tally
+
+__all__ = ["Generated", "check", "generate", "preview", "stale"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """A dataset that was made."""
+
+    info: DatasetInfo
+    folder: Path
+    files: tuple[Path, ...]
+    """What was written."""
+    samples: int
+
+
+def generate(config: Config, resources: Resources, *, out: Path | None = None) -> Generated:
+    """Make the dataset and write it; the folder changes only once all of it is made.
+
+    Args:
+        config: The config, with a `generator` section.
+        resources: Who listens.
+        out: Folder of the dataset; default: dataset.path.
+
+    Raises:
+        ConfigError: If there is no `generator` section, or its keys make no sense.
+        DatasetError: With every source that cannot be used, after all were looked at.
+        NothingToDo: If the sources can be read and give no sample.
+        InputError: If the folder cannot be written to, or holds a dataset that we did not make.
+    """
+    folder = _folder(config, out)
+    refuse_folder(folder)
+    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
+        info = _make(config, resources.listener, Path(made))
+        files = publish(Path(made), folder)
+    return Generated(info=info, folder=folder, files=files, samples=info.files[SAMPLES_FILE].rows)
+
+
+def preview(config: Config, resources: Resources) -> DatasetInfo:
+    """Tell what `generate` would make, and write nothing; errors as in `generate`."""
+    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
+        return _make(config, resources.listener, Path(made))
+
+
+def stale(config: Config, resources: Resources, *, out: Path | None = None) -> tuple[str, ...]:
+    """Tell where the stored dataset differs from what the sources give now.
+
+    Returns:
+        A line for each file that differs, with its first differing line; empty if it is up to
+        date. Errors as in `generate`.
+    """
+    folder = _folder(config, out)
+    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
+        _make(config, resources.listener, Path(made))
+        return tuple(differences(Path(made), folder))
+
+
+def _folder(config: Config, out: Path | None) -> Path:
+    return out if out is not None else config.resolve(config.dataset.path)
+
+
+def _make(config: Config, listener: Listener, folder: Path) -> DatasetInfo:
+    if not config.sources:
+        hint = "add generator: {sources: […]}"
+        raise ConfigError("the config has no generator section", hint=hint)
+    if problems := list(config_problems(config)):
+        raise ConfigError.of(problems)
+    listener(Began(stage=STAGE, text=", ".join(source.id for source in config.sources)))
+    tally = Tally(STAGE, listener)
+    try:
+        files = _write_outcomes(drop_duplicates(collect(config, listener)), tally, folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    tally.end()
+    if tally.problems:
+        raise DatasetError.of(tally.problems)
+    totals = tally.totals()
+    counts = "read {records:,} = kept {kept:,} + rejected {rejected:,} + skipped {skipped:,}"
+    text = counts.format_map(totals) + f" + duplicate {totals['duplicates']:,}"
+    if not totals["kept"]:
+        hint = "the warnings above say why" if tally.rejected else "they have no records"
+        raise NothingToDo(f"the sources give no sample: {text}", hint=hint)
+    listener(Ended(stage=STAGE, text=text))
+    info = describe(config, tally, files)
+    write_metadata(info, folder)
+    return info
+
+
+def _write_outcomes(outcomes: Iterable[Outcome], tally: Tally, folder: Path) -> dict[str, FileInfo]:
+    with DatasetWriter(folder) as writer:
+        for outcome in outcomes:
+            tally.add(outcome)
+            if isinstance(outcome, Kept):
+                writer.add_sample(outcome.sample)
+            elif isinstance(outcome, Reject | FileError):
+                writer.add_reject(outcome)
+    return writer.files()

@@ -1,0 +1,106 @@
+"""JSON documents: the records are a list somewhere in them."""
+
+import json
+from collections.abc import Iterator
+
+from pydantic import JsonValue
+
+from lm_eval_so.core.config.model import SourceSection
+from lm_eval_so.generator.paths import EVERY, JsonPath, parse_path, walk
+from lm_eval_so.generator.sources.base import (
+    FileError,
+    RawItem,
+    Reason,
+    Reject,
+    SourceFile,
+    excerpt,
+)
+from lm_eval_so.generator.sources.strict_json import BadJsonError, parse_strict, refuse_unwritable
+
+MOST_BYTES = 200_000_000
+"""Largest file: it is held in memory whole."""
+
+
+def read_json(
+    file: SourceFile, options: SourceSection, /
+) -> Iterator[RawItem | Reject | FileError]:
+    """Read the records of a JSON document: a list at its top, or where `records` says."""
+    document = _document(file)
+    if isinstance(document, FileError):
+        yield document
+        return
+    steps = parse_path(options.records or "$") or ()
+    if problem := _no_records(file, document, steps, options.records):
+        yield problem
+        return
+    for number, (path, value) in enumerate(_records(document, steps), start=1):
+        yield _item(file, value, {"record": number, "path": path})
+
+
+def kind_of(value: object) -> str:
+    """Name the kind of a JSON value."""
+    kinds = {dict: "an object", list: "an array", str: "a text", bool: "a truth value"}
+    return "null" if value is None else kinds.get(type(value), "a number")
+
+
+def _document(file: SourceFile) -> JsonValue | FileError:
+    if file.size > MOST_BYTES:
+        what = f"the file is larger than {MOST_BYTES:,} bytes"
+        hint = "save it as JSON lines (.jsonl), which may have any size"
+        return FileError(file=file, reason=Reason.TOO_LARGE, what=what, hint=hint)
+    encoding = file.encoding or "utf-8"
+    try:
+        text = file.path.read_bytes().decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        what = f"no {encoding} at byte {error.start}"
+        hint = "save the file in one encoding"
+        return FileError(file=file, reason=Reason.BAD_ENCODING, what=what, hint=hint)
+    if not text.strip():
+        return FileError(file=file, reason=Reason.EMPTY_FILE, what="the file is empty")
+    try:
+        return parse_strict(text)
+    except BadJsonError as error:
+        at = {"line": error.line, "column": error.column} if error.line else {}
+        return FileError(file=file, reason=Reason.BAD_JSON, what=error.what, at=at)
+
+
+def _no_records(
+    file: SourceFile, document: JsonValue, steps: JsonPath, records: str | None
+) -> FileError | None:
+    top = document if isinstance(document, dict) else {}
+    lists = [key for key, value in top.items() if isinstance(value, list)]
+    hint = f"say where the list is: records: $.{lists[0]}" if lists else None
+    if not steps and not isinstance(document, list):
+        what = f"found {kind_of(document)}, not a list of records"
+    elif next(walk(document, steps), None) is None:
+        what = f"there is nothing at {records}"
+    else:
+        return None
+    return FileError(file=file, reason=Reason.UNREADABLE, what=what, hint=hint)
+
+
+def _records(document: JsonValue, steps: JsonPath) -> Iterator[tuple[str, JsonValue]]:
+    for path, value in walk(document, steps):
+        if isinstance(value, list):
+            yield from walk(value, (EVERY,), path)
+        else:
+            yield path, value
+
+
+def _item(file: SourceFile, value: JsonValue, at: dict[str, JsonValue]) -> RawItem | Reject:
+    reason, what = Reason.NOT_OBJECT, f"found {kind_of(value)}, not an object"
+    if isinstance(value, dict):
+        try:
+            refuse_unwritable(value)
+        except BadJsonError as error:
+            reason, what = Reason.BAD_JSON, error.what
+        else:
+            return RawItem(file=file, at=at, payload=value)
+    return Reject(file=file, at=at, reason=reason, what=what, excerpt=excerpt(_shown(value)))
+
+
+def _shown(value: JsonValue) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
+    except RecursionError:
+        return ""

@@ -1,0 +1,73 @@
+"""The command `report`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lm_eval_so.core.records.enums import Language, ReportFormat
+from lm_eval_so.terminal.entry import run_app
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+Report = Annotated[Path, typer.Argument(metavar="REPORT", help="report.json.")]
+ComparisonFile = Annotated[
+    Path | None,
+    typer.Option("--comparison", metavar="FILE", help="comparison.json, shown first."),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", metavar="FILE", help="File; default: to stdout."),
+]
+Format = Annotated[ReportFormat, typer.Option("--format", help="What to render.")]
+InLanguage = Annotated[Language, typer.Option("--language", help="Language of the text.")]
+Examples = Annotated[int, typer.Option("--examples", min=0, help="Cases shown in full, at most.")]
+
+
+@app.command()
+def report(
+    report: Report,
+    comparison: ComparisonFile = None,
+    out: Out = None,
+    format: Format = ReportFormat.MD,  # noqa: A002 - the option's name
+    language: InLanguage = Language.EN,
+    examples: Examples = 20,
+) -> None:
+    """Render a report again; asks nothing, costs nothing.
+
+    Example: lm-eval-so report reports/report.json --comparison reports/comparison.json
+    """
+    import os
+
+    from lm_eval_so.core.files import read_text, write_atomic
+    from lm_eval_so.core.records.codec import loads
+    from lm_eval_so.core.records.comparison import Comparison
+    from lm_eval_so.core.records.report import EvaluationReport
+    from lm_eval_so.core.secrets import make_redactor
+    from lm_eval_so.errors import Where
+    from lm_eval_so.reporter.render import render
+
+    found = loads(read_text(report), EvaluationReport, where=Where(file=str(report)))
+    compared = (
+        loads(read_text(comparison), Comparison, where=Where(file=str(comparison)))
+        if comparison
+        else None
+    )
+    text = render(
+        found,
+        compared,
+        format=format,
+        language=language,
+        examples=examples,
+        redactor=make_redactor(os.environ),
+    )
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    write_atomic(out, text)
+    typer.echo(str(out))
+
+
+def main() -> None:
+    """Run the stage's own command line and exit."""
+    run_app(app)

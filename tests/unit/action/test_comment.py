@@ -1,0 +1,420 @@
+import json
+from contextlib import contextmanager
+
+import pytest
+from servers.fake_github import BOT, FakeGitHub
+
+from lm_eval_so.action.comment import Clock, Target, publish
+from lm_eval_so.action.github import open_github
+from lm_eval_so.action.marker import marker
+
+HEAD = "a" * 40
+SUITE = "evaluate.yml/evaluate/support-qa"
+LISTS = "GET 7/comments"
+POSTS = "POST 7/comments"
+
+
+class FakeClock:
+    def __init__(self):
+        self.slept = []
+
+    def clock(self):
+        return Clock(sleep=self.slept.append, jitter=lambda: 0.5)
+
+
+@contextmanager
+def hub_with(*comments, head=HEAD, state="open", **options):
+    with FakeGitHub(**options) as hub:
+        hub.add_pull(7, head=head, state=state)
+        for number, author, body in comments:
+            hub.add_comment(7, body, author=author, number=number)
+        yield hub
+
+
+def send(hub, bodies=lambda level: f"body at level {level}", clock=None, **changes):
+    target = {
+        "pull": 7,
+        "head": HEAD,
+        "suite_id": SUITE,
+        "run_id": 6,
+        "run_attempt": 1,
+        "job": "evaluate",
+        **changes,
+    }
+    with open_github("o/r", token="t", api_url=hub.url, write_gap_s=0, retry_wait_s=0) as github:
+        return publish(bodies, Target(**target), github, clock=(clock or FakeClock()).clock())
+
+
+def ours(run=5, *, attempt=1, head=HEAD, job="x", body="old"):
+    state = {"run": run, "attempt": attempt, "job": job, "head": head, "sum": "s"}
+    return f"{marker(SUITE)}\n<!-- lm-eval-so/state/1 {json.dumps(state)} -->\n{body}"
+
+
+def writes(hub):
+    return [call for call in hub.calls("POST", "PATCH", "DELETE") if "graphql" not in call]
+
+
+def test_publish__a1_no_comment_posts_once():
+    with hub_with() as hub:
+        result = send(hub)
+        assert writes(hub) == [POSTS]
+        assert [c for c in hub.calls("GET", "POST") if "comments" in c] == [LISTS, POSTS, LISTS]
+        [(number, body)] = hub.bodies(7).items()
+    assert body.startswith(f"{marker(SUITE)}\n<!-- lm-eval-so/state/1 {{")
+    assert body.endswith("\nbody at level 0")
+    assert result.url == f"https://github.com/o/r/pull/7#issuecomment-{number}"
+    assert (result.written, result.failed, result.warnings, result.notices) == (True, False, (), ())
+
+
+def test_publish__a2_own_comment_is_updated():
+    with hub_with((10, "octocat", "hi"), (11, BOT, ours())) as hub:
+        assert send(hub).url.endswith("-11")
+        assert writes(hub) == ["PATCH comments/11"]
+        assert hub.bodies(7)[11].endswith("body at level 0")
+        assert hub.bodies(7)[10] == "hi"
+
+
+def test_publish__a3_same_text_is_not_written():
+    with hub_with((11, BOT, ours())) as hub:
+        send(hub)
+        before = len(writes(hub))
+        hub.comments[7][0]["body"] = hub.bodies(7)[11].replace("\n", "\r\n")
+        result = send(hub)
+        assert len(writes(hub)) == before
+    assert result.url.endswith("-11")
+    assert result.written is False
+
+
+def test_publish__a4_all_pages_are_read():
+    others = [(n, "octocat", "x") for n in range(1, 105)]
+    rest = [(n, "octocat", "x") for n in range(106, 131)]
+    with hub_with(*others, (105, BOT, ours()), *rest) as hub:
+        send(hub)
+        assert writes(hub) == ["PATCH comments/105"]
+        pages = [r.query.get("page", "1") for r in hub.requests if r.path.endswith("7/comments")]
+        assert pages == ["1", "2", "1", "2"]
+        assert {r.query["per_page"] for r in hub.requests if r.path.endswith("7/comments")} == {
+            "100"
+        }
+
+
+def test_publish__a5_a_strangers_marker_is_not_ours():
+    with hub_with((11, "octocat", ours())) as hub:
+        send(hub)
+        assert writes(hub) == [POSTS]
+        assert hub.bodies(7)[11] == ours()
+
+
+def test_publish__a_user_named_like_the_bot_is_not_the_bot():
+    with hub_with((11, "github-actions", ours())) as hub:
+        send(hub)
+        assert writes(hub) == [POSTS]
+
+
+def test_publish__a6_marker_counts_in_the_first_line_only():
+    with hub_with((11, BOT, f"a\nb\n{ours()}")) as hub:
+        send(hub)
+        assert writes(hub) == [POSTS]
+
+
+def test_publish__a7_own_duplicates_are_deleted():
+    with hub_with((15, BOT, ours(5)), (11, BOT, ours(4)), (16, "octocat", ours(4))) as hub:
+        assert send(hub).url.endswith("-11")
+        assert writes(hub) == ["PATCH comments/11", "DELETE comments/15"]
+        assert set(hub.bodies(7)) == {11, 16}
+
+
+def test_publish__another_suite_keeps_its_comment():
+    with hub_with((11, BOT, ours().replace("support-qa", "support-qa-2"))) as hub:
+        send(hub)
+        assert writes(hub) == [POSTS]
+        assert len(hub.bodies(7)) == 2
+
+
+def test_publish__a8_stale_head():
+    with hub_with(head="b" * 40) as hub:
+        result = send(hub)
+        assert hub.calls() == ["GET pulls/7"]
+    assert result.failed is False
+    assert result.notices == ("stale head: #7 has moved on to bbbbbbb; no comment is written",)
+
+
+def test_publish__head_moves_just_before_the_write():
+    with hub_with() as hub:
+
+        def move(request):
+            if request.path.endswith("/comments"):
+                hub.pulls[7]["head"]["sha"] = "b" * 40
+
+        hub.before = move
+        assert send(hub).notices[0].startswith("stale head")
+        assert writes(hub) == []
+
+
+@pytest.mark.parametrize(("run", "attempt"), [(9, 1), (6, 2)])
+def test_publish__a9_newer_result_wins(run, attempt):
+    with hub_with((11, BOT, ours(run, attempt=attempt))) as hub:
+        result = send(hub)
+        assert writes(hub) == []
+    assert result.notices == (
+        "a newer result is present: https://github.com/o/r/pull/7#issuecomment-11",
+    )
+
+
+def test_publish__a_newer_result_of_another_head_is_replaced():
+    with hub_with((11, BOT, ours(9, head="b" * 40))) as hub:
+        send(hub)
+        assert writes(hub) == ["PATCH comments/11"]
+
+
+@pytest.mark.parametrize("state", ["", "{", "[1]", '{"run": "x"}'])
+def test_publish__unreadable_state_is_oldest(state):
+    body = f"{marker(SUITE)}\n<!-- lm-eval-so/state/1 {state} -->\nold"
+    with hub_with((11, BOT, body)) as hub:
+        send(hub)
+        assert writes(hub) == ["PATCH comments/11"]
+
+
+def test_publish__a10_closed():
+    with hub_with(state="closed") as hub:
+        result = send(hub)
+        assert writes(hub) == []
+    assert result.notices == ("pull request #7 is closed; no comment is written",)
+
+
+def test_publish__a11_no_permission():
+    with hub_with() as hub:
+        hub.fail(
+            "POST",
+            "/comments",
+            403,
+            "Resource not accessible by integration",
+            headers={"X-Accepted-GitHub-Permissions": "pull_requests=write"},
+        )
+        result = send(hub)
+        assert writes(hub) == [POSTS]
+    assert (result.failed, result.written, result.url) == (True, False, "")
+    [warning] = result.warnings
+    assert "Resource not accessible by integration (HTTP 403)" in warning
+    assert "the API asks for pull_requests=write" in warning
+    assert "pull-requests: write" in warning
+
+
+def test_publish__a12_post_without_an_answer_that_took_effect():
+    clock = FakeClock()
+    with hub_with() as hub:
+        hub.fail("POST", "/comments", 502, "Server Error", takes_effect=True)
+        result = send(hub, clock=clock)
+        assert writes(hub) == [POSTS]
+        assert len(hub.bodies(7)) == 1
+    assert result.failed is False
+    assert result.url
+    assert clock.slept == [2.0]
+
+
+def test_publish__post_without_an_answer_is_never_sent_again():
+    with hub_with() as hub:
+        hub.fail("POST", "/comments", 502, "Server Error", times=9)
+        result = send(hub)
+        assert writes(hub) == [POSTS]
+    assert result.failed is True
+    assert "did not say whether it took the comment" in result.warnings[0]
+
+
+def test_publish__patch_without_an_answer_is_sent_again():
+    with hub_with((11, BOT, ours())) as hub:
+        hub.fail("PATCH", "/comments", 502, "Server Error")
+        assert send(hub).url.endswith("-11")
+        assert writes(hub) == ["PATCH comments/11", "PATCH comments/11"]
+
+
+def test_publish__a13_comment_deleted_meanwhile():
+    with hub_with((11, BOT, ours())) as hub:
+
+        def delete(request):
+            if request.method == "PATCH":
+                hub.comments[7].clear()
+
+        hub.before = delete
+        result = send(hub)
+        assert writes(hub) == ["PATCH comments/11", POSTS]
+        assert len(hub.bodies(7)) == 1
+    assert result.failed is False
+
+
+def test_publish__a14_too_long_for_github_takes_the_next_level():
+    with hub_with() as hub:
+        send(hub, bodies=lambda level: "x" * (70_000 if level < 2 else 10), max_chars=100_000)
+        assert writes(hub) == [POSTS, POSTS, POSTS]
+        [body] = hub.bodies(7).values()
+    assert body.endswith("\n" + "x" * 10)
+
+
+def test_publish__level_fits_the_budget_in_utf16_units():
+    with hub_with() as hub:
+        send(hub, bodies=lambda level: "👍" * (1200 if level == 0 else 800), max_chars=2000)
+        [body] = hub.bodies(7).values()
+    assert body.count("👍") == 800
+
+
+def test_publish__nothing_fits():
+    with hub_with() as hub:
+        result = send(hub, bodies=lambda _: "x" * 5000, max_chars=2000)
+        assert writes(hub) == []
+    assert result.failed is True
+    assert "too long even without details" in result.warnings[0]
+
+
+def test_publish__a15_short_wait_is_kept():
+    clock = FakeClock()
+    with hub_with() as hub:
+        hub.fail("POST", "/comments", 403, "secondary rate limit", headers={"Retry-After": "2"})
+        result = send(hub, clock=clock)
+        assert writes(hub) == [POSTS, POSTS]
+        assert len(hub.bodies(7)) == 1
+    assert result.failed is False
+    assert clock.slept == [2.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("headers", "slept"),
+    [({"Retry-After": "3600"}, []), ({"Retry-After": "50"}, [50.0, 50.0]), ({}, [60.0, 60.0])],
+)
+def test_publish__a15_long_wait_is_a_failure(headers, slept):
+    clock = FakeClock()
+    with hub_with() as hub:
+        text = "You have exceeded a secondary rate limit"
+        hub.fail("POST", "/comments", 403, text, headers=headers, times=9)
+        result = send(hub, clock=clock)
+        assert hub.bodies(7) == {}
+    assert clock.slept == slept
+    assert result.failed is True
+    assert "limits the rate" in result.warnings[0]
+
+
+def test_publish__primary_limit_is_waited_for_until_its_reset():
+    clock = FakeClock()
+    with hub_with() as hub:
+        headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "99999999999"}
+        hub.fail("GET", "/comments", 403, "API rate limit exceeded", headers=headers)
+        assert send(hub, clock=clock).failed is True
+    assert clock.slept == []
+
+
+def test_publish__a16_locked():
+    with hub_with() as hub:
+        hub.fail("POST", "/comments", 403, "Unable to create comment because issue is locked.")
+        result = send(hub)
+    assert result.failed is True
+    assert result.warnings == ("no comment on #7: the conversation is locked (HTTP 403)",)
+
+
+def test_publish__a36_enterprise_server():
+    with hub_with(prefix="/api/v3") as hub:
+        send(hub)
+        assert {request.path.split("/repos")[0] for request in hub.requests} == {
+            "/api/v3",
+            "/api/graphql",
+        }
+        assert {request.headers["authorization"] for request in hub.requests} == {"token t"}
+
+
+def test_publish__a36_next_page_on_another_host_is_not_followed():
+    with hub_with(*((n, "octocat", "x") for n in range(1, 102))) as hub:
+        hub.next_page_host = "https://evil.example"
+        result = send(hub)
+        assert writes(hub) == []
+    assert "points to another host" in result.warnings[0]
+
+
+def test_publish__a40_two_jobs_of_a_run_do_not_fight():
+    with hub_with((11, BOT, ours(6, job="other"))) as hub:
+
+        def interfere(request):
+            if request.path.endswith("7/comments") and len(writes(hub)) == 1:
+                hub.comments[7][0]["body"] = ours(6, job="other")
+
+        hub.before = interfere
+        result = send(hub)
+        assert writes(hub) == ["PATCH comments/11"]
+    assert (result.failed, result.written) == (False, True)
+    assert result.url.endswith("-11")
+    [warning] = result.warnings
+    assert SUITE in warning
+    assert "suite_id" in warning
+    assert "two jobs" in result.notices[0]
+
+
+def test_publish__a_comment_that_is_written_is_no_failure():
+    with hub_with((11, BOT, ours())) as hub:
+
+        def break_down(request):
+            if request.method == "PATCH":
+                hub.fail("GET", "/comments", 500, "Server Error", times=9)
+
+        hub.before = break_down
+        result = send(hub)
+    assert (result.failed, result.written) == (False, True)
+    assert result.url.endswith("-11")
+    assert result.warnings == ("the comment was not checked on #7: Server Error (HTTP 500)",)
+
+
+def test_publish__two_runs_at_once_end_with_one_comment():
+    with hub_with() as hub:
+
+        def interfere(request):
+            if request.method == "POST" and "comments" in request.path and not hub.comments.get(7):
+                hub.add_comment(7, ours(5), number=900)
+
+        hub.before = interfere
+        assert send(hub).url.endswith("-900")
+        assert writes(hub) == [POSTS, "DELETE comments/1002", "PATCH comments/900"]
+        assert list(hub.bodies(7)) == [900]
+
+
+def test_publish__the_reply_tells_who_we_are():
+    with hub_with(viewer=None, author="my-app[bot]") as hub:
+        assert send(hub).failed is False
+        assert writes(hub) == [POSTS]
+
+
+def test_publish__no_server():
+    with FakeGitHub() as hub:
+        pass
+    result = send(hub)
+    assert result.failed is True
+    assert "no answer" in result.warnings[0]
+
+
+def test_publish__bad_token():
+    with hub_with() as hub:
+        hub.fail("GET", "/pulls/7", 401, "Bad credentials")
+        assert "refuses the token" in send(hub).warnings[0]
+
+
+def test_publish__too_many_comments():
+    with hub_with(*((n, "octocat", "x") for n in range(1, 3002))) as hub:
+        assert "more than 3,000 comments" in send(hub).warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("suite_id", "line"),
+    [
+        (SUITE, f"<!-- lm-eval-so/comment/1 suite={SUITE} -->"),
+        ("a--b---c", "<!-- lm-eval-so/comment/1 suite=a-%2Db-%2D-c -->"),
+        ("x --> <h1>", "<!-- lm-eval-so/comment/1 suite=x%20-%2D%3E%20%3Ch1%3E -->"),
+        ("한국어", "<!-- lm-eval-so/comment/1 suite=%ED%95%9C%EA%B5%AD%EC%96%B4 -->"),
+    ],
+)
+def test_marker__cannot_close_the_comment(suite_id, line):
+    assert marker(suite_id) == line
+
+
+def test_open_pulls__of_a_branch():
+    with FakeGitHub() as hub:
+        hub.add_pull(3, head=HEAD, branch="o:feature")
+        hub.add_pull(4, head=HEAD, branch="o:other")
+        hub.add_pull(5, head=HEAD, branch="o:feature", state="closed")
+        with open_github("o/r", token="t", api_url=hub.url) as github:
+            [pull] = github.open_pulls("o:feature")
+    assert (pull.number, pull.head, pull.is_open) == (3, HEAD, True)

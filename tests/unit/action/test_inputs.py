@@ -1,0 +1,167 @@
+from pathlib import Path
+
+import pytest
+
+from lm_eval_so.action.inputs import INPUTS, CommentMode, Generate, MissingSecrets, read_inputs
+from lm_eval_so.action.outputs import OUTPUT_NAMES
+from lm_eval_so.core.config.load import load_config
+from lm_eval_so.core.yaml_lines import read_yaml
+from lm_eval_so.errors import UsageError
+
+ROOT = Path(__file__).parents[3]
+CONFIG = """
+version: 1
+suite: one
+dataset: {path: data.jsonl}
+metrics: [exact_match]
+"""
+
+
+def read(tmp_path, **inputs):
+    environ = {f"INPUT_{name.upper()}": value for name, value in inputs.items()}
+    return read_inputs(environ, workspace=tmp_path)
+
+
+def test_read_inputs__nothing_given(tmp_path):
+    inputs = read(tmp_path)
+    assert inputs.overrides == ()
+    assert (inputs.folder, inputs.config, inputs.baseline) == (tmp_path, None, None)
+    assert inputs.report_dir == tmp_path / "lm-eval-so-report"
+    assert (inputs.generate, inputs.comment) == (Generate.MISSING, CommentMode.ALWAYS)
+    assert (inputs.comment_required, inputs.comment_max_chars) == (False, 60_000)
+    assert (inputs.job_summary, inputs.max_annotations) == (True, 10)
+    assert (inputs.on_missing_secrets, inputs.pr_number) == (MissingSecrets.SKIP, None)
+    assert (inputs.github_token, inputs.openai_api_key, inputs.suite_id) == (None, None, None)
+    assert inputs.warnings == ()
+
+
+def test_read_inputs__empty_is_not_given(tmp_path):
+    assert read(tmp_path, **dict.fromkeys(INPUTS, "")) == read(tmp_path)
+
+
+def test_read_inputs__overrides_reach_the_config(tmp_path):
+    (tmp_path / "lm-eval-so.yaml").write_text(CONFIG, encoding="utf-8")
+    inputs = read(
+        tmp_path,
+        suite="two",
+        dataset="데이터/test set.jsonl",
+        repeats="3",
+        concurrency="8",
+        target_url="http://127.0.0.1:8000/v1?a=b",
+        baseline_path="baselines/a.json",
+        baseline_ref="v1",
+        on_inconclusive="fail",
+        on_missing_baseline="pass",
+        on_incomparable="warn",
+        language="ko",
+    )
+    overrides = [text for text in inputs.overrides if not text.startswith("backend.")]
+    config = load_config(tmp_path / "lm-eval-so.yaml", overrides=overrides)
+    assert config.suite == "two"
+    assert config.dataset.path == Path("데이터/test set.jsonl")
+    assert (config.run.repeats, config.run.concurrency) == (3, 8)
+    assert (config.baseline.path, config.baseline.ref) == (Path("baselines/a.json"), "v1")
+    gate = config.gate
+    assert (gate.on_inconclusive, gate.on_missing_baseline) == ("fail", "pass")
+    assert (gate.on_incomparable, config.language) == ("warn", "ko")
+    assert 'backend.options.base_url="http://127.0.0.1:8000/v1?a=b"' in inputs.overrides
+
+
+def test_read_inputs__a_value_is_never_read_as_yaml(tmp_path):
+    assert read(tmp_path, suite="{a: 1}").overrides == ('suite="{a: 1}"',)
+
+
+def test_read_inputs__options(tmp_path):
+    inputs = read(
+        tmp_path,
+        working_directory="sub",
+        config="conf/a.yaml",
+        baseline="b.json",
+        report_dir="out",
+        comment="on_failure",
+        comment_required="true",
+        comment_max_chars="5000",
+        pr_number="7",
+        job_summary="false",
+        max_annotations="0",
+        on_missing_secrets="fail",
+        generate="never",
+        suite_id="mine",
+        github_token="t",
+        openai_api_key="k",
+    )
+    sub = tmp_path / "sub"
+    assert (inputs.folder, inputs.config, inputs.baseline) == (
+        sub,
+        sub / "conf/a.yaml",
+        sub / "b.json",
+    )
+    assert inputs.report_dir == tmp_path / "out"
+    assert (inputs.comment, inputs.generate) == (CommentMode.ON_FAILURE, Generate.NEVER)
+    assert (inputs.comment_required, inputs.comment_max_chars) == (True, 5000)
+    assert (inputs.pr_number, inputs.job_summary, inputs.max_annotations) == (7, False, 0)
+    assert (inputs.on_missing_secrets, inputs.suite_id) == (MissingSecrets.FAIL, "mine")
+    assert (inputs.github_token, inputs.openai_api_key) == ("t", "k")
+
+
+def test_read_inputs__secrets_are_not_shown(tmp_path):
+    inputs = read(tmp_path, github_token="ghs_hunter2", openai_api_key="sk-hunter2")
+    assert "hunter2" not in repr(inputs)
+
+
+def test_read_inputs__all_problems_at_once(tmp_path):
+    with pytest.raises(UsageError) as caught:
+        read(
+            tmp_path,
+            generate="sometimes",
+            comment_required="yes",
+            repeats="three",
+            max_annotations="11",
+            config="../outside.yaml",
+            on_incomparable="pass",
+        )
+    assert [problem.what for problem in caught.value.problems] == [
+        'input generate: "sometimes" is not allowed',
+        'input on_incomparable: "pass" is not allowed',
+        'input comment_required: "yes" is not allowed',
+        'input repeats: "three" is not allowed',
+        'input max_annotations: "11" is not allowed',
+        'input config: "../outside.yaml" is outside the workspace',
+    ]
+    assert [problem.hint for problem in caught.value.problems][2:5] == [
+        "use true, false",
+        "use a whole number, 1 to 1000",
+        "use a whole number, 0 to 10",
+    ]
+
+
+@pytest.mark.parametrize("value", ["-1", "1.5", "٣", "1_0", "0"])
+def test_read_inputs__numbers_are_strict(tmp_path, value):
+    with pytest.raises(UsageError, match="repeats"):
+        read(tmp_path, repeats=value)
+
+
+@pytest.mark.parametrize("name", ["config", "baseline", "report_dir", "working_directory"])
+@pytest.mark.parametrize("kind", ["absolute", "link"])
+def test_read_inputs__paths_stay_in_the_workspace(tmp_path, name, kind):
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    (workspace / "link").symlink_to(tmp_path)
+    value = "/etc" if kind == "absolute" else "link/x"
+    with pytest.raises(UsageError, match="outside the workspace"):
+        read(workspace, **{name: value})
+
+
+def test_read_inputs__unknown_input_is_told(tmp_path):
+    inputs = read(tmp_path, sute="x")
+    assert inputs.warnings == ('unknown input "sute" (did you mean "suite"?); it is not used',)
+
+
+def test_action_yml__has_the_inputs_and_outputs_of_the_code():
+    action = read_yaml(ROOT / "action.yml").values
+    given = {name: spec.get("default", "") for name, spec in action["inputs"].items()}
+    assert given.pop("github_token") == "${{ github.token }}"
+    assert given == {name: default for name, default in INPUTS.items() if name != "github_token"}
+    assert tuple(action["outputs"]) == OUTPUT_NAMES
+    assert all(spec["description"].endswith(".") for spec in action["inputs"].values())
+    assert all(spec["required"] is False for spec in action["inputs"].values())

@@ -1,0 +1,130 @@
+from dataclasses import replace
+
+import pytest
+from made_reports import changed, comparison, report
+
+from lm_eval_so.action.outputs import (
+    OUTPUT_NAMES,
+    Outputs,
+    annotations,
+    first_fit,
+    output_text,
+    outputs_of,
+    write_outputs,
+    write_summary,
+)
+from lm_eval_so.core.records.enums import Verdict
+from lm_eval_so.core.secrets import Redactor, make_redactor
+
+
+def parse(text):
+    """Read GITHUB_OUTPUT as the runner does."""
+    values, lines = {}, iter(text.splitlines())
+    for line in lines:
+        name, _, delimiter = line.partition("<<")
+        inner = []
+        while (line := next(lines)) != delimiter:
+            inner.append(line)
+        values[name] = "\n".join(inner)
+    return values
+
+
+def test_outputs_of__counts_samples_once():
+    outputs = outputs_of(comparison(), report())
+    assert (outputs.verdict, outputs.passed) == (Verdict.REGRESSION, False)
+    assert (outputs.regressed_count, outputs.improved_count, outputs.error_count) == (2, 2, 1)
+    assert outputs.cost_usd == 0.41
+    assert outputs.baseline_source == "git"
+
+
+def test_outputs_of__without_a_report_nothing_is_guessed():
+    outputs = outputs_of(comparison(), None)
+    assert (outputs.error_count, outputs.cost_usd) == (None, None)
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_output_text__a43_same_keys_for_each_verdict(verdict):
+    values = parse(output_text(Outputs(verdict=verdict), delimiter="D"))
+    assert tuple(values) == OUTPUT_NAMES
+    assert len(values) == 11
+    assert values["verdict"] == verdict
+    assert (values["passed"], values["cost_usd"], values["comment_file_written"]) == (
+        "false",
+        "",
+        "false",
+    )
+
+
+def test_output_text__s7_a_value_cannot_add_outputs():
+    text = output_text(Outputs(report_json="a\nverdict<<D\npass\nD\npassed=true"), delimiter="D")
+    values = parse(text)
+    assert tuple(values) == OUTPUT_NAMES
+    assert values["report_json"] == "a\\nverdict<<D\\npass\\nD\\npassed=true"
+    assert values["verdict"] == "error"
+
+
+def test_write_outputs__later_values_win_and_delimiters_differ(tmp_path):
+    file = tmp_path / "output"
+    write_outputs(file, Outputs())
+    write_outputs(file, Outputs(comment_url="https://github.com/o/r/pull/7"))
+    text = file.read_text(encoding="utf-8")
+    assert parse(text)["comment_url"] == "https://github.com/o/r/pull/7"
+    delimiters = {line.partition("<<")[2] for line in text.splitlines() if "<<" in line}
+    assert len(delimiters) == 2
+
+
+def test_write_summary__a38_first_text_that_fits_in_bytes(tmp_path):
+    file = tmp_path / "summary"
+    file.write_text("before\n", encoding="utf-8")
+    assert write_summary(file, ["가" * 400_000, "나" * 300_000, "x"]) is True
+    assert file.read_text(encoding="utf-8") == "before\n" + "나" * 300_000
+    assert write_summary(file, ["가" * 400_000]) is False
+
+
+def test_first_fit__is_lazy():
+    def texts():
+        yield "long"
+        yield "ok"
+        raise AssertionError("not needed")
+
+    assert first_fit(texts(), most=2, size=len) == "ok"
+
+
+def test_annotations__a37_metrics_first_then_samples():
+    many = (*(changed(f"s-{n}") for n in range(15)), changed("b", "better"))
+    lines = annotations(comparison(changed=many), most=10, redactor=Redactor())
+    assert len(lines) == 10
+    assert lines[0].startswith(
+        "::error title=support-qa%3A exact_match::exact_match: 89.5%25 → 84.9%25"
+    )
+    assert lines[1] == "::error title=support-qa%3A got worse::s-0: exact_match 1 → 0"
+    assert all("better" not in line for line in lines)
+
+
+def test_annotations__a_pass_warns_of_samples_only():
+    lines = annotations(
+        replace(comparison(), verdict=Verdict.INCONCLUSIVE), most=10, redactor=Redactor()
+    )
+    assert {line.split(" ")[0] for line in lines} == {"::warning"}
+
+
+def test_annotations__s6_foreign_text_starts_no_command():
+    [line] = annotations(
+        comparison(metrics={}, changed=(changed("::add-mask::x\r\n##[error]%0A\x1b[31m"),)),
+        most=10,
+        redactor=Redactor(),
+    )
+    assert "\n" not in line
+    assert "\r" not in line
+    assert line.endswith("::::add-mask::x%0A##[error]%250A: exact_match 1 → 0")
+
+
+def test_annotations__none_wanted():
+    assert annotations(comparison(), most=0, redactor=Redactor()) == ()
+
+
+def test_annotations__s8_secrets_are_taken_out():
+    redactor = make_redactor({"BOT_TOKEN": "hunter2-hunter2"})
+    made = comparison(metrics={}, changed=(changed("id hunter2-hunter2"),))
+    [line] = annotations(made, most=10, redactor=redactor)
+    assert line.endswith("::id [redacted:BOT_TOKEN]: exact_match 1 → 0")

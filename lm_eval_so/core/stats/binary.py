@@ -1,0 +1,105 @@
+"""Right or wrong: one proportion, and two proportions on the same samples."""
+
+import math
+from collections.abc import Sequence
+
+from lm_eval_so.core.stats.distributions import betainc, normal_quantile
+
+_MOST_HALVINGS = 100
+_CLOSE = 1e-12
+
+
+def wilson_interval(successes: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Give the Wilson score interval of a proportion.
+
+    Args:
+        successes: Count of ones, 0 ≤ successes ≤ n.
+        n: Count of trials, ≥ 1.
+        level: Two-sided confidence level, in (0, 1).
+
+    Returns:
+        Lower and upper bound, each in [0, 1].
+
+    Raises:
+        ValueError: If n < 1 or successes lies outside [0, n].
+
+    Source: Wilson (1927), J. Am. Stat. Assoc. 22(158), 209–212.
+    """
+    if n < 1 or not 0 <= successes <= n:
+        raise ValueError(f"{successes} of {n} is no proportion")
+    z = normal_quantile((1 + level) / 2)
+    share, h = successes / n, z * z / n
+    centre = share + h / 2
+    reach = z * math.sqrt(share * (1 - share) / n + h / (4 * n))
+    low = 0.0 if successes == 0 else (centre - reach) / (1 + h)
+    high = 1.0 if successes == n else (centre + reach) / (1 + h)
+    return low, high
+
+
+def tango_interval(worse: int, better: int, n: int, *, level: float = 0.90) -> tuple[float, float]:
+    """Give the score interval of the difference of two paired proportions, positive = better.
+
+    Args:
+        worse: Samples that went from right to wrong.
+        better: Samples that went from wrong to right.
+        n: Paired samples, ≥ 1 and ≥ worse + better.
+        level: Two-sided confidence level, in (0, 1).
+
+    Returns:
+        Lower and upper bound, each in [−1, 1].
+
+    Raises:
+        ValueError: If n < 1 or the counts do not fit.
+
+    Source: Tango (1998), Statistics in Medicine 17(8), 891–908.
+    """
+    if n < 1 or worse < 0 or better < 0 or worse + better > n:
+        raise ValueError(f"{worse} worse and {better} better of {n} do not fit")
+    z = normal_quantile((1 + level) / 2)
+    mean = (better - worse) / n
+    # S falls strictly in the trial value, so each end is the only root in its bracket
+    low = -1.0 if worse == n else _root(worse, better, n, z, -1.0, mean)
+    high = 1.0 if better == n else _root(worse, better, n, -z, mean, 1.0)
+    return low, high
+
+
+def _root(worse: int, better: int, n: int, level: float, low: float, high: float) -> float:
+    for _ in range(_MOST_HALVINGS):
+        if high - low < _CLOSE:
+            break
+        middle = (low + high) / 2
+        if _tango_score(worse, better, n, middle) > level:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def _tango_score(worse: int, better: int, n: int, trial: float) -> float:
+    b = -(worse + better) + (2 * n - better + worse) * trial
+    c = -worse * trial * (1 - trial)
+    # maximum likelihood estimate of P(worse) where the difference is held at the trial value
+    q = (math.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)
+    variance = n * (2 * q + trial * (1 - trial))
+    distance = better - worse - n * trial
+    if variance <= 0:
+        return math.copysign(math.inf, distance) if distance else 0.0
+    return distance / math.sqrt(variance)
+
+
+def mcnemar_midp(worse: int, better: int) -> float:
+    """Give the one-sided mid-p value for "worse is more likely than better", in (0, 1).
+
+    Source: Fagerland, Lydersen, Laake (2013), BMC Medical Research Methodology 13:91.
+    """
+    flips = worse + better
+    if flips == 0:
+        return 0.5
+    above = betainc(worse + 1, flips - worse, 0.5) if worse < flips else 0.0
+    log_ways = math.lgamma(flips + 1) - math.lgamma(worse + 1) - math.lgamma(better + 1)
+    return above + 0.5 * math.exp(log_ways - flips * math.log(2))
+
+
+def count_flips(differences: Sequence[float]) -> tuple[int, int]:
+    """Count the samples that got wholly worse (−1) and wholly better (+1)."""
+    return differences.count(-1), differences.count(1)

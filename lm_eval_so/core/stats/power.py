@@ -1,0 +1,101 @@
+"""How many samples settle a question, and what a number of samples can settle at all.
+
+Needed numbers are those at which a change of nothing passes with 80 % power.
+"""
+
+import math
+
+from lm_eval_so.core.stats.bounded import floor_of_se
+from lm_eval_so.core.stats.distributions import normal_quantile, t_quantile
+
+POWER = 0.80
+LEAST_SAMPLES = 10
+"""Below these, no interval of a mean is given."""
+
+_ROUNDING = 1e-9
+
+
+def needed_for_flips(flip_share: float, margin: float, *, alpha: float = 0.05) -> int:
+    """Give the samples that right-or-wrong scores need.
+
+    Args:
+        flip_share: Share of samples whose score differs between two runs of the same model.
+        margin: Largest accepted drop, in (0, 1).
+        alpha: One-sided error, in (0, 0.5).
+
+    Source: Tango (1998), Statistics in Medicine 17(8), 891–908.
+    """
+    enough = _ceil(_effect(alpha) * flip_share / margin**2)
+    return max(enough, needed_without_change(margin, alpha=alpha))
+
+
+def needed_for_scores(
+    deviation: float, margin: float, *, width: float | None, alpha: float = 0.05
+) -> int:
+    """Give the samples (or groups) that scores need.
+
+    Args:
+        deviation: Standard deviation of the differences; of groups: √C times the standard error.
+        margin: Largest accepted drop.
+        width: Highest minus lowest possible score; None if there is none, and then no floor.
+        alpha: One-sided error, in (0, 0.5).
+
+    Source: Student (1908), Biometrika 6(1), 1–25; the floor as in `hall_interval`.
+    """
+    enough = max(_ceil(_effect(alpha) * (deviation / margin) ** 2), LEAST_SAMPLES)
+    if width is None:
+        return enough
+    return max(enough, needed_without_change_t(margin, width=width, alpha=alpha))
+
+
+def needed_for_ratio(deviation: float, max_increase: float, *, alpha: float = 0.05) -> int:
+    """Give the samples that a ratio needs.
+
+    Args:
+        deviation: √n times the standard error of the ratio's logarithm.
+        max_increase: Largest accepted growth; 0.10 is 10 %.
+        alpha: One-sided error, in (0, 0.5).
+
+    Source: the delta method on the logarithm.
+    """
+    enough = _ceil(_effect(alpha) * (deviation / math.log1p(max_increase)) ** 2)
+    return max(enough, LEAST_SAMPLES)
+
+
+def needed_without_change(margin: float, *, width: float = 1.0, alpha: float = 0.05) -> int:
+    """Give the fewest samples that prove a margin when not one answer flips.
+
+    Source: Tango (1998), Statistics in Medicine 17(8), 891–908.
+    """
+    z = normal_quantile(1 - alpha)
+    return math.floor(z * z * (width - margin) / margin) + 1
+
+
+def needed_without_change_t(margin: float, *, width: float = 1.0, alpha: float = 0.05) -> int:
+    """Give the same for the floored interval of scores."""
+    n = max(needed_without_change(margin, width=width, alpha=alpha), 2)
+    while provable_margin_t(n, width=width, alpha=alpha) >= margin:
+        n += 1
+    return n
+
+
+def provable_margin(n: int, *, alpha: float = 0.05) -> float:
+    """Give the smallest drop of a share that n ≥ 1 samples can rule out, if no answer flips.
+
+    Source: Tango (1998), Statistics in Medicine 17(8), 891–908.
+    """
+    z = normal_quantile(1 - alpha)
+    return z * z / (n + z * z)
+
+
+def provable_margin_t(n: int, *, width: float = 1.0, alpha: float = 0.05) -> float:
+    """Give the same for scores by the floored interval of n ≥ 2 samples or groups."""
+    return t_quantile(1 - alpha, n - 1) * floor_of_se(width, n, alpha=alpha)
+
+
+def _effect(alpha: float) -> float:
+    return (normal_quantile(1 - alpha) + normal_quantile(POWER)) ** 2
+
+
+def _ceil(x: float) -> int:
+    return math.ceil(x - _ROUNDING)

@@ -1,0 +1,74 @@
+"""Numbers as people read them: 3 significant digits for scores, a true minus sign, `+` on gains."""
+
+from typing import Final
+
+from lm_eval_so.core.records.enums import Language
+
+_MINUS: Final = "\N{MINUS SIGN}"
+_SMALLEST_EXPONENT: Final = -6
+_SMALLEST_P: Final = 0.0005
+
+
+def count(n: int) -> str:
+    """Give a count, as 1,200."""
+    return f"{n:,}"
+
+
+def score(value: float) -> str:
+    """Give a score or a mean to 3 significant digits, as 0.614, 12.3 or 1,184."""
+    if value == 0:
+        return "0.000"
+    exponent = int(f"{value:.2e}".partition("e")[2])
+    if exponent < _SMALLEST_EXPONENT:
+        return _true_minus(f"{value:.2e}")
+    return _true_minus(f"{value:,.{max(0, 2 - exponent)}f}")
+
+
+def signed(value: float) -> str:
+    """Give a change of a score, as +0.031."""
+    return ("+" if value > 0 else "") + score(value)
+
+
+def percent(share: float) -> str:
+    """Give a share, 0 … 1, as 89.5%."""
+    return f"{100 * share:.1f}%"
+
+
+def p_value(p: float) -> str:
+    """Give a p-value as a share of runs, as 1.5% or <0.1%."""
+    return percent(p) if p >= _SMALLEST_P else "<0.1%"
+
+
+def points(delta: float, language: Language) -> str:
+    """Give a change of a score in [0, 1], as −4.6 points or −4.6%p."""
+    return bare_points(delta) + point_unit(language)
+
+
+def bare_points(delta: float) -> str:
+    """Give the same without its unit, as −4.6."""
+    text = f"{100 * delta:+.1f}"
+    return text[1:] if float(text) == 0 else _true_minus(text)
+
+
+def point_unit(language: Language) -> str:
+    """Give what stands behind the number of points: %p in Korean."""
+    return "%p" if language is Language.KO else " points"
+
+
+def usd(amount: float) -> str:
+    """Give an amount of US dollars, as USD 0.41."""
+    return f"USD {amount:,.2f}" if amount >= 0.01 or amount == 0 else f"USD {amount:.2g}"
+
+
+def factor(ratio: float) -> str:
+    """Give a ratio, as ×1.14."""
+    return f"×{ratio:.2f}"
+
+
+def interval(low: float, high: float) -> str:
+    """Give an interval of scores, as [0.545, 0.679]."""
+    return f"[{score(low)}, {score(high)}]"
+
+
+def _true_minus(text: str) -> str:
+    return text.replace("-", _MINUS)

@@ -1,0 +1,135 @@
+"""From answers to rows on disk, and to what is told of the run."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+from pydantic import JsonValue
+
+from lm_eval_so.core.asking.asker import Answer, Clock
+from lm_eval_so.core.asking.clock import now_text
+from lm_eval_so.core.asking.live import LiveAsker
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.events import Began, Event, Moved
+from lm_eval_so.core.records.run import Response, RunInfo, RunResult
+from lm_eval_so.runner.plan import Job
+from lm_eval_so.runner.store import RunDir
+from lm_eval_so.runner.tally import Tally
+
+STAGE = "run"
+
+State = Literal["running", "complete", "interrupted", "stopped"]
+_INFO_EVERY_S = 10.0
+
+
+class Recorder:
+    """Writes each row as it comes, keeps `run.json` up to date, and tells the listener."""
+
+    def __init__(
+        self,
+        run_dir: RunDir,
+        head: RunInfo,
+        tally: Tally,
+        *,
+        asker: LiveAsker,
+        resources: Resources,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.tally = tally
+        self._run_dir = run_dir
+        self._head = head
+        self._asker = asker
+        self._resources = resources
+        self._clock = clock
+        self._already = tally.rows
+        self._told_at = clock()
+
+    def begin(self) -> None:
+        """Tell that the run starts."""
+        label, planned = self._head.backend.label, self._head.planned
+        self.tell(Began(stage=STAGE, total=planned, text=f"asking {label}"))
+        self._run_dir.write_info(self.info("running"))
+        self._tell_progress()
+
+    def record(self, job: Job, answer: Answer) -> None:
+        """Write a row."""
+        row = make_row(job, answer, self._head.fingerprint)
+        self._run_dir.append(row)
+        self.tally.add(row)
+        self._tell_progress()
+        if self._clock() - self._told_at >= _INFO_EVERY_S:
+            self._told_at = self._clock()
+            self._run_dir.write_info(self.info("running"))
+
+    def end(self, info: RunInfo) -> RunInfo:
+        """Write the last `run.json` and give it."""
+        info = replace(info, finished_at=now_text(self._resources.environ))
+        self._run_dir.write_info(info)
+        return info
+
+    def info(self, state: State, *, stopped: Mapping[str, JsonValue] | None = None) -> RunInfo:
+        """Give `run.json` as it is now."""
+        tally = self.tally
+        return replace(
+            self._head,
+            state=state,
+            counts=tally.counts,
+            requests=self._asker.requests,
+            usage=tally.usage,
+            cost_usd=tally.cost_usd,
+            unpriced=tally.unpriced,
+            backend=replace(self._head.backend, models_answered=tuple(sorted(tally.models))),
+            stopped=stopped,
+        )
+
+    def tell(self, event: Event) -> None:
+        """Tell the listener."""
+        self._resources.listener(event)
+
+    def _tell_progress(self) -> None:
+        moved = Moved(
+            stage=STAGE,
+            done=self.tally.rows,
+            already=self._already,
+            counts=self.tally.counts,
+            limit=self._asker.limiter.limit,
+        )
+        self.tell(moved)
+
+
+def make_row(job: Job, answer: Answer, fingerprint: str) -> RunResult:
+    """Make the row of an answer."""
+    said = answer.response
+    return RunResult(
+        sample_id=job.sample_id,
+        sample_hash=job.sample_hash,
+        repeat=job.repeat,
+        status=answer.status,
+        response=None
+        if said is None
+        else Response(
+            text=said.text,
+            tool_calls=said.tool_calls,
+            finish_reason=said.finish_reason,
+            refusal=said.refusal,
+            reasoning=said.reasoning,
+            context=said.context,
+            context_ids=said.context_ids,
+        ),
+        usage=answer.usage,
+        cost_usd=answer.cost_usd,
+        cost_source=answer.cost_source,
+        latency_ms=answer.latency_ms,
+        ttft_ms=said.ttft_ms if said else None,
+        total_ms=answer.total_ms,
+        attempts=answer.attempts,
+        retries=answer.retries,
+        cached=answer.cached,
+        error=answer.error,
+        model=said.model if said else None,
+        seed=job.seed,
+        started_at=answer.started_at,
+        fingerprint=fingerprint,
+        redactions=answer.redactions,
+    )

@@ -1,0 +1,161 @@
+"""The folder of a run: `run_results.jsonl`, `run.json`, and what keeps them whole."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Self
+
+from lm_eval_so.core.files import cannot_write, write_atomic
+from lm_eval_so.core.jsonl import Appender
+from lm_eval_so.core.records.codec import dump_document, dumps, loads, to_json
+from lm_eval_so.core.records.run import RunInfo, RunResult
+from lm_eval_so.errors import Where
+from lm_eval_so.runner.lock import FolderLock
+from lm_eval_so.runner.plan import row_key
+
+RESULTS_FILE = "run_results.jsonl"
+INFO_FILE = "run.json"
+TORN_FILE = "run_results.torn"
+
+_SYNC_EVERY_S = 1.0
+
+
+class RunDir:
+    """One run's folder, held by one process.
+
+    Rows are appended as they come, each by one write, so that a killed process loses none that it
+    had. Their places are known by key; the rows themselves are not kept in memory.
+    """
+
+    def __init__(self, path: Path, lock: FolderLock) -> None:
+        self.path = path
+        self._lock = lock
+        self._results = path / RESULTS_FILE
+        _heal(self._results, path / TORN_FILE)
+        self._log: Appender | None = None
+        self._synced_at = time.monotonic()
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Hold a folder and mend what a killed process left.
+
+        Raises:
+            InputError: If another process writes there, or it cannot be written to.
+        """
+        return cls(path, FolderLock(path))
+
+    def append(self, row: RunResult) -> None:
+        """Add a row; it survives the end of the process at once, that of the machine in a second.
+
+        Raises:
+            InputError: If the disk is full.
+        """
+        if self._log is None:
+            self._log = Appender(self._results)
+        self._log.append(dumps(row))
+        now = time.monotonic()
+        if now - self._synced_at >= _SYNC_EVERY_S:
+            self._synced_at = now
+            self._log.sync()
+
+    def rewrite(self, offsets: Iterable[int]) -> None:
+        """Write the log anew with the rows at these byte offsets, in this order."""
+        self._close_log()
+        beside = self._results.with_suffix(".new")
+        try:
+            with self._results.open("rb") as rows, beside.open("wb") as file:
+                for offset in offsets:
+                    rows.seek(offset)
+                    file.write(rows.readline())
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self._results)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise cannot_write(self._results, error) from None
+
+    def write_info(self, info: RunInfo) -> None:
+        """Replace run.json."""
+        write_atomic(self.path / INFO_FILE, dump_document(to_json(info)))
+
+    def close(self) -> None:
+        """Sync and let go of the folder."""
+        self._close_log()
+        self._lock.release()
+
+    def _close_log(self) -> None:
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+
+def read_info(folder: Path) -> RunInfo | None:
+    """Read the run.json of a folder; None if there is none.
+
+    Raises:
+        RecordError: If it cannot be read.
+    """
+    file = folder / INFO_FILE
+    if not file.is_file():
+        return None
+    return loads(file.read_bytes(), RunInfo, where=Where(file=str(file)))
+
+
+def read_rows(folder: Path, fingerprint: str) -> Iterator[tuple[int, int, RunResult]]:
+    """Give key, byte offset and row of every whole row with this fingerprint, oldest first.
+
+    Raises:
+        RecordError: That names the line which is no row.
+    """
+    file = folder / RESULTS_FILE
+    if not file.is_file():
+        return
+    offset = 0
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.endswith(b"\n"):
+                return
+            row = loads(line, RunResult, where=Where(file=str(file), line=number))
+            if row.fingerprint == fingerprint:
+                yield row_key(row.sample_id, row.sample_hash, row.repeat), offset, row
+            offset += len(line)
+
+
+def move_aside(folder: Path) -> Path:
+    """Rename a folder to the first free of <folder>.1, <folder>.2, … and give that.
+
+    Raises:
+        InputError: If it cannot be renamed.
+    """
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
+        number += 1
+    try:
+        return folder.rename(aside)
+    except OSError as error:
+        raise cannot_write(aside, error) from None
+
+
+def _heal(results: Path, torn: Path) -> None:
+    """Cut a last line without an end off, and keep it beside."""
+    if not results.is_file():
+        return
+    with results.open("r+b") as file:
+        end = _end_of_last_line(file.seek(0, os.SEEK_END), file.fileno())
+        file.seek(end)
+        rest = file.read()
+        if rest:
+            with torn.open("ab") as kept:
+                kept.write(rest + b"\n")
+            file.truncate(end)
+
+
+def _end_of_last_line(size: int, descriptor: int, block: int = 65536) -> int:
+    while size > 0:
+        start = max(0, size - block)
+        found = os.pread(descriptor, size - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        size = start
+    return 0

@@ -1,0 +1,73 @@
+"""Running sums over the rows of a run."""
+
+from collections import Counter
+from decimal import Decimal
+
+from lm_eval_so.core.records.chat import Usage
+from lm_eval_so.core.records.enums import RunStatus
+from lm_eval_so.core.records.run import RunResult
+
+_FAILURES = (RunStatus.TIMEOUT, RunStatus.RATE_LIMITED, RunStatus.ERROR)
+_TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
+_DECIMALS = 10
+
+
+class Tally:
+    """Counts rows, tokens and money, whatever the number of rows."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.unpriced = 0
+        self.models: set[str] = set()
+        self._counts: Counter[RunStatus] = Counter()
+        self._kinds: Counter[str] = Counter()
+        self._tokens: dict[str, int] = {}
+        self._cost: Decimal | None = None
+
+    def add(self, row: RunResult) -> None:
+        """Count a row."""
+        self.rows += 1
+        self._counts[row.status] += 1
+        if row.error is not None and row.status is RunStatus.ERROR:
+            self._kinds[row.error.kind] += 1
+        if row.model:
+            self.models.add(row.model)
+        for name in _TOKENS:
+            tokens = getattr(row.usage, name)
+            if tokens is not None:
+                self._tokens[name] = self._tokens.get(name, 0) + tokens
+        if row.cost_usd is not None:
+            self._cost = (self._cost or Decimal(0)) + Decimal(str(row.cost_usd))
+        elif row.status.is_answer:
+            self.unpriced += 1
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows by status, in the statuses' order, those without rows left out."""
+        return {status.value: n for status in RunStatus if (n := self._counts[status])}
+
+    @property
+    def failures(self) -> int:
+        """Rows without an answer because asking failed."""
+        return sum(self._counts[status] for status in _FAILURES)
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all rows that told them."""
+        return Usage(**self._tokens)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """Money of all rows with a known price; None if none has one."""
+        return None if self._cost is None else float(round(self._cost, _DECIMALS))
+
+    def text(self) -> str:
+        """Give the rows by status in words: "ok 981, timeout 6, error 4 (server 3, tls 1)"."""
+        kinds = ", ".join(f"{kind} {n:,}" for kind, n in self._kinds.most_common())
+        parts = [f"{status} {n:,}" for status, n in self.counts.items()]
+        return ", ".join(parts) + (f" ({kinds})" if kinds else "")
+
+    def failures_text(self) -> str:
+        """Give the failed rows by status in words."""
+        found = ((s.value, self._counts[s]) for s in _FAILURES)
+        return ", ".join(f"{status} {n:,}" for status, n in found if n)

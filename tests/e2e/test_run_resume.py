@@ -1,0 +1,134 @@
+"""A run that is killed goes on where it was; a run that is interrupted says so."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from servers.runs import KEY, rows, write_dataset
+
+from lm_eval_so.testing import ChatServer, Reply
+
+CONFIG = """
+version: 1
+suite: e2e
+dataset: {{path: .}}
+backend:
+  name: openai
+  label: bot
+  params: {{model: test-model}}
+  options: {{base_url: "{url}"}}
+run: {{concurrency: 4, out: {out}}}
+"""
+
+PROGRAM = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config.load import load_config
+from lm_eval_so.core.secrets import make_redactor
+from lm_eval_so.errors import LMEvalError
+from lm_eval_so.runner.run import run
+
+async def main():
+    config = load_config(Path(sys.argv[1]), environ=os.environ)
+    resources = Resources(environ=os.environ, redactor=make_redactor(os.environ))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, resources.stop.set)
+    await run(config, resources)
+
+try:
+    asyncio.run(main())
+except LMEvalError as error:
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_code)
+"""
+
+TIMES = {"latency_ms", "total_ms", "started_at"}
+
+
+def write_config(folder: Path, url: str, out: str = "runs") -> Path:
+    path = folder / "lm-eval-so.yaml"
+    path.write_text(CONFIG.format(url=url, out=out), encoding="utf-8")
+    return path
+
+
+def start(config: Path) -> subprocess.Popen[str]:
+    environ = {**os.environ, "OPENAI_API_KEY": KEY}
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(config)],
+        env=environ,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    _, told = process.communicate(timeout=60)
+    return process.returncode, told
+
+
+def wait(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    for _ in range(3000):
+        if holds():
+            return
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+    raise AssertionError("it never came so far")
+
+
+def without_times(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: row[key] for key in row if key not in TIMES} for row in found]
+
+
+def test_run__killed_at_half_and_started_again(tmp_path: Path):
+    write_dataset(tmp_path, 60)
+    with ChatServer(lambda seen: Reply(text=f"답: {seen.text}", latency_s=0.05)) as server:
+        config = write_config(tmp_path, server.url)
+        process = start(config)
+        wait(lambda: server.answered >= 30, process)
+        process.send_signal(signal.SIGKILL)
+        assert finish(process)[0] == -signal.SIGKILL
+        results = tmp_path / "runs" / "bot" / "run_results.jsonl"
+        whole = [
+            line for line in results.read_bytes().splitlines(keepends=True) if line[-1:] == b"\n"
+        ]
+        kept = {json.loads(line)["response"]["text"].removeprefix("답: ") for line in whole}
+        assert 20 <= len(kept) < 60
+        results.write_bytes(
+            b"".join(whole) + b'{"sample_id": "q00'
+        )  # as a kill in a write leaves it
+        asked_before = len(server.requests)
+
+        code, told = finish(start(config))
+        assert (code, told) == (0, "")
+        asked_again = Counter(seen.text for seen in server.requests[asked_before:])
+        assert not kept & asked_again.keys()
+        assert len(asked_again) == asked_again.total() == 60 - len(kept)
+        assert results.with_suffix(".torn").read_bytes() == b'{"sample_id": "q00\n'
+
+        undisturbed = write_config(tmp_path, server.url, out="undisturbed")
+        assert finish(start(undisturbed))[0] == 0
+    found = without_times(rows(tmp_path / "runs" / "bot"))
+    assert [row["sample_id"] for row in found] == [f"q{i:04}" for i in range(60)]
+    assert found == without_times(rows(tmp_path / "undisturbed" / "bot"))
+
+
+def test_run__interrupted_says_how_far_it_came(tmp_path: Path):
+    write_dataset(tmp_path, 60)
+    with ChatServer(lambda _: Reply(text="ok", latency_s=0.05)) as server:
+        config = write_config(tmp_path, server.url)
+        process = start(config)
+        wait(lambda: server.answered >= 20, process)
+        process.send_signal(signal.SIGINT)
+        code, told = finish(process)
+        done = len(rows(tmp_path / "runs" / "bot"))
+        assert (code, done) == (130, server.answered)
+        assert f"interrupted: {done} of 60 rows are in" in told
+        assert finish(start(config))[0] == 0
+    assert len(server.requests) == 60

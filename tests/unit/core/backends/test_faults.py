@@ -1,0 +1,159 @@
+import errno
+import ssl
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from lm_eval_so.core.backends.faults import (
+    connection_error,
+    http_error,
+    public_url,
+    retry_after_s,
+)
+from lm_eval_so.errors import ErrorKind
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "retryable"),
+    [
+        (400, b'{"error": {"message": "bad"}}', ErrorKind.INVALID_REQUEST, False),
+        (400, b'{"error": {"code": "content_filter"}}', ErrorKind.FILTERED, False),
+        (403, b'{"error": {"code": "content_filter"}}', ErrorKind.FILTERED, False),
+        (
+            400,
+            b'{"error": {"code": "x", "innererror": {"code": "ResponsibleAIPolicyViolation"}}}',
+            ErrorKind.FILTERED,
+            False,
+        ),
+        (400, b'{"error": {"code": "context_length_exceeded"}}', ErrorKind.CONTEXT_LENGTH, False),
+        (
+            400,
+            b'{"error": {"type": "exceed_context_size_error"}}',
+            ErrorKind.CONTEXT_LENGTH,
+            False,
+        ),
+        (
+            400,
+            b'{"error": "This model\'s maximum context length is 8192"}',
+            ErrorKind.CONTEXT_LENGTH,
+            False,
+        ),
+        (401, b"", ErrorKind.AUTH, False),
+        (402, b"", ErrorKind.QUOTA, False),
+        (403, b"", ErrorKind.AUTH, False),
+        (404, b"", ErrorKind.NOT_FOUND, False),
+        (408, b"", ErrorKind.TIMEOUT, True),
+        (409, b"", ErrorKind.SERVER, True),
+        (413, b"", ErrorKind.TOO_LARGE, False),
+        (422, b"", ErrorKind.INVALID_REQUEST, False),
+        (425, b"", ErrorKind.SERVER, True),
+        (429, b"", ErrorKind.RATE_LIMIT, True),
+        (429, b'{"error": {"code": "insufficient_quota"}}', ErrorKind.QUOTA, False),
+        (429, b'{"error": {"type": "insufficient_quota"}}', ErrorKind.QUOTA, False),
+        (500, b"<html>", ErrorKind.SERVER, True),
+        (501, b"", ErrorKind.SERVER, False),
+        (503, b"", ErrorKind.SERVER, True),
+        (505, b"", ErrorKind.SERVER, False),
+        (524, b"", ErrorKind.SERVER, True),
+        (529, b"", ErrorKind.RATE_LIMIT, True),
+    ],
+)
+def test_http_error__kind_and_retry(status: int, body: bytes, kind: ErrorKind, retryable: bool):
+    error = http_error(status, {}, body)
+    assert (error.kind, error.retryable, error.http_status) == (kind, retryable, status)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('{"error": {"message": "모델이 없습니다"}}'.encode(), "모델이 없습니다"),
+        (b'{"detail": "nope"}', "nope"),
+        (b'{"error": "flat"}', "flat"),
+        (b"plain text", "plain text"),
+        (b"[1]", "[1]"),
+        (b"", "no reason given"),
+        (b"\xff\xfe", "��"),
+        (b"x" * 5000, "x" * 2000),
+    ],
+)
+def test_http_error__message(body: bytes, message: str):
+    assert http_error(500, {}, body).message == message
+
+
+@pytest.mark.parametrize(
+    ("status", "wish", "retryable"),
+    [(500, "false", False), (400, "true", True), (401, "true", False), (500, "perhaps", True)],
+)
+def test_http_error__server_decides_on_retries(status: int, wish: str, retryable: bool):
+    assert http_error(status, {"x-should-retry": wish}, b"").retryable is retryable
+
+
+def test_http_error__redirect_names_the_target_without_its_query():
+    error = http_error(301, {"location": "https://u:p@new.example/v1?token=abc"}, b"")
+    assert error.kind is ErrorKind.INVALID_REQUEST
+    assert error.message == "redirects are not followed, set base_url to https://new.example/v1"
+
+
+def test_http_error__quota_is_not_retried_whatever_the_server_says():
+    body = b'{"error": {"code": "insufficient_quota"}}'
+    assert not http_error(429, {"x-should-retry": "true"}, body).retryable
+
+
+DATE = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "1"}, 1.0),
+        ({"retry-after": "1.5"}, 1.5),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({"retry-after-ms": "soon", "retry-after": "9"}, 9.0),
+        ({"retry-after": "-3"}, 0.0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": ""}, None),
+        ({}, None),
+        (
+            {
+                "date": format_datetime(DATE, usegmt=True),
+                "retry-after": format_datetime(DATE + timedelta(seconds=2), usegmt=True),
+            },
+            2.0,
+        ),
+        (
+            {
+                "date": format_datetime(DATE, usegmt=True),
+                "retry-after": format_datetime(DATE - timedelta(seconds=9), usegmt=True),
+            },
+            0.0,
+        ),
+    ],
+)
+def test_retry_after_s__three_forms(headers: dict[str, str], seconds: float | None):
+    assert retry_after_s(headers) == seconds
+
+
+def test_retry_after_s__date_without_the_servers_clock():
+    until = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    assert 55 < (retry_after_s({"retry-after": until}) or 0) <= 60
+
+
+def test_connection_error__certificate_is_not_retried():
+    error = connection_error(ssl.SSLCertVerificationError("no"), "https://u:pw@host/v1")
+    assert (error.kind, error.retryable) == (ErrorKind.TLS, False)
+    assert "pw" not in error.message
+
+
+def test_connection_error__names_the_reason():
+    error = OSError("all attempts failed")
+    error.__cause__ = ConnectionRefusedError(errno.ECONNREFUSED, "whatever")
+    told = connection_error(error, "http://127.0.0.1:8080/v1?key=abc")
+    assert told.message == "cannot reach http://127.0.0.1:8080/v1 (connection refused)"
+    assert told.retryable
+
+
+def test_public_url__drops_credentials():
+    assert public_url("https://me:pw@host:1/v1?api_key=x#y") == "https://host:1/v1"

@@ -1,0 +1,75 @@
+"""Each formula against published values and other implementations."""
+
+import math
+
+import pytest
+from stat_cases import checks
+
+from lm_eval_so.core.stats import (
+    binary,
+    bounded,
+    distributions,
+    groups,
+    multiple,
+    power,
+    ratios,
+    repeats,
+)
+
+FUNCTIONS = {
+    "wilson": lambda x, n, level: binary.wilson_interval(x, n, level=level),
+    "tango": lambda w, g, n, level: binary.tango_interval(w, g, n, level=level),
+    "midp_worse": lambda w, g: binary.mcnemar_midp(w, g),
+    "holm": lambda ps: multiple.holm(ps),
+    "betainc": lambda a, b, x: distributions.betainc(a, b, x),
+    "t_cdf": lambda t, v: distributions.t_cdf(t, v),
+    "t_quantile": lambda q, v: distributions.t_quantile(q, v),
+    "hall": lambda d, R: bounded.hall_interval(d, width=R),  # noqa: N803 - as in the file
+    "cr1": lambda d, groups, R: cr1(d, groups, R),  # noqa: N803
+    "n_binary": lambda psi, delta: power.needed_for_flips(psi, delta),
+    "n_zero": lambda delta: power.needed_without_change(delta),
+    "n_zero_t": lambda delta, R: power.needed_without_change_t(delta, width=R),  # noqa: N803
+    "n_scores": lambda sd, delta, R: power.needed_for_scores(sd, delta, width=R),  # noqa: N803
+    "n_groups": lambda C, se, delta, R: power.needed_for_scores(  # noqa: N803
+        se * math.sqrt(C), delta, width=R
+    ),
+    "smallest_margin": lambda n: power.provable_margin(n),
+    "ratio_means": lambda b, c: ratios.ratio_of_means(b, c),
+    "ratio_quantiles": lambda b, c, u: ratios.ratio_of_percentiles(b, c, level=u),
+    "pass_at": lambda k, s, j: repeats.pass_at(s, k, j),
+    "pass_hat": lambda k, s, j: repeats.pass_all(s, k, j),
+    "flakiness": lambda k, successes: {
+        "flaky": repeats.flaky_share(successes, k),
+        "self_flip": repeats.self_flip_rate(successes, k),
+    },
+}
+FIELDS = {
+    "mean": "value",
+    "ratio": "value",
+    "se": "se",
+    "L": "low",
+    "U": "high",
+    "lo": "low",
+    "hi": "high",
+    "p": "p_worse",
+}
+
+
+def cr1(differences, labels, width):
+    return groups.grouped_interval(differences, labels, width=width)
+
+
+@pytest.mark.parametrize(("function", "arguments", "expected", "tolerance"), checks(*FUNCTIONS))
+def test_formula__agrees_with_reference(function, arguments, expected, tolerance) -> None:
+    result = FUNCTIONS[function](**arguments)
+    if isinstance(expected, dict):
+        got = result if isinstance(result, dict) else fields(result, expected)
+        assert got == pytest.approx(expected, abs=tolerance, rel=0)
+    elif isinstance(expected, list):
+        assert list(result) == pytest.approx(expected, abs=tolerance, rel=0)
+    else:
+        assert result == pytest.approx(expected, abs=tolerance, rel=0)
+
+
+def fields(estimate, expected):
+    return {key: getattr(estimate, FIELDS[key]) for key in expected}

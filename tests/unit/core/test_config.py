@@ -1,0 +1,143 @@
+"""The config: problems all at once, with line, key and near names."""
+
+from pathlib import Path
+
+import pytest
+
+from lm_eval_so.core.config.keys import key_variables
+from lm_eval_so.core.config.load import load_config, make_config
+from lm_eval_so.core.records.enums import Language, Policy
+from lm_eval_so.errors import ConfigError, Problem, UsageError
+
+MINIMAL = "version: 1\nsuite: shop\ndataset: {path: data}\n"
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "lm-eval-so.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def problems_of(folder: Path, text: str, **more: object) -> tuple[Problem, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(folder, text), **more)
+    return caught.value.problems
+
+
+def test_load_config__fills_in_the_documented_defaults(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, MINIMAL))
+    assert (config.run.concurrency, config.run.timeout_s, config.run.max_attempts) == (16, 60, 5)
+    assert config.gate.on_incomparable is Policy.FAIL
+    assert config.language is Language.EN
+    assert config.report.examples == 20
+    assert config.resolve(config.dataset.path) == tmp_path / "data"
+
+
+def test_load_config__lists_every_problem_with_line_key_and_near_name(tmp_path: Path) -> None:
+    text = (
+        "version: 1\nsuite: Shop!\nlanguage: no\ndataset: {path: d, nmae: x}\n"
+        "metrics:\n  - exact_match\n  - {name: regex, pass_iff: '>= 1'}\nrunn: {}\n"
+    )
+    found = problems_of(tmp_path, text)
+    places = [(p.where.line, p.where.key) for p in found if p.where]
+    assert places == [
+        (2, "suite"),
+        (3, "language"),
+        (4, "dataset.nmae"),
+        (7, "metrics[1].pass_iff"),
+        (8, "runn"),
+    ]
+    assert 'did you mean "name"?' in found[2].what
+    assert 'did you mean "run"?' in found[4].what
+    assert "'no'" in found[1].what  # not turned into a boolean
+
+
+def test_load_config__names_known_keys_where_none_is_near(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, MINIMAL + "report: {zzzz: 1}\n")
+    assert problem.hint is not None
+    assert "examples" in problem.hint
+
+
+def test_load_config__refuses_a_key_that_stands_twice(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, MINIMAL + "suite: other\n")
+    assert problem.what == 'the key "suite" stands twice'
+    assert problem.where is not None
+    assert problem.where.line == 4
+
+
+def test_load_config__points_at_what_is_no_yaml(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, "version: 1\nsuite: [a\n")
+    assert problem.what.startswith("no YAML")
+    assert problem.where is not None
+    assert problem.where.line == 3
+
+
+def test_load_config__says_that_the_file_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no config file"):
+        load_config(tmp_path / "nothing.yaml")
+
+
+def test_load_config__fills_in_the_environment(tmp_path: Path) -> None:
+    text = MINIMAL + "backend: {name: openai, params: {model: '${MODEL:-gpt}', top: '${TOP}'}}\n"
+    config = load_config(write(tmp_path, text), environ={"TOP": "3"})
+    assert config.backend is not None
+    assert config.backend.params == {"model": "gpt", "top": "3"}
+    (problem,) = problems_of(tmp_path, text)
+    assert problem.what == "the variable TOP is not set"
+    assert problem.where is not None
+    assert problem.where.key == "backend.params.top"
+
+
+def test_load_config__refuses_a_key_in_the_file_without_showing_it(tmp_path: Path) -> None:
+    key = "sk-" + "a1B2" * 6
+    (problem,) = problems_of(tmp_path, MINIMAL + f"system: {key}\n")
+    assert problem.what == "this looks like a key"
+    assert key not in str(problem)
+
+
+def test_load_config__takes_overrides(tmp_path: Path) -> None:
+    overrides = ["run.concurrency=4", "backend={name: scripted}", "report.by=[product]"]
+    config = load_config(write(tmp_path, MINIMAL), overrides=overrides)
+    assert config.run.concurrency == 4
+    assert config.backend is not None
+    assert config.backend.name == "scripted"
+    assert config.report.by == ["product"]
+
+
+@pytest.mark.parametrize("text", ["nonsense", "=1", "metrics[3].name=x"])
+def test_load_config__refuses_an_override_without_key_or_place(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError):
+        load_config(write(tmp_path, MINIMAL), overrides=[text])
+
+
+def test_load_config__says_that_an_override_is_unknown(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, MINIMAL, overrides=["run.concurency=4"])
+    assert 'did you mean "concurrency"?' in problem.what
+
+
+def test_metric_ids__default_to_the_name_and_are_unique(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, MINIMAL + "metrics: [exact_match, 'pkg.mod:Mine']\n"))
+    assert [m.id for m in config.metrics] == ["exact_match", "Mine"]
+    (problem,) = problems_of(tmp_path, MINIMAL + "metrics: [regex, regex]\n")
+    assert 'two metrics have the id "regex"' in problem.what
+
+
+def test_run_label__is_name_and_model_and_safe_as_a_folder() -> None:
+    values = {"version": 1, "suite": "s", "dataset": {"path": "d"}}
+    config = make_config({**values, "backend": {"name": "openai", "params": {"model": "a/b:c"}}})
+    assert config.backend is not None
+    assert config.backend.run_label == "openai_a-b-c"
+
+
+def test_key_variables__are_those_that_backends_and_judges_name() -> None:
+    judge = {"name": "openai", "options": {"api_key_env": "JUDGE_KEY"}}
+    config = make_config(
+        {
+            "version": 1,
+            "suite": "s",
+            "dataset": {"path": "d"},
+            "backend": {"name": "http", "options": {"headers_env": {"X-Key": "BOT_KEY"}}},
+            "metrics": [{"name": "llm_judge", "backend": judge}],
+        }
+    )
+    assert key_variables(config) == ("BOT_KEY", "JUDGE_KEY")

@@ -1,0 +1,123 @@
+"""Datasets: all problems at once; digests that tell what changed."""
+
+import json
+import unicodedata
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lm_eval_so.core.dataset import content_id, load_dataset, normalise, revision, sample_hash
+from lm_eval_so.core.records.chat import Message
+from lm_eval_so.core.records.sample import Passage, TestSample
+from lm_eval_so.errors import DatasetError
+
+QUESTION = "주문하면 언제 받을 수 있나요?"
+
+
+def write(folder: Path, *lines: str) -> Path:
+    file = folder / "test.jsonl"
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return file
+
+
+def sample(**fields: object) -> TestSample:
+    values = {"id": "a", "messages": (Message(role="user", content=QUESTION),), **fields}
+    return TestSample(**values)
+
+
+def test_load_dataset__lists_every_broken_line(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        '{"id": "a", "input": "x"}',
+        '{"id": "b", "input": ',
+        '{"id": "a", "input": "y"}',
+        '{"id": "c"}',
+        '{"id": "d", "input": "x", "messages": [{"role": "user", "content": "x"}]}',
+        '{"id": "e", "messages": [{"role": "assistant", "content": "x"}]}',
+    )
+    with pytest.raises(DatasetError) as caught:
+        load_dataset(tmp_path)
+    assert [p.where.line for p in caught.value.problems if p.where] == [2, 3, 4, 5, 6]
+    assert 'the id "a" already stands in line 1' in caught.value.problems[1].what
+
+
+def test_load_dataset__reads_the_short_form(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        '\ufeff{"id": "q1", "input": "환불은 며칠?", "expected": ["3일", 5], "context": "정책"}',
+        "",
+        '{"id": "q2", "input": "x", "expected": 3, "tags": null}',
+    )
+    dataset = load_dataset(tmp_path)
+    first, second = dataset
+    assert first.messages == (Message(role="user", content="환불은 며칠?"),)
+    assert first.answers == ("3일", "5")
+    assert first.context == (Passage(role="gold", text="정책"),)
+    assert second.expected == "3"
+    assert dataset.ref.n == 2
+
+
+def test_load_dataset__counts_languages_and_unreviewed(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        '{"id": "a", "input": "x", "language": "ko", "review": {"status": "unreviewed"}}',
+        '{"id": "b", "input": "x", "language": "en", "review": {"status": "imported"}}',
+    )
+    ref = load_dataset(tmp_path, name="n", version="2").ref
+    assert (ref.languages, ref.unreviewed, ref.name, ref.version) == (("en", "ko"), 1, "n", "2")
+
+
+@pytest.mark.parametrize("content", [None, "", "\n\n"])
+def test_load_dataset__refuses_nothing(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "test.jsonl").write_text(content)
+    with pytest.raises(DatasetError):
+        load_dataset(tmp_path)
+
+
+def test_load_dataset__says_where_it_is_not_utf8(tmp_path: Path) -> None:
+    (tmp_path / "test.jsonl").write_bytes('{"id": "a", "input": "환불"}\n'.encode("cp949"))
+    with pytest.raises(DatasetError, match="no UTF-8 at byte 24"):
+        load_dataset(tmp_path)
+
+
+def test_content_id__known_vector() -> None:
+    assert content_id(sample()) == "s75e3794e0e2f4f70"
+    assert revision(sample(expected="2일", language="ko")) == "c6a98acaef534fca"
+
+
+def test_hashes__a_reference_changes_rev_alone() -> None:
+    before, after = sample(expected="2일"), sample(expected="3일")
+    assert sample_hash(before) == sample_hash(after)
+    assert revision(before) != revision(after)
+
+
+def test_hashes__source_and_tags_change_neither() -> None:
+    before, after = sample(expected="2일"), sample(expected="2일", tags=("x",), ref="7")
+    assert revision(before) == revision(after)
+
+
+def test_hashes__given_context_counts_and_gold_does_not() -> None:
+    given = sample(context=(Passage(role="given", text="x"),))
+    gold = sample(context=(Passage(role="gold", text="x"),))
+    assert sample_hash(given) != sample_hash(sample()) == sample_hash(gold)
+    assert revision(gold) != revision(sample())
+
+
+def test_hashes__composed_and_decomposed_hangul_are_one() -> None:
+    decomposed = unicodedata.normalize("NFD", QUESTION)
+    assert decomposed != QUESTION
+    message = Message(role="user", content=decomposed)
+    assert sample_hash(sample(messages=(message,))) == sample_hash(sample())
+
+
+def test_normalise__does_not_believe_a_stale_rev() -> None:
+    assert normalise(replace(sample(expected="x"), rev="0" * 16)).rev == revision(
+        sample(expected="x")
+    )
+
+
+def test_dataset__streams_what_was_checked(tmp_path: Path) -> None:
+    write(tmp_path, *(json.dumps({"id": str(i), "input": "x"}) for i in range(50)))
+    assert [s.id for s in load_dataset(tmp_path)] == [str(i) for i in range(50)]

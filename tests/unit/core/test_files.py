@@ -1,0 +1,55 @@
+"""Files are written whole or not at all; lines are appended whole."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lm_eval_so.core.files import read_text, write_atomic
+from lm_eval_so.core.jsonl import Appender, read_lines
+from lm_eval_so.errors import InputError
+
+
+def test_write_atomic__makes_the_folder_and_leaves_nothing_beside(tmp_path: Path) -> None:
+    file = tmp_path / "a" / "b.json"
+    write_atomic(file, "하나\n")
+    write_atomic(file, "둘\n")
+    assert file.read_text(encoding="utf-8") == "둘\n"
+    assert [f.name for f in file.parent.iterdir()] == ["b.json"]
+
+
+def test_write_atomic__says_why_it_cannot(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="cannot write"):
+        write_atomic(tmp_path / "file" / "x.json", "text")
+
+
+def test_read_text__names_the_byte(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"ab\xff")
+    with pytest.raises(InputError, match="no UTF-8 at byte 2"):
+        read_text(tmp_path / "f")
+    with pytest.raises(InputError, match="no such file"):
+        read_text(tmp_path / "absent")
+
+
+def test_appender__appends_after_what_is_there(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    for text in ("하나", "둘"):
+        appender = Appender(file)
+        appender.append(text)
+        appender.close()
+    assert [line.decode() for _, line in read_lines(file)] == ["하나", "둘"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_appender__says_that_the_disk_is_full() -> None:
+    appender = Appender(Path("/dev/full"))
+    with pytest.raises(InputError, match="No space left"):
+        appender.append("x")
+    os.close(appender._descriptor)
+
+
+def test_read_lines__keeps_physical_numbers(tmp_path: Path) -> None:
+    file = tmp_path / "f.jsonl"
+    file.write_bytes(b"\xef\xbb\xbf{}\r\n\r\n  \n[]\n")
+    assert list(read_lines(file)) == [(1, b"{}"), (4, b"[]")]

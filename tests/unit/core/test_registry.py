@@ -1,0 +1,89 @@
+"""Names to classes, and plugin files."""
+
+from pathlib import Path
+
+import pytest
+
+from lm_eval_so.core.backends.base import ChatBackend, backends, register_backend
+from lm_eval_so.core.plugins import load_plugins
+from lm_eval_so.errors import ConfigError, UnknownName
+from lm_eval_so.evaluator.metrics.base import Metric, metrics, snake_case
+
+PLUGIN = """
+from lm_eval_so.core.backends.base import ChatBackend, register_backend
+from lm_eval_so.core.records.chat import ChatResponse
+from lm_eval_so.evaluator.metrics.base import Metric
+
+@register_backend("{backend}")
+class Mine(ChatBackend):
+    async def send(self, request):
+        return ChatResponse(text="네")
+
+class {metric}(Metric):
+    def score(self, sample, run):
+        return self.make_score(sample, value=1.0)
+"""
+
+
+@pytest.mark.parametrize("registry", [backends, metrics])
+def test_resolve__every_builtin_is_there(registry) -> None:
+    for name in registry.names():
+        assert registry.resolve(name).name == name
+
+
+def test_resolve__suggests_the_nearest_name() -> None:
+    with pytest.raises(
+        UnknownName, match=r'unknown metric "exact_mach" \(did you mean "exact_match"\?\)'
+    ):
+        metrics.resolve("exact_mach")
+
+
+def test_resolve__takes_a_class_by_path() -> None:
+    assert metrics.resolve("lm_eval_so.evaluator.metrics.text:ExactMatch").name == "exact_match"
+
+
+@pytest.mark.parametrize("ref", ["json:loads", "nowhere:Thing", "json:nothing"])
+def test_resolve__refuses_what_is_no_plugin(ref: str) -> None:
+    with pytest.raises(ConfigError):
+        metrics.resolve(ref)
+
+
+def test_register_backend__a_name_taken_twice_names_both() -> None:
+    @register_backend("test_taken_name")
+    class First(ChatBackend):
+        pass
+
+    with pytest.raises(ConfigError, match="First.*Second"):
+
+        @register_backend("test_taken_name")
+        class Second(ChatBackend):
+            pass
+
+
+def test_load_plugins__backends_and_metrics_are_found_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(PLUGIN.format(backend="test_plugin_bot", metric="TestPluginMetric"), "utf-8")
+    load_plugins([file])
+    load_plugins([file])  # again is no second definition
+    assert issubclass(backends.resolve("test_plugin_bot"), ChatBackend)
+    assert issubclass(metrics.resolve("test_plugin_metric"), Metric)
+
+
+def test_load_plugins__says_which_line_fails(tmp_path: Path) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text("x = 1\n\ny = x / 0\n")
+    with pytest.raises(ConfigError, match="ZeroDivisionError") as caught:
+        load_plugins([file])
+    where = caught.value.problems[0].where
+    assert where is not None
+    assert where.line == 3
+    with pytest.raises(ConfigError, match="no such plugin"):
+        load_plugins([tmp_path / "absent.py"])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("MyMetric", "my_metric"), ("LLMJudge", "llm_judge"), ("TokenF1", "token_f1"), ("X", "x")],
+)
+def test_snake_case(name: str, expected: str) -> None:
+    assert snake_case(name) == expected

@@ -1,0 +1,167 @@
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers.runs import endpoint, make, resources, rows, until, write_dataset
+
+from lm_eval_so.core.events import Event, Warned
+from lm_eval_so.errors import (
+    Interrupted,
+    UsageError,
+)
+from lm_eval_so.runner.lock import FolderLock
+from lm_eval_so.runner.run import run, run_folder
+from lm_eval_so.testing import ChatServer, Reply
+
+ECHO = {"name": "scripted", "options": {"default": "echo"}}
+
+
+def info_of(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "run.json").read_text(encoding="utf-8"))
+
+
+async def test_run__second_writer_is_refused(tmp_path: Path):
+    write_dataset(tmp_path, 1)
+    config = make(tmp_path, ECHO)
+    lock = FolderLock(run_folder(config))
+    with pytest.raises(UsageError, match="is being written by process") as failed:
+        await run(config, resources())
+    lock.release()
+    assert failed.value.exit_code == 2
+    assert (await run(config, resources())).state == "complete"
+
+
+async def test_run__failed_rows_are_asked_again_and_answers_kept(tmp_path: Path):
+    write_dataset(tmp_path, 10)
+    with ChatServer(lambda seen: Reply(status=400) if seen.number == 3 else "one") as server:
+        config = make(tmp_path, endpoint(server.url))
+        events: list[Event] = []
+        await run(config, resources(events))
+        assert [e.text for e in events if isinstance(e, Warned)] == [
+            "1 of 10 rows have no answer (error 1)"
+        ]
+        kept = await run(config, resources(), keep_errors=True)
+        assert (kept.requests, kept.counts) == (0, {"ok": 9, "error": 1})
+        server.script = lambda _: "two"
+        info = await run(config, resources())
+    assert (info.requests, info.counts) == (1, {"ok": 10})
+    assert sorted(row["response"]["text"] for row in rows(tmp_path / "runs" / "bot")) == [
+        *["one"] * 9,
+        "two",
+    ]
+
+
+async def test_run__changed_samples_are_asked_and_gone_ones_dropped(tmp_path: Path):
+    samples = [{"id": f"q{i}", "input": f"질문 {i}", "expected": "a"} for i in range(4)]
+    write_dataset(tmp_path, samples)
+    await run(make(tmp_path, ECHO), resources())
+    changed = [
+        {**samples[3], "expected": "corrected"},
+        {**samples[0], "input": "다른 질문"},
+        samples[1],
+        {"id": "new", "input": "새 질문"},
+    ]
+    write_dataset(tmp_path, changed)
+    info = await run(make(tmp_path, ECHO), resources())
+    assert (info.requests, info.planned, info.counts) == (2, 4, {"ok": 4})
+    found = rows(tmp_path / "runs" / "scripted")
+    assert [row["response"]["text"] for row in found] == [
+        "질문 3",
+        "다른 질문",
+        "질문 1",
+        "새 질문",
+    ]
+
+
+async def test_run__another_configuration_puts_the_old_run_aside(tmp_path: Path):
+    write_dataset(tmp_path, 3)
+    with ChatServer() as server:
+        await run(make(tmp_path, endpoint(server.url, temperature=0)), resources())
+        events: list[Event] = []
+        changed = make(tmp_path, endpoint(server.url, temperature=0.7), system="짧게")
+        info = await run(changed, resources(events))
+    folder = tmp_path / "runs" / "bot"
+    told = [event.text for event in events if isinstance(event, Warned)]
+    differs = "params.temperature 0 → 0.7, system changed"
+    what = f"{folder} was made with another configuration ({differs})"
+    assert told == [f"{what}; it is kept as {folder}.1"]
+    assert info.requests == 3
+    assert len(rows(tmp_path / "runs" / "bot.1")) == 3
+
+
+async def test_run__options_that_do_not_matter_go_on(tmp_path: Path):
+    write_dataset(tmp_path, 3)
+    await run(make(tmp_path, ECHO), resources())
+    other = {"name": "scripted", "options": {"default": "echo", "timeout_s": 3}}
+    info = await run(make(tmp_path, other, run={"concurrency": 2}), resources())
+    assert info.requests == 0
+
+
+async def test_run__fresh_asks_all_again(tmp_path: Path):
+    write_dataset(tmp_path, 3)
+    await run(make(tmp_path, ECHO), resources())
+    info = await run(make(tmp_path, ECHO), resources(), fresh=True)
+    assert info.requests == 3
+    assert (tmp_path / "runs" / "scripted.1" / "run.json").is_file()
+
+
+async def test_run__answers_without_run_json_are_never_overwritten(tmp_path: Path):
+    write_dataset(tmp_path, 1)
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "run_results.jsonl").write_text("{}\n")
+    await run(make(tmp_path, ECHO), resources(), out=folder)
+    assert (tmp_path / "mine.1" / "run_results.jsonl").read_text() == "{}\n"
+    assert len(rows(folder)) == 1
+
+
+async def test_run__stop_lets_what_is_under_way_come_back(tmp_path: Path):
+    write_dataset(tmp_path, 60)
+    with ChatServer(lambda _: Reply(text="ok", latency_s=0.1)) as server:
+        config = make(tmp_path, endpoint(server.url), run={"concurrency": 4})
+        shared = resources()
+        task = asyncio.create_task(run(config, shared))
+        await until(lambda: server.answered >= 20)
+        shared.stop.set()
+        with pytest.raises(Interrupted, match=r"interrupted: \d+ of 60 rows are in") as failed:
+            await task
+        assert failed.value.exit_code == 130
+        assert failed.value.problems[0].hint == "go on with lm-eval-so run -c lm-eval-so.yaml"
+        folder = tmp_path / "runs" / "bot"
+        assert len(rows(folder)) == server.answered == len(server.requests)
+        assert info_of(folder)["state"] == "interrupted"
+        assert not (folder / "run.lock").exists()
+        info = await run(config, resources())
+    assert info.counts == {"ok": 60}
+    assert len(server.requests) == 60
+
+
+async def test_run__stop_waits_no_longer_than_drain_s(tmp_path: Path):
+    write_dataset(tmp_path, 5)
+    with ChatServer(lambda seen: Reply(hang=seen.number > 0, text="ok")) as server:
+        run_keys = {"concurrency": 4, "drain_s": 0.2}
+        shared = resources()
+        task = asyncio.create_task(run(make(tmp_path, endpoint(server.url), run=run_keys), shared))
+        await until(lambda: len(server.requests) >= 4)
+        started = time.monotonic()
+        shared.stop.set()
+        with pytest.raises(Interrupted):
+            await task
+        assert time.monotonic() - started < 2
+    assert len(rows(tmp_path / "runs" / "bot")) == 1
+
+
+async def test_run__cancelled_lets_go_of_the_folder(tmp_path: Path):
+    write_dataset(tmp_path, 5)
+    with ChatServer(lambda _: Reply(hang=True)) as server:
+        config = make(tmp_path, endpoint(server.url))
+        task = asyncio.create_task(run(config, resources()))
+        await until(lambda: bool(server.requests))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        server.script = lambda _: "ok"
+        assert (await run(config, resources())).counts == {"ok": 5}

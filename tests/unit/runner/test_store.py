@@ -1,0 +1,124 @@
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+
+from lm_eval_so.core.records.enums import RunStatus
+from lm_eval_so.core.records.run import Response, RunResult
+from lm_eval_so.errors import RecordError, UsageError
+from lm_eval_so.runner.lock import FolderLock
+from lm_eval_so.runner.store import RunDir, move_aside, read_rows
+
+
+def row(sample_id: str, text: str = "3일", fingerprint: str = "f") -> RunResult:
+    return RunResult(
+        sample_id=sample_id,
+        sample_hash="h",
+        status=RunStatus.OK,
+        response=Response(text=text),
+        fingerprint=fingerprint,
+    )
+
+
+def texts(folder: Path, fingerprint: str = "f") -> list[str]:
+    return [found.text for _, _, found in read_rows(folder, fingerprint)]
+
+
+def fill(folder: Path, *rows: RunResult) -> None:
+    run_dir = RunDir.open(folder)
+    for given in rows:
+        run_dir.append(given)
+    run_dir.close()
+
+
+def test_append__whole_lines_whatever_is_in_them(tmp_path: Path):
+    hostile = 'a\nb\u2028c\x85d"\\ 환불 \U0001f600'
+    fill(tmp_path, row("a", hostile))
+    assert len((tmp_path / "run_results.jsonl").read_text(encoding="utf-8").splitlines()) == 1
+    assert texts(tmp_path) == [hostile]
+
+
+@pytest.mark.parametrize("torn", [b'{"sample_id": "c", "te', "환".encode()[:2], b"{}" * 60000])
+def test_open__heals_a_torn_last_line(tmp_path: Path, torn: bytes):
+    fill(tmp_path, row("a"), row("b"))
+    results = tmp_path / "run_results.jsonl"
+    whole = results.read_bytes()
+    results.write_bytes(whole + torn)
+    assert texts(tmp_path) == ["3일", "3일"]  # readable even before it is healed
+    RunDir.open(tmp_path).close()
+    assert results.read_bytes() == whole
+    assert (tmp_path / "run_results.torn").read_bytes() == torn + b"\n"
+    RunDir.open(tmp_path).close()
+    assert (tmp_path / "run_results.torn").read_bytes() == torn + b"\n"
+
+
+def test_open__file_that_is_one_torn_line(tmp_path: Path):
+    (tmp_path / "run_results.jsonl").write_bytes(b"{")
+    RunDir.open(tmp_path).close()
+    assert (tmp_path / "run_results.jsonl").read_bytes() == b""
+
+
+def test_rewrite__order_and_the_last_row_of_a_key(tmp_path: Path):
+    fill(tmp_path, row("b", "1"), row("a", "2"), row("b", "3"), row("gone", "4"))
+    offsets = {found.sample_id: offset for _, offset, found in read_rows(tmp_path, "f")}
+    run_dir = RunDir.open(tmp_path)
+    run_dir.rewrite([offsets["a"], offsets["b"]])
+    run_dir.append(row("c", "5"))
+    run_dir.close()
+    assert texts(tmp_path) == ["2", "3", "5"]
+    assert not list(tmp_path.glob("*.new"))
+
+
+def test_read_rows__only_of_this_fingerprint(tmp_path: Path):
+    fill(tmp_path, row("a", "old", "other"), row("a", "new"))
+    assert texts(tmp_path) == ["new"]
+
+
+def test_read_rows__names_the_line_that_is_no_row(tmp_path: Path):
+    fill(tmp_path, row("a"))
+    with (tmp_path / "run_results.jsonl").open("a") as file:
+        file.write('{"sample_id": 3}\n')
+    with pytest.raises(RecordError) as failed:
+        texts(tmp_path)
+    assert failed.value.problems[0].where
+    assert failed.value.problems[0].where.line == 2
+
+
+def test_move_aside__first_free_number(tmp_path: Path):
+    folder = tmp_path / "bot"
+    for number in (1, 2):
+        fill(folder, row(str(number)))
+        assert move_aside(folder) == tmp_path / f"bot.{number}"
+    assert texts(tmp_path / "bot.2") == ["3일"]
+
+
+def test_lock__second_writer_is_told_who_writes(tmp_path: Path):
+    lock = FolderLock(tmp_path)
+    with pytest.raises(UsageError, match=f"is being written by process {os.getpid()} on"):
+        FolderLock(tmp_path)
+    lock.release()
+    assert not (tmp_path / "run.lock").exists()
+    FolderLock(tmp_path).release()
+
+
+def _hold_and_die(folder: Path) -> None:
+    FolderLock(folder)
+    os._exit(9)
+
+
+def test_lock__dies_with_its_process(tmp_path: Path):
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_hold_and_die, args=(tmp_path,))
+    process.start()
+    process.join()
+    assert (tmp_path / "run.lock").exists()
+    FolderLock(tmp_path).release()
+
+
+def test_rows_are_plain_json(tmp_path: Path):
+    fill(tmp_path, row("a"))
+    values = json.loads((tmp_path / "run_results.jsonl").read_text(encoding="utf-8"))
+    assert values["schema"] == "lm-eval-so/run/1"
+    assert values["response"]["text"] == "3일"

@@ -31,6 +31,7 @@ COMMIT_DIGITS = 7
 
 _MOST_SLICES = 10
 _DIGEST_DIGITS = 12
+_LARGE = 1000
 _HEX = re.compile(r"[0-9a-f]+")
 
 
@@ -136,6 +137,8 @@ def _facts(report: EvaluationReport, words: Words) -> Iterator[str]:
 
 def _warnings(report: EvaluationReport, words: Words) -> Iterator[str]:
     experiment = report.experiment
+    if experiment.backend.details.get("demonstration") is True:
+        yield words("demonstration", model=experiment.backend.model or experiment.backend.label)
     if not experiment.complete:
         yield words("incomplete", n=count(experiment.missing))
     if experiment.dataset.unreviewed:
@@ -221,8 +224,11 @@ def _case_view(case: Case, words: Words) -> CaseView:
 
 
 def _short_score(each: Score) -> str:
-    value = each.label or ("" if each.value is None else f"{each.value:.3g}")
-    return f"{each.metric} {value}"
+    if each.label or each.value is None:
+        return f"{each.metric} {each.label or ''}"
+    # a score of a case is mostly 0 or 1; a time is a large number
+    is_large = abs(each.value) >= _LARGE
+    return f"{each.metric} {score(each.value) if is_large else f'{each.value:.3g}'}"
 
 
 def _evidence(each: Score) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.backends.build import build_backend, sent_params
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.dataset import Dataset, load_dataset
-from lm_eval_so.core.events import Ended, Listener, Warned
+from lm_eval_so.core.events import Ended, Listener, Noticed, Warned
 from lm_eval_so.core.records.codec import dump_line, to_json
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.run import RunInfo
@@ -100,6 +100,9 @@ async def run(
             done, tally = _find_done(
                 folder, start.fingerprint, frozenset(keys), keep_errors=keep_errors
             )
+            if tally.rows == planned:
+                text = f"nothing to ask: all {planned:,} rows are in {folder}; --fresh asks again"
+                resources.listener(Noticed(stage=STAGE, text=text))
             begun = read_info(folder) or start  # what goes on keeps the time at which it began
             start = replace(start, started_at=begun.started_at)
             recorder = Recorder(run_dir, start, tally, asker=asker, resources=resources)

@@ -10,7 +10,7 @@ import typer
 from lm_eval_so.core.secrets import Redactor, make_redactor
 from lm_eval_so.core.text import width
 from lm_eval_so.errors import ExitCode, Interrupted, LMEvalError, Problem
-from lm_eval_so.terminal.progress import visible
+from lm_eval_so.terminal.lines import visible
 
 _MOST_SHOWN = 50
 

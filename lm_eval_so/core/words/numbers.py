@@ -34,9 +34,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}%"
 
 
-def p_value(p: float) -> str:
-    """Give a p-value as a share of runs, as 1.5% or <0.1%."""
-    return percent(p) if p >= _SMALLEST_P else "<0.1%"
+def p_value(p: float, language: Language) -> str:
+    """Give a p-value as a share of runs, as 1.5% or under 0.1%."""
+    if p >= _SMALLEST_P:
+        return percent(p)
+    return "0.1% 미만" if language is Language.KO else "under 0.1%"
 
 
 def points(delta: float, language: Language) -> str:
@@ -57,7 +59,10 @@ def point_unit(language: Language) -> str:
 
 def usd(amount: float) -> str:
     """Give an amount of US dollars, as USD 0.41."""
-    return f"USD {amount:,.2f}" if amount >= 0.01 or amount == 0 else f"USD {amount:.2g}"
+    if amount >= 0.01 or amount == 0:
+        return f"USD {amount:,.2f}"
+    exponent = int(f"{amount:.1e}".partition("e")[2])
+    return f"USD {amount:.{1 - exponent}f}"
 
 
 def factor(ratio: float) -> str:

@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from lm_eval_so.core.asking.asker import Answer
 from lm_eval_so.core.records.chat import ChatRequest
-from lm_eval_so.core.records.codec import dotted
+from lm_eval_so.core.records.codec import validation_problems
 from lm_eval_so.core.records.enums import Language, MetricKind, RunStatus, ScoreStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.registry import PLUGIN_MODULES, Registry
-from lm_eval_so.errors import ConfigError, Problem
+from lm_eval_so.core.text.profiles import TEXT_VERSION
+from lm_eval_so.errors import ConfigError, Problem, Where
 
 __all__ = ["Metric", "MetricEnv", "metrics"]
 
@@ -27,10 +28,14 @@ _WIDTH_TOLERANCE = 1e-9
 class MetricEnv:
     """What a metric gets from outside, before `prepare`."""
 
+    language: Language = Language.EN
+    """Language of reasons, that of the report."""
     ask: Callable[[ChatRequest], Awaitable[Answer]] | None = None
     """Asks the judge of this metric; None unless it has a `backend`."""
     judge_model: str | None = None
     """The judge's model as configured."""
+    judge_params: Mapping[str, JsonValue] = field(default_factory=dict)
+    """The judge's parameters as configured; they go with every request."""
     template: Language = Language.EN
     """Language of the judge's instructions."""
     read_file: Callable[[str], str | None] = field(default=lambda _: None)
@@ -52,6 +57,8 @@ class Metric:
     range: tuple[float, float] | None = (0.0, 1.0)
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str | None] = None
+    normalises: ClassVar[bool] = False
+    """Whether values depend on `core.text`, whose version is then part of the definition."""
     requires: ClassVar[frozenset[str]] = frozenset()
     """Of "expected", "context", "params.NAME" (else not applicable), "run.FIELD" (else unscored
     `not_reported`), "judge" (else a config error)."""
@@ -89,23 +96,28 @@ class Metric:
         """Give the parameters for a sample: its own over the config's.
 
         Raises:
-            ValidationError: If the sample's do not fit; `prepare_sample` reports that with the id.
+            ValidationError: If the sample's do not fit; `check_sample` tells that with the id.
         """
         own = sample.metrics.get(self.id)
         return self.Params.model_validate({**self.given, **own}) if own else self.params
+
+    def check_params(self) -> list[Problem]:
+        """Find what is wrong with the parameters beyond their shape, such as a missing file."""
+        return []
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
         """Find what is wrong with a sample's parameters, before anything is scored."""
         try:
             self.params_for(sample)
         except ValidationError as error:
-            return [
-                Problem(
-                    what=f"sample {sample.id}, metrics.{self.id}.{dotted(e['loc'])}: {e['msg']}"
-                )
-                for e in error.errors()
-            ]
+            at = f"sample {sample.id}, metrics.{self.id}"
+            found = validation_problems(error, lambda key: Where(key=f"{at}.{key}" if key else at))
+            return [Problem(what=f"{p.where.key if p.where else at}: {p.what}") for p in found]
         return []
+
+    def applies(self, sample: TestSample) -> bool:  # noqa: ARG002 - for subclasses
+        """Whether the metric applies to a sample, beyond `requires` and whatever the answer."""
+        return True
 
     def prepare(self, samples: Sequence[TestSample]) -> None:
         """Get ready, once: load what is needed, warn."""
@@ -151,6 +163,8 @@ class Metric:
                 why = f"{number} is outside {low} … {high}"
                 return self.unscored(sample, "out_of_range", why, details)
             number = min(high, max(low, number))
+        if self.kind is MetricKind.BINARY and number not in (0.0, 1.0):
+            return self.unscored(sample, "out_of_range", f"{number} is neither 0 nor 1", details)
         return Score(
             metric=self.id,
             sample_id=sample.id,
@@ -199,6 +213,7 @@ class Metric:
             "name": self.name,
             "version": self.version,
             "params": self.params.model_dump(mode="json"),
+            **({"text": TEXT_VERSION} if self.normalises else {}),
         }
 
 

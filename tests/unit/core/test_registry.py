@@ -53,7 +53,7 @@ def test_register_backend__a_name_taken_twice_names_both() -> None:
     class First(ChatBackend):
         pass
 
-    with pytest.raises(ConfigError, match="First.*Second"):
+    with pytest.raises(ConfigError, match=r"First.*Second"):
 
         @register_backend("test_taken_name")
         class Second(ChatBackend):

@@ -39,7 +39,7 @@ async def test_send__real_model_answers_the_same_twice(capfd: pytest.CaptureFixt
     assert first.model == "SmolLM2-135M-Instruct.Q4_1"
     assert judged.text.lstrip().startswith("{")
     assert backend.reach()["model_file"] == "SmolLM2-135M-Instruct.Q4_1.gguf"
-    assert backend.details() == {"model": first.model}
+    assert backend.details() == {"model": first.model, "demonstration": True}
     assert capfd.readouterr().out == ""
 
 

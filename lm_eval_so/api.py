@@ -1,0 +1,272 @@
+"""The stages as functions, with the same arguments as the commands.
+
+They return records, raise the errors of `lm_eval_so.errors`, and never print or exit.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from lm_eval_so.comparator import compare as comparing
+from lm_eval_so.comparator.baseline import find_baseline, read_report
+from lm_eval_so.core.asking.clock import now_text
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.config.keys import key_variables
+from lm_eval_so.core.config.load import load_config, make_config
+from lm_eval_so.core.config.model import Config, GateSection
+from lm_eval_so.core.plugins import load_plugins
+from lm_eval_so.core.records.comparison import BaselineRef, Comparison
+from lm_eval_so.core.records.dataset import DatasetInfo
+from lm_eval_so.core.records.enums import Language, ReportFormat
+from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.records.run import RunInfo
+from lm_eval_so.core.secrets import make_redactor
+from lm_eval_so.errors import ConfigError, Problem, UsageError
+from lm_eval_so.evaluator import evaluate as evaluating
+from lm_eval_so.generator import generate as generating
+from lm_eval_so.reporter.render import render as render_records
+from lm_eval_so.runner import run as running
+
+__all__ = ["aevaluate", "arun", "compare", "evaluate", "generate", "render", "run"]
+
+AnyPath = str | Path
+
+
+def generate(
+    config: AnyPath = CONFIG_FILE,
+    *,
+    out: AnyPath | None = None,
+    overrides: Sequence[str] = (),
+    plugins: Sequence[AnyPath] = (),
+) -> DatasetInfo:
+    """Make the dataset of a config from its sources.
+
+    Args:
+        config: Config file.
+        out: Folder of the dataset; default: dataset.path.
+        overrides: `key.path=value` texts, over the file.
+        plugins: Python files with backends and metrics.
+
+    Raises:
+        InputError: If config or sources cannot be used.
+        CannotMeasure: If they give no sample.
+    """
+    found = _config(config, overrides, plugins)
+    _refuse(generating.check(found))
+    return generating.generate(found, _resources(found), out=_path(out)).info
+
+
+async def arun(
+    config: AnyPath = CONFIG_FILE,
+    *,
+    out: AnyPath | None = None,
+    fresh: bool = False,
+    keep_errors: bool = False,
+    overrides: Sequence[str] = (),
+    plugins: Sequence[AnyPath] = (),
+) -> RunInfo:
+    """Ask the chatbot every sample that has no answer yet.
+
+    Args:
+        config: Config file.
+        out: Folder of the run; default: `<run.out>/<backend.label>`.
+        fresh: Put an earlier run in that folder aside.
+        keep_errors: Do not ask again what failed in an earlier run.
+        overrides: `key.path=value` texts, over the file.
+        plugins: Python files with backends and metrics.
+
+    Raises:
+        InputError: If config or dataset cannot be used.
+        BackendError: If the chatbot cannot be reached or refuses the credentials.
+        CannotMeasure: If too many rows have no answer.
+    """
+    found = _config(config, overrides, plugins)
+    _refuse(running.check(found, os.environ))
+    resources = _resources(found)
+    return await running.run(found, resources, out=_path(out), fresh=fresh, keep_errors=keep_errors)
+
+
+def run(
+    config: AnyPath = CONFIG_FILE,
+    *,
+    out: AnyPath | None = None,
+    fresh: bool = False,
+    keep_errors: bool = False,
+    overrides: Sequence[str] = (),
+    plugins: Sequence[AnyPath] = (),
+) -> RunInfo:
+    """Like `arun`, where no event loop runs."""
+    return asyncio.run(
+        arun(
+            config,
+            out=out,
+            fresh=fresh,
+            keep_errors=keep_errors,
+            overrides=overrides,
+            plugins=plugins,
+        )
+    )
+
+
+async def aevaluate(
+    config: AnyPath | None = None,
+    *,
+    dataset: AnyPath | None = None,
+    runs: Sequence[AnyPath] = (),
+    metrics: Sequence[str | Mapping[str, Any]] = (),
+    overrides: Sequence[str] = (),
+    plugins: Sequence[AnyPath] = (),
+) -> EvaluationReport:
+    """Score the answers of one or more runs.
+
+    Args:
+        config: Config file; not needed where dataset, runs and metrics are given.
+        dataset: Dataset, over the config's.
+        runs: Folders of runs; default: that of the config.
+        metrics: Names, or mappings as in the config, over the config's.
+        overrides: `key.path=value` texts, over the file.
+        plugins: Python files with backends and metrics.
+
+    Raises:
+        InputError: If config, dataset or runs cannot be used.
+        CannotMeasure: If nothing could be scored.
+    """
+    found = _evaluation(config, dataset, metrics, overrides, plugins)
+    folders = [Path(path) for path in runs] or [running.run_folder(found)]
+    return await evaluating.evaluate(found, _resources(found), runs=folders)
+
+
+def evaluate(
+    config: AnyPath | None = None,
+    *,
+    dataset: AnyPath | None = None,
+    runs: Sequence[AnyPath] = (),
+    metrics: Sequence[str | Mapping[str, Any]] = (),
+    overrides: Sequence[str] = (),
+    plugins: Sequence[AnyPath] = (),
+) -> EvaluationReport:
+    """Like `aevaluate`, where no event loop runs."""
+    return asyncio.run(
+        aevaluate(
+            config,
+            dataset=dataset,
+            runs=runs,
+            metrics=metrics,
+            overrides=overrides,
+            plugins=plugins,
+        )
+    )
+
+
+def compare(
+    candidate: EvaluationReport | AnyPath,
+    *,
+    baseline: EvaluationReport | AnyPath | None = None,
+    baseline_ref: str | None = None,
+    config: AnyPath | None = None,
+    overrides: Sequence[str] = (),
+    language: Language = Language.EN,
+) -> Comparison:
+    """Compare a report with a baseline.
+
+    Args:
+        candidate: The report under test, or its file.
+        baseline: The report to compare with, or its file; default: that of the config.
+        baseline_ref: Git revision to read the config's baseline from.
+        config: Config file with the gate; default: the default gate.
+        overrides: `key.path=value` texts, over the file.
+        language: Language of the sentences, where there is no config.
+
+    Raises:
+        InputError: If a file cannot be used.
+    """
+    report = candidate if isinstance(candidate, EvaluationReport) else read_report(Path(candidate))
+    found = load_config(Path(config), overrides=overrides, environ=os.environ) if config else None
+    if isinstance(baseline, EvaluationReport):
+        stored: EvaluationReport | None = baseline
+        where = BaselineRef(source="file")
+    elif found is not None:
+        stored, where = find_baseline(found, explicit=_path(baseline), ref=baseline_ref)
+    elif baseline is not None:
+        stored = read_report(Path(baseline))
+        where = BaselineRef(source="file", path=str(baseline))
+    else:
+        raise UsageError("compare needs a baseline, or a config that names one")
+    return comparing.compare(
+        report,
+        stored,
+        gate=found.gate if found else GateSection(),
+        baseline_ref=where,
+        language=found.language if found else language,
+        compared_at=now_text(os.environ),
+    )
+
+
+def render(
+    report: EvaluationReport | None = None,
+    *,
+    comparison: Comparison | None = None,
+    format: Literal["json", "md"] = "md",  # noqa: A002 - as the option
+    language: Language = Language.EN,
+    examples: int = 20,
+) -> str:
+    """Render a report, a comparison, or both; in Markdown the comparison comes first.
+
+    Args:
+        report: The scores.
+        comparison: The verdict.
+        format: json or md.
+        language: Language of fixed texts.
+        examples: Cases shown in full, at most.
+    """
+    return render_records(
+        report,
+        comparison,
+        format=ReportFormat(format),
+        language=language,
+        examples=examples,
+        redactor=make_redactor(os.environ),
+    )
+
+
+def _config(file: AnyPath, overrides: Sequence[str], plugins: Sequence[AnyPath]) -> Config:
+    config = load_config(Path(file), overrides=overrides, environ=os.environ)
+    load_plugins([*(config.resolve(path) for path in config.plugins), *map(Path, plugins)])
+    return config
+
+
+def _evaluation(
+    file: AnyPath | None,
+    dataset: AnyPath | None,
+    metrics: Sequence[str | Mapping[str, Any]],
+    overrides: Sequence[str],
+    plugins: Sequence[AnyPath],
+) -> Config:
+    if file is None and dataset is None:
+        raise UsageError("evaluate needs a config, or dataset, runs and metrics")
+    base = _config(file, overrides, plugins) if file is not None else None
+    if base is None:
+        load_plugins([Path(path) for path in plugins])
+    given = {
+        **({"dataset": {"path": str(Path(dataset).absolute())}} if dataset is not None else {}),
+        **({"metrics": [m if isinstance(m, str) else dict(m) for m in metrics]} if metrics else {}),
+    }
+    if base is not None:
+        return make_config({**base.located.values, **given}, folder=base.folder) if given else base
+    return make_config({"version": 1, "suite": "default", **given})
+
+
+def _resources(config: Config) -> Resources:
+    return Resources(environ=os.environ, redactor=make_redactor(os.environ, key_variables(config)))
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise ConfigError.of(problems)
+
+
+def _path(path: AnyPath | None) -> Path | None:
+    return Path(path) if path is not None else None

@@ -1,0 +1,63 @@
+"""The root app: every command, in the order of the work."""
+
+from typing import Annotated
+
+import typer
+
+from lm_eval_so.cli.ci import app as ci_app
+from lm_eval_so.cli.comment import app as comment_app
+from lm_eval_so.cli.compare import app as compare_app
+from lm_eval_so.cli.evaluate import app as evaluate_app
+from lm_eval_so.cli.plugins import app as plugins_app
+from lm_eval_so.cli.schema import app as schema_app
+from lm_eval_so.generator.cli import app as generator_app
+from lm_eval_so.reporter.cli import app as reporter_app
+from lm_eval_so.runner.cli import app as runner_app
+from lm_eval_so.terminal.entry import run_app
+
+app = typer.Typer(
+    name="lm-eval-so",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for stage in (
+    generator_app,
+    runner_app,
+    evaluate_app,
+    compare_app,
+    reporter_app,
+    comment_app,
+    ci_app,
+    plugins_app,
+    schema_app,
+):
+    app.add_typer(stage)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"lm-eval-so {version('LM-Eval-SO')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Tell whether a chatbot got worse.
+
+    Commands stand in the order of the work; files pass between them, and ci does it all.
+    """
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    run_app(app)

@@ -1,0 +1,83 @@
+"""The command `compare`: two reports to a verdict."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.records.enums import ReportFormat
+from lm_eval_so.terminal.options import (
+    Color,
+    ConfigFile,
+    Json,
+    Overrides,
+    Plugins,
+    Quiet,
+    ReportLanguage,
+    Verbose,
+)
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+Candidate = Annotated[Path, typer.Argument(metavar="CANDIDATE", help="report.json under test.")]
+Baseline = Annotated[
+    Path | None,
+    typer.Option("--baseline", metavar="FILE", help="report.json to compare with."),
+]
+BaselineRef = Annotated[
+    str | None,
+    typer.Option("--baseline-ref", metavar="REF", help="Git revision to read baseline.path from."),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", metavar="REPORTS", help="Folder; default: report.out."),
+]
+Formats = Annotated[
+    list[ReportFormat] | None,
+    typer.Option("--format", help="Repeatable; default: report.formats; json is always written."),
+]
+
+
+@app.command()
+def compare(
+    candidate: Candidate,
+    config: ConfigFile = CONFIG_FILE,
+    baseline: Baseline = None,
+    baseline_ref: BaselineRef = None,
+    out: Out = None,
+    formats: Formats = None,
+    overrides: Overrides = None,
+    plugins: Plugins = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,  # noqa: ARG001 - read by the entry
+    color: Color = "auto",
+    language: ReportLanguage = None,
+) -> int:
+    """Compare a report with the baseline; exit 1 if it got worse.
+
+    Example: lm-eval-so compare reports/report.json --baseline baselines/support-qa.json
+    """
+    from lm_eval_so.comparator import compare as stage
+    from lm_eval_so.comparator.baseline import find_baseline, read_report
+    from lm_eval_so.core.records.codec import to_json
+    from lm_eval_so.pipeline.measure import compare_reports, write_report
+    from lm_eval_so.terminal.emit import emit
+    from lm_eval_so.terminal.session import open_session, refuse
+
+    session = open_session(
+        config, overrides=overrides, plugins=plugins, language=language, quiet=quiet, color=color
+    )
+    refuse(stage.check(session.config))
+    resources = session.resources()
+    report = read_report(candidate)
+    found, where = find_baseline(session.config, explicit=baseline, ref=baseline_ref)
+    comparison = compare_reports(session.config, resources, report, found, where)
+    folder = out or session.config.resolve(session.config.report.out)
+    files = write_report(
+        session.config, resources, None, comparison, folder=folder, formats=formats
+    )
+    session.progress.close()
+    emit(session.stdout, paths=files, result=to_json(comparison), as_json=as_json)
+    return comparison.exit_code

@@ -1,0 +1,87 @@
+"""The command `evaluate`: scores, and the report in the formats asked for."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.records.enums import ReportFormat
+from lm_eval_so.terminal.options import (
+    Color,
+    ConfigFile,
+    DryRun,
+    Json,
+    Overrides,
+    Plugins,
+    Quiet,
+    ReportLanguage,
+    Verbose,
+)
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+Runs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--run", metavar="RUN", help="Folder of a run; repeatable; default: that of the config."
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", metavar="REPORTS", help="Folder; default: report.out."),
+]
+Formats = Annotated[
+    list[ReportFormat] | None,
+    typer.Option("--format", help="Repeatable; default: report.formats; json is always written."),
+]
+
+
+@app.command()
+def evaluate(
+    config: ConfigFile = CONFIG_FILE,
+    runs: Runs = None,
+    out: Out = None,
+    formats: Formats = None,
+    dry_run: DryRun = False,
+    overrides: Overrides = None,
+    plugins: Plugins = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,  # noqa: ARG001 - read by the entry
+    color: Color = "auto",
+    language: ReportLanguage = None,
+) -> int:
+    """Score the answers of a run and write the report.
+
+    Example: lm-eval-so evaluate -c lm-eval-so.yaml --format md
+    """
+    from lm_eval_so.core.git import head
+    from lm_eval_so.core.records.codec import to_json
+    from lm_eval_so.errors import ExitCode
+    from lm_eval_so.evaluator import evaluate as stage
+    from lm_eval_so.pipeline.measure import write_report
+    from lm_eval_so.runner.run import run_folder
+    from lm_eval_so.terminal.emit import emit
+    from lm_eval_so.terminal.session import open_session, refuse
+
+    session = open_session(
+        config, overrides=overrides, plugins=plugins, language=language, quiet=quiet, color=color
+    )
+    refuse(stage.check(session.config, environ=session.environ))
+    folders = runs or [run_folder(session.config)]
+    if dry_run:
+        planned = stage.plan_evaluation(session.config, runs=folders)
+        emit(session.stdout, result=planned, as_json=True)
+        return ExitCode.DONE
+    report = session.run(
+        lambda r: stage.evaluate(
+            session.config, r, runs=folders, commit=head(session.config.folder)
+        )
+    )
+    folder = out or session.config.resolve(session.config.report.out)
+    files = write_report(
+        session.config, session.resources(), report, None, folder=folder, formats=formats
+    )
+    emit(session.stdout, paths=files, result=to_json(report), as_json=as_json)
+    return ExitCode.DONE

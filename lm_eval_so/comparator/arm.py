@@ -1,0 +1,168 @@
+"""The values of one metric on one side: one per sample, with what missing rows could have been."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lm_eval_so.comparator.pair import Rows
+
+Support = tuple[float, float]
+"""Lowest and highest possible value."""
+
+_SLACK = 1e-9
+"""Share of the support's width by which a value may miss it through rounding."""
+_WARN, _STOP = 100, 20
+"""One row in so many without a value: warn, refuse."""
+_FEW = 3
+"""Fewer missing rows than this are no error, unless they are all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One value per sample, the mean of its repeats."""
+
+    mean: Sequence[float | None]
+    """None where no repeat has a value."""
+    low: Sequence[float]
+    """With missing repeats at the low end of the support; empty where there is no support."""
+    high: Sequence[float]
+    rows: int
+    missing: int
+    """Rows without a value, those outside the support included."""
+    out_of_range: int
+    has_repeats: bool
+
+    @property
+    def is_alarming(self) -> bool:
+        """Whether more than 1 % of the rows have no value."""
+        return _WARN * self.missing > self.rows
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether so many rows have no value that the rest says nothing."""
+        return _STOP * self.missing > self.rows and (
+            self.missing >= _FEW or self.missing == self.rows
+        )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is one answer per sample, each right or wrong."""
+        return not self.has_repeats and set(self.present) <= {0, 1}
+
+    @property
+    def present(self) -> list[float]:
+        """The values of the samples that have one."""
+        return [value for value in self.mean if value is not None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complete:
+    """The samples with a value on both sides."""
+
+    baseline: Sequence[float]
+    candidate: Sequence[float]
+    positions: Sequence[int]
+    """Where they stand among the paired samples."""
+
+
+def read_arm(
+    column: Sequence[float | None], samples: Sequence[Rows], support: Support | None
+) -> Arm:
+    """Take the values of some samples from a column.
+
+    Args:
+        column: A value or None per row of the report.
+        samples: The rows of each sample, at least one.
+        support: What values may be, if there are bounds; others count as missing.
+    """
+    flat = [column[row] for rows in samples for row in rows]
+    has_repeats = len(flat) != len(samples)
+    complete = _complete(flat, support)
+    if complete is not None and not has_repeats:
+        return Arm(
+            mean=complete,
+            low=complete,
+            high=complete,
+            rows=len(flat),
+            missing=0,
+            out_of_range=0,
+            has_repeats=False,
+        )
+    cleaned = [_clean(value, support) for value in flat]
+    missing = cleaned.count(None)
+    absent = sum(value is None or not math.isfinite(value) for value in flat)
+    means, lows, highs = _fold(cleaned, samples, support)
+    return Arm(
+        mean=means,
+        low=lows,
+        high=highs,
+        rows=len(flat),
+        missing=missing,
+        out_of_range=missing - absent,
+        has_repeats=has_repeats,
+    )
+
+
+def complete_pairs(baseline: Arm, candidate: Arm) -> Complete:
+    """Give the samples that have a value on both sides."""
+    old, new = baseline.mean, candidate.mean
+    if None not in old and None not in new:
+        positions: Sequence[int] = range(len(old))
+        return Complete(baseline=baseline.present, candidate=candidate.present, positions=positions)
+    both = [
+        (i, b, c)
+        for i, (b, c) in enumerate(zip(old, new, strict=True))
+        if b is not None and c is not None
+    ]
+    return Complete(
+        baseline=[b for _, b, _ in both],
+        candidate=[c for _, _, c in both],
+        positions=[i for i, _, _ in both],
+    )
+
+
+def _complete(values: list[float | None], support: Support | None) -> list[float] | None:
+    """Give the values if each is there, finite and in range; else None."""
+    present = [value for value in values if value is not None]
+    if len(present) != len(values) or not math.isfinite(sum(present)):
+        return None
+    if support and present and not (support[0] <= min(present) <= max(present) <= support[1]):
+        return None
+    return present
+
+
+def _clean(value: float | None, support: Support | None) -> float | None:
+    if value is None or not math.isfinite(value):
+        return None
+    if support is None:
+        return value
+    low, high = support
+    slack = _SLACK * (high - low)
+    return min(high, max(low, value)) if low - slack <= value <= high + slack else None
+
+
+def _fold(
+    values: Sequence[float | None], samples: Sequence[Rows], support: Support | None
+) -> tuple[list[float | None], list[float], list[float]]:
+    means: list[float | None] = []
+    lows: list[float] = []
+    highs: list[float] = []
+    position = 0
+    for rows in samples:
+        own = values[position : position + len(rows)]
+        position += len(rows)
+        present = [value for value in own if value is not None]
+        means.append(_mean(present))
+        if support:
+            lows.append(_mean_with(present, len(rows), support[0]))
+            highs.append(_mean_with(present, len(rows), support[1]))
+    return means, lows, highs
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
+
+
+def _mean_with(present: Sequence[float], size: int, filler: float) -> float:
+    fillers: Iterable[float] = [filler] * (size - len(present))
+    return math.fsum([*present, *fillers]) / size

@@ -1,0 +1,150 @@
+"""Where the baseline comes from: a file, or a file as it was in a commit."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from lm_eval_so.core import git
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.files import read_text
+from lm_eval_so.core.records.codec import loads
+from lm_eval_so.core.records.comparison import BaselineRef
+from lm_eval_so.core.records.enums import Policy
+from lm_eval_so.core.records.report import Columns, EvaluationReport
+from lm_eval_so.errors import InputError, NoBaseline, Problem, RecordError, Where
+
+__all__ = ["find_baseline", "parse_report", "read_report"]
+
+
+def find_baseline(
+    config: Config,
+    *,
+    explicit: Path | None = None,
+    ref: str | None = None,
+    else_file: bool = False,
+    is_demanded: bool = False,
+) -> tuple[EvaluationReport | None, BaselineRef]:
+    """Find and read the baseline.
+
+    Args:
+        config: The config.
+        explicit: A report that wins over everything else.
+        ref: Git revision to read the config's file from; default: that of the config, and without
+            one the file itself is read.
+        else_file: Whether to read the file itself where the commit has none.
+        is_demanded: Whether to end here if there is none and `gate.on_missing_baseline` is fail,
+            before anything is paid for.
+
+    Returns:
+        The report and where it came from; no report if there is none.
+
+    Raises:
+        InputError: If the named file cannot be read, or the revision is not known here.
+        RecordError: If it is no report, or not one of this version.
+        NoBaseline: If it is demanded and there is none.
+    """
+    if explicit is not None:
+        return _known(read_report(explicit), BaselineRef(source="file", path=str(explicit)))
+    path = config.baseline.path
+    if path is not None:
+        revision = ref or config.baseline.ref
+        found = _from_git(config, path, revision) if revision else None
+        if found is None and (else_file or not revision):
+            found = _from_file(config, path)
+        if found is not None:
+            return found
+    if is_demanded and config.gate.on_missing_baseline is Policy.FAIL:
+        what = f"there is no baseline {path}" if path else "the config names no baseline"
+        hint = "store a report.json of the base there, or set gate.on_missing_baseline: warn"
+        raise NoBaseline(what, where=config.where("baseline"), hint=hint)
+    return None, BaselineRef(source="none", path=str(path) if path else None)
+
+
+def read_report(path: Path) -> EvaluationReport:
+    """Read a report.json.
+
+    Raises:
+        InputError: If it cannot be read.
+        RecordError: If it is no report of this version, or its columns do not fit together.
+    """
+    return parse_report(read_text(path), shown_as=str(path))
+
+
+def parse_report(data: str | bytes, *, shown_as: str) -> EvaluationReport:
+    """Make a report of its text; errors as in `read_report`."""
+    where = Where(file=shown_as)
+    report = loads(data, EvaluationReport, where=where)
+    problems = [
+        Problem(what=what, where=Where(file=shown_as, key=f"samples.{key}"))
+        for key, what in _unfit_columns(report.samples)
+    ]
+    if problems:
+        raise RecordError.of(problems)
+    return report
+
+
+def _unfit_columns(samples: Columns) -> Iterator[tuple[str, str]]:
+    n = len(samples.ids)
+    columns = {
+        "sample_hashes": samples.sample_hashes,
+        "revs": samples.revs,
+        "groups": samples.groups,
+        "repeats": samples.repeats,
+        "statuses": samples.statuses,
+        "inputs": samples.inputs,
+        "expected": samples.expected,
+        "answers": samples.answers,
+        **{f"scores.{key}": column for key, column in samples.scores.items()},
+    }
+    for key, column in columns.items():
+        if column is not None and len(column) != n:
+            yield key, f"{len(column)} entries for {n} ids"
+    positions = {
+        "cached": samples.cached,
+        **{f"not_applicable.{key}": rows for key, rows in samples.not_applicable.items()},
+    }
+    for key, rows in positions.items():
+        if any(not 0 <= row < n for row in rows):
+            yield key, f"a position outside of the {n} rows"
+
+
+def _from_file(config: Config, path: Path) -> tuple[EvaluationReport, BaselineRef] | None:
+    file = config.resolve(path)
+    if not file.is_file():
+        return None
+    return _known(read_report(file), BaselineRef(source="file", path=str(path)))
+
+
+def _from_git(config: Config, path: Path, ref: str) -> tuple[EvaluationReport, BaselineRef] | None:
+    folder = config.folder
+    relative = Path(os.path.relpath(config.resolve(path), folder))
+    commit = git.find_commit(ref, cwd=folder)
+    if commit is None:
+        raise _unknown_revision(config, ref)
+    data = git.show(commit, relative, cwd=folder)
+    if data is None:
+        return None
+    report = parse_report(data, shown_as=f"{ref}:{path}")
+    return _known(report, BaselineRef(source="git", path=str(path), ref=commit))
+
+
+def _unknown_revision(config: Config, ref: str) -> InputError:
+    where = config.where("baseline", "ref") if ref == config.baseline.ref else None
+    if not git.is_installed():
+        hint = "install git, or name a file by --baseline"
+        what = f"cannot read the baseline from {ref}: git is not installed"
+        return InputError(what, where=where, hint=hint)
+    hint = "fetch it (actions/checkout: fetch-depth: 0), or name a file by --baseline"
+    return InputError(f"git knows no commit {ref} here", where=where, hint=hint)
+
+
+def _known(report: EvaluationReport, place: BaselineRef) -> tuple[EvaluationReport, BaselineRef]:
+    experiment = report.experiment
+    return report, replace(
+        place,
+        commit=experiment.commit,
+        model=experiment.backend.model,
+        label=experiment.backend.label,
+        evaluated_at=experiment.evaluated_at,
+    )

@@ -1,0 +1,123 @@
+"""From two arms to an interval, a p-value, and the number of samples that would settle it."""
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from operator import sub
+
+from lm_eval_so.comparator.arm import Arm, Complete
+from lm_eval_so.comparator.finding import Shape
+from lm_eval_so.core.records.enums import Direction, MetricKind
+from lm_eval_so.core.stats.binary import count_flips, mcnemar_midp, tango_interval
+from lm_eval_so.core.stats.bounded import hall_interval
+from lm_eval_so.core.stats.estimate import Estimate
+from lm_eval_so.core.stats.groups import grouped_interval
+from lm_eval_so.core.stats.power import (
+    needed_for_flips,
+    needed_for_scores,
+    provable_margin,
+    provable_margin_t,
+)
+
+Groups = Sequence[Hashable]
+
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Differences:
+    """Change per sample, positive = better."""
+
+    complete: Sequence[float]
+    """Of the samples with a value on both sides."""
+    worst: Sequence[float]
+    """Of all samples, missing rows at their worst for the candidate."""
+    best: Sequence[float]
+
+
+def subtract(baseline: Arm, candidate: Arm, complete: Complete, shape: Shape) -> Differences:
+    """Give the change of each sample, and what it could be at worst and at best."""
+    is_higher = shape.direction is Direction.HIGHER
+    gains = gains_of(complete, shape)
+    if shape.support is None or not (baseline.missing or candidate.missing):
+        return Differences(complete=gains, worst=gains, best=gains)
+    if is_higher:
+        worst = _gains(baseline.high, candidate.low, is_higher)
+        best = _gains(baseline.low, candidate.high, is_higher)
+    else:
+        worst = _gains(baseline.low, candidate.high, is_higher)
+        best = _gains(baseline.high, candidate.low, is_higher)
+    return Differences(complete=gains, worst=worst, best=best)
+
+
+def gains_of(complete: Complete, shape: Shape) -> list[float]:
+    """Give the change of each complete sample, positive = better."""
+    is_higher = shape.direction is Direction.HIGHER
+    return _gains(complete.baseline, complete.candidate, is_higher)
+
+
+def rounding_of(gains: Sequence[float]) -> float:
+    """Give the size up to which a change is rounding."""
+    return _ROUNDING * max(map(abs, gains), default=0.0)
+
+
+def _gains(baseline: Sequence[float], candidate: Sequence[float], is_higher: bool) -> list[float]:
+    return list(map(sub, candidate, baseline) if is_higher else map(sub, baseline, candidate))
+
+
+def estimate_change(
+    differences: Sequence[float], groups: Groups | None, shape: Shape, *, alpha: float
+) -> Estimate:
+    """Estimate the mean change by the method that fits the metric."""
+    if groups is not None:
+        return grouped_interval(differences, groups, width=shape.width, alpha=alpha)
+    if shape.kind is not MetricKind.BINARY:
+        return hall_interval(differences, width=shape.width, alpha=alpha)
+    n = len(differences)
+    worse, better = count_flips(differences)
+    low, high = tango_interval(worse, better, n, level=1 - 2 * alpha)
+    mean = (better - worse) / n
+    se = math.sqrt(((worse + better) / n - mean * mean) / n)
+    return Estimate(value=mean, se=se, low=low, high=high, p_worse=mcnemar_midp(worse, better))
+
+
+def method_of(groups: Groups | None, shape: Shape) -> str:
+    """Name the method of `estimate_change`."""
+    if groups is not None:
+        return "cr1"
+    return "tango_midp" if shape.kind is MetricKind.BINARY else "hall"
+
+
+def needed_samples(
+    differences: Sequence[float],
+    estimate: Estimate,
+    groups: Groups | None,
+    shape: Shape,
+    *,
+    margin: float,
+    alpha: float,
+) -> int:
+    """Give the samples that would prove the margin with 80 % power if nothing changed."""
+    n = len(differences)
+    if groups is not None:
+        units = len(set(groups))
+        deviation = estimate.se * math.sqrt(units)
+        needed = needed_for_scores(deviation, margin, width=shape.width, alpha=alpha)
+        return math.ceil(needed * n / units)
+    if shape.kind is MetricKind.BINARY:
+        # one flip more and two samples more: no flips seen does not mean that there are none
+        flip_share = (sum(count_flips(differences)) + 1) / (n + 2)
+        return needed_for_flips(flip_share, margin, alpha=alpha)
+    deviation = estimate.se * math.sqrt(n)
+    return needed_for_scores(deviation, margin, width=shape.width, alpha=alpha)
+
+
+def smallest_margin(n: int, groups: Groups | None, shape: Shape, *, alpha: float) -> float | None:
+    """Give the smallest margin that so many samples can prove; None where there is no floor."""
+    if shape.width is None:
+        return None
+    if groups is not None:
+        return provable_margin_t(len(set(groups)), width=shape.width, alpha=alpha)
+    if shape.kind is MetricKind.BINARY:
+        return provable_margin(n, alpha=alpha)
+    return provable_margin_t(n, width=shape.width, alpha=alpha)

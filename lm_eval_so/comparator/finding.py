@@ -1,0 +1,106 @@
+"""What the data of one metric say, before the gate decides."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from lm_eval_so.comparator.arm import Complete, Support
+from lm_eval_so.comparator.codes import Code
+from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
+from lm_eval_so.core.records.report import MetricSummary
+
+DEFAULT_MARGIN = 0.05
+"""Of right-or-wrong metrics."""
+DEFAULT_MARGIN_SHARE = 0.03
+"""Of bounded metrics, of the width of their range."""
+DEFAULT_MAX_INCREASE = 0.10
+
+_UNIT: Support = (0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What values a metric takes and which end is good."""
+
+    kind: MetricKind
+    direction: Direction
+    support: Support | None
+
+    @property
+    def width(self) -> float | None:
+        """Highest minus lowest possible value; None if open."""
+        return self.support[1] - self.support[0] if self.support else None
+
+    @property
+    def default_margin(self) -> float | None:
+        """Largest true drop that is accepted where the config names none."""
+        if self.kind is MetricKind.BINARY:
+            return DEFAULT_MARGIN
+        return None if self.width is None else DEFAULT_MARGIN_SHARE * self.width
+
+
+def shape_of(summary: MetricSummary) -> Shape:
+    """Give the shape of a reported metric."""
+    return make_shape(summary.kind, summary.direction, summary.range)
+
+
+def make_shape(kind: MetricKind, direction: Direction, support: Support | None) -> Shape:
+    """Give the shape of a metric as the comparison treats it.
+
+    A ratio of which more is better has no largest increase: it is compared by a margin.
+    """
+    match kind:
+        case MetricKind.BINARY:
+            return Shape(kind=kind, direction=direction, support=_UNIT)
+        case MetricKind.BOUNDED:
+            return Shape(kind=kind, direction=direction, support=support or _UNIT)
+        case MetricKind.RATIO if direction is Direction.LOWER:
+            return Shape(kind=kind, direction=direction, support=None)
+        case MetricKind.RATIO | MetricKind.UNBOUNDED:
+            return Shape(kind=MetricKind.UNBOUNDED, direction=direction, support=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One metric, measured on both sides."""
+
+    shape: Shape
+    verdict: Verdict | None = None
+    """What the data say by themselves; None where the interval decides."""
+    code: Code | None = None
+    figures: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What the code's sentence tells."""
+    ids: Sequence[str] = ()
+    """The paired samples."""
+    complete: Complete | None = None
+    """Their values on both sides; None if it did not come to that."""
+    n: int = 0
+    missing: tuple[int, int] = (0, 0)
+    baseline: float | None = None
+    candidate: float | None = None
+    delta: float | None = None
+    low: float | None = None
+    """Lower end with missing rows at their worst; of a ratio: of the factor."""
+    high: float | None = None
+    p: float | None = None
+    passes: bool = False
+    gained: bool = False
+    """Whether it passes with a proven gain."""
+    passes_complete: bool = False
+    """Whether it would pass without the samples that lack a score."""
+    margin: float | None = None
+    max_increase: float | None = None
+    statistic: str = "mean"
+    worse: int = 0
+    better: int = 0
+    needed_n: int | None = None
+    provable_margin: float | None = None
+    method: str | None = None
+    warnings: tuple[Reason, ...] = ()
+
+    @property
+    def is_testable(self) -> bool:
+        """Whether there is an interval that decides, and so a p-value for the family."""
+        return self.verdict is None

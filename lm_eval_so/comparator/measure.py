@@ -1,0 +1,277 @@
+"""One metric on both sides: whether it can be compared at all, and if so, what changed."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pydantic import JsonValue
+
+from lm_eval_so.comparator.arm import Arm, Complete, complete_pairs, read_arm
+from lm_eval_so.comparator.codes import Code
+from lm_eval_so.comparator.estimate import (
+    Groups,
+    estimate_change,
+    gains_of,
+    method_of,
+    needed_samples,
+    rounding_of,
+    smallest_margin,
+    subtract,
+)
+from lm_eval_so.comparator.finding import DEFAULT_MAX_INCREASE, Finding, Shape, shape_of
+from lm_eval_so.comparator.pair import Pairs, Rows, Scope, Side, scope_of
+from lm_eval_so.comparator.ratio import measure_ratio
+from lm_eval_so.core.config.model import GateMetricSection
+from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.core.records.enums import MetricKind, Verdict
+from lm_eval_so.core.records.report import EvaluationReport, MetricSummary
+from lm_eval_so.core.stats.power import LEAST_SAMPLES
+
+LEAST_GROUPS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reports:
+    """Both reports, paired."""
+
+    candidate: EvaluationReport
+    baseline: EvaluationReport | None
+    side: Side
+    """The candidate's rows."""
+    pairs: Pairs | None
+    """None without a baseline."""
+    alpha: float
+
+
+def measure(key: str, reports: Reports, section: GateMetricSection) -> Finding:
+    """Measure the change of a metric that at least one of the reports has."""
+    now = reports.candidate.metrics.get(key)
+    before = reports.baseline.metrics.get(key) if reports.baseline else None
+    known = now or before
+    if known is None:
+        raise ValueError(f"no report has the metric {key}")
+    blank = _with_limits(
+        Finding(
+            shape=shape_of(known),
+            baseline=before.mean if before else None,
+            candidate=now.mean if now else None,
+        ),
+        section,
+    )
+    refused = _refuse_metric(blank, reports, before, now)
+    if refused is not None or reports.pairs is None:
+        return refused or blank
+    scope = scope_of(reports.pairs, key, is_time=is_time(known))
+    sized = replace(blank, n=len(scope.ids), baseline=None, candidate=None)
+    refused = _refuse_rows(sized, reports.pairs, scope, key)
+    return refused or _measure_rows(key, sized, reports.pairs, scope, reports.alpha)
+
+
+def is_time(summary: MetricSummary) -> bool:
+    """Whether a metric's values are times or speeds, which a cached answer does not have."""
+    unit = summary.unit or ""
+    return unit in {"ms", "s"} or unit.endswith("/s")
+
+
+def groups_of(side: Side, samples: Sequence[Rows]) -> Groups | None:
+    """Give the group of each sample, its position where it has none; None if all stand alone."""
+    labels = side.columns.groups
+    found = [labels[rows[0]] for rows in samples]
+    named = [label for label in found if label is not None]
+    if len(set(named)) == len(named):
+        return None
+    return [i if label is None else label for i, label in enumerate(found)]
+
+
+def with_verdict(finding: Finding, verdict: Verdict, code: Code, **figures: JsonValue) -> Finding:
+    """Give a finding that is decided."""
+    return replace(finding, verdict=verdict, code=code, figures=figures)
+
+
+def arm_warnings(sides: Mapping[str, Arm]) -> Iterator[Reason]:
+    """Say which sides lack so many rows that people should know, or have impossible values."""
+    for side, arm in sides.items():
+        if arm.is_alarming:
+            yield Reason(
+                code=Code.MISSING_ROWS, figures={"side": side, "q": arm.missing, "e": arm.rows}
+            )
+        if arm.out_of_range:
+            yield Reason(code=Code.OUT_OF_RANGE, figures={"side": side, "q": arm.out_of_range})
+
+
+def error_figures(side: str, arm: Arm) -> dict[str, JsonValue]:
+    """Give what the sentence about too many missing rows tells."""
+    return {"side": side, "q": arm.missing, "e": arm.rows, "rate": arm.missing / arm.rows}
+
+
+def _with_limits(finding: Finding, section: GateMetricSection) -> Finding:
+    if finding.shape.kind is MetricKind.RATIO:
+        limit = section.max_increase or DEFAULT_MAX_INCREASE
+        return replace(finding, max_increase=limit, statistic=section.statistic)
+    return replace(finding, margin=section.margin or finding.shape.default_margin)
+
+
+def _refuse_metric(
+    finding: Finding,
+    reports: Reports,
+    before: MetricSummary | None,
+    now: MetricSummary | None,
+) -> Finding | None:
+    refused = Verdict.INCOMPARABLE
+    if reports.baseline is None:
+        return with_verdict(finding, refused, Code.NO_BASELINE)
+    old, new = reports.baseline.experiment.suite, reports.candidate.experiment.suite
+    if old != new:
+        return with_verdict(finding, refused, Code.OTHER_SUITE, suite=new, other=old)
+    if before is None:
+        return with_verdict(finding, refused, Code.METRIC_MISSING_BASELINE)
+    if now is None:
+        return with_verdict(finding, refused, Code.METRIC_MISSING_CANDIDATE)
+    if before.fingerprint != now.fingerprint:
+        keys = sorted(_differing(before.definition, now.definition))
+        return with_verdict(
+            finding, refused, Code.FINGERPRINT, what=", ".join(keys) or "fingerprint"
+        )
+    return None
+
+
+def _differing(before: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> Iterator[str]:
+    for key in before.keys() | now.keys():
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from (f"{key}.{inner}" for inner in _differing(old, new))
+        elif old != new or (key in before) != (key in now):
+            yield key
+
+
+def _refuse_rows(finding: Finding, pairs: Pairs, scope: Scope, key: str) -> Finding | None:
+    sides = {"candidate": pairs.candidate, "baseline": pairs.baseline}
+    totals = {"candidate": scope.candidate_samples, "baseline": scope.baseline_samples}
+    for name, side in sides.items():
+        if side.duplicate is not None:
+            return with_verdict(
+                finding, Verdict.ERROR, Code.DUPLICATE_ID, id=side.duplicate, side=name
+            )
+    for name, side in sides.items():
+        if not totals[name] or key not in side.columns.scores:
+            return with_verdict(finding, Verdict.ERROR, Code.NO_SAMPLES, side=name)
+    if any(5 * scope.paired < 4 * total for total in totals.values()):
+        return with_verdict(
+            replace(finding, n=scope.paired),
+            Verdict.INCOMPARABLE,
+            Code.OVERLAP,
+            k=scope.paired,
+            pb=scope.paired / totals["baseline"],
+            pc=scope.paired / totals["candidate"],
+        )
+    return None
+
+
+def _measure_rows(key: str, finding: Finding, pairs: Pairs, scope: Scope, alpha: float) -> Finding:
+    support = finding.shape.support
+    before = read_arm(pairs.baseline.columns.scores[key], scope.baseline, support)
+    now = read_arm(pairs.candidate.columns.scores[key], scope.candidate, support)
+    complete = complete_pairs(before, now)
+    groups = groups_of(pairs.candidate, scope.candidate)
+    gains = gains_of(complete, finding.shape)
+    limit = rounding_of(gains)
+    measured = replace(
+        finding,
+        shape=_compared_as(finding.shape, before, now),
+        ids=scope.ids,
+        complete=complete,
+        worse=sum(gain < -limit for gain in gains),
+        better=sum(gain > limit for gain in gains),
+        missing=(before.missing, now.missing),
+        baseline=_mean(complete.baseline),
+        candidate=_mean(complete.candidate),
+        warnings=tuple(arm_warnings({"baseline": before, "candidate": now})),
+    )
+    refused = _refuse_arms(measured, before, now, groups, complete)
+    if refused is not None:
+        return refused
+    if measured.shape.kind is MetricKind.RATIO:
+        return measure_ratio(measured, complete, groups, alpha=alpha)
+    return _measure_change(measured, before, now, complete, groups, alpha)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
+
+
+def _compared_as(shape: Shape, before: Arm, now: Arm) -> Shape:
+    """Right-or-wrong scores that are averaged, or are neither 0 nor 1, are bounded ones."""
+    if shape.kind is not MetricKind.BINARY or (before.is_plain and now.is_plain):
+        return shape
+    return replace(shape, kind=MetricKind.BOUNDED)
+
+
+def _refuse_arms(
+    finding: Finding, before: Arm, now: Arm, groups: Groups | None, complete: Complete
+) -> Finding | None:
+    kind = finding.shape.kind
+    sides = {"baseline": before, "candidate": now}
+    for name, arm in sides.items():
+        if arm.rows and arm.is_broken:
+            return with_verdict(finding, Verdict.ERROR, Code.ERROR_RATE, **error_figures(name, arm))
+    unclear = Verdict.INCONCLUSIVE
+    if finding.shape.support is None and (before.is_alarming or now.is_alarming):
+        missing = before.missing + now.missing
+        return with_verdict(finding, unclear, Code.MISSING_UNBOUNDED, q=missing)
+    are_grouped = groups is not None and finding.statistic == "mean"
+    if are_grouped and (count := len(set(groups or ()))) < LEAST_GROUPS:
+        return with_verdict(finding, unclear, Code.FEW_GROUPS, groups=count)
+    usable = finding.n if finding.shape.support else len(complete.positions)
+    if usable < (1 if kind is MetricKind.BINARY else LEAST_SAMPLES):
+        return with_verdict(finding, unclear, Code.FEW_SAMPLES, n=usable)
+    return None
+
+
+def _measure_change(
+    finding: Finding,
+    before: Arm,
+    now: Arm,
+    complete: Complete,
+    groups: Groups | None,
+    alpha: float,
+) -> Finding:
+    shape, margin = finding.shape, finding.margin
+    changes = subtract(before, now, complete, shape)
+    inner = [groups[i] for i in complete.positions] if groups is not None else None
+    used = groups if shape.support else inner
+    lower = estimate_change(changes.worst, used, shape, alpha=alpha)
+    upper = lower
+    if changes.best is not changes.worst:
+        upper = estimate_change(changes.best, used, shape, alpha=alpha)
+    measured = replace(
+        finding,
+        delta=_mean(changes.complete),
+        low=lower.low,
+        high=upper.high,
+        p=upper.p_worse,
+        provable_margin=smallest_margin(len(changes.worst), used, shape, alpha=alpha),
+        method=method_of(used, shape),
+    )
+    if margin is None:
+        return replace(measured, verdict=Verdict.REPORTED)
+    passes = lower.low > -margin
+    needed = needed_samples(changes.worst, lower, used, shape, margin=margin, alpha=alpha)
+    would_pass = not passes and _passes_complete(
+        changes.complete, inner, shape, margin=margin, alpha=alpha
+    )
+    return replace(
+        measured,
+        passes=passes,
+        gained=passes and lower.low > 0,
+        passes_complete=would_pass and any(finding.missing),
+        needed_n=needed,
+    )
+
+
+def _passes_complete(
+    complete: Sequence[float], groups: Groups | None, shape: Shape, *, margin: float, alpha: float
+) -> bool:
+    least = 1 if shape.kind is MetricKind.BINARY else LEAST_SAMPLES
+    if len(complete) < least or (groups is not None and len(set(groups)) < LEAST_GROUPS):
+        return False
+    return estimate_change(complete, groups, shape, alpha=alpha).low > -margin

@@ -1,0 +1,259 @@
+"""Verdicts as plain sentences."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lm_eval_so.comparator.codes import Code
+from lm_eval_so.comparator.finding import Finding
+from lm_eval_so.comparator.gate import Judged
+from lm_eval_so.comparator.threshold import Threshold
+from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
+from lm_eval_so.core.words import say
+from lm_eval_so.core.words.numbers import (
+    bare_points,
+    count,
+    factor,
+    p_value,
+    percent,
+    point_unit,
+    points,
+    score,
+    signed,
+    usd,
+)
+
+_UNKNOWN = "–"
+_UNIT = (0.0, 1.0)
+_ABOUT_MISSING = frozenset({Code.MISSING, Code.MISSING_UNBOUNDED, Code.ERROR_RATE})
+"""Codes whose sentence tells of the missing rows already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speaker:
+    """How figures of one metric are told."""
+
+    metric: str
+    finding: Finding
+    language: Language
+    alpha: float
+    cost_per_sample: float | None
+    """In US dollars."""
+
+    def say(self, key: str, **figures: str) -> str:
+        """Give a text of the topic, filled in."""
+        told = {"metric": self.metric, "sure": self.sure, "level": self.level, **figures}
+        return say(f"comparison.{key}", self.language, told)
+
+    @property
+    def sure(self) -> str:
+        """Confidence of one end of an interval."""
+        return _short_percent(1 - self.alpha)
+
+    @property
+    def level(self) -> str:
+        """Confidence of both ends."""
+        return _short_percent(1 - 2 * self.alpha)
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether the change is a factor."""
+        return self.finding.shape.kind is MetricKind.RATIO
+
+    @property
+    def sign(self) -> int:
+        """What turns "better" into "more": −1 where less is better."""
+        return 1 if self.finding.shape.direction is Direction.HIGHER else -1
+
+    def value(self, value: float | None) -> str:
+        """Give a mean as it is shown."""
+        if value is None:
+            return _UNKNOWN
+        return percent(value) if self.finding.shape.kind is MetricKind.BINARY else score(value)
+
+    def change(self, delta: float | None) -> str:
+        """Give a change, its sign that of candidate − baseline."""
+        if delta is None:
+            return _UNKNOWN
+        if self.finding.shape.support == _UNIT:
+            return points(self.sign * delta, self.language)
+        return signed(self.sign * delta)
+
+    def size(self, change: float) -> str:
+        """Give how large a change is, without a sign."""
+        if self.finding.shape.support == _UNIT:
+            return f"{100 * abs(change):.1f}{point_unit(self.language)}"
+        return score(abs(change))
+
+    def bounds(self) -> tuple[str, str]:
+        """Give both ends of the interval as told, the lower first; the unit stands at the last."""
+        low, high = self.finding.low or 0.0, self.finding.high or 0.0
+        if self.is_ratio:
+            return factor(low), factor(high)
+        ends = (low, high) if self.sign > 0 else (high, low)
+        if self.finding.shape.support == _UNIT:
+            return bare_points(self.sign * ends[0]), self.change(ends[1])
+        return self.change(ends[0]), self.change(ends[1])
+
+    @property
+    def fall(self) -> str:
+        """The word for a change to the worse."""
+        return say(f"comparison.fall_{self.finding.shape.direction.value}", self.language)
+
+
+def metric_sentence(judged: Judged, speaker: Speaker) -> str:
+    """Give the sentences of a metric: its bound's first if that decides, warnings last."""
+    parts = [_change_sentence(judged, speaker)]
+    if judged.threshold is not None:
+        bound = _threshold_sentence(judged.threshold, speaker)
+        parts.insert(1 if judged.threshold.verdict is Verdict.PASS else 0, bound)
+    codes = {judged.change_code, judged.code}
+    parts += [
+        speaker.say(warning.code, **_figures(warning.figures, speaker))
+        for warning in judged.warnings
+        if warning.code != Code.MISSING_ROWS or codes.isdisjoint(_ABOUT_MISSING)
+    ]
+    return " ".join(dict.fromkeys(parts))
+
+
+def _change_sentence(judged: Judged, speaker: Speaker) -> str:
+    finding = judged.finding
+    told = _common(finding, speaker)
+    prefix = "ratio_" if speaker.is_ratio else ""
+    match judged.change:
+        case Verdict.PASS:
+            text = speaker.say(f"{prefix}pass", **told)
+            is_real = _is_real_fall(finding, speaker.alpha)
+            return f"{text} {speaker.say('real_fall', fall=speaker.fall)}" if is_real else text
+        case Verdict.IMPROVED:
+            return speaker.say(f"{prefix}improved", **told)
+        case Verdict.REGRESSION:
+            kind = prefix + "regression"
+            if not prefix:
+                kind += "_binary" if finding.method == "tango_midp" else "_scores"
+            return speaker.say(kind, **told, **_proof(judged, speaker))
+        case Verdict.REPORTED:
+            return speaker.say("reported", **told)
+        case _:
+            return _unclear_sentence(judged, speaker, told)
+
+
+def _unclear_sentence(judged: Judged, speaker: Speaker, told: Mapping[str, str]) -> str:
+    prefix = "ratio_" if speaker.is_ratio else ""
+    match judged.change_code:
+        case Code.TOO_NOISY:
+            advice = _advice(judged.finding, speaker)
+            return speaker.say(f"{prefix}too_noisy", **told, advice=advice)
+        case Code.MULTIPLICITY:
+            return speaker.say(f"{prefix}multiplicity", **told, **_proof(judged, speaker))
+        case code:
+            return speaker.say(str(code), **{**told, **_figures(judged.finding.figures, speaker)})
+
+
+def _common(finding: Finding, speaker: Speaker) -> dict[str, str]:
+    low, high = speaker.bounds()
+    told = {
+        "b": speaker.value(finding.baseline),
+        "c": speaker.value(finding.candidate),
+        "low": low,
+        "high": high,
+        "q": count(sum(finding.missing)),
+        "fall": speaker.fall,
+    }
+    if speaker.is_ratio:
+        rho = _UNKNOWN if finding.delta is None else factor(finding.delta)
+        limit = factor(1 + (finding.max_increase or 0))
+        return {**told, "rho": rho, "d": rho, "limit": limit, "margin": limit}
+    margin = finding.margin or 0.0
+    return {
+        **told,
+        "d": speaker.change(finding.delta),
+        "drop": speaker.size(min(0.0, finding.low or 0.0)),
+        "gain": speaker.size(finding.low or 0.0),
+        "margin": speaker.size(margin),
+        "limit": speaker.change(-margin),
+    }
+
+
+def _is_real_fall(finding: Finding, alpha: float) -> bool:
+    if finding.p is None or finding.high is None or finding.low is None or finding.p > alpha:
+        return False
+    return finding.low > 1 if finding.shape.kind is MetricKind.RATIO else finding.high < 0
+
+
+def _proof(judged: Judged, speaker: Speaker) -> dict[str, str]:
+    several = judged.family > 1
+    shown = judged.finding.p if judged.change_code is Code.MULTIPLICITY else judged.p_adjusted
+    return {
+        "w": count(judged.finding.worse),
+        "g": count(judged.finding.better),
+        "p": p_value(shown or 0.0, speaker.language),
+        "m": count(judged.family),
+        "adjusted": speaker.say("adjusted", m=count(judged.family)) if several else "",
+    }
+
+
+def _advice(finding: Finding, speaker: Speaker) -> str:
+    needed, n = finding.needed_n or 0, finding.n
+    if needed <= n:
+        if _fell(finding):
+            key = "advice_fell" if speaker.sign > 0 else "advice_rose"
+            return speaker.say(key, twice=count(2 * n))
+        needed = 2 * n
+    rounded = _two_digits(needed)
+    price = ""
+    if speaker.cost_per_sample is not None:
+        price = speaker.say("price", usd=usd(rounded * speaker.cost_per_sample))
+    told = {"needed": count(rounded), "n": count(n), "price": price}
+    if speaker.is_ratio:
+        return speaker.say("advice_more_ratio", **told)
+    return speaker.say("advice_more", **told, drop=speaker.size(min(0.0, finding.low or 0.0)))
+
+
+def _fell(finding: Finding) -> bool:
+    if finding.delta is None:
+        return False
+    return finding.delta > 1 if finding.shape.kind is MetricKind.RATIO else finding.delta < 0
+
+
+def _two_digits(n: int) -> int:
+    """Round up to two significant digits."""
+    step = int("1".ljust(len(str(n)) - 1, "0"))
+    return math.ceil(n / step) * step
+
+
+def _threshold_sentence(threshold: Threshold, speaker: Speaker) -> str:
+    told = {
+        "c": speaker.value(threshold.value),
+        "limit": speaker.value(threshold.limit),
+        "bound": speaker.value(threshold.bound),
+    }
+    end = f"threshold_{threshold.end}"
+    match threshold.code:
+        case None:
+            rule = speaker.say(f"rule_{threshold.rule}", **told)
+            return speaker.say(f"{end}_met", **told, rule=rule)
+        case Code.THRESHOLD:
+            return speaker.say(f"{end}_missed", **told, rule=speaker.say("rule_point"))
+        case Code.THRESHOLD_UNPROVEN:
+            return speaker.say(f"{end}_unproven", **told)
+        case Code.MISSING:
+            return speaker.say(f"{end}_missing", **told, **_figures(threshold.figures, speaker))
+        case code:
+            return speaker.say(code.value, **told, **_figures(threshold.figures, speaker))
+
+
+def _figures(figures: Mapping[str, object], speaker: Speaker) -> dict[str, str]:
+    told = {}
+    for key, value in figures.items():
+        if key == "side":
+            told[key] = say(f"comparison.side_{value}", speaker.language)
+        elif isinstance(value, int):
+            told[key] = count(value)
+        else:
+            told[key] = percent(value) if isinstance(value, float) else str(value)
+    return told
+
+
+def _short_percent(share: float) -> str:
+    return f"{100 * share:.3g}%"

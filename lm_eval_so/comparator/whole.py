@@ -1,0 +1,98 @@
+"""The verdict of the run in plain sentences, the deciding metrics' first."""
+
+from collections.abc import Mapping
+
+from lm_eval_so.comparator.codes import Code
+from lm_eval_so.comparator.gate import WORST_FIRST, Judged
+from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.core.records.enums import Language, Verdict
+from lm_eval_so.core.words import say
+from lm_eval_so.core.words.numbers import count
+
+_MOST_SENTENCES = 3
+_SHARED = frozenset({Verdict.ERROR, Verdict.INCOMPARABLE})
+"""Verdicts whose cause is most often the same for all metrics, and told once."""
+
+
+def in_order(judged: Mapping[str, Judged]) -> dict[str, Judged]:
+    """Put gating metrics first, the worst of them at the top; the others keep their order."""
+
+    def rank(item: tuple[str, Judged]) -> tuple[bool, int, float]:
+        metric = item[1]
+        if not metric.gating:
+            return True, 0, 0.0
+        p = -1.0 if metric.p_adjusted is None else metric.p_adjusted
+        return False, WORST_FIRST.index(metric.verdict), p
+
+    return dict(sorted(judged.items(), key=rank))
+
+
+def whole_reasons(judged: Mapping[str, Judged], *, has_baseline: bool) -> tuple[Reason, ...]:
+    """Give the codes of all gating metrics that do not pass, the worst first."""
+    gating = {key: metric for key, metric in judged.items() if metric.gating}
+    reasons = [] if has_baseline else [Reason(code=Code.NO_BASELINE)]
+    if not gating:
+        reasons.append(Reason(code=Code.NOTHING_GATES))
+    for key, metric in gating.items():
+        is_told = metric.code is Code.NO_BASELINE
+        if metric.verdict not in {Verdict.PASS, Verdict.IMPROVED} and not is_told:
+            code = metric.code or metric.verdict.value
+            reasons.append(Reason(code=code, figures={"metric": key}))
+    return tuple(reasons)
+
+
+def whole_sentence(
+    verdict: Verdict,
+    judged: Mapping[str, Judged],
+    sentences: Mapping[str, str],
+    *,
+    has_baseline: bool,
+    language: Language,
+) -> str:
+    """Say the whole verdict.
+
+    Args:
+        verdict: It.
+        judged: The metrics, the worst first.
+        sentences: The sentence of each.
+        has_baseline: Whether there was anything to compare with.
+        language: Language of the texts.
+    """
+
+    def told(key: str, **figures: str) -> str:
+        return say(f"comparison.{key}", language, figures)
+
+    gating = {key: metric for key, metric in judged.items() if metric.gating}
+    if verdict is Verdict.INCOMPARABLE and not has_baseline:
+        bounds = [metric.threshold for metric in gating.values() if metric.threshold]
+        is_clear = bounds and all(bound.verdict is Verdict.PASS for bound in bounds)
+        hold = told("thresholds_hold", m=count(len(bounds))) if is_clear else ""
+        unclear = [
+            sentences[key]
+            for key, metric in gating.items()
+            if metric.threshold and metric.threshold.verdict is not Verdict.PASS
+        ]
+        return " ".join(filter(None, (told("whole_no_baseline"), hold, *unclear)))
+    deciding = [key for key, metric in gating.items() if metric.verdict is verdict]
+    if not deciding:
+        return told("nothing_gates")
+    lead = gating[deciding[0]]
+    if lead.code is Code.OTHER_SUITE:
+        figures = {key: str(value) for key, value in lead.finding.figures.items()}
+        return told("whole_other_suite", **figures)
+    if verdict is Verdict.PASS:
+        many = told("all_pass", m=count(len(gating))) if len(gating) > 1 else ""
+        return " ".join(filter(None, (sentences[deciding[0]], many)))
+    shown = _shown(deciding, gating, is_shared=verdict in _SHARED)
+    rest = [key for key in deciding if key not in shown]
+    more = told("and_more", metrics=", ".join(rest)) if rest else ""
+    return " ".join(filter(None, (*(sentences[key] for key in shown), more)))
+
+
+def _shown(deciding: list[str], gating: Mapping[str, Judged], *, is_shared: bool) -> list[str]:
+    if not is_shared:
+        return deciding[:_MOST_SENTENCES]
+    first_by_code: dict[Code | None, str] = {}
+    for key in deciding:
+        first_by_code.setdefault(gating[key].code, key)
+    return list(first_by_code.values())

@@ -1,0 +1,130 @@
+"""The rows that a person should look at: those without an answer, then the failed ones."""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lm_eval_so.core.records.enums import MetricKind
+from lm_eval_so.core.records.report import Case
+from lm_eval_so.core.records.run import RunResult
+from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.records.score import Score
+from lm_eval_so.evaluator.score import BoundMetric
+from lm_eval_so.evaluator.sheet import is_fault
+from lm_eval_so.evaluator.transcript import shown_input
+
+Kind = Literal["infrastructure", "quality"]
+_Key = tuple[bool, tuple[float, ...], str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    key: _Key
+    case: Case
+
+    def __lt__(self, other: "_Found") -> bool:
+        return self.key > other.key  # the heap gives the least urgent one up first
+
+
+class Cases:
+    """Chooses among all rows, keeping no more than are shown.
+
+    Args:
+        bound: The metrics.
+        gating: Ids of the metrics that gate, the first being the one that orders.
+        most: Cases to be shown in full.
+    """
+
+    def __init__(self, bound: Sequence[BoundMetric], *, gating: Sequence[str], most: int) -> None:
+        self._metrics = {each.id: each.metric for each in bound}
+        self._order = [*gating, *(each.id for each in bound if each.id not in gating)]
+        self._most = most
+        self._keys: list[_Key] = []
+        self._shown: list[_Found] = []
+
+    def add(self, sample: TestSample, run: RunResult, scores: Sequence[Score]) -> None:
+        """Look at a row that was asked."""
+        faults = [s for s in scores if is_fault(s)]
+        if faults or not run.status.is_answer:
+            self._keep(sample, run, scores, "infrastructure", faults)
+            return
+        failed = [s for s in scores if self._has_failed(s)]
+        if failed:
+            self._keep(sample, run, scores, "quality", failed)
+
+    def shown(self) -> tuple[Case, ...]:
+        """Give the cases to show: without an answer first, then worst first."""
+        return tuple(found.case for found in sorted(self._shown, key=lambda found: found.key))
+
+    def ids(self) -> tuple[str, ...]:
+        """Give the ids of all samples with such a row, in the same order."""
+        return tuple(dict.fromkeys(key[2] for key in sorted(self._keys)))
+
+    def _keep(
+        self,
+        sample: TestSample,
+        run: RunResult,
+        scores: Sequence[Score],
+        kind: Kind,
+        why: Sequence[Score],
+    ) -> None:
+        ranks = {score.metric: self._rank(score) for score in scores}
+        ordered = tuple(ranks[metric_id] for metric_id in self._order) if kind == "quality" else ()
+        key = (kind == "quality", ordered, sample.id, run.repeat)
+        self._keys.append(key)
+        if len(self._shown) == self._most and (not self._most or key > self._shown[0].key):
+            return
+        reason = _reason(run, self._first(why))
+        found = _Found(key=key, case=_case(sample, run, scores, kind=kind, reason=reason))
+        if len(self._shown) < self._most:
+            heapq.heappush(self._shown, found)
+        else:
+            heapq.heapreplace(self._shown, found)
+
+    def _first(self, scores: Sequence[Score]) -> Score | None:
+        return min(scores, key=lambda score: self._order.index(score.metric), default=None)
+
+    def _rank(self, score: Score) -> float:
+        """Give a number that is small where the value is bad; a row without a value comes last."""
+        if score.value is None:
+            return float("inf")
+        return score.value if self._metrics[score.metric].higher_is_better else -score.value
+
+    def _has_failed(self, score: Score) -> bool:
+        """Whether a score fails: as `passed` says, else in the lower half of its range."""
+        if score.passed is not None:
+            return not score.passed
+        metric = self._metrics[score.metric]
+        if score.value is None or metric.range is None or metric.kind is not MetricKind.BOUNDED:
+            return False
+        low, high = metric.range
+        share = (score.value - low) / (high - low)
+        return (share if metric.higher_is_better else 1 - share) < 0.5
+
+
+def _reason(run: RunResult, score: Score | None) -> str:
+    if not run.status.is_answer:
+        return f"{run.status.value}: {run.error.message}" if run.error else run.status.value
+    if score is None:
+        return run.status.value
+    what = score.code if score.value is None else score.label or f"{score.value:g}"
+    return f"{score.metric} {what}" + (f": {score.reason}" if score.reason else "")
+
+
+def _case(
+    sample: TestSample, run: RunResult, scores: Sequence[Score], *, kind: Kind, reason: str
+) -> Case:
+    return Case(
+        sample_id=sample.id,
+        repeat=run.repeat,
+        kind=kind,
+        status=run.status.value,
+        input=shown_input(sample),
+        expected=sample.expected,
+        answer=run.text if run.response else None,
+        reason=reason,
+        scores=tuple(scores),
+        tags=sample.tags,
+        language=sample.language,
+    )

@@ -1,0 +1,124 @@
+"""What was measured, with what: the head of a report."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from lm_eval_so.core.asking.clock import now_text
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.hashing import digest
+from lm_eval_so.core.records.report import Experiment, MetricSummary
+from lm_eval_so.core.records.run import BackendInfo, DatasetRef, RunInfo
+from lm_eval_so.core.secrets import Redactor
+from lm_eval_so.evaluator.join import Answers
+from lm_eval_so.evaluator.score import BoundMetric
+from lm_eval_so.evaluator.scoring import Scoring
+from lm_eval_so.evaluator.sheet import MISSING, Sheet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where the evaluated change comes from, as far as its caller knows."""
+
+    suite_id: str | None = None
+    """Identity of comment and baseline; default: the suite."""
+    commit: str | None = None
+    base_ref: str | None = None
+    """Branch that it is to go into."""
+
+
+def make_experiment(
+    config: Config,
+    resources: Resources,
+    *,
+    dataset: DatasetRef,
+    answers: Answers,
+    scoring: Scoring,
+    summaries: Mapping[str, MetricSummary],
+    origin: Origin,
+) -> Experiment:
+    """Describe an evaluation.
+
+    Args:
+        config: The config.
+        resources: Environment and redactor.
+        dataset: The dataset.
+        answers: The runs.
+        scoring: The scores.
+        summaries: Their figures, by metric id.
+        origin: Where the change comes from.
+    """
+    sheet, infos = scoring.sheet, answers.infos
+    missing = sheet.statuses.count(MISSING)
+    is_complete = missing == 0 and all(info.state == "complete" for info in infos)
+    fingerprints = {
+        "dataset": dataset.digest,
+        "metrics": digest({name: summary.fingerprint for name, summary in summaries.items()}),
+    }
+    if infos:
+        fingerprints |= {"run": infos[0].fingerprint, "reach": infos[0].reach}
+    return Experiment(
+        suite=config.suite,
+        suite_id=origin.suite_id or config.suite,
+        commit=origin.commit,
+        base_ref=origin.base_ref,
+        eligible=is_complete,
+        complete=is_complete,
+        missing=missing,
+        dataset=dataset,
+        backend=_backend(infos, answers.label, sheet),
+        run_config=_redacted(_run_config(config), resources.redactor),
+        evaluator_config=_redacted(_evaluator_config(config, scoring.bound), resources.redactor),
+        fingerprints=fingerprints,
+        versions=_versions(infos),
+        started_at=min((info.started_at for info in infos), default=None),
+        finished_at=max((i.finished_at for i in infos if i.finished_at), default=None),
+        evaluated_at=now_text(resources.environ),
+    )
+
+
+def _backend(infos: Sequence[RunInfo], label: str, sheet: Sheet) -> BackendInfo:
+    if infos:
+        return infos[0].backend
+    models = tuple(sorted(sheet.models))
+    return BackendInfo(
+        name="file",
+        label=label,
+        model=models[0] if len(models) == 1 else None,
+        models_answered=models,
+    )
+
+
+def _run_config(config: Config) -> dict[str, Any]:
+    backend = config.backend.model_dump(mode="json") if config.backend else None
+    return {"backend": backend, "system": config.system, "run": config.run.model_dump(mode="json")}
+
+
+def _evaluator_config(config: Config, bound: Sequence[BoundMetric]) -> dict[str, Any]:
+    sections = [
+        {
+            **each.section.model_dump(mode="json"),
+            "params": each.metric.params.model_dump(mode="json"),
+        }
+        for each in bound
+    ]
+    return {"metrics": sections, "report": config.report.model_dump(mode="json")}
+
+
+def _versions(infos: Sequence[RunInfo]) -> dict[str, str]:
+    asked = {f"run.{name}": text for info in infos for name, text in info.versions.items()}
+    here = {"lm-eval-so": version("LM-Eval-SO"), "python": platform.python_version()}
+    return here | dict(sorted(asked.items()))
+
+
+def _redacted(value: Any, redactor: Redactor) -> Any:
+    if isinstance(value, str):
+        return redactor.redact(value)
+    if isinstance(value, list):
+        return [_redacted(item, redactor) for item in value]
+    if isinstance(value, dict):
+        return {key: _redacted(item, redactor) for key, item in value.items()}
+    return value

@@ -1,0 +1,159 @@
+"""From the values of rows to the figures of a metric."""
+
+import math
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from lm_eval_so.core.hashing import digest
+from lm_eval_so.core.records.enums import Direction, MetricKind
+from lm_eval_so.core.records.report import MetricSummary, SliceFigures
+from lm_eval_so.core.stats.binary import wilson_interval
+from lm_eval_so.core.stats.bounded import mean_interval
+from lm_eval_so.core.stats.groups import grouped_interval
+from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.score import BoundMetric
+from lm_eval_so.evaluator.sheet import Column, Sheet
+
+_FEWEST_GROUPS = 10
+_OPEN_KINDS = {MetricKind.RATIO, MetricKind.UNBOUNDED}
+
+
+def summarise(bound: BoundMetric, sheet: Sheet) -> MetricSummary:
+    """Give the figures of a metric over all rows."""
+    metric, column = bound.metric, sheet.columns[bound.id]
+    rows = range(len(sheet.sample_of))
+    values, groups = sample_values(column, sheet, rows)
+    scored = sum(value is not None for value in column.values)
+    applicable = len(rows) - len(column.not_applicable)
+    low, high = metric.range or (None, None)
+    worst, best = (low, high) if metric.higher_is_better else (high, low)
+    is_open = metric.kind in _OPEN_KINDS
+    definition = full_definition(bound)
+    return MetricSummary(
+        name=metric.name,
+        mean=mean_of(values),
+        std=deviation(values),
+        sample_count=len(values),
+        rows=scored,
+        ci95=interval(values, groups, metric, has_repeats=_has_repeats(sheet)),
+        unscored=applicable - scored,
+        unscored_by=dict(sorted(column.codes.items())),
+        not_applicable=len(column.not_applicable),
+        vacuous=column.vacuous,
+        coverage=scored / applicable if applicable else None,
+        mean_if_missing_worst=_mean_if_missing(column, sheet, worst),
+        mean_if_missing_best=_mean_if_missing(column, sheet, best),
+        passed_share=column.passed / column.judged if column.judged else None,
+        direction=Direction.HIGHER if metric.higher_is_better else Direction.LOWER,
+        kind=metric.kind,
+        range=metric.range,
+        unit=metric.unit,
+        category=metric.category,
+        min=min(values, default=None) if is_open else None,
+        p50=percentile(values, 0.50) if is_open else None,
+        p95=percentile(values, 0.95) if is_open else None,
+        max=max(values, default=None) if is_open else None,
+        fingerprint=digest(definition),
+        definition=definition,
+    )
+
+
+def slice_figures(bound: BoundMetric, sheet: Sheet, rows: Sequence[int]) -> SliceFigures:
+    """Give the figures of a metric over some rows, in ascending order."""
+    column = sheet.columns[bound.id]
+    values, groups = sample_values(column, sheet, rows)
+    return SliceFigures(
+        n=len(values),
+        mean=mean_of(values),
+        ci95=interval(values, groups, bound.metric, has_repeats=_has_repeats(sheet)),
+        unscored=sum(map(column.is_unscored, rows)),
+    )
+
+
+def full_definition(bound: BoundMetric) -> dict[str, Any]:
+    """Give what decides the values of a metric, its judge included."""
+    judge = bound.section.backend
+    asked = {"backend": judge.name, "params": judge.params} if judge else None
+    return {**bound.metric.definition(), **({"judge": asked} if asked else {})}
+
+
+def sample_values(
+    column: Column, sheet: Sheet, rows: Iterable[int]
+) -> tuple[list[float], list[Hashable]]:
+    """Give one value per sample that has one, the mean over its rows, and the sample's group."""
+    values: list[float] = []
+    groups: list[Hashable] = []
+    for of_sample in _by_sample(sheet, rows):
+        mean = mean_of([v for row in of_sample if (v := column.values[row]) is not None])
+        if mean is not None:
+            sample = sheet.sample_of[of_sample[0]]
+            values.append(mean)
+            groups.append(sheet.samples[sample].group_id or sample)
+    return values, groups
+
+
+def mean_of(values: Sequence[float]) -> float | None:
+    """Give the mean; None if there is no value."""
+    return math.fsum(values) / len(values) if values else None
+
+
+def deviation(values: Sequence[float]) -> float | None:
+    """Give the standard deviation (n−1); None below two values."""
+    mean = mean_of(values)
+    if mean is None or len(values) == 1:
+        return None
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+
+
+def percentile(values: Sequence[float], level: float) -> float | None:
+    """Give the smallest value that at least this share of the values does not exceed."""
+    if not values:
+        return None
+    # 1e-9: n·level must not pass a whole number by rounding
+    return sorted(values)[max(1, math.ceil(len(values) * level - 1e-9)) - 1]
+
+
+def interval(
+    values: Sequence[float], groups: Sequence[Hashable], metric: Metric, *, has_repeats: bool
+) -> tuple[float, float] | None:
+    """Give the two-sided 95 % interval of the mean; None below two samples.
+
+    Cluster-robust if samples share groups and there are at least ten; else Wilson's for right or
+    wrong, and Student's for the rest; within the range.
+    """
+    if len(values) <= 1:
+        return None
+    low, high = metric.range or (0.0 if metric.kind is MetricKind.RATIO else None, None)
+    if _FEWEST_GROUPS <= len(set(groups)) < len(values):
+        width = high - low if low is not None and high is not None else None
+        found = grouped_interval(values, groups, width=width, alpha=0.025)
+        bottom = found.low if low is None else max(low, found.low)
+        return bottom, found.high if high is None else min(high, found.high)
+    if metric.kind is MetricKind.BINARY and not has_repeats:
+        return wilson_interval(round(math.fsum(values)), len(values))
+    return mean_interval(values, low=low, high=high)
+
+
+def _mean_if_missing(column: Column, sheet: Sheet, value: float | None) -> float | None:
+    """Give the mean if every unscored row had this value; None where the range is open."""
+    if value is None:
+        return None
+    means = []
+    for rows in _by_sample(sheet, range(len(sheet.sample_of))):
+        applicable = [row for row in rows if row not in column.not_applicable]
+        filled = [column.values[row] for row in applicable]
+        means += (
+            [m] if (m := mean_of([value if v is None else v for v in filled])) is not None else []
+        )
+    return mean_of(means)
+
+
+def _has_repeats(sheet: Sheet) -> bool:
+    return any(repeat > 0 for repeat in sheet.repeats)
+
+
+def _by_sample(sheet: Sheet, rows: Iterable[int]) -> Iterator[list[int]]:
+    sample_of: Callable[[int], int] = sheet.sample_of.__getitem__
+    for _, of_sample in groupby(rows, key=sample_of):
+        yield list(of_sample)

@@ -1,0 +1,156 @@
+"""One row, scored by every metric: a value, or the reason why there is none."""
+
+import inspect
+import math
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from lm_eval_so.core.config.model import MetricSection, OnlySection
+from lm_eval_so.core.records.enums import MetricKind, ScoreStatus
+from lm_eval_so.core.records.run import RunResult
+from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.records.score import Score
+from lm_eval_so.errors import LMEvalError
+from lm_eval_so.evaluator.metrics.base import Metric
+
+Passes = Callable[[float], bool]
+
+_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundMetric:
+    """A metric as the config wants it applied."""
+
+    metric: Metric
+    section: MetricSection
+    passes: Passes | None = None
+    """When a value passes; None: as the metric says."""
+
+    @property
+    def id(self) -> str:
+        """Id of the metric in the report."""
+        return self.metric.id
+
+
+def parse_pass_if(text: str) -> Passes:
+    """Turn ">= 0.8" into a check of a value.
+
+    Raises:
+        ValueError: If it is no comparison with a number.
+    """
+    sign = next((sign for sign in _COMPARISONS if text.strip().startswith(sign)), None)
+    if sign is None:
+        raise ValueError(f"{text!r} is no comparison")
+    bound = float(text.strip().removeprefix(sign))
+    compare = _COMPARISONS[sign]
+    return lambda value: compare(value, bound)
+
+
+async def score_row(
+    bound: Sequence[BoundMetric], sample: TestSample, run: RunResult | None, *, repeat: int
+) -> tuple[Score, ...]:
+    """Score one answer by every metric, in their order.
+
+    Args:
+        bound: The metrics.
+        sample: The sample.
+        run: The answer; None if the run does not have the row.
+        repeat: Which answer to the sample it is.
+    """
+    return tuple([await _score(metric, sample, run, repeat) for metric in bound])
+
+
+def is_asked(bound: BoundMetric, sample: TestSample, run: RunResult | None) -> bool:
+    """Whether a metric looks at an answer at all, or the row has no score whatever it says."""
+    return (
+        run is not None
+        and _not_applicable(bound, sample) is None
+        and _not_scorable(bound.metric, sample, run) is None
+    )
+
+
+async def _score(
+    bound: BoundMetric, sample: TestSample, run: RunResult | None, repeat: int
+) -> Score:
+    metric = bound.metric
+    score = _not_applicable(bound, sample)
+    if score is None:
+        score = (
+            _not_scorable(metric, sample, run) if run else metric.unscored(sample, "run_missing")
+        )
+    if score is None and run is not None:
+        score = await _ask(metric, sample, run)
+    assert score is not None  # noqa: S101 - one of the three gave it
+    passed = score.passed
+    if score.status is ScoreStatus.SCORED and score.value is not None:
+        if bound.passes is not None:
+            passed = bound.passes(score.value)
+        elif passed is None and metric.kind is MetricKind.BINARY:
+            passed = score.value == 1
+    return replace(score, metric=metric.id, sample_id=sample.id, repeat=repeat, passed=passed)
+
+
+async def _ask(metric: Metric, sample: TestSample, run: RunResult) -> Score:
+    try:
+        found = metric.score(sample, run)
+        score = await found if inspect.isawaitable(found) else found
+    except LMEvalError:  # what must end the stage: refused credentials, a spent budget
+        raise
+    except Exception as error:  # noqa: BLE001 - a metric's fault costs its own score, nothing else
+        return metric.unscored(sample, "metric_error", f"{type(error).__name__}: {error}")
+    if not isinstance(score, Score):
+        what = f"score() gave {type(score).__name__}, no Score"
+        return metric.unscored(sample, "metric_error", what)
+    if score.status is ScoreStatus.SCORED and not (
+        score.value is not None and math.isfinite(score.value)
+    ):
+        return metric.unscored(sample, "invalid_value", f"the value is {score.value}")
+    return score
+
+
+def _not_applicable(bound: BoundMetric, sample: TestSample) -> Score | None:
+    """Decide from the sample alone, so that both sides of a comparison agree."""
+    metric = bound.metric
+    if not _is_meant(bound.section.only, sample):
+        return metric.not_applicable(sample, "not among the samples of `only`")
+    missing = sorted(need for need in metric.requires if not _sample_has(metric, sample, need))
+    if missing:
+        return metric.not_applicable(sample, f"no {', '.join(missing)}")
+    return None if metric.applies(sample) else metric.not_applicable(sample)
+
+
+def _not_scorable(metric: Metric, sample: TestSample, run: RunResult) -> Score | None:
+    if run.status not in metric.accepts_status:
+        why = run.error.message if run.error else None
+        return metric.unscored(sample, f"run_{run.status.value}", why)
+    fields = [need.removeprefix("run.") for need in metric.requires if need.startswith("run.")]
+    if any(getattr(run, field, None) is None for field in fields):
+        return metric.unscored(sample, "not_reported")
+    return None
+
+
+def _is_meant(only: OnlySection, sample: TestSample) -> bool:
+    has_tag = not only.tags or bool({*only.tags} & {*sample.tags})
+    return has_tag and (not only.language or sample.language in only.language)
+
+
+def _sample_has(metric: Metric, sample: TestSample, need: str) -> bool:
+    match need.partition("."):
+        case ("expected", "", ""):
+            return bool(sample.answers)
+        case ("context", "", ""):
+            return any(passage.role in {"gold", "given"} for passage in sample.context)
+        case ("scenario", "", ""):
+            return sample.scenario is not None
+        case ("params", ".", name):
+            return getattr(metric.params_for(sample), name) not in (None, "", (), [], {})
+        case _:  # of the run, or of the config
+            return True

@@ -1,0 +1,144 @@
+"""`ci`: the whole pipeline for one event of GitHub, or for a person at a desk."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lm_eval_so.action.event import Activity, plain_suite_id
+from lm_eval_so.action.inputs import Generate, Inputs, MissingSecrets
+from lm_eval_so.action.outputs import Outputs
+from lm_eval_so.core import git
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config.keys import missing_keys
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.events import Noticed, Warned
+from lm_eval_so.core.records.enums import Verdict
+from lm_eval_so.errors import ExitCode
+from lm_eval_so.pipeline.base import find_base
+from lm_eval_so.pipeline.measure import Measured, Plan, measure
+from lm_eval_so.pipeline.publish import Told, hand_over, tell_github, write_to
+
+_OWN_BASELINE = (
+    "git does not know the base commit here, so the baseline is read from the checkout itself"
+)
+_DEEPER = "give actions/checkout `fetch-depth: 2`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """How `ci` ended."""
+
+    measured: Measured | None
+    """Null if there was nothing to measure."""
+    told: Told | None
+    """Null outside GitHub."""
+    exit_code: int
+
+
+def local_plan(
+    config: Config, *, run: Path, reports: Path | None, baseline: Path | None, activity: Activity
+) -> Plan:
+    """Plan `ci` for a person at a desk."""
+    base = None if config.baseline.ref else find_base(activity.base, cwd=config.folder)
+    return Plan(
+        run=run,
+        reports=reports or config.resolve(config.report.out),
+        make_dataset=_makes_dataset(config, Generate.MISSING),
+        baseline=baseline,
+        baseline_ref=base,
+        baseline_else_file=True,
+        commit=git.head(config.folder),
+        base_ref=activity.base.ref,
+    )
+
+
+def action_plan(
+    config: Config, *, activity: Activity, inputs: Inputs, baseline: Path | None
+) -> Plan:
+    """Plan `ci` for an event of GitHub."""
+    base = None if config.baseline.ref else find_base(activity.base, cwd=config.folder)
+    return Plan(
+        run=inputs.report_dir / "run",
+        reports=inputs.report_dir,
+        may_be_baseline=activity.may_be_baseline,
+        anew=True,  # a machine that keeps its workspace has the last event's answers
+        make_dataset=_makes_dataset(config, inputs.generate),
+        baseline=baseline or inputs.baseline,
+        baseline_ref=base,
+        suite_id=plain_suite_id(inputs.suite_id or activity.suite_id(config.suite)),
+        commit=git.head(config.folder) or activity.commit,
+        base_ref=activity.base.ref,
+    )
+
+
+def begin(environ: Mapping[str, str]) -> None:
+    """Write the outputs of every exit that comes before there is a result."""
+    write_to(environ, Outputs())
+
+
+def skip_reason(
+    config: Config, environ: Mapping[str, str], *, activity: Activity, inputs: Inputs
+) -> str | None:
+    """Say why there is nothing to measure, or None."""
+    if activity.skip:
+        return activity.skip
+    missing = missing_keys(config, environ)
+    if missing and activity.is_foreign and inputs.on_missing_secrets is MissingSecrets.SKIP:
+        return f"{' and '.join(missing)} is empty: a fork's or Dependabot's event gets no secrets"
+    return None
+
+
+def tell_skipped(resources: Resources, reason: str) -> Done:
+    """Tell that nothing was measured, and why; no comment is written."""
+    resources.listener(Noticed(stage="ci", text=f"skipped: {reason}"))
+    write_to(resources.environ, Outputs(verdict=Verdict.SKIPPED, passed=True))
+    return Done(measured=None, told=None, exit_code=ExitCode.DONE)
+
+
+async def measure_locally(config: Config, resources: Resources, plan: Plan) -> Done:
+    """Measure and write reports; nothing is told to GitHub."""
+    measured = await measure(config, resources, plan)
+    return Done(measured=measured, told=None, exit_code=measured.comparison.exit_code)
+
+
+async def measure_and_tell(
+    config: Config,
+    resources: Resources,
+    plan: Plan,
+    *,
+    activity: Activity,
+    inputs: Inputs,
+    workspace: Path,
+) -> Done:
+    """Measure, write reports, and tell GitHub.
+
+    Raises:
+        LMEvalError: As `measure`; the outputs say `error` then, as `begin` left them.
+    """
+    for text in (*activity.warnings, *inputs.warnings):
+        resources.listener(Warned(stage="ci", text=text))
+    if plan.baseline_ref is None and plan.baseline is None and not config.baseline.ref:
+        resources.listener(Warned(stage="ci", text=_OWN_BASELINE, hint=_DEEPER))
+    try:
+        measured = await measure(config, resources, plan)
+        told = tell_github(
+            config,
+            resources,
+            measured,
+            activity=activity,
+            inputs=inputs,
+            workspace=workspace,
+            head=plan.commit,
+        )
+    finally:
+        hand_over(plan.reports, like=workspace)
+    code = measured.comparison.exit_code
+    if not code and told.comment_failed and inputs.comment_required:
+        code = ExitCode.PUBLISH
+    return Done(measured=measured, told=told, exit_code=code)
+
+
+def _makes_dataset(config: Config, when: Generate) -> bool:
+    if config.generator is None or when is Generate.NEVER:
+        return False
+    return when is Generate.ALWAYS or not config.resolve(config.dataset.path).exists()

@@ -1,0 +1,191 @@
+"""Dataset to verdict: the stages in their order, and the reports they leave."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lm_eval_so.comparator import compare as comparing
+from lm_eval_so.comparator.baseline import find_baseline
+from lm_eval_so.core.asking.clock import now_text
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.events import Ended, Noticed, Warned
+from lm_eval_so.core.files import write_all
+from lm_eval_so.core.records.comparison import BaselineRef, Comparison
+from lm_eval_so.core.records.enums import ReportFormat, Verdict
+from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.errors import Problem, TooManyErrors
+from lm_eval_so.evaluator import evaluate as evaluating
+from lm_eval_so.generator import generate as generating
+from lm_eval_so.reporter.render import render
+from lm_eval_so.runner import run as running
+from lm_eval_so.runner.store import read_info
+
+__all__ = [
+    "Measured",
+    "Plan",
+    "check",
+    "compare_reports",
+    "measure",
+    "report_files",
+    "write_report",
+]
+
+
+_NO_BASELINE = frozenset({Verdict.ERROR, Verdict.REGRESSION})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Where the pipeline reads and writes, and what it measures against."""
+
+    run: Path
+    """Folder of the run."""
+    reports: Path
+    """Folder of reports."""
+    make_dataset: bool = False
+    """Make the dataset first."""
+    baseline: Path | None = None
+    """A report that wins over the config's baseline."""
+    baseline_ref: str | None = None
+    """Git revision that the config's baseline is read from; None: the file itself is read."""
+    baseline_else_file: bool = False
+    """Read the file itself where that revision has none."""
+    may_be_baseline: bool = True
+    """Whether the report may become a baseline, if it is complete and did not get worse."""
+    anew: bool = False
+    """Ask again what a complete run in that folder has; what was begun is gone on with."""
+    suite_id: str | None = None
+    commit: str | None = None
+    base_ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What the pipeline found."""
+
+    report: EvaluationReport
+    comparison: Comparison
+    files: tuple[Path, ...]
+
+
+def check(
+    config: Config, environ: Mapping[str, str], *, makes_dataset: bool = False
+) -> list[Problem]:
+    """Find everything that is wrong, at every stage, before anything is spent."""
+    return [
+        *(generating.check(config) if makes_dataset else []),
+        *running.check(config, environ),
+        *evaluating.check(config, environ=environ),
+        *comparing.check(config),
+    ]
+
+
+async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
+    """Make the dataset if asked for, run, evaluate, compare, and write the reports.
+
+    Raises:
+        LMEvalError: As the stages do; what was paid for is on disk by then.
+    """
+    tell = resources.listener
+    # early: a baseline that is demanded and missing must not cost a run
+    baseline, found = find_baseline(
+        config,
+        explicit=plan.baseline,
+        ref=plan.baseline_ref,
+        else_file=plan.baseline_else_file,
+        is_demanded=True,
+    )
+    if plan.make_dataset:
+        generating.generate(config, resources)
+    earlier = read_info(plan.run) if plan.anew else None
+    fresh = earlier is not None and earlier.state == "complete"
+    try:
+        await running.run(config, resources, out=plan.run, fresh=fresh)
+    except TooManyErrors as error:  # the verdict will say so, and be published
+        tell(Warned(stage="run", text=str(error)))
+    report = await evaluating.evaluate(
+        config,
+        resources,
+        runs=[plan.run],
+        suite_id=plan.suite_id,
+        commit=plan.commit,
+        base_ref=plan.base_ref,
+    )
+    comparison = compare_reports(config, resources, report, baseline, found)
+    if not plan.may_be_baseline or comparison.verdict in _NO_BASELINE:
+        report = replace(report, experiment=replace(report.experiment, eligible=False))
+    files = write_report(config, resources, report, comparison, folder=plan.reports)
+    return Measured(report=report, comparison=comparison, files=files)
+
+
+def compare_reports(
+    config: Config,
+    resources: Resources,
+    candidate: EvaluationReport,
+    baseline: EvaluationReport | None,
+    found: BaselineRef,
+) -> Comparison:
+    """Compare two reports under the config's gate, and tell the verdict."""
+    comparison = comparing.compare(
+        candidate,
+        baseline,
+        gate=config.gate,
+        baseline_ref=found,
+        language=config.language,
+        compared_at=now_text(resources.environ),
+    )
+    tell = resources.listener
+    for metric in comparison.metrics.values():
+        tell(Noticed(stage="compare", text=metric.sentence))
+    decisive = [
+        key for key, m in comparison.metrics.items() if m.gating and m.verdict is comparison.verdict
+    ]
+    why = f" ({', '.join(decisive)})" if decisive else f": {comparison.sentence}"
+    tell(Ended(stage="compare", text=f"{comparison.verdict.value}{why}"))
+    return comparison
+
+
+def report_files(
+    config: Config,
+    resources: Resources,
+    report: EvaluationReport | None,
+    comparison: Comparison | None,
+    *,
+    formats: Sequence[ReportFormat] | None = None,
+) -> dict[str, str]:
+    """Render what is there in the formats asked for: name of each file to its text."""
+    wanted = {ReportFormat.JSON, *(formats or config.report.formats)}
+    redactor = resources.redactor
+    texts: dict[str, str] = {}
+    if report is not None:
+        texts["report.json"] = render(report, None, format=ReportFormat.JSON, redactor=redactor)
+    if comparison is not None:
+        texts["comparison.json"] = render(
+            None, comparison, format=ReportFormat.JSON, redactor=redactor
+        )
+    if ReportFormat.MD in wanted:
+        name = "report.md" if report is not None else "comparison.md"
+        texts[name] = render(
+            report,
+            comparison,
+            format=ReportFormat.MD,
+            language=config.language,
+            examples=config.report.examples,
+            redactor=redactor,
+        )
+    return texts
+
+
+def write_report(
+    config: Config,
+    resources: Resources,
+    report: EvaluationReport | None,
+    comparison: Comparison | None,
+    *,
+    folder: Path,
+    formats: Sequence[ReportFormat] | None = None,
+) -> tuple[Path, ...]:
+    """Write what is there into a folder, and give the paths."""
+    texts = report_files(config, resources, report, comparison, formats=formats)
+    return write_all({folder / name: text for name, text in texts.items()})

@@ -1,0 +1,145 @@
+"""Events as lines: plain ones, warnings only, or groups and annotations in GitHub's log."""
+
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
+
+_EVERY_S = 10.0
+
+
+class QuietLines:
+    """Warnings only."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def listen(self, event: Event) -> None:
+        """Take one event."""
+        if isinstance(event, Warned):
+            write_warning(self._stream, event)
+
+    def close(self) -> None:
+        """Nothing to leave."""
+
+
+class PlainLines:
+    """A line every 10 s, and one for everything worth it."""
+
+    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream, self._clock = stream, clock
+        self._total: int | None = None
+        self._began = self._last = clock()
+
+    def listen(self, event: Event) -> None:
+        """Take one event."""
+        match event:
+            case Began():
+                self._total = event.total
+                self._began = self._last = self._clock()
+                if event.text:
+                    self._write(f"{event.stage}: {event.text}")
+            case Moved():
+                now = self._clock()
+                if now - self._last >= _EVERY_S:
+                    self._last = now
+                    elapsed = now - self._began
+                    self._write(f"{event.stage}: {progress_line(event, self._total, elapsed)}")
+            case Warned():
+                write_warning(self._stream, event)
+            case Noticed() | Ended():
+                self._write(f"{event.stage}: {event.text}")
+
+    def close(self) -> None:
+        """Nothing to leave."""
+
+    def _write(self, text: str) -> None:
+        self._stream.write(visible(text) + "\n")
+        self._stream.flush()
+
+
+class GitHubLines:
+    """Stages as groups, warnings as annotations; foreign text cannot start a workflow command."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lines = PlainLines(stream)
+        self._open = False
+
+    def listen(self, event: Event) -> None:
+        """Take one event."""
+        match event:
+            case Began():
+                self._end_group()
+                title = escape_command(f"{event.stage} {event.text}".strip())
+                self._stream.write(f"::group::{title}\n")
+                self._open = True
+                self._lines.listen(event)
+            case Warned():
+                text = f"{event.text}; {event.hint}" if event.hint else event.text
+                self._stream.write(f"::warning title={event.stage}::{escape_command(text)}\n")
+            case Ended():
+                self._lines.listen(event)
+                self._end_group()
+            case Moved() | Noticed():
+                self._lines.listen(event)
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Close the group that is open."""
+        self._end_group()
+
+    def _end_group(self) -> None:
+        if self._open:
+            self._stream.write("::endgroup::\n")
+            self._open = False
+
+
+def progress_line(event: Moved, total: int | None, elapsed_s: float) -> str:
+    """Give one line: done of total, rows by status, rate, limit, time left."""
+    done = f"{event.done:,}/{total:,}" if total is not None else f"{event.done:,}"
+    parts = [done, *(f"{status} {n:,}" for status, n in event.counts.items() if n)]
+    fresh = event.done - event.already
+    if elapsed_s > 0 and fresh > 0:
+        rate = fresh / elapsed_s
+        parts.append(f"{rate:.3g}/s")
+        if event.limit is not None:
+            parts.append(f"limit {event.limit}")
+        if total is not None and total > event.done:
+            parts.append(f"{_duration((total - event.done) / rate)} left")
+    return " · ".join(parts)
+
+
+def write_warning(stream: TextIO, event: Warned) -> None:
+    """Write a warning and, on a line of its own, what to do."""
+    stream.write(f"warning: {visible(event.text)}\n")
+    if event.hint:
+        stream.write(f"  hint: {visible(event.hint)}\n")
+    stream.flush()
+
+
+def visible(text: str) -> str:
+    """Make a foreign text one harmless line: controls shown, workflow commands broken."""
+    shown = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+    starts = shown.lstrip()
+    return f"│ {shown}" if starts.startswith(("::", "##[")) else shown
+
+
+def escape_command(text: str) -> str:
+    """Escape the data of a GitHub workflow command."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return (
+        f"{minutes} min {rest:02d} s"
+        if minutes < 60
+        else f"{minutes // 60} h {minutes % 60:02d} min"
+    )

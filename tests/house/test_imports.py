@@ -1,0 +1,38 @@
+"""What is loaded when: the help and the bare import load no SDK."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ["openai", "github", "httpx2", "aiohttp", "jinja2", "xllamacpp", "regex", "rich.progress"]
+PRINT = "import sys, json; print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
+
+
+def loaded_by(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{PRINT}"], capture_output=True, text=True, check=True
+    )
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["evaluate"], ["compare"], ["ci"], ["comment"]])
+def test_help__loads_no_sdk(command: list[str]) -> None:
+    code = (
+        "from lm_eval_so.terminal.entry import run_command\n"
+        "from lm_eval_so.cli.app import app\n"
+        f"assert run_command(app, {[*command, '--help']!r}) == 0"
+    )
+    loaded = loaded_by(code)
+    assert not [name for name in HEAVY if name in loaded]
+
+
+def test_import__loads_nothing_heavy() -> None:
+    loaded = loaded_by("import lm_eval_so")
+    assert not [name for name in [*HEAVY, "typer", "yaml"] if name in loaded]
+
+
+def test_runner_cli__is_importable_as_documented() -> None:
+    code = "from lm_eval_so.runner import cli; assert callable(cli.main) and cli.app"
+    assert "openai" not in loaded_by(code)

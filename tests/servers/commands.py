@@ -1,0 +1,43 @@
+"""The command as a person runs it: a subprocess with an environment of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+Done = subprocess.CompletedProcess[str]
+
+
+def lm_eval_so(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) -> Done:
+    """Run a command line in a folder; of our environment it gets only what a shell needs."""
+    kept = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
+    base = {name: os.environ[name] for name in kept if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-m", "lm_eval_so", *arguments],
+        cwd=cwd,
+        env={**base, **(environ or {})},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+
+
+def git(*arguments: str, cwd: Path) -> str:
+    """Run git as a user who is named nowhere else."""
+    names = {
+        f"GIT_{role}_{field}": "t@example.com"
+        for role in ("AUTHOR", "COMMITTER")
+        for field in ("NAME", "EMAIL")
+    }
+    done = subprocess.run(
+        ["git", "-c", "init.defaultBranch=main", *arguments],
+        cwd=cwd,
+        env={**names, "PATH": os.environ["PATH"], "HOME": str(cwd), "GIT_CONFIG_NOSYSTEM": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()

@@ -1,0 +1,119 @@
+"""Reading a checkout with the real git."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lm_eval_so.core import git
+from lm_eval_so.errors import UsageError
+
+
+def run(folder, *arguments):
+    env = os.environ | {
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_AUTHOR_NAME": "a",
+        "GIT_AUTHOR_EMAIL": "a@example.org",
+        "GIT_COMMITTER_NAME": "a",
+        "GIT_COMMITTER_EMAIL": "a@example.org",
+    }
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, env=env, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """Give a folder with two commits on main and one on a branch off the first."""
+    run(tmp_path, "init", "-q", "-b", "main")
+    (tmp_path / "하위").mkdir()
+    for text in ("one", "two"):
+        (tmp_path / "하위" / "기준.json").write_text(text, "utf-8")
+        run(tmp_path, "add", ".")
+        run(tmp_path, "commit", "-q", "-m", text)
+    run(tmp_path, "checkout", "-q", "-b", "기능/환불", "HEAD~1")
+    run(tmp_path, "commit", "-q", "--allow-empty", "-m", "three")
+    return tmp_path
+
+
+def test_show__gives_the_file_of_a_commit(repository) -> None:
+    path = Path("하위/기준.json")
+    assert git.show("main", path, cwd=repository) == b"two"
+    assert git.show("main~1", path, cwd=repository) == b"one"
+    assert git.show("기능/환불", Path("기준.json"), cwd=repository / "하위") == b"one"
+
+
+@pytest.mark.parametrize(
+    ("ref", "path"), [("main", "하위/없음.json"), ("nowhere", "하위/기준.json"), ("main", "하위")]
+)
+def test_show__gives_none_for_what_is_not_there(repository, ref, path) -> None:
+    assert git.show(ref, Path(path), cwd=repository) is None
+
+
+def test_head_and_parents__are_full_ids(repository) -> None:
+    here = git.head(repository)
+    assert here == run(repository, "rev-parse", "HEAD")
+    assert git.parents(here, cwd=repository) == (run(repository, "rev-parse", "main~1"),)
+    assert git.parents("main~1", cwd=repository) == ()
+
+
+def test_parents__of_a_merge_have_the_first_first(repository) -> None:
+    run(repository, "merge", "-q", "--no-ff", "-m", "merge", "main")
+    expected = (run(repository, "rev-parse", "HEAD^1"), run(repository, "rev-parse", "main"))
+    assert git.parents("HEAD", cwd=repository) == expected
+
+
+def test_merge_base__is_the_common_ancestor(repository) -> None:
+    base = run(repository, "rev-parse", "main~1")
+    assert git.merge_base("main", "HEAD", cwd=repository) == base
+    assert git.merge_base("main", "nowhere", cwd=repository) is None
+
+
+@pytest.mark.parametrize(
+    "ref",
+    ["--upload-pack=x", "-h", "", "a b", "main:file", "a..b", "a\nb", "../x", "x" * 300, "$(x)"],
+)
+def test_find_commit__refuses_what_is_no_revision(tmp_path, ref) -> None:
+    with pytest.raises(UsageError, match="no git revision"):
+        git.find_commit(ref, cwd=tmp_path)
+
+
+def test_git__without_a_repository_knows_nothing(tmp_path) -> None:
+    assert git.head(tmp_path) is None
+    assert git.show("main", Path("x"), cwd=tmp_path) is None
+
+
+def test_git__absent_knows_nothing(repository, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    assert not git.is_installed()
+    assert git.head(repository) is None
+
+
+def test_git__looks_at_this_repository_whatever_a_hook_set(
+    repository, monkeypatch, tmp_path
+) -> None:
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    assert git.head(repository) is not None
+
+
+def test_git__runs_nothing_that_the_repository_names(repository, tmp_path) -> None:
+    trace = tmp_path / "ran"
+    script = tmp_path / "monitor.sh"
+    script.write_text(f"#!/bin/sh\ntouch {trace}\n")
+    script.chmod(0o755)
+    run(repository, "config", "core.fsmonitor", str(script))
+    run(repository, "config", "filter.x.smudge", str(script))
+    (repository / ".gitattributes").write_text("* filter=x\n")
+    assert git.show("main", Path("하위/기준.json"), cwd=repository) == b"two"
+    assert not trace.exists()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give files away")
+def test_git__reads_a_checkout_of_another_user(repository) -> None:
+    for folder, _, files in os.walk(repository):
+        for name in [".", *files]:
+            os.chown(Path(folder, name), 12345, 12345)
+    assert git.head(repository) is not None
+    assert git.show("main", Path("기준.json"), cwd=repository / "하위") == b"two"

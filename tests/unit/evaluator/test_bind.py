@@ -1,0 +1,132 @@
+"""Metrics of a config, checked before anything is spent."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from evaluation import a_config, a_sample
+
+from lm_eval_so.core.config.load import load_config
+from lm_eval_so.errors import Problem
+from lm_eval_so.evaluator.bind import bind_metrics, gating_ids, sample_problems
+from lm_eval_so.evaluator.evaluate import check
+
+JUDGE = {"backend": {"name": "scripted", "options": {"default": "x"}}}
+
+YAML = """\
+version: 1
+suite: test
+dataset: {path: test.jsonl}
+metrics:
+  - exact_mach
+  - name: keyword_coverage
+    params: {keywords: [3일], forbiddn: [불가]}
+  - name: llm_judge
+    params:
+      rubric: rubrics/gone.md
+      labls: [good, bad]
+  - id: tone
+    name: llm_judge
+    params: {rubric: rubrics/gone.md}
+    backend: {name: scripted}
+  - {id: close, name: token_f1, pass_if: ">= 1.2.3"}
+  - name: regex
+    params: {pattern: "("}
+  - name: no.such:Thing
+gate:
+  metrics:
+    tone: {margin: 0.05}
+    close_: {margin: 0.05}
+"""
+
+
+def line_and_text(problem: Problem) -> tuple[int | None, str]:
+    return (problem.where.line if problem.where else None), problem.what
+
+
+def test_check__finds_everything_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "lm-eval-so.yaml"
+    file.write_text(YAML, encoding="utf-8")
+    found = [line_and_text(problem) for problem in check(load_config(file))]
+    assert found == [
+        (5, 'unknown metric "exact_mach" (did you mean "exact_match"?)'),
+        (7, 'unknown key "forbiddn" (did you mean "forbidden"?)'),
+        (8, "the metric llm_judge needs a judge"),
+        (11, 'unknown key "labls" (did you mean "labels"?)'),
+        (14, "no rubric file rubrics/gone.md"),
+        (16, '">= 1.2.3" is no comparison with a number'),
+        (18, found[6][1]),
+        (19, found[7][1]),
+        (23, 'gate.metrics names "close_", which is no metric here (did you mean "close"?)'),
+    ]
+    assert "no regular expression: missing )" in found[6][1]
+    assert "cannot import no.such:Thing" in found[7][1]
+
+
+def test_check__good_config__has_no_problem(tmp_path: Path) -> None:
+    (tmp_path / "good.md").write_text("\ufeffBe right.", encoding="utf-8")
+    metrics = ["exact_match", {"name": "llm_judge", "params": {"rubric": "good.md"}, **JUDGE}]
+    config = a_config(tmp_path, metrics, gate={"metrics": {"exact_match": {"margin": 0.05}}})
+    assert check(config) == []
+    assert check(config, environ={}) == []
+
+
+def test_check__no_metrics(tmp_path: Path) -> None:
+    assert [problem.what for problem in check(a_config(tmp_path, []))] == ["no metrics"]
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        {"name": "scriptd"},
+        {"name": "scripted", "options": {"answerz": {}}},
+        {"name": "openai", "params": {"model": "m"}, "options": {"api_key_env": "NO_SUCH_KEY"}},
+    ],
+    ids=["name", "option", "key"],
+)
+def test_check__judges_backend(tmp_path: Path, backend: dict[str, Any]) -> None:
+    metric = {"name": "llm_judge", "params": {"rubric": "r"}, "backend": backend}
+    assert check(a_config(tmp_path, [metric]), environ={}) != []
+
+
+def test_bind_metrics__one_metric_twice(tmp_path: Path) -> None:
+    metrics = [
+        "exact_match",
+        {"id": "em_loose", "name": "exact_match", "params": {"profile": "loose"}},
+    ]
+    bound = bind_metrics(a_config(tmp_path, metrics), {})
+    assert [each.id for each in bound] == ["exact_match", "em_loose"]
+    assert [each.metric.params.profile for each in bound] == ["basic", "loose"]
+
+
+def test_bind_metrics__rubric_file_is_beside_the_config(tmp_path: Path) -> None:
+    (tmp_path / "good.md").write_text("정확하면 good", encoding="utf-8")
+    metric = {"name": "llm_judge", "params": {"rubric": "good.md"}, **JUDGE}
+    (bound,) = bind_metrics(a_config(tmp_path, [metric]), {})
+    assert bound.metric.env.read_file("good.md") == "정확하면 good"
+    assert bound.metric.env.read_file("gone.md") is None
+
+
+@pytest.mark.parametrize(
+    ("gate", "ids"),
+    [
+        ({}, ("exact_match", "token_f1")),
+        ({"metrics": {"latency_ms": {"max_increase": 0.2}}}, ("latency_ms",)),
+        ({"metrics": {"token_f1": {}, "exact_match": {}}}, ("exact_match", "token_f1")),
+        ({"metrics": {}}, ()),
+    ],
+    ids=["default", "latency", "order", "none"],
+)
+def test_gating_ids__in_the_configs_order(
+    tmp_path: Path, gate: dict[str, Any], ids: tuple[str, ...]
+) -> None:
+    config = a_config(tmp_path, ["exact_match", "latency_ms", "token_f1"], gate=gate)
+    assert gating_ids(config, bind_metrics(config, {})) == ids
+
+
+def test_sample_problems__only_of_metrics_that_are_asked_for(tmp_path: Path) -> None:
+    bound = bind_metrics(a_config(tmp_path, ["keyword_coverage"]), {})
+    sample = a_sample(metrics={"keyword_coverage": {"keywords": 3}, "regex": {"pattren_": 1}})
+    problems = list(sample_problems(bound, sample))
+    assert len(problems) == 1
+    assert "keyword_coverage" in problems[0].what

@@ -61,8 +61,8 @@ lm-eval-so report reports/report.json --comparison reports/comparison.json --out
   fail "report" "look at the message above"
 
 step "result"
-sed -n '/^### /p' reports/report.md | head -1
-sed -n '/^| /p' reports/report.md | head -8
+grep -m 1 '^## ' reports/report.md | cut -c 4-
+awk '/^[|] Metric/ { found = 1 } found && /^$/ { exit } found' reports/report.md
 cat <<EOF
 
 In a pull request this verdict would exit $code. Look at

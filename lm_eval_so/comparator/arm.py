@@ -144,10 +144,12 @@ def _clean(value: float | None, support: Support | None) -> float | None:
 def _fold(
     values: Sequence[float | None], samples: Sequence[Rows], support: Support | None
 ) -> tuple[list[float | None], list[float], list[float]]:
+    if len(values) == len(samples):  # one row each: most reports, and the long ones
+        lows = [support[0] if value is None else value for value in values] if support else []
+        highs = [support[1] if value is None else value for value in values] if support else []
+        return list(values), lows, highs
     means: list[float | None] = []
-    lows: list[float] = []
-    highs: list[float] = []
-    position = 0
+    lows, highs, position = [], [], 0
     for rows in samples:
         own = values[position : position + len(rows)]
         position += len(rows)

@@ -30,8 +30,7 @@ def find_baseline(
     Args:
         config: The config.
         explicit: A report that wins over everything else.
-        ref: Git revision to read the config's file from; default: that of the config, and without
-            one the file itself is read.
+        ref: Git revision to read the config's file from; default: that of the config, else none.
         else_file: Whether to read the file itself where the commit has none.
         is_demanded: Whether to end here if there is none and `gate.on_missing_baseline` is fail,
             before anything is paid for.

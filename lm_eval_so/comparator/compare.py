@@ -42,13 +42,7 @@ def compare(
 ) -> Comparison:
     """Compare a report with a baseline and decide whether the change may go in.
 
-    Args:
-        candidate: The report under test.
-        baseline: What it is compared with; without it only fixed bounds are judged.
-        gate: Margins, bounds and policies.
-        baseline_ref: Where the baseline came from.
-        language: Language of the sentences.
-        compared_at: Time of the comparison, RFC 3339, UTC.
+    Without a baseline only fixed bounds are judged. `compared_at` is RFC 3339, UTC.
 
     Raises:
         ConfigError: If the gate names a metric that neither report has, or asks of one what does
@@ -56,12 +50,11 @@ def compare(
     """
     _refuse_gate(gate, candidate, baseline)
     reports = _pair(candidate, baseline, gate.alpha)
-    has_baseline = baseline is not None
     judged = in_order(_judge(reports, gate))
+    has_baseline = baseline is not None
     verdict = whole_verdict(judged, has_baseline=has_baseline)
     code = exit_code(verdict, judged, gate, has_baseline=has_baseline)
     metrics = _metric_records(judged, reports, language)
-    sentences = {key: metric.sentence for key, metric in metrics.items()}
     return Comparison(
         suite=candidate.experiment.suite,
         suite_id=candidate.experiment.suite_id,
@@ -69,7 +62,7 @@ def compare(
         passed=code is ExitCode.DONE,
         exit_code=code.value,
         sentence=whole_sentence(
-            verdict, judged, sentences, has_baseline=has_baseline, language=language
+            verdict, judged, metrics, has_baseline=has_baseline, language=language
         ),
         reasons=whole_reasons(judged, has_baseline=has_baseline),
         metrics=metrics,

@@ -1,6 +1,5 @@
 """Verdicts as plain sentences."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from lm_eval_so.core.words.numbers import (
     percent,
     point_unit,
     points,
+    round_up,
     score,
     signed,
     usd,
@@ -200,7 +200,7 @@ def _advice(finding: Finding, speaker: Speaker) -> str:
             key = "advice_fell" if speaker.sign > 0 else "advice_rose"
             return speaker.say(key, twice=count(2 * n))
         needed = 2 * n
-    rounded = _two_digits(needed)
+    rounded = round_up(needed)
     price = ""
     if speaker.cost_per_sample is not None:
         price = speaker.say("price", usd=usd(rounded * speaker.cost_per_sample))
@@ -214,12 +214,6 @@ def _fell(finding: Finding) -> bool:
     if finding.delta is None:
         return False
     return finding.delta > 1 if finding.shape.kind is MetricKind.RATIO else finding.delta < 0
-
-
-def _two_digits(n: int) -> int:
-    """Round up to two significant digits."""
-    step = int("1".ljust(len(str(n)) - 1, "0"))
-    return math.ceil(n / step) * step
 
 
 def _threshold_sentence(threshold: Threshold, speaker: Speaker) -> str:

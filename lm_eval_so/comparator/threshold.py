@@ -93,7 +93,8 @@ def _refuse(limit: Threshold, key: str, side: Side, arm: Arm, shape: Shape) -> T
         return decided(Verdict.ERROR, Code.ERROR_RATE, **error_figures("candidate", arm))
     if shape.support is None and arm.is_alarming:
         return decided(Verdict.INCONCLUSIVE, Code.MISSING_UNBOUNDED, q=arm.missing)
-    least = LEAST_SAMPLES if limit.rule == "bound" and not arm.is_plain else 1
+    needs_spread = limit.rule == "bound" and not _is_proportion(arm, shape)
+    least = LEAST_SAMPLES if needs_spread else 1
     usable = len(arm.mean) if shape.support else len(arm.present)
     if usable < least:
         return decided(Verdict.INCONCLUSIVE, Code.FEW_SAMPLES, n=usable)
@@ -103,8 +104,7 @@ def _refuse(limit: Threshold, key: str, side: Side, arm: Arm, shape: Shape) -> T
 def _judge_point(
     limit: Threshold, arm: Arm, shape: Shape, statistic: str, _alpha: float
 ) -> Threshold:
-    value = statistic_of(arm.present, statistic) if arm.present else None
-    judged = replace(limit, value=value)
+    judged = replace(limit, value=statistic_of(arm.present, statistic))
     worst, best = (statistic_of(ends, statistic) for ends in _ends(limit, arm, shape))
     if limit.holds(worst):
         return judged
@@ -128,6 +128,10 @@ def _judge_bound(
     return replace(judged, verdict=Verdict.INCONCLUSIVE, code=Code.THRESHOLD_UNPROVEN)
 
 
+def _is_proportion(arm: Arm, shape: Shape) -> bool:
+    return arm.is_plain and shape.kind is MetricKind.BINARY
+
+
 def _ends(limit: Threshold, arm: Arm, shape: Shape) -> tuple[Sequence[float], Sequence[float]]:
     """Give the values with missing rows at the worst and at the best end for this bound."""
     if shape.support is None:
@@ -139,7 +143,7 @@ def _bound_of_mean(
     values: Sequence[float], arm: Arm, shape: Shape, end: End, alpha: float
 ) -> float:
     is_lower = end == "min"
-    if arm.is_plain and shape.kind is MetricKind.BINARY:
+    if _is_proportion(arm, shape):
         interval = wilson_interval(round(sum(values)), len(values), level=1 - 2 * alpha)
         return interval[0] if is_lower else interval[1]
     sign = 1 if is_lower else -1

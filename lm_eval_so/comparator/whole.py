@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from lm_eval_so.comparator.codes import Code
 from lm_eval_so.comparator.gate import WORST_FIRST, Judged
-from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.core.records.comparison import MetricComparison, Reason
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.numbers import count
@@ -44,7 +44,7 @@ def whole_reasons(judged: Mapping[str, Judged], *, has_baseline: bool) -> tuple[
 def whole_sentence(
     verdict: Verdict,
     judged: Mapping[str, Judged],
-    sentences: Mapping[str, str],
+    records: Mapping[str, MetricComparison],
     *,
     has_baseline: bool,
     language: Language,
@@ -54,39 +54,40 @@ def whole_sentence(
     Args:
         verdict: It.
         judged: The metrics, the worst first.
-        sentences: The sentence of each.
+        records: What is written of each, its sentence included.
         has_baseline: Whether there was anything to compare with.
         language: Language of the texts.
     """
-
-    def told(key: str, **figures: str) -> str:
-        return say(f"comparison.{key}", language, figures)
-
     gating = {key: metric for key, metric in judged.items() if metric.gating}
-    if verdict is Verdict.INCOMPARABLE and not has_baseline:
-        bounds = [metric.threshold for metric in gating.values() if metric.threshold]
-        is_clear = bounds and all(bound.verdict is Verdict.PASS for bound in bounds)
-        hold = told("thresholds_hold", m=count(len(bounds))) if is_clear else ""
-        unclear = [
-            sentences[key]
-            for key, metric in gating.items()
-            if metric.threshold and metric.threshold.verdict is not Verdict.PASS
-        ]
-        return " ".join(filter(None, (told("whole_no_baseline"), hold, *unclear)))
     deciding = [key for key, metric in gating.items() if metric.verdict is verdict]
+    if verdict is Verdict.INCOMPARABLE and not has_baseline:
+        return _without_baseline(gating, records, language)
     if not deciding:
-        return told("nothing_gates")
+        return say("comparison.nothing_gates", language)
     lead = gating[deciding[0]]
     if lead.code is Code.OTHER_SUITE:
-        figures = {key: str(value) for key, value in lead.finding.figures.items()}
-        return told("whole_other_suite", **figures)
+        return say("comparison.whole_other_suite", language, lead.finding.figures)
     if verdict is Verdict.PASS:
-        many = told("all_pass", m=count(len(gating))) if len(gating) > 1 else ""
-        return " ".join(filter(None, (sentences[deciding[0]], many)))
+        parts = [records[deciding[0]].sentence]
+        if len(gating) > 1:
+            parts.append(say("comparison.all_pass", language, {"m": count(len(gating))}))
+        return " ".join(parts)
     shown = _shown(deciding, gating, is_shared=verdict in _SHARED)
-    rest = [key for key in deciding if key not in shown]
-    more = told("and_more", metrics=", ".join(rest)) if rest else ""
-    return " ".join(filter(None, (*(sentences[key] for key in shown), more)))
+    parts = [records[key].sentence for key in shown]
+    if rest := ", ".join(key for key in deciding if key not in shown):
+        parts.append(say("comparison.and_more", language, {"metrics": rest}))
+    return " ".join(parts)
+
+
+def _without_baseline(
+    gating: Mapping[str, Judged], records: Mapping[str, MetricComparison], language: Language
+) -> str:
+    parts = [say("comparison.whole_no_baseline", language)]
+    bounds = {key: metric.threshold for key, metric in gating.items() if metric.threshold}
+    unclear = [key for key, bound in bounds.items() if bound.verdict is not Verdict.PASS]
+    if bounds and not unclear:
+        parts.append(say("comparison.thresholds_hold", language, {"m": count(len(bounds))}))
+    return " ".join([*parts, *(records[key].sentence for key in unclear)])
 
 
 def _shown(deciding: list[str], gating: Mapping[str, Judged], *, is_shared: bool) -> list[str]:

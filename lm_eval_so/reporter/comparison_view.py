@@ -5,7 +5,16 @@ from collections.abc import Iterator
 from lm_eval_so.core.records.comparison import ChangedCase, Comparison, MetricComparison
 from lm_eval_so.core.records.enums import Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.words.numbers import bare_points, count, factor, percent, points, score, signed
+from lm_eval_so.core.words.numbers import (
+    bare_points,
+    count,
+    factor,
+    percent,
+    points,
+    round_up,
+    score,
+    signed,
+)
 from lm_eval_so.reporter.report_view import ABSENT, COMMIT_DIGITS, minute, report_footer, short_hash
 from lm_eval_so.reporter.view import ChangedView, ComparisonView, GateRow, Words, words_of
 
@@ -191,7 +200,7 @@ def _notes(
         smallest = _change(lead, metric, metric.provable_margin, report, language).lstrip("+")
         yield words("provable", margin=smallest)
     if metric.needed_n is not None and comparison.verdict is not Verdict.INCONCLUSIVE:
-        yield words("needed", n=count(metric.needed_n))
+        yield words("needed", n=count(round_up(metric.needed_n)))
 
 
 def _by_sample(cases: list[ChangedCase]) -> Iterator[ChangedView]:

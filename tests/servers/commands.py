@@ -33,7 +33,7 @@ def git(*arguments: str, cwd: Path) -> str:
         for field in ("NAME", "EMAIL")
     }
     done = subprocess.run(
-        ["git", "-c", "init.defaultBranch=main", *arguments],
+        ["git", "-c", "init.defaultBranch=main", "-c", "safe.directory=*", *arguments],
         cwd=cwd,
         env={**names, "PATH": os.environ["PATH"], "HOME": str(cwd), "GIT_CONFIG_NOSYSTEM": "1"},
         capture_output=True,

@@ -34,8 +34,8 @@ def mean_interval(
         return None
     mean = math.fsum(values) / n
     largest = max(map(abs, values))
-    se = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n * (n - 1)))
-    if se <= _EQUAL * largest / math.sqrt(n):
+    se, _ = _spread(values, mean, largest)
+    if se == 0:
         width = largest if low is None or high is None else high - low
         se = _floor(width, n, normal_quantile((1 + level) / 2))
     reach = t_quantile((1 + level) / 2, n - 1) * se
@@ -100,15 +100,19 @@ def _floor(width: float, n: int, z: float) -> float:
 
 
 def _spread(values: Sequence[float], mean: float, largest: float) -> tuple[float, float]:
+    """Give the standard error and the skewness; both 0 if all values are equal up to rounding."""
     n = len(values)
-    errors = [value - mean for value in values]
+    if largest == 0:
+        return 0.0, 0.0
+    # in units of the largest, so that no square is lost or overflows
+    errors = [(value - mean) / largest for value in values]
     squares = list(map(mul, errors, errors))
     total = math.fsum(squares)
     m2 = total / n
-    if m2 <= (_EQUAL * largest) ** 2:
+    if m2 <= _EQUAL**2:
         return 0.0, 0.0
     m3 = math.fsum(map(mul, squares, errors)) / n
-    return math.sqrt(total / (n * (n - 1))), m3 / m2**1.5
+    return largest * math.sqrt(total / (n * (n - 1))), m3 / m2**1.5
 
 
 def _bend(skew: float, se: float, floored: float, n: int) -> float:

@@ -49,10 +49,8 @@ def grouped_interval(
     low, high = mean - t * se_low, mean + t * se_high
     if width is not None:
         low, high = max(-width, low), min(width, high)
-    p_worse = 0.5
-    if se_high > 0:
-        changed = sum(abs(total) > _EQUAL * largest * size for total, size in sums)
-        p_worse = max(t_cdf(mean / se_high, c - 1), smallest_p(changed))
+    changed = sum(abs(total) > _EQUAL * largest * size for total, size in sums)
+    p_worse = max(t_cdf(mean / se_high, c - 1), smallest_p(changed)) if se_high else 0.5
     return Estimate(value=mean, se=se, low=low, high=high, p_worse=p_worse)
 
 

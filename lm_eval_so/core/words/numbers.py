@@ -14,6 +14,12 @@ def count(n: int) -> str:
     return f"{n:,}"
 
 
+def round_up(n: int) -> int:
+    """Round a count up to two significant digits, as 1,466 to 1,500: it stands behind "about"."""
+    step = 10 ** max(0, len(str(n)) - 2)
+    return -(-n // step) * step
+
+
 def score(value: float) -> str:
     """Give a score or a mean to 3 significant digits, as 0.614, 12.3 or 1,184."""
     if value == 0:

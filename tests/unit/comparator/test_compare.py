@@ -88,6 +88,18 @@ def test_compare__missing_scores_widen_the_interval_on_the_side_they_can_hurt() 
     assert holes[1] == whole[1]
 
 
+def test_compare__missing_scores_hurt_the_same_where_less_is_better() -> None:
+    pairs = [
+        judge(
+            make_report({"m": [good] * 199 + [None]}, directions={"m": direction}),
+            make_report({"m": [good] * 197 + [None] * 3}, directions={"m": direction}),
+        ).metrics["m"]
+        for good, direction in ((1, Direction.HIGHER), (0, Direction.LOWER))
+    ]
+    assert pairs[0].ci90 == pytest.approx(pairs[1].ci90)
+    assert pairs[0].p_raw == pytest.approx(pairs[1].p_raw)
+
+
 @pytest.mark.parametrize("direction", Direction)
 def test_compare__changed_cases_come_worst_first_with_both_answers(direction) -> None:
     before = [0.5] * 60

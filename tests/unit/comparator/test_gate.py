@@ -284,6 +284,49 @@ def test_compare__of_two_bounds_the_worse_one_is_told() -> None:
     assert "is above the maximum 0.400" in only(comparison).sentence
 
 
+@pytest.mark.parametrize(
+    ("made", "limits", "verdict", "reason"),
+    [
+        (
+            {"scores": {"m": [0.5] * 9}},
+            {"min": 0.1, "rule": "bound"},
+            "inconclusive",
+            "few_samples",
+        ),
+        (
+            {"scores": {"m": [1]}, "kinds": {"m": MetricKind.BOUNDED}},
+            {"min": 0.1, "rule": "bound"},
+            "inconclusive",
+            "few_samples",
+        ),
+        ({"scores": {"m": []}}, {"min": 0.1}, "error", "no_samples"),
+        ({"scores": {"m": [1, 1]}, "ids": ["가", "가"]}, {"min": 0.1}, "error", "duplicate_id"),
+        (
+            {"scores": {"m": [30.0] * 97 + [None] * 3}},
+            {"min": 10},
+            "inconclusive",
+            "missing_unbounded",
+        ),
+    ],
+)
+def test_compare__threshold_needs_something_to_judge(made, limits, verdict, reason) -> None:
+    gate = {"metrics": {"m": limits}}
+    report = make_report(**made)
+    metric = only(judge(report, report, gate=gate))
+    assert (metric.verdict, metric.reason) == (Verdict(verdict), reason)
+    assert metric.threshold["held"] is None
+
+
+@pytest.mark.parametrize(("end", "limit"), [("min", 25.0), ("max", 35.0)])
+def test_compare__bound_of_an_open_metric(end, limit) -> None:
+    report = make_report({"m": [30.0 + i % 3 - 1 for i in range(60)]}, groups=["a", "a"] * 30)
+    gate = {"metrics": {"m": {end: limit, "rule": "bound"}}}
+    metric = only(judge(None, report, gate=gate))
+    assert metric.threshold["held"] is True
+    assert 1.3 < abs(metric.threshold["bound"] - 30.0) < 1.4
+    assert [warning.code for warning in metric.warnings] == ["groups_ignored"]
+
+
 def test_compare__threshold_on_a_percentile() -> None:
     report = make_report({"latency_ms": [100.0] * 90 + [900.0] * 10})
     gate = {"metrics": {"latency_ms": {"max": 500, "statistic": "p95"}}}

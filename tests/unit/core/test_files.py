@@ -41,7 +41,7 @@ def test_appender__appends_after_what_is_there(tmp_path: Path) -> None:
     assert [line.decode() for _, line in read_lines(file)] == ["하나", "둘"]
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_appender__says_that_the_disk_is_full() -> None:
     appender = Appender(Path("/dev/full"))
     with pytest.raises(InputError, match="No space left"):

@@ -16,7 +16,7 @@ def count(n: int) -> str:
 
 def round_up(n: int) -> int:
     """Round a count up to two significant digits, as 1,466 to 1,500: it stands behind "about"."""
-    step = 10 ** max(0, len(str(n)) - 2)
+    step: int = 10 ** max(0, len(str(n)) - 2)
     return -(-n // step) * step
 
 

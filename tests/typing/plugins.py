@@ -1,0 +1,58 @@
+"""The extension points as a type checker sees them; `scripts/test.sh` runs mypy over this file."""
+
+from collections.abc import Awaitable
+
+from pydantic import BaseModel
+
+import lm_eval_so as so
+from lm_eval_so import ChatRequest, ChatResponse, RunResult, Score, TestSample
+from lm_eval_so.core.backends.base import ChatBackend, SharedOptions, register_backend
+from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.runner import cli
+
+
+@register_backend("typed_backend")
+class TypedBackend(ChatBackend):
+    """A backend with parameters and options of its own."""
+
+    class Params(BaseModel):
+        """Sent to the model."""
+
+        channel: str = "web"
+
+    class Options(SharedOptions):
+        """How it is reached."""
+
+        url: str = "http://127.0.0.1"
+
+    params: Params
+    options: Options
+
+    async def send(self, request: ChatRequest) -> ChatResponse:
+        """Answer with what is known."""
+        return ChatResponse(text=f"{self.params.channel} {self.options.url} {request.sample_id}")
+
+
+class TypedMetric(Metric):
+    """A metric that scores at once."""
+
+    def score(self, sample: TestSample, run: RunResult) -> Score:
+        """Score one answer."""
+        return self.make_score(sample, value=bool(run.text))
+
+
+class PatientMetric(Metric):
+    """A metric that waits for something."""
+
+    async def score(self, sample: TestSample, run: RunResult) -> Score:
+        """Score one answer."""
+        return self.make_score(sample, value=float(len(run.text) > 0))
+
+
+def use(metric: Metric, sample: TestSample, run: RunResult) -> Score | Awaitable[Score]:
+    """Use what is public."""
+    cli.app.info  # noqa: B018 - it is there
+    report = so.evaluate(dataset="data", runs=["runs/x"], metrics=["exact_match"])
+    verdict = so.compare(report, baseline="baseline.json").verdict
+    print(verdict.value)  # noqa: T201
+    return metric.score(sample, run)

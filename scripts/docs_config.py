@@ -1,6 +1,6 @@
 """Make docs/config.md of the config's JSON Schema.
 
-.venv/bin/python scripts/docs_config.py    # writes the page; tests/house/test_docs.py compares it
+Run `.venv/bin/python scripts/docs_config.py` to write the page; tests/house/test_docs.py compares it.
 """
 
 import json
@@ -28,32 +28,6 @@ SECTIONS = {
     "ReportSection": "report",
 }
 """Models of the schema by heading, in the order of the file."""
-
-NOTES = {
-    "dataset": "Which dataset is asked, and what `generate` calls it.",
-    "generator": "How `generate` makes the dataset.",
-    "run": "How the chatbot is asked.",
-    "metrics": "What is scored: names, or mappings.",
-    "baseline": "Where the baseline is.",
-    "gate": "When a change fails.",
-    "report": "What is written.",
-    "dataset.version": "Version in metadata.json.",
-    "dataset.license": "License in metadata.json.",
-    "dataset.description": "Description in metadata.json.",
-    "generator.seed": "Written into metadata.json.",
-    "generator.sources": "Where the samples come from, in this order.",
-    "generator.sources[].license": "License of the source, written into its samples.",
-    "run.seed": "Decides the seed of each row and the jitter of waits.",
-    "metrics[].params": "Parameters of the metric; see its page.",
-    "metrics[].only": "Samples that the metric is limited to.",
-    "metrics[].judge": "How the judge is asked.",
-    "metrics[].only.tags": "Samples with at least one of these tags.",
-    "metrics[].only.language": "Samples whose language is exactly one of these.",
-    "gate.on_inconclusive": "fail exits 3; pass and warn exit 0.",
-    "gate.on_missing_baseline": "fail exits 3 before anything is asked; pass and warn exit 0.",
-    "gate.on_incomparable": "fail exits 3, warn exits 0.",
-}
-"""Meanings that the schema does not tell."""
 
 HEAD = """\
 ---
@@ -91,9 +65,10 @@ gate:
 
 - Unknown keys are errors, with the nearest known one. All problems of a file are listed at once, each with its line.
 - Relative paths start at the folder of the config file.
-- `${NAME}` and `${NAME:-default}` take values from the environment; they stay texts. An unset variable without a
-  default is an error.
-- `--set key.path=value` goes over the file; the value is YAML, items of a list are `metrics[0].params.profile`.
+- `${NAME}` and `${NAME:-default}` take values from the environment, as texts; where a number is wanted, a text of digits
+  is one. A variable that is unset or empty and has no default is an error.
+- `--set key.path=value` goes over the file; the value is YAML. Items of a list are `metrics[0].params.profile`, where
+  the item is written as a mapping.
 - YAML is read strictly: only `true` and `false` are booleans (so `language: no` is a text), dates stay texts, a key
   that stands twice, tags and more than 100 aliases are errors.
 - No keys in the file: what looks like one is an error. `*_env` options name the variable that holds it.
@@ -128,26 +103,23 @@ def page() -> str:
     parts = [HEAD]
     for model, heading in SECTIONS.items():
         title = f"`{heading}`" if model else heading
-        rows = "\n".join(_rows(models[model], heading if model else "", schema["$defs"]))
+        rows = "\n".join(_rows(models[model], schema["$defs"]))
         table = "| key | type | default | meaning |\n| --- | --- | --- | --- |"
         parts.append(f"\n## {title}\n\n{table}\n{rows}\n")
     return "".join([*parts, TAIL])
 
 
-def _rows(model: Mapping[str, Any], heading: str, definitions: Mapping[str, Any]) -> Iterator[str]:
+def _rows(model: Mapping[str, Any], definitions: Mapping[str, Any]) -> Iterator[str]:
     for key, field in model["properties"].items():
-        path = f"{heading}.{key}".lstrip(".")
-        meaning = field.get("description") or NOTES[path]
-        default = (
-            "**required**"
-            if key in model.get("required", [])
-            else _shown(field["default"])
-            if field.get("default") not in (None, "")
-            else "–"
-        )
-        kind = _kind(field, definitions)
+        meaning = field.get("description") or _section(field, definitions)["description"]
         told = " ".join(meaning.split()).replace("<", "&lt;")
-        yield f"| `{key}` | {kind} | {default} | {told} |"
+        default = _default(field) if key not in model.get("required", []) else "**required**"
+        yield f"| `{key}` | {_kind(field, definitions)} | {default} | {told} |"
+
+
+def _default(field: Mapping[str, Any]) -> str:
+    value = field.get("default")
+    return "–" if value in (None, "") else _shown(value)
 
 
 def _kind(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
@@ -184,6 +156,11 @@ def _range(field: Mapping[str, Any]) -> str:
 
 def _shown(value: object) -> str:
     return f"`{value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}`"
+
+
+def _section(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+    section: Mapping[str, Any] = definitions[field["$ref"].rpartition("/")[2]]
+    return section
 
 
 if __name__ == "__main__":

@@ -1,0 +1,89 @@
+"""Make docs/cli.md of the help texts under tests/golden/terminal.
+
+Run `.venv/bin/python scripts/docs_cli.py` to write the page; tests/house/test_docs.py compares it.
+"""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "cli.md"
+HELP = ROOT / "tests" / "golden" / "terminal"
+
+HEAD = """\
+---
+description: Every command and option of lm-eval-so, what goes to stdout and stderr, and the exit codes.
+---
+
+# Commands
+
+A stage is a command, and files are the only thing that passes between them; `ci` does them all. This page is made
+from the program's own help by `scripts/docs_cli.py`.
+
+| command | reads | writes |
+| --- | --- | --- |
+| `generate` | sources | the dataset: `test.jsonl`, `rejected.jsonl`, `metadata.json` |
+| `run` | dataset | `RUN/run_results.jsonl`, `RUN/run.json` |
+| `evaluate` | dataset, runs | `REPORTS/report.json`, `report.md` |
+| `compare` | two reports | `REPORTS/comparison.json`, `comparison.md` |
+| `report` | report, comparison | stdout, or the file that `-o` names |
+| `comment` | comparison, report | a comment on a pull request |
+| `ci` | config, GitHub's environment | all of them |
+| `plugins`, `schema` | | stdout |
+
+```sh
+lm-eval-so run --set run.concurrency=4 --set 'backend.params.temperature=0.2'
+lm-eval-so evaluate --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["metrics"].keys())'
+lm-eval-so compare reports/report.json --baseline baselines/support-qa.json --language ko
+lm-eval-so report reports/report.json --comparison reports/comparison.json -o reports/both.md
+lm-eval-so comment reports/comparison.json --repo octo/shop --pr 7 --dry-run
+lm-eval-so ci --dry-run
+```
+
+## What goes where
+
+- stdout carries the result: the paths that were written, a line each, or with `--json` one JSON object.
+- stderr carries what people read: progress, warnings, errors. Outside a terminal it is plain lines; in GitHub's log,
+  groups and annotations. `-q` leaves warnings and errors.
+- An error says what is wrong, where (file, line, key) and what to do. All problems are listed at once, and then nothing
+  was done. A bug prints one line; `-v` adds the traceback.
+- Files are written beside and renamed. The run log alone is appended to, row by row.
+- Ctrl-C or SIGTERM once: nothing new is asked, what is under way is waited for (`run.drain_s`), exit 130. Twice: at
+  once. The same command goes on.
+
+## Exit codes
+
+| code | meaning |
+| --- | --- |
+| 0 | done; verdicts pass, improved, skipped, and inconclusive or no baseline unless the gate says fail |
+| 1 | the check that was asked for failed: a regression or a missed threshold, or `generate --check` on a stale dataset |
+| 2 | wrong command line, config, source, dataset or record file |
+| 3 | could not measure: nothing usable, too many errors, quota used up; incomparable; inconclusive or no baseline where the gate says fail |
+| 4 | the backend could not be reached, refused the credentials or does not know the model |
+| 5 | a comment could not be posted where it was demanded |
+| 70 | a bug in lm-eval-so |
+| 130 | interrupted |
+"""
+
+TAIL = """
+Next: [the keys of the config](config.md).
+"""
+
+
+def page() -> str:
+    """Give the text of the page."""
+    root = (HELP / "help.txt").read_text(encoding="utf-8")
+    names = re.findall(r"^  ([a-z]+)  ", root.partition("Commands:")[2], re.MULTILINE)
+    parts = [HEAD, _section("lm-eval-so", root)]
+    for name in names:
+        text = (HELP / f"help-{name}.txt").read_text(encoding="utf-8")
+        parts.append(_section(f"lm-eval-so {name}", text))
+    return "".join([*parts, TAIL])
+
+
+def _section(title: str, text: str) -> str:
+    return f"\n## {title}\n\n```text\n{text.rstrip()}\n```\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8", newline="\n")

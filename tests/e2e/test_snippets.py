@@ -1,0 +1,268 @@
+"""Every snippet that people are shown does what it says.
+
+Lines of `sh` end with 0, or with the code of a comment `# exit N`, in a copy of the quickstart whose
+chatbot is scripted. Python blocks that define plugins measure a Korean dataset from a CP949 file; those
+that begin with `# test_….py` are run by pytest, the others as scripts. YAML is a workflow or goes into a
+config that the program accepts; JSON is a record. `text` is output or prose, and is not run.
+"""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from servers.commands import Done, git, lm_eval_so
+from snippets import PAGES, ROOT, Block, blocks
+
+from lm_eval_so.core.backends.replay import PlainAnswer
+from lm_eval_so.core.dataset import load_dataset
+from lm_eval_so.core.records.codec import RECORDS, from_json, parse_json
+from lm_eval_so.evaluator.metrics.base import snake_case
+
+LABEL = "local_SmolLM2-135M-Instruct"
+KEY = {"OPENAI_API_KEY": "sk-test-1234567890abcdef"}
+PLAIN = {"text"}
+ELSEWHERE = {
+    # the clone is where this test runs
+    "git clone https://github.com/mackim-3768/lm-eval-so && cd lm-eval-so",
+    # tests/e2e/test_quickstart.py, and the job `quickstart` of .github/workflows/ci.yml
+    "bash example/quickstart/run_quickstart.sh",
+    # the job `checks` of .github/workflows/ci.yml, of which this test is a part
+    "bash scripts/test.sh",
+    "bash scripts/test.sh -- tests/unit/core/stats",
+    "bash scripts/test.sh -- tests/house tests/e2e/test_snippets.py",
+}
+"""Lines of `sh` that are run by another job."""
+
+
+def code_of(block: Block) -> tuple[str, str]:
+    """Give what a block does, whatever its comments say in which language."""
+    return block.language, re.sub(r"(?m)\s+# (?!exit \d).*$", "", block.text)
+
+
+FOUND = [block for page in PAGES for block in blocks(page)]
+ALL = list({code_of(block): block for block in reversed(FOUND)}.values())[::-1]
+"""Each once: both READMEs share them."""
+
+
+def of(language: str, *, where: Any = lambda _: True) -> Any:
+    found = [block for block in ALL if block.language == language and where(block)]
+    return pytest.mark.parametrize("block", found, ids=str)
+
+
+def lines(block: Block) -> list[str]:
+    joined = block.text.replace("\\\n", " ")
+    return [line.strip() for line in joined.splitlines() if line.strip()]
+
+
+def file_name(block: Block) -> str | None:
+    """Give the name that the first line of a block tells, as `# my_plugin.py`."""
+    match = re.match(r"# (\w+\.py)\n", block.text)
+    return match[1] if match else None
+
+
+def is_plugin(block: Block) -> bool:
+    return bool(backends_in(block) or metrics_in(block)) and not is_test(block)
+
+
+def is_test(block: Block) -> bool:
+    return (file_name(block) or "").startswith("test_")
+
+
+def is_workflow(block: Block) -> bool:
+    return "\njobs:\n" in block.text
+
+
+def backends_in(block: Block) -> list[str]:
+    return re.findall(r'^@register_backend\("(\w+)"\)', block.text, re.MULTILINE)
+
+
+def metrics_in(block: Block) -> list[str]:
+    classes = [node for node in ast.parse(block.text).body if isinstance(node, ast.ClassDef)]
+    return [snake_case(c.name) for c in classes if "Metric" in map(ast.unparse, c.bases)]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the quickstart with a scripted chatbot, its run, report, baseline and comparison."""
+    folder = tmp_path_factory.mktemp("shop") / "quickstart"
+    made_there = shutil.ignore_patterns(".venv", "runs", "reports")
+    shutil.copytree(ROOT / "example" / "quickstart", folder, ignore=made_there)
+    config = folder / "lm-eval-so.yaml"
+    values = yaml.safe_load(config.read_text(encoding="utf-8"))
+    values["backend"] = {"name": "scripted", "label": LABEL, "options": {"default": "echo"}}
+    config.write_text(yaml.safe_dump(values, allow_unicode=True), encoding="utf-8")
+    for block in reversed(ALL):
+        if block.language == "python" and (name := file_name(block)):
+            (folder / name).write_text(block.text, encoding="utf-8")
+    for name, text in {
+        "rubrics/helpful.md": "good: 기준 답변과 뜻이 같습니다.\nbad: 뜻이 다릅니다.\n",
+        "answers.jsonl": '{"id": "s75e3794e0e2f4f70", "answer": "1~2일 안에 도착합니다."}\n',
+        "models/my-model.gguf": "",
+    }.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    ends_well(lm_eval_so("run", cwd=folder))
+    ends_well(lm_eval_so("evaluate", cwd=folder))
+    shutil.copy(folder / "reports/report.json", folder / "baselines/support-qa.json")
+    ends_well(lm_eval_so("compare", "reports/report.json", cwd=folder))
+    git("init", "-q", cwd=folder)
+    git("add", "-A", cwd=folder)
+    git("commit", "-qm", "all of it", cwd=folder)
+    return folder
+
+
+@pytest.fixture
+def place(prepared: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(prepared, tmp_path / "shop"))
+
+
+def ends_well(done: Done, code: int = 0) -> None:
+    assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}{done.stderr}"
+
+
+def start(*command: str, cwd: Path) -> Done:
+    """Run a command as a shell of the place would, with our own environment first on the path."""
+    kept = ("HOME", "LANG", "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    who = {
+        f"GIT_{r}_{f}": "t@example.com" for r in ("AUTHOR", "COMMITTER") for f in ("NAME", "EMAIL")
+    }
+    environ = {**{n: os.environ[n] for n in kept if n in os.environ}, "PATH": path, **who}
+    return subprocess.run(
+        command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_blocks__are_all_handled() -> None:
+    handled = {"sh", "python", "yaml", "json"} | PLAIN
+    assert not [str(block) for block in ALL if block.language not in handled]
+    assert all(any(b.language == language for b in ALL) for language in handled)
+
+
+@of("sh", where=lambda block: {*lines(block)} - ELSEWHERE)
+def test_sh__every_line_ends_as_told(block: Block, place: Path) -> None:
+    for line in lines(block):
+        if line not in ELSEWHERE:
+            told = re.search(r"# exit (\d+)$", line)
+            ends_well(start("sh", "-c", line, cwd=place), int(told[1]) if told else 0)
+
+
+def test_elsewhere__names_only_lines_that_are_there() -> None:
+    assert {line for b in ALL if b.language == "sh" for line in lines(b)} >= ELSEWHERE
+
+
+@of("python", where=is_plugin)
+def test_python__plugin_measures_korean(block: Block, tmp_path: Path) -> None:
+    rows = [
+        f"{i},배송,질문 {i}번: 환불은 며칠 걸리나요?,영업일 기준 {i}일입니다." for i in range(1, 13)
+    ]
+    text = "\r\n".join(["번호,분류,질문,답변", *rows, ""])
+    (tmp_path / "faq.csv").write_bytes(text.encode("cp949"))
+    (tmp_path / "plugin.py").write_text(block.text, encoding="utf-8")
+    config = {
+        "version": 1,
+        "suite": "shop",
+        "dataset": {"path": "data"},
+        "generator": {"sources": [{"id": "faq", "path": "faq.csv"}]},
+        "backend": {"name": "scripted", "options": {"default": "echo"}},
+        "metrics": metrics_in(block) or ["exact_match"],
+    }
+    for name in backends_in(block) or ["scripted"]:
+        config["backend"] = (
+            {**config["backend"], "name": name} if name == "scripted" else {"name": name}
+        )
+        (tmp_path / "lm-eval-so.yaml").write_text(json.dumps(config), encoding="utf-8")
+        ends_well(lm_eval_so("ci", "--plugin", "plugin.py", cwd=tmp_path))
+        report = json.loads((tmp_path / "reports/report.json").read_text(encoding="utf-8"))
+        assert report["statuses"]["ok"] == len(rows)
+        assert {key: m["rows"] for key, m in report["metrics"].items()} == dict.fromkeys(
+            config["metrics"], len(rows)
+        )
+
+
+@of("python", where=is_test)
+def test_python__tests_pass(block: Block, place: Path) -> None:
+    name = file_name(block) or ""
+    done = start(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", name, cwd=place)
+    ends_well(done)
+    assert f"{block.text.count('def test_')} passed" in done.stdout
+
+
+@of("python", where=lambda block: not is_plugin(block) and not is_test(block))
+def test_python__script_ends_well(block: Block, place: Path) -> None:
+    (place / "snippet.py").write_text(block.text, encoding="utf-8")
+    ends_well(start(sys.executable, "snippet.py", cwd=place))
+
+
+@of("yaml", where=is_workflow)
+def test_yaml__workflow_is_one(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "workflow.yml").write_text(block.text, encoding="utf-8")
+    schema = ("--builtin-schema", "vendor.github-workflows")
+    ends_well(start("check-jsonschema", *schema, "workflow.yml", cwd=tmp_path))
+    ends_well(start("actionlint", "workflow.yml", cwd=tmp_path))
+    inputs = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"]
+    given = [s.get("with", {}) for s in steps(block) if "lm-eval-so@" in s.get("uses", "")]
+    assert given
+    assert not {key for keys in given for key in keys} - set(inputs)
+
+
+def steps(block: Block) -> Iterator[Mapping[str, Any]]:
+    for job in yaml.safe_load(block.text)["jobs"].values():
+        yield from job["steps"]
+
+
+@of("yaml", where=lambda block: not is_workflow(block))
+def test_yaml__config_is_accepted(block: Block, place: Path) -> None:
+    values = yaml.safe_load(block.text)
+    least = {
+        "version": 1,
+        "suite": "snippet",
+        "dataset": {"path": "dataset/toy_support_qa_v1"},
+        "backend": {"name": "scripted", "options": {"default": "echo"}},
+        "metrics": ["exact_match"],
+    }
+    # put together as text, so that the program reads what is written
+    kept = [yaml.safe_dump({key: least[key]}) for key in least.keys() - values.keys()]
+    text = "".join([*kept, block.text])
+    (place / "snippet.yaml").write_text(text, encoding="utf-8")
+    command = "generate" if "generator" in values else "ci"
+    ends_well(lm_eval_so(command, "--dry-run", "-c", "snippet.yaml", cwd=place, environ=KEY))
+
+
+@of("json")
+def test_json__is_what_it_says(block: Block, prepared: Path, tmp_path: Path) -> None:
+    values = parse_json(block.text)
+    if "schema" in values:
+        check_record(values, prepared)
+    elif {"input", "messages"} & set(values):
+        file = tmp_path / "test.jsonl"
+        file.write_text(json.dumps(values, ensure_ascii=False) + "\n", encoding="utf-8")
+        assert [sample.id for sample in load_dataset(file)] == [values["id"]]
+    elif "answer" in values:
+        assert set(PlainAnswer.model_validate(values).model_dump()) >= set(values)
+    else:
+        pytest.fail("no rule for this block")
+
+
+def check_record(values: Mapping[str, Any], prepared: Path) -> None:
+    """Hold a record to its schema; parts of a report or a comparison are filled up with a real one."""
+    name = values["schema"].split("/")[1]
+    file = prepared / "reports" / f"{name}.json"
+    rest = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    whole = {**rest, **values}
+    schema = json.loads((ROOT / f"docs/schema/{name}-1.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(whole)
+    record = from_json(whole, RECORDS[name])
+    known = set(RECORDS[name].__dataclass_fields__)
+    assert record is not None
+    assert set(values) <= known

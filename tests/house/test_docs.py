@@ -1,0 +1,208 @@
+"""The docs are whole and true: made pages, links, tables that repeat the code, both READMEs."""
+
+import ast
+import re
+import runpy
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from snippets import PAGES, READMES, ROOT, blocks, without_code
+
+from lm_eval_so.comparator.codes import Code
+from lm_eval_so.core.backends.base import ChatBackend, SharedOptions, backends
+from lm_eval_so.core.config.load import config_schema
+from lm_eval_so.core.records.enums import Language, RunStatus, Verdict
+from lm_eval_so.core.stats.power import provable_margin, provable_margin_t
+from lm_eval_so.core.words import texts
+from lm_eval_so.errors import ExitCode
+from lm_eval_so.generator.sources.base import Reason
+
+DOCS = ROOT / "docs"
+LINKED = (*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def table(text: str, heading: str) -> list[list[str]]:
+    """Give the cells of the first table under a heading."""
+    section = re.split(r"^#+ ", text.partition(f"# {heading}\n")[2], flags=re.MULTILINE)[0]
+    rows = re.findall(r"^\| (.*) \|$", section, re.MULTILINE)
+    return [[cell.strip() for cell in row.split(" | ")] for row in rows[2:]]
+
+
+@pytest.mark.parametrize("name", ["config", "metrics", "cli"])
+def test_made_page__is_what_its_script_makes(name: str, request: pytest.FixtureRequest) -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / f"docs_{name}.py"))
+    page, path = script["page"](), script["PAGE"]
+    if request.config.getoption("--update-golden"):
+        path.write_text(page, encoding="utf-8", newline="\n")
+    assert path.read_text(encoding="utf-8") == page, "run it with --update-golden"
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: page.name)
+def test_links__lead_somewhere(page: Path) -> None:
+    prose = re.sub(
+        r"`[^`\n]+`", "x", re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL)
+    )
+    dead = []
+    for target in LINK.findall(prose):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name) if name else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            dead.append(target)
+    assert not dead
+
+
+def read(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def anchors(page: Path) -> set[str]:
+    """Give the anchors that GitHub makes of the headings of a page."""
+    headings = re.findall(
+        r"^#+ (.*)$",
+        re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL),
+        re.MULTILINE,
+    )
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_page__says_what_it_is_about_and_where_to_go_next(page: Path) -> None:
+    text = read(page)
+    assert re.match(r"---\ndescription: [^\n]+\.\n---\n\n# [^\n]+\n", text)
+    assert re.match(r"Next: .*\[[^\]]+\]\([^)]+\)", text.rstrip().rpartition("\n")[2])
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: page.name)
+def test_page__names_no_machine_and_praises_nothing(page: Path) -> None:
+    prose = without_code(read(page))
+    words = r"/work/|/home/|/tmp/|\b(?:TODO|TBD|blazing|seamless|powerful|cutting-edge|simply|just works)\b|!(?!\[|=)"
+    assert not re.findall(words, prose)
+
+
+def test_pages__all_are_named_by_the_index() -> None:
+    named = set(LINK.findall(text_of("docs/index.md")))
+    assert {page.name for page in DOCS.glob("*.md")} - {"index.md"} <= named
+
+
+def test_readmes__have_the_same_shape() -> None:
+    english, korean = READMES
+    assert shape(english) == shape(korean)
+    assert all(len(read(page).splitlines()) <= 150 for page in READMES)
+
+
+def shape(page: Path) -> tuple[list[str], list[str], list[int]]:
+    """Give the levels of headings, the languages of blocks, and the rows of tables."""
+    text = re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL)
+    levels = re.findall(r"^(#+) ", text, re.MULTILINE)
+    tables = [len(rows.splitlines()) for rows in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)]
+    return levels, [block.language for block in blocks(page)], tables
+
+
+def test_action__tables_are_those_of_action_yml() -> None:
+    action = yaml.safe_load(text_of("action.yml"))
+    page = text_of("docs/action.md").replace("&lt;", "<")
+    inputs = [
+        [f"`{name}`", f"`{told['default']}`" if told["default"] else "–", told["description"]]
+        for name, told in action["inputs"].items()
+    ]
+    assert table(page, "Inputs") == inputs
+    outputs = [[f"`{name}`", told["description"]] for name, told in action["outputs"].items()]
+    assert table(page, "Outputs") == outputs
+
+
+@pytest.mark.parametrize("name", backends.names())
+def test_backends__tables_name_every_option(name: str) -> None:
+    options = set(backends.resolve(name).Options.model_fields) - set(SharedOptions.model_fields)
+    assert {row[0].strip("`") for row in table(text_of("docs/backends.md"), name)} == options
+
+
+def test_backends__shared_options() -> None:
+    rows = table(text_of("docs/backends.md"), "Backends")
+    assert {row[0].strip("`") for row in rows} == set(ChatBackend.Options.model_fields)
+
+
+def test_sources__table_has_every_reason() -> None:
+    rows = table(text_of("docs/sources.md"), "Reasons")
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(named) == sorted(Reason)
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("decisions", Code),
+        ("records", RunStatus),
+        ("glossary", [v for v in Verdict if v is not Verdict.REPORTED]),
+        ("cli", [f"| {code.value} |" for code in ExitCode]),
+    ],
+)
+def test_page__has_the_whole_list(page: str, words: Iterable[str]) -> None:
+    text = text_of(f"docs/{page}.md")
+    assert not [word for word in words if not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text)]
+
+
+def test_llms__names_every_key_of_the_config() -> None:
+    rows = table(text_of("llms.txt"), "Config keys")
+    named = set(re.findall(r"`(\w+)`", " ".join(row[1] for row in rows)))
+    schema = config_schema()
+    models = [schema, *schema["$defs"].values()]
+    assert named == {key for model in models for key in model.get("properties", {})}
+
+
+def test_decisions__tables_are_what_the_code_gives() -> None:
+    page = text_of("docs/decisions.md")
+    (block,) = (b for b in blocks(DOCS / "decisions.md") if b.language == "python")
+    code = block.text.partition("\nassert ")[0]
+    found: dict = {}
+    exec(compile(code, str(block), "exec"), found)
+    for drop, n, *told in table(page, "What to expect of it"):
+        if int(n) <= 200:
+            shares = [float(cell.removesuffix(" %")) for cell in told]
+            assert list(found["share"](int(n), float(drop)).values()) == shares
+    for n, binary, bounded in table(page, "How many samples"):
+        exact = [100 * provable_margin(int(n)), 100 * provable_margin_t(int(n))]
+        told = [float(cell.removesuffix(" points")) for cell in (binary, bounded)]
+        assert all(0 <= t - e < 0.1 for t, e in zip(told, exact, strict=True))
+
+
+def test_troubleshooting__messages_are_those_of_the_program() -> None:
+    rows = re.findall(
+        r"^\| `(.+?)`(?: [^|]*)? \|", text_of("docs/troubleshooting.md"), re.MULTILINE
+    )
+    known = list(patterns())
+    assert len(rows) > 40
+    assert not [message for message in rows if not any(says(p, message) for p in known)]
+
+
+def patterns() -> Iterator[tuple[re.Pattern[str], int]]:
+    """Give every text that the program can say, as a pattern, with its fixed letters' number."""
+    for text in texts(Language.EN).values():
+        yield pattern_of(re.split(r"\{[^}]*\}", text))
+    for file in (ROOT / "lm_eval_so").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                yield pattern_of(
+                    [p.value if isinstance(p, ast.Constant) else None for p in node.values]
+                )
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield pattern_of([node.value])
+
+
+def pattern_of(parts: list) -> tuple[re.Pattern[str], int]:
+    fixed = [part for part in parts if part]
+    return re.compile(".*".join(map(re.escape, fixed))), sum(map(len, fixed))
+
+
+def says(pattern: tuple[re.Pattern[str], int], message: str) -> bool:
+    """Whether a documented message is what a text of the program says, for the most part."""
+    told = message.replace("…", "")
+    return pattern[1] >= 0.5 * len(told) and pattern[0].search(message) is not None

@@ -5,9 +5,9 @@ They return records, raise the errors of `lm_eval_so.errors`, and never print or
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from lm_eval_so.comparator import compare as comparing
 from lm_eval_so.comparator.baseline import find_baseline, read_report
@@ -33,6 +33,7 @@ from lm_eval_so.runner import run as running
 __all__ = ["aevaluate", "arun", "compare", "evaluate", "generate", "render", "run"]
 
 AnyPath = str | Path
+T = TypeVar("T")
 
 
 def generate(
@@ -99,15 +100,16 @@ def run(
     plugins: Sequence[AnyPath] = (),
 ) -> RunInfo:
     """Like `arun`, where no event loop runs."""
-    return asyncio.run(
-        arun(
+    return _run(
+        lambda: arun(
             config,
             out=out,
             fresh=fresh,
             keep_errors=keep_errors,
             overrides=overrides,
             plugins=plugins,
-        )
+        ),
+        "arun",
     )
 
 
@@ -149,15 +151,16 @@ def evaluate(
     plugins: Sequence[AnyPath] = (),
 ) -> EvaluationReport:
     """Like `aevaluate`, where no event loop runs."""
-    return asyncio.run(
-        aevaluate(
+    return _run(
+        lambda: aevaluate(
             config,
             dataset=dataset,
             runs=runs,
             metrics=metrics,
             overrides=overrides,
             plugins=plugins,
-        )
+        ),
+        "aevaluate",
     )
 
 
@@ -200,7 +203,7 @@ def compare(
         stored,
         gate=found.gate if found else GateSection(),
         baseline_ref=where,
-        language=found.language if found else language,
+        language=found.language if found else Language(language),
         compared_at=now_text(os.environ),
     )
 
@@ -226,10 +229,19 @@ def render(
         report,
         comparison,
         format=ReportFormat(format),
-        language=language,
+        language=Language(language),
         examples=examples,
         redactor=make_redactor(os.environ),
     )
+
+
+def _run(work: Callable[[], Coroutine[Any, Any, T]], twin: str) -> T:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work())
+    what = f"{twin.removeprefix('a')} cannot be called where an event loop runs, as in a notebook"
+    raise UsageError(what, hint=f"write await {twin}(…)")
 
 
 def _config(file: AnyPath, overrides: Sequence[str], plugins: Sequence[AnyPath]) -> Config:

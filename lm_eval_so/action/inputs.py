@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from lm_eval_so.core.config.defaults import CONFIG_FILE
 from lm_eval_so.core.records.enums import Language, Policy
 from lm_eval_so.errors import Problem, UsageError, Where, nearest
 
@@ -110,8 +111,7 @@ class Inputs:
     """`--set` texts, over the config file."""
     folder: Path
     """Where the program works."""
-    config: Path | None
-    """null: the default file in `folder`."""
+    config_file: Path
     suite_id: str | None
     generate: Generate
     openai_api_key: str | None = field(repr=False)
@@ -159,7 +159,7 @@ def read_inputs(environ: Mapping[str, str], *, workspace: Path) -> Inputs:
             if values[name]
         ),
         folder=folder,
-        config=paths["config"] if values["config"] else None,
+        config_file=paths["config"] if values["config"] else folder / CONFIG_FILE,
         suite_id=values["suite_id"] or None,
         generate=Generate(values["generate"]),
         openai_api_key=values["openai_api_key"] or None,

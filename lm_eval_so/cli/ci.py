@@ -1,5 +1,6 @@
 """The command `ci`: what the Action runs; works outside GitHub too."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,10 @@ Out = Annotated[
     Path | None,
     typer.Option("-o", "--out", metavar="REPORTS", help="Folder of reports; default: report.out."),
 ]
+Fresh = Annotated[
+    bool,
+    typer.Option("--fresh", help="Ask all again; without it a run that is there is gone on with."),
+]
 
 
 @app.command()
@@ -39,6 +44,7 @@ def ci(
     config: ConfigFile = CONFIG_FILE,
     baseline: Baseline = None,
     out: Out = None,
+    fresh: Fresh = False,
     dry_run: DryRun = False,
     overrides: Overrides = None,
     plugins: Plugins = None,
@@ -52,27 +58,14 @@ def ci(
 
     Example: lm-eval-so ci -c lm-eval-so.yaml
     """
-    import os
-
-    from lm_eval_so.action.event import find_activity, read_event
-    from lm_eval_so.action.inputs import read_inputs
     from lm_eval_so.pipeline import ci as stage
     from lm_eval_so.pipeline.measure import check
-    from lm_eval_so.runner.run import plan_run, run_folder
-    from lm_eval_so.terminal.emit import emit
+    from lm_eval_so.runner.run import run_folder
     from lm_eval_so.terminal.session import open_session, refuse
 
-    environ = dict(os.environ)
-    on_github = environ.get("GITHUB_ACTIONS") == "true"
-    if on_github:
-        stage.begin(environ)
-    workspace = Path(environ.get("GITHUB_WORKSPACE") or Path.cwd())
-    inputs = read_inputs(environ, workspace=workspace) if on_github else None
-    if inputs and inputs.openai_api_key and not environ.get("OPENAI_API_KEY"):
-        environ["OPENAI_API_KEY"] = inputs.openai_api_key
-    file = config
-    if inputs and config == CONFIG_FILE:
-        file = inputs.config or inputs.folder / CONFIG_FILE
+    event = stage.read_surroundings(dict(os.environ))
+    inputs = event.inputs
+    file = inputs.config_file if inputs and config == CONFIG_FILE else config
     session = open_session(
         file,
         overrides=[*(inputs.overrides if inputs else ()), *(overrides or ())],
@@ -80,34 +73,33 @@ def ci(
         language=language,
         quiet=quiet,
         color=color,
-        environ=environ,
+        environ=event.environ,
     )
     found = session.config
-    activity = find_activity(environ, read_event(environ))
-    if inputs and (reason := stage.skip_reason(found, environ, activity=activity, inputs=inputs)):
+    if reason := stage.skip_reason(found, event):
         return _end(session, stage.tell_skipped(session.resources(), reason), as_json=as_json)
     if inputs:
-        plan = stage.action_plan(found, activity=activity, inputs=inputs, baseline=baseline)
+        plan = stage.action_plan(found, event, baseline=baseline)
     else:
+        folder = run_folder(found)
         plan = stage.local_plan(
-            found, run=run_folder(found), reports=out, baseline=baseline, activity=activity
+            found, event, run=folder, reports=out, baseline=baseline, fresh=fresh
         )
-    refuse(check(found, environ, makes_dataset=plan.make_dataset))
+    refuse(check(found, event.environ, makes_dataset=plan.make_dataset))
     if dry_run:
-        from lm_eval_so.core.records.codec import to_json
-
-        planned = session.run(lambda r: plan_run(found, r, out=plan.run))
-        emit(session.stdout, result=to_json(planned), as_json=True)
-        return 0
-    if inputs is None:
-        done = session.run(lambda r: stage.measure_locally(found, r, plan))
-    else:
-        done = session.run(
-            lambda r: stage.measure_and_tell(
-                found, r, plan, activity=activity, inputs=inputs, workspace=workspace
-            )
-        )
+        return _plan(session, plan.run)
+    done = session.run(lambda r: stage.measure_and_tell(found, r, plan, event))
     return _end(session, done, as_json=as_json)
+
+
+def _plan(session: "Session", run: Path) -> int:
+    from lm_eval_so.core.records.codec import to_json
+    from lm_eval_so.runner.run import plan_run
+    from lm_eval_so.terminal.emit import emit
+
+    planned = session.run(lambda r: plan_run(session.config, r, out=run))
+    emit(session.stdout, result=to_json(planned), as_json=True)
+    return 0
 
 
 def _end(session: "Session", done: "Done", *, as_json: bool) -> int:

@@ -49,7 +49,7 @@ def comment(
     """
     from lm_eval_so.action.event import find_activity, read_event
     from lm_eval_so.pipeline.comment import read_results, send_comment
-    from lm_eval_so.terminal.emit import emit
+    from lm_eval_so.terminal.emit import emit, emit_text
     from lm_eval_so.terminal.session import open_session
 
     session = open_session(config, overrides=overrides, language=language, quiet=quiet, color=color)
@@ -61,7 +61,10 @@ def comment(
         body = make_bodies(
             session.config, session.resources(), results.comparison, results.report, Origin()
         )
-        session.stdout.write(body(0))
+        if as_json:
+            emit(session.stdout, result={"body": body(0)}, as_json=True)
+        else:
+            emit_text(session.stdout, body(0))
         return 0
     published = send_comment(
         session.config,
@@ -74,5 +77,5 @@ def comment(
     result = {"url": published.url, "written": published.written}
     emit(session.stdout, paths=[], result=result, as_json=as_json)
     if published.url and not as_json:
-        session.stdout.write(f"{published.url}\n")
+        emit_text(session.stdout, f"{published.url}\n")
     return 0

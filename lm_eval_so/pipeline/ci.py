@@ -1,11 +1,11 @@
 """`ci`: the whole pipeline for one event of GitHub, or for a person at a desk."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from lm_eval_so.action.event import Activity, plain_suite_id
-from lm_eval_so.action.inputs import Generate, Inputs, MissingSecrets
+from lm_eval_so.action.event import Activity, find_activity, plain_suite_id, read_event
+from lm_eval_so.action.inputs import Generate, Inputs, MissingSecrets, read_inputs
 from lm_eval_so.action.outputs import Outputs
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.resources import Resources
@@ -35,55 +35,84 @@ class Done:
     exit_code: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What `ci` runs in: a person's desk, or an event of GitHub."""
+
+    environ: Mapping[str, str] = field(repr=False)
+    activity: Activity
+    inputs: Inputs | None
+    """What the workflow asks for; null outside GitHub."""
+    workspace: Path
+    """Root of the checkout."""
+
+
+def read_surroundings(environ: dict[str, str]) -> Surroundings:
+    """Read inputs and event; on GitHub the outputs say `error` until there is a result.
+
+    Raises:
+        UsageError: If an input is bad or the event is not supported.
+    """
+    workspace = Path(environ.get("GITHUB_WORKSPACE") or Path.cwd())
+    inputs = None
+    if environ.get("GITHUB_ACTIONS") == "true":
+        write_to(environ, Outputs())
+        inputs = read_inputs(environ, workspace=workspace)
+        if inputs.openai_api_key and not environ.get("OPENAI_API_KEY"):
+            environ = {**environ, "OPENAI_API_KEY": inputs.openai_api_key}
+    activity = find_activity(environ, read_event(environ))
+    return Surroundings(environ=environ, activity=activity, inputs=inputs, workspace=workspace)
+
+
 def local_plan(
-    config: Config, *, run: Path, reports: Path | None, baseline: Path | None, activity: Activity
+    config: Config,
+    event: Surroundings,
+    *,
+    run: Path,
+    reports: Path | None,
+    baseline: Path | None,
+    fresh: bool,
 ) -> Plan:
     """Plan `ci` for a person at a desk."""
-    base = None if config.baseline.ref else find_base(activity.base, cwd=config.folder)
     return Plan(
         run=run,
         reports=reports or config.resolve(config.report.out),
+        fresh=fresh,
         make_dataset=_makes_dataset(config, Generate.MISSING),
         baseline=baseline,
-        baseline_ref=base,
+        baseline_ref=_base(config, event),
         baseline_else_file=True,
         commit=git.head(config.folder),
-        base_ref=activity.base.ref,
+        base_ref=event.activity.base.ref,
     )
 
 
-def action_plan(
-    config: Config, *, activity: Activity, inputs: Inputs, baseline: Path | None
-) -> Plan:
+def action_plan(config: Config, event: Surroundings, *, baseline: Path | None) -> Plan:
     """Plan `ci` for an event of GitHub."""
-    base = None if config.baseline.ref else find_base(activity.base, cwd=config.folder)
+    activity, inputs = event.activity, event.inputs
+    if inputs is None:
+        raise ValueError("no inputs outside GitHub")
     return Plan(
         run=inputs.report_dir / "run",
         reports=inputs.report_dir,
         may_be_baseline=activity.may_be_baseline,
-        anew=True,  # a machine that keeps its workspace has the last event's answers
+        fresh_if_complete=True,  # a machine that keeps its workspace has the last event's answers
         make_dataset=_makes_dataset(config, inputs.generate),
         baseline=baseline or inputs.baseline,
-        baseline_ref=base,
+        baseline_ref=_base(config, event),
         suite_id=plain_suite_id(inputs.suite_id or activity.suite_id(config.suite)),
         commit=git.head(config.folder) or activity.commit,
         base_ref=activity.base.ref,
     )
 
 
-def begin(environ: Mapping[str, str]) -> None:
-    """Write the outputs of every exit that comes before there is a result."""
-    write_to(environ, Outputs())
-
-
-def skip_reason(
-    config: Config, environ: Mapping[str, str], *, activity: Activity, inputs: Inputs
-) -> str | None:
-    """Say why there is nothing to measure, or None."""
-    if activity.skip:
-        return activity.skip
-    missing = missing_keys(config, environ)
-    if missing and activity.is_foreign and inputs.on_missing_secrets is MissingSecrets.SKIP:
+def skip_reason(config: Config, event: Surroundings) -> str | None:
+    """Say why there is nothing to measure, or None; at a desk there always is."""
+    if event.inputs is None or event.activity.skip:
+        return event.activity.skip
+    missing = missing_keys(config, event.environ)
+    is_let = event.inputs.on_missing_secrets is MissingSecrets.SKIP
+    if missing and event.activity.is_foreign and is_let:
         return f"{' and '.join(missing)} is empty: a fork's or Dependabot's event gets no secrets"
     return None
 
@@ -95,26 +124,18 @@ def tell_skipped(resources: Resources, reason: str) -> Done:
     return Done(measured=None, told=None, exit_code=ExitCode.DONE)
 
 
-async def measure_locally(config: Config, resources: Resources, plan: Plan) -> Done:
-    """Measure and write reports; nothing is told to GitHub."""
-    measured = await measure(config, resources, plan)
-    return Done(measured=measured, told=None, exit_code=measured.comparison.exit_code)
-
-
 async def measure_and_tell(
-    config: Config,
-    resources: Resources,
-    plan: Plan,
-    *,
-    activity: Activity,
-    inputs: Inputs,
-    workspace: Path,
+    config: Config, resources: Resources, plan: Plan, event: Surroundings
 ) -> Done:
-    """Measure, write reports, and tell GitHub.
+    """Measure and write reports; on GitHub tell what was found.
 
     Raises:
-        LMEvalError: As `measure`; the outputs say `error` then, as `begin` left them.
+        LMEvalError: As `measure`; the outputs say `error` then.
     """
+    activity, inputs, workspace = event.activity, event.inputs, event.workspace
+    if inputs is None:
+        measured = await measure(config, resources, plan)
+        return Done(measured=measured, told=None, exit_code=measured.comparison.exit_code)
     for text in (*activity.warnings, *inputs.warnings):
         resources.listener(Warned(stage="ci", text=text))
     if plan.baseline_ref is None and plan.baseline is None and not config.baseline.ref:
@@ -136,6 +157,12 @@ async def measure_and_tell(
     if not code and told.comment_failed and inputs.comment_required:
         code = ExitCode.PUBLISH
     return Done(measured=measured, told=told, exit_code=code)
+
+
+def _base(config: Config, event: Surroundings) -> str | None:
+    if config.baseline.ref:
+        return None
+    return find_base(event.activity.base, cwd=config.folder)
 
 
 def _makes_dataset(config: Config, when: Generate) -> bool:

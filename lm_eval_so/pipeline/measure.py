@@ -8,11 +8,11 @@ from lm_eval_so.comparator import compare as comparing
 from lm_eval_so.comparator.baseline import find_baseline
 from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.model import Config, GateSection
 from lm_eval_so.core.events import Ended, Noticed, Warned
 from lm_eval_so.core.files import write_all
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison
-from lm_eval_so.core.records.enums import ReportFormat, Verdict
+from lm_eval_so.core.records.enums import Policy, ReportFormat, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.errors import Problem, TooManyErrors
 from lm_eval_so.evaluator import evaluate as evaluating
@@ -53,8 +53,10 @@ class Plan:
     """Read the file itself where that revision has none."""
     may_be_baseline: bool = True
     """Whether the report may become a baseline, if it is complete and did not get worse."""
-    anew: bool = False
-    """Ask again what a complete run in that folder has; what was begun is gone on with."""
+    fresh: bool = False
+    """Put an earlier run in that folder aside."""
+    fresh_if_complete: bool = False
+    """Put it aside if it is complete; one that was begun is gone on with."""
     suite_id: str | None = None
     commit: str | None = None
     base_ref: str | None = None
@@ -98,8 +100,8 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     )
     if plan.make_dataset:
         generating.generate(config, resources)
-    earlier = read_info(plan.run) if plan.anew else None
-    fresh = earlier is not None and earlier.state == "complete"
+    earlier = read_info(plan.run) if plan.fresh_if_complete else None
+    fresh = plan.fresh or (earlier is not None and earlier.state == "complete")
     try:
         await running.run(config, resources, out=plan.run, fresh=fresh)
     except TooManyErrors as error:  # the verdict will say so, and be published
@@ -146,8 +148,22 @@ def compare_reports(
         key for key, m in comparison.metrics.items() if m.gating and m.verdict is comparison.verdict
     ]
     why = f" ({', '.join(decisive)})" if decisive else f": {comparison.sentence}"
-    tell(Ended(stage="compare", text=f"{comparison.verdict.value}{why}"))
+    text = f"{comparison.verdict.value}{why}"
+    is_warning = _is_warning(comparison, config.gate)
+    tell((Warned if is_warning else Ended)(stage="compare", text=text))
     return comparison
+
+
+def _is_warning(comparison: Comparison, gate: GateSection) -> bool:
+    """Whether the verdict lets the change in, but not in silence."""
+    if comparison.exit_code:
+        return False
+    if comparison.verdict is Verdict.INCONCLUSIVE:
+        return gate.on_inconclusive is Policy.WARN
+    if comparison.verdict is not Verdict.INCOMPARABLE:
+        return False
+    is_first = comparison.baseline.source == "none"
+    return (gate.on_missing_baseline if is_first else gate.on_incomparable) is Policy.WARN
 
 
 def report_files(

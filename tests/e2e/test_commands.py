@@ -48,7 +48,7 @@ def test_stages__one_after_another(folder: Path) -> None:
     compared = lm_eval_so("compare", "reports/report.json", cwd=folder)
     assert compared.returncode == 0, compared.stderr  # inconclusive only warns
     assert compared.stdout.splitlines() == ["reports/comparison.json", "reports/comparison.md"]
-    assert "compare: inconclusive" in compared.stderr
+    assert "warning: inconclusive" in compared.stderr
     shown = lm_eval_so(
         "report",
         "reports/report.json",

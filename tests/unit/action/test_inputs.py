@@ -25,7 +25,11 @@ def read(tmp_path, **inputs):
 def test_read_inputs__nothing_given(tmp_path):
     inputs = read(tmp_path)
     assert inputs.overrides == ()
-    assert (inputs.folder, inputs.config, inputs.baseline) == (tmp_path, None, None)
+    assert (inputs.folder, inputs.config_file, inputs.baseline) == (
+        tmp_path,
+        tmp_path / "lm-eval-so.yaml",
+        None,
+    )
     assert inputs.report_dir == tmp_path / "lm-eval-so-report"
     assert (inputs.generate, inputs.comment) == (Generate.MISSING, CommentMode.ALWAYS)
     assert (inputs.comment_required, inputs.comment_max_chars) == (False, 60_000)
@@ -91,7 +95,7 @@ def test_read_inputs__options(tmp_path):
         openai_api_key="k",
     )
     sub = tmp_path / "sub"
-    assert (inputs.folder, inputs.config, inputs.baseline) == (
+    assert (inputs.folder, inputs.config_file, inputs.baseline) == (
         sub,
         sub / "conf/a.yaml",
         sub / "b.json",

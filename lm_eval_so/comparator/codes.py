@@ -18,6 +18,7 @@ class Code(StrEnum):
     MISSING_UNBOUNDED = "missing_unbounded"
     FEW_GROUPS = "few_groups"
     FEW_SAMPLES = "few_samples"
+    FEW_TIMES = "few_times"
     FEW_FOR_PERCENTILE = "few_for_percentile"
     NOT_POSITIVE = "not_positive"
     MISSING = "missing"

@@ -188,6 +188,8 @@ def _measure_rows(key: str, finding: Finding, pairs: Pairs, scope: Scope, alpha:
         warnings=tuple(arm_warnings({"baseline": before, "candidate": now})),
     )
     refused = _refuse_arms(measured, before, now, groups, complete)
+    if refused is not None and refused.code is Code.FEW_SAMPLES and scope.paired > finding.n:
+        refused = replace(refused, code=Code.FEW_TIMES)
     if refused is not None:
         return refused
     if measured.shape.kind is MetricKind.RATIO:

@@ -7,21 +7,10 @@ from lm_eval_so.comparator.codes import Code
 from lm_eval_so.comparator.finding import Finding
 from lm_eval_so.comparator.gate import Judged
 from lm_eval_so.comparator.threshold import Threshold
-from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
+from lm_eval_so.core.records.enums import Language, MetricKind, Verdict
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.numbers import (
-    bare_points,
-    count,
-    factor,
-    p_value,
-    percent,
-    point_unit,
-    points,
-    round_up,
-    score,
-    signed,
-    usd,
-)
+from lm_eval_so.core.words.figures import MetricFigures, reason_figures
+from lm_eval_so.core.words.numbers import count, factor, p_value, round_up, usd
 
 _UNKNOWN = "–"
 _UNIT = (0.0, 1.0)
@@ -56,44 +45,25 @@ class Speaker:
         return _short_percent(1 - 2 * self.alpha)
 
     @property
-    def is_ratio(self) -> bool:
-        """Whether the change is a factor."""
-        return self.finding.shape.kind is MetricKind.RATIO
-
-    @property
-    def sign(self) -> int:
-        """What turns "better" into "more": −1 where less is better."""
-        return 1 if self.finding.shape.direction is Direction.HIGHER else -1
+    def shown(self) -> MetricFigures:
+        """How means and changes are shown."""
+        shape = self.finding.shape
+        return MetricFigures(
+            kind=shape.kind,
+            direction=shape.direction,
+            is_unit=shape.support == _UNIT,
+            language=self.language,
+        )
 
     def value(self, value: float | None) -> str:
         """Give a mean as it is shown."""
-        if value is None:
-            return _UNKNOWN
-        return percent(value) if self.finding.shape.kind is MetricKind.BINARY else score(value)
-
-    def change(self, delta: float | None) -> str:
-        """Give a change, its sign that of candidate − baseline."""
-        if delta is None:
-            return _UNKNOWN
-        if self.finding.shape.support == _UNIT:
-            return points(self.sign * delta, self.language)
-        return signed(self.sign * delta)
-
-    def size(self, change: float) -> str:
-        """Give how large a change is, without a sign."""
-        if self.finding.shape.support == _UNIT:
-            return f"{100 * abs(change):.1f}{point_unit(self.language)}"
-        return score(abs(change))
+        return _UNKNOWN if value is None else self.shown.value(value)
 
     def bounds(self) -> tuple[str, str]:
         """Give both ends of the interval as told, the lower first; the unit stands at the last."""
-        low, high = self.finding.low or 0.0, self.finding.high or 0.0
-        if self.is_ratio:
-            return factor(low), factor(high)
-        ends = (low, high) if self.sign > 0 else (high, low)
-        if self.finding.shape.support == _UNIT:
-            return bare_points(self.sign * ends[0]), self.change(ends[1])
-        return self.change(ends[0]), self.change(ends[1])
+        low, high = self.shown.ends(self.finding.low or 0.0, self.finding.high or 0.0)
+        first = self.shown.change(low) if self.shown.is_ratio else self.shown.bare(low)
+        return first, self.shown.change(high)
 
     @property
     def fall(self) -> str:
@@ -109,7 +79,7 @@ def metric_sentence(judged: Judged, speaker: Speaker) -> str:
         parts.insert(1 if judged.threshold.verdict is Verdict.PASS else 0, bound)
     codes = {judged.change_code, judged.code}
     parts += [
-        speaker.say(warning.code, **_figures(warning.figures, speaker))
+        speaker.say(warning.code, **reason_figures(warning.figures, speaker.language))
         for warning in judged.warnings
         if warning.code != Code.MISSING_ROWS or codes.isdisjoint(_ABOUT_MISSING)
     ]
@@ -119,7 +89,7 @@ def metric_sentence(judged: Judged, speaker: Speaker) -> str:
 def _change_sentence(judged: Judged, speaker: Speaker) -> str:
     finding = judged.finding
     told = _common(finding, speaker)
-    prefix = "ratio_" if speaker.is_ratio else ""
+    prefix = "ratio_" if speaker.shown.is_ratio else ""
     match judged.change:
         case Verdict.PASS:
             text = speaker.say(f"{prefix}pass", **told)
@@ -139,7 +109,7 @@ def _change_sentence(judged: Judged, speaker: Speaker) -> str:
 
 
 def _unclear_sentence(judged: Judged, speaker: Speaker, told: Mapping[str, str]) -> str:
-    prefix = "ratio_" if speaker.is_ratio else ""
+    prefix = "ratio_" if speaker.shown.is_ratio else ""
     match judged.change_code:
         case Code.TOO_NOISY:
             advice = _advice(judged.finding, speaker)
@@ -147,7 +117,9 @@ def _unclear_sentence(judged: Judged, speaker: Speaker, told: Mapping[str, str])
         case Code.MULTIPLICITY:
             return speaker.say(f"{prefix}multiplicity", **told, **_proof(judged, speaker))
         case code:
-            return speaker.say(str(code), **{**told, **_figures(judged.finding.figures, speaker)})
+            return speaker.say(
+                str(code), **{**told, **reason_figures(judged.finding.figures, speaker.language)}
+            )
 
 
 def _common(finding: Finding, speaker: Speaker) -> dict[str, str]:
@@ -160,18 +132,18 @@ def _common(finding: Finding, speaker: Speaker) -> dict[str, str]:
         "q": count(sum(finding.missing)),
         "fall": speaker.fall,
     }
-    if speaker.is_ratio:
+    if speaker.shown.is_ratio:
         rho = _UNKNOWN if finding.delta is None else factor(finding.delta)
         limit = factor(1 + (finding.max_increase or 0))
         return {**told, "rho": rho, "d": rho, "limit": limit, "margin": limit}
     margin = finding.margin or 0.0
     return {
         **told,
-        "d": speaker.change(finding.delta),
-        "drop": speaker.size(min(0.0, finding.low or 0.0)),
-        "gain": speaker.size(finding.low or 0.0),
-        "margin": speaker.size(margin),
-        "limit": speaker.change(-margin),
+        "d": _UNKNOWN if finding.delta is None else speaker.shown.change(finding.delta),
+        "drop": speaker.shown.size(min(0.0, finding.low or 0.0)),
+        "gain": speaker.shown.size(finding.low or 0.0),
+        "margin": speaker.shown.size(margin),
+        "limit": speaker.shown.change(-margin),
     }
 
 
@@ -197,7 +169,7 @@ def _advice(finding: Finding, speaker: Speaker) -> str:
     needed, n = finding.needed_n or 0, finding.n
     if needed <= n:
         if _fell(finding):
-            key = "advice_fell" if speaker.sign > 0 else "advice_rose"
+            key = f"advice_{finding.shape.direction.value}"
             return speaker.say(key, twice=count(2 * n))
         needed = 2 * n
     rounded = round_up(needed)
@@ -205,9 +177,9 @@ def _advice(finding: Finding, speaker: Speaker) -> str:
     if speaker.cost_per_sample is not None:
         price = speaker.say("price", usd=usd(rounded * speaker.cost_per_sample))
     told = {"needed": count(rounded), "n": count(n), "price": price}
-    if speaker.is_ratio:
+    if speaker.shown.is_ratio:
         return speaker.say("advice_more_ratio", **told)
-    return speaker.say("advice_more", **told, drop=speaker.size(min(0.0, finding.low or 0.0)))
+    return speaker.say("advice_more", **told, drop=speaker.shown.size(min(0.0, finding.low or 0.0)))
 
 
 def _fell(finding: Finding) -> bool:
@@ -232,21 +204,13 @@ def _threshold_sentence(threshold: Threshold, speaker: Speaker) -> str:
         case Code.THRESHOLD_UNPROVEN:
             return speaker.say(f"{end}_unproven", **told)
         case Code.MISSING:
-            return speaker.say(f"{end}_missing", **told, **_figures(threshold.figures, speaker))
+            return speaker.say(
+                f"{end}_missing", **told, **reason_figures(threshold.figures, speaker.language)
+            )
         case code:
-            return speaker.say(code.value, **told, **_figures(threshold.figures, speaker))
-
-
-def _figures(figures: Mapping[str, object], speaker: Speaker) -> dict[str, str]:
-    told = {}
-    for key, value in figures.items():
-        if key == "side":
-            told[key] = say(f"comparison.side_{value}", speaker.language)
-        elif isinstance(value, int):
-            told[key] = count(value)
-        else:
-            told[key] = percent(value) if isinstance(value, float) else str(value)
-    return told
+            return speaker.say(
+                code.value, **told, **reason_figures(threshold.figures, speaker.language)
+            )
 
 
 def _short_percent(share: float) -> str:

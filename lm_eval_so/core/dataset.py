@@ -1,15 +1,16 @@
 """Datasets: reading with all problems at once, and the digests that tell what changed."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lm_eval_so.core.hashing import digest, digest_text
 from lm_eval_so.core.jsonl import read_lines
 from lm_eval_so.core.records.chat import Message
-from lm_eval_so.core.records.codec import from_json, loads, parse_json, to_json
+from lm_eval_so.core.records.codec import dump_line, from_json, loads, parse_json, to_json
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.core.records.run import DatasetRef
 from lm_eval_so.core.records.sample import TestSample
@@ -19,6 +20,7 @@ from lm_eval_so.errors import DatasetError, InputError, Problem, Where
 SAMPLES_FILE = "test.jsonl"
 METADATA_FILE = "metadata.json"
 _MOST_PROBLEMS = 1000
+_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,7 @@ def sample_hash(sample: TestSample) -> str:
 
     A corrected reference leaves it as it is, so the sample is not asked again.
     """
-    return digest(_given(_plain(sample)))
+    return digest(_given(sample))
 
 
 def content_id(sample: TestSample) -> str:
@@ -120,45 +122,49 @@ def content_id(sample: TestSample) -> str:
 
 def revision(sample: TestSample) -> str:
     """Give `rev`: 16 hexadecimal digits that change when the question or what judges it changes."""
-    plain = _plain(sample)
-    whole = ("scenario", "expected", "references", "behavior", "language", "metrics", "relation")
-    judged = {key: plain[key] for key in whole if key in plain}
-    if "context" in plain:
-        judged["context"] = [{"role": p["role"], "text": p["text"]} for p in plain["context"]]
-    return digest({**_given(plain), **judged})[:16]
+    relation = sample.relation
+    judged = {
+        "scenario": _scenario(sample),
+        "expected": sample.expected,
+        "references": sample.references,
+        "behavior": sample.behavior,
+        "language": sample.language,
+        "metrics": sample.metrics,
+        "relation": relation
+        and {"base": relation.base, "type": relation.type, "expect": relation.expect},
+        "context": [{"role": p.role, "text": p.text} for p in sample.context],
+    }
+    return digest({**_given(sample), **_plain(judged)})[:16]
 
 
-def normalise(sample: TestSample) -> TestSample:
-    """Turn the short form into the long one: `input` becomes a user message, `rev` is made anew.
-
-    A `rev` that stands in the file is not believed: somebody may have corrected an answer by hand.
-    """
-    if sample.input is not None and not sample.messages:
-        message = Message(role="user", content=sample.input)
-        sample = replace(sample, messages=(message,), input=None)
-    return replace(sample, rev=revision(sample))
-
-
-def _given(plain: Mapping[str, Any]) -> dict[str, Any]:
-    messages = [_message_key(m) for m in plain.get("messages", [])]
-    if "system" in plain:
-        messages.insert(0, {"role": "system", "content": plain["system"]})
-    turns = [m for m in messages if m["role"] != "system"]
-    scenario = plain.get("scenario")
-    passages = [p["text"] for p in plain.get("context", []) if p["role"] == "given"]
-    given: dict[str, Any] = {
-        "given": [digest_text(text) for text in passages],
+def _given(sample: TestSample) -> dict[str, Any]:
+    messages = [_message_key(message) for message in sample.messages]
+    if sample.system is not None:
+        messages.insert(0, {"role": "system", "content": nfc(sample.system)})
+    turns = [message for message in messages if message["role"] != "system"]
+    scenario = _scenario(sample)
+    return {
+        "given": [digest_text(nfc(p.text)) for p in sample.context if p.role == "given"],
         "input": messages or None,
         "kind": "scenario" if scenario else "single" if len(turns) == 1 else "multi",
         "scenario": _without_judgement(scenario) if scenario else None,
+        **_plain({"tools": sample.tools, "tool_results": sample.tool_results}),
     }
-    given |= {key: plain[key] for key in ("tools", "tool_results") if key in plain}
-    return given
 
 
-def _message_key(message: Mapping[str, Any]) -> dict[str, Any]:
-    keys = ("role", "content", "tool_calls", "tool_call_id")
-    return {"content": "", **{key: message[key] for key in keys if key in message}}
+def _message_key(message: Message) -> dict[str, Any]:
+    key: dict[str, Any] = {"role": message.role, "content": nfc(message.content)}
+    if message.tool_calls or message.tool_call_id is not None:
+        calls = [
+            {"id": call.id, "name": call.name, "arguments": call.arguments}
+            for call in message.tool_calls
+        ]
+        key |= _plain({"tool_calls": calls, "tool_call_id": message.tool_call_id})
+    return key
+
+
+def _scenario(sample: TestSample) -> dict[str, Any]:
+    return _plain(to_json(sample.scenario)) if sample.scenario is not None else {}
 
 
 def _without_judgement(scenario: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,20 +174,15 @@ def _without_judgement(scenario: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _plain(sample: TestSample) -> dict[str, Any]:
-    plain = _nfc_values(to_json(sample))
-    assert isinstance(plain, dict)  # noqa: S101 - a record is an object
-    return plain
-
-
-def _nfc_values(value: Any) -> Any:
-    """Give JSON values with every text in NFC, so that composed and decomposed Hangul are one."""
+def _plain(value: Any) -> Any:
+    """Give JSON values without what is absent, and NFC texts: the form of Hangul makes no digest."""
     if isinstance(value, str):
         return nfc(value)
-    if isinstance(value, dict):
-        return {nfc(key): _nfc_values(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_nfc_values(item) for item in value]
+    if isinstance(value, Mapping):
+        kept = ((key, _plain(item)) for key, item in value.items())
+        return {nfc(key): item for key, item in kept if item is not None and item not in ([], {})}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     return value
 
 
@@ -192,6 +193,8 @@ def _read_sample(line: bytes, where: Where) -> TestSample:
         hint = "save the file as UTF-8"
         raise DatasetError(f"no UTF-8 at byte {error.start}", where=where, hint=hint) from None
     values = parse_json(text, where=where)
+    if _HALF_PAIR.search(text) and not _is_writable(values):
+        raise DatasetError("half a surrogate pair, which no file can hold", where=where)
     sample = from_json(_long_form(values), TestSample, where=where)
     ways = [w for w in ("messages", "input", "scenario") if getattr(sample, w) not in (None, ())]
     if len(ways) != 1 or not sample.id:
@@ -203,7 +206,6 @@ def _read_sample(line: bytes, where: Where) -> TestSample:
             else f"{' and '.join(ways)} cannot stand together"
         )
         raise DatasetError(what, where=where, hint="give one of messages, input or scenario")
-    sample = normalise(sample)
     if sample.messages and sample.messages[-1].role not in {"user", "tool"}:
         what = "the last message must be the user's or a tool's result"
         raise DatasetError(what, where=where)
@@ -214,12 +216,17 @@ def _long_form(values: Any) -> Any:
     """Turn what people may write by hand into the shape of the record."""
     if not isinstance(values, dict):
         return values
-    values = {key: value for key, value in values.items() if value is not None}
+    # a `rev` that stands in the file is not believed: somebody may have corrected an answer by hand
+    values = {key: v for key, v in values.items() if v is not None and key != "rev"}
+    is_short = isinstance(values.get("input"), str)
+    if is_short and not values.get("messages") and "scenario" not in values:
+        values["messages"] = [{"role": "user", "content": values.pop("input")}]
     expected = values.get("expected")
     if isinstance(expected, list):
         texts = [_as_text(item) for item in expected]
-        rest = [*texts[1:], *values.get("references", [])]
-        values = {**values, "expected": texts[0] if texts else None, "references": rest}
+        values = {**values, "expected": texts[0] if texts else None}
+        if isinstance(values.setdefault("references", []), list):
+            values["references"] = [*texts[1:], *values["references"]]
     elif expected is not None:
         values = {**values, "expected": _as_text(expected)}
     context = values.get("context")
@@ -229,6 +236,14 @@ def _long_form(values: Any) -> Any:
         passages = [{"role": "gold", "text": p} if isinstance(p, str) else p for p in context]
         values = {**values, "context": passages}
     return values
+
+
+def _is_writable(values: Any) -> bool:
+    try:
+        dump_line(values).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _as_text(value: object) -> object:

@@ -73,5 +73,11 @@ def read_text(path: Path) -> str:
         hint = "save the file as UTF-8"
         raise InputError(f"no UTF-8 at byte {error.start}", where=where, hint=hint) from None
     except OSError as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
-        raise InputError(f"cannot read {path}: {reason}", where=Where(file=str(path))) from None
+        raise cannot_read(path, error) from None
+
+
+def cannot_read(path: Path, error: OSError) -> InputError:
+    """Say why a file cannot be read."""
+    is_missing = isinstance(error, FileNotFoundError)
+    reason = "no such file" if is_missing else error.strerror or str(error)
+    return InputError(f"cannot read {path}: {reason}", where=Where(file=str(path)))

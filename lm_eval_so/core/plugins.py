@@ -37,7 +37,7 @@ def _load(file: Path) -> None:
     except LMEvalError:
         del sys.modules[name]
         raise
-    except Exception as error:  # noqa: BLE001 - whatever the user's code raises is named to the user
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's code raises
         del sys.modules[name]
         what = f"the plugin {file} fails: {type(error).__name__}: {error}"
         where = Where(file=str(file), line=_line_in(error, path))

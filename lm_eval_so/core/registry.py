@@ -77,6 +77,9 @@ class Registry(Generic[T]):
         except (ImportError, AttributeError) as error:
             hint = "is the module on PYTHONPATH? A file is given by --plugin FILE.py"
             raise ConfigError(f"cannot import {target}: {error}", where=where, hint=hint) from None
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's code raises
+            what = f"cannot import {target}: {type(error).__name__}: {error}"
+            raise ConfigError(what, where=where, hint="import it with python to see why") from None
         if not (isinstance(found, type) and issubclass(found, self._base)):
             what = f"{target} is no {self.kind}: it does not derive from {self._base.__name__}"
             raise ConfigError(what, where=where)

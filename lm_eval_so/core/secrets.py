@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote
 
 _NAMED_LIKE_A_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
@@ -28,6 +29,19 @@ class Redactor:
     def redact(self, text: str) -> str:
         """Replace every known secret and everything shaped like a key."""
         return self.redact_counting(text)[0]
+
+    def redact_json(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Like `redact`, for every text in JSON values; keys stay."""
+        return {key: self._redact_any(value) for key, value in values.items()}
+
+    def _redact_any(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.redact(value)
+        if isinstance(value, Mapping):
+            return self.redact_json(value)
+        if isinstance(value, list | tuple):
+            return [self._redact_any(item) for item in value]
+        return value
 
     def redact_counting(self, text: str) -> tuple[str, int]:
         """Like `redact`, and count the replacements."""

@@ -4,6 +4,7 @@ Only `true` and `false` are booleans (so `language: no` stays a text), dates sta
 stands twice is an error, tags are refused.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +21,8 @@ Path_ = tuple[str | int, ...]
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\Z")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_MOST_ALIASES = 100
+_MOST_VALUES = 100_000
+"""Values of a file, those that aliases repeat included: far above any config, far below a bomb."""
 _PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}"
     for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value")
@@ -37,10 +39,14 @@ class Located:
     """Path of keys and positions to (line, column) of the key, or of the item of a list."""
     file: str = ""
     lines: tuple[str, ...] = ()
+    overridden: frozenset[Path_] = frozenset()
+    """Paths whose values were given on the command line."""
 
     def where(self, path: Path_) -> Where:
         """Give the place of a path, or of the nearest part of it that stands in the file."""
         key = _dotted(path)
+        if any(path[: len(given)] == given for given in self.overridden):
+            return Where(file="--set", key=key)
         for end in range(len(path), 0, -1):
             if path[:end] in self.places:
                 line, column = self.places[path[:end]]
@@ -54,7 +60,7 @@ def read_yaml(path: Path, *, shown_as: str | None = None) -> Located:
 
     Raises:
         InputError: If it cannot be read.
-        ConfigError: If it is no YAML, has a key twice, a tag, or too many aliases.
+        ConfigError: If it is no YAML, has a key twice, a tag, or too many values.
     """
     return parse_yaml(read_text(path), file=shown_as or str(path))
 
@@ -62,15 +68,15 @@ def read_yaml(path: Path, *, shown_as: str | None = None) -> Located:
 def parse_yaml(text: str, *, file: str) -> Located:
     """Parse a YAML text; errors as in `read_yaml`."""
     lines = tuple(text.splitlines())
+    reader = _Reader(file, lines)
     try:
-        aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text))
-        node = yaml.compose(text, Loader=yaml.SafeLoader) if aliases <= _MOST_ALIASES else None
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = reader.value(node, ()) if node is not None else None
     except yaml.YAMLError as error:
         raise _not_yaml(error, file, lines) from None
-    if aliases > _MOST_ALIASES:
-        raise ConfigError(f"more than {_MOST_ALIASES} aliases", where=Where(file=file))
-    reader = _Reader(file, lines)
-    values = reader.value(node, ()) if node is not None else None
+    except RecursionError:
+        what = "no YAML: nested too deeply, or an alias inside of what it stands for"
+        raise ConfigError(what, where=Where(file=file)) from None
     if reader.problems:
         raise ConfigError.of(reader.problems)
     return Located(values=values, places=reader.places, file=file, lines=lines)
@@ -81,8 +87,13 @@ class _Reader:
         self.file, self.lines = file, lines
         self.places: dict[Path_, tuple[int, int]] = {}
         self.problems: list[Problem] = []
+        self._values = 0
 
     def value(self, node: yaml.Node, path: Path_) -> Any:
+        self._values += 1
+        if self._values > _MOST_VALUES:
+            what = f"more than {_MOST_VALUES:,} values"
+            raise ConfigError(what, where=Where(file=self.file))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -108,7 +119,10 @@ class _Reader:
             return text
         if getattr(node, "style", None) is not None:  # quoted or a block: a text
             return text
-        return plain_scalar(text)
+        value = plain_scalar(text)
+        if isinstance(value, float) and not math.isfinite(value):
+            self._problem(node, f"{text} is too large a number")
+        return value
 
     def _problem(self, node: yaml.Node, what: str) -> None:
         line, column = _place(node)
@@ -140,7 +154,7 @@ def _dotted(path: Path_) -> str:
 
 def _not_yaml(error: yaml.YAMLError, file: str, lines: tuple[str, ...]) -> ConfigError:
     mark = getattr(error, "problem_mark", None)
-    what = getattr(error, "problem", None) or "cannot be parsed"
+    what = getattr(error, "problem", None) or getattr(error, "reason", "cannot be parsed")
     if mark is None:
         return ConfigError(f"no YAML: {what}", where=Where(file=file))
     text = lines[mark.line] if mark.line < len(lines) else None

@@ -9,10 +9,11 @@ from lm_eval_so.core.asking.asker import Answer
 from lm_eval_so.core.config.load import config_problems
 from lm_eval_so.core.config.model import Config, MetricSection
 from lm_eval_so.core.files import read_text
+from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.errors import InputError, Problem, nearest
+from lm_eval_so.errors import InputError, LMEvalError, Problem, nearest
 from lm_eval_so.evaluator.metrics.base import Metric, MetricEnv, metrics
 from lm_eval_so.evaluator.score import BoundMetric, parse_pass_if
 
@@ -82,11 +83,18 @@ def _metric_problems(config: Config, position: int, section: MetricSection) -> I
     at = ("metrics", position, "params")
     try:
         metric = _build(found, config, section, None)
+        problems = metric.check_params()
+        digest(metric.definition())  # it stands in the report: better now than after all is paid
     except ValidationError as error:
         yield from config_problems(error, config.located, model=found.Params, at=at)
-        return
-    for problem in metric.check_params():
-        yield Problem(what=problem.what, where=config.where(*at), hint=problem.hint)
+    except LMEvalError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a metric of others fails in ways of its own
+        what = f"the metric {section.id} fails: {type(error).__name__}: {error}"
+        yield Problem(what=what, where=config.where("metrics", position))
+    else:
+        for problem in problems:
+            yield Problem(what=problem.what, where=config.where(*at), hint=problem.hint)
 
 
 def _gate_problems(config: Config) -> Iterator[Problem]:

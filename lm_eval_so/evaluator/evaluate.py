@@ -1,17 +1,25 @@
 """The stage `evaluate`: a dataset and the answers to it become a report."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lm_eval_so.core.asking.drain import drain
+from lm_eval_so.core.asking.drain import drain, until_stopped
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.build import build_backend
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset, load_dataset
 from lm_eval_so.core.events import Began, Ended
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.errors import ConfigError, DatasetError, InputError, Interrupted, Problem
+from lm_eval_so.errors import (
+    ConfigError,
+    DatasetError,
+    InputError,
+    Interrupted,
+    LMEvalError,
+    Problem,
+)
 from lm_eval_so.evaluator.bind import bind_metrics, find_problems, sample_problems
 from lm_eval_so.evaluator.experiment import Origin, make_experiment
 from lm_eval_so.evaluator.fold import summarise
@@ -137,7 +145,9 @@ async def _score(
 ) -> None:
     resources.listener(Began(stage=STAGE, total=dataset.ref.n * answers.repeats))
     rows = scoring.rows(join(dataset, answers, digest=dataset.ref.digest))
-    await drain(rows, scoring.score, workers=config.run.concurrency)
+    work = drain(rows, scoring.score, workers=config.run.concurrency)
+    with suppress(Interrupted):  # told below, in one way
+        await until_stopped(work, resources.stop, grace_s=0)
     if resources.stop.is_set():
         what = "interrupted while scoring; no report is written from half the rows"
         raise Interrupted(what, hint="run the same command again")
@@ -161,6 +171,7 @@ def _prepare(bound: Sequence[BoundMetric], dataset: Dataset) -> None:
 
     Raises:
         DatasetError: With every sample whose parameters do not fit.
+        ConfigError: If a metric cannot get ready.
     """
     problems: list[Problem] = []
     for sample in dataset:
@@ -171,4 +182,10 @@ def _prepare(bound: Sequence[BoundMetric], dataset: Dataset) -> None:
     if waiting:
         samples = tuple(dataset)
         for metric in waiting:
-            metric.prepare(samples)
+            try:
+                metric.prepare(samples)
+            except LMEvalError:
+                raise
+            except Exception as error:  # a metric of others fails in ways of its own
+                what = f"the metric {metric.id} cannot get ready: {type(error).__name__}: {error}"
+                raise ConfigError(what) from error

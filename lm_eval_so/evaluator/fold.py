@@ -11,6 +11,7 @@ from lm_eval_so.core.records.report import MetricSummary, SliceFigures
 from lm_eval_so.core.stats.binary import wilson_interval
 from lm_eval_so.core.stats.bounded import mean_interval
 from lm_eval_so.core.stats.groups import grouped_interval
+from lm_eval_so.core.stats.ratios import percentile as percentile_of
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.score import BoundMetric
 from lm_eval_so.evaluator.sheet import Column, Sheet
@@ -108,10 +109,7 @@ def deviation(values: Sequence[float]) -> float | None:
 
 def percentile(values: Sequence[float], level: float) -> float | None:
     """Give the smallest value that at least this share of the values does not exceed."""
-    if not values:
-        return None
-    # 1e-9: n·level must not pass a whole number by rounding
-    return sorted(values)[max(1, math.ceil(len(values) * level - 1e-9)) - 1]
+    return percentile_of(sorted(values), level) if values else None
 
 
 def interval(

@@ -43,18 +43,17 @@ class JudgeTally:
         if score.status is ScoreStatus.UNSCORED:
             self._unscored[score.code or "unscored"] += 1
         vote = score.judge
-        if vote is None:
+        if vote is None or not vote.calls:  # an empty answer is judged without asking
             return
         self._rows += 1
         self._calls += vote.calls
-        self._models |= {vote.model} if vote.model and vote.calls else set()
+        self._models |= {vote.model} if vote.model else set()
         self._labels.update([vote.label] if vote.label else [])
         self._valid_first += vote.label is not None and vote.calls == 1
         self._repaired += vote.repaired
         self._flagged += "flags" in score.details
         self._usage = add_usage([self._usage, vote.usage])
-        if vote.calls:
-            self._costs.append(score.cost_usd)
+        self._costs.append(score.cost_usd)
 
     def health(self, fingerprint: str) -> JudgeHealth:
         """Give the figures and what they say of the judge.

@@ -128,7 +128,8 @@ class Answers:
             if key is None:
                 if line.endswith(b"\n"):  # a torn last line is a row that never was
                     where = Where(file=lines.name, line=number)
-                    problems.append(Problem(what="no row of a run", where=where))
+                    hint = "a row has sample_id and sample_hash, as lm-eval-so run writes them"
+                    problems.append(Problem(what="no row of a run", where=where, hint=hint))
                 continue
             sample_id, repeat, digest, asked_by = key
             if fingerprint is not None and asked_by != fingerprint:

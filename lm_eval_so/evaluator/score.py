@@ -1,20 +1,25 @@
 """One row, scored by every metric: a value, or the reason why there is none."""
 
 import inspect
-import math
 import operator
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from lm_eval_so.core.config.model import MetricSection, OnlySection
+from lm_eval_so.core.records.codec import checked
 from lm_eval_so.core.records.enums import MetricKind, ScoreStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.errors import LMEvalError
+from lm_eval_so.errors import LMEvalError, RecordError
 from lm_eval_so.evaluator.metrics.base import Metric
 
 Passes = Callable[[float], bool]
+
+_OURS = "lm_eval_so."
+"""Modules of metrics whose scores need no check."""
+_LONGEST_REASON = 300
 
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -102,18 +107,35 @@ async def _ask(metric: Metric, sample: TestSample, run: RunResult) -> Score:
     try:
         found = metric.score(sample, run)
         score = await found if inspect.isawaitable(found) else found
+        is_ours = type(metric).__module__.startswith(_OURS)
+        return score if is_ours and isinstance(score, Score) else _vetted(metric, sample, score)
     except LMEvalError:  # what must end the stage: refused credentials, a spent budget
         raise
     except Exception as error:  # noqa: BLE001 - a metric's fault costs its own score, nothing else
-        return metric.unscored(sample, "metric_error", f"{type(error).__name__}: {error}")
+        return _failed(metric, sample, error)
+
+
+def _vetted(metric: Metric, sample: TestSample, score: object) -> Score:
+    """Give what a metric of others says, as far as a report can hold it."""
     if not isinstance(score, Score):
         what = f"score() gave {type(score).__name__}, no Score"
         return metric.unscored(sample, "metric_error", what)
-    if score.status is ScoreStatus.SCORED and not (
-        score.value is not None and math.isfinite(score.value)
-    ):
-        return metric.unscored(sample, "invalid_value", f"the value is {score.value}")
-    return score
+    try:
+        rest = checked(replace(score, value=None))
+    except RecordError as error:
+        problem = error.problems[0]
+        field = f"{problem.where.key}: " if problem.where and problem.where.key else ""
+        what = f"score() gave a Score that is none: {field}{problem.what}"
+        return metric.unscored(sample, "metric_error", what)
+    if rest.status is not ScoreStatus.SCORED:
+        return rest
+    made = Metric.make_score(metric, sample, value=score.value)
+    return replace(rest, value=made.value) if made.status is ScoreStatus.SCORED else made
+
+
+def _failed(metric: Metric, sample: TestSample, error: Exception) -> Score:
+    said = textwrap.shorten(f"{type(error).__name__}: {error}", _LONGEST_REASON, placeholder=" …")
+    return metric.unscored(sample, "metric_error", said)
 
 
 def _not_applicable(bound: BoundMetric, sample: TestSample) -> Score | None:
@@ -124,7 +146,10 @@ def _not_applicable(bound: BoundMetric, sample: TestSample) -> Score | None:
     missing = sorted(need for need in metric.requires if not _sample_has(metric, sample, need))
     if missing:
         return metric.not_applicable(sample, f"no {', '.join(missing)}")
-    return None if metric.applies(sample) else metric.not_applicable(sample)
+    try:
+        return None if metric.applies(sample) else metric.not_applicable(sample)
+    except Exception as error:  # noqa: BLE001 - as of `score`
+        return _failed(metric, sample, error)
 
 
 def _not_scorable(metric: Metric, sample: TestSample, run: RunResult) -> Score | None:

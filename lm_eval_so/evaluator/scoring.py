@@ -1,6 +1,7 @@
 """The work of an evaluation: rows in dataset order go in, scores come back in any order."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -105,8 +106,10 @@ class Scoring:
             if column.first_unscored is None:
                 continue
             first, why = column.first_unscored
-            lost, of = column.codes.total(), rows - len(column.not_applicable)
-            by_code = ", ".join(f"{n} {code}" for code, n in column.codes.most_common())
+            codes = Counter(column.codes)
+            untimed = codes.pop("cached", 0)  # a time of another day is not missing in this run
+            lost, of = codes.total(), rows - len(column.not_applicable) - untimed
+            by_code = ", ".join(f"{n} {code}" for code, n in codes.most_common())
             limit = f"; a gate accepts at most {_LIMIT:.0%}" if lost > _LIMIT * of else ""
             text = f"{metric_id}: {lost} of {of} rows have no score ({lost / of:.1%}): {by_code}"
             sample = self.sheet.samples[self.sheet.sample_of[first]].id

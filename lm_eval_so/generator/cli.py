@@ -69,7 +69,7 @@ def generate(
         return ExitCode.FAILED_CHECK if stale else ExitCode.DONE
     if dry_run:
         found = stage.preview(session.config, resources)
-        emit(session.stdout, result=to_json(found), as_json=as_json)
+        emit(session.stdout, result=to_json(found), as_json=True)
         return ExitCode.DONE
     made = stage.generate(session.config, resources, out=out)
     session.progress.close()

@@ -3,18 +3,11 @@
 from collections.abc import Iterator
 
 from lm_eval_so.core.records.comparison import ChangedCase, Comparison, MetricComparison
-from lm_eval_so.core.records.enums import Language, MetricKind, Verdict
+from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.words.numbers import (
-    bare_points,
-    count,
-    factor,
-    percent,
-    points,
-    round_up,
-    score,
-    signed,
-)
+from lm_eval_so.core.words import say
+from lm_eval_so.core.words.figures import MetricFigures, reason_figures
+from lm_eval_so.core.words.numbers import count, factor, round_up
 from lm_eval_so.reporter.report_view import ABSENT, COMMIT_DIGITS, minute, report_footer, short_hash
 from lm_eval_so.reporter.view import ChangedView, ComparisonView, GateRow, Words, words_of
 
@@ -29,6 +22,9 @@ _ICONS = {
     Verdict.REPORTED: "⚪",
 }
 _UNIT = (0.0, 1.0)
+_MISSING_ROWS = "missing_rows"
+_ABOUT_MISSING = {"missing", "missing_unbounded", "error_rate"}
+"""Reason codes whose sentence tells of the missing rows already."""
 
 
 def view_comparison(
@@ -42,22 +38,25 @@ def view_comparison(
         language: Language of the texts.
     """
     words = words_of("comment", language)
+    shown = {key: _figures_of(key, m, report, language) for key, m in comparison.metrics.items()}
     rows = [
-        (metric.kind, _gate_row(key, metric, report, language, words))
+        (metric.kind, _gate_row(key, metric, shown[key], words))
         for key, metric in comparison.metrics.items()
     ]
     lead = lead_metric(comparison)
+    lead_notes = _lead_notes(comparison, lead, shown[lead], words) if lead else ()
     worse = _by_sample([case for case in comparison.changed if case.change == "worse"])
     better = dict.fromkeys(c.sample_id for c in comparison.changed if c.change == "better")
     return ComparisonView(
         suite=comparison.suite,
         icon=_ICONS[comparison.verdict],
         word=_capital(words(f"verdict_{comparison.verdict}")),
-        headline=_headline(lead, comparison, report, language) if lead else "",
+        headline=_headline(lead, comparison.metrics[lead], shown[lead], words) if lead else "",
         sentence=comparison.sentence,
         scores=tuple(row for kind, row in rows if kind is not MetricKind.RATIO),
         ratios=tuple(row for kind, row in rows if kind is MetricKind.RATIO),
-        notes=tuple(_notes(comparison, lead, report, language, words)),
+        notes=(*_pairing_notes(comparison, words), *lead_notes),
+        warnings=tuple(_warnings(comparison, language)),
         worse=tuple(worse),
         better=tuple(better),
         unscored=tuple(_unscored(report)) if report else (),
@@ -74,98 +73,84 @@ def lead_metric(comparison: Comparison) -> str | None:
     return next(iter([*deciding, *gating]), None)
 
 
-def _headline(
-    lead: str, comparison: Comparison, report: EvaluationReport | None, language: Language
-) -> str:
-    metric = comparison.metrics[lead]
+def _headline(lead: str, metric: MetricComparison, shown: MetricFigures, words: Words) -> str:
+    if metric.reason == "threshold" and (missed := _missed(metric, shown, words)):
+        return f"{lead} {missed}"
     if metric.baseline is None or metric.candidate is None:
-        return "" if metric.candidate is None else f"{lead} {_value(metric, metric.candidate)}"
-    means = f"{_value(metric, metric.baseline)} → {_value(metric, metric.candidate)}"
+        return "" if metric.candidate is None else f"{lead} {shown.value(metric.candidate)}"
+    means = f"{shown.value(metric.baseline)} → {shown.value(metric.candidate)}"
     if metric.delta is None:
         return f"{lead} {means}"
-    return f"{lead} {means} ({_change(lead, metric, metric.delta, report, language)})"
+    return f"{lead} {means} ({shown.change(metric.delta)})"
 
 
-def _gate_row(
-    key: str,
-    metric: MetricComparison,
-    report: EvaluationReport | None,
-    language: Language,
-    words: Words,
-) -> GateRow:
+def _missed(metric: MetricComparison, shown: MetricFigures, words: Words) -> str:
+    """Say which fixed bound is missed; the change may be for the better all the same."""
+    limits = metric.threshold or {}
+    value, low, high = (limits.get(key) for key in ("value", "min", "max"))
+    if not isinstance(value, int | float):
+        return ""
+    if isinstance(low, int | float) and value < low:
+        return words("below_min", value=shown.value(value), limit=shown.value(low))
+    if isinstance(high, int | float) and value > high:
+        return words("above_max", value=shown.value(value), limit=shown.value(high))
+    return ""
+
+
+def _gate_row(key: str, metric: MetricComparison, shown: MetricFigures, words: Words) -> GateRow:
     change = ABSENT
     if metric.delta is not None:
-        change = _change(key, metric, metric.delta, report, language)
+        change = shown.change(metric.delta)
         if metric.ci90 is not None:
-            low, high = (_bare(key, metric, bound, report) for bound in metric.ci90)
+            low, high = map(shown.bare, shown.ends(*metric.ci90))
             change += f" ({words('interval', low=low, high=high)})"
     verdict = f"{_ICONS[metric.verdict]} {words(f'verdict_{metric.verdict}')}"
+    is_lower = metric.direction is Direction.LOWER and not shown.is_ratio
     return GateRow(
         metric=key,
-        baseline=_mean(metric, metric.baseline),
-        candidate=_mean(metric, metric.candidate),
+        note=words("less_is_better") if is_lower else "",
+        baseline=_mean(metric, metric.baseline, shown),
+        candidate=_mean(metric, metric.candidate, shown),
         change=change,
-        allowed=_allowed(key, metric, report, language, words),
+        allowed=_allowed(metric, shown, words),
         verdict=verdict if metric.gating else f"{verdict} ({words('not_gating')})",
     )
 
 
-def _mean(metric: MetricComparison, value: float | None) -> str:
+def _mean(metric: MetricComparison, value: float | None, shown: MetricFigures) -> str:
     if value is None:
         return ABSENT
-    shown = _value(metric, value)
     hits = value * metric.n
-    is_count = metric.kind is MetricKind.BINARY and not any(metric.missing)
-    if is_count and abs(hits - round(hits)) < 1e-6 * max(metric.n, 1):
-        shown += f" ({count(round(hits))}/{count(metric.n)})"
-    return shown
+    is_count = metric.kind is MetricKind.BINARY and metric.n and not any(metric.missing)
+    if is_count and abs(hits - round(hits)) < 1e-6 * metric.n:
+        return f"{shown.value(value)} ({count(round(hits))}/{count(metric.n)})"
+    return shown.value(value)
 
 
-def _value(metric: MetricComparison, value: float) -> str:
-    return percent(value) if metric.kind is MetricKind.BINARY else score(value)
-
-
-def _change(
-    key: str,
-    metric: MetricComparison,
-    delta: float,
-    report: EvaluationReport | None,
-    language: Language,
-) -> str:
-    if metric.kind is MetricKind.RATIO:
-        return factor(delta)
-    return points(delta, language) if _is_unit(key, metric, report) else signed(delta)
-
-
-def _bare(key: str, metric: MetricComparison, bound: float, report: EvaluationReport | None) -> str:
-    """Give a bound of the change without its unit, which stands before it."""
-    if metric.kind is MetricKind.RATIO:
-        return factor(bound).removeprefix("×")
-    if not _is_unit(key, metric, report):
-        return signed(bound)
-    return bare_points(bound)
-
-
-def _allowed(
-    key: str,
-    metric: MetricComparison,
-    report: EvaluationReport | None,
-    language: Language,
-    words: Words,
-) -> str:
+def _allowed(metric: MetricComparison, shown: MetricFigures, words: Words) -> str:
     parts = []
     limits = metric.threshold or {}
-    if metric.kind is MetricKind.RATIO:
-        increase = limits.get("max_increase", metric.margin)
-        if isinstance(increase, int | float):
-            parts.append(factor(1 + increase))
-    elif metric.margin is not None:
-        parts.append(_change(key, metric, -metric.margin, report, language))
+    increase = limits.get("max_increase")
+    if isinstance(increase, int | float):
+        parts.append(factor(1 + increase))
+    elif metric.margin is not None and not shown.is_ratio:
+        parts.append(shown.change(-metric.margin))
     for bound in ("min", "max"):
         limit = limits.get(bound)
         if isinstance(limit, int | float):
-            parts.append(words(bound, limit=_value(metric, limit)))
+            parts.append(words(bound, limit=shown.value(limit)))
     return ", ".join(parts) or ABSENT
+
+
+def _figures_of(
+    key: str, metric: MetricComparison, report: EvaluationReport | None, language: Language
+) -> MetricFigures:
+    return MetricFigures(
+        kind=metric.kind,
+        direction=metric.direction,
+        is_unit=_is_unit(key, metric, report),
+        language=language,
+    )
 
 
 def _is_unit(key: str, metric: MetricComparison, report: EvaluationReport | None) -> bool:
@@ -178,29 +163,43 @@ def _is_unit(key: str, metric: MetricComparison, report: EvaluationReport | None
     return all(0 <= mean <= 1 for mean in (metric.baseline, metric.candidate) if mean is not None)
 
 
-def _notes(
-    comparison: Comparison,
-    lead: str | None,
-    report: EvaluationReport | None,
-    language: Language,
-    words: Words,
-) -> Iterator[str]:
-    pairing = comparison.pairing
-    if comparison.baseline.source != "none":
-        yield words("paired", n=count(pairing.paired))
-        for name in ("added", "removed", "changed"):
-            if ids := getattr(pairing, name):
-                yield words(name, n=count(len(ids)))
-    if lead is None:
+def _pairing_notes(comparison: Comparison, words: Words) -> Iterator[str]:
+    if comparison.baseline.source == "none":
         return
+    pairing = comparison.pairing
+    yield words("paired", n=count(pairing.paired))
+    for name in ("added", "removed", "changed"):
+        if ids := getattr(pairing, name):
+            yield words(name, n=count(len(ids)))
+
+
+def _lead_notes(
+    comparison: Comparison, lead: str, shown: MetricFigures, words: Words
+) -> Iterator[str]:
     metric = comparison.metrics[lead]
-    if missing := max(metric.missing):
+    is_closed = metric.kind in {MetricKind.BINARY, MetricKind.BOUNDED}
+    is_warned = any(warning.code == _MISSING_ROWS for warning in metric.warnings)
+    missing = sum(metric.missing)
+    if missing and is_closed and not is_warned and metric.ci90 is not None:
         yield words("missing", n=count(missing))
     if metric.provable_margin is not None and metric.margin is not None:
-        smallest = _change(lead, metric, metric.provable_margin, report, language).lstrip("+")
-        yield words("provable", margin=smallest)
-    if metric.needed_n is not None and comparison.verdict is not Verdict.INCONCLUSIVE:
-        yield words("needed", n=count(round_up(metric.needed_n)))
+        yield words("provable", margin=shown.size(metric.provable_margin))
+    needed = metric.needed_n or 0
+    if needed > metric.n and comparison.verdict is not Verdict.INCONCLUSIVE:
+        yield words("needed", n=count(round_up(needed)))
+
+
+def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:
+    """Give what people should know of the data, as far as the sentence does not tell it."""
+    for key, metric in comparison.metrics.items():
+        is_told = metric.sentence in comparison.sentence and metric.reason in _ABOUT_MISSING
+        for warning in metric.warnings:
+            if is_told and warning.code == _MISSING_ROWS:
+                continue
+            figures = {"metric": key, **reason_figures(warning.figures, language)}
+            text = say(f"comparison.{warning.code}", language, figures)
+            if text not in comparison.sentence:
+                yield text
 
 
 def _by_sample(cases: list[ChangedCase]) -> Iterator[ChangedView]:

@@ -106,13 +106,13 @@ def report_footer(report: EvaluationReport, words: Words) -> Iterator[tuple[str,
 
 def judge_row(judge_id: str, judge: JudgeHealth, words: Words) -> JudgeRow:
     """Give the health of a judge."""
-    lost = sum(judge.unscored.values())
+    lost = sum(n for code, n in judge.unscored.items() if code.startswith("judge_"))
     codes = ", ".join(f"{code} {count(n)}" for code, n in judge.unscored.items())
     return JudgeRow(
         id=judge_id,
         is_ok=judge.state == "ok",
         model=judge.model or ABSENT,
-        scored=count(judge.rows - lost if judge.rows >= lost else judge.rows),
+        scored=count(judge.rows - lost),
         valid_first=_share(judge.valid_first, judge.rows),
         repaired=f"{count(judge.repaired)} ({_share(judge.repaired, judge.rows)})",
         no_score=codes or "0",
@@ -150,9 +150,9 @@ def _warnings(report: EvaluationReport, words: Words) -> Iterator[str]:
         if judge.injection_flags:
             yield words("injection_flags", judge=key, n=count(judge.injection_flags))
     for key, metric in report.metrics.items():
-        if metric.unscored:
-            rows = metric.rows + metric.unscored
-            text = words("unscored", metric=key, n=count(metric.unscored), rows=count(rows))
+        # a time of another day is not missing in this run
+        if lost := metric.unscored - metric.unscored_by.get("cached", 0):
+            text = words("unscored", metric=key, n=count(lost), rows=count(metric.rows + lost))
             worst = metric.mean_if_missing_worst
             yield text if worst is None else f"{text} {words('worst_case', mean=score(worst))}"
 
@@ -180,16 +180,17 @@ def _note(metric: MetricSummary, words: Words) -> str:
 
 
 def _slice_rows(report: EvaluationReport, lead: str, words: Words) -> Iterator[SliceRow]:
-    slices_by: dict[str, list[Slice]] = {}
+    slices_by: dict[str, list[tuple[Slice, SliceFigures]]] = {}
     for each in report.breakdowns:
-        slices_by.setdefault(each.by, []).append(each)
+        figures = each.metrics.get(lead)
+        if figures is not None and (figures.n or figures.unscored):  # else it does not apply there
+            slices_by.setdefault(each.by, []).append((each, figures))
     for by, slices in slices_by.items():
         if len(slices) == 1:  # all samples are alike in this
             continue
         name = words(f"by_{by}") if by in {"tag", "language", "length", "status"} else by
-        for each in slices[:_MOST_SLICES]:
-            if figures := each.metrics.get(lead):
-                yield _slice_row(name, each, figures, words)
+        for each, figures in slices[:_MOST_SLICES]:
+            yield _slice_row(name, each, figures, words)
 
 
 def _slice_row(by: str, each: Slice, figures: SliceFigures, words: Words) -> SliceRow:

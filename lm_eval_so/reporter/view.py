@@ -101,9 +101,12 @@ class GateRow:
     """One metric of a comparison."""
 
     metric: str
+    note: str
+    """That less is better; "" if more is, or if the change is a factor."""
     baseline: str
     candidate: str
     change: str
+    """Its sign is that of candidate − baseline."""
     allowed: str
     verdict: str
 
@@ -135,6 +138,7 @@ class ComparisonView:
     scores: tuple[GateRow, ...]
     ratios: tuple[GateRow, ...]
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]
     worse: tuple[ChangedView, ...]
     better: tuple[str, ...]
     unscored: tuple[str, ...]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.asking.drain import drain
+from lm_eval_so.core.asking.drain import drain, until_stopped
 from lm_eval_so.core.asking.live import LiveAsker
 from lm_eval_so.core.asking.open import ask_first
 from lm_eval_so.errors import LMEvalError
@@ -31,18 +31,8 @@ class Questioning:
 
     async def ask_all(self, jobs: Iterator[Job], stop: asyncio.Event) -> LMEvalError | None:
         """Ask, and give what ended it early, if anything but `stop` did."""
-        asking = asyncio.create_task(self._ask_all(jobs, stop))
-        signals = [asyncio.create_task(stop.wait()), asyncio.create_task(self._halt.wait())]
-        try:
-            await asyncio.wait({asking, *signals}, return_when=asyncio.FIRST_COMPLETED)
-            if not asking.done():
-                await asyncio.wait({asking}, timeout=self._drain_s)
-        finally:
-            for task in (asking, *signals):
-                task.cancel()
-            await asyncio.gather(asking, *signals, return_exceptions=True)
-        if not asking.cancelled():
-            asking.result()
+        work = self._ask_all(jobs, stop)
+        await until_stopped(work, stop, self._halt, grace_s=self._drain_s)
         return self._failure
 
     async def _ask_all(self, jobs: Iterator[Job], stop: asyncio.Event) -> None:

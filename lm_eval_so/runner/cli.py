@@ -65,8 +65,12 @@ def run(
     )
     refuse(stage.check(session.config, session.environ))
     if dry_run:
-        planned = session.run(lambda r: stage.plan_run(session.config, r, out=out))
-        emit(session.stdout, result=to_json(planned), as_json=as_json)
+        planned = session.run(
+            lambda r: stage.plan_run(
+                session.config, r, out=out, fresh=fresh, keep_errors=keep_errors
+            )
+        )
+        emit(session.stdout, result=to_json(planned), as_json=True)
         return ExitCode.DONE
     info = session.run(
         lambda r: stage.run(session.config, r, out=out, fresh=fresh, keep_errors=keep_errors)

@@ -6,25 +6,31 @@ from importlib.metadata import version
 
 from pydantic import JsonValue
 
+from lm_eval_so.core.asking.clock import now_text
+from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.backends.build import backend_fingerprint, reach_digest, sent_params
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef, RunInfo
+from lm_eval_so.errors import ConfigError
 
 
 def head(
     config: Config,
-    section: BackendSection,
     backend: ChatBackend,
     dataset: DatasetRef,
     *,
     planned: int,
-    started_at: str,
+    resources: Resources,
 ) -> RunInfo:
-    """Give the `run.json` of a run that has not asked anything yet."""
-    params = sent_params(backend)
-    details: Mapping[str, JsonValue] = {**backend.reach(), **backend.details()}
+    """Give the `run.json` of a run that has not asked anything yet, without secrets.
+
+    A secret can come into parameters and system prompt as `${NAME}`.
+    """
+    section, redactor = backend_section(config), resources.redactor
+    params = redactor.redact_json(sent_params(backend))
+    details = redactor.redact_json({**backend.reach(), **backend.details()})
     model = params.get("model") or details.get("model")
     return RunInfo(
         state="running",
@@ -39,7 +45,7 @@ def head(
             label=section.run_label,
             model=model if isinstance(model, str) else None,
             params=params,
-            system=config.system,
+            system=redactor.redact(config.system) if config.system is not None else None,
             details=details,
         ),
         dataset=dataset,
@@ -49,8 +55,20 @@ def head(
         counts={},
         requests=0,
         versions={"lm-eval-so": version("LM-Eval-SO"), "python": platform.python_version()},
-        started_at=started_at,
+        started_at=now_text(resources.environ),
     )
+
+
+def backend_section(config: Config) -> BackendSection:
+    """Give the section of the chatbot under test.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    if config.backend is None:
+        hint = "name the chatbot: backend: {name: openai, params: {model: …}}"
+        raise ConfigError('the key "backend" is missing', where=config.where("backend"), hint=hint)
+    return config.backend
 
 
 def differences(old: RunInfo, new: RunInfo) -> tuple[str, ...]:

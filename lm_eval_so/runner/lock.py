@@ -24,6 +24,7 @@ class FolderLock:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._descriptor = self._take()
+            self._sign()
         except BlockingIOError:
             holder = self._path.read_text("utf-8", "replace").strip() or "another process"
             what = f"{folder} is being written by {holder}"
@@ -31,13 +32,21 @@ class FolderLock:
             raise UsageError(what, where=Where(file=str(self._path)), hint=hint) from None
         except OSError as error:
             raise cannot_write(self._path, error) from None
-        os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
 
     def release(self) -> None:
         """Let go of the folder."""
         self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
+
+    def _sign(self) -> None:
+        """Say in the file who holds the folder."""
+        try:
+            os.ftruncate(self._descriptor, 0)
+            who = f"process {os.getpid()} on {socket.gethostname()}\n"
+            os.write(self._descriptor, who.encode())
+        except OSError:
+            self.release()
+            raise
 
     def _take(self) -> int:
         while True:

@@ -13,6 +13,7 @@ from lm_eval_so.core.asking.live import LiveAsker
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.events import Began, Event, Moved
 from lm_eval_so.core.records.run import Response, RunInfo, RunResult
+from lm_eval_so.runner.places import Places
 from lm_eval_so.runner.plan import Job
 from lm_eval_so.runner.store import RunDir
 from lm_eval_so.runner.tally import Tally
@@ -31,12 +32,14 @@ class Recorder:
         run_dir: RunDir,
         head: RunInfo,
         tally: Tally,
+        places: Places,
         *,
         asker: LiveAsker,
         resources: Resources,
         clock: Clock = time.monotonic,
     ) -> None:
         self.tally = tally
+        self._places = places
         self._run_dir = run_dir
         self._head = head
         self._asker = asker
@@ -46,16 +49,20 @@ class Recorder:
         self._told_at = clock()
 
     def begin(self) -> None:
-        """Tell that the run starts."""
+        """Tell that the run starts, or that there is nothing to ask."""
         label, planned = self._head.backend.label, self._head.planned
-        self.tell(Began(stage=STAGE, total=planned, text=f"asking {label}"))
+        text = f"asking {label}"
+        if self.tally.rows == planned:
+            folder = self._run_dir.path
+            text = f"nothing to ask: all {planned:,} rows are in {folder}; --fresh asks again"
+        self.tell(Began(stage=STAGE, total=planned, text=text))
         self._run_dir.write_info(self.info("running"))
         self._tell_progress()
 
     def record(self, job: Job, answer: Answer) -> None:
         """Write a row."""
         row = make_row(job, answer, self._head.fingerprint)
-        self._run_dir.append(row)
+        self._places.put(job.key, self._run_dir.append(row))
         self.tally.add(row)
         self._tell_progress()
         if self._clock() - self._told_at >= _INFO_EVERY_S:

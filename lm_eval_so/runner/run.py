@@ -1,26 +1,23 @@
 """The stage `run`: asks the chatbot every sample, and goes on with what was begun."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.open import open_asker, section_path
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.backends.build import build_backend, sent_params
-from lm_eval_so.core.config.model import BackendSection, Config
+from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset, load_dataset
-from lm_eval_so.core.events import Ended, Listener, Noticed, Warned
-from lm_eval_so.core.records.codec import dump_line, to_json
+from lm_eval_so.core.events import Ended, Listener, Warned
+from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.errors import (
     BackendError,
-    ConfigError,
     InputError,
     Interrupted,
     LMEvalError,
@@ -29,14 +26,14 @@ from lm_eval_so.errors import (
     TooManyErrors,
 )
 from lm_eval_so.runner.asking import Questioning
-from lm_eval_so.runner.identity import differences, head
+from lm_eval_so.runner.identity import backend_section, differences, head
+from lm_eval_so.runner.places import Places
 from lm_eval_so.runner.plan import LEFT_OUT, Asking, jobs, plan_rows
 from lm_eval_so.runner.recorder import STAGE, Recorder
 from lm_eval_so.runner.store import (
     INFO_FILE,
     RESULTS_FILE,
     RunDir,
-    move_aside,
     read_info,
     read_rows,
 )
@@ -86,26 +83,20 @@ async def run(
             rows are written by then.
         Interrupted: If `resources.stop` was set; what came back is written.
     """
-    section = _section(config)
+    section = backend_section(config)
     dataset = _dataset(config)
     folder = out or run_folder(config)
     async with open_asker(section, config=config, resources=resources) as asker:
         backend = asker.backend
         keys = plan_rows(dataset, repeats=config.run.repeats, skips=backend.skips)
-        started_at = now_text(resources.environ)
         planned = _count(keys)
-        start = head(config, section, backend, dataset.ref, planned=planned, started_at=started_at)
+        start = head(config, backend, dataset.ref, planned=planned, resources=resources)
         run_dir = open_run(folder, start, fresh=fresh, listener=resources.listener)
         try:
-            done, tally = _find_done(
-                folder, start.fingerprint, frozenset(keys), keep_errors=keep_errors
-            )
-            if tally.rows == planned:
-                text = f"nothing to ask: all {planned:,} rows are in {folder}; --fresh asks again"
-                resources.listener(Noticed(stage=STAGE, text=text))
+            done, tally = _find_done(folder, start.fingerprint, keys, keep_errors=keep_errors)
             begun = read_info(folder) or start  # what goes on keeps the time at which it began
             start = replace(start, started_at=begun.started_at)
-            recorder = Recorder(run_dir, start, tally, asker=asker, resources=resources)
+            recorder = Recorder(run_dir, start, tally, done, asker=asker, resources=resources)
             recorder.begin()
             asking = Questioning(
                 asker, recorder, workers=config.run.concurrency, drain_s=config.run.drain_s
@@ -113,7 +104,7 @@ async def run(
             todo = jobs(dataset, keys, done, _asking(config, backend))
             failure = await asking.ask_all(todo, resources.stop)
             if tally.rows == planned:
-                run_dir.rewrite(_in_order(folder, start.fingerprint, keys))
+                run_dir.rewrite(_in_order(keys, done))
             return _end(recorder, failure, planned=planned, folder=folder, config=config)
         finally:
             run_dir.close()
@@ -123,7 +114,7 @@ def check(config: Config, environ: Mapping[str, str]) -> list[Problem]:
     """Find what would keep `run` from starting; nothing is opened or sent."""
     problems: list[Problem] = []
     try:
-        section = _section(config)
+        section = backend_section(config)
         at = section_path(section, config)
         build_backend(section, config=config, where_path=at, environ=environ)
     except InputError as error:
@@ -137,42 +128,45 @@ def check(config: Config, environ: Mapping[str, str]) -> list[Problem]:
     return problems
 
 
-async def plan_run(config: Config, resources: Resources, *, out: Path | None = None) -> RunPlan:
-    """Tell what `run` would do; nothing is sent or written.
-
-    Raises:
-        InputError: As `run`.
-    """
-    section = _section(config)
+async def plan_run(
+    config: Config,
+    resources: Resources,
+    *,
+    out: Path | None = None,
+    fresh: bool = False,
+    keep_errors: bool = False,
+) -> RunPlan:
+    """Tell what `run` would do; nothing is sent or written. Arguments and errors as there."""
+    section = backend_section(config)
     dataset = _dataset(config)
     folder = out or run_folder(config)
     at = section_path(section, config)
     backend = build_backend(section, config=config, where_path=at, environ=resources.environ)
     keys = plan_rows(dataset, repeats=config.run.repeats, skips=backend.skips)
     planned = _count(keys)
-    start = head(config, section, backend, dataset.ref, planned=planned, started_at="")
-    earlier = read_info(folder)
-    done: frozenset[int] = frozenset()
+    start = head(config, backend, dataset.ref, planned=planned, resources=resources)
+    earlier = None if fresh else read_info(folder)
+    done, tally = Places(()), Tally()
     if earlier is not None and not differences(earlier, start):
-        done, _ = _find_done(folder, start.fingerprint, frozenset(keys), keep_errors=False)
+        done, tally = _find_done(folder, start.fingerprint, keys, keep_errors=keep_errors)
     first = next(jobs(dataset, keys, done, _asking(config, backend)), None)
     request = None
     if first is not None:
         sent = to_json(first.request)
         shown = {key: sent[key] for key in ("system", "messages", "params", "seed")}
-        request = json.loads(resources.redactor.redact(dump_line(shown)))
+        request = resources.redactor.redact_json(shown)
     return RunPlan(
         folder=folder.as_posix(),
         planned=planned,
-        done=len(done),
-        to_ask=planned - len(done),
+        done=tally.rows,
+        to_ask=planned - tally.rows,
         first_request=request,
     )
 
 
 def run_folder(config: Config) -> Path:
     """Give the folder of the config's run: `<run.out>/<backend.label>`."""
-    return config.resolve(config.run.out) / _section(config).run_label
+    return config.resolve(config.run.out) / backend_section(config).run_label
 
 
 def open_run(folder: Path, start: RunInfo, *, fresh: bool, listener: Listener) -> RunDir:
@@ -183,23 +177,24 @@ def open_run(folder: Path, start: RunInfo, *, fresh: bool, listener: Listener) -
     """
     run_dir = RunDir.open(folder)
     try:
+        if fresh:
+            if any((folder / name).is_file() for name in (INFO_FILE, RESULTS_FILE)):
+                run_dir.move_aside()
+            return run_dir
         earlier = read_info(folder)
         unlike = differences(earlier, start) if earlier else ()
-        is_foreign = earlier is None and (folder / RESULTS_FILE).is_file()
-        if not (is_foreign or unlike or (fresh and earlier)):
-            return run_dir
+        why = None
+        if unlike:
+            why = f"was made with another configuration ({', '.join(unlike)})"
+        elif earlier is None and (folder / RESULTS_FILE).is_file():
+            why = f"has answers but no {INFO_FILE}"
+        if why:
+            text = f"{folder} {why}; it is kept as {run_dir.move_aside()}"
+            listener(Warned(stage=STAGE, text=text))
     except BaseException:
         run_dir.close()
         raise
-    run_dir.close()
-    aside = move_aside(folder)
-    if unlike:
-        what = f"{folder} was made with another configuration ({', '.join(unlike)})"
-        listener(Warned(stage=STAGE, text=f"{what}; it is kept as {aside}"))
-    elif is_foreign:
-        text = f"{folder} has answers but no {INFO_FILE}; it is kept as {aside}"
-        listener(Warned(stage=STAGE, text=text))
-    return RunDir.open(folder)
+    return run_dir
 
 
 def _end(
@@ -234,13 +229,6 @@ def _end(
     return info
 
 
-def _section(config: Config) -> BackendSection:
-    if config.backend is None:
-        hint = "name the chatbot: backend: {name: openai, params: {model: …}}"
-        raise ConfigError('the key "backend" is missing', where=config.where("backend"), hint=hint)
-    return config.backend
-
-
 def _dataset(config: Config) -> Dataset:
     told = config.dataset
     return load_dataset(
@@ -266,18 +254,22 @@ def _count(keys: Sequence[int]) -> int:
 
 
 def _find_done(
-    folder: Path, fingerprint: str, planned: frozenset[int], *, keep_errors: bool
-) -> tuple[frozenset[int], Tally]:
-    """Give the keys of rows that need not be asked again, and their sums; the last row counts."""
-    last = {key: offset for key, offset, _ in read_rows(folder, fingerprint) if key in planned}
-    tally, done = Tally(), set()
+    folder: Path, fingerprint: str, keys: Sequence[int], *, keep_errors: bool
+) -> tuple[Places, Tally]:
+    """Give the places of rows that need not be asked again, and their sums; the last row counts."""
+    done, tally = Places(key for key in keys if key != LEFT_OUT), Tally()
+    for key, offset, _ in read_rows(folder, fingerprint):
+        done.put(key, offset)
     for key, offset, row in read_rows(folder, fingerprint):
-        if last.get(key) == offset and (row.status.is_final or keep_errors):
-            done.add(key)
+        if done.get(key) != offset:
+            continue
+        if row.status.is_final or keep_errors:
             tally.add(row)
-    return frozenset(done), tally
+        else:
+            done.drop(key)
+    return done, tally
 
 
-def _in_order(folder: Path, fingerprint: str, keys: Sequence[int]) -> Iterator[int]:
-    last = {key: offset for key, offset, _ in read_rows(folder, fingerprint)}
-    return (last[key] for key in keys if key != LEFT_OUT)
+def _in_order(keys: Sequence[int], places: Places) -> Iterator[int]:
+    offsets = (places.get(key) for key in keys if key != LEFT_OUT)
+    return (offset for offset in offsets if offset is not None)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
-from lm_eval_so.core.files import cannot_write, write_atomic
+from lm_eval_so.core.files import cannot_read, cannot_write, write_atomic
 from lm_eval_so.core.jsonl import Appender
 from lm_eval_so.core.records.codec import dump_document, dumps, loads, to_json
 from lm_eval_so.core.records.run import RunInfo, RunResult
@@ -25,14 +25,13 @@ class RunDir:
     """One run's folder, held by one process.
 
     Rows are appended as they come, each by one write, so that a killed process loses none that it
-    had. Their places are known by key; the rows themselves are not kept in memory.
+    had; they are not kept in memory.
     """
 
     def __init__(self, path: Path, lock: FolderLock) -> None:
         self.path = path
         self._lock = lock
         self._results = path / RESULTS_FILE
-        _heal(self._results, path / TORN_FILE)
         self._log: Appender | None = None
         self._synced_at = time.monotonic()
 
@@ -43,21 +42,51 @@ class RunDir:
         Raises:
             InputError: If another process writes there, or it cannot be written to.
         """
-        return cls(path, FolderLock(path))
+        run_dir = cls(path, FolderLock(path))
+        try:
+            _heal(run_dir._results, path / TORN_FILE)
+        except BaseException:
+            run_dir.close()
+            raise
+        return run_dir
 
-    def append(self, row: RunResult) -> None:
+    def append(self, row: RunResult) -> int:
         """Add a row; it survives the end of the process at once, that of the machine in a second.
+
+        Returns:
+            Its byte offset.
 
         Raises:
             InputError: If the disk is full.
         """
         if self._log is None:
             self._log = Appender(self._results)
-        self._log.append(dumps(row))
+        offset = self._log.append(dumps(row))
         now = time.monotonic()
         if now - self._synced_at >= _SYNC_EVERY_S:
             self._synced_at = now
             self._log.sync()
+        return offset
+
+    def move_aside(self) -> Path:
+        """Move an earlier run's files to the first free of <folder>.1, <folder>.2, …; give that.
+
+        Raises:
+            InputError: If they cannot be moved.
+        """
+        # "." and ".." have no name of their own
+        folder = self.path if self.path.name not in {"", ".."} else self.path.resolve()
+        number = 1
+        while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
+            number += 1
+        try:
+            aside.mkdir()
+            for name in (RESULTS_FILE, TORN_FILE, INFO_FILE):
+                if (self.path / name).exists():
+                    (self.path / name).rename(aside / name)
+        except OSError as error:
+            raise cannot_write(aside, error) from None
+        return aside
 
     def rewrite(self, offsets: Iterable[int]) -> None:
         """Write the log anew with the rows at these byte offsets, in this order."""
@@ -81,13 +110,15 @@ class RunDir:
 
     def close(self) -> None:
         """Sync and let go of the folder."""
-        self._close_log()
-        self._lock.release()
+        try:
+            self._close_log()
+        finally:
+            self._lock.release()
 
     def _close_log(self) -> None:
-        if self._log is not None:
-            self._log.close()
-            self._log = None
+        log, self._log = self._log, None
+        if log is not None:
+            log.close()
 
 
 def read_info(folder: Path) -> RunInfo | None:
@@ -99,7 +130,10 @@ def read_info(folder: Path) -> RunInfo | None:
     file = folder / INFO_FILE
     if not file.is_file():
         return None
-    return loads(file.read_bytes(), RunInfo, where=Where(file=str(file)))
+    try:
+        return loads(file.read_bytes(), RunInfo, where=Where(file=str(file)))
+    except OSError as error:
+        raise cannot_read(file, error) from None
 
 
 def read_rows(folder: Path, fingerprint: str) -> Iterator[tuple[int, int, RunResult]]:
@@ -112,43 +146,35 @@ def read_rows(folder: Path, fingerprint: str) -> Iterator[tuple[int, int, RunRes
     if not file.is_file():
         return
     offset = 0
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.endswith(b"\n"):
-                return
-            row = loads(line, RunResult, where=Where(file=str(file), line=number))
-            if row.fingerprint == fingerprint:
-                yield row_key(row.sample_id, row.sample_hash, row.repeat), offset, row
-            offset += len(line)
-
-
-def move_aside(folder: Path) -> Path:
-    """Rename a folder to the first free of <folder>.1, <folder>.2, … and give that.
-
-    Raises:
-        InputError: If it cannot be renamed.
-    """
-    number = 1
-    while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
-        number += 1
     try:
-        return folder.rename(aside)
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                if line.strip():
+                    row = loads(line, RunResult, where=Where(file=str(file), line=number))
+                    if row.fingerprint == fingerprint:
+                        yield row_key(row.sample_id, row.sample_hash, row.repeat), offset, row
+                offset += len(line)
     except OSError as error:
-        raise cannot_write(aside, error) from None
+        raise cannot_read(file, error) from None
 
 
 def _heal(results: Path, torn: Path) -> None:
     """Cut a last line without an end off, and keep it beside."""
     if not results.is_file():
         return
-    with results.open("r+b") as file:
-        end = _end_of_last_line(file.seek(0, os.SEEK_END), file.fileno())
-        file.seek(end)
-        rest = file.read()
-        if rest:
-            with torn.open("ab") as kept:
-                kept.write(rest + b"\n")
-            file.truncate(end)
+    try:
+        with results.open("r+b") as file:
+            end = _end_of_last_line(file.seek(0, os.SEEK_END), file.fileno())
+            file.seek(end)
+            rest = file.read()
+            if rest:
+                with torn.open("ab") as kept:
+                    kept.write(rest + b"\n")
+                file.truncate(end)
+    except OSError as error:
+        raise cannot_write(results, error) from None
 
 
 def _end_of_last_line(size: int, descriptor: int, block: int = 65536) -> int:

@@ -1,6 +1,7 @@
 """Results to stdout: the paths that were written, a line each, or one JSON object."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,7 +23,15 @@ def emit(
         as_json: One JSON object instead of the paths.
     """
     if as_json:
-        stdout.write(json.dumps(result or {}, ensure_ascii=False, allow_nan=False) + "\n")
+        emit_text(stdout, json.dumps(result or {}, ensure_ascii=False, allow_nan=False) + "\n")
     else:
-        stdout.writelines(f"{path}\n" for path in paths)
-    stdout.flush()
+        emit_text(stdout, "".join(f"{path}\n" for path in paths))
+
+
+def emit_text(stdout: TextIO, text: str) -> None:
+    """Write a text as a command's result, if anybody still reads it: the exit code tells it, too."""
+    try:
+        stdout.write(text)
+        stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())

@@ -1,5 +1,6 @@
 """The one place that exits: parse, run, turn what went wrong into a text and an exit code."""
 
+import io
 import os
 import sys
 import traceback
@@ -9,7 +10,7 @@ import typer
 
 from lm_eval_so.core.secrets import Redactor, make_redactor
 from lm_eval_so.core.text import width
-from lm_eval_so.errors import ExitCode, Interrupted, LMEvalError, Problem
+from lm_eval_so.errors import ExitCode, InputError, Interrupted, LMEvalError, Problem
 from lm_eval_so.terminal.lines import visible
 
 _MOST_SHOWN = 50
@@ -17,6 +18,9 @@ _MOST_SHOWN = 50
 
 def run_app(app: typer.Typer) -> None:
     """Run a command line and exit with its code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # JSON is UTF-8 whatever the terminal's encoding; names of files may be no UTF-8 at all
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     sys.exit(run_command(app, sys.argv[1:]))
 
 
@@ -31,10 +35,7 @@ def run_command(app: typer.Typer, arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         tell(Interrupted("interrupted"), sys.stderr, redactor)
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:  # the reader of stdout has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
-    except Exception as error:  # noqa: BLE001 - the process's last resort
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the process's last resort
         return _tell_other(error, redactor, verbose=bool({"-v", "--verbose"} & set(arguments)))
     return code if isinstance(code, int) else ExitCode.DONE
 
@@ -65,7 +66,16 @@ def problem_text(problem: Problem) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _tell_other(error: Exception, redactor: Redactor, *, verbose: bool) -> int:
+def _tell_other(error: BaseException, redactor: Redactor, *, verbose: bool) -> int:
+    # typer makes an exit of its own of a pipe whose reader has gone
+    if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return ExitCode.INTERRUPTED
+    if isinstance(error, OSError):  # the machine's doing: a disk, a folder, a permission
+        what = f"cannot use {error.filename or 'a file'}: {error.strerror or error}"
+        tell(InputError(what), sys.stderr, redactor)
+        return ExitCode.BAD_INPUT
     # typer ships its own click, whose usage errors can show themselves and know their exit code
     show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
     if callable(show) and isinstance(code, int):

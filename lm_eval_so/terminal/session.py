@@ -1,7 +1,6 @@
 """What a command gets to work with: its config, its environment, and where to write."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
@@ -17,10 +16,13 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.plugins import load_plugins
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.secrets import Redactor, make_redactor
-from lm_eval_so.errors import ConfigError, Problem
+from lm_eval_so.errors import ConfigError, Interrupted, Problem
 from lm_eval_so.terminal.progress import Progress, open_progress
 
 T = TypeVar("T")
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_GO_ON = "the same command goes on with what came back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +48,12 @@ class Session:
         """Run a stage; the first Ctrl-C or SIGTERM sets `stop`, the second cancels it.
 
         Raises:
-            KeyboardInterrupt: If it was cancelled.
+            Interrupted: If it was cancelled.
         """
         try:
             return asyncio.run(_until_stopped(lambda stop: work(self.resources(stop))))
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted", hint=_GO_ON) from None
         finally:
             self.progress.close()
 
@@ -102,24 +106,26 @@ def refuse(problems: Sequence[Problem]) -> None:
 
 
 async def _until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(work(stop))
+    stop, is_asked = asyncio.Event(), False
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine runs in a task
 
-    def on_signal() -> None:
-        if stop.is_set():
-            task.cancel()
-        stop.set()
+    def on_signal(number: int, frame: object) -> None:  # noqa: ARG001 - as `signal` calls it
+        nonlocal is_asked
+        if not is_asked:
+            is_asked = True
+            loop.call_soon_threadsafe(stop.set)
+        elif stop.is_set():
+            loop.call_soon_threadsafe(task.cancel)
+        else:  # the loop has not seen the first one: something blocks it
+            raise KeyboardInterrupt
 
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C cancels at once
-            loop.add_signal_handler(number, on_signal)
+    # not the loop's own handlers, which wait for whatever blocks the loop
+    before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
     try:
-        return await task
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
+        return await work(stop)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        raise Interrupted("interrupted", hint=_GO_ON) from None
     finally:
-        for number in signals:
-            with contextlib.suppress(NotImplementedError):
-                loop.remove_signal_handler(number)
+        for number, handler in before.items():
+            signal.signal(number, handler)

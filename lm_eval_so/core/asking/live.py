@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import UnionType
 
 from lm_eval_so.core.asking.asker import Answer, Clock
 from lm_eval_so.core.asking.clock import now_text
@@ -16,7 +17,7 @@ from lm_eval_so.core.asking.status import status_of_error, status_of_response
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.events import Noticed
 from lm_eval_so.core.hashing import u64
-from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
+from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Usage
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.run import ErrorInfo, Retry
 from lm_eval_so.errors import BackendError, CannotMeasure, ErrorKind, Interrupted
@@ -24,6 +25,18 @@ from lm_eval_so.errors import BackendError, CannotMeasure, ErrorKind, Interrupte
 _IN_A_ROW = 3
 _NOTICE_EVERY_S = 10.0
 _NO_KINDS: frozenset[ErrorKind] = frozenset()
+_SHAPE: Mapping[str, type | UnionType] = {
+    "text": str,
+    "tool_calls": tuple | list,
+    "finish_reason": str | None,
+    "refusal": str | None,
+    "reasoning": str | None,
+    "model": str | None,
+    "usage": Usage,
+    "context": tuple | list,
+    "context_ids": tuple | list,
+}
+"""What of a response is written, and as what."""
 
 
 @dataclass(slots=True)
@@ -133,7 +146,7 @@ class LiveAsker:
             raise BackendError(ErrorKind.TIMEOUT, what, retryable=True) from None
         except (BackendError, Interrupted):
             raise
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the row says what
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's; the row says what
             first_line = str(error).partition("\n")[0]
             what = f"{type(error).__name__}: {first_line}"
             raise BackendError(ErrorKind.CALLABLE, what, retryable=False) from None
@@ -240,9 +253,11 @@ class LiveAsker:
 
 def _checked(response: object, backend: ChatBackend) -> ChatResponse:
     """Refuse what is no response: plugins are not type-checked."""
-    if not isinstance(response, ChatResponse) or not isinstance(response.text, str):
-        got = type(response).__name__
-        if isinstance(response, ChatResponse):
-            got = f"a ChatResponse whose text is {type(response.text).__name__}"
-        raise TypeError(f"{type(backend).__name__}.send gave {got}, not a ChatResponse with a text")
+    name = f"{type(backend).__name__}.send"
+    if not isinstance(response, ChatResponse):
+        raise TypeError(f"{name} gave {type(response).__name__}, not a ChatResponse")
+    for key, kind in _SHAPE.items():
+        value = getattr(response, key)
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} gave a ChatResponse whose {key} is {type(value).__name__}")
     return response

@@ -10,6 +10,7 @@ from lm_eval_so.core.asking.retry import Policy
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.backends.build import build_backend
 from lm_eval_so.core.config.model import BackendSection, Config
+from lm_eval_so.core.events import Warned
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.yaml_lines import Path_
 from lm_eval_so.errors import BackendError, ErrorKind, LMEvalError
@@ -49,7 +50,7 @@ async def open_asker(
             stage="evaluate" if at[0] == "metrics" else "run",
         )
     finally:
-        await backend.close()
+        await _let_go(backend, resources)
 
 
 async def ask_first(asker: LiveAsker, request: ChatRequest) -> Answer:
@@ -64,7 +65,7 @@ async def ask_first(asker: LiveAsker, request: ChatRequest) -> Answer:
     error = answer.error
     if error is None or error.kind not in _PROVES or asker.backend.capabilities.offline:
         return answer
-    hint = f"{error.hint}; nothing else was sent" if error.hint else "nothing else was sent"
+    hint = f"{error.hint} Nothing else was sent." if error.hint else "nothing else was sent"
     raise BackendError(
         error.kind, error.message, retryable=False, http_status=error.http_status, hint=hint
     )
@@ -79,6 +80,15 @@ async def _get_ready(backend: ChatBackend) -> None:
         name = backend.name or type(backend).__name__
         what = f"the backend {name} cannot get ready: {type(error).__name__}: {error}"
         raise BackendError(ErrorKind.CALLABLE, what, retryable=False) from None
+
+
+async def _let_go(backend: ChatBackend, resources: Resources) -> None:
+    try:
+        await backend.close()
+    except Exception as error:  # noqa: BLE001 - a plugin's; what was answered is worth more
+        name = backend.name or type(backend).__name__
+        text = f"the backend {name} does not close: {type(error).__name__}: {error}"
+        resources.listener(Warned(stage="run", text=resources.redactor.redact(text)))
 
 
 def section_path(section: BackendSection, config: Config) -> Path_:

@@ -29,9 +29,16 @@ def clean_response(response: ChatResponse, redactor: Redactor) -> tuple[ChatResp
         response,
         text=clean(response.text),
         tool_calls=tuple(
-            replace(call, name=clean(call.name), arguments=clean(call.arguments))
+            replace(
+                call,
+                id=clean_or_none(call.id),
+                name=clean(call.name),
+                arguments=clean(call.arguments),
+            )
             for call in response.tool_calls
         ),
+        finish_reason=clean_or_none(response.finish_reason),
+        model=clean_or_none(response.model),
         refusal=clean_or_none(response.refusal),
         reasoning=clean_or_none(response.reasoning),
         context=tuple(map(clean, response.context)),

@@ -1,5 +1,6 @@
 """What every backend is: one attempt to get one answer, nothing else."""
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,8 +8,9 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from lm_eval_so.core.hashing import digest_bytes
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
-from lm_eval_so.core.registry import Registry
+from lm_eval_so.core.registry import PLUGIN_MODULES, Registry
 from lm_eval_so.errors import Problem
 
 __all__ = [
@@ -138,8 +140,14 @@ class ChatBackend:
         return False
 
     def reach(self) -> Mapping[str, JsonValue]:
-        """Tell how the chatbot is reached, without credentials; a change means a new run."""
-        return {}
+        """Tell how the chatbot is reached, without credentials; a change means a new run.
+
+        By default a backend of a `--plugin` file is its code: another code is another chatbot.
+        """
+        module = sys.modules.get(type(self).__module__)
+        if module is None or not module.__name__.startswith(PLUGIN_MODULES) or not module.__file__:
+            return {}
+        return {"plugin_sha256": digest_bytes(Path(module.__file__).read_bytes())}
 
     def details(self) -> Mapping[str, JsonValue]:
         """Tell facts for `run.json`, known after `open`: base URL, build, context size."""

@@ -10,7 +10,7 @@ from lm_eval_so.core.config.load import config_problems
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.yaml_lines import Path_
-from lm_eval_so.errors import ConfigError, Problem, Where
+from lm_eval_so.errors import ConfigError, LMEvalError, Problem, Where
 
 
 def build_backend(
@@ -49,8 +49,14 @@ def build_backend(
         concurrency=config.run.concurrency,
         timeout_s=config.run.timeout_s,
     )
-    backend = backend_type(params=params, options=options, env=env)
-    problems += [_placed(problem, config, where_path) for problem in backend.check()]
+    try:
+        backend = backend_type(params=params, options=options, env=env)
+        problems += [_placed(problem, config, where_path) for problem in backend.check()]
+    except LMEvalError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        what = f"the backend {section.name} cannot be made: {type(error).__name__}: {error}"
+        raise ConfigError(what, where=config.where(*where_path, "name")) from None
     if problems:
         raise ConfigError.of(problems)
     return backend

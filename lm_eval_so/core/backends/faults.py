@@ -60,7 +60,7 @@ def http_error(status: int, headers: Mapping[str, str], body: bytes) -> BackendE
     message, codes = _told(body)
     kind, retryable = _kind(status, message, codes)
     if 300 <= status < 400:
-        target = public_url(headers.get("location", "its target"))
+        target = public_url(headers.get("location", "its target")).removesuffix("/chat/completions")
         message = f"redirects are not followed, set base_url to {target}"
     wish = headers.get("x-should-retry", "").strip().lower()
     if wish in {"true", "false"} and kind not in {ErrorKind.AUTH, ErrorKind.QUOTA}:

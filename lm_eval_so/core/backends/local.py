@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from lm_eval_so.core.backends.base import Capabilities, ChatBackend, SharedOptions
+from lm_eval_so.core.backends.faults import public_url
 from lm_eval_so.core.backends.openai import OpenAIBackend
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.errors import ConfigError, Problem, Where
@@ -107,7 +108,7 @@ class LocalBackend(ChatBackend):
     def reach(self) -> Mapping[str, JsonValue]:
         """Tell the model file, or the address."""
         if self.options.base_url:
-            return {"base_url": self.options.base_url}
+            return {"base_url": public_url(self.options.base_url)}
         size = self._file.stat().st_size if self._file.is_file() else None
         return {
             "model_file": self._file.name,

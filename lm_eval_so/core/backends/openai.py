@@ -1,5 +1,6 @@
 """Any endpoint that speaks OpenAI's chat completions: OpenAI, vLLM, LiteLLM, Ollama, gateways."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -60,6 +61,12 @@ class OpenAIBackend(ChatBackend):
                 what=f"{name} is not set",
                 where=Where(key="options.api_key_env"),
                 hint='export it, name another variable, or write api_key_env: "" for no key',
+            )
+        elif not (self._key.isascii() and self._key.isprintable()):
+            yield Problem(
+                what=f"{name} holds a character that no key has",
+                where=Where(key="options.api_key_env"),
+                hint="export it anew, without line ends and letters other than ASCII",
             )
         if not _is_address(self.base_url):
             yield Problem(
@@ -146,9 +153,11 @@ class OpenAIBackend(ChatBackend):
 def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
+        _ = parts.port  # raises if it is none
     except ValueError:
         return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    is_whole = bool(parts.hostname) and not re.search(r"\s", url)
+    return parts.scheme in {"http", "https"} and is_whole
 
 
 def _with(error: BackendError, *, message: str, hint: str | None) -> BackendError:

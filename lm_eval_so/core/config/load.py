@@ -16,6 +16,11 @@ from lm_eval_so.core.yaml_lines import Located, Path_, parse_yaml, read_yaml
 from lm_eval_so.errors import ConfigError, Problem, UsageError, Where, nearest
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_PYTHON_WORDS = {
+    "model_type": "input should be a mapping of keys",
+    "path_type": "input should be a path",
+}
+"""Findings that pydantic words with names of classes."""
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
@@ -78,7 +83,7 @@ def config_problems(
             yield Problem(what=f'the key "{path[-1]}" is missing', where=where)
         else:
             message = item["msg"].removeprefix("Value error, ")
-            message = message[:1].lower() + message[1:]
+            message = _PYTHON_WORDS.get(item["type"], message[:1].lower() + message[1:])
             value = item.get("input")
             shown = f", found {value!r}" if isinstance(value, str | int | float) else ""
             yield Problem(what=f"{message}{shown}", where=where)
@@ -90,7 +95,8 @@ def _make(
     problems: list[Problem] = []
     values = _interpolate(located.values, (), located, environ, problems)
     for override in overrides:
-        values = _override(values, override)
+        values, path = _override(values, override)
+        located = replace(located, overridden=located.overridden | {path})
     values.pop("$schema", None)
     _refuse_keys(located, problems)
     config: Config | None = None
@@ -135,7 +141,7 @@ def _interpolate(
     return _REFERENCE.sub(fill, value)
 
 
-def _override(values: dict[str, Any], text: str) -> dict[str, Any]:
+def _override(values: dict[str, Any], text: str) -> tuple[dict[str, Any], Path_]:
     path, equals, raw = text.partition("=")
     if not equals or not path.strip():
         raise UsageError(f'--set takes key.path=value, found "{text}"')
@@ -147,7 +153,7 @@ def _override(values: dict[str, Any], text: str) -> dict[str, Any]:
     changed = _with(values, steps, value, path)
     if not isinstance(changed, dict):
         raise UsageError(f'--set takes key.path=value, found "{text}"')
-    return changed
+    return changed, tuple(steps)
 
 
 def _with(container: Any, steps: Sequence[str | int], value: Any, path: str) -> Any:
@@ -158,7 +164,9 @@ def _with(container: Any, steps: Sequence[str | int], value: Any, path: str) -> 
         if not isinstance(container, list) or step >= len(container):
             raise UsageError(f"--set {path}: there is no item {step}")
         return [_with(v, rest, value, path) if i == step else v for i, v in enumerate(container)]
-    inner = container if isinstance(container, dict) else {}
+    # a text is the short form of a metric
+    inner = {"name": container} if isinstance(container, str) else container
+    inner = inner if isinstance(inner, dict) else {}
     return {**inner, step: _with(inner.get(step), rest, value, path)}
 
 

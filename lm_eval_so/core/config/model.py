@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -16,6 +15,8 @@ from pydantic import (
     model_validator,
 )
 
+from lm_eval_so.core.config.generator import DatasetSection, GeneratorSection, SourceSection
+from lm_eval_so.core.config.section import Section
 from lm_eval_so.core.records.enums import Language, Policy, ReportFormat
 from lm_eval_so.core.yaml_lines import Located
 from lm_eval_so.errors import Where
@@ -23,57 +24,6 @@ from lm_eval_so.errors import Where
 SCHEMA_ID = "https://mackim-3768.github.io/lm-eval-so/schema/config-1.json"
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-class Section(BaseModel):
-    """A part of the config: no unknown keys, frozen, described by the texts under its fields."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True
-    )
-
-
-class DatasetSection(Section):
-    """Which dataset is asked, and what `generate` calls it."""
-
-    path: Path
-    """Folder with test.jsonl and metadata.json, or a .jsonl file; relative to the config file."""
-    name: str | None = None
-    """Name in metadata.json; default: the folder's name."""
-    version: str | None = None
-    license: str | None = None
-    description: str | None = None
-
-
-Column = str
-"""A column, a dotted path, or a constant written "=text"."""
-
-
-class SourceSection(Section):
-    """One source of samples."""
-
-    id: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
-    """Names the source in metadata.json and rejected.jsonl."""
-    path: str | list[str]
-    """File or glob, or several; relative to the config file."""
-    use: Literal["samples"] = Field(default="samples", alias="as")
-    """What rows become: samples."""
-    format: Literal["csv", "tsv", "jsonl", "json"] | None = None
-    """Default: by the file's ending."""
-    encoding: str | None = None
-    """Default: found out per file (UTF-8, UTF-16 by BOM, CP949)."""
-    records: str | None = None
-    """Where the records of a JSON file are, as `$.data` or `$.groups[*].items`."""
-    map: dict[str, Column | list[Column]] = Field(default_factory=dict)
-    """Field of the sample to column; default: common names are tried and the choice is told."""
-    license: str | None = None
-
-
-class GeneratorSection(Section):
-    """How `generate` makes the dataset."""
-
-    seed: int = 7
-    sources: list[SourceSection] = Field(min_length=1)
 
 
 class BackendSection(Section):
@@ -111,6 +61,7 @@ class RunSection(Section):
     repeats: int = Field(default=1, ge=1, le=1000)
     """Answers per sample."""
     seed: int = 7
+    """Decides the seed of each row and the jitter of waits."""
     timeout_s: float = Field(default=60, gt=0)
     """Seconds an attempt may take."""
     max_attempts: int = Field(default=5, ge=1, le=100)
@@ -134,7 +85,9 @@ class OnlySection(Section):
     """Samples that a metric is limited to: one of each list."""
 
     tags: list[str] = Field(default_factory=list)
+    """Samples with at least one of these tags."""
     language: list[str] = Field(default_factory=list)
+    """Samples whose language is exactly one of these."""
 
 
 class MetricSection(Section):
@@ -145,12 +98,15 @@ class MetricSection(Section):
     name: str
     """A built-in metric, a plugin's, or package.module:Class."""
     params: dict[str, JsonValue] = Field(default_factory=dict)
+    """Parameters of the metric."""
     pass_if: str | None = Field(default=None, pattern=r"^\s*(>=|<=|>|<|==)\s*-?[0-9.]+\s*$")
     """When an answer passes, as ">= 0.8"; default: a binary metric passes at 1."""
     only: OnlySection = Field(default_factory=OnlySection)
+    """Samples that the metric is limited to."""
     backend: BackendSection | None = None
     """The judge's model, for metrics that need one."""
     judge: JudgeSection = Field(default_factory=JudgeSection)
+    """How the judge is asked."""
 
     @model_validator(mode="before")
     @classmethod
@@ -164,6 +120,13 @@ class MetricSection(Section):
 
 def _short_metric(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
+
+
+AnyMetric = Annotated[
+    MetricSection,
+    BeforeValidator(_short_metric, json_schema_input_type=str | MetricSection),
+]
+"""A metric in its long form, or its name alone."""
 
 
 class BaselineSection(Section):
@@ -198,8 +161,11 @@ class GateSection(Section):
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     """One-sided error rate."""
     on_inconclusive: Policy = Policy.WARN
+    """fail exits 3; warn exits 0 with a warning, pass without."""
     on_missing_baseline: Policy = Policy.WARN
+    """fail exits 3 before anything is asked; warn exits 0 with a warning, pass without."""
     on_incomparable: Literal[Policy.WARN, Policy.FAIL] = Policy.FAIL
+    """fail exits 3, warn exits 0 with a warning."""
     metrics: dict[str, GateMetricSection] | None = None
     """Those named here gate, the others are reported; without it every binary and bounded metric
     gates with its default margin."""
@@ -234,18 +200,23 @@ class Config(Section):
     plugins: list[Path] = Field(default_factory=list)
     """Files with backends and metrics of your own."""
     dataset: DatasetSection
+    """Which dataset is asked, and what `generate` calls it."""
     generator: GeneratorSection | None = None
+    """How `generate` makes the dataset."""
     backend: BackendSection | None = None
     """The chatbot under test."""
     system: str | None = None
     """System prompt put before each sample."""
     run: RunSection = Field(default_factory=RunSection)
-    metrics: list[Annotated[MetricSection, BeforeValidator(_short_metric)]] = Field(
-        default_factory=list
-    )
+    """How the chatbot is asked."""
+    metrics: list[AnyMetric] = Field(default_factory=list)
+    """What is scored: names, or mappings."""
     baseline: BaselineSection = Field(default_factory=BaselineSection)
+    """Where the baseline is."""
     gate: GateSection = Field(default_factory=GateSection)
+    """When a change fails."""
     report: ReportSection = Field(default_factory=ReportSection)
+    """What is written."""
 
     _located: Located = PrivateAttr(default_factory=lambda: Located(values={}))
     _folder: Path = PrivateAttr(default=Path())

@@ -1,6 +1,7 @@
 """Records to JSON and back: validated at the file's edge, trusted inside."""
 
 import json
+import math
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -88,6 +89,24 @@ def from_json(values: object, record_type: type[R], *, where: Where | None = Non
     raise RecordError.of(problems)
 
 
+def checked(record: R) -> R:
+    """Give a record that foreign code made, its values of the declared types.
+
+    Raises:
+        RecordError: If a value does not fit, or a file cannot hold it (NaN, half a surrogate pair).
+    """
+    adapter = _adapter(type(record))
+    values = {name: getattr(record, name) for name in type(record).__dataclass_fields__}  # type: ignore[attr-defined]
+    try:
+        made = adapter.validate_python(values)
+        dump_line(adapter.dump_python(made, mode="json")).encode()
+    except ValidationError as error:
+        raise RecordError.of(list(validation_problems(error, lambda key: _at(None, key)))) from None
+    except ValueError as error:
+        raise RecordError(str(error)) from None
+    return made
+
+
 def loads(text: str | bytes, record_type: type[R], *, where: Where | None = None) -> R:
     """Make a record of a JSON text.
 
@@ -98,13 +117,18 @@ def loads(text: str | bytes, record_type: type[R], *, where: Where | None = None
 
 
 def parse_json(text: str | bytes, *, where: Where | None = None) -> Any:
-    """Parse JSON strictly: no NaN, no duplicate keys.
+    """Parse JSON strictly: no NaN, no number too large for one, no duplicate keys.
 
     Raises:
         RecordError: With line and column of what is wrong.
     """
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        return json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
     except json.JSONDecodeError as error:
         line = error.lineno + ((where.line or 1) - 1 if where else 0)
         file = where.file if where else None
@@ -186,6 +210,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise ValueError(f'the key "{twice}" stands twice')
     return values
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number is too large")
+    return number
 
 
 def _refuse_constant(name: str) -> float:

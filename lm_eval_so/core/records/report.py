@@ -106,6 +106,7 @@ class JudgeHealth:
     model: str | None
     fingerprint: str
     rows: int
+    """Rows that it was asked about."""
     calls: int
     valid_first: int
     """Rows whose first output was usable."""

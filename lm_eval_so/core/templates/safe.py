@@ -131,11 +131,6 @@ def link(text: Safe, url: str) -> Safe:
     return Safe(f"[{text}]({url})") if _URL.fullmatch(url) else text
 
 
-def log_lines(text: str) -> str:
-    """Give a text for GitHub's log, each line behind a mark so that none starts a command."""
-    return "\n".join(f"│ {line}" for line in _LINE_END.split(normalise(text)))
-
-
 def escape_data(text: str) -> str:
     """Escape the data of a workflow command."""
     text = normalise(text)

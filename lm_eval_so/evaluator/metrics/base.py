@@ -77,6 +77,7 @@ class Metric:
         super().__init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
             cls.name = snake_case(cls.__name__)
+        cls.kind = MetricKind(cls.kind)  # a plugin may write "binary"
         if cls.__module__.startswith(PLUGIN_MODULES):
             metrics.register(cls.name, cls)
 

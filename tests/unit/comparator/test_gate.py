@@ -370,7 +370,8 @@ def test_compare__all_times_cached_is_no_error() -> None:
         make_report({"latency_ms": [None] * 40}, cached=range(40)),
         gate={"metrics": {"latency_ms": {"max": 200}}},
     )
-    assert reason_of(comparison, "latency_ms") == (Verdict.INCONCLUSIVE, "few_samples")
+    assert reason_of(comparison, "latency_ms") == (Verdict.INCONCLUSIVE, "few_times")
+    assert "have no time" in comparison.metrics["latency_ms"].sentence
 
 
 # the whole and its exit code

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from lm_eval_so.core.config.keys import key_variables
-from lm_eval_so.core.config.load import load_config, make_config
+from lm_eval_so.core.config.load import config_schema, load_config, make_config
 from lm_eval_so.core.records.enums import Language, Policy
+from lm_eval_so.core.yaml_lines import read_yaml
 from lm_eval_so.errors import ConfigError, Problem, UsageError
 
 MINIMAL = "version: 1\nsuite: shop\ndataset: {path: data}\n"
@@ -141,3 +143,23 @@ def test_key_variables__are_those_that_backends_and_judges_name() -> None:
         }
     )
     assert key_variables(config) == ("BOT_KEY", "JUDGE_KEY")
+
+
+def test_load_config__an_override_reaches_into_the_short_form_of_a_metric(tmp_path: Path) -> None:
+    text = MINIMAL + "metrics: [regex]\n"
+    config = load_config(write(tmp_path, text), overrides=["metrics[0].params={pattern: x}"])
+    assert (config.metrics[0].name, config.metrics[0].params) == ("regex", {"pattern": "x"})
+
+
+def test_load_config__a_bad_override_points_at_the_command_line(tmp_path: Path) -> None:
+    text = MINIMAL + "run: {concurrency: 4}\n"
+    (problem,) = problems_of(tmp_path, text, overrides=["run.concurrency=none"])
+    assert problem.where is not None
+    assert (problem.where.file, problem.where.line) == ("--set", None)
+
+
+def test_config_schema__accepts_the_quickstarts_own_config() -> None:
+    file = Path(__file__).parents[3] / "example/quickstart/lm-eval-so.yaml"
+    jsonschema.validate(read_yaml(file).values, config_schema())
+    short = {"version": 1, "suite": "s", "dataset": {"path": "d"}, "metrics": ["exact_match"]}
+    jsonschema.validate(short, config_schema())

@@ -2,14 +2,13 @@
 
 import json
 import unicodedata
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lm_eval_so.core.dataset import content_id, load_dataset, normalise, revision, sample_hash
-from lm_eval_so.core.records.chat import Message
-from lm_eval_so.core.records.sample import Passage, TestSample
+from lm_eval_so.core.dataset import content_id, load_dataset, revision, sample_hash
+from lm_eval_so.core.records.chat import Message, ToolCall
+from lm_eval_so.core.records.sample import Passage, Relation, Scenario, TestSample, UserTurn
 from lm_eval_so.errors import DatasetError
 
 QUESTION = "주문하면 언제 받을 수 있나요?"
@@ -112,10 +111,46 @@ def test_hashes__composed_and_decomposed_hangul_are_one() -> None:
     assert sample_hash(sample(messages=(message,))) == sample_hash(sample())
 
 
-def test_normalise__does_not_believe_a_stale_rev() -> None:
-    assert normalise(replace(sample(expected="x"), rev="0" * 16)).rev == revision(
-        sample(expected="x")
+def test_load_dataset__does_not_believe_a_stale_rev(tmp_path: Path) -> None:
+    write(tmp_path, json.dumps({"id": "a", "input": QUESTION, "rev": "0" * 16}))
+    (read,) = load_dataset(tmp_path)
+    assert read.rev is None
+    assert revision(read) == revision(sample())
+
+
+def test_hashes__conversations_with_tools_and_scenarios_are_what_they_were() -> None:
+    call = ToolCall(id="c1", name="조회", arguments="{}")
+    asked = sample(
+        system="친절히",
+        messages=(
+            Message(role="user", content=QUESTION),
+            Message(role="assistant", tool_calls=(call,)),
+            Message(role="tool", content="3", tool_call_id="c1"),
+        ),
+        tools=({"name": "조회", "strict": False, "empty": {}, "none": None},),
+        metrics={"keyword_coverage": {"keywords": ["3일"], "none": None}},
+        relation=Relation(base="q0", type="typo", expect="same"),
     )
+    assert (sample_hash(asked)[:16], revision(asked)) == ("e082970b17cd9959", "af145657566f3156")
+    turns = (UserTurn(user="취소", when="네", expect=({"name": "contains"},)),)
+    played = sample(messages=(), scenario=Scenario(turns=turns))
+    assert (sample_hash(played)[:16], revision(played)) == ("6871736b93f2f837", "721ad526ba718e2d")
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        (r'{"id": "a\ud800", "input": "x"}', "half a surrogate pair"),
+        (r'{"id": "a", "input": "x", "metrics": {"m": {"p": 1e999}}}', "a number is too large"),
+        (r'{"id": "a", "input": "x", "expected": [1], "references": 5}', "valid tuple"),
+        (r'{"id": "a", "input": 5}', "valid string"),
+    ],
+)
+def test_load_dataset__what_no_record_can_hold(tmp_path: Path, line: str, what: str) -> None:
+    write(tmp_path, r'{"id": "whole", "input": "\ud83d\ude00"}', line)
+    with pytest.raises(DatasetError, match=what) as caught:
+        load_dataset(tmp_path)
+    assert [p.where.line for p in caught.value.problems if p.where] == [2]
 
 
 def test_dataset__streams_what_was_checked(tmp_path: Path) -> None:

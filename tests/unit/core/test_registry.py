@@ -65,7 +65,11 @@ def test_load_plugins__backends_and_metrics_are_found_by_name(tmp_path: Path) ->
     file.write_text(PLUGIN.format(backend="test_plugin_bot", metric="TestPluginMetric"), "utf-8")
     load_plugins([file])
     load_plugins([file])  # again is no second definition
-    assert issubclass(backends.resolve("test_plugin_bot"), ChatBackend)
+    plugin = backends.resolve("test_plugin_bot")
+    assert issubclass(plugin, ChatBackend)
+    reach = plugin().reach()
+    file.write_text(file.read_text("utf-8").replace("네", "아니요"), "utf-8")
+    assert plugin().reach() != reach  # another code is another chatbot
     assert issubclass(metrics.resolve("test_plugin_metric"), Metric)
 
 

@@ -45,3 +45,12 @@ def test_redact__leaves_other_text_alone() -> None:
 
 def test_redactor__repr_tells_nothing() -> None:
     assert SECRET not in repr(make_redactor({"BOT_TOKEN": SECRET}))
+
+
+def test_redact_json__texts_at_every_depth_and_nothing_else() -> None:
+    redactor = make_redactor({"BOT_TOKEN": SECRET, "PIN_KEY": "12345678"})
+    values = {"a": [SECRET, 12345678, None], "b": {"c": f"x{SECRET}"}}
+    assert redactor.redact_json(values) == {
+        "a": ["[redacted:BOT_TOKEN]", 12345678, None],
+        "b": {"c": "x[redacted:BOT_TOKEN]"},
+    }

@@ -52,5 +52,19 @@ def test_parse_yaml__refuses_a_bomb_of_aliases() -> None:
         "a0: &a0 [x]",
         *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 30)}]" for i in range(1, 6)),
     ]
-    with pytest.raises(ConfigError, match="aliases"):
+    with pytest.raises(ConfigError, match="more than 100,000 values"):
         parse_yaml("\n".join(lines), file="f")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("a: &a [*a]", "an alias inside"),
+        ("a: " + "[" * 5000 + "]" * 5000, "nested too deeply"),
+        ("a: 1e999", "1e999 is too large a number"),
+        ("a: \x00", "special characters are not allowed"),
+    ],
+)
+def test_parse_yaml__hostile_texts(text: str, what: str) -> None:
+    with pytest.raises(ConfigError, match=what):
+        parse_yaml(text, file="c.yaml")

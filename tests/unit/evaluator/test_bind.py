@@ -10,6 +10,7 @@ from lm_eval_so.core.config.load import load_config
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.bind import bind_metrics, gating_ids, sample_problems
 from lm_eval_so.evaluator.evaluate import check
+from lm_eval_so.evaluator.metrics.base import Metric
 
 JUDGE = {"backend": {"name": "scripted", "options": {"default": "x"}}}
 
@@ -130,3 +131,25 @@ def test_sample_problems__only_of_metrics_that_are_asked_for(tmp_path: Path) -> 
     problems = list(sample_problems(bound, sample))
     assert len(problems) == 1
     assert "keyword_coverage" in problems[0].what
+
+
+class BadDefinition(Metric):
+    def definition(self) -> dict[str, Any]:
+        return {"words": {"a", "b"}}
+
+
+class BadCheck(Metric):
+    def check_params(self) -> list[Problem]:
+        raise RuntimeError("boom")
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [(BadDefinition, "TypeError: Object of type set"), (BadCheck, "RuntimeError: boom")],
+)
+def test_check__a_metric_that_fails_is_named_before_anything_is_paid(
+    tmp_path: Path, metric: type[Metric], said: str
+) -> None:
+    config = a_config(tmp_path, [{"id": "x", "name": f"{__name__}:{metric.__name__}"}])
+    (problem,) = check(config)
+    assert problem.what.startswith(f"the metric x fails: {said}")

@@ -89,6 +89,11 @@ class Listens(Metric):
         return self.make_score(sample, value=self.known.index(sample.id) / 10)
 
 
+class HasNoFile(Metric):
+    def prepare(self, samples: Any) -> None:
+        raise OSError("no model file")
+
+
 def own(metric: type[Metric]) -> str:
     return f"{metric.__module__}:{metric.__name__}"
 
@@ -169,6 +174,18 @@ def test_evaluate__rows_without_an_answer_have_no_value(tmp_path: Path) -> None:
     assert [case.kind for case in report.errors] == ["infrastructure"] * 4 + ["quality"]
 
 
+def test_evaluate__times_of_cached_rows_are_not_counted_as_missing(tmp_path: Path) -> None:
+    def answer(sample: TestSample, repeat: int) -> RunResult | None:
+        is_old = sample.id not in {"q0", "q1"}
+        return None if sample.id == "q0" else a_run("3일", latency_ms=5.0, cached=is_old)
+
+    warned: list[Event] = []
+    config = a_config(tmp_path, ["exact_match", "latency_ms"])
+    report_of(config, make(tmp_path, answer=answer), listener=warned.append)
+    texts = [event.text for event in warned if isinstance(event, Warned)]
+    assert texts[-1].startswith("latency_ms: 1 of 2 rows have no score (50.0%): 1 run_missing;")
+
+
 def test_evaluate__metric_that_fails_once(tmp_path: Path) -> None:
     events: list[Event] = []
     config = a_config(tmp_path, [own(FailsOnThird)])
@@ -197,6 +214,12 @@ def test_evaluate__sync_and_async_metrics_give_the_same_bytes(tmp_path: Path) ->
 def test_evaluate__prepare_gets_the_samples(tmp_path: Path) -> None:
     report = report_of(a_config(tmp_path, [{"id": "x", "name": own(Listens)}]), make(tmp_path))
     assert report.samples.scores["x"][:3] == (0, 0.1, 0.2)
+
+
+def test_evaluate__prepare_fails__names_the_metric(tmp_path: Path) -> None:
+    config = a_config(tmp_path, [{"id": "x", "name": own(HasNoFile)}])
+    with pytest.raises(ConfigError, match="the metric x cannot get ready: OSError: no model file"):
+        report_of(config, make(tmp_path))
 
 
 def test_evaluate__twice__same_bytes(tmp_path: Path) -> None:
@@ -268,7 +291,7 @@ def test_evaluate__judge_that_cannot_be_reached__ends_before_the_others(tmp_path
     config = a_config(tmp_path, [{**JUDGE, "backend": backend}], run={"max_attempts": 1})
     with pytest.raises(BackendError) as caught:
         report_of(config, make(tmp_path))
-    assert "nothing else was sent" in (caught.value.problems[0].hint or "")
+    assert "othing else was sent" in (caught.value.problems[0].hint or "")
 
 
 def test_evaluate__judge_that_is_wrongly_configured(tmp_path: Path) -> None:

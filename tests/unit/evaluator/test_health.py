@@ -72,3 +72,9 @@ def test_health__row_without_an_answer_was_not_judged() -> None:
         {"run_timeout": 1},
         "asked",
     )
+
+
+def test_health__an_empty_answer_was_not_put_to_the_judge() -> None:
+    unasked = JUDGE.make_score(a_sample(), value=0, judge=vote("bad", calls=0))
+    found = health([good(), unasked])
+    assert (found.rows, found.valid_first, found.labels) == (1, 1, {"good": 1})

@@ -93,6 +93,57 @@ async def test_score_row__no_score__is_unscored(give: Callable[..., Any], code: 
     assert (score.value, score.code, score.metric) == (None, code, "given")
 
 
+def made(**fields: Any) -> Callable[..., Score]:
+    given = {"metric": "x", "sample_id": "y", "status": ScoreStatus.SCORED, "value": 1.0}
+    return lambda *_: Score(**{**given, **fields})
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "why"),
+    [
+        ({"value": 7.0}, "out_of_range", "7.0 is outside"),
+        ({"value": "1"}, "metric_error", "TypeError"),
+        ({"value": None}, "invalid_value", "the value is None"),
+        ({"reason": 3}, "metric_error", "reason: input should be a valid string"),
+        ({"label": 5}, "metric_error", "label: "),
+        ({"details": {"x": {1, 2}}}, "metric_error", "details"),
+        ({"details": {"x": float("nan")}}, "metric_error", "score() gave"),
+        ({"reason": "\ud800"}, "metric_error", "score() gave"),
+        ({"status": ScoreStatus.UNSCORED, "code": "mine"}, "mine", ""),
+    ],
+)
+async def test_score_row__a_score_that_no_report_can_hold(
+    fields: dict[str, Any], code: str, why: str
+) -> None:
+    score = await scored(given(made(**fields)))
+    assert (score.status, score.value, score.code) == (ScoreStatus.UNSCORED, None, code)
+    assert why in (score.reason or "")
+
+
+async def test_score_row__a_status_as_text_is_taken() -> None:
+    score = await scored(given(made(status="scored", value=1, details={"a": [1]})))
+    assert (score.status, score.value, score.details) == (ScoreStatus.SCORED, 1.0, {"a": [1]})
+
+
+async def test_score_row__a_long_exception_is_cut() -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("한글 오류\n" * 500)
+
+    reason = (await scored(given(fail))).reason or ""
+    assert len(reason) <= 300
+    assert reason.startswith("ValueError: 한글 오류 한글")
+    assert reason.endswith(" …")
+
+
+async def test_score_row__applies_fails__costs_this_score_only() -> None:
+    def fail(_: TestSample) -> bool:
+        raise RuntimeError("boom")
+
+    score = await scored(given(lambda m, s: m.make_score(s, value=1), applies=fail))
+    assert (score.status, score.code) == (ScoreStatus.UNSCORED, "metric_error")
+    assert score.reason == "RuntimeError: boom"
+
+
 async def test_score_row__async_score() -> None:
     async def give(metric: Metric, sample: TestSample) -> Score:
         return metric.make_score(sample, value=True)

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from lm_eval_so.core.config.load import make_config
-from lm_eval_so.core.dataset import content_id, load_dataset, read_metadata
+from lm_eval_so.core.dataset import content_id, load_dataset, read_metadata, revision
 from lm_eval_so.core.events import Warned
 from lm_eval_so.core.hashing import digest, digest_bytes
 from lm_eval_so.core.records.codec import json_schema
@@ -144,7 +144,7 @@ def test_generate__what_is_written_can_be_read_and_fits_the_schema(shop: Any) ->
     dataset = load_dataset(made.folder)
     assert (dataset.ref.n, dataset.ref.unreviewed) == (30, 3)
     for sample, line in zip(dataset, shop.samples(), strict=True):
-        assert (content_id(sample), sample.rev) == (line["id"], line["rev"])
+        assert (content_id(sample), revision(sample)) == (line["id"], line["rev"])
         assert sample.group_id == f"g{sample.id}"
 
 

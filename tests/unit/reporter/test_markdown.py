@@ -2,6 +2,8 @@ import re
 from dataclasses import replace
 
 import pytest
+from comparing import judge
+from factories import make_report
 from made_reports import (
     KOREAN,
     SENTENCES,
@@ -16,7 +18,9 @@ from made_reports import (
 from servers.markdown import code_texts, dangers
 from servers.markdown import render as to_html
 
-from lm_eval_so.core.records.enums import Language, Verdict
+from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
+from lm_eval_so.core.records.report import SliceFigures
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.core.templates.safe import normalise
 from lm_eval_so.reporter.markdown import Origin, comment_body
@@ -267,7 +271,6 @@ def test_comment_body__rows_without_a_score_are_counted_not_listed():
     ("changes", "allowed"),
     [
         ({"threshold": {"max_increase": 0.25}}, "×1.25"),
-        ({"threshold": None, "margin": 0.1}, "×1.10"),
         ({"threshold": None, "margin": None}, "–"),
     ],
 )
@@ -290,3 +293,126 @@ def test_comment_body__points_are_for_scores_from_0_to_1(span, shown):
 def test_comment_body__the_least_level_always_fits():
     made, given = hostile(PAYLOADS["s10"])
     assert len(body(made, given, level=4).encode("utf-16-le")) // 2 < 20_000
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize(
+    ("before", "now", "change", "allowed"),
+    [
+        ([1] * 10 + [0] * 90, [1] * 40 + [0] * 60, "+30.0", "+5.0"),
+        ([1] * 60 + [0] * 40, [1] * 20 + [0] * 80, "−40.0", "+5.0"),
+        ([0.1] * 60 + [0.2] * 40, [0.3] * 60 + [0.2] * 40, "+12.0", "+3.0"),
+    ],
+)
+def test_comment_body__sentence_and_table_have_the_sign_of_candidate_minus_baseline(
+    language, before, now, change, allowed
+):
+    lower = {"directions": {"toxicity": Direction.LOWER}}
+    candidate = make_report({"toxicity": now}, **lower)
+    made = judge(make_report({"toxicity": before}, **lower), candidate, language=language)
+    heading, _, sentence, *_ = body(made, candidate, language=language).splitlines()
+    unit = "%p" if language is Language.KO else " points"
+    note = "낮을수록 좋음" if language is Language.KO else "less is better"
+    assert f"({change}{unit})" in heading
+    assert f"({change}{unit})" in sentence
+    row = row_of(body(made, candidate, language=language), "toxicity")
+    assert row[0] == f"toxicity ({note})"
+    assert row[3].startswith(f"{change}{unit} (")
+    assert row[4] == f"{allowed}{unit}"
+    low, high = re.findall(r"[+−]?\d+\.\d(?= |\))", row[3].partition("(")[2])
+    assert as_number(low) < as_number(change) < as_number(high)
+
+
+def test_comment_body__more_is_better__is_not_said():
+    assert "less is better" not in body()
+    assert "less is better" not in body(comparison(metrics={"latency_ms": latency()}))
+
+
+def test_comment_body__warnings_of_the_data_are_told_once():
+    warnings = (
+        Reason(code="missing_rows", figures={"side": "candidate", "q": 4, "e": 100}),
+        Reason(code="out_of_range", figures={"side": "baseline", "q": 1}),
+        Reason(code="groups_ignored", figures={"statistic": "bound"}),
+    )
+    told = "helpful: baseline values outside the metric's range (1) count as missing."
+    metric = compared(Verdict.PASS, warnings=warnings, missing=(1, 4))
+    text = body(comparison(metrics={"helpful": metric}, sentence=f"It fell. {told}"))
+    assert "⚠ helpful: 4 of 100 candidate rows have no score; counted as the worst case.\n" in text
+    assert "⚠ helpful: groups of samples are ignored for the bound.\n" in text
+    assert text.count("count as missing") == 1
+    assert "the intervals count them" not in text
+    korean = body(comparison(metrics={"helpful": metric}), language=Language.KO)
+    assert "⚠ helpful: 후보 100행 가운데 4행에 점수가 없어 가장 나쁜 경우로 셉니다.\n" in korean
+    assert "⚠ helpful: 한계를 구할 때는" in korean
+
+
+@pytest.mark.parametrize("reason", ["missing", "error_rate", "missing_unbounded"])
+def test_comment_body__missing_rows_that_the_verdict_tells_are_no_warning(reason):
+    rows = Reason(code="missing_rows", figures={"side": "candidate", "q": 4, "e": 100})
+    metric = compared(Verdict.INCONCLUSIVE, reason=reason, warnings=(rows,))
+    made = comparison(Verdict.INCONCLUSIVE, metrics={"exact_match": metric})
+    assert "⚠" not in body(made).partition("<details>")[0]
+
+
+@pytest.mark.parametrize(
+    ("limits", "shown"),
+    [
+        ({"min": 0.9, "value": 0.849}, "exact_match 84.9%, below the minimum 90.0%"),
+        ({"min": 0.1, "max": 0.5, "value": 0.849}, "exact_match 84.9%, above the maximum 50.0%"),
+    ],
+)
+def test_comment_body__a_missed_bound_heads_the_comment(limits, shown):
+    metric = compared(reason="threshold", threshold=limits, delta=0.02)
+    heading = body(comparison(metrics={"exact_match": metric})).splitlines()[0]
+    assert heading == f"### ❌ Regression · support-qa · {shown}"
+
+
+@pytest.mark.parametrize(("needed", "is_shown"), [(239, False), (240, True), (None, False)])
+def test_comment_body__needed_samples__only_if_there_are_fewer(needed, is_shown):
+    text = body(comparison(metrics={"exact_match": compared(needed_n=needed)}))
+    assert ("80% power" in text) is is_shown
+
+
+def test_comment_body__unpaired_metric__has_no_counts():
+    metric = compared(Verdict.INCOMPARABLE, reason="fingerprint", n=0, delta=None, ci90=None)
+    row = row_of(body(comparison(metrics={"exact_match": metric})), "exact_match")
+    assert row[1:4] == ["89.5%", "84.9%", "–"]
+
+
+def test_render__slices_that_the_metric_does_not_apply_to_are_left_out():
+    given = report()
+    empty = SliceFigures(n=0, mean=None, ci95=None, unscored=0)
+    slices = [replace(each, metrics={"exact_match": empty}) for each in given.breakdowns[1:2]]
+    text = render(replace(given, breakdowns=(given.breakdowns[0], *slices)), None, format="md")
+    assert "Breakdown" not in text
+
+
+def test_comment_body__rows_that_never_reached_the_judge_are_not_taken_off():
+    given = report()
+    health = replace(
+        given.judges["helpful"], rows=80, unscored={"judge_unknown": 5, "run_timeout": 20}
+    )
+    row = row_of(body(given=replace(given, judges={"helpful": health})), "helpful", last=True)
+    assert row[2] == "75"
+
+
+def latency():
+    return compared(kind=MetricKind.RATIO, direction=Direction.LOWER, delta=1.1, ci90=(0.9, 1.3))
+
+
+def row_of(text, metric, *, last=False):
+    rows = [line for line in text.splitlines() if line.startswith(f"| {metric}")]
+    return [cell.strip() for cell in rows[-1 if last else 0].strip("|").split("|")]
+
+
+def as_number(text):
+    return float(text.replace("−", "-"))
+
+
+def test_render__times_of_cached_rows_are_no_warning():
+    given = report()
+    cached = summary(MetricKind.RATIO, unscored=40, unscored_by={"cached": 40}, rows=0, mean=None)
+    lost = summary(MetricKind.RATIO, unscored=40, unscored_by={"cached": 38, "run_timeout": 2})
+    text = render(replace(given, metrics={"a": cached, "b": lost}), None, format="md")
+    assert "a: rows without" not in text
+    assert "b: rows without a score: 2 of 241." in text

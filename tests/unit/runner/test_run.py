@@ -17,6 +17,7 @@ from lm_eval_so.errors import (
     CannotMeasure,
     DatasetError,
     NothingToDo,
+    RecordError,
     TooManyErrors,
 )
 from lm_eval_so.runner.run import check, plan_run, run, run_folder
@@ -361,3 +362,27 @@ async def test_run__memory_does_not_grow_with_rows(tmp_path: Path):
     finally:
         tracemalloc.stop()
     assert peak_bytes < 8_000_000  # the questions alone are 20 MB, the answers as much again
+
+
+async def test_run__no_secret_of_the_config_in_run_json(tmp_path: Path):
+    write_dataset(tmp_path, 2)
+    with ChatServer(lambda _: Reply(text="x", model=f"m-{KEY}")) as server:
+        config = make(tmp_path, endpoint(server.url, user=KEY), system=f"use {KEY}")
+        info = await run(config, resources())
+        assert KEY in server.requests[0].raw.decode()
+    assert KEY not in repr(info)
+    for file in (tmp_path / "runs" / "bot").iterdir():
+        assert KEY not in file.read_text(encoding="utf-8")
+
+
+async def test_run__fresh_does_not_read_what_it_puts_aside(tmp_path: Path):
+    write_dataset(tmp_path, 2)
+    config, folder = make(tmp_path, ECHO), tmp_path / "runs" / "scripted"
+    await run(config, resources())
+    (folder / "run.json").write_text("{")
+    with pytest.raises(RecordError):
+        await run(config, resources())
+    assert not (folder / "run.lock").exists()
+    assert (await plan_run(config, resources(), fresh=True)).to_ask == 2
+    assert (await run(config, resources(), fresh=True)).requests == 2
+    assert (tmp_path / "runs" / "scripted.1" / "run.json").read_text() == "{"

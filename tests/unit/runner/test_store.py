@@ -7,9 +7,10 @@ import pytest
 
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.run import Response, RunResult
-from lm_eval_so.errors import RecordError, UsageError
+from lm_eval_so.errors import InputError, RecordError, UsageError
 from lm_eval_so.runner.lock import FolderLock
-from lm_eval_so.runner.store import RunDir, move_aside, read_rows
+from lm_eval_so.runner.places import Places
+from lm_eval_so.runner.store import RunDir, read_rows
 
 
 def row(sample_id: str, text: str = "3일", fingerprint: str = "f") -> RunResult:
@@ -90,8 +91,56 @@ def test_move_aside__first_free_number(tmp_path: Path):
     folder = tmp_path / "bot"
     for number in (1, 2):
         fill(folder, row(str(number)))
-        assert move_aside(folder) == tmp_path / f"bot.{number}"
+        run_dir = RunDir.open(folder)
+        assert run_dir.move_aside() == tmp_path / f"bot.{number}"
+        run_dir.close()
     assert texts(tmp_path / "bot.2") == ["3일"]
+
+
+def test_move_aside__leaves_what_is_not_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    project = tmp_path / "project"
+    fill(project, row("a"))
+    (project / "lm-eval-so.yaml").write_text("version: 1")
+    monkeypatch.chdir(project)
+    run_dir = RunDir.open(Path())
+    assert run_dir.move_aside() == tmp_path / "project.1"
+    run_dir.close()
+    assert [path.name for path in project.iterdir()] == ["lm-eval-so.yaml"]
+    assert texts(tmp_path / "project.1") == ["3일"]
+
+
+def test_read_rows__a_blank_line_is_none(tmp_path: Path):
+    fill(tmp_path, row("a"))
+    with (tmp_path / "run_results.jsonl").open("ab") as file:
+        file.write(b"\n")
+    fill(tmp_path, row("b", "둘"))
+    assert texts(tmp_path) == ["3일", "둘"]
+
+
+def test_append__tells_where_the_row_stands(tmp_path: Path):
+    fill(tmp_path, row("a"))
+    run_dir = RunDir.open(tmp_path)
+    offset = run_dir.append(row("b", "둘"))
+    run_dir.rewrite([offset, 0])
+    run_dir.close()
+    assert texts(tmp_path) == ["둘", "3일"]
+
+
+def test_places__know_planned_rows_only():
+    places = Places([2**64 - 1, 5])
+    places.put(5, 0)
+    places.put(7, 100)
+    assert (places.get(5), places.get(7), places.get(2**64 - 1)) == (0, None, None)
+    assert 5 in places
+    places.drop(5)
+    assert 5 not in places
+
+
+@pytest.mark.skipif(not os.access("/dev/full", os.W_OK), reason="needs a device that is full")
+def test_lock__full_disk_is_told_and_leaves_nothing(tmp_path: Path):
+    (tmp_path / "run.lock").symlink_to("/dev/full")
+    with pytest.raises(InputError, match="cannot write"):
+        FolderLock(tmp_path)
 
 
 def test_lock__second_writer_is_told_who_writes(tmp_path: Path):

@@ -35,21 +35,22 @@ def read_verdict(output: str, labels: Mapping[str, str]) -> Verdict | Unusable:
         output: JSON, or a text with a JSON object in it.
         labels: Label by the form in which it is compared (`label_key`), aliases included.
     """
-    found = _find_object(output)
-    if found is None:
+    objects = _find_objects(output)
+    if not objects:
         return Unusable(code="no_json")
+    found = objects[0]
     said = found["label"]
+    if len({label_key(each["label"]) for each in objects}) > 1:
+        return Unusable(code="several")  # the answer under test may have been quoted
     label = labels.get(label_key(said)) if isinstance(said, str | int | float) else None
     if label is None:
-        shown = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+        shown = _one_line(said) if isinstance(said, str) else json.dumps(said)
         names = ", ".join(dict.fromkeys(labels.values()))
         return Unusable(code="unknown_label", figures={"label": f'"{shown}"', "labels": names})
     reason = found.get("reason")
     if not isinstance(reason, str) or not reason.strip():
         return Unusable(code="no_reason")
-    return Verdict(
-        label=label, reason=" ".join(reason.split()), evidence=_texts(found.get("evidence"))
-    )
+    return Verdict(label=label, reason=_one_line(reason), evidence=_texts(found.get("evidence")))
 
 
 def label_key(label: object) -> str:
@@ -57,9 +58,10 @@ def label_key(label: object) -> str:
     return basic(str(label)).casefold().strip(" \"'`.。")
 
 
-def _find_object(output: str) -> dict[str, Any] | None:
-    """Give the first JSON object with a label; prose and fences around it do not matter."""
+def _find_objects(output: str) -> list[dict[str, Any]]:
+    """Give the JSON objects with a label; prose and fences around them do not matter."""
     decoder = json.JSONDecoder()
+    objects: list[dict[str, Any]] = []
     position, tried = output.find("{"), 0
     while position >= 0 and tried < _MOST_OBJECTS:
         tried += 1
@@ -69,9 +71,9 @@ def _find_object(output: str) -> dict[str, Any] | None:
             end = position + 1
         else:
             if isinstance(found, dict) and "label" in found:
-                return found
+                objects.append(found)
         position = output.find("{", end)
-    return None
+    return objects
 
 
 def _texts(values: object) -> tuple[str, ...]:
@@ -79,5 +81,14 @@ def _texts(values: object) -> tuple[str, ...]:
         values = [values]
     if not isinstance(values, Iterable):
         return ()
-    found = [text for text in values if isinstance(text, str) and text.strip()]
+    found = [_writable(text) for text in values if isinstance(text, str) and text.strip()]
     return tuple(found[:_MOST_EVIDENCE])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(_writable(text).split())
+
+
+def _writable(text: str) -> str:
+    """Replace halves of surrogate pairs, which JSON can spell and no file can hold."""
+    return text.encode("utf-8", "replace").decode()

@@ -139,11 +139,20 @@ async def test_ask__wait_that_would_pass_the_deadline_is_not_begun():
     ("move", "message"),
     [
         (ValueError("나쁜 값\nsecond line"), "ValueError: 나쁜 값"),
-        ("just a text", "TypeError: Bot.send gave str, not a ChatResponse with a text"),
+        ("just a text", "TypeError: Bot.send gave str, not a ChatResponse"),
         (
             ChatResponse(text=None),
-            "TypeError: Bot.send gave a ChatResponse whose text is NoneType, not a ChatResponse with a text",
+            "TypeError: Bot.send gave a ChatResponse whose text is NoneType",
         ),
+        (
+            ChatResponse(text="x", model=5),
+            "TypeError: Bot.send gave a ChatResponse whose model is int",
+        ),
+        (
+            ChatResponse(text="x", usage=None),
+            "TypeError: Bot.send gave a ChatResponse whose usage is NoneType",
+        ),
+        (SystemExit(1), "SystemExit: 1"),
     ],
 )
 async def test_ask__plugin_that_breaks_is_one_failed_row(move: object, message: str):

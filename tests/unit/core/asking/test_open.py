@@ -69,7 +69,7 @@ async def test_ask_first__says_that_nothing_else_was_sent(
             with pytest.raises(BackendError) as failed:
                 await ask_first(asker, REQUEST)
     assert failed.value.kind is kind
-    assert (failed.value.hint or "").endswith("nothing else was sent")
+    assert "othing else was sent" in (failed.value.hint or "")
     assert KEY not in f"{failed.value} {failed.value.hint}"
     assert len(server.requests) == requests
 

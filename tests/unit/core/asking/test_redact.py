@@ -10,7 +10,9 @@ REDACTOR = make_redactor({"BOT_TOKEN": KEY})
 def test_clean_response__every_text_and_a_count():
     response = ChatResponse(
         text=f"키는 {KEY}, {KEY}",
-        tool_calls=(ToolCall(name="f", arguments=KEY),),
+        tool_calls=(ToolCall(id=KEY, name=KEY, arguments=KEY),),
+        finish_reason=KEY,
+        model=KEY,
         refusal=KEY,
         reasoning=KEY,
         context=(KEY,),
@@ -19,7 +21,7 @@ def test_clean_response__every_text_and_a_count():
     cleaned, count = clean_response(response, REDACTOR)
     assert KEY not in repr(cleaned)
     assert cleaned.text == "키는 [redacted:BOT_TOKEN], [redacted:BOT_TOKEN]"
-    assert count == 7
+    assert count == 11
 
 
 def test_clean_response__nothing_to_clean_stays_equal():

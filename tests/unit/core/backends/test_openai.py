@@ -184,3 +184,22 @@ def _self_signed(folder: Path) -> Path:
     pem = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain)
     path.write_bytes(pem + certificate.public_bytes(encoding))
     return path
+
+
+@pytest.mark.parametrize("key", ["sk-키-abcdefgh", "sk-a\nbcdefgh"])
+def test_check__a_key_that_no_header_can_hold(key: str):
+    backend = OpenAIBackend(
+        params=OpenAIBackend.Params(model="m"), env=BackendEnv(environ={"OPENAI_API_KEY": key})
+    )
+    (problem,) = backend.check()
+    assert problem.what == "OPENAI_API_KEY holds a character that no key has"
+
+
+@pytest.mark.parametrize("url", ["http://h:99999999/v1", "http://exa mple/v1", "h/v1"])
+def test_check__an_address_that_is_none(url: str):
+    backend = OpenAIBackend(
+        params=OpenAIBackend.Params(model="m"),
+        options=OpenAIBackend.Options(base_url=url, api_key_env=""),
+    )
+    (problem,) = backend.check()
+    assert problem.what.endswith("is no address")

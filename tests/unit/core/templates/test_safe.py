@@ -202,12 +202,6 @@ def test_dangers__finds_what_is_not_escaped(text):
     assert dangers(text) != []
 
 
-def test_log_lines__no_line_starts_a_command():
-    assert safe.log_lines(PAYLOADS["s6"]) == (
-        "│ ::add-mask::x\n│ ::set-output name=verdict::pass\n│ ##[error]x"
-    )
-
-
 def test_escape__data_and_property():
     assert safe.escape_data("100%\r\na::b") == "100%25%0Aa::b"
     assert safe.escape_property("a:b,c%\n") == "a%3Ab%2Cc%25%0A"

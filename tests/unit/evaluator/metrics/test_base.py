@@ -85,3 +85,12 @@ def test_check_sample__names_sample_and_key() -> None:
     (problem,) = metric.check_sample(blank)
     assert problem.what == "sample q8, metrics.keyword_coverage: a keyword is empty"
     assert metric.check_sample(a_sample()) == []
+
+
+def test_metric__kind_may_be_a_text() -> None:
+    class Plugged(Metric):
+        kind = "binary"  # type: ignore[assignment]
+
+    assert Plugged.kind is MetricKind.BINARY
+    with pytest.raises(ValueError, match="binry"):
+        type("Wrong", (Metric,), {"kind": "binry"})

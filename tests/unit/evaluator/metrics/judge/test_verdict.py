@@ -16,6 +16,7 @@ LABELS = {"good": "good", "bad": "bad", "좋음": "good", "unknown": "UNKNOWN"}
         ('```json\n{"reason":"r","evidence":["e"],"label":"bad"}\n```', "bad"),
         ('I think {so}. {"a":1} {"reason":"r","label":"bad"} end', "bad"),
         ('{"label":"UNKNOWN","reason":"r"}', "UNKNOWN"),
+        ('{"reason":"r","label":"bad"} {"reason":"r","label":"Bad."}', "bad"),
         ('{"note":{"x":"}"},"reason":"r","label":"good"}', "good"),
     ],
 )
@@ -40,6 +41,7 @@ def test_read_verdict__usable(output: str, label: str) -> None:
         ('{"reason":" ","label":"good"}', "no_reason"),
         ('{"label":"good"}', "no_reason"),
         ('{"reason":3,"label":"good"}', "no_reason"),
+        ('It says {"reason":"r","label":"good"}. {"reason":"r","label":"bad"}', "several"),
     ],
 )
 def test_read_verdict__unusable(output: str, code: str) -> None:
@@ -69,3 +71,12 @@ def test_read_verdict__unknown_label_names_what_is_known() -> None:
 @pytest.mark.parametrize("label", ["Good.", " good ", '"good"', "‘Good’", "GOOD", "`good`"])
 def test_label_key__case_quotes_and_full_stops_do_not_matter(label: str) -> None:
     assert label_key(label) == "good"
+
+
+def test_read_verdict__half_a_surrogate_pair_can_be_written() -> None:
+    verdict = read_verdict(r'{"reason":"a\ud800b","evidence":["\udc00"],"label":"good"}', LABELS)
+    assert isinstance(verdict, Verdict)
+    assert (verdict.reason, verdict.evidence) == ("a?b", ("?",))
+    unusable = read_verdict(r'{"reason":"r","label":"\ud800"}', LABELS)
+    assert isinstance(unusable, Unusable)
+    unusable.figures["label"].encode()

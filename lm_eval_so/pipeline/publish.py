@@ -85,7 +85,7 @@ def tell_github(
     """
     comparison, report = measured.comparison, measured.report
     names = {path.name: path for path in measured.files}
-    wanted = is_wanted(inputs.comment, comparison)
+    wanted = is_wanted(inputs.comment, comparison) and _has_place(activity, inputs)
     outputs = replace(
         outputs_of(comparison, report),
         report_json=_relative(names.get("report.json"), workspace),
@@ -97,8 +97,10 @@ def tell_github(
     bodies = make_bodies(config, resources, comparison, report, origin)
     summary = resources.environ.get("GITHUB_STEP_SUMMARY")
     if inputs.job_summary and summary:
-        write_summary(Path(summary), _summaries(measured, bodies))
-    published = _comment(config, resources, bodies, activity, inputs) if wanted else Published()
+        _summarise(Path(summary), _summaries(measured, bodies), resources)
+    published = Published()
+    if wanted:
+        published = _comment(config, resources, bodies, activity, inputs, head=head)
     outputs = replace(
         outputs, comment_url=published.url, comment_file_written=wanted and not published.url
     )
@@ -110,6 +112,14 @@ def tell_github(
         ),
         comment_failed=published.failed,
     )
+
+
+def _summarise(file: Path, texts: Iterator[str], resources: Resources) -> None:
+    try:
+        write_summary(file, texts)
+    except OSError as error:  # the comment is still to come
+        text = f"no job summary: {error.strerror or error}"
+        resources.listener(Warned(stage=STAGE, text=text))
 
 
 def _summaries(measured: Measured, bodies: Callable[[int], str]) -> Iterator[str]:
@@ -154,12 +164,13 @@ def _comment(
     bodies: Callable[[int], str],
     activity: Activity,
     inputs: Inputs,
+    *,
+    head: str | None,
 ) -> Published:
+    # a workflow that is started by hand may check out another commit than the event's
+    evaluated = head if activity.takes_pull_number else activity.head
     token = inputs.github_token or resources.environ.get("GITHUB_TOKEN")
-    has_place = (
-        activity.pull or activity.pull_branch or (activity.takes_pull_number and inputs.pr_number)
-    )
-    if not has_place or not activity.repository or not activity.head:
+    if not activity.repository or not evaluated:
         return Published()
     if not token:
         text = "no token, so no comment; the report is written, and is in the job summary"
@@ -176,7 +187,7 @@ def _comment(
             return Published()
         target = Target(
             pull=number,
-            head=activity.head,
+            head=evaluated,
             suite_id=plain_suite_id(inputs.suite_id or activity.suite_id(config.suite)),
             run_id=activity.run_id,
             run_attempt=activity.run_attempt,
@@ -184,6 +195,11 @@ def _comment(
             max_chars=inputs.comment_max_chars,
         )
         return post(bodies, target, github, resources)
+
+
+def _has_place(activity: Activity, inputs: Inputs) -> bool:
+    by_number = activity.takes_pull_number and inputs.pr_number is not None
+    return activity.pull is not None or activity.pull_branch is not None or by_number
 
 
 def _relative(path: Path | None, workspace: Path) -> str:

@@ -1,4 +1,4 @@
-"""Events as lines: plain ones, warnings only, or groups and annotations in GitHub's log."""
+"""Events as lines: all of them, or warnings only."""
 
 import time
 from collections.abc import Callable
@@ -59,43 +59,6 @@ class PlainLines:
         self._stream.flush()
 
 
-class GitHubLines:
-    """Stages as groups, warnings as annotations; foreign text cannot start a workflow command."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._lines = PlainLines(stream)
-        self._open = False
-
-    def listen(self, event: Event) -> None:
-        """Take one event."""
-        match event:
-            case Began():
-                self._end_group()
-                title = escape_command(f"{event.stage} {event.text}".strip())
-                self._stream.write(f"::group::{title}\n")
-                self._open = True
-                self._lines.listen(event)
-            case Warned():
-                text = f"{event.text}; {event.hint}" if event.hint else event.text
-                self._stream.write(f"::warning title={event.stage}::{escape_command(text)}\n")
-            case Ended():
-                self._lines.listen(event)
-                self._end_group()
-            case Moved() | Noticed():
-                self._lines.listen(event)
-        self._stream.flush()
-
-    def close(self) -> None:
-        """Close the group that is open."""
-        self._end_group()
-
-    def _end_group(self) -> None:
-        if self._open:
-            self._stream.write("::endgroup::\n")
-            self._open = False
-
-
 def progress_line(event: Moved, total: int | None, elapsed_s: float) -> str:
     """Give one line: done of total, rows by status, rate, limit, time left."""
     done = f"{event.done:,}/{total:,}" if total is not None else f"{event.done:,}"
@@ -126,11 +89,6 @@ def visible(text: str) -> str:
     )
     starts = shown.lstrip()
     return f"│ {shown}" if starts.startswith(("::", "##[")) else shown
-
-
-def escape_command(text: str) -> str:
-    """Escape the data of a GitHub workflow command."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _duration(seconds: float) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal, Protocol, TextIO
 
 from lm_eval_so.core.events import Event
-from lm_eval_so.terminal.lines import GitHubLines, PlainLines, QuietLines
+from lm_eval_so.terminal.lines import PlainLines, QuietLines
 
 
 class Progress(Protocol):
@@ -30,6 +30,8 @@ def open_progress(
     if quiet:
         return QuietLines(stderr)
     if environ.get("GITHUB_ACTIONS") == "true":
+        from lm_eval_so.terminal.github_log import GitHubLines  # noqa: PLC0415 - on GitHub only
+
         return GitHubLines(stderr)
     wanted = color == "always" or (color == "auto" and "NO_COLOR" not in environ)
     if stderr.isatty():

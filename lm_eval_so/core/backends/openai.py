@@ -18,6 +18,14 @@ from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
 
 _OPENAI = "https://api.openai.com/v1"
+_NO_PARAMS = {
+    "api_key": "api_key_env, the name of the variable that holds it,",
+    "api_key_env": "it",
+    "base_url": "it",
+    "timeout": "timeout_s",
+    "timeout_s": "it",
+}
+"""What people write beside the model, and where it belongs."""
 
 
 class OpenAIBackend(ChatBackend):
@@ -54,7 +62,13 @@ class OpenAIBackend(ChatBackend):
         return self.options.base_url or self.env.environ.get("OPENAI_BASE_URL") or _OPENAI
 
     def check(self) -> Iterator[Problem]:
-        """Find a missing key and an address that is none."""
+        """Find a missing key, an address that is none, and options that stand under params."""
+        for name in sorted((self.params.model_extra or {}).keys() & _NO_PARAMS.keys()):
+            yield Problem(
+                what=f"{name} would be sent to the model",
+                where=Where(key=f"params.{name}"),
+                hint=f"write {_NO_PARAMS[name]} under options",
+            )
         name = self.options.api_key_env
         if name and not self._key:
             yield Problem(

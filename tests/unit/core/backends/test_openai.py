@@ -203,3 +203,14 @@ def test_check__an_address_that_is_none(url: str):
     )
     (problem,) = backend.check()
     assert problem.what.endswith("is no address")
+
+
+def test_check__options_under_params_are_told():
+    params = OpenAIBackend.Params(model="m", base_url="http://x", api_key="k", temperature=0)
+    backend = OpenAIBackend(
+        params=params,
+        options=OpenAIBackend.Options(),
+        env=BackendEnv(environ={"OPENAI_API_KEY": KEY}),
+    )
+    keys = [problem.where.key for problem in backend.check() if problem.where]
+    assert keys == ["params.api_key", "params.base_url"]

@@ -1,0 +1,93 @@
+"""What people see while it works: plain lines, GitHub's log, a terminal, warnings only."""
+
+import io
+
+from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
+from lm_eval_so.errors import Problem, Where
+from lm_eval_so.terminal.bar import Bar
+from lm_eval_so.terminal.entry import problem_text
+from lm_eval_so.terminal.lines import PlainLines, progress_line
+from lm_eval_so.terminal.progress import open_progress
+
+EVENTS: list[Event] = [
+    Began(stage="run", total=412, text="asking 봇"),
+    Moved(stage="run", done=200, already=100, counts={"ok": 190, "error": 10}, limit=16),
+    Warned(stage="run", text="limited\n::error::x", hint="wait"),
+    Noticed(stage="run", text="::set-output name=verdict::pass"),
+    Ended(stage="run", text="412 rows"),
+]
+
+
+def shown(environ: dict[str, str], *, quiet: bool = False) -> str:
+    stream = io.StringIO()
+    progress = open_progress(stream, environ, quiet=quiet, color="auto")
+    for event in EVENTS:
+        progress.listen(event)
+    progress.close()
+    return stream.getvalue()
+
+
+def test_plain_lines__foreign_text_starts_no_command() -> None:
+    assert shown({}).splitlines() == [
+        "run: asking 봇",
+        "warning: limited\\n::error::x",
+        "  hint: wait",
+        "run: ::set-output name=verdict::pass",
+        "run: 412 rows",
+    ]
+
+
+def test_plain_lines__a_line_every_ten_seconds() -> None:
+    stream, now = io.StringIO(), [0.0]
+    lines = PlainLines(stream, clock=lambda: now[0])
+    lines.listen(Began(stage="run", total=100))
+    for second in range(25):
+        now[0] = float(second)
+        lines.listen(Moved(stage="run", done=second))
+    assert stream.getvalue().splitlines() == [
+        "run: 10/100 · 1/s · 1 min 30 s left",
+        "run: 20/100 · 1/s · 1 min 20 s left",
+    ]
+
+
+def test_progress_line__rate_of_what_is_fresh() -> None:
+    line = progress_line(EVENTS[1], 412, 10.0)
+    assert line == "200/412 · ok 190 · error 10 · 10/s · limit 16 · 21 s left"
+
+
+def test_quiet__warnings_only() -> None:
+    assert shown({}, quiet=True) == "warning: limited\\n::error::x\n  hint: wait\n"
+
+
+def test_github__groups_and_annotations() -> None:
+    assert shown({"GITHUB_ACTIONS": "true"}).splitlines() == [
+        "::group::run asking 봇",
+        "run: asking 봇",
+        "::warning title=run::limited%0A::error::x; wait",
+        "run: ::set-output name=verdict::pass",
+        "run: 412 rows",
+        "::endgroup::",
+    ]
+
+
+def test_bar__lines_stand_and_no_markup_is_read() -> None:
+    stream = io.StringIO()
+    bar = Bar(stream, color=False)
+    for event in [*EVENTS, Noticed(stage="run", text="[bold]x[/bold]")]:
+        bar.listen(event)
+    bar.close()
+    text = stream.getvalue()
+    assert "run: 412 rows" in text
+    assert "[bold]x[/bold]" in text
+
+
+def test_problem_text__caret_stands_under_wide_characters_too() -> None:
+    where = Where(file="f.yaml", line=3, column=5, key="a.b", text="이름: [x")
+    text = problem_text(Problem(what="bad\nline", where=where, hint="mend it"))
+    assert text.splitlines() == [
+        "error: bad\\nline",
+        "  --> f.yaml:3  a.b",
+        "    이름: [x",
+        "          ^",
+        "  fix: mend it",
+    ]

@@ -174,7 +174,7 @@ def _advice(finding: Finding, speaker: Speaker) -> str:
         needed = 2 * n
     rounded = round_up(needed)
     price = ""
-    if speaker.cost_per_sample is not None:
+    if speaker.cost_per_sample:  # a free one needs no price
         price = speaker.say("price", usd=usd(rounded * speaker.cost_per_sample))
     told = {"needed": count(rounded), "n": count(n), "price": price}
     if speaker.shown.is_ratio:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from servers.commands import lm_eval_so
 from servers.runs import KEY, rows, write_dataset
 
 from lm_eval_so.testing import ChatServer, Reply
@@ -25,28 +26,7 @@ backend:
   params: {{model: test-model}}
   options: {{base_url: "{url}"}}
 run: {{concurrency: 4, out: {out}}}
-"""
-
-PROGRAM = """
-import asyncio, os, signal, sys
-from pathlib import Path
-from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.config.load import load_config
-from lm_eval_so.core.secrets import make_redactor
-from lm_eval_so.errors import LMEvalError
-from lm_eval_so.runner.run import run
-
-async def main():
-    config = load_config(Path(sys.argv[1]), environ=os.environ)
-    resources = Resources(environ=os.environ, redactor=make_redactor(os.environ))
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, resources.stop.set)
-    await run(config, resources)
-
-try:
-    asyncio.run(main())
-except LMEvalError as error:
-    print(error, file=sys.stderr)
-    sys.exit(error.exit_code)
+metrics: [exact_match, token_f1]
 """
 
 TIMES = {"latency_ms", "total_ms", "started_at"}
@@ -61,8 +41,9 @@ def write_config(folder: Path, url: str, out: str = "runs") -> Path:
 def start(config: Path) -> subprocess.Popen[str]:
     environ = {**os.environ, "OPENAI_API_KEY": KEY}
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(config)],
+        [sys.executable, "-m", "lm_eval_so", "run", "--quiet", "--config", str(config)],
         env=environ,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -86,8 +67,29 @@ def without_times(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: row[key] for key in row if key not in TIMES} for row in found]
 
 
+def report(folder: Path, out: str) -> dict[str, Any]:
+    """Evaluate a run with the command, and give its report without times."""
+    done = lm_eval_so(
+        *("evaluate", "--run", f"{out}/bot", "--out", f"{out}/reports"),
+        *("--set", "run.out=runs"),
+        cwd=folder,
+        environ={"OPENAI_API_KEY": KEY},
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads((folder / out / "reports/report.json").read_text(encoding="utf-8"))
+    for name in ("started_at", "finished_at", "evaluated_at"):
+        del found["experiment"][name]
+    del found["latency"]
+    return found
+
+
 def test_run__killed_at_half_and_started_again(tmp_path: Path):
-    write_dataset(tmp_path, 60)
+    questions = [f"환불은 며칠? #{i}" for i in range(60)]
+    samples = [
+        {"id": f"q{i:04}", "input": text, "expected": f"답: {text if i % 3 else i}"}
+        for i, text in enumerate(questions)
+    ]
+    write_dataset(tmp_path, samples)
     with ChatServer(lambda seen: Reply(text=f"답: {seen.text}", latency_s=0.05)) as server:
         config = write_config(tmp_path, server.url)
         process = start(config)
@@ -114,6 +116,8 @@ def test_run__killed_at_half_and_started_again(tmp_path: Path):
 
         undisturbed = write_config(tmp_path, server.url, out="undisturbed")
         assert finish(start(undisturbed))[0] == 0
+        reports = [report(tmp_path, out) for out in ("runs", "undisturbed")]
+    assert reports[0] == reports[1]
     found = without_times(rows(tmp_path / "runs" / "bot"))
     assert [row["sample_id"] for row in found] == [f"q{i:04}" for i in range(60)]
     assert found == without_times(rows(tmp_path / "undisturbed" / "bot"))

@@ -89,6 +89,18 @@ def test_image__is_the_action(place: Checkout) -> None:
     assert len(place.bot.requests) == 3 * N  # the baseline, and every event anew
 
 
+def test_image__runs_ci_in_a_folder_for_any_user(place: Checkout) -> None:
+    subprocess.run(["chown", "-R", "1234:1234", str(place.folder)], check=True)
+    done = engine(
+        *("run", "--rm", "--network", "host", "--user", "1234:1234"),
+        *("-e", f"OPENAI_API_KEY={KEY}", "-e", f"BOT_URL={place.bot.url}"),
+        *("-v", f"{place.folder}:/src", "-w", "/src", TAG, "ci"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert (place.folder / "reports/report.json").stat().st_uid == 1234
+    assert not place.hub.bodies(7)
+
+
 def test_image__runs_as_any_user_without_network_and_writable_root() -> None:
     done = engine(
         "run", "--rm", "--user", "1234", "--network", "none", "--read-only", TAG, "--help"

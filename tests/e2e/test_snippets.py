@@ -36,6 +36,9 @@ ELSEWHERE = {
     "git clone https://github.com/mackim-3768/lm-eval-so && cd lm-eval-so",
     # tests/e2e/test_quickstart.py, and the job `quickstart` of .github/workflows/ci.yml
     "bash example/quickstart/run_quickstart.sh",
+    # tests/e2e/test_image.py, and the job `image` of .github/workflows/ci.yml
+    "docker build -t lm-eval-so .",
+    'docker run --rm --init -e OPENAI_API_KEY --user "$(id -u):$(id -g)" -v "$PWD:/src" -w /src lm-eval-so ci',
     # the job `checks` of .github/workflows/ci.yml, of which this test is a part
     "bash scripts/test.sh",
     "bash scripts/test.sh -- tests/unit/core/stats",

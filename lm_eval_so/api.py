@@ -24,7 +24,7 @@ from lm_eval_so.core.records.enums import Language, ReportFormat
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.core.secrets import make_redactor
-from lm_eval_so.errors import ConfigError, Problem, UsageError
+from lm_eval_so.errors import UsageError, refuse
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.reporter.render import render as render_records
@@ -56,7 +56,7 @@ def generate(
         CannotMeasure: If they give no sample.
     """
     found = _config(config, overrides, plugins)
-    _refuse(generating.check(found))
+    refuse(generating.check(found))
     return generating.generate(found, _resources(found), out=_path(out)).info
 
 
@@ -85,7 +85,7 @@ async def arun(
         CannotMeasure: If too many rows have no answer.
     """
     found = _config(config, overrides, plugins)
-    _refuse(running.check(found, os.environ))
+    refuse(running.check(found, os.environ))
     resources = _resources(found)
     return await running.run(found, resources, out=_path(out), fresh=fresh, keep_errors=keep_errors)
 
@@ -273,11 +273,6 @@ def _evaluation(
 
 def _resources(config: Config) -> Resources:
     return Resources(environ=os.environ, redactor=make_redactor(os.environ, key_variables(config)))
-
-
-def _refuse(problems: Sequence[Problem]) -> None:
-    if problems:
-        raise ConfigError.of(problems)
 
 
 def _path(path: AnyPath | None) -> Path | None:

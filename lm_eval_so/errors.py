@@ -35,6 +35,7 @@ __all__ = [
     "UsageError",
     "Where",
     "nearest",
+    "refuse",
 ]
 
 
@@ -232,3 +233,13 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """Give the known name that looks most like `name`, or None if none is near."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
     return close[0] if close else None
+
+
+def refuse(problems: Sequence[Problem]) -> None:
+    """Stop here if a check found problems.
+
+    Raises:
+        ConfigError: That lists them all.
+    """
+    if problems:
+        raise ConfigError.of(problems)

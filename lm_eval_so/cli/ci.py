@@ -8,6 +8,7 @@ import typer
 
 from lm_eval_so.core.config.defaults import CONFIG_FILE
 from lm_eval_so.terminal.options import (
+    BaselineFile,
     Color,
     ConfigFile,
     DryRun,
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
-Baseline = Annotated[
-    Path | None,
-    typer.Option("--baseline", metavar="FILE", help="report.json to compare with."),
-]
 Out = Annotated[
     Path | None,
     typer.Option("-o", "--out", metavar="REPORTS", help="Folder of reports; default: report.out."),
@@ -42,7 +39,7 @@ Fresh = Annotated[
 @app.command()
 def ci(
     config: ConfigFile = CONFIG_FILE,
-    baseline: Baseline = None,
+    baseline: BaselineFile = None,
     out: Out = None,
     fresh: Fresh = False,
     dry_run: DryRun = False,
@@ -58,10 +55,11 @@ def ci(
 
     Example: lm-eval-so ci -c lm-eval-so.yaml
     """
+    from lm_eval_so.errors import refuse
     from lm_eval_so.pipeline import ci as stage
     from lm_eval_so.pipeline.measure import check
     from lm_eval_so.runner.run import run_folder
-    from lm_eval_so.terminal.session import open_session, refuse
+    from lm_eval_so.terminal.session import open_session
 
     event = stage.read_surroundings(dict(os.environ))
     inputs = event.inputs

@@ -6,36 +6,26 @@ from typing import Annotated
 import typer
 
 from lm_eval_so.core.config.defaults import CONFIG_FILE
-from lm_eval_so.core.records.enums import ReportFormat
 from lm_eval_so.terminal.options import (
+    BaselineFile,
     Color,
     ConfigFile,
+    Formats,
     Json,
     Overrides,
     Plugins,
     Quiet,
     ReportLanguage,
+    Reports,
     Verbose,
 )
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 Candidate = Annotated[Path, typer.Argument(metavar="CANDIDATE", help="report.json under test.")]
-Baseline = Annotated[
-    Path | None,
-    typer.Option("--baseline", metavar="FILE", help="report.json to compare with."),
-]
 BaselineRef = Annotated[
     str | None,
     typer.Option("--baseline-ref", metavar="REF", help="Git revision to read baseline.path from."),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option("-o", "--out", metavar="REPORTS", help="Folder; default: report.out."),
-]
-Formats = Annotated[
-    list[ReportFormat] | None,
-    typer.Option("--format", help="Repeatable; default: report.formats; json is always written."),
 ]
 
 
@@ -43,9 +33,9 @@ Formats = Annotated[
 def compare(
     candidate: Candidate,
     config: ConfigFile = CONFIG_FILE,
-    baseline: Baseline = None,
+    baseline: BaselineFile = None,
     baseline_ref: BaselineRef = None,
-    out: Out = None,
+    out: Reports = None,
     formats: Formats = None,
     overrides: Overrides = None,
     plugins: Plugins = None,
@@ -62,9 +52,10 @@ def compare(
     from lm_eval_so.comparator import compare as stage
     from lm_eval_so.comparator.baseline import find_baseline, read_report
     from lm_eval_so.core.records.codec import to_json
+    from lm_eval_so.errors import refuse
     from lm_eval_so.pipeline.measure import compare_reports, write_report
     from lm_eval_so.terminal.emit import emit
-    from lm_eval_so.terminal.session import open_session, refuse
+    from lm_eval_so.terminal.session import open_session
 
     session = open_session(
         config, overrides=overrides, plugins=plugins, language=language, quiet=quiet, color=color

@@ -6,16 +6,17 @@ from typing import Annotated
 import typer
 
 from lm_eval_so.core.config.defaults import CONFIG_FILE
-from lm_eval_so.core.records.enums import ReportFormat
 from lm_eval_so.terminal.options import (
     Color,
     ConfigFile,
     DryRun,
+    Formats,
     Json,
     Overrides,
     Plugins,
     Quiet,
     ReportLanguage,
+    Reports,
     Verbose,
 )
 
@@ -27,21 +28,13 @@ Runs = Annotated[
         "--run", metavar="RUN", help="Folder of a run; repeatable; default: that of the config."
     ),
 ]
-Out = Annotated[
-    Path | None,
-    typer.Option("-o", "--out", metavar="REPORTS", help="Folder; default: report.out."),
-]
-Formats = Annotated[
-    list[ReportFormat] | None,
-    typer.Option("--format", help="Repeatable; default: report.formats; json is always written."),
-]
 
 
 @app.command()
 def evaluate(
     config: ConfigFile = CONFIG_FILE,
     runs: Runs = None,
-    out: Out = None,
+    out: Reports = None,
     formats: Formats = None,
     dry_run: DryRun = False,
     overrides: Overrides = None,
@@ -58,12 +51,12 @@ def evaluate(
     """
     from lm_eval_so.core.git import head
     from lm_eval_so.core.records.codec import to_json
-    from lm_eval_so.errors import ExitCode
+    from lm_eval_so.errors import ExitCode, refuse
     from lm_eval_so.evaluator import evaluate as stage
     from lm_eval_so.pipeline.measure import write_report
     from lm_eval_so.runner.run import run_folder
     from lm_eval_so.terminal.emit import emit
-    from lm_eval_so.terminal.session import open_session, refuse
+    from lm_eval_so.terminal.session import open_session
 
     session = open_session(
         config, overrides=overrides, plugins=plugins, language=language, quiet=quiet, color=color

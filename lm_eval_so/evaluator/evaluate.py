@@ -19,6 +19,7 @@ from lm_eval_so.errors import (
     Interrupted,
     LMEvalError,
     Problem,
+    refuse,
 )
 from lm_eval_so.evaluator.bind import bind_metrics, find_problems, sample_problems
 from lm_eval_so.evaluator.experiment import Origin, make_experiment
@@ -82,8 +83,7 @@ async def evaluate(
         BackendError: If a judge cannot be reached or refuses the credentials.
         Interrupted: If the user stopped it; there is no report of half the rows.
     """
-    if problems := find_problems(config):
-        raise ConfigError.of(problems)
+    refuse(find_problems(config))
     dataset = _load(config)
     with Answers(runs) as answers:
         async with open_judges(config, resources, opens) as asks:
@@ -115,8 +115,7 @@ def plan_evaluation(config: Config, *, runs: Sequence[Path]) -> dict[str, Any]:
     Raises:
         InputError: As `evaluate`.
     """
-    if problems := find_problems(config):
-        raise ConfigError.of(problems)
+    refuse(find_problems(config))
     dataset, bound = _load(config), bind_metrics(config, {})
     _prepare(bound, dataset)
     asked = dict.fromkeys((each.id for each in bound), 0)

@@ -51,10 +51,10 @@ def generate(
     Example: lm-eval-so generate -c lm-eval-so.yaml
     """
     from lm_eval_so.core.records.codec import to_json
-    from lm_eval_so.errors import ExitCode
+    from lm_eval_so.errors import ExitCode, refuse
     from lm_eval_so.generator import generate as stage
     from lm_eval_so.terminal.emit import emit
-    from lm_eval_so.terminal.session import open_session, refuse
+    from lm_eval_so.terminal.session import open_session
 
     session = open_session(
         config, overrides=overrides, plugins=plugins, language=language, quiet=quiet, color=color

@@ -27,7 +27,6 @@ __all__ = [
     "check",
     "compare_reports",
     "measure",
-    "report_files",
     "write_report",
 ]
 
@@ -75,11 +74,14 @@ def check(
     config: Config, environ: Mapping[str, str], *, makes_dataset: bool = False
 ) -> list[Problem]:
     """Find everything that is wrong, at every stage, before anything is spent."""
+    of_metrics = evaluating.check(config, environ=environ)
+    told = {problem.where for problem in of_metrics}
     return [
         *(generating.check(config) if makes_dataset else []),
         *running.check(config, environ),
-        *evaluating.check(config, environ=environ),
-        *comparing.check(config),
+        *of_metrics,
+        # both stages know which metrics there are: a gate's mistake is told once
+        *(problem for problem in comparing.check(config) if problem.where not in told),
     ]
 
 
@@ -166,7 +168,7 @@ def _is_warning(comparison: Comparison, gate: GateSection) -> bool:
     return (gate.on_missing_baseline if is_first else gate.on_incomparable) is Policy.WARN
 
 
-def report_files(
+def _report_files(
     config: Config,
     resources: Resources,
     report: EvaluationReport | None,
@@ -207,5 +209,5 @@ def write_report(
     formats: Sequence[ReportFormat] | None = None,
 ) -> tuple[Path, ...]:
     """Write what is there into a folder, and give the paths."""
-    texts = report_files(config, resources, report, comparison, formats=formats)
+    texts = _report_files(config, resources, report, comparison, formats=formats)
     return write_all({folder / name: text for name, text in texts.items()})

@@ -55,10 +55,10 @@ def run(
     Example: lm-eval-so run -c lm-eval-so.yaml --set run.concurrency=8
     """
     from lm_eval_so.core.records.codec import to_json
-    from lm_eval_so.errors import ExitCode
+    from lm_eval_so.errors import ExitCode, refuse
     from lm_eval_so.runner import run as stage
     from lm_eval_so.terminal.emit import emit
-    from lm_eval_so.terminal.session import open_session, refuse
+    from lm_eval_so.terminal.session import open_session
 
     session = open_session(
         config, overrides=overrides, plugins=plugins, language=language, quiet=quiet, color=color

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.records.enums import Language, ReportFormat
 
 ConfigFile = Annotated[
     Path, typer.Option("-c", "--config", metavar="FILE", help="Config file.", show_default=True)
@@ -41,4 +41,16 @@ ReportLanguage = Annotated[
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be done; send and write nothing.")
+]
+BaselineFile = Annotated[
+    Path | None,
+    typer.Option("--baseline", metavar="FILE", help="report.json to compare with."),
+]
+Reports = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", metavar="REPORTS", help="Folder; default: report.out."),
+]
+Formats = Annotated[
+    list[ReportFormat] | None,
+    typer.Option("--format", help="Repeatable; default: report.formats; json is always written."),
 ]

@@ -16,7 +16,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.plugins import load_plugins
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.secrets import Redactor, make_redactor
-from lm_eval_so.errors import ConfigError, Interrupted, Problem
+from lm_eval_so.errors import Interrupted
 from lm_eval_so.terminal.progress import Progress, open_progress
 
 T = TypeVar("T")
@@ -93,16 +93,6 @@ def open_session(
         progress=open_progress(sys.stderr, environ, quiet=quiet, color=color),
         redactor=make_redactor(environ, key_variables(config)),
     )
-
-
-def refuse(problems: Sequence[Problem]) -> None:
-    """Stop here if a check found problems.
-
-    Raises:
-        ConfigError: That lists them all.
-    """
-    if problems:
-        raise ConfigError.of(problems)
 
 
 async def _until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:

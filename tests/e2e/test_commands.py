@@ -156,3 +156,12 @@ def test_no_key__says_which_variable(folder: Path) -> None:
     done = lm_eval_so("run", "--set", "backend={name: openai, params: {model: m}}", cwd=folder)
     assert done.returncode == 2
     assert "OPENAI_API_KEY is not set" in done.stderr
+
+
+def test_ci__a_mistake_in_the_gate_is_told_once(folder: Path) -> None:
+    text = CONFIG + "gate: {metrics: {exact_mach: {}}}\n"
+    (folder / "lm-eval-so.yaml").write_text(text, encoding="utf-8")
+    done = lm_eval_so("ci", cwd=folder)
+    assert done.returncode == 2
+    assert done.stderr.count("error: ") == 1
+    assert 'did you mean "exact_match"?' in done.stderr

@@ -9,10 +9,10 @@ LMEvalError                      70 unless a subclass says otherwise
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 __all__ = [
     "BackendError",
@@ -190,6 +190,7 @@ class BackendError(LMEvalError):
         http_status: Status code, where there was one.
         code: The server's own word for it.
         partial_text: What had arrived before it broke.
+        details: More facts, such as the categories of a content filter.
     """
 
     exit_code = ExitCode.BACKEND
@@ -205,6 +206,7 @@ class BackendError(LMEvalError):
         code: str | None = None,
         partial_text: str | None = None,
         hint: str | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.kind = kind
@@ -215,6 +217,7 @@ class BackendError(LMEvalError):
         self.code = code
         self.partial_text = partial_text
         self.hint = hint
+        self.details = details or {}
 
 
 class PublishError(LMEvalError):

@@ -14,7 +14,7 @@ python3 -m venv "$tools"
 "$tools/bin/pip" install --quiet uv
 
 compile() {
-  "$tools/bin/uv" pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+  "$tools/bin/uv" pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
     --no-emit-index-url --no-emit-find-links "$@"
 }
 

@@ -21,8 +21,15 @@ class Moved:
     done: int
     already: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
+    """Units by how they ended, as "ok" or "error"."""
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    """Those that ended in an error, by its kind."""
     limit: int | None = None
     """How many requests may be under way at once now."""
+    cost_usd: float | None = None
+    """Money spent so far; None if no price is known."""
+    max_cost_usd: float | None = None
+    """The budget, if there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 _NAMED_LIKE_A_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
+_SCHEME = re.compile(r"(?:bearer|basic|token|apikey)\s+(\S+)\Z", re.IGNORECASE)
+"""A whole Authorization header: a server may quote what stands behind the scheme alone."""
 _SHORTEST_NAMED = 6
 _SHORTEST_GUESSED = 8
 
@@ -26,21 +28,25 @@ class Redactor:
     secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """(value, name) pairs, longest value first."""
 
+    def finds(self, text: str) -> bool:
+        """Whether there is anything to take out of a text; said in a few microseconds."""
+        for value, _ in self.secrets:  # `any` with a generator takes half as long again
+            if value in text:
+                return True
+        return _may_quote_key(text) and _KEY_SHAPES.search(text) is not None
+
     def redact(self, text: str) -> str:
         """Replace every known secret and everything shaped like a key."""
         return self.redact_counting(text)[0]
 
-    def redact_json(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Like `redact`, for every text in JSON values; keys stay."""
-        return {key: self._redact_any(value) for key, value in values.items()}
-
-    def _redact_any(self, value: Any) -> Any:
+    def redact_json(self, value: Any) -> Any:
+        """Like `redact`, for every text in a JSON value; keys stay."""
         if isinstance(value, str):
             return self.redact(value)
         if isinstance(value, Mapping):
-            return self.redact_json(value)
+            return {key: self.redact_json(each) for key, each in value.items()}
         if isinstance(value, list | tuple):
-            return [self._redact_any(item) for item in value]
+            return [self.redact_json(each) for each in value]
         return value
 
     def redact_counting(self, text: str) -> tuple[str, int]:
@@ -54,21 +60,39 @@ class Redactor:
         return text, count + shaped
 
 
-def make_redactor(environ: Mapping[str, str], named: Iterable[str] = ()) -> Redactor:
+def _may_quote_key(text: str) -> bool:
+    """Whether `_KEY_SHAPES` may find something: a look at the text is many times faster."""
+    return (
+        ("-" in text and ("sk-" in text or "xox" in text))
+        or ("_" in text and ("gh" in text or "github_pat_" in text))
+        or "AKIA" in text
+        or "AIza" in text
+    )
+
+
+def make_redactor(
+    environ: Mapping[str, str],
+    named: Iterable[str] = (),
+    *,
+    files: Mapping[str, str] | None = None,
+) -> Redactor:
     """Know the secrets of an environment, raw, URL-encoded, in base64 and as JSON escapes them.
 
     Args:
         environ: The environment variables.
         named: Names that the config uses for keys; values of ≥ 6 characters count. Other
             variables count if they are named like a secret and hold ≥ 8 characters.
+        files: What stands in the files that the config names for keys, by path; ≥ 6 characters.
     """
     wanted = dict.fromkeys(named, _SHORTEST_NAMED)
     for name in environ:
         if _NAMED_LIKE_A_SECRET.search(name.upper()):
             wanted.setdefault(name, _SHORTEST_GUESSED)
     pairs: dict[str, str] = {}
-    for name, shortest in wanted.items():
-        value = environ.get(name, "").strip()
+    known = [(name, environ.get(name, "").strip(), least) for name, least in wanted.items()]
+    known += [(name, value, _SHORTEST_NAMED) for name, value in (files or {}).items()]
+    known += [(n, found[1], least) for n, value, least in known if (found := _SCHEME.match(value))]
+    for name, value, shortest in known:
         if len(value) < shortest:
             continue
         encoded = base64.b64encode(value.encode()).decode().rstrip("=")

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
 from lm_eval_so.terminal.lines import progress_line, visible
+from lm_eval_so.terminal.rate import RecentRate
 
 
 class Bar:
@@ -27,14 +28,14 @@ class Bar:
         )
         self._task: TaskID | None = None
         self._total: int | None = None
-        self._began = time.monotonic()
+        self._rate = RecentRate(time.monotonic())
 
     def listen(self, event: Event) -> None:
         """Take one event."""
         match event:
             case Began():
                 self._end()
-                self._total, self._began = event.total, time.monotonic()
+                self._total, self._rate = event.total, RecentRate(time.monotonic())
                 if event.text:
                     self._print(f"{event.stage}: {event.text}")
                 if event.total is not None:
@@ -42,7 +43,8 @@ class Bar:
                     self._task = self._progress.add_task(event.stage, total=event.total, line="")
             case Moved():
                 if self._task is not None:
-                    line = progress_line(event, self._total, time.monotonic() - self._began)
+                    rate = self._rate.update(time.monotonic(), event.done - event.already)
+                    line = progress_line(event, self._total, rate)
                     self._progress.update(self._task, completed=event.done, line=line)
             case Warned():
                 self._print(f"warning: {event.text}", style="yellow")

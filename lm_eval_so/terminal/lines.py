@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
+from lm_eval_so.terminal.rate import RecentRate
 
 _EVERY_S = 10.0
 
@@ -30,22 +31,24 @@ class PlainLines:
     def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream, self._clock = stream, clock
         self._total: int | None = None
-        self._began = self._last = clock()
+        self._last = clock()
+        self._rate = RecentRate(self._last)
 
     def listen(self, event: Event) -> None:
         """Take one event."""
         match event:
             case Began():
                 self._total = event.total
-                self._began = self._last = self._clock()
+                self._last = self._clock()
+                self._rate = RecentRate(self._last)
                 if event.text:
                     self._write(f"{event.stage}: {event.text}")
             case Moved():
                 now = self._clock()
+                rate = self._rate.update(now, event.done - event.already)
                 if now - self._last >= _EVERY_S:
                     self._last = now
-                    elapsed = now - self._began
-                    self._write(f"{event.stage}: {progress_line(event, self._total, elapsed)}")
+                    self._write(f"{event.stage}: {progress_line(event, self._total, rate)}")
             case Warned():
                 write_warning(self._stream, event)
             case Noticed() | Ended():
@@ -59,18 +62,27 @@ class PlainLines:
         self._stream.flush()
 
 
-def progress_line(event: Moved, total: int | None, elapsed_s: float) -> str:
-    """Give one line: done of total, rows by status, rate, limit, time left."""
+def progress_line(event: Moved, total: int | None, rate: float | None) -> str:
+    """Give one line: done of total, rows by status and kind of error, rate, limit, cost, time left.
+
+    Args:
+        event: How far the work is.
+        total: Units of the whole.
+        rate: Units a second; None if it is not known yet.
+    """
     done = f"{event.done:,}/{total:,}" if total is not None else f"{event.done:,}"
     parts = [done, *(f"{status} {n:,}" for status, n in event.counts.items() if n)]
-    fresh = event.done - event.already
-    if elapsed_s > 0 and fresh > 0:
-        rate = fresh / elapsed_s
-        parts.append(f"{rate:.3g}/s")
-        if event.limit is not None:
-            parts.append(f"limit {event.limit}")
-        if total is not None and total > event.done:
-            parts.append(f"{_duration((total - event.done) / rate)} left")
+    if event.kinds:
+        parts[-1] += f" ({', '.join(f'{kind} {n:,}' for kind, n in event.kinds.items())})"
+    if rate is not None:
+        parts.append(f"{rate:.3g}/s" if rate < 100 else f"{rate:,.0f}/s")
+    if event.limit is not None:
+        parts.append(f"limit {event.limit}")
+    if event.cost_usd is not None or event.max_cost_usd is not None:
+        of = f"/{event.max_cost_usd:,.2f}" if event.max_cost_usd is not None else ""
+        parts.append(f"USD {event.cost_usd or 0:,.2f}{of}")
+    if rate is not None and total is not None and total > event.done:
+        parts.append(f"{_duration((total - event.done) / rate)} left")
     return " · ".join(parts)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TextIO, TypeVar
 
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.config.keys import key_variables
+from lm_eval_so.core.config.keys import key_files, key_variables
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.plugins import load_plugins
@@ -91,7 +91,7 @@ def open_session(
         environ=environ,
         stdout=sys.stdout,
         progress=open_progress(sys.stderr, environ, quiet=quiet, color=color),
-        redactor=make_redactor(environ, key_variables(config)),
+        redactor=make_redactor(environ, key_variables(config), files=key_files(config)),
     )
 
 

@@ -1,7 +1,6 @@
 """The models of `lm-eval-so.yaml`. Unknown keys are errors; defaults stand here and nowhere else."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -16,62 +15,32 @@ from pydantic import (
 )
 
 from lm_eval_so.core.config.generator import DatasetSection, GeneratorSection, SourceSection
+from lm_eval_so.core.config.run import BackendSection, RunSection, SimulatorSection
 from lm_eval_so.core.config.section import Section
 from lm_eval_so.core.records.enums import Language, Policy, ReportFormat
 from lm_eval_so.core.yaml_lines import Located
 from lm_eval_so.errors import Where
 
+__all__ = [
+    "SCHEMA_ID",
+    "AnyMetric",
+    "BackendSection",
+    "BaselineSection",
+    "Config",
+    "DatasetSection",
+    "GateMetricSection",
+    "GateSection",
+    "GeneratorSection",
+    "JudgeSection",
+    "MetricSection",
+    "OnlySection",
+    "ReportSection",
+    "RunSection",
+    "SimulatorSection",
+    "SourceSection",
+]
+
 SCHEMA_ID = "https://mackim-3768.github.io/lm-eval-so/schema/config-1.json"
-
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-class BackendSection(Section):
-    """A chatbot or judge, and how it is reached."""
-
-    name: str
-    """openai, local, scripted, replay, a plugin's name, or package.module:Class."""
-    label: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]+$")
-    """Names the run folder; default: <name>_<model>, or the name."""
-    params: dict[str, JsonValue] = Field(default_factory=dict)
-    """Sent to the model; part of the fingerprint."""
-    options: dict[str, JsonValue] = Field(default_factory=dict)
-    """How to reach it; not part of the fingerprint."""
-
-    @property
-    def model(self) -> str | None:
-        """The model that is asked for, if the parameters name one."""
-        model = self.params.get("model")
-        return model if isinstance(model, str) else None
-
-    @property
-    def run_label(self) -> str:
-        """The label, or what stands for it; safe as a folder's name."""
-        text = self.label or "_".join(filter(None, (self.name, self.model)))
-        return _UNSAFE.sub("-", text).strip(".-") or "backend"
-
-
-class RunSection(Section):
-    """How the chatbot is asked."""
-
-    out: Path = Path("runs")
-    """Folder of runs."""
-    concurrency: int = Field(default=16, ge=1, le=4096)
-    """Most requests under way at once."""
-    repeats: int = Field(default=1, ge=1, le=1000)
-    """Answers per sample."""
-    seed: int = 7
-    """Decides the seed of each row and the jitter of waits."""
-    timeout_s: float = Field(default=60, gt=0)
-    """Seconds an attempt may take."""
-    max_attempts: int = Field(default=5, ge=1, le=100)
-    """Attempts per row, the first included."""
-    row_deadline_s: float = Field(default=300, gt=0)
-    """Seconds a row may take, attempts and waits included."""
-    drain_s: float = Field(default=10, ge=0)
-    """Seconds that requests under way get after Ctrl-C."""
-    max_retry_after_s: float = Field(default=120, ge=0)
-    """Longest wait that a server may ask for, in seconds."""
 
 
 class JudgeSection(Section):
@@ -207,6 +176,10 @@ class Config(Section):
     """The chatbot under test."""
     system: str | None = None
     """System prompt put before each sample."""
+    tools: list[dict[str, JsonValue]] = Field(default_factory=list)
+    """Tools that the chatbot may call, in OpenAI's shape; a sample's own go over them."""
+    tool_choice: JsonValue = None
+    """auto, none, required, or the tool that must be called."""
     run: RunSection = Field(default_factory=RunSection)
     """How the chatbot is asked."""
     metrics: list[AnyMetric] = Field(default_factory=list)
@@ -247,6 +220,16 @@ class Config(Section):
     def resolve(self, path: Path) -> Path:
         """Give a path of the config as one that can be opened from here."""
         return path if path.is_absolute() else self._folder / path
+
+    def backend_sections(self) -> Iterator[tuple[tuple[str | int, ...], BackendSection]]:
+        """Give every backend of the config and where it stands: chatbot, simulator, judges."""
+        if self.backend is not None:
+            yield ("backend",), self.backend
+        if self.run.simulator is not None:
+            yield ("run", "simulator", "backend"), self.run.simulator.backend
+        for number, metric in enumerate(self.metrics):
+            if metric.backend is not None:
+                yield ("metrics", number, "backend"), metric.backend
 
     def where(self, *path: str | int) -> Where:
         """Give the place of a key in the file."""

@@ -58,6 +58,10 @@ class ChatRequest:
     """System prompt that stands before the messages."""
     params: Mapping[str, JsonValue] = field(default_factory=dict)
     """Parameters of the model, as configured."""
+    tools: tuple[Mapping[str, JsonValue], ...] = ()
+    """Tools that the chatbot may call, in OpenAI's shape."""
+    tool_choice: JsonValue = None
+    """auto, none, required, or the tool that must be called; null leaves it to the endpoint."""
     response_format: Mapping[str, JsonValue] | None = None
     """JSON Schema that the answer must match, where the backend can hold the model to it."""
     seed: int | None = None
@@ -69,9 +73,12 @@ class ChatRequest:
     sample_id: str = ""
     repeat: int = 0
     turn: int = 0
+    """Which request of its conversation it is, from 0."""
     attempt: int = 1
+    idempotency_key: str = ""
+    """Digest of the request: the same for every attempt."""
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
-    """Facts that a backend may look at (of the sample: its sample_hash, tags and language)."""
+    """Facts that a backend may look at (of the sample: its sample_hash, tags, language, metadata)."""
 
 
 @record
@@ -96,8 +103,12 @@ class ChatResponse:
     """Passages that the chatbot says it used."""
     context_ids: tuple[str, ...] = ()
     """Ids of passages that the chatbot says it used."""
+    logprobs: JsonValue = None
+    """Log probabilities, where the parameters asked for them."""
     raw: JsonValue = None
     """The response as it came, kept only on demand."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Response headers of use to a reader: ids of the request, numbers of the rate limit."""
     status: RunStatus | None = None
     """Set by a backend that knows better than the general rules (refused, filtered)."""
     latency_ms: float | None = None

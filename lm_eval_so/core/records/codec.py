@@ -3,10 +3,13 @@
 import json
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import fields
 from functools import cache
 from typing import Any, TypeVar, cast
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+from pydantic_core import from_json as quick_json
 
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.dataset import DatasetInfo
@@ -29,6 +32,13 @@ RECORDS: Mapping[str, type[Any]] = {
 
 # JSON allows these three raw, but tools that split on Unicode line ends would tear a JSONL line.
 _LINE_ENDS = str.maketrans({"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"})
+
+# made once: `json.dumps` and `json.loads` would make one a call
+_LINE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+_ROW_NUMBERS = tuple(f.name for f in fields(RunResult) if f.type == float | None)
+_SMALLEST, _LARGEST = 1e-4, 1e15
+"""Between these pydantic writes numbers as json does."""
 
 
 def _adapter(record_type: type[R]) -> TypeAdapter[R]:
@@ -62,11 +72,19 @@ def dumps(record: object) -> str:
     return dump_line(to_json(record))
 
 
+def dump_row(row: RunResult) -> str:
+    """Give what `dumps` gives of a row; of most rows in a third of the time, by pydantic."""
+    if not _is_plain(row):
+        return dumps(row)
+    try:
+        return _whole_line(_adapter(RunResult).serializer.to_json(row).decode())
+    except PydanticSerializationError:
+        return dumps(row)
+
+
 def dump_line(values: JsonValue | Mapping[str, Any]) -> str:
     """Give JSON values as one line that no Unicode line end can tear; NaN is refused."""
-    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    # translating takes 80 ns a character, looking takes next to nothing
-    return text.translate(_LINE_ENDS) if any(chr(end) in text for end in _LINE_ENDS) else text
+    return _whole_line(_LINE.encode(values))
 
 
 def dump_document(values: JsonValue | Mapping[str, Any]) -> str:
@@ -80,12 +98,13 @@ def from_json(values: object, record_type: type[R], *, where: Where | None = Non
     Raises:
         RecordError: If the values do not fit; lists every problem.
     """
-    problems = list(_major_problems(values, record_type, where))
-    if not problems:
-        try:
-            return _adapter(record_type).validate_python(values)
-        except ValidationError as error:
-            problems = list(validation_problems(error, lambda key: _at(where, key)))
+    if (problem := _wrong_kind(values, record_type, where)) is not None:
+        raise RecordError.of([problem])
+    try:
+        made: R = _adapter(record_type).validator.validate_python(values)
+        return made
+    except ValidationError as error:
+        problems = list(validation_problems(error, lambda key: _at(where, key)))
     raise RecordError.of(problems)
 
 
@@ -116,6 +135,21 @@ def loads(text: str | bytes, record_type: type[R], *, where: Where | None = None
     return from_json(parse_json(text, where=where), record_type, where=where)
 
 
+def load_row(line: bytes) -> RunResult | None:
+    """Make a row of a line that `dump_row` wrote, in half the time that `loads` takes.
+
+    Returns:
+        None if something may be wrong with the line; `loads` tells what.
+    """
+    if b"NaN" in line or b"Infinity" in line:
+        return None
+    try:
+        row: RunResult = _adapter(RunResult).validator.validate_json(line)
+        return row
+    except ValidationError:
+        return None
+
+
 def parse_json(text: str | bytes, *, where: Where | None = None) -> Any:
     """Parse JSON strictly: no NaN, no number too large for one, no duplicate keys.
 
@@ -123,12 +157,7 @@ def parse_json(text: str | bytes, *, where: Where | None = None) -> Any:
         RecordError: With line and column of what is wrong.
     """
     try:
-        return json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-        )
+        return _parsed(text)
     except json.JSONDecodeError as error:
         line = error.lineno + ((where.line or 1) - 1 if where else 0)
         file = where.file if where else None
@@ -140,6 +169,14 @@ def parse_json(text: str | bytes, *, where: Where | None = None) -> Any:
         raise RecordError(f"no JSON: {error}", where=where) from None
     except RecursionError:
         raise RecordError("no JSON: nested too deeply", where=where) from None
+
+
+def parse_checked_json(text: str, *, where: Where | None = None) -> Any:
+    """Parse JSON that `parse_json` has accepted before, in a quarter of the time."""
+    try:
+        return quick_json(text)
+    except ValueError:  # it takes no half surrogate pairs and less depth
+        return parse_json(text, where=where)
 
 
 def json_schema(name: str) -> dict[str, Any]:
@@ -171,27 +208,44 @@ def dotted(path: tuple[int | str, ...]) -> str:
     return text
 
 
+def _is_plain(row: RunResult) -> bool:
+    """Whether all numbers of a row are such that pydantic writes them as json does."""
+    if row.error is not None or row.retries or row.turns or row.simulator is not None:
+        return False
+    said = row.response
+    if said is not None and not (said.logprobs is None and said.raw is None):
+        return False
+    for name in _ROW_NUMBERS:
+        number = getattr(row, name)
+        if number and not _SMALLEST <= number < _LARGEST:
+            return False
+    return True
+
+
+def _whole_line(text: str) -> str:
+    # translating takes 80 ns a character, looking takes next to nothing
+    is_torn = "\u2028" in text or "\u2029" in text or "\x85" in text
+    return text.translate(_LINE_ENDS) if is_torn else text
+
+
 def _at(where: Where | None, key: str) -> Where:
     place = where or Where()
     return Where(file=place.file, line=place.line, key=key or None)
 
 
-def _major_problems(
-    values: object, record_type: type[Any], where: Where | None
-) -> Iterator[Problem]:
+def _wrong_kind(values: object, record_type: type[Any], where: Where | None) -> Problem | None:
+    """Tell what is wrong with the values as a whole, if they are not of this record at all."""
     if not isinstance(values, dict):
-        yield Problem(what="not a JSON object", where=where)
-        return
+        return Problem(what="not a JSON object", where=where)
     known = record_type.__dataclass_fields__["schema"].default
     got = values.get("schema", known)
     if got == known:
-        return
+        return None
     family = known.rpartition("/")[0]
     if isinstance(got, str) and got.rpartition("/")[0] == family:
         hint = "read it with the release of lm-eval-so that wrote it"
-        yield Problem(what=f"{got} is not readable here, {known} is", where=where, hint=hint)
-    else:
-        yield Problem(what=f"expected a record {known}, found {got!r}", where=where)
+        return Problem(what=f"{got} is not readable here, {known} is", where=where, hint=hint)
+    return Problem(what=f"expected a record {known}, found {got!r}", where=where)
 
 
 def _without_absent(values: Any) -> Any:
@@ -201,6 +255,14 @@ def _without_absent(values: Any) -> Any:
     if isinstance(values, list):
         return [_without_absent(value) for value in values]
     return values
+
+
+def _parsed(text: str | bytes) -> Any:
+    if isinstance(text, bytes):
+        text = text.decode(json.detect_encoding(text), "surrogatepass")
+    if text.startswith("\ufeff"):
+        raise json.JSONDecodeError("unexpected byte order mark", text, 0)
+    return _STRICT.decode(text)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -221,3 +283,8 @@ def _finite(text: str) -> float:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
+
+
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
+)

@@ -15,5 +15,6 @@ def record(cls: type[T]) -> type[T]:
     A text under a field becomes its description in the JSON Schema. A dataclass costs a third of
     a pydantic model to build; validation happens only where a file is read (`codec`).
     """
-    cls.__pydantic_config__ = ConfigDict(use_attribute_docstrings=True)  # type: ignore[attr-defined]
+    config = ConfigDict(use_attribute_docstrings=True, ser_json_inf_nan="constants")
+    cls.__pydantic_config__ = config  # type: ignore[attr-defined]
     return dataclass(frozen=True, slots=True, kw_only=True)(cls)

@@ -25,6 +25,8 @@ class ErrorInfo:
     """What to do."""
     partial_text: str | None = None
     """What had arrived before it broke; never scored."""
+    details: Mapping[str, JsonValue] = field(default_factory=dict)
+    """More facts, such as the categories of a content filter."""
 
 
 @record
@@ -50,6 +52,48 @@ class Response:
     reasoning: str | None = None
     context: tuple[str, ...] = ()
     context_ids: tuple[str, ...] = ()
+    logprobs: JsonValue = None
+    """Log probabilities, where the parameters asked for them."""
+    raw: JsonValue = None
+    """The response as it came; only with `run.keep_raw`."""
+
+
+@record
+class Turn:
+    """One exchange of a conversation that was played."""
+
+    user: str
+    """What the user said."""
+    text: str = ""
+    """What the chatbot answered; "" if nothing."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    status: RunStatus
+    latency_ms: float | None = None
+    ttft_ms: float | None = None
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float | None = None
+    cached: bool = False
+    seed: int | None = None
+
+
+@record
+class SimulatorUse:
+    """What playing the user took; never part of the chatbot's own figures."""
+
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float | None = None
+    model: str | None = None
+
+
+@record
+class LimitChange:
+    """A change of how many requests may be under way at once."""
+
+    at_s: float
+    """Seconds since the first request."""
+    limit: int
+    why: str
+    """start, grew, rate_limit, busy, timeout or server."""
 
 
 @record
@@ -74,6 +118,8 @@ class RunResult:
     """Time to the first token in milliseconds; null if not streamed."""
     total_ms: float | None = None
     """Wall time of the row, queue, retries and waits included."""
+    queue_ms: float | None = None
+    """Time that the row waited for its turn before the first attempt."""
     attempts: int = 1
     retries: tuple[Retry, ...] = ()
     cached: bool = False
@@ -83,6 +129,17 @@ class RunResult:
     seed: int | None = None
     started_at: str | None = None
     """RFC 3339, UTC."""
+    request_hash: str | None = None
+    """Digest of the request; what the cache knows the answer by."""
+    cost_saved_usd: float | None = None
+    """What the answer would have cost had it not been in the cache."""
+    turns: tuple[Turn, ...] = ()
+    """The exchanges of a scenario."""
+    stop_reason: str | None = None
+    """Why a scenario ended: bot_<status>, deadline, tool_call, tool_rounds, on_match, goal, gave_up,
+    simulator, loop, max_turns or script_end."""
+    simulator: SimulatorUse | None = None
+    """The simulated user, where there was one."""
     fingerprint: str = ""
     """Digest of what decides an answer; rows of one run share it."""
     redactions: int = 0
@@ -153,7 +210,17 @@ class RunInfo:
     """Rows without a known price."""
     adaptations: tuple[str, ...] = ()
     """What was changed in the requests because the endpoint refused it."""
+    limits: tuple[LimitChange, ...] = ()
+    """How many requests were allowed at once, over time; 500 entries at most."""
+    tools: tuple[Mapping[str, JsonValue], ...] = ()
+    """Tools of the config that the chatbot was offered."""
+    tool_choice: JsonValue = None
+    simulator: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Who played simulated users, {backend, params, template, told}; empty without such users."""
+    shard: str | None = None
+    """Which part of the dataset was asked, as "2/3"; null for the whole."""
     stopped: Mapping[str, JsonValue] | None = None
+    """Why the run ended early: {by, …}; null if it did not."""
     versions: Mapping[str, str] = field(default_factory=dict)
     started_at: str
     finished_at: str | None = None

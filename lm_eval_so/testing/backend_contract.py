@@ -2,7 +2,8 @@
 
 import asyncio
 import unicodedata
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lm_eval_so.core.backends.base import ChatBackend
@@ -14,6 +15,10 @@ __all__ = ["backend_contract"]
 
 _KOREAN = "환불은 며칠 걸리나요? 「3영업일」 · 값은 '₩1,000'\n둘째 줄"
 _PATIENCE_S = 30.0
+_TOOL = {"function": {"name": "find_order", "parameters": {"type": "object"}}, "type": "function"}
+_MADE = {"name": "find_order", "arguments": '{"번호": "A-1023"}'}
+_LONG_AGO = "Thu, 01 Jan 2015 00:00:00 GMT"
+_TWO_S_LATER = "Thu, 01 Jan 2015 00:00:02 GMT"
 
 MakeBackend = Callable[[], ChatBackend]
 
@@ -55,11 +60,16 @@ def backend_contract(
         rules += [
             contract.usage_not_told_is_null,
             contract.maps_rate_limit,
+            contract.counts_waits_from_the_servers_clock,
+            contract.follows_no_redirect,
             contract.maps_server_error,
             contract.maps_refused_key,
             contract.maps_reset,
             contract.maps_malformed_body,
             contract.closes_connection_when_cancelled,
+            contract.records_tool_calls,
+            contract.streams_to_the_same_answer,
+            contract.keeps_what_a_broken_stream_gave,
         ]
     broken = [text for rule in rules if (text := asyncio.run(_held(rule)))]
     assert not broken, "\n".join(["the backend breaks its contract:", *broken])  # noqa: S101
@@ -141,6 +151,18 @@ class _Contract:
             _need(error.retryable, "a 429 is retryable")
             _need(error.retry_after_s == 7, f"{headers} became {error.retry_after_s} s")
 
+    async def counts_waits_from_the_servers_clock(self) -> None:
+        headers = {"date": _LONG_AGO, "retry-after": _TWO_S_LATER}
+        error = await self._fails(Reply(status=429, headers=headers), ErrorKind.RATE_LIMIT)
+        _need(error.retry_after_s == 2, f"a wait until a date became {error.retry_after_s} s")
+
+    async def follows_no_redirect(self) -> None:
+        with ChatServer() as other:
+            for status in (301, 307):
+                reply = Reply(status=status, headers={"location": f"{other.url}/chat/completions"})
+                await self._fails(reply, ErrorKind.INVALID_REQUEST)
+            _need(not other.requests, "a redirect was followed to another host")
+
     async def maps_server_error(self) -> None:
         error = await self._fails(Reply(status=500), ErrorKind.SERVER)
         _need(
@@ -176,6 +198,47 @@ class _Contract:
         finally:
             await backend.close()
 
+    async def records_tool_calls(self) -> None:
+        if not self._make().capabilities.tools:
+            return
+        call = {"id": "call_1", "type": "function", "function": _MADE}
+        reply = Reply(message_fields={"content": None, "tool_calls": [call]})
+        for streamed in (False, True):
+            response = await self._ask("order?", lambda _: reply, tool=_TOOL, streamed=streamed)
+            calls = [
+                {"name": made.name, "arguments": made.arguments} for made in response.tool_calls
+            ]
+            _need(calls == [_MADE], f"{'streamed ' * streamed}tool calls became {calls}")
+
+    async def streams_to_the_same_answer(self) -> None:
+        reply = Reply(text=_KOREAN, finish_reason="length", first_token_s=0.08)
+        whole = await self._ask("hello", lambda _: reply)
+        if not self._was_streamed:
+            _need(whole.ttft_ms is None, "an answer that was not streamed has a ttft_ms")
+        streamed = await self._ask("hello", lambda _: reply, streamed=True)
+        if not self._was_streamed:
+            return
+        ttft_ms = streamed.ttft_ms or 0.0
+        _need(80 <= ttft_ms < 2000, f"the first token came after 80 ms, not {streamed.ttft_ms}")
+        same = replace(streamed, ttft_ms=whole.ttft_ms, headers=whole.headers, raw=whole.raw)
+        _need(same == whole, f"streamed, {whole} became {same}")
+
+    async def keeps_what_a_broken_stream_gave(self) -> None:
+        reply = Reply(text=_KOREAN, cut_after=4)
+        try:
+            await self._ask("hello", lambda _: reply, streamed=True)
+        except BackendError as error:
+            got = error.partial_text or ""
+            _need(error.kind is ErrorKind.BAD_RESPONSE, f"a broken stream became {error.kind}")
+            _need(error.retryable, "a broken stream is retryable")
+            _need(bool(got) and _KOREAN.startswith(got), f"what had come became {got!r}")
+        else:
+            _need(not self._was_streamed, "a stream that broke off became an answer")
+
+    @property
+    def _was_streamed(self) -> bool:
+        return self._server is not None and bool(self._server.requests[-1].body.get("stream"))
+
     async def _fails(self, reply: Reply, kind: ErrorKind) -> BackendError:
         try:
             response = await self._ask("hello", lambda _: reply)
@@ -186,17 +249,26 @@ class _Contract:
             return error
         raise AssertionError(f"{reply} became the answer {response.text!r}")
 
-    async def _ask(self, text: str, script: Script = echo) -> ChatResponse:
+    async def _ask(
+        self,
+        text: str,
+        script: Script = echo,
+        *,
+        tool: Mapping[str, Any] | None = None,
+        streamed: bool = False,
+    ) -> ChatResponse:
         if self._server is not None:
             self._server.script = script
-        backend = await self._opened()
+        backend = await self._opened(streamed=streamed)
         try:
-            return await backend.send(self._request(text))
+            request = self._request(text)
+            return await backend.send(replace(request, tools=(tool,)) if tool else request)
         finally:
             await backend.close()
 
-    async def _opened(self) -> ChatBackend:
+    async def _opened(self, *, streamed: bool = False) -> ChatBackend:
         backend = self._make()
+        backend.env = replace(backend.env, wants_ttft=streamed)
         await backend.open()
         return backend
 

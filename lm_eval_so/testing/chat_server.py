@@ -1,4 +1,4 @@
-"""An OpenAI-compatible chat server on 127.0.0.1 that answers, and fails, as a script says.
+"""An OpenAI-compatible chat server on 127.0.0.1 that answers, streams and fails as a script says.
 
 It speaks real HTTP over real connections, so that time-outs, resets and what stands in the bytes
 are seen as they are; it needs the standard library only.
@@ -10,67 +10,15 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
+
+from lm_eval_so.testing.chat_replies import Reply, Seen, stream_pieces, whole_body
 
 __all__ = ["ChatServer", "Reply", "Seen"]
 
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 429: "Too Many Requests"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """A request as it came."""
-
-    number: int
-    """Which request to this server it is, from 0."""
-    nth: int
-    """Which request with the same last user message it is, from 0."""
-    path: str
-    headers: Mapping[str, str] = field(repr=False)
-    """Names in lower case."""
-    raw: bytes
-    """The body's bytes."""
-    body: Mapping[str, Any]
-    """The body as JSON; empty if it is none."""
-    text: str
-    """The last user message."""
-    at: float
-    """When it came, on the monotonic clock, in seconds."""
-    under_way: int
-    """Requests that are being answered, this one included."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """What the server does with a request."""
-
-    text: str = ""
-    """The answer."""
-    status: int = 200
-    """A status other than 200 answers with an error body."""
-    message: str = "scripted"
-    """Message of the error body."""
-    code: str | None = None
-    """Code of the error body."""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    """Sent instead of the usual body, whatever it is."""
-    message_fields: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of the answering message, over the usual ones: refusal, tool_calls, content."""
-    finish_reason: str = "stop"
-    usage: Mapping[str, Any] | None = field(
-        default_factory=lambda: {"prompt_tokens": 10, "completion_tokens": 5}
-    )
-    """None: the server does not tell."""
-    model: str = "test-model"
-    latency_s: float = 0.0
-    hang: bool = False
-    """Never answers; the connection stays open until the client gives up."""
-    reset: bool = False
-    """Breaks the connection instead of answering."""
 
 
 Script = Callable[[Seen], Reply | str]
@@ -82,7 +30,11 @@ def echo(seen: Seen) -> Reply:
 
 
 class ChatServer:
-    """Serves `/v1/chat/completions` in a thread of its own, as a context manager.
+    """Serves chat completions and responses in a thread of its own, as a context manager.
+
+    Every POST is a request to the chatbot, whatever its path (Azure's routes, your own); a path
+    that ends in `/responses` is answered in that API's format. A body that says `stream` is
+    answered with server-sent events.
 
     Args:
         script: What to do with each request; default: repeat the last user message.
@@ -92,13 +44,15 @@ class ChatServer:
     def __init__(self, script: Script = echo, *, models: tuple[str, ...] = ("test-model",)) -> None:
         self.script = script
         self.requests: list[Seen] = []
-        """Requests to `/chat/completions`, in the order they came."""
+        """Requests to the chatbot, in the order they came."""
         self.peak = 0
         """Most requests that were being answered at once."""
         self.answered = 0
         """Requests whose answer was sent whole."""
         self.gone = 0
         """Clients that closed their connection while they were waiting for an answer."""
+        self.connections = 0
+        """Connections that were made so far."""
         self._models = models
         self._asked: Counter[str] = Counter()
         self._under_way = 0
@@ -144,6 +98,7 @@ class ChatServer:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine runs in a task
         self._tasks.add(task)
+        self.connections += 1
         try:
             while await self._exchange(reader, writer):
                 pass
@@ -163,9 +118,9 @@ class ChatServer:
             if colon
         }
         raw = await reader.readexactly(int(headers.get("content-length", "0")))
-        path = first.split(" ")[1]
-        if not path.endswith("/chat/completions"):
-            await self._write(writer, Reply(body=self._other(path)))
+        method, path, _ = first.split(" ", 2)
+        if method != "POST":
+            await self._write(writer, Reply(), self._other(path))
             return True
         self._under_way += 1
         self.peak = max(self.peak, self._under_way)
@@ -173,13 +128,14 @@ class ChatServer:
             seen = self._note(path, headers, raw)
             reply = self.script(seen)
             reply = Reply(text=reply) if isinstance(reply, str) else reply
-            if not await self._waited(reader, reply):
+            if not await self._waited(reader, None if reply.hang else reply.latency_s):
                 self.gone += 1
                 return False
             if reply.reset:
                 writer.transport.abort()
                 return False
-            await self._write(writer, reply)
+            if not await self._answer(reader, writer, seen, reply):
+                return False
             self.answered += 1
             return True
         finally:
@@ -190,7 +146,9 @@ class ChatServer:
             body = json.loads(raw)
         except ValueError:
             body = {}
-        said = [m.get("content") for m in body.get("messages", []) if m.get("role") == "user"]
+        body = body if isinstance(body, dict) else {}
+        turns = body.get("messages") or body.get("input") or []
+        said = [turn.get("content") for turn in turns if turn.get("role") == "user"]
         text = said[-1] if said and isinstance(said[-1], str) else ""
         seen = Seen(
             number=len(self.requests),
@@ -207,13 +165,52 @@ class ChatServer:
         self.requests.append(seen)
         return seen
 
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Seen, reply: Reply
+    ) -> bool:
+        """Send the answer; tell whether it was sent whole."""
+        pieces = reply.pieces
+        if pieces is None and reply.body is None and reply.status == 200:
+            streams = bool(seen.body.get("stream"))
+            pieces = tuple(stream_pieces(reply, seen.path, seen.body)) if streams else None
+        if pieces is None:
+            body = whole_body(reply, seen.path) if reply.body is None else reply.body
+            await self._write(writer, reply, body)
+            return True
+        fields = {"content-type": "text/event-stream", "transfer-encoding": "chunked"}
+        writer.write(_head(reply, fields))
+        await writer.drain()
+        return await self._stream(reader, writer, reply, pieces)
+
+    async def _stream(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        reply: Reply,
+        pieces: Sequence[bytes],
+    ) -> bool:
+        if not await self._waited(reader, reply.first_token_s):
+            self.gone += 1
+            return False
+        for number, piece in enumerate((*pieces, b"")):
+            if number == reply.cut_after:
+                writer.transport.abort()
+                return False
+            if number == reply.stall_after:
+                await self._waited(reader, None)
+                self.gone += 1
+                return False
+            writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+            await writer.drain()
+        return True
+
     @staticmethod
-    async def _waited(reader: asyncio.StreamReader, reply: Reply) -> bool:
-        """Take the time that an answer takes; tell whether the client is still there."""
-        if not reply.hang and not reply.latency_s:
+    async def _waited(reader: asyncio.StreamReader, seconds: float | None) -> bool:
+        """Let time pass (None: for ever); tell whether the client is still there."""
+        if seconds == 0:
             return True
         try:
-            async with asyncio.timeout(None if reply.hang else reply.latency_s):
+            async with asyncio.timeout(seconds):
                 await reader.read(1)  # a client that waits sends nothing; only its end is read
         except TimeoutError:
             return True
@@ -226,28 +223,13 @@ class ChatServer:
         return json.dumps({"object": "list", "data": [{"id": name} for name in models]}).encode()
 
     @staticmethod
-    async def _write(writer: asyncio.StreamWriter, reply: Reply) -> None:
-        body = _body(reply) if reply.body is None else reply.body
-        lines = [f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Scripted')}"]
-        fields = {"content-type": "application/json", **reply.headers}
-        fields["content-length"] = str(len(body))
-        lines += [f"{name}: {value}" for name, value in fields.items()]
-        writer.write("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+    async def _write(writer: asyncio.StreamWriter, reply: Reply, body: bytes) -> None:
+        fields = {"content-type": "application/json", "content-length": str(len(body))}
+        writer.write(_head(reply, fields) + body)
         await writer.drain()
 
 
-def _body(reply: Reply) -> bytes:
-    if reply.status != 200:
-        error = {"message": reply.message, "type": "scripted", "code": reply.code}
-        return json.dumps({"error": error}, ensure_ascii=False).encode()
-    message = {"role": "assistant", "content": reply.text, **reply.message_fields}
-    choice = {"index": 0, "message": message, "finish_reason": reply.finish_reason}
-    values: dict[str, Any] = {
-        "id": "chatcmpl-test",
-        "object": "chat.completion",
-        "model": reply.model,
-        "choices": [choice],
-    }
-    if reply.usage is not None:
-        values["usage"] = dict(reply.usage)
-    return json.dumps(values, ensure_ascii=False).encode()
+def _head(reply: Reply, fields: Mapping[str, str]) -> bytes:
+    lines = [f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Scripted')}"]
+    lines += [f"{name}: {value}" for name, value in {**fields, **reply.headers}.items()]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")

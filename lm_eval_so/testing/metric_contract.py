@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pydantic import JsonValue
 
 from lm_eval_so.core.config.model import MetricSection
-from lm_eval_so.core.records.chat import Message
+from lm_eval_so.core.records.chat import Message, Usage
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.enums import MetricKind, RunStatus, ScoreStatus
 from lm_eval_so.core.records.run import Response, RunResult
@@ -53,6 +53,7 @@ class MetricCase:
             latency_ms=120.0,
             ttft_ms=40.0,
             cost_usd=0.001,
+            usage=Usage(input_tokens=20, output_tokens=8),
         )
 
 

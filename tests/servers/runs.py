@@ -26,9 +26,10 @@ def write_dataset(folder: Path, samples: int | Sequence[Mapping[str, Any]]) -> N
 
 
 def make(folder: Path, backend: Mapping[str, Any], **sections: Any) -> Config:
-    """Make a config whose dataset lies beside it."""
+    """Make a config whose dataset lies beside it; without a cache, unless a test is about it."""
     values = {"version": 1, "suite": "test", "dataset": {"path": "."}, "backend": dict(backend)}
-    return make_config({**values, **sections}, folder=folder)
+    run = {"cache": False, **sections.pop("run", {})}
+    return make_config({**values, **sections, "run": run}, folder=folder)
 
 
 def endpoint(url: str, **params: Any) -> dict[str, Any]:
@@ -37,10 +38,13 @@ def endpoint(url: str, **params: Any) -> dict[str, Any]:
     return {**section, "options": {"base_url": url}}
 
 
-def resources(events: list[Event] | None = None, environ: Mapping[str, str] = ENVIRON) -> Resources:
+def resources(
+    events: list[Event] | None = None, environ: Mapping[str, str] = ENVIRON, **more: Any
+) -> Resources:
     """Make what a stage gets from outside; events are collected."""
     listener = events.append if events is not None else (lambda _: None)
-    return Resources(environ=environ, listener=listener, redactor=make_redactor(environ))
+    redactor = make_redactor(environ)
+    return Resources(environ=environ, listener=listener, redactor=redactor, **more)
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:

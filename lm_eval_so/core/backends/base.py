@@ -4,14 +4,17 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from lm_eval_so.core.hashing import digest_bytes
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.core.registry import PLUGIN_MODULES, Registry
-from lm_eval_so.errors import Problem
+from lm_eval_so.errors import BackendError, Problem
+
+if TYPE_CHECKING:
+    from lm_eval_so.core.backends.batches import Batches
 
 __all__ = [
     "BackendEnv",
@@ -39,8 +42,28 @@ class SharedOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
     timeout_s: float | None = Field(default=None, gt=0)
     """Seconds an attempt may take; over `run.timeout_s`."""
+    connect_timeout_s: float = Field(default=10, gt=0)
+    """Seconds that connecting may take."""
+    idle_timeout_s: float = Field(default=30, gt=0)
+    """Seconds without a byte before a stream counts as broken."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Headers of every request, without secrets."""
+    headers_env: dict[str, str] = Field(default_factory=dict)
+    """Headers whose value a variable holds: header name to name of the variable."""
+    headers_file: dict[str, Path] = Field(default_factory=dict)
+    """Headers whose value a file holds: header name to path."""
+    proxy_env: str = ""
+    """Variable that holds a proxy's URL; else HTTPS_PROXY and the like count."""
+    proxy_file: Path | None = None
+    """File that holds a proxy's URL."""
+    verify: Literal[True] | Path = True
+    """true checks certificates against the system's store; or a file of authorities."""
+    stream: Literal["auto"] | bool = "auto"
+    """Whether answers are streamed; auto: if `ttft_ms` is among the metrics."""
     price: Price | None = None
     """Price of the model, in US dollars a million tokens."""
+    cacheable: bool | None = None
+    """Whether answers may come from the cache; default: what the backend says of itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +72,16 @@ class Capabilities:
 
     seed: bool = False
     """Takes a seed."""
+    tools: bool = False
+    """Can be offered tools."""
+    stream: bool = False
+    """Can stream its answer."""
+    batch: bool = False
+    """Has a service for batches."""
+    stateful: bool = False
+    """Keeps the conversation itself, found by the session; the history is not sent again."""
+    cacheable: bool = True
+    """The same request may be answered from the cache."""
     json_schema: bool = False
     """Can hold the model to a JSON Schema."""
     measures_latency: bool = True
@@ -71,6 +104,10 @@ class BackendEnv:
     """Most requests that may be under way at once."""
     timeout_s: float = 60.0
     """Seconds an attempt may take."""
+    wants_ttft: bool = False
+    """Whether the time to the first token is measured, so that answers are streamed."""
+    keeps_raw: bool = False
+    """Whether `ChatResponse.raw` is wanted."""
 
 
 class ChatBackend:
@@ -78,7 +115,10 @@ class ChatBackend:
 
     A backend never retries, sleeps, caches, counts or logs bodies; the asker does. `send` makes
     one attempt and raises `BackendError`. Any other exception counts as a failed row
-    (`callable`), and is not retried.
+    (`callable`), and is not retried. An error that the config is to blame for, such as a path
+    that finds nothing in the response, names the key in `details`:
+    `{"option": "options.response.text"}`. If it is what the first request comes to, it ends the
+    stage with that key's place in the file; later it is a row's error like any other.
     """
 
     name: ClassVar[str] = ""
@@ -124,6 +164,9 @@ class ChatBackend:
         """
         raise NotImplementedError
 
+    async def end_session(self, session: str) -> None:
+        """Forget a conversation; called once after its last turn."""
+
     async def close(self) -> None:
         """Let go of what `open` took."""
 
@@ -153,13 +196,43 @@ class ChatBackend:
         """Tell facts for `run.json`, known after `open`: base URL, build, context size."""
         return {}
 
+    def adapt(self, error: BackendError) -> str | None:  # noqa: ARG002 - for subclasses
+        """Change, for the whole run, what the endpoint refused in the first request.
+
+        Args:
+            error: What the first request came to.
+
+        Returns:
+            What was changed, as a short text for people; None if nothing can be.
+        """
+        return None
+
+    async def nearest_model(self) -> str | None:
+        """Ask the endpoint for the model whose name is nearest to that of the parameters.
+
+        Called once, if the first request failed with `not_found`; None if there is none.
+        """
+        return None
+
+    def batches(self) -> "Batches":
+        """Give the batch service of the endpoint, once it is open; with the capability only."""
+        raise NotImplementedError
+
+    def price_url(self) -> str | None:
+        """Give the address by which a list of prices knows the provider; None if there is none."""
+        return None
+
 
 backends: Registry[ChatBackend] = Registry(
     "backend",
     ChatBackend,
     {
         "openai": "lm_eval_so.core.backends.openai:OpenAIBackend",
+        "azure": "lm_eval_so.core.backends.azure:AzureBackend",
+        "http": "lm_eval_so.core.backends.http.backend:HttpBackend",
         "local": "lm_eval_so.core.backends.local:LocalBackend",
+        "command": "lm_eval_so.core.backends.command:CommandBackend",
+        "python": "lm_eval_so.core.backends.python:PythonBackend",
         "scripted": "lm_eval_so.core.backends.scripted:ScriptedBackend",
         "replay": "lm_eval_so.core.backends.replay:ReplayBackend",
     },

@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from lm_eval_so.core.backends.base import BackendEnv, ChatBackend, backends
+from lm_eval_so.core.backends.base import BackendEnv, ChatBackend, SharedOptions, backends
+from lm_eval_so.core.backends.credentials import shared_problems
 from lm_eval_so.core.config.load import config_problems
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.hashing import digest
@@ -48,10 +49,15 @@ def build_backend(
         folder=config.folder,
         concurrency=config.run.concurrency,
         timeout_s=config.run.timeout_s,
+        wants_ttft=any(metric.name == "ttft_ms" for metric in config.metrics),
+        keeps_raw=config.run.keep_raw,
     )
     try:
         backend = backend_type(params=params, options=options, env=env)
-        problems += [_placed(problem, config, where_path) for problem in backend.check()]
+        found = list(backend.check())
+        if isinstance(options, SharedOptions):
+            found += [each for each in shared_problems(options, env) if each not in found]
+        problems += [_placed(problem, config, where_path) for problem in found]
     except LMEvalError:
         raise
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything

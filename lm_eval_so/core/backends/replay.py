@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -10,12 +11,13 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from lm_eval_so.core.backends.base import Capabilities, ChatBackend, SharedOptions
-from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
+from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message, Usage
 from lm_eval_so.core.records.codec import from_json, parse_json, validation_problems
-from lm_eval_so.core.records.run import RunResult
+from lm_eval_so.core.records.run import Response, RunResult, Turn
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, InputError, Problem, Where
 
 _RESULTS_FILE = "run_results.jsonl"
+_TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
 
 
 class PlainAnswer(BaseModel):
@@ -32,7 +34,7 @@ class ReplayBackend(ChatBackend):
 
     name: ClassVar[str] = "replay"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        measures_latency=False, offline=True, priced=False
+        tools=True, measures_latency=False, offline=True, priced=False
     )
 
     class Options(SharedOptions):
@@ -60,7 +62,7 @@ class ReplayBackend(ChatBackend):
         if row is None:
             what = f"no answer is recorded for this sample in {self.options.run}"
             raise BackendError(ErrorKind.NOT_FOUND, what, retryable=False)
-        return _replay(row) if isinstance(row, RunResult) else _plain(row)
+        return _replay(row, request) if isinstance(row, RunResult) else _plain(row)
 
     def skips(self, sample_id: str, sample_hash: str, repeat: int) -> bool:
         """Whether there is no answer and such rows are left out."""
@@ -133,17 +135,16 @@ def _at(where: Where, key: str) -> Where:
     return Where(file=where.file, line=where.line, key=key or None)
 
 
-def _replay(row: RunResult) -> ChatResponse:
-    if row.response is None:
-        told = row.error
-        raise BackendError(
-            told.kind if told else ErrorKind.NOT_FOUND,
-            told.message if told else "no answer was recorded",
-            retryable=False,
-            http_status=told.http_status if told else None,
-            code=told.code if told else None,
-        )
+def _replay(row: RunResult, request: ChatRequest) -> ChatResponse:
     said = row.response
+    if said is None:
+        return _replay_failed(row, request)
+    if said.messages:
+        return _replay_message(row, said, request)
+    return _whole(row, said)
+
+
+def _whole(row: RunResult, said: Response) -> ChatResponse:
     return ChatResponse(
         text=said.text,
         tool_calls=said.tool_calls,
@@ -158,6 +159,77 @@ def _replay(row: RunResult) -> ChatResponse:
         status=row.status,
         latency_ms=row.latency_ms,
     )
+
+
+def _replay_message(row: RunResult, said: Response, request: ChatRequest) -> ChatResponse:
+    """Give the answer that stands at the same place in the transcript.
+
+    What a turn took is told with its last answer; rounds of tools before it took nothing.
+    """
+    places = [n for n, message in enumerate(said.messages) if message.role == "assistant"]
+    number = sum(message.role == "assistant" for message in request.messages)
+    if number >= len(places):
+        what = "the recorded conversation has no further answer"
+        raise BackendError(ErrorKind.NOT_FOUND, what, retryable=False)
+    place = places[number]
+    message, after = said.messages[place], said.messages[place + 1 : place + 2]
+    took = _turn(row, said.messages[:place])
+    whole = replace(
+        _whole(row, said),
+        text=message.content,
+        tool_calls=message.tool_calls,
+        ttft_ms=took.ttft_ms,
+        latency_ms=took.latency_ms,
+        usage=took.usage,
+    )
+    if not after:
+        return whole
+    is_round = after[0].role == "tool"
+    return replace(
+        whole,
+        finish_reason="tool_calls" if is_round else None,
+        refusal=None,
+        reasoning=None,
+        context=(),
+        context_ids=(),
+        status=None if is_round else took.status,
+        latency_ms=0.0 if is_round else took.latency_ms,
+        usage=_nothing(took.usage) if is_round else took.usage,
+    )
+
+
+def _replay_failed(row: RunResult, request: ChatRequest) -> ChatResponse:
+    """Give the answers of a conversation up to where it failed, then the failure."""
+    number = sum(message.role == "user" for message in request.messages) - 1
+    turn = row.turns[number] if 0 <= number < len(row.turns) else None
+    if turn is None or not turn.status.is_answer:
+        told = row.error
+        raise BackendError(
+            told.kind if told else ErrorKind.NOT_FOUND,
+            told.message if told else "no answer was recorded",
+            retryable=False,
+            http_status=told.http_status if told else None,
+            code=told.code if told else None,
+        )
+    return ChatResponse(
+        text=turn.text,
+        tool_calls=() if turn.text else turn.tool_calls,
+        usage=turn.usage,
+        ttft_ms=turn.ttft_ms,
+        status=turn.status,
+        latency_ms=turn.latency_ms,
+    )
+
+
+def _turn(row: RunResult, before: Sequence[Message]) -> Turn | RunResult:
+    """Give the turn of an answer; of a row that is no scenario the row itself."""
+    number = sum(message.role == "user" for message in before) - 1
+    return row.turns[number] if 0 <= number < len(row.turns) else row
+
+
+def _nothing(usage: Usage) -> Usage:
+    told = {name: 0 for name in _TOKENS if getattr(usage, name) is not None}
+    return Usage(**told)
 
 
 def _plain(row: PlainAnswer) -> ChatResponse:

@@ -5,9 +5,17 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from lm_eval_so.core.backends.base import Capabilities, ChatBackend, SharedOptions
 from lm_eval_so.core.backends.faults import RETRYABLE
@@ -39,28 +47,53 @@ class ScriptedError(_Row):
     message: str = "scripted"
 
 
-class ScriptedRow(_Row):
-    """One answer: what it answers to, and one of text, tool_calls and error."""
+class ScriptedAnswer(_Row):
+    """What is answered: one of text, tool_calls, refusal and error."""
 
-    sample_id: str | None = None
-    input: str | None = None
-    pattern: str | None = None
     text: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str | None = None
     refusal: str | None = None
     error: ScriptedError | None = None
 
+    @property
+    def says_something(self) -> bool:
+        """Whether there is an answer at all."""
+        return self.text is not None or bool(self.tool_calls or self.error or self.refusal)
+
+
+class ScriptedRow(ScriptedAnswer):
+    """What it answers to, and the answer, or the answers of a conversation."""
+
+    sample_id: str | None = None
+    input: str | None = None
+    pattern: str | None = None
+    turns: tuple[ScriptedAnswer, ...] = ()
+    """Answers by the number of the request in its conversation; a text is short for {text}."""
+
+    @field_validator("turns", mode="before")
+    @classmethod
+    def _texts_are_short(cls, turns: Any) -> Any:
+        if not isinstance(turns, list | tuple):
+            return turns
+        return [{"text": turn} if isinstance(turn, str) else turn for turn in turns]
+
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
+    def _says_what_to_what(self) -> Self:
         if self.pattern is not None:
             try:
                 re.compile(self.pattern)
             except re.error as error:
                 raise ValueError(f"no regular expression: {error}") from None
-        if self.text is None and not (self.tool_calls or self.error or self.refusal):
-            raise ValueError("give one of text, tool_calls, refusal or error")
+        if self.says_something == bool(self.turns) or not all(t.says_something for t in self.turns):
+            raise ValueError("give one of text, tool_calls, refusal, error or turns")
         return self
+
+    def answer(self, number: int) -> ScriptedAnswer | None:
+        """Give the answer to a request of a conversation, counted from 0; None if there is none."""
+        if not self.turns:
+            return self
+        return self.turns[number] if number < len(self.turns) else None
 
 
 class ScriptedBackend(ChatBackend):
@@ -68,7 +101,7 @@ class ScriptedBackend(ChatBackend):
 
     name: ClassVar[str] = "scripted"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        json_schema=True, offline=True, priced=False
+        tools=True, json_schema=True, offline=True, priced=False
     )
 
     class Options(SharedOptions):
@@ -97,7 +130,8 @@ class ScriptedBackend(ChatBackend):
         if self.options.latency_ms:
             await asyncio.sleep(self.options.latency_ms / 1000)
         said = next((m.content for m in reversed(request.messages) if m.role == "user"), "")
-        row = self._find(request.sample_id, nfc(said))
+        found = self._find(request.sample_id, nfc(said))
+        row = found.answer(request.turn) if found else None
         if row is None:
             return self._default(said)
         if row.error is not None:

@@ -4,59 +4,129 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lm_eval_so.core.backends.faults import MOST_OF_BODY, http_error
+from pydantic_core import from_json
+
+from lm_eval_so.core.backends.dialect import Dialect
+from lm_eval_so.core.backends.faults import MOST_OF_BODY, answered_error
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message, ToolCall, Usage
 from lm_eval_so.errors import BackendError, ErrorKind
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+"""Made once: `json.dumps` would make one a call."""
+_FINISH = {"function_call": "tool_calls", "model_length": "length"}
+"""What some servers call an end that has a common name."""
+_BROKEN = (KeyError, IndexError, TypeError, AttributeError, ValueError)
+"""What a body of another shape raises."""
 
-def request_body(request: ChatRequest, *, with_seed: bool) -> bytes:
-    """Give the body of a request as UTF-8 JSON; parameters go in as they are."""
+
+def encoded(body: Mapping[str, Any]) -> bytes:
+    r"""Give a request body as UTF-8 JSON, without \u escapes."""
+    return _ENCODER.encode(body).encode()
+
+
+def chat_body(request: ChatRequest, dialect: Dialect, *, streams: bool = False) -> dict[str, Any]:
+    """Give the body of a request; parameters go in as they are."""
     messages = [_message(message) for message in request.messages]
     if request.system is not None:
         messages.insert(0, {"role": "system", "content": request.system})
     body: dict[str, Any] = {"messages": messages}
-    if with_seed and request.seed is not None:
+    if dialect.seed and request.seed is not None:
         body["seed"] = request.seed
-    if request.response_format is not None:
+    if dialect.response_format and request.response_format is not None:
         schema = {"name": "answer", "schema": request.response_format, "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
-    return json.dumps({**body, **request.params}, ensure_ascii=False, allow_nan=False).encode()
+    if request.tools:
+        body["tools"] = list(request.tools)
+        if request.tool_choice is not None:
+            body["tool_choice"] = request.tool_choice
+    if streams:
+        body["stream"] = True
+        if dialect.stream_options:
+            body["stream_options"] = {"include_usage": True}
+    body.update(request.params)
+    if not dialect.temperature:
+        body.pop("temperature", None)
+    if not dialect.max_tokens and "max_tokens" in body:
+        body["max_completion_tokens"] = body.pop("max_tokens")
+    return body
 
 
-def read_response(status: int, headers: Mapping[str, str], body: bytes) -> ChatResponse:
-    """Read the body of a response.
+def read_body(status: int, headers: Mapping[str, str], body: bytes) -> Any:
+    """Read the body of a good response as JSON.
 
     Raises:
-        BackendError: If it is no answer: an error in the shape of an answer, or something else.
+        BackendError: If it is none, or tells an error.
     """
     try:
-        values = json.loads(body)
+        values = _parsed(body)
     except (ValueError, RecursionError):
-        text = body.decode("utf-8", "replace")
-        raise _bad_response("no JSON", text) from None
+        raise bad_response("no JSON", body.decode("utf-8", "replace")) from None
     if isinstance(values, dict) and values.get("error"):
-        error = values["error"]
-        code = error.get("code") if isinstance(error, dict) else None
-        real_status = code if isinstance(code, int) and 400 <= code < 600 else status
-        raise http_error(real_status, headers, body)
+        raise answered_error(status, headers, values)
+    return values
+
+
+def read_chat(values: Any, **facts: Any) -> ChatResponse:
+    """Read an answer.
+
+    Args:
+        values: The body as JSON.
+        facts: Other fields of the response: ttft_ms, headers, raw.
+
+    Raises:
+        BackendError: If it is no answer.
+    """
     try:
-        return _answer(values)
-    except (KeyError, IndexError, TypeError, AttributeError):
-        raise _bad_response("no choices[0].message", json.dumps(values)) from None
+        choice = values["choices"][0]
+        message = choice["message"]
+        finish_reason = joined_text(choice.get("finish_reason")) or None
+        model = values.get("model")
+        return ChatResponse(
+            text=joined_text(message.get("content")),
+            tool_calls=tuple(_tool_call(call) for call in message.get("tool_calls") or ()),
+            finish_reason=_FINISH.get(finish_reason or "", finish_reason),
+            refusal=joined_text(message.get("refusal")) or None,
+            reasoning=joined_text(message.get("reasoning_content") or message.get("reasoning"))
+            or None,
+            usage=_usage(values),
+            model=model if isinstance(model, str) else None,
+            logprobs=choice.get("logprobs"),
+            **facts,
+        )
+    except _BROKEN:
+        raise bad_response("no choices[0].message", json.dumps(values)) from None
 
 
-def _answer(values: Any) -> ChatResponse:
-    choice = values["choices"][0]
-    message = choice["message"]
-    model = values.get("model")
-    return ChatResponse(
-        text=_text(message.get("content")),
-        tool_calls=tuple(_tool_call(call) for call in message.get("tool_calls") or ()),
-        finish_reason=_text(choice.get("finish_reason")) or None,
-        refusal=_text(message.get("refusal")) or None,
-        reasoning=_text(message.get("reasoning_content") or message.get("reasoning")) or None,
-        usage=_usage(values.get("usage")),
-        model=model if isinstance(model, str) else None,
+def _parsed(body: bytes) -> Any:
+    try:
+        return from_json(body)
+    except ValueError:  # it takes no half surrogate pairs and less depth, but a third of the time
+        return json.loads(body)
+
+
+def joined_text(content: object) -> str:
+    """Give a text, or the texts of a list of parts joined; "" of anything else."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        parts = (part.get("text") if isinstance(part, dict) else part for part in content)
+        return "".join(map(joined_text, parts))
+    return ""
+
+
+def count_of(values: object, key: str) -> int | None:
+    """Give a number of tokens; None if it is not told."""
+    value = values.get(key) if isinstance(values, Mapping) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def bad_response(what: str, text: str) -> BackendError:
+    """Make the error of a response that cannot be read; it keeps the beginning of the text."""
+    return BackendError(
+        ErrorKind.BAD_RESPONSE,
+        f"the response cannot be read: {what}",
+        retryable=True,
+        partial_text=text[:MOST_OF_BODY] or None,
     )
 
 
@@ -83,36 +153,30 @@ def _tool_call(call: Mapping[str, Any]) -> ToolCall:
     arguments = function.get("arguments") or ""
     if not isinstance(arguments, str):  # some servers give the object itself
         arguments = json.dumps(arguments, ensure_ascii=False)
-    return ToolCall(id=call.get("id"), name=str(function["name"]), arguments=arguments)
-
-
-def _text(content: object) -> str:
-    """Give a text, or the texts of a list of parts joined."""
-    if isinstance(content, list):
-        return "".join(_text(p.get("text")) if isinstance(p, dict) else _text(p) for p in content)
-    return content if isinstance(content, str) else ""
-
-
-def _usage(usage: object) -> Usage:
-    if not isinstance(usage, Mapping):
-        return Usage()
-    return Usage(
-        input_tokens=_count(usage, "prompt_tokens"),
-        output_tokens=_count(usage, "completion_tokens"),
-        cached_tokens=_count(usage.get("prompt_tokens_details"), "cached_tokens"),
-        reasoning_tokens=_count(usage.get("completion_tokens_details"), "reasoning_tokens"),
+    call_id = call.get("id")
+    return ToolCall(
+        id=call_id if isinstance(call_id, str) else None,
+        name=str(function["name"]),
+        arguments=arguments,
     )
 
 
-def _count(values: object, key: str) -> int | None:
-    value = values.get(key) if isinstance(values, Mapping) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _bad_response(what: str, text: str) -> BackendError:
-    return BackendError(
-        ErrorKind.BAD_RESPONSE,
-        f"the response cannot be read: {what}",
-        retryable=True,
-        partial_text=text[:MOST_OF_BODY] or None,
+def _usage(values: Mapping[str, Any]) -> Usage:
+    usage = values.get("usage")
+    if isinstance(usage, Mapping):
+        return Usage(
+            input_tokens=count_of(usage, "prompt_tokens"),
+            output_tokens=count_of(usage, "completion_tokens"),
+            cached_tokens=count_of(usage.get("prompt_tokens_details"), "cached_tokens"),
+            reasoning_tokens=count_of(usage.get("completion_tokens_details"), "reasoning_tokens"),
+        )
+    timings = values.get("timings")  # llama.cpp's
+    if not isinstance(timings, Mapping):
+        return Usage()
+    cached = count_of(timings, "cache_n")
+    read = count_of(timings, "prompt_n")
+    return Usage(
+        input_tokens=None if read is None else read + (cached or 0),
+        output_tokens=count_of(timings, "predicted_n"),
+        cached_tokens=cached,
     )

@@ -1,4 +1,5 @@
 import errno
+import json
 import ssl
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -6,6 +7,7 @@ from email.utils import format_datetime
 import pytest
 
 from lm_eval_so.core.backends.faults import (
+    answered_error,
     connection_error,
     http_error,
     public_url,
@@ -151,9 +153,46 @@ def test_connection_error__names_the_reason():
     error = OSError("all attempts failed")
     error.__cause__ = ConnectionRefusedError(errno.ECONNREFUSED, "whatever")
     told = connection_error(error, "http://127.0.0.1:8080/v1?key=abc")
-    assert told.message == "cannot reach http://127.0.0.1:8080/v1 (connection refused)"
+    assert told.message == "cannot reach http://127.0.0.1:8080 (connection refused)"
     assert told.retryable
 
 
 def test_public_url__drops_credentials():
     assert public_url("https://me:pw@host:1/v1?api_key=x#y") == "https://host:1/v1"
+
+
+def test_connection_error__whether_it_was_sent():
+    assert connection_error(OSError("x"), "http://a", sent=False).details == {"sent": False}
+    assert connection_error(OSError("x"), "http://a").details == {"sent": True}
+
+
+def test_http_error__redirect_names_the_option_of_the_backend():
+    headers = {"location": "https://new.example/chat/completions"}
+    error = http_error(308, headers, b"", address_option="url")
+    assert error.message.endswith("set url to https://new.example/chat/completions")
+
+
+def test_http_error__details_of_filter_and_parameter():
+    categories = {"hate": {"filtered": True}}
+    inner = {"code": "ResponsibleAIPolicyViolation", "content_filter_result": categories}
+    body = json.dumps({"error": {"param": "prompt", "innererror": inner}}).encode()
+    assert http_error(400, {}, body).details == {"param": "prompt", "categories": categories}
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "status"),
+    [
+        ({"code": 429}, ErrorKind.RATE_LIMIT, 429),
+        ({"code": "503"}, ErrorKind.SERVER, 503),
+        ({"type": "overloaded_error"}, ErrorKind.RATE_LIMIT, 200),
+        ({"type": "BadRequestError", "code": 400}, ErrorKind.INVALID_REQUEST, 400),
+        ({"code": "invalid_api_key"}, ErrorKind.AUTH, 200),
+        ({"code": "insufficient_quota"}, ErrorKind.QUOTA, 200),
+        ({"code": 7}, ErrorKind.SERVER, 200),
+        ({"code": None}, ErrorKind.SERVER, 200),
+        ("flat", ErrorKind.SERVER, 200),
+    ],
+)
+def test_answered_error__its_code_decides(error: object, kind: ErrorKind, status: int):
+    told = answered_error(200, {}, {"error": error})
+    assert (told.kind, told.http_status) == (kind, status)

@@ -1,21 +1,15 @@
-import datetime as dt
-import ipaddress
-import ssl
-import threading
+import asyncio
+import json
 from pathlib import Path
-from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from servers.runs import KEY
+from servers.runs import KEY, until
 
 from lm_eval_so.core.backends.base import BackendEnv
 from lm_eval_so.core.backends.openai import OpenAIBackend
-from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message
+from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message, ToolCall
 from lm_eval_so.errors import BackendError, ErrorKind
-from lm_eval_so.testing import ChatServer, Reply
+from lm_eval_so.testing import ChatServer, Reply, Seen
 
 
 def make(url: str, *, environ: dict[str, str] | None = None, **options: object) -> OpenAIBackend:
@@ -97,34 +91,21 @@ async def test_send__cookies_are_not_kept():
     ("status", "what"),
     [
         (401, "the endpoint refused the key in OPENAI_API_KEY (401: no)"),
-        (404, 'model "m" not found at'),
+        (404, "nothing is at http://127.0.0.1:"),
     ],
 )
 async def test_send__says_what_a_status_means(status: int, what: str):
     assert (await failure(Reply(status=status, message="no"))).message.startswith(what)
 
 
+async def test_send__unknown_model_is_named():
+    error = await failure(Reply(status=404, message="The model `m` does not exist"))
+    assert error.message.startswith('model "m" not found at http://127.0.0.1:')
+
+
 async def test_send__key_quoted_by_the_server_is_taken_out():
     error = await failure(Reply(status=400, message=f"bad {KEY}"))
     assert error.message == "bad [redacted]"
-
-
-async def test_send__no_answer_in_time():
-    assert (await failure(Reply(hang=True), timeout_s=0.2)).kind is ErrorKind.TIMEOUT
-
-
-async def test_send__untrusted_certificate(tmp_path: Path):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(_self_signed(tmp_path))
-    with ThreadingTCPServer(("127.0.0.1", 0), BaseRequestHandler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        server.handle_error = lambda *_: None
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        port = server.server_address[1]
-        with pytest.raises(BackendError) as failed:
-            await ask(make(f"https://127.0.0.1:{port}/v1"))
-        server.shutdown()
-    assert (failed.value.kind, failed.value.retryable) == (ErrorKind.TLS, False)
 
 
 def test_base_url__from_the_environment():
@@ -160,30 +141,11 @@ def test_limiter_key__differs_by_key_and_tells_none():
 
 
 def test_reach__without_credentials():
-    assert make("http://u:pw@a/v1?key=1").reach() == {"base_url": "http://a/v1", "seed": "auto"}
-
-
-def _self_signed(folder: Path) -> Path:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(names, critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    path = folder / "server.pem"
-    pem = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain)
-    path.write_bytes(pem + certificate.public_bytes(encoding))
-    return path
+    assert make("http://u:pw@a/v1?key=1").reach() == {
+        "base_url": "http://a/v1",
+        "api": "chat",
+        "seed": "auto",
+    }
 
 
 @pytest.mark.parametrize("key", ["sk-키-abcdefgh", "sk-a\nbcdefgh"])
@@ -214,3 +176,150 @@ def test_check__options_under_params_are_told():
     )
     keys = [problem.where.key for problem in backend.check() if problem.where]
     assert keys == ["params.api_key", "params.base_url"]
+
+
+def test_check__unknown_preset_names_the_nearest():
+    options = OpenAIBackend.Options(preset="olama", api_key_env="")
+    (problem,) = OpenAIBackend(params=OpenAIBackend.Params(model="m"), options=options).check()
+    assert problem.what == 'unknown preset "olama" (did you mean "ollama"?)'
+    assert str(problem.where) == "options.preset"
+
+
+def test_check__a_header_can_be_the_credential():
+    options = OpenAIBackend.Options(headers_env={"Authorization": "BOT_TOKEN"})
+    env = BackendEnv(environ={"BOT_TOKEN": "Basic abc"})
+    params = OpenAIBackend.Params(model="m")
+    assert list(OpenAIBackend(params=params, options=options, env=env).check()) == []
+
+
+async def test_open__key_from_a_file_and_headers_from_everywhere(tmp_path: Path):
+    (tmp_path / "key").write_text("sk-from-file\n")
+    environ = {"ORG": "org-1", "PROJ": "proj-1", "EXTRA": "e", "OPENAI_ORG_ID": "not-asked-for"}
+    with ChatServer() as server:
+        options = OpenAIBackend.Options(
+            base_url=server.url,
+            api_key_file=Path("key"),
+            organization_env="ORG",
+            project_env="PROJ",
+            headers={"x-team": "qa", "USER-AGENT": "ours"},
+            headers_env={"X-Extra": "EXTRA"},
+        )
+        env = BackendEnv(environ=environ, folder=tmp_path)
+        backend = OpenAIBackend(params=OpenAIBackend.Params(model="m"), options=options, env=env)
+        assert list(backend.check()) == []
+        await ask(backend)
+        sent = server.requests[0].headers
+    assert sent["authorization"] == "Bearer sk-from-file"
+    assert (sent["openai-organization"], sent["openai-project"]) == ("org-1", "proj-1")
+    assert (sent["x-team"], sent["x-extra"], sent["user-agent"]) == ("qa", "e", "ours")
+
+
+async def test_open__nothing_from_the_process_environment(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-of-the-process")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "project-of-the-process")
+    with ChatServer() as server:
+        await ask(make(server.url))
+    assert not any(name.startswith("openai-") for name in server.requests[0].headers)
+
+
+TOOL = {"type": "function", "function": {"name": "find_order", "parameters": {"type": "object"}}}
+
+
+async def test_send__responses_body_on_the_wire():
+    call = ToolCall(id="c1", name="find_order", arguments="{}")
+    request = ChatRequest(
+        messages=(
+            Message(role="user", content="주문?"),
+            Message(role="assistant", tool_calls=(call,)),
+            Message(role="tool", content="A-1", tool_call_id="c1"),
+        ),
+        system="한국어로",
+        params={"model": "m", "max_output_tokens": 9},
+        tools=(TOOL,),
+        tool_choice={"type": "function", "function": {"name": "find_order"}},
+        response_format={"type": "object"},
+        seed=7,
+    )
+    with ChatServer() as server:
+        backend = make(server.url, api="responses")
+        await backend.open()
+        await backend.send(request)
+        await backend.close()
+    seen = server.requests[0]
+    assert seen.path == "/v1/responses"
+    assert seen.body == {
+        "model": "m",
+        "input": [
+            {"role": "user", "content": "주문?"},
+            {"type": "function_call", "call_id": "c1", "name": "find_order", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c1", "output": "A-1"},
+        ],
+        "instructions": "한국어로",
+        "tools": [{"type": "function", "name": "find_order", "parameters": {"type": "object"}}],
+        "tool_choice": {"type": "function", "name": "find_order"},
+        "text": {
+            "format": {
+                "type": "json_schema",
+                "name": "answer",
+                "schema": {"type": "object"},
+                "strict": True,
+            }
+        },
+        "max_output_tokens": 9,
+    }
+
+
+async def test_adapt__once_for_the_whole_run():
+    def script(seen: Seen) -> Reply | str:
+        if "seed" in seen.body:
+            return Reply(status=400, message="Unrecognized request argument supplied: seed")
+        if "max_tokens" in seen.body:
+            message = "Unsupported parameter: use 'max_completion_tokens' instead"
+            body = {"error": {"message": message, "param": "max_tokens", "code": "unsupported"}}
+            return Reply(status=400, body=json.dumps(body).encode())
+        return "ok"
+
+    params = OpenAIBackend.Params(model="m", max_tokens=9)
+    request = ChatRequest(messages=(), params=params.model_dump(), seed=1)
+    with ChatServer(script) as server:
+        options = OpenAIBackend.Options(base_url=server.url, api_key_env="")
+        backend = OpenAIBackend(params=params, options=options)
+        await backend.open()
+        told = []
+        for _ in range(2):
+            with pytest.raises(BackendError) as failed:
+                await backend.send(request)
+            told.append(backend.adapt(failed.value))
+        assert (await backend.send(request)).text == "ok"
+        assert backend.adapt(failed.value) is None
+        await backend.close()
+    assert told == [
+        "seed is not sent: the endpoint refuses it",
+        "max_tokens is sent as max_completion_tokens: the endpoint wants that name",
+    ]
+    assert server.requests[-1].body == {"messages": [], "model": "m", "max_completion_tokens": 9}
+
+
+async def test_nearest_model__of_those_that_the_endpoint_lists():
+    params = OpenAIBackend.Params(model="gpt-4.1-mni")
+    with ChatServer(models=("gpt-4.1", "gpt-4.1-mini", "기타")) as server:
+        options = OpenAIBackend.Options(base_url=server.url, api_key_env="")
+        backend = OpenAIBackend(params=params, options=options)
+        await backend.open()
+        assert await backend.nearest_model() == "gpt-4.1-mini"
+        await backend.close()
+    await backend.open()
+    assert await backend.nearest_model() is None  # nobody there any more
+    await backend.close()
+
+
+async def test_ended_from_outside__closes_the_connection():
+    with ChatServer(lambda _: Reply(hang=True)) as server:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await ask(make(server.url))
+        await until(lambda: server.gone == 1)
+
+
+def test_price_url__the_address_without_credentials():
+    assert make("http://u:pw@a/v1?key=1").price_url() == "http://a/v1"

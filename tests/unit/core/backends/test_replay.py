@@ -1,12 +1,13 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lm_eval_so.core.backends.replay import ReplayBackend
-from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Usage
+from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message, ToolCall, Usage
 from lm_eval_so.core.records.codec import dumps
 from lm_eval_so.core.records.enums import RunStatus
-from lm_eval_so.core.records.run import ErrorInfo, Response, RunResult
+from lm_eval_so.core.records.run import ErrorInfo, Response, RunResult, Turn
 from lm_eval_so.errors import BackendError, ErrorKind
 
 
@@ -94,3 +95,60 @@ def test_skips__only_where_it_is_asked_for(tmp_path: Path, on_missing: str, skip
     backend = ReplayBackend(options=options)
     assert backend.skips("q2", "h", 0) is skips
     assert not backend.skips("q1", "h", 0)
+
+
+def talk(*texts: str) -> tuple[Message, ...]:
+    roles = ("user", "assistant")
+    return tuple(Message(role=roles[n % 2], content=text) for n, text in enumerate(texts))
+
+
+async def ask_after(path: Path, *messages: Message) -> ChatResponse:
+    backend = ReplayBackend(options=ReplayBackend.Options(run=path))
+    return await backend.send(ChatRequest(messages=messages, sample_id="s"))
+
+
+async def test_send__each_turn_of_a_conversation(tmp_path: Path):
+    turns = (
+        Turn(user="취소요", text="번호는?", status=RunStatus.TRUNCATED, latency_ms=5.0),
+        Turn(user="네", text="3일", status=RunStatus.OK, usage=Usage(input_tokens=9)),
+    )
+    said = Response(text="3일", messages=talk("취소요", "번호는?", "네", "3일"), refusal="r")
+    recorded = row("s", turns=turns, usage=Usage(input_tokens=12), latency_ms=7.0)
+    folder = write_run(tmp_path, replace(recorded, response=said))
+    first = await ask_after(folder, *talk("취소요"))
+    assert (first.text, first.latency_ms, first.status) == ("번호는?", 5.0, RunStatus.TRUNCATED)
+    assert first.refusal is None
+    last = await ask_after(folder, *talk("취소요", "번호는?", "네"))
+    assert (last.text, last.usage, last.refusal) == ("3일", Usage(input_tokens=9), "r")
+    with pytest.raises(BackendError, match="no further answer"):
+        await ask_after(folder, *talk("취소요", "번호는?", "네", "3일", "더"))
+
+
+async def test_send__rounds_of_tools_are_told_once(tmp_path: Path):
+    call = ToolCall(id="c", name="weather", arguments="{}")
+    asked = Message(role="assistant", tool_calls=(call,))
+    result = Message(role="tool", tool_call_id="c", content="3")
+    messages = (*talk("날씨?"), asked, result, Message(role="assistant", content="3도"))
+    said = Response(text="3도", messages=messages, tool_calls=(call,), finish_reason="stop")
+    recorded = row("s", usage=Usage(input_tokens=9), latency_ms=7.0)
+    folder = write_run(tmp_path, replace(recorded, response=said))
+    first = await ask_after(folder, *talk("날씨?"))
+    assert (first.tool_calls, first.finish_reason) == ((call,), "tool_calls")
+    assert (first.usage, first.latency_ms) == (Usage(input_tokens=0), 0.0)
+    last = await ask_after(folder, *talk("날씨?"), asked, result)
+    assert (last.text, last.tool_calls, last.finish_reason) == ("3도", (), "stop")
+    assert (last.usage, last.latency_ms) == (Usage(input_tokens=9), 7.0)
+
+
+async def test_send__failed_conversation_fails_where_it_did(tmp_path: Path):
+    turns = (
+        Turn(user="취소요", text="번호는?", status=RunStatus.OK),
+        Turn(user="네", status=RunStatus.TIMEOUT),
+    )
+    error = ErrorInfo(kind=ErrorKind.TIMEOUT, message="no answer within 60 s")
+    recorded = row("s", None, status=RunStatus.TIMEOUT, turns=turns, error=error)
+    folder = write_run(tmp_path, recorded)
+    assert (await ask_after(folder, *talk("취소요"))).text == "번호는?"
+    with pytest.raises(BackendError) as failed:
+        await ask_after(folder, *talk("취소요", "번호는?", "네"))
+    assert failed.value.kind is ErrorKind.TIMEOUT

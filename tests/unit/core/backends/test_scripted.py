@@ -98,3 +98,26 @@ def test_reach__changes_with_the_answers(tmp_path: Path):
     before = make(tmp_path, answers="a.jsonl").reach()
     (tmp_path / "a.jsonl").write_text('{"sample_id": "q0", "text": "y"}')
     assert make(tmp_path, answers="a.jsonl").reach() != before
+
+
+async def test_send__answers_of_a_conversation_by_their_number():
+    turns = ["번호는?", {"error": {"kind": "server"}}, {"text": "3일", "finish_reason": "length"}]
+    backend = make(answers={"q1": {"turns": turns}})
+    assert list(backend.check()) == []
+
+    async def at(turn: int) -> ChatResponse:
+        messages = (Message(role="user", content="취소요"),)
+        return await backend.send(ChatRequest(messages=messages, sample_id="q1", turn=turn))
+
+    assert (await at(0)).text == "번호는?"
+    with pytest.raises(BackendError):
+        await at(1)
+    assert ((await at(2)).text, (await at(2)).finish_reason) == ("3일", "length")
+    with pytest.raises(BackendError, match="no answer is written"):
+        await at(3)
+
+
+@pytest.mark.parametrize("row", [{"text": "a", "turns": ["b"]}, {"turns": [{}]}, {"turns": []}, {}])
+def test_check__row_says_one_thing(row: dict):
+    problems = list(make(answers={"q1": row}).check())
+    assert [p.what for p in problems] == ["give one of text, tool_calls, refusal, error or turns"]

@@ -2,9 +2,14 @@ import json
 
 import pytest
 
-from lm_eval_so.core.backends.wire import read_response, request_body
-from lm_eval_so.core.records.chat import ChatRequest, Message, ToolCall, Usage
+from lm_eval_so.core.backends.dialect import Dialect
+from lm_eval_so.core.backends.wire import chat_body, encoded, read_body, read_chat
+from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message, ToolCall, Usage
 from lm_eval_so.errors import BackendError, ErrorKind
+
+
+def read(body: bytes) -> ChatResponse:
+    return read_chat(read_body(200, {}, body))
 
 
 def body_of(message: dict, **more: object) -> bytes:
@@ -12,14 +17,14 @@ def body_of(message: dict, **more: object) -> bytes:
     return json.dumps(values).encode()
 
 
-def test_request_body__korean_as_it_is_and_params_untouched():
+def test_chat_body__korean_as_it_is_and_params_untouched():
     request = ChatRequest(
         messages=(Message(role="user", content='환불은 "며칠"?\n끝'),),
         system="한국어로 답하세요.",
         params={"model": "m", "temperature": 0, "stop": None},
         seed=5,
     )
-    raw = request_body(request, with_seed=True)
+    raw = encoded(chat_body(request, Dialect()))
     assert "환불은".encode() in raw
     assert json.loads(raw) == {
         "messages": [
@@ -36,12 +41,12 @@ def test_request_body__korean_as_it_is_and_params_untouched():
 @pytest.mark.parametrize(
     ("params", "with_seed", "sent"), [({}, True, 5), ({"seed": 9}, True, 9), ({}, False, None)]
 )
-def test_request_body__seed(params: dict, with_seed: bool, sent: int | None):
+def test_chat_body__seed(params: dict, with_seed: bool, sent: int | None):
     request = ChatRequest(messages=(), params=params, seed=5)
-    assert json.loads(request_body(request, with_seed=with_seed)).get("seed") == sent
+    assert chat_body(request, Dialect(seed=with_seed)).get("seed") == sent
 
 
-def test_request_body__schema_and_tool_messages():
+def test_chat_body__schema_and_tool_messages():
     schema = {"type": "object", "properties": {"점수": {"type": "integer"}}}
     call = ToolCall(id="a", name="find", arguments='{"q": 1}')
     request = ChatRequest(
@@ -51,7 +56,7 @@ def test_request_body__schema_and_tool_messages():
         ),
         response_format=schema,
     )
-    sent = json.loads(request_body(request, with_seed=True))
+    sent = chat_body(request, Dialect())
     assert sent["response_format"]["json_schema"]["schema"] == schema
     assert sent["messages"][0]["tool_calls"][0]["function"] == {
         "name": "find",
@@ -60,7 +65,7 @@ def test_request_body__schema_and_tool_messages():
     assert sent["messages"][1]["tool_call_id"] == "a"
 
 
-def test_read_response__all_fields():
+def test_read_chat__all_fields():
     usage = {
         "prompt_tokens": 10,
         "completion_tokens": 0,
@@ -72,7 +77,7 @@ def test_read_response__all_fields():
         "reasoning_content": "음",
         "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": {"x": "가"}}}],
     }
-    response = read_response(200, {}, body_of(message, usage=usage, model="m-1"))
+    response = read(body_of(message, usage=usage, model="m-1"))
     assert response.text == "3일"
     assert response.reasoning == "음"
     assert response.model == "m-1"
@@ -83,16 +88,16 @@ def test_read_response__all_fields():
 
 
 @pytest.mark.parametrize("usage", [None, {}, [], {"prompt_tokens": "7"}, {"prompt_tokens": True}])
-def test_read_response__usage_that_is_not_told_is_null(usage: object):
-    assert read_response(200, {}, body_of({"content": "x"}, usage=usage)).usage == Usage()
+def test_read_chat__usage_that_is_not_told_is_null(usage: object):
+    assert read(body_of({"content": "x"}, usage=usage)).usage == Usage()
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"{}", b"null", b"[]", b'{"choices": []}', b'{"choices": [{}]}']
 )
-def test_read_response__malformed_is_bad_response(body: bytes):
+def test_read_chat__malformed_is_bad_response(body: bytes):
     with pytest.raises(BackendError) as failed:
-        read_response(200, {}, body)
+        read(body)
     assert failed.value.kind is ErrorKind.BAD_RESPONSE
     assert failed.value.retryable
 
@@ -102,10 +107,59 @@ def test_read_response__malformed_is_bad_response(body: bytes):
     [
         ({"code": 429, "message": "slow"}, ErrorKind.RATE_LIMIT),
         ({"code": "content_filter"}, ErrorKind.FILTERED),
-        ("broken", ErrorKind.INVALID_REQUEST),
+        ({"code": "rate_limit_exceeded"}, ErrorKind.RATE_LIMIT),
+        ({"type": "invalid_request_error"}, ErrorKind.INVALID_REQUEST),
+        ({"code": "context_length_exceeded"}, ErrorKind.CONTEXT_LENGTH),
+        ("broken", ErrorKind.SERVER),
     ],
 )
-def test_read_response__error_inside_a_200(error: object, kind: ErrorKind):
+def test_read_chat__error_inside_a_200(error: object, kind: ErrorKind):
     with pytest.raises(BackendError) as failed:
-        read_response(200, {}, json.dumps({"error": error}).encode())
+        read(json.dumps({"error": error}).encode())
     assert failed.value.kind is kind
+
+
+def test_chat_body__tools_and_stream():
+    tool = {"type": "function", "function": {"name": "주문_찾기", "parameters": {}}}
+    request = ChatRequest(messages=(), tools=(tool,), tool_choice="required")
+    sent = chat_body(request, Dialect(), streams=True)
+    assert sent["tools"] == [tool]
+    assert sent["tool_choice"] == "required"
+    assert sent["stream"] is True
+    assert sent["stream_options"] == {"include_usage": True}
+    assert "tools" not in chat_body(ChatRequest(messages=(), tool_choice="auto"), Dialect())
+
+
+def test_chat_body__what_the_endpoint_refused_is_left_out():
+    params = {"model": "m", "temperature": 0, "max_tokens": 9}
+    request = ChatRequest(messages=(), params=params, seed=5, response_format={"type": "object"})
+    narrow = Dialect(
+        seed=False, stream_options=False, response_format=False, temperature=False, max_tokens=False
+    )
+    sent = chat_body(request, narrow, streams=True)
+    assert sent == {"messages": [], "stream": True, "model": "m", "max_completion_tokens": 9}
+    assert request.params == params
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"), [("function_call", "tool_calls"), ("model_length", "length"), ("eos", "eos")]
+)
+def test_read_chat__finish_reasons_of_other_servers(told: str, kept: str):
+    values = {"choices": [{"message": {"content": "x"}, "finish_reason": told}]}
+    assert read_chat(values).finish_reason == kept
+
+
+def test_read_chat__tokens_from_timings_where_usage_is_missing():
+    values = {
+        "choices": [{"message": {"content": "x"}, "logprobs": {"content": []}}],
+        "timings": {"cache_n": 3, "prompt_n": 31, "predicted_n": 5, "prompt_ms": 1.5},
+    }
+    response = read_chat(values)
+    assert response.usage == Usage(input_tokens=34, output_tokens=5, cached_tokens=3)
+    assert response.logprobs == {"content": []}
+
+
+def test_read_body__an_error_with_a_status_of_its_own():
+    with pytest.raises(BackendError) as failed:
+        read_body(200, {}, b'{"error": {"code": 503, "message": "busy"}}')
+    assert (failed.value.kind, failed.value.http_status) == (ErrorKind.SERVER, 503)

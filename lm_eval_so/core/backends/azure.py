@@ -1,0 +1,188 @@
+"""Azure OpenAI: a deployment of a model under an endpoint of its own."""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+from urllib.parse import urlencode
+
+import openai
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from lm_eval_so.core.backends.base import Capabilities, ChatBackend, SharedOptions
+from lm_eval_so.core.backends.client import make_http, wants_stream, with_shared
+from lm_eval_so.core.backends.credentials import (
+    Secret,
+    find_secret,
+    secret_problem,
+    shared_problems,
+)
+from lm_eval_so.core.backends.dialect import Dialect
+from lm_eval_so.core.backends.faults import public_url
+from lm_eval_so.core.backends.openai_address import (
+    Address,
+    is_address,
+    misplaced_params,
+    sdk_headers,
+)
+from lm_eval_so.core.backends.openai_endpoint import APIS, OpenAIEndpoint
+from lm_eval_so.core.backends.sdk_batches import SdkBatches
+from lm_eval_so.core.hashing import digest_text
+from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
+from lm_eval_so.errors import BackendError, Problem, Where
+
+
+class AzureBackend(ChatBackend):
+    """Asks a deployment by the route of its API version; the content filter's word is kept."""
+
+    name: ClassVar[str] = "azure"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        seed=True, json_schema=True, tools=True, stream=True, batch=True
+    )
+
+    class Params(BaseModel):
+        """Sent to the model as they are."""
+
+        model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+        model: str | None = None
+        """What the deployment is; for the label and the price, since Azure is asked by deployment."""
+
+    class Options(SharedOptions):
+        """How the deployment is reached."""
+
+        deployment: str
+        """Name of the deployment."""
+        endpoint_env: str = "AZURE_OPENAI_ENDPOINT"
+        """Variable that holds the endpoint, as https://NAME.openai.azure.com."""
+        endpoint_file: Path | None = None
+        """File that holds the endpoint."""
+        api_key_env: str = "AZURE_OPENAI_API_KEY"
+        """Variable that holds the key."""
+        api_key_file: Path | None = None
+        """File that holds the key."""
+        token_env: str = ""
+        """Variable that holds a token of Microsoft Entra ID, sent instead of a key."""
+        token_file: Path | None = None
+        """File that holds such a token."""
+        api_version: str = ""
+        """A dated version, as 2024-10-21; "" asks by the route that has none, /openai/v1."""
+        api: Literal["chat", "responses"] = "chat"
+        """Which API is asked: chat completions, or responses."""
+        seed: Literal["auto", "off"] = "auto"
+        """Whether each row's seed is sent; off for deployments that refuse it."""
+
+    params: Params
+    options: Options
+    _endpoint: OpenAIEndpoint
+
+    def check(self) -> Iterator[Problem]:
+        """Find a missing endpoint, key or token, and what does not go together."""
+        yield from misplaced_params(self.params)
+        for secret in (self._address, self._credential):
+            problem = secret_problem(secret)
+            if problem:
+                yield problem
+        if self._address.value and not is_address(self._address.value):
+            what = f"{self._address.source} holds no address"
+            hint = "as https://NAME.openai.azure.com"
+            yield Problem(what=what, where=Where(key=self._address.key), hint=hint)
+        if self.options.api == "responses" and self.options.api_version:
+            what = "the responses API is asked without a version"
+            hint = 'leave api_version out, or write "", for the route /openai/v1'
+            yield Problem(what=what, where=Where(key="options.api_version"), hint=hint)
+        yield from shared_problems(self.options, self.env)
+
+    async def open(self) -> None:
+        """Make the client."""
+        options, api, sdk = self.options, APIS[self.options.api], self._sdk()
+        base_url = str(sdk.base_url).rstrip("/")
+        query = f"?{urlencode(sdk.default_query)}" if options.api_version else ""
+        headers = sdk_headers(sdk, with_key=True)
+        await sdk.close()
+        address = Address(
+            base_url=base_url,
+            url=base_url + api.path + query,
+            models_url="",  # lists what could be deployed, not what is
+            headers=with_shared(headers, options, self.env),
+            secret=self._credential,
+            thing="deployment",
+            name=options.deployment,
+        )
+        self._endpoint = OpenAIEndpoint(
+            address,
+            make_http(options, self.env),
+            api=api,
+            streams=wants_stream(options, self.env),
+            keeps_raw=self.env.keeps_raw,
+            dialect=Dialect(seed=options.seed == "auto"),
+        )
+
+    async def send(self, request: ChatRequest) -> ChatResponse:
+        """Make one attempt."""
+        return await self._endpoint.ask(request)
+
+    def adapt(self, error: BackendError) -> str | None:
+        """Leave out, or rename, what the deployment refused; for the whole run."""
+        return self._endpoint.adapt(error, self.params.model_dump())
+
+    def batches(self) -> SdkBatches:
+        """Give the batch service of the resource: it stands beside the deployments."""
+        version = self.options.api_version
+        return SdkBatches(
+            self._endpoint,
+            self.options,
+            self.env,
+            base_url=self._endpoint.address.base_url.partition("/deployments/")[0],
+            path="/chat/completions" if self.options.api == "chat" else "/v1/responses",
+            query={"api-version": version} if version else None,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._endpoint.close()
+
+    def limiter_key(self) -> str:
+        """Name deployment and key: quotas are a deployment's."""
+        endpoint, key = public_url(self._address.value), digest_text(self._credential.value)[:12]
+        return f"{self.name} {endpoint} {self.options.deployment} {key}"
+
+    def reach(self) -> Mapping[str, JsonValue]:
+        """Tell address, deployment, version, API and whether the seed is sent."""
+        options = self.options
+        return {
+            "endpoint": public_url(self._address.value),
+            "deployment": options.deployment,
+            "api_version": options.api_version,
+            "api": options.api,
+            "seed": options.seed,
+        }
+
+    def price_url(self) -> str:
+        """Give the endpoint."""
+        return public_url(self._address.value)
+
+    def _sdk(self) -> openai.AsyncAzureOpenAI:
+        options, credential = self.options, self._credential
+        endpoint = self._address.value.rstrip("/")
+        endpoint = endpoint.removesuffix("/openai/v1").removesuffix("/openai")
+        name = "azure_ad_token" if self._has_token else "api_key"
+        facts: dict[str, Any] = {name: credential.value, "max_retries": 0}
+        # given, so that nothing comes from the process's own environment
+        facts |= {"organization": "", "project": "", "webhook_secret": "", "admin_api_key": ""}
+        if options.api_version:
+            facts |= {"azure_endpoint": endpoint, "azure_deployment": options.deployment}
+        else:
+            facts["base_url"] = f"{endpoint}/openai/v1"
+        return openai.AsyncAzureOpenAI(api_version=options.api_version, **facts)
+
+    @property
+    def _has_token(self) -> bool:
+        return bool(self.options.token_env or self.options.token_file)
+
+    @cached_property
+    def _address(self) -> Secret:
+        return find_secret(self.options, "endpoint", self.env)
+
+    @cached_property
+    def _credential(self) -> Secret:
+        return find_secret(self.options, "token" if self._has_token else "api_key", self.env)

@@ -1,0 +1,88 @@
+"""Keys and other secrets of a backend: from a variable or a file, never from the config."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from lm_eval_so.core.backends.base import BackendEnv, SharedOptions
+from lm_eval_so.errors import Problem, Where
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """A secret and where it is from; its `repr` does not tell it."""
+
+    value: str = field(default="", repr=False)
+    """Without blanks and line ends around it; "" if there is none."""
+    source: str = ""
+    """Name of the variable or path of the file, for error texts; "" if none is named."""
+    key: str = ""
+    """The option that names the source, as "options.api_key_env"."""
+    is_file: bool = False
+
+
+def find_secret(options: SharedOptions, name: str, env: BackendEnv) -> Secret:
+    """Read the secret that `<name>_file` or `<name>_env` of the options names; the file wins."""
+    file = getattr(options, f"{name}_file", None)
+    variable: str = getattr(options, f"{name}_env", "") or ""
+    if file is None:
+        return _of_variable(variable, f"options.{name}_env", env)
+    return _of_file(str(file), f"options.{name}_file", env)
+
+
+def secret_problem(secret: Secret, *, hint: str | None = None) -> Problem | None:
+    """Say what is wrong with a secret that is needed; None if nothing is."""
+    where = Where(key=secret.key)
+    if secret.source and not secret.value:
+        what = "has nothing in it, or is not there" if secret.is_file else "is not set"
+        return Problem(
+            what=f"{secret.source} {what}",
+            where=where,
+            hint=hint or ("write the secret into it" if secret.is_file else "export it"),
+        )
+    if not (secret.value.isascii() and secret.value.isprintable()):
+        return Problem(
+            what=f"{secret.source} holds a character that no key has",
+            where=where,
+            hint="give it anew, without line ends and letters other than ASCII",
+        )
+    return None
+
+
+def shared_headers(options: SharedOptions, env: BackendEnv) -> dict[str, str]:
+    """Give the headers that the options ask for, those with secrets included."""
+    return {
+        **options.headers,
+        **{name: secret.value for name, secret in _header_secrets(options, env)},
+    }
+
+
+def shared_problems(options: SharedOptions, env: BackendEnv) -> Iterator[Problem]:
+    """Find missing variables and files of the options that every backend has."""
+    secrets = [secret for _, secret in _header_secrets(options, env)]
+    for secret in (*secrets, find_secret(options, "proxy", env)):
+        problem = secret_problem(secret)
+        if problem is not None:
+            yield problem
+    if options.verify is not True and not (env.folder / options.verify).is_file():
+        what = f"no file of authorities {options.verify}"
+        yield Problem(what=what, where=Where(key="options.verify"))
+
+
+def _header_secrets(options: SharedOptions, env: BackendEnv) -> Iterator[tuple[str, Secret]]:
+    for header, name in options.headers_env.items():
+        yield header, _of_variable(name, f"options.headers_env.{header}", env)
+    for header, path in options.headers_file.items():
+        yield header, _of_file(str(path), f"options.headers_file.{header}", env)
+
+
+def _of_variable(name: str, key: str, env: BackendEnv) -> Secret:
+    value = env.environ.get(name, "").strip() if name else ""
+    return Secret(value=value, source=name, key=key)
+
+
+def _of_file(path: str, key: str, env: BackendEnv) -> Secret:
+    try:
+        value = (env.folder / path).read_text("utf-8", "replace").strip()
+    except OSError:
+        value = ""
+    return Secret(value=value, source=path, key=key, is_file=True)

@@ -1,0 +1,87 @@
+"""What an endpoint takes of a request, and how that is learnt from what it refuses."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lm_eval_so.errors import BackendError, ErrorKind
+
+_UNSUPPORTED = re.compile(
+    r"unsupported|n[o']t (?:be )?support|not (?:allowed|permitted|accepted)|unknown|unrecogni[sz]ed"
+    r"|unexpected|extra inputs|only the default|deprecated|max_completion_tokens"
+)
+"""How endpoints say that they do not take a parameter, rather than a value of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """What an endpoint takes of a request; narrowed once for a run, when it refuses something."""
+
+    seed: bool = True
+    stream_options: bool = True
+    response_format: bool = True
+    temperature: bool = True
+    max_tokens: bool = True
+    """False: it is called `max_completion_tokens`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rule:
+    """What makes one part of a dialect false."""
+
+    part: str
+    named: re.Pattern[str]
+    told: str
+    is_param: bool = False
+    """Whether it is a parameter of the user's: a refused value of it is the user's to mend."""
+
+
+_RULES = (
+    _Rule(
+        part="seed", named=re.compile(r"\bseed\b"), told="seed is not sent: the endpoint refuses it"
+    ),
+    _Rule(
+        part="stream_options",
+        named=re.compile(r"\bstream_options\b|\binclude_usage\b"),
+        told="stream_options is not sent: the endpoint refuses it, and may tell no usage",
+    ),
+    _Rule(
+        part="response_format",
+        named=re.compile(r"\bresponse_format\b|\bjson_schema\b|\btext\.format\b"),
+        told="response_format is not sent: the endpoint refuses it",
+    ),
+    _Rule(
+        part="temperature",
+        named=re.compile(r"\btemperature\b"),
+        told="temperature is not sent: the model takes its default only",
+        is_param=True,
+    ),
+    _Rule(
+        part="max_tokens",
+        named=re.compile(r"\bmax_tokens\b"),
+        told="max_tokens is sent as max_completion_tokens: the endpoint wants that name",
+        is_param=True,
+    ),
+)
+
+
+def adapted(
+    dialect: Dialect, error: BackendError, params: Mapping[str, Any]
+) -> tuple[Dialect, str] | None:
+    """Narrow a dialect by what a refused request names, and say so; None if it names nothing.
+
+    Args:
+        dialect: What was taken for granted so far.
+        error: What the request came to.
+        params: The parameters that it carried.
+    """
+    if error.kind is not ErrorKind.INVALID_REQUEST:
+        return None
+    named = str(error.details.get("param") or error.message).lower()
+    is_unknown = _UNSUPPORTED.search(error.message.lower()) is not None
+    for rule in _RULES:
+        may_go = not rule.is_param or (is_unknown and rule.part in params)
+        if getattr(dialect, rule.part) and may_go and rule.named.search(named):
+            return replace(dialect, **{rule.part: False}), rule.told
+    return None

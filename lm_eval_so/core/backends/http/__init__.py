@@ -1,0 +1,1 @@
+"""Any chatbot behind HTTP, described by templates and paths in the config."""

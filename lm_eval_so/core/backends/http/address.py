@@ -1,0 +1,129 @@
+"""Where a team's own endpoint is and what opens it, and what of that may be shown."""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from lm_eval_so.core.backends.base import BackendEnv
+from lm_eval_so.core.backends.credentials import shared_headers
+from lm_eval_so.core.backends.faults import public_url
+from lm_eval_so.core.backends.http.options import HttpOptions
+from lm_eval_so.core.backends.http.template import CONTROL, TEMPLATE
+from lm_eval_so.core.hashing import digest
+from lm_eval_so.core.secrets import Redactor, make_redactor
+from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
+
+_SECRET_KEY = re.compile(r"key|token|sig|code|secret|passw|auth", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """An endpoint; its `repr` tells no secret."""
+
+    url: str = field(repr=False)
+    """Without user and password."""
+    headers: Mapping[str, str] = field(repr=False)
+    """Those with secrets."""
+    env: Mapping[str, str] = field(repr=False)
+    """The variables that templates may use."""
+    sources: tuple[str, ...]
+    """Names of the variables and files that hold the credentials."""
+    redactor: Redactor
+
+    @property
+    def public(self) -> str:
+        """The URL as it may be shown."""
+        return public_url(self.url)
+
+    @property
+    def key(self) -> str:
+        """A digest that tells credentials apart, but not what they are."""
+        return digest([dict(self.headers), dict(self.env)])[:12]
+
+
+def find_address(options: HttpOptions, env: BackendEnv) -> Address:
+    """Give the endpoint that options name, with its secrets."""
+    url, user = _split(options.url)
+    named = {*options.headers_env, *options.headers_file}
+    headers = {n: v for n, v in shared_headers(options, env).items() if n in named}
+    if user and "authorization" not in {n.lower() for n in (*headers, *options.headers)}:
+        headers["Authorization"] = f"Basic {b64encode(user.encode()).decode()}"
+    variables = [*options.headers_env.values(), *options.env]
+    values = {name: env.environ.get(name, "") for name in variables}
+    files = {str(path): headers.get(name, "") for name, path in options.headers_file.items()}
+    password = {"options.url": user.partition(":")[2]}
+    return Address(
+        url=url,
+        headers=headers,
+        env={name: values[name] for name in options.env},
+        sources=tuple(dict.fromkeys((*variables, *files))),
+        redactor=make_redactor(values, variables, files={**files, **password}),
+    )
+
+
+def url_problems(url: str) -> Iterator[Problem]:
+    """Find what is wrong with a URL, without showing what no one may see."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises if it is none
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        parts, is_address = urlsplit(""), False
+    # the place of a line with a password would show the line
+    where = Where(key="options" if "@" in url else "options.url")
+    if not is_address or CONTROL.search(url):
+        hint = "write it as https://host/path"
+        yield Problem(what=f'"{public_url(url)}" is no address', where=where, hint=hint)
+    elif TEMPLATE.search(parts.netloc):
+        # else a row of the dataset could send the key to another host
+        what = "the host of options.url cannot come from a template"
+        yield Problem(what=what, where=where, hint="write it, or ${NAME} for a variable")
+
+
+def public_query(url: str, query: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the parameters behind an address without those that are named like a secret."""
+    pairs = {**dict(parse_qsl(urlsplit(url).query, keep_blank_values=True)), **query}
+    return {name: value for name, value in pairs.items() if not _SECRET_KEY.search(name)}
+
+
+def explained(error: BackendError, address: Address, *, may_repeat: bool) -> BackendError:
+    """Say in our words what a status means here, without the secrets that a server may quote.
+
+    Args:
+        error: What an attempt came to.
+        address: What was asked.
+        may_repeat: Whether the request may be sent again.
+    """
+    clean = address.redactor.redact
+    told, hint, status = clean(error.message), error.hint, error.http_status
+    if error.kind is ErrorKind.AUTH:
+        sources = ", ".join(address.sources)
+        told = f"the endpoint refused {sources or 'a request without key'} ({status}: {told})"
+        hint = hint or (None if sources else "name the variable that holds it: headers_env")
+    elif error.kind is ErrorKind.NOT_FOUND:
+        told = f"nothing found at {address.public} ({status}: {told})"
+        hint = hint or "is options.url right?"
+    return BackendError(
+        error.kind,
+        told,
+        retryable=error.retryable and may_repeat,
+        retry_after_s=error.retry_after_s,
+        http_status=status,
+        code=None if error.code is None else clean(error.code),
+        partial_text=None if error.partial_text is None else clean(error.partial_text),
+        hint=None if hint is None else clean(hint),
+        details=address.redactor.redact_json(error.details),
+    )
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Give a URL without user and password, and these as user:password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url, ""
+    user, at, host = parts.netloc.rpartition("@")
+    return (parts._replace(netloc=host).geturl(), unquote(user)) if at else (url, "")

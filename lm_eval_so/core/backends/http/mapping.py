@@ -1,0 +1,149 @@
+"""From the response of a team's own endpoint to a `ChatResponse`."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lm_eval_so.core.backends.http.options import ResponseSection, StatusSection
+from lm_eval_so.core.backends.http.paths import Path, compile_path, likely_path, shown_keys
+from lm_eval_so.core.backends.http.readers import (
+    bad_response,
+    read_calls,
+    read_count,
+    read_text,
+    read_texts,
+)
+from lm_eval_so.core.records.chat import ChatResponse, Usage
+from lm_eval_so.core.records.enums import RunStatus
+from lm_eval_so.errors import BackendError, Problem, Where
+
+_RESPONSE = "options.response."
+INSTEAD_OF_TEXT = frozenset({"tool_calls", "refusal", "status"})
+"""Facts of a response that may have no text."""
+
+
+class ResponseMapping:
+    """The paths of a response, compiled once.
+
+    Attributes:
+        problems: What is wrong with them; if anything, nothing can be read.
+    """
+
+    def __init__(self, response: ResponseSection, status: StatusSection) -> None:
+        self.problems: list[Problem] = []
+        self._section = response
+        self._text_path = self.compiled(response.text, "options.response.text")
+        self._facts = [
+            (name, path, read)
+            for name, read in _READERS.items()
+            if (path := self.compiled(getattr(response, name), f"options.response.{name}"))
+        ]
+        session = {
+            name: self.compiled(path, f"options.response.session.{name}")
+            for name, path in response.session.items()
+        }
+        self._session = {name: path for name, path in session.items() if path}
+        refused = self.compiled(status.refused, "options.status.refused")
+        filtered = self.compiled(status.filtered, "options.status.filtered")
+        statuses = ((RunStatus.REFUSED, refused), (RunStatus.FILTERED, filtered))
+        self._statuses = [(each, path) for each, path in statuses if path]
+
+    def compiled(self, path: str, key: str) -> Path | None:
+        """Compile a path of the config; None for "" and for one that is a problem."""
+        try:
+            return compile_path(path) if path else None
+        except ValueError as error:
+            self.problems.append(Problem(what=str(error), where=Where(key=key)))
+            return None
+
+    def read(self, values: Any, **more: Any) -> ChatResponse:
+        """Read a response that came whole.
+
+        Args:
+            values: Its body.
+            more: Other fields of the response: headers, raw.
+
+        Raises:
+            BackendError: `bad_response` if there is no text where it should be, or something has
+                another type than it should.
+        """
+        facts = self.read_facts(values)
+        found = self._text_path(values) if self._text_path else None
+        if found is None or found == []:
+            if not facts.keys() & INSTEAD_OF_TEXT:
+                raise self._missing_text(values)
+            found = ""
+        return make_response(read_text(found, _RESPONSE + "text"), {**facts, **more})
+
+    def read_facts(self, values: Any, *, but: str = "") -> dict[str, Any]:
+        """Give what a response, or an event of a stream, tells besides the text.
+
+        Args:
+            values: The response or event.
+            but: A field that is left out.
+
+        Raises:
+            BackendError: `bad_response` if something has another type than it should.
+        """
+        facts: dict[str, Any] = {}
+        for name, path, read in self._facts:
+            found = path(values) if name != but else None
+            value = None if found is None else read(found, _RESPONSE + name)
+            if value or value == 0:
+                facts[name] = value
+        status = self.read_status(values) if self._statuses else None
+        if status is not None:
+            facts["status"] = status
+        return facts
+
+    def read_status(self, values: Any) -> RunStatus | None:
+        """Give the status that a response tells of itself; None if it tells none."""
+        return next((status for status, path in self._statuses if path(values) is True), None)
+
+    def find_calls(self, values: Any) -> Any:
+        """Give the tool calls of an event as they stand there; None if there are none."""
+        return next((path(values) for name, path, _ in self._facts if name == "tool_calls"), None)
+
+    def read_session(self, values: Any) -> dict[str, Any]:
+        """Give what is kept of a response for the next turn."""
+        found = {name: path(values) for name, path in self._session.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+    @property
+    def tells_end(self) -> bool:
+        """Whether a finish reason is looked for."""
+        return bool(self._section.finish_reason)
+
+    def _missing_text(self, values: Any) -> BackendError:
+        path = self._section.text
+        what = f'response.text "{path}" found nothing; the response {_has(values)}'
+        better = likely_path(values, path)
+        return bad_response(
+            what, _RESPONSE + "text", hint=f"try '{better}'" if better else None, sent=values
+        )
+
+
+def _has(values: Any) -> str:
+    if isinstance(values, dict):
+        return f"has: {shown_keys(values)}" if values else "is an empty mapping"
+    return "is a list" if isinstance(values, list) else "is one value"
+
+
+def make_response(text: str, facts: Mapping[str, Any]) -> ChatResponse:
+    """Make a response of its text and of what `read_facts` gave."""
+    rest = dict(facts)
+    usage = Usage(**{name: rest.pop(name, None) for name in _COUNTS})
+    return ChatResponse(text=text, usage=usage, **rest)
+
+
+_COUNTS = ("input_tokens", "output_tokens")
+_READERS: Mapping[str, Callable[[Any, str], Any]] = {
+    "tool_calls": read_calls,
+    "finish_reason": read_text,
+    "refusal": read_text,
+    "reasoning": read_text,
+    "model": read_text,
+    "context": read_texts,
+    "context_ids": read_texts,
+    **dict.fromkeys(_COUNTS, read_count),
+}
+"""How each fact of a response is read."""

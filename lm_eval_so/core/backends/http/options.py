@@ -1,0 +1,103 @@
+"""How a team's own chatbot endpoint is described in the config."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from lm_eval_so.core.backends.base import SharedOptions
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ResponseSection(_Section):
+    """Where things stand in a response; JMESPath, "" for what it does not tell."""
+
+    format: Literal["json", "text"] = "json"
+    """text: the whole body is the answer."""
+    encoding: str = ""
+    """Encoding of the body, as cp949; default: what Content-Type says, else UTF-8."""
+    text: str = ""
+    """The answer: a text, a number, or a list of texts, which are joined."""
+    context: str = ""
+    """Passages that the chatbot used: a list of texts."""
+    context_ids: str = ""
+    """Ids of these passages: a list of texts or numbers."""
+    tool_calls: str = ""
+    """Calls of tools: a list of {id, name, arguments} or of OpenAI's {id, function}."""
+    finish_reason: str = ""
+    """stop, length, tool_calls or content_filter."""
+    refusal: str = ""
+    """Text of a refusal that is told apart from the answer."""
+    reasoning: str = ""
+    """Reasoning that is told apart from the answer; never scored."""
+    model: str = ""
+    """The model that answered."""
+    input_tokens: str = ""
+    """Tokens of the request."""
+    output_tokens: str = ""
+    """Tokens of the answer."""
+    session: dict[str, str] = Field(default_factory=dict)
+    """Values kept for the next turn, as session.<name> in templates: name to path."""
+    session_headers: dict[str, str] = Field(default_factory=dict)
+    """The same from headers of the response: name to header; of a cookie only name=value."""
+
+
+class StreamSection(_Section):
+    """How a streamed response is read; the rest of `response` is looked up in every event besides.
+
+    If a template names `stream`, that is true where `ttft_ms` is measured, and only then the answer
+    is read as a stream; else it always is.
+    """
+
+    format: Literal["sse", "ndjson", "text"] = "sse"
+    """Server-sent events, a JSON value a line, or plain text."""
+    delta: str = ""
+    """JMESPath of the new piece of the answer in an event."""
+    event: str | list[str] = ""
+    """Types of server-sent events that count; default: those without one; "*" is all."""
+    done: str = ""
+    """The end: data that is exactly this, an event of this type, or JMESPath that gives true."""
+    error: str = "error"
+    """JMESPath of an error in an event."""
+
+
+class StatusSection(_Section):
+    """JMESPath that gives true if the chatbot did not answer as asked."""
+
+    refused: str = ""
+    """It refused."""
+    filtered: str = ""
+    """A content filter stopped it."""
+
+
+class HttpOptions(SharedOptions):
+    """How the chatbot is asked, and where its answer stands."""
+
+    url: str
+    """Address; what stands behind the host may hold templates, whose values are escaped."""
+    method: str = Field(default="POST", pattern=r"^[A-Za-z]+$")
+    """HTTP method."""
+    query: dict[str, JsonValue] = Field(default_factory=dict)
+    """Parameters behind the address; texts are templates, null leaves one out."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Headers of every request; values are templates, {{ env.NAME }} among them."""
+    body: JsonValue = None
+    """A template, or a mapping or list whose texts are templates; null sends none."""
+    content_type: Literal["json", "form", "text"] = "json"
+    """What the body is; another Content-Type can be set in `headers`."""
+    env: list[str] = Field(default_factory=list)
+    """Variables that templates may use as env.NAME; their values are taken out of all output."""
+    response: ResponseSection = Field(default_factory=ResponseSection)
+    """Where things stand in a response."""
+    stream: StreamSection | Literal["auto"] | bool = "auto"  # type: ignore[assignment]
+    """How the streamed response is read, for an endpoint that streams."""
+    history: Literal["full", "stateful"] = "full"
+    """full: each request carries the conversation; stateful: the server keeps it by session."""
+    ok_status: list[int] = Field(default=[200], min_length=1)
+    """Status codes of an answer."""
+    status: StatusSection = Field(default_factory=StatusSection)
+    """How the response tells that the chatbot did not answer as asked."""
+    retry_unsafe: bool = False
+    """stateful: whether a request that may have been processed is sent again."""

@@ -1,0 +1,235 @@
+"""From the stream of a team's own endpoint to a `ChatResponse`: events, lines or plain text."""
+
+import codecs
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from lm_eval_so.core.backends.faults import answered_error
+from lm_eval_so.core.backends.http.body import parse
+from lm_eval_so.core.backends.http.mapping import (
+    INSTEAD_OF_TEXT,
+    ResponseMapping,
+    make_response,
+)
+from lm_eval_so.core.backends.http.options import StreamSection
+from lm_eval_so.core.backends.http.paths import Path, compile_path, likely_path, shown_keys
+from lm_eval_so.core.backends.http.readers import add_calls, bad_response, read_calls, read_text
+from lm_eval_so.core.backends.sse import Event, read_events, read_lines
+from lm_eval_so.core.records.chat import ChatResponse
+from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
+
+_MOST_OF_EVENT = 200
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What has come of a stream."""
+
+    began: float
+    parts: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    session: dict[str, Any] = field(default_factory=dict)
+    calls: list[Any] = field(default_factory=list)
+    events: list[Any] = field(default_factory=list)
+    first_ms: float | None = None
+    last: Any = None
+    found_delta: bool = False
+
+    @property
+    def text(self) -> str:
+        return "".join(self.parts)
+
+    def add(self, delta: str) -> None:
+        self.found_delta = True
+        if delta:
+            self.touch()
+            self.parts.append(delta)
+
+    def touch(self) -> None:
+        if self.first_ms is None:
+            self.first_ms = round((time.monotonic() - self.began) * 1000, 1)
+
+
+class StreamMapping:
+    """How a streamed answer is read, compiled once.
+
+    Attributes:
+        problems: What is wrong with it; if anything, nothing can be read.
+    """
+
+    def __init__(self, section: StreamSection, response: ResponseMapping) -> None:
+        self._section = section
+        self._response = response
+        self.problems: list[Problem] = []
+        self._delta = response.compiled(section.delta, "options.stream.delta")
+        self._error = response.compiled(section.error, "options.stream.error")
+        self._done = _path_or_none(section.done)
+        events = [section.event] if isinstance(section.event, str) else section.event
+        self._events = frozenset(events) if section.event else frozenset({"message"})
+        if section.format == "text":
+            return
+        if not section.delta:
+            self._blame("stream.delta", "say where the new piece of the answer stands: delta")
+        if not section.done and not response.tells_end:
+            what = "say how the stream ends: stream.done, or response.finish_reason"
+            self._blame("stream", what)
+
+    def is_whole(self, content_type: str) -> bool:
+        """Whether a response of this type is no stream, but an answer that came whole."""
+        return self._section.format == "sse" and content_type == "application/json"
+
+    async def read(
+        self,
+        chunks: AsyncIterator[bytes],
+        *,
+        content_type: str,
+        began: float,
+        keeps_raw: bool,
+        headers: Mapping[str, str],
+    ) -> tuple[ChatResponse, Mapping[str, Any]]:
+        """Read a stream to its end.
+
+        Args:
+            chunks: Its bytes as they come; characters may be split between them.
+            content_type: What the response says of itself; with format text it tells whether the
+                text comes in server-sent events.
+            began: When the request was sent, on the monotonic clock.
+            keeps_raw: Whether the events are kept.
+            headers: Headers of the response that are kept.
+
+        Returns:
+            The answer, and what is kept for the next turn.
+
+        Raises:
+            BackendError: With what had come as `partial_text`: `bad_response` if it ended early or
+                does not fit, or what an event of error says.
+        """
+        answer = _Answer(began)
+        try:
+            async with aclosing(self._pieces(chunks, content_type)) as pieces:
+                has_end = await self._read_all(pieces, answer, keeps_raw)
+            if answer.calls:
+                answer.facts["tool_calls"] = read_calls(answer.calls, "options.response.tool_calls")
+            self._refuse_half(answer, has_end=has_end)
+        except BackendError as error:
+            error.partial_text = answer.text or error.partial_text
+            raise
+        facts = {**answer.facts, "ttft_ms": answer.first_ms, "headers": headers}
+        if keeps_raw:
+            facts["raw"] = answer.events
+        return make_response(answer.text, facts), answer.session
+
+    async def _read_all(
+        self, pieces: AsyncIterator[Event | str], answer: _Answer, keeps_raw: bool
+    ) -> bool:
+        """Take all that comes, and tell whether it came to its end."""
+        has_events = False
+        async for piece in pieces:
+            if isinstance(piece, str):
+                answer.add(piece)
+                continue
+            has_events = True
+            if self._is_end(piece) or self._take(piece, answer, keeps_raw):
+                return True
+        return self._section.format == "text" and not (has_events and self._section.done)
+
+    async def _pieces(
+        self, chunks: AsyncIterator[bytes], content_type: str
+    ) -> AsyncGenerator[Event | str]:
+        match self._section.format:
+            case "sse":
+                async for event in read_events(chunks):
+                    yield event
+            case "ndjson":
+                async for line in read_lines(chunks):
+                    if line.strip():
+                        yield Event("message", line)
+            case "text" if content_type.startswith("text/event-stream"):
+                async for event in read_events(chunks):
+                    yield event
+            case "text":
+                decoder = codecs.getincrementaldecoder("utf-8")("replace")
+                async for chunk in chunks:
+                    yield decoder.decode(chunk)
+                yield decoder.decode(b"", final=True)
+
+    def _is_end(self, event: Event) -> bool:
+        done = self._section.done
+        return bool(done) and (event.data.strip() == done or event.event == done)
+
+    def _take(self, event: Event, answer: _Answer, keeps_raw: bool) -> bool:
+        """Take an event, and tell whether it is the last."""
+        if event.event == "error" and "error" not in self._events:
+            raise answered_error(200, {}, {"error": _json_or_text(event.data)})
+        if not (self._events & {event.event, "*"}):
+            return False
+        if self._section.format == "text":
+            answer.add(event.data)
+            return False
+        values = _parsed(event.data)
+        if keeps_raw:
+            answer.events.append(values)
+        error = self._error(values) if self._error else None
+        if error:
+            raise answered_error(200, {}, {"error": error})
+        self._take_delta(values, answer)
+        return self._done is not None and self._done(values) is True
+
+    def _take_delta(self, values: Any, answer: _Answer) -> None:
+        answer.last = values
+        found = self._delta(values) if self._delta else None
+        if found is not None:
+            answer.add(read_text(found, "options.stream.delta"))
+        calls = self._response.find_calls(values)
+        if calls:
+            answer.touch()
+            add_calls(answer.calls, calls)
+        answer.facts.update(self._response.read_facts(values, but="tool_calls"))
+        answer.session.update(self._response.read_session(values))
+
+    def _refuse_half(self, answer: _Answer, *, has_end: bool) -> None:
+        if not (has_end or "finish_reason" in answer.facts):
+            what = "the stream ended early"
+            raise BackendError(ErrorKind.BAD_RESPONSE, what, retryable=True)
+        if not (answer.found_delta or answer.facts.keys() & INSTEAD_OF_TEXT):
+            raise self._missing_delta(answer)
+
+    def _missing_delta(self, answer: _Answer) -> BackendError:
+        what = f'stream.delta "{self._section.delta}" found nothing'
+        if not isinstance(answer.last, dict):
+            what += " in the stream" if answer.last is not None else "; no event came"
+            return bad_response(what, "options.stream.delta")
+        what += f"; the last event has: {shown_keys(answer.last)}"
+        better = likely_path(answer.last, self._section.delta)
+        hint = f"try '{better}'" if better else None
+        return bad_response(what, "options.stream.delta", hint=hint, sent=answer.last)
+
+    def _blame(self, key: str, what: str) -> None:
+        self.problems.append(Problem(what=what, where=Where(key=f"options.{key}")))
+
+
+def _parsed(data: str) -> Any:
+    try:
+        return parse(data)
+    except (ValueError, RecursionError):
+        what = f"an event is no JSON: {data[:_MOST_OF_EVENT]}"
+        hint = "if the text itself is sent, set stream.format: text"
+        raise BackendError(ErrorKind.BAD_RESPONSE, what, retryable=True, hint=hint) from None
+
+
+def _json_or_text(data: str) -> Any:
+    try:
+        return parse(data)
+    except (ValueError, RecursionError):
+        return data
+
+
+def _path_or_none(path: str) -> Path | None:
+    """Compile what may also be a plain word, as [DONE]."""
+    try:
+        return compile_path(path) if path else None
+    except ValueError:
+        return None

@@ -1,0 +1,214 @@
+"""From a conversation to an HTTP request: URL, query, headers and body by the user's templates."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from lm_eval_so.core.backends.http.names import NAMES
+from lm_eval_so.core.backends.http.options import HttpOptions
+from lm_eval_so.core.templates.user import TemplateFault, UserTemplate, to_json
+from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
+
+_CONTENT_TYPES = {
+    "json": "application/json",
+    "form": "application/x-www-form-urlencoded",
+    "text": "text/plain; charset=utf-8",
+}
+TEMPLATE = re.compile(r"\{[{%#]")
+"""Where a template begins."""
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What neither a header nor an address may hold."""
+_JSON_HINT = 'write | tojson, without quotes around it: {"message": {{ last_user | tojson }}}'
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request, ready to be sent."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A template, and the option that it stands in."""
+
+    key: str
+    source: str
+    template: UserTemplate
+
+    def fill(self, values: Mapping[str, Any]) -> Any:
+        """Fill it in.
+
+        Raises:
+            BackendError: `invalid_request`, naming the option.
+        """
+        try:
+            return self.template.render(values)
+        except TemplateFault as fault:
+            raise option_error(self.key, f"{self.key}: {told(fault)}") from None
+
+
+def option_error(key: str, what: str, *, hint: str | None = None) -> BackendError:
+    """Give the error of a request that an option is to blame for."""
+    details = {"option": key}
+    return BackendError(
+        ErrorKind.INVALID_REQUEST, what, retryable=False, hint=hint, details=details
+    )
+
+
+def told(fault: TemplateFault) -> str:
+    """Say what is wrong with a template, with the line if it is not the first."""
+    return f"line {fault.line} of the template: {fault}" if (fault.line or 1) > 1 else str(fault)
+
+
+class RequestTemplate:
+    """The templates of a request, checked and compiled once.
+
+    Args:
+        options: How the chatbot is asked.
+        secret_headers: Headers that are no templates; they go over those of the options.
+
+    Attributes:
+        pieces: All templates.
+        problems: What is wrong with the templates; if anything, nothing can be filled in.
+        names: The names that the templates use.
+    """
+
+    def __init__(self, options: HttpOptions, *, secret_headers: Mapping[str, str]) -> None:
+        self.problems: list[Problem] = []
+        self._content_type = options.content_type
+        self._method = options.method.upper()
+        self.pieces: list[Piece] = []
+        self._url = self._compiled(options.url, "options.url", escape=_escaped)
+        self._query = self._compiled_tree(options.query, "options.query")
+        headers = {
+            name: self._compiled(value, f"options.headers.{name}")
+            for name, value in options.headers.items()
+        }
+        self._headers = {n: v for n, v in headers.items() if isinstance(v, Piece)}
+        fixed = {n: v for n, v in headers.items() if isinstance(v, str)} | dict(secret_headers)
+        self._fixed_headers = {**self._own_headers(options, {*headers, *fixed}), **fixed}
+        is_text = isinstance(options.body, str)
+        self._body = (
+            self._compiled(str(options.body), "options.body")
+            if is_text
+            else self._compiled_tree(options.body, "options.body")
+        )
+        if options.content_type == "text" and not (is_text or options.body is None):
+            self._blame("options.body", "with content_type text the body is a text")
+        if options.content_type == "form" and isinstance(options.body, list):
+            self._blame("options.body", "a form is a mapping or a text")
+        self.names = frozenset(name for piece in self.pieces for name in piece.template.names)
+
+    def fill(self, values: Mapping[str, Any]) -> HttpRequest:
+        """Make the request.
+
+        Raises:
+            BackendError: `invalid_request`, naming the option, if something is missing or does
+                not fit.
+        """
+        url = _filled(self._url, values)
+        if self._query:
+            pairs = list(_pairs(_filled(self._query, values), "options.query"))
+            url += ("&" if "?" in url else "?") + urlencode(pairs, quote_via=quote)
+        headers = self._fixed_headers
+        if self._headers:
+            headers = {**headers, **dict(self._filled_headers(values))}
+        body = None if self._body is None else utf8(self._filled_body(values))
+        return HttpRequest(self._method, url, headers, body)
+
+    def _filled_headers(self, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        for name, value in self._headers.items():
+            text = _filled(value, values)
+            if CONTROL.search(text):
+                key = f"options.headers.{name}"
+                raise option_error(key, f"{key} comes to a text with line ends")
+            yield name, text
+
+    def _filled_body(self, values: Mapping[str, Any]) -> str:
+        body = _filled(self._body, values)
+        if self._content_type == "form" and isinstance(body, dict):
+            return urlencode(list(_pairs(body, "options.body")))
+        if self._content_type != "json":
+            return str(body)
+        if not isinstance(self._body, Piece | str):
+            return to_json(body)
+        try:
+            json.loads(body)
+        except (ValueError, RecursionError) as error:
+            what = f"the body does not come to JSON: {error}"
+            raise option_error("options.body", what, hint=_JSON_HINT) from None
+        return str(body)
+
+    def _own_headers(self, options: HttpOptions, given: set[str]) -> dict[str, str]:
+        for name, value in options.headers.items():
+            if CONTROL.search(value):
+                self._blame(f"options.headers.{name}", "a header has no line ends")
+        if options.body is None or "content-type" in {name.lower() for name in given}:
+            return {}
+        return {"Content-Type": _CONTENT_TYPES[options.content_type]}
+
+    def _compiled(self, text: str, key: str, **how: Any) -> Any:
+        """Give the piece of a text that is a template, else the text."""
+        if not TEMPLATE.search(text):
+            return text
+        try:
+            piece = Piece(key, text, UserTemplate(text, known=NAMES, **how))
+        except TemplateFault as fault:
+            self._blame(key, told(fault))
+            return text
+        self.pieces.append(piece)
+        return piece
+
+    def _compiled_tree(self, value: Any, key: str) -> Any:
+        if isinstance(value, str):
+            return self._compiled(value, key, keeps_type=True)
+        if isinstance(value, list):
+            return [self._compiled_tree(v, f"{key}.{i}") for i, v in enumerate(value)]
+        if not isinstance(value, dict):
+            return value
+        for name in value:
+            if TEMPLATE.search(name):
+                self._blame(key, f'the key "{name}" is a template; only values can be')
+        return {name: self._compiled_tree(v, f"{key}.{name}") for name, v in value.items()}
+
+    def _blame(self, key: str, what: str) -> None:
+        self.problems.append(Problem(what=what, where=Where(key=key)))
+
+
+def utf8(text: str) -> bytes:
+    """Give a text in UTF-8; half a surrogate pair becomes U+FFFD."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def _filled(part: Any, values: Mapping[str, Any]) -> Any:
+    if isinstance(part, Piece):
+        return part.fill(values)
+    if isinstance(part, dict):
+        return {name: _filled(value, values) for name, value in part.items()}
+    if isinstance(part, list):
+        return [_filled(value, values) for value in part]
+    return part
+
+
+def _pairs(values: Mapping[str, Any], key: str) -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, dict | list):
+                raise option_error(f"{key}.{name}", f"{key}.{name} comes to a mapping, not a text")
+            if each is not None:
+                text = each if isinstance(each, str) else to_json(each)
+                yield name, utf8(text).decode()
+
+
+def _escaped(text: str) -> str:
+    return quote(utf8(text), safe="")

@@ -24,12 +24,18 @@ class Answer:
     """Wall time of the attempt that counted, in milliseconds."""
     total_ms: float = 0.0
     """Wall time with queue, retries and waits, in milliseconds."""
+    queue_ms: float | None = None
+    """Wait before the first attempt, in milliseconds; null if nothing was sent."""
     attempts: int = 1
     retries: tuple[Retry, ...] = ()
     cached: bool = False
     started_at: str = ""
     """RFC 3339, UTC."""
     redactions: int = 0
+    request_hash: str | None = None
+    """Digest of the request; what the cache knows the answer by."""
+    cost_saved_usd: float | None = None
+    """What the answer would have cost had it not been in the cache."""
 
 
 class Asker(Protocol):
@@ -40,6 +46,12 @@ class Asker(Protocol):
 
         A request that fails is an `Answer` with status and error; only what must end the whole
         stage is raised (refused credentials, an exhausted quota, an endpoint that is gone).
+
+        Raises:
+            BackendError: If the endpoint cannot be reached, refuses the credentials or is gone.
+            CannotMeasure: If budget or quota is used up, or the endpoint only refuses.
+            ConfigError: If the first request shows that the config is to blame.
+            Interrupted: If the user stopped it.
         """
         ...
 

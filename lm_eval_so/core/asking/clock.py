@@ -1,7 +1,11 @@
-"""Wall time as records carry it."""
+"""Time: as records carry it, and waiting that the user can end."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+
+Wait = Callable[[float, asyncio.Event], Awaitable[None]]
+"""Waits so many seconds, but not longer than until the event is set."""
 
 
 def now_text(environ: Mapping[str, str]) -> str:
@@ -9,6 +13,26 @@ def now_text(environ: Mapping[str, str]) -> str:
 
     Source: https://reproducible-builds.org/specs/source-date-epoch/
     """
+    return time_text(fixed_time(environ) or datetime.now(UTC))
+
+
+def fixed_time(environ: Mapping[str, str]) -> datetime | None:
+    """Give the time at which SOURCE_DATE_EPOCH stops all clocks, if it is set."""
     fixed = environ.get("SOURCE_DATE_EPOCH", "")
-    now = datetime.fromtimestamp(int(fixed), UTC) if fixed.isdigit() else datetime.now(UTC)
-    return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.fromtimestamp(int(fixed), UTC) if fixed.isdigit() else None
+
+
+def time_text(time: datetime) -> str:
+    """Give a time in UTC as RFC 3339 with milliseconds."""
+    return f"{time.isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
+
+
+async def wait_for(seconds: float, stop: asyncio.Event) -> None:
+    """Wait so many seconds, but not longer than until the event is set."""
+    if seconds <= 0:
+        return
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return

@@ -6,22 +6,60 @@ from typing import Any, TypeVar
 
 J = TypeVar("J")
 
+_IN_A_ROW = 20
+"""Jobs after which a worker lets others go on, though nothing made it wait (answers from a cache):
+signals and timers must be heard, and timers that were cancelled must not pile up."""
 
-async def drain(jobs: Iterator[J], work: Callable[[J], Awaitable[None]], *, workers: int) -> None:
+
+async def drain(
+    jobs: Iterator[J],
+    work: Callable[[J], Awaitable[None]],
+    *,
+    workers: int,
+    needs_more: asyncio.Event | None = None,
+) -> None:
     """Do all jobs, at most `workers` at once, without holding more than those.
+
+    Args:
+        jobs: What is to be done.
+        work: Does one.
+        workers: How many at once.
+        needs_more: While it is set, as many again help out, each for a job.
 
     Raises:
         Exception: The first that `work` raises, bare; the other jobs are cancelled.
     """
+    idle: set[asyncio.Task[None]] = set()
+    crew: list[asyncio.Task[None]] = []
 
     async def worker() -> None:
-        for job in jobs:
+        for number, job in enumerate(jobs, start=1):
             await work(job)
+            if number % _IN_A_ROW == 0:
+                await asyncio.sleep(0)
+
+    async def helper(wanted: asyncio.Event) -> None:
+        me = asyncio.current_task()
+        assert me is not None  # noqa: S101 - a coroutine runs in a task
+        while not all(task.done() for task in crew):
+            idle.add(me)
+            await wanted.wait()
+            idle.discard(me)
+            for job in jobs:
+                await work(job)
+                break
+            else:
+                return
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(workers):
-                group.create_task(worker())
+            crew += [group.create_task(worker()) for _ in range(workers)]
+            if needs_more is not None:
+                for _ in range(workers):
+                    group.create_task(helper(needs_more))
+                await asyncio.wait(crew)
+                for task in idle:
+                    task.cancel()
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
 

@@ -1,66 +1,62 @@
-"""Asking for real: limiter, attempts, time limits, retries, status, cost, redaction."""
+"""Asking for real: cache, limit, breaker, pace, budget, attempts and retries."""
 
 import asyncio
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from types import UnionType
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 
-from lm_eval_so.core.asking.asker import Answer, Clock
-from lm_eval_so.core.asking.clock import now_text
-from lm_eval_so.core.asking.limiter import Limiter, Slot
-from lm_eval_so.core.asking.prices import cost_of
-from lm_eval_so.core.asking.redact import clean_error, clean_response
+from lm_eval_so.core.asking.asker import Answer
+from lm_eval_so.core.asking.attempt import OutOfTime, attempt
+from lm_eval_so.core.asking.cache import AnswerCache
+from lm_eval_so.core.asking.clock import fixed_time
+from lm_eval_so.core.asking.gate import FREE, Gate, Pass
+from lm_eval_so.core.asking.keys import RequestKeys
+from lm_eval_so.core.asking.limiter import Limiter
+from lm_eval_so.core.asking.outcome import Row, answered, failed, kept
+from lm_eval_so.core.asking.preflight import prove
+from lm_eval_so.core.asking.prices import Rates
+from lm_eval_so.core.asking.redact import clean_error
+from lm_eval_so.core.asking.refusals import is_refusal
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.asking.retry import Policy, asks_too_much, wait_s
-from lm_eval_so.core.asking.status import status_of_error, status_of_response
+from lm_eval_so.core.asking.retry import Policy, wait_s
 from lm_eval_so.core.backends.base import ChatBackend
-from lm_eval_so.core.events import Noticed
+from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.hashing import u64
-from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Usage
-from lm_eval_so.core.records.enums import RunStatus
-from lm_eval_so.core.records.run import ErrorInfo, Retry
-from lm_eval_so.errors import BackendError, CannotMeasure, ErrorKind, Interrupted
+from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
+from lm_eval_so.core.records.run import Retry
+from lm_eval_so.errors import (
+    BackendError,
+    ConfigError,
+    ErrorKind,
+    Interrupted,
+    LMEvalError,
+    Where,
+)
 
-_IN_A_ROW = 3
 _NOTICE_EVERY_S = 10.0
 _NO_KINDS: frozenset[ErrorKind] = frozenset()
-_SHAPE: Mapping[str, type | UnionType] = {
-    "text": str,
-    "tool_calls": tuple | list,
-    "finish_reason": str | None,
-    "refusal": str | None,
-    "reasoning": str | None,
-    "model": str | None,
-    "usage": Usage,
-    "context": tuple | list,
-    "context_ids": tuple | list,
-}
-"""What of a response is written, and as what."""
-
-
-@dataclass(slots=True)
-class _Row:
-    """One request on its way to an answer."""
-
-    request: ChatRequest
-    began: float
-    deadline: float
-    once: frozenset[ErrorKind]
-    retries: list[Retry] = field(default_factory=list)
+_PROVING = frozenset({ErrorKind.CONNECTION})
+"""What gets one more attempt at most in the first request: a wrong address should show at once."""
 
 
 class LiveAsker:
     """Asks one backend; several may ask through one limiter.
 
+    The first request that the cache does not know goes alone: it proves address, credentials and
+    parameters, so that a mistake costs one request.
+
     Args:
         backend: An open backend.
         policy: How hard it is tried.
         limiter: Bounds the requests under way to this endpoint.
-        resources: Stop event, listener and redactor.
+        resources: Clock, stop event, budget, listener and redactor.
+        cache: Answers of earlier; None if they may not be used.
+        key_of: Makes the digests of requests, what the cache knows their answers by.
+        rates: What the model charges, for the budget; None if that is not known.
+        label: Names the backend for people; default: its name.
+        where: Gives the place in the config of a key of the backend's section.
         seed: Decides the jitter of waits.
         stage: Names the stage in what the listener is told.
-        clock: Monotonic time in seconds.
     """
 
     def __init__(
@@ -70,194 +66,231 @@ class LiveAsker:
         policy: Policy,
         limiter: Limiter,
         resources: Resources,
+        cache: AnswerCache | None = None,
+        key_of: RequestKeys | None = None,
+        rates: Rates | None = None,
+        label: str = "",
+        where: Callable[[str], Where] = lambda key: Where(key=key),
         seed: int = 0,
         stage: str = "run",
-        clock: Clock = time.monotonic,
     ) -> None:
         self.backend = backend
         self.limiter = limiter
         self.requests = 0
         """Attempts sent so far."""
+        self.adaptations: list[str] = []
+        """What was changed in the requests because the endpoint refused it."""
         self._policy = policy
         self._resources = resources
+        self._clock = resources.clock
+        self._cache = cache
+        self.key_of = key_of or RequestKeys(fingerprint="", reach="")
+        self._where = where
         self._seed = seed
         self._stage = stage
-        self._clock = clock
-        self._refusals: Mapping[str, int] = {"auth": 0, "wait": 0}
+        name = label or backend.name or type(backend).__name__
+        self._endpoint = resources.endpoint(backend.limiter_key(), label=name, stage=stage)
+        self._gate = Gate(self._endpoint, resources, rates)
+        self._fixed_time = fixed_time(resources.environ)
+        self._is_proved = backend.capabilities.offline
+        self._proving = asyncio.Lock()
+        self._end: LMEvalError | None = None
         self._noticed_at = float("-inf")
 
-    async def ask(
-        self, request: ChatRequest, *, only_once: frozenset[ErrorKind] = _NO_KINDS
-    ) -> Answer:
+    async def ask(self, request: ChatRequest) -> Answer:
         """Ask until there is an answer, or no more attempts.
-
-        Args:
-            request: What to ask.
-            only_once: Kinds of errors that get one more attempt at most.
 
         Raises:
             Interrupted: If the user stopped it before this request was sent again.
-            BackendError: If the endpoint refused the credentials three times in a row.
-            CannotMeasure: If the quota is used up, or the server asks for too long a wait.
+            BackendError: If the endpoint cannot be reached, refuses the credentials or is gone.
+            CannotMeasure: If budget or quota is used up, or the endpoint only refuses.
+            ConfigError: If the first request shows that the config is to blame.
         """
         began = self._clock()
-        async with self.limiter.slot() as slot:
-            deadline = min(request.deadline, self._clock() + self._policy.row_deadline_s)
-            row = _Row(request=request, began=began, deadline=deadline, once=only_once)
-            return await self._answer(row, slot)
+        key = self.key_of(request)
+        answer = self.known(key)
+        if answer is not None:
+            return answer
+        answer = None if self._is_proved else await self._ask_first(request, key, began)
+        if answer is None:
+            answer = await self._ask(Row(request=request, key=key, began=began))
+        self.keep(key, answer)
+        return answer
 
-    async def _answer(self, row: _Row, slot: Slot) -> Answer:
-        while True:
-            if self._resources.stop.is_set():
-                raise Interrupted("interrupted")
-            started_at = now_text(self._resources.environ)
-            sent_at = self._clock()
-            self.requests += 1
+    def known(self, key: str) -> Answer | None:
+        """Give the answer that the cache has by this digest of a request; None if it has none."""
+        found = self._cache.get(key) if self._cache else None
+        if found is None:
+            return None
+        redactor, now = self._resources.redactor, self._clock()
+        return kept(found, key, redactor=redactor, began=now, now=self._clock(), wall=self._wall())
+
+    def keep(self, key: str, answer: Answer) -> None:
+        """Give an answer to the cache."""
+        if self._cache is not None:
+            self._cache.put(key, answer)
+
+    async def _ask_first(self, request: ChatRequest, key: str, began: float) -> Answer | None:
+        """Ask alone, or wait for the one who does; None if that one has proved it."""
+
+        async def ask() -> Answer:
+            return await self._ask(Row(request=request, key=key, began=began), only_once=_PROVING)
+
+        async with self._proving:
+            if self._is_proved:
+                return None
+            self._refuse_if_over()
             try:
-                response = await self._attempt(row, sent_at)
-            except BackendError as error:
-                self._tell_limiter(error, sent_at)
-                wait = self._wait_after(error, row)
+                answer = await prove(self.backend, ask, tell=self._adapted, where=self._where)
+            except (BackendError, ConfigError) as error:
+                self._end = error
+                raise
+            self._is_proved = True
+            return answer
+
+    async def _ask(self, row: Row, *, only_once: frozenset[ErrorKind] = _NO_KINDS) -> Answer:
+        async with self.limiter.slot() as slot:
+            while True:
+                found = await self._try(row)
+                if isinstance(found, Answer):
+                    return found
+                wait = self._wait_after(found, row, only_once)
                 if wait is None:
-                    return self._failed(error, row, started_at)
-                kept = Retry(
-                    kind=error.kind, http_status=error.http_status, wait_ms=round(wait * 1000, 1)
+                    info = clean_error(found, self._resources.redactor)
+                    return failed(info, row, now=self._clock())
+                waited_ms = round(wait * 1000, 1)
+                row.retries.append(
+                    Retry(kind=found.kind, http_status=found.http_status, wait_ms=waited_ms)
                 )
-                row.retries.append(kept)
-                await self._pause(wait)
+                slot.lend()
+                await self._resources.pause(wait)
+                since = self._clock()
                 await slot.keep()
-            else:
-                self.limiter.succeeded(sent_at=sent_at)
-                self._refusals = {"auth": 0, "wait": 0}
-                return self._answered(response, row, started_at, self._clock() - sent_at)
+                row.give(self._clock() - since)
 
-    async def _attempt(self, row: _Row, sent_at: float) -> ChatResponse:
-        attempt = len(row.retries) + 1
-        request = replace(row.request, attempt=attempt, deadline=row.deadline)
-        left_s = row.deadline - sent_at
+    async def _try(self, row: Row) -> Answer | BackendError:
+        """Make one attempt, as soon as it may be made."""
+        self._refuse_if_over()
+        held = FREE if self._gate.is_free() else await self._enter(row)
+        answer = None
         try:
-            async with asyncio.timeout(min(self._policy.timeout_s, left_s)):
-                return _checked(await self.backend.send(request), self.backend)
-        except TimeoutError:
-            if left_s <= self._policy.timeout_s:
-                what = f"no answer within the {self._policy.row_deadline_s:g} s of a row"
-                raise BackendError(ErrorKind.DEADLINE, what, retryable=False) from None
-            what = f"no answer within {self._policy.timeout_s:g} s"
-            raise BackendError(ErrorKind.TIMEOUT, what, retryable=True) from None
-        except (BackendError, Interrupted):
+            response = await self._send(row)
+            answer = self._answered(response, row)
+            return answer
+        except BackendError as error:
+            self._note(error, row, held)
+            return error
+        finally:
+            if held is not FREE:
+                self._gate.leave(held, answer)
+
+    async def _enter(self, row: Row) -> Pass:
+        since = self._clock()
+        held = await self._gate.enter(row.request)
+        try:
+            self._refuse_if_over()
+        except LMEvalError:
+            self._gate.leave(held, None)
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's; the row says what
-            first_line = str(error).partition("\n")[0]
-            what = f"{type(error).__name__}: {first_line}"
-            raise BackendError(ErrorKind.CALLABLE, what, retryable=False) from None
+        row.give(self._clock() - since)  # it was us who let it wait
+        return held
 
-    def _wait_after(self, error: BackendError, row: _Row) -> float | None:
-        request = row.request
-        attempt = len(row.retries) + 1
-        chance = u64(self._seed, request.sample_id, request.repeat, attempt) / 2**64
-        return wait_s(
-            error,
-            earlier=row.retries,
-            time_left_s=row.deadline - self._clock(),
-            policy=self._policy,
-            chance=chance,
-            only_once=row.once,
+    async def _send(self, row: Row) -> ChatResponse:
+        now = row.sent_at = self._clock()
+        row.wall = self._wall()
+        if row.queue_ms is None:
+            row.queue_ms = round((now - row.began) * 1000, 1)
+            row.deadline = min(row.request.deadline, now + self._policy.row_deadline_s)
+        request = replace(
+            row.request,
+            attempt=len(row.retries) + 1,
+            deadline=row.deadline,
+            idempotency_key=row.key,
         )
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait, but not longer than until the user stops it."""
+        left_s, cut_s = row.deadline - now, self._resources.budget.cut_s()
+        self.requests += 1
         try:
-            async with asyncio.timeout(seconds):
-                await self._resources.stop.wait()
-        except TimeoutError:
-            return
+            time_s = min(self._policy.timeout_s, left_s, cut_s)
+            return await attempt(self.backend, request, time_s=time_s)
+        except OutOfTime:
+            raise self._out_of_time(left_s, cut_s) from None
 
-    def _tell_limiter(self, error: BackendError, sent_at: float) -> None:
-        is_busy = error.http_status == 503 and error.retry_after_s is not None
-        if error.kind is not ErrorKind.RATE_LIMIT and not is_busy:
+    def _out_of_time(self, left_s: float, cut_s: float) -> LMEvalError:
+        timeout_s = self._policy.timeout_s
+        if cut_s < min(timeout_s, left_s):
+            return self._resources.budget.out_of_time()
+        if left_s <= timeout_s:
+            what = f"no answer within the {self._policy.row_deadline_s:g} s of a row"
+            return BackendError(ErrorKind.DEADLINE, what, retryable=False)
+        what = f"no answer within {timeout_s:g} s"
+        # a chatbot that keeps the conversation may have taken the message in
+        may_repeat = not self.backend.capabilities.stateful or bool(
+            getattr(self.backend.options, "retry_unsafe", False)
+        )
+        return BackendError(ErrorKind.TIMEOUT, what, retryable=may_repeat)
+
+    def _answered(self, response: ChatResponse, row: Row) -> Answer:
+        now = self._clock()
+        self.limiter.succeeded(sent_at=row.sent_at, now=now)
+        self._endpoint.breaker.answered()
+        self._endpoint.refusals.answered()
+        return answered(response, row, self.backend, redactor=self._resources.redactor, now=now)
+
+    def _note(self, error: BackendError, row: Row, held: Pass) -> None:
+        """Let limiter and breaker know of a failed attempt, and end the stage if it must end.
+
+        Raises:
+            LMEvalError: If asking on would only cost time or money.
+        """
+        now = self._clock()
+        self._tell_limiter(error, row.sent_at, now)
+        self._endpoint.breaker.failed(error, row.name, is_probe=held.is_probe)
+        end = self._endpoint.refusals.end_of(
+            error, policy=self._policy, now=now, redactor=self._resources.redactor
+        )
+        if end is not None:
+            self._end = end
+            raise end
+
+    def _tell_limiter(self, error: BackendError, sent_at: float, now: float) -> None:
+        if not is_refusal(error):
+            is_slow = error.kind is ErrorKind.TIMEOUT and error.http_status is None
+            if is_slow or (error.http_status or 0) >= 500:
+                why = "timeout" if is_slow else "server"
+                self.limiter.slowed(sent_at=sent_at, now=now, why=why)
             return
-        before, now = self.limiter.limit, self._clock()
-        cut = self.limiter.refused(sent_at=sent_at, now=now)
-        if cut and now - self._noticed_at >= _NOTICE_EVERY_S:
+        before = self.limiter.limit
+        why = "busy" if error.http_status == 503 else "rate_limit"
+        is_cut = self.limiter.refused(sent_at=sent_at, now=now, why=why)
+        if is_cut and now - self._noticed_at >= _NOTICE_EVERY_S:
             self._noticed_at = now
             text = f"rate limited: now {self.limiter.limit} at once (was {before})"
             if error.retry_after_s is not None:
                 text += f"; the server asks to wait {error.retry_after_s:.3g} s"
             self._resources.listener(Noticed(stage=self._stage, text=text))
 
-    def _answered(
-        self, response: ChatResponse, row: _Row, started_at: str, took_s: float
-    ) -> Answer:
-        status = status_of_response(response)
-        if status is RunStatus.REFUSED and not response.text and response.refusal:
-            response = replace(response, text=response.refusal)
-        response, redactions = clean_response(response, self._resources.redactor)
-        can = self.backend.capabilities
-        price = getattr(self.backend.options, "price", None)
-        cost = cost_of(response.usage, price, is_priced=can.priced)
-        measured = round(took_s * 1000, 1) if can.measures_latency else response.latency_ms
-        return Answer(
-            status=status,
-            response=response,
-            usage=response.usage,
-            cost_usd=cost.usd,
-            cost_source=cost.source,
-            latency_ms=measured,
-            total_ms=self._since(row.began),
-            attempts=len(row.retries) + 1,
-            retries=tuple(row.retries),
-            cached=not can.measures_latency,
-            started_at=started_at,
-            redactions=redactions,
+    def _wait_after(
+        self, error: BackendError, row: Row, only_once: frozenset[ErrorKind]
+    ) -> float | None:
+        chance = u64(self._seed, *row.name, len(row.retries) + 1) / 2**64
+        return wait_s(
+            error,
+            earlier=row.retries,
+            time_left_s=row.deadline - self._clock(),
+            policy=self._policy,
+            chance=chance,
+            only_once=only_once,
         )
 
-    def _failed(self, error: BackendError, row: _Row, started_at: str) -> Answer:
-        info = clean_error(error, self._resources.redactor)
-        answer = Answer(
-            status=status_of_error(error.kind),
-            error=info,
-            total_ms=self._since(row.began),
-            attempts=len(row.retries) + 1,
-            retries=tuple(row.retries),
-            started_at=started_at,
-        )
-        self._end_if_hopeless(error, info)
-        return answer
+    def _refuse_if_over(self) -> None:
+        if self._resources.stop.is_set():
+            raise Interrupted("interrupted")
+        if self._end is not None:
+            raise self._end
 
-    def _end_if_hopeless(self, error: BackendError, info: ErrorInfo) -> None:
-        """Raise if asking on would only cost time or money."""
-        if error.kind is ErrorKind.QUOTA:
-            hint = "raise the quota or the budget of the account, then run again to go on"
-            raise CannotMeasure(f"the quota is used up: {info.message}", hint=hint)
-        auth = self._refusals["auth"] + 1 if error.kind is ErrorKind.AUTH else 0
-        is_long = asks_too_much(error, self._policy)
-        wait = self._refusals["wait"] + 1 if is_long else 0
-        self._refusals = {"auth": auth, "wait": wait}
-        if auth >= _IN_A_ROW:
-            raise BackendError(
-                ErrorKind.AUTH,
-                info.message,
-                retryable=False,
-                http_status=info.http_status,
-                hint=info.hint,
-            )
-        if wait >= _IN_A_ROW:
-            seconds = f"{error.retry_after_s:,.0f}"
-            raise CannotMeasure(
-                f"the server asks to wait {seconds} s", hint="run again later to go on"
-            )
+    def _adapted(self, text: str) -> None:
+        self.adaptations.append(text)
+        self._resources.listener(Warned(stage=self._stage, text=text))
 
-    def _since(self, began: float) -> float:
-        return round((self._clock() - began) * 1000, 1)
-
-
-def _checked(response: object, backend: ChatBackend) -> ChatResponse:
-    """Refuse what is no response: plugins are not type-checked."""
-    name = f"{type(backend).__name__}.send"
-    if not isinstance(response, ChatResponse):
-        raise TypeError(f"{name} gave {type(response).__name__}, not a ChatResponse")
-    for key, kind in _SHAPE.items():
-        value = getattr(response, key)
-        if not isinstance(value, kind):
-            raise TypeError(f"{name} gave a ChatResponse whose {key} is {type(value).__name__}")
-    return response
+    def _wall(self) -> datetime:
+        return self._fixed_time or datetime.now(UTC)

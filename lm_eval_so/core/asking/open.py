@@ -1,21 +1,23 @@
 """From a section of the config to an asker that is ready, and back to nothing left open."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
-from lm_eval_so.core.asking.asker import Answer
+from lm_eval_so.core.asking.cache import AnswerCache, is_cacheable, open_cache
+from lm_eval_so.core.asking.keys import RequestKeys
 from lm_eval_so.core.asking.live import LiveAsker
+from lm_eval_so.core.asking.prices import Rates, rates_of
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.retry import Policy
 from lm_eval_so.core.backends.base import ChatBackend
-from lm_eval_so.core.backends.build import build_backend
+from lm_eval_so.core.backends.build import backend_fingerprint, build_backend, reach_digest
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.events import Warned
-from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.yaml_lines import Path_
-from lm_eval_so.errors import BackendError, ErrorKind, LMEvalError
+from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, InputError, LMEvalError, Problem
 
-_PROVES = frozenset({ErrorKind.AUTH, ErrorKind.NOT_FOUND, ErrorKind.CONNECTION, ErrorKind.TLS})
+_JUDGES = "metrics"
 
 
 @asynccontextmanager
@@ -24,51 +26,126 @@ async def open_asker(
 ) -> AsyncIterator[LiveAsker]:
     """Build and open the backend of a section, and close it in the end.
 
-    Askers of one endpoint share a limiter, whoever opens them.
+    Askers of one endpoint share limit, breaker and pace, and all askers the budget, whoever opens
+    them.
 
     Raises:
         InputError: With every problem of the section.
         BackendError: If the backend cannot get ready.
     """
     at = section_path(section, config)
-    backend = build_backend(section, config=config, where_path=at, environ=resources.environ)
-    own_timeout_s = getattr(backend.options, "timeout_s", None)
-    policy = Policy(
-        timeout_s=own_timeout_s or config.run.timeout_s,
-        max_attempts=config.run.max_attempts,
-        row_deadline_s=config.run.row_deadline_s,
-        max_retry_after_s=config.run.max_retry_after_s,
-    )
+    stage = "evaluate" if at[0] == _JUDGES else "run"
+    backend = build_asked(section, config=config, environ=resources.environ)
+    resources.budget.limit(config.run)
     await _get_ready(backend)
+    cache: AnswerCache | None = None
     try:
+        cache = _open_cache(backend, config, resources, stage=stage)
+        key, label = backend.limiter_key(), section.run_label
+        endpoint = resources.endpoint(key, label=label, stage=stage)
+        endpoint.pace.limit(
+            requests_per_s=config.run.max_requests_per_s,
+            tokens_per_min=config.run.max_tokens_per_min,
+        )
         yield LiveAsker(
             backend,
-            policy=policy,
-            limiter=resources.limiters.get(backend.limiter_key(), backend.most_at_once()),
+            policy=_policy(backend, config),
+            limiter=resources.limiters.get(key, backend.most_at_once()),
             resources=resources,
+            cache=cache,
+            key_of=key_maker(section, backend),
+            rates=known_rates(backend),
+            label=label,
+            where=lambda key: config.where(*at, *key.split(".")),
             seed=config.run.seed,
-            stage="evaluate" if at[0] == "metrics" else "run",
+            stage=stage,
         )
     finally:
-        await _let_go(backend, resources)
+        if cache is not None:
+            cache.close()
+        await _let_go(backend, resources, stage=stage)
 
 
-async def ask_first(asker: LiveAsker, request: ChatRequest) -> Answer:
-    """Ask the first request of a stage, alone: it proves address and credentials.
+def build_asked(
+    section: BackendSection, *, config: Config, environ: Mapping[str, str]
+) -> ChatBackend:
+    """Make the backend of a section; nothing is opened or sent.
 
     Raises:
-        BackendError: If the endpoint cannot be reached, refuses the credentials or does not know
-            the model; nothing else was sent.
-        LMEvalError: As `LiveAsker.ask`.
+        ConfigError: With every problem of the section, a price that the budget needs included.
     """
-    answer = await asker.ask(request, only_once=frozenset({ErrorKind.CONNECTION}))
-    error = answer.error
-    if error is None or error.kind not in _PROVES or asker.backend.capabilities.offline:
-        return answer
-    hint = f"{error.hint} Nothing else was sent." if error.hint else "nothing else was sent"
-    raise BackendError(
-        error.kind, error.message, retryable=False, http_status=error.http_status, hint=hint
+    at = section_path(section, config)
+    backend = build_backend(section, config=config, where_path=at, environ=environ)
+    if config.run.max_cost_usd is not None and known_rates(backend) is None:
+        where = config.where(*at)
+        hint = f"set {where.key}.options.price or remove run.max_cost_usd"
+        raise ConfigError(f"no price known for {section.run_label}", where=where, hint=hint)
+    return backend
+
+
+def backend_problems(
+    section: BackendSection, *, config: Config, environ: Mapping[str, str]
+) -> list[Problem]:
+    """Find everything that is wrong with the backend of a section, before anything is spent."""
+    try:
+        build_asked(section, config=config, environ=environ)
+    except InputError as error:
+        return list(error.problems)
+    return []
+
+
+def key_maker(section: BackendSection, backend: ChatBackend) -> RequestKeys:
+    """Give what makes the digest of a request to a backend: what the cache knows its answer by."""
+    # system prompt and seed are each request's own
+    fingerprint = backend_fingerprint(section, backend, system=None, seed=0)
+    return RequestKeys(fingerprint=fingerprint, reach=reach_digest(backend))
+
+
+def known_rates(backend: ChatBackend) -> Rates | None:
+    """Give what the model that is asked charges, or None if that is not known."""
+    model = getattr(backend.params, "model", None)
+    return rates_of(
+        getattr(backend.options, "price", None),
+        is_priced=backend.capabilities.priced,
+        model=model if isinstance(model, str) else None,
+        url=backend.price_url(),
     )
+
+
+def cache_path(backend: ChatBackend, config: Config) -> Path | None:
+    """Give the file that may answer for a backend; None if there is none."""
+    if config.run.cache is False or not is_cacheable(backend):
+        return None
+    return config.resolve(config.run.cache)
+
+
+def section_path(section: BackendSection, config: Config) -> Path_:
+    """Give where a backend's section stands in the config."""
+    found = (path for path, each in config.backend_sections() if each is section)
+    return next(found, ("backend",))
+
+
+def _policy(backend: ChatBackend, config: Config) -> Policy:
+    run = config.run
+    return Policy(
+        timeout_s=getattr(backend.options, "timeout_s", None) or run.timeout_s,
+        max_attempts=run.max_attempts,
+        row_deadline_s=run.row_deadline_s,
+        max_retry_after_s=run.max_retry_after_s,
+    )
+
+
+def _open_cache(
+    backend: ChatBackend, config: Config, resources: Resources, *, stage: str
+) -> AnswerCache | None:
+    path = cache_path(backend, config)
+    if path is None:
+        return None
+
+    def warn(text: str) -> None:
+        resources.listener(Warned(stage=stage, text=text))
+
+    return open_cache(path, warn, refresh=resources.refreshes_cache)
 
 
 async def _get_ready(backend: ChatBackend) -> None:
@@ -82,18 +159,10 @@ async def _get_ready(backend: ChatBackend) -> None:
         raise BackendError(ErrorKind.CALLABLE, what, retryable=False) from None
 
 
-async def _let_go(backend: ChatBackend, resources: Resources) -> None:
+async def _let_go(backend: ChatBackend, resources: Resources, *, stage: str) -> None:
     try:
         await backend.close()
     except Exception as error:  # noqa: BLE001 - a plugin's; what was answered is worth more
         name = backend.name or type(backend).__name__
         text = f"the backend {name} does not close: {type(error).__name__}: {error}"
-        resources.listener(Warned(stage="run", text=resources.redactor.redact(text)))
-
-
-def section_path(section: BackendSection, config: Config) -> Path_:
-    """Give where a backend's section stands in the config."""
-    for number, metric in enumerate(config.metrics):
-        if metric.backend is section:
-            return ("metrics", number, "backend")
-    return ("backend",)
+        resources.listener(Warned(stage=stage, text=resources.redactor.redact(text)))

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from lm_eval_so.core.dataset import content_id, load_dataset, revision, sample_hash
+from lm_eval_so.core.dataset import (
+    _id_key,
+    _ids_that_stand_twice,
+    content_id,
+    load_dataset,
+    revision,
+    sample_hash,
+)
 from lm_eval_so.core.records.chat import Message, ToolCall
 from lm_eval_so.core.records.sample import Passage, Relation, Scenario, TestSample, UserTurn
 from lm_eval_so.errors import DatasetError
@@ -156,3 +163,39 @@ def test_load_dataset__what_no_record_can_hold(tmp_path: Path, line: str, what: 
 def test_dataset__streams_what_was_checked(tmp_path: Path) -> None:
     write(tmp_path, *(json.dumps({"id": str(i), "input": "x"}) for i in range(50)))
     assert [s.id for s in load_dataset(tmp_path)] == [str(i) for i in range(50)]
+
+
+def test_load_dataset__names_every_id_that_stands_again(tmp_path: Path) -> None:
+    ids = ["a", "환불", "b", "a", "환불", "a"]
+    write(tmp_path, *(json.dumps({"id": name, "input": "x"}) for name in ids))
+    with pytest.raises(DatasetError) as caught:
+        load_dataset(tmp_path)
+    told = [(p.where.line, p.what) for p in caught.value.problems if p.where]
+    assert told == [
+        (4, 'the id "a" already stands in line 1'),
+        (5, 'the id "환불" already stands in line 2'),
+        (6, 'the id "a" already stands in line 1'),
+    ]
+
+
+def test_ids_that_stand_twice__keys_that_meet_by_chance_are_no_problem(tmp_path: Path) -> None:
+    file = write(tmp_path, '{"id": "a", "input": "x"}', '{"id": "b", "input": "x"}')
+    by_chance = [_id_key("a"), _id_key("a")]
+    assert _ids_that_stand_twice(file, by_chance) == []
+
+
+def test_dataset__is_read_again_as_it_was_checked(tmp_path: Path) -> None:
+    deep = json.dumps(
+        {"id": "deep", "input": "x", "metadata": {"m": json.loads("[" * 150 + "]" * 150)}}
+    )
+    write(
+        tmp_path,
+        r'{"id": "a", "input": "\ud83d\ude00 환불", "metadata": {"big": 123456789012345678901}}',
+        '{"id": "b", "input": "x", "weight": 0.1, "expected": [1, "둘"], "context": "c"}',
+        deep,
+    )
+    first, second, third = load_dataset(tmp_path)
+    assert first.question == "😀 환불"
+    assert first.metadata == {"big": 123456789012345678901}
+    assert (second.weight, second.answers) == (0.1, ("1", "둘"))
+    assert third.id == "deep"

@@ -1,6 +1,7 @@
 """Files are written whole or not at all; lines are appended whole."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,30 @@ def test_read_lines__keeps_physical_numbers(tmp_path: Path) -> None:
     file = tmp_path / "f.jsonl"
     file.write_bytes(b"\xef\xbb\xbf{}\r\n\r\n  \n[]\n")
     assert list(read_lines(file)) == [(1, b"{}"), (4, b"[]")]
+
+
+def test_appender__a_thread_brings_it_to_the_disk(tmp_path: Path) -> None:
+    appender = Appender(tmp_path / "rows.jsonl")
+    for number in range(100):
+        appender.append(str(number))
+        appender.sync_soon()
+    appender.sync()
+    appender.close()
+    assert (tmp_path / "rows.jsonl").read_text().split() == [str(n) for n in range(100)]
+    assert not [t.name for t in threading.enumerate() if t.name.startswith("sync")]
+
+
+def test_appender__tells_that_the_disk_does_not_take_it(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    appender = Appender(fifo)
+    appender.append("a")
+    appender.sync_soon()  # a pipe cannot be synced: EINVAL
+    with pytest.raises(InputError, match="cannot write"):
+        appender.sync()
+    with pytest.raises(InputError, match="cannot write"):
+        appender.sync_soon()
+    with pytest.raises(InputError, match="cannot write"):
+        appender.close()
+    os.close(reader)

@@ -4,8 +4,10 @@ import base64
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lm_eval_so.core.secrets import make_redactor
+from lm_eval_so.core.secrets import _KEY_SHAPES, make_redactor
 
 SECRET = 'p@ss/wörd"1234'
 
@@ -54,3 +56,23 @@ def test_redact_json__texts_at_every_depth_and_nothing_else() -> None:
         "a": ["[redacted:BOT_TOKEN]", 12345678, None],
         "b": {"c": "x[redacted:BOT_TOKEN]"},
     }
+
+
+_around = st.text(st.sampled_from("가 -_xsgk.A\n"), max_size=12)
+
+
+@given(_around, st.just("") | st.just(SECRET) | st.from_regex(_KEY_SHAPES), _around)
+def test_finds__what_would_be_taken_out_and_nothing_else(
+    before: str, middle: str, after: str
+) -> None:
+    redactor = make_redactor({"BOT_TOKEN": SECRET})
+    text = before + middle + after
+    assert redactor.finds(text) == (redactor.redact_counting(text)[1] > 0)
+
+
+def test_redact_json__every_text_at_every_depth() -> None:
+    redactor = make_redactor({"BOT_TOKEN": SECRET})
+    values = {"a": [SECRET, {"b": (SECRET, 1, None)}], "c": 1.5}
+    hidden = "[redacted:BOT_TOKEN]"
+    assert redactor.redact_json(values) == {"a": [hidden, {"b": [hidden, 1, None]}], "c": 1.5}
+    assert redactor.redact_json([SECRET]) == [hidden]

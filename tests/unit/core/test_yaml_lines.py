@@ -47,6 +47,14 @@ def test_parse_yaml__refuses(text: str) -> None:
         parse_yaml(text, file="f")
 
 
+def test_parse_yaml__an_unquoted_template_is_no_key() -> None:
+    with pytest.raises(ConfigError, match="stands where a key must") as failed:
+        parse_yaml("body:\n  message: {{ last_user }}\n", file="f")
+    problem = failed.value.problems[0]
+    assert problem.where is not None
+    assert (problem.where.line, problem.hint) == (2, 'quote the text: "{{ name }}"')
+
+
 def test_parse_yaml__refuses_a_bomb_of_aliases() -> None:
     lines = [
         "a0: &a0 [x]",

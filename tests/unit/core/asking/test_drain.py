@@ -59,3 +59,52 @@ async def test_until_stopped__work_that_fails_says_so():
 
     with pytest.raises(ValueError, match="no"):
         await until_stopped(work(), asyncio.Event(), grace_s=0)
+
+
+async def test_drain__work_that_never_waits_lets_timers_through():
+    seen: list[int] = []
+
+    async def work(job: int) -> None:
+        seen.append(job)
+
+    asyncio.get_running_loop().call_soon(seen.append, -1)
+    await drain(iter(range(1000)), work, workers=1)
+    assert seen.index(-1) < 100
+    assert sorted(seen) == list(range(-1, 1000))
+
+
+async def test_drain__others_help_out_while_more_are_needed():
+    needed = asyncio.Event()
+    under_way = peak = 0
+    done: list[int] = []
+
+    async def work(job: int) -> None:
+        nonlocal under_way, peak
+        under_way += 1
+        peak = max(peak, under_way)
+        if job == 5:
+            needed.set()
+        if job == 40:
+            needed.clear()
+        await asyncio.sleep(0.001)
+        under_way -= 1
+        done.append(job)
+
+    async with asyncio.timeout(10):
+        await drain(iter(range(60)), work, workers=3, needs_more=needed)
+    assert sorted(done) == list(range(60))
+    assert peak == 6
+
+
+async def test_drain__a_helper_that_is_the_last_to_end_is_waited_for():
+    needed = asyncio.Event()
+    needed.set()
+    done: list[int] = []
+
+    async def work(job: int) -> None:
+        await asyncio.sleep(0.05 if job == 1 else 0)
+        done.append(job)
+
+    async with asyncio.timeout(10):
+        await drain(iter(range(2)), work, workers=1, needs_more=needed)
+    assert sorted(done) == [0, 1]

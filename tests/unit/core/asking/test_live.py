@@ -1,15 +1,23 @@
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 
 from lm_eval_so.core.asking.asker import Answer
+from lm_eval_so.core.asking.cache import AnswerCache, open_cache
 from lm_eval_so.core.asking.limiter import Limiter
 from lm_eval_so.core.asking.live import LiveAsker
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.retry import Policy
-from lm_eval_so.core.backends.base import Capabilities, ChatBackend, Price, SharedOptions
-from lm_eval_so.core.events import Event, Noticed
+from lm_eval_so.core.backends.base import (
+    BackendEnv,
+    Capabilities,
+    ChatBackend,
+    Price,
+    SharedOptions,
+)
+from lm_eval_so.core.events import Event, Noticed, Warned
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message, Usage
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.secrets import make_redactor
@@ -42,12 +50,19 @@ class Recorded(Bot):
     capabilities = Capabilities(measures_latency=False, priced=False)
 
 
-def asker(bot: ChatBackend, *, events: list[Event] | None = None, **policy: float) -> LiveAsker:
+def asker(
+    bot: ChatBackend,
+    *,
+    events: list[Event] | None = None,
+    cache: AnswerCache | None = None,
+    **policy: float,
+) -> LiveAsker:
     given = {"timeout_s": 5, "max_attempts": 5, "row_deadline_s": 30, "max_retry_after_s": 120}
     return LiveAsker(
         bot,
         policy=Policy(**{**given, **policy}),
         limiter=Limiter(4),
+        cache=cache,
         resources=Resources(
             redactor=make_redactor({"BOT_TOKEN": "hunter2-hunter2"}),
             listener=(lambda _: None) if events is None else events.append,
@@ -100,7 +115,6 @@ async def test_ask__repeats_and_tells_each_attempt():
 @pytest.mark.parametrize(
     ("kind", "retryable", "sent", "status"),
     [
-        (ErrorKind.RATE_LIMIT, True, 5, RunStatus.RATE_LIMITED),
         (ErrorKind.SERVER, True, 5, RunStatus.ERROR),
         (ErrorKind.BAD_RESPONSE, True, 2, RunStatus.ERROR),
         (ErrorKind.INVALID_REQUEST, False, 1, RunStatus.ERROR),
@@ -168,26 +182,29 @@ async def test_ask__refusal_becomes_the_text_and_secrets_go():
     assert answer.response
     assert (answer.status, answer.response.text) == (RunStatus.REFUSED, "no, [redacted:BOT_TOKEN]")
     assert answer.redactions == 2
-    failed = await ask(Bot(BackendError(ErrorKind.AUTH, "bad hunter2-hunter2", retryable=False)))
+    secret = BackendError(ErrorKind.TOO_LARGE, "bad hunter2-hunter2", retryable=False)
+    failed = await ask(Bot(secret))
     assert failed.error
     assert failed.error.message == "bad [redacted:BOT_TOKEN]"
 
 
 async def test_ask__three_refused_keys_in_a_row_end_it():
-    bot = Bot(error(ErrorKind.AUTH, retryable=False))
+    bot = Bot(ChatResponse(text="x"), error(ErrorKind.AUTH, retryable=False))
     asking = asker(bot)
-    assert (await asking.ask(REQUEST)).status is RunStatus.ERROR
-    assert (await asking.ask(REQUEST)).status is RunStatus.ERROR
-    with pytest.raises(BackendError):
-        await asking.ask(REQUEST)
+    statuses = [(await asking.ask(REQUEST)).status for _ in range(3)]
+    assert statuses == [RunStatus.OK, RunStatus.ERROR, RunStatus.ERROR]
+    for _ in range(2):
+        with pytest.raises(BackendError):
+            await asking.ask(REQUEST)
+    assert len(bot.seen) == 4
 
 
 async def test_ask__an_answer_between_refused_keys_forgives():
     refused, fine = error(ErrorKind.AUTH, retryable=False), ChatResponse(text="x")
-    asking = asker(Bot(refused, refused, fine, refused, refused, fine))
-    for _ in range(6):
+    asking = asker(Bot(fine, refused, refused, fine, refused, refused, fine))
+    for _ in range(7):
         await asking.ask(REQUEST)
-    assert asking.requests == 6
+    assert asking.requests == 7
 
 
 async def test_ask__used_up_quota_ends_it_at_once():
@@ -216,15 +233,157 @@ async def test_ask__stop_ends_waits_and_sends_nothing_more():
     assert len(bot.seen) == 1
 
 
-async def test_ask__rate_limit_cuts_and_is_told_once():
+async def test_ask__a_refusal_that_the_deadline_has_no_time_for_ends_the_row():
+    answer = await ask(Bot(error(ErrorKind.RATE_LIMIT, retry_after_s=20)), row_deadline_s=1)
+    assert (answer.status, answer.attempts) == (RunStatus.RATE_LIMITED, 1)
+
+
+async def test_ask__what_says_nothing_of_the_load_leaves_the_limit():
+    for kind in (ErrorKind.INVALID_REQUEST, ErrorKind.CALLABLE):
+        asking = asker(Bot(error(kind, http_status=400, retryable=False)))
+        for _ in range(9):
+            await asking.ask(REQUEST)
+        assert asking.limiter.limit == 4
+
+
+async def test_ask__a_flood_of_refusals_cuts_and_is_told_once():
     events: list[Event] = []
-    asking = asker(
-        Bot(
-            error(ErrorKind.RATE_LIMIT, **FAST), error(ErrorKind.RATE_LIMIT, **FAST), ChatResponse()
-        ),
-        events=events,
-    )
-    await asking.ask(REQUEST)
-    assert asking.limiter.limit == 2  # 4, cut to 2, to 1, one answer
+    refused = [error(ErrorKind.RATE_LIMIT, **FAST)] * 8
+    asking = asker(Bot(*refused, ChatResponse(text="x")), events=events, max_attempts=2)
+    answer = await asking.ask(REQUEST)
+    assert (answer.status, answer.attempts) == (RunStatus.OK, 9)
+    assert asking.limiter.limit == 1  # 4, cut to 2, to 1
     told = "rate limited: now 2 at once (was 4); the server asks to wait 0 s"
     assert events == [Noticed(stage="run", text=told)]
+
+
+async def test_ask__the_first_request_goes_alone():
+    bot = Bot(0.05)
+    asking = asker(bot)
+    tasks = [asyncio.create_task(asking.ask(REQUEST)) for _ in range(4)]
+    await asyncio.sleep(0.02)
+    assert len(bot.seen) == 1
+    await asyncio.gather(*tasks)
+    assert len(bot.seen) == 4
+
+
+async def test_ask__a_first_request_that_fails_is_the_only_one():
+    bot = Bot(error(ErrorKind.NOT_FOUND, retryable=False))
+    asking = asker(bot)
+    failures = await asyncio.gather(
+        *(asking.ask(REQUEST) for _ in range(5)), return_exceptions=True
+    )
+    assert {type(each) for each in failures} == {BackendError}
+    assert len(bot.seen) == 1
+
+
+async def test_ask__a_first_request_that_was_stopped_proves_nothing():
+    bot = Bot(9.0)
+    asking = asker(bot)
+    first = asyncio.create_task(asking.ask(REQUEST))
+    await asyncio.sleep(0.01)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    bot.moves = [error(ErrorKind.AUTH, retryable=False)]
+    with pytest.raises(BackendError):
+        await asking.ask(REQUEST)
+
+
+async def test_ask__what_was_adapted_is_told_and_kept():
+    class Adaptable(Bot):
+        def adapt(self, error: BackendError) -> str | None:
+            return "seed is no longer sent"
+
+    events: list[Event] = []
+    refused = error(ErrorKind.INVALID_REQUEST, retryable=False)
+    asking = asker(Adaptable(refused, ChatResponse(text="ok")), events=events)
+    assert (await asking.ask(REQUEST)).status is RunStatus.OK
+    assert asking.adaptations == ["seed is no longer sent"]
+    assert events == [Warned(stage="run", text="seed is no longer sent")]
+    assert asking.requests == 2
+
+
+async def test_ask__the_key_goes_along_and_is_the_same_for_each_attempt():
+    bot = Bot(error(ErrorKind.SERVER, **FAST), ChatResponse(text="ok"))
+    answer = await ask(bot)
+    assert [request.idempotency_key for request in bot.seen] == [answer.request_hash] * 2
+    assert len(answer.request_hash or "") == 64
+
+
+class Stateful(Bot):
+    capabilities = Capabilities(stateful=True)
+
+
+@pytest.mark.parametrize(
+    ("bot", "attempts"), [(Bot(9.0), 2), (Stateful(9.0), 1)], ids=["stateless", "stateful"]
+)
+async def test_ask__a_chatbot_that_keeps_the_conversation_is_not_told_twice(
+    bot: Bot, attempts: int
+):
+    answer = await ask(bot, timeout_s=0.02, max_attempts=2)
+    assert (answer.status, answer.attempts) == (RunStatus.TIMEOUT, attempts)
+
+
+@pytest.mark.parametrize("retryable", [True, False])
+async def test_ask__of_a_broken_connection_the_backend_says_whether_to_repeat(retryable: bool):
+    broken = error(ErrorKind.CONNECTION, retryable=retryable, **FAST)
+    asking = asker(Stateful(ChatResponse(text="x"), broken, ChatResponse(text="x")))
+    await asking.ask(REQUEST)
+    assert (await asking.ask(REQUEST)).attempts == (2 if retryable else 1)
+
+
+async def test_ask__slow_and_broken_answers_lower_the_limit():
+    for move in (9.0, error(ErrorKind.SERVER, http_status=500, retryable=False)):
+        asking = asker(Bot(ChatResponse(text="x"), move), timeout_s=0.02, max_attempts=1)
+        for _ in range(8):
+            await asking.ask(REQUEST)
+        assert [change.limit for change in asking.limiter.changes] == [4, 3]
+
+
+async def test_ask__answers_of_the_cache_are_not_asked(tmp_path: Path):
+    events: list[str] = []
+    cache = open_cache(tmp_path / "cache.sqlite", events.append)
+    usage = Usage(input_tokens=100, output_tokens=10)
+    options = SharedOptions(price=Price(input_per_mtok=1, output_per_mtok=2))
+    said = ChatResponse(text="3일, hunter2-hunter2", usage=usage)
+    first = await asker(Bot(said, options=options), cache=cache).ask(REQUEST)
+    bot = Bot(error(ErrorKind.AUTH, retryable=False))
+    second = await asker(bot, cache=cache).ask(REQUEST)
+    cache.close()
+    assert bot.seen == events == []
+    assert second.response == first.response
+    assert (second.status, second.cached, second.attempts) == (RunStatus.OK, True, 0)
+    assert (second.cost_usd, second.cost_saved_usd) == (0.0, 0.00012)
+    assert second.latency_ms == first.latency_ms
+    assert second.request_hash == first.request_hash
+
+
+async def test_ask__errors_are_not_cached(tmp_path: Path):
+    cache = open_cache(tmp_path / "cache.sqlite", lambda _: None)
+    broken = Bot(error(ErrorKind.TOO_LARGE, retryable=False))
+    await asker(broken, cache=cache).ask(REQUEST)
+    assert (await asker(Bot(ChatResponse(text="x")), cache=cache).ask(REQUEST)).attempts == 1
+    cache.close()
+
+
+async def test_ask__raw_and_details_have_no_secrets_and_an_end():
+    deep: object = "x"
+    for _ in range(5000):
+        deep = [deep]
+    raws = [{"echo": ["hunter2-hunter2"]}, deep]
+    kept = []
+    for raw in raws:
+        bot = Bot(ChatResponse(text="x", raw=raw))
+        bot.env = BackendEnv(keeps_raw=True)
+        answer = await ask(bot)
+        assert answer.response
+        kept.append(answer.response.raw)
+    assert kept == [{"echo": ["[redacted:BOT_TOKEN]"]}, None]
+    answer = await ask(Bot(ChatResponse(text="x", raw={"nobody": "asked for it"})))
+    assert answer.response
+    assert answer.response.raw is None
+    failed = await ask(
+        Bot(error(ErrorKind.SERVER, retryable=False, details={"said": "hunter2-hunter2"}))
+    )
+    assert failed.error
+    assert failed.error.details == {"said": "[redacted:BOT_TOKEN]"}

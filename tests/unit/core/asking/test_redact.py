@@ -1,4 +1,4 @@
-from lm_eval_so.core.asking.redact import clean_error, clean_response
+from lm_eval_so.core.asking.redact import clean_error, clean_response, error_of
 from lm_eval_so.core.records.chat import ChatResponse, ToolCall
 from lm_eval_so.core.secrets import Redactor, make_redactor
 from lm_eval_so.errors import BackendError, ErrorKind
@@ -41,3 +41,44 @@ def test_clean_error__all_texts():
     info = clean_error(error, REDACTOR)
     assert KEY not in repr(info)
     assert (info.kind, info.http_status) == (ErrorKind.SERVER, 500)
+
+
+def test_clean_response__secrets_in_headers_and_raw_and_log_probabilities():
+    response = ChatResponse(
+        text="x",
+        headers={"x-request-id": f"r-{KEY}"},
+        raw={"said": [KEY, 1]},
+        logprobs=[{"token": KEY, "logprob": -0.5}],
+    )
+    cleaned, count = clean_response(response, REDACTOR)
+    assert KEY not in repr(cleaned)
+    assert cleaned.raw == {"said": ["[redacted:BOT_TOKEN]", 1]}
+    assert cleaned.logprobs is None  # of tokens a secret could be put together again
+    assert count == 2
+    kept = ChatResponse(text="x", logprobs=[{"token": "가", "logprob": -0.5}])
+    assert clean_response(kept, REDACTOR) == (kept, 0)
+
+
+def test_clean_response__json_nested_beyond_measure_is_not_kept():
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    cleaned, _ = clean_response(ChatResponse(text="x", raw=deep), REDACTOR)
+    assert cleaned == ChatResponse(text="x")
+    error = BackendError(ErrorKind.SERVER, "x", retryable=True, details={"body": deep})
+    assert clean_error(error, REDACTOR).details == {}
+    while deep:  # or the garbage collector has to go as deep
+        deep = deep.pop()
+
+
+def test_clean_error__can_be_raised_again():
+    error = BackendError(
+        ErrorKind.NOT_FOUND, KEY, retryable=True, hint="h", code="c", http_status=404
+    )
+    again = error_of(clean_error(error, REDACTOR))
+    assert (again.kind, again.message, again.hint) == (
+        ErrorKind.NOT_FOUND,
+        "[redacted:BOT_TOKEN]",
+        "h",
+    )
+    assert (again.code, again.http_status) == ("c", 404)

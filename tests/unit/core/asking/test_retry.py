@@ -66,3 +66,41 @@ def test_wait_s__only_once_on_demand():
 @pytest.mark.parametrize(("asked", "too_much"), [(None, False), (120, False), (3600, True)])
 def test_asks_too_much__above_the_policy(asked: float | None, too_much: bool):
     assert asks_too_much(error(retry_after_s=asked), POLICY) is too_much
+
+
+R = ErrorKind.RATE_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("earlier", "shortest", "longest"),
+    [(0, 0.0625, 0.125), (1, 0.125, 0.25), (5, 2.0, 4.0), (6, 4.0, 8.0), (2000, 4.0, 8.0)],
+)
+def test_wait_s__a_refusal_costs_little_and_never_more_than_8_s(
+    earlier: int, shortest: float, longest: float
+):
+    kinds = [R] * earlier
+    assert wait(error(R), *kinds) == shortest
+    assert wait(error(R), *kinds, chance=0.999999) == pytest.approx(longest, rel=1e-5)
+
+
+def test_wait_s__refusals_do_not_count_as_attempts():
+    assert wait(error(R), *[R] * 100) is not None
+    assert wait(error(), *[R] * 100) == 0.25
+    assert wait(error(), *[R] * 100, S, S, S) == 2
+    assert wait(error(), *[R] * 100, S, S, S, S) is None
+    assert wait(error(R), S, S, S, S) == 0.0625
+
+
+def test_wait_s__refusals_end_with_the_time_of_the_row():
+    assert wait(error(R), *[R] * 9, time_left_s=3.9) is None
+    left_s, tries = 300.0, 0
+    while (seconds := wait(error(R), *[R] * tries, chance=0.5, time_left_s=left_s)) is not None:
+        left_s, tries = left_s - seconds, tries + 1
+    assert 45 <= tries <= 60
+
+
+def test_wait_s__who_refuses_again_and_says_at_once_is_given_a_pause():
+    assert wait(error(R, retry_after_s=0.0)) == 0
+    assert wait(error(R, retry_after_s=0.0), R) == 0.0625
+    assert wait(error(R, retry_after_s=0.25), R, R, R) == 0.25
+    assert wait(error(retry_after_s=0.0), S) == 0

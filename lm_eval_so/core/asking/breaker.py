@@ -1,0 +1,125 @@
+"""An endpoint that does not answer is left alone, tried now and then, and given up in the end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from lm_eval_so.core.asking.asker import Clock
+from lm_eval_so.errors import BackendError, ErrorKind
+
+_FAILURES = 10
+_ROWS = 3
+_WAITS_S = (15.0, 30.0, 60.0)
+"""Before each probe; if the last one fails, too, the endpoint is gone."""
+_SILENCE = frozenset(
+    {ErrorKind.CONNECTION, ErrorKind.SERVER, ErrorKind.TIMEOUT, ErrorKind.DEADLINE}
+)
+
+
+class Breaker:
+    """Opens when nothing but failures comes from an endpoint, and lets one probe at a time through.
+
+    Ten attempts in a row of at least three rows open it; anything that the endpoint does answer,
+    if only with a refusal, closes it.
+
+    Args:
+        label: Names the endpoint for people.
+        clock: Monotonic time in seconds.
+        pause: Waits so many seconds, or until the user stops it.
+        stop: Set when the user stops it.
+        tell: Takes what people should know.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        *,
+        clock: Clock,
+        pause: Callable[[float], Awaitable[None]],
+        stop: asyncio.Event,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.is_open = False
+        self._label = label
+        self._clock = clock
+        self._pause = pause
+        self._stop = stop
+        self._tell = tell
+        self._failures = 0
+        self._rows: set[tuple[str, int]] = set()
+        self._opened_at = self._probe_at = 0.0
+        self._probes = 0
+        self._is_probing = False
+        self._news = asyncio.Event()
+        self._kind, self._last = ErrorKind.CONNECTION, ""
+
+    async def wait(self) -> bool:
+        """Wait until something may be sent again, or the user stops it.
+
+        Returns:
+            Whether what is sent now is the probe; then it must be `withdrawn` when its outcome is
+            known, or if it was not sent.
+
+        Raises:
+            BackendError: If the last probe failed, too.
+        """
+        while self.is_open and not self._stop.is_set():
+            if self._probes == len(_WAITS_S):
+                raise self._gone()
+            if self._is_probing:
+                await self._news.wait()
+                continue
+            self._is_probing = True
+            try:
+                await self._pause(self._probe_at - self._clock())
+            except asyncio.CancelledError:
+                self.withdrawn()
+                raise
+            return True
+        return False
+
+    def answered(self) -> None:
+        """Take note that the endpoint is there."""
+        if not self._failures:
+            return
+        self._failures = 0
+        self._rows.clear()
+        if self.is_open:
+            self.is_open = False
+            self._probes = 0
+            self._tell(f"{self._label} answers again")
+            self.withdrawn()
+
+    def failed(self, error: BackendError, row: tuple[str, int], *, is_probe: bool) -> None:
+        """Take note of an attempt that failed; `row` is the sample and its repeat."""
+        if error.kind not in _SILENCE:
+            self.answered()
+            return
+        self._kind, self._last = error.kind, str(error.http_status or error.kind)
+        self._failures += 1
+        if self.is_open:
+            if is_probe:
+                self._probes += 1
+                self._set_probe()
+            return
+        self._rows.add(row)
+        if self._failures >= _FAILURES and len(self._rows) >= _ROWS:
+            self.is_open = True
+            self._opened_at = self._clock()
+            self._set_probe()
+            text = f"{self._label} has failed {self._failures} times in a row (last: {self._last})"
+            self._tell(f"{text}; trying again in {_WAITS_S[0]:g} s")
+
+    def withdrawn(self) -> None:
+        """Take note that the probe is over: another may be it, and all who wait look again."""
+        self._is_probing = False
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def _set_probe(self) -> None:
+        if self._probes < len(_WAITS_S):
+            self._probe_at = self._clock() + _WAITS_S[self._probes]
+
+    def _gone(self) -> BackendError:
+        seconds = f"{self._clock() - self._opened_at:,.0f}"
+        what = f"{self._label} has not answered for {seconds} s (last: {self._last})"
+        return BackendError(self._kind, what, retryable=False)

@@ -1,0 +1,144 @@
+"""Money, requests and time of a whole run: reserved before a request, settled by what it took."""
+
+import asyncio
+import math
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from lm_eval_so.core.asking.asker import Clock
+from lm_eval_so.core.config.model import RunSection
+from lm_eval_so.errors import BudgetSpent
+
+_NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """The limit that was reached first."""
+
+    by: Literal["max_cost_usd", "max_requests", "max_time_s"]
+    """Key of `run`."""
+    at: float
+    """What was spent of it."""
+    of: float
+    """The limit."""
+
+    def __str__(self) -> str:
+        match self.by:
+            case "max_cost_usd":
+                return f"USD {_usd(self.at, self.of)} of {_usd(self.of, self.of)}"
+            case "max_requests":
+                return f"{self.at:,.0f} of {self.of:,.0f} requests"
+            case "max_time_s":
+                return f"{self.of:,.7g} s"
+
+
+class Budget:
+    """One budget of a process, so that judges and simulated users draw on the chatbot's.
+
+    Args:
+        clock: Monotonic time in seconds.
+    """
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self.is_limited = False
+        """Whether there is a limit, so that requests have to ask."""
+        self.requests = 0
+        """Requests sent, attempts included."""
+        self.spent: Spent | None = None
+        """The limit that kept a request from being sent; None as long as there is enough."""
+        self._clock = clock
+        self._most_usd: Decimal | None = None
+        self._most_requests: int | None = None
+        self._most_s: float | None = None
+        self._ends_at = self._cut_at = math.inf
+        self._usd = _NOTHING
+        self._reserved = _NOTHING
+        self._news = asyncio.Event()
+
+    @property
+    def max_usd(self) -> float | None:
+        """The most that may be spent, in US dollars, so that every request needs a price."""
+        return None if self._most_usd is None else float(self._most_usd)
+
+    def limit(self, run: RunSection) -> None:
+        """Set the limits of a config; the time starts with the first call."""
+        if self.is_limited:
+            return
+        if run.max_cost_usd is not None:
+            self._most_usd = Decimal(str(run.max_cost_usd))
+        self._most_requests, self._most_s = run.max_requests, run.max_time_s
+        if self._most_s is not None:
+            self._ends_at = self._clock() + self._most_s
+            self._cut_at = self._ends_at + run.drain_s
+        self.is_limited = (self._most_usd, self._most_requests, self._most_s) != (None, None, None)
+
+    def add(self, usd: float | None) -> None:
+        """Count what was spent before, by an earlier invocation of the same run."""
+        self._usd += Decimal(str(usd or 0))
+
+    def left_s(self) -> float:
+        """Give the seconds in which something may still be sent."""
+        return self._ends_at - self._clock()
+
+    def cut_s(self) -> float:
+        """Give the seconds after which what is under way is cut off, too: `run.drain_s` later."""
+        return self._cut_at - self._clock()
+
+    async def reserve(self, usd: Decimal) -> None:
+        """Take a request and its money, or wait for others to give back what they do not need.
+
+        Args:
+            usd: The most that it may cost.
+
+        Raises:
+            BudgetSpent: If there is not enough, whatever others give back.
+        """
+        while not self.take(usd):
+            await self._news.wait()
+
+    def take(self, usd: Decimal) -> bool:
+        """Like `reserve`, but give False where that waits."""
+        self._refuse_if_spent(usd)
+        if self._most_usd is not None and self._usd + self._reserved + usd > self._most_usd:
+            return False
+        self._reserved += usd
+        self.requests += 1
+        return True
+
+    def settle(self, reserved: Decimal, usd: Decimal) -> None:
+        """Give back what was reserved for a request, and count what it cost."""
+        self._reserved -= reserved
+        self._usd += usd
+        if self._most_usd is not None:
+            self._news.set()
+            self._news = asyncio.Event()
+
+    def out_of_time(self) -> BudgetSpent:
+        """Give the error of a request that was cut off, or never sent, because time is up."""
+        assert self._most_s is not None  # noqa: S101 - else nothing is ever cut off
+        return self._end(Spent(by="max_time_s", at=round(self._most_s, 3), of=self._most_s))
+
+    def _refuse_if_spent(self, usd: Decimal) -> None:
+        if self._most_requests is not None and self.requests >= self._most_requests:
+            at, of = float(self.requests), float(self._most_requests)
+            raise self._end(Spent(by="max_requests", at=at, of=of))
+        if self._most_usd is not None and self._usd + usd > self._most_usd:
+            at, of = float(round(self._usd, 10)), float(self._most_usd)
+            raise self._end(Spent(by="max_cost_usd", at=at, of=of))
+        if self.left_s() <= 0:
+            raise self.out_of_time()
+
+    def _end(self, spent: Spent) -> BudgetSpent:
+        self.spent = self.spent or spent
+        what = f"the budget is spent: {self.spent} (run.{self.spent.by})"
+        return BudgetSpent(what, hint=f"raise run.{self.spent.by}, then run again to go on")
+
+
+def _usd(amount: float, limit: float) -> str:
+    """Write an amount of dollars as finely as its limit: cents, or 4 digits of less than one."""
+    if limit >= 1:
+        return f"{amount:,.2f}"
+    return f"{amount:.{3 - math.floor(math.log10(limit))}f}"

@@ -1,0 +1,95 @@
+"""Answers that must be JSON: asked for, read without guessing, and asked for once more."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from lm_eval_so.core.asking.asker import Answer
+from lm_eval_so.core.records.chat import ChatRequest, Message
+from lm_eval_so.core.records.enums import RunStatus
+
+_MOST_OBJECTS = 100
+_TOKEN_LIMITS = ("max_tokens", "max_completion_tokens")
+
+Ask = Callable[[ChatRequest], Awaitable[Answer]]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unusable:
+    """Why an output cannot be used: the key of the text, and what to fill in."""
+
+    code: str
+    figures: Mapping[str, str] = field(default_factory=dict)
+
+
+async def ask_for_json(
+    ask: Ask,
+    request: ChatRequest,
+    *,
+    read: Callable[[str], T | Unusable],
+    repair: Callable[[Unusable], str],
+) -> tuple[T | Unusable | Answer, tuple[Answer, ...]]:
+    """Ask, and once more if the output cannot be used.
+
+    Args:
+        ask: Asks the model.
+        request: What it is asked.
+        read: Reads an output.
+        repair: Gives what the model is told about an output that cannot be used.
+
+    Returns:
+        What was read, or why not, or the answer in which there was nothing to read; and all
+        answers.
+    """
+    first = await ask(request)
+    found = _read(first, read)
+    if not isinstance(found, Unusable):
+        return found, (first,)
+    second = await ask(_once_more(request, first, found, repair(found)))
+    return _read(second, read), (first, second)
+
+
+def find_objects(output: str, key: str) -> list[dict[str, Any]]:
+    """Give the JSON objects that have a key; prose and fences around them do not matter."""
+    decoder = json.JSONDecoder()
+    objects: list[dict[str, Any]] = []
+    position, tried = output.find("{"), 0
+    while position >= 0 and tried < _MOST_OBJECTS:
+        tried += 1
+        try:
+            found, end = decoder.raw_decode(output, position)
+        except (ValueError, RecursionError):
+            end = position + 1
+        else:
+            if isinstance(found, dict) and key in found:
+                objects.append(found)
+        position = output.find("{", end)
+    return objects
+
+
+def writable(text: str) -> str:
+    """Replace halves of surrogate pairs, which JSON can spell and no file can hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _read(answer: Answer, read: Callable[[str], T | Unusable]) -> T | Unusable | Answer:
+    """Read an answer; an answer itself means that there is nothing to read in it."""
+    if answer.status is RunStatus.TRUNCATED:
+        return Unusable(code="cut")
+    if answer.status not in {RunStatus.OK, RunStatus.EMPTY} or answer.response is None:
+        return answer
+    return read(answer.response.text)
+
+
+def _once_more(request: ChatRequest, answer: Answer, why: Unusable, told: str) -> ChatRequest:
+    said = answer.response.text if answer.response else ""
+    params = dict(request.params)
+    if why.code == "cut":
+        for key in _TOKEN_LIMITS:
+            limit = params.get(key)
+            params |= {key: limit * 2} if isinstance(limit, int) else {}
+    turns = [Message(role="assistant", content=said)] if said.strip() else []
+    messages = (*request.messages, *turns, Message(role="user", content=told))
+    return replace(request, messages=messages, params=params, turn=request.turn + 1)

@@ -1,0 +1,23 @@
+"""Foreign text inside instructions: between markers that it cannot write itself."""
+
+from collections.abc import Iterable, Sequence
+from itertools import count
+
+from lm_eval_so.core.hashing import digest
+
+_MARKER_DIGITS = 6
+
+
+def choose_marker(seed: str, texts: Sequence[str]) -> str:
+    """Give a marker that stands in none of the texts, so that no text can end its own block."""
+    return next(
+        marker
+        for attempt in count()
+        if (marker := digest([seed, attempt])[:_MARKER_DIGITS])
+        and not any(marker in text for text in texts)
+    )
+
+
+def between_markers(texts: Iterable[tuple[str, str]], marker: str) -> str:
+    """Give texts as blocks, each between markers that begin with its word."""
+    return "\n\n".join(f"<<{word} {marker}>>\n{text}\n<<END {marker}>>" for word, text in texts)

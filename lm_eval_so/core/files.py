@@ -17,18 +17,19 @@ def write_atomic(path: Path, text: str) -> None:
     Raises:
         InputError: If the folder cannot be written to or the disk is full.
     """
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.write(text.encode())
 
 
 def copy_atomic(source: Path, path: Path) -> None:
     """Copy a file beside `path` and rename it there; otherwise as `write_atomic`."""
-    with source.open("rb") as data, _replacing(path) as file:
+    with source.open("rb") as data, replacing(path) as file:
         shutil.copyfileobj(data, file)
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file beside `path` that is renamed there in the end; otherwise as `write_atomic`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from lm_eval_so.core.files import cannot_read, cannot_write
@@ -30,6 +31,8 @@ class Appender:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync")
+        self._syncing: Future[None] | None = None
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,6 +53,8 @@ class Appender:
         except OSError as error:
             raise cannot_write(self._path, error) from None
         if written < len(data):
+            # half a line would be the start of the next row, should there be room for that one
+            os.ftruncate(self._descriptor, self._size)
             raise cannot_write(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         offset, self._size = self._size, self._size + written
         return offset
@@ -57,13 +62,30 @@ class Appender:
     def sync(self) -> None:
         """Wait until the disk has what was written; errors as in `append`."""
         try:
+            if self._syncing is not None:
+                self._syncing.result()
             os.fsync(self._descriptor)
         except OSError as error:
             raise cannot_write(self._path, error) from None
+
+    def sync_soon(self) -> None:
+        """Let a thread wait for the disk, so that a slow one holds nobody up.
+
+        Raises:
+            InputError: If that failed the last time.
+        """
+        syncing = self._syncing
+        if syncing is not None:
+            if not syncing.done():
+                return
+            if isinstance(failure := syncing.exception(), OSError):
+                raise cannot_write(self._path, failure)
+        self._syncing = self._thread.submit(os.fsync, self._descriptor)
 
     def close(self) -> None:
         """Sync and close."""
         try:
             self.sync()
         finally:
+            self._thread.shutdown()
             os.close(self._descriptor)

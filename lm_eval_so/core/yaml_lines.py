@@ -105,6 +105,10 @@ class _Reader:
     def _mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                hint = 'quote the text: "{{ name }}"'
+                self._problem(key_node, "a mapping or list stands where a key must", hint=hint)
+                continue
             key = str(key_node.value)
             if key in values:
                 self._problem(key_node, f'the key "{key}" stands twice')
@@ -124,10 +128,10 @@ class _Reader:
             self._problem(node, f"{text} is too large a number")
         return value
 
-    def _problem(self, node: yaml.Node, what: str) -> None:
+    def _problem(self, node: yaml.Node, what: str, *, hint: str | None = None) -> None:
         line, column = _place(node)
         where = Where(file=self.file, line=line, column=column, text=self.lines[line - 1])
-        self.problems.append(Problem(what=what, where=where))
+        self.problems.append(Problem(what=what, where=where, hint=hint))
 
 
 def plain_scalar(text: str) -> str | int | float | bool | None:

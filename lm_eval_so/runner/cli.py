@@ -1,5 +1,6 @@
 """The command `run`."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -28,10 +29,42 @@ Out = Annotated[
     ),
 ]
 Fresh = Annotated[
-    bool, typer.Option("--fresh", help="Put an earlier run in that folder aside and ask all again.")
+    bool,
+    typer.Option(
+        "--fresh", help="Put an earlier run in that folder aside and ask all again, past the cache."
+    ),
 ]
 KeepErrors = Annotated[
     bool, typer.Option("--keep-errors", help="Do not ask again what failed in an earlier run.")
+]
+
+ShardText = Annotated[
+    str | None,
+    typer.Option(
+        "--shard", metavar="I/N", help="Ask only part I of N; merge puts the parts together."
+    ),
+]
+
+CancelBatch = Annotated[
+    bool,
+    typer.Option(
+        "--cancel-batch", help="Stop the batches of this run; the next run reads their answers."
+    ),
+]
+
+
+class CacheUse(StrEnum):
+    """What is done with answers that are kept."""
+
+    USE = "use"
+    REFRESH = "refresh"
+
+
+Cache = Annotated[
+    CacheUse,
+    typer.Option(
+        "--cache", help="refresh asks what the cache knows, too, and keeps the new answers."
+    ),
 ]
 
 
@@ -41,6 +74,9 @@ def run(
     out: Out = None,
     fresh: Fresh = False,
     keep_errors: KeepErrors = False,
+    shard: ShardText = None,
+    cache: Cache = CacheUse.USE,
+    cancels_batch: CancelBatch = False,
     dry_run: DryRun = False,
     overrides: Overrides = None,
     plugins: Plugins = None,
@@ -54,30 +90,37 @@ def run(
 
     Example: lm-eval-so run -c lm-eval-so.yaml --set run.concurrency=8
     """
+    from dataclasses import asdict, replace
+    from functools import partial
+
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.errors import ExitCode, refuse
     from lm_eval_so.runner import run as stage
+    from lm_eval_so.runner.by_batch import cancel_batch
+    from lm_eval_so.runner.shards import Shard
     from lm_eval_so.terminal.emit import emit
     from lm_eval_so.terminal.session import open_session
 
+    part = Shard.parse(shard) if shard is not None else None
     session = open_session(
         config, overrides=overrides, plugins=plugins, language=language, quiet=quiet, color=color
     )
     refuse(stage.check(session.config, session.environ))
-    if dry_run:
-        planned = session.run(
-            lambda r: stage.plan_run(
-                session.config, r, out=out, fresh=fresh, keep_errors=keep_errors
-            )
+    if cancels_batch:
+        states = session.run(lambda r: cancel_batch(session.config, r, out=out, shard=part))
+        emit(
+            session.stdout, result={"batches": [asdict(state) for state in states]}, as_json=as_json
         )
-        emit(session.stdout, result=to_json(planned), as_json=True)
         return ExitCode.DONE
-    info = session.run(
-        lambda r: stage.run(session.config, r, out=out, fresh=fresh, keep_errors=keep_errors)
-    )
-    folder = out or stage.run_folder(session.config)
+    work = stage.plan_run if dry_run else stage.run
+    asks = partial(work, session.config, out=out, fresh=fresh, keep_errors=keep_errors, shard=part)
+    found = session.run(lambda r: asks(replace(r, refreshes_cache=cache is CacheUse.REFRESH)))
+    if dry_run:
+        emit(session.stdout, result=to_json(found), as_json=True)
+        return ExitCode.DONE
+    folder = out or stage.run_folder(session.config, part)
     files = [folder / stage.RESULTS_FILE, folder / stage.INFO_FILE]
-    emit(session.stdout, paths=files, result=to_json(info), as_json=as_json)
+    emit(session.stdout, paths=files, result=to_json(found), as_json=as_json)
     return ExitCode.DONE
 
 

@@ -14,6 +14,8 @@ from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef, RunInfo
 from lm_eval_so.errors import ConfigError
+from lm_eval_so.runner.shards import Shard
+from lm_eval_so.runner.simulator import simulator_settings
 
 
 def head(
@@ -23,6 +25,8 @@ def head(
     *,
     planned: int,
     resources: Resources,
+    simulates: bool = False,
+    shard: Shard | None = None,
 ) -> RunInfo:
     """Give the `run.json` of a run that has not asked anything yet, without secrets.
 
@@ -32,13 +36,12 @@ def head(
     params = redactor.redact_json(sent_params(backend))
     details = redactor.redact_json({**backend.reach(), **backend.details()})
     model = params.get("model") or details.get("model")
+    played = simulator_settings(config) if simulates else {}
     return RunInfo(
         state="running",
         suite=config.suite,
         config_digest=digest(config.model_dump(mode="json", by_alias=True)),
-        fingerprint=backend_fingerprint(
-            section, backend, system=config.system, seed=config.run.seed
-        ),
+        fingerprint=_fingerprint(config, backend, played),
         reach=reach_digest(backend),
         backend=BackendInfo(
             name=section.name,
@@ -52,11 +55,25 @@ def head(
         repeats=config.run.repeats,
         seed=config.run.seed,
         planned=planned,
+        tools=tuple(map(redactor.redact_json, config.tools)),
+        tool_choice=config.tool_choice,
+        simulator=redactor.redact_json(played),
+        shard=str(shard) if shard else None,
         counts={},
         requests=0,
         versions={"lm-eval-so": version("LM-Eval-SO"), "python": platform.python_version()},
         started_at=now_text(resources.environ),
     )
+
+
+def _fingerprint(config: Config, backend: ChatBackend, simulator: Mapping[str, JsonValue]) -> str:
+    """Give the digest of what decides the rows: of the backend alone, unless there is more."""
+    alone = backend_fingerprint(
+        backend_section(config), backend, system=config.system, seed=config.run.seed
+    )
+    given = {"tools": config.tools, "tool_choice": config.tool_choice, "simulator": dict(simulator)}
+    more = {key: value for key, value in given.items() if value}
+    return digest({"backend": alone, **more}) if more else alone
 
 
 def backend_section(config: Config) -> BackendSection:
@@ -74,15 +91,21 @@ def backend_section(config: Config) -> BackendSection:
 def differences(old: RunInfo, new: RunInfo) -> tuple[str, ...]:
     """Say what sets two runs apart, so that the rows of one are not those of the other."""
     if (old.fingerprint, old.reach) == (new.fingerprint, new.reach):
-        return ()
+        return tuple(_named("shard", old.shard, new.shard))
     found = [
         *_named("backend", old.backend.name, new.backend.name),
         *_of_mappings("params", old.backend.params, new.backend.params),
         *_named("seed", old.seed, new.seed),
         *(["system changed"] if old.backend.system != new.backend.system else []),
+        *(["tools changed"] if _tools(old) != _tools(new) else []),
+        *_of_mappings("run.simulator", old.simulator, new.simulator),
         *_of_mappings("options", old.backend.details, new.backend.details),
     ]
     return tuple(found) or ("how the chatbot is reached",)
+
+
+def _tools(info: RunInfo) -> tuple[object, ...]:
+    return (*info.tools, info.tool_choice)
 
 
 def _of_mappings(

@@ -4,6 +4,8 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
 
+from lm_eval_so.core.hashing import sorted_u64
+
 _ABSENT = -1
 
 
@@ -15,7 +17,7 @@ class Places:
     """
 
     def __init__(self, keys: Iterable[int]) -> None:
-        self._keys = array("Q", sorted(keys))
+        self._keys = sorted_u64(keys)
         self._offsets = array("q", [_ABSENT]) * len(self._keys)
 
     def __contains__(self, key: object) -> bool:

@@ -1,5 +1,6 @@
 """From answers to rows on disk, and to what is told of the run."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,7 +8,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.asking.asker import Answer, Clock
+from lm_eval_so.core.asking.asker import Clock
 from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.live import LiveAsker
 from lm_eval_so.core.asking.resources import Resources
@@ -17,11 +18,13 @@ from lm_eval_so.runner.places import Places
 from lm_eval_so.runner.plan import Job
 from lm_eval_so.runner.store import RunDir
 from lm_eval_so.runner.tally import Tally
+from lm_eval_so.runner.turns import Played
 
 STAGE = "run"
 
 State = Literal["running", "complete", "interrupted", "stopped"]
 _INFO_EVERY_S = 10.0
+_TELL_EVERY_S = 0.1
 
 
 class Recorder:
@@ -46,7 +49,8 @@ class Recorder:
         self._resources = resources
         self._clock = clock
         self._already = tally.rows
-        self._told_at = clock()
+        self._info_at = clock()
+        self._telling: asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
         """Tell that the run starts, or that there is nothing to ask."""
@@ -59,18 +63,24 @@ class Recorder:
         self._run_dir.write_info(self.info("running"))
         self._tell_progress()
 
-    def record(self, job: Job, answer: Answer) -> None:
-        """Write a row."""
-        row = make_row(job, answer, self._head.fingerprint)
+    def record(self, job: Job, played: Played) -> None:
+        """Write a row, and tell of it soon: rows can come faster than anybody wants to know."""
+        row = make_row(job, played, self._head.fingerprint)
         self._places.put(job.key, self._run_dir.append(row))
         self.tally.add(row)
-        self._tell_progress()
-        if self._clock() - self._told_at >= _INFO_EVERY_S:
-            self._told_at = self._clock()
+        if self._telling is None:
+            loop = asyncio.get_running_loop()
+            self._telling = loop.call_later(_TELL_EVERY_S, self._tell_progress)
+        now = self._clock()
+        if now - self._info_at >= _INFO_EVERY_S:
+            self._info_at = now
             self._run_dir.write_info(self.info("running"))
 
     def end(self, info: RunInfo) -> RunInfo:
-        """Write the last `run.json` and give it."""
+        """Tell of the last rows, write the last `run.json` and give it."""
+        if self._telling is not None:
+            self._telling.cancel()
+            self._tell_progress()
         info = replace(info, finished_at=now_text(self._resources.environ))
         self._run_dir.write_info(info)
         return info
@@ -86,6 +96,8 @@ class Recorder:
             usage=tally.usage,
             cost_usd=tally.cost_usd,
             unpriced=tally.unpriced,
+            adaptations=tuple(self._asker.adaptations),
+            limits=self._asker.limiter.changes,
             backend=replace(self._head.backend, models_answered=tuple(sorted(tally.models))),
             stopped=stopped,
         )
@@ -95,19 +107,23 @@ class Recorder:
         self._resources.listener(event)
 
     def _tell_progress(self) -> None:
+        self._telling = None
         moved = Moved(
             stage=STAGE,
             done=self.tally.rows,
             already=self._already,
             counts=self.tally.counts,
+            kinds=self.tally.kinds,
             limit=self._asker.limiter.limit,
+            cost_usd=self.tally.cost_usd,
+            max_cost_usd=self._resources.budget.max_usd,
         )
         self.tell(moved)
 
 
-def make_row(job: Job, answer: Answer, fingerprint: str) -> RunResult:
-    """Make the row of an answer."""
-    said = answer.response
+def make_row(job: Job, played: Played, fingerprint: str) -> RunResult:
+    """Make the row of what a job came to."""
+    answer, said = played.answer, played.answer.response
     return RunResult(
         sample_id=job.sample_id,
         sample_hash=job.sample_hash,
@@ -117,12 +133,15 @@ def make_row(job: Job, answer: Answer, fingerprint: str) -> RunResult:
         if said is None
         else Response(
             text=said.text,
+            messages=played.messages,
             tool_calls=said.tool_calls,
             finish_reason=said.finish_reason,
             refusal=said.refusal,
             reasoning=said.reasoning,
             context=said.context,
             context_ids=said.context_ids,
+            logprobs=said.logprobs,
+            raw=said.raw,
         ),
         usage=answer.usage,
         cost_usd=answer.cost_usd,
@@ -130,13 +149,19 @@ def make_row(job: Job, answer: Answer, fingerprint: str) -> RunResult:
         latency_ms=answer.latency_ms,
         ttft_ms=said.ttft_ms if said else None,
         total_ms=answer.total_ms,
+        queue_ms=answer.queue_ms,
         attempts=answer.attempts,
         retries=answer.retries,
         cached=answer.cached,
         error=answer.error,
         model=said.model if said else None,
         seed=job.seed,
-        started_at=answer.started_at,
+        started_at=answer.started_at or None,
+        request_hash=answer.request_hash,
+        cost_saved_usd=answer.cost_saved_usd,
+        turns=played.turns,
+        stop_reason=played.stop_reason,
+        simulator=played.simulator,
         fingerprint=fingerprint,
         redactions=answer.redactions,
     )

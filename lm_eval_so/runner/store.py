@@ -8,7 +8,7 @@ from typing import Self
 
 from lm_eval_so.core.files import cannot_read, cannot_write, write_atomic
 from lm_eval_so.core.jsonl import Appender
-from lm_eval_so.core.records.codec import dump_document, dumps, loads, to_json
+from lm_eval_so.core.records.codec import dump_document, dump_row, load_row, loads, to_json
 from lm_eval_so.core.records.run import RunInfo, RunResult
 from lm_eval_so.errors import Where
 from lm_eval_so.runner.lock import FolderLock
@@ -17,6 +17,8 @@ from lm_eval_so.runner.plan import row_key
 RESULTS_FILE = "run_results.jsonl"
 INFO_FILE = "run.json"
 TORN_FILE = "run_results.torn"
+BATCH_FILES = ("batch.json", "batch.ids")
+"""What `batch_log` keeps beside them."""
 
 _SYNC_EVERY_S = 1.0
 
@@ -61,12 +63,17 @@ class RunDir:
         """
         if self._log is None:
             self._log = Appender(self._results)
-        offset = self._log.append(dumps(row))
+        offset = self._log.append(dump_row(row))
         now = time.monotonic()
         if now - self._synced_at >= _SYNC_EVERY_S:
             self._synced_at = now
-            self._log.sync()
+            self._log.sync_soon()
         return offset
+
+    def sync(self) -> None:
+        """Wait until the disk has every row."""
+        if self._log is not None:
+            self._log.sync()
 
     def move_aside(self) -> Path:
         """Move an earlier run's files to the first free of <folder>.1, <folder>.2, …; give that.
@@ -81,7 +88,7 @@ class RunDir:
             number += 1
         try:
             aside.mkdir()
-            for name in (RESULTS_FILE, TORN_FILE, INFO_FILE):
+            for name in (RESULTS_FILE, TORN_FILE, INFO_FILE, *BATCH_FILES):
                 if (self.path / name).exists():
                     (self.path / name).rename(aside / name)
         except OSError as error:
@@ -93,6 +100,7 @@ class RunDir:
         self._close_log()
         beside = self._results.with_suffix(".new")
         try:
+            self._results.touch()  # a run may have no rows at all
             with self._results.open("rb") as rows, beside.open("wb") as file:
                 for offset in offsets:
                     rows.seek(offset)
@@ -152,7 +160,9 @@ def read_rows(folder: Path, fingerprint: str) -> Iterator[tuple[int, int, RunRes
                 if not line.endswith(b"\n"):
                     return
                 if line.strip():
-                    row = loads(line, RunResult, where=Where(file=str(file), line=number))
+                    row = load_row(line)
+                    if row is None:
+                        row = loads(line, RunResult, where=Where(file=str(file), line=number))
                     if row.fingerprint == fingerprint:
                         yield row_key(row.sample_id, row.sample_hash, row.repeat), offset, row
                 offset += len(line)

@@ -47,6 +47,11 @@ class Tally:
         return {status.value: n for status in RunStatus if (n := self._counts[status])}
 
     @property
+    def kinds(self) -> dict[str, int]:
+        """Rows that ended in an error by its kind, the most frequent first."""
+        return {str(kind): n for kind, n in self._kinds.most_common()}
+
+    @property
     def failures(self) -> int:
         """Rows without an answer because asking failed."""
         return sum(self._counts[status] for status in _FAILURES)
@@ -63,7 +68,7 @@ class Tally:
 
     def text(self) -> str:
         """Give the rows by status in words: "ok 981, timeout 6, error 4 (server 3, tls 1)"."""
-        kinds = ", ".join(f"{kind} {n:,}" for kind, n in self._kinds.most_common())
+        kinds = ", ".join(f"{kind} {n:,}" for kind, n in self.kinds.items())
         parts = [f"{status} {n:,}" for status, n in self.counts.items()]
         return ", ".join(parts) + (f" ({kinds})" if kinds else "")
 

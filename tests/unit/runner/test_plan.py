@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,19 @@ from servers.runs import write_dataset
 from lm_eval_so.core.dataset import load_dataset
 from lm_eval_so.core.hashing import row_seed
 from lm_eval_so.core.records.chat import Message
-from lm_eval_so.core.records.sample import Passage, Scenario, TestSample, UserTurn
+from lm_eval_so.core.records.sample import (
+    Passage,
+    Scenario,
+    SimulatedUser,
+    Stop,
+    TestSample,
+    UserTurn,
+)
 from lm_eval_so.errors import DatasetError
 from lm_eval_so.runner.plan import LEFT_OUT, Asking, jobs, plan_rows
 
 ASKING = Asking(params={"model": "m"}, system="답하세요", seed=7, repeats=2)
+TOOL = {"type": "function", "function": {"name": "weather"}}
 
 
 def sample(name: str, **fields: object) -> TestSample:
@@ -19,8 +28,14 @@ def sample(name: str, **fields: object) -> TestSample:
     return TestSample(id=name, **given)
 
 
-def keys_of(*samples: TestSample, repeats: int = 2):
-    return plan_rows(samples, repeats=repeats, skips=lambda *_: False)
+def keys_of(*samples: TestSample, **asking: object):
+    return plan_rows(samples, replace(ASKING, **asking), skips=lambda *_: False).keys
+
+
+def problems_of(*samples: TestSample, **asking: object) -> list[str]:
+    with pytest.raises(DatasetError) as failed:
+        keys_of(*samples, **asking)
+    return [problem.what for problem in failed.value.problems]
 
 
 def test_row_seed__the_same_on_every_machine():
@@ -47,7 +62,7 @@ def test_jobs__dataset_order_with_seed_and_facts():
 
 def test_jobs__without_what_is_done_or_left_out():
     samples = [sample("a"), sample("b"), sample("c")]
-    keys = plan_rows(samples, repeats=2, skips=lambda sample_id, _, __: sample_id == "b")
+    keys = plan_rows(samples, ASKING, skips=lambda sample_id, _, __: sample_id == "b").keys
     assert list(keys[2:4]) == [LEFT_OUT, LEFT_OUT]
     left = list(jobs(samples, keys, {keys[0]}, ASKING))
     assert [(job.sample_id, job.repeat) for job in left] == [("a", 1), ("c", 0), ("c", 1)]
@@ -82,15 +97,129 @@ def test_jobs__sample_brings_its_own_system_prompt():
     assert next(jobs(given, keys_of(*given), set(), ASKING)).request.system == ""
 
 
-def test_plan_rows__names_all_samples_that_cannot_be_asked():
-    scenario = Scenario(turns=(UserTurn(user="취소요"),))
-    samples = [sample("a"), sample("b", messages=(), scenario=scenario), sample("c", tools=({},))]
-    with pytest.raises(DatasetError) as failed:
-        keys_of(*samples)
-    assert [p.what for p in failed.value.problems] == [
-        'sample "b" has a scenario, which this version cannot play',
-        'sample "c" has tools, which this version cannot offer to the chatbot',
+def test_jobs__session_is_fresh_in_every_pass():
+    given = [sample("환불/1")]
+    passes = [
+        replace(ASKING, token=token)
+        for token in (Asking(params={}, system=None, seed=7, repeats=2).token, "ab")
     ]
+    sessions = [
+        [job.request.session for job in jobs(given, keys_of(*given), set(), asking)]
+        for asking in passes
+    ]
+    assert len({*sessions[0], *sessions[1]}) == 4
+    assert all(session.isascii() for session in sessions[0])
+
+
+def test_jobs__tools_of_config_or_sample():
+    own = {"type": "function", "function": {"name": "own"}}
+    samples = [sample("a"), sample("b", tools=(own,))]
+    asking = replace(ASKING, tools=(TOOL,), tool_choice="auto", can_use_tools=True, repeats=1)
+    keys = keys_of(*samples, tools=(TOOL,), can_use_tools=True, repeats=1)
+    asked = [job.request for job in jobs(samples, keys, set(), asking)]
+    assert [request.tools for request in asked] == [(TOOL,), (own,)]
+    assert {request.tool_choice for request in asked} == {"auto"}
+    bare = replace(asking, tools=())
+    first = next(jobs(samples, keys, set(), bare)).request
+    assert (first.tools, first.tool_choice) == ((), None)
+
+
+def test_jobs__metadata_of_the_sample_is_there_for_templates():
+    given = [sample("a", metadata={"channel": "앱"})]
+    request = next(jobs(given, keys_of(*given), set(), ASKING)).request
+    assert request.metadata["metadata"] == {"channel": "앱"}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "first"),
+    [
+        (Scenario(turns=(UserTurn(user="취소요"), UserTurn(user="네"))), ["하나\n\n취소요"]),
+        (Scenario(simulated_user=SimulatedUser(goal="g", opening="저기요")), ["하나\n\n저기요"]),
+        (Scenario(simulated_user=SimulatedUser(goal="g")), []),
+    ],
+)
+def test_jobs__scenario_begins_with_what_is_known(scenario: Scenario, first: list[str]):
+    passages = (Passage(role="given", text="하나"),)
+    given = [sample("a", messages=(), scenario=scenario, context=passages)]
+    job = next(jobs(given, keys_of(*given, has_simulator=True), set(), ASKING))
+    assert [m.content for m in job.request.messages] == first
+    assert job.sample is given[0]
+
+
+def test_plan_rows__names_all_samples_that_cannot_be_asked():
+    user = Scenario(simulated_user=SimulatedUser(goal="취소"))
+    samples = [
+        sample("a"),
+        sample("b", messages=(), scenario=user),
+        sample("c", tools=(TOOL,)),
+        sample("d", tool_results=({"name": "weather", "result": 1},)),
+    ]
+    assert problems_of(*samples, tools=(TOOL,)) == [
+        "the backend cannot be offered tools",
+        "2 samples (c, d) with tools, which the backend cannot be offered",
+        "1 sample (b) with a simulated user, whom nobody plays",
+    ]
+    plan = plan_rows(
+        samples, replace(ASKING, can_use_tools=True, has_simulator=True), skips=lambda *_: False
+    )
+    assert (len(plan.keys), plan.simulates) == (8, True)
+
+
+def test_plan_rows__many_names_have_an_end():
+    samples = [sample(f"q{i:02}", tools=(TOOL,)) for i in range(25)]
+    problem = problems_of(*samples)[0]
+    assert problem.startswith("25 samples (q00, ")
+    assert "q19, and 5 more) with tools" in problem
+
+
+@pytest.mark.parametrize(
+    ("scenario", "what"),
+    [
+        (Scenario(), "a scenario has either turns or a simulated_user"),
+        (
+            Scenario(turns=(UserTurn(user="가"),), simulated_user=SimulatedUser(goal="g")),
+            "a scenario has either turns or a simulated_user",
+        ),
+        (
+            Scenario(turns=(UserTurn(user="가", when="나"),)),
+            "scenario.turns[0].when has no answer to look at",
+        ),
+        (
+            Scenario(turns=(UserTurn(user="가"), UserTurn(user="나", when="("))),
+            "scenario.turns[1].when is no regular expression: missing )",
+        ),
+        (
+            Scenario(turns=(UserTurn(user="가"),), stop=Stop(on_match="[")),
+            "scenario.stop.on_match is no regular expression: unterminated",
+        ),
+        (
+            Scenario(turns=(UserTurn(user="가"),), stop=Stop(max_turns=0)),
+            "scenario.stop.max_turns must be 1 or more",
+        ),
+        (
+            Scenario(turns=(UserTurn(user="가"),), stop=Stop(give_up_after=0)),
+            "scenario.stop.give_up_after must be 1 or more",
+        ),
+    ],
+)
+def test_plan_rows__scenarios_that_cannot_be_played(scenario: Scenario, what: str):
+    given = sample("b", messages=(), scenario=scenario)
+    (problem,) = problems_of(sample("a"), given, has_simulator=True)
+    assert problem.startswith(f'sample "b": {what}')
+
+
+@pytest.mark.parametrize(
+    ("row", "what"),
+    [
+        ({"result": 1}, "needs a name and a result"),
+        ({"name": "weather"}, "needs a name and a result"),
+        ({"name": "weather", "arguments": [1], "result": 1}, "has arguments that are no mapping"),
+        ({"name": "weather", "argument": {}, "result": 1}, 'has an unknown key "argument"'),
+    ],
+)
+def test_plan_rows__rows_of_tool_results_that_make_no_sense(row: dict, what: str):
+    given = sample("b", tool_results=({"name": "a", "result": None}, row))
+    assert problems_of(given, can_use_tools=True) == [f'sample "b": tool_results[1] {what}']
 
 
 def test_plan_rows__corrected_reference_keeps_the_key(tmp_path: Path):

@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,22 @@ def test_open__file_that_is_one_torn_line(tmp_path: Path):
     (tmp_path / "run_results.jsonl").write_bytes(b"{")
     RunDir.open(tmp_path).close()
     assert (tmp_path / "run_results.jsonl").read_bytes() == b""
+
+
+def test_append__a_row_that_did_not_fit_leaves_no_half_line(tmp_path: Path):
+    run_dir = RunDir.open(tmp_path)
+    run_dir.append(row("a"))
+    size = (tmp_path / "run_results.jsonl").stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50, before[1]))
+    try:
+        with pytest.raises(InputError, match="cannot write"):
+            run_dir.append(row("b"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    run_dir.append(row("c", "셋"))
+    run_dir.close()
+    assert texts(tmp_path) == ["3일", "셋"]
 
 
 def test_rewrite__order_and_the_last_row_of_a_key(tmp_path: Path):

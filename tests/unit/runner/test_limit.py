@@ -1,0 +1,64 @@
+"""The limit of a run, against loopback servers that bear only so much."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from servers.runs import endpoint, make, resources, rows, write_dataset
+
+from lm_eval_so.runner.run import run
+from lm_eval_so.testing import ChatServer, Reply, Seen
+
+SAYS_1_S = {"retry-after": "1"}
+
+
+def bears(most: int, latency_s: float, headers: Mapping[str, str]) -> Callable[[Seen], Reply]:
+    """Refuse what comes while `most` are being answered."""
+
+    def script(seen: Seen) -> Reply:
+        if seen.under_way > most:
+            return Reply(status=429, headers=headers)
+        return Reply(text="ok", latency_s=latency_s)
+
+    return script
+
+
+@pytest.mark.parametrize("headers", [SAYS_1_S, {}], ids=["says how long", "says nothing"])
+@pytest.mark.parametrize(
+    ("most", "latency_s", "count", "least_share"), [(8, 0.05, 500, 0.6), (1, 0.01, 100, 0.15)]
+)
+async def test_run__finds_what_a_server_bears_at_once(
+    tmp_path: Path,
+    most: int,
+    latency_s: float,
+    count: int,
+    least_share: float,
+    headers: Mapping[str, str],
+):
+    write_dataset(tmp_path, count)
+    with ChatServer(bears(most, latency_s, headers)) as server:
+        config = make(tmp_path, endpoint(server.url), run={"concurrency": 64})
+        info = await run(config, resources())
+        took_s = time.monotonic() - server.requests[0].at
+    assert info.counts == {"ok": count}
+    refused = len(server.requests) - count
+    assert 0 < refused <= 20  # most of them at the start, while it is found out
+    assert count * latency_s / most / took_s >= least_share
+    assert all(row["status"] == "ok" for row in rows(tmp_path / "runs" / "bot"))
+
+
+async def test_run__refusals_at_random_do_not_slow_it_down(tmp_path: Path):
+    write_dataset(tmp_path, 600)
+
+    def script(seen: Seen) -> Reply:
+        is_refused = seen.nth == 0 and seen.number % 20 == 7
+        return Reply(status=429) if is_refused else Reply(text="ok", latency_s=0.05)
+
+    with ChatServer(script) as server:
+        config = make(tmp_path, endpoint(server.url), run={"concurrency": 16})
+        info = await run(config, resources())
+        took_s = time.monotonic() - server.requests[0].at
+    assert info.counts == {"ok": 600}
+    assert info.limits[-1].limit >= 12
+    assert 600 * 0.05 / 16 / took_s >= 0.5  # one at a time: 0.06

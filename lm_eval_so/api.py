@@ -14,7 +14,7 @@ from lm_eval_so.comparator.baseline import find_baseline, read_report
 from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.defaults import CONFIG_FILE
-from lm_eval_so.core.config.keys import key_variables
+from lm_eval_so.core.config.keys import key_files, key_variables
 from lm_eval_so.core.config.load import load_config, make_config
 from lm_eval_so.core.config.model import Config, GateSection
 from lm_eval_so.core.plugins import load_plugins
@@ -29,6 +29,7 @@ from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.reporter.render import render as render_records
 from lm_eval_so.runner import run as running
+from lm_eval_so.runner.shards import Shard
 
 __all__ = ["aevaluate", "arun", "compare", "evaluate", "generate", "render", "run"]
 
@@ -66,6 +67,7 @@ async def arun(
     out: AnyPath | None = None,
     fresh: bool = False,
     keep_errors: bool = False,
+    shard: str | None = None,
     overrides: Sequence[str] = (),
     plugins: Sequence[AnyPath] = (),
 ) -> RunInfo:
@@ -73,9 +75,10 @@ async def arun(
 
     Args:
         config: Config file.
-        out: Folder of the run; default: `<run.out>/<backend.label>`.
+        out: Folder of the run; default: `<run.out>/<backend.label>`, of a shard with "-2of3".
         fresh: Put an earlier run in that folder aside.
         keep_errors: Do not ask again what failed in an earlier run.
+        shard: Ask only this part of the dataset, as "2/3"; default: the whole.
         overrides: `key.path=value` texts, over the file.
         plugins: Python files with backends and metrics.
 
@@ -86,8 +89,14 @@ async def arun(
     """
     found = _config(config, overrides, plugins)
     refuse(running.check(found, os.environ))
-    resources = _resources(found)
-    return await running.run(found, resources, out=_path(out), fresh=fresh, keep_errors=keep_errors)
+    return await running.run(
+        found,
+        _resources(found),
+        out=_path(out),
+        fresh=fresh,
+        keep_errors=keep_errors,
+        shard=Shard.parse(shard) if shard is not None else None,
+    )
 
 
 def run(
@@ -96,6 +105,7 @@ def run(
     out: AnyPath | None = None,
     fresh: bool = False,
     keep_errors: bool = False,
+    shard: str | None = None,
     overrides: Sequence[str] = (),
     plugins: Sequence[AnyPath] = (),
 ) -> RunInfo:
@@ -106,6 +116,7 @@ def run(
             out=out,
             fresh=fresh,
             keep_errors=keep_errors,
+            shard=shard,
             overrides=overrides,
             plugins=plugins,
         ),
@@ -272,7 +283,8 @@ def _evaluation(
 
 
 def _resources(config: Config) -> Resources:
-    return Resources(environ=os.environ, redactor=make_redactor(os.environ, key_variables(config)))
+    redactor = make_redactor(os.environ, key_variables(config), files=key_files(config))
+    return Resources(environ=os.environ, redactor=redactor)
 
 
 def _path(path: AnyPath | None) -> Path | None:

@@ -4,10 +4,13 @@ from typing import Annotated
 
 import typer
 
+from lm_eval_so.cli.cache import app as cache_app
 from lm_eval_so.cli.ci import app as ci_app
 from lm_eval_so.cli.comment import app as comment_app
 from lm_eval_so.cli.compare import app as compare_app
+from lm_eval_so.cli.doctor import app as doctor_app
 from lm_eval_so.cli.evaluate import app as evaluate_app
+from lm_eval_so.cli.merge import app as merge_app
 from lm_eval_so.cli.plugins import app as plugins_app
 from lm_eval_so.cli.schema import app as schema_app
 from lm_eval_so.generator.cli import app as generator_app
@@ -26,11 +29,14 @@ app = typer.Typer(
 for stage in (
     generator_app,
     runner_app,
+    merge_app,
     evaluate_app,
     compare_app,
     reporter_app,
     comment_app,
     ci_app,
+    doctor_app,
+    cache_app,
     plugins_app,
     schema_app,
 ):

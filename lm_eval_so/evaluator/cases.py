@@ -120,7 +120,7 @@ def _case(
         repeat=run.repeat,
         kind=kind,
         status=run.status.value,
-        input=shown_input(sample),
+        input=shown_input(sample, run),
         expected=sample.expected,
         answer=run.text if run.response else None,
         reason=reason,

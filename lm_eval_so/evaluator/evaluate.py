@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from lm_eval_so.core.asking.drain import drain, until_stopped
+from lm_eval_so.core.asking.open import backend_problems
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.backends.build import build_backend
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset, load_dataset
 from lm_eval_so.core.events import Began, Ended
@@ -15,7 +15,6 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.errors import (
     ConfigError,
     DatasetError,
-    InputError,
     Interrupted,
     LMEvalError,
     Problem,
@@ -45,14 +44,9 @@ def check(config: Config, *, environ: Mapping[str, str] | None = None) -> list[P
         environ: Environment variables; with them the judges' backends are checked too.
     """
     problems = find_problems(config)
-    for position, section in enumerate(config.metrics):
-        if section.backend is None or environ is None:
-            continue
-        at = ("metrics", position, "backend")
-        try:
-            build_backend(section.backend, config=config, where_path=at, environ=environ)
-        except InputError as error:
-            problems += error.problems
+    for section in config.metrics:
+        if section.backend is not None and environ is not None:
+            problems += backend_problems(section.backend, config=config, environ=environ)
     return problems
 
 

@@ -1,6 +1,5 @@
 """The judges of an evaluation, opened together and closed together."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -8,7 +7,7 @@ from typing import Protocol
 
 from lm_eval_so.core.asking.asker import Answer, Asker
 from lm_eval_so.core.asking.live import LiveAsker
-from lm_eval_so.core.asking.open import ask_first, open_asker
+from lm_eval_so.core.asking.open import open_asker
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.build import sent_params
 from lm_eval_so.core.config.model import BackendSection, Config
@@ -27,7 +26,7 @@ class OpenJudge(Protocol):
 
 
 class Judge:
-    """Asks a judge; the first request goes alone, to prove address and credentials.
+    """Asks a judge with the parameters of the config, unless a request has others.
 
     Args:
         asker: How it is asked.
@@ -36,8 +35,6 @@ class Judge:
     def __init__(self, asker: LiveAsker) -> None:
         self._asker = asker
         self._params = sent_params(asker.backend)
-        self._proving = asyncio.Lock()
-        self._is_proved = False
 
     async def ask(self, request: ChatRequest) -> Answer:
         """Ask until there is an answer, or no more attempts.
@@ -45,13 +42,8 @@ class Judge:
         Raises:
             LMEvalError: If it makes no sense to ask on.
         """
-        request = replace(request, params={**self._params, **request.params})
-        async with self._proving:
-            if not self._is_proved:
-                answer = await ask_first(self._asker, request)
-                self._is_proved = True
-                return answer
-        return await self._asker.ask(request)
+        params = {**self._params, **request.params}
+        return await self._asker.ask(replace(request, params=params))
 
 
 @asynccontextmanager

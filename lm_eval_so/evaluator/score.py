@@ -12,7 +12,7 @@ from lm_eval_so.core.records.enums import MetricKind, ScoreStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.errors import LMEvalError, RecordError
+from lm_eval_so.errors import BudgetSpent, LMEvalError, RecordError
 from lm_eval_so.evaluator.metrics.base import Metric
 
 Passes = Callable[[float], bool]
@@ -109,7 +109,9 @@ async def _ask(metric: Metric, sample: TestSample, run: RunResult) -> Score:
         score = await found if inspect.isawaitable(found) else found
         is_ours = type(metric).__module__.startswith(_OURS)
         return score if is_ours and isinstance(score, Score) else _vetted(metric, sample, score)
-    except LMEvalError:  # what must end the stage: refused credentials, a spent budget
+    except BudgetSpent as error:  # costs this score, not those that are paid for
+        return metric.unscored(sample, "judge_budget", str(error))
+    except LMEvalError:  # what must end the stage: refused credentials, an endpoint that is gone
         raise
     except Exception as error:  # noqa: BLE001 - a metric's fault costs its own score, nothing else
         return _failed(metric, sample, error)

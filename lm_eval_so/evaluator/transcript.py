@@ -1,16 +1,46 @@
 """What a sample asks and what the chatbot may rest on, as text for people and judges."""
 
-from lm_eval_so.core.records.sample import TestSample
+from collections.abc import Iterator
+
+from lm_eval_so.core.records.run import RunResult
+from lm_eval_so.core.records.sample import Scenario, TestSample
 
 
-def shown_input(sample: TestSample) -> str:
-    """Give what is asked: the text of a single message, else the turns, each after its role."""
-    turns = [message for message in sample.messages if message.role != "system"]
-    if len(turns) == 1:
-        return turns[0].content
-    return "\n\n".join(f"{turn.role}: {turn.content}" for turn in turns)
+def shown_input(sample: TestSample, run: RunResult | None = None) -> str:
+    """Give what is asked: the text of a single message, else the turns, each after its role.
+
+    Args:
+        sample: The sample.
+        run: Its row: of a conversation that was played all is shown that came before the answer;
+            without it, what the user is to say.
+    """
+    if sample.scenario is not None:
+        turns = list(_played(run) if run is not None and run.turns else _planned(sample.scenario))
+        return "\n\n".join(turns)
+    said = [message for message in sample.messages if message.role != "system"]
+    if len(said) == 1:
+        return said[0].content
+    return "\n\n".join(f"{turn.role}: {turn.content}" for turn in said)
 
 
 def shown_context(sample: TestSample) -> str:
     """Give the passages that an answer may rest on, in their order; never a distractor."""
     return "\n\n".join(p.text for p in sample.context if p.role in {"gold", "given"})
+
+
+def _played(run: RunResult) -> Iterator[str]:
+    for turn in run.turns:
+        yield f"user: {turn.user}"
+        is_the_answer = turn is run.turns[-1] and run.response is not None
+        if turn.status.is_answer and not is_the_answer:
+            yield f"assistant: {turn.text}"
+
+
+def _planned(scenario: Scenario) -> Iterator[str]:
+    user = scenario.simulated_user
+    if user is not None:
+        yield f"goal: {user.goal}"
+        if user.opening is not None:
+            yield f"user: {user.opening}"
+    for turn in scenario.turns:
+        yield f"user: {turn.user}"

@@ -97,6 +97,7 @@ def action_plan(config: Config, event: Surroundings, *, baseline: Path | None) -
         reports=inputs.report_dir,
         may_be_baseline=activity.may_be_baseline,
         fresh_if_complete=True,  # a machine that keeps its workspace has the last event's answers
+        asks_anew=True,
         make_dataset=_makes_dataset(config, inputs.generate),
         baseline=baseline or inputs.baseline,
         baseline_ref=_base(config, event),
@@ -135,7 +136,7 @@ async def measure_and_tell(
     activity, inputs, workspace = event.activity, event.inputs, event.workspace
     if inputs is None:
         measured = await measure(config, resources, plan)
-        return Done(measured=measured, told=None, exit_code=measured.comparison.exit_code)
+        return Done(measured=measured, told=None, exit_code=measured.exit_code)
     for text in (*activity.warnings, *inputs.warnings):
         resources.listener(Warned(stage="ci", text=text))
     if plan.baseline_ref is None and plan.baseline is None and not config.baseline.ref:
@@ -153,7 +154,7 @@ async def measure_and_tell(
         )
     finally:
         hand_over(plan.reports, like=workspace)
-    code = measured.comparison.exit_code
+    code = measured.exit_code
     if not code and told.comment_failed and inputs.comment_required:
         code = ExitCode.PUBLISH
     return Done(measured=measured, told=told, exit_code=code)

@@ -14,7 +14,7 @@ from lm_eval_so.core.files import write_all
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison
 from lm_eval_so.core.records.enums import Policy, ReportFormat, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.errors import Problem, TooManyErrors
+from lm_eval_so.errors import BudgetSpent, ExitCode, Problem, TooManyErrors
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.reporter.render import render
@@ -56,6 +56,8 @@ class Plan:
     """Put an earlier run in that folder aside."""
     fresh_if_complete: bool = False
     """Put it aside if it is complete; one that was begun is gone on with."""
+    asks_anew: bool = False
+    """Ask the chatbot even what the cache knows: its code may be another one at the same address."""
     suite_id: str | None = None
     commit: str | None = None
     base_ref: str | None = None
@@ -68,6 +70,13 @@ class Measured:
     report: EvaluationReport
     comparison: Comparison
     files: tuple[Path, ...]
+    is_whole: bool = True
+    """Whether so many rows have an answer that the verdict rests on something."""
+
+    @property
+    def exit_code(self) -> int:
+        """What the process tells: the verdict's code, or that it could not be measured."""
+        return self.comparison.exit_code if self.is_whole else ExitCode.CANNOT_MEASURE
 
 
 def check(
@@ -104,10 +113,13 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
         generating.generate(config, resources)
     earlier = read_info(plan.run) if plan.fresh_if_complete else None
     fresh = plan.fresh or (earlier is not None and earlier.state == "complete")
+    is_whole = True
     try:
-        await running.run(config, resources, out=plan.run, fresh=fresh)
-    except TooManyErrors as error:  # the verdict will say so, and be published
-        tell(Warned(stage="run", text=str(error)))
+        asked = replace(resources, refreshes_cache=resources.refreshes_cache or plan.asks_anew)
+        await running.run(config, asked, out=plan.run, fresh=fresh)
+    except (TooManyErrors, BudgetSpent) as error:  # the verdict will say so, and be published
+        is_whole = False
+        tell(Warned(stage="run", text=str(error), hint=error.problems[0].hint))
     report = await evaluating.evaluate(
         config,
         resources,
@@ -124,7 +136,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
         kept = config.resolve(config.baseline.path)
         text = f"no baseline yet: keep {plan.reports / 'report.json'} as {kept} to compare with it"
         tell(Noticed(stage="compare", text=text))
-    return Measured(report=report, comparison=comparison, files=files)
+    return Measured(report=report, comparison=comparison, files=files, is_whole=is_whole)
 
 
 def compare_reports(

@@ -115,7 +115,10 @@ def test_error__says_what_where_and_what_to_do(folder: Path, golden) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "generate", "run", "evaluate", "compare", "report", "comment", "ci", "plugins", "schema"],
+    [
+        *("", "generate", "run", "merge", "evaluate", "compare", "report", "comment", "ci"),
+        *("doctor", "cache", "plugins", "schema"),
+    ],
 )
 def test_help__golden(command: str, tmp_path: Path, golden) -> None:
     arguments = [command, "--help"] if command else ["--help"]
@@ -165,3 +168,10 @@ def test_ci__a_mistake_in_the_gate_is_told_once(folder: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("error: ") == 1
     assert 'did you mean "exact_match"?' in done.stderr
+
+
+def test_ci__budget_spent_too_early_is_told_and_exits_3(folder: Path) -> None:
+    done = lm_eval_so("ci", "--set", "run.max_requests=1", cwd=folder)
+    assert done.returncode == 3, done.stderr
+    assert "stopped at 1 of 1 requests after 1 of" in done.stderr
+    assert (folder / "reports" / "report.md").is_file()

@@ -1,66 +1,18 @@
-"""A run that is killed goes on where it was; a run that is interrupted says so."""
+"""A run that is killed goes on where it was, and ends like one that was not disturbed."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from servers.commands import lm_eval_so
+from servers.processes import finish, start, wait, write_config
 from servers.runs import KEY, rows, write_dataset
 
 from lm_eval_so.testing import ChatServer, Reply
 
-CONFIG = """
-version: 1
-suite: e2e
-dataset: {{path: .}}
-backend:
-  name: openai
-  label: bot
-  params: {{model: test-model}}
-  options: {{base_url: "{url}"}}
-run: {{concurrency: 4, out: {out}}}
-metrics: [exact_match, token_f1]
-"""
-
-TIMES = {"latency_ms", "total_ms", "started_at"}
-
-
-def write_config(folder: Path, url: str, out: str = "runs") -> Path:
-    path = folder / "lm-eval-so.yaml"
-    path.write_text(CONFIG.format(url=url, out=out), encoding="utf-8")
-    return path
-
-
-def start(config: Path) -> subprocess.Popen[str]:
-    environ = {**os.environ, "OPENAI_API_KEY": KEY}
-    return subprocess.Popen(
-        [sys.executable, "-m", "lm_eval_so", "run", "--quiet", "--config", str(config)],
-        env=environ,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-    _, told = process.communicate(timeout=60)
-    return process.returncode, told
-
-
-def wait(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    for _ in range(3000):
-        if holds():
-            return
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.01)
-    raise AssertionError("it never came so far")
+TIMES = {"latency_ms", "total_ms", "queue_ms", "started_at"}
 
 
 def without_times(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -121,18 +73,3 @@ def test_run__killed_at_half_and_started_again(tmp_path: Path):
     found = without_times(rows(tmp_path / "runs" / "bot"))
     assert [row["sample_id"] for row in found] == [f"q{i:04}" for i in range(60)]
     assert found == without_times(rows(tmp_path / "undisturbed" / "bot"))
-
-
-def test_run__interrupted_says_how_far_it_came(tmp_path: Path):
-    write_dataset(tmp_path, 60)
-    with ChatServer(lambda _: Reply(text="ok", latency_s=0.05)) as server:
-        config = write_config(tmp_path, server.url)
-        process = start(config)
-        wait(lambda: server.answered >= 20, process)
-        process.send_signal(signal.SIGINT)
-        code, told = finish(process)
-        done = len(rows(tmp_path / "runs" / "bot"))
-        assert (code, done) == (130, server.answered)
-        assert f"interrupted: {done} of 60 rows are in" in told
-        assert finish(start(config))[0] == 0
-    assert len(server.requests) == 60

@@ -3,7 +3,8 @@
 Lines of `sh` end with 0, or with the code of a comment `# exit N`, in a copy of the quickstart whose
 chatbot is scripted. Python blocks that define plugins measure a Korean dataset from a CP949 file; those
 that begin with `# test_….py` are run by pytest, the others as scripts. YAML is a workflow or goes into a
-config that the program accepts; JSON is a record. `text` is output or prose, and is not run.
+config that the program accepts; JSON is a record, and samples are asked. `text` is output or prose, and
+is not run.
 """
 
 import ast
@@ -29,7 +30,21 @@ from lm_eval_so.core.records.codec import RECORDS, from_json, parse_json
 from lm_eval_so.evaluator.metrics.base import snake_case
 
 LABEL = "local_SmolLM2-135M-Instruct"
-KEY = {"OPENAI_API_KEY": "sk-test-1234567890abcdef"}
+KEYS = {
+    "OPENAI_API_KEY": "sk-test-1234567890abcdef",
+    "AZURE_OPENAI_API_KEY": "azure-test-1234567890",
+    "AZURE_OPENAI_ENDPOINT": "https://test.openai.azure.com",
+    "BOT_TOKEN": "Bearer test-1234567890",
+    "SHOP_KEY": "shop-test-1234567890",
+}
+"""Variables that the snippets name."""
+PLAYED_USER = {
+    "pattern": "",
+    "turns": [
+        '{"progress": true, "done": false, "reason": "open", "message": "A-1023"}',
+        '{"progress": true, "done": true, "reason": "goal", "message": ""}',
+    ],
+}
 PLAIN = {"text"}
 ELSEWHERE = {
     # the clone is where this test runs
@@ -239,7 +254,7 @@ def test_yaml__config_is_accepted(block: Block, place: Path) -> None:
     text = "".join([*kept, block.text])
     (place / "snippet.yaml").write_text(text, encoding="utf-8")
     command = "generate" if "generator" in values else "ci"
-    ends_well(lm_eval_so(command, "--dry-run", "-c", "snippet.yaml", cwd=place, environ=KEY))
+    ends_well(lm_eval_so(command, "--dry-run", "-c", "snippet.yaml", cwd=place, environ=KEYS))
 
 
 @of("json")
@@ -247,14 +262,35 @@ def test_json__is_what_it_says(block: Block, prepared: Path, tmp_path: Path) -> 
     values = parse_json(block.text)
     if "schema" in values:
         check_record(values, prepared)
-    elif {"input", "messages"} & set(values):
+    elif {"input", "messages", "scenario"} & set(values):
         file = tmp_path / "test.jsonl"
         file.write_text(json.dumps(values, ensure_ascii=False) + "\n", encoding="utf-8")
         assert [sample.id for sample in load_dataset(file)] == [values["id"]]
+        check_asked(tmp_path)
     elif "answer" in values:
         assert set(PlainAnswer.model_validate(values).model_dump()) >= set(values)
     else:
         pytest.fail("no rule for this block")
+
+
+def check_asked(folder: Path) -> None:
+    """Ask the one sample of a folder, with written answers on both sides."""
+    config = {
+        "version": 1,
+        "suite": "snippet",
+        "dataset": {"path": "test.jsonl"},
+        "backend": {"name": "scripted", "label": "bot", "options": {"default": "echo"}},
+        "run": {"simulator": {"backend": played_by("user.jsonl")}},
+    }
+    (folder / "user.jsonl").write_text(json.dumps(PLAYED_USER), encoding="utf-8")
+    (folder / "lm-eval-so.yaml").write_text(json.dumps(config), encoding="utf-8")
+    ends_well(lm_eval_so("run", cwd=folder))
+    row = json.loads((folder / "runs/bot/run_results.jsonl").read_text(encoding="utf-8"))
+    assert row["status"] == "ok"
+
+
+def played_by(answers: str) -> dict[str, Any]:
+    return {"name": "scripted", "options": {"match": "regex", "answers": answers}}
 
 
 def check_record(values: Mapping[str, Any], prepared: Path) -> None:

@@ -1,6 +1,7 @@
 """The docs are whole and true: made pages, links, tables that repeat the code, both READMEs."""
 
 import ast
+import json
 import re
 import runpy
 from collections.abc import Iterable, Iterator
@@ -8,13 +9,18 @@ from pathlib import Path
 
 import pytest
 import yaml
-from snippets import PAGES, READMES, ROOT, blocks, without_code
+from snippets import PAGES, READMES, ROOT, blocks, without_code, without_fences
 
 from lm_eval_so.comparator.codes import Code
 from lm_eval_so.core.backends.base import ChatBackend, SharedOptions, backends
+from lm_eval_so.core.backends.http.names import NAMES
+from lm_eval_so.core.backends.http.options import ResponseSection, StreamSection
+from lm_eval_so.core.backends.presets import presets
 from lm_eval_so.core.config.load import config_schema
 from lm_eval_so.core.records.enums import Language, RunStatus, Verdict
 from lm_eval_so.core.stats.power import provable_margin, provable_margin_t
+from lm_eval_so.core.templates.grammar import CALLED
+from lm_eval_so.core.templates.user import UserTemplate
 from lm_eval_so.core.words import texts
 from lm_eval_so.errors import ExitCode
 from lm_eval_so.generator.sources.base import Reason
@@ -28,10 +34,13 @@ def text_of(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-def table(text: str, heading: str) -> list[list[str]]:
-    """Give the cells of the first table under a heading."""
-    section = re.split(r"^#+ ", text.partition(f"# {heading}\n")[2], flags=re.MULTILINE)[0]
-    rows = re.findall(r"^\| (.*) \|$", section, re.MULTILINE)
+def table(text: str, heading: str, *, number: int = 0) -> list[list[str]]:
+    """Give the cells of a table under a heading, by default the first."""
+    section = re.split(
+        r"^#+ ", without_fences(text.partition(f"# {heading}\n")[2]), flags=re.MULTILINE
+    )[0]
+    tables = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
+    rows = re.findall(r"^\| (.*) \|$", tables[number], re.MULTILINE) if tables else []
     return [[cell.strip() for cell in row.split(" | ")] for row in rows[2:]]
 
 
@@ -119,15 +128,64 @@ def test_action__tables_are_those_of_action_yml() -> None:
     assert table(page, "Outputs") == outputs
 
 
+def named(page: str, heading: str, *, number: int = 0) -> set[str]:
+    """Give what the first column of a table names in code."""
+    rows = table(text_of(f"docs/{page}.md"), heading, number=number)
+    return {name for row in rows for name in re.findall(r"`([^`]+)`", row[0])}
+
+
 @pytest.mark.parametrize("name", backends.names())
 def test_backends__tables_name_every_option(name: str) -> None:
-    options = set(backends.resolve(name).Options.model_fields) - set(SharedOptions.model_fields)
-    assert {row[0].strip("`") for row in table(text_of("docs/backends.md"), name)} == options
+    shared = SharedOptions.model_fields
+    own = {
+        key
+        for key, field in backends.resolve(name).Options.model_fields.items()
+        if key not in shared or field.description != shared[key].description
+    }
+    page, heading = ("http", "Options") if name == "http" else ("backends", name)
+    assert named(page, heading) == own
 
 
 def test_backends__shared_options() -> None:
-    rows = table(text_of("docs/backends.md"), "Backends")
-    assert {row[0].strip("`") for row in rows} == set(ChatBackend.Options.model_fields)
+    assert named("backends", "Backends", number=1) == set(ChatBackend.Options.model_fields)
+
+
+def test_backends__presets() -> None:
+    rows = table(text_of("docs/backends.md"), "Presets")
+    told = {name: (f"`{p.base_url}`", p.api_key_env) for name, p in presets().items()}
+    assert {row[0].strip("`"): (row[1], row[2].strip("`")) for row in rows} == {
+        name: (address, key or "none") for name, (address, key) in told.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("heading", "known"),
+    [
+        ("The request", NAMES),
+        ("The response", ResponseSection.model_fields),
+        ("Streams", StreamSection.model_fields),
+    ],
+)
+def test_http__tables_name_every_key(heading: str, known: Iterable[str]) -> None:
+    assert named("http", heading) == set(known)
+
+
+def test_http__names_every_filter_and_call() -> None:
+    _, filters, calls = re.split(
+        r"Filters: |Calls: ", text_of("docs/http.md").partition("\n## The response")[0]
+    )
+    known = {name for name in UserTemplate("", known=())._sandbox.filters if name.isalpha()}
+    assert set(re.findall(r"`(\w+)`", filters)) == known
+    assert set(re.findall(r"`\.?(\w+)\(\)`", calls)) == {"range", *CALLED}
+
+
+def test_conversations__table_has_every_reason() -> None:
+    rows = table(text_of("docs/conversations.md"), "When it ends")
+    told = {name for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    schema = json.loads(text_of("docs/schema/run-1.json"))
+    reasons = schema["properties"]["stop_reason"]["description"].partition("bot_<status>")[2]
+    unanswered = {f"bot_{status.value}" for status in RunStatus if not status.is_answer}
+    assert told == {*re.findall(r"\w+", reasons)} - {"or"} | unanswered
 
 
 def test_sources__table_has_every_reason() -> None:

@@ -6,7 +6,17 @@ import sys
 
 import pytest
 
-HEAVY = ["openai", "github", "httpx2", "aiohttp", "jinja2", "xllamacpp", "regex", "rich.progress"]
+HEAVY = [
+    "openai",
+    "github",
+    "httpx2",
+    "aiohttp",
+    "genai_prices",
+    "jinja2",
+    "xllamacpp",
+    "regex",
+    "rich.progress",
+]
 PRINT = "import sys, json; print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
 
 
@@ -17,7 +27,10 @@ def loaded_by(code: str) -> set[str]:
     return set(json.loads(done.stderr.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["evaluate"], ["compare"], ["ci"], ["comment"]])
+@pytest.mark.parametrize(
+    "command",
+    [[], ["run"], ["evaluate"], ["compare"], ["ci"], ["comment"], ["cache"], ["merge"], ["doctor"]],
+)
 def test_help__loads_no_sdk(command: list[str]) -> None:
     code = (
         "from lm_eval_so.terminal.entry import run_command\n"

@@ -223,12 +223,16 @@ metrics: Registry[Metric] = Registry(
     Metric,
     {
         "contains": "lm_eval_so.evaluator.metrics.text:Contains",
+        "cost_usd": "lm_eval_so.evaluator.metrics.ops:CostUsd",
         "exact_match": "lm_eval_so.evaluator.metrics.text:ExactMatch",
+        "input_tokens": "lm_eval_so.evaluator.metrics.ops:InputTokens",
         "keyword_coverage": "lm_eval_so.evaluator.metrics.text:KeywordCoverage",
         "latency_ms": "lm_eval_so.evaluator.metrics.ops:LatencyMs",
         "llm_judge": "lm_eval_so.evaluator.metrics.judge.llm_judge:LLMJudge",
+        "output_tokens": "lm_eval_so.evaluator.metrics.ops:OutputTokens",
         "regex": "lm_eval_so.evaluator.metrics.text:Regex",
         "token_f1": "lm_eval_so.evaluator.metrics.overlap:TokenF1",
+        "ttft_ms": "lm_eval_so.evaluator.metrics.ops:TtftMs",
     },
 )
 """All metrics by name."""

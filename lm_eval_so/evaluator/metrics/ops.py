@@ -4,20 +4,35 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from lm_eval_so.core.records.enums import MetricKind
+from lm_eval_so.core.records.enums import MetricKind, RunStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.evaluator.metrics.base import Metric
 
-__all__ = ["LatencyMs"]
+__all__ = ["CostUsd", "InputTokens", "LatencyMs", "OutputTokens", "TtftMs"]
+
+_ANY_STATUS = frozenset(RunStatus)
+
+
+class Bounds(Metric.Params):
+    """When a row passes."""
+
+    max: float | None = Field(default=None, ge=0)
+    min: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.max is not None and self.min is not None and self.min > self.max:
+            raise ValueError("min is above max")
+        return self
 
 
 class LatencyMs(Metric):
     """How long the answer took.
 
     Definition: wall time of the attempt that counted, in milliseconds, without queue and retries;
-        `max` and `min` say when a row passes.
+        of a conversation the mean of its turns. `max` and `min` say when a row passes.
     Range: 0 and up.
     Direction: lower is better.
     Unscored when: the answer was not measured in this run (`cached`), or no time is told
@@ -30,27 +45,121 @@ class LatencyMs(Metric):
     range: tuple[float, float] | None = None
     higher_is_better = False
     unit: ClassVar[str | None] = "ms"
-
-    class Params(Metric.Params):
-        """When a row passes."""
-
-        max: float | None = Field(default=None, ge=0)
-        min: float | None = Field(default=None, ge=0)
-
-        @model_validator(mode="after")
-        def _in_order(self) -> Self:
-            if self.max is not None and self.min is not None and self.min > self.max:
-                raise ValueError("min is above max")
-            return self
+    Params = Bounds
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
         """Take the latency from the run."""
-        if run.cached:
-            return self.unscored(sample, "cached")
-        if run.latency_ms is None:
-            return self.unscored(sample, "not_reported")
-        params = self.params_for(sample)
-        bounds = [run.latency_ms <= params.max] if params.max is not None else []
-        bounds += [run.latency_ms >= params.min] if params.min is not None else []
-        passed = all(bounds) if bounds else None
-        return self.make_score(sample, value=run.latency_ms, passed=passed)
+        return _timed(self, sample, run, run.latency_ms)
+
+
+class TtftMs(Metric):
+    """How long it took until the answer began.
+
+    Definition: time from sending the request to the first text or tool call of a streamed answer,
+        in milliseconds; of a conversation that of its first turn. Among the metrics, it makes
+        `stream: auto` stream. `max` and `min` say when a row passes.
+    Range: 0 and up.
+    Direction: lower is better.
+    Unscored when: the answer was not measured in this run (`cached`), or was not streamed
+        (`not_reported`).
+    Language notes: none.
+    Source: the run's `ttft_ms`.
+    """
+
+    kind = MetricKind.RATIO
+    range: tuple[float, float] | None = None
+    higher_is_better = False
+    unit: ClassVar[str | None] = "ms"
+    Params = Bounds
+
+    def score(self, sample: TestSample, run: RunResult) -> Score:
+        """Take the time to the first token from the run."""
+        return _timed(self, sample, run, run.ttft_ms)
+
+
+class CostUsd(Metric):
+    """What the answer cost.
+
+    Definition: US dollars by the tokens that the endpoint told and the price of the model; of an
+        answer from the cache what it would have cost, so that a cache makes no chatbot look
+        cheaper. `max` and `min` say when a row passes.
+    Range: 0 and up.
+    Direction: lower is better.
+    Unscored when: price or tokens are not known (`not_reported`).
+    Language notes: none.
+    Source: the run's `cost_usd`, or `cost_saved_usd`.
+    """
+
+    kind = MetricKind.RATIO
+    range: tuple[float, float] | None = None
+    higher_is_better = False
+    unit: ClassVar[str | None] = "USD"
+    accepts_status = _ANY_STATUS
+    Params = Bounds
+
+    def score(self, sample: TestSample, run: RunResult) -> Score:
+        """Take the cost from the run."""
+        is_saved = run.cached and run.cost_source == "none"
+        return _told(self, sample, run.cost_saved_usd if is_saved else run.cost_usd)
+
+
+class InputTokens(Metric):
+    """How many tokens the chatbot read.
+
+    Definition: tokens of prompt and history as the endpoint counts them; of a conversation their
+        sum. `max` and `min` say when a row passes.
+    Range: 0 and up.
+    Direction: lower is better.
+    Unscored when: the endpoint does not tell (`not_reported`).
+    Language notes: Korean takes more tokens a character than English with most models.
+    Source: the run's `usage.input_tokens`.
+    """
+
+    kind = MetricKind.RATIO
+    range: tuple[float, float] | None = None
+    higher_is_better = False
+    unit: ClassVar[str | None] = "tokens"
+    accepts_status = _ANY_STATUS
+    Params = Bounds
+
+    def score(self, sample: TestSample, run: RunResult) -> Score:
+        """Take the tokens from the run."""
+        return _told(self, sample, run.usage.input_tokens)
+
+
+class OutputTokens(Metric):
+    """How many tokens the chatbot wrote.
+
+    Definition: tokens of the answer as the endpoint counts them, reasoning included where it counts
+        so; of a conversation their sum. `max` and `min` say when a row passes.
+    Range: 0 and up.
+    Direction: lower is better.
+    Unscored when: the endpoint does not tell (`not_reported`).
+    Language notes: Korean takes more tokens a character than English with most models.
+    Source: the run's `usage.output_tokens`.
+    """
+
+    kind = MetricKind.RATIO
+    range: tuple[float, float] | None = None
+    higher_is_better = False
+    unit: ClassVar[str | None] = "tokens"
+    accepts_status = _ANY_STATUS
+    Params = Bounds
+
+    def score(self, sample: TestSample, run: RunResult) -> Score:
+        """Take the tokens from the run."""
+        return _told(self, sample, run.usage.output_tokens)
+
+
+def _timed(metric: Metric, sample: TestSample, run: RunResult, value: float | None) -> Score:
+    """Score a time; one of another day is not this run's."""
+    return metric.unscored(sample, "cached") if run.cached else _told(metric, sample, value)
+
+
+def _told(metric: Metric, sample: TestSample, value: float | None) -> Score:
+    if value is None:
+        return metric.unscored(sample, "not_reported")
+    params = metric.params_for(sample)
+    bounds = [value <= params.max] if params.max is not None else []
+    bounds += [value >= params.min] if params.min is not None else []
+    return metric.make_score(sample, value=value, passed=all(bounds) if bounds else None)

@@ -2,12 +2,15 @@
 
 import io
 
+import pytest
+
 from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
 from lm_eval_so.errors import Problem, Where
 from lm_eval_so.terminal.bar import Bar
 from lm_eval_so.terminal.entry import problem_text
 from lm_eval_so.terminal.lines import PlainLines, progress_line
 from lm_eval_so.terminal.progress import open_progress
+from lm_eval_so.terminal.rate import RecentRate
 
 EVENTS: list[Event] = [
     Began(stage="run", total=412, text="asking 봇"),
@@ -53,6 +56,35 @@ def test_plain_lines__a_line_every_ten_seconds() -> None:
 def test_progress_line__rate_of_what_is_fresh() -> None:
     line = progress_line(EVENTS[1], 412, 10.0)
     assert line == "200/412 · ok 190 · error 10 · 10/s · limit 16 · 21 s left"
+
+
+def test_progress_line__kinds_of_errors_and_money() -> None:
+    moved = Moved(
+        stage="run",
+        done=412,
+        counts={"ok": 405, "refused": 3, "error": 4},
+        kinds={"server": 3, "bad_response": 1},
+        limit=16,
+        cost_usd=0.2071,
+        max_cost_usd=5,
+    )
+    assert progress_line(moved, 1000, 31.0) == (
+        "412/1,000 · ok 405 · refused 3 · error 4 (server 3, bad_response 1) · 31/s · limit 16"
+        " · USD 0.21/5.00 · 19 s left"
+    )
+    assert progress_line(moved, 1000, None).endswith("limit 16 · USD 0.21/5.00")
+
+
+def test_recent_rate__forgets_a_slow_start() -> None:
+    rate = RecentRate(0.0)
+    assert rate.update(0.0, 0) is None
+    assert rate.update(20.0, 20) == 1.0
+    for second in range(21, 80):
+        found = rate.update(float(second), 20 + (second - 20) * 100)
+    assert found == pytest.approx(100, rel=0.05)
+    for second in range(80, 111):
+        found = rate.update(float(second), 5920)
+    assert found is None, "nothing has moved for half a minute"
 
 
 def test_quiet__warnings_only() -> None:

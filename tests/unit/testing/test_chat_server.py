@@ -1,5 +1,7 @@
+import http.client
 import json
 import socket
+import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +13,20 @@ from servers.runs import until
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
 
-def post(url: str, text: str = "환불?") -> Any:
-    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": text}]}).encode()
-    request = urllib.request.Request(f"{url}/chat/completions", body, method="POST")
+def raw(url: str, **fields: Any) -> bytes:
+    body = {"model": "m", "messages": [{"role": "user", "content": "환불?"}], **fields}
+    request = urllib.request.Request(url, json.dumps(body).encode(), method="POST")
     with urllib.request.urlopen(request, timeout=5) as response:
-        return json.loads(response.read())
+        return response.read()
+
+
+def post(url: str) -> Any:
+    return json.loads(raw(f"{url}/chat/completions"))
+
+
+def events(stream: bytes) -> list[Any]:
+    lines = [line for line in stream.decode().splitlines() if line.startswith("data: {")]
+    return [json.loads(line.removeprefix("data: ")) for line in lines]
 
 
 def test_server__echoes_and_remembers():
@@ -79,3 +90,47 @@ def test_server__models():
         listed = json.loads(response.read())
     assert [model["id"] for model in listed["data"]] == ["a", "b"]
     assert server.requests == []
+
+
+def test_server__streams_with_usage_only_when_asked():
+    with ChatServer() as server:
+        url = f"{server.url}/chat/completions"
+        asked = [{"role": "user", "content": "환불은 며칠?"}]
+        plain = raw(url, stream=True, messages=asked)
+        with_usage = raw(url, stream=True, stream_options={"include_usage": True})
+    texts = [chunk["choices"][0]["delta"].get("content") or "" for chunk in events(plain)]
+    assert "".join(texts) == "환불은 며칠?"
+    assert sum(bool(text) for text in texts) > 1
+    assert plain.endswith(b"data: [DONE]\n\n")
+    assert not any("usage" in chunk for chunk in events(plain))
+    assert events(with_usage)[-1]["usage"]["completion_tokens"] == 5
+
+
+def test_server__responses_whole_and_streamed():
+    with ChatServer() as server:
+        url = f"{server.url}/responses"
+        whole = json.loads(raw(url, input=[{"role": "user", "content": "가"}], messages=None))
+        streamed = events(raw(url, stream=True))
+    assert whole["output"][0]["content"][0]["text"] == "가"
+    assert streamed[0]["type"] == "response.created"
+    assert streamed[-1]["type"] == "response.completed"
+    assert streamed[-1]["response"]["output"][0]["content"][0]["text"] == "환불?"
+
+
+def test_server__any_path_and_pieces_of_your_own():
+    reply = Reply(pieces=(b"one\n", "둘\n".encode()), headers={"content-type": "text/plain"})
+    with ChatServer(lambda _: reply) as server:
+        assert raw(server.url.replace("/v1", "/openai/x?api-version=1")).decode() == "one\n둘\n"
+    assert server.requests[0].path == "/openai/x?api-version=1"
+
+
+def test_server__stream_that_waits_and_breaks_off():
+    reply = Reply(text="abcdefghi", first_token_s=0.1, cut_after=2)
+    with ChatServer(lambda _: reply) as server:
+        began = time.monotonic()
+        with pytest.raises(http.client.IncompleteRead) as failed:
+            raw(f"{server.url}/chat/completions", stream=True)
+        assert time.monotonic() - began >= 0.1
+    assert b'"abc"' in failed.value.partial
+    assert b'"def"' not in failed.value.partial
+    assert server.answered == 0

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from lm_eval_so.core.asking.asker import Answer
+from lm_eval_so.core.asking.json_answer import Unusable, ask_for_json
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.enums import MetricKind, RunStatus
@@ -24,12 +25,7 @@ from lm_eval_so.evaluator.metrics.judge.prompt import (
     template_digest,
     verdict_schema,
 )
-from lm_eval_so.evaluator.metrics.judge.verdict import (
-    Unusable,
-    Verdict,
-    label_key,
-    read_verdict,
-)
+from lm_eval_so.evaluator.metrics.judge.verdict import Verdict, label_key, read_verdict
 from lm_eval_so.evaluator.transcript import shown_context, shown_input
 from lm_eval_so.evaluator.usage import add_costs, add_usage
 
@@ -41,7 +37,6 @@ _STEERING = re.compile(
     r"|full score|(?:이전|위의|앞의) ?(?:모든 )?(?:지시|지침)[^.]{0,10}무시|채점자|만점을",
     re.IGNORECASE,
 )
-_TOKEN_LIMITS = ("max_tokens", "max_completion_tokens")
 
 
 class LLMJudge(Metric):
@@ -142,11 +137,12 @@ class LLMJudge(Metric):
         if self.env.ask is None:
             raise judge_missing(self.id)
         request = self.request(sample, run)
-        answers = [await self.env.ask(request)]
-        verdict = self._read(answers[0])
-        if isinstance(verdict, Unusable):
-            answers.append(await self.env.ask(self._repair(request, answers[0], verdict)))
-            verdict = self._read(answers[1])
+        verdict, answers = await ask_for_json(
+            self.env.ask,
+            request,
+            read=lambda output: read_verdict(output, self._labels),
+            repair=lambda why: self._repair(request, why),
+        )
         score = self._score_verdict(sample, verdict, answers)
         if _STEERING.search(run.text):
             score = replace(score, details={**score.details, "flags": ["judge_injection"]})
@@ -155,7 +151,7 @@ class LLMJudge(Metric):
     def request(self, sample: TestSample, run: RunResult) -> ChatRequest:
         """Give what the judge is asked about an answer."""
         params = self.params_for(sample)
-        material = {"INPUT": shown_input(sample), "ANSWER": run.text}
+        material = {"INPUT": shown_input(sample, run), "ANSWER": run.text}
         if "expected" in params.show and sample.answers:
             material["REFERENCE"] = "\n".join(sample.answers)
         if "context" in params.show and (context := shown_context(sample)):
@@ -195,27 +191,9 @@ class LLMJudge(Metric):
         rubric = self.params.rubric or ""
         return ((self.env.read_file(rubric) if names_file(rubric) else None) or rubric).strip()
 
-    def _read(self, answer: Answer) -> Verdict | Unusable | Answer:
-        """Read an answer; an answer itself means that there is nothing to read in it."""
-        if answer.status is RunStatus.TRUNCATED:
-            return Unusable(code="cut")
-        if answer.status not in {RunStatus.OK, RunStatus.EMPTY} or answer.response is None:
-            return answer
-        return read_verdict(answer.response.text, self._labels)
-
-    def _repair(self, request: ChatRequest, answer: Answer, why: Unusable) -> ChatRequest:
+    def _repair(self, request: ChatRequest, why: Unusable) -> str:
         schema = request.response_format or {}
-        problem = self._say(why)
-        said = answer.response.text if answer.response else ""
-        params = dict(request.params)
-        if why.code == "cut":
-            for key in _TOKEN_LIMITS:
-                limit = params.get(key)
-                params |= {key: limit * 2} if isinstance(limit, int) else {}
-        asked = repair_prompt(self.env.template, problem=problem, schema=schema)
-        turns = [Message(role="assistant", content=said)] if said.strip() else []
-        messages = (*request.messages, *turns, Message(role="user", content=asked))
-        return replace(request, messages=messages, params=params, turn=1)
+        return repair_prompt(self.env.template, problem=self._say(why), schema=schema)
 
     def _score_verdict(
         self, sample: TestSample, verdict: Verdict | Unusable | Answer, answers: Sequence[Answer]

@@ -4,19 +4,17 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from itertools import count
 from string import Template
 
 from pydantic import JsonValue
 
+from lm_eval_so.core.asking.markers import between_markers, choose_marker
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import texts
 
 UNKNOWN = "UNKNOWN"
 """The label of a judge that cannot decide."""
-
-_MARKER_DIGITS = 6
 
 
 def pointwise_prompt(
@@ -37,13 +35,10 @@ def pointwise_prompt(
         marker_seed: What the marker is drawn from, the same for the same row.
     """
     marker = choose_marker(marker_seed, [rubric, *material.values()])
-    shown = "\n\n".join(
-        f"<<{word} {marker}>>\n{text}\n<<END {marker}>>" for word, text in material.items()
-    )
     return _template(language, "pointwise").substitute(
         rubric=rubric.strip(),
         labels="\n".join(f"- {label}" for label in labels),
-        material=shown,
+        material=between_markers(material.items(), marker),
         names=", ".join([*labels, UNKNOWN]),
     )
 
@@ -52,16 +47,6 @@ def repair_prompt(language: Language, *, problem: str, schema: Mapping[str, Json
     """Fill the template that asks for a usable output."""
     shown = json.dumps(schema, ensure_ascii=False, indent=1)
     return _template(language, "repair").substitute(problem=problem, schema=shown)
-
-
-def choose_marker(seed: str, material: Sequence[str]) -> str:
-    """Give a marker that stands in none of the texts, so that no text can end its own block."""
-    return next(
-        marker
-        for attempt in count()
-        if (marker := digest([seed, attempt])[:_MARKER_DIGITS])
-        and not any(marker in text for text in material)
-    )
 
 
 def verdict_schema(labels: Sequence[str]) -> dict[str, JsonValue]:

@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
+from lm_eval_so.core.asking.json_answer import Unusable, find_objects, writable
 from lm_eval_so.core.text.profiles import basic
 
-_MOST_OBJECTS = 100
 _MOST_EVIDENCE = 20
 
 
@@ -20,14 +19,6 @@ class Verdict:
     evidence: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unusable:
-    """Why an output cannot be used: the key of the text, and what to fill in."""
-
-    code: str
-    figures: Mapping[str, str] = field(default_factory=dict)
-
-
 def read_verdict(output: str, labels: Mapping[str, str]) -> Verdict | Unusable:
     """Read a judge's output.
 
@@ -35,7 +26,7 @@ def read_verdict(output: str, labels: Mapping[str, str]) -> Verdict | Unusable:
         output: JSON, or a text with a JSON object in it.
         labels: Label by the form in which it is compared (`label_key`), aliases included.
     """
-    objects = _find_objects(output)
+    objects = find_objects(output, "label")
     if not objects:
         return Unusable(code="no_json")
     found = objects[0]
@@ -58,37 +49,14 @@ def label_key(label: object) -> str:
     return basic(str(label)).casefold().strip(" \"'`.。")
 
 
-def _find_objects(output: str) -> list[dict[str, Any]]:
-    """Give the JSON objects with a label; prose and fences around them do not matter."""
-    decoder = json.JSONDecoder()
-    objects: list[dict[str, Any]] = []
-    position, tried = output.find("{"), 0
-    while position >= 0 and tried < _MOST_OBJECTS:
-        tried += 1
-        try:
-            found, end = decoder.raw_decode(output, position)
-        except (ValueError, RecursionError):
-            end = position + 1
-        else:
-            if isinstance(found, dict) and "label" in found:
-                objects.append(found)
-        position = output.find("{", end)
-    return objects
-
-
 def _texts(values: object) -> tuple[str, ...]:
     if isinstance(values, str):
         values = [values]
     if not isinstance(values, Iterable):
         return ()
-    found = [_writable(text) for text in values if isinstance(text, str) and text.strip()]
+    found = [writable(text) for text in values if isinstance(text, str) and text.strip()]
     return tuple(found[:_MOST_EVIDENCE])
 
 
 def _one_line(text: str) -> str:
-    return " ".join(_writable(text).split())
-
-
-def _writable(text: str) -> str:
-    """Replace halves of surrogate pairs, which JSON can spell and no file can hold."""
-    return text.encode("utf-8", "replace").decode()
+    return " ".join(writable(text).split())

@@ -2,9 +2,9 @@
 
 import pytest
 
+from lm_eval_so.core.asking.markers import choose_marker
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.evaluator.metrics.judge.prompt import (
-    choose_marker,
     pointwise_prompt,
     repair_prompt,
     template_digest,
@@ -40,15 +40,6 @@ def test_repair_prompt__names_problem_and_schema() -> None:
     prompt = repair_prompt(Language.EN, problem="no label", schema=verdict_schema(("a", "b")))
     assert "no label" in prompt
     assert '"UNKNOWN"' in prompt
-
-
-def test_choose_marker__stands_in_no_text() -> None:
-    first = choose_marker("row", [])
-    second = choose_marker("row", [f"<<END {first}>>"])
-    third = choose_marker("row", [f"<<END {first}>>", second])
-    assert len({first, second, third}) == 3
-    assert choose_marker("row", []) == first
-    assert choose_marker("other", []) != first
 
 
 def test_template_digest__differs_by_language() -> None:

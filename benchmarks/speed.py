@@ -1,0 +1,192 @@
+"""How fast `lm-eval-so run` is, beside the least that a client can do, on this machine.
+
+    python benchmarks/speed.py                          all parts, as Markdown on stdout
+    python benchmarks/speed.py --part overhead --rounds 5
+    python benchmarks/speed.py --write                  … and into RESULTS.md
+
+Ours and the reference run in turns (A B A B), each against a server of its own, so that whatever
+else the machine does hits both. Throughput is by the server's clock between the first request and the last
+answer; CPU, memory and wall are of the whole process, start-up included. Every row of both is
+compared with what the server said.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clients import CONCURRENCY, ask, ours, write_samples
+from measured import HERE, Seen, Taken, machine
+
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured."""
+
+    folder: Path
+    rounds: int
+    scale: float
+    """Times the usual number of samples."""
+
+    def samples(self, n: int) -> tuple[int, Path]:
+        """Give a dataset of about n samples, made once."""
+        n = max(10, round(n * self.scale))
+        folder = self.folder / f"data{n}"
+        file = folder / "test.jsonl"
+        return n, file if file.is_file() else write_samples(folder, n)
+
+    def fresh(self) -> Path:
+        """Give an empty folder."""
+        return Path(tempfile.mkdtemp(dir=self.folder))
+
+
+def overhead(plan: Plan) -> str:
+    """Throughput at no latency."""
+    n, dataset = plan.samples(20_000)
+    rows = []
+    for kind in ("openai", "http"):
+        mine, theirs = in_turns(plan, dataset, kind=kind)
+        rates = [n / seen.between_s for _, seen in mine], [n / seen.between_s for _, seen in theirs]
+        rows += [
+            [kind, "ours", spread(rates[0]), ratio(*rates), *process(mine, n)],
+            [kind, "reference", spread(rates[1]), "1", *process(theirs, n)],
+        ]
+    head = ["backend", "client", "rows/s", "ratio", "CPU µs/row", "whole wall s", "peak MiB"]
+    return section(f"No latency, n = {n:,}, {CONCURRENCY} at once", head, rows)
+
+
+def latency(plan: Plan) -> str:
+    """Time at 200 ms, beside what nobody can undercut."""
+    n, dataset = plan.samples(10_000)
+    ideal = n * 0.2 / CONCURRENCY
+    rows = []
+    for kind in ("openai", "http"):
+        both = in_turns(plan, dataset, kind=kind, latency_ms=200, rounds=1)
+        for who, runs in zip(("ours", "reference"), both, strict=True):
+            took = [seen.between_s for _, seen in runs]
+            over = [f"{(statistics.median(took) / ideal - 1) * 100:+.1f} %"]
+            rows.append([kind, who, spread(took), *over, str(max(s.peak for _, s in runs))])
+    head = ["backend", "client", "s from first to last", "over n·latency/concurrency", "at once"]
+    return section(f"200 ms latency, n = {n:,}: ideal {ideal:.2f} s", head, rows)
+
+
+def growth(plan: Plan) -> str:
+    """CPU and memory by the number of samples, through openai."""
+    rows, earlier = [], None
+    for wanted in (1_000, 10_000, 100_000):
+        n, dataset = plan.samples(wanted)
+        rounds = 1 if wanted == 100_000 else plan.rounds
+        runs = [ask("ours", dataset, plan.fresh(), kind="openai") for _ in range(rounds)]
+        cpu = statistics.median(taken.cpu_s for taken, _ in runs)
+        slope = "" if earlier is None else f"{(cpu - earlier[1]) / (n - earlier[0]) * 1e6:.0f}"
+        peak = max(taken.peak_mib for taken, _ in runs)
+        rows.append([f"{n:,}", f"{cpu:.2f}", slope, f"{peak:.0f}"])
+        earlier = n, cpu
+    head = ["n", "CPU s", "CPU µs for one row more", "peak MiB"]
+    return section("Growth with n (openai, no latency)", head, rows)
+
+
+def memory(plan: Plan) -> str:
+    """Peak memory up to a million samples, without a network; then all are there already."""
+    rows = []
+    for wanted in (1_000, 100_000, MILLION):
+        n, dataset = plan.samples(wanted)
+        folder = plan.fresh()
+        for what in ("asked", "resumed, all done"):
+            taken = ours(dataset, folder, backend="scripted")
+            rows.append(
+                [f"{n:,}", what, f"{taken.peak_mib:.0f}", f"{taken.wall_s:.1f}", per_row(taken, n)]
+            )
+    head = ["n", "run", "peak MiB", "wall s", "CPU µs/row"]
+    return section("Memory (scripted backend)", head, rows)
+
+
+def startup(plan: Plan) -> str:
+    """Wall time of a run with ten samples."""
+    n, dataset = 10, write_samples(plan.folder / "ten", 10)
+    rows = []
+    for kind in ("scripted", "openai", "http"):
+        took = []
+        for _ in range(plan.rounds + 2):
+            if kind == "scripted":
+                taken = ours(dataset, plan.fresh(), backend=kind)
+            else:
+                taken, _seen = ask("ours", dataset, plan.fresh(), kind=kind)
+            took.append(taken.wall_s)
+        rows.append([kind, spread(took)])
+    return section(f"Start-up: `run` with {n} samples", ["backend", "wall s"], rows)
+
+
+PARTS: dict[str, Callable[[Plan], str]] = {
+    part.__name__: part for part in (overhead, latency, growth, memory, startup)
+}
+
+
+def in_turns(
+    plan: Plan, dataset: Path, *, kind: str, latency_ms: float = 0, rounds: int | None = None
+) -> tuple[list[tuple[Taken, Seen]], list[tuple[Taken, Seen]]]:
+    """Let ours and the reference ask the same, one after the other, several times."""
+    mine, theirs = [], []
+    for _ in range(rounds or plan.rounds):
+        for who, runs in (("ours", mine), ("reference", theirs)):
+            runs.append(ask(who, dataset, plan.fresh(), kind=kind, latency_ms=latency_ms))
+    return mine, theirs
+
+
+def process(runs: Sequence[tuple[Taken, Seen]], n: int) -> list[str]:
+    """Give CPU a row, wall and peak of whole processes."""
+    took = [taken for taken, _ in runs]
+    cpu = statistics.median(taken.cpu_s for taken in took) / n * 1e6
+    wall = statistics.median(taken.wall_s for taken in took)
+    return [f"{cpu:.0f}", f"{wall:.2f}", f"{max(taken.peak_mib for taken in took):.0f}"]
+
+
+def per_row(taken: Taken, n: int) -> str:
+    return f"{taken.cpu_s / n * 1e6:.0f}"
+
+
+def ratio(mine: Sequence[float], theirs: Sequence[float]) -> str:
+    """Give the median of the ratios, turn by turn."""
+    return f"{statistics.median(a / b for a, b in zip(mine, theirs, strict=True)):.2f}"
+
+
+def spread(values: Sequence[float]) -> str:
+    """Give median (least-most)."""
+    digits = 0 if min(values) >= 100 else 2
+    middle, least, most = statistics.median(values), min(values), max(values)
+    return f"{middle:,.{digits}f} ({least:,.{digits}f}-{most:,.{digits}f})"
+
+
+def section(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Give a Markdown table under a heading."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join([f"## {title}", "", *(f"| {' | '.join(line)} |" for line in lines), ""])
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument("--part", choices=PARTS, action="append", help="only this part")
+    arguments.add_argument("--rounds", type=int, default=3, help="turns of each client")
+    arguments.add_argument("--scale", type=float, default=1, help="times the number of samples")
+    arguments.add_argument("--write", action="store_true", help="write RESULTS.md, too")
+    told = arguments.parse_args()
+    texts = [f"# Speed\n\n{machine()}\n\n{__doc__.partition(chr(10) * 2)[2]}"]
+    with tempfile.TemporaryDirectory() as folder:
+        plan = Plan(Path(folder), told.rounds, told.scale)
+        for name in told.part or PARTS:
+            texts.append(PARTS[name](plan))
+            print(texts[-1], flush=True)
+    if told.write:
+        (HERE / "RESULTS.md").write_text("\n".join(texts), encoding="utf-8")
+        print(f"written: {HERE / 'RESULTS.md'}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

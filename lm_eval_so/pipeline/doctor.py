@@ -1,0 +1,123 @@
+"""What `doctor` looks at: whether everything that the config names is there, and what one request gives."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+
+from pydantic import JsonValue
+
+from lm_eval_so.core.asking.open import build_asked, known_rates, open_asker
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.backends.build import sent_params
+from lm_eval_so.core.config.model import BackendSection, Config
+from lm_eval_so.core.dataset import load_dataset
+from lm_eval_so.core.records.chat import ChatRequest, Message
+from lm_eval_so.core.records.codec import to_json
+from lm_eval_so.core.records.record import record
+from lm_eval_so.core.records.run import ErrorInfo
+from lm_eval_so.runner.identity import backend_section
+
+__all__ = ["Asked", "ask_once", "facts"]
+
+_GREETING = "Hello"
+
+
+@record
+class Asked:
+    """What one request gave."""
+
+    question: str
+    status: str
+    answer: Mapping[str, JsonValue] | None
+    """The response as metrics would see it; null if there is none."""
+    raw: JsonValue
+    """The response as it came; null if the backend does not keep it."""
+    error: ErrorInfo | None
+    latency_ms: float | None
+    cost_usd: float | None
+
+
+def facts(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
+    """Give what was found good, by what was looked at; a config that has passed its checks."""
+    found = {"config": config.located.file or "made in Python"}
+    path = config.resolve(config.dataset.path)
+    if path.exists():
+        ref = load_dataset(path, name=config.dataset.name, version=config.dataset.version).ref
+        languages = f" ({', '.join(ref.languages)})" if ref.languages else ""
+        found["dataset"] = f"{ref.name}, samples: {ref.n:,}{languages}"
+    else:
+        found["dataset"] = f"{path} is not made yet; generate makes it"
+    found["chatbot"] = _backend_fact(backend_section(config), config, environ)
+    for metric in config.metrics:
+        if metric.backend is not None:
+            found[f"judge of {metric.id}"] = _backend_fact(metric.backend, config, environ)
+    if config.run.simulator is not None:
+        section = config.run.simulator.backend
+        found["simulated user"] = _backend_fact(section, config, environ)
+    found["metrics"] = ", ".join(metric.id for metric in config.metrics) or "none"
+    if config.baseline.path is not None:
+        is_there = config.resolve(config.baseline.path).is_file()
+        found["baseline"] = f"{config.baseline.path}{'' if is_there else ' is not there yet'}"
+    return found
+
+
+async def ask_once(config: Config, resources: Resources) -> Asked:
+    """Ask the chatbot one question: that of the first sample, past the cache.
+
+    Raises:
+        InputError: If the backend cannot be made.
+        BackendError: If it cannot be reached or refuses the credentials.
+    """
+    run = config.run.model_copy(update={"cache": False, "keep_raw": True})
+    alone = config.model_copy(update={"run": run})
+    section = backend_section(alone)
+    question = next(_first_question(config), _GREETING)
+    async with open_asker(section, config=alone, resources=resources) as asker:
+        request = ChatRequest(
+            messages=(Message(role="user", content=question),),
+            system=config.system,
+            params=sent_params(asker.backend),
+            session="doctor",
+            sample_id="doctor",
+        )
+        answer = await asker.ask(request)
+        await asker.backend.end_session(request.session)
+    said = answer.response
+    return Asked(
+        question=question,
+        status=answer.status.value,
+        answer=_told(to_json(replace(said, raw=None))) if said else None,
+        raw=said.raw if said else None,
+        error=answer.error,
+        latency_ms=answer.latency_ms,
+        cost_usd=answer.cost_usd,
+    )
+
+
+def _told(values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Leave out what the response does not tell."""
+    inner = {k: _told(v) if isinstance(v, Mapping) else v for k, v in values.items()}
+    return {k: v for k, v in inner.items() if v is not None and v not in ([], {})}
+
+
+def _backend_fact(section: BackendSection, config: Config, environ: Mapping[str, str]) -> str:
+    backend = build_asked(section, config=config, environ=environ)
+    reach = backend.reach()
+    address = reach.get("base_url") or reach.get("url")
+    priced = "" if not backend.capabilities.priced else ", price unknown"
+    if backend.capabilities.priced and known_rates(backend) is not None:
+        priced = ", price known"
+    return f"{section.run_label}{f' at {address}' if address else ''}{priced}"
+
+
+def _first_question(config: Config) -> Iterator[str]:
+    path = config.resolve(config.dataset.path)
+    if not path.exists():
+        return
+    for sample in islice(load_dataset(path), 1):
+        if sample.scenario is None:
+            yield sample.question
+        elif sample.scenario.turns:
+            yield sample.scenario.turns[0].user
+        elif sample.scenario.simulated_user and sample.scenario.simulated_user.opening:
+            yield sample.scenario.simulated_user.opening

@@ -1,0 +1,76 @@
+"""`doctor`: what is looked at, and what one request gives."""
+
+import json
+from pathlib import Path
+
+import pytest
+from servers.commands import lm_eval_so
+from servers.runs import write_dataset
+
+from lm_eval_so.testing import ChatServer, Reply
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_dataset(tmp_path, [{"id": "q1", "input": "환불은 며칠?", "language": "ko"}])
+    return tmp_path
+
+
+def write_config(folder: Path, url: str, path: str = '"답변"."텍스트"') -> None:
+    options = {
+        "url": f"{url}/chat/completions",
+        "body": {"messages": [{"role": "user", "content": "{{ last_user }}"}]},
+        "response": {"text": path},
+    }
+    values = {
+        "version": 1,
+        "suite": "shop",
+        "dataset": {"path": "."},
+        "backend": {"name": "http", "label": "shop-bot", "options": options},
+        "metrics": ["exact_match"],
+    }
+    (folder / "lm-eval-so.yaml").write_text(json.dumps(values), encoding="utf-8")
+
+
+def bot(_: object) -> Reply:
+    return Reply(body='{"답변": {"텍스트": "영업일 기준 3일"}, "출처": []}'.encode())
+
+
+def test_doctor__asks_nothing_unless_told(folder: Path) -> None:
+    with ChatServer(bot) as server:
+        write_config(folder, server.url)
+        done = lm_eval_so("doctor", cwd=folder)
+        assert (done.returncode, server.requests) == (0, [])
+    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert lines["chatbot"].startswith("shop-bot at http://127.0.0.1:")
+    assert lines["metrics"] == "exact_match"
+    assert not (folder / "runs").exists()
+
+
+def test_doctor__shows_mapped_and_raw_response(folder: Path) -> None:
+    with ChatServer(bot) as server:
+        write_config(folder, server.url)
+        done = lm_eval_so("doctor", "--ask", "--json", cwd=folder)
+        assert len(server.requests) == 1
+    assert done.returncode == 0, done.stderr
+    asked = json.loads(done.stdout)["asked"]
+    assert asked["question"] == "환불은 며칠?"
+    assert asked["answer"]["text"] == "영업일 기준 3일"
+    assert asked["raw"] == {"답변": {"텍스트": "영업일 기준 3일"}, "출처": []}
+
+
+def test_doctor__wrong_path_names_what_is_there(folder: Path) -> None:
+    with ChatServer(bot) as server:
+        write_config(folder, server.url, "answer")
+        done = lm_eval_so("doctor", "--ask", cwd=folder)
+    assert done.returncode == 2
+    assert "답변, 출처" in done.stderr
+
+
+def test_doctor__names_every_problem(folder: Path) -> None:
+    write_config(folder, "http://127.0.0.1:9/v1")
+    done = lm_eval_so(
+        "doctor", "--set", "backend.options.headers_env.X-Key=NO_SUCH_KEY", cwd=folder
+    )
+    assert done.returncode == 2
+    assert "NO_SUCH_KEY is not set" in done.stderr

@@ -1,0 +1,113 @@
+"""A run that is stopped at any moment keeps every answer it has, and asks none of them again."""
+
+import random
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from servers.processes import finish, start, wait, write_config
+from servers.runs import rows, write_dataset
+
+from lm_eval_so.testing import ChatServer, Reply
+
+
+def whole_lines(folder: Path) -> set[bytes]:
+    file = folder / "run_results.jsonl"
+    found = file.read_bytes().splitlines(keepends=True) if file.is_file() else []
+    return {line for line in found if line.endswith(b"\n")}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_run__stopped_at_row_30_of_200(tmp_path: Path, number: signal.Signals):
+    write_dataset(tmp_path, 200)
+    folder = tmp_path / "runs" / "bot"
+    with ChatServer(lambda seen: Reply(text=f"답: {seen.text}", latency_s=0.02)) as server:
+        config = write_config(tmp_path, server.url)
+        process = start(config)
+        wait(lambda: server.answered >= 30, process)
+        asked_at = time.monotonic()
+        process.send_signal(number)
+        code, told = finish(process)
+        assert time.monotonic() - asked_at <= 5 + 1  # drain_s and a second
+        kept = whole_lines(folder)
+        assert (code, len(kept)) == (130, server.answered)
+        assert 30 <= len(kept) < 200
+        assert f"interrupted: {len(kept)} of 200 rows are in {folder}" in told
+        assert f"go on with lm-eval-so run -c {config}" in told
+        before = len(server.requests)
+        assert finish(start(config)) == (0, "")
+        asked = Counter(seen.text for seen in server.requests[before:])
+    answered = Counter(row["response"]["text"].removeprefix("답: ") for row in rows(folder))
+    assert len(answered) == answered.total() == 200
+    assert len(asked) == asked.total() == 200 - len(kept)
+    assert kept <= whole_lines(folder)
+
+
+def test_run__second_signal_ends_it_at_once(tmp_path: Path):
+    write_dataset(tmp_path, 40)
+    folder = tmp_path / "runs" / "bot"
+    with ChatServer(lambda seen: Reply(text="ok", hang=seen.number >= 10)) as server:
+        config = write_config(tmp_path, server.url)
+        process = start(config)
+        wait(lambda: len(server.requests) >= 14, process)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        assert process.poll() is None  # what is under way may still come back
+        asked_at = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        code, told = finish(process)
+        assert time.monotonic() - asked_at < 2
+        assert code == 130
+        assert "the same command goes on" in told
+        assert len(whole_lines(folder)) == server.answered == 10
+        assert not (folder / "run.lock").exists()
+        server.script = lambda _: Reply(text="ok")
+        assert finish(start(config)) == (0, "")
+        assert len(server.requests) == 40 + 4  # those that hung were asked again
+
+
+def test_run__killed_again_and_again(tmp_path: Path):
+    """Whatever the moment: what is in the log stays as it is, and is never asked again."""
+    write_dataset(tmp_path, 150)
+    folder, chance = tmp_path / "runs" / "bot", random.Random(7)
+    with ChatServer(lambda seen: Reply(text=f"{seen.number}", latency_s=0.02)) as server:
+        config = write_config(tmp_path, server.url)
+        kept: set[bytes] = set()
+        kills = 0
+        for _ in range(6):
+            goal = len(server.requests) + chance.randrange(0, 25)
+            process = start(config)
+            wait(lambda goal=goal: len(server.requests) >= goal, process)
+            time.sleep(chance.random() * 0.05)
+            process.kill()
+            code, _ = finish(process)
+            kills += code == -signal.SIGKILL
+            now = whole_lines(folder)
+            assert kept <= now
+            kept = now
+        assert kills == 6
+        asked_before = len(server.requests)
+        assert finish(start(config)) == (0, "")
+        # each kill costs at most what was under way, 4 at once
+        assert len(server.requests) <= 150 + 4 * kills
+        assert len(server.requests) - asked_before == 150 - len(kept)
+    assert kept <= whole_lines(folder)
+    found = rows(folder)
+    assert [row["sample_id"] for row in found] == [f"q{i:04}" for i in range(150)]
+    assert len({row["response"]["text"] for row in found}) == 150
+
+
+def test_run__killed_while_it_puts_rows_in_order(tmp_path: Path):
+    """The log is replaced whole: half a new one beside it is no loss."""
+    write_dataset(tmp_path, 20)
+    folder = tmp_path / "runs" / "bot"
+    with ChatServer() as server:
+        config = write_config(tmp_path, server.url)
+        assert finish(start(config))[0] == 0
+        before = whole_lines(folder)
+        (folder / "run_results.new").write_bytes(next(iter(before))[:40])
+        assert finish(start(config)) == (0, "")
+        assert len(server.requests) == 20
+    assert whole_lines(folder) == before

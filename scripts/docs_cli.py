@@ -24,12 +24,13 @@ from the program's own help by `scripts/docs_cli.py`.
 | --- | --- | --- |
 | `generate` | sources | the dataset: `test.jsonl`, `rejected.jsonl`, `metadata.json` |
 | `run` | dataset | `RUN/run_results.jsonl`, `RUN/run.json` |
+| `merge` | shards of a run | `RUN/run_results.jsonl`, `RUN/run.json` |
 | `evaluate` | dataset, runs | `REPORTS/report.json`, `report.md` |
 | `compare` | two reports | `REPORTS/comparison.json`, `comparison.md` |
 | `report` | report, comparison | stdout, or the file that `-o` names |
 | `comment` | comparison, report | a comment on a pull request |
 | `ci` | config, GitHub's environment | all of them |
-| `plugins`, `schema` | | stdout |
+| `doctor`, `cache`, `plugins`, `schema` | config, cache | stdout |
 
 ```sh
 lm-eval-so run --set run.concurrency=4 --set 'backend.params.temperature=0.2'
@@ -58,8 +59,8 @@ lm-eval-so ci --dry-run
 | 0 | done; verdicts pass, improved, skipped, and inconclusive or no baseline unless the gate says fail |
 | 1 | the check that was asked for failed: a regression or a missed threshold, or `generate --check` on a stale dataset |
 | 2 | wrong command line, config, source, dataset or record file |
-| 3 | could not measure: nothing usable, too many errors, quota used up; incomparable; inconclusive or no baseline where the gate says fail |
-| 4 | the backend could not be reached, refused the credentials or does not know the model |
+| 3 | could not measure: nothing usable, too many errors, quota or budget used up, the endpoint only refuses; incomparable; inconclusive or no baseline where the gate says fail |
+| 4 | the backend could not be reached, refused the credentials, does not know the model, or is gone |
 | 5 | a comment could not be posted where it was demanded |
 | 70 | a bug in lm-eval-so |
 | 130 | interrupted |

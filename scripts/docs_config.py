@@ -19,6 +19,7 @@ SECTIONS = {
     "SourceSection": "generator.sources[]",
     "BackendSection": "backend",
     "RunSection": "run",
+    "SimulatorSection": "run.simulator",
     "MetricSection": "metrics[]",
     "OnlySection": "metrics[].only",
     "JudgeSection": "metrics[].judge",

@@ -129,7 +129,7 @@ def row(sample: Sample, seed: int, body: str, said: Said, began: float, at: str)
 
 
 async def work(
-    samples: Iterator[Question], session: aiohttp.ClientSession, url: str, kind: str, out: TextIO
+    samples: Iterator[Sample], session: aiohttp.ClientSession, url: str, kind: str, out: TextIO
 ) -> None:
     """Ask one sample after another, until there are no more."""
     path, make_body, read_answer = KINDS[kind]

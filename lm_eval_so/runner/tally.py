@@ -18,6 +18,7 @@ class Tally:
     def __init__(self) -> None:
         self.rows = 0
         self.unpriced = 0
+        self.from_cache = 0
         self.models: set[str] = set()
         self._counts: Counter[RunStatus] = Counter()
         self._kinds: Counter[str] = Counter()
@@ -30,6 +31,8 @@ class Tally:
         self._counts[row.status] += 1
         if row.error is not None and row.status is RunStatus.ERROR:
             self._kinds[row.error.kind] += 1
+        if row.cached and not row.attempts:
+            self.from_cache += 1
         if row.model:
             self.models.add(row.model)
         for name in _TOKENS:
@@ -67,10 +70,11 @@ class Tally:
         return None if self._cost is None else float(round(self._cost, _DECIMALS))
 
     def text(self) -> str:
-        """Give the rows by status in words: "ok 981, timeout 6, error 4 (server 3, tls 1)"."""
+        """Give the rows in words: "ok 981, timeout 6, error 4 (server 3, tls 1); 60 from the cache"."""
         kinds = ", ".join(f"{kind} {n:,}" for kind, n in self.kinds.items())
         parts = [f"{status} {n:,}" for status, n in self.counts.items()]
-        return ", ".join(parts) + (f" ({kinds})" if kinds else "")
+        known = f"; {self.from_cache:,} from the cache" if self.from_cache else ""
+        return ", ".join(parts) + (f" ({kinds})" if kinds else "") + known
 
     def failures_text(self) -> str:
         """Give the failed rows by status in words."""

@@ -30,3 +30,11 @@ def test_tally__sums_and_words():
 def test_tally__nothing_known_is_null():
     assert Tally().cost_usd is None
     assert Tally().usage == Usage()
+
+
+def test_tally__says_what_the_cache_answered():
+    tally = Tally()
+    tally.add(row(RunStatus.OK))
+    tally.add(row(RunStatus.OK, cached=True, attempts=0))
+    tally.add(row(RunStatus.OK, cached=True, attempts=1))  # replayed: not from the cache
+    assert tally.text() == "ok 3; 1 from the cache"

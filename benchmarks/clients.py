@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from measured import HERE, Seen, Taken, measure, serve
 from server import answer_to
@@ -29,6 +30,9 @@ BACKENDS: Mapping[str, object] = {
     "scripted": {"name": "scripted", "options": {"default": "echo"}},
 }
 CONCURRENCY = 64
+PASSING = frozenset(
+    {"latency_ms", "total_ms", "queue_ms", "started_at", "request_hash", "fingerprint"}
+)
 KEY = {"OPENAI_API_KEY": "no-secret-at-all"}
 
 
@@ -49,16 +53,16 @@ def write_samples(folder: Path, n: int) -> Path:
 
 
 def ours(
-    dataset: Path, folder: Path, *, backend: str, url: str = "", concurrency: int = CONCURRENCY
+    dataset: Path, folder: Path, *, kind: str, url: str = "", concurrency: int = CONCURRENCY
 ) -> Taken:
     """Run `lm-eval-so run` into a folder; the cache is off."""
-    section = json.loads(json.dumps(BACKENDS[backend]).replace("URL", url))
+    section = json.loads(json.dumps(BACKENDS[kind]).replace("URL", url))
     config = {
         "version": 1,
         "suite": "speed",
         "dataset": {"path": str(dataset)},
         "backend": section,
-        "run": {"concurrency": concurrency, "cache": False},
+        "run": {"concurrency": concurrency, "cache": False, "seed": 0},
     }
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "lm-eval-so.yaml"
@@ -86,13 +90,16 @@ def ask(
         RuntimeError: If a row is missing or has another answer than the server gave.
     """
     with serve(latency_ms=latency_ms) as server:
-        if who == "ours":
-            taken = ours(dataset, folder, backend=kind, url=server.url)
-            check_rows(dataset, folder / "run" / "run_results.jsonl")
-        else:
-            taken = reference(dataset, folder, kind=kind, url=server.url)
-            check_rows(dataset, folder / "rows.jsonl")
+        client = ours if who == "ours" else reference
+        taken = client(dataset, folder, kind=kind, url=server.url)
+        check_rows(dataset, rows_of(folder))
         return taken, server.seen()
+
+
+def rows_of(folder: Path) -> Path:
+    """Give the rows that one of the two wrote into a folder."""
+    rows = folder / "run" / "run_results.jsonl"
+    return rows if rows.is_file() else folder / "rows.jsonl"
 
 
 def check_rows(dataset: Path, rows: Path) -> None:
@@ -101,13 +108,29 @@ def check_rows(dataset: Path, rows: Path) -> None:
     Raises:
         RuntimeError: If a row is missing, stands twice or has another answer.
     """
-    asked = {}
     with dataset.open(encoding="utf-8") as samples:
-        for sample in map(json.loads, samples):
-            asked[sample["id"]] = answer_to(sample["input"])
+        asked = {sample["id"]: answer_to(sample["input"]) for sample in map(json.loads, samples)}
     with rows.open(encoding="utf-8") as lines:
         for row in map(json.loads, lines):
             if row["response"]["text"] != asked.pop(row["sample_id"], None):
                 raise RuntimeError(f"{rows}: a wrong answer to {row['sample_id']}")
     if asked:
         raise RuntimeError(f"{rows}: {len(asked)} rows are missing")
+
+
+def check_same(ours: Path, reference: Path) -> None:
+    """Compare the rows of both, but for times and the digests that only ours can know.
+
+    Raises:
+        RuntimeError: If a row differs.
+    """
+    with reference.open(encoding="utf-8") as lines:
+        theirs = {row["sample_id"]: _lasting(row) for row in map(json.loads, lines)}
+    with ours.open(encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            if list(_lasting(row).items()) != list(theirs.pop(row["sample_id"]).items()):
+                raise RuntimeError(f"the rows of {row['sample_id']} differ")
+
+
+def _lasting(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key not in PASSING}

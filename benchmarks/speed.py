@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clients import CONCURRENCY, ask, ours, write_samples
+from clients import CONCURRENCY, ask, check_same, ours, rows_of, write_samples
 from measured import HERE, Seen, Taken, machine
 
 MILLION = 1_000_000
@@ -98,7 +98,7 @@ def memory(plan: Plan) -> str:
         n, dataset = plan.samples(wanted)
         folder = plan.fresh()
         for what in ("asked", "resumed, all done"):
-            taken = ours(dataset, folder, backend="scripted")
+            taken = ours(dataset, folder, kind="scripted")
             rows.append(
                 [f"{n:,}", what, f"{taken.peak_mib:.0f}", f"{taken.wall_s:.1f}", per_row(taken, n)]
             )
@@ -114,7 +114,7 @@ def startup(plan: Plan) -> str:
         took = []
         for _ in range(plan.rounds + 2):
             if kind == "scripted":
-                taken = ours(dataset, plan.fresh(), backend=kind)
+                taken = ours(dataset, plan.fresh(), kind=kind)
             else:
                 taken, _seen = ask("ours", dataset, plan.fresh(), kind=kind)
             took.append(taken.wall_s)
@@ -133,8 +133,10 @@ def in_turns(
     """Let ours and the reference ask the same, one after the other, several times."""
     mine, theirs = [], []
     for _ in range(rounds or plan.rounds):
-        for who, runs in (("ours", mine), ("reference", theirs)):
-            runs.append(ask(who, dataset, plan.fresh(), kind=kind, latency_ms=latency_ms))
+        one, other = plan.fresh(), plan.fresh()
+        mine.append(ask("ours", dataset, one, kind=kind, latency_ms=latency_ms))
+        theirs.append(ask("reference", dataset, other, kind=kind, latency_ms=latency_ms))
+        check_same(rows_of(one), rows_of(other))
     return mine, theirs
 
 
@@ -177,6 +179,8 @@ def main() -> None:
     arguments.add_argument("--scale", type=float, default=1, help="times the number of samples")
     arguments.add_argument("--write", action="store_true", help="write RESULTS.md, too")
     told = arguments.parse_args()
+    if told.write and (told.part or told.scale != 1):
+        arguments.error("RESULTS.md holds all parts at full size")
     texts = [f"# Speed\n\n{machine()}\n\n{__doc__.partition(chr(10) * 2)[2]}"]
     with tempfile.TemporaryDirectory() as folder:
         plan = Plan(Path(folder), told.rounds, told.scale)

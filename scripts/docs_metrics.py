@@ -88,7 +88,8 @@ Next: [metrics that ask a model](judges.md), or [one of your own](../llms.txt).
 
 def page() -> str:
     """Give the text of the page."""
-    found = [metrics.resolve(name) for name in metrics.names()]
+    known = map(metrics.resolve, metrics.names())
+    found = [metric for metric in known if metric.__module__.startswith("lm_eval_so.")]
     accepted = sorted(Metric.accepts_status, key=list(RunStatus).index)
     head = HEAD.replace("{index}", "\n".join(map(_index, found)))
     head = head.replace("{accepted}", ", ".join(f"`{status}`" for status in accepted))

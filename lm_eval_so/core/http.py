@@ -6,14 +6,14 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
 from lm_eval_so.core.http_errors import connection_error, public_url
+from lm_eval_so.core.http_proxy import checked_proxy, environment_proxy
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, Where
 
 _NEVER_SENT = (
@@ -34,6 +34,11 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 _FAULTS = (aiohttp.ClientError, OSError)  # a TimeoutError is an OSError
 _MOST_AT_ONCE = 2**20
 """Bytes of a body that aiohttp wants written at one go."""
+MOST_OF_RESPONSE = 2**26
+"""Bytes of a body, unpacked, that are read: a server that never stops must not fill the memory."""
+_MOST_OF_HEADER = 2**16
+"""Bytes of a header: policies and cookies of proxies grow beyond aiohttp's 8 KiB."""
+_MOST_HEADERS = 512
 _LINGER_S = 0.02
 """How long the end of a stream is waited for, so that its connection can be used again."""
 
@@ -65,10 +70,11 @@ class HttpStream:
         """Give bytes as they come, never empty.
 
         Raises:
-            BackendError: `bad_response` if the body broke off, `timeout` if no byte came for
-                `idle_timeout_s` after the first one (until then the attempt's own limit holds).
+            BackendError: `bad_response` if the body broke off or does not end, `timeout` if no
+                byte came for `idle_timeout_s` after the first one (until then the attempt's own
+                limit holds).
         """
-        content, wait_s = self._response.content, None
+        content, wait_s, size = self._response.content, None, 0
         while True:
             try:
                 async with asyncio.timeout(wait_s):
@@ -77,7 +83,9 @@ class HttpStream:
                 raise self._broken(error, wait_s) from None
             if not chunk:
                 return
-            wait_s = self._idle_timeout_s
+            wait_s, size = self._idle_timeout_s, size + len(chunk)
+            if size > MOST_OF_RESPONSE:
+                raise _too_long(self._url)
             yield chunk
 
     async def read(self) -> bytes:
@@ -133,14 +141,14 @@ class HttpClient:
 
         Raises:
             BackendError: `connection` or `tls`, with `details["sent"]`: whether the server may
-                have got the request.
+                have got the request; `bad_response` if the body does not end.
         """
         proxy = self._proxy_of(url)
         try:
             async with self._opened().request(
                 method, url, headers=headers, data=_data(body), allow_redirects=False, proxy=proxy
             ) as response:
-                content = await response.read()
+                content = await _read_whole(response.content, url)
                 return HttpAnswer(response.status, _headers(response), content)
         except _FAULTS as error:
             raise _fault(error, url, proxy, self._timeout) from None
@@ -181,7 +189,11 @@ class HttpClient:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._concurrency, ssl=self._tls),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": f"lm-eval-so/{version('LM-Eval-SO')}"},
                 timeout=self._timeout,
+                max_line_size=_MOST_OF_HEADER,
+                max_field_size=_MOST_OF_HEADER,
+                max_headers=_MOST_HEADERS,
             )
         return self._session
 
@@ -192,11 +204,11 @@ class HttpClient:
         passwords of ~/.netrc beside our keys.
         """
         if self._proxy:
-            return _checked_proxy(self._proxy)
+            return checked_proxy(self._proxy)
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
         if origin not in self._proxies:
-            self._proxies[origin] = _environment_proxy(url)
+            self._proxies[origin] = environment_proxy(url)
         return self._proxies[origin]
 
 
@@ -206,6 +218,21 @@ def _data(body: bytes | None) -> bytes | io.BytesIO | None:
 
 def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
+
+
+async def _read_whole(content: aiohttp.StreamReader, url: str) -> bytes:
+    chunks, size = [], 0
+    while chunk := await content.readany():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MOST_OF_RESPONSE:
+            raise _too_long(url)
+    return b"".join(chunks)
+
+
+def _too_long(url: str) -> BackendError:
+    what = f"the response of {public_url(url)} is longer than {MOST_OF_RESPONSE >> 20} MiB"
+    return BackendError(ErrorKind.BAD_RESPONSE, what, retryable=False, details={"sent": True})
 
 
 async def _read_out(response: aiohttp.ClientResponse) -> None:
@@ -232,35 +259,6 @@ def trusting(verify: bool | Path) -> ssl.SSLContext:
     return context
 
 
-def _environment_proxy(url: str) -> str | None:
-    parts = urlsplit(url)
-    if _is_own_machine(parts.hostname or "") or proxy_bypass(parts.netloc.rpartition("@")[2]):
-        return None
-    proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    return _checked_proxy(proxy) if proxy else None
-
-
-def _is_own_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _checked_proxy(proxy: str) -> str:
-    url = proxy if "://" in proxy else f"http://{proxy}"
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise BackendError(
-            ErrorKind.CONNECTION,
-            f"cannot use the proxy {public_url(url)}",
-            retryable=False,
-            hint="give an HTTP proxy, as http://host:port",
-            details={"sent": False},
-        )
-    return url
-
-
 def _fault(
     error: Exception, url: str, proxy: str | None, timeout: aiohttp.ClientTimeout
 ) -> BackendError:
@@ -271,6 +269,8 @@ def _fault(
         reason = f"the proxy answered {error.status}"
     elif isinstance(error, aiohttp.ConnectionTimeoutError):
         reason = f"no connection within {timeout.sock_connect:g} s"
+    elif "content-encoding" in str(error):
+        reason = "its compression, Content-Encoding, cannot be unpacked"
     else:
         reason = next((told for kind, told in _REASONS if isinstance(error, kind)), None)
     return connection_error(error, url, sent=sent, reason=reason)

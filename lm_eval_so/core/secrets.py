@@ -70,6 +70,11 @@ def _may_quote_key(text: str) -> bool:
     )
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether a variable is named like one that holds a secret."""
+    return bool(_NAMED_LIKE_A_SECRET.search(name.upper()))
+
+
 def make_redactor(
     environ: Mapping[str, str],
     named: Iterable[str] = (),

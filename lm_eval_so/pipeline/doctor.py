@@ -44,7 +44,7 @@ def facts(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
     if path.exists():
         ref = load_dataset(path, name=config.dataset.name, version=config.dataset.version).ref
         languages = f" ({', '.join(ref.languages)})" if ref.languages else ""
-        found["dataset"] = f"{ref.name}, samples: {ref.n:,}{languages}"
+        found["dataset"] = f"{ref.name or config.dataset.path}, samples: {ref.n:,}{languages}"
     else:
         found["dataset"] = f"{path} is not made yet; generate makes it"
     found["chatbot"] = _backend_fact(backend_section(config), config, environ)

@@ -115,7 +115,7 @@ class Recorder:
             counts=self.tally.counts,
             kinds=self.tally.kinds,
             limit=self._asker.limiter.limit,
-            cost_usd=self.tally.cost_usd,
+            cost_usd=self.tally.spent_usd,
             max_cost_usd=self._resources.budget.max_usd,
         )
         self.tell(moved)

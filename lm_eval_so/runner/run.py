@@ -83,7 +83,9 @@ async def run(
             done, tally = find_done(folder, start.fingerprint, keys, keep_errors=keep_errors)
             begun = read_info(folder) or start  # what goes on keeps the time at which it began
             start = replace(start, started_at=begun.started_at)
-            resources.budget.add(tally.cost_usd)  # a budget is the run's, however often it is begun
+            resources.budget.add(
+                tally.spent_usd
+            )  # a budget is the run's, however often it is begun
             recorder = Recorder(run_dir, start, tally, done, asker=asker, resources=resources)
             recorder.begin()
             questioning = Questioning(asker, recorder, simulator, limits=config.run)

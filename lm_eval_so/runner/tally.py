@@ -24,6 +24,7 @@ class Tally:
         self._kinds: Counter[str] = Counter()
         self._tokens: dict[str, int] = {}
         self._cost: Decimal | None = None
+        self._played = Decimal(0)
 
     def add(self, row: RunResult) -> None:
         """Count a row."""
@@ -43,6 +44,8 @@ class Tally:
             self._cost = (self._cost or Decimal(0)) + Decimal(str(row.cost_usd))
         elif row.status.is_answer:
             self.unpriced += 1
+        if row.simulator is not None and row.simulator.cost_usd is not None:
+            self._played += Decimal(str(row.simulator.cost_usd))
 
     @property
     def counts(self) -> dict[str, int]:
@@ -68,6 +71,13 @@ class Tally:
     def cost_usd(self) -> float | None:
         """Money of all rows with a known price; None if none has one."""
         return None if self._cost is None else float(round(self._cost, _DECIMALS))
+
+    @property
+    def spent_usd(self) -> float | None:
+        """Money of all rows, that of their simulated users included; None if nothing is known."""
+        if self._cost is None and not self._played:
+            return None
+        return float(round((self._cost or 0) + self._played, _DECIMALS))
 
     def text(self) -> str:
         """Give the rows in words: "ok 981, timeout 6, error 4 (server 3, tls 1); 60 from the cache"."""

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 import traceback
 from typing import TextIO
@@ -14,6 +15,8 @@ from lm_eval_so.errors import ExitCode, InputError, Interrupted, LMEvalError, Pr
 from lm_eval_so.terminal.lines import visible
 
 _MOST_SHOWN = 50
+_USER_INFO = re.compile(r"(?<=://)[^\s/@\"']+(?=@)")
+"""User and password of an address in a line of the config."""
 
 
 def run_app(app: typer.Typer) -> None:
@@ -58,9 +61,10 @@ def problem_text(problem: Problem) -> str:
     if where is not None and str(where):
         lines.append(f"  --> {visible(str(where))}")
         if where.text is not None and where.column is not None:
-            shown = visible(where.text.rstrip())
-            lines.append(f"    {shown}")
-            lines.append("    " + " " * width(where.text[: where.column - 1]) + "^")
+            before = _USER_INFO.sub("[redacted]", where.text[: where.column - 1])
+            shown = _USER_INFO.sub("[redacted]", where.text)
+            lines.append(f"    {visible(shown.rstrip())}")
+            lines.append("    " + " " * width(before) + "^")
     if problem.hint:
         lines.append(f"  fix: {visible(problem.hint)}")
     return "\n".join(lines) + "\n"

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ from lm_eval_so.terminal.progress import Progress, open_progress
 T = TypeVar("T")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_ECHO_S = 0.2
+"""A second signal so soon is the first one again: `timeout` and other wrappers send it to the
+process and to its group."""
 _GO_ON = "the same command goes on with what came back"
 
 
@@ -96,15 +100,17 @@ def open_session(
 
 
 async def _until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
-    stop, is_asked = asyncio.Event(), False
+    stop, asked_at = asyncio.Event(), 0.0
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine runs in a task
 
     def on_signal(number: int, frame: object) -> None:  # noqa: ARG001 - as `signal` calls it
-        nonlocal is_asked
-        if not is_asked:
-            is_asked = True
+        nonlocal asked_at
+        if not asked_at:
+            asked_at = time.monotonic()
             loop.call_soon_threadsafe(stop.set)
+        elif time.monotonic() - asked_at < _ECHO_S:
+            return
         elif stop.is_set():
             loop.call_soon_threadsafe(task.cancel)
         else:  # the loop has not seen the first one: something blocks it

@@ -154,7 +154,7 @@ def test_run__interrupted_twice_ends_at_once_and_says_how_to_go_on(folder: Path)
         )
         _wait(lambda: bool(server.requests))
         process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
+        time.sleep(0.6)
         at = time.monotonic()
         process.send_signal(signal.SIGINT)
         told = process.communicate(timeout=30)[1]

@@ -45,6 +45,21 @@ def test_run__stopped_at_row_30_of_200(tmp_path: Path, number: signal.Signals):
     assert kept <= whole_lines(folder)
 
 
+def test_run__one_stop_that_is_sent_twice_is_one(tmp_path: Path):
+    write_dataset(tmp_path, 200)
+    folder = tmp_path / "runs" / "bot"
+    with ChatServer(lambda _: Reply(text="ok", latency_s=0.4)) as server:
+        process = start(write_config(tmp_path, server.url))
+        wait(lambda: len(server.requests) >= 5, process)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.01)  # as a wrapper does: to the process, then to its group
+        process.send_signal(signal.SIGTERM)
+        code, told = finish(process)
+        kept = whole_lines(folder)
+        assert (code, len(kept)) == (130, server.answered)
+        assert f"interrupted: {len(kept)} of 200 rows are in {folder}" in told
+
+
 def test_run__second_signal_ends_it_at_once(tmp_path: Path):
     write_dataset(tmp_path, 40)
     folder = tmp_path / "runs" / "bot"
@@ -53,7 +68,7 @@ def test_run__second_signal_ends_it_at_once(tmp_path: Path):
         process = start(config)
         wait(lambda: len(server.requests) >= 14, process)
         process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
+        time.sleep(0.6)
         assert process.poll() is None  # what is under way may still come back
         asked_at = time.monotonic()
         process.send_signal(signal.SIGINT)

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import JsonValue
-
 from lm_eval_so.core.asking.asker import Answer, Clock
 from lm_eval_so.core.asking.cache_file import (
     Kept,
@@ -24,17 +22,13 @@ from lm_eval_so.core.asking.cache_file import (
     write_rows,
 )
 from lm_eval_so.core.backends.base import ChatBackend
-from lm_eval_so.core.hashing import digest
-from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.enums import RunStatus
 
 __all__ = [
     "AnswerCache",
     "Kept",
     "is_cacheable",
-    "message_values",
     "open_cache",
-    "request_key",
 ]
 
 _KEPT = frozenset({RunStatus.OK, RunStatus.REFUSED, RunStatus.TRUNCATED})
@@ -61,42 +55,13 @@ def is_cacheable(backend: ChatBackend) -> bool:
     return can.cacheable and not can.stateful and not can.offline
 
 
-def request_key(request: ChatRequest, *, fingerprint: str, reach: str) -> str:
-    """Give the digest that the answer to a request is kept by, 64 hexadecimal digits.
-
-    It covers what decides an answer, the number of the repeat included, so that repeats are
-    answers of their own. Keys, time-outs, concurrency and values of headers are not in it.
-
-    Args:
-        request: What is asked.
-        fingerprint: Digest of backend, parameters and system prompt.
-        reach: Digest of how the chatbot is reached, without credentials.
-    """
-    return digest(
-        {
-            "v": 1,
-            "fingerprint": fingerprint,
-            "reach": reach,
-            "system": request.system,
-            "params": dict(request.params),
-            "messages": [message_values(message) for message in request.messages],
-            "tools": [dict(tool) for tool in request.tools],
-            "tool_choice": request.tool_choice,
-            "response_format": request.response_format and dict(request.response_format),
-            "seed": request.seed,
-            "repeat": request.repeat,
-            "turn": request.turn,
-        }
-    )
-
-
 def open_cache(
-    path: Path | None, warn: Warn, *, refresh: bool = False, clock: Clock = time.monotonic
+    path: Path, warn: Warn, *, refresh: bool = False, clock: Clock = time.monotonic
 ) -> "AnswerCache":
     """Open the cache of a file, which is made if it is not there.
 
     Args:
-        path: The file; None for a cache that keeps nothing.
+        path: The file.
         warn: Told, once, if the file cannot be used. A damaged one is put aside.
         refresh: Ask anyway, and write over what is kept.
         clock: Monotonic time in seconds.
@@ -113,7 +78,7 @@ class AnswerCache:
     a process that is killed loses a second of the cache, and no results. To be used in one thread.
     """
 
-    def __init__(self, path: Path | None, warn: Warn, *, refresh: bool, clock: Clock) -> None:
+    def __init__(self, path: Path, warn: Warn, *, refresh: bool, clock: Clock) -> None:
         self._path = path
         self._warn = warn
         self._refresh = refresh
@@ -129,8 +94,6 @@ class AnswerCache:
 
     def open(self) -> None:
         """Get ready; trouble is told, not raised."""
-        if self._path is None:
-            return
         try:
             self._file = _opened(self._path, self._warn)
         except (sqlite3.Error, OSError) as error:
@@ -204,7 +167,7 @@ class AnswerCache:
 
     def _recover(self, error: sqlite3.Error) -> None:
         """Begin a file anew if this one is damaged, else go on without."""
-        if self._path is None or self._file is None or not is_damaged(error):
+        if self._file is None or not is_damaged(error):
             self._give_up(error)
             return
         self._file.close()
@@ -236,18 +199,3 @@ def _begin_anew(path: Path, error: sqlite3.Error, warn: Warn) -> sqlite3.Connect
     aside = put_aside(path)
     warn(f"the cache {path} is damaged ({error}); it is kept as {aside}, and begun anew")
     return connect(path)
-
-
-def message_values(message: Message) -> JsonValue:
-    """Give what of a message decides an answer."""
-    values: dict[str, JsonValue] = {"role": message.role, "content": message.content}
-    if message.name is not None:
-        values["name"] = message.name
-    if message.tool_call_id is not None:
-        values["tool_call_id"] = message.tool_call_id
-    if message.tool_calls:
-        values["tool_calls"] = [
-            {"id": call.id, "name": call.name, "arguments": call.arguments}
-            for call in message.tool_calls
-        ]
-    return values

@@ -47,9 +47,10 @@ async def drain(
             idle.discard(me)
             for job in jobs:
                 await work(job)
+                await asyncio.sleep(0)
                 break
             else:
-                return
+                return  # `wanted` may stay set, and would be waited for without a pause
 
     try:
         async with asyncio.TaskGroup() as group:

@@ -1,12 +1,14 @@
 """The digests of a run's requests, made fast: what they share is written once, not each time."""
 
-from lm_eval_so.core.asking.cache import message_values
 from lm_eval_so.core.hashing import canon, canon_text, digest_text
-from lm_eval_so.core.records.chat import ChatRequest, Message
+from lm_eval_so.core.records.chat import ChatRequest, Message, message_values
 
 
 class RequestKeys:
-    """Gives what `request_key` gives, in a third of the time for requests that share what is theirs.
+    """Gives the digests that answers are kept by: SHA-256 of the request as canonical JSON.
+
+    They cover what decides an answer, the number of the repeat included, so that repeats are
+    answers of their own. Keys, time-outs, concurrency and values of headers are not in them.
 
     Args:
         fingerprint: Digest of backend, parameters and system prompt.

@@ -122,8 +122,8 @@ class LiveAsker:
         found = self._cache.get(key) if self._cache else None
         if found is None:
             return None
-        redactor, now = self._resources.redactor, self._clock()
-        return kept(found, key, redactor=redactor, began=now, now=self._clock(), wall=self._wall())
+        redactor = self._resources.redactor
+        return kept(found, key, self.backend, redactor=redactor, wall=self._wall())
 
     def keep(self, key: str, answer: Answer) -> None:
         """Give an answer to the cache."""

@@ -54,8 +54,7 @@ def answered(
     status = status_of_response(response)
     if status is RunStatus.REFUSED and not response.text and response.refusal:
         response = replace(response, text=response.refusal)
-    if response.raw is not None and not backend.env.keeps_raw:
-        response = replace(response, raw=None)
+    response = _told(response, backend)
     cost = _cost(response, row, backend)
     response, redactions = clean_response(response, redactor)
     measures = backend.capabilities.measures_latency
@@ -93,11 +92,11 @@ def failed(info: ErrorInfo, row: Row, *, now: float) -> Answer:
 
 
 def kept(
-    found: Kept, key: str, *, redactor: Redactor, began: float, now: float, wall: datetime
+    found: Kept, key: str, backend: ChatBackend, *, redactor: Redactor, wall: datetime
 ) -> Answer:
     """Give an answer from the cache: it costs nothing, and its latency is that of then."""
     # what is a secret today may not have been one when it was kept
-    response, redactions = clean_response(found.response, redactor)
+    response, redactions = clean_response(_told(found.response, backend), redactor)
     return Answer(
         status=found.status,
         response=response,
@@ -105,7 +104,6 @@ def kept(
         cost_usd=0.0,
         cost_source="none",
         latency_ms=found.latency_ms,
-        total_ms=_since(began, now),
         attempts=0,
         cached=True,
         started_at=time_text(wall),
@@ -113,6 +111,13 @@ def kept(
         request_hash=key,
         cost_saved_usd=found.cost_usd,
     )
+
+
+def _told(response: ChatResponse, backend: ChatBackend) -> ChatResponse:
+    """Give what is kept of a response: as it came only where that was asked for."""
+    if response.raw is None or backend.env.keeps_raw:
+        return response
+    return replace(response, raw=None)
 
 
 def _cost(response: ChatResponse, row: Row, backend: ChatBackend) -> Cost:

@@ -1,5 +1,6 @@
 """Answers and errors on their way to a file: secrets out, text that can be written."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,12 +20,14 @@ def clean_response(response: ChatResponse, redactor: Redactor) -> tuple[ChatResp
     """Give a response without known secrets, and how many there were.
 
     Half a surrogate pair, which a token limit can leave behind, becomes U+FFFD: no file could
-    hold it; JSON that is nested too deeply is not kept.
+    hold it, and a number that JSON does not have becomes null. JSON that is nested too deeply is
+    not kept.
     """
     if _is_deep(response.raw) or _is_deep(response.logprobs):
         response = replace(response, raw=None, logprobs=None)
     # nearly every answer has nothing to clean, so all its texts are looked through at once
-    if _is_clean("\n".join(_texts(response)), redactor):
+    has_nan = _has_nan(response.raw) or _has_nan(response.logprobs)
+    if not has_nan and _is_clean("\n".join(_texts(response)), redactor):
         return response, 0
     scrub = _Scrub(redactor)
     cleaned = replace(
@@ -100,6 +103,8 @@ class _Scrub:
             return self.text(value)
         if isinstance(value, Mapping):
             return self.mapping(value)
+        if isinstance(value, float) and not math.isfinite(value):
+            return None
         return [self.json(item) for item in value] if isinstance(value, list | tuple) else value
 
 
@@ -127,6 +132,14 @@ def _texts_in(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for each in value:
             yield from _texts_in(each)
+
+
+def _has_nan(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_nan, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_has_nan, value))
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _is_deep(value: JsonValue | Mapping[str, JsonValue]) -> bool:

@@ -82,9 +82,9 @@ class AzureBackend(ChatBackend):
             problem = secret_problem(secret)
             if problem:
                 yield problem
-        if self._address.value and not is_address(self._address.value):
-            what = f"{self._address.source} holds no address"
-            hint = "as https://NAME.openai.azure.com"
+        if self._address.value and not _is_endpoint(self._address.value):
+            what = f"{self._address.source} holds no address of a resource"
+            hint = "as https://NAME.openai.azure.com, without the path to a deployment"
             yield Problem(what=what, where=Where(key=self._address.key), hint=hint)
         if self.options.api == "responses" and self.options.api_version:
             what = "the responses API is asked without a version"
@@ -186,3 +186,8 @@ class AzureBackend(ChatBackend):
     @cached_property
     def _credential(self) -> Secret:
         return find_secret(self.options, "token" if self._has_token else "api_key", self.env)
+
+
+def _is_endpoint(url: str) -> bool:
+    """Whether a path can follow: the portal also shows the whole address of a deployment."""
+    return is_address(url) and not any(part in url for part in ("/deployments/", "?", "#"))

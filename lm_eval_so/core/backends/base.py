@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from lm_eval_so.core.hashing import digest_bytes
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
@@ -64,6 +64,13 @@ class SharedOptions(BaseModel):
     """Price of the model, in US dollars a million tokens."""
     cacheable: bool | None = None
     """Whether answers may come from the cache; default: what the backend says of itself."""
+
+    @field_validator("verify", mode="before")
+    @classmethod
+    def _checks_certificates(cls, value: object) -> object:
+        if value is False:
+            raise ValueError("certificates are always checked; name the file of your authority")
+        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lm_eval_so.core.backends.faults import answered_error
+from lm_eval_so.core.backends.faults import answered_error, tells_error
 from lm_eval_so.core.backends.wire import joined_text
 
 _KEPT = ("model", "usage", "timings")
@@ -37,20 +37,28 @@ class ChatDeltas:
         """
         if not isinstance(values, Mapping):
             return
-        if values.get("error"):
+        if tells_error(values):
             raise answered_error(200, {}, values)
         self._values.update((name, values[name]) for name in _KEPT if values.get(name))
-        choices = values.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices else None
-        if not isinstance(choice, Mapping):
+        choice = _first_choice(values.get("choices"))
+        if choice is None:
             return
-        self._add_delta(choice.get("delta"))
+        if choice.get("error"):
+            raise answered_error(200, {}, choice)
+        delta = choice.get("delta")
+        if delta is None and not self.has_begun:  # some servers stream one whole message
+            delta = choice.get("message")
+        self._add_delta(delta)
         logprobs = choice.get("logprobs")
         if isinstance(logprobs, Mapping) and isinstance(logprobs.get("content"), list):
             self._logprobs += logprobs["content"]
         if choice.get("finish_reason"):
             self._finish_reason = choice["finish_reason"]
             self.is_whole = True
+
+    def end(self) -> None:
+        """Take [DONE]: some servers tell no finish reason before it."""
+        self.is_whole = self.is_whole or self.has_begun
 
     def values(self) -> dict[str, Any]:
         """Give the body that the same answer has unstreamed."""
@@ -81,14 +89,24 @@ class ChatDeltas:
         key = part.get("index")
         if not isinstance(key, int):  # some servers give no index: an id begins a call
             key = joined_text(part.get("id")) or next(reversed(self._calls), "")
+        given = part.get("function")
+        given = given if isinstance(given, Mapping) else {}
+        known = self._calls.get(key)
+        if known and given.get("name") and part.get("id") not in {None, "", known["id"]}:
+            key = str(part["id"])  # Google's gives all calls the index 0
         call = self._calls.setdefault(key, {"id": None, "function": {"name": "", "arguments": ""}})
         call["id"] = call["id"] or part.get("id")
-        given, made = part.get("function"), call["function"]
-        if not isinstance(given, Mapping):
-            return
+        made = call["function"]
         made["name"] = made["name"] or given.get("name") or ""
         arguments = given.get("arguments")
         if isinstance(arguments, str) and isinstance(made["arguments"], str):
             made["arguments"] += arguments
         elif arguments:  # some servers give the object itself
             made["arguments"] = arguments
+
+
+def _first_choice(choices: object) -> Mapping[str, Any] | None:
+    """Give the choice that counts: where several were asked for, the one with index 0."""
+    if not isinstance(choices, list):
+        return None
+    return next((c for c in choices if isinstance(c, Mapping) and not c.get("index")), None)

@@ -2,10 +2,12 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from html import unescape
 from typing import Any
 
 from lm_eval_so.core.http_errors import connection_error, public_url
@@ -17,12 +19,16 @@ __all__ = [
     "answered_error",
     "connection_error",
     "http_error",
+    "no_json",
     "public_url",
     "retry_after_s",
+    "tells_error",
 ]
 
 MOST_OF_BODY = 2000
 """Characters of an error body that are kept."""
+
+_written = json.JSONEncoder(ensure_ascii=False).encode
 
 RETRYABLE = frozenset(
     {
@@ -57,6 +63,7 @@ _CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_erro
 _BY_WORD: Mapping[str, int] = {
     "invalid_request_error": 400,
     "badrequesterror": 400,
+    "notfounderror": 404,
     "authentication_error": 401,
     "invalid_api_key": 401,
     "permission_error": 403,
@@ -67,6 +74,9 @@ _BY_WORD: Mapping[str, int] = {
     "overloaded_error": 529,
 }
 """What an error without a status means: the words of OpenAI, Anthropic and vLLM."""
+_HTML = re.compile(r"\s*<(?:!doctype html|html)\b", re.IGNORECASE)
+_TITLE = re.compile(r"<title\b[^>]{0,200}>([^<]{1,500})</title>", re.IGNORECASE)
+_TAG = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 
 
@@ -89,7 +99,10 @@ def http_error(
         told = replace(
             told, message=f"redirects are not followed, set {address_option} to {target}"
         )
-    return _error(told, _kind(status, told), status=status, headers=headers)
+    error = _error(told, _kind(status, told), status=status, headers=headers)
+    if 300 <= status < 400:  # in the first request the config is to blame
+        error.details = {**error.details, "option": f"options.{address_option}"}
+    return error
 
 
 def answered_error(
@@ -102,10 +115,10 @@ def answered_error(
     Args:
         status: Status code of the response.
         headers: Its headers; names are looked up in lower case.
-        values: The body, or the data of the event, with a key "error".
+        values: The body, or the data of the event, as `tells_error` knows them.
     """
-    told = _told(json.dumps(values, ensure_ascii=False))
-    error = values.get("error")
+    told = _told(_written(values))
+    error = values.get("error") or values
     code = error.get("code") if isinstance(error, Mapping) else None
     is_status = str(code).isdigit() and 400 <= int(str(code)) < 600
     words = (word.lower() for word in told.codes)
@@ -113,6 +126,37 @@ def answered_error(
     as_if = int(str(code)) if is_status else meant
     at = as_if if is_status else status
     return _error(told, _kind(as_if, told), status=at, headers=headers)
+
+
+def tells_error(values: Any) -> bool:
+    """Whether a body, or an event, is an error: as OpenAI writes it, or older versions of vLLM."""
+    is_mapping = isinstance(values, Mapping)
+    return is_mapping and bool(values.get("error") or values.get("object") == "error")
+
+
+def no_json(
+    headers: Mapping[str, str], text: str, *, address_option: str, hint: str | None = None
+) -> BackendError:
+    """Make the error of a good response that is no JSON; it keeps the beginning of the text.
+
+    Args:
+        headers: Its headers; names are looked up in lower case.
+        text: Its body.
+        address_option: The option that holds the address.
+        hint: What to do if it is neither empty, nor a web page, nor a stream.
+    """
+    kind = headers.get("content-type", "").partition(";")[0].strip()
+    what = f"the response is no JSON ({kind or 'without Content-Type'})"
+    if not text.strip():
+        what, hint = "the response is empty", None
+    elif _HTML.match(text):
+        hint = f"a web page came; is options.{address_option} right?"
+    elif text.lstrip("\ufeff \r\n").startswith(("data:", "event:", ":")):
+        hint = "a stream came, though none was asked for; set options.stream"
+    partial = text[:MOST_OF_BODY] or None
+    return BackendError(
+        ErrorKind.BAD_RESPONSE, what, retryable=True, partial_text=partial, hint=hint
+    )
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
@@ -143,6 +187,8 @@ class _Told:
     codes: tuple[str, ...] = ()
     """Its words for the error, innermost last."""
     details: Mapping[str, Any] = field(default_factory=dict)
+    page: str = ""
+    """The page of which the message is the title."""
 
 
 def _error(
@@ -159,6 +205,7 @@ def _error(
         retry_after_s=retry_after_s(headers),
         http_status=status,
         code=told.codes[0] if told.codes else None,
+        partial_text=told.page or None,
         details=told.details,
     )
 
@@ -182,20 +229,32 @@ def _told(text: str) -> _Told:
     try:
         values = json.loads(text)
     except (ValueError, RecursionError):
-        return _Told(message=text[:MOST_OF_BODY])
+        page = _words_of_page(text)
+        return _Told(message=page or text[:MOST_OF_BODY], page=text[:MOST_OF_BODY] if page else "")
+    if isinstance(values, list) and len(values) == 1:  # Google's
+        values = values[0]
     error = values.get("error", values) if isinstance(values, dict) else values
     if not isinstance(error, dict):
         return _Told(message=(error if isinstance(error, str) else text)[:MOST_OF_BODY])
     inner = error.get("innererror")
     inner = inner if isinstance(inner, dict) else {}
-    named = (error.get("code"), error.get("type"), inner.get("code"))
+    named = (error.get("code"), error.get("type"), error.get("status"), inner.get("code"))
     details = {"param": error.get("param"), "categories": inner.get("content_filter_result")}
     message = next((m for key in ("message", "detail") if (m := error.get(key))), text)
     return _Told(
-        message=str(message)[:MOST_OF_BODY],
+        message=(message if isinstance(message, str) else _written(message))[:MOST_OF_BODY],
         codes=tuple(code for code in named if isinstance(code, str) and code),
         details={name: value for name, value in details.items() if value},
     )
+
+
+def _words_of_page(text: str) -> str:
+    """Give the title of a web page, as proxies send one, else its words; "" of anything else."""
+    if not _HTML.match(text):
+        return ""
+    title = _TITLE.search(text)
+    words = title[1] if title else _TAG.sub(" ", text[:MOST_OF_BODY])
+    return " ".join(unescape(words).split()) or "a web page"
 
 
 def _number(text: str | None) -> float | None:

@@ -20,8 +20,8 @@ from lm_eval_so.core.backends.dialect import Dialect
 from lm_eval_so.core.backends.faults import public_url
 from lm_eval_so.core.backends.openai_address import (
     Address,
+    base_url_problems,
     header_names,
-    is_address,
     misplaced_params,
     sdk_headers,
 )
@@ -96,12 +96,7 @@ class OpenAIBackend(ChatBackend):
             if missing:
                 yield missing
         yield from shared_problems(self.options, self.env)
-        if not is_address(self.base_url):
-            yield Problem(
-                what=f'"{public_url(self.base_url)}" is no address',
-                where=Where(key="options.base_url"),
-                hint="write it as https://host/v1",
-            )
+        yield from base_url_problems(self.base_url)
 
     async def open(self) -> None:
         """Make the client."""

@@ -22,6 +22,7 @@ _NO_PARAMS = {
     "timeout_s": "it",
 }
 """What people write beside the model, and where it belongs."""
+_PATHS = ("/chat/completions", "/responses")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,23 @@ def header_names(options: SharedOptions) -> frozenset[str]:
     """Give the names of the headers that the options add, in lower case."""
     named = (*options.headers, *options.headers_env, *options.headers_file)
     return frozenset(name.lower() for name in named)
+
+
+def base_url_problems(url: str) -> Iterator[Problem]:
+    """Find what is wrong with an address behind which a path is put, without showing a password."""
+    hint = "write it as https://host/v1"
+    parts = urlsplit(url) if is_address(url) else None
+    if parts is None:
+        what = f'"{public_url(url)}" is no address'
+    elif "@" in parts.netloc:
+        what = f"the address of {public_url(url)} holds a user or a password"
+        hint = "put the header into a variable: headers_env: {Authorization: NAME}"
+    elif parts.query or parts.fragment or parts.path.rstrip("/").endswith(_PATHS):
+        what = f"the address of {public_url(url)} goes on behind what all requests share"
+        hint = "end it before /chat/completions, ? and #; often in /v1"
+    else:
+        return
+    yield Problem(what=what, where=Where(key="options.base_url"), hint=hint)
 
 
 def is_address(url: str) -> bool:

@@ -5,14 +5,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import urljoin
 
 from lm_eval_so.core.backends.client import kept_headers
 from lm_eval_so.core.backends.deltas import ChatDeltas
 from lm_eval_so.core.backends.dialect import Dialect, adapted
-from lm_eval_so.core.backends.faults import http_error, public_url
+from lm_eval_so.core.backends.faults import answered_error, http_error, public_url
 from lm_eval_so.core.backends.openai_address import Address, explained
 from lm_eval_so.core.backends.responses import ResponseDeltas, read_response, responses_body
-from lm_eval_so.core.backends.sse import read_events
+from lm_eval_so.core.backends.sse import Event, read_events
 from lm_eval_so.core.backends.wire import (
     bad_response,
     chat_body,
@@ -25,6 +26,9 @@ from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.errors import BackendError, ErrorKind, nearest
 
 _DONE = "[DONE]"
+_STREAMS = frozenset({"text/event-stream", "text/plain", "application/octet-stream", ""})
+"""What a stream is said to be; "" by servers and proxies that say nothing."""
+_MOST_OF_EVENT = 200
 
 
 class Deltas(Protocol):
@@ -37,6 +41,7 @@ class Deltas(Protocol):
     @property
     def text(self) -> str: ...  # noqa: D102
     def add(self, values: Any) -> None: ...  # noqa: D102
+    def end(self) -> None: ...  # noqa: D102
     def values(self) -> Any: ...  # noqa: D102
 
 
@@ -118,7 +123,8 @@ class OpenAIEndpoint:
     async def nearest_model(self) -> str | None:
         """Give the model of the endpoint whose name looks most like the one that was asked for."""
         try:
-            return nearest(self.address.name, await self.models())
+            others = [name for name in await self.models() if name != self.address.name]
+            return nearest(self.address.name, others)
         except BackendError:
             return None
 
@@ -153,9 +159,10 @@ class OpenAIEndpoint:
         """Read a stream to its end; give when its first token came."""
         first_at = None
         async for event in read_events(aiter(stream)):
-            if event.data == _DONE:
+            if event.data.strip() == _DONE:
+                deltas.end()
                 break
-            values = _parsed(event.data)
+            values = _values_of(event)
             deltas.add(values)
             if first_at is None and deltas.has_begun:
                 first_at = time.perf_counter()
@@ -169,19 +176,35 @@ class OpenAIEndpoint:
     def read(self, answer: HttpAnswer) -> ChatResponse:
         """Read an answer that came whole."""
         if not 200 <= answer.status < 300:
-            raise http_error(answer.status, answer.headers, answer.body)
+            headers = dict(answer.headers)
+            if "location" in headers:
+                headers["location"] = urljoin(self.address.url, headers["location"])
+            raise http_error(answer.status, headers, answer.body)
         values = read_body(answer.status, answer.headers, answer.body)
         raw = values if self._keeps_raw else None
         return self._api.read(values, headers=kept_headers(answer.headers), raw=raw)
 
 
 def _is_event_stream(stream: HttpStream) -> bool:
-    kind = stream.headers.get("content-type", "")
-    return 200 <= stream.status < 300 and kind.startswith("text/event-stream")
+    kind = stream.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return 200 <= stream.status < 300 and kind in _STREAMS
 
 
-def _parsed(data: str) -> Any:
+def _values_of(event: Event) -> Any:
+    """Give the data of an event; None of what only keeps the connection alive.
+
+    Raises:
+        BackendError: If it is an error, or no JSON.
+    """
     try:
-        return json.loads(data)
+        values = json.loads(event.data)
     except (ValueError, RecursionError):
-        raise bad_response("an event of the stream is no JSON", data) from None
+        if event.event == "error":
+            raise answered_error(200, {}, {"error": event.data}) from None
+        if event.event != "message" or not event.data.strip():
+            return None
+        what = f"an event of the stream is no JSON: {event.data[:_MOST_OF_EVENT]}"
+        raise bad_response(what, event.data) from None
+    if event.event == "error" and isinstance(values, Mapping):
+        raise answered_error(200, {}, values)
+    return values

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message, Usage
+from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Usage, message_values
 from lm_eval_so.core.records.codec import dump_line, validation_problems
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.errors import BackendError, ErrorKind, Where, nearest
@@ -15,9 +15,9 @@ _FIELDS = frozenset(ChatResponse.__dataclass_fields__) - {"latency_ms"}
 _STATUSES = frozenset({RunStatus.REFUSED, RunStatus.FILTERED})
 
 
-def messages_of(request: ChatRequest) -> list[dict[str, Any]]:
+def messages_of(request: ChatRequest) -> list[dict[str, JsonValue]]:
     """Give the conversation as plain values: role and content, and the rest where there is any."""
-    return [_message(message) for message in request.messages]
+    return [message_values(message) for message in request.messages]
 
 
 def sample_of(request: ChatRequest) -> dict[str, Any]:
@@ -70,20 +70,6 @@ def bad_response(what: str, *, hint: str | None = None, option: str = "") -> Bac
     """
     details = {"option": option} if option else None
     return BackendError(ErrorKind.BAD_RESPONSE, what, retryable=False, hint=hint, details=details)
-
-
-def _message(message: Message) -> dict[str, Any]:
-    values: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.name is not None:
-        values["name"] = message.name
-    if message.tool_call_id is not None:
-        values["tool_call_id"] = message.tool_call_id
-    if message.tool_calls:
-        values["tool_calls"] = [
-            {"id": call.id, "name": call.name, "arguments": call.arguments}
-            for call in message.tool_calls
-        ]
-    return values
 
 
 def _hint(name: str) -> str:

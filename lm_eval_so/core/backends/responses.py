@@ -91,6 +91,9 @@ class ResponseDeltas:
         elif kind in {"response.refusal.delta", "response.function_call_arguments.delta"}:
             self.has_begun = self.has_begun or bool(values.get("delta"))
 
+    def end(self) -> None:
+        """Take [DONE], which ends no answer here: its last event does."""
+
     def values(self) -> Any:
         """Give the body that the same answer has unstreamed."""
         return self._last

@@ -34,6 +34,9 @@ async def read_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
             data.append(value.removeprefix(" "))
         elif name == "event":
             kind = value.removeprefix(" ")
+        elif name == "error":  # of llama-server, instead of an event of this type
+            kind = name
+            data.append(value.removeprefix(" "))
     if data:
         yield Event(kind or "message", "\n".join(data))
 

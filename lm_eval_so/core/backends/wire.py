@@ -7,7 +7,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from lm_eval_so.core.backends.dialect import Dialect
-from lm_eval_so.core.backends.faults import MOST_OF_BODY, answered_error
+from lm_eval_so.core.backends.faults import MOST_OF_BODY, answered_error, no_json, tells_error
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message, ToolCall, Usage
 from lm_eval_so.errors import BackendError, ErrorKind
 
@@ -15,6 +15,8 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 """Made once: `json.dumps` would make one a call."""
 _FINISH = {"function_call": "tool_calls", "model_length": "length"}
 """What some servers call an end that has a common name."""
+_MOST_TOKENS = 2**53
+"""Integers above are not exact in JSON's usual readers."""
 _BROKEN = (KeyError, IndexError, TypeError, AttributeError, ValueError)
 """What a body of another shape raises."""
 
@@ -26,7 +28,7 @@ def encoded(body: Mapping[str, Any]) -> bytes:
 
 def chat_body(request: ChatRequest, dialect: Dialect, *, streams: bool = False) -> dict[str, Any]:
     """Give the body of a request; parameters go in as they are."""
-    messages = [_message(message) for message in request.messages]
+    messages = [message_body(message) for message in request.messages]
     if request.system is not None:
         messages.insert(0, {"role": "system", "content": request.system})
     body: dict[str, Any] = {"messages": messages}
@@ -60,8 +62,9 @@ def read_body(status: int, headers: Mapping[str, str], body: bytes) -> Any:
     try:
         values = _parsed(body)
     except (ValueError, RecursionError):
-        raise bad_response("no JSON", body.decode("utf-8", "replace")) from None
-    if isinstance(values, dict) and values.get("error"):
+        text = body.decode("utf-8", "replace")
+        raise no_json(headers, text, address_option="base_url") from None
+    if tells_error(values):
         raise answered_error(status, headers, values)
     return values
 
@@ -78,11 +81,13 @@ def read_chat(values: Any, **facts: Any) -> ChatResponse:
     """
     try:
         choice = values["choices"][0]
+        if choice.get("error"):  # of a gateway, whose upstream failed
+            raise answered_error(200, {}, choice)
         message = choice["message"]
         finish_reason = joined_text(choice.get("finish_reason")) or None
         model = values.get("model")
         return ChatResponse(
-            text=joined_text(message.get("content")),
+            text=_content(message.get("content")),
             tool_calls=tuple(_tool_call(call) for call in message.get("tool_calls") or ()),
             finish_reason=_FINISH.get(finish_reason or "", finish_reason),
             refusal=joined_text(message.get("refusal")) or None,
@@ -116,8 +121,16 @@ def joined_text(content: object) -> str:
 
 def count_of(values: object, key: str) -> int | None:
     """Give a number of tokens; None if it is not told."""
-    value = values.get(key) if isinstance(values, Mapping) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return whole_number(values.get(key)) if isinstance(values, Mapping) else None
+
+
+def whole_number(value: object) -> int | None:
+    """Give a whole number from 0, which some servers write as 3.0; None of anything else."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= _MOST_TOKENS else None
 
 
 def bad_response(what: str, text: str) -> BackendError:
@@ -130,7 +143,15 @@ def bad_response(what: str, text: str) -> BackendError:
     )
 
 
-def _message(message: Message) -> dict[str, Any]:
+def _content(content: object) -> str:
+    """Give the text of an answer; what is neither text nor parts, as some gateways give, as JSON."""
+    if content is None or isinstance(content, str | list):
+        return joined_text(content)
+    return json.dumps(content, ensure_ascii=False)
+
+
+def message_body(message: Message) -> dict[str, Any]:
+    """Give a message as chat completions write it; a call without an id gets one."""
     body: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.name is not None:
         body["name"] = message.name

@@ -38,6 +38,21 @@ class Message:
     """The call that a tool's turn answers."""
 
 
+def message_values(message: Message) -> dict[str, JsonValue]:
+    """Give a message as plain values: role and content, and the rest where there is any."""
+    values: dict[str, JsonValue] = {"role": message.role, "content": message.content}
+    if message.name is not None:
+        values["name"] = message.name
+    if message.tool_call_id is not None:
+        values["tool_call_id"] = message.tool_call_id
+    if message.tool_calls:
+        values["tool_calls"] = [
+            {"id": call.id, "name": call.name, "arguments": call.arguments}
+            for call in message.tool_calls
+        ]
+    return values
+
+
 @record
 class Usage:
     """Tokens of a request; null is not told, never 0."""

@@ -10,7 +10,7 @@ from lm_eval_so.errors import nearest
 
 CALLED = ("get", "items", "keys", "values", "strip", "startswith", "endswith", "lower", "upper")
 """Methods of texts and mappings that may be called."""
-RANGE, STEPS, JOIN = "~range", "~steps", "~join"
+RANGE, STEPS, JOIN, LOOK = "~range", "~steps", "~join", "~look"
 """Filters that no source can name in an expression; see `bound_tree`."""
 _FORMATS = frozenset({"format", "format_map"})
 _LITERALS = (nodes.List, nodes.Tuple, nodes.Dict)
@@ -47,7 +47,10 @@ def check_tree(tree: nodes.Template, *, filters: Iterable[str], tests: Iterable[
 
 
 def bound_tree(tree: nodes.Template, environment: Environment) -> nodes.Template:
-    """Give the template with `~`, `range` and what loops go over as filters, which are counted."""
+    """Give the template with all that can take long as filters, which are counted.
+
+    That is `~`, `range`, what loops go over, and texts that are compared or sliced.
+    """
     bounded: nodes.Template = _Bounding(environment).visit(tree)
     return bounded
 
@@ -159,6 +162,19 @@ class _Bounding(NodeTransformer):
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 - the visitor's way
         self.generic_visit(node)
         node.iter = self._filter(node.iter, STEPS)
+        return node
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802 - the visitor's way
+        self.generic_visit(node)
+        node.expr = self._filter(node.expr, LOOK)
+        for operand in node.ops:
+            operand.expr = self._filter(operand.expr, LOOK)
+        return node
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802 - the visitor's way
+        self.generic_visit(node)
+        if isinstance(node.arg, nodes.Slice):
+            node.node = self._filter(node.node, LOOK)
         return node
 
     def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802 - the visitor's way

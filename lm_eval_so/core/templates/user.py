@@ -7,7 +7,6 @@ lists can be passed on but not built, and every loop and text counts against a b
 
 import html
 import json
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from lm_eval_so.core.templates.grammar import (
     CALLED,
     JOIN,
+    LOOK,
     RANGE,
     STEPS,
     TemplateFault,
@@ -29,22 +29,20 @@ from lm_eval_so.core.templates.grammar import (
     plain_path,
     used_names,
 )
+from lm_eval_so.core.templates.values import check_size, kind_of, text_of, value_of, within
 
 __all__ = ["TemplateFault", "UserTemplate", "to_json"]
 
-MOST_CHARACTERS = 2**20
-"""Characters that a template, and any text on the way, may come to."""
 _MOST_SOURCE = 2**16
 _MOST_WORK = 2**25
-"""Budget of a render: a character made costs 1, a step of a loop `_STEP`."""
-_STEP = 256
-_LARGEST = 2**53
-"""Integers above are not exact in JSON's usual readers."""
+"""Budget of a render: a character made or looked at costs 1, an item `_ITEM`, a step `_STEP`."""
+_STEP, _ITEM = 256, 16
 _LARGEST_POWER = 53
 _FILTERS = (
-    *("default", "d", "first", "last", "int", "float", "map"),
+    *("default", "d", "first", "last", "map"),
     *("select", "reject", "selectattr", "rejectattr"),
 )
+_NUMBERS = ("int", "float")
 _TESTS = (
     *("defined", "undefined", "none", "string", "number", "boolean", "mapping", "sequence"),
     *("true", "false", "in", "eq", "equalto", "==", "ne", "!="),
@@ -114,7 +112,7 @@ class UserTemplate:
         if self._path is not None:
             found = _walk(self._path, values)
             if found is not None:
-                return _value(found)  # as most are; what is not there is told by Jinja
+                return value_of(found)  # as most are; what is not there is told by Jinja
         template = self._template
         self._sandbox.work_left = _MOST_WORK
         context = template.new_context(values, shared=True)  # type: ignore[arg-type]
@@ -123,7 +121,7 @@ class UserTemplate:
                 return _joined(template.root_render_func(context))
             for _ in template.root_render_func(context):
                 pass
-            return _value(context.vars["result"])
+            return value_of(context.vars["result"])
         except Exception as error:  # noqa: BLE001 - operators meet values of every kind
             raise _fault_of(error, template) from None
 
@@ -138,9 +136,10 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         super().__init__(undefined=StrictUndefined, autoescape=False, finalize=finalize)
         self.work_left = _MOST_WORK
         self.globals.clear()
-        self.tests = {name: self.tests[name] for name in _TESTS}
+        self.tests = {name: self._looking(self.tests[name]) for name in _TESTS}
         kept = {name: self.filters[name] for name in _FILTERS}
-        self.filters = {**kept, **self._own_filters()}
+        numbers = {name: self._looking(self.filters[name]) for name in _NUMBERS}
+        self.filters = {**kept, **numbers, **self._own_filters()}
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Look up keys first: `params.items` is the parameter of that name, not a method."""
@@ -157,6 +156,11 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         is_safe = super().is_safe_attribute(obj, attr, value)
         return is_safe and (isinstance(obj, LoopContext) or attr in CALLED)
 
+    def call(self, context: Context, method: Any, *arguments: Any, **named: Any) -> Any:
+        """Call a method of a text or a mapping."""
+        self._look(getattr(method, "__self__", None))
+        return super().call(context, method, *arguments, **named)
+
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Calculate with numbers, and put texts together by +."""
         if isinstance(left, Undefined) or isinstance(right, Undefined):
@@ -165,18 +169,18 @@ class _Sandbox(ImmutableSandboxedEnvironment):
             return self._join((left, right))
         for number in (left, right):
             if isinstance(number, bool) or not isinstance(number, int | float):
-                raise TemplateFault(f'"{operator}" takes numbers, not {_kind(number)}')
-            _within(number)
+                raise TemplateFault(f'"{operator}" takes numbers, not {kind_of(number)}')
+            within(number)
         if operator == "**" and abs(right) > _LARGEST_POWER:
             raise TemplateFault(f"powers go up to {_LARGEST_POWER}")
-        return _within(super().call_binop(context, operator, left, right))
+        return within(super().call_binop(context, operator, left, right))
 
     def _own_filters(self) -> dict[str, Callable[..., Any]]:
         def on_text(change: Change) -> Callable[[Any], str]:
-            return lambda value: self._counted(change(_text(value)))
+            return lambda value: self._counted(change(text_of(value)))
 
         return {
-            "tojson": lambda value: self._counted(to_json(_value(value))),
+            "tojson": lambda value: self._counted(to_json(value_of(value))),
             "lower": on_text(str.lower),
             "upper": on_text(str.upper),
             "trim": on_text(str.strip),
@@ -186,11 +190,12 @@ class _Sandbox(ImmutableSandboxedEnvironment):
             "replace": self._replace,
             "join": self._join,
             "length": len,
-            "list": lambda values: list(self._steps(values, cost=1)),
-            "items": lambda values: list(values.items()),
+            "list": lambda values: list(self._steps(values, cost=_ITEM)),
+            "items": lambda values: list(self._steps(values.items(), cost=_ITEM)),
             RANGE: self._range,
             STEPS: self._steps,
             JOIN: self._join,
+            LOOK: self._look,
         }
 
     def _spend(self, work: int) -> None:
@@ -199,21 +204,30 @@ class _Sandbox(ImmutableSandboxedEnvironment):
             raise TemplateFault("it makes too much of loops and texts")
 
     def _counted(self, value: Any) -> str:
-        text = _text(value)
-        _short(len(text))
+        text = text_of(value)
+        check_size(len(text))
         self._spend(len(text))
         return text
 
+    def _look(self, value: Any) -> Any:
+        """Give a value that is looked through from end to end."""
+        if isinstance(value, str | list | dict):
+            self._spend(len(value))
+        return value
+
+    def _looking(self, ask: Any) -> Callable[..., Any]:
+        return lambda *values, **named: ask(*map(self._look, values), **named)
+
     def _replace(self, value: Any, old: Any, new: Any) -> str:
-        text, old, new = _text(value), _text(old), _text(new)
+        text, old, new = text_of(value), text_of(old), text_of(new)
         self._spend(len(text))
-        _short(len(text) + text.count(old) * (len(new) - len(old)))
+        check_size(len(text) + text.count(old) * (len(new) - len(old)))
         return self._counted(text.replace(old, new))
 
     def _join(self, values: Iterable[Any], between: Any = "") -> str:
-        parts, between = [], _text(between)
-        for value in self._steps(values, cost=1):
-            parts.append(_text(value))
+        parts, between = [], text_of(between)
+        for value in self._steps(values, cost=_ITEM):
+            parts.append(text_of(value))
             self._spend(len(parts[-1]) + len(between))
         return self._counted(between.join(parts))
 
@@ -241,48 +255,8 @@ def _joined(pieces: Iterable[str]) -> str:
     for piece in pieces:
         parts.append(piece)
         size += len(piece)
-        _short(size)
+        check_size(size)
     return "".join(parts)
-
-
-def _short(size: int) -> None:
-    if size > MOST_CHARACTERS:
-        raise TemplateFault(f"a text comes to more than {MOST_CHARACTERS:,} characters")
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float) and math.isfinite(value):
-        return str(value)
-    if isinstance(value, Undefined):
-        return str(value)  # raises, and says which
-    cure = "default('…', true)" if value is None else "tojson"
-    raise TemplateFault(f"{_kind(value)} is no text; write it with | {cure}")
-
-
-def _value(value: Any) -> Any:
-    """Give what an expression gave as a JSON value."""
-    if value is None or isinstance(value, str | int | float | list | dict):
-        return value
-    if isinstance(value, Undefined):
-        return str(value)  # raises, and says which
-    if callable(value):
-        raise TemplateFault("a method is no value; call it with ()")
-    return list(value)
-
-
-def _kind(value: Any) -> str:
-    kinds = {bool: "true or false", str: "a text", list: "a list", dict: "a mapping"}
-    return "null" if value is None else kinds.get(type(value), "this value")
-
-
-def _within(number: Any) -> Any:
-    if isinstance(number, complex) or not abs(number) <= _LARGEST:
-        raise TemplateFault("numbers go up to 2^53")
-    return number
 
 
 def _fault_of(error: Exception, template: Template | None) -> TemplateFault:
@@ -291,7 +265,7 @@ def _fault_of(error: Exception, template: Template | None) -> TemplateFault:
     line = error.lineno if isinstance(error, TemplateSyntaxError) else None
     trace = error.__traceback__
     while trace is not None and template is not None:
-        if trace.tb_frame.f_code.co_filename == "<template>":
+        if trace.tb_lineno and trace.tb_frame.f_code.co_filename == "<template>":
             line = template.get_corresponding_lineno(trace.tb_lineno)
         trace = trace.tb_next
     what = error.message if isinstance(error, TemplateError) else str(error)

@@ -12,6 +12,7 @@ import pytest
 from servers.runs import until
 from servers.tls import self_signed, tls_server
 
+from lm_eval_so.core import http
 from lm_eval_so.core.http import HttpClient
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind
 from lm_eval_so.testing import ChatServer, Reply
@@ -343,3 +344,47 @@ async def test_close__leaves_nothing_open():
             asked = [client.send("POST", server.url, headers={}, body=b"{}") for _ in range(4)]
             await asyncio.gather(*asked)
         await until(lambda: sockets() <= before)
+
+
+@pytest.mark.parametrize("headers", ["x-policy: " + "a" * 20_000, "\r\n".join(["x-a: b"] * 300)])
+async def test_send__more_headers_than_usual(headers: str):
+    answer = f"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n{headers}\r\n\r\nok".encode()
+    async with speaking(answer) as url:
+        assert await get(url) == b"ok"
+
+
+@pytest.mark.parametrize("coding", ["br", "gzip"])
+async def test_send__a_compression_that_cannot_be_unpacked(coding: str):
+    head = f"HTTP/1.1 200 OK\r\ncontent-length: 4\r\ncontent-encoding: {coding}\r\n\r\n"
+    async with speaking(head.encode() + b"\x0b\x05ab") as url:
+        error = await failure(url)
+    assert error.message.endswith("(its compression, Content-Encoding, cannot be unpacked)")
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_send__a_body_that_does_not_end(monkeypatch: pytest.MonkeyPatch, streamed: bool):
+    monkeypatch.setattr(http, "MOST_OF_RESPONSE", 2**20)
+    packed = gzip.compress(b"0" * 2**26)
+    reply = Reply(body=packed, headers={"content-encoding": "gzip"})
+
+    async def ask(url: str) -> None:
+        async with opened() as client:
+            if not streamed:
+                await client.send("POST", url, headers={}, body=b"{}")
+            async with client.stream("POST", url, headers={}, body=b"{}") as stream:
+                await stream.read()
+
+    with ChatServer(lambda _: reply) as server, pytest.raises(BackendError) as failed:
+        await ask(server.url)
+    assert failed.value.message.endswith("is longer than 1 MiB")
+    assert not failed.value.retryable
+
+
+async def test_send__says_who_asks():
+    with ChatServer() as server:
+        client = HttpClient(concurrency=1, connect_timeout_s=1, idle_timeout_s=1)
+        try:
+            await client.send("POST", f"{server.url}/chat/completions", headers={}, body=b"{}")
+        finally:
+            await client.close()
+        assert server.requests[0].headers["user-agent"].startswith("lm-eval-so/")

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -233,7 +234,8 @@ async def test_run__what_the_cache_knows_is_in_no_batch(tmp_path: Path):
         config = config_of(tmp_path, server, {"cache": "cache.sqlite"})
         await go(config)
         write_dataset(tmp_path, 8)
-        info = await run(config, patient(), fresh=True)
+        shutil.rmtree(tmp_path / "runs")
+        info = await run(config, patient())
         sizes = [batch["request_counts"]["total"] for batch in server.book.batches.values()]
         assert sizes == [6, 2]
     assert [row["cached"] for row in rows(tmp_path / "runs" / "bot")] == [True] * 6 + [False] * 2

@@ -78,7 +78,8 @@ async def test_plan_run__refresh_asks_what_is_cached(tmp_path: Path, refreshes: 
     with ChatServer() as server:
         config = priced(tmp_path, server.url)
         await run(config, resources())
-        shared = resources(refreshes_cache=refreshes)
-        plan = await plan_run(config, shared, fresh=True)
+        shared, other = resources(refreshes_cache=refreshes), tmp_path / "other"
+        plan = await plan_run(config, shared, out=other)
         assert plan.cached == (0 if refreshes else 3)
-        assert (await run(config, shared, fresh=True)).requests == (3 if refreshes else 0)
+        assert (await run(config, shared, out=other)).requests == (3 if refreshes else 0)
+        assert (await plan_run(config, shared, fresh=True)).cached == 0

@@ -13,7 +13,7 @@ import pytest
 from servers.fast import fast
 from servers.runs import endpoint, make, resources, rows, until, write_dataset
 
-from lm_eval_so.core.events import Event, Noticed, Warned
+from lm_eval_so.core.events import Event, Moved, Noticed, Warned
 from lm_eval_so.errors import (
     BackendError,
     BudgetSpent,
@@ -157,7 +157,7 @@ async def test_run__no_second_host_is_contacted(tmp_path: Path):
     with ChatServer() as other, ChatServer() as server:
         there = {"location": f"{other.url}/chat/completions"}
         server.script = lambda _: Reply(status=301, headers=there)
-        with pytest.raises(TooManyErrors):
+        with pytest.raises(ConfigError):
             await run(make(tmp_path, endpoint(server.url)), resources())
         assert (len(server.requests), len(other.requests)) == (1, 0)
 
@@ -406,3 +406,28 @@ async def test_run__times_and_digest_of_a_row(tmp_path: Path):
     assert len({row["request_hash"] for row in found}) == 6
     assert all(len(row["request_hash"]) == 64 for row in found)
     assert all(row["queue_ms"] >= 0 for row in found)
+
+
+async def test_run__a_budget_counts_what_simulated_users_cost_before(tmp_path: Path):
+    user = {"goal": "환불", "opening": "환불이요"}
+    sample = {"scenario": {"simulated_user": user, "stop": {"max_turns": 2}}}
+    write_dataset(tmp_path, [{"id": f"q{i}", **sample} for i in range(2)])
+    move = json.dumps({"progress": True, "done": False, "reason": "open", "message": "언제요?"})
+    with (
+        ChatServer(lambda seen: Reply(text=f"{seen.number} 답")) as bot,
+        ChatServer(lambda _: Reply(text=move)) as user_server,
+    ):
+        plays = {"simulator": {"backend": priced(user_server.url)}, "concurrency": 1}
+        events: list[Event] = []
+        limits = {"max_requests": 4, "max_cost_usd": 100}
+        config = make(tmp_path, priced(bot.url), run={**plays, **limits})
+        with pytest.raises(BudgetSpent):  # the second conversation does not come to its end
+            await run(config, resources(events))
+        spent = [event.cost_usd for event in events if isinstance(event, Moved)][-1]
+        row = rows(tmp_path / "runs" / "bot")[0]
+        assert spent == pytest.approx(row["cost_usd"] + row["simulator"]["cost_usd"])
+        resuming = resources()
+        config = make(tmp_path, priced(bot.url), run={**plays, "max_cost_usd": spent})
+        with pytest.raises(BudgetSpent):
+            await run(config, resuming)
+    assert resuming.budget.requests == 0

@@ -15,6 +15,7 @@ from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.errors import (
     BackendError,
     CannotMeasure,
+    ConfigError,
     DatasetError,
     NothingToDo,
     RecordError,
@@ -96,12 +97,6 @@ async def test_run__retry_after_is_honoured(tmp_path: Path):
             "error",
             "invalid_request",
         ),
-        (
-            Reply(status=301, headers={"location": "http://elsewhere/v1"}),
-            1,
-            "error",
-            "invalid_request",
-        ),
     ],
 )
 async def test_run__failed_rows(
@@ -115,6 +110,15 @@ async def test_run__failed_rows(
     row = rows(tmp_path / "runs" / "bot")[0]
     assert (row["status"], row["error"]["kind"], row["response"]) == (status, kind, None)
     assert info_of(tmp_path / "runs" / "bot")["state"] == "complete"
+
+
+async def test_run__redirect_in_the_first_request_is_a_mistake_of_the_config(tmp_path: Path):
+    write_dataset(tmp_path, 50)
+    moved = Reply(status=301, headers={"location": "http://elsewhere/v1"})
+    with ChatServer(lambda _: moved) as server, pytest.raises(ConfigError) as failed:
+        await run(make(tmp_path, endpoint(server.url)), resources())
+    assert str(failed.value) == "redirects are not followed, set base_url to http://elsewhere/v1"
+    assert len(server.requests) == 1
 
 
 async def test_run__refused_key_ends_it_after_one_request(tmp_path: Path):

@@ -101,3 +101,13 @@ async def test_run__cache_that_cannot_be_used(
     assert {row["status"] for row in rows(tmp_path / "out")} == {"ok"}
     (warned,) = [event for event in events if isinstance(event, Warned)]
     assert "is damaged" in warned.text if content else "cannot be used" in warned.text
+
+
+async def test_run__bodies_that_were_kept_once_are_not_told_where_nobody_asks(
+    tmp_path: Path, server: ChatServer
+):
+    write_dataset(tmp_path, 1)
+    await ask(tmp_path, server, keep_raw=True)
+    assert rows(tmp_path / "out")[0]["response"]["raw"]
+    assert await ask(tmp_path, server) == 0
+    assert not rows(tmp_path / "out")[0]["response"].get("raw")

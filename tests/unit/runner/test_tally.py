@@ -1,6 +1,6 @@
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.enums import RunStatus
-from lm_eval_so.core.records.run import ErrorInfo, RunResult
+from lm_eval_so.core.records.run import ErrorInfo, RunResult, SimulatorUse
 from lm_eval_so.errors import ErrorKind
 from lm_eval_so.runner.tally import Tally
 
@@ -38,3 +38,13 @@ def test_tally__says_what_the_cache_answered():
     tally.add(row(RunStatus.OK, cached=True, attempts=0))
     tally.add(row(RunStatus.OK, cached=True, attempts=1))  # replayed: not from the cache
     assert tally.text() == "ok 3; 1 from the cache"
+
+
+def test_tally__what_simulated_users_cost_is_spent_too():
+    tally = Tally()
+    assert tally.spent_usd is None
+    tally.add(row(RunStatus.OK, cost_usd=0.1, simulator=SimulatorUse(cost_usd=0.2)))
+    tally.add(row(RunStatus.OK, cost_usd=0.1, simulator=SimulatorUse()))
+    tally.add(row(RunStatus.ERROR))
+    assert tally.cost_usd == 0.2
+    assert tally.spent_usd == 0.4

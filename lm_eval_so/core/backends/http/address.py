@@ -72,8 +72,7 @@ def url_problems(url: str) -> Iterator[Problem]:
         is_address = parts.scheme in {"http", "https"} and bool(parts.hostname)
     except ValueError:
         parts, is_address = urlsplit(""), False
-    # the place of a line with a password would show the line
-    where = Where(key="options" if "@" in url else "options.url")
+    where = Where(key="options.url")
     if not is_address or CONTROL.search(url):
         hint = "write it as https://host/path"
         yield Problem(what=f'"{public_url(url)}" is no address', where=where, hint=hint)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, JsonValue
 
 from lm_eval_so.core.backends.base import BackendEnv, Capabilities, ChatBackend
 from lm_eval_so.core.backends.client import kept_headers, make_http
-from lm_eval_so.core.backends.faults import answered_error, http_error
+from lm_eval_so.core.backends.faults import answered_error, http_error, tells_error
 from lm_eval_so.core.backends.http.address import (
     explained,
     find_address,
@@ -25,8 +25,10 @@ from lm_eval_so.core.backends.http.readers import bad_response
 from lm_eval_so.core.backends.http.session import Conversations
 from lm_eval_so.core.backends.http.stream import StreamMapping
 from lm_eval_so.core.backends.http.template import HttpRequest, RequestTemplate, option_error
+from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.http import HttpAnswer, HttpClient
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
+from lm_eval_so.core.secrets import is_secret_name
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
 
 _NOT_TAKEN_IN = frozenset({408, 409, 425, 429, 503, 529})
@@ -163,6 +165,9 @@ class HttpBackend(ChatBackend):
             | {"response", "status", "stream"},
             exclude_defaults=True,
         )
+        # another value makes another request; another key does not
+        env = {k: digest_text(v)[:12] for k, v in address.env.items() if not is_secret_name(k)}
+        told |= {"env": env} if env else {}
         return {"url": address.public, "query": public_query(address.url, options.query), **told}
 
     async def _whole(self, asked: HttpRequest) -> tuple[ChatResponse, Kept]:
@@ -208,7 +213,7 @@ class HttpBackend(ChatBackend):
         try:
             response = self._mapping.read(values, **more)
         except BackendError:
-            if isinstance(values, dict) and values.get("error"):
+            if tells_error(values):
                 raise answered_error(answer.status, headers, values) from None
             raise
         return response, {**kept, **self._mapping.read_session(values)}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from email.message import Message
 from typing import Any
 
-from lm_eval_so.core.backends.faults import MOST_OF_BODY
+from lm_eval_so.core.backends.faults import MOST_OF_BODY, no_json
 from lm_eval_so.errors import BackendError, ErrorKind
 
 parse = json.JSONDecoder(parse_constant=lambda _: None).decode
@@ -44,15 +44,8 @@ def read_json(headers: Mapping[str, str], body: bytes, *, encoding: str = "") ->
     try:
         return parse(text)
     except (ValueError, RecursionError):
-        kind = headers.get("content-type", "").partition(";")[0] or "a body without Content-Type"
         hint = "if the whole body is the answer, set response.format: text"
-        raise BackendError(
-            ErrorKind.BAD_RESPONSE,
-            f"the response is no JSON ({kind})",
-            retryable=True,
-            partial_text=text[:MOST_OF_BODY] or None,
-            hint=hint,
-        ) from None
+        raise no_json(headers, text, address_option="url", hint=hint) from None
 
 
 def is_encoding(name: str) -> bool:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lm_eval_so.core.records.chat import ChatRequest, Message
+from lm_eval_so.core.backends.wire import message_body
+from lm_eval_so.core.records.chat import ChatRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,13 @@ def names_of(request: ChatRequest, around: Surroundings, wanted: Iterable[str]) 
 
 
 def _messages(request: ChatRequest, _: Surroundings) -> list[dict[str, Any]]:
-    return [_message(message) for message in request.messages]
+    return [message_body(message) for message in request.messages]
 
 
 def _history(request: ChatRequest, around: Surroundings) -> list[dict[str, Any]]:
     if around.is_known:
         return []
-    return [_message(message) for message in request.messages[: _last_user(request)]]
+    return [message_body(message) for message in request.messages[: _last_user(request)]]
 
 
 def _last_text(request: ChatRequest, _: Surroundings) -> str:
@@ -56,25 +57,6 @@ def _sample(request: ChatRequest, _: Surroundings) -> dict[str, Any]:
         "tags": facts.get("tags", []),
         "metadata": facts.get("metadata", {}),
     }
-
-
-def _message(message: Message) -> dict[str, Any]:
-    """Give a message in the shape of OpenAI's chat completions."""
-    values: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.name is not None:
-        values["name"] = message.name
-    if message.tool_calls:
-        values["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            }
-            for call in message.tool_calls
-        ]
-    if message.tool_call_id is not None:
-        values["tool_call_id"] = message.tool_call_id
-    return values
 
 
 NAMES: Mapping[str, Callable[[ChatRequest, Surroundings], Any]] = {

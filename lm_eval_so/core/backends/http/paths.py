@@ -21,6 +21,9 @@ _ANSWER_KEYS = (
     *("answer", "text", "content", "reply", "response", "message", "output", "result"),
     *("답변", "응답", "텍스트", "내용", "메시지", "답", "본문", "결과"),
 )
+_NO_ANSWER_KEYS = frozenset(
+    {"id", "role", "type", "object", "model", "finish_reason", "status", "code", "index", "created"}
+)
 _MOST_KEYS = 12
 _MOST_OF_KEY = 40
 _MOST_LOOKED_AT = 1000
@@ -100,7 +103,8 @@ def likely_path(values: Any, missed: str) -> str | None:
             return _ascii(path)  # looks the same, so it is shown by its code points
     named = [path for path, _ in texts if _rank(path) < len(_ANSWER_KEYS)]
     near = min(named, key=lambda path: (path.count("["), _rank(path)), default=None)
-    return near or max(texts, key=lambda each: len(each[1]))[0]
+    others = [each for each in texts if _last_key(each[0]) not in _NO_ANSWER_KEYS]
+    return near or (max(others, key=lambda each: len(each[1]))[0] if others else None)
 
 
 def _texts(values: Any) -> Iterator[tuple[str, str]]:
@@ -123,8 +127,12 @@ def _texts(values: Any) -> Iterator[tuple[str, str]]:
 
 
 def _rank(path: str) -> int:
-    last = nfc(path.rpartition(".")[2].strip('"')).lower()
+    last = _last_key(path)
     return _ANSWER_KEYS.index(last) if last in _ANSWER_KEYS else len(_ANSWER_KEYS)
+
+
+def _last_key(path: str) -> str:
+    return nfc(path.rpartition(".")[2].strip('"')).lower()
 
 
 def _key(name: str) -> str:

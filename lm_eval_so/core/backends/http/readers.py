@@ -6,6 +6,7 @@ from typing import Any
 
 from lm_eval_so.core.backends.faults import MOST_OF_BODY
 from lm_eval_so.core.backends.http.paths import shown_keys
+from lm_eval_so.core.backends.wire import whole_number
 from lm_eval_so.core.records.chat import ToolCall
 from lm_eval_so.errors import BackendError, ErrorKind
 
@@ -66,9 +67,7 @@ def read_texts(found: Any, option: str) -> tuple[str, ...]:
 
 def read_count(found: Any, _: str) -> int | None:
     """Give a whole number from 0; None if it is none."""
-    if isinstance(found, float) and found.is_integer():
-        found = int(found)
-    return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None
+    return whole_number(found)
 
 
 def read_calls(found: Any, option: str) -> tuple[ToolCall, ...]:
@@ -83,12 +82,19 @@ def add_calls(calls: list[Any], found: Any) -> None:
         index = piece.get("index") if isinstance(piece, dict) else None
         known = (call for call in calls if isinstance(call, dict) and index is not None)
         begun = next((call for call in known if call.get("index") == index), None)
-        if begun is None:
+        if begun is None or _is_another(begun, piece):
             calls.append(deepcopy(piece))
             continue
         whole, more = begun.get("function", begun), piece.get("function", piece)
         if isinstance(whole, dict) and isinstance(more, dict):
             whole["arguments"] = f"{whole.get('arguments') or ''}{more.get('arguments') or ''}"
+
+
+def _is_another(begun: dict[str, Any], piece: dict[str, Any]) -> bool:
+    """Whether a piece begins a call of its own though its index is that of another: Google's."""
+    inner = piece.get("function", piece)
+    has_name = isinstance(inner, dict) and bool(inner.get("name"))
+    return has_name and bool(piece.get("id")) and piece["id"] != begun.get("id")
 
 
 def _call(call: Any, option: str) -> ToolCall:
@@ -106,4 +112,7 @@ def _wrong(found: Any, option: str, wanted: str) -> BackendError:
     kinds = {dict: "a mapping", list: "a list with other things", bool: "true or false"}
     what = f"{option.removeprefix('options.')} found {kinds.get(type(found), 'another value')}"
     hint = f"name a part of it: {shown_keys(found)}" if isinstance(found, dict) else None
+    parts = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    if parts:
+        hint = f"put [] and a part of each behind it: {shown_keys(parts[0])}"
     return bad_response(f"{what}, not {wanted}", option, hint=hint, sent=found)

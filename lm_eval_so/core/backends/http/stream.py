@@ -22,6 +22,9 @@ from lm_eval_so.core.records.chat import ChatResponse
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
 
 _MOST_OF_EVENT = 200
+_WHOLE = frozenset({"application/json", "text/html"})
+"""What no server says of a stream of events."""
+_MOST_KINDS = 8
 
 
 @dataclass(slots=True)
@@ -37,6 +40,8 @@ class _Answer:
     first_ms: float | None = None
     last: Any = None
     found_delta: bool = False
+    passed: set[str] = field(default_factory=set)
+    """Types of events that were passed over."""
 
     @property
     def text(self) -> str:
@@ -78,8 +83,8 @@ class StreamMapping:
             self._blame("stream", what)
 
     def is_whole(self, content_type: str) -> bool:
-        """Whether a response of this type is no stream, but an answer that came whole."""
-        return self._section.format == "sse" and content_type == "application/json"
+        """Whether a response of this type is no stream, but came whole: an answer, or a web page."""
+        return self._section.format == "sse" and content_type in _WHOLE
 
     async def read(
         self,
@@ -165,16 +170,20 @@ class StreamMapping:
         if event.event == "error" and "error" not in self._events:
             raise answered_error(200, {}, {"error": _json_or_text(event.data)})
         if not (self._events & {event.event, "*"}):
+            if len(answer.passed) < _MOST_KINDS:
+                answer.passed.add(event.event)
             return False
         if self._section.format == "text":
             answer.add(event.data)
             return False
+        if not event.data.strip():
+            return False  # keeps the connection alive
         values = _parsed(event.data)
         if keeps_raw:
             answer.events.append(values)
         error = self._error(values) if self._error else None
-        if error:
-            raise answered_error(200, {}, {"error": error})
+        if error or (isinstance(values, dict) and values.get("object") == "error"):
+            raise answered_error(200, {}, {"error": error or values})
         self._take_delta(values, answer)
         return self._done is not None and self._done(values) is True
 
@@ -191,6 +200,8 @@ class StreamMapping:
         answer.session.update(self._response.read_session(values))
 
     def _refuse_half(self, answer: _Answer, *, has_end: bool) -> None:
+        if answer.last is None and answer.passed and not answer.parts:
+            raise self._missing_delta(answer)
         if not (has_end or "finish_reason" in answer.facts):
             what = "the stream ended early"
             raise BackendError(ErrorKind.BAD_RESPONSE, what, retryable=True)
@@ -198,14 +209,19 @@ class StreamMapping:
             raise self._missing_delta(answer)
 
     def _missing_delta(self, answer: _Answer) -> BackendError:
+        if answer.last is None and answer.passed:
+            kinds = shown_keys(dict.fromkeys(sorted(answer.passed)))
+            what = f"the stream has events of another type only: {kinds}"
+            hint = "name those that count: stream.event"
+            return bad_response(what, "options.stream.event", hint=hint)
         what = f'stream.delta "{self._section.delta}" found nothing'
         if not isinstance(answer.last, dict):
             what += " in the stream" if answer.last is not None else "; no event came"
             return bad_response(what, "options.stream.delta")
         what += f"; the last event has: {shown_keys(answer.last)}"
         better = likely_path(answer.last, self._section.delta)
-        hint = f"try '{better}'" if better else None
-        return bad_response(what, "options.stream.delta", hint=hint, sent=answer.last)
+        advice = f"try '{better}'" if better else None
+        return bad_response(what, "options.stream.delta", hint=advice, sent=answer.last)
 
     def _blame(self, key: str, what: str) -> None:
         self.problems.append(Problem(what=what, where=Where(key=f"options.{key}")))

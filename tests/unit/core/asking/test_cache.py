@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.asking.cache import AnswerCache, is_cacheable, open_cache, request_key
+from lm_eval_so.core.asking.cache import AnswerCache, is_cacheable, open_cache
 from lm_eval_so.core.asking.cache_file import look_into
+from lm_eval_so.core.asking.keys import RequestKeys
 from lm_eval_so.core.backends.base import Capabilities, ChatBackend
 from lm_eval_so.core.backends.scripted import ScriptedBackend
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message, ToolCall, Usage
@@ -44,7 +45,7 @@ def a_request(**values) -> ChatRequest:
 
 
 def key_of(request: ChatRequest, *, fingerprint: str = "f", reach: str = "r") -> str:
-    return request_key(request, fingerprint=fingerprint, reach=reach)
+    return RequestKeys(fingerprint=fingerprint, reach=reach)(request)
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def warnings() -> list[str]:
 def opened(path: Path, warnings: list[str]) -> Iterator[Open]:
     caches: list[AnswerCache] = []
 
-    def make(file: Path | None = path, **options) -> AnswerCache:
+    def make(file: Path = path, **options) -> AnswerCache:
         caches.append(open_cache(file, warnings.append, **options))
         return caches[-1]
 
@@ -170,14 +171,6 @@ def test_open_cache__refresh_asks_anyway_and_writes_over(opened: Open):
     found = opened().get(KEYS[0])
     assert found is not None
     assert found.cost_usd == 0.5
-
-
-def test_open_cache__none_keeps_nothing(opened: Open, tmp_path: Path, warnings: list[str]):
-    cache = opened(None)
-    cache.put(KEYS[0], ANSWER)
-    assert not cache.is_on
-    assert cache.get(KEYS[0]) is None
-    assert list(tmp_path.iterdir()) == warnings == []
 
 
 @pytest.mark.parametrize("content", [b"no database at all" * 100, b"\x00" * 5000])

@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
@@ -108,3 +109,27 @@ async def test_drain__a_helper_that_is_the_last_to_end_is_waited_for():
     async with asyncio.timeout(10):
         await drain(iter(range(2)), work, workers=1, needs_more=needed)
     assert sorted(done) == [0, 1]
+
+
+async def test_drain__helpers_end_with_the_jobs_though_more_is_still_wanted():
+    needed, asked = asyncio.Event(), 0
+
+    class Jobs:
+        def __iter__(self) -> Iterator[int]:
+            return self
+
+        def __next__(self) -> int:
+            nonlocal asked
+            asked += 1
+            if asked > 100:
+                raise AssertionError("asked again and again, and nobody else gets a turn")
+            if asked > 2:
+                raise StopIteration
+            return asked
+
+    async def work(job: int) -> None:
+        needed.set()
+        await asyncio.sleep(0.05 if job == 1 else 0)
+
+    await drain(Jobs(), work, workers=1, needs_more=needed)
+    assert asked < 10

@@ -4,9 +4,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.core.asking.cache import request_key
 from lm_eval_so.core.asking.keys import RequestKeys
-from lm_eval_so.core.records.chat import ChatRequest, Message, ToolCall
+from lm_eval_so.core.hashing import digest
+from lm_eval_so.core.records.chat import ChatRequest, Message, ToolCall, message_values
 
 SIDES = {"fingerprint": "f" * 64, "reach": "r" * 64}
 
@@ -43,15 +43,32 @@ _request = st.builds(
 )
 
 
+def decisive(request: ChatRequest) -> dict[str, Any]:
+    form = request.response_format
+    return {
+        "v": 1,
+        **SIDES,
+        "system": request.system,
+        "params": dict(request.params),
+        "messages": [message_values(message) for message in request.messages],
+        "tools": [dict(tool) for tool in request.tools],
+        "tool_choice": request.tool_choice,
+        "response_format": form and dict(form),
+        "seed": request.seed,
+        "repeat": request.repeat,
+        "turn": request.turn,
+    }
+
+
 @given(st.lists(_request, min_size=1, max_size=3), st.data())
-def test_request_keys__gives_what_request_key_gives(
+def test_request_keys__gives_the_digest_of_all_that_decides(
     requests: list[ChatRequest], data: st.DataObject
 ):
     keys = RequestKeys(**SIDES)
     for request in requests:
         similar = replace(request, seed=1, messages=data.draw(st.lists(_message).map(tuple)))
         for each in (request, similar, request):
-            assert keys(each) == request_key(each, **SIDES)
+            assert keys(each) == digest(decisive(each))
 
 
 def test_request_keys__same_settings_in_another_order_are_the_same():

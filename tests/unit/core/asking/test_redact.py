@@ -1,3 +1,7 @@
+import math
+
+import pytest
+
 from lm_eval_so.core.asking.redact import clean_error, clean_response, error_of
 from lm_eval_so.core.records.chat import ChatResponse, ToolCall
 from lm_eval_so.core.secrets import Redactor, make_redactor
@@ -82,3 +86,13 @@ def test_clean_error__can_be_raised_again():
         "h",
     )
     assert (again.code, again.http_status) == ("c", 404)
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+def test_clean_response__a_number_that_json_does_not_have_is_null(number: float):
+    told = {"content": [{"token": "환", "logprob": number}]}
+    cleaned, count = clean_response(ChatResponse(text="a", logprobs=told, raw=told), REDACTOR)
+    kept = {"content": [{"token": "환", "logprob": None}]}
+    assert (cleaned.logprobs, cleaned.raw, count) == (kept, kept, 0)
+    error = BackendError(ErrorKind.SERVER, "x", retryable=True, details={"categories": told})
+    assert clean_error(error, REDACTOR).details == {"categories": kept}

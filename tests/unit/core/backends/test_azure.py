@@ -153,3 +153,9 @@ def test_limiter_key__of_a_deployment_and_without_the_key():
     assert one.limiter_key() != other.limiter_key()
     assert KEY not in one.limiter_key() + str(one.reach())
     assert one.price_url() == "https://a"
+
+
+@pytest.mark.parametrize("url", ["https://a/openai/deployments/d/chat", "https://a/?api-version=1"])
+def test_check__the_address_of_a_deployment_is_none_of_a_resource(url: str):
+    (problem,) = make(url).check()
+    assert problem.what.endswith("holds no address of a resource")

@@ -78,3 +78,11 @@ def test_backend_fingerprint__only_what_decides_an_answer(tmp_path: Path):
 def test_sent_params__defaults_included(tmp_path: Path):
     backend = build(config(tmp_path, "backend: {name: local, options: {base_url: 'http://a'}}\n"))
     assert sent_params(backend) == {"model": None, "temperature": 0.0, "cache_prompt": False}
+
+
+def test_build_backend__certificates_are_always_checked(tmp_path: Path):
+    text = "backend: {name: openai, params: {model: m}, options: {verify: false}}\n"
+    with pytest.raises(ConfigError) as failed:
+        build(config(tmp_path, text))
+    (problem,) = failed.value.problems
+    assert problem.what.startswith("certificates are always checked; name the file of your ")

@@ -10,6 +10,7 @@ from lm_eval_so.core.backends.faults import (
     answered_error,
     connection_error,
     http_error,
+    no_json,
     public_url,
     retry_after_s,
 )
@@ -196,3 +197,37 @@ def test_http_error__details_of_filter_and_parameter():
 def test_answered_error__its_code_decides(error: object, kind: ErrorKind, status: int):
     told = answered_error(200, {}, {"error": error})
     assert (told.kind, told.http_status) == (kind, status)
+
+
+def test_http_error__of_a_web_page_the_title():
+    page = b"<html>\r\n<head><title>502 Bad\n Gateway &amp; Co</title></head>" + b"<p>x" * 999
+    error = http_error(502, {}, page)
+    assert error.message == "502 Bad Gateway & Co"
+    assert (error.partial_text or "").startswith("<html>")
+    assert http_error(502, {}, b"<!DOCTYPE html><h1>Sorry</h1>, later").message == "Sorry , later"
+
+
+def test_http_error__google_puts_it_into_a_list():
+    body = b'[{"error": {"code": 400, "message": "API key not valid", "status": "INVALID"}}]'
+    error = http_error(400, {}, body)
+    assert (error.message, error.code) == ("API key not valid", "INVALID")
+
+
+def test_http_error__a_message_that_is_no_text_as_json():
+    body = '{"detail": [{"loc": ["본문"], "msg": "없음"}]}'.encode()
+    assert http_error(422, {}, body).message == '[{"loc": ["본문"], "msg": "없음"}]'
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "hint"),
+    [
+        ("<html>", "text/html", "a web page came; is options.base_url right?"),
+        ("data: {}", "", "a stream came, though none was asked for; set options.stream"),
+        ("plain", "text/plain", "else"),
+        (" ", "application/json", None),
+    ],
+)
+def test_no_json__says_what_it_is(body: str, kind: str, hint: str | None):
+    headers = {"content-type": kind} if kind else {}
+    error = no_json(headers, body, address_option="base_url", hint="else")
+    assert (error.hint, error.retryable) == (hint, True)

@@ -382,6 +382,19 @@ def test_reach__tells_all_but_secrets():
     assert changed != make("https://bot.example.com/chat?version=3").reach()
 
 
+def test_reach__another_shop_is_another_chatbot_and_another_key_is_not():
+    def reach(**environ: str) -> object:
+        body = {"m": "{{ last_user }}", "shop": "{{ env.SHOP_ID }}", "k": "{{ env.BOT_TOKEN }}"}
+        given = {"SHOP_ID": "A", "BOT_TOKEN": "one", **environ}
+        return make(
+            "http://127.0.0.1:1/", body=body, env=["SHOP_ID", "BOT_TOKEN"], environ=given
+        ).reach()
+
+    assert reach() == reach(BOT_TOKEN="two")
+    assert reach() != reach(SHOP_ID="B")
+    assert "one" not in json.dumps(reach())
+
+
 def test_limiter_key__tells_credentials_apart():
     def key(token: str) -> str:
         backend = make(

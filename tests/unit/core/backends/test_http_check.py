@@ -95,7 +95,7 @@ def test_check__a_password_in_the_address_is_not_shown():
     problem = only(url="ftp://u:geheimnis@bot.example.com/?key=geheimnis")
     assert problem.what == '"ftp://bot.example.com/" is no address'
     assert problem.where is not None
-    assert problem.where.key == "options", "the line with the password is not shown"
+    assert problem.where.key == "options.url"
 
 
 @pytest.mark.parametrize("url", ["https://{{ env.HOST }}/", "https://{{ last_user }}.example.com/"])

@@ -152,3 +152,14 @@ def test_likely_path__the_same_letters_in_the_other_unicode_form():
     assert path is not None
     assert path.isascii()
     assert compile_path(path)(values) == "가"
+
+
+def test_read__a_list_of_parts_names_their_keys():
+    with pytest.raises(BackendError) as failed:
+        read({"a": [{"type": "text", "text": "답"}]}, text="a")
+    assert failed.value.hint == "put [] and a part of each behind it: type, text"
+
+
+def test_likely_path__no_role_or_id():
+    values = {"choices": [{"message": {"role": "assistant", "content": None}}], "id": "x"}
+    assert likely_path(values, "choices[0].message.content") is None

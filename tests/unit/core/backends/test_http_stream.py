@@ -1,3 +1,4 @@
+import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -181,3 +182,25 @@ async def test_read__an_event_that_is_no_json():
     error = await failure(b"data: hello\n\n")
     assert error.message == "an event is no JSON: hello"
     assert "stream.format: text" in (error.hint or "")
+
+
+async def test_read__an_error_in_the_words_of_vllm():
+    error = await failure(event("반"), b'data: {"object": "error", "code": 429}\n\n', DONE)
+    assert (error.kind, error.partial_text) == (ErrorKind.RATE_LIMIT, "반")
+
+
+async def test_read__events_without_data_keep_the_connection_alive():
+    assert await text(b"data:\n\n", b"data: \n\n", event("a"), DONE) == "a"
+
+
+async def test_read__only_events_of_another_type():
+    error = await failure(b"event: token\n" + event("a"), b"event: end\ndata: {}\n\n")
+    assert error.message == "the stream has events of another type only: end, token"
+    assert error.hint == "name those that count: stream.event"
+
+
+async def test_read__calls_that_all_have_the_index_0():
+    calls = [{"index": 0, "id": i, "function": {"name": i, "arguments": "{}"}} for i in "ab"]
+    events = (f'data: {{"calls": [{json.dumps(call)}]}}\n\n'.encode() for call in calls)
+    response, _ = await read(*events, DONE, tool_calls="calls")
+    assert [(call.id, call.arguments) for call in response.tool_calls] == [("a", "{}"), ("b", "{}")]

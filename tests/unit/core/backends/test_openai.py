@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -308,6 +309,10 @@ async def test_nearest_model__of_those_that_the_endpoint_lists():
         await backend.open()
         assert await backend.nearest_model() == "gpt-4.1-mini"
         await backend.close()
+        backend = OpenAIBackend(params=OpenAIBackend.Params(model="기타"), options=options)
+        await backend.open()
+        assert await backend.nearest_model() is None  # listed and refused: no name is nearer
+        await backend.close()
     await backend.open()
     assert await backend.nearest_model() is None  # nobody there any more
     await backend.close()
@@ -323,3 +328,23 @@ async def test_ended_from_outside__closes_the_connection():
 
 def test_price_url__the_address_without_credentials():
     assert make("http://u:pw@a/v1?key=1").price_url() == "http://a/v1"
+
+
+@pytest.mark.parametrize(
+    ("url", "what"),
+    [
+        ("http://h/v1/chat/completions/", "goes on behind what all requests share"),
+        ("http://h/v1?key=geheimnis", "goes on behind what all requests share"),
+        ("http://h/v1#part", "goes on behind what all requests share"),
+        ("http://u:geheimnis@h/v1", "holds a user or a password"),
+    ],
+)
+def test_check__an_address_that_no_path_can_follow(url: str, what: str):
+    (problem,) = make(url).check()
+    assert problem.what.endswith(what)
+    assert "geheimnis" not in problem.what
+
+
+async def test_send__redirect_to_a_path_names_the_whole_address():
+    error = await failure(Reply(status=307, headers={"location": "/api/v1/chat/completions"}))
+    assert re.fullmatch(r".*, set base_url to http://127\.0\.0\.1:\d+/api/v1", error.message)

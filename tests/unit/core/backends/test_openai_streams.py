@@ -119,13 +119,16 @@ BEGUN = {"choices": [{"delta": {"content": "하나"}}]}
     ("pieces", "kind", "retryable"),
     [
         (events(BEGUN), ErrorKind.BAD_RESPONSE, True),
-        ((*events(BEGUN), b"data: [DONE]\n\n"), ErrorKind.BAD_RESPONSE, True),
         ((*events(BEGUN), b"data: {half"), ErrorKind.BAD_RESPONSE, True),
         (events(BEGUN, {"error": {"code": 429}}), ErrorKind.RATE_LIMIT, True),
         (events(BEGUN, {"error": {"code": "insufficient_quota"}}), ErrorKind.QUOTA, False),
         (events(BEGUN, {"error": {"code": "content_filter"}}), ErrorKind.FILTERED, False),
         (events(BEGUN, {"error": {"type": "server_error"}}), ErrorKind.SERVER, True),
         (events(BEGUN, {"error": "gone"}), ErrorKind.SERVER, True),
+        (events(BEGUN, {"object": "error", "code": 500, "message": "x"}), ErrorKind.SERVER, True),
+        (events(BEGUN, {"choices": [{"error": {"code": 429}}]}), ErrorKind.RATE_LIMIT, True),
+        ((*events(BEGUN), b"event: error\ndata: gone\n\n"), ErrorKind.SERVER, True),
+        ((*events(BEGUN), b'error: {"code": 429}\n\n'), ErrorKind.RATE_LIMIT, True),
     ],
 )
 async def test_send__a_stream_that_goes_wrong(
@@ -159,3 +162,57 @@ async def test_send__cut_and_silent_streams():
     assert (cut.kind, cut.retryable, cut.partial_text) == (ErrorKind.BAD_RESPONSE, True, text[:6])
     silent = await failure(Reply(text=text, stall_after=2), stream=True, idle_timeout_s=0.1)
     assert (silent.kind, silent.partial_text) == (ErrorKind.TIMEOUT, text[:3])
+
+
+ENDED = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+DONE = b"data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (*events(BEGUN), DONE),
+        (b": waiting\n\n", b"data:\n\n", b"event: ping\ndata: ping\n\n", *events(BEGUN, ENDED)),
+        events({"choices": [], "prompt_filter_results": []}, BEGUN, ENDED, {"choices": []}),
+        events({"choices": [{"index": 1, "delta": {"content": "other"}}]}, BEGUN, ENDED),
+        events({"choices": [{"message": {"content": "하나"}, "finish_reason": "stop"}]}),
+        events({"choices": [{"delta": None}]}, BEGUN, ENDED),
+    ],
+    ids=["no finish reason", "signs of life", "no choices", "second choice", "message", "null"],
+)
+async def test_send__streams_as_servers_write_them(pieces: tuple[bytes, ...]):
+    with ChatServer(lambda _: Reply(pieces=pieces)) as server:
+        assert (await ask(make(server.url, stream=True))).text == "하나"
+
+
+async def test_send__a_stream_of_nothing():
+    error = await failure(Reply(pieces=(DONE,)), stream=True)
+    assert (error.kind, error.retryable) == (ErrorKind.BAD_RESPONSE, True)
+
+
+@pytest.mark.parametrize("kind", ["Text/Event-Stream; charset=UTF-8", "text/plain", ""])
+async def test_send__a_stream_of_another_content_type(kind: str):
+    reply = Reply(pieces=(*events(BEGUN), DONE), headers={"content-type": kind})
+    with ChatServer(lambda _: reply) as server:
+        response = await ask(make(server.url, stream=True))
+    assert response.text == "하나"
+    assert response.ttft_ms is not None
+
+
+async def test_send__calls_that_all_have_the_index_0():
+    calls = [{"index": 0, "id": i, "function": {"name": i, "arguments": "{}"}} for i in "ab"]
+    pieces = events(*({"choices": [{"delta": {"tool_calls": [call]}}]} for call in calls))
+    with ChatServer(lambda _: Reply(pieces=(*pieces, DONE))) as server:
+        response = await ask(make(server.url, stream=True))
+    assert [(call.id, call.arguments) for call in response.tool_calls] == [("a", "{}"), ("b", "{}")]
+
+
+async def test_send__an_event_that_is_no_json_is_quoted():
+    error = await failure(Reply(pieces=(*events(BEGUN), b"data: oops\n\n")), stream=True)
+    assert error.message.endswith("an event of the stream is no JSON: oops")
+
+
+async def test_send__a_stream_that_was_not_asked_for():
+    reply = Reply(body=b"".join(events(BEGUN)), headers={"content-type": "text/event-stream"})
+    error = await failure(reply)
+    assert error.hint == "a stream came, though none was asked for; set options.stream"

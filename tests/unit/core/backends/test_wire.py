@@ -163,3 +163,30 @@ def test_read_body__an_error_with_a_status_of_its_own():
     with pytest.raises(BackendError) as failed:
         read_body(200, {}, b'{"error": {"code": 503, "message": "busy"}}')
     assert (failed.value.kind, failed.value.http_status) == (ErrorKind.SERVER, 503)
+
+
+def test_read_body__an_error_in_the_words_of_vllm():
+    with pytest.raises(BackendError) as failed:
+        read(b'{"object": "error", "message": "no model", "type": "NotFoundError", "code": 404}')
+    assert (failed.value.kind, failed.value.message) == (ErrorKind.NOT_FOUND, "no model")
+
+
+def test_read_chat__an_error_of_the_upstream_is_no_empty_answer():
+    error = {"code": 502, "message": "upstream died"}
+    choice = {"message": {"content": ""}, "finish_reason": "error", "error": error}
+    with pytest.raises(BackendError) as failed:
+        read(json.dumps({"choices": [choice]}).encode())
+    assert (failed.value.kind, failed.value.message) == (ErrorKind.SERVER, "upstream died")
+
+
+@pytest.mark.parametrize(
+    ("content", "text"), [({"답": "네"}, '{"답": "네"}'), (42, "42"), (None, ""), ([], "")]
+)
+def test_read_chat__content_that_is_no_text(content: object, text: str):
+    assert read(body_of({"content": content})).text == text
+
+
+@pytest.mark.parametrize(("told", "count"), [(3.0, 3), (3.5, None), (10**400, None), ("3", None)])
+def test_read_chat__tokens_as_servers_write_them(told: object, count: int | None):
+    usage = read(body_of({"content": "a"}, usage={"prompt_tokens": told})).usage
+    assert usage.input_tokens == count

@@ -3,7 +3,8 @@ import tracemalloc
 
 import pytest
 
-from lm_eval_so.core.templates.user import MOST_CHARACTERS, TemplateFault, UserTemplate
+from lm_eval_so.core.templates.user import TemplateFault, UserTemplate
+from lm_eval_so.core.templates.values import MOST_CHARACTERS
 
 KNOWN = ("last_user", "messages", "history", "session", "params")
 VALUES = {
@@ -138,6 +139,12 @@ DOUBLED = "{% set a = 'aaaaaaaa' %}" + "{% set a = a ~ a %}" * 40 + "{{ a }}"
         "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
         "{{ 1" + " + 1" * 9000 + " }}",
         "{{ big | tojson }}",
+        "{% for i in range(99999) %}{% if big.lower() == 'x' %}{% endif %}{% endfor %}",
+        "{% for i in range(99999) %}{% if big.endswith(big) %}{% endif %}{% endfor %}",
+        "{% for i in range(99999) %}{% if 'x' in big %}{% endif %}{% endfor %}",
+        "{% for i in range(99999) %}{% if big is in big %}{% endif %}{% endfor %}",
+        "{% for i in range(99999) %}{% if big[::-1] %}{% endif %}{% endfor %}",
+        "{% for i in range(99999) %}{% if big | int %}{% endif %}{% endfor %}",
         "x" * 2**17,
     ],
 )

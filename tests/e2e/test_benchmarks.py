@@ -1,0 +1,30 @@
+"""The benchmark runs, and both clients that it compares write the same rows."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def test_speed__small(tmp_path: Path):
+    command = [sys.executable, str(BENCHMARKS / "speed.py"), "--part", "overhead"]
+    done = subprocess.run(
+        [*command, "--rounds", "1", "--scale", "0.002"],
+        cwd=tmp_path,
+        env={"TMPDIR": str(tmp_path), "LANG": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    cells = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
+    assert [row[:2] for row in cells[2:]] == [
+        ["| openai", "ours"],
+        ["| openai", "reference"],
+        ["| http", "ours"],
+        ["| http", "reference"],
+    ]
+    assert "n = 40" in done.stdout
+    assert not list(tmp_path.iterdir())

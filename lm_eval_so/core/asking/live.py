@@ -261,7 +261,8 @@ class LiveAsker:
             return
         before = self.limiter.limit
         why = "busy" if error.http_status == 503 else "rate_limit"
-        is_cut = self.limiter.refused(sent_at=sent_at, now=now, why=why)
+        self.limiter.refused(sent_at=sent_at, now=now, why=why)
+        is_cut = self.limiter.limit < before
         if is_cut and now - self._noticed_at >= _NOTICE_EVERY_S:
             self._noticed_at = now
             text = f"rate limited: now {self.limiter.limit} at once (was {before})"

@@ -188,7 +188,10 @@ def main() -> None:
             texts.append(PARTS[name](plan))
             print(texts[-1], flush=True)
     if told.write:
-        (HERE / "RESULTS.md").write_text("\n".join(texts), encoding="utf-8")
+        results = HERE / "RESULTS.md"
+        old = results.read_text(encoding="utf-8") if results.is_file() else ""
+        others = "".join(old.partition("\n# The limit")[1:])  # what the other programs found
+        results.write_text("\n".join(texts) + others, encoding="utf-8")
         print(f"written: {HERE / 'RESULTS.md'}", file=sys.stderr)
 
 

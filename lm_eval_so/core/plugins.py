@@ -3,7 +3,9 @@
 import importlib.util
 import sys
 from collections.abc import Sequence
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType
 
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.registry import PLUGIN_MODULES
@@ -20,6 +22,17 @@ def load_plugins(files: Sequence[Path]) -> None:
         _load(file)
 
 
+class FreshSource(SourceFileLoader):
+    """Compiles a file as it is now.
+
+    Python itself takes what it compiled before if size and second of the change are the same.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - as Python calls it
+        """Give the code of the file."""
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _load(file: Path) -> None:
     path = file.resolve()
     name = f"{PLUGIN_MODULES}{path.stem}_{digest_text(str(path))[:8]}"
@@ -27,7 +40,7 @@ def _load(file: Path) -> None:
         return
     if not path.is_file():
         raise ConfigError(f"no such plugin file: {file}", hint="give a .py file by --plugin")
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=FreshSource(name, str(path)))
     if spec is None or spec.loader is None:
         raise ConfigError(f"no Python file: {file}", hint="a plugin is a .py file")
     module = importlib.util.module_from_spec(spec)

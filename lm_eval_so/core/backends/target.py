@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from lm_eval_so.core.hashing import digest_text
+from lm_eval_so.core.plugins import FreshSource
 from lm_eval_so.errors import Problem, Where
 
 _FORM = "write module:function, or path.py:function"
@@ -74,7 +75,7 @@ def _import(name: str, folder: Path) -> ModuleType:
     alias = f"_lm_eval_so_target_{path.stem}_{digest_text(str(path))[:8]}"
     if alias in sys.modules:
         return sys.modules[alias]
-    spec = importlib.util.spec_from_file_location(alias, path)
+    spec = importlib.util.spec_from_file_location(alias, path, loader=FreshSource(alias, str(path)))
     if spec is None or spec.loader is None or not path.is_file():
         raise FileNotFoundError(f"no file {path}")
     module = importlib.util.module_from_spec(spec)

@@ -7,6 +7,7 @@ The limit rises until the endpoint is overloaded, falls by a share, and rises ag
   refusals. Only if refusals are known not to be overload does it lend it to others meanwhile.
 - A limit that was refused is the ceiling; above it is tried rarely, and the more rarely the more
   often it was refused.
+- Where answers take long the first limit is higher: it is the same number of requests a second.
 - Refusals that do not fall when the limit falls are not overload (`overload.py`), and cut nothing.
 """
 
@@ -18,7 +19,10 @@ from typing import Self
 from lm_eval_so.core.asking.overload import Overload
 from lm_eval_so.core.records.run import LimitChange
 
-_START = 4
+_START, _MOST_AT_START = 4, 16
+_START_PER_S = 66.0
+"""Requests a second that nobody takes for an attack: where answers take long, more may be under way
+at the start, for they come no faster."""
 _CUT_REFUSED, _CUT_SLOWED = 0.7, 0.9
 _DOUBLE, _BY_A_QUARTER, _BY_ONE = 2.0, 1.25, 1.0
 """What a round without a cut multiplies the limit by: at the start, where refusals are no
@@ -52,6 +56,7 @@ class Limiter:
         self._ceiling: int | None = None
         self._hold = 1
         self._answers = 0
+        self._has_answered = False
         self._last_cut = self._last_growth = float("-inf")
         self._overload = Overload()
         self._began: float | None = None
@@ -93,6 +98,8 @@ class Limiter:
         self._begin(sent_at)
         if sent_at <= self._last_cut or self._limit >= self._most:
             return
+        if not self._has_answered and self._ceiling is None:
+            self._start(now - sent_at, now)
         if self._used >= _BUSY * self._limit:
             self._answers += 1
         if self._answers < self._limit:
@@ -158,6 +165,14 @@ class Limiter:
         if self._began is None:
             self._began = sent_at
             self._set(self._limit, sent_at, "start")
+
+    def _start(self, answer_s: float, now: float) -> None:
+        """Choose the limit to begin with, now that it is known how long an answer takes."""
+        self._has_answered = True
+        wanted = min(_MOST_AT_START, int(answer_s * _START_PER_S), self._most)
+        if wanted > self._limit:
+            self._set(wanted, now, "grew")
+            self._grant()
 
     def _set(self, limit: int, now: float, why: str) -> None:
         """Change the limit and record it."""
@@ -283,16 +298,3 @@ class Slot:
     def _give_back(self) -> None:
         self._held = False
         self._limiter.release()
-
-
-class Limiters:
-    """The limiters of a process by endpoint, so that runner and judges share them."""
-
-    def __init__(self) -> None:
-        self._by_key: dict[str, Limiter] = {}
-
-    def get(self, key: str, most: int) -> Limiter:
-        """Give the limiter of an endpoint; the lowest upper bound that was asked for holds."""
-        limiter = self._by_key.setdefault(key, Limiter(most))
-        limiter.narrow(most)
-        return limiter

@@ -10,7 +10,7 @@ from lm_eval_so.core.asking.breaker import Breaker
 from lm_eval_so.core.asking.budget import Budget
 from lm_eval_so.core.asking.clock import Wait, wait_for
 from lm_eval_so.core.asking.endpoint import Endpoint, Endpoints
-from lm_eval_so.core.asking.limiter import Limiters
+from lm_eval_so.core.asking.limiters import Limiters
 from lm_eval_so.core.asking.pace import Pace
 from lm_eval_so.core.asking.refusals import Refusals
 from lm_eval_so.core.events import Listener, Noticed, ignore

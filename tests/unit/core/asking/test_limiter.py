@@ -3,7 +3,8 @@ from itertools import pairwise
 
 import pytest
 
-from lm_eval_so.core.asking.limiter import Limiter, Limiters, Slot
+from lm_eval_so.core.asking.limiter import Limiter, Slot
+from lm_eval_so.core.asking.limiters import Limiters
 
 
 async def taken(limiter: Limiter, count: int) -> list[Slot]:
@@ -17,7 +18,7 @@ async def busy(most: int, *, until: int) -> Limiter:
     while limiter.limit < until:
         slots = await taken(limiter, limiter.limit)
         for slot in slots:
-            limiter.succeeded(sent_at=0.5, now=1)
+            limiter.succeeded(sent_at=0.95, now=1)
             await slot.__aexit__(None, None, None)
     await taken(limiter, limiter.limit)
     return limiter
@@ -43,11 +44,36 @@ async def test_succeeded__doubles_with_each_round_at_the_start():
     assert [change.why for change in limiter.changes] == ["start", "grew", "grew", "grew"]
 
 
+@pytest.mark.parametrize(
+    ("answer_s", "first"), [(0.005, 4), (0.06, 4), (0.1, 6), (0.2, 13), (0.3, 16), (30, 16)]
+)
+async def test_succeeded__begins_higher_where_answers_take_long(answer_s: float, first: int):
+    limiter = Limiter(64)
+    async with limiter.slot():
+        limiter.succeeded(sent_at=10, now=10 + answer_s)
+    assert limiter.limit == first
+
+
+async def test_succeeded__only_the_first_answer_decides_where_it_begins():
+    limiter = Limiter(64)
+    async with limiter.slot():
+        limiter.succeeded(sent_at=10, now=10.01)
+        limiter.succeeded(sent_at=11, now=12)
+    assert limiter.limit == 4
+
+
+async def test_succeeded__begins_no_higher_than_is_allowed():
+    limiter = Limiter(8)
+    async with limiter.slot():
+        limiter.succeeded(sent_at=10, now=11)
+    assert limiter.limit == 8
+
+
 async def test_succeeded__does_not_rise_where_the_slots_are_not_used():
     limiter = Limiter(64)
     async with limiter.slot():
         for _ in range(100):
-            limiter.succeeded(sent_at=1, now=2)
+            limiter.succeeded(sent_at=1.95, now=2)
     assert limiter.limit == 4
 
 

@@ -3,22 +3,25 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from lm_eval_so.errors import InputError, Where
 
+Text = str | Iterable[str]
+"""A text, or its pieces in their order."""
 
-def write_atomic(path: Path, text: str) -> None:
+
+def write_atomic(path: Path, text: Text) -> None:
     """Write a text beside `path` and rename it there; the folder is made if need be.
 
     Raises:
         InputError: If the folder cannot be written to or the disk is full.
     """
     with replacing(path) as file:
-        file.write(text.encode())
+        file.writelines(piece.encode() for piece in ([text] if isinstance(text, str) else text))
 
 
 def copy_atomic(source: Path, path: Path) -> None:
@@ -47,7 +50,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise cannot_write(path, error) from None
 
 
-def write_all(texts: Mapping[Path, str]) -> tuple[Path, ...]:
+def write_all(texts: Mapping[Path, Text]) -> tuple[Path, ...]:
     """Write several files, each atomically, and give their paths."""
     for path, text in texts.items():
         write_atomic(path, text)

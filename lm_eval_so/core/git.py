@@ -69,6 +69,17 @@ def show(ref: str, path: Path, *, cwd: Path) -> bytes | None:
     return _ask(["cat-file", "blob", f"{commit}:./{path.as_posix()}"], cwd)
 
 
+def is_checkout(folder: Path) -> bool:
+    """Whether a folder lies in a repository."""
+    return _top(folder) is not None
+
+
+def user_name(cwd: Path) -> str | None:
+    """Give the name that commits are made under; None if there is none, or it is an address."""
+    name = (_ask(["config", "--get", "user.name"], cwd) or b"").decode("utf-8", "replace").strip()
+    return name if name and "@" not in name else None
+
+
 def _commits(answer: bytes | None) -> tuple[str, ...]:
     lines = (answer or b"").decode("ascii", "replace").split()
     return tuple(line for line in lines if _COMMIT.match(line))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.core.dataset import _given, sample_hash
+from lm_eval_so.core.dataset import _given, _judged, revision, sample_hash
 from lm_eval_so.core.hashing import canon, digest, sorted_u64, u64
 from lm_eval_so.core.records.chat import Message, ToolCall, Usage
 from lm_eval_so.core.records.codec import (
@@ -21,9 +21,9 @@ from lm_eval_so.core.records.codec import (
     parse_json,
     to_json,
 )
-from lm_eval_so.core.records.enums import RunStatus
+from lm_eval_so.core.records.enums import Behavior, RunStatus
 from lm_eval_so.core.records.run import ErrorInfo, Response, Retry, RunResult, SimulatorUse, Turn
-from lm_eval_so.core.records.sample import Passage, TestSample
+from lm_eval_so.core.records.sample import Passage, Relation, TestSample
 from lm_eval_so.errors import ErrorKind, RecordError
 
 KOREAN = st.sampled_from(["환불", "\u1112\u116a\u11ab", "café", "cafe\u0301"])  # NFC and NFD
@@ -91,6 +91,12 @@ SAMPLES = st.builds(
     context=st.lists(
         st.builds(Passage, role=st.sampled_from(["given", "gold"]), text=TEXTS), max_size=1
     ).map(tuple),
+    expected=st.none() | TEXTS,
+    references=st.lists(TEXTS, max_size=2).map(tuple),
+    behavior=st.sampled_from(Behavior),
+    language=st.none() | TEXTS,
+    metrics=st.dictionaries(TEXTS, OBJECTS, max_size=2),
+    relation=st.none() | st.builds(Relation, base=TEXTS, type=TEXTS, expect=st.just("same")),
 )
 
 
@@ -140,6 +146,11 @@ def test_load_row__leaves_what_is_wrong_to_the_strict_way(line: bytes):
 @given(SAMPLES)
 def test_sample_hash__texts_alone_give_the_digest_of_the_whole_way(sample: TestSample):
     assert sample_hash(sample) == digest(_given(sample))
+
+
+@given(SAMPLES)
+def test_revision__texts_alone_give_the_digest_of_the_whole_way(sample: TestSample):
+    assert revision(sample) == digest(_judged(sample))[:16]
 
 
 @given(st.lists(TEXTS | st.integers() | st.booleans() | st.none(), max_size=4))

@@ -10,9 +10,8 @@ _FAILURES = 10
 _ROWS = 3
 _WAITS_S = (15.0, 30.0, 60.0)
 """Before each probe; if the last one fails, too, the endpoint is gone."""
-_SILENCE = frozenset(
-    {ErrorKind.CONNECTION, ErrorKind.SERVER, ErrorKind.TIMEOUT, ErrorKind.DEADLINE}
-)
+SILENCE = frozenset({ErrorKind.CONNECTION, ErrorKind.SERVER, ErrorKind.TIMEOUT, ErrorKind.DEADLINE})
+"""Errors of an endpoint that is not there, or not well."""
 
 
 class Breaker:
@@ -91,7 +90,7 @@ class Breaker:
 
     def failed(self, error: BackendError, row: tuple[str, int], *, is_probe: bool) -> None:
         """Take note of an attempt that failed; `row` is the sample and its repeat."""
-        if error.kind not in _SILENCE:
+        if error.kind not in SILENCE:
             self.answered()
             return
         self._kind, self._last = error.kind, str(error.http_status or error.kind)

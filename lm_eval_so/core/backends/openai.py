@@ -66,8 +66,8 @@ class OpenAIBackend(ChatBackend):
         """Variable that holds the organization that is charged."""
         project_env: str = ""
         """Variable that holds the project that is charged."""
-        api: Literal["chat", "responses"] = "chat"
-        """Which API is asked: chat completions, or responses."""
+        api: Literal["chat", "responses", "embeddings"] = "chat"
+        """Which API is asked: chat completions, responses, or, to compare texts, embeddings."""
         seed: Literal["auto", "off"] = "auto"
         """Whether each row's seed is sent; off for endpoints that refuse it."""
 

@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 from lm_eval_so.core.backends.client import kept_headers
 from lm_eval_so.core.backends.deltas import ChatDeltas
 from lm_eval_so.core.backends.dialect import Dialect, adapted
+from lm_eval_so.core.backends.embeddings import embeddings_body, read_embedding
 from lm_eval_so.core.backends.faults import answered_error, http_error, public_url
 from lm_eval_so.core.backends.openai_address import Address, explained
 from lm_eval_so.core.backends.responses import ResponseDeltas, read_response, responses_body
@@ -52,7 +53,8 @@ class Api:
     path: str
     body: Callable[..., dict[str, Any]]
     read: Callable[..., ChatResponse]
-    deltas: Callable[[], Deltas]
+    deltas: Callable[[], Deltas] | None = None
+    """Puts a stream together; None if there are no streams."""
 
 
 APIS: Mapping[str, Api] = {
@@ -60,6 +62,7 @@ APIS: Mapping[str, Api] = {
     "responses": Api(
         path="/responses", body=responses_body, read=read_response, deltas=ResponseDeltas
     ),
+    "embeddings": Api(path="/embeddings", body=embeddings_body, read=read_embedding),
 }
 """By the name that `options.api` gives them."""
 
@@ -80,7 +83,7 @@ class OpenAIEndpoint:
         self.address = address
         self._http = http
         self._api = api
-        self._streams = streams
+        self._streams = streams and api.deltas is not None
         self._keeps_raw = keeps_raw
         self._dialect = dialect
         self._headers = {"content-type": "application/json", **address.headers}
@@ -141,6 +144,7 @@ class OpenAIEndpoint:
         await self._http.close()
 
     async def _streamed(self, body: bytes) -> ChatResponse:
+        assert self._api.deltas is not None  # noqa: S101 - else nothing is streamed
         began, deltas, raw = time.perf_counter(), self._api.deltas(), list[Any]()
         url = self.address.url
         async with self._http.stream("POST", url, headers=self._headers, body=body) as stream:

@@ -3,7 +3,7 @@
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _PYTHON_WORDS = {
     "model_type": "input should be a mapping of keys",
     "path_type": "input should be a path",
+    "tuple_type": "input should be a list",
+    "dict_type": "input should be a mapping of keys",
 }
 """Findings that pydantic words with names of classes."""
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
@@ -77,16 +79,36 @@ def config_problems(
             known = sorted(_known_keys(model, path[len(at) : -1]))
             close = nearest(key, known)
             what = f'unknown key "{key}"' + (f' (did you mean "{close}"?)' if close else "")
-            hint = None if close else f"known here: {', '.join(known)}"
+            hint = None if close or not known else f"known here: {', '.join(known)}"
             yield Problem(what=what, where=where, hint=hint)
         elif item["type"] == "missing":
             yield Problem(what=f'the key "{path[-1]}" is missing', where=where)
+        elif item["type"] == "union_tag_invalid":
+            yield replace(_unknown_tag(item["ctx"]), where=where)
+        elif item["type"] == "union_tag_not_found":
+            key = item["ctx"]["discriminator"].strip("'")
+            yield Problem(what=f'the key "{key}" is missing', where=where)
         else:
             message = item["msg"].removeprefix("Value error, ")
             message = _PYTHON_WORDS.get(item["type"], message[:1].lower() + message[1:])
             value = item.get("input")
             shown = f", found {value!r}" if isinstance(value, str | int | float) else ""
-            yield Problem(what=f"{message}{shown}", where=where)
+            is_pattern = item["type"] == "string_pattern_mismatch"
+            hint = _description(model, path[len(at) :]) if is_pattern else None
+            yield Problem(what=f"{message}{shown}", where=where, hint=hint)
+
+
+def params_problems(error: ValidationError, model: type[BaseModel], *, at: str) -> list[Problem]:
+    """Turn pydantic's findings on parameters that stand in no config into problems.
+
+    Args:
+        error: What validation found.
+        model: The model that was validated.
+        at: Where they stand, for people; each problem begins with it and its key.
+    """
+    found = config_problems(error, Located(values={}), model=model, at=(at,) if at else ())
+    told = [(p.where.key if p.where else None, p) for p in found]
+    return [Problem(what=f"{key}: {p.what}" if key else p.what, hint=p.hint) for key, p in told]
 
 
 def _make(
@@ -185,23 +207,53 @@ def _is_tag(part: int | str) -> bool:
     return isinstance(part, str) and ("[" in part or part in {"str", "list", "dict", "bool"})
 
 
+def _unknown_tag(told: Mapping[str, Any]) -> Problem:
+    """Say that the key by which one of several shapes is told names none of them."""
+    key, tag = told["discriminator"].strip("'"), str(told["tag"])
+    known = re.findall("'([^']*)'", told["expected_tags"])
+    close = nearest(tag, known)
+    what = f'unknown {key} "{tag}"' + (f' (did you mean "{close}"?)' if close else "")
+    return Problem(what=what, hint=None if close else f"known here: {', '.join(known)}")
+
+
 def _known_keys(model: type[BaseModel], path: Path_) -> set[str]:
-    found: type[BaseModel] | None = model
+    found = _models_at(model, path)
+    return {field.alias or name for each in found for name, field in each.model_fields.items()}
+
+
+def _description(model: type[BaseModel], path: Path_) -> str | None:
+    """Give what the docstring of a key says, as a hint."""
+    fields = [f for each in _models_at(model, path[:-1]) for f in each.model_fields.items()]
+    told = [f.description for name, f in fields if (f.alias or name) == path[-1] and f.description]
+    return told[0][:1].lower() + told[0][1:].rstrip(".") if told else None
+
+
+def _models_at(model: type[BaseModel], path: Path_) -> list[type[BaseModel]]:
+    """Give what may stand at a path: more than one model if that is one of several shapes."""
+    found = [model]
     for part in path:
-        if isinstance(part, int) or found is None:
+        if isinstance(part, int):
             continue
-        fields = {f.alias or name: f.annotation for name, f in found.model_fields.items()}
-        annotation = fields.get(part)
-        if annotation is not None:
-            found = _section_in(annotation)
-    return {f.alias or name for name, f in found.model_fields.items()} if found else set()
+        fields = [f for each in found for f in each.model_fields.items()]
+        inner = [f.annotation for name, f in fields if (f.alias or name) == part]
+        if inner:
+            found = [section for annotation in inner for section in _sections_in(annotation)]
+        else:  # pydantic names the shape that was told by a key in the path
+            shared = set.intersection(*(set(each.model_fields) for each in found or [model]))
+            found = [each for each in found if _is_told_by(each, shared, part)]
+    return found
 
 
-def _section_in(annotation: object) -> type[BaseModel] | None:
+def _is_told_by(model: type[BaseModel], keys: Collection[str], tag: str) -> bool:
+    return any(tag in typing.get_args(model.model_fields[key].annotation) for key in keys)
+
+
+def _sections_in(annotation: object) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    origin = typing.get_origin(annotation)
-    arguments = typing.get_args(annotation)
-    if origin in {typing.Annotated, typing.Union, types.UnionType, list, dict}:
-        return next((s for s in map(_section_in, arguments) if s), None)
-    return None
+        yield annotation
+    elif typing.get_origin(annotation) in _HOLDING:
+        for argument in typing.get_args(annotation):
+            yield from _sections_in(argument)
+
+
+_HOLDING = {typing.Annotated, typing.Union, types.UnionType, list, tuple, dict}

@@ -1,20 +1,13 @@
 """The models of `lm-eval-so.yaml`. Unknown keys are errors; defaults stand here and nowhere else."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import (
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    JsonValue,
-    PrivateAttr,
-    field_validator,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, JsonValue, PrivateAttr, field_validator
 
 from lm_eval_so.core.config.generator import DatasetSection, GeneratorSection, SourceSection
+from lm_eval_so.core.config.metric import AnyMetric, JudgeSection, MetricSection, OnlySection
 from lm_eval_so.core.config.run import BackendSection, RunSection, SimulatorSection
 from lm_eval_so.core.config.section import Section
 from lm_eval_so.core.records.enums import Language, Policy, ReportFormat
@@ -41,61 +34,6 @@ __all__ = [
 ]
 
 SCHEMA_ID = "https://mackim-3768.github.io/lm-eval-so/schema/config-1.json"
-
-
-class JudgeSection(Section):
-    """How a judge is asked."""
-
-    template: Language = Language.EN
-    """Language of the judge's instructions."""
-
-
-class OnlySection(Section):
-    """Samples that a metric is limited to: one of each list."""
-
-    tags: list[str] = Field(default_factory=list)
-    """Samples with at least one of these tags."""
-    language: list[str] = Field(default_factory=list)
-    """Samples whose language is exactly one of these."""
-
-
-class MetricSection(Section):
-    """One metric of the evaluation."""
-
-    id: str = Field(default="", pattern=r"^[A-Za-z0-9._-]*$")
-    """Default: the name; lets one metric stand twice."""
-    name: str
-    """A built-in metric, a plugin's, or package.module:Class."""
-    params: dict[str, JsonValue] = Field(default_factory=dict)
-    """Parameters of the metric."""
-    pass_if: str | None = Field(default=None, pattern=r"^\s*(>=|<=|>|<|==)\s*-?[0-9.]+\s*$")
-    """When an answer passes, as ">= 0.8"; default: a binary metric passes at 1."""
-    only: OnlySection = Field(default_factory=OnlySection)
-    """Samples that the metric is limited to."""
-    backend: BackendSection | None = None
-    """The judge's model, for metrics that need one."""
-    judge: JudgeSection = Field(default_factory=JudgeSection)
-    """How the judge is asked."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _id_defaults_to_name(cls, values: Any) -> Any:
-        if isinstance(values, Mapping) and not values.get("id"):
-            name = values.get("name")
-            if isinstance(name, str):
-                return {**values, "id": name.rpartition(":")[2]}
-        return values
-
-
-def _short_metric(value: object) -> object:
-    return {"name": value} if isinstance(value, str) else value
-
-
-AnyMetric = Annotated[
-    MetricSection,
-    BeforeValidator(_short_metric, json_schema_input_type=str | MetricSection),
-]
-"""A metric in its long form, or its name alone."""
 
 
 class BaselineSection(Section):
@@ -135,6 +73,13 @@ class GateSection(Section):
     """fail exits 3 before anything is asked; warn exits 0 with a warning, pass without."""
     on_incomparable: Literal[Policy.WARN, Policy.FAIL] = Policy.FAIL
     """fail exits 3, warn exits 0 with a warning."""
+    confirm: int = Field(default=0, ge=0, le=20)
+    """Times that `ci` asks each sample that changed again, before a regression counts; `compare`
+    alone cannot ask."""
+    quarantine: Path = Path(".lm-eval-so/quarantine.yaml")
+    """Known flaky samples, each with a reason and a date: reported, not gating."""
+    accept: Path = Path(".lm-eval-so/accept.yaml")
+    """Changes that are accepted on purpose, each with a reason, a date and the largest drop."""
     metrics: dict[str, GateMetricSection] | None = None
     """Those named here gate, the others are reported; without it every binary and bounded metric
     gates with its default margin."""
@@ -228,8 +173,8 @@ class Config(Section):
         if self.run.simulator is not None:
             yield ("run", "simulator", "backend"), self.run.simulator.backend
         for number, metric in enumerate(self.metrics):
-            if metric.backend is not None:
-                yield ("metrics", number, "backend"), metric.backend
+            for key, section in metric.backend_sections():
+                yield ("metrics", number, *key), section
 
     def where(self, *path: str | int) -> Where:
         """Give the place of a key in the file."""

@@ -120,6 +120,8 @@ class ChatResponse:
     """Ids of passages that the chatbot says it used."""
     logprobs: JsonValue = None
     """Log probabilities, where the parameters asked for them."""
+    embedding: tuple[float, ...] = ()
+    """The vector of the text, of an endpoint that embeds instead of answering."""
     raw: JsonValue = None
     """The response as it came, kept only on demand."""
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -89,6 +89,7 @@ class ReportFormat(StrEnum):
 
     JSON = "json"
     MD = "md"
+    HTML = "html"
 
 
 class Language(StrEnum):

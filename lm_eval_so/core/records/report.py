@@ -6,7 +6,9 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from lm_eval_so.core.records.acceptance import Acceptance
 from lm_eval_so.core.records.chat import Usage
+from lm_eval_so.core.records.costs import CostSummary, LatencySummary
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef
@@ -33,6 +35,8 @@ class MetricSummary:
     """Rows to which the metric applies but that have no value."""
     unscored_by: Mapping[str, int] = field(default_factory=dict)
     """Unscored rows by reason code."""
+    scored_by: Mapping[str, int] = field(default_factory=dict)
+    """Scored rows by reason code, where the rule has a name, as no_choice or empty_answer."""
     not_applicable: int = 0
     vacuous: int = 0
     coverage: float | None = None
@@ -51,6 +55,12 @@ class MetricSummary:
     p50: float | None = None
     p95: float | None = None
     max: float | None = None
+    units: Mapping[str, int] = field(default_factory=dict)
+    """Scored rows by what their texts were cut into, as char or morph:mecab-ko."""
+    corpus_score: float | None = None
+    """The metric of all rows together, where that is another figure than the mean, as of bleu."""
+    signature: str | None = None
+    """How the library that gives the values calls what it did."""
     fingerprint: str
     """Digest of the metric's definition: name, version, parameters, judge."""
     definition: Mapping[str, JsonValue] = field(default_factory=dict)
@@ -97,6 +107,46 @@ class Case:
     scores: tuple[Score, ...]
     tags: tuple[str, ...] = ()
     language: str | None = None
+    failed: tuple[str, ...] = ()
+    """Ids of the metrics that failed or that lack a value by a fault, the most important first."""
+
+
+@record
+class JudgeCalibration:
+    """How far a judge agrees with people, as its calibration.json says."""
+
+    state: Literal["ok", "none", "stale", "small"] = "none"
+    """none: nobody measured it; stale: it was another judge, as of another rubric; small: fewer than
+    30 answers that people call good, or that they call bad. Only an ok one is used."""
+    n: int | None = None
+    """Answers labelled by people and by the judge; null, as all figures, unless ok or small."""
+    positives: int | None = None
+    """Those among them that people call good."""
+    negatives: int | None = None
+    kappa: float | None = None
+    """Cohen's κ of people and judge."""
+    se: float | None = None
+    """Sensitivity: share of the good answers that the judge calls good."""
+    sp: float | None = None
+    """Specificity: share of the bad answers that the judge calls bad."""
+    j: float | None = None
+    """Youden's J = se + sp − 1: how much of a true difference the judge shows."""
+    date: str | None = None
+    """When it was measured."""
+    drift: float | None = None
+    """Total variation distance of the labels that the judge gave in this run from those of the run
+    of the calibration: half the sum of the differences in share, 0 … 1; null if not known."""
+
+
+@record
+class PanelMember:
+    """One judge of a metric beside the others."""
+
+    model: str | None
+    votes: int
+    """Usable ones."""
+    differs: float | None
+    """Share of them that differ from what the panel decided; null if it decided nothing."""
 
 
 @record
@@ -117,7 +167,30 @@ class JudgeHealth:
     """Rows by label."""
     injection_flags: int
     """Answers that seem to steer the judge."""
-    calibration: Literal["ok", "none", "stale", "small"] = "none"
+    unknown_rate: float | None = None
+    """Share of the votes that say UNKNOWN; null if it was asked about no row."""
+    order_flip_rate: float | None = None
+    """Of pairs judged in both orders, the share with the winner in the same place, not the same
+    winner; null of metrics that judge no pairs."""
+    first_position_share: float | None = None
+    """Of the winners that it named in pairs, the share shown first; 0.5 is no lean."""
+    longer_won_share: float | None = None
+    """Of decided pairs of unlike length, the share that the longer answer won."""
+    alpha: float | None = None
+    """Krippendorff's α of a panel; null of one judge, or if all votes are the same."""
+    per_judge: tuple[PanelMember, ...] = ()
+    """The judges of a panel, in their order; empty if there is one."""
+    retested: int = 0
+    """Rows judged once more with another seed, with a verdict both times."""
+    retest_agreement: float | None = None
+    """Share of them with the same verdict; null if there are none."""
+    length_rho: float | None = None
+    """Spearman's ρ of an answer's length and its value; null below 30 rows, or if one of the two
+    is the same throughout."""
+    notes: tuple[str, ...] = ()
+    """What should be known of it besides, as codes: same_family."""
+    calibration: JudgeCalibration = field(default_factory=JudgeCalibration)
+    """How it did against labels by people."""
     state: Literal["ok", "warn", "bad"]
     why: tuple[str, ...] = ()
     """What makes the state worse than ok, as codes."""
@@ -126,28 +199,12 @@ class JudgeHealth:
 
 
 @record
-class CostSummary:
-    """What it cost, in US dollars; null where no price is known."""
+class Labels:
+    """A label per row, each text once."""
 
-    bot_usd: float | None
-    bot_priced: int
-    """Rows with a known price."""
-    bot_rows: int
-    judges_usd: float | None
-    usage: Usage
-    """Tokens of the chatbot."""
-
-
-@record
-class LatencySummary:
-    """Latency of answered rows in milliseconds."""
-
-    n: int
-    p50_ms: float | None
-    p95_ms: float | None
-    max_ms: float | None
-    cached: int
-    """Rows left out because their answer was not measured in this run."""
+    values: tuple[str, ...]
+    places: tuple[int, ...]
+    """Per row the position of its label in `values`."""
 
 
 @record
@@ -170,6 +227,10 @@ class Columns:
     """The answers, their SHA-256, or null, as `report.answers` says."""
     cached: tuple[int, ...] = ()
     """Positions whose times were not measured in this run."""
+    tags: tuple[tuple[str, ...], ...] | None = None
+    languages: tuple[str | None, ...] | None = None
+    labels: Mapping[str, Labels] = field(default_factory=dict)
+    """What else rows are broken down by: length, and the metadata keys of `report.by`."""
 
 
 @record
@@ -190,11 +251,17 @@ class Experiment:
     run_config: Mapping[str, JsonValue]
     evaluator_config: Mapping[str, JsonValue]
     fingerprints: Mapping[str, str]
-    """Digests: run, reach, dataset, metrics."""
+    """Digests: run, reach, dataset, metrics, run_config, evaluator_config."""
     versions: Mapping[str, str]
     started_at: str | None
     finished_at: str | None
     evaluated_at: str
+    config: str | None = None
+    """Name of the config file; null if the config was made otherwise."""
+    runs: tuple[str, ...] = ()
+    """The runs that were scored, seen from the config's folder where they lie in it."""
+    budget: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What the run might spend (max_cost_usd, max_requests, max_time_s), and what `stopped` it."""
 
 
 @record
@@ -215,6 +282,8 @@ class EvaluationReport:
     """Health of each judge, by metric id."""
     errors: tuple[Case, ...]
     """Rows without an answer, then failed ones, worst first."""
-    failed_ids: tuple[str, ...] = ()
+    failed_ids: tuple[str, ...] = field(default=(), repr=False)
     """Ids of all rows that `errors` is chosen from."""
-    samples: Columns
+    samples: Columns = field(repr=False)
+    accepted: tuple[Acceptance, ...] = ()
+    """Of a baseline: how it came to be one, with those before it; the oldest first."""

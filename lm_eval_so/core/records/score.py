@@ -12,16 +12,21 @@ from lm_eval_so.core.records.record import record
 
 @record
 class JudgeVote:
-    """What a judge said of one answer."""
+    """What one judge said of one answer."""
 
     label: str | None
-    """The label it chose; null if its output was unusable."""
+    """The label it chose; null if its output was unusable, or if it gives values."""
+    value: float | None = None
+    """The value that it gives; null if there is none."""
+    code: str | None = None
+    """Why it gives none: judge_invalid, judge_refused, judge_error, judge_unknown or judge_budget."""
     reason: str | None = None
     evidence: tuple[str, ...] = ()
     model: str | None = None
     calls: int = 0
     repaired: bool = False
     usage: Usage = field(default_factory=Usage)
+    cost_usd: float | None = None
 
 
 @record
@@ -44,6 +49,7 @@ class Score:
     vacuous: bool = False
     """There was nothing to check, so nothing was violated."""
     details: Mapping[str, JsonValue] = field(default_factory=dict)
-    judge: JudgeVote | None = None
+    judge: tuple[JudgeVote, ...] = ()
+    """What each judge said, in the order of the panel."""
     cost_usd: float | None = None
     latency_ms: float | None = None

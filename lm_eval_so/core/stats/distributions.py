@@ -1,4 +1,4 @@
-"""Student's t and the incomplete beta function, on the standard library."""
+"""Student's t, χ² and the incomplete beta function, on the standard library."""
 
 import math
 from functools import lru_cache
@@ -17,6 +17,21 @@ def normal_quantile(q: float) -> float:
 def normal_sf(z: float) -> float:
     """Give P(Z > z) of the standard normal distribution, exact in the far tail."""
     return math.erfc(z / math.sqrt(2)) / 2
+
+
+def chi2_sf(x: float, df: int) -> float:
+    """Give P(X > x) of the χ² distribution with a whole number of degrees of freedom, ≥ 1.
+
+    Source: Abramowitz, Stegun (1964), 26.4.4 and 26.4.5.
+    """
+    if x <= 0:
+        return 1.0
+    half, of = x / 2, df % 2 or 2
+    tail = math.erfc(math.sqrt(half)) if of == 1 else math.exp(-half)
+    while of < df:
+        tail += math.exp(of / 2 * math.log(half) - half - math.lgamma(of / 2 + 1))
+        of += 2
+    return min(1.0, tail)
 
 
 def betainc(a: float, b: float, x: float) -> float:

@@ -16,3 +16,5 @@ class Estimate:
     high: float
     p_worse: float
     """One-sided, small = worse."""
+    p_better: float
+    """One-sided, small = better."""

@@ -15,3 +15,21 @@ def holm(p_values: Sequence[float]) -> list[float]:
         reached = max(reached, min(1.0, (m - rank) * p_values[i]))
         adjusted[i] = reached
     return adjusted
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """Adjust p-values so that those up to q hold a share of q false claims at most; same order.
+
+    The share is an expectation, for tests that are independent or lean the same way.
+
+    Source: Benjamini, Hochberg (1995), J. R. Stat. Soc. B 57(1), 289–300; for dependent tests
+    Benjamini, Yekutieli (2001), Annals of Statistics 29(4), 1165–1188.
+    """
+    m = len(p_values)
+    adjusted = [0.0] * m
+    reached = 1.0
+    falling = sorted(range(m), key=p_values.__getitem__, reverse=True)
+    for rank, i in enumerate(falling):
+        reached = min(reached, p_values[i] * m / (m - rank))
+        adjusted[i] = reached
+    return adjusted

@@ -3,7 +3,13 @@
 import math
 from collections.abc import Hashable, Sequence
 
-from lm_eval_so.core.stats.distributions import normal_quantile, normal_sf, t_quantile, t_sf
+from lm_eval_so.core.stats.distributions import (
+    normal_quantile,
+    normal_sf,
+    t_cdf,
+    t_quantile,
+    t_sf,
+)
 from lm_eval_so.core.stats.estimate import Estimate
 from lm_eval_so.core.stats.groups import clustered_se, group_sums
 
@@ -47,8 +53,9 @@ def ratio_of_means(
     if se <= _EQUAL:
         return _exact(cand / base)
     reach = t_quantile(1 - alpha, units - 1) * se
-    p_worse = t_sf(math.log(cand / base) / se, units - 1)
-    return _around(cand / base, se, reach, p_worse)
+    grown = math.log(cand / base) / se
+    tails = t_sf(grown, units - 1), t_cdf(grown, units - 1)
+    return _around(cand / base, se, reach, tails)
 
 
 def ratio_of_percentiles(
@@ -77,7 +84,8 @@ def ratio_of_percentiles(
     se = math.hypot(base_se, cand_se)
     if se <= _EQUAL:
         return _exact(cand / base)
-    return _around(cand / base, se, z * se, normal_sf(math.log(cand / base) / se))
+    grown = math.log(cand / base) / se
+    return _around(cand / base, se, z * se, (normal_sf(grown), normal_sf(-grown)))
 
 
 def percentile(ordered: Sequence[float], level: float) -> float:
@@ -105,9 +113,12 @@ def _percentile_and_se(values: Sequence[float], level: float, z: float) -> tuple
 def _exact(ratio: float) -> Estimate:
     above = ratio - 1
     p_worse = 0.5 if abs(above) <= _EQUAL else 0.0 if above > 0 else 1.0
-    return Estimate(value=ratio, se=0.0, low=ratio, high=ratio, p_worse=p_worse)
+    return Estimate(
+        value=ratio, se=0.0, low=ratio, high=ratio, p_worse=p_worse, p_better=1 - p_worse
+    )
 
 
-def _around(ratio: float, se: float, reach: float, p_worse: float) -> Estimate:
+def _around(ratio: float, se: float, reach: float, tails: tuple[float, float]) -> Estimate:
     low, high = ratio * math.exp(-reach), ratio * math.exp(reach)
-    return Estimate(value=ratio, se=se, low=low, high=high, p_worse=p_worse)
+    p_worse, p_better = tails
+    return Estimate(value=ratio, se=se, low=low, high=high, p_worse=p_worse, p_better=p_better)

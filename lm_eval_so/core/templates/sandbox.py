@@ -5,6 +5,7 @@ from typing import Any
 
 from jinja2 import PackageLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
 
 from lm_eval_so.core.templates import safe
 from lm_eval_so.core.templates.safe import Safe
@@ -41,6 +42,50 @@ def fill_markdown(
         environment.filters[step.__name__] = _redacting(step, redact)
     environment.filters["link"] = safe.link
     return environment.get_template(template).render(values)
+
+
+def fill_html(
+    package: str,
+    template: str,
+    values: Mapping[str, object],
+    *,
+    trusted: Mapping[str, str],
+    redact: Callable[[str], str],
+) -> str:
+    """Fill an HTML template.
+
+    Every text is redacted, normalised and escaped, whatever the template does.
+
+    Args:
+        package: Package with a folder `templates`.
+        template: File in it.
+        values: What the template names.
+        trusted: Texts of ours that go in as they are: styles, scripts, escaped JSON.
+        redact: Takes secrets out of a text.
+
+    Raises:
+        jinja2.UndefinedError: If the template names what is in neither.
+    """
+    environment = ImmutableSandboxedEnvironment(
+        loader=PackageLoader(package),
+        undefined=StrictUndefined,
+        autoescape=True,
+        finalize=lambda value: _shown(value, redact),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["cut"] = _redacting(safe.cut, redact)
+    given = {**values, **{name: Markup(text) for name, text in trusted.items()}}  # noqa: S704 - ours
+    return environment.get_template(template).render(given)
+
+
+def _shown(value: object, redact: Callable[[str], str]) -> object:
+    if value is None:
+        raise TypeError("a template shows None")
+    if isinstance(value, Markup | int | float):
+        return value
+    return safe.normalise(redact(str(value)))
 
 
 def _redacting(step: Callable[..., str], redact: Callable[[str], str]) -> Callable[..., str]:

@@ -79,6 +79,10 @@ _JOSA: Final = dict(
         key=lambda pair: -len(pair[0]),
     )
 )
+_JOSA_BY_END: Final = {
+    end: tuple(pair for pair in _JOSA.items() if pair[0][-1] == end)
+    for end in {particle[-1] for particle in _JOSA}
+}
 _COPULA: Final = {
     "이었습니다": _After.CLOSED,
     "였습니다": _After.OPEN,
@@ -94,7 +98,7 @@ _COPULA: Final = {
 
 def strip_josa(word: str) -> str:
     """Take the longest particle that fits off the end of a word, once."""
-    for particle, after in _JOSA.items():
+    for particle, after in _JOSA_BY_END.get(word[-1:], ()):
         if word.endswith(particle):
             stem = word[: -len(particle)]
             # One-syllable words such as 이 or 도 are too often words of their own.

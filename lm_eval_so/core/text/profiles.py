@@ -7,6 +7,7 @@ import re
 import string
 import unicodedata
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final, Literal
 
 from lm_eval_so.core.text.forms import nfc
@@ -34,16 +35,22 @@ def _basic_table() -> dict[int, str]:
     return table | {ord(char): to for to, chars in alike.items() for char in chars}
 
 
+_REMEMBERED: Final = 64
+"""Texts whose form is kept, since several metrics look at the same answer."""
 _BASIC: Final = _basic_table()
+_HAS_DROPPED: Final = re.compile(f"[{''.join(map(chr, _DROPPED))}]").search
+_HAS_BASIC: Final = re.compile(f"[{re.escape(''.join(map(chr, _BASIC)))}]").search
 _THOUSANDS: Final = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 _HANJA_GLOSS: Final = re.compile(
     r"(?<=[가-힣])\([\u3400-\u4DBF\u4E00-\u9FFF\uF900-\uFAFF\U00020000-\U0003FFFF ]+\)"
 )
-_KORQUAD_SPACES: Final = str.maketrans(dict.fromkeys("'\"《》<>〈〉()", " "))
+_KORQUAD_SPACES: Final = frozenset("'\"《》<>〈〉()")
 _KORQUAD_V1_SPACES: Final = str.maketrans(dict.fromkeys("'\"《》<>〈〉()‘’", " "))
+_ASCII_PUNCTUATION: Final = frozenset(string.punctuation)
 _NO_ASCII_PUNCTUATION: Final = str.maketrans(dict.fromkeys(string.punctuation))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def basic(text: str) -> str:
     """Undo what typing and copying do to a text: form, width, quotes, dashes, spaces.
 
@@ -51,7 +58,9 @@ def basic(text: str) -> str:
     become compatibility jamo, full-width characters ASCII, quotes, dashes, tildes, middle dots
     and … plain ones; every run of whitespace becomes one space.
     """
-    return " ".join(nfc(text.translate(_DROPPED)).translate(_BASIC).split())
+    # Looking whether there is anything to replace takes a tenth of the time of replacing.
+    known = nfc(text.translate(_DROPPED) if _HAS_DROPPED(text) else text)
+    return " ".join((known.translate(_BASIC) if _HAS_BASIC(known) else known).split())
 
 
 def loose(text: str) -> str:
@@ -74,16 +83,19 @@ def answer_variants(text: str) -> frozenset[str]:
     return frozenset(close_spaces(" ".join(form)) for form in found)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def korquad(text: str) -> str:
     """Give `basic` in lower case without punctuation, brackets and quotes as spaces.
 
     Source: the evaluation script of KorQuAD 1.0, with NFC and Unicode's punctuation added.
     """
-    lowered = basic(text).translate(_KORQUAD_SPACES).lower()
-    kept = "".join(
-        char for char in lowered if char.isalnum() or unicodedata.category(char)[0] != "P"
-    )
-    return " ".join(kept.translate(_NO_ASCII_PUNCTUATION).split())
+    known = basic(text).lower()
+    for char in set(known):
+        if char in _KORQUAD_SPACES:
+            known = known.replace(char, " ")
+        elif char in _ASCII_PUNCTUATION or unicodedata.category(char)[0] == "P":
+            known = known.replace(char, "")
+    return " ".join(known.split())
 
 
 def korquad_v1(text: str) -> str:

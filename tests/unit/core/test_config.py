@@ -1,12 +1,19 @@
 """The config: problems all at once, with line, key and near names."""
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 import jsonschema
 import pytest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lm_eval_so.core.config.keys import key_variables
-from lm_eval_so.core.config.load import config_schema, load_config, make_config
+from lm_eval_so.core.config.load import (
+    config_schema,
+    load_config,
+    make_config,
+    params_problems,
+)
 from lm_eval_so.core.records.enums import Language, Policy
 from lm_eval_so.core.yaml_lines import read_yaml
 from lm_eval_so.errors import ConfigError, Problem, UsageError
@@ -163,3 +170,60 @@ def test_config_schema__accepts_the_quickstarts_own_config() -> None:
     jsonschema.validate(read_yaml(file).values, config_schema())
     short = {"version": 1, "suite": "s", "dataset": {"path": "d"}, "metrics": ["exact_match"]}
     jsonschema.validate(short, config_schema())
+
+
+class Long(BaseModel):
+    """One shape."""
+
+    model_config = ConfigDict(extra="forbid")
+    type: Literal["long"]
+    max: int = 0
+    unit: Literal["short", "words"] = "words"
+
+
+class Short(BaseModel):
+    """Another shape."""
+
+    model_config = ConfigDict(extra="forbid")
+    type: Literal["short"]
+    least: int = 0
+
+
+class Shapes(BaseModel):
+    """Parameters with shapes that the key `type` tells apart."""
+
+    checks: tuple[Annotated[Long | Short, Field(discriminator="type")], ...]
+
+
+@pytest.mark.parametrize(
+    ("check", "what", "hint"),
+    [
+        ({"type": "lnog"}, 'p.checks[0]: unknown type "lnog" (did you mean "long"?)', None),
+        ({"type": "x"}, 'p.checks[0]: unknown type "x"', "known here: long, short"),
+        ({"max": 1}, 'p.checks[0]: the key "type" is missing', None),
+        (
+            {"type": "short", "leest": 1},
+            'p.checks[0].short.leest: unknown key "leest" (did you mean "least"?)',
+            None,
+        ),
+        (
+            {"type": "short", "max": 1},
+            'p.checks[0].short.max: unknown key "max"',
+            "known here: least, type",
+        ),
+    ],
+)
+def test_params_problems__of_one_of_several_shapes(
+    check: dict[str, object], what: str, hint: str | None
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Shapes.model_validate({"checks": [check]})
+    assert params_problems(caught.value, Shapes, at="p") == [Problem(what=what, hint=hint)]
+
+
+def test_load_config__text_of_a_wrong_form_is_told_with_what_the_key_means(tmp_path: Path) -> None:
+    text = MINIMAL + 'metrics: [{name: chrf, pass_if: "more than 3"}]\n'
+    (problem,) = problems_of(tmp_path, text)
+    assert problem.what.endswith("found 'more than 3'")
+    assert problem.hint is not None
+    assert problem.hint.startswith('when an answer passes, as ">= 0.8"')

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,19 @@ def test_write_atomic__makes_the_folder_and_leaves_nothing_beside(tmp_path: Path
     write_atomic(file, "둘\n")
     assert file.read_text(encoding="utf-8") == "둘\n"
     assert [f.name for f in file.parent.iterdir()] == ["b.json"]
+
+
+def test_write_atomic__takes_pieces_and_leaves_the_old_text_if_one_fails(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    write_atomic(file, iter(["하나\n", "둘\n"]))
+
+    def pieces() -> Iterator[str]:
+        yield "셋\n"
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        write_atomic(file, pieces())
+    assert [file.read_text("utf-8"), [*tmp_path.iterdir()]] == ["하나\n둘\n", [file]]
 
 
 def test_write_atomic__says_why_it_cannot(tmp_path: Path) -> None:

@@ -117,3 +117,20 @@ def test_git__reads_a_checkout_of_another_user(repository) -> None:
             os.chown(Path(folder, name), 12345, 12345)
     assert git.head(repository) is not None
     assert git.show("main", Path("기준.json"), cwd=repository / "하위") == b"two"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("김 검토", "김 검토"), ("  Kim  ", "Kim"), ("", None), ("k@example.org", None)],
+)
+def test_user_name__is_never_an_address(repository, name, told) -> None:
+    run(repository, "config", "user.name", name)
+    assert git.user_name(repository) == told
+
+
+def test_user_name__unknown(repository, tmp_path_factory, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    assert git.user_name(repository) is None
+    outside = tmp_path_factory.mktemp("outside")
+    assert git.user_name(outside) is None
+    assert (git.is_checkout(repository / "하위"), git.is_checkout(outside)) == (True, False)

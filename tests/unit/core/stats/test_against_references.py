@@ -8,6 +8,7 @@ from stat_cases import checks
 from lm_eval_so.core.stats import (
     binary,
     bounded,
+    diagnostic,
     distributions,
     groups,
     multiple,
@@ -42,6 +43,7 @@ FUNCTIONS = {
         "flaky": repeats.flaky_share(successes, k),
         "self_flip": repeats.self_flip_rate(successes, k),
     },
+    "youden": lambda tp, fn, tn, fp: diagnostic.Diagnosis(tp=tp, fn=fn, tn=tn, fp=fp).youden,
 }
 FIELDS = {
     "mean": "value",

@@ -1,0 +1,96 @@
+"""How far raters agree, beyond what chance alone would give."""
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from fractions import Fraction
+from itertools import product
+from typing import Any, Literal
+
+Level = Literal["nominal", "ordinal", "interval"]
+
+
+def krippendorff_alpha(units: Iterable[Sequence[Any]], *, level: Level = "nominal") -> float | None:
+    """Give Krippendorff's α; it does not depend on the order of units or raters.
+
+    Args:
+        units: What the raters said of each unit; None where one said nothing. Of "ordinal", values
+            that sort; of "interval", numbers.
+        level: What the difference between two values means.
+
+    Returns:
+        1 at perfect agreement, 0 at chance; None if all usable values are the same, or if there
+        are none.
+
+    Source: Krippendorff (2011), Computing Krippendorff's Alpha-Reliability.
+    """
+    said: Counter[tuple[tuple[Any, int], ...]] = Counter()
+    for unit in units:
+        said[tuple(Counter(value for value in unit if value is not None).items())] += 1
+    pairs: defaultdict[tuple[Any, Any], Fraction] = defaultdict(Fraction)
+    for unit_counts, units_alike in said.items():
+        raters = sum(times for _, times in unit_counts)
+        for (a, n), (b, m) in product(unit_counts, repeat=2) if raters > 1 else ():
+            pairs[a, b] += Fraction(units_alike * n * (m - (a == b)), raters - 1)
+    totals: defaultdict[Any, Fraction] = defaultdict(Fraction)
+    for (a, _), share in pairs.items():
+        totals[a] += share
+    of = sum(totals.values(), Fraction())
+    if level == "nominal":
+        observed = sum((n for (a, b), n in pairs.items() if a != b), Fraction())
+        expected = of**2 - sum(n * n for n in totals.values())
+    else:
+        at = _places(totals, level)
+        observed = sum((n * (at[a] - at[b]) ** 2 for (a, b), n in pairs.items()), Fraction())
+        total_of = sum(n * at[a] for a, n in totals.items())
+        expected = 2 * (of * sum(n * at[a] ** 2 for a, n in totals.items()) - total_of**2)
+    return float(1 - (of - 1) * observed / expected) if expected else None
+
+
+def cohen_kappa(
+    pairs: Iterable[tuple[Hashable, Hashable]] | Mapping[Any, Fraction | int],
+    *,
+    order: Sequence[Hashable] | None = None,
+) -> float | None:
+    """Give Cohen's κ of two raters.
+
+    Args:
+        pairs: What the two said of each unit; or how many units, by what the two said of them.
+        order: All values from one end to the other, for quadratic weights by position; None: any
+            difference counts the same.
+
+    Returns:
+        1 at perfect agreement, 0 at chance; None if both gave one and the same value throughout,
+        or if there are no pairs.
+
+    Source: Cohen (1960), Educ. Psychol. Meas. 20(1), 37–46; Cohen (1968), Psychol. Bull. 70(4),
+    213–220.
+    """
+    counts: Mapping[Any, Fraction | int]
+    counts = pairs if isinstance(pairs, Mapping) else Counter(pairs)
+    place = {value: i for i, value in enumerate(order or ())}
+
+    def weight(a: Hashable, b: Hashable) -> int:
+        return int(a != b) if order is None else (place[a] - place[b]) ** 2
+
+    first: defaultdict[Hashable, Fraction] = defaultdict(Fraction)
+    second: defaultdict[Hashable, Fraction] = defaultdict(Fraction)
+    for (a, b), n in counts.items():
+        first[a] += n
+        second[b] += n
+    observed = sum((n * weight(a, b) for (a, b), n in counts.items()), Fraction())
+    expected = sum(
+        (n * m * weight(a, b) for (a, n), (b, m) in product(first.items(), second.items())),
+        Fraction(),
+    )
+    return float(1 - observed * sum(counts.values()) / expected) if expected else None
+
+
+def _places(totals: Mapping[Any, Fraction], level: Level) -> dict[Any, Fraction]:
+    """Give where each value lies, so that two are as far apart as their places."""
+    if level == "interval":
+        return {value: Fraction(value) for value in totals}
+    places, below = {}, Fraction(0)
+    for value in sorted(totals):  # a rank in the middle of those that share it
+        places[value] = below + totals[value] / 2
+        below += totals[value]
+    return places

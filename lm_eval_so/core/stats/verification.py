@@ -1,0 +1,123 @@
+"""A judge held against people on answers that were chosen by what the judge said of them.
+
+Where half of the labelled answers are ones that the judge called good, and of all answers it calls
+80 % good, too many of the labelled ones are bad: sensitivity comes out too low, specificity too
+high. So each labelled answer stands for as many as there are of its kind.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from lm_eval_so.core.stats.diagnostic import Diagnosis
+from lm_eval_so.core.stats.distributions import normal_quantile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stratum:
+    """Answers among which those that people labelled were chosen by chance."""
+
+    total: int
+    """How many there are, labelled or not."""
+    is_positive: bool
+    """Whether the judge called them good."""
+    labelled: Diagnosis
+    """Those that people labelled, at least one."""
+
+    @property
+    def weight(self) -> Fraction:
+        """How many answers a labelled one stands for."""
+        return Fraction(self.total, self.labelled.positives + self.labelled.negatives)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """A share and its two-sided 95 % interval."""
+
+    value: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """A stratum as one of the two rates sees it."""
+
+    total: int
+    n: float
+    hits: float
+    misses: float
+
+
+def sensitivity(strata: Sequence[Stratum]) -> Rate | None:
+    """Give the share of the good answers that the judge calls good; None if people found none.
+
+    The estimate is that of all answers, the interval by the delta method on the logit scale.
+
+    Source: Begg, Greenes (1983), Biometrics 39(1), 207–215.
+    """
+    return _rate(strata, lambda found: (found.tp, found.fn), is_hit_if_positive=True)
+
+
+def specificity(strata: Sequence[Stratum]) -> Rate | None:
+    """Give the share of the bad answers that the judge calls bad; as `sensitivity`."""
+    return _rate(strata, lambda found: (found.tn, found.fp), is_hit_if_positive=False)
+
+
+def _rate(
+    strata: Sequence[Stratum],
+    count: Callable[[Diagnosis], tuple[int, int]],
+    *,
+    is_hit_if_positive: bool,
+) -> Rate | None:
+    parts = []
+    for each in strata:
+        hits, misses = count(each.labelled)
+        n = each.labelled.positives + each.labelled.negatives
+        parts.append(_Part(total=each.total, n=n, hits=hits, misses=misses))
+    if not any(part.total and (part.hits or part.misses) for part in parts):
+        return None
+    value, error = _estimate(parts)
+    if 0 < value < 1:
+        return Rate(value=value, interval=_logit_interval(value, error))
+    # no error was seen, which does not mean that there is none: half an answer more of either kind
+    padded = [
+        _padded(part, is_hit=each.is_positive == is_hit_if_positive)
+        for part, each in zip(parts, strata, strict=True)
+    ]
+    low, high = _logit_interval(*_estimate(padded))
+    return Rate(value=value, interval=(low, 1.0) if value == 1 else (0.0, high))
+
+
+def _estimate(parts: Sequence[_Part]) -> tuple[float, float]:
+    """Give the share of hits among hits and misses of all answers, and its standard error."""
+    whole = sum(part.total for part in parts)
+    shares = [part.total / whole for part in parts]
+    hits = math.fsum(w * part.hits / part.n for w, part in zip(shares, parts, strict=True))
+    misses = math.fsum(w * part.misses / part.n for w, part in zip(shares, parts, strict=True))
+    value = hits / (hits + misses)
+    variance = 0.0
+    for share, part in zip(shares, parts, strict=True):
+        # of value as a function of the shares in each stratum, and of the strata's own shares
+        mean = (part.hits * (1 - value) - part.misses * value) / part.n
+        square = (part.hits * (1 - value) ** 2 + part.misses * value**2) / part.n
+        variance += share**2 * (square - mean**2) / part.n + share * mean**2 / whole
+    return value, math.sqrt(max(0.0, variance)) / (hits + misses)
+
+
+def _padded(part: _Part, *, is_hit: bool) -> _Part:
+    """Give a stratum with half an answer more that is good, and half a one that is bad."""
+    return _Part(
+        total=part.total,
+        n=part.n + 1,
+        hits=part.hits + is_hit / 2,
+        misses=part.misses + (not is_hit) / 2,
+    )
+
+
+def _logit_interval(value: float, error: float) -> tuple[float, float]:
+    if not 0 < value < 1:  # all answers are in one stratum
+        return 0.0, 1.0
+    centre = math.log(value / (1 - value))
+    reach = normal_quantile(0.975) * error / (value * (1 - value))
+    return 1 / (1 + math.exp(reach - centre)), 1 / (1 + math.exp(-reach - centre))

@@ -1,0 +1,136 @@
+"""JSON in an answer: the whole of it, in a fence, or between prose; read in one pass."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any, Final, Literal
+
+from lm_eval_so.core.text.forms import nfc
+
+Extract = Literal["auto", "strict"]
+
+DEEPEST: Final = 100
+"""Levels of nesting that are read; what is deeper counts as no JSON."""
+
+# Possessive, so that a quote which never closes costs one pass and no more.
+_TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[\[\]{}]', re.DOTALL)
+_OPENER: Final = re.compile(r"[\[{]")
+_LIKE_JSON: Final = re.compile(r'\{\s*+(?:["}]|\Z)|\[\s*+(?:["\[{\]\-0-9]|true|false|null|\Z)')
+_FENCE: Final = re.compile(r"[ \t]*(`{3,}|~{3,})(.*)")
+_MOST_UNCLOSED: Final = 20
+"""Brackets of prose that never close and are passed over."""
+
+
+def read_json(text: str, *, extract: Extract = "auto") -> Any:
+    """Read the JSON of a text, its strings and keys in NFC.
+
+    Args:
+        text: The text.
+        extract: "strict": the whole text must be JSON. "auto": that, else the first fenced block
+            that is JSON, else the first balanced {…} or […] that is. A piece of a broken or cut
+            value is never taken for the value.
+
+    Returns:
+        The value; of a key that stands twice the last one, as most readers take it.
+
+    Raises:
+        ValueError: If there is none; NaN, Infinity, numbers too large for a float and more than
+            `DEEPEST` levels are none.
+    """
+    for candidate in _candidates(text) if extract == "auto" else (text,):
+        try:
+            return _parse(candidate)
+        except ValueError:
+            continue
+    raise ValueError("no JSON")
+
+
+def _parse(text: str) -> Any:
+    stripped = text.strip("\ufeff \t\r\n")
+    if _depth(stripped) > DEEPEST:
+        raise ValueError("nested too deeply")
+    return composed(_STRICT.decode(stripped))
+
+
+def _candidates(text: str) -> Iterator[str]:
+    yield text
+    yield from _fenced(text)
+    yield from _balanced(text)
+
+
+def _fenced(text: str) -> Iterator[str]:
+    """Give what stands in fences; one that never closes reaches to the end."""
+    fence, block = "", list[str]()
+    for line in text.splitlines(keepends=True):
+        match = _FENCE.match(line)
+        if not fence:
+            fence, block = (match[1], []) if match else ("", [])
+        elif match and match[1].startswith(fence) and not match[2].strip():
+            yield "".join(block)
+            fence = ""
+        else:
+            block.append(line)
+    if fence:
+        yield "".join(block)
+
+
+def _balanced(text: str) -> Iterator[str]:
+    """Give each outermost span from an opening bracket to where all are closed."""
+    position, unclosed = 0, 0
+    while (opener := _OPENER.search(text, position)) and unclosed < _MOST_UNCLOSED:
+        end = _end(text, opener.start())
+        if end is not None:
+            yield text[opener.start() : end]
+            position = end
+        elif _LIKE_JSON.match(text, opener.start()):
+            return  # cut off, or nested too deeply: what stands in it is not the answer
+        else:
+            position, unclosed = opener.end(), unclosed + 1
+
+
+def _end(text: str, start: int) -> int | None:
+    depth = 0
+    for token in _TOKEN.finditer(text, start):
+        depth += _STEPS.get(token[0], 0)
+        if depth == 0:
+            return token.end()
+        if depth > DEEPEST:
+            return None
+    return None
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for token in _TOKEN.finditer(text):
+        depth += _STEPS.get(token[0], 0)
+        deepest = max(deepest, depth)
+    return deepest
+
+
+_STEPS: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+_STRICT: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def composed(value: Any) -> Any:
+    """Compose all texts; escapes can spell them decomposed whatever form the answer has."""
+    if isinstance(value, str):
+        return nfc(value)
+    if isinstance(value, list):
+        return [composed(item) for item in value]
+    if isinstance(value, dict):
+        return {nfc(key): composed(item) for key, item in value.items()}
+    return value

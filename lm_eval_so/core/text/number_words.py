@@ -1,0 +1,88 @@
+"""What Korean words for numbers are worth: 삼만오천, 열두; and words that only look like one."""
+
+from functools import lru_cache
+from typing import Final
+
+SMALL: Final = {"십": 10, "백": 100, "천": 1000}
+BIG: Final = {"만": 10**4, "억": 10**8, "조": 10**12}
+DIGITS: Final = {char: digit for digit, char in enumerate("영일이삼사오육칠팔구")} | {"공": 0}
+LETTERS: Final = "".join([*DIGITS, *SMALL, *BIG])
+
+
+def words(text: str) -> frozenset[str]:
+    """Give the words of a list that is written with spaces."""
+    return frozenset(text.split())
+
+
+def _counted(listed: str) -> dict[str, int]:
+    return {word: n for n, forms in enumerate(listed.split(), 1) for word in forms.split("/")}
+
+
+ONES: Final = _counted("하나/한 두 세 네 다섯 여섯 일곱 여덟 아홉")
+TENS: Final = {
+    word: 10 * n for word, n in _counted("열 스물/스무 서른 마흔 쉰 예순 일흔 여든 아흔").items()
+}
+
+_MOST_LETTERS: Final = 40
+_NO_LIMIT: Final = 10**16
+_OF_AGE: Final = words("일 주 달 개월 년 시간 살 세")
+_OTHER_WORDS: Final = words(
+    "만일 만점 만세 만회 만장 만개 천도 천장 백도 백배 백병 십장 사회 사원 사장 사명 사주 사도 사병 사대 사시 "
+    "사분 사배 구분 구원 구호 구도 구장 구명 구박 구시 구점 오도 오점 오장 오명 오대 일시 일원 일도 일명 일대 "
+    "일장 일병 일호 일주 일일 육회 팔도 억대 이천시 사천시 한번 한시 한대 세대 열대 열병"
+)
+
+
+@lru_cache(maxsize=4096)
+def sino_value(letters: str) -> int | None:
+    """Give the value of Sino-Korean words, or None if they are no number.
+
+    Without 십백천만억조 three letters and more are read one by one (이공이사); two are none, since
+    이삼 says two or three.
+    """
+    said = letters.replace(" ", "")
+    if len(said) > _MOST_LETTERS:
+        return None
+    if {*SMALL, *BIG}.isdisjoint(said):
+        figures = "".join(str(DIGITS[char]) for char in said)
+        return int(figures) if len(said) not in {0, 2} else None
+    total = section = digit = 0
+    below_small = below_big = _NO_LIMIT
+    for char in said:
+        if char in DIGITS:
+            if digit or not DIGITS[char]:
+                return None
+            digit = DIGITS[char]
+        elif char in SMALL:
+            if SMALL[char] >= below_small:
+                return None
+            below_small = SMALL[char]
+            section, digit = section + (digit or 1) * below_small, 0
+        else:
+            section, digit = section + digit, 0
+            if BIG[char] >= below_big or (total and not section):
+                return None
+            below_small, below_big = _NO_LIMIT, BIG[char]
+            total, section = total + (section or 1) * below_big, 0
+    return total + section + digit
+
+
+def native_value(word: str) -> int:
+    """Give the value of a native word: 두, 열두, 스물 다섯."""
+    tens = next((tens for tens in TENS if word.startswith(tens)), "")
+    return TENS.get(tens, 0) + ONES.get(word.removeprefix(tens).strip(), 0)
+
+
+def is_number_word(word: str, written: str) -> bool:
+    """Whether words and the unit after them are meant as a number.
+
+    Args:
+        word: The words.
+        written: The unit, with the space before it if there is one.
+    """
+    unit = written.strip()
+    if written[0] != " ":
+        return word + unit not in _OTHER_WORDS and word not in {"이", "영", "공", "조"}
+    if len(word) > 1 or word in ONES:
+        return True
+    return word in {"백", "천", "억", *TENS} or (word == "만" and unit not in _OF_AGE)

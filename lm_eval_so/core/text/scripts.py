@@ -1,0 +1,47 @@
+"""Which language the words of a text are written in, told by their script: ko, en, ja, zh."""
+
+import re
+from collections.abc import Iterator
+from typing import Final, Literal
+
+from lm_eval_so.core.text.profiles import basic
+from lm_eval_so.core.text.sentences import without_fences
+
+ScriptLanguage = Literal["ko", "en", "ja", "zh"]
+
+HAN: Final = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff々〆"
+_HANGUL: Final = re.compile("[가-힣ㄱ-ㆎ]")
+_KANA: Final = re.compile("[\u3041-\u3096\u309d-\u30fa\u30fc-\u30ff]")
+_HAN: Final = re.compile(f"[{HAN}]")
+_LATIN: Final = re.compile("[A-Za-z]")
+_CODE: Final = re.compile(r"`[^`\n]*`")
+_ADDRESS: Final = re.compile(
+    r"https?://[!-(*-;=?-Z\\^-z|~]+|www\.[!-(*-;=?-Z\\^-z|~]+"
+    r"|[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,255}"
+)
+
+
+def language_share(text: str, language: str | None) -> float | None:
+    """Give the share of words in a language, or None if no word has a letter.
+
+    Code, web addresses and e-mail addresses are left out. A word with Hangul is Korean whatever
+    else it has (Docker를), one with kana Japanese, one with 漢字 alone Chinese or Japanese, one with
+    A–Z English; one with other letters is none of these.
+    """
+    found = [_languages(word) for word in _lettered(text)]
+    return sum(language in languages for languages in found) / len(found) if found else None
+
+
+def _lettered(text: str) -> Iterator[str]:
+    known = basic(_ADDRESS.sub(" ", _CODE.sub(" ", without_fences(text))))
+    return (word for word in known.split() if any(map(str.isalpha, word)))
+
+
+def _languages(word: str) -> tuple[ScriptLanguage, ...]:
+    if _HANGUL.search(word):
+        return ("ko",)
+    if _KANA.search(word):
+        return ("ja",)
+    if _HAN.search(word):
+        return ("zh", "ja")
+    return ("en",) if _LATIN.search(word) else ()

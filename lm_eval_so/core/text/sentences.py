@@ -1,0 +1,58 @@
+"""Sentences, paragraphs and lines of an answer, its Markdown taken off."""
+
+import re
+from typing import Final
+
+from lm_eval_so.core.text.profiles import basic
+
+_FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})")
+_MARKS: Final = re.compile(r"(?:>|#{1,6}(?= )|(?:[-*+·◦▪‣]|[0-9]{1,3}[.)])(?= )| )*")
+_END: Final = re.compile(r"(?<=[.!?。]) ")
+
+
+def sentences(text: str) -> list[str]:
+    """Give the sentences of a text, each after the profile `basic`.
+
+    Fenced code is left out, the marks of lists, headings and quotations are taken off. A line ends
+    a sentence, and so does . ! ? or 。 before a space; what has no letter or digit is none.
+    """
+    pieces = [
+        piece
+        for line in without_fences(text).splitlines()
+        for piece in _END.split(without_marks(basic(line)))
+    ]
+    return [piece for piece in pieces if any(map(str.isalnum, piece))]
+
+
+def paragraphs(text: str) -> list[str]:
+    """Give the paragraphs of a text: lines that no blank line parts."""
+    found: list[list[str]] = [[]]
+    for line in text.splitlines():
+        if line.strip():
+            found[-1].append(line)
+        elif found[-1]:
+            found.append([])
+    return ["\n".join(lines).strip() for lines in found if lines]
+
+
+def without_fences(text: str) -> str:
+    """Leave out blocks of code in fences; one that never closes reaches to the end.
+
+    Source: CommonMark 0.31, §4.5.
+    """
+    kept, fence = [], ""
+    for line in text.splitlines():
+        match = _FENCE.match(line)
+        if not fence and match:
+            fence = match[1]
+        elif not fence:
+            kept.append(line)
+        elif match and match[1].startswith(fence) and not line[match.end() :].strip():
+            fence = ""
+    return "\n".join(kept)
+
+
+def without_marks(line: str) -> str:
+    """Take the marks of lists, headings and quotations off the beginning of a line."""
+    match = _MARKS.match(line)
+    return line[match.end() :] if match else line

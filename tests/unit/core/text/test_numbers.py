@@ -1,0 +1,174 @@
+"""Numbers in texts."""
+
+import time
+import unicodedata
+from decimal import Decimal
+
+import pytest
+
+from lm_eval_so.core.text.numbers import Number, find_numbers
+
+
+def shown(text: str) -> list[str]:
+    return [str(number) for number in find_numbers(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("3만원입니다", ["30,000 KRW"]),
+        ("35,000원", ["35,000 KRW"]),
+        ("1억 2,000만 원", ["120,000,000 KRW"]),
+        ("1억2천5백만3천원", ["125,003,000 KRW"]),
+        ("1백20만 원", ["1,200,000 KRW"]),
+        ("3.5만 명", ["35,000 명"]),
+        ("3만 5000원", ["35,000 KRW"]),
+        ("3천 500원", ["3,500 KRW"]),
+        ("3만 5만원", ["30,000", "50,000 KRW"]),
+        ("2천 3000원", ["2,000", "3,000 KRW"]),
+        ("1억 20000만", ["100,000,000", "200,000,000"]),
+        ("3만 2024-03-05", ["30,000"]),
+        ("3만 10:30", ["30,000"]),
+        ("3천여 명", ["3,000 명"]),
+        ("10만포인트", ["100,000"]),
+        ("3 만원, 5 천원", ["30,000 KRW", "5,000 KRW"]),
+        ("₩35,000 $12.50 -$3 5$", ["35,000 KRW", "12.5 USD", "-3 USD", "5 USD"]),
+        ("₩ 1만원", ["10,000 KRW"]),
+        ("35000 won, 5 USD", ["35,000 KRW", "5 USD"]),
+        ("１２３원", ["123 KRW"]),
+        ("1,234,567 1,00 3,4,5번", ["1,234,567", "1", "0", "3", "4", "5 번"]),
+        ("3.14 0.5 5.", ["3.14", "0.5", "5"]),
+        ("1e-05, 1.5e+16, 2e5a", ["0.00001", "15,000,000,000,000,000", "2"]),
+        ("영하 5도, 영하5도, 영하 십오도", ["-5 도", "-5 도", "-15 도"]),
+        ("체감영하 5도", ["-5 도"]),
+        ("-5 A-5 (3)-5 3-5일 –7", ["-5", "5", "3", "5", "3", "5 일", "-7"]),
+        ("30% 30 퍼센트 30프로 5프로젝트", ["30 %", "30 %", "30 %", "5"]),
+        ("3살 3세 5명 5사람 2개 2가지 3달 3개월", ["3 세", "3 세", "5 명", "5 명", "2 개", "2 개", "3 개월", "3 개월"]),
+        ("1시간 30분", ["1 시간", "30 분"]),
+        ("5km 5 kg 5gb 5m", ["5 km", "5 kg", "5", "5 m"]),
+        ("3일배송", ["3 일"]),
+        ("5 개인 2 배송 1 주문 3 일반 3 개가", ["5", "2", "1", "3", "3 개"]),
+        ("2 시간표", ["2"]),
+    ],
+)  # fmt: skip
+def test_find_numbers__figures(text: str, numbers: list[str]) -> None:
+    assert shown(text) == numbers
+    assert shown(unicodedata.normalize("NFD", text)) == numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("삼만오천원이에요", ["35,000 KRW"]),
+        ("삼만 오천 원", ["35,000 KRW"]),
+        ("십이억 삼천사백오십육만 칠천팔백구십팔 원", ["1,234,567,898 KRW"]),
+        ("만 원만 주세요", ["10,000 KRW"]),
+        ("천원, 백 명, 억 원", ["1,000 KRW", "100 명", "100,000,000 KRW"]),
+        ("만 사람 오만 사람 십사 사람", ["10,000 명", "50,000 명", "14 명"]),
+        ("삼일이 걸려요, 오분, 칠층", ["3 일", "5 분", "7 층"]),
+        ("삼십일이 지나, 오일만에, 십만 일", ["30 일", "5 일", "100,000 일"]),
+        ("일 원, 오 분", []),
+        ("십일월 오월", ["11 월", "5 월"]),
+        ("삼십일 걸립니다", ["30 일"]),
+        ("이십일일", ["21 일"]),
+        ("이공이사년", ["2,024 년"]),
+        ("삼만오천이다, 삼만오천이 필요, 삼만오천만", ["35,000"] * 3),
+        ("백이십이입니다", ["122"]),
+        ("이천 이만", []),
+        ("삼만원짜리 삼만원대 삼만원부터는 삼만원이고 삼만원쯤", ["30,000 KRW"] * 5),
+        ("삼만원정책", []),
+        ("오만 가지", ["50,000 개"]),
+        ("이삼 일, 삼사 명, 오륙 개", []),
+        ("십십 원 백천 원 만만 원 일이만 원", []),
+        ("영하 오도 오도", ["-5 도"]),
+        ("수만 원 몇백 명 약삼만원", []),
+        ("만 세 살, 만 19세", ["3 세", "19 세"]),
+        ("삼만원 이상", ["30,000 KRW"]),
+    ],
+)
+def test_find_numbers__sino_korean_words(text: str, numbers: list[str]) -> None:
+    assert shown(text) == numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("열두 시에 만나요", ["12 시"]),
+        ("스물두 명, 스무 살, 열아홉 살, 아흔아홉 개", ["22 명", "20 세", "19 세", "99 개"]),
+        ("열 두 시", ["12 시"]),
+        ("한 개 두 개 세 개 네 개", ["1 개", "2 개", "3 개", "4 개"]),
+        ("하나 둘 셋", []),
+        ("한 달, 두달, 세 가지입니다", ["1 개월", "2 개월", "3 개"]),
+        ("두 번째, 한두 개, 가능한 명단, 세 명단", []),
+        ("세 시간표", []),
+    ],
+)
+def test_find_numbers__native_words(text: str, numbers: list[str]) -> None:
+    assert shown(text) == numbers
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "만약 구조가 천만에요",
+        "만일 주문 조회가 안 되면 사회 공개 공원 사원 구분 영원",
+        "일일이 천천히 이만 줄입니다 일석이조 백만장자 삼일절 이사회",
+        "한번 해 보세요 열대 세대 이천시",
+        "010-1234-5678 02-123-4567",
+        "2026-03-02 10:30 10:30:15 2026.3.2 192.168.0.1 v1.2.3",
+        "GPT4 GPT4.1 x86_64 mp3",
+        "9" * 41,
+        "",
+    ],
+)
+def test_find_numbers__what_only_looks_like_one(text: str) -> None:
+    assert shown(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("3만큼 크다", ["3"]),
+        ("3조각, 3조건", ["3", "3"]),
+        ("제3조 2항, 제 3조", ["3", "2", "3"]),
+        ("3백화점", ["3"]),
+        ("3조원", ["3,000,000,000,000 KRW"]),
+    ],
+)
+def test_find_numbers__letters_that_are_no_places(text: str, numbers: list[str]) -> None:
+    assert shown(text) == numbers
+
+
+def test_find_numbers__is_exact_up_to_40_figures() -> None:
+    figures = "1234567890" * 4
+    assert find_numbers(f"-{figures}") == [Number(Decimal(f"-{figures}"))]
+    assert find_numbers(f"{figures}만") == [Number(Decimal(f"{figures}0000"))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1",
+        "일",
+        "1,",
+        "1.",
+        "일 ",
+        "만 이천",
+        "1만 ",
+        "영하 ",
+        "1-",
+        "열 ",
+        "$ ",
+        "제3조",
+        "만 이만 일만 ",
+    ],
+)
+def test_find_numbers__time_grows_with_the_length_alone(text: str) -> None:
+    def seconds(n: int) -> float:
+        hostile = text * (n // len(text))
+        started = time.process_time()
+        find_numbers(hostile)
+        return time.process_time() - started
+
+    seconds(1000)
+    assert seconds(40_000) < 60 * max(seconds(4_000), 0.005)

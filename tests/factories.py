@@ -2,17 +2,20 @@
 
 import math
 
+from lm_eval_so.core.records.calibration import Calibration
 from lm_eval_so.core.records.chat import Usage
+from lm_eval_so.core.records.costs import CostSummary, LatencySummary
 from lm_eval_so.core.records.enums import Direction, MetricKind, RunStatus
 from lm_eval_so.core.records.report import (
     Columns,
-    CostSummary,
     EvaluationReport,
     Experiment,
-    LatencySummary,
+    JudgeHealth,
+    Labels,
     MetricSummary,
 )
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef
+from lm_eval_so.core.stats.diagnostic import Diagnosis
 
 RATIOS = {"latency_ms": "ms", "ttft_ms": "ms", "cost_usd": "usd"}
 """Metrics that `make_report` takes for ratios, and their units."""
@@ -43,6 +46,11 @@ def make_report(
     dataset_version="1.0.0",
     bot_usd=None,
     evaluator_config=None,
+    judges=None,
+    tags=None,
+    languages=None,
+    labels=None,
+    costs=None,
 ):
     """Make a report.
 
@@ -61,6 +69,9 @@ def make_report(
         cached: Row positions.
         answers: Per row, as inputs and expected.
         bot_usd: What the chatbot cost.
+        judges: The calibration of each judge, by metric.
+        tags: Of each sample, as its language and by name other labels.
+        costs: More of what it cost.
     """
     size = max((len(column) for column in scores.values()), default=0)
     ids = [f"s{i}" for i in range(size)] if ids is None else list(ids)
@@ -96,11 +107,11 @@ def make_report(
             bot_usd=bot_usd,
             bot_priced=len(rows) if bot_usd is not None else 0,
             bot_rows=len(rows),
-            judges_usd=None,
+            **{"judges_usd": None, **(costs or {})},
             usage=Usage(),
         ),
         latency=LatencySummary(n=0, p50_ms=None, p95_ms=None, max_ms=None, cached=len(cached)),
-        judges={},
+        judges={key: make_health(found) for key, found in (judges or {}).items()},
         errors=tuple(errors),
         samples=Columns(
             ids=tuple(ids[i] for i, _ in rows),
@@ -115,8 +126,17 @@ def make_report(
             expected=None if expected is None else tuple(expected),
             answers=None if answers is None else tuple(answers),
             cached=tuple(cached),
+            tags=None if tags is None else tuple(tuple(tags[i]) for i, _ in rows),
+            languages=None if languages is None else tuple(languages[i] for i, _ in rows),
+            labels={by: label_column(each, rows) for by, each in (labels or {}).items()},
         ),
     )
+
+
+def label_column(labels, rows):
+    """Give a label per row as a report keeps them."""
+    values = tuple(dict.fromkeys(labels))
+    return Labels(values=values, places=tuple(values.index(labels[i]) for i, _ in rows))
 
 
 def make_summary(key, column, kind, *, directions, ranges, fingerprints, definitions):
@@ -140,6 +160,59 @@ def make_summary(key, column, kind, *, directions, ranges, fingerprints, definit
         fingerprint=fingerprints.get(key, repr(sorted(definition.items()))),
         definition=definition,
     )
+
+
+def make_health(calibration):
+    """Make the health of a judge that is known only by how it did against people."""
+    return JudgeHealth(
+        model="judge-1",
+        fingerprint="j" * 64,
+        rows=1,
+        calls=1,
+        valid_first=1,
+        repaired=0,
+        unscored={},
+        labels={},
+        injection_flags=0,
+        calibration=calibration,
+        state="ok",
+    )
+
+
+def make_calibration(*, tp, fn, tn, fp, fingerprint="f" * 64, **changes):
+    """Make a calibration of a judge with two labels, of these four counts."""
+    found = Diagnosis(tp=tp, fn=fn, tn=tn, fp=fp)
+    n = found.positives + found.negatives
+    values = {
+        "metric": "helpful",
+        "fingerprint": fingerprint,
+        "labels": {"good": 1.0, "bad": 0.0},
+        "positive": ("good",),
+        "rows": n,
+        "n": n,
+        "confusion": {"good": {"good": tp, "bad": fn}, "bad": {"good": fp, "bad": tn}},
+        "agreement": (tp + tn) / n,
+        "kappa": None,
+        "kappa_weights": "none",
+        "tp": tp,
+        "fn": fn,
+        "tn": tn,
+        "fp": fp,
+        "se": found.sensitivity,
+        "se_ci95": found.sensitivity_interval,
+        "sp": found.specificity,
+        "sp_ci95": found.specificity_interval,
+        "j": found.youden,
+        "alpha": None,
+        "annotators": 1,
+        "unscored": 0,
+        "unscored_rate": 0.0,
+        "labels_file": "labels.csv",
+        "labels_digest": "d" * 64,
+        "calibrated_at": "2026-11-24T06:30:00.000Z",
+        **changes,
+    }
+    return Calibration(**values)
 
 
 def make_experiment(*, suite, commit, model, params, system, dataset_version, n, evaluator_config):

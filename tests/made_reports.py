@@ -10,15 +10,14 @@ from lm_eval_so.core.records.comparison import (
     MetricComparison,
     Pairing,
 )
+from lm_eval_so.core.records.costs import CostSummary, LatencySummary
 from lm_eval_so.core.records.enums import Direction, MetricKind, RunStatus, ScoreStatus, Verdict
 from lm_eval_so.core.records.report import (
     Case,
     Columns,
-    CostSummary,
     EvaluationReport,
     Experiment,
     JudgeHealth,
-    LatencySummary,
     MetricSummary,
     Slice,
     SliceFigures,
@@ -89,7 +88,7 @@ def case(sample_id="refund-014", **changes):
                 value=0.0,
                 label="bad",
                 reason="the answer gives a week, the policy says three business days.",
-                judge=JudgeVote(label="bad", evidence=("일주일 정도",)),
+                judge=(JudgeVote(label="bad", evidence=("일주일 정도",)),),
             ),
         ),
         **changes,

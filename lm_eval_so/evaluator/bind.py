@@ -1,23 +1,27 @@
 """The metrics of a config: found, checked, built."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from lm_eval_so.core.asking.asker import Answer
 from lm_eval_so.core.config.load import config_problems
 from lm_eval_so.core.config.model import Config, MetricSection
 from lm_eval_so.core.files import read_text
 from lm_eval_so.core.hashing import digest
-from lm_eval_so.core.records.chat import ChatRequest
-from lm_eval_so.core.records.enums import MetricKind
+from lm_eval_so.core.records.enums import MetricKind, ScoreStatus
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.errors import InputError, LMEvalError, Problem, nearest
-from lm_eval_so.evaluator.metrics.base import Metric, MetricEnv, metrics
-from lm_eval_so.evaluator.score import BoundMetric, parse_pass_if
-
-Ask = Callable[[ChatRequest], Awaitable[Answer]]
+from lm_eval_so.evaluator.embedders import (
+    embed_locally,
+    embed_remotely,
+    local_model,
+    missing_extra,
+)
+from lm_eval_so.evaluator.metrics.base import Metric, metrics
+from lm_eval_so.evaluator.metrics.env import BaselineAnswers, Judge, MetricEnv
+from lm_eval_so.evaluator.score import BoundMetric, parse_pass_if, settled
+from lm_eval_so.evaluator.stages import part_problems, with_parts
 
 
 def find_problems(config: Config) -> list[Problem]:
@@ -28,31 +32,38 @@ def find_problems(config: Config) -> list[Problem]:
         problems.append(Problem(what="no metrics", where=config.where("metrics"), hint=hint))
     for position, section in enumerate(config.metrics):
         problems += _metric_problems(config, position, section)
+    problems += part_problems(config, dict(_sound(config)))
     problems += _gate_problems(config)
     return problems
 
 
-def bind_metrics(config: Config, asks: Mapping[str, Ask]) -> tuple[BoundMetric, ...]:
+def bind_metrics(
+    config: Config,
+    judges: Mapping[str, tuple[Judge, ...]],
+    baselines: Mapping[str, BaselineAnswers] | None = None,
+) -> tuple[BoundMetric, ...]:
     """Build the metrics of a config that has no problems.
 
     Args:
         config: The config.
-        asks: How the judge of a metric is asked, by metric id.
+        judges: The judges by metric id.
+        baselines: Answers of a baseline by metric id.
     """
-    return tuple(
-        BoundMetric(
-            metric=_build(metrics.resolve(section.name), config, section, asks.get(section.id)),
-            section=section,
-            passes=parse_pass_if(section.pass_if) if section.pass_if else None,
-        )
-        for section in config.metrics
+    of = baselines or {}
+    return with_parts(
+        [
+            _bind(config, section, judges.get(section.id, ()), of.get(section.id))
+            for section in config.metrics
+        ]
     )
 
 
 def sample_problems(bound: Sequence[BoundMetric], sample: TestSample) -> Iterator[Problem]:
-    """Find what is wrong with a sample's own parameters."""
+    """Find what is wrong with a sample's own parameters, or with what it expects."""
     for each in bound:
-        if each.id in sample.metrics:
+        if each.id in sample.metrics or (
+            each.metric.checks_every_sample and _applies(each, sample)
+        ):
             yield from each.metric.check_sample(sample)
 
 
@@ -64,16 +75,18 @@ def gating_ids(config: Config, bound: Sequence[BoundMetric]) -> tuple[str, ...]:
     return tuple(each.id for each in bound if each.metric.kind in scores)
 
 
+def _applies(bound: BoundMetric, sample: TestSample) -> bool:
+    score = settled(bound, sample, None)
+    return score is not None and score.status is not ScoreStatus.NOT_APPLICABLE
+
+
 def _metric_problems(config: Config, position: int, section: MetricSection) -> Iterator[Problem]:
     try:
         found = metrics.resolve(section.name, where=config.where("metrics", position, "name"))
     except InputError as error:
         yield from error.problems
         return
-    if "judge" in found.requires and section.backend is None:
-        hint = "add a backend, as {name: openai, params: {model: …}}"
-        where = config.where("metrics", position)
-        yield Problem(what=f"the metric {section.id} needs a judge", where=where, hint=hint)
+    yield from _judge_problems(found, config, position, section)
     if section.pass_if is not None:
         try:
             parse_pass_if(section.pass_if)
@@ -82,7 +95,7 @@ def _metric_problems(config: Config, position: int, section: MetricSection) -> I
             yield Problem(what=f'"{section.pass_if}" is no comparison with a number', where=where)
     at = ("metrics", position, "params")
     try:
-        metric = _build(found, config, section, None)
+        metric = _build(found, config, section, ())
         problems = metric.check_params()
         digest(metric.definition())  # it stands in the report: better now than after all is paid
     except ValidationError as error:
@@ -93,8 +106,58 @@ def _metric_problems(config: Config, position: int, section: MetricSection) -> I
         what = f"the metric {section.id} fails: {type(error).__name__}: {error}"
         yield Problem(what=what, where=config.where("metrics", position))
     else:
+        if "judge" in metric.requires - found.requires and not section.judges:
+            yield _no_judge(config, position, section)
         for problem in problems:
             yield Problem(what=problem.what, where=config.where(*at), hint=problem.hint)
+
+
+def _judge_problems(
+    found: type[Metric], config: Config, position: int, section: MetricSection
+) -> Iterator[Problem]:
+    if "judge" in found.requires and not section.judges:
+        yield _no_judge(config, position, section)
+    if "embedder" in found.requires:
+        yield from _embedder_problems(config, position, section)
+        return
+    for path, judge in section.backend_sections():
+        where = config.where("metrics", position, *path)
+        if judge.options.get("api") == "embeddings":
+            yield Problem(what="a judge cannot answer by embeddings", where=where)
+    for number, judge in enumerate(section.panel):
+        if judge in section.panel[:number]:
+            hint = "the cache would give both one answer; name another model, or another seed"
+            where = config.where("metrics", position, "panel", number)
+            yield Problem(what="this judge sits on the panel twice", where=where, hint=hint)
+
+
+def _no_judge(config: Config, position: int, section: MetricSection) -> Problem:
+    hint = "add a backend, as {name: openai, params: {model: …}}"
+    where = config.where("metrics", position)
+    return Problem(what=f"the metric {section.id} needs a judge", where=where, hint=hint)
+
+
+def _embedder_problems(config: Config, position: int, section: MetricSection) -> Iterator[Problem]:
+    at = config.where("metrics", position)
+    if not section.judges:
+        missing = missing_extra(section.id)
+        if missing is not None:
+            yield Problem(what=missing.what, where=at, hint=missing.hint)
+    elif section.panel:
+        yield Problem(what=f"{section.id} takes one backend, no panel", where=at)
+    elif section.judges[0].options.get("api") != "embeddings":
+        what = f"the backend of {section.id} gives no embeddings"
+        hint = "name openai, or what speaks like it, and set options.api: embeddings"
+        yield Problem(what=what, where=config.where("metrics", position, "backend"), hint=hint)
+
+
+def _sound(config: Config) -> Iterator[tuple[int, BoundMetric]]:
+    """Give each metric that can be made, by position; what is wrong with others is told elsewhere."""
+    for position, section in enumerate(config.metrics):
+        try:
+            yield position, _bind(config, section, ())
+        except Exception:  # noqa: BLE001, S112 - as above
+            continue
 
 
 def _gate_problems(config: Config) -> Iterator[Problem]:
@@ -110,14 +173,33 @@ def _gate_problems(config: Config) -> Iterator[Problem]:
             )
 
 
-def _build(found: type[Metric], config: Config, section: MetricSection, ask: Ask | None) -> Metric:
-    judge = section.backend
+def _bind(
+    config: Config,
+    section: MetricSection,
+    judges: tuple[Judge, ...],
+    baseline: BaselineAnswers | None = None,
+) -> BoundMetric:
+    metric = _build(metrics.resolve(section.name), config, section, judges, baseline)
+    passes = parse_pass_if(section.pass_if) if section.pass_if else None
+    return BoundMetric(metric=metric, section=section, passes=passes)
+
+
+def _build(
+    found: type[Metric],
+    config: Config,
+    section: MetricSection,
+    judges: tuple[Judge, ...],
+    baseline: BaselineAnswers | None = None,
+) -> Metric:
+    embeds = "embedder" in found.requires  # then its backend is no judge
     env = MetricEnv(
         language=config.language,
-        ask=ask,
-        judge_model=judge.model if judge else None,
-        judge_params=judge.params if judge else {},
+        judges=() if embeds else judges,
+        embed=embed_remotely(judges[0].ask) if embeds and judges else embed_locally,
+        embedder=None if embeds and section.judges else local_model(),
+        quorum=section.judge.quorum,
         template=section.judge.template,
+        baseline=baseline,
         read_file=lambda name: _read(config.resolve(Path(name))),
     )
     return found(params=section.params, metric_id=section.id, env=env)

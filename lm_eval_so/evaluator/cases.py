@@ -1,6 +1,8 @@
 """The rows that a person should look at: those without an answer, then the failed ones."""
 
 import heapq
+import math
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +13,7 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.evaluator.score import BoundMetric
-from lm_eval_so.evaluator.sheet import is_fault
+from lm_eval_so.evaluator.sheet import Sheet, is_fault
 from lm_eval_so.evaluator.transcript import shown_input
 
 Kind = Literal["infrastructure", "quality"]
@@ -40,26 +42,43 @@ class Cases:
         self._metrics = {each.id: each.metric for each in bound}
         self._order = [*gating, *(each.id for each in bound if each.id not in gating)]
         self._most = most
-        self._keys: list[_Key] = []
+        self._lost = array("L")
+        self._failed = array("L")
         self._shown: list[_Found] = []
 
-    def add(self, sample: TestSample, run: RunResult, scores: Sequence[Score]) -> None:
-        """Look at a row that was asked."""
+    def add(self, row: int, sample: TestSample, run: RunResult, scores: Sequence[Score]) -> None:
+        """Look at a row that was asked, by its number in the sheet."""
         faults = [s for s in scores if is_fault(s)]
         if faults or not run.status.is_answer:
+            self._lost.append(row)
             self._keep(sample, run, scores, "infrastructure", faults)
             return
         failed = [s for s in scores if self._has_failed(s)]
         if failed:
+            self._failed.append(row)
             self._keep(sample, run, scores, "quality", failed)
 
     def shown(self) -> tuple[Case, ...]:
         """Give the cases to show: without an answer first, then worst first."""
         return tuple(found.case for found in sorted(self._shown, key=lambda found: found.key))
 
-    def ids(self) -> tuple[str, ...]:
-        """Give the ids of all samples with such a row, in the same order."""
-        return tuple(dict.fromkeys(key[2] for key in sorted(self._keys)))
+    def ids(self, sheet: Sheet) -> tuple[str, ...]:
+        """Give the ids of all samples with such a row, in the same order.
+
+        Args:
+            sheet: The scores, which order the rows: a key for each row would take more than these.
+        """
+
+        def id_of(row: int) -> str:
+            return sheet.samples.ids[sheet.sample_of[row]]
+
+        failed = sorted(sorted(self._failed), key=id_of)
+        for metric_id in reversed(self._order):  # a sort leaves what it holds for equal in order
+            values = sheet.columns[metric_id].values
+            ranks = array("d", (self._rank(metric_id, value) for value in values))
+            failed.sort(key=ranks.__getitem__)
+        found = map(id_of, (*sorted(sorted(self._lost), key=id_of), *failed))
+        return tuple(dict.fromkeys(found) if sheet.has_repeats else found)
 
     def _keep(
         self,
@@ -69,27 +88,23 @@ class Cases:
         kind: Kind,
         why: Sequence[Score],
     ) -> None:
-        ranks = {score.metric: self._rank(score) for score in scores}
-        ordered = tuple(ranks[metric_id] for metric_id in self._order) if kind == "quality" else ()
+        ranks = {score.metric: self._rank(score.metric, score.value) for score in scores}
+        ordered = tuple([ranks[name] for name in self._order]) if kind == "quality" else ()
         key = (kind == "quality", ordered, sample.id, run.repeat)
-        self._keys.append(key)
         if len(self._shown) == self._most and (not self._most or key > self._shown[0].key):
             return
-        reason = _reason(run, self._first(why))
-        found = _Found(key=key, case=_case(sample, run, scores, kind=kind, reason=reason))
+        ordered_why = sorted(why, key=lambda score: self._order.index(score.metric))
+        found = _Found(key=key, case=_case(sample, run, scores, kind=kind, why=ordered_why))
         if len(self._shown) < self._most:
             heapq.heappush(self._shown, found)
         else:
             heapq.heapreplace(self._shown, found)
 
-    def _first(self, scores: Sequence[Score]) -> Score | None:
-        return min(scores, key=lambda score: self._order.index(score.metric), default=None)
-
-    def _rank(self, score: Score) -> float:
+    def _rank(self, metric_id: str, value: float | None) -> float:
         """Give a number that is small where the value is bad; a row without a value comes last."""
-        if score.value is None:
-            return float("inf")
-        return score.value if self._metrics[score.metric].higher_is_better else -score.value
+        if value is None:
+            return math.inf
+        return value if self._metrics[metric_id].higher_is_better else -value
 
     def _has_failed(self, score: Score) -> bool:
         """Whether a score fails: as `passed` says, else in the lower half of its range."""
@@ -113,7 +128,12 @@ def _reason(run: RunResult, score: Score | None) -> str:
 
 
 def _case(
-    sample: TestSample, run: RunResult, scores: Sequence[Score], *, kind: Kind, reason: str
+    sample: TestSample,
+    run: RunResult,
+    scores: Sequence[Score],
+    *,
+    kind: Kind,
+    why: Sequence[Score],
 ) -> Case:
     return Case(
         sample_id=sample.id,
@@ -123,8 +143,9 @@ def _case(
         input=shown_input(sample, run),
         expected=sample.expected,
         answer=run.text if run.response else None,
-        reason=reason,
+        reason=_reason(run, next(iter(why), None)),
         scores=tuple(scores),
         tags=sample.tags,
         language=sample.language,
+        failed=tuple(score.metric for score in why),
     )

@@ -2,8 +2,9 @@
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from lm_eval_so.core.asking.clock import now_text
@@ -14,9 +15,14 @@ from lm_eval_so.core.records.report import Experiment, MetricSummary
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef, RunInfo
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.evaluator.join import Answers
+from lm_eval_so.evaluator.metrics.extras import library_versions
 from lm_eval_so.evaluator.score import BoundMetric
 from lm_eval_so.evaluator.scoring import Scoring
 from lm_eval_so.evaluator.sheet import MISSING, Sheet
+
+_EXTRAS = ("bleu", "embed", "kiwi", "ko")
+"""Extras whose libraries a metric names in its definition."""
+_LIMITS = ("max_cost_usd", "max_requests", "max_time_s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +60,15 @@ def make_experiment(
     sheet, infos = scoring.sheet, answers.infos
     missing = sheet.statuses.count(MISSING)
     is_complete = missing == 0 and all(info.state == "complete" for info in infos)
+    evaluator_config = _redacted(_evaluator_config(config, scoring.bound), resources.redactor)
     fingerprints = {
         "dataset": dataset.digest,
         "metrics": digest({name: summary.fingerprint for name, summary in summaries.items()}),
+        "evaluator_config": digest(evaluator_config),
     }
     if infos:
-        fingerprints |= {"run": infos[0].fingerprint, "reach": infos[0].reach}
+        asked = {"run": infos[0].fingerprint, "reach": infos[0].reach}
+        fingerprints |= {**asked, "run_config": infos[0].config_digest}
     return Experiment(
         suite=config.suite,
         suite_id=origin.suite_id or config.suite,
@@ -70,20 +79,24 @@ def make_experiment(
         missing=missing,
         dataset=dataset,
         backend=_backend(infos, answers.label, sheet),
-        run_config=_redacted(_run_config(config), resources.redactor),
-        evaluator_config=_redacted(_evaluator_config(config, scoring.bound), resources.redactor),
+        run_config=_redacted({**_run_config(config), **_offered(infos)}, resources.redactor),
+        evaluator_config=evaluator_config,
         fingerprints=fingerprints,
-        versions=_versions(infos),
+        versions=_versions(infos, scoring.bound),
         started_at=min((info.started_at for info in infos), default=None),
         finished_at=max((i.finished_at for i in infos if i.finished_at), default=None),
         evaluated_at=now_text(resources.environ),
+        config=_config_name(config),
+        runs=tuple(_shown_path(path, config) for path in answers.paths),
+        budget=_budget(config, infos),
     )
 
 
 def _backend(infos: Sequence[RunInfo], label: str, sheet: Sheet) -> BackendInfo:
-    if infos:
-        return infos[0].backend
     models = tuple(sorted(sheet.models))
+    if infos:
+        told = {model for info in infos for model in info.backend.models_answered}
+        return replace(infos[0].backend, models_answered=tuple(sorted({*told, *models})))
     return BackendInfo(
         name="file",
         label=label,
@@ -97,6 +110,13 @@ def _run_config(config: Config) -> dict[str, Any]:
     return {"backend": backend, "system": config.system, "run": config.run.model_dump(mode="json")}
 
 
+def _offered(infos: Sequence[RunInfo]) -> dict[str, Any]:
+    """Give the tools that the chatbot was offered, if any."""
+    if not infos or not infos[0].tools:
+        return {}
+    return {"tools": [dict(tool) for tool in infos[0].tools], "tool_choice": infos[0].tool_choice}
+
+
 def _evaluator_config(config: Config, bound: Sequence[BoundMetric]) -> dict[str, Any]:
     sections = [
         {
@@ -108,10 +128,32 @@ def _evaluator_config(config: Config, bound: Sequence[BoundMetric]) -> dict[str,
     return {"metrics": sections, "report": config.report.model_dump(mode="json")}
 
 
-def _versions(infos: Sequence[RunInfo]) -> dict[str, str]:
+def _versions(infos: Sequence[RunInfo], bound: Sequence[BoundMetric]) -> dict[str, str]:
     asked = {f"run.{name}": text for info in infos for name, text in info.versions.items()}
     here = {"lm-eval-so": version("LM-Eval-SO"), "python": platform.python_version()}
-    return here | dict(sorted(asked.items()))
+    here |= {"prices": version("genai-prices")}
+    known = library_versions(_EXTRAS)
+    used = {name for each in bound for name in each.metric.definition() if name in known}
+    libraries = {name: str(known[name]) for name in sorted(used) if known[name]}
+    return here | libraries | dict(sorted(asked.items()))
+
+
+def _config_name(config: Config) -> str | None:
+    file = config.where().file
+    return Path(file).name if file else None
+
+
+def _shown_path(path: Path, config: Config) -> str:
+    """Give a path seen from the config's folder; of one elsewhere only the name."""
+    whole, folder = path.absolute(), config.folder.absolute()
+    return whole.relative_to(folder).as_posix() if whole.is_relative_to(folder) else path.name
+
+
+def _budget(config: Config, infos: Sequence[RunInfo]) -> dict[str, Any]:
+    limits = {name: getattr(config.run, name) for name in _LIMITS}
+    stopped = [dict(info.stopped) for info in infos if info.stopped is not None]
+    state = {"stopped": stopped[0] if stopped else None}
+    return {name: limit for name, limit in limits.items() if limit is not None} | state
 
 
 def _redacted(value: Any, redactor: Redactor) -> Any:

@@ -1,6 +1,7 @@
 """From the values of rows to the figures of a metric."""
 
 import math
+from array import array
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
@@ -31,15 +32,17 @@ def summarise(bound: BoundMetric, sheet: Sheet) -> MetricSummary:
     worst, best = (low, high) if metric.higher_is_better else (high, low)
     is_open = metric.kind in _OPEN_KINDS
     definition = full_definition(bound)
+    corpus = metric.corpus_score(column.corpus_counts, sorted(column.units))
     return MetricSummary(
         name=metric.name,
         mean=mean_of(values),
         std=deviation(values),
         sample_count=len(values),
         rows=scored,
-        ci95=interval(values, groups, metric, has_repeats=_has_repeats(sheet)),
+        ci95=interval(values, groups, metric, has_repeats=sheet.has_repeats),
         unscored=applicable - scored,
         unscored_by=dict(sorted(column.codes.items())),
+        scored_by=dict(sorted(column.scored_codes.items())),
         not_applicable=len(column.not_applicable),
         vacuous=column.vacuous,
         coverage=scored / applicable if applicable else None,
@@ -55,6 +58,9 @@ def summarise(bound: BoundMetric, sheet: Sheet) -> MetricSummary:
         p50=percentile(values, 0.50) if is_open else None,
         p95=percentile(values, 0.95) if is_open else None,
         max=max(values, default=None) if is_open else None,
+        units=dict(sorted(column.units.items())),
+        corpus_score=corpus.value if corpus else None,
+        signature=corpus.signature if corpus else None,
         fingerprint=digest(definition),
         definition=definition,
     )
@@ -67,30 +73,45 @@ def slice_figures(bound: BoundMetric, sheet: Sheet, rows: Sequence[int]) -> Slic
     return SliceFigures(
         n=len(values),
         mean=mean_of(values),
-        ci95=interval(values, groups, bound.metric, has_repeats=_has_repeats(sheet)),
-        unscored=sum(map(column.is_unscored, rows)),
+        ci95=interval(values, groups, bound.metric, has_repeats=sheet.has_repeats),
+        unscored=column.count_unscored(rows),
     )
 
 
 def full_definition(bound: BoundMetric) -> dict[str, Any]:
-    """Give what decides the values of a metric, its judge included."""
-    judge = bound.section.backend
-    asked = {"backend": judge.name, "params": judge.params} if judge else None
-    return {**bound.metric.definition(), **({"judge": asked} if asked else {})}
+    """Give what decides the values of a metric, its judge and its parts included."""
+    asked = [{"backend": judge.name, "params": judge.params} for judge in bound.section.judges]
+    judges = {"judge": asked[0]} if len(asked) == 1 else {"panel": asked} if asked else {}
+    quorum = {} if bound.section.judge.quorum is None else {"quorum": bound.section.judge.quorum}
+    parts = {part.id: _part_digest(part) for part in bound.parts}
+    return {
+        **bound.metric.definition(),
+        **judges,
+        **quorum,
+        **({"parts": parts} if parts else {}),
+    }
 
 
 def sample_values(
     column: Column, sheet: Sheet, rows: Iterable[int]
-) -> tuple[list[float], list[Hashable]]:
-    """Give one value per sample that has one, the mean over its rows, and the sample's group."""
-    values: list[float] = []
-    groups: list[Hashable] = []
+) -> tuple[Sequence[float], Sequence[Hashable]]:
+    """Give one value per sample that has one, the mean over its rows, and the sample's group.
+
+    There are no groups if no sample shares one.
+    """
+    if not sheet.has_repeats:
+        group_of = sheet.samples.groups
+        places = column.values.where(rows) if sheet.samples.has_groups else ()
+        groups = [group_of[at := sheet.sample_of[row]] or at for row in places]
+        return column.values.present(rows), groups
+    values = array("d")
+    groups = []
     for of_sample in _by_sample(sheet, rows):
         mean = mean_of([v for row in of_sample if (v := column.values[row]) is not None])
         if mean is not None:
             sample = sheet.sample_of[of_sample[0]]
             values.append(mean)
-            groups.append(sheet.samples[sample].group_id or sample)
+            groups.append(sheet.samples.groups[sample] or sample)
     return values, groups
 
 
@@ -123,7 +144,7 @@ def interval(
     if len(values) <= 1:
         return None
     low, high = metric.range or (0.0 if metric.kind is MetricKind.RATIO else None, None)
-    if _FEWEST_GROUPS <= len(set(groups)) < len(values):
+    if groups and _FEWEST_GROUPS <= len(set(groups)) < len(values):
         width = high - low if low is not None and high is not None else None
         found = grouped_interval(values, groups, width=width, alpha=0.025)
         bottom = found.low if low is None else max(low, found.low)
@@ -133,10 +154,20 @@ def interval(
     return mean_interval(values, low=low, high=high)
 
 
+def _part_digest(part: BoundMetric) -> str:
+    """Give the digest of all that decides a part's values, whether they pass, and of what samples."""
+    section = part.section
+    return digest([full_definition(part), section.pass_if, section.only.model_dump(mode="json")])
+
+
 def _mean_if_missing(column: Column, sheet: Sheet, value: float | None) -> float | None:
     """Give the mean if every unscored row had this value; None where the range is open."""
     if value is None:
         return None
+    if not sheet.has_repeats:
+        away = column.not_applicable
+        known = (v for row, v in enumerate(column.values) if v is not None or row not in away)
+        return mean_of([value if v is None else v for v in known])
     means = []
     for rows in _by_sample(sheet, range(len(sheet.sample_of))):
         applicable = [row for row in rows if row not in column.not_applicable]
@@ -145,10 +176,6 @@ def _mean_if_missing(column: Column, sheet: Sheet, value: float | None) -> float
             [m] if (m := mean_of([value if v is None else v for v in filled])) is not None else []
         )
     return mean_of(means)
-
-
-def _has_repeats(sheet: Sheet) -> bool:
-    return any(repeat > 0 for repeat in sheet.repeats)
 
 
 def _by_sample(sheet: Sheet, rows: Iterable[int]) -> Iterator[list[int]]:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
+from pydantic_core import from_json as quick_json
+
 from lm_eval_so.core.dataset import sample_hash
-from lm_eval_so.core.records.codec import loads
+from lm_eval_so.core.records.codec import load_row, loads
 from lm_eval_so.core.records.run import RunInfo, RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.errors import Problem, RecordError, Where
+from lm_eval_so.evaluator.row_places import RowPlaces, line_at
 
 RESULTS_FILE = "run_results.jsonl"
 INFO_FILE = "run.json"
@@ -45,13 +48,15 @@ class Answers:
     def __init__(self, paths: Sequence[Path]) -> None:
         self.label = paths[0].stem if paths else ""
         """Name of the first file or folder."""
+        self.paths = tuple(paths)
         self.infos: list[RunInfo] = []
         """One per run folder; a plain file of rows has none."""
         self.repeats = 1
         """Answers per sample."""
-        self._offsets: dict[tuple[str, int, str], tuple[int, int, int]] = {}
-        self._asked: set[tuple[str, int]] = set()
+        self._places = RowPlaces()
         self._files: list[BinaryIO] = []
+        self._is_written: list[bool] = []
+        """Whether the runner wrote a file, so that its lines are known to be sound."""
         with ExitStack() as stack:
             problems = [problem for path in paths for problem in self._add(path, stack)]
             if len({info.fingerprint for info in self.infos}) > 1:
@@ -60,6 +65,7 @@ class Answers:
                 problems.append(Problem(what=what, hint=hint))
             if problems:
                 raise RecordError.of(problems[:_MOST_PROBLEMS])
+            self._places.close()
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -74,17 +80,24 @@ class Answers:
         Raises:
             RecordError: If the row has another shape.
         """
-        place = self._offsets.get((sample_id, repeat, digest))
+        place = self._places.find(sample_id, repeat, digest)
         if place is None:
             return None
-        file, offset, line = place
-        self._files[file].seek(offset)
-        where = Where(file=self._files[file].name, line=line)
-        return loads(self._files[file].readline(), RunResult, where=where)
+        number, offset = place
+        file = self._files[number]
+        file.seek(offset)
+        line = file.readline()
+        # what the runner wrote needs no second look; what people wrote may have a key twice
+        row = load_row(line) if self._is_written[number] else None
+        if row is None:
+            where = Where(file=file.name, line=line_at(file, offset))
+            row = loads(line, RunResult, where=where)
+        is_it = (row.sample_id, row.repeat, row.sample_hash) == (sample_id, repeat, digest)
+        return row if is_it else None
 
     def was_asked(self, sample_id: str, repeat: int) -> bool:
         """Whether there is a row of a sample, whatever it asked then."""
-        return (sample_id, repeat) in self._asked
+        return self._places.was_asked(sample_id, repeat)
 
     def left_out(self, dataset_digest: str) -> bool:
         """Whether rows that are not there were never planned.
@@ -95,7 +108,7 @@ class Answers:
         planned = sum(info.planned for info in self.infos)
         ended = [info.state == "complete" for info in self.infos]
         same = [info.dataset.digest == dataset_digest for info in self.infos]
-        return bool(self.infos) and all(ended) and all(same) and planned == len(self._asked)
+        return bool(self.infos) and all(ended) and all(same) and planned == self._places.asked
 
     def _add(self, path: Path, stack: ExitStack) -> list[Problem]:
         info = _read_info(path)
@@ -106,6 +119,7 @@ class Answers:
         lines = stack.enter_context(file.open("rb"))
         number = len(self._files)
         self._files.append(lines)
+        self._is_written.append(info is not None)
         self.infos += [info] if info else []
         highest, problems = self._index(number, lines, info.fingerprint if info else None)
         self.repeats = max(self.repeats, info.repeats if info else highest + 1)
@@ -134,8 +148,7 @@ class Answers:
             sample_id, repeat, digest, asked_by = key
             if fingerprint is not None and asked_by != fingerprint:
                 continue
-            self._offsets[sample_id, repeat, digest] = (file, at, number)
-            self._asked.add((sample_id, repeat))
+            self._places.add(sample_id, repeat, digest, file=file, offset=at)
             highest = max(highest, repeat)
         return highest, problems
 
@@ -173,9 +186,9 @@ def _read_info(path: Path) -> RunInfo | None:
 
 def _key(line: bytes) -> tuple[str, int, str, str] | None:
     try:
-        row: Any = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
+        row: Any = quick_json(line)
+    except ValueError:
+        row = _slowly(line)
     if not isinstance(row, dict):
         return None
     repeat = row.get("repeat", 0)
@@ -186,3 +199,11 @@ def _key(line: bytes) -> tuple[str, int, str, str] | None:
             return sample_id, repeat, digest, fingerprint
         case _:
             return None
+
+
+def _slowly(line: bytes) -> Any:
+    """Read what the quick way does not take: half surrogate pairs, deep nesting."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None

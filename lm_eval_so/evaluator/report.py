@@ -1,25 +1,29 @@
 """From the scores to the report."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.hashing import digest_text
+from lm_eval_so.core.records.calibration import Calibration
+from lm_eval_so.core.records.costs import CostSummary, LatencySummary
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.report import (
     Columns,
-    CostSummary,
     EvaluationReport,
     Experiment,
-    LatencySummary,
+    JudgeHealth,
     MetricSummary,
 )
 from lm_eval_so.errors import CannotMeasure
 from lm_eval_so.evaluator.fold import percentile
+from lm_eval_so.evaluator.masking import mask_report, masked_kinds
 from lm_eval_so.evaluator.scoring import Scoring
 from lm_eval_so.evaluator.sheet import MISSING, Sheet
-from lm_eval_so.evaluator.slices import break_down
-from lm_eval_so.evaluator.usage import add_costs
+from lm_eval_so.evaluator.slices import break_down, label_columns
+from lm_eval_so.evaluator.usage import add_costs, add_usage
+
+T = TypeVar("T")
 
 
 def make_report(
@@ -28,6 +32,7 @@ def make_report(
     *,
     summaries: Mapping[str, MetricSummary],
     experiment: Experiment,
+    calibrations: Mapping[str, Calibration] | None = None,
 ) -> EvaluationReport:
     """Put a report together.
 
@@ -36,24 +41,32 @@ def make_report(
         scoring: The scores.
         summaries: Their figures, by metric id.
         experiment: What was measured.
+        calibrations: How the judges did against people, by metric id.
     """
     sheet = scoring.sheet
     lead = next(iter(scoring.gating or tuple(summaries)), None)
-    return EvaluationReport(
+    judges = {
+        metric_id: judge.health(
+            summaries[metric_id].fingerprint,
+            (calibrations or {}).get(metric_id),
+            judged=(experiment.backend.model, *experiment.backend.models_answered),
+        )
+        for metric_id, judge in scoring.judges.items()
+    }
+    report = EvaluationReport(
         experiment=experiment,
         metrics=summaries,
         breakdowns=break_down(scoring.bound, sheet, lead=lead, by=config.report.by),
         statuses=_statuses(sheet),
-        cost=_cost(scoring),
+        cost=_cost(scoring, judges),
         latency=_latency(sheet),
-        judges={
-            metric_id: judge.health(summaries[metric_id].fingerprint)
-            for metric_id, judge in scoring.judges.items()
-        },
+        judges=judges,
         errors=scoring.cases.shown(),
-        failed_ids=scoring.cases.ids(),
+        failed_ids=scoring.cases.ids(sheet),
         samples=_columns(sheet, config),
     )
+    has_answers = config.report.answers == "full"
+    return mask_report(report, masked_kinds(scoring.bound), has_answers=has_answers)
 
 
 def nothing_scored(sheet: Sheet, config_file: str) -> CannotMeasure:
@@ -81,16 +94,28 @@ def _statuses(sheet: Sheet) -> dict[str, int]:
     return every | ({MISSING: counts[MISSING]} if counts[MISSING] else {})
 
 
-def _cost(scoring: Scoring) -> CostSummary:
+def _cost(scoring: Scoring, judges: Mapping[str, JudgeHealth]) -> CostSummary:
     sheet = scoring.sheet
-    judges = [cost for judge in scoring.judges.values() for cost in judge.costs]
+    judged = [cost for judge in scoring.judges.values() for cost in judge.costs]
     return CostSummary(
         bot_usd=add_costs(sheet.costs),
-        bot_priced=sum(cost is not None for cost in sheet.costs),
+        bot_priced=_priced(sheet.costs),
         bot_rows=len(sheet.costs),
-        judges_usd=add_costs(judges),
+        bot_saved_usd=add_costs(sheet.saved),
         usage=sheet.usage,
+        simulator_usd=add_costs(sheet.simulator_costs),
+        simulator_priced=_priced(sheet.simulator_costs),
+        simulator_rows=len(sheet.simulator_costs),
+        simulator_usage=sheet.simulator_usage,
+        judges_usd=add_costs(judged),
+        judges_priced=_priced(judged),
+        judges_rows=len(judged),
+        judges_usage=add_usage(health.usage for health in judges.values()),
     )
+
+
+def _priced(costs: Sequence[float | None]) -> int:
+    return sum(cost is not None for cost in costs)
 
 
 def _latency(sheet: Sheet) -> LatencySummary:
@@ -105,28 +130,29 @@ def _latency(sheet: Sheet) -> LatencySummary:
 
 
 def _columns(sheet: Sheet, config: Config) -> Columns:
-    samples = [sheet.samples[number] for number in sheet.sample_of]
-    keeps = config.report.answers
-    answers: tuple[str | None, ...] | None = None
-    if keeps == "full":
-        answers = tuple(sheet.answers)
-    elif keeps == "hash":
-        answers = tuple(digest_text(a) if a is not None else None for a in sheet.answers)
+    samples, has_texts = sheet.samples, config.report.answers != "none"
+
+    def by_row(values: Sequence[T]) -> tuple[T, ...]:
+        return tuple([values[sample] for sample in sheet.sample_of])
+
     return Columns(
-        ids=tuple(sample.id for sample in samples),
-        sample_hashes=tuple(sample.sample_hash for sample in samples),
-        revs=tuple(sample.rev for sample in samples),
-        groups=tuple(sample.group_id for sample in samples),
+        ids=by_row(samples.ids),
+        sample_hashes=by_row(samples.sample_hashes),
+        revs=by_row(samples.revs),
+        groups=by_row(samples.groups),
         repeats=tuple(sheet.repeats),
         statuses=tuple(sheet.statuses),
-        scores={name: tuple(column.values) for name, column in sheet.columns.items()},
+        scores={name: column.values.shared() for name, column in sheet.columns.items()},
         not_applicable={
             name: tuple(sorted(column.not_applicable))
             for name, column in sheet.columns.items()
             if column.not_applicable
         },
-        inputs=None if keeps == "none" else tuple(sample.input or "" for sample in samples),
-        expected=None if keeps == "none" else tuple(sample.expected for sample in samples),
-        answers=answers,
+        inputs=by_row([text or "" for text in samples.inputs]) if has_texts else None,
+        expected=by_row(samples.expected) if has_texts else None,
+        answers=tuple(sheet.answers) if has_texts else None,
         cached=tuple(sorted(sheet.cached)),
+        tags=by_row(samples.tags),
+        languages=by_row(samples.languages),
+        labels=label_columns(sheet, config.report.by),
     )

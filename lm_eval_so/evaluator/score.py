@@ -1,166 +1,209 @@
-"""One row, scored by every metric: a value, or the reason why there is none."""
+"""Answers to one sample, scored by every metric: a value each, or the reason why there is none."""
 
-import inspect
-import operator
-import textwrap
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from lm_eval_so.core.config.model import MetricSection, OnlySection
-from lm_eval_so.core.records.codec import checked
+from lm_eval_so.core.config.model import OnlySection
 from lm_eval_so.core.records.enums import MetricKind, ScoreStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.errors import BudgetSpent, LMEvalError, RecordError
+from lm_eval_so.core.words import say
+from lm_eval_so.evaluator.bound import BoundMetric, Passes, parse_pass_if
+from lm_eval_so.evaluator.hooks import ask, ask_parts, ask_repeats, fault
 from lm_eval_so.evaluator.metrics.base import Metric
 
-Passes = Callable[[float], bool]
+__all__ = [
+    "BoundMetric",
+    "FindBase",
+    "Passes",
+    "ScoredRow",
+    "complete",
+    "is_asked",
+    "parse_pass_if",
+    "score_row",
+    "score_sample",
+    "settled",
+]
 
-_OURS = "lm_eval_so."
-"""Modules of metrics whose scores need no check."""
-_LONGEST_REASON = 300
+_TOLD_IF_ANY = frozenset({"context", "context_ids", "turns"})
+"""Fields that say nothing when they are empty; of tool calls there may be none."""
+_FEWEST_REPEATS = 2
 
-_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    "==": operator.eq,
-    ">": operator.gt,
-    "<": operator.lt,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoundMetric:
-    """A metric as the config wants it applied."""
-
-    metric: Metric
-    section: MetricSection
-    passes: Passes | None = None
-    """When a value passes; None: as the metric says."""
-
-    @property
-    def id(self) -> str:
-        """Id of the metric in the report."""
-        return self.metric.id
+FindBase = Callable[[TestSample, int, str], Score | None]
+"""Gives the score of a sample's base: the sample, which repeat, id of the metric."""
 
 
-def parse_pass_if(text: str) -> Passes:
-    """Turn ">= 0.8" into a check of a value.
+@dataclass(slots=True, kw_only=True)
+class ScoredRow:
+    """An answer, and its scores so far."""
 
-    Raises:
-        ValueError: If it is no comparison with a number.
-    """
-    sign = next((sign for sign in _COMPARISONS if text.strip().startswith(sign)), None)
-    if sign is None:
-        raise ValueError(f"{text!r} is no comparison")
-    bound = float(text.strip().removeprefix(sign))
-    compare = _COMPARISONS[sign]
-    return lambda value: compare(value, bound)
+    repeat: int
+    run: RunResult | None
+    """None if the run does not have the row."""
+    scores: dict[str, Score] = field(default_factory=dict)
+    """By metric id."""
+    key: bytes | None = None
+    """What its scores are kept by; None if they are not."""
+    kept: int = 0
+    """How many of its scores were kept of an earlier evaluation."""
 
 
 async def score_row(
-    bound: Sequence[BoundMetric], sample: TestSample, run: RunResult | None, *, repeat: int
+    bound: Sequence[BoundMetric],
+    sample: TestSample,
+    run: RunResult | None,
+    *,
+    repeat: int,
+    given: Mapping[str, Score] | None = None,
 ) -> tuple[Score, ...]:
     """Score one answer by every metric, in their order.
 
     Args:
-        bound: The metrics.
+        bound: The metrics; one that is built from others stands after them.
         sample: The sample.
         run: The answer; None if the run does not have the row.
         repeat: Which answer to the sample it is.
+        given: Scores of the row that are there, by metric id.
     """
-    return tuple([await _score(metric, sample, run, repeat) for metric in bound])
+    row = ScoredRow(repeat=repeat, run=run, scores=dict(given) if given else {})
+    await score_sample(bound, sample, [row])
+    return tuple([row.scores[each.id] for each in bound])
+
+
+async def score_sample(
+    bound: Iterable[BoundMetric],
+    sample: TestSample,
+    rows: Sequence[ScoredRow],
+    *,
+    base: FindBase | None = None,
+) -> None:
+    """Score the answers to one sample by every metric, and add that to their scores.
+
+    A score that is there stays as it is.
+
+    Args:
+        bound: The metrics; one that is built from others stands after them.
+        sample: The sample.
+        rows: All its answers, or one of them.
+        base: Finds the scores of the sample's base.
+    """
+    for each in bound:
+        if each.is_over_repeats:
+            await _score_repeats(each, sample, rows)
+            continue
+        for row in rows:
+            if each.id in row.scores:
+                continue
+            score = settled(each, sample, row.run)
+            if score is None and row.run is not None:
+                score = await _ask(each, sample, row, row.run, base)
+            assert score is not None  # noqa: S101 - one of the two gave it
+            row.scores[each.id] = complete(each, score, sample, row.repeat)
 
 
 def is_asked(bound: BoundMetric, sample: TestSample, run: RunResult | None) -> bool:
     """Whether a metric looks at an answer at all, or the row has no score whatever it says."""
-    return (
-        run is not None
-        and _not_applicable(bound, sample) is None
-        and _not_scorable(bound.metric, sample, run) is None
-    )
+    return run is not None and settled(bound, sample, run) is None
 
 
-async def _score(
-    bound: BoundMetric, sample: TestSample, run: RunResult | None, repeat: int
-) -> Score:
-    metric = bound.metric
-    score = _not_applicable(bound, sample)
-    if score is None:
-        score = (
-            _not_scorable(metric, sample, run) if run else metric.unscored(sample, "run_missing")
-        )
-    if score is None and run is not None:
-        score = await _ask(metric, sample, run)
-    assert score is not None  # noqa: S101 - one of the three gave it
+def settled(bound: BoundMetric, sample: TestSample, run: RunResult | None) -> Score | None:
+    """Give the score that a row has whatever its answer says; None if the metric must look."""
+    score = None if bound.always_applies else _not_applicable(bound, sample)
+    if score is not None:
+        return score
+    if run is None:
+        return bound.metric.unscored(sample, "run_missing")
+    return _not_scorable(bound, sample, run)
+
+
+def complete(bound: BoundMetric, score: Score, sample: TestSample, repeat: int) -> Score:
+    """Give a score its place, and say whether it passes."""
     passed = score.passed
     if score.status is ScoreStatus.SCORED and score.value is not None:
         if bound.passes is not None:
             passed = bound.passes(score.value)
-        elif passed is None and metric.kind is MetricKind.BINARY:
+        elif passed is None and bound.metric.kind is MetricKind.BINARY:
             passed = score.value == 1
-    return replace(score, metric=metric.id, sample_id=sample.id, repeat=repeat, passed=passed)
+    is_placed = score.repeat == repeat and score.sample_id == sample.id
+    if is_placed and passed is score.passed and score.metric == bound.id:
+        return score
+    return replace(score, metric=bound.id, sample_id=sample.id, repeat=repeat, passed=passed)
 
 
-async def _ask(metric: Metric, sample: TestSample, run: RunResult) -> Score:
-    try:
-        found = metric.score(sample, run)
-        score = await found if inspect.isawaitable(found) else found
-        is_ours = type(metric).__module__.startswith(_OURS)
-        return score if is_ours and isinstance(score, Score) else _vetted(metric, sample, score)
-    except BudgetSpent as error:  # costs this score, not those that are paid for
-        return metric.unscored(sample, "judge_budget", str(error))
-    except LMEvalError:  # what must end the stage: refused credentials, an endpoint that is gone
-        raise
-    except Exception as error:  # noqa: BLE001 - a metric's fault costs its own score, nothing else
-        return _failed(metric, sample, error)
+async def _ask(
+    bound: BoundMetric, sample: TestSample, row: ScoredRow, run: RunResult, base: FindBase | None
+) -> Score:
+    if not bound.metric.part_ids:
+        return await ask(bound, sample, run)
+    parts = {part: [row.scores[part]] for part in bound.metric.part_ids if part in row.scores}
+    if base is not None and "relation" in bound.sample_needs:
+        for part, scores in parts.items():
+            found = base(sample, row.repeat, part)
+            scores.extend([found] if found is not None else [])
+    return await ask_parts(bound, sample, [run], parts)
 
 
-def _vetted(metric: Metric, sample: TestSample, score: object) -> Score:
-    """Give what a metric of others says, as far as a report can hold it."""
-    if not isinstance(score, Score):
-        what = f"score() gave {type(score).__name__}, no Score"
-        return metric.unscored(sample, "metric_error", what)
-    try:
-        rest = checked(replace(score, value=None))
-    except RecordError as error:
-        problem = error.problems[0]
-        field = f"{problem.where.key}: " if problem.where and problem.where.key else ""
-        what = f"score() gave a Score that is none: {field}{problem.what}"
-        return metric.unscored(sample, "metric_error", what)
-    if rest.status is not ScoreStatus.SCORED:
-        return rest
-    made = Metric.make_score(metric, sample, value=score.value)
-    return replace(rest, value=made.value) if made.status is ScoreStatus.SCORED else made
+async def _score_repeats(bound: BoundMetric, sample: TestSample, rows: Sequence[ScoredRow]) -> None:
+    """Give the sample's first row the value; it says nothing of the others."""
+    first, *others = rows
+    score = _not_applicable(bound, sample) or await _ask_repeats(bound, sample, rows)
+    first.scores[bound.id] = complete(bound, score, sample, first.repeat)
+    for row in others:
+        none = bound.metric.not_applicable(sample, "its value stands at the first answer")
+        first_is_all = score if score.status is ScoreStatus.NOT_APPLICABLE else none
+        row.scores[bound.id] = complete(bound, first_is_all, sample, row.repeat)
 
 
-def _failed(metric: Metric, sample: TestSample, error: Exception) -> Score:
-    said = textwrap.shorten(f"{type(error).__name__}: {error}", _LONGEST_REASON, placeholder=" …")
-    return metric.unscored(sample, "metric_error", said)
+async def _ask_repeats(bound: BoundMetric, sample: TestSample, rows: Sequence[ScoredRow]) -> Score:
+    metric, there = bound.metric, [row for row in rows if row.run is not None]
+    lost = [_not_scorable(bound, sample, row.run) for row in there if row.run is not None]
+    runs = [
+        row.run
+        for row, score in zip(there, lost, strict=True)
+        if score is None and row.run is not None
+    ]
+    if not runs:
+        return next(filter(None, lost), metric.unscored(sample, "run_missing"))
+    if len(runs) < _FEWEST_REPEATS and "repeats" in metric.requires:
+        figures = {"n": len(runs), "of": len(rows)}
+        why = say("metrics.too_few_repeats", metric.env.language, figures)
+        return metric.unscored(sample, "part_unscored", why)
+    if metric.part_ids:
+        parts = {
+            part: [row.scores[part] for row in rows if part in row.scores]
+            for part in metric.part_ids
+        }
+        return await ask_parts(bound, sample, runs, parts)
+    return await ask_repeats(bound, sample, runs)
 
 
 def _not_applicable(bound: BoundMetric, sample: TestSample) -> Score | None:
     """Decide from the sample alone, so that both sides of a comparison agree."""
     metric = bound.metric
-    if not _is_meant(bound.section.only, sample):
+    if not bound.is_for_all and not _is_meant(bound.section.only, sample):
         return metric.not_applicable(sample, "not among the samples of `only`")
-    missing = sorted(need for need in metric.requires if not _sample_has(metric, sample, need))
-    if missing:
-        return metric.not_applicable(sample, f"no {', '.join(missing)}")
+    if bound.sample_needs:
+        missing = [need for need in bound.sample_needs if not _sample_has(metric, sample, need)]
+        if missing:
+            return metric.not_applicable(sample, f"no {', '.join(missing)}")
+    if not bound.chooses:
+        return None
     try:
         return None if metric.applies(sample) else metric.not_applicable(sample)
     except Exception as error:  # noqa: BLE001 - as of `score`
-        return _failed(metric, sample, error)
+        return fault(metric, sample, error)
 
 
-def _not_scorable(metric: Metric, sample: TestSample, run: RunResult) -> Score | None:
+def _not_scorable(bound: BoundMetric, sample: TestSample, run: RunResult) -> Score | None:
+    metric = bound.metric
     if run.status not in metric.accepts_status:
         why = run.error.message if run.error else None
         return metric.unscored(sample, f"run_{run.status.value}", why)
-    fields = [need.removeprefix("run.") for need in metric.requires if need.startswith("run.")]
-    if any(getattr(run, field, None) is None for field in fields):
-        return metric.unscored(sample, "not_reported")
+    for name in bound.run_needs:
+        value = getattr(run if hasattr(run, name) else run.response, name, None)
+        if value is None or (not value and name in _TOLD_IF_ANY):
+            return metric.unscored(sample, "not_reported")
     return None
 
 
@@ -170,14 +213,15 @@ def _is_meant(only: OnlySection, sample: TestSample) -> bool:
 
 
 def _sample_has(metric: Metric, sample: TestSample, need: str) -> bool:
-    match need.partition("."):
-        case ("expected", "", ""):
-            return bool(sample.answers)
-        case ("context", "", ""):
+    match need:
+        case "expected":
+            return sample.expected is not None or bool(sample.references)
+        case "context":
             return any(passage.role in {"gold", "given"} for passage in sample.context)
-        case ("scenario", "", ""):
+        case "scenario":
             return sample.scenario is not None
-        case ("params", ".", name):
-            return getattr(metric.params_for(sample), name) not in (None, "", (), [], {})
-        case _:  # of the run, or of the config
-            return True
+        case "relation":
+            return sample.relation is not None
+        case _:
+            value = getattr(metric.params_for(sample), need.removeprefix("params."))
+            return value not in (None, "", (), [], {})

@@ -1,21 +1,28 @@
 """The scores of all rows, column by column, in dataset order, whatever order they came in."""
 
+from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Literal
 
 from pydantic import JsonValue
 
+from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.score import Score
+from lm_eval_so.evaluator.compact import Flags, RowSet, Values
+from lm_eval_so.evaluator.samples import SampleFacts, Samples
 from lm_eval_so.evaluator.usage import add_usage
 
 MISSING = "missing"
 """Status of a row that the run does not have."""
 
 
+_PASSED, _FAILED = 1, 2
 _NO_FAULT = frozenset({"cached", "not_reported"})
 """Codes of scores that are missing without anything having gone wrong."""
 
@@ -25,57 +32,70 @@ def is_fault(score: Score) -> bool:
     return score.status is ScoreStatus.UNSCORED and score.code not in _NO_FAULT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleFacts:
-    """What of a sample the report needs."""
-
-    id: str
-    sample_hash: str
-    rev: str
-    group_id: str | None
-    tags: tuple[str, ...]
-    language: str | None
-    length: int
-    """Graphemes of the input."""
-    metadata: Mapping[str, JsonValue]
-    """Values of the keys in `report.by`."""
-    input: str | None
-    """None unless the report keeps it."""
-    expected: str | None
+Keeps = Literal["full", "hash", "none"]
 
 
 @dataclass(slots=True)
 class Column:
     """One metric over all rows."""
 
-    values: list[float | None] = field(default_factory=list)
+    values: Values = field(default_factory=Values)
     """One per row; None: no value."""
-    not_applicable: set[int] = field(default_factory=set)
+    not_applicable: RowSet = field(default_factory=RowSet)
     codes: Counter[str] = field(default_factory=Counter)
     """Unscored rows by reason code."""
+    scored_codes: Counter[str] = field(default_factory=Counter)
+    """Scored rows by reason code, where they have one."""
+    units: Counter[str] = field(default_factory=Counter)
+    """Scored rows by what their texts were cut into."""
+    corpus_counts: list[int] = field(default_factory=list)
+    """Sums of what the metric counts for a score of all rows together."""
     vacuous: int = 0
     passed: int = 0
     judged: int = 0
     """Rows that either passed or failed."""
     first_unscored: tuple[int, str] | None = None
     """The first row without a value that is due to a fault, and why."""
+    verdicts: Flags = field(default_factory=Flags)
+    """Per row 1 if it passed, 2 if it failed."""
 
     def put(self, row: int, score: Score) -> None:
         """Enter the score of a row."""
         self.values[row] = score.value
         self.vacuous += score.vacuous
-        self.passed += score.passed is True
-        self.judged += score.passed is not None
-        if score.status is ScoreStatus.NOT_APPLICABLE:
+        if score.passed is not None:
+            self.verdicts[row] = _PASSED if score.passed else _FAILED
+            self.passed += score.passed
+            self.judged += 1
+        if score.status is ScoreStatus.SCORED:
+            if score.code:
+                self.scored_codes[score.code] += 1
+            if score.details:
+                self._look_into(score.details)
+        elif score.status is ScoreStatus.NOT_APPLICABLE:
             self.not_applicable.add(row)
-        elif score.status is ScoreStatus.UNSCORED:
+        else:
             self.codes[score.code or "unscored"] += 1
             if is_fault(score) and (self.first_unscored is None or row < self.first_unscored[0]):
                 self.first_unscored = (row, score.reason or score.code or "")
 
-    def is_unscored(self, row: int) -> bool:
-        """Whether the metric applies to a row but has no value."""
-        return self.values[row] is None and row not in self.not_applicable
+    def _look_into(self, details: Mapping[str, JsonValue]) -> None:
+        unit, counts = details.get("unit"), details.get("corpus_counts")
+        if isinstance(unit, str):
+            self.units[unit] += 1
+        if isinstance(counts, list):
+            whole = [n for n in counts if isinstance(n, int)]
+            sums = zip_longest(self.corpus_counts, whole, fillvalue=0)
+            self.corpus_counts = [before + more for before, more in sums]
+
+    def count_unscored(self, rows: Iterable[int]) -> int:
+        """Count the rows to which the metric applies, but which have no value."""
+        return sum(row not in self.not_applicable for row in self.values.absent(rows))
+
+    def has_passed(self, row: int) -> bool | None:
+        """Whether a row passed; None if it did neither."""
+        verdict = self.verdicts[row]
+        return verdict == _PASSED if verdict else None
 
 
 class Sheet:
@@ -83,35 +103,54 @@ class Sheet:
 
     Args:
         metric_ids: The metrics, in their order.
+        keeps: How much of the answers is kept.
     """
 
-    def __init__(self, metric_ids: Sequence[str]) -> None:
-        self.samples: list[SampleFacts] = []
-        self.sample_of: list[int] = []
+    def __init__(self, metric_ids: Sequence[str], keeps: Keeps = "full") -> None:
+        self.samples = Samples()
+        self.sample_of = array("L")
         """Position of its sample, per row; the rows of a sample stand together."""
-        self.repeats: list[int] = []
+        self.repeats = array("L")
+        self.has_repeats = False
+        """Whether a sample has more than one row."""
         self.statuses: list[str] = []
         self.answers: list[str | None] = []
+        """Texts or their digests; empty if nothing is kept."""
+        self._keeps = keeps
         self.columns = {metric_id: Column() for metric_id in metric_ids}
-        self.cached: set[int] = set()
-        self.costs: list[float | None] = []
+        self.cached = RowSet()
+        self.costs = Values()
         """Of each row that was asked."""
-        self.latencies_ms: list[float] = []
+        self.saved = Values()
+        """What each answer from the cache would have cost."""
+        self.simulator_costs = Values()
+        """Of each row with a simulated user."""
+        self.simulator_usage = Usage()
+        self.latencies_ms = array("d")
         """Of answered rows, measured in this run."""
         self.usage = Usage()
         self.models: set[str] = set()
 
+    def expect(self, rows: int) -> None:
+        """Say how many rows will come, at most."""
+        for column in self.columns.values():
+            column.values.expect(rows)
+
     def add_sample(self, facts: SampleFacts) -> None:
         """Begin a sample; its rows come next."""
-        self.samples.append(facts)
+        self.samples.add(facts)
 
     def add_row(self, repeat: int, run: RunResult | None) -> int:
         """Add a row of the last sample, and give its number."""
         row = len(self.sample_of)
         self.sample_of.append(len(self.samples) - 1)
         self.repeats.append(repeat)
+        self.has_repeats = self.has_repeats or repeat > 0
         self.statuses.append(run.status.value if run else MISSING)
-        self.answers.append(run.text if run and run.response else None)
+        if self._keeps != "none":
+            text = run.text if run and run.response else None
+            is_whole = text is None or self._keeps == "full"
+            self.answers.append(text if is_whole else digest_text(text or ""))
         for column in self.columns.values():
             column.values.append(None)
         if run is None:
@@ -119,6 +158,11 @@ class Sheet:
         self.costs.append(run.cost_usd)
         self.usage = add_usage([self.usage, run.usage])
         self.models |= {run.model} if run.model else set()
+        if run.simulator is not None:
+            self.simulator_costs.append(run.simulator.cost_usd)
+            self.simulator_usage = add_usage([self.simulator_usage, run.simulator.usage])
+        if run.cost_saved_usd is not None:
+            self.saved.append(run.cost_saved_usd)
         if run.cached:
             self.cached.add(row)
         elif run.latency_ms is not None and run.status.is_answer:

@@ -1,13 +1,13 @@
 """Figures of samples that have something in common."""
 
 import json
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
-import regex
 from pydantic import JsonValue
 
-from lm_eval_so.core.records.report import Slice
+from lm_eval_so.core.records.report import Labels, Slice
 from lm_eval_so.evaluator.fold import percentile, slice_figures
 from lm_eval_so.evaluator.score import BoundMetric
 from lm_eval_so.evaluator.sheet import Sheet
@@ -15,20 +15,12 @@ from lm_eval_so.evaluator.sheet import Sheet
 NONE = "(none)"
 OTHER = "(other)"
 
+_BUILT_IN = frozenset({"tag", "language", "length", "status"})
 _SMALL = 10
 _MOST_VALUES = 30
 _MOST_NUMBERS = 8
 _LENGTHS = ((50, "≤ 50"), (200, "51–200"))
 _LONGEST = "> 200"
-_GRAPHEME = regex.compile(r"\X")
-
-
-def count_graphemes(text: str) -> int:
-    """Count what people see as one character.
-
-    Source: Unicode Standard Annex #29.
-    """
-    return len(text) if text.isascii() else sum(1 for _ in _GRAPHEME.finditer(text))
 
 
 def break_down(
@@ -54,10 +46,36 @@ def break_down(
     return tuple(found)
 
 
+def label_columns(sheet: Sheet, by: Sequence[str]) -> dict[str, Labels]:
+    """Give for each row its length and its chosen metadata, as they are broken down by.
+
+    Of a key with very many values only the most frequent ones stay, as in the figures.
+    """
+    samples = sheet.samples
+    found = {"length": [_length_label(length) for length in samples.lengths]}
+    for key in by:
+        found[_name_of(key)] = metadata_labels([told.get(key) for told in samples.metadata])
+    return {name: _labels(sheet, labels) for name, labels in found.items()}
+
+
+def _labels(sheet: Sheet, labels: Sequence[str]) -> Labels:
+    rows = _rows_by_label(sheet, labels)
+    places = {label: place for place, label in enumerate(_largest(rows))}
+    other = places.get(OTHER, 0)
+    of_samples = [places.get(label, other) for label in labels]
+    return Labels(
+        values=tuple(places), places=tuple(of_samples[sample] for sample in sheet.sample_of)
+    )
+
+
+def _name_of(key: str) -> str:
+    return f"metadata.{key}" if key in _BUILT_IN else key
+
+
 def _slice(
     bound: Sequence[BoundMetric], sheet: Sheet, by: str, value: str, rows: Sequence[int]
 ) -> Slice:
-    samples = len({sheet.sample_of[row] for row in rows})
+    samples = len({sheet.sample_of[row] for row in rows}) if sheet.has_repeats else len(rows)
     return Slice(
         by=by,
         value=value,
@@ -77,42 +95,47 @@ def _badness(
     return False, mean if is_higher else -mean, each.value
 
 
-def _groups(sheet: Sheet, by: Sequence[str]) -> dict[str, dict[str, list[int]]]:
+def _groups(sheet: Sheet, by: Sequence[str]) -> "dict[str, dict[str, array[int]]]":
     """Give rows by value, for each thing to break down by."""
     samples = sheet.samples
     found = {
-        "tag": _rows_by_label(sheet, [dict.fromkeys(s.tags) or (NONE,) for s in samples]),
-        "language": _rows_by_label(sheet, [(s.language or NONE,) for s in samples]),
-        "length": _rows_by_label(sheet, [(_length_label(s.length),) for s in samples]),
+        "tag": _collect(
+            (tag, row)
+            for row, sample in enumerate(sheet.sample_of)
+            for tag in dict.fromkeys(samples.tags[sample]) or (NONE,)
+        ),
+        "language": _rows_by_label(sheet, [language or NONE for language in samples.languages]),
+        "length": _rows_by_label(sheet, [_length_label(length) for length in samples.lengths]),
         "status": _collect((status, row) for row, status in enumerate(sheet.statuses)),
     }
     for key in by:
-        labels = metadata_labels([sample.metadata.get(key) for sample in samples])
-        found.setdefault(key, _rows_by_label(sheet, [(label,) for label in labels]))
+        labels = metadata_labels([told.get(key) for told in samples.metadata])
+        found[_name_of(key)] = _rows_by_label(sheet, labels)
     return found
 
 
-def _rows_by_label(sheet: Sheet, labels: Sequence[Iterable[str]]) -> dict[str, list[int]]:
-    return _collect(
-        (label, row) for row, sample in enumerate(sheet.sample_of) for label in labels[sample]
-    )
+def _rows_by_label(sheet: Sheet, labels: Sequence[str]) -> "dict[str, array[int]]":
+    return _collect((labels[sample], row) for row, sample in enumerate(sheet.sample_of))
 
 
-def _collect(pairs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
+def _collect(pairs: Iterable[tuple[str, int]]) -> "dict[str, array[int]]":
+    found: dict[str, array[int]] = {}
     for label, row in pairs:
-        found.setdefault(label, []).append(row)
+        if label not in found:
+            found[label] = array("L")
+        found[label].append(row)
     return found
 
 
-def _largest(rows_by_value: Mapping[str, list[int]]) -> dict[str, list[int]]:
+def _largest(rows_by_value: "Mapping[str, array[int]]") -> "dict[str, array[int]]":
     """Keep the values with the most rows, and put the rest together."""
     if len(rows_by_value) <= _MOST_VALUES:
         return dict(rows_by_value)
-    ordered = sorted(rows_by_value, key=lambda value: (-len(rows_by_value[value]), value))
+    named = rows_by_value.keys() - {OTHER}  # a value may call itself that
+    ordered = sorted(named, key=lambda value: (-len(rows_by_value[value]), value))
     kept = {value: rows_by_value[value] for value in ordered[:_MOST_VALUES]}
-    rest = {row for value in ordered[_MOST_VALUES:] for row in rows_by_value[value]}
-    return {**kept, OTHER: sorted(rest)}
+    rest = {row for value in rows_by_value.keys() - kept.keys() for row in rows_by_value[value]}
+    return {**kept, OTHER: array("L", sorted(rest))}
 
 
 def _length_label(length: int) -> str:

@@ -148,6 +148,8 @@ class ChatServer:
             body = {}
         body = body if isinstance(body, dict) else {}
         turns = body.get("messages") or body.get("input") or []
+        if isinstance(turns, str):  # one text, of which an embedding is wanted
+            turns = [{"role": "user", "content": turns}]
         said = [turn.get("content") for turn in turns if turn.get("role") == "user"]
         text = said[-1] if said and isinstance(said[-1], str) else ""
         seen = Seen(

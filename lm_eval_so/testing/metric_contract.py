@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 from pydantic import JsonValue
 
 from lm_eval_so.core.config.model import MetricSection
-from lm_eval_so.core.records.chat import Message, Usage
+from lm_eval_so.core.records.chat import Message, ToolCall, Usage
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.enums import MetricKind, RunStatus, ScoreStatus
-from lm_eval_so.core.records.run import Response, RunResult
-from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.records.run import Response, RunResult, Turn
+from lm_eval_so.core.records.sample import Passage, Relation, Scenario, TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.score import BoundMetric, score_row
+from lm_eval_so.evaluator.score import BoundMetric, ScoredRow, score_sample
 
 __all__ = ["MetricCase", "metric_contract"]
 
@@ -33,23 +33,45 @@ class MetricCase:
     answer: str = "환불은 영업일 기준 3일 걸립니다."
     params: Mapping[str, JsonValue] = field(default_factory=dict)
     """The sample's own parameters of the metric."""
+    context: tuple[str, ...] = ()
+    """Passages that the sample brings and the chatbot reports."""
+    context_ids: tuple[str, ...] = ()
+    """Ids of passages that the chatbot reports."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Calls that the chatbot makes."""
+    scenario: Scenario | None = None
+    """A conversation instead of the question; it was played with that, and the answer."""
+    relation: Relation | None = None
+    """The sample that it was made from."""
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """Values of the metrics that the metric is built from, by id; 1 passes, any other fails."""
 
     def sample(self, metric: Metric) -> TestSample:
         """Give the case as a sample."""
         return TestSample(
             id="contract-1",
-            messages=(Message(role="user", content=self.question),),
+            messages=() if self.scenario else (Message(role="user", content=self.question),),
+            scenario=self.scenario,
+            relation=self.relation,
             expected=self.expected,
             metrics={metric.id: dict(self.params)} if self.params else {},
+            context=tuple(Passage(text=text) for text in self.context),
         )
 
     def run(self, answer: str | None = None) -> RunResult:
         """Give the answer as a row of a run."""
+        text = self.answer if answer is None else answer
+        calls = self.tool_calls
+        turn = Turn(user=self.question, text=text, tool_calls=calls, status=RunStatus.OK)
+        response = Response(
+            text=text, context=self.context, context_ids=self.context_ids, tool_calls=calls
+        )
         return RunResult(
             sample_id="contract-1",
             sample_hash="0" * 64,
             status=RunStatus.OK,
-            response=Response(text=self.answer if answer is None else answer),
+            response=response,
+            turns=(turn,) if self.scenario else (),
             latency_ms=120.0,
             ttft_ms=40.0,
             cost_usd=0.001,
@@ -109,14 +131,14 @@ def _leaves_records_alone(make: MakeMetric, case: MetricCase) -> None:
     metric = make()
     sample, run = case.sample(metric), case.run()
     before = to_json(sample), to_json(run)
-    _score_rows(metric, sample, run)
+    _score_rows(metric, sample, run, case)
     _expect((to_json(sample), to_json(run)) == before, "sample or row were changed")
 
 
 def _takes_an_empty_answer(make: MakeMetric, case: MetricCase) -> None:
     metric = make()
     run = replace(case.run(""), status=RunStatus.EMPTY)
-    score = _score_rows(metric, case.sample(metric), run)
+    score = _score_rows(metric, case.sample(metric), run, case)
     _expect(score.code != "metric_error", f"an empty answer breaks it: {score.reason}")
 
 
@@ -135,7 +157,7 @@ def _scores_answers_only(make: MakeMetric, case: MetricCase) -> None:
         if status in metric.accepts_status:
             continue
         run = replace(case.run(), status=status, response=None)
-        score = _score_rows(metric, case.sample(metric), run)
+        score = _score_rows(metric, case.sample(metric), run, case)
         _expect(score.value is None, f"a row that ended with {status} has a value")
         _expect(score.code == f"run_{status.value}", f"{status} gives the code {score.code}")
 
@@ -189,13 +211,27 @@ def _name(rule: Callable[[MakeMetric, MetricCase], None]) -> str:
 
 
 def _score(metric: Metric, case: MetricCase) -> Score:
-    return _score_rows(metric, case.sample(metric), case.run())
+    return _score_rows(metric, case.sample(metric), case.run(), case)
 
 
-def _score_rows(metric: Metric, sample: TestSample, run: RunResult) -> Score:
+def _score_rows(metric: Metric, sample: TestSample, run: RunResult, case: MetricCase) -> Score:
+    """Score an answer; of a metric over repeats it is given twice."""
     section = MetricSection(name=metric.name, id=metric.id)
     bound = BoundMetric(metric=metric, section=section)
-    return asyncio.run(score_row([bound], sample, run, repeat=run.repeat))[0]
+    parts = {
+        part: Score(
+            metric=part,
+            sample_id=sample.id,
+            status=ScoreStatus.SCORED,
+            value=value,
+            passed=value == 1,
+        )
+        for part, value in case.parts.items()
+    }
+    first, again = (ScoredRow(repeat=n, run=run, scores=dict(parts)) for n in range(2))
+    rows = [first, again] if bound.is_over_repeats else [first]
+    asyncio.run(score_sample([bound], sample, rows, base=lambda _, __, part: parts.get(part)))
+    return first.scores[metric.id]
 
 
 def _expect(holds: bool, why: str) -> None:

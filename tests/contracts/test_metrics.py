@@ -7,27 +7,81 @@ from typing import Any
 import pytest
 from evaluation import SaidAsker
 
+from lm_eval_so.core.records.chat import ToolCall
 from lm_eval_so.core.records.run import RunResult
-from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.records.sample import Check, Relation, Scenario, TestSample, UserTurn
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.evaluator.metrics.base import Metric, MetricEnv, metrics
+from lm_eval_so.evaluator.embedders import embed_locally
+from lm_eval_so.evaluator.metrics.base import Metric, metrics
+from lm_eval_so.evaluator.metrics.env import Judge, MetricEnv
 from lm_eval_so.testing import MetricCase, metric_contract
 
-JUDGE = SaidAsker('{"reason":"r","evidence":["3일"],"label":"good"}')
+GROUNDED = """{"claims":[{"quote":"영업일 기준 3일","claim":"환불은 3일 걸린다"}],
+"verdicts":[{"number":1,"reason":"r","evidence":"3일","verdict":"supported"}]}"""
+SAID: Mapping[str, str] = {
+    "answer_relevancy": '{"reason":"r","evidence":["3일"],"label":"full"}',
+    "context_precision": '{"reason":"r","evidence":["3일"],"label":"relevant"}',
+    "context_recall": GROUNDED,
+    "fact_coverage": '{"verdicts":[{"number":1,"reason":"r","evidence":"","verdict":"stated"}]}',
+    "faithfulness": GROUNDED,
+    "goal": '{"reason":"r","evidence":["3일"],"label":"yes"}',
+    "llm_scale": '{"reason":"r","evidence":["3일"],"label":"4"}',
+    "pairwise": '{"reason":"r","evidence":["3일"],"label":"TIE"}',
+}
+"""What the judge says, if not that it is good."""
+GOOD = '{"reason":"r","evidence":["3일"],"label":"good"}'
+RAG = MetricCase(context=("환불은 영업일 기준 3일 안에 됩니다.",))
+PLAYED = MetricCase(
+    scenario=Scenario(
+        turns=(UserTurn(user="환불은 며칠 걸리나요?"),),
+        success=(Check(type="contains", text="3일"), Check(type="judge", text="It is answered.")),
+    )
+)
+CHANGED = Relation(base="contract-0", type="typo", expect="same")
+CASES: Mapping[str, MetricCase] = {
+    "composite": MetricCase(parts={"right": 1.0, "short": 0.5}),
+    "context_precision": RAG,
+    "context_recall": RAG,
+    "conversation": PLAYED,
+    "faithfulness": RAG,
+    "goal": PLAYED,
+    "invariance": MetricCase(relation=CHANGED, parts={"right": 1.0}),
+    "json_match": MetricCase(expected='{"지점": "서울"}', answer='{"지점": "서울", "n": 1}'),
+    "json_schema": MetricCase(answer='결과: {"지점": "서울"}'),
+    "retrieval": MetricCase(context_ids=("문서1", "문서2")),
+    "tool_call": MetricCase(tool_calls=(ToolCall(name="search", arguments='{"말": "환불"}'),)),
+    "turns": PLAYED,
+}
 PARAMS: Mapping[str, dict[str, Any]] = {
+    "choice": {"options": ["영업일 기준 3일", "7일"]},
+    "composite": {"parts": {"right": 2, "short": 1}},
+    "fact_coverage": {"facts": ["환불은 3일 걸린다"]},
+    "instructions": {"checks": [{"type": "sentences", "max": 1}, {"type": "honorific"}]},
+    "invariance": {"of": "right"},
+    "json_match": {"fields": {"지점": {"metric": "contains"}}},
+    "json_schema": {"schema": {"properties": {"지점": {"enum": ["서울"]}}}},
     "keyword_coverage": {"keywords": ["3일", "환불"]},
+    "language_match": {"language": "ko"},
+    "length": {"max": 100},
     "llm_judge": {"rubric": "The answer is right.", "labels": ["good", "bad"]},
+    "llm_scale": {"anchors": ["wrong", "mostly wrong", "half right", "mostly right", "right"]},
+    "pairwise": {"baseline_answer": "일주일 걸립니다."},
     "regex": {"pattern": "3일"},
+    "retrieval": {"gold_ids": ["문서1"]},
+    "tool_call": {"calls": [{"name": "search", "arguments": {"말": "환불"}}]},
+    "turns": {"metric": "contains"},
 }
 
 
 @pytest.mark.parametrize("name", metrics.names())
 def test_metric_contract__built_in(name: str) -> None:
+    judge = Judge(ask=SaidAsker(SAID.get(name, GOOD)).ask, model="judge")
+
     def make() -> Metric:
-        env = MetricEnv(ask=JUDGE.ask, judge_model="judge")
+        env = MetricEnv(judges=(judge,), embed=embed_locally)
         return metrics.resolve(name)(params=PARAMS.get(name, {}), env=env)
 
-    assert len(metric_contract(make)) == 9
+    assert len(metric_contract(make, CASES.get(name))) == 9
 
 
 class Broken(Metric):

@@ -1,6 +1,6 @@
 """The extension points as a type checker sees them; `scripts/test.sh` runs mypy over this file."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 
 from pydantic import BaseModel
 
@@ -47,6 +47,27 @@ class PatientMetric(Metric):
     async def score(self, sample: TestSample, run: RunResult) -> Score:
         """Score one answer."""
         return self.make_score(sample, value=float(len(run.text) > 0))
+
+
+class BatchMetric(Metric):
+    """A metric that scores many answers at once."""
+
+    batch_size = 16
+
+    async def score_batch(self, items: Sequence[tuple[TestSample, RunResult]]) -> list[Score]:
+        """Score some answers."""
+        return [self.make_score(sample, value=bool(run.text)) for sample, run in items]
+
+
+class RepeatsMetric(Metric):
+    """A metric over all answers to a sample, in a thread of its own."""
+
+    requires = frozenset({"repeats", "run.tool_calls"})
+    threaded = True
+
+    def score_repeats(self, sample: TestSample, runs: Sequence[RunResult]) -> Score:
+        """Score all answers to a sample."""
+        return self.make_score(sample, value=len({run.text for run in runs}) == 1)
 
 
 def use(metric: Metric, sample: TestSample, run: RunResult) -> Score | Awaitable[Score]:

@@ -1,51 +1,40 @@
 """What every metric is: one exact rule that gives one answer a value, or says why it has none."""
 
 import math
-import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from collections.abc import Awaitable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.records.chat import ChatRequest
-from lm_eval_so.core.records.codec import validation_problems
-from lm_eval_so.core.records.enums import Language, MetricKind, RunStatus, ScoreStatus
+from lm_eval_so.core.config.load import params_problems
+from lm_eval_so.core.records.enums import MetricKind, RunStatus, ScoreStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.registry import PLUGIN_MODULES, Registry
+from lm_eval_so.core.stats.agreement import Level
 from lm_eval_so.core.text.profiles import TEXT_VERSION
-from lm_eval_so.errors import ConfigError, Problem, Where
+from lm_eval_so.errors import ConfigError, Problem
+from lm_eval_so.evaluator.metrics.env import MetricEnv
+from lm_eval_so.evaluator.metrics.names import BUILT_IN, snake_case
+from lm_eval_so.evaluator.metrics.values import in_range
 
 __all__ = ["Metric", "MetricEnv", "metrics"]
 
-_WIDTH_TOLERANCE = 1e-9
 
+class CorpusScore(NamedTuple):
+    """The score of all answers together, where that is another figure than the mean."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricEnv:
-    """What a metric gets from outside, before `prepare`."""
-
-    language: Language = Language.EN
-    """Language of reasons, that of the report."""
-    ask: Callable[[ChatRequest], Awaitable[Answer]] | None = None
-    """Asks the judge of this metric; None unless it has a `backend`."""
-    judge_model: str | None = None
-    """The judge's model as configured."""
-    judge_params: Mapping[str, JsonValue] = field(default_factory=dict)
-    """The judge's parameters as configured; they go with every request."""
-    template: Language = Language.EN
-    """Language of the judge's instructions."""
-    read_file: Callable[[str], str | None] = field(default=lambda _: None)
-    """Text of a file beside the config, or None if there is none."""
+    value: float
+    signature: str
+    """How the library that it comes from calls what it did."""
 
 
 class Metric:
-    """Base of all metrics: subclasses need only `score`.
+    """Base of all metrics: subclasses need only `score`, or one of the other ways to score.
 
-    `score` may be `async def`. An exception in it makes the row unscored, never a zero.
+    All of them may be `async def`. An exception in one makes the row unscored, never a zero.
     """
 
     name: ClassVar[str] = ""
@@ -59,12 +48,21 @@ class Metric:
     unit: ClassVar[str | None] = None
     normalises: ClassVar[bool] = False
     """Whether values depend on `core.text`, whose version is then part of the definition."""
-    requires: ClassVar[frozenset[str]] = frozenset()
-    """Of "expected", "context", "params.NAME" (else not applicable), "run.FIELD" (else unscored
-    `not_reported`), "judge" (else a config error)."""
+    requires: frozenset[str] = frozenset()
+    """Of "expected", "context", "scenario", "relation", "params.NAME" (else not applicable);
+    "run.FIELD", of the row or its response (else unscored `not_reported`); "repeats", two answers to
+    a sample (else unscored `part_unscored`); "judge" and "embedder" (else a config error); "baseline", whose answers `env.baseline` then has."""
     accepts_status: ClassVar[frozenset[RunStatus]] = frozenset(
         {RunStatus.OK, RunStatus.TRUNCATED, RunStatus.REFUSED, RunStatus.EMPTY}
     )
+
+    checks_every_sample: ClassVar[bool] = False
+    """Whether `check_sample` looks at samples without parameters of their own, as at what they
+    expect."""
+    threaded: ClassVar[bool] = False
+    """Whether `score` takes so long that it runs in a thread; it may then run in several at once."""
+    batch_size: ClassVar[int] = 64
+    """Answers that `score_batch` gets at most."""
 
     class Params(BaseModel):
         """Parameters of the metric; a sample's own go over the config's, key by key."""
@@ -72,6 +70,12 @@ class Metric:
         model_config = ConfigDict(extra="forbid", frozen=True)
 
     params: Any
+    vote_level: Level = "nominal"
+    """What the difference of two judges' votes means: of labels, of labels whose values are an
+    order, of values."""
+
+    labels: Mapping[str, float] = MappingProxyType({})
+    """The labels that its judge chooses from, and what each is worth; none if it gives values."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -92,6 +96,7 @@ class Metric:
         self.env = env or MetricEnv()
         self.given = dict(params or {})
         self.params = self.Params.model_validate(self.given)
+        self._last: tuple[Mapping[str, JsonValue] | None, Any] = (None, None)
 
     def params_for(self, sample: TestSample) -> Any:
         """Give the parameters for a sample: its own over the config's.
@@ -100,7 +105,13 @@ class Metric:
             ValidationError: If the sample's do not fit; `check_sample` tells that with the id.
         """
         own = sample.metrics.get(self.id)
-        return self.Params.model_validate({**self.given, **own}) if own else self.params
+        if not own:
+            return self.params
+        last, params = self._last
+        if own is not last:  # asked for several times a row
+            params = self.Params.model_validate({**self.given, **own})
+            self._last = own, params
+        return params
 
     def check_params(self) -> list[Problem]:
         """Find what is wrong with the parameters beyond their shape, such as a missing file."""
@@ -112,8 +123,7 @@ class Metric:
             self.params_for(sample)
         except ValidationError as error:
             at = f"sample {sample.id}, metrics.{self.id}"
-            found = validation_problems(error, lambda key: Where(key=f"{at}.{key}" if key else at))
-            return [Problem(what=f"{p.where.key if p.where else at}: {p.what}") for p in found]
+            return params_problems(error, self.Params, at=at)
         return []
 
     def applies(self, sample: TestSample) -> bool:  # noqa: ARG002 - for subclasses
@@ -127,6 +137,73 @@ class Metric:
         """Score one answer; called only for rows whose status and fields allow it."""
         raise NotImplementedError
 
+    def score_batch(
+        self, items: Sequence[tuple[TestSample, RunResult]]
+    ) -> Sequence[Score] | Awaitable[Sequence[Score]]:
+        """Score up to `batch_size` answers at once, instead of `score`: a score each, in order."""
+        raise NotImplementedError
+
+    def score_repeats(
+        self, sample: TestSample, runs: Sequence[RunResult]
+    ) -> Score | Awaitable[Score]:
+        """Score all usable answers to a sample together, instead of `score`: one value a sample."""
+        raise NotImplementedError
+
+    @property
+    def part_ids(self) -> tuple[str, ...]:
+        """Ids of other metrics of the config that this one is built from; see `score_parts`."""
+        return ()
+
+    def check_part(self, part: "Metric", *, decides: bool) -> str | None:
+        """Say why it cannot be built from a metric, as "is unbounded"; None if it can.
+
+        Args:
+            part: The metric.
+            decides: Whether it says of an answer that it passes or fails.
+        """
+
+    def score_parts(
+        self,
+        sample: TestSample,
+        runs: Sequence[RunResult],
+        parts: Mapping[str, Sequence[Score]],
+    ) -> Score | Awaitable[Score]:
+        """Score from the scores of the parts, instead of `score`.
+
+        Args:
+            sample: The sample.
+            runs: The row; if the metric requires "repeats", all rows of the sample.
+            parts: Scores by id: of each of these rows; if the metric requires "relation", of the row
+                and, where it is there, of the same repeat of the sample's base.
+        """
+        raise NotImplementedError
+
+    def calls(self, sample: TestSample, run: RunResult) -> int:  # noqa: ARG002 - for subclasses
+        """Give how often each judge is asked about an answer, repairs left out; 0 of a rule."""
+        return 0
+
+    def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:  # noqa: ARG002
+        """Give what a judge is asked first about an answer; None if nothing, as of a rule."""
+        return None
+
+    def corpus_score(
+        self,
+        counts: Sequence[int],  # noqa: ARG002 - for subclasses
+        units: Sequence[str],  # noqa: ARG002
+    ) -> CorpusScore | None:
+        """Give the score of all answers together; None if there is none beside the mean.
+
+        Args:
+            counts: Sums over the scored rows of the whole numbers in their
+                `details["corpus_counts"]`.
+            units: What their texts were cut into, each once: their `details["unit"]`.
+        """
+        return None
+
+    def guide(self, sample: TestSample) -> str:  # noqa: ARG002 - for subclasses
+        """Give what a judge, or a person in its place, looks for in an answer; "" of a rule."""
+        return ""
+
     def make_score(
         self,
         sample: TestSample,
@@ -138,7 +215,7 @@ class Metric:
         code: str | None = None,
         details: Mapping[str, JsonValue] | None = None,
         vacuous: bool = False,
-        judge: JudgeVote | None = None,
+        votes: Sequence[JudgeVote] = (),
     ) -> Score:
         """Make a score; a value that is none (null, NaN, out of range) becomes unscored.
 
@@ -152,20 +229,15 @@ class Metric:
             code: Reason code.
             details: Facts, as JSON.
             vacuous: There was nothing to check.
-            judge: The judge's vote.
+            votes: What the judges said.
         """
         if value is None or not math.isfinite(value):
             return self.unscored(sample, "invalid_value", f"the value is {value}", details)
-        number = float(value)
-        if self.range is not None:
-            low, high = self.range
-            slack = _WIDTH_TOLERANCE * (high - low)
-            if not low - slack <= number <= high + slack:
-                why = f"{number} is outside {low} … {high}"
-                return self.unscored(sample, "out_of_range", why, details)
-            number = min(high, max(low, number))
-        if self.kind is MetricKind.BINARY and number not in (0.0, 1.0):
-            return self.unscored(sample, "out_of_range", f"{number} is neither 0 nor 1", details)
+        number, why = in_range(float(value), self.range, self.kind)
+        if why is not None:
+            return self.unscored(sample, "out_of_range", why, details)
+        if passed is None and self.kind is MetricKind.BINARY:
+            passed = number == 1
         return Score(
             metric=self.id,
             sample_id=sample.id,
@@ -177,7 +249,7 @@ class Metric:
             code=code,
             details=details or {},
             vacuous=vacuous,
-            judge=judge,
+            judge=tuple(votes),
         )
 
     def unscored(
@@ -186,7 +258,7 @@ class Metric:
         code: str,
         reason: str | None = None,
         details: Mapping[str, JsonValue] | None = None,
-        judge: JudgeVote | None = None,
+        votes: Sequence[JudgeVote] = (),
     ) -> Score:
         """Say that a row has no value, and why, by a reason code."""
         return Score(
@@ -196,7 +268,7 @@ class Metric:
             code=code,
             reason=reason,
             details=details or {},
-            judge=judge,
+            judge=tuple(votes),
         )
 
     def not_applicable(self, sample: TestSample, reason: str | None = None) -> Score:
@@ -218,30 +290,8 @@ class Metric:
         }
 
 
-metrics: Registry[Metric] = Registry(
-    "metric",
-    Metric,
-    {
-        "contains": "lm_eval_so.evaluator.metrics.text:Contains",
-        "cost_usd": "lm_eval_so.evaluator.metrics.ops:CostUsd",
-        "exact_match": "lm_eval_so.evaluator.metrics.text:ExactMatch",
-        "input_tokens": "lm_eval_so.evaluator.metrics.ops:InputTokens",
-        "keyword_coverage": "lm_eval_so.evaluator.metrics.text:KeywordCoverage",
-        "latency_ms": "lm_eval_so.evaluator.metrics.ops:LatencyMs",
-        "llm_judge": "lm_eval_so.evaluator.metrics.judge.llm_judge:LLMJudge",
-        "output_tokens": "lm_eval_so.evaluator.metrics.ops:OutputTokens",
-        "regex": "lm_eval_so.evaluator.metrics.text:Regex",
-        "token_f1": "lm_eval_so.evaluator.metrics.overlap:TokenF1",
-        "ttft_ms": "lm_eval_so.evaluator.metrics.ops:TtftMs",
-    },
-)
+metrics: Registry[Metric] = Registry("metric", Metric, BUILT_IN)
 """All metrics by name."""
-
-
-def snake_case(name: str) -> str:
-    """Give a class's name as a metric's: MyMetric → my_metric, LLMJudge → llm_judge."""
-    parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
-    return parts.lower()
 
 
 def judge_missing(metric_id: str) -> ConfigError:

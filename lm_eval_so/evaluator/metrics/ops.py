@@ -1,5 +1,6 @@
 """Metrics of operation: what the run measured."""
 
+from collections.abc import Iterable
 from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -10,7 +11,7 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.evaluator.metrics.base import Metric
 
-__all__ = ["CostUsd", "InputTokens", "LatencyMs", "OutputTokens", "TtftMs"]
+__all__ = ["CostUsd", "InputTokens", "LatencyMs", "OutputTokens", "TokensPerS", "TtftMs"]
 
 _ANY_STATUS = frozenset(RunStatus)
 
@@ -35,8 +36,8 @@ class LatencyMs(Metric):
         of a conversation the mean of its turns. `max` and `min` say when a row passes.
     Range: 0 and up.
     Direction: lower is better.
-    Unscored when: the answer was not measured in this run (`cached`), or no time is told
-        (`not_reported`).
+    Unscored when: the answer, or one of a conversation's, was not measured in this run (`cached`),
+        or no time is told (`not_reported`).
     Language notes: none.
     Source: the run's `latency_ms`.
     """
@@ -49,7 +50,7 @@ class LatencyMs(Metric):
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
         """Take the latency from the run."""
-        return _timed(self, sample, run, run.latency_ms)
+        return _timed(self, sample, run.latency_ms, is_cached=_is_of_another_day(run))
 
 
 class TtftMs(Metric):
@@ -74,20 +75,21 @@ class TtftMs(Metric):
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
         """Take the time to the first token from the run."""
-        return _timed(self, sample, run, run.ttft_ms)
+        is_cached = run.turns[0].cached if run.turns else run.cached
+        return _timed(self, sample, run.ttft_ms, is_cached=run.cached or is_cached)
 
 
 class CostUsd(Metric):
     """What the answer cost.
 
-    Definition: US dollars by the tokens that the endpoint told and the price of the model; of an
-        answer from the cache what it would have cost, so that a cache makes no chatbot look
+    Definition: US dollars by the tokens that the endpoint told and the price of the model; of
+        answers from the cache what they would have cost, so that a cache makes no chatbot look
         cheaper. `max` and `min` say when a row passes.
     Range: 0 and up.
     Direction: lower is better.
     Unscored when: price or tokens are not known (`not_reported`).
     Language notes: none.
-    Source: the run's `cost_usd`, or `cost_saved_usd`.
+    Source: the run's `cost_usd` and `cost_saved_usd`.
     """
 
     kind = MetricKind.RATIO
@@ -99,8 +101,11 @@ class CostUsd(Metric):
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
         """Take the cost from the run."""
-        is_saved = run.cached and run.cost_source == "none"
-        return _told(self, sample, run.cost_saved_usd if is_saved else run.cost_usd)
+        cost, saved = run.cost_usd, run.cost_saved_usd
+        if run.cached and run.cost_source == "none":
+            return _told(self, sample, saved)
+        # a conversation may have taken some of its answers from the cache
+        return _told(self, sample, cost + saved if cost is not None and saved is not None else cost)
 
 
 class InputTokens(Metric):
@@ -151,9 +156,51 @@ class OutputTokens(Metric):
         return _told(self, sample, run.usage.output_tokens)
 
 
-def _timed(metric: Metric, sample: TestSample, run: RunResult, value: float | None) -> Score:
+class TokensPerS(Metric):
+    """How fast the chatbot wrote.
+
+    Definition: `output_tokens` over the wall time of the answer in seconds; of a conversation both
+        summed over its turns. `max` and `min` say when a row passes.
+    Range: 0 and up.
+    Direction: higher is better.
+    Unscored when: the answer, or one of a conversation's, was not measured in this run (`cached`),
+        or time or tokens are not told (`not_reported`).
+    Language notes: tokens of one model are not those of another.
+    Source: the run's `usage.output_tokens` and `latency_ms`.
+    """
+
+    kind = MetricKind.UNBOUNDED
+    range: tuple[float, float] | None = None
+    unit: ClassVar[str | None] = "tokens/s"
+    Params = Bounds
+
+    def score(self, sample: TestSample, run: RunResult) -> Score:
+        """Divide the tokens by the time."""
+        turns = run.turns or (run,)
+        tokens = _sum(turn.usage.output_tokens for turn in turns)
+        took_ms = _sum(turn.latency_ms for turn in turns)
+        speed = 1000 * tokens / took_ms if tokens is not None and took_ms else None
+        return _timed(self, sample, speed, is_cached=_is_of_another_day(run))
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    """Sum values; None if one is not known."""
+    total = 0.0
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total
+
+
+def _is_of_another_day(run: RunResult) -> bool:
+    """Whether some time of a row was not measured in this run: cached, or replayed."""
+    return run.cached or any(turn.cached for turn in run.turns)
+
+
+def _timed(metric: Metric, sample: TestSample, value: float | None, *, is_cached: bool) -> Score:
     """Score a time; one of another day is not this run's."""
-    return metric.unscored(sample, "cached") if run.cached else _told(metric, sample, value)
+    return metric.unscored(sample, "cached") if is_cached else _told(metric, sample, value)
 
 
 def _told(metric: Metric, sample: TestSample, value: float | None) -> Score:

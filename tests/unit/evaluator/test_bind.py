@@ -153,3 +153,13 @@ def test_check__a_metric_that_fails_is_named_before_anything_is_paid(
     config = a_config(tmp_path, [{"id": "x", "name": f"{__name__}:{metric.__name__}"}])
     (problem,) = check(config)
     assert problem.what.startswith(f"the metric x fails: {said}")
+
+
+def test_check__a_judge_that_sits_on_a_panel_twice(tmp_path: Path) -> None:
+    judge = {"name": "scripted", "options": {"default": "echo"}}
+    panel = [judge, {**judge, "params": {"seed": 2}}, judge]
+    section = {"name": "llm_judge", "params": {"rubric": "r"}, "panel": panel}
+    (problem,) = check(a_config(tmp_path, [section]))
+    assert problem.what == "this judge sits on the panel twice"
+    assert problem.where is not None
+    assert problem.where.key == "metrics[0].panel[2]"

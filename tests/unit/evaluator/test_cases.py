@@ -79,3 +79,12 @@ def test_cases__pass_if_decides_what_fails(tmp_path: Path) -> None:
 
 def test_cases__a_missing_latency_is_no_fault(tmp_path: Path) -> None:
     assert report(tmp_path, ["token_f1", "latency_ms"]).failed_ids[1] == "c-wrong"
+
+
+def test_cases__name_the_metrics_that_failed_the_gating_one_first(tmp_path: Path) -> None:
+    metrics = ["token_f1", "contains", "exact_match"]
+    found = report(tmp_path, metrics, gate={"metrics": {"contains": {"margin": 0.05}}})
+    failed = {case.sample_id: case.failed for case in found.errors}
+    assert failed["c-wrong"] == ("contains", "token_f1", "exact_match")
+    assert failed["d-timeout"] == ("contains", "token_f1", "exact_match")
+    assert failed["b-half"] == ("contains", "token_f1", "exact_match")

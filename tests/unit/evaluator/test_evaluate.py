@@ -74,6 +74,14 @@ class IsPoliteLater(Metric):
         return self.make_score(sample, value=1.0 if run.text.endswith("요") else 0.0)
 
 
+class IsPoliteInBatches(Metric):
+    name = "is_polite"
+
+    async def score_batch(self, items: Any) -> list[Score]:
+        await asyncio.sleep(0)
+        return [self.make_score(s, value=1.0 if r.text.endswith("요") else 0.0) for s, r in items]
+
+
 class FailsOnThird(Metric):
     def score(self, sample: TestSample, run: RunResult) -> Score:
         if sample.id == "q3":
@@ -138,7 +146,16 @@ def test_evaluate__experiment(tmp_path: Path) -> None:
     )
     assert (head.complete, head.eligible, head.missing) == (True, True, 0)
     assert (head.dataset.path, head.dataset.n, head.backend.model) == ("test.jsonl", 10, "bot-1")
-    assert set(head.fingerprints) == {"run", "reach", "dataset", "metrics"}
+    assert set(head.fingerprints) == {
+        "run",
+        "reach",
+        "dataset",
+        "metrics",
+        "run_config",
+        "evaluator_config",
+    }
+    assert head.runs == ("bot",)
+    assert head.budget == {"stopped": None}
     assert head.evaluated_at == "2026-03-02T09:14:00.000Z"
     assert head.started_at == "2026-03-02T09:10:00.000Z"
     assert head.versions["run.lm-eval-so"] == "0.1.0"
@@ -152,7 +169,7 @@ def test_evaluate__plain_file(tmp_path: Path) -> None:
     head = report_of(a_config(tmp_path, ["exact_match"]), plain).experiment
     assert (head.backend.name, head.backend.label, head.backend.model) == ("file", "answers", "m")
     assert (head.started_at, head.finished_at) == (None, None)
-    assert set(head.fingerprints) == {"dataset", "metrics"}
+    assert set(head.fingerprints) == {"dataset", "metrics", "evaluator_config"}
 
 
 def test_evaluate__rows_without_an_answer_have_no_value(tmp_path: Path) -> None:
@@ -203,12 +220,14 @@ def test_evaluate__metric_that_fails_once(tmp_path: Path) -> None:
 
 def test_evaluate__sync_and_async_metrics_give_the_same_bytes(tmp_path: Path) -> None:
     run = make(tmp_path, answer=lambda s, r: a_run("네, 답이에요" if s.id < "q4" else "답"))
-    configs = [a_config(tmp_path, [{"id": "x", "name": own(m)}]) for m in (IsPolite, IsPoliteLater)]
-    sync, later = (to_json(report_of(config, run)) for config in configs)
-    assert sync["metrics"]["x"]["mean"] == 0.4
-    for report in (sync, later):
+    kinds = (IsPolite, IsPoliteLater, IsPoliteInBatches)
+    configs = [a_config(tmp_path, [{"id": "x", "name": own(kind)}]) for kind in kinds]
+    reports = [to_json(report_of(config, run)) for config in configs]
+    assert reports[0]["metrics"]["x"]["mean"] == 0.4
+    for report in reports:
         report["experiment"]["evaluator_config"]["metrics"][0].pop("name")
-    assert json.dumps(sync) == json.dumps(later)
+        report["experiment"]["fingerprints"].pop("evaluator_config")
+    assert len({json.dumps(report) for report in reports}) == 1
 
 
 def test_evaluate__prepare_gets_the_samples(tmp_path: Path) -> None:
@@ -251,7 +270,7 @@ def test_evaluate__judges_at_once__order_of_the_dataset(tmp_path: Path) -> None:
     run, reports, most = make(tmp_path), [], []
     for concurrency in (1, 4):
         judge = SlowJudge()
-        config = a_config(tmp_path, [JUDGE], run={"concurrency": concurrency})
+        config = a_config(tmp_path, [JUDGE], run={"concurrency": concurrency, "cache": False})
         reports.append(report_of(config, run, opens=judge.opens))
         most.append(judge.most)
     one, four = reports
@@ -435,3 +454,21 @@ def test_plan_evaluation__counts_calls_and_shows_a_prompt(tmp_path: Path) -> Non
         "helpful": {"rows": 8, "calls": [8, 16]},
     }
     assert "Be right." in plan["prompts"]["helpful"]
+
+
+def test_evaluate__parameters_of_a_metric_with_a_typo_are_told(tmp_path: Path) -> None:
+    rows = [
+        {"id": "q1", "input": "환불?", "expected": "3일", "metrics": {"keyword_coverag": {}}},
+        {"id": "q2", "input": "배송?", "expected": "3일", "metrics": {"of_another_config": {}}},
+    ]
+    dataset = write_dataset(tmp_path, rows)
+    run = write_run(tmp_path, dataset, lambda *_: a_run("3일"))
+    config = a_config(tmp_path, ["exact_match", "keyword_coverage"])
+    events: list[Any] = []
+    report_of(config, run, listener=events.append)
+    told = [event.text for event in events if isinstance(event, Warned)]
+    assert told[0] == (
+        'sample q1 has parameters of "keyword_coverag", which is no metric here '
+        '(did you mean "keyword_coverage"?)'
+    )
+    assert not any("of_another_config" in text for text in told)

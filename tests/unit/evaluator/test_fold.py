@@ -9,12 +9,13 @@ from lm_eval_so.core.config.model import MetricSection
 from lm_eval_so.core.records.enums import Direction, RunStatus
 from lm_eval_so.core.records.report import MetricSummary
 from lm_eval_so.evaluator.fold import deviation, percentile, summarise
-from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.metrics.base import CorpusScore, Metric
 from lm_eval_so.evaluator.metrics.ops import LatencyMs
 from lm_eval_so.evaluator.metrics.overlap import TokenF1
 from lm_eval_so.evaluator.metrics.text import ExactMatch
+from lm_eval_so.evaluator.samples import SampleFacts
 from lm_eval_so.evaluator.score import BoundMetric
-from lm_eval_so.evaluator.sheet import SampleFacts, Sheet
+from lm_eval_so.evaluator.sheet import Column, Sheet
 
 NOT_APPLICABLE = "n/a"
 
@@ -148,7 +149,7 @@ def test_summarise__ratio__has_percentiles_and_no_worst_case() -> None:
 
 def test_summarise__score__has_no_percentiles() -> None:
     summary = summary_of(ExactMatch(), [[1.0], [0.0]])
-    assert (summary.p50, summary.p95, summary.passed_share) == (None, None, None)
+    assert (summary.p50, summary.p95) == (None, None)
 
 
 def test_summarise__fingerprint__follows_parameters() -> None:
@@ -180,3 +181,39 @@ def test_deviation__needs_two() -> None:
     assert deviation([1.0]) is None
     assert deviation([]) is None
     assert deviation([1.0, 3.0]) == pytest.approx(2**0.5)
+
+
+def test_summarise__counts_units_and_named_reasons() -> None:
+    metric, column = TokenF1(), Column(values=[None] * 4)
+    details = [{"unit": "char"}, {"unit": "char"}, {"unit": "13a"}, {}]
+    for row, told in enumerate(details):
+        code = "empty_answer" if row == 3 else None
+        score = metric.make_score(a_sample(f"q{row}"), value=0.5, details=told, code=code)
+        column.put(row, score)
+    assert column.units == {"char": 2, "13a": 1}
+    assert column.scored_codes == {"empty_answer": 1}
+    unscored = metric.unscored(a_sample("q4"), "metric_error", details={"unit": "char"})
+    column.values.append(None)
+    column.put(4, unscored)
+    assert (column.units["char"], column.scored_codes["metric_error"]) == (2, 0)
+
+
+class Counted(TokenF1):
+    """Tells what all rows have together."""
+
+    def corpus_score(self, counts: Sequence[int], units: Sequence[str]) -> CorpusScore | None:
+        return CorpusScore(value=counts[0] / counts[1], signature="+".join(units))
+
+
+def test_summarise__corpus_score__is_of_sums_not_of_means() -> None:
+    metric = Counted()
+    bound = BoundMetric(metric=metric, section=MetricSection(name="counted"))
+    sheet = Sheet([metric.id])
+    for number, (hits, of) in enumerate([(1, 2), (0, 8)]):
+        sheet.add_sample(facts(number))
+        row = sheet.add_row(0, a_run("답"))
+        details = {"unit": "char", "corpus_counts": [hits, of]}
+        sheet.put(row, [metric.make_score(a_sample("q"), value=hits / of, details=details)])
+    summary = summarise(bound, sheet)
+    assert (summary.mean, summary.corpus_score, summary.signature) == (0.25, 0.1, "char")
+    assert summary.units == {"char": 2}

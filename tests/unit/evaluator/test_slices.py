@@ -4,19 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluation import a_config, a_run, report_of, write_dataset, write_run
+from evaluation import a_config, a_run, a_sample, report_of, write_dataset, write_run
 
+from lm_eval_so.core.config.model import MetricSection
 from lm_eval_so.core.records.report import Slice
-from lm_eval_so.evaluator.slices import count_graphemes, metadata_labels
-
-
-@pytest.mark.parametrize(
-    ("text", "n"),
-    [("", 0), ("abc", 3), ("한국", 2), ("\u1112\u1161\u11ab", 1), ("👨‍👩‍👧", 1), ("é\r\n", 2)],
-    ids=["empty", "ascii", "hangul", "jamo", "family", "crlf"],
-)
-def test_count_graphemes__counts_what_people_see(text: str, n: int) -> None:
-    assert count_graphemes(text) == n
+from lm_eval_so.evaluator.metrics.text import ExactMatch
+from lm_eval_so.evaluator.samples import SampleFacts
+from lm_eval_so.evaluator.score import BoundMetric
+from lm_eval_so.evaluator.sheet import Sheet
+from lm_eval_so.evaluator.slices import break_down, metadata_labels
 
 
 @pytest.mark.parametrize(
@@ -102,3 +98,69 @@ def test_break_down__many_values__thirty_and_other(tmp_path: Path) -> None:
     assert len(slices) == 31
     assert by_value["big"].samples == 10
     assert by_value["(other)"].samples == 60 - 10 - 29
+
+
+def slices_of(values: list[Any], key: str = "k") -> list[Slice]:
+    """Give the slices by a metadata key, one right or wrong sample per value."""
+    metric = ExactMatch()
+    bound = BoundMetric(metric=metric, section=MetricSection(name=metric.name))
+    sheet = Sheet([metric.id])
+    for number, value in enumerate(values):
+        given = {"tags": (), "language": "ko", "length": 1, "input": None, "expected": None}
+        names = {"id": f"q{number:05}", "sample_hash": "h", "rev": "r", "group_id": None}
+        sheet.add_sample(SampleFacts(**given, **names, metadata={key: value}))
+        row = sheet.add_row(0, a_run("답"))
+        sheet.put(row, [metric.make_score(a_sample("q"), value=number % 2)])
+    return [s for s in break_down([bound], sheet, lead="exact_match", by=[key]) if key in s.by]
+
+
+def test_break_down__12345_values__thirty_and_other() -> None:
+    slices = slices_of([f"고객 {number}" for number in range(12_345)])
+    assert len(slices) == 31
+    assert {each.value: each.samples for each in slices}["(other)"] == 12_345 - 30
+    assert sum(each.samples for each in slices) == 12_345
+
+
+def test_break_down__a_value_named_as_the_rest_joins_it() -> None:
+    slices = slices_of(["(other)"] * 50 + [f"c{number}" for number in range(40)])
+    assert len(slices) == 31
+    assert sum(each.samples for each in slices) == 90
+
+
+def test_break_down__metadata_named_as_ours_is_told_apart() -> None:
+    assert {each.by for each in slices_of(["a", "b"], key="status")} == {
+        "status",
+        "metadata.status",
+    }
+
+
+def test_label_columns__say_for_each_row_what_the_breakdowns_say(tmp_path: Path) -> None:
+    rows = [
+        {"id": f"q{i:02}", "input": "가" * (40 if i < 3 else 60), "expected": "right"}
+        | ({"metadata": {"tag": "odd" if i % 2 else "even"}} if i else {})
+        for i in range(6)
+    ]
+    dataset = write_dataset(tmp_path, rows)
+    run = write_run(tmp_path, dataset, lambda s, r: a_run("right"), repeats=2)
+    report = report_of(a_config(tmp_path, ["exact_match"], report={"by": ["tag", "none"]}), run)
+    labels = report.samples.labels
+    assert list(labels) == ["length", "metadata.tag", "none"]
+    told = {by: [each.values[place] for place in each.places] for by, each in labels.items()}
+    assert told["length"] == ["≤ 50"] * 6 + ["51–200"] * 6
+    assert told["metadata.tag"][:6] == ["(none)"] * 2 + ["odd"] * 2 + ["even"] * 2
+    assert set(told["none"]) == {"(none)"}
+
+
+def test_label_columns__keep_thirty_values_as_the_breakdowns_do(tmp_path: Path) -> None:
+    rows = [
+        {"id": f"q{i:02}", "input": "?", "expected": "x", "metadata": {"sku": f"s{i % 40:02}"}}
+        for i in range(60)
+    ]
+    dataset = write_dataset(tmp_path, rows)
+    run = write_run(tmp_path, dataset, lambda s, r: a_run("right"))
+    report = report_of(a_config(tmp_path, ["exact_match"], report={"by": ["sku"]}), run)
+    labels = report.samples.labels["sku"]
+    told = [labels.values[place] for place in labels.places]
+    shown = {each.value: each.samples for each in report.breakdowns if each.by == "sku"}
+    assert {value: told.count(value) for value in told} == shown
+    assert shown["(other)"] == 10

@@ -7,9 +7,20 @@ from evaluation import SaidAsker, a_config, a_run, a_sample, report_of, write_da
 from lm_eval_so.core.records.chat import Message
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.run import ErrorInfo, Response, RunResult, Turn
-from lm_eval_so.core.records.sample import Scenario, SimulatedUser, TestSample, UserTurn
+from lm_eval_so.core.records.sample import (
+    Passage,
+    Scenario,
+    SimulatedUser,
+    TestSample,
+    UserTurn,
+)
 from lm_eval_so.errors import ErrorKind
-from lm_eval_so.evaluator.transcript import shown_input
+from lm_eval_so.evaluator.transcript import (
+    reported_passages,
+    sample_passages,
+    shown_context,
+    shown_input,
+)
 
 SCRIPT = Scenario(turns=(UserTurn(user="취소요"), UserTurn(user="A-1023이요", when="번호")))
 TURNS = (
@@ -44,6 +55,26 @@ def test_shown_input__all_that_was_said_where_there_is_no_answer() -> None:
     assert shown_input(sample, run) == "user: 취소요\n\nassistant: 번호는?\n\nuser: A-1023이요"
     spoiled = a_run(None, status=RunStatus.ERROR, turns=TURNS[:1])
     assert shown_input(sample, spoiled) == "user: 취소요\n\nassistant: 번호는?"
+
+
+def test_sample_passages__in_order_and_never_a_distractor() -> None:
+    passages = (
+        Passage(text="가", role="given"),
+        Passage(text="나", role="distractor"),
+        Passage(text="다", role="gold"),
+    )
+    sample = a_sample(context=passages)
+    assert sample_passages(sample) == ("가", "다")
+    assert shown_context(sample) == "가\n\n다"
+
+
+def test_reported_passages__none_where_all_are_blank() -> None:
+    def reported(*texts: str) -> tuple[str, ...]:
+        return reported_passages(a_run("답", response=Response(text="답", context=texts)))
+
+    assert reported("나", "", "가") == ("나", "", "가")
+    assert reported(" ", "") == reported() == ()
+    assert reported_passages(a_run(None, status=RunStatus.TIMEOUT)) == ()
 
 
 ROWS = [

@@ -8,13 +8,36 @@ from string import Template
 
 from pydantic import JsonValue
 
+from lm_eval_so.core.asking.json_answer import Unusable
 from lm_eval_so.core.asking.markers import between_markers, choose_marker
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.words import texts
+from lm_eval_so.core.words import say, texts
 
 UNKNOWN = "UNKNOWN"
 """The label of a judge that cannot decide."""
+
+
+def fill(
+    language: Language,
+    template_name: str,
+    material: Mapping[str, str],
+    marker_seed: str,
+    **slots: str,
+) -> str:
+    """Fill a template.
+
+    Args:
+        language: Language of the instructions.
+        template_name: Name of the template, without the ending.
+        material: Foreign texts by the word in their markers, as INPUT and ANSWER; they stand in
+            the slot `material`.
+        marker_seed: What the marker is drawn from, the same for the same row.
+        slots: Text of every other slot.
+    """
+    marker = choose_marker(marker_seed, [*slots.values(), *material.values()])
+    shown = between_markers(material.items(), marker)
+    return _template(language, template_name).substitute(slots, material=shown)
 
 
 def pointwise_prompt(
@@ -24,21 +47,25 @@ def pointwise_prompt(
     labels: Sequence[str],
     material: Mapping[str, str],
     marker_seed: str,
+    template_name: str = "pointwise",
 ) -> str:
-    """Fill the template for one answer.
+    """Fill a template whose verdict is a label.
 
     Args:
         language: Language of the instructions.
         rubric: What the judge is to look for.
         labels: The labels, without UNKNOWN.
-        material: Texts by the word in their markers: INPUT, ANSWER, REFERENCE, CONTEXT.
-        marker_seed: What the marker is drawn from, the same for the same row.
+        material: As of `fill`.
+        marker_seed: As of `fill`.
+        template_name: As of `fill`.
     """
-    marker = choose_marker(marker_seed, [rubric, *material.values()])
-    return _template(language, "pointwise").substitute(
+    return fill(
+        language,
+        template_name,
+        material,
+        marker_seed,
         rubric=rubric.strip(),
         labels="\n".join(f"- {label}" for label in labels),
-        material=between_markers(material.items(), marker),
         names=", ".join([*labels, UNKNOWN]),
     )
 
@@ -63,10 +90,20 @@ def verdict_schema(labels: Sequence[str]) -> dict[str, JsonValue]:
     }
 
 
+def problem_text(language: Language, why: Unusable) -> str:
+    """Say why an output cannot be used."""
+    return say(f"judge.{why.code}", language, why.figures)
+
+
 @cache
-def template_digest(language: Language) -> str:
-    """Give the digest of all that a judge is told besides rubric, labels and material."""
-    told = [_template(language, name).template for name in ("pointwise", "repair")]
+def template_digest(language: Language, *names: str) -> str:
+    """Give the digest of all that a judge is told besides the slots and the material.
+
+    Args:
+        language: Language of the instructions.
+        names: The templates, without that of the repair.
+    """
+    told = [_template(language, name).template for name in (*names, "repair")]
     problems = {k: v for k, v in texts(language).items() if k.startswith("judge.")}
     return digest([told, problems])
 

@@ -9,7 +9,8 @@ from lm_eval_so.core.records.enums import MetricKind, ScoreStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.evaluator.metrics.base import Metric, metrics, snake_case
+from lm_eval_so.evaluator.metrics.base import Metric, metrics
+from lm_eval_so.evaluator.metrics.names import snake_case
 
 
 class MyMetric(Metric):
@@ -79,7 +80,8 @@ def test_check_sample__names_sample_and_key() -> None:
     sample = a_sample("q7", metrics={"keyword_coverage": {"keywordz": ["a"]}})
     (problem,) = metric.check_sample(sample)
     assert problem.what == (
-        "sample q7, metrics.keyword_coverage.keywordz: extra inputs are not permitted"
+        'sample q7, metrics.keyword_coverage.keywordz: unknown key "keywordz" '
+        '(did you mean "keywords"?)'
     )
     blank = a_sample("q8", metrics={"keyword_coverage": {"keywords": [""]}})
     (problem,) = metric.check_sample(blank)

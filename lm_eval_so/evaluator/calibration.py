@@ -1,0 +1,168 @@
+"""Files of calibrations: where they are, what they hold, and what that is worth for a judge."""
+
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config.model import Config, MetricSection
+from lm_eval_so.core.events import Listener, Noticed, ignore
+from lm_eval_so.core.files import cannot_read, write_all
+from lm_eval_so.core.records.calibration import Calibration
+from lm_eval_so.core.records.codec import dump_document, loads, to_json
+from lm_eval_so.core.records.report import JudgeCalibration
+from lm_eval_so.core.stats.diagnostic import LOW_J, WEAK_J, Diagnosis
+from lm_eval_so.core.stats.shift import has_shifted, total_variation
+from lm_eval_so.errors import InputError, Problem, RecordError, Where
+
+_FOLDER = Path("calibration")
+
+
+def calibration_path(config: Config, section: MetricSection) -> Path:
+    """Give the file of a metric's calibration: `judge.calibration`, else `calibration/<id>.json`."""
+    return config.resolve(section.judge.calibration or _FOLDER / f"{section.id}.json")
+
+
+def calibration_problems(config: Config) -> Iterator[Problem]:
+    """Find calibrations that are there and cannot be read; one that is yet to be made is none."""
+    for position, section in enumerate(config.metrics):
+        try:
+            read_calibration(config, section)
+        except InputError as error:
+            key = config.where("metrics", position, "judge", "calibration")
+            for problem in error.problems:
+                place = problem.where or key
+                yield Problem(what=problem.what, where=place, hint=problem.hint)
+
+
+def read_calibration(config: Config, section: MetricSection) -> Calibration | None:
+    """Read the calibration that a metric names; None if it names none, or one yet to be made.
+
+    Raises:
+        RecordError: If it is none.
+    """
+    if section.judge.calibration is None:
+        return None
+    path = calibration_path(config, section)
+    if not path.exists():
+        return None
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise cannot_read(path, error) from None
+    found = loads(data, Calibration, where=Where(file=str(path)))
+    if min(found.tp, found.fn, found.tn, found.fp, found.n) < 0:
+        raise RecordError("counts are not below 0", where=Where(file=str(path)))
+    if any(share is not None and not 0 <= share <= 1 for share in (found.se, found.sp)):
+        raise RecordError("se and sp lie between 0 and 1", where=Where(file=str(path)))
+    return found
+
+
+def read_calibrations(config: Config, tell: Listener = ignore) -> dict[str, Calibration]:
+    """Read the calibrations of all metrics, by metric id; errors as in `read_calibration`."""
+    found: dict[str, Calibration] = {}
+    for section in config.metrics:
+        calibration = read_calibration(config, section)
+        if calibration is not None:
+            found[section.id] = calibration
+        elif section.judge.calibration is not None:
+            text = f"{section.id}: no calibration at {section.judge.calibration} yet"
+            tell(Noticed(stage="evaluate", text=f"{text}; lm-eval-so calibrate makes it"))
+    return found
+
+
+def write_calibrations(
+    config: Config,
+    resources: Resources,
+    found: Mapping[str, Calibration],
+    *,
+    out: Path | None = None,
+) -> tuple[Path, ...]:
+    """Write each calibration to its file, or the one to `out`, and give the paths."""
+    sections = [section for section in config.metrics if section.id in found]
+    paths = {section.id: out or calibration_path(config, section) for section in sections}
+    written = write_all({paths[key]: dump_document(to_json(found[key])) for key in paths})
+    for section in sections:
+        path, named = paths[section.id], section.judge.calibration
+        if named is None or config.resolve(named) != path:
+            text = f"to use it, give {section.id} judge: {{calibration: {_shown(config, path)}}}"
+            resources.listener(Noticed(stage="calibrate", text=text))
+    return written
+
+
+def _shown(config: Config, path: Path) -> str:
+    """Give a path as the config would name it."""
+    is_inside = path.is_relative_to(config.folder)
+    return (path.relative_to(config.folder) if is_inside else path.absolute()).as_posix()
+
+
+def calibration_state(
+    calibration: Calibration | None,
+    fingerprint: str,
+    labels: Mapping[str, int] | None = None,
+) -> JudgeCalibration:
+    """Say what a calibration is worth for the judge at hand.
+
+    Args:
+        calibration: It; None if there is none.
+        fingerprint: Digest of the metric's definition.
+        labels: Rows of this run by the judge's label.
+    """
+    if calibration is None:
+        return JudgeCalibration()
+    if calibration.fingerprint != fingerprint:
+        return JudgeCalibration(state="stale", date=calibration.calibrated_at)
+    found = diagnosis_of(calibration)
+    se, sp, j = found.sensitivity, found.specificity, found.youden
+    if calibration.weighted:
+        se, sp = calibration.se, calibration.sp
+        j = se + sp - 1 if se is not None and sp is not None else None
+    return JudgeCalibration(
+        state="small" if found.is_small or j is None else "ok",
+        n=calibration.n,
+        positives=found.positives,
+        negatives=found.negatives,
+        kappa=calibration.kappa,
+        se=se,
+        sp=sp,
+        j=j,
+        date=calibration.calibrated_at,
+        drift=total_variation(calibration.run_labels, labels or {}),
+    )
+
+
+def calibration_why(calibration: JudgeCalibration) -> tuple[str, ...]:
+    """Say what of it makes a judge's health worse than ok, as codes; only "j_weak" is bad."""
+    if calibration.state != "ok" or calibration.j is None:
+        return (f"calibration_{calibration.state}",)
+    if calibration.j <= WEAK_J:
+        return ("j_weak",)
+    return ("j_low",) if calibration.j < LOW_J else ()
+
+
+def drift_why(
+    calibration: Calibration | None,
+    state: JudgeCalibration,
+    *,
+    models: Collection[str],
+    labels: Mapping[str, int],
+) -> Iterator[str]:
+    """Say whether this run is so unlike that of the calibration that its figures may not hold.
+
+    Args:
+        calibration: It; None if there is none.
+        state: What it is worth; only one that is used can be out of date.
+        models: The models that answered as judges in this run.
+        labels: Rows of this run by the judge's label.
+    """
+    if calibration is None or state.state != "ok":
+        return
+    if calibration.models and not {*models} <= {*calibration.models}:
+        yield "judge_model_changed"
+    if has_shifted(calibration.run_labels, labels):
+        yield "labels_shifted"
+
+
+def diagnosis_of(calibration: Calibration) -> Diagnosis:
+    """Give the four counts of a calibration."""
+    found: Mapping[str, int] = {k: getattr(calibration, k) for k in ("tp", "fn", "tn", "fp")}
+    return Diagnosis(**found)

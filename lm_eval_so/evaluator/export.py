@@ -1,0 +1,58 @@
+"""The file of answers for people to label: opened before anything is spent, written at the end."""
+
+from pathlib import Path
+
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.events import Noticed, Warned
+from lm_eval_so.core.files import write_atomic
+from lm_eval_so.errors import ConfigError, InputError, Where
+from lm_eval_so.evaluator.bind import bind_metrics
+from lm_eval_so.evaluator.label_file import has_labels
+from lm_eval_so.evaluator.labels import LabelRows
+
+FILE_NAME = "labels_todo.csv"
+STAGE = "evaluate"
+
+
+def open_export(config: Config, folder: Path, *, most: int) -> LabelRows:
+    """Get ready to choose answers.
+
+    Args:
+        config: A config that has no problems.
+        folder: Where the file will stand.
+        most: Answers per metric.
+
+    Raises:
+        ConfigError: If no metric judges by labels.
+        InputError: If the file is there and somebody has begun to fill it in.
+    """
+    if not any(each.metric.labels for each in bind_metrics(config, {})):
+        what, hint = "no metric here judges by labels", "llm_judge and llm_scale do"
+        raise ConfigError(what, where=config.where("metrics"), hint=hint)
+    path = folder / FILE_NAME
+    if has_labels(path):
+        what = f"{path} has labels in it, which would be lost"
+        raise InputError(what, where=Where(file=str(path)), hint="give it another name first")
+    return LabelRows(seed=config.run.seed, most=most)
+
+
+def write_export(
+    labels: LabelRows, folder: Path, config: Config, resources: Resources
+) -> tuple[Path, ...]:
+    """Write the file unless there is nothing to label, and give its path."""
+    counts = labels.counts()
+    for metric_id, n in counts.items():
+        if not n:
+            text = f"{metric_id}: no answer was judged, so there is none to label"
+            resources.listener(Warned(stage=STAGE, text=text))
+    if not any(counts.values()):
+        return ()
+    path = folder / FILE_NAME
+    write_atomic(path, labels.text())
+    told = ", ".join(f"{n} answers of {metric_id}" for metric_id, n in counts.items() if n)
+    file = config.where().file or CONFIG_FILE
+    text = f"{told} to label in {path}; then: lm-eval-so calibrate {path} -c {file}"
+    resources.listener(Noticed(stage=STAGE, text=text))
+    return (path,)

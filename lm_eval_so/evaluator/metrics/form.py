@@ -1,0 +1,74 @@
+"""Whether the answer is as long as it should be."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from lm_eval_so.core.records.enums import MetricKind
+from lm_eval_so.core.records.run import RunResult
+from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.records.score import Score
+from lm_eval_so.core.text.lengths import LengthUnit, count_units
+from lm_eval_so.core.words import say
+from lm_eval_so.evaluator.metrics.base import Metric
+
+__all__ = ["Length"]
+
+
+class Length(Metric):
+    """Whether the answer is as long as it should be.
+
+    Definition: 1 if min ≤ count ≤ max of the trimmed answer in NFC, else 0. Units: `graphemes` are
+        what people see as one character; `chars` code points; `syllables` those of Hangul; `words`
+        what spaces part (어절); `sentences` end with . ! ? 。 before a space or with the line, code
+        blocks left out; `lines` those with something on them; `paragraphs` what blank lines part;
+        `bytes` those of UTF-8; `bytes_cp949` those of a Korean SMS, where a character that CP949
+        does not have counts 1. `count_spaces: false` leaves spaces and line ends out of characters
+        and bytes.
+    Range: 0 or 1.
+    Direction: higher is better.
+    Unscored when: never, for an answered row; not applicable without `min` and `max`.
+    Language notes: decomposed Hangul counts as composed; 👨‍👩‍👧 is 1 grapheme and 5 chars.
+    Source: own rules; graphemes by Unicode Standard Annex #29.
+    """
+
+    kind = MetricKind.BINARY
+    normalises = True
+
+    class Params(Metric.Params):
+        """The bounds, both included, and what is counted."""
+
+        min: int | None = Field(default=None, ge=0)
+        max: int | None = Field(default=None, ge=0)
+        unit: LengthUnit = "graphemes"
+        count_spaces: bool = True
+
+        @model_validator(mode="after")
+        def _is_possible(self) -> Self:
+            if self.min is not None and self.max is not None and self.min > self.max:
+                raise ValueError(f"min {self.min} is above max {self.max}")
+            return self
+
+    def applies(self, sample: TestSample) -> bool:
+        """Whether there is a bound."""
+        params = self.params_for(sample)
+        return params.min is not None or params.max is not None
+
+    def score(self, sample: TestSample, run: RunResult) -> Score:
+        """Count."""
+        params = self.params_for(sample)
+        n = count_units(run.text, params.unit, count_spaces=params.count_spaces)
+        is_long = params.min is None or n >= params.min
+        is_short = params.max is None or n <= params.max
+        figures = {"n": n, "unit": params.unit, "bounds": bounds(params.min, params.max)}
+        fits = is_long and is_short
+        why = None if fits else say("metrics.length_outside", self.env.language, figures)
+        details = {"unit": params.unit, "count": n}
+        return self.make_score(sample, value=fits, reason=why, details=details)
+
+
+def bounds(least: int | None, most: int | None) -> str:
+    """Show bounds: "≥ 3", "≤ 5", "3 … 5"."""
+    if least is None or most is None:
+        return f"≤ {most}" if least is None else f"≥ {least}"
+    return f"{least} … {most}"

@@ -1,0 +1,231 @@
+"""`goal`: whether a conversation came to what its scenario names as success."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import regex
+from pydantic import JsonValue
+
+from lm_eval_so.core.records.chat import ChatRequest
+from lm_eval_so.core.records.run import RunResult
+from lm_eval_so.core.records.sample import Check, TestSample
+from lm_eval_so.core.records.score import JudgeVote, Score
+from lm_eval_so.core.text import nfc
+from lm_eval_so.core.text.keywords import keyword_finder
+from lm_eval_so.core.words import say
+from lm_eval_so.errors import Problem
+from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.metrics.judge.dialogue import (
+    bot_calls,
+    bot_texts,
+    failed_turn,
+    shown_dialogue,
+)
+from lm_eval_so.evaluator.metrics.judge.labels import Labels
+from lm_eval_so.evaluator.metrics.judge.opinion import judged_definition, make_request
+from lm_eval_so.evaluator.metrics.judge.prompt import pointwise_prompt, verdict_schema
+from lm_eval_so.evaluator.metrics.judge.rubric import steering_flags
+from lm_eval_so.evaluator.metrics.judge.verdicts import ask_labels
+from lm_eval_so.evaluator.usage import add_costs
+
+__all__ = ["Goal"]
+
+_TIMEOUT_S = 1.0
+_LABELS = Labels(values={"yes": 1.0, "no": 0.0})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One condition of a scenario, and what became of it."""
+
+    check: Check
+    is_wanted: bool
+    """Whether it should hold; false: it must not."""
+    holds: bool | None = None
+    """None: not known."""
+    code: str | None = None
+    """Why it is not known."""
+    reason: str | None = None
+    votes: tuple[JudgeVote, ...] = ()
+
+    @property
+    def kept(self) -> bool | None:
+        """Whether the conversation does what the scenario says."""
+        return None if self.holds is None else self.holds == self.is_wanted
+
+
+class Goal(Metric):
+    """Whether the conversation reaches what its scenario calls success, and nothing it must not.
+
+    Definition: 1 if every entry of `scenario.success` holds and none of `scenario.must_not` does,
+        else 0; `mode: share`: the share of the entries that are kept. `contains` looks for a
+        keyword in the chatbot's turns by the keyword rule, `regex` for a pattern (NFC), each turn
+        by itself; `tool_called` for a tool of that name; `judge` asks whether the condition holds
+        for the conversation, yes or no. A judge is not asked where a rule decides 0 already.
+    Range: 0 … 1.
+    Direction: higher is better.
+    Unscored when: an entry is not known and no other decides 0: a judge's, with the codes of
+        `llm_judge`, or a regex that takes longer than 1 s (`regex_timeout`); a turn has no answer
+        (`run_error`). Not applicable without success and must_not.
+    Language notes: the keyword rule knows Hangul spacing and NFC; `judge.template: ko` asks in
+        Korean.
+    Source: own rules.
+    """
+
+    category: ClassVar[Literal["rule", "heuristic", "model"]] = "model"
+    normalises = True
+    checks_every_sample = True
+    requires = frozenset({"scenario"})
+
+    class Params(Metric.Params):
+        """Whether all must be kept, or each counts."""
+
+        mode: Literal["all", "share"] = "all"
+
+    params: Params
+
+    def applies(self, sample: TestSample) -> bool:
+        """Whether the scenario says what it should come to."""
+        return bool(_entries(sample))
+
+    def check_sample(self, sample: TestSample) -> list[Problem]:
+        """Find patterns that are none, and conditions for a judge where there is none."""
+        return [*_problems(self, sample), *super().check_sample(sample)]
+
+    def calls(self, sample: TestSample, run: RunResult) -> int:
+        """Give the number of conditions that need a judge, or 0 if a rule decides."""
+        return len(self._judged(sample, run))
+
+    def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:
+        """Give what the judge is asked first; None if nothing."""
+        judged = self._judged(sample, run)
+        return self.request(sample, run, judged[0].check).messages[0].content if judged else None
+
+    async def score(self, sample: TestSample, run: RunResult) -> Score:
+        """Look at every entry: the rules first, then the judges if they can still decide."""
+        if failed := failed_turn(run):
+            figures = {"n": failed[0], "status": failed[1].status.value}
+            why = say("metrics.turn_failed", self.env.language, figures)
+            return self.unscored(sample, "run_error", why)
+        ruled = [_by_rule(entry, run) for entry in _entries(sample)]
+        if self._is_decided(ruled, sample):
+            return self._score(sample, run, ruled)
+        judged = await asyncio.gather(*(self._ask(sample, run, entry) for entry in ruled))
+        return self._score(sample, run, judged)
+
+    def request(self, sample: TestSample, run: RunResult, check: Check) -> ChatRequest:
+        """Give what the judge is asked about a condition."""
+        row = f"{self.id}:{sample.id}:{run.repeat}:{check.text}"
+        prompt = pointwise_prompt(
+            self.env.template,
+            template_name="condition",
+            rubric=check.text,
+            labels=_LABELS.names,
+            material=shown_dialogue(sample, run),
+            marker_seed=row,
+        )
+        schema = verdict_schema(_LABELS.names)
+        return make_request(prompt, schema, session=row, sample_id=sample.id, repeat=run.repeat)
+
+    def definition(self) -> dict[str, JsonValue]:
+        """Add the digest of the template."""
+        return judged_definition(super().definition(), self.env, "condition")
+
+    def _is_decided(self, entries: Sequence[Entry], sample: TestSample) -> bool:
+        return self.params_for(sample).mode == "all" and any(e.kept is False for e in entries)
+
+    def _judged(self, sample: TestSample, run: RunResult) -> list[Entry]:
+        ruled = [_by_rule(entry, run) for entry in _entries(sample)]
+        if failed_turn(run) or self._is_decided(ruled, sample):
+            return []
+        return [entry for entry in ruled if entry.check.type == "judge"]
+
+    async def _ask(self, sample: TestSample, run: RunResult, entry: Entry) -> Entry:
+        if entry.check.type != "judge":
+            return entry
+        votes = await ask_labels(self, _LABELS, self.request(sample, run, entry.check))
+        decision = _LABELS.decide(votes, self.env.quorum, self.env.language)
+        known = decision.at is not None and decision.code is None
+        return replace(
+            entry,
+            holds=votes[decision.at].label == "yes" if known and decision.at is not None else None,
+            code=decision.code,
+            reason=decision.reason,
+            votes=tuple(votes),
+        )
+
+    def _score(self, sample: TestSample, run: RunResult, entries: Sequence[Entry]) -> Score:
+        votes = [vote for entry in entries for vote in entry.votes]
+        details: dict[str, JsonValue] = {"entries": [_shown(entry) for entry in entries]}
+        details |= steering_flags(*bot_texts(run)) if votes else {}
+        unknown = next((entry for entry in entries if entry.kept is None), None)
+        if unknown is not None and not self._is_decided(entries, sample):
+            code = unknown.code or "judge_invalid"
+            score = self.unscored(sample, code, unknown.reason, details, votes=votes)
+        else:
+            kept = sum(entry.kept is True for entry in entries)
+            is_share = self.params_for(sample).mode == "share"
+            value = kept / len(entries) if is_share else float(kept == len(entries))
+            score = self.make_score(
+                sample, value=value, reason=self._why(entries), details=details, votes=votes
+            )
+        return replace(score, cost_usd=add_costs(vote.cost_usd for vote in votes))
+
+    def _why(self, entries: Sequence[Entry]) -> str | None:
+        reasons = []
+        for is_wanted, key in ((True, "goal_missed"), (False, "goal_violated")):
+            broken = [e for e in entries if e.kept is False and e.is_wanted is is_wanted]
+            if broken:
+                texts = ", ".join(f'"{entry.check.text}"' for entry in broken)
+                reasons.append(say(f"metrics.{key}", self.env.language, {"texts": texts}))
+        return "; ".join(reasons) or None
+
+
+def _entries(sample: TestSample) -> list[Entry]:
+    scenario = sample.scenario
+    if scenario is None:
+        return []
+    wanted = [Entry(check=check, is_wanted=True) for check in scenario.success]
+    return wanted + [Entry(check=check, is_wanted=False) for check in scenario.must_not]
+
+
+def _by_rule(entry: Entry, run: RunResult) -> Entry:
+    """Give an entry as far as no judge is needed."""
+    check, texts = entry.check, bot_texts(run)
+    match check.type:
+        case "contains":
+            return replace(entry, holds=any(keyword_finder(text)(check.text) for text in texts))
+        case "tool_called":
+            return replace(entry, holds=any(call.name == check.text for call in bot_calls(run)))
+        case "regex":
+            pattern = regex.compile(nfc(check.text))
+            try:
+                found = any(pattern.search(nfc(text), timeout=_TIMEOUT_S) for text in texts)
+            except TimeoutError:
+                return replace(entry, code="regex_timeout", reason=check.text)
+            return replace(entry, holds=found)
+        case _:
+            return entry
+
+
+def _shown(entry: Entry) -> dict[str, JsonValue]:
+    of = "success" if entry.is_wanted else "must_not"
+    return {"of": of, "type": entry.check.type, "text": entry.check.text, "kept": entry.kept}
+
+
+def _problems(metric: Goal, sample: TestSample) -> Iterator[Problem]:
+    for entry in _entries(sample):
+        text = entry.check.text
+        at = f"sample {sample.id}, scenario.{'success' if entry.is_wanted else 'must_not'}"
+        if not text.strip():
+            yield Problem(what=f"{at}: a condition without a text")
+        elif entry.check.type == "regex":
+            try:
+                regex.compile(nfc(text))
+            except regex.error as error:
+                yield Problem(what=f'{at}: "{text}" is no regular expression: {error}')
+        elif entry.check.type == "judge" and not metric.env.judges:
+            hint = f"give the metric {metric.id} a backend"
+            yield Problem(what=f'{at}: "{text}" needs a judge', hint=hint)

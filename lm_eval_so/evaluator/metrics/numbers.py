@@ -1,0 +1,111 @@
+"""Whether the answer gives the right number, however it is written."""
+
+import textwrap
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import lru_cache
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from lm_eval_so.core.records.enums import MetricKind
+from lm_eval_so.core.records.run import RunResult
+from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.records.score import Score
+from lm_eval_so.core.text.numbers import EXACT, Number, find_numbers
+from lm_eval_so.core.words import say
+from lm_eval_so.errors import Problem
+from lm_eval_so.evaluator.metrics.base import Metric
+
+__all__ = ["NumericMatch"]
+
+_MOST_SHOWN = 10
+
+
+class NumericMatch(Metric):
+    """Whether the answer gives the number of the reference.
+
+    Definition: 1 if a picked number v of the answer has |v − e| ≤ max(abs_tol, rel_tol·|e|) and the
+        unit of e, or one of them has none; e is the first number of a reference, any of them will
+        do. `pick`: any, first or last number; `only`: the answer must not give two different ones
+        (3만원, that is 30,000원, are one). No number in the answer is 0 (`no_number`), different
+        ones under `only` are 0 (`ambiguous`).
+    Range: 0 or 1.
+    Direction: higher is better.
+    Unscored when: never, for an answered row; not applicable without a reference. A sample whose
+        references have no number is an error before anything is scored.
+    Language notes: reads 35,000원, 3만 5천원, 1억 2,000만 원, 삼만오천 원, 만 원, 열두 시, 영하 5도, ₩35,000;
+        skips phone numbers, dates, times and versions; 살 is 세, 사람 is 명, 퍼센트 is %. Units are not
+        converted, "1시간 30분" is two numbers. 만일, 조회, 사회, 한번 and the like are no numbers;
+        "이삼 일" and "한두 개" are none either; "삼십일" is 30 days; ordinals in words (두 번째) are none.
+    Source: own rules.
+    """
+
+    kind = MetricKind.BINARY
+    normalises = True
+    requires = frozenset({"expected"})
+    checks_every_sample = True
+
+    class Params(Metric.Params):
+        """Which number counts, and how far it may be off."""
+
+        pick: Literal["any", "first", "last", "only"] = "any"
+        abs_tol: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+        rel_tol: float = Field(default=1e-9, ge=0, allow_inf_nan=False)
+
+    def check_sample(self, sample: TestSample) -> list[Problem]:
+        """Find references without a number."""
+        problems = super().check_sample(sample)
+        if problems or not sample.answers or _wanted(sample):
+            return problems
+        shown = textwrap.shorten(sample.answers[0], 60, placeholder=" …")
+        what = f'{self.id}: sample {sample.id} has no number in expected "{shown}"'
+        return [Problem(what=what, hint="use exact_match for it, or give expected as a number")]
+
+    def score(self, sample: TestSample, run: RunResult) -> Score:
+        """Look for the number."""
+        params, wanted = self.params_for(sample), _wanted(sample)
+        if not wanted:
+            return self.unscored(sample, "invalid_value", "the references have no number")
+        found = find_numbers(run.text)
+        if not found:
+            why = say("metrics.no_number", self.env.language)
+            return self.make_score(sample, value=False, code="no_number", reason=why)
+        picked = {"first": found[:1], "last": found[-1:]}.get(params.pick, found)
+        is_ambiguous = params.pick == "only" and not _is_one(found)
+        if not is_ambiguous and any(_fits(v, e, params) for v in picked for e in wanted):
+            return self.make_score(sample, value=True)
+        values, expected = _shown(found), _shown(wanted)
+        code = "ambiguous" if is_ambiguous else None
+        key = "numbers_ambiguous" if is_ambiguous else "number_differs"
+        figures = {"found": ", ".join(values), "wanted": ", ".join(expected)}
+        details: dict[str, JsonValue] = {"found": [*values], "wanted": [*expected]}
+        why = say(f"metrics.{key}", self.env.language, figures)
+        return self.make_score(sample, value=False, code=code, reason=why, details=details)
+
+
+def _wanted(sample: TestSample) -> list[Number]:
+    return [number for text in sample.answers if (number := _first_number(text))]
+
+
+@lru_cache(maxsize=4096)
+def _first_number(text: str) -> Number | None:
+    return next(iter(find_numbers(text)), None)
+
+
+def _fits(value: Number, wanted: Number, params: NumericMatch.Params) -> bool:
+    if None not in {value.unit, wanted.unit} and value.unit != wanted.unit:
+        return False
+    share = EXACT.multiply(Decimal(str(params.rel_tol)), wanted.value.copy_abs())
+    tolerance = max(Decimal(str(params.abs_tol)), share)
+    return EXACT.subtract(value.value, wanted.value).copy_abs() <= tolerance
+
+
+def _is_one(numbers: Sequence[Number]) -> bool:
+    """Whether all say the same, a unit being left out here and there."""
+    units = {number.unit for number in numbers} - {None}
+    return len({number.value for number in numbers}) == 1 and len(units) <= 1
+
+
+def _shown(numbers: Sequence[Number]) -> list[str]:
+    return [str(number) for number in numbers[:_MOST_SHOWN]]

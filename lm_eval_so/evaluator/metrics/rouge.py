@@ -1,0 +1,80 @@
+"""The metric `rouge_l`: what answer and reference share in the same order."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import JsonValue
+
+from lm_eval_so.core.records.run import RunResult
+from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.records.score import Score
+from lm_eval_so.core.text.edits import common_length
+from lm_eval_so.core.text.profiles import korquad
+from lm_eval_so.core.text.units import Tokenizer, Unit, cut, has_hangul, unit_name
+from lm_eval_so.errors import Problem
+from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.metrics.extras import (
+    library_versions,
+    morpheme_extras,
+    morpheme_problems,
+)
+
+__all__ = ["RougeL"]
+
+
+class RougeL(Metric):
+    """How much of the reference the answer says in the same order.
+
+    Definition: 2PR/(P+R) (β = 1) of the longest common subsequence of units after the profile
+        `korquad`, the best over all references; both empty 1, one empty 0. Units are characters
+        without spaces (`char`), words (`space`) or morphemes (`morph`, by `tokenizer`); `auto`
+        takes characters if a reference has Hangul, else words.
+    Range: 0 … 1.
+    Direction: higher is better.
+    Unscored when: never, for an answered row; not applicable without a reference.
+    Language notes: no stemming. The package rouge-score is not used: it keeps only [a-z0-9], so
+        that identical Korean sentences would get 0. Morphemes need the extra `ko` (mecab-ko) or
+        `kiwi`.
+    Source: Lin (2004), ROUGE, ACL Workshop "Text Summarization Branches Out", §3.
+    """
+
+    normalises = True
+    requires = frozenset({"expected"})
+
+    class Params(Metric.Params):
+        """What a unit is."""
+
+        unit: Literal["auto", "char", "space", "morph"] = "auto"
+        tokenizer: Tokenizer = "mecab-ko"
+
+    def check_params(self) -> list[Problem]:
+        """Find whether the tokenizer is missing."""
+        return morpheme_problems(self.id, self.params)
+
+    def check_sample(self, sample: TestSample) -> list[Problem]:
+        """Find what is wrong with a sample's parameters, a missing tokenizer included."""
+        at = f"sample {sample.id}, metrics.{self.id}"
+        return super().check_sample(sample) or morpheme_problems(at, self.params_for(sample))
+
+    def definition(self) -> dict[str, JsonValue]:
+        """Give what decides a value, the version of the tokenizer included."""
+        versions = library_versions(morpheme_extras(self.params))
+        return {**super().definition(), **({"libraries": versions} if versions else {})}
+
+    def score(self, sample: TestSample, run: RunResult) -> Score:
+        """Give the best F1 over the references."""
+        params = self.params_for(sample)
+        references = [korquad(text) for text in sample.answers]
+        unit: Unit = params.unit
+        if params.unit == "auto":
+            unit = "char" if any(map(has_hangul, references)) else "space"
+        said = cut(korquad(run.text), unit, tokenizer=params.tokenizer)
+        value = max(lcs_f1(said, cut(r, unit, tokenizer=params.tokenizer)) for r in references)
+        details = {"unit": unit_name(unit, params.tokenizer)}
+        return self.make_score(sample, value=value, details=details)
+
+
+def lcs_f1(answer: Sequence[str], reference: Sequence[str]) -> float:
+    """Give F1 of the longest common subsequence: 2·LCS/(m+n); both empty 1."""
+    units = len(answer) + len(reference)
+    return 2 * common_length(answer, reference) / units if units else 1.0

@@ -1,0 +1,24 @@
+"""What a value must be, so that a report can hold it."""
+
+from lm_eval_so.core.records.enums import MetricKind
+
+_WIDTH_TOLERANCE = 1e-9
+
+
+def in_range(
+    number: float, span: tuple[float, float] | None, kind: MetricKind
+) -> tuple[float, str | None]:
+    """Give a finite value within its range, and why it is none, if it lies outside.
+
+    What lies outside by a rounding error is clipped: sacrebleu gives 100.00000000000004 for
+    identical texts.
+    """
+    if span is not None:
+        low, high = span
+        slack = _WIDTH_TOLERANCE * (high - low)
+        if not low - slack <= number <= high + slack:
+            return number, f"{number} is outside {low} … {high}"
+        number = min(high, max(low, number))
+    if kind is MetricKind.BINARY and number not in (0.0, 1.0):
+        return number, f"{number} is neither 0 nor 1"
+    return number, None

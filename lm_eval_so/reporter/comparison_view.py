@@ -6,10 +6,15 @@ from lm_eval_so.core.records.comparison import ChangedCase, Comparison, MetricCo
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import say
+from lm_eval_so.core.words.exemptions import exemption_warning
 from lm_eval_so.core.words.figures import MetricFigures, reason_figures
 from lm_eval_so.core.words.numbers import count, factor, round_up
-from lm_eval_so.reporter.report_view import ABSENT, COMMIT_DIGITS, minute, report_footer, short_hash
-from lm_eval_so.reporter.view import ChangedView, ComparisonView, GateRow, Words, words_of
+from lm_eval_so.reporter.baseline_view import acceptance_note
+from lm_eval_so.reporter.cost_view import minute
+from lm_eval_so.reporter.exemption_view import exemption_tables, flaky_views, stability_notes
+from lm_eval_so.reporter.origin_view import COMMIT_DIGITS, report_footer, short_hash
+from lm_eval_so.reporter.slice_view import slice_changes
+from lm_eval_so.reporter.view import ABSENT, ChangedView, ComparisonView, GateRow, Words, words_of
 
 _ICONS = {
     Verdict.PASS: "✅",
@@ -38,6 +43,7 @@ def view_comparison(
         language: Language of the texts.
     """
     words = words_of("comment", language)
+    accepted = comparison.baseline.accepted
     shown = {key: _figures_of(key, m, report, language) for key, m in comparison.metrics.items()}
     rows = [
         (metric.kind, _gate_row(key, metric, shown[key], words))
@@ -45,7 +51,7 @@ def view_comparison(
     ]
     lead = lead_metric(comparison)
     lead_notes = _lead_notes(comparison, lead, shown[lead], words) if lead else ()
-    worse = _by_sample([case for case in comparison.changed if case.change == "worse"])
+    worse = _by_sample([case for case in comparison.changed if case.change == "worse"], words)
     better = dict.fromkeys(c.sample_id for c in comparison.changed if c.change == "better")
     return ComparisonView(
         suite=comparison.suite,
@@ -62,7 +68,13 @@ def view_comparison(
         unscored=tuple(_unscored(report)) if report else (),
         unscored_rows=_unscored_rows(comparison, report),
         differences=comparison.differences,
+        flaky=tuple(flaky_views(comparison.flaky, words)),
+        exemptions=tuple(exemption_tables(comparison, words)),
         footer=tuple(_footer(comparison, report, language, words)),
+        accepted=acceptance_note(accepted, language) if accepted else None,
+        slices=tuple(slice_changes(comparison, shown, words)),
+        slices_note=words("slices_note", n=count(comparison.slices_tested)),
+        rerun=comparison.rerun,
     )
 
 
@@ -187,10 +199,14 @@ def _lead_notes(
     needed = metric.needed_n or 0
     if needed > metric.n and comparison.verdict is not Verdict.INCONCLUSIVE:
         yield words("needed", n=count(round_up(needed)))
+    yield from stability_notes(lead, metric, words)
 
 
 def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:
     """Give what people should know of the data, as far as the sentence does not tell it."""
+    for exemption in (*comparison.quarantine, *comparison.accept):
+        if told := exemption_warning(exemption, language):
+            yield told
     for key, metric in comparison.metrics.items():
         is_told = metric.sentence in comparison.sentence and metric.reason in _ABOUT_MISSING
         for warning in metric.warnings:
@@ -202,7 +218,7 @@ def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:
                 yield text
 
 
-def _by_sample(cases: list[ChangedCase]) -> Iterator[ChangedView]:
+def _by_sample(cases: list[ChangedCase], words: Words) -> Iterator[ChangedView]:
     by_id: dict[str, list[ChangedCase]] = {}
     for case in cases:
         by_id.setdefault(case.sample_id, []).append(case)
@@ -216,6 +232,11 @@ def _by_sample(cases: list[ChangedCase]) -> Iterator[ChangedView]:
             baseline_answer=first.baseline_answer,
             candidate_answer=first.candidate_answer,
             reasons=tuple(case.reason for case in same if case.reason),
+            again=tuple(
+                words("again", w=count(case.again[0]), n=count(case.again[1]))
+                for case in same
+                if case.again is not None
+            ),
         )
 
 

@@ -12,13 +12,16 @@ from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import Safe, prose
 from lm_eval_so.core.templates.sandbox import fill_markdown
 from lm_eval_so.reporter.comparison_view import lead_metric, view_comparison
-from lm_eval_so.reporter.report_view import cost_lines, judge_row, view_report
+from lm_eval_so.reporter.cost_view import cost_lines
+from lm_eval_so.reporter.judge_view import judge_row
+from lm_eval_so.reporter.report_view import view_report
 from lm_eval_so.reporter.view import words_of
 
 _PACKAGE = "lm_eval_so.reporter"
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _LEAST = 4
 _MOST_IDS = 100
+_MOST_SLICES = 15
 _REPORT_GRAPHEMES = 600
 
 
@@ -32,6 +35,8 @@ class Detail:
     """Length of each text."""
     ids: int
     """Samples that are named at all."""
+    slices: int = 0
+    """Slices that are shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +76,9 @@ def markdown_report(
         "report": view_report(report, lead=lead, language=language, examples=examples)
         if report
         else None,
-        "detail": Detail(cases=examples, graphemes=_REPORT_GRAPHEMES, ids=_MOST_IDS),
+        "detail": Detail(
+            cases=examples, graphemes=_REPORT_GRAPHEMES, ids=_MOST_IDS, slices=_MOST_SLICES
+        ),
         "run_url": None,
     }
     return _fill("report.md.j2", values, language, redactor)
@@ -116,9 +123,9 @@ def comment_body(
 
 def _detail(level: int, examples: int) -> Detail:
     details = (
-        Detail(cases=examples, graphemes=1200, ids=_MOST_IDS),
-        Detail(cases=examples, graphemes=600, ids=_MOST_IDS),
-        Detail(cases=min(examples, 10), graphemes=300, ids=_MOST_IDS),
+        Detail(cases=examples, graphemes=1200, ids=_MOST_IDS, slices=5),
+        Detail(cases=examples, graphemes=600, ids=_MOST_IDS, slices=5),
+        Detail(cases=min(examples, 10), graphemes=300, ids=_MOST_IDS, slices=3),
         Detail(cases=0, graphemes=0, ids=_MOST_IDS),
         Detail(cases=0, graphemes=0, ids=0),
     )

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import say
 
+ABSENT = "–"
+"""Stands where there is no figure."""
+
 Words = Callable[..., str]
 """Gives a text by its key, with its figures as keyword arguments."""
 
@@ -24,7 +27,20 @@ class MetricRow:
     std: str
     n: str
     no_score: str
+    """Rows without a score, by reason code."""
+    not_applicable: str
     note: str
+    facts: tuple[str, ...]
+    """What else there is to say: coverage, units, named reasons, the score of all rows together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusRow:
+    """One run status."""
+
+    status: str
+    n: str
+    share: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +52,18 @@ class SliceRow:
     n: str
     mean: str
     interval: str
+    no_score: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoteView:
+    """What one judge of a panel said."""
+
+    model: str
+    said: str
+    """Label, value, or why there is none."""
+    reason: str | None
+    evidence: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +73,8 @@ class Finding:
     metric: str
     reason: str
     evidence: tuple[str, ...]
+    votes: tuple[VoteView, ...] = ()
+    """Of a panel; a single judge's reason and evidence stand above."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +99,28 @@ class JudgeRow:
     is_ok: bool
     model: str
     scored: str
-    valid_first: str
     repaired: str
     no_score: str
-    calibration: str
+    order_flips: str
+    retest: str
+    alpha: str
+    kappa: str
+    """With people; else the state of the calibration."""
+    j: str
+    notes: tuple[str, ...]
+    """What it differs in from the panel, leans to, or was told by answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostRow:
+    """What a part of the evaluation cost."""
+
+    part: str
+    cost: str
+    rows: str
+    unpriced: str
+    tokens_in: str
+    tokens_out: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,16 +132,26 @@ class ReportView:
     facts: tuple[str, ...]
     warnings: tuple[str, ...]
     metrics: tuple[MetricRow, ...]
-    statuses: tuple[tuple[str, str], ...]
+    statuses: tuple[StatusRow, ...]
     lead: str
     """The metric that slices are shown of; "" if there is none."""
     slices: tuple[SliceRow, ...]
+    slices_note: str | None
+    """How many slices are not shown."""
     cases: tuple[CaseView, ...]
     cases_note: str | None
     judges: tuple[JudgeRow, ...]
-    costs: tuple[str, ...]
+    costs: tuple[CostRow, ...]
+    times: tuple[str, ...]
     footer: tuple[tuple[str, str], ...]
     """Name and value; an empty name stands before nothing."""
+    commands: str | None
+    """What makes the report again; None if that is not known."""
+
+    @property
+    def has_facts(self) -> bool:
+        """Whether there is more to say of any metric than its row does."""
+        return any(row.facts for row in self.metrics)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +181,59 @@ class ChangedView:
     baseline_answer: str | None
     candidate_answer: str | None
     reasons: tuple[str, ...]
+    again: tuple[str, ...] = ()
+    """How it did when asked again, by the same metrics; empty if it was not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlakyView:
+    """A sample that got worse but, asked again, mostly did not."""
+
+    sample_id: str
+    metric: str
+    again: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExemptionRow:
+    """An entry of the quarantine or accept file."""
+
+    sample_id: str
+    """Or that a whole metric is meant."""
+    is_sample: bool
+    metric: str
+    scores: str
+    drop: str
+    limit: str
+    until: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExemptionTable:
+    """The entries of one of these files."""
+
+    title: str
+    """Key of its text."""
+    has_limits: bool
+    """Whether entries have a largest drop."""
+    rows: tuple[ExemptionRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceChange:
+    """A metric in samples that have something in common, before and now."""
+
+    by: str
+    value: str
+    metric: str
+    n: str
+    baseline: str
+    candidate: str
+    change: str
+    evidence: str
+    is_proven: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +257,23 @@ class ComparisonView:
     unscored_rows: str
     """How many such rows there are; "" if none."""
     differences: tuple[str, ...]
+    flaky: tuple[FlakyView, ...] = ()
+    """Samples that asking again showed to be flaky; they do not count."""
+    exemptions: tuple[ExemptionTable, ...] = ()
+    """What the quarantine and accept files take out of the gate."""
     footer: tuple[tuple[str, str], ...]
+    accepted: tuple[str, str] | None = None
+    """How the baseline became it on purpose: what to say, and the reason as it was given."""
+    slices: tuple[SliceChange, ...] = ()
+    """Where it changed, the best evidence first."""
+    slices_note: str = ""
+    rerun: str | None = None
+    """Commands that measure the baseline again, where that is needed."""
+
+    @property
+    def proven_slices(self) -> tuple[SliceChange, ...]:
+        """Give those slices that are proven to be worse or better."""
+        return tuple(each for each in self.slices if each.is_proven)
 
 
 def words_of(topic: str, language: Language) -> Words:

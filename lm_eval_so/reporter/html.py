@@ -1,0 +1,227 @@
+"""The HTML report: one file that asks nothing of the network."""
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+
+from lm_eval_so.core.records.comparison import Comparison, MetricComparison
+from lm_eval_so.core.records.enums import Language, MetricKind, Verdict
+from lm_eval_so.core.records.report import EvaluationReport, Slice
+from lm_eval_so.core.secrets import Redactor
+from lm_eval_so.core.templates.sandbox import fill_html
+from lm_eval_so.core.words.numbers import count
+from lm_eval_so.reporter.case_data import case_data
+from lm_eval_so.reporter.comparison_view import lead_metric, view_comparison
+from lm_eval_so.reporter.metric_view import by_name, is_small, valued
+from lm_eval_so.reporter.plot import WIDTH, Span, change_spans, mean_span, shares, tint
+from lm_eval_so.reporter.report_view import view_report
+from lm_eval_so.reporter.view import ComparisonView, GateRow, MetricRow, Words, words_of
+
+_PACKAGE = "lm_eval_so.reporter"
+_TONES = {
+    Verdict.PASS: "pass",
+    Verdict.IMPROVED: "pass",
+    Verdict.REGRESSION: "bad",
+    Verdict.ERROR: "bad",
+    Verdict.INCONCLUSIVE: "open",
+}
+_ICONS = {"pass": "✓", "bad": "✕", "open": "≈", "none": "○"}
+_MOST_WARNINGS = 40
+_BUILT_IN = frozenset({"tag", "language", "status"})
+_MOST_METRICS = 8
+"""Metrics beside each other in the table of slices."""
+_IN_SCRIPT = (
+    *("view_all", "view_failed", "view_unscored", "view_worse", "view_better"),
+    *("any_tag", "any_language", "any_status", "by_order", "more_rows", "nothing_found"),
+    *("input", "expected", "answer", "error", "why", "evidence", "panel", "tags_word"),
+    *("baseline_answer", "candidate_answer", "scores_word"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeanDrawing:
+    """A metric's row, its interval on its range, and how its scores are spread."""
+
+    row: MetricRow
+    span: Span | None
+    bars: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeDrawing:
+    """A metric's change, and where it lies."""
+
+    row: GateRow
+    span: Span | None
+    tone: str
+    word: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A metric in a slice."""
+
+    mean: str
+    n: str
+    tint: int
+    is_small: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceDrawing:
+    """A slice and its cells; `filter` is what the page calls it, "" if it cannot filter."""
+
+    by: str
+    value: str
+    filter: str
+    cells: Sequence[Cell | None]
+
+
+def html_report(
+    report: EvaluationReport,
+    comparison: Comparison | None,
+    *,
+    language: Language,
+    examples: int,
+    redactor: Redactor,
+) -> str:
+    """Give the HTML report; what was compared comes first.
+
+    Args:
+        report: The scores.
+        comparison: The verdict.
+        language: Language of the texts.
+        examples: Cases that show without a script, at most.
+        redactor: Takes secrets out.
+    """
+    words = words_of("report", language)
+    lead = lead_metric(comparison) if comparison else None
+    compared = view_comparison(comparison, report, language=language) if comparison else None
+    view = view_report(report, lead=lead, language=language, examples=examples)
+    shown = [key for key, m in report.metrics.items() if m.kind is not MetricKind.RATIO]
+    shown = shown[:_MOST_METRICS]
+    style, script = _asset("report.css"), _asset("report.js")
+    values = {
+        "language": language.value,
+        "report": view,
+        "comparison": compared,
+        "icons": _ICONS,
+        "warnings": [*(compared.warnings if compared else ()), *view.warnings][:_MOST_WARNINGS],
+        "tone": _TONES.get(comparison.verdict, "none") if comparison else "none",
+        "means": [_mean_drawing(row, report) for row in view.metrics],
+        "changes": _changes(comparison, compared) if comparison and compared else [],
+        "slice_metrics": shown,
+        "slices": _slices(report, shown, words),
+        "settings": {
+            "settings_run": _pretty(report.experiment.run_config),
+            "settings_evaluation": _pretty(report.experiment.evaluator_config),
+        },
+        "width": WIDTH,
+        "csp": _policy(style, script),
+        "t": words,
+        "c": words_of("comment", language),
+    }
+    trusted = {
+        "style": style,
+        "script": script,
+        "data": case_data(report, comparison, words=words, redact=redactor.redact),
+        "texts": _in_script({key: words(key) for key in _IN_SCRIPT} | _patterns(words)),
+    }
+    return fill_html(_PACKAGE, "report.html.j2", values, trusted=trusted, redact=redactor.redact)
+
+
+def _mean_drawing(row: MetricRow, report: EvaluationReport) -> MeanDrawing:
+    metric = report.metrics[row.id]
+    values = report.samples.scores.get(row.id, ())
+    return MeanDrawing(row=row, span=mean_span(metric), bars=shares(values, metric.range))
+
+
+def _changes(comparison: Comparison, view: ComparisonView) -> list[ChangeDrawing]:
+    """Give the changes, gating metrics first; scores share an axis, and so do ratios."""
+    rows = {row.metric: row for row in (*view.scores, *view.ratios)}
+    spans: dict[str, Span | None] = {}
+    for group in _groups(comparison.metrics):
+        spans |= dict(zip(group, change_spans([comparison.metrics[k] for k in group]), strict=True))
+    ordered = sorted(rows, key=lambda key: not comparison.metrics[key].gating)
+    return [
+        ChangeDrawing(
+            row=rows[key],
+            span=spans[key],
+            tone=_TONES.get(comparison.metrics[key].verdict, "none"),
+            word=rows[key].verdict.partition(" ")[2],  # the icon is the page's own
+            sentence=comparison.metrics[key].sentence,
+        )
+        for key in ordered
+    ]
+
+
+def _groups(metrics: Mapping[str, MetricComparison]) -> list[list[str]]:
+    scores = [k for k, m in metrics.items() if m.kind in {MetricKind.BINARY, MetricKind.BOUNDED}]
+    ratios = [k for k, m in metrics.items() if m.kind is MetricKind.RATIO]
+    open_ones = [[k] for k, m in metrics.items() if m.kind is MetricKind.UNBOUNDED]
+    return [scores, ratios, *open_ones]
+
+
+def _slices(report: EvaluationReport, shown: Sequence[str], words: Words) -> list[SliceDrawing]:
+    per_kind: dict[str, int] = {}
+    for each in report.breakdowns:
+        per_kind[each.by] = per_kind.get(each.by, 0) + 1
+    found = []
+    for each in report.breakdowns:
+        if per_kind[each.by] == 1:  # all samples are alike in this
+            continue
+        cells = [_cell(report, each, key, words) for key in shown]
+        is_filter = each.by in _BUILT_IN
+        found.append(
+            SliceDrawing(
+                by=by_name(each.by, words),
+                value=each.value,
+                filter=each.by if is_filter else "",
+                cells=cells,
+            )
+        )
+    return found
+
+
+def _cell(report: EvaluationReport, each: Slice, key: str, words: Words) -> Cell | None:
+    figures, metric = each.metrics.get(key), report.metrics[key]
+    if figures is None or not (figures.n or figures.unscored):
+        return None
+    return Cell(
+        mean=valued(figures.mean, metric, words),
+        n=count(figures.n),
+        tint=tint(figures.mean, metric),
+        is_small=is_small(each, figures),
+    )
+
+
+def _patterns(words: Words) -> dict[str, str]:
+    return {"shown_of": words("shown_of", shown="{shown}", total="{total}")}
+
+
+def _pretty(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+def _in_script(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
+
+
+def _policy(style: str, script: str) -> str:
+    def source(text: str) -> str:
+        return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+    return (
+        f"default-src 'none'; style-src {source(style)}; script-src {source(script)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _asset(name: str) -> str:
+    return files(_PACKAGE).joinpath("templates", name).read_text("utf-8")

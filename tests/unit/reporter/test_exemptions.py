@@ -1,0 +1,117 @@
+"""Known flaky samples, accepted changes and samples asked again, as Markdown shows them."""
+
+from dataclasses import replace
+
+import pytest
+from hostile_reports import PAYLOADS
+from made_reports import changed, compared, comparison, report
+from servers.markdown import dangers
+from servers.markdown import render as to_html
+
+from lm_eval_so.core.records.comparison import Exemption, FlakyCase, Stability
+from lm_eval_so.core.records.enums import Language
+from lm_eval_so.reporter.markdown import Origin, comment_body
+from lm_eval_so.reporter.render import render
+
+
+def exemption(sample_id="promo-007", state="applied", **changes):
+    values = {
+        "sample_id": sample_id,
+        "metric": None,
+        "state": state,
+        "reason": "two policies fit",
+        "until": "2026-12-31",
+        "where": ".lm-eval-so/quarantine.yaml:1",
+        "scores": {"exact_match": (1.0, 0.0), "helpful": (0.8, None)},
+        **changes,
+    }
+    return Exemption(**values)
+
+
+def stability(**changes):
+    values = {"repeats": 3, "n": 239, "flaky_share": 0.1, "self_flip_rate": 0.0667, "flaky": ()}
+    return Stability(**{**values, **changes})
+
+
+def made(**changes):
+    plain = comparison()
+    metrics = {
+        **plain.metrics,
+        "exact_match": compared(stability={"baseline": stability(), "candidate": stability()}),
+    }
+    values = {
+        "metrics": metrics,
+        "changed": (changed(again=(2, 2)), changed("ship-003", "better")),
+        "flaky": (
+            FlakyCase(
+                sample_id="promo-011",
+                metric="exact_match",
+                baseline=1.0,
+                candidate=0.0,
+                again=(1, 3),
+            ),
+        ),
+        "quarantine": (exemption(), exemption("환불-9", "expired", until="2026-11-01")),
+        "accept": (
+            exemption("tone-002", reason="새 말투 안내", max_drop=1.0, drop=1.0),
+            exemption(None, "exceeded", metric="helpful", max_drop=0.1, drop=0.25, scores={}),
+        ),
+        **changes,
+    }
+    return replace(plain, **values)
+
+
+def body(found, *, level=0, language=Language.EN):
+    return comment_body(found, report(), level=level, language=language, origin=Origin())
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_render__golden_exemptions(language, golden):
+    text = render(None, made(), format="md", language=language)
+    golden(f"report/exemptions.{language}.md", text)
+    assert dangers(text) == []
+
+
+@pytest.mark.parametrize("level", range(5))
+def test_comment_body__lists_what_does_not_gate_at_every_level(level):
+    text = body(made(), level=level)
+    assert "promo-007" in text
+    assert "tone-002" in text
+    assert "Accepted on purpose (2)" in text
+    assert ("worse again in 1 of 3 re-runs" in text) is (level < 4)
+
+
+def test_comment_body__many_entries_are_cut_with_a_count():
+    many = tuple(exemption(f"promo-{i:03d}", reason="x" * 900) for i in range(60))
+    found = made(quarantine=many, accept=tuple(replace(e, max_drop=1.0) for e in many))
+    whole, least = body(found), body(found, level=4)
+    assert "… and 10 more." in whole
+    assert "… and 50 more." in least
+    assert len(least) < 8000
+
+
+def test_comment_body__without_entries_says_nothing():
+    text = body(comparison())
+    assert "gating (" not in text
+    assert "re-run" not in text.replace("re-running until", "")
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
+def test_exemptions__hostile_texts_do_nothing(payload, language):
+    bad = exemption(
+        payload, "expired", metric=payload, reason=payload, where=payload, scores={payload: (1, 0)}
+    )
+    flaky = replace(made().flaky[0], sample_id=payload, metric=payload)
+    found = made(
+        quarantine=(bad, replace(bad, state="applied")),
+        accept=(replace(bad, max_drop=1.0), replace(bad, sample_id=None, max_drop=1.0)),
+        flaky=(flaky,),
+    )
+    texts = [body(found, level=level, language=language) for level in range(5)]
+    texts.append(render(report(), found, format="md", language=language))
+    for text in texts:
+        assert dangers(text) == []
+        html = to_html(text)
+        assert html.count("<details>") == html.count("</details>")
+        assert "<td></td>" not in html

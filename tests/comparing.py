@@ -1,6 +1,9 @@
 """Short ways to compare two reports."""
 
+from datetime import date
+
 from lm_eval_so.comparator.compare import compare
+from lm_eval_so.comparator.exceptions import Entry, Exceptions
 from lm_eval_so.core.config.model import GateSection
 from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Language
@@ -8,7 +11,9 @@ from lm_eval_so.core.records.enums import Language
 NOW = "2026-11-24T06:30:00Z"
 
 
-def judge(baseline, candidate, *, gate=None, language=Language.EN):
+def judge(
+    baseline, candidate, *, gate=None, language=Language.EN, exceptions=None, again=None, now=NOW
+):
     """Compare, with the gate as it stands in a config."""
     return compare(
         candidate,
@@ -16,7 +21,21 @@ def judge(baseline, candidate, *, gate=None, language=Language.EN):
         gate=GateSection.model_validate(gate or {}),
         baseline_ref=BaselineRef(source="file" if baseline else "none"),
         language=language,
-        compared_at=NOW,
+        compared_at=now,
+        exceptions=exceptions or Exceptions(),
+        again=again,
+    )
+
+
+def entry(sample_id=None, metric=None, *, max_drop=None, until="2026-12-31", reason="dice"):
+    """Make an entry of the quarantine file, or with a largest drop of the accept file."""
+    return Entry(
+        sample_id=sample_id,
+        metric=metric,
+        reason=reason,
+        until=date.fromisoformat(until),
+        max_drop=max_drop,
+        where=".lm-eval-so/exceptions.yaml:3",
     )
 
 

@@ -3,6 +3,9 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
+from typing import cast
 
 from lm_eval_so.comparator.pair import Rows
 
@@ -47,11 +50,13 @@ class Arm:
     @property
     def is_plain(self) -> bool:
         """Whether it is one answer per sample, each right or wrong."""
-        return not self.has_repeats and set(self.present) <= {0, 1}
+        return not self.has_repeats and set(self.mean) <= {0, 1, None}
 
     @property
-    def present(self) -> list[float]:
+    def present(self) -> Sequence[float]:
         """The values of the samples that have one."""
+        if not self.missing:
+            return cast("Sequence[float]", self.mean)
         return [value for value in self.mean if value is not None]
 
 
@@ -65,6 +70,17 @@ class Complete:
     """Where they stand among the paired samples."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Differences:
+    """Change per sample, positive = better."""
+
+    complete: Sequence[float]
+    """Of the samples with a value on both sides."""
+    worst: Sequence[float]
+    """Of all samples, missing rows at their worst for the candidate."""
+    best: Sequence[float]
+
+
 def read_arm(
     column: Sequence[float | None], samples: Sequence[Rows], support: Support | None
 ) -> Arm:
@@ -75,10 +91,14 @@ def read_arm(
         samples: The rows of each sample, at least one.
         support: What values may be, if there are bounds; others count as missing.
     """
-    flat = [column[row] for rows in samples for row in rows]
+    flat = _values_of(column, samples)
     has_repeats = len(flat) != len(samples)
-    complete = _complete(flat, support)
-    if complete is not None and not has_repeats:
+    cleaned: Sequence[float | None] = flat
+    if not _is_clean(flat, support):
+        cleaned = [_clean(value, support) for value in flat]
+    missing = cleaned.count(None)
+    if not missing and not has_repeats:
+        complete = cast("Sequence[float]", cleaned)
         return Arm(
             mean=complete,
             low=complete,
@@ -88,9 +108,9 @@ def read_arm(
             out_of_range=0,
             has_repeats=False,
         )
-    cleaned = [_clean(value, support) for value in flat]
-    missing = cleaned.count(None)
-    absent = sum(value is None or not math.isfinite(value) for value in flat)
+    absent = missing
+    if cleaned is not flat:
+        absent = sum(value is None or not math.isfinite(value) for value in flat)
     means, lows, highs = _fold(cleaned, samples, support)
     return Arm(
         mean=means,
@@ -106,7 +126,7 @@ def read_arm(
 def complete_pairs(baseline: Arm, candidate: Arm) -> Complete:
     """Give the samples that have a value on both sides."""
     old, new = baseline.mean, candidate.mean
-    if None not in old and None not in new:
+    if not (baseline.missing or candidate.missing):
         positions: Sequence[int] = range(len(old))
         return Complete(baseline=baseline.present, candidate=candidate.present, positions=positions)
     both = [
@@ -121,14 +141,26 @@ def complete_pairs(baseline: Arm, candidate: Arm) -> Complete:
     )
 
 
-def _complete(values: list[float | None], support: Support | None) -> list[float] | None:
-    """Give the values if each is there, finite and in range; else None."""
-    present = [value for value in values if value is not None]
-    if len(present) != len(values) or not math.isfinite(sum(present)):
-        return None
-    if support and present and not (support[0] <= min(present) <= max(present) <= support[1]):
-        return None
-    return present
+def _values_of(column: Sequence[float | None], samples: Sequence[Rows]) -> Sequence[float | None]:
+    rows = list(chain.from_iterable(samples))
+    if len(rows) < 2:
+        return [column[row] for row in rows]
+    if rows == list(range(len(column))):  # most candidates: each row as it stands
+        return column
+    values: Sequence[float | None] = itemgetter(*rows)(column)
+    return values
+
+
+def _is_clean(values: Sequence[float | None], support: Support | None) -> bool:
+    """Whether each value that is there is finite and in range; said without a look at each."""
+    present = cast("Sequence[float]", values)
+    if None in values:
+        present = [value for value in values if value is not None]
+    if not present:
+        return True
+    if not math.isfinite(sum(present)):
+        return False
+    return support is None or support[0] <= min(present) <= max(present) <= support[1]
 
 
 def _clean(value: float | None, support: Support | None) -> float | None:

@@ -94,6 +94,9 @@ def _unfit_columns(samples: Columns) -> Iterator[tuple[str, str]]:
         "inputs": samples.inputs,
         "expected": samples.expected,
         "answers": samples.answers,
+        "tags": samples.tags,
+        "languages": samples.languages,
+        **{f"labels.{by}": labels.places for by, labels in samples.labels.items()},
         **{f"scores.{key}": column for key, column in samples.scores.items()},
     }
     for key, column in columns.items():
@@ -103,6 +106,9 @@ def _unfit_columns(samples: Columns) -> Iterator[tuple[str, str]]:
         "cached": samples.cached,
         **{f"not_applicable.{key}": rows for key, rows in samples.not_applicable.items()},
     }
+    for by, labels in samples.labels.items():
+        if any(not 0 <= place < len(labels.values) for place in {*labels.places}):
+            yield f"labels.{by}", f"a position outside of the {len(labels.values)} values"
     for key, rows in positions.items():
         if any(not 0 <= row < n for row in rows):
             yield key, f"a position outside of the {n} rows"
@@ -139,11 +145,12 @@ def _unknown_revision(config: Config, ref: str) -> InputError:
 
 
 def _known(report: EvaluationReport, place: BaselineRef) -> tuple[EvaluationReport, BaselineRef]:
-    experiment = report.experiment
+    experiment, accepted = report.experiment, report.accepted[-1:]
     return report, replace(
         place,
         commit=experiment.commit,
         model=experiment.backend.model,
         label=experiment.backend.label,
         evaluated_at=experiment.evaluated_at,
+        accepted=replace(accepted[0], previous=None) if accepted else None,
     )

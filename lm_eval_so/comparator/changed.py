@@ -1,19 +1,30 @@
-"""What people look at: the samples that got worse or better, and what differs in the chatbot."""
+"""What people look at: the samples that got worse or better."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-
-from pydantic import JsonValue
+from heapq import nsmallest
 
 from lm_eval_so.comparator.estimate import gains_of, rounding_of
 from lm_eval_so.comparator.finding import Finding
+from lm_eval_so.comparator.measure import Reports
 from lm_eval_so.comparator.pair import Pairs, Rows
-from lm_eval_so.core.records.comparison import ChangedCase
+from lm_eval_so.comparator.slice_part import Part
+from lm_eval_so.core.records.comparison import ChangedCase, FlakyCase
 from lm_eval_so.core.records.enums import Direction, MetricKind
-from lm_eval_so.core.records.report import Columns, EvaluationReport, Experiment
+from lm_eval_so.core.records.report import Columns, EvaluationReport
 
-_LONGEST_VALUE = 60
+_MOST_CASES = 10_000
+"""Of those that got worse, and of those that got better."""
+_Move = tuple[float, int, int]
+"""Its size, the smallest first; number of the metric; place among the complete pairs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moves:
+    """The samples of a metric that got worse, and those that got better."""
+
+    worse: Sequence[_Move]
+    better: Sequence[_Move]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,72 +38,145 @@ class _Texts:
     """Why a row has its score, by sample, repeat and metric."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """The samples whose score changed."""
+
+    cases: tuple[ChangedCase, ...] = ()
+    """Per metric, at most 10,000 that got worse and as many that got better."""
+    samples: tuple[int, int] = (0, 0)
+    """How many samples got worse, and how many better, by any metric."""
+
+
 def changed_cases(
-    findings: Mapping[str, Finding],
-    pairs: Pairs,
-    *,
-    baseline: EvaluationReport,
-    candidate: EvaluationReport,
-) -> tuple[ChangedCase, ...]:
-    """Give every sample whose score changed, per metric: the largest drop first, then the gains.
+    findings: Mapping[str, Finding], reports: Reports, proven: Sequence[Part]
+) -> Changed:
+    """Give the samples whose score changed, per metric.
 
-    Costs and times are left out, since they differ on every sample.
+    First those behind slices that are proven worse, in the order of the slices, and within each the
+    largest drop; then other drops, the largest first; then the gains. Costs and times are left out,
+    since they differ on every sample.
+
+    Args:
+        findings: The metrics.
+        reports: Both reports.
+        proven: The slices that are proven worse, the best evidence first.
     """
-    before, now = _texts(baseline), _texts(candidate)
-    found = [
-        change
-        for key, finding in findings.items()
-        if finding.shape.kind is not MetricKind.RATIO
-        for change in _changes(key, finding, pairs, before, now)
-    ]
-    worse = sorted((c for c in found if c[0] < 0), key=lambda change: change[0])
-    better = sorted((c for c in found if c[0] > 0), key=lambda change: -change[0])
-    return tuple(case for _, case in (*worse, *better))
+    if reports.baseline is None or reports.pairs is None:
+        return Changed()
+    closed = {k: f for k, f in findings.items() if f.shape.kind is not MetricKind.RATIO}
+    moves = {key: _moves(order, f) for order, (key, f) in enumerate(closed.items())}
+    worse = _worst_first(moves, proven)
+    better = [each for of_metric in moves.values() for each in of_metric.better]
+    numbered = list(closed.items())
+    before, now = _texts(reports.baseline), _texts(reports.candidate)
+    return Changed(
+        cases=tuple(
+            _case(*numbered[order], place, reports.pairs, before, now)
+            for _, order, place in (*worse, *nsmallest(_MOST_CASES, better))
+        ),
+        samples=(
+            _count_samples({k: m.worse for k, m in moves.items()}, closed),
+            _count_samples({k: m.better for k, m in moves.items()}, closed),
+        ),
+    )
 
 
-def _changes(
-    key: str, finding: Finding, pairs: Pairs, before: _Texts, now: _Texts
-) -> Iterator[tuple[float, ChangedCase]]:
+def flaky_cases(findings: Mapping[str, Finding]) -> Iterator[FlakyCase]:
+    """Give every sample that got worse but, asked again, mostly did not, per metric."""
+    for key, finding in findings.items():
+        complete, again = finding.complete, finding.again
+        if complete is None or again is None:
+            continue
+        flaky = again.flaky
+        rows = zip(complete.positions, complete.baseline, complete.candidate, strict=True)
+        for position, old, new in rows:
+            name = finding.ids[position]
+            if name in flaky:
+                yield FlakyCase(
+                    sample_id=name,
+                    metric=key,
+                    baseline=old,
+                    candidate=new,
+                    again=(again.worse[name], again.times),
+                )
+
+
+def _moves(order: int, finding: Finding) -> _Moves:
     complete = finding.complete
     if complete is None or not complete.positions:
-        return
-    gains = gains_of(complete, finding.shape)
+        return _Moves(worse=[], better=[])
+    gains = finding.changes.complete if finding.changes else gains_of(complete, finding.shape)
     limit = rounding_of(gains)
     width = finding.shape.width or max(map(abs, gains))
-    values = zip(complete.positions, gains, complete.baseline, complete.candidate, strict=True)
-    for position, gain, old, new in values:
-        if abs(gain) <= limit:
+    worse = [(gain / width, order, i) for i, gain in enumerate(gains) if gain < -limit]
+    better = [(-gain / width, order, i) for i, gain in enumerate(gains) if gain > limit]
+    again = finding.again
+    if again is not None:  # what did not change again counts as unchanged
+        ids, positions = finding.ids, complete.positions
+        worse = [each for each in worse if ids[positions[each[-1]]] not in again.flaky]
+        better = [each for each in better if ids[positions[each[-1]]] not in again.lucky]
+    return _Moves(worse=worse, better=better)
+
+
+def _worst_first(moves: Mapping[str, _Moves], proven: Sequence[Part]) -> list[_Move]:
+    left = {key: {each[-1]: each for each in of.worse} for key, of in moves.items()}
+    found: list[_Move] = []
+    for part in proven:
+        rest = left.get(part.metric)
+        if not rest:
             continue
-        name = finding.ids[position]
-        is_worse = gain < 0
-        wants_low = is_worse == (finding.shape.direction is Direction.HIGHER)
-        old_row = _telling_row(before.columns, key, pairs.baseline.rows_by_id[name], not wants_low)
-        new_row = _telling_row(now.columns, key, pairs.candidate.rows_by_id[name], wants_low)
-        yield (
-            gain / width,
-            ChangedCase(
-                sample_id=name,
-                metric=key,
-                change="worse" if is_worse else "better",
-                baseline=old,
-                candidate=new,
-                input=_at(now.columns.inputs, new_row) or _at(before.columns.inputs, old_row),
-                expected=_at(now.columns.expected, new_row)
-                or _at(before.columns.expected, old_row),
-                baseline_answer=_at(before.answers, old_row),
-                candidate_answer=_at(now.answers, new_row),
-                reason=now.reasons.get((name, now.columns.repeats[new_row], key)),
-            ),
-        )
+        places = rest.keys() & part.places
+        found += sorted(rest.pop(place) for place in places)
+        if len(found) >= _MOST_CASES:
+            return found[:_MOST_CASES]
+    others = [each for rest in left.values() for each in rest.values()]
+    return found + nsmallest(_MOST_CASES - len(found), others)
 
 
-def _telling_row(columns: Columns, key: str, rows: Rows, wants_low: bool) -> int:
-    """Give the repeat that shows the change best: the lowest or the highest."""
+def _count_samples(moves: Mapping[str, Sequence[_Move]], findings: Mapping[str, Finding]) -> int:
+    names: set[str] = set()
+    for key, of_metric in moves.items():
+        complete, ids = findings[key].complete, findings[key].ids
+        if complete is not None:
+            names.update(ids[complete.positions[place]] for _, _, place in of_metric)
+    return len(names)
+
+
+def _case(
+    key: str, finding: Finding, place: int, pairs: Pairs, before: _Texts, now: _Texts
+) -> ChangedCase:
+    complete, again = finding.complete, finding.again
+    if complete is None:
+        raise ValueError(f"{key} was not measured")
+    old, new = complete.baseline[place], complete.candidate[place]
+    name = finding.ids[complete.positions[place]]
+    is_higher = finding.shape.direction is Direction.HIGHER
+    is_worse = (new < old) == is_higher
+    old_row = _telling_row(before.columns, key, pairs.baseline.rows_by_id[name], new < old)
+    new_row = _telling_row(now.columns, key, pairs.candidate.rows_by_id[name], new > old)
+    return ChangedCase(
+        sample_id=name,
+        metric=key,
+        change="worse" if is_worse else "better",
+        baseline=old,
+        candidate=new,
+        input=_at(now.columns.inputs, new_row) or _at(before.columns.inputs, old_row),
+        expected=_at(now.columns.expected, new_row) or _at(before.columns.expected, old_row),
+        baseline_answer=_at(before.answers, old_row),
+        candidate_answer=_at(now.answers, new_row),
+        reason=now.reasons.get((name, now.columns.repeats[new_row], key)),
+        again=(again.worse[name], again.times) if again and is_worse else None,
+    )
+
+
+def _telling_row(columns: Columns, key: str, rows: Rows, wants_high: bool) -> int:
+    """Give the repeat that shows the change best: the highest or the lowest."""
     if len(rows) == 1:
         return rows[0]
     column = columns.scores[key]
     present = [(value, row) for row in rows if (value := column[row]) is not None]
-    chosen = min(present) if wants_low else max(present, key=lambda item: item[0])
+    chosen = max(present, key=lambda item: item[0]) if wants_high else min(present)
     return chosen[1]
 
 
@@ -113,40 +197,3 @@ def _texts(report: EvaluationReport) -> _Texts:
             if score.reason
         },
     )
-
-
-def differences(baseline: Experiment, candidate: Experiment) -> tuple[str, ...]:
-    """Name what differs in the thing under test, key by key; long values are left out."""
-    before, now = _facts(baseline), _facts(candidate)
-    keys = dict.fromkeys([*now, *before])
-    return tuple(
-        _difference(key, before.get(key), now.get(key))
-        for key in keys
-        if before.get(key) != now.get(key)
-    )
-
-
-def _facts(experiment: Experiment) -> dict[str, JsonValue]:
-    backend, dataset = experiment.backend, experiment.dataset
-    return {
-        "backend": backend.name,
-        "model": backend.model,
-        **{f"params.{key}": value for key, value in sorted(backend.params.items())},
-        "system": backend.system,
-        "models_answered": list(backend.models_answered),
-        "dataset": dataset.name,
-        "dataset.version": dataset.version,
-        "dataset.digest": dataset.digest[:12],
-    }
-
-
-def _difference(key: str, before: JsonValue, now: JsonValue) -> str:
-    shown = [_short(before), _short(now)]
-    return key if None in shown else f"{key}: {shown[0]} → {shown[1]}"
-
-
-def _short(value: JsonValue) -> str | None:
-    if value is None:
-        return "–"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONGEST_VALUE and text.isprintable() else None

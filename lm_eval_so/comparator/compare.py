@@ -1,34 +1,46 @@
 """Two reports and a gate to a verdict; pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 
 from pydantic import JsonValue
 
-from lm_eval_so.comparator.changed import changed_cases, differences
+from lm_eval_so.comparator.changed import Changed, changed_cases, flaky_cases
 from lm_eval_so.comparator.check import check, gate_problems
-from lm_eval_so.comparator.finding import shape_of
-from lm_eval_so.comparator.gate import Judged, exit_code, judge, whole_verdict
-from lm_eval_so.comparator.measure import Reports, measure
+from lm_eval_so.comparator.confirm import Answers, to_ask_again
+from lm_eval_so.comparator.decide import decide
+from lm_eval_so.comparator.differences import Redact, difference_text, differing_settings
+from lm_eval_so.comparator.exceptions import Exceptions, today
+from lm_eval_so.comparator.finding import Finding, shape_of
+from lm_eval_so.comparator.gate import Judged, exit_code, whole_verdict
+from lm_eval_so.comparator.identity import digest_report
+from lm_eval_so.comparator.judge import corrected, youden_of
+from lm_eval_so.comparator.measure import Reports
 from lm_eval_so.comparator.pair import pair_sides, read_side
-from lm_eval_so.comparator.sentences import Speaker, metric_sentence
-from lm_eval_so.comparator.threshold import judge_threshold
+from lm_eval_so.comparator.price import price_of_sample
+from lm_eval_so.comparator.rerun import rerun_commands
+from lm_eval_so.comparator.sentences import Speaker, metric_sentence, slice_sentence
+from lm_eval_so.comparator.slices import Slices, compare_slices
 from lm_eval_so.comparator.whole import in_order, whole_reasons, whole_sentence
-from lm_eval_so.core.config.model import GateMetricSection, GateSection
+from lm_eval_so.core.config.model import GateSection
 from lm_eval_so.core.records.comparison import (
+    AskedAgain,
     BaselineRef,
-    ChangedCase,
     Comparison,
     MetricComparison,
     Pairing,
 )
-from lm_eval_so.core.records.enums import Language, MetricKind, Verdict
+from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import ConfigError, ExitCode, Where
 
-__all__ = ["check", "compare"]
+__all__ = ["changed_samples", "check", "compare"]
 
 _NOTHING_PAIRED = Pairing(paired=0, added=(), removed=(), changed=())
-_GATING_KINDS = frozenset({MetricKind.BINARY, MetricKind.BOUNDED})
+_NO_EXCEPTIONS = Exceptions()
+_KEY_SHAPES = Redactor().redact
+"""Takes out what looks like a key, where no secrets are known."""
 
 
 def compare(
@@ -39,22 +51,51 @@ def compare(
     baseline_ref: BaselineRef,
     language: Language,
     compared_at: str,
+    exceptions: Exceptions = _NO_EXCEPTIONS,
+    again: Mapping[str, Answers] | None = None,
+    redact: Redact = _KEY_SHAPES,
 ) -> Comparison:
     """Compare a report with a baseline and decide whether the change may go in.
 
-    Without a baseline only fixed bounds are judged. `compared_at` is RFC 3339, UTC.
+    Without a baseline only fixed bounds are judged.
+
+    Args:
+        candidate: The report under test.
+        baseline: What it is compared with.
+        gate: When a change fails.
+        baseline_ref: Where the baseline is from.
+        language: Language of the sentences.
+        compared_at: RFC 3339, UTC; its day decides which exceptions have expired.
+        exceptions: Entries of the quarantine and accept files.
+        again: Scores of further answers to samples that got worse, by metric.
+        redact: Takes secrets out of the settings that are shown.
 
     Raises:
         ConfigError: If the gate names a metric that neither report has, or asks of one what does
             not fit it; lists every problem.
     """
     _refuse_gate(gate, candidate, baseline)
-    reports = _pair(candidate, baseline, gate.alpha)
-    judged = in_order(_judge(reports, gate))
+    reports = replace(_pair(candidate, baseline, gate.alpha), redact=redact)
+    decided = decide(reports, gate, exceptions, day=today(compared_at), again=again)
+    judged = in_order(decided.judged)
     has_baseline = baseline is not None
     verdict = whole_verdict(judged, has_baseline=has_baseline)
     code = exit_code(verdict, judged, gate, has_baseline=has_baseline)
-    metrics = _metric_records(judged, reports, language)
+    slices = _slices(judged, reports)
+    settings = differing_settings(baseline, candidate, redact=redact) if baseline else ()
+    speakers = _speakers(judged, reports, language)
+    metrics = {
+        key: _record(
+            metric, metric_sentence(metric, speakers[key], slices.worst.get(key)), speakers[key]
+        )
+        for key, metric in judged.items()
+    }
+    where = {
+        key: slice_sentence(worst, speakers[key], key="worst_slice_of")
+        for key, worst in slices.worst.items()
+        if judged[key].gating
+    }
+    changed = _changed(judged, reports, slices)
     return Comparison(
         suite=candidate.experiment.suite,
         suite_id=candidate.experiment.suite_id,
@@ -62,17 +103,47 @@ def compare(
         passed=code is ExitCode.DONE,
         exit_code=code.value,
         sentence=whole_sentence(
-            verdict, judged, metrics, has_baseline=has_baseline, language=language
+            verdict,
+            judged,
+            metrics,
+            has_baseline=has_baseline,
+            language=language,
+            where=where,
         ),
         reasons=whole_reasons(judged, has_baseline=has_baseline),
         metrics=metrics,
-        changed=_changed(judged, reports),
+        changed=changed.cases,
+        changed_samples=changed.samples if baseline else None,
+        slices=slices.records,
+        slices_tested=slices.tested,
+        flaky=tuple(flaky_cases({key: metric.finding for key, metric in judged.items()})),
+        quarantine=decided.quarantine,
+        accept=decided.accept,
         pairing=reports.pairs.record if reports.pairs else _NOTHING_PAIRED,
         baseline=baseline_ref,
-        differences=differences(baseline.experiment, candidate.experiment) if baseline else (),
+        differences=tuple(difference_text(s) for s in settings if s.about != "metric"),
+        settings=settings,
+        rerun=rerun_commands(judged, baseline, candidate, baseline_ref, redact=redact)
+        if baseline
+        else None,
         alpha=gate.alpha,
         compared_at=compared_at,
+        candidate_digest=digest_report(candidate),
     )
+
+
+def changed_samples(
+    candidate: EvaluationReport,
+    baseline: EvaluationReport,
+    *,
+    gate: GateSection,
+    compared_at: str,
+    exceptions: Exceptions = _NO_EXCEPTIONS,
+) -> dict[str, tuple[str, ...]]:
+    """Give the samples to ask again before a regression counts, by metric; arguments as above."""
+    _refuse_gate(gate, candidate, baseline)
+    reports = _pair(candidate, baseline, gate.alpha)
+    return to_ask_again(decide(reports, gate, exceptions, day=today(compared_at)).judged)
 
 
 def _pair(candidate: EvaluationReport, baseline: EvaluationReport | None, alpha: float) -> Reports:
@@ -95,45 +166,31 @@ def _place(metric: str, key: str | None) -> Where:
     return Where(key=".".join(filter(None, ("gate.metrics", metric, key))))
 
 
-def _judge(reports: Reports, gate: GateSection) -> dict[str, Judged]:
-    sections = gate.metrics or {}
-    gating = list(_gating(reports, gate))
-    keys = dict.fromkeys([*gating, *reports.candidate.metrics])
-    default = GateMetricSection()
-    findings = {key: measure(key, reports, sections.get(key, default)) for key in keys}
-    thresholds = {key: judge_threshold(key, reports, sections.get(key, default)) for key in keys}
-    return judge(findings, thresholds, gating, alpha=gate.alpha)
+def _slices(judged: Mapping[str, Judged], reports: Reports) -> Slices:
+    """Compare the slices of gating metrics, and of others whose values have bounds."""
+    told = {key: metric.finding for key, metric in judged.items()}
+    shown = {k: f for k, f in told.items() if judged[k].gating or f.shape.support is not None}
+    return compare_slices(shown, reports)
 
 
-def _gating(reports: Reports, gate: GateSection) -> Iterator[str]:
-    if gate.metrics is not None:
-        yield from gate.metrics
-        return
-    before = reports.baseline.metrics if reports.baseline else {}
-    for key, summary in {**reports.candidate.metrics, **before}.items():
-        if summary.kind in _GATING_KINDS:
-            yield key
-
-
-def _metric_records(
+def _speakers(
     judged: Mapping[str, Judged], reports: Reports, language: Language
-) -> dict[str, MetricComparison]:
-    cost = _cost_per_sample(reports)
-    records = {}
-    for key, metric in judged.items():
-        speaker = Speaker(
+) -> dict[str, Speaker]:
+    cost = price_of_sample(reports.candidate.cost, len(reports.side.rows_by_id))
+    return {
+        key: Speaker(
             metric=key,
             finding=metric.finding,
             language=language,
             alpha=reports.alpha,
             cost_per_sample=cost,
         )
-        records[key] = _record(metric, metric_sentence(metric, speaker), cost)
-    return records
+        for key, metric in judged.items()
+    }
 
 
-def _record(metric: Judged, sentence: str, cost: float | None) -> MetricComparison:
-    finding = metric.finding
+def _record(metric: Judged, sentence: str, speaker: Speaker) -> MetricComparison:
+    finding, cost = metric.finding, speaker.cost_per_sample
     low, high = finding.low, finding.high
     needed = finding.needed_n
     return MetricComparison(
@@ -158,9 +215,21 @@ def _record(metric: Judged, sentence: str, cost: float | None) -> MetricComparis
         needed_cost_usd=None if needed is None or cost is None else needed * cost,
         provable_margin=finding.provable_margin,
         method=finding.method,
+        judge_j=youden_of(finding),
+        corrected=corrected(finding),
+        left_out=finding.left_out,
+        asked_again=_asked_again(finding),
+        stability=finding.stability,
         warnings=metric.warnings,
         sentence=sentence,
     )
+
+
+def _asked_again(finding: Finding) -> AskedAgain | None:
+    again = finding.again
+    if again is None:
+        return None
+    return AskedAgain(times=again.times, samples=len(again.worse), confirmed=again.confirmed)
 
 
 def _limits(metric: Judged) -> dict[str, JsonValue]:
@@ -179,17 +248,6 @@ def _limits(metric: Judged) -> dict[str, JsonValue]:
     return limits
 
 
-def _changed(judged: Mapping[str, Judged], reports: Reports) -> tuple[ChangedCase, ...]:
-    if reports.baseline is None or reports.pairs is None:
-        return ()
+def _changed(judged: Mapping[str, Judged], reports: Reports, slices: Slices) -> Changed:
     findings = {key: metric.finding for key, metric in judged.items() if metric.gating}
-    return changed_cases(
-        findings, reports.pairs, baseline=reports.baseline, candidate=reports.candidate
-    )
-
-
-def _cost_per_sample(reports: Reports) -> float | None:
-    cost, side = reports.candidate.cost, reports.side
-    if cost.bot_usd is None or not cost.bot_priced or not side.rows_by_id:
-        return None
-    return cost.bot_usd / cost.bot_priced * len(side.columns.ids) / len(side.rows_by_id)
+    return changed_cases(findings, reports, slices.proven_worse)

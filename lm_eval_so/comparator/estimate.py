@@ -1,12 +1,11 @@
 """From two arms to an interval, a p-value, and the number of samples that would settle it."""
 
 import math
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from operator import sub
 
-from lm_eval_so.comparator.arm import Arm, Complete
-from lm_eval_so.comparator.finding import Shape
+from lm_eval_so.comparator.arm import Arm, Complete, Differences
+from lm_eval_so.comparator.finding import Groups, Shape
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.stats.binary import count_flips, mcnemar_midp, tango_interval
 from lm_eval_so.core.stats.bounded import hall_interval
@@ -19,20 +18,7 @@ from lm_eval_so.core.stats.power import (
     provable_margin_t,
 )
 
-Groups = Sequence[Hashable]
-
 _ROUNDING = 1e-12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Differences:
-    """Change per sample, positive = better."""
-
-    complete: Sequence[float]
-    """Of the samples with a value on both sides."""
-    worst: Sequence[float]
-    """Of all samples, missing rows at their worst for the candidate."""
-    best: Sequence[float]
 
 
 def subtract(baseline: Arm, candidate: Arm, complete: Complete, shape: Shape) -> Differences:
@@ -73,12 +59,22 @@ def estimate_change(
         return grouped_interval(differences, groups, width=shape.width, alpha=alpha)
     if shape.kind is not MetricKind.BINARY:
         return hall_interval(differences, width=shape.width, alpha=alpha)
-    n = len(differences)
-    worse, better = count_flips(differences)
+    return estimate_flips(*count_flips(differences), len(differences), alpha=alpha)
+
+
+def estimate_flips(worse: int, better: int, n: int, *, alpha: float) -> Estimate:
+    """Estimate the mean change of answers that are right or wrong from the flips among n."""
     low, high = tango_interval(worse, better, n, level=1 - 2 * alpha)
     mean = (better - worse) / n
     se = math.sqrt(((worse + better) / n - mean * mean) / n)
-    return Estimate(value=mean, se=se, low=low, high=high, p_worse=mcnemar_midp(worse, better))
+    return Estimate(
+        value=mean,
+        se=se,
+        low=low,
+        high=high,
+        p_worse=mcnemar_midp(worse, better),
+        p_better=mcnemar_midp(better, worse),
+    )
 
 
 def method_of(groups: Groups | None, shape: Shape) -> str:

@@ -1,21 +1,24 @@
 """What the data of one metric say, before the gate decides."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from lm_eval_so.comparator.arm import Complete, Support
+from lm_eval_so.comparator.arm import Complete, Differences, Support
 from lm_eval_so.comparator.codes import Code
-from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.core.records.comparison import Reason, Stability
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
-from lm_eval_so.core.records.report import MetricSummary
+from lm_eval_so.core.records.report import JudgeCalibration, MetricSummary
 
 DEFAULT_MARGIN = 0.05
 """Of right-or-wrong metrics."""
 DEFAULT_MARGIN_SHARE = 0.03
 """Of bounded metrics, of the width of their range."""
 DEFAULT_MAX_INCREASE = 0.10
+
+Groups = Sequence[Hashable]
+"""The group of each paired sample."""
 
 _UNIT: Support = (0.0, 1.0)
 
@@ -63,6 +66,35 @@ def make_shape(kind: MetricKind, direction: Direction, support: Support | None) 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """Samples that got worse, or better, asked again."""
+
+    times: int
+    worse: Mapping[str, int]
+    """Of each that got worse, how many further answers were worse again."""
+    better: Mapping[str, int] = field(default_factory=dict)
+    """Of each that got better, how many further answers were better again."""
+
+    @property
+    def flaky(self) -> frozenset[str]:
+        """Samples of which at most half of the further answers were worse again."""
+        return self._unlike(self.worse)
+
+    @property
+    def lucky(self) -> frozenset[str]:
+        """Samples of which at most half of the further answers were better again."""
+        return self._unlike(self.better)
+
+    @property
+    def confirmed(self) -> int:
+        """How many of the samples did get worse."""
+        return len(self.worse) - len(self.flaky)
+
+    def _unlike(self, counts: Mapping[str, int]) -> frozenset[str]:
+        return frozenset(name for name, alike in counts.items() if 2 * alike <= self.times)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One metric, measured on both sides."""
 
@@ -76,6 +108,10 @@ class Finding:
     """The paired samples."""
     complete: Complete | None = None
     """Their values on both sides; None if it did not come to that."""
+    changes: Differences | None = None
+    """How they changed; None likewise, and of a ratio."""
+    groups: Groups | None = None
+    """None if all stand alone."""
     n: int = 0
     missing: tuple[int, int] = (0, 0)
     baseline: float | None = None
@@ -99,6 +135,18 @@ class Finding:
     provable_margin: float | None = None
     method: str | None = None
     warnings: tuple[Reason, ...] = ()
+    judge: JudgeCalibration | None = None
+    """Of a judged metric: how its judge did against people."""
+    shrunk_by: float | None = None
+    """Youden's J of the judge, where `margin` is that many times the configured one."""
+    left_out: int = 0
+    """Samples that leave the comparison as known flaky or accepted."""
+    is_accepted: bool = False
+    """Whether its drop is accepted on purpose."""
+    again: Again | None = None
+    """None if its samples were not asked again."""
+    stability: Mapping[str, Stability] = field(default_factory=dict)
+    """By side, where there are repeats."""
 
     @property
     def is_testable(self) -> bool:

@@ -103,13 +103,21 @@ def _decide(finding: Finding, p: float | None, alpha: float) -> tuple[Verdict, C
         return finding.verdict, finding.code
     if finding.passes:
         return (Verdict.IMPROVED if finding.gained else Verdict.PASS), None
+    if finding.is_accepted:
+        return Verdict.PASS, Code.ACCEPTED
     if p is not None and p <= alpha:
         return Verdict.REGRESSION, None
+    return Verdict.INCONCLUSIVE, _why_unclear(finding, alpha)
+
+
+def _why_unclear(finding: Finding, alpha: float) -> Code:
+    if finding.again is not None and finding.again.flaky:
+        return Code.NOT_CONFIRMED
     if finding.passes_complete:
-        return Verdict.INCONCLUSIVE, Code.MISSING
+        return Code.MISSING
     if finding.p is not None and finding.p <= alpha:
-        return Verdict.INCONCLUSIVE, Code.MULTIPLICITY
-    return Verdict.INCONCLUSIVE, Code.TOO_NOISY
+        return Code.MULTIPLICITY
+    return Code.TOO_NOISY
 
 
 def whole_verdict(judged: Mapping[str, Judged], *, has_baseline: bool) -> Verdict:

@@ -6,28 +6,37 @@ from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
-from lm_eval_so.comparator.arm import Arm, Complete, complete_pairs, read_arm
+from lm_eval_so.comparator.arm import (
+    Arm,
+    Complete,
+    Differences,
+    complete_pairs,
+    read_arm,
+)
 from lm_eval_so.comparator.codes import Code
+from lm_eval_so.comparator.differences import Redact, difference_text, metric_differences
 from lm_eval_so.comparator.estimate import (
-    Groups,
     estimate_change,
-    gains_of,
     method_of,
     needed_samples,
     rounding_of,
     smallest_margin,
     subtract,
 )
-from lm_eval_so.comparator.finding import DEFAULT_MAX_INCREASE, Finding, Shape, shape_of
+from lm_eval_so.comparator.finding import DEFAULT_MAX_INCREASE, Finding, Groups, Shape, shape_of
+from lm_eval_so.comparator.judge import is_weak, judge_warnings, with_judge_margin, youden_of
 from lm_eval_so.comparator.pair import Pairs, Rows, Scope, Side, scope_of
 from lm_eval_so.comparator.ratio import measure_ratio
 from lm_eval_so.core.config.model import GateMetricSection
-from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.core.records.comparison import Difference, Reason
 from lm_eval_so.core.records.enums import MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport, MetricSummary
+from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.stats.power import LEAST_SAMPLES
 
 LEAST_GROUPS = 10
+_MOST_TOLD = 3
+"""Settings that a sentence names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +50,8 @@ class Reports:
     pairs: Pairs | None
     """None without a baseline."""
     alpha: float
+    redact: Redact = Redactor().redact
+    """Takes secrets out of a text."""
 
 
 def measure(key: str, reports: Reports, section: GateMetricSection) -> Finding:
@@ -50,15 +61,21 @@ def measure(key: str, reports: Reports, section: GateMetricSection) -> Finding:
     known = now or before
     if known is None:
         raise ValueError(f"no report has the metric {key}")
-    blank = _with_limits(
-        Finding(
-            shape=shape_of(known),
-            baseline=before.mean if before else None,
-            candidate=now.mean if now else None,
-        ),
-        section,
+    health = reports.candidate.judges.get(key)
+    blank = with_judge_margin(
+        _with_limits(
+            Finding(
+                shape=shape_of(known),
+                baseline=before.mean if before else None,
+                candidate=now.mean if now else None,
+                judge=health.calibration if health else None,
+            ),
+            section,
+        )
     )
-    refused = _refuse_metric(blank, reports, before, now)
+    if reports.baseline is not None and is_against_baseline(known):
+        return with_verdict(blank, Verdict.REPORTED, Code.AGAINST_BASELINE)
+    refused = _refuse_metric(key, blank, reports, before, now)
     if refused is not None or reports.pairs is None:
         return refused or blank
     scope = scope_of(reports.pairs, key, is_time=is_time(known))
@@ -71,6 +88,11 @@ def is_time(summary: MetricSummary) -> bool:
     """Whether a metric's values are times or speeds, which a cached answer does not have."""
     unit = summary.unit or ""
     return unit in {"ms", "s"} or unit.endswith("/s")
+
+
+def is_against_baseline(summary: MetricSummary) -> bool:
+    """Whether a metric's values are a comparison with the baseline already, which has none itself."""
+    return "baseline" in summary.definition
 
 
 def groups_of(side: Side, samples: Sequence[Rows]) -> Groups | None:
@@ -112,6 +134,7 @@ def _with_limits(finding: Finding, section: GateMetricSection) -> Finding:
 
 
 def _refuse_metric(
+    key: str,
     finding: Finding,
     reports: Reports,
     before: MetricSummary | None,
@@ -128,20 +151,14 @@ def _refuse_metric(
     if now is None:
         return with_verdict(finding, refused, Code.METRIC_MISSING_CANDIDATE)
     if before.fingerprint != now.fingerprint:
-        keys = sorted(_differing(before.definition, now.definition))
-        return with_verdict(
-            finding, refused, Code.FINGERPRINT, what=", ".join(keys) or "fingerprint"
-        )
+        found = metric_differences(key, before, now, redact=reports.redact)
+        return with_verdict(finding, refused, Code.FINGERPRINT, what=_told(found))
     return None
 
 
-def _differing(before: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> Iterator[str]:
-    for key in before.keys() | now.keys():
-        old, new = before.get(key), now.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            yield from (f"{key}.{inner}" for inner in _differing(old, new))
-        elif old != new or (key in before) != (key in now):
-            yield key
+def _told(found: Sequence[Difference]) -> str:
+    more = f", … (+{len(found) - _MOST_TOLD})" if len(found) > _MOST_TOLD else ""
+    return ", ".join(map(difference_text, found[:_MOST_TOLD])) + more
 
 
 def _refuse_rows(finding: Finding, pairs: Pairs, scope: Scope, key: str) -> Finding | None:
@@ -173,15 +190,16 @@ def _measure_rows(key: str, finding: Finding, pairs: Pairs, scope: Scope, alpha:
     now = read_arm(pairs.candidate.columns.scores[key], scope.candidate, support)
     complete = complete_pairs(before, now)
     groups = groups_of(pairs.candidate, scope.candidate)
-    gains = gains_of(complete, finding.shape)
-    limit = rounding_of(gains)
+    changes = subtract(before, now, complete, finding.shape)
+    worse, better = _count_changed(changes.complete)
     measured = replace(
         finding,
         shape=_compared_as(finding.shape, before, now),
         ids=scope.ids,
         complete=complete,
-        worse=sum(gain < -limit for gain in gains),
-        better=sum(gain > limit for gain in gains),
+        groups=groups,
+        worse=worse,
+        better=better,
         missing=(before.missing, now.missing),
         baseline=_mean(complete.baseline),
         candidate=_mean(complete.candidate),
@@ -190,11 +208,20 @@ def _measure_rows(key: str, finding: Finding, pairs: Pairs, scope: Scope, alpha:
     refused = _refuse_arms(measured, before, now, groups, complete)
     if refused is not None and refused.code is Code.FEW_SAMPLES and scope.paired > finding.n:
         refused = replace(refused, code=Code.FEW_TIMES)
+    if refused is None and is_weak(measured):
+        j = f"{youden_of(measured):.2f}"
+        refused = with_verdict(measured, Verdict.INCONCLUSIVE, Code.JUDGE_WEAK, j=j)
     if refused is not None:
         return refused
+    measured = replace(measured, warnings=(*measured.warnings, *judge_warnings(finding)))
     if measured.shape.kind is MetricKind.RATIO:
         return measure_ratio(measured, complete, groups, alpha=alpha)
-    return _measure_change(measured, before, now, complete, groups, alpha)
+    return _measure_change(replace(measured, changes=changes), changes, alpha)
+
+
+def _count_changed(gains: Sequence[float]) -> tuple[int, int]:
+    limit = rounding_of(gains)
+    return sum(map((-limit).__gt__, gains)), sum(map(limit.__lt__, gains))
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -229,17 +256,10 @@ def _refuse_arms(
     return None
 
 
-def _measure_change(
-    finding: Finding,
-    before: Arm,
-    now: Arm,
-    complete: Complete,
-    groups: Groups | None,
-    alpha: float,
-) -> Finding:
-    shape, margin = finding.shape, finding.margin
-    changes = subtract(before, now, complete, shape)
-    inner = [groups[i] for i in complete.positions] if groups is not None else None
+def _measure_change(finding: Finding, changes: Differences, alpha: float) -> Finding:
+    shape, margin, groups = finding.shape, finding.margin, finding.groups
+    positions = finding.complete.positions if finding.complete else ()
+    inner = [groups[i] for i in positions] if groups is not None else None
     used = groups if shape.support else inner
     lower = estimate_change(changes.worst, used, shape, alpha=alpha)
     upper = lower

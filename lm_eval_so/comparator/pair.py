@@ -29,6 +29,8 @@ class Pairs:
     candidate: Side
     ids: tuple[str, ...]
     """In the candidate's order."""
+    baseline_rows: Sequence[Rows]
+    candidate_rows: Sequence[Rows]
     record: Pairing
 
 
@@ -77,7 +79,14 @@ def pair_sides(baseline: Side, candidate: Side) -> Pairs:
         removed=tuple(name for name in before if name not in now),
         changed=tuple(name for name in common if name in changed),
     )
-    return Pairs(baseline=baseline, candidate=candidate, ids=ids, record=record)
+    return Pairs(
+        baseline=baseline,
+        candidate=candidate,
+        ids=ids,
+        baseline_rows=_rows_of(ids, before),
+        candidate_rows=_rows_of(ids, now),
+        record=record,
+    )
 
 
 def scope_of(pairs: Pairs, metric_id: str, *, is_time: bool) -> Scope:
@@ -90,6 +99,16 @@ def scope_of(pairs: Pairs, metric_id: str, *, is_time: bool) -> Scope:
     """
     before = applicable_rows(pairs.baseline, metric_id)
     now = applicable_rows(pairs.candidate, metric_id)
+    everywhere = before is pairs.baseline.rows_by_id and now is pairs.candidate.rows_by_id
+    if everywhere and not is_time:  # most metrics of a large report
+        return Scope(
+            ids=pairs.ids,
+            baseline=pairs.baseline_rows,
+            candidate=pairs.candidate_rows,
+            baseline_samples=len(before),
+            candidate_samples=len(now),
+            paired=len(pairs.ids),
+        )
     ids = [name for name in pairs.ids if name in before and name in now]
     paired = len(ids)
     if is_time:
@@ -98,8 +117,8 @@ def scope_of(pairs: Pairs, metric_id: str, *, is_time: bool) -> Scope:
         ids = [i for i in ids if old.isdisjoint(before[i]) and new.isdisjoint(now[i])]
     return Scope(
         ids=ids,
-        baseline=[before[name] for name in ids],
-        candidate=[now[name] for name in ids],
+        baseline=_rows_of(ids, before),
+        candidate=_rows_of(ids, now),
         baseline_samples=len(before),
         candidate_samples=len(now),
         paired=paired,
@@ -119,6 +138,10 @@ def applicable_rows(side: Side, metric_id: str) -> Mapping[str, Rows]:
         return side.rows_by_id
     kept = ((name, _without(rows, left_out)) for name, rows in side.rows_by_id.items())
     return {name: rows for name, rows in kept if rows}
+
+
+def _rows_of(ids: Iterable[str], rows_by_id: Mapping[str, Rows]) -> list[Rows]:
+    return list(map(rows_by_id.__getitem__, ids))
 
 
 def _without(rows: Iterable[int], left_out: frozenset[int]) -> Rows:

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from lm_eval_so.comparator.arm import Complete
 from lm_eval_so.comparator.codes import Code
-from lm_eval_so.comparator.estimate import Groups
-from lm_eval_so.comparator.finding import DEFAULT_MAX_INCREASE, Finding
+from lm_eval_so.comparator.finding import DEFAULT_MAX_INCREASE, Finding, Groups
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.stats.estimate import Estimate

@@ -1,19 +1,24 @@
 """Verdicts as plain sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lm_eval_so.comparator.codes import Code
 from lm_eval_so.comparator.finding import Finding
 from lm_eval_so.comparator.gate import Judged
+from lm_eval_so.comparator.judge import corrected
 from lm_eval_so.comparator.threshold import Threshold
+from lm_eval_so.core.records.comparison import SliceComparison
 from lm_eval_so.core.records.enums import Language, MetricKind, Verdict
+from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.figures import MetricFigures, reason_figures
 from lm_eval_so.core.words.numbers import count, factor, p_value, round_up, usd
 
 _UNKNOWN = "–"
 _UNIT = (0.0, 1.0)
+_LONGEST_NAME = 60
+_BUILT_IN = frozenset({"tag", "language", "length"})
 _ABOUT_MISSING = frozenset({Code.MISSING, Code.MISSING_UNBOUNDED, Code.ERROR_RATE})
 """Codes whose sentence tells of the missing rows already."""
 
@@ -61,7 +66,11 @@ class Speaker:
 
     def bounds(self) -> tuple[str, str]:
         """Give both ends of the interval as told, the lower first; the unit stands at the last."""
-        low, high = self.shown.ends(self.finding.low or 0.0, self.finding.high or 0.0)
+        return self.ends(self.finding.low or 0.0, self.finding.high or 0.0)
+
+    def ends(self, low: float, high: float) -> tuple[str, str]:
+        """Give both ends of an interval of changes, likewise."""
+        low, high = self.shown.ends(low, high)
         first = self.shown.change(low) if self.shown.is_ratio else self.shown.bare(low)
         return first, self.shown.change(high)
 
@@ -71,12 +80,24 @@ class Speaker:
         return say(f"comparison.fall_{self.finding.shape.direction.value}", self.language)
 
 
-def metric_sentence(judged: Judged, speaker: Speaker) -> str:
-    """Give the sentences of a metric: its bound's first if that decides, warnings last."""
-    parts = [_change_sentence(judged, speaker)]
+def metric_sentence(judged: Judged, speaker: Speaker, worst: SliceComparison | None = None) -> str:
+    """Give the sentences of a metric: its bound's first if that decides, warnings last.
+
+    Args:
+        judged: The metric.
+        speaker: How its figures are told.
+        worst: The slice with the largest drop among the proven ones, if there is one.
+    """
+    parts = [
+        _change_sentence(judged, speaker),
+        *_corrected_sentences(judged.finding, speaker),
+        *_again_sentences(judged, speaker),
+    ]
     if judged.threshold is not None:
         bound = _threshold_sentence(judged.threshold, speaker)
         parts.insert(1 if judged.threshold.verdict is Verdict.PASS else 0, bound)
+    if worst is not None:
+        parts.append(slice_sentence(worst, speaker))
     codes = {judged.change_code, judged.code}
     parts += [
         speaker.say(warning.code, **reason_figures(warning.figures, speaker.language))
@@ -86,11 +107,24 @@ def metric_sentence(judged: Judged, speaker: Speaker) -> str:
     return " ".join(dict.fromkeys(parts))
 
 
+def slice_sentence(worst: SliceComparison, speaker: Speaker, *, key: str = "worst_slice") -> str:
+    """Say where a metric got worse; the key "worst_slice_of" names the metric, too."""
+    return speaker.say(
+        key,
+        slice=_slice_name(worst, speaker),
+        b=speaker.value(worst.baseline),
+        c=speaker.value(worst.candidate),
+        n=count(worst.n),
+    )
+
+
 def _change_sentence(judged: Judged, speaker: Speaker) -> str:
     finding = judged.finding
     told = _common(finding, speaker)
     prefix = "ratio_" if speaker.shown.is_ratio else ""
     match judged.change:
+        case Verdict.PASS if judged.change_code is Code.ACCEPTED:
+            return speaker.say("accepted", **told)
         case Verdict.PASS:
             text = speaker.say(f"{prefix}pass", **told)
             is_real = _is_real_fall(finding, speaker.alpha)
@@ -103,9 +137,32 @@ def _change_sentence(judged: Judged, speaker: Speaker) -> str:
                 kind += "_binary" if finding.method == "tango_midp" else "_scores"
             return speaker.say(kind, **told, **_proof(judged, speaker))
         case Verdict.REPORTED:
-            return speaker.say("reported", **told)
+            return speaker.say(judged.change_code or "reported", **told)
         case _:
             return _unclear_sentence(judged, speaker, told)
+
+
+def _corrected_sentences(finding: Finding, speaker: Speaker) -> Iterator[str]:
+    true = corrected(finding)
+    if true is None:
+        return
+    low, high = speaker.ends(*true.ci90)
+    yield speaker.say(
+        "judge_corrected",
+        j=f"{finding.shrunk_by:.2f}",
+        margin=speaker.shown.size(true.margin),
+        shrunk=speaker.shown.size(finding.margin or 0.0),
+        d=speaker.shown.change(true.delta),
+        low=low,
+        high=high,
+    )
+
+
+def _again_sentences(judged: Judged, speaker: Speaker) -> Iterator[str]:
+    again = judged.finding.again
+    if again is not None and judged.change is Verdict.REGRESSION:
+        told = {"w": again.confirmed, "w0": len(again.worse)}
+        yield speaker.say("confirmed", **reason_figures(told, speaker.language))
 
 
 def _unclear_sentence(judged: Judged, speaker: Speaker, told: Mapping[str, str]) -> str:
@@ -211,6 +268,11 @@ def _threshold_sentence(threshold: Threshold, speaker: Speaker) -> str:
             return speaker.say(
                 code.value, **told, **reason_figures(threshold.figures, speaker.language)
             )
+
+
+def _slice_name(each: SliceComparison, speaker: Speaker) -> str:
+    by, value = (" ".join(cut(text, _LONGEST_NAME).split()) for text in (each.by, each.value))
+    return speaker.say(f"slice_{by}", value=value) if by in _BUILT_IN else f"{by} {value}"
 
 
 def _short_percent(share: float) -> str:

@@ -10,7 +10,14 @@ from pydantic import JsonValue
 from lm_eval_so.comparator.arm import Arm, read_arm
 from lm_eval_so.comparator.codes import Code
 from lm_eval_so.comparator.finding import Shape, shape_of
-from lm_eval_so.comparator.measure import Reports, arm_warnings, error_figures, groups_of, is_time
+from lm_eval_so.comparator.measure import (
+    Reports,
+    arm_warnings,
+    error_figures,
+    groups_of,
+    is_against_baseline,
+    is_time,
+)
 from lm_eval_so.comparator.pair import Rows, Side, applicable_rows, measured_rows
 from lm_eval_so.comparator.ratio import statistic_of
 from lm_eval_so.core.config.model import GateMetricSection
@@ -68,6 +75,8 @@ def judge_threshold(key: str, reports: Reports, section: GateMetricSection) -> T
     ]
     if summary is None or not limits:
         return None
+    if reports.baseline is None and is_against_baseline(summary) and not summary.rows:
+        return None  # there is nothing yet to hold answers against
     shape = shape_of(summary)
     samples = measured_rows(reports.side, key, is_time=is_time(summary))
     arm = read_arm(reports.side.columns.scores.get(key, ()), samples, shape.support)

@@ -48,6 +48,7 @@ def whole_sentence(
     *,
     has_baseline: bool,
     language: Language,
+    where: Mapping[str, str] | None = None,
 ) -> str:
     """Say the whole verdict.
 
@@ -57,6 +58,7 @@ def whole_sentence(
         records: What is written of each, its sentence included.
         has_baseline: Whether there was anything to compare with.
         language: Language of the texts.
+        where: By metric where it is proven to have got worse, as a sentence by itself.
     """
     gating = {key: metric for key, metric in judged.items() if metric.gating}
     deciding = [key for key, metric in gating.items() if metric.verdict is verdict]
@@ -71,11 +73,14 @@ def whole_sentence(
         parts = [records[deciding[0]].sentence]
         if len(gating) > 1:
             parts.append(say("comparison.all_pass", language, {"m": count(len(gating))}))
+        parts += [text for key, text in (where or {}).items() if key != deciding[0]][:1]
         return " ".join(parts)
     shown = _shown(deciding, gating, is_shared=verdict in _SHARED)
     parts = [records[key].sentence for key in shown]
     if rest := ", ".join(key for key in deciding if key not in shown):
         parts.append(say("comparison.and_more", language, {"metrics": rest}))
+    if not any(key in shown for key in where or {}):
+        parts += list((where or {}).values())[:1]
     return " ".join(parts)
 
 

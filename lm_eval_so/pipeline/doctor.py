@@ -49,8 +49,9 @@ def facts(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
         found["dataset"] = f"{path} is not made yet; generate makes it"
     found["chatbot"] = _backend_fact(backend_section(config), config, environ)
     for metric in config.metrics:
-        if metric.backend is not None:
-            found[f"judge of {metric.id}"] = _backend_fact(metric.backend, config, environ)
+        judges = [_backend_fact(judge, config, environ) for judge in metric.judges]
+        if judges:
+            found[f"judge of {metric.id}"] = "; ".join(judges)
     if config.run.simulator is not None:
         section = config.run.simulator.backend
         found["simulated user"] = _backend_fact(section, config, environ)

@@ -6,18 +6,23 @@ from pathlib import Path
 
 from lm_eval_so.comparator import compare as comparing
 from lm_eval_so.comparator.baseline import find_baseline
+from lm_eval_so.comparator.confirm import Answers
+from lm_eval_so.comparator.exceptions import exception_problems, read_exceptions, today
 from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config, GateSection
 from lm_eval_so.core.events import Ended, Noticed, Warned
-from lm_eval_so.core.files import write_all
+from lm_eval_so.core.files import Text, write_all
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison
 from lm_eval_so.core.records.enums import Policy, ReportFormat, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.errors import BudgetSpent, ExitCode, Problem, TooManyErrors
+from lm_eval_so.core.words.exemptions import exemption_warning
+from lm_eval_so.errors import BudgetSpent, ExitCode, Problem, TooManyErrors, refuse
 from lm_eval_so.evaluator import evaluate as evaluating
+from lm_eval_so.evaluator.baseline import baseline_problems, needs_baseline
 from lm_eval_so.generator import generate as generating
-from lm_eval_so.reporter.render import render
+from lm_eval_so.pipeline.confirm import ask_again
+from lm_eval_so.reporter.render import json_pieces, render
 from lm_eval_so.runner import run as running
 from lm_eval_so.runner.store import read_info
 
@@ -27,6 +32,7 @@ __all__ = [
     "check",
     "compare_reports",
     "measure",
+    "wanted_baseline",
     "write_report",
 ]
 
@@ -91,6 +97,7 @@ def check(
         *of_metrics,
         # both stages know which metrics there are: a gate's mistake is told once
         *(problem for problem in comparing.check(config) if problem.where not in told),
+        *exception_problems(config, environ),
     ]
 
 
@@ -109,13 +116,14 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
         else_file=plan.baseline_else_file,
         is_demanded=True,
     )
+    refuse([*baseline_problems(config, baseline)])  # early, as above
     if plan.make_dataset:
         generating.generate(config, resources)
     earlier = read_info(plan.run) if plan.fresh_if_complete else None
     fresh = plan.fresh or (earlier is not None and earlier.state == "complete")
+    asked = replace(resources, refreshes_cache=resources.refreshes_cache or plan.asks_anew)
     is_whole = True
     try:
-        asked = replace(resources, refreshes_cache=resources.refreshes_cache or plan.asks_anew)
         await running.run(config, asked, out=plan.run, fresh=fresh)
     except (TooManyErrors, BudgetSpent) as error:  # the verdict will say so, and be published
         is_whole = False
@@ -124,11 +132,16 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
         config,
         resources,
         runs=[plan.run],
+        baseline=baseline,
         suite_id=plan.suite_id,
         commit=plan.commit,
         base_ref=plan.base_ref,
     )
-    comparison = compare_reports(config, resources, report, baseline, found)
+    again: dict[str, Answers] = {}
+    if config.gate.confirm and baseline is not None and is_whole:
+        changed = _changed_samples(config, resources, report, baseline)
+        again = await ask_again(config, asked, changed, run=plan.run, fresh=fresh)
+    comparison = compare_reports(config, resources, report, baseline, found, again=again)
     if not plan.may_be_baseline or comparison.verdict in _NO_BASELINE:
         report = replace(report, experiment=replace(report.experiment, eligible=False))
     files = write_report(config, resources, report, comparison, folder=plan.reports)
@@ -139,23 +152,53 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     return Measured(report=report, comparison=comparison, files=files, is_whole=is_whole)
 
 
+def wanted_baseline(config: Config) -> EvaluationReport | None:
+    """Give the config's baseline if a metric compares answers with it; None if there is none yet.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    return find_baseline(config)[0] if needs_baseline(config) else None
+
+
 def compare_reports(
     config: Config,
     resources: Resources,
     candidate: EvaluationReport,
     baseline: EvaluationReport | None,
     found: BaselineRef,
+    *,
+    again: Mapping[str, Answers] | None = None,
 ) -> Comparison:
-    """Compare two reports under the config's gate, and tell the verdict."""
+    """Compare two reports under the config's gate, and tell the verdict.
+
+    Args:
+        config: The config.
+        resources: Environment and listener.
+        candidate: The report under test.
+        baseline: What it is compared with.
+        found: Where the baseline is from.
+        again: Scores of further answers to samples that changed, by metric.
+
+    Raises:
+        InputError: If the quarantine or accept file cannot be used.
+    """
+    now = now_text(resources.environ)
     comparison = comparing.compare(
         candidate,
         baseline,
         gate=config.gate,
         baseline_ref=found,
         language=config.language,
-        compared_at=now_text(resources.environ),
+        compared_at=now,
+        exceptions=read_exceptions(config, day=today(now)),
+        again=again,
+        redact=resources.redactor.redact,
     )
     tell = resources.listener
+    for exemption in (*comparison.quarantine, *comparison.accept):
+        if text := exemption_warning(exemption, config.language):
+            tell(Warned(stage="compare", text=text))
     for metric in comparison.metrics.values():
         tell(Noticed(stage="compare", text=metric.sentence))
     decisive = [
@@ -165,7 +208,26 @@ def compare_reports(
     text = f"{comparison.verdict.value}{why}"
     is_warning = _is_warning(comparison, config.gate)
     tell((Warned if is_warning else Ended)(stage="compare", text=text))
+    if comparison.rerun is not None:
+        steps = " && ".join(comparison.rerun.splitlines())
+        tell(Noticed(stage="compare", text=f"to measure the baseline again: {steps}"))
     return comparison
+
+
+def _changed_samples(
+    config: Config,
+    resources: Resources,
+    candidate: EvaluationReport,
+    baseline: EvaluationReport,
+) -> dict[str, tuple[str, ...]]:
+    now = now_text(resources.environ)
+    return comparing.changed_samples(
+        candidate,
+        baseline,
+        gate=config.gate,
+        compared_at=now,
+        exceptions=read_exceptions(config, day=today(now)),
+    )
 
 
 def _is_warning(comparison: Comparison, gate: GateSection) -> bool:
@@ -187,23 +249,24 @@ def _report_files(
     comparison: Comparison | None,
     *,
     formats: Sequence[ReportFormat] | None = None,
-) -> dict[str, str]:
+    candidate: EvaluationReport | None = None,
+) -> dict[str, Text]:
     """Render what is there in the formats asked for: name of each file to its text."""
     wanted = {ReportFormat.JSON, *(formats or config.report.formats)}
     redactor = resources.redactor
-    texts: dict[str, str] = {}
+    texts: dict[str, Text] = {}
     if report is not None:
-        texts["report.json"] = render(report, None, format=ReportFormat.JSON, redactor=redactor)
+        texts["report.json"] = json_pieces(report, redactor)
     if comparison is not None:
-        texts["comparison.json"] = render(
-            None, comparison, format=ReportFormat.JSON, redactor=redactor
-        )
-    if ReportFormat.MD in wanted:
-        name = "report.md" if report is not None else "comparison.md"
-        texts[name] = render(
-            report,
+        texts["comparison.json"] = json_pieces(comparison, redactor)
+    name = "report" if report is not None else "comparison"
+    for each, scores in ((ReportFormat.MD, report), (ReportFormat.HTML, report or candidate)):
+        if each not in wanted or (scores is None and each is ReportFormat.HTML):
+            continue
+        texts[f"{name}.{each.value}"] = render(
+            scores,
             comparison,
-            format=ReportFormat.MD,
+            format=each,
             language=config.language,
             examples=config.report.examples,
             redactor=redactor,
@@ -219,7 +282,13 @@ def write_report(
     *,
     folder: Path,
     formats: Sequence[ReportFormat] | None = None,
+    candidate: EvaluationReport | None = None,
 ) -> tuple[Path, ...]:
-    """Write what is there into a folder, and give the paths."""
-    texts = _report_files(config, resources, report, comparison, formats=formats)
+    """Write what is there into a folder, and give the paths.
+
+    A page shows the scores too: those of `candidate` where the report itself is not to be written.
+    """
+    texts = _report_files(
+        config, resources, report, comparison, formats=formats, candidate=candidate
+    )
     return write_all({folder / name: text for name, text in texts.items()})

@@ -1,7 +1,7 @@
 """Whole comparisons against results that were computed with other tools."""
 
 import pytest
-from factories import make_report
+from factories import make_calibration, make_report
 from stat_cases import checks
 
 from lm_eval_so.comparator.compare import compare
@@ -11,12 +11,12 @@ from lm_eval_so.comparator.threshold import judge_threshold
 from lm_eval_so.core.config.model import GateMetricSection, GateSection
 from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
+from lm_eval_so.evaluator.calibration import calibration_state
 
-COMPARISONS = [case for case in checks("compare") if "judge" not in str(case.values[1]["metrics"])]
 STATISTICS = {0.5: "p50", 0.95: "p95"}
 
 
-@pytest.mark.parametrize(("function", "arguments", "expected", "tolerance"), COMPARISONS)
+@pytest.mark.parametrize(("function", "arguments", "expected", "tolerance"), checks("compare"))
 def test_compare__agrees_with_reference(function, arguments, expected, tolerance) -> None:
     metrics = {metric["name"]: metric for metric in arguments["metrics"]}
     comparison = compare(
@@ -49,6 +49,7 @@ FIGURES = {
     "missing": lambda m: list(m.missing),
     "warn": lambda m: any(w.code == "missing_rows" for w in m.warnings),
     "margin": lambda m: m.margin,
+    "J": lambda m: m.judge_j,
     "mean": lambda m: m.delta,
     "ratio": lambda m: m.delta,
     "L": lambda m: m.ci90[0],
@@ -78,7 +79,13 @@ def report(run, metrics, side):
         directions={k: direction(m) for k, m in declared.items()},
         ranges={k: tuple(m["support"]) for k, m in declared.items() if "support" in m},
         fingerprints={k: m.get(f"fingerprint_{side}", "same") for k, m in declared.items()},
+        judges={k: judged(m["judge"]) for k, m in declared.items() if "judge" in m},
     )
+
+
+def judged(counts):
+    """Give the state of a calibration with such counts, as the evaluation finds it."""
+    return calibration_state(make_calibration(**counts), "f" * 64)
 
 
 def direction(metric):

@@ -2,12 +2,15 @@
 
 import json
 import subprocess
+from dataclasses import replace
 
 import pytest
 from factories import make_report
 
+from lm_eval_so.comparator.accept_baseline import accept
 from lm_eval_so.comparator.baseline import find_baseline, parse_report, read_report
 from lm_eval_so.core.config.load import make_config
+from lm_eval_so.core.records.acceptance import Acceptance
 from lm_eval_so.core.records.codec import dumps, to_json
 from lm_eval_so.errors import InputError, NoBaseline, RecordError, UsageError
 
@@ -136,12 +139,16 @@ def test_parse_report__lists_columns_that_do_not_fit() -> None:
     values["samples"]["scores"]["exact_match"].pop()
     values["samples"]["cached"] = [2]
     values["samples"]["answers"] = ["a"]
+    values["samples"]["tags"] = [["x"]]
+    values["samples"]["labels"] = {"length": {"values": ["≤ 50"], "places": [0, 1]}}
     with pytest.raises(RecordError) as raised:
         parse_report(json.dumps(values), shown_as="main:report.json")
     assert [str(problem.where) for problem in raised.value.problems] == [
         "main:report.json  samples.revs",
         "main:report.json  samples.answers",
+        "main:report.json  samples.tags",
         "main:report.json  samples.scores.exact_match",
+        "main:report.json  samples.labels.length",
         "main:report.json  samples.cached",
     ]
 
@@ -149,3 +156,12 @@ def test_parse_report__lists_columns_that_do_not_fit() -> None:
 def test_parse_report__reads_what_was_written_with_a_bom() -> None:
     text = "\ufeff" + dumps(NEW)
     assert parse_report(text.encode(), shown_as="x") == NEW
+
+
+def test_find_baseline__tells_how_it_became_one(checkout) -> None:
+    why = Acceptance(reason="둘째", at="2026-11-24T06:30:00.000Z", by="김 검토")
+    accepted = accept(NEW, accept(OLD, None, replace(why, reason="첫째")), why)
+    (checkout / PATH).write_text(dumps(accepted), "utf-8")
+    _, place = find_baseline(config_in(checkout))
+    assert place.accepted == why  # the last one, without what it replaced
+    assert find_baseline(config_in(checkout), ref="main")[1].accepted is None

@@ -202,7 +202,7 @@ def test_compare__names_what_differs_in_the_thing_under_test() -> None:
         "model: gpt-4.1-mini → gpt-4.1",
         "params.seed: – → 7",
         "params.temperature: 0 → 0.2",
-        "system",
+        f"system: 짧게 → “{'아주 ' * 20}…” (180 chars, ddb10c9f)",
         "dataset.version: 1.0.0 → 1.1.0",
     )
     assert judge(now, now).differences == ()

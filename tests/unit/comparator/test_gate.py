@@ -102,7 +102,7 @@ def test_compare__row_2_names_what_differs_in_the_metric() -> None:
         make_report({"exact_match": SAME}, definitions={"exact_match": new}),
     )
     assert reason_of(comparison) == (Verdict.INCOMPARABLE, "fingerprint")
-    assert "(params.profile, version changed)" in comparison.sentence
+    assert "(changed: params.profile: basic → answer, version: 1 → 2)" in comparison.sentence
 
 
 def test_compare__row_3_names_the_sample_that_stands_twice() -> None:

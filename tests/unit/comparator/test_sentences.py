@@ -8,6 +8,7 @@ from factories import make_report
 
 from lm_eval_so.comparator.codes import Code
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind
+from lm_eval_so.core.records.report import JudgeCalibration
 from lm_eval_so.core.words import texts
 
 UNIT = [0.5 + 0.01 * (i % 30) for i in range(150)]
@@ -28,9 +29,11 @@ def same(metric, column):
     return [{metric: column}, {metric: column}]
 
 
+WEAK = JudgeCalibration(state="ok", n=100, positives=50, negatives=50, se=0.6, sp=0.6, j=0.2)
 LOWER = {"directions": {"toxicity": Direction.LOWER}}
 GRADE = {"kinds": {"grade": MetricKind.BOUNDED}, "ranges": {"grade": (1.0, 5.0)}}
 LEAN, CALM = flips(worse=13, better=5, n=200), flips(worse=10, better=10, n=200)
+TWELVE = flips(worse=12, better=12, n=500)
 NOISY_TIMES = [100.0 + 60 * (i % 5) for i in range(40)]
 
 CASES = {
@@ -59,6 +62,21 @@ CASES = {
         {},
     ),
     "too noisy": (binary(8, 6, 100), {}, {"bot_usd": 0.41}),
+    "too noisy, judges and simulated users paid as well": (
+        binary(8, 6, 100),
+        {},
+        {
+            "bot_usd": 0.41,
+            "costs": {
+                "judges_usd": 0.3,
+                "judges_priced": 100,
+                "judges_rows": 100,
+                "simulator_usd": 0.1,
+                "simulator_priced": 50,
+                "simulator_rows": 100,
+            },
+        },
+    ),
     "too noisy, no price": (binary(8, 6, 100), {}, {}),
     "too noisy, it did fall": (binary(35, 25, 400), {}, {}),
     "too noisy, it did rise": (
@@ -197,6 +215,26 @@ CASES = {
         [dict.fromkeys("abcd", column) for column in flips(worse=30, better=2, n=200)],
         {},
         {},
+    ),
+    "a judge that hardly judges": (
+        binary(8, 8, 200),
+        {},
+        {"judges": {"exact_match": WEAK}},
+    ),
+    "regression, worst in a slice": (
+        binary(20, 3, 239, right=190),
+        {},
+        {"tags": [["환불"] if i < 40 else ["배송"] for i in range(239)]},
+    ),
+    "pass, worse in a slice": (
+        binary(12, 12, 500),
+        {},
+        {"labels": {"product": ["shoes" if i < 14 else "bags" for i in range(500)]}},
+    ),
+    "several pass, one is worse in a slice": (
+        [{"calm": c, "exact_match": e} for c, e in zip(([1] * 500,) * 2, TWELVE, strict=True)],
+        {},
+        {"languages": ["ko" if i < 14 else "en" for i in range(500)]},
     ),
     "nothing gates": (same("exact_match", [1] * 60), {"metrics": {}}, {}),
 }

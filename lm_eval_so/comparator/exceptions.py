@@ -1,0 +1,230 @@
+"""What people took out of the gate for a while: the quarantine and accept files."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from lm_eval_so.core.asking.clock import now_text
+from lm_eval_so.core.config.load import config_problems
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.section import Section
+from lm_eval_so.core.yaml_lines import Located, read_yaml
+from lm_eval_so.errors import ConfigError, InputError, Problem, Where
+
+__all__ = ["Entry", "Exceptions", "exception_problems", "read_exceptions", "today"]
+
+LONGEST_DAYS = 90
+"""How far ahead a change can be accepted: a drop that stays belongs into the baseline."""
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOST_PROBLEMS = 100
+_MAKE_IT = "write the file, an empty one for none, or leave the key out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A sample, a metric, or one score of a sample, that does not count as usual until a day."""
+
+    sample_id: str | None
+    """None where a whole metric is meant."""
+    metric: str | None
+    """None where all metrics are meant."""
+    reason: str
+    until: date
+    """The last day on which it holds."""
+    max_drop: float | None = None
+    """Of an accepted change: the largest drop, in score units."""
+    where: str
+    """File and line, as shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exceptions:
+    """All entries of both files."""
+
+    quarantine: tuple[Entry, ...] = ()
+    accept: tuple[Entry, ...] = ()
+
+
+def read_exceptions(config: Config, *, day: date) -> Exceptions:
+    """Read the files that the gate of a config names; one that is there by default may be missing.
+
+    Args:
+        config: The config.
+        day: Today, which bounds how far ahead a change may be accepted.
+
+    Raises:
+        InputError: If a file cannot be read.
+        ConfigError: With every problem of both files, its line and key.
+    """
+    quarantine, problems = _read(config, "quarantine", QuarantineEntry)
+    accept, more = _read(config, "accept", AcceptEntry)
+    problems += more
+    for entry in accept:
+        if entry.until > day + timedelta(days=LONGEST_DAYS):
+            what = f"until {entry.until} is more than {LONGEST_DAYS} days ahead"
+            hint = "name a nearer day, or store a new baseline"
+            problems.append(Problem(what=what, where=Where(file=entry.where), hint=hint))
+    if problems:
+        raise ConfigError.of(problems[:_MOST_PROBLEMS])
+    return Exceptions(quarantine=quarantine, accept=accept)
+
+
+def exception_problems(config: Config, environ: Mapping[str, str]) -> list[Problem]:
+    """Find everything that is wrong with both files, before anything is paid for."""
+    try:
+        read_exceptions(config, day=today(now_text(environ)))
+    except InputError as error:
+        return list(error.problems)
+    return []
+
+
+def today(now: str) -> date:
+    """Give the day of a time as records carry it, RFC 3339 in UTC."""
+    return datetime.fromisoformat(now).date()
+
+
+def _text_of_id(value: Any) -> Any:
+    # an unquoted 17 is the id "17"; of 1.50 nobody knows how it was written
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _day_of(value: Any) -> Any:
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value) if _DAY.fullmatch(value) else _no_day()
+    except (TypeError, ValueError):
+        return _no_day()
+
+
+def _no_day() -> date:
+    raise ValueError("a day as 2026-12-31 is wanted")
+
+
+_Id = Annotated[str, BeforeValidator(_text_of_id), Field(min_length=1)]
+_Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
+_Day = Annotated[date, BeforeValidator(_day_of)]
+"""Only in one form: pydantic would take numbers and times, too."""
+
+
+class QuarantineEntry(Section):
+    """One entry of the quarantine file."""
+
+    id: _Id | None = None
+    """A sample."""
+    ids: list[_Id] | None = Field(default=None, min_length=1)
+    """Several samples."""
+    metric: _Text | None = None
+    """Only this metric; default: all."""
+    reason: _Text
+    """Why, for those who read the comparison."""
+    until: _Day
+    """The last day on which it holds, in UTC."""
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        _refuse_both(self)
+        return self
+
+    def entries(self, where: str) -> Iterator[Entry]:
+        """Give one entry a sample."""
+        yield from _entries(self, where)
+
+
+class AcceptEntry(Section):
+    """One entry of the accept file."""
+
+    id: _Id | None = None
+    """A sample; without it the whole metric is meant."""
+    ids: list[_Id] | None = Field(default=None, min_length=1)
+    """Several samples."""
+    metric: _Text | None = None
+    """Of a sample only this metric, or else the metric as a whole."""
+    reason: _Text
+    """Why, for those who read the comparison."""
+    until: _Day
+    """The last day on which it holds, in UTC."""
+    max_drop: float = Field(gt=0)
+    """The largest drop that is accepted, in score units."""
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        _refuse_both(self)
+        return self
+
+    def entries(self, where: str) -> Iterator[Entry]:
+        """Give one entry a sample, or one of the metric."""
+        if self.id is None and self.ids is None:
+            yield _entry(self, None, where)
+        else:
+            yield from _entries(self, where)
+
+
+_AnyEntry = QuarantineEntry | AcceptEntry
+
+
+def _refuse_both(entry: "_AnyEntry") -> None:
+    if entry.id is not None and entry.ids is not None:
+        raise ValueError("id and ids exclude each other")
+    is_about_metric = isinstance(entry, AcceptEntry) and entry.metric is not None
+    if entry.id is None and entry.ids is None and not is_about_metric:
+        kinds = "id, ids or metric" if isinstance(entry, AcceptEntry) else "id or ids"
+        raise ValueError(f"one of {kinds} is needed")
+
+
+def _entries(entry: _AnyEntry, where: str) -> Iterator[Entry]:
+    ids = entry.ids if entry.ids is not None else [entry.id]
+    yield from (_entry(entry, name, where) for name in dict.fromkeys(ids))
+
+
+def _entry(entry: _AnyEntry, sample_id: str | None, where: str) -> Entry:
+    return Entry(
+        sample_id=sample_id,
+        metric=entry.metric,
+        reason=entry.reason.strip(),
+        until=entry.until,
+        max_drop=entry.max_drop if isinstance(entry, AcceptEntry) else None,
+        where=where,
+    )
+
+
+def _read(
+    config: Config, key: Literal["quarantine", "accept"], model: type[_AnyEntry]
+) -> tuple[tuple[Entry, ...], list[Problem]]:
+    path: Path = getattr(config.gate, key)
+    file = config.resolve(path)
+    if not file.is_file():
+        if key not in config.gate.model_fields_set:
+            return (), []
+        where = config.where("gate", key)
+        return (), [Problem(what=f"there is no file {path}", where=where, hint=_MAKE_IT)]
+    try:
+        located = read_yaml(file, shown_as=path.as_posix())
+    except ConfigError as error:
+        return (), list(error.problems)
+    values = [] if located.values is None else located.values
+    if not isinstance(values, list):
+        where = Where(file=located.file, line=1)
+        hint = '"- id: …" begins an entry'
+        return (), [Problem(what="not a list of entries", where=where, hint=hint)]
+    problems: list[Problem] = []
+    found = [e for i, v in enumerate(values) for e in _parse(v, i, located, model, problems)]
+    return tuple(found), problems
+
+
+def _parse(
+    value: Any, position: int, located: Located, model: type[_AnyEntry], problems: list[Problem]
+) -> list[Entry]:
+    try:
+        entry = model.model_validate(value)
+    except ValidationError as error:
+        problems += config_problems(error, located, model=model, at=(position,))
+        return []
+    line = located.where((position,)).line
+    return list(entry.entries(f"{located.file}:{line}"))

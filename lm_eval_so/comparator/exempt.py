@@ -1,0 +1,114 @@
+"""Entries of the quarantine and accept files, held against what the reports have."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from lm_eval_so.comparator.exceptions import Entry
+from lm_eval_so.comparator.measure import Reports
+from lm_eval_so.comparator.pair import Side, applicable_rows
+from lm_eval_so.core.records.comparison import Exemption
+from lm_eval_so.core.records.enums import MetricKind
+from lm_eval_so.core.records.report import MetricSummary
+from lm_eval_so.core.text import nfc
+
+State = Literal["applied", "unused", "exceeded", "expired", "unknown_sample", "unknown_metric"]
+Scores = Mapping[str, tuple[float | None, float | None]]
+"""Of a sample: (baseline, candidate) by metric."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """What the reports have."""
+
+    samples: Mapping[str, str]
+    """Ids by their composed form (NFC): a file may spell Hangul in the other one."""
+    metrics: Mapping[str, MetricSummary]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An entry, and the sample it means."""
+
+    entry: Entry
+    sample_id: str | None
+    refused: State | None
+    """Why it does nothing; None if it may hold."""
+
+    def record(
+        self, state: State, *, scores: Scores | None = None, drop: float | None = None
+    ) -> Exemption:
+        """Give what is written of it."""
+        return Exemption(
+            sample_id=self.sample_id if self.sample_id is not None else self.entry.sample_id,
+            metric=self.entry.metric,
+            state=state,
+            reason=self.entry.reason,
+            until=self.entry.until.isoformat(),
+            max_drop=self.entry.max_drop,
+            drop=drop,
+            where=self.entry.where,
+            scores=scores or {},
+        )
+
+    def metrics(self, names: Names) -> Iterator[str]:
+        """Give the metrics it is about: the named one, else all but costs, times and counts."""
+        if self.entry.metric is not None:
+            yield self.entry.metric
+            return
+        for key, summary in names.metrics.items():
+            if summary.kind is not MetricKind.RATIO:
+                yield key
+
+
+def names_of(reports: Reports) -> Names:
+    """Give what at least one of the reports has."""
+    sides = [reports.side, *([reports.pairs.baseline] if reports.pairs else [])]
+    before = reports.baseline.metrics if reports.baseline else {}
+    return Names(
+        samples={
+            name if name.isascii() else nfc(name): name
+            for side in sides
+            for name in side.rows_by_id
+        },
+        metrics={**before, **reports.candidate.metrics},
+    )
+
+
+def find(entries: Iterable[Entry], names: Names, day: date) -> list[Found]:
+    """Hold entries against the reports and the calendar."""
+    return [_find(entry, names, day) for entry in entries]
+
+
+def scores_of(sample_id: str, metrics: Iterable[str], reports: Reports) -> Scores:
+    """Give a sample's means on both sides, by the metrics that have one on at least one side."""
+    before = reports.pairs.baseline if reports.pairs else None
+    found = {
+        key: (_mean(sample_id, key, before), _mean(sample_id, key, reports.side)) for key in metrics
+    }
+    return {key: pair for key, pair in found.items() if pair != (None, None)}
+
+
+def _find(entry: Entry, names: Names, day: date) -> Found:
+    name = entry.sample_id
+    known = None if name is None else names.samples.get(nfc(name))
+    refused: State | None = None
+    if entry.until < day:
+        refused = "expired"
+    elif entry.metric is not None and entry.metric not in names.metrics:
+        refused = "unknown_metric"
+    elif name is not None and known is None:
+        refused = "unknown_sample"
+    return Found(entry=entry, sample_id=known, refused=refused)
+
+
+def _mean(sample_id: str, key: str, side: Side | None) -> float | None:
+    if side is None or key not in side.columns.scores:
+        return None
+    column = side.columns.scores[key]
+    rows = applicable_rows(side, key).get(sample_id, ())
+    values = [column[row] for row in rows]
+    present = [value for value in values if value is not None and math.isfinite(value)]
+    return math.fsum(present) / len(present) if present else None

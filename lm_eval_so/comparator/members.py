@@ -1,0 +1,182 @@
+"""Which of the paired samples have something in common."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, chain
+from operator import itemgetter
+from typing import Any, TypeVar
+
+from lm_eval_so.comparator.measure import Reports
+from lm_eval_so.core.records.report import Columns
+
+_OTHER = "(other)"
+_NONE = "(none)"
+_MOST_VALUES = 30
+_ONE = ord("1")
+T = TypeVar("T")
+
+
+class Members:
+    """Some of the samples of a metric, and their values in its columns.
+
+    Args:
+        by: tag, language, length, or a metadata key.
+        value: What they have in common.
+        positions: Where they stand among the samples.
+    """
+
+    def __init__(self, by: str, value: str, positions: Sequence[int]) -> None:
+        self.by, self.value, self.positions = by, value, positions
+        self._getter = itemgetter(*positions) if len(positions) > 1 else None
+        self._blocks: Blocks | None = None
+        self._mask: int | None = None
+
+    def take(self, values: Sequence[T]) -> Sequence[T]:
+        """Give their entries of a column that has one for every sample."""
+        if self._getter is None:
+            return [values[position] for position in self.positions]
+        taken: tuple[T, ...] = self._getter(values)
+        return taken
+
+    def count(self, mask: int) -> int:
+        """Count the members that a mask of all samples holds."""
+        if self._mask is None:
+            digits = bytearray(b"0") * (max(self.positions, default=-1) + 1)
+            for position in self.positions:
+                digits[-1 - position] = _ONE
+            self._mask = int(digits or b"0", 2)
+        return (self._mask & mask).bit_count()
+
+    def blocks(self, groups: Sequence[Hashable]) -> "Blocks":
+        """Give their groups; `groups`, of all samples, is looked at only once."""
+        if self._blocks is None:
+            self._blocks = _blocks(self.positions, self.take(groups))
+        return self._blocks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocks:
+    """Samples in the order of their groups."""
+
+    members: Members
+    """In that order."""
+    bounds: Sequence[tuple[int, int]]
+    """Where each group begins and ends."""
+
+    @property
+    def are_single(self) -> bool:
+        """Whether each sample is alone in its group."""
+        return len(self.bounds) == len(self.members.positions)
+
+    @property
+    def names(self) -> list[int]:
+        """Give a number of its group for each sample."""
+        sizes = enumerate(end - start for start, end in self.bounds)
+        return [number for number, size in sizes for _ in range(size)]
+
+    def sums(self, values: Sequence[float]) -> list[tuple[float, int]]:
+        """Give sum and size of each group, of the values of all samples."""
+        own = self.members.take(values)
+        return [(math.fsum(own[start:end]), end - start) for start, end in self.bounds]
+
+
+def mask_of(flags: Iterable[bool]) -> int:
+    """Give a number whose bits are the flags, the first one the lowest."""
+    digits = bytes(map(b"01".__getitem__, flags))
+    return int(digits[::-1] or b"0", 2)
+
+
+class Slicer:
+    """Divides samples; metrics with the same samples share what was found.
+
+    Labels are those that the candidate's report tells of, else those of the baseline's: a report
+    of an earlier release has none.
+    """
+
+    def __init__(self, reports: Reports) -> None:
+        before = [reports.pairs.baseline] if reports.pairs else []
+        self._sides = [reports.side, *before]
+        self._known: list[tuple[Sequence[str], tuple[Members, ...]]] = []
+
+    def slices_of(self, ids: Sequence[str]) -> tuple[Members, ...]:
+        """Give the slices of some samples, but for those that hold all of them."""
+        for known, found in self._known:
+            if known is ids or known == ids:
+                return found
+        divided = tuple(self._divide(ids))
+        self._known.append((ids, divided))
+        return divided
+
+    def _divide(self, ids: Sequence[str]) -> Iterator[Members]:
+        told: set[str] = set()
+        for side in self._sides:
+            rows = [side.rows_by_id[name][0] for name in ids]
+            for kind in _kinds(side.columns):
+                if kind.by in told:
+                    continue
+                told.add(kind.by)
+                for value, positions in _largest(kind.divide(rows)).items():
+                    if len(positions) < len(ids):
+                        yield Members(kind.by, value, positions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """Something that rows are divided by."""
+
+    by: str
+    column: Sequence[Hashable]
+    """A key per row."""
+    labels: Callable[[Any], Sequence[str]]
+    """Gives the labels of a key."""
+
+    def divide(self, rows: Sequence[int]) -> dict[str, Sequence[int]]:
+        by_key: dict[Hashable, list[int]] = {}
+        for position, key in enumerate(map(self.column.__getitem__, rows)):
+            by_key.setdefault(key, []).append(position)
+        by_label: dict[str, list[list[int]]] = {}
+        for key, positions in by_key.items():
+            for label in self.labels(key):
+                by_label.setdefault(label, []).append(positions)
+        return {
+            label: parts[0] if len(parts) == 1 else list(chain.from_iterable(parts))
+            for label, parts in by_label.items()
+        }
+
+
+def _blocks(positions: Sequence[int], groups: Sequence[Hashable]) -> Blocks:
+    by_group: dict[Hashable, list[int]] = defaultdict(list)
+    for position, group in zip(positions, groups, strict=True):
+        by_group[group].append(position)
+    ends = list(accumulate(map(len, by_group.values())))
+    ordered = list(chain.from_iterable(by_group.values()))
+    return Blocks(
+        members=Members("", "", ordered), bounds=list(zip([0, *ends[:-1]], ends, strict=True))
+    )
+
+
+def _kinds(columns: Columns) -> Iterator[_Kind]:
+    if columns.tags is not None:
+        yield _Kind(
+            by="tag",
+            column=columns.tags,
+            labels=lambda tags: tuple(dict.fromkeys(tags)) or (_NONE,),
+        )
+    if columns.languages is not None:
+        yield _Kind(by="language", column=columns.languages, labels=lambda name: (name or _NONE,))
+    for by, each in columns.labels.items():
+        names = [(value,) for value in each.values]
+        yield _Kind(by=by, column=each.places, labels=names.__getitem__)
+
+
+def _largest(by_label: Mapping[str, Sequence[int]]) -> dict[str, Sequence[int]]:
+    """Keep the labels with the most samples, and put the rest together."""
+    if len(by_label) <= _MOST_VALUES:
+        return dict(by_label)
+    named = by_label.keys() - {_OTHER}  # a label may call itself that
+    ordered = sorted(named, key=lambda label: (-len(by_label[label]), label))
+    kept = {label: by_label[label] for label in ordered[:_MOST_VALUES]}
+    rest = {place for label in by_label.keys() - kept.keys() for place in by_label[label]}
+    return {**kept, _OTHER: sorted(rest)}

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from lm_eval_so.comparator import compare as comparing
 from lm_eval_so.comparator.baseline import find_baseline, read_report
+from lm_eval_so.comparator.exceptions import Exceptions, read_exceptions, today
 from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.defaults import CONFIG_FILE
@@ -27,6 +28,7 @@ from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.errors import UsageError, refuse
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.generator import generate as generating
+from lm_eval_so.pipeline.measure import wanted_baseline
 from lm_eval_so.reporter.render import render as render_records
 from lm_eval_so.runner import run as running
 from lm_eval_so.runner.shards import Shard
@@ -149,7 +151,8 @@ async def aevaluate(
     """
     found = _evaluation(config, dataset, metrics, overrides, plugins)
     folders = [Path(path) for path in runs] or [running.run_folder(found)]
-    return await evaluating.evaluate(found, _resources(found), runs=folders)
+    baseline = wanted_baseline(found)
+    return await evaluating.evaluate(found, _resources(found), runs=folders, baseline=baseline)
 
 
 def evaluate(
@@ -209,13 +212,15 @@ def compare(
         where = BaselineRef(source="file", path=str(baseline))
     else:
         raise UsageError("compare needs a baseline, or a config that names one")
+    now = now_text(os.environ)
     return comparing.compare(
         report,
         stored,
         gate=found.gate if found else GateSection(),
         baseline_ref=where,
         language=found.language if found else Language(language),
-        compared_at=now_text(os.environ),
+        compared_at=now,
+        exceptions=read_exceptions(found, day=today(now)) if found else Exceptions(),
     )
 
 
@@ -223,16 +228,16 @@ def render(
     report: EvaluationReport | None = None,
     *,
     comparison: Comparison | None = None,
-    format: Literal["json", "md"] = "md",  # noqa: A002 - as the option
+    format: Literal["json", "md", "html"] = "md",  # noqa: A002 - as the option
     language: Language = Language.EN,
     examples: int = 20,
 ) -> str:
-    """Render a report, a comparison, or both; in Markdown the comparison comes first.
+    """Render a report, a comparison, or both; for people the comparison comes first.
 
     Args:
         report: The scores.
         comparison: The verdict.
-        format: json or md.
+        format: json, md or html; html needs the scores.
         language: Language of fixed texts.
         examples: Cases shown in full, at most.
     """

@@ -27,6 +27,7 @@ from the program's own help by `scripts/docs_cli.py`.
 | `merge` | shards of a run | `RUN/run_results.jsonl`, `RUN/run.json` |
 | `evaluate` | dataset, runs | `REPORTS/report.json`, `report.md` |
 | `compare` | two reports | `REPORTS/comparison.json`, `comparison.md` |
+| `baseline` | report, comparison | the file at `baseline.path` |
 | `report` | report, comparison | stdout, or the file that `-o` names |
 | `comment` | comparison, report | a comment on a pull request |
 | `ci` | config, GitHub's environment | all of them |
@@ -61,7 +62,7 @@ lm-eval-so ci --dry-run
 | 2 | wrong command line, config, source, dataset or record file |
 | 3 | could not measure: nothing usable, too many errors, quota or budget used up, the endpoint only refuses; incomparable; inconclusive or no baseline where the gate says fail |
 | 4 | the backend could not be reached, refused the credentials, does not know the model, or is gone |
-| 5 | a comment could not be posted where it was demanded |
+| 5 | a comment could not be posted, or a baseline not be updated, where that was demanded |
 | 70 | a bug in lm-eval-so |
 | 130 | interrupted |
 """

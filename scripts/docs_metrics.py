@@ -3,21 +3,16 @@
 Run `.venv/bin/python scripts/docs_metrics.py` to write the page; tests/house/test_docs.py compares it.
 """
 
-import inspect
-import json
-import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel
+from typing import get_args
 
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.evaluator.metrics.base import Metric, metrics
+from lm_eval_so.evaluator.metrics.instruction_checks import Check
+from lm_eval_so.evaluator.metrics.instruction_rules import RULES
+from lm_eval_so.pipeline.plugins import LINES, Parameter, describe_metric, kind_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
-LINES = ("Definition", "Range", "Direction", "Unscored when", "Language notes", "Source")
-"""What the docstring of every metric says."""
 
 HEAD = """\
 ---
@@ -27,7 +22,7 @@ description: The built-in metrics, exactly; their parameters, and what they do w
 # Metrics
 
 A metric is one exact rule that gives one answer a value, or says why it has none. This page is made from the
-docstrings of the metrics by `scripts/docs_metrics.py`.
+docstrings of the metrics by `scripts/docs_metrics.py`; `lm-eval-so plugins NAME` tells the same of one.
 
 ```yaml
 metrics:
@@ -35,8 +30,30 @@ metrics:
   - {id: loose_match, name: exact_match, params: {profile: answer}}
   - {name: keyword_coverage, params: {keywords: [환불, {any_of: [3일, 사흘]}]}, pass_if: ">= 0.8"}
   - {name: regex, params: {pattern: "[가-힣]"}, only: {language: [ko]}}
+  - {name: numeric_match, params: {pick: last}, only: {tags: [가격]}}
+  - {name: honorific, params: {level: formal}}
+  - {name: turns, params: {metric: {name: length, params: {max: 300}}, reduce: min}}
   - {name: latency_ms, params: {max: 3000}}
 ```
+
+## Which one
+
+| the answer is | metric | mind |
+| --- | --- | --- |
+| short and fixed | `exact_match`, `numeric_match`, `choice` | `profile: answer` for particles and 입니다 |
+| free text that must say certain things | `contains`, `keyword_coverage`, `regex` | a negation is understood by no rule |
+| free text near a reference | `char_f1`, `token_f1`, `rouge_l`, `chrf`, `edit_similarity`, `bleu` (extra `bleu`) | they count characters and words; a wrong number costs little |
+| in other words, on the same topic | `embedding_similarity` (extra `embed`, or an endpoint) | tells topics, not facts: [measured](korean.md#embeddings) |
+| JSON, or calls of tools | `json_schema`, `json_match`, `tool_call` | `tool_call` wants the order of the calls too, unless `order: any` |
+| from passages that were looked up | `retrieval`; judged: `faithfulness`, `context_recall`, `context_precision` | the chatbot must report them |
+| bound to a form | `length`, `instructions`, `honorific`, `language_match` | |
+| one that should be no, or a question back | `refusal`, `behavior`, `toxicity_keyword`, `pii_leak` | as the sample's `behavior` says |
+| right by a judgement | [`llm_judge`, `llm_scale`, `pairwise`, `fact_coverage`, `answer_relevancy`](judges.md) | a call or more a row |
+| a conversation | `turns`; judged: `goal`, `conversation` | needs a [scenario](conversations.md) |
+| one of several | `consistency` (repeats), `invariance` (a changed question), `composite` (several metrics) | |
+| slow or dear | `latency_ms`, `ttft_ms`, `tokens_per_s`, `cost_usd`, `input_tokens`, `output_tokens` | compared as factors |
+
+## All of them
 
 | metric | kind | better | needs |
 | --- | --- | --- | --- |
@@ -57,8 +74,15 @@ metrics:
 - **A sample's own parameters** stand in its `metrics.<id>` and go over those of the config, key by key.
 - **`pass_if`** says when an answer passes. Without it a binary metric passes at 1, others neither pass nor fail; a
   bounded value under the middle of its range is shown among the failed cases all the same.
-- **The fingerprint** of a metric covers name, version, parameters, normalisation and judge. Reports with other
-  fingerprints are not compared.
+- **The fingerprint** of a metric covers name, version, parameters, normalisation, judge, and the versions of libraries that
+  decide its values. Reports with other fingerprints are not compared.
+- **A failed answer is a value**, 0 with a code that the report counts in `scored_by`: `no_number`, `no_choice`,
+  `ambiguous`, `not_json`, `schema_broken`, `empty_answer`, `pii_found`, `toxic_found`; `order_flip` is 0.5.
+- **Vacuous** scores had nothing to check, as `honorific` of a list of nouns. They count, and are counted beside.
+- **Units**: a metric that cuts texts tells into what (`char`, `space`, `morph:mecab-ko`, `13a` …) in `details.unit`; the
+  report counts the rows of each in `units`. A mean over two units is told by it.
+- **Extras**: `bleu`, `ko` (mecab-ko), `kiwi` and `embed` are installed on demand, as `pip install -e ".[ko]"` in the clone.
+  What needs a missing one is an error before anything is spent, never another way to count. No default needs one.
 
 ## Profiles
 
@@ -81,6 +105,13 @@ and a number must not be part of a longer one ("3일" is not in "13일"). `bound
 or without a particle ("사과" is in "사과는", not in "사과나무").
 """
 
+CHECKS_HEAD = """
+An entry of `checks` is `{type: …, …}` with its parameters, as `{type: bullets, min: 3}`. "So many" is
+`min` … `max`, both included; without either at least one. Lines, sentences and highlights in fenced code do not count.
+
+| check | parameters | holds if |
+| --- | --- | --- |"""
+
 TAIL = """
 Next: [metrics that ask a model](judges.md), or [one of your own](../llms.txt).
 """
@@ -99,60 +130,47 @@ def page() -> str:
 def _index(metric: type[Metric]) -> str:
     needs = ", ".join(f"`{need}`" for need in sorted(metric.requires)) or "–"
     better = "higher" if metric.higher_is_better else "lower"
-    return f"| [`{metric.name}`](#{metric.name}) | {_kind_of(metric)} | {better} | {needs} |"
-
-
-def _kind_of(metric: type[Metric]) -> str:
-    # a judge's kind follows from its labels
-    made = metric()
-    return "binary or bounded" if metric.category == "model" else made.kind.value
+    return f"| [`{metric.name}`](#{metric.name}) | {kind_of(metric)} | {better} | {needs} |"
 
 
 def _section(metric: type[Metric]) -> str:
-    doc = inspect.cleandoc(metric.__doc__ or "")
-    summary, told = doc.partition("\n")[0], dict(_facts(doc))
-    if set(told) != set(LINES):
-        raise ValueError(f"the docstring of {metric.name} lacks {set(LINES) - set(told)}")
-    facts = "\n".join(f"- **{line}**: {told[line]}" for line in LINES)
-    rows = "\n".join(_parameters(metric.Params))
+    told = describe_metric(metric)
+    if lacking := set(LINES) - set(told.facts):
+        raise ValueError(f"the docstring of {metric.name} lacks {lacking}")
+    facts = "\n".join(f"- **{line}**: {told.facts[line]}" for line in LINES)
+    rows = "\n".join(map(_row, told.params))
     table = f"\n| parameter | type | default |\n| --- | --- | --- |\n{rows}\n" if rows else ""
-    return f"\n## {metric.name}\n\n{summary}\n\n{facts}\n{table}"
+    checks = _checks() if metric.name == "instructions" else ""
+    return f"\n## {metric.name}\n\n{told.summary}\n\n{facts}\n{table}{checks}"
 
 
-def _facts(doc: str) -> Iterator[tuple[str, str]]:
-    pattern = rf"^({'|'.join(LINES)}): (.*?)(?=^(?:{'|'.join(LINES)}): |\Z)"
-    for name, text in re.findall(pattern, doc, re.MULTILINE | re.DOTALL):
-        yield name, " ".join(text.split())
+def _row(parameter: Parameter) -> str:
+    default = f"`{parameter.default}`" if parameter.default is not None else "–"
+    return f"| `{parameter.name}` | {_type(parameter.type)} | {default} |"
 
 
-def _parameters(model: type[BaseModel]) -> Iterator[str]:
-    for key, field in model.model_json_schema().get("properties", {}).items():
-        value = field.get("default")
-        default = "–" if value in (None, "", []) else _shown(value)
-        yield f"| `{key}` | {_kind(field)} | {default} |"
+def _type(text: str) -> str:
+    """Set values and shapes as code: what is no word of a type."""
+    words = text.replace("list of ", "").replace(" or ", ", ").split(", ")
+    plain = {"text", "mapping", "check", "any value", "number", "integer", "boolean"}
+    if "{" in text:
+        before, brace, after = text.partition("{")
+        return f"{before}`{brace}{after}`"
+    if plain & {*words}:
+        return text
+    before = "list of " if text.startswith("list of ") else ""
+    return before + ", ".join(f"`{word}`" for word in words)
 
 
-def _kind(field: dict[str, Any]) -> str:
-    match field:
-        case {"enum": values}:
-            kind = ", ".join(map(_shown, values))
-        case {"anyOf": parts}:
-            kind = " or ".join(_kind(part) for part in parts if part.get("type") != "null")
-        case {"type": "array", "items": items}:
-            kind = f"list of {_kind(items)}"
-        case {"$ref": _}:
-            kind = "`{text or any_of, weight}`"
-        case {"type": "string"}:
-            kind = "text"
-        case {"type": "object"}:
-            kind = "mapping"
-        case _:
-            kind = str(field.get("type", "any value"))
-    return kind
-
-
-def _shown(value: object) -> str:
-    return f"`{value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}`"
+def _checks() -> str:
+    models = get_args(get_args(Check)[0])
+    params = {
+        kind: ", ".join(f"`{key}`" for key in model.model_fields if key != "type") or "–"
+        for model in models
+        for kind in get_args(model.model_fields["type"].annotation)
+    }
+    rows = [f"| `{kind}` | {params[kind]} | {rule.__doc__} |" for kind, rule in RULES.items()]
+    return "\n".join([CHECKS_HEAD, *rows, ""])
 
 
 if __name__ == "__main__":

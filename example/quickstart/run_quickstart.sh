@@ -57,8 +57,10 @@ step "5/5 compare: scores against the baseline"
 lm-eval-so compare reports/report.json "${settings[@]}" >/dev/null
 code=$?
 [ $code -le 1 ] || [ $code -eq 3 ] || fail "compare" "look at the message above"
-lm-eval-so report reports/report.json --comparison reports/comparison.json --out reports/report.md >/dev/null ||
-  fail "report" "look at the message above"
+for format in md html; do
+  lm-eval-so report reports/report.json --comparison reports/comparison.json --format "$format" \
+    --out "reports/report.$format" >/dev/null || fail "report" "look at the message above"
+done
 
 step "result"
 grep -m 1 '^## ' reports/report.md | cut -c 4-
@@ -66,7 +68,8 @@ awk '/^[|] Metric/ { found = 1 } found && /^$/ { exit } found' reports/report.md
 cat <<EOF
 
 In a pull request this verdict would exit $code. Look at
-  example/quickstart/reports/report.md        verdict, figures, cases
+  example/quickstart/reports/report.html      verdict, figures, every case: open it in a browser
+  example/quickstart/reports/report.md        the same as Markdown, as a pull request shows it
   example/quickstart/reports/report.json      the same for programs; could be the next baseline
   example/quickstart/runs/$label/run_results.jsonl
   example/quickstart/dataset/toy_support_qa_v1/test.jsonl

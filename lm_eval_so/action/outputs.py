@@ -42,6 +42,7 @@ def outputs_of(comparison: Comparison, report: EvaluationReport | None) -> Outpu
     ids = {change: set[str]() for change in ("worse", "better")}
     for case in comparison.changed:
         ids[case.change].add(case.sample_id)
+    worse, better = comparison.changed_samples or (len(ids["worse"]), len(ids["better"]))
     costs = (report.cost.bot_usd, report.cost.judges_usd) if report else ()
     known = [cost for cost in costs if cost is not None]
     gating = [key for key, metric in comparison.metrics.items() if metric.gating]
@@ -51,8 +52,8 @@ def outputs_of(comparison: Comparison, report: EvaluationReport | None) -> Outpu
     return Outputs(
         verdict=comparison.verdict,
         passed=comparison.passed,
-        regressed_count=len(ids["worse"]),
-        improved_count=len(ids["better"]),
+        regressed_count=worse,
+        improved_count=better,
         error_count=max(unscored, default=None),
         cost_usd=round(sum(known), 6) if known else None,
         baseline_source=comparison.baseline.source,

@@ -4,7 +4,9 @@ from typing import Annotated
 
 import typer
 
+from lm_eval_so.cli.baseline import app as baseline_app
 from lm_eval_so.cli.cache import app as cache_app
+from lm_eval_so.cli.calibrate import app as calibrate_app
 from lm_eval_so.cli.ci import app as ci_app
 from lm_eval_so.cli.comment import app as comment_app
 from lm_eval_so.cli.compare import app as compare_app
@@ -31,7 +33,9 @@ for stage in (
     runner_app,
     merge_app,
     evaluate_app,
+    calibrate_app,
     compare_app,
+    baseline_app,
     reporter_app,
     comment_app,
     ci_app,

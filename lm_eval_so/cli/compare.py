@@ -51,6 +51,8 @@ def compare(
     """
     from lm_eval_so.comparator import compare as stage
     from lm_eval_so.comparator.baseline import find_baseline, read_report
+    from lm_eval_so.comparator.exceptions import exception_problems
+    from lm_eval_so.core.events import Warned
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.errors import refuse
     from lm_eval_so.pipeline.measure import compare_reports, write_report
@@ -60,14 +62,23 @@ def compare(
     session = open_session(
         config, overrides=overrides, plugins=plugins, language=language, quiet=quiet, color=color
     )
-    refuse(stage.check(session.config))
     resources = session.resources()
+    refuse([*stage.check(session.config), *exception_problems(session.config, resources.environ)])
+    if session.config.gate.confirm:
+        text = "gate.confirm needs the chatbot: compare judges what was measured, ci asks again"
+        resources.listener(Warned(stage="compare", text=text))
     report = read_report(candidate)
     found, where = find_baseline(session.config, explicit=baseline, ref=baseline_ref)
     comparison = compare_reports(session.config, resources, report, found, where)
     folder = out or session.config.resolve(session.config.report.out)
     files = write_report(
-        session.config, resources, None, comparison, folder=folder, formats=formats
+        session.config,
+        resources,
+        None,
+        comparison,
+        folder=folder,
+        formats=formats,
+        candidate=report,
     )
     session.progress.close()
     emit(session.stdout, paths=files, result=to_json(comparison), as_json=as_json)

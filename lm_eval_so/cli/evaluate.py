@@ -30,12 +30,24 @@ Runs = Annotated[
 ]
 
 
+ExportLabels = Annotated[
+    int | None,
+    typer.Option(
+        "--export-labels",
+        metavar="N",
+        min=1,
+        help="Also write labels_todo.csv: N answers per judge for people to label, see calibrate.",
+    ),
+]
+
+
 @app.command()
 def evaluate(
     config: ConfigFile = CONFIG_FILE,
     runs: Runs = None,
     out: Reports = None,
     formats: Formats = None,
+    export_labels: ExportLabels = None,
     dry_run: DryRun = False,
     overrides: Overrides = None,
     plugins: Plugins = None,
@@ -53,7 +65,8 @@ def evaluate(
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.errors import ExitCode, refuse
     from lm_eval_so.evaluator import evaluate as stage
-    from lm_eval_so.pipeline.measure import write_report
+    from lm_eval_so.evaluator.export import open_export, write_export
+    from lm_eval_so.pipeline.measure import wanted_baseline, write_report
     from lm_eval_so.runner.run import run_folder
     from lm_eval_so.terminal.emit import emit
     from lm_eval_so.terminal.session import open_session
@@ -63,18 +76,27 @@ def evaluate(
     )
     refuse(stage.check(session.config, environ=session.environ))
     folders = runs or [run_folder(session.config)]
+    baseline = wanted_baseline(session.config)
     if dry_run:
-        planned = stage.plan_evaluation(session.config, runs=folders)
+        planned = stage.plan_evaluation(session.config, runs=folders, baseline=baseline)
         emit(session.stdout, result=planned, as_json=True)
         return ExitCode.DONE
+    folder = out or session.config.resolve(session.config.report.out)
+    labels = open_export(session.config, folder, most=export_labels) if export_labels else None
     report = session.run(
         lambda r: stage.evaluate(
-            session.config, r, runs=folders, commit=head(session.config.folder)
+            session.config,
+            r,
+            runs=folders,
+            commit=head(session.config.folder),
+            labels=labels,
+            baseline=baseline,
         )
     )
-    folder = out or session.config.resolve(session.config.report.out)
     files = write_report(
         session.config, session.resources(), report, None, folder=folder, formats=formats
     )
-    emit(session.stdout, paths=files, result=to_json(report), as_json=as_json)
+    if labels is not None:
+        files += write_export(labels, folder, session.config, session.resources())
+    emit(session.stdout, paths=files, result=to_json(report) if as_json else None, as_json=as_json)
     return ExitCode.DONE

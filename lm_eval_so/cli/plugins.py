@@ -1,14 +1,21 @@
 """The command `plugins`."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lm_eval_so.terminal.options import Json
 
+if TYPE_CHECKING:
+    from lm_eval_so.pipeline.plugins import Parameter, Plugin
+
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
+Name = Annotated[
+    str | None, typer.Argument(metavar="[NAME]", help="Tell all of this one.", show_default=False)
+]
 Files = Annotated[
     list[Path] | None,
     typer.Option("--plugin", metavar="FILE.py", help="List what this file adds, too; repeatable."),
@@ -16,20 +23,56 @@ Files = Annotated[
 
 
 @app.command()
-def plugins(files: Files = None, as_json: Json = False) -> None:
-    """List backends and metrics: built in, installed, and of plugin files.
+def plugins(name: Name = None, files: Files = None, as_json: Json = False) -> None:
+    """List backends and metrics with their parameters: built in, installed, and of plugin files.
 
-    Example: lm-eval-so plugins --plugin my_plugin.py
+    Example: lm-eval-so plugins keyword_coverage
     """
     import sys
+    from dataclasses import asdict
 
-    from lm_eval_so.core.backends.base import backends
     from lm_eval_so.core.plugins import load_plugins
-    from lm_eval_so.evaluator.metrics.base import metrics
-    from lm_eval_so.terminal.emit import emit
+    from lm_eval_so.pipeline.plugins import find_plugins
+    from lm_eval_so.terminal.emit import emit, emit_text
 
     load_plugins(files or [])
-    found = {"backends": list(backends.names()), "metrics": list(metrics.names())}
-    emit(sys.stdout, result=found, as_json=True) if as_json else typer.echo(
-        "\n".join(f"{kind[:-1]}  {name}" for kind, names in found.items() for name in names)
-    )
+    found = find_plugins(name)
+    if as_json:
+        of_kind = {
+            f"{kind}s": [asdict(each) for each in found if each.kind == kind]
+            for kind in ("backend", "metric")
+        }
+        emit(sys.stdout, result=of_kind, as_json=True)
+        return
+    lines = _whole(found) if name is not None else _listed(found)
+    emit_text(sys.stdout, "".join(f"{line}\n" for line in lines))
+
+
+def _listed(found: "tuple[Plugin, ...]") -> Iterator[str]:
+    longest = max((len(each.name) for each in found), default=0)
+    for each in found:
+        yield f"{each.kind:<7}  {each.name:<{longest}}  {each.summary}"
+        names = ", ".join(parameter.name for parameter in each.params)
+        if names:
+            yield f"{'':<{longest + 11}}{names}"
+
+
+def _whole(found: "tuple[Plugin, ...]") -> Iterator[str]:
+    for each in found:
+        yield f"{each.kind} {each.name}: {each.summary}"
+        if each.problem is not None:
+            yield each.problem
+        for word, text in each.facts.items():
+            yield f"\n{word}: {text}"
+        for title, parameters in (("Parameters", each.params), ("Options", each.options)):
+            if parameters:
+                yield f"\n{title}:"
+                yield from _table(parameters)
+
+
+def _table(parameters: "tuple[Parameter, ...]") -> Iterator[str]:
+    longest = max(len(parameter.name) for parameter in parameters)
+    for parameter in parameters:
+        default = f" (default {parameter.default})" if parameter.default is not None else ""
+        told = f": {parameter.help}" if parameter.help else ""
+        yield f"  {parameter.name:<{longest}}  {parameter.type}{default}{told}"

@@ -78,6 +78,8 @@ class _SourceReader:
             yield first
             return
         self._has_readable = True
+        if self._source.encoding is None and file.encoding == "cp949":
+            self._listener(Noticed(stage=STAGE, text=f"{name}: read as CP949"))
         if isinstance(first, Columns):
             self._unseen.clear()
             columns, line = first.names, first.line

@@ -49,17 +49,17 @@ def open_file(name: str, path: Path, source: SourceSection) -> tuple[SourceFile,
         encoding=declared or detect_encoding(head),
         license=source.license,
     )
-    return file, _items(file, source)
+    return file, _items(file, source, head)
 
 
-def _items(file: SourceFile, source: SourceSection) -> Items:
+def _items(file: SourceFile, source: SourceSection, head: bytes) -> Items:
     reader = READERS.get(format_of(file.name, source) or "")
     if reader is None:
         what = f'the ending "{file.path.suffix}" tells no format'
         hint = f"name it by format: one of {', '.join(READERS)}"
         yield FileError(file=file, reason=Reason.UNKNOWN_FORMAT, what=what, hint=hint)
     elif file.encoding is None:
-        what = "the encoding cannot be told"
+        what = f"the encoding cannot be told; no UTF-8 at byte {_first_foreign(head)}"
         hint = "name it by encoding: or save the file as UTF-8"
         yield FileError(file=file, reason=Reason.UNREADABLE, what=what, hint=hint)
     else:
@@ -71,3 +71,11 @@ def _items(file: SourceFile, source: SourceSection) -> Items:
         except OSError as error:  # it was there a moment ago
             what = (error.strerror or "it cannot be read").lower()
             yield FileError(file=file, reason=Reason.UNREADABLE, what=what)
+
+
+def _first_foreign(head: bytes) -> int:
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.start
+    return len(head)

@@ -20,7 +20,7 @@ from lm_eval_so.runner.identity import backend_section, head
 from lm_eval_so.runner.plan import asking_of, jobs, plan_rows
 from lm_eval_so.runner.recorder import Recorder
 from lm_eval_so.runner.resume import find_done, in_order, open_run
-from lm_eval_so.runner.selection import run_folder, select
+from lm_eval_so.runner.selection import FurtherAnswers, run_folder, select
 from lm_eval_so.runner.shards import Shard
 from lm_eval_so.runner.simulator import open_simulator
 from lm_eval_so.runner.store import INFO_FILE, RESULTS_FILE, read_info
@@ -36,6 +36,7 @@ async def run(
     fresh: bool = False,
     keep_errors: bool = False,
     shard: Shard | None = None,
+    only: FurtherAnswers | None = None,
 ) -> RunInfo:
     """Ask every sample that has no answer yet.
 
@@ -46,6 +47,7 @@ async def run(
         fresh: Put an earlier run in that folder aside, and ask past the cache.
         keep_errors: Do not ask again what failed in an earlier run.
         shard: The part of the dataset to ask; default: the whole.
+        only: Ask nothing but further answers to some samples; `run.repeats` counts all answers.
 
     Raises:
         InputError: If config, dataset or folder cannot be used.
@@ -63,7 +65,8 @@ async def run(
         opening = open_asker(section, config=config, resources=resources)
         asker = await stack.enter_async_context(opening)
         asking = asking_of(config, asker.backend)
-        plan = plan_rows(samples, asking, skips=asker.backend.skips)
+        skips = asker.backend.skips
+        plan = plan_rows(samples, asking, skips=only.skips(skips) if only else skips)
         keys, planned = plan.keys, selection.count(plan.keys)
         start = head(
             config,
@@ -90,7 +93,7 @@ async def run(
             recorder.begin()
             questioning = Questioning(asker, recorder, simulator, limits=config.run)
             todo, failure = partial(jobs, samples, keys, done, asking), None
-            again = _command(config, out, shard)
+            again = only.command if only else _command(config, out, shard)
             if config.run.executor == "batch":
                 failure = await ask_by_batch(
                     *(asker, recorder, run_dir, resources),

@@ -1,6 +1,6 @@
 """What a run asks, and where its files are."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,9 @@ from lm_eval_so.errors import NothingToDo
 from lm_eval_so.runner.identity import backend_section
 from lm_eval_so.runner.plan import LEFT_OUT
 from lm_eval_so.runner.shards import Shard, ShardSamples
+
+Skips = Callable[[str, str, int], bool]
+"""Whether a row is left out, by sample id, digest and repeat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,26 @@ class Selection:
             hint = "look at backend.options"
             raise NothingToDo("no sample of the dataset has a recorded answer", hint=hint)
         return planned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FurtherAnswers:
+    """More answers to some samples of a run that was asked before."""
+
+    ids: frozenset[str]
+    first: int
+    """Number of the first further answer: those before it are the run's."""
+    command: str
+    """What goes on with them."""
+
+    def skips(self, skips: Skips) -> Skips:
+        """Give what leaves out all other rows, and those that the backend does."""
+
+        def also(sample_id: str, sample_hash: str, repeat: int) -> bool:
+            is_other = repeat < self.first or sample_id not in self.ids
+            return is_other or skips(sample_id, sample_hash, repeat)
+
+        return also
 
 
 def select(config: Config, *, out: Path | None, shard: Shard | None) -> Selection:

@@ -28,3 +28,37 @@ def test_speed__small(tmp_path: Path):
     ]
     assert "n = 40" in done.stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_evaluate__small(tmp_path: Path):
+    command = [sys.executable, str(BENCHMARKS / "evaluate.py"), "--rounds", "1", "--scale", "0.001"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={"TMPDIR": str(tmp_path), "LANG": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[0] for row in rows[2:]] == ["| 10", "| 100"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_compare__small(tmp_path: Path):
+    command = [sys.executable, str(BENCHMARKS / "compare.py"), "--samples", "200"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={"LANG": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
+    assert [row[1] for row in rows[2:]] == ["same", "shuffled", "groups", "missing"]
+    assert all(row[-1] == "50 |" for row in rows[2:])

@@ -116,7 +116,18 @@ def test_error__says_what_where_and_what_to_do(folder: Path, golden) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        *("", "generate", "run", "merge", "evaluate", "compare", "report", "comment", "ci"),
+        *(
+            "",
+            "generate",
+            "run",
+            "merge",
+            "evaluate",
+            "compare",
+            "baseline",
+            "report",
+            "comment",
+            "ci",
+        ),
         *("doctor", "cache", "plugins", "schema"),
     ],
 )

@@ -20,7 +20,7 @@ def without_times(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def report(folder: Path, out: str) -> dict[str, Any]:
-    """Evaluate a run with the command, and give its report without times."""
+    """Evaluate a run with the command, and give its report without times and place of the run."""
     done = lm_eval_so(
         *("evaluate", "--run", f"{out}/bot", "--out", f"{out}/reports"),
         *("--set", "run.out=runs"),
@@ -31,6 +31,8 @@ def report(folder: Path, out: str) -> dict[str, Any]:
     found = json.loads((folder / out / "reports/report.json").read_text(encoding="utf-8"))
     for name in ("started_at", "finished_at", "evaluated_at"):
         del found["experiment"][name]
+    del found["experiment"]["runs"]
+    del found["experiment"]["fingerprints"]["run_config"]
     del found["latency"]
     return found
 

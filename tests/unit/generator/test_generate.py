@@ -77,7 +77,8 @@ def test_generate__faq_findings(shop: Any) -> None:
         )
     ]
     assert shop.notices() == [
-        "faq.csv:22 dup_exact: same question and answer as faq.csv:3 (record 19)"
+        "faq.csv: read as CP949",
+        "faq.csv:22 dup_exact: same question and answer as faq.csv:3 (record 19)",
     ]
     assert shop.ended() == "read 20 = kept 18 + rejected 1 + skipped 0 + duplicate 1"
     broken, twin = shop.rejects()
@@ -94,7 +95,7 @@ def test_generate__faq_without_a_map(shop: Any) -> None:
     shop.copy("faq.csv")
     shop.generate({"path": "faq.csv"})
     chosen = "{input: 질문, expected: 답변, tags: 분류, ref: 번호}"
-    assert shop.notices()[0] == f"faq.csv: no map, columns chosen by their names: {chosen}"
+    assert shop.notices()[1] == f"faq.csv: no map, columns chosen by their names: {chosen}"
     without = (shop.folder / "made" / "test.jsonl").read_bytes()
     shop.generate(FAQ)
     assert (shop.folder / "made" / "test.jsonl").read_bytes() == without
@@ -323,7 +324,7 @@ def test_generate__a_bad_file_among_others_is_told_and_left_out(shop: Any) -> No
     assert [s.encoding for s in made.info.sources] == ["utf-8", None, "utf-8"]
     assert made.info.rejected == {"unreadable": 1, "empty_file": 1}
     assert shop.warnings() == [
-        "b.csv unreadable: the encoding cannot be told",
+        "b.csv unreadable: the encoding cannot be told; no UTF-8 at byte 0",
         "c.csv empty_file: the file is empty",
     ]
     assert shop.rejects()[0] == {
@@ -331,7 +332,7 @@ def test_generate__a_bad_file_among_others_is_told_and_left_out(shop: Any) -> No
         "reason": "unreadable",
         "source": "s0",
         "file": "b.csv",
-        "what": "the encoding cannot be told",
+        "what": "the encoding cannot be told; no UTF-8 at byte 0",
         "hint": "name it by encoding: or save the file as UTF-8",
     }
 

@@ -122,6 +122,7 @@ def test_error__says_what_where_and_what_to_do(folder: Path, golden) -> None:
             "run",
             "merge",
             "evaluate",
+            "calibrate",
             "compare",
             "baseline",
             "report",

@@ -1,14 +1,16 @@
 """All rows of a report as data for the HTML page: columns, each text once."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.templates.safe import cut
+from lm_eval_so.reporter.case_order import first_rows
 from lm_eval_so.reporter.case_view import case_view, is_answer, short_value, status_name
-from lm_eval_so.reporter.view import Words
+from lm_eval_so.reporter.metric_view import by_name
+from lm_eval_so.reporter.view import ChangedView, Words
 
 FAILED, UNSCORED, WORSE, BETTER = 1, 2, 4, 8
 
@@ -40,6 +42,7 @@ def case_data(
     report: EvaluationReport,
     comparison: Comparison | None,
     *,
+    worse: Sequence[ChangedView],
     words: Words,
     redact: Callable[[str], str],
 ) -> str:
@@ -48,6 +51,7 @@ def case_data(
     Args:
         report: The record.
         comparison: What changed, if it was compared.
+        worse: The samples that got worse, as they are shown.
         words: Texts of the topic `report`.
         redact: Takes secrets out of a text.
     """
@@ -59,16 +63,27 @@ def case_data(
         "repeat": columns.repeats,
         "status": [texts.place(status_name(each, words)) for each in columns.statuses],
         "flags": _flags(report, comparison),
+        "first": first_rows(report, comparison),
         "input": [texts.place(each) for each in columns.inputs or nothing],
         "expected": [texts.place(each) for each in columns.expected or nothing],
         "answer": [texts.place(each) for each in columns.answers or nothing],
         "tags": [[texts.place(tag) for tag in each] for each in columns.tags or ((),) * size],
         "language": [texts.place(each) for each in columns.languages or nothing],
+        "labels": [
+            {
+                "by": texts.place(name),
+                "name": texts.place(by_name(name, words)),
+                "values": [texts.place(value) for value in each.values],
+                "rows": each.places,
+            }
+            for name, each in columns.labels.items()
+        ],
         "metrics": [texts.place(name) for name in columns.scores],
         "lower": [_is_lower(report, name) for name in columns.scores],
         "scores": [[_short(v) for v in values] for values in columns.scores.values()],
         "more": _more(report, texts, words),
         "before": _before(comparison, texts),
+        "change": _change(worse, texts),
         "texts": texts.all,
     }
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -154,6 +169,17 @@ def _before(comparison: Comparison | None, texts: _Texts) -> Mapping[str, int]:
         str(texts.place(case.sample_id)): texts.place(case.baseline_answer)
         for case in changed
         if case.baseline_answer is not None
+    }
+
+
+def _change(worse: Sequence[ChangedView], texts: _Texts) -> Mapping[str, Any]:
+    """Give by how much samples got worse, and whether they did again, by the place of their id."""
+    return {
+        str(texts.place(case.sample_id)): {
+            "scores": [texts.place(text) for text in case.scores],
+            "again": [texts.place(text) for text in case.again],
+        }
+        for case in worse
     }
 
 

@@ -10,14 +10,14 @@ from importlib.resources import files
 
 from lm_eval_so.core.records.comparison import Comparison, MetricComparison
 from lm_eval_so.core.records.enums import Language, MetricKind, Verdict
-from lm_eval_so.core.records.report import EvaluationReport, Slice
+from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.sandbox import fill_html
-from lm_eval_so.core.words.numbers import count
 from lm_eval_so.reporter.case_data import case_data
+from lm_eval_so.reporter.case_order import first_cases
 from lm_eval_so.reporter.comparison_view import lead_metric, view_comparison
-from lm_eval_so.reporter.metric_view import by_name, is_small, valued
-from lm_eval_so.reporter.plot import WIDTH, Span, change_spans, mean_span, shares, tint
+from lm_eval_so.reporter.html_slices import changed_slices, slice_drawings
+from lm_eval_so.reporter.plot import WIDTH, Span, change_spans, mean_span, shares
 from lm_eval_so.reporter.report_view import view_report
 from lm_eval_so.reporter.view import ComparisonView, GateRow, MetricRow, Words, words_of
 
@@ -31,14 +31,16 @@ _TONES = {
 }
 _ICONS = {"pass": "✓", "bad": "✕", "open": "≈", "none": "○"}
 _MOST_WARNINGS = 40
-_BUILT_IN = frozenset({"tag", "language", "status"})
 _MOST_METRICS = 8
 """Metrics beside each other in the table of slices."""
+IN_DATASET_ORDER = "(dataset)"
+"""Value of that order in the sort control, where other values are names of metrics."""
 _IN_SCRIPT = (
     *("view_all", "view_failed", "view_unscored", "view_worse", "view_better"),
-    *("any_tag", "any_language", "any_status", "by_order", "more_rows", "nothing_found"),
+    *("any_tag", "any_language", "any_status", "any_label", "more_rows", "nothing_found"),
     *("input", "expected", "answer", "error", "why", "evidence", "panel", "tags_word"),
     *("baseline_answer", "candidate_answer", "scores_word"),
+    "change_word",
 )
 
 
@@ -60,26 +62,6 @@ class ChangeDrawing:
     tone: str
     word: str
     sentence: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """A metric in a slice."""
-
-    mean: str
-    n: str
-    tint: int
-    is_small: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SliceDrawing:
-    """A slice and its cells; `filter` is what the page calls it, "" if it cannot filter."""
-
-    by: str
-    value: str
-    filter: str
-    cells: Sequence[Cell | None]
 
 
 def html_report(
@@ -106,6 +88,7 @@ def html_report(
     shown = [key for key, m in report.metrics.items() if m.kind is not MetricKind.RATIO]
     shown = shown[:_MOST_METRICS]
     style, script = _asset("report.css"), _asset("report.js")
+    cases, cases_note = first_cases(report, compared, most=examples, words=words)
     values = {
         "language": language.value,
         "report": view,
@@ -116,7 +99,13 @@ def html_report(
         "means": [_mean_drawing(row, report) for row in view.metrics],
         "changes": _changes(comparison, compared) if comparison and compared else [],
         "slice_metrics": shown,
-        "slices": _slices(report, shown, words),
+        "slices": list(slice_drawings(report, shown, words)),
+        "changed": list(changed_slices(comparison, compared, report))
+        if comparison and compared
+        else [],
+        "cases": cases,
+        "cases_note": cases_note,
+        "in_dataset_order": IN_DATASET_ORDER,
         "settings": {
             "settings_run": _pretty(report.experiment.run_config),
             "settings_evaluation": _pretty(report.experiment.evaluator_config),
@@ -129,7 +118,13 @@ def html_report(
     trusted = {
         "style": style,
         "script": script,
-        "data": case_data(report, comparison, words=words, redact=redactor.redact),
+        "data": case_data(
+            report,
+            comparison,
+            worse=compared.worse if compared else (),
+            words=words,
+            redact=redactor.redact,
+        ),
         "texts": _in_script({key: words(key) for key in _IN_SCRIPT} | _patterns(words)),
     }
     return fill_html(_PACKAGE, "report.html.j2", values, trusted=trusted, redact=redactor.redact)
@@ -165,39 +160,6 @@ def _groups(metrics: Mapping[str, MetricComparison]) -> list[list[str]]:
     ratios = [k for k, m in metrics.items() if m.kind is MetricKind.RATIO]
     open_ones = [[k] for k, m in metrics.items() if m.kind is MetricKind.UNBOUNDED]
     return [scores, ratios, *open_ones]
-
-
-def _slices(report: EvaluationReport, shown: Sequence[str], words: Words) -> list[SliceDrawing]:
-    per_kind: dict[str, int] = {}
-    for each in report.breakdowns:
-        per_kind[each.by] = per_kind.get(each.by, 0) + 1
-    found = []
-    for each in report.breakdowns:
-        if per_kind[each.by] == 1:  # all samples are alike in this
-            continue
-        cells = [_cell(report, each, key, words) for key in shown]
-        is_filter = each.by in _BUILT_IN
-        found.append(
-            SliceDrawing(
-                by=by_name(each.by, words),
-                value=each.value,
-                filter=each.by if is_filter else "",
-                cells=cells,
-            )
-        )
-    return found
-
-
-def _cell(report: EvaluationReport, each: Slice, key: str, words: Words) -> Cell | None:
-    figures, metric = each.metrics.get(key), report.metrics[key]
-    if figures is None or not (figures.n or figures.unscored):
-        return None
-    return Cell(
-        mean=valued(figures.mean, metric, words),
-        n=count(figures.n),
-        tint=tint(figures.mean, metric),
-        is_small=is_small(each, figures),
-    )
 
 
 def _patterns(words: Words) -> dict[str, str]:

@@ -8,6 +8,9 @@
   const FLAGS = { all: 0, failed: 1, unscored: 2, worse: 4, better: 8 };
   const PAGE = 50;
   const MOST_COMPARED = 600;
+  const NONE = "(none)";
+  const IN_DATASET_ORDER = "(dataset)";
+  const SELECTS = ["tag", "language", "status", "sort"];
   const size = data.id.length;
   const at = (place) => (place < 0 ? "" : data.texts[place]);
   const part = (id) => document.getElementById(id);
@@ -18,6 +21,11 @@
     return element;
   };
   const names = data.metrics.map(at);
+  const labels = data.labels.map((each) => ({
+    by: at(each.by), name: at(each.name), values: each.values.map(at), rows: each.rows,
+  }));
+  const places = new Map(data.first.map((row, place) => [row, place]));
+  const telling = (row) => places.get(row) ?? size + row;
   const plain = (text) => text.normalize("NFC").toLowerCase();
   let searched = null;
   let state = {};
@@ -41,7 +49,8 @@
     return {
       view: Object.hasOwn(FLAGS, view ?? "") ? view : start,
       q: given.get("q") ?? "", tag: given.get("tag") ?? "", language: given.get("language") ?? "",
-      status: given.get("status") ?? "", sort: given.get("sort") ?? "", open: given.get("open") ?? "",
+      status: given.get("status") ?? "", by: given.get("by") ?? "", is: given.get("is") ?? "",
+      sort: given.get("sort") ?? "", open: given.get("open") ?? "",
     };
   };
 
@@ -50,12 +59,20 @@
     history.replaceState(null, "", `#${kept}`);
   };
 
+  const has = (here, text) =>
+    here.some((place) => at(place) === text) || (text === NONE && !here.length);
+  const isLabelled = (row) => {
+    const label = labels.find((each) => each.by === state.by);
+    return !label || label.values[label.rows[row]] === state.is;
+  };
+
   const fits = (row, view) => {
     const flag = FLAGS[view];
     return (!flag || data.flags[row] & flag)
-      && (!state.tag || data.tags[row].some((tag) => at(tag) === state.tag))
-      && (!state.language || at(data.language[row]) === state.language)
+      && (!state.tag || has(data.tags[row], state.tag))
+      && (!state.language || (at(data.language[row]) || NONE) === state.language)
       && (!state.status || at(data.status[row]) === state.status)
+      && isLabelled(row)
       && (!state.q || searchable()[row].includes(plain(state.q)));
   };
 
@@ -75,6 +92,8 @@
       const sign = data.lower[metric] ? -1 : 1;
       const rank = (row) => (values[row] === null ? Infinity : sign * values[row]);
       found.sort((a, b) => rank(a) - rank(b) || a - b);
+    } else if (state.sort !== IN_DATASET_ORDER) {
+      found.sort((a, b) => telling(a) - telling(b));
     }
     return counts;
   };
@@ -156,6 +175,8 @@
     const more = data.more[row];
     const input = more ? more.input : data.input[row];
     const parts = [];
+    const change = data.change[data.id[row]];
+    if (change) parts.push(titled(say.change_word, ...change.scores.map((place) => make("span", at(place), "chip"))));
     if (input >= 0) parts.push(titled(say.input, make("pre", at(input))));
     if (data.expected[row] >= 0) parts.push(titled(say.expected, make("pre", at(data.expected[row]))));
     const before = data.before[data.id[row]];
@@ -184,6 +205,7 @@
       head.append(make("span", reason, "chip low"), " ");
     }
     for (const chip of chips(row)) head.append(chip, " ");
+    for (const place of data.change[data.id[row]]?.again ?? []) head.append(make("span", at(place), "chip"), " ");
     head.append(make("span", at(data.input[row]).slice(0, 200), "asked"));
     box.append(head);
     box.dataset.row = row;
@@ -221,17 +243,33 @@
   };
 
   const options = (id, places, any) => {
-    const seen = [...new Set(places.filter((place) => place >= 0).map(at))].sort();
+    const seen = [...new Set(places.map((place) => at(place) || NONE))].sort();
     const select = part(id);
     select.replaceChildren(new Option(any, ""), ...seen.map((text) => new Option(text, text)));
     select.hidden = seen.length < 2;
   };
 
+  // What has no control of its own: the length, and the metadata that the report is broken down by.
+  const labelOptions = () => {
+    const groups = labels.map(({ name, values }, number) => {
+      const group = make("optgroup");
+      group.label = name;
+      group.append(...values.map((text, place) => new Option(text, `${number} ${place}`)));
+      return group;
+    });
+    part("label").replaceChildren(new Option(say.any_label, ""), ...groups);
+    part("label").hidden = !labels.some(({ values }) => values.length > 1);
+  };
+
   const fill = () => {
-    for (const id of ["tag", "language", "status", "sort"]) {
+    for (const id of SELECTS) {
       part(id).value = state[id];
       if (part(id).selectedIndex < 0) part(id).value = state[id] = "";
     }
+    const number = labels.findIndex((each) => each.by === state.by);
+    const place = labels[number]?.values.indexOf(state.is) ?? -1;
+    part("label").value = place < 0 ? "" : `${number} ${place}`;
+    if (place < 0) state.by = state.is = "";
     part("query").value = state.q;
   };
 
@@ -279,20 +317,28 @@
       button.addEventListener("click", () => { state.view = view; refresh(); });
       part("views").append(button);
     }
-    options("tag", data.tags.flat(), say.any_tag);
+    options("tag", data.tags.flatMap((here) => (here.length ? here : [-1])), say.any_tag);
     options("language", data.language, say.any_language);
     options("status", data.status, say.any_status);
+    labelOptions();
     fill();
-    for (const id of ["tag", "language", "status", "sort"]) {
+    for (const id of SELECTS) {
       part(id).addEventListener("change", () => { state[id] = part(id).value; refresh(); });
     }
+    part("label").addEventListener("change", () => {
+      const [number, place] = part("label").value.split(" ");
+      state.by = labels[number]?.by ?? "";
+      state.is = labels[number]?.values[place] ?? "";
+      refresh();
+    });
     part("query").addEventListener("input", () => { state.q = part("query").value; refresh(); });
     part("filters").addEventListener("submit", (event) => event.preventDefault());
     part("more").addEventListener("click", drawMore);
     for (const button of document.querySelectorAll(".pick")) {
       button.addEventListener("click", () => {
-        state = { ...state, view: "all", tag: "", language: "", status: "", q: "", open: "" };
-        state[button.dataset.by] = button.dataset.value;
+        const { by, key, value } = button.dataset;
+        const none = { view: "all", tag: "", language: "", status: "", by: "", is: "", q: "", open: "" };
+        state = { ...state, ...none, ...(by === "label" ? { by: key, is: value } : { [by]: value }) };
         fill();
         refresh();
         part("cases").scrollIntoView();

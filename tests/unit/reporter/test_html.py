@@ -5,14 +5,19 @@ import re
 from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
+from html import unescape
 from html.parser import HTMLParser
+from importlib.resources import files
 
 import pytest
+from full_comparison import a_slice, exemption, full_comparison, labelled
 from full_report import full_report, with_rows
 from hostile_reports import PAYLOADS, hostile
-from made_reports import comparison, report
+from made_reports import changed, comparison, report
 
+from lm_eval_so.core.records.comparison import FlakyCase
 from lm_eval_so.core.records.enums import Language, ReportFormat, Verdict
+from lm_eval_so.core.records.report import Labels
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.core.templates.safe import normalise
 from lm_eval_so.errors import NothingToDo
@@ -100,6 +105,20 @@ def everywhere(text):
         tags=((text,),) * 240,
         languages=(text,) * 240,
         scores={text: (0.0,) * 240},
+        labels={text: Labels(values=(text,), places=(0,) * 240)},
+    )
+    made = replace(
+        made,
+        changed=(replace(made.changed[0], again=(1, 2)), *made.changed[1:]),
+        slices=(
+            a_slice(text, text, metric=text),
+            a_slice("tag", text, proven=False),
+            a_slice("language", text, small=True, p_adjusted=None),
+        ),
+        flaky=(FlakyCase(sample_id=text, metric=text, baseline=1.0, candidate=0.0, again=(1, 3)),),
+        quarantine=(exemption(text, metric=text, reason=text, until=text, scores={text: (1, 0)}),),
+        accept=(exemption(text, metric=text, reason=text, until=text, max_drop=1.0),),
+        rerun=text,
     )
     return page(replace(given, samples=rows), made)
 
@@ -107,7 +126,8 @@ def everywhere(text):
 @pytest.mark.parametrize("language", list(Language))
 @pytest.mark.parametrize("name", ["full", "regression"])
 def test_html__golden(name, language, golden):
-    text = page(None, comparison() if name == "regression" else None, language=language)
+    compared = full_comparison() if name == "regression" else None
+    text = page(labelled(), compared, language=language)
     shown = text.partition("</style>")[2].partition('<script type="application/json"')[0]
     golden(f"report/{name}.{language}.html", shown)
 
@@ -132,6 +152,14 @@ def test_html__hostile_texts_do_nothing(payload):
     assert found.data["texts"]
     shown = " ".join(normalise(payload)[:40].split())
     assert any(shown in " ".join(text.split()) for text in found.texts)
+
+
+@pytest.mark.parametrize("payload", HOSTILE.values(), ids=HOSTILE.keys())
+def test_html__hostile_slices_and_samples_pick_what_the_rows_say(payload):
+    found = Page(everywhere(payload))
+    chosen = [value for name, value in found.attributes if name in {"data-value", "data-key"}]
+    assert len({*chosen} - {""}) >= 1
+    assert {*chosen} - {""} <= {*found.data["texts"]}
 
 
 @pytest.mark.parametrize("payload", HOSTILE.values(), ids=HOSTILE.keys())
@@ -201,6 +229,153 @@ def test_html__every_verdict_has_a_word_and_a_sign(verdict):
 
 def test_html__says_so_where_nothing_was_compared():
     assert "비교하지 않음" in page(report(), language=Language.KO)
+
+
+def picks(text):
+    found = []
+    for tag in re.findall(r'<button [^>]*class="pick"[^>]*>', text):
+        given = dict(re.findall(r'data-(\w+)="([^"]*)"', tag))
+        found.append((given["by"], given["key"], unescape(given["value"])))
+    return found
+
+
+def test_html__slices_of_a_comparison_pick_their_rows():
+    text = page(labelled(), full_comparison())
+    table = text.partition("Where it changed</h2>")[2].partition("</section>")[0]
+    assert picks(table) == [
+        ("tag", "", "환불"),
+        ("label", "product", "케이블 & 젠더"),
+        ("language", "", "en"),
+        ("label", "length", "51–200"),
+        ("label", "product", "(none)"),
+    ]
+    proven, _, others = table.partition("<details")
+    assert re.findall(r'<tr class="(\w+)">', proven) == ["bad", "bad", "pass"]
+    assert re.findall(r'<tr class="(\w+)">', others) == ["open", "open", "none"]
+    assert "Not proven, or too few to test (3)" in others
+    assert '<td class="n small">7</td>' in others
+    assert "84 slices and metrics were tested" in table
+
+
+def test_html__slices_without_a_proven_one_say_so():
+    made = replace(full_comparison(), slices=(a_slice("tag", "환불", proven=False),))
+    assert "No slice is proven to have changed." in page(labelled(), made)
+    assert "No slice is proven" not in page(labelled(), comparison())
+
+
+def test_html__a_slice_that_no_row_tells_of_picks_nothing():
+    made = with_rows(full_report())
+    bare = replace(made, samples=replace(made.samples, tags=None, languages=None))
+    kinds = {by for by, _, _ in picks(page(bare, full_comparison()))}
+    assert kinds == {"q", "status"}
+
+
+def test_html__labels_reach_the_script():
+    data = Page(page(labelled())).data
+    texts = data["texts"]
+    length, product = data["labels"]
+    assert texts[length["by"]] == texts[length["name"]] == "length"
+    assert [texts[place] for place in product["values"]] == ["충전기", "케이블 & 젠더", "(none)"]
+    assert product["rows"][:4] == [0, 1, 2, 0]
+
+
+def test_html__a_status_is_picked_by_the_name_that_the_rows_have():
+    text = page(labelled(), language=Language.KO)
+    data = Page(text).data
+    names = {data["texts"][place] for place in data["status"]}
+    chosen = {value for by, _, value in picks(text) if by == "status"}
+    assert chosen == {"정상"}
+    assert chosen <= names
+
+
+def test_html__what_does_not_count_and_what_to_run_again():
+    text = page(labelled(), full_comparison())
+    part = text.partition("Known flaky and accepted</h2>")[2].partition("</section>")[0]
+    for told in ("worse again in 1 of 3 re-runs", "Known flaky, not gating (2)"):
+        assert told in part
+    assert [value for by, _, value in picks(part) if by == "q"] == [
+        "s0011",
+        "환불-9",
+        "s0012",
+        "s0013",
+    ]
+    assert "<pre>lm-eval-so run --config lm-eval-so.yaml -o runs/baseline\n" in text
+    plain = page(labelled(), comparison())
+    assert "Known flaky" not in plain
+    assert "To measure the baseline again" not in plain
+
+
+WORSE_FIRST = ["s0009", "refund-014", "refund-020", "s0003"]
+
+
+def test_html__order__worse_then_failed_then_the_dataset():
+    data = Page(page(labelled(), full_comparison())).data
+    ids = [data["texts"][data["id"][row]] for row in data["first"]]
+    assert ids[:4] == WORSE_FIRST
+    failed = [key for key in labelled().failed_ids if key not in WORSE_FIRST]
+    assert ids[4:] == failed
+    alone = Page(page(labelled())).data
+    assert [alone["texts"][alone["id"][row]] for row in alone["first"]] == list(
+        labelled().failed_ids
+    )
+
+
+def test_html__order__several_answers_of_a_sample_stay_together():
+    made = labelled()
+    ids = tuple(f"s{row // 2:03d}" for row in range(240))
+    samples = replace(made.samples, ids=ids, repeats=tuple(row % 2 for row in range(240)))
+    moved = replace(comparison(), changed=(changed("s007"), changed("s003")))
+    given = replace(made, samples=samples, failed_ids=("s001", "s007"))
+    assert Page(page(given, moved)).data["first"] == [14, 15, 6, 7, 2, 3]
+
+
+def test_html__order__the_sort_control_starts_with_it():
+    select = page(labelled(), full_comparison()).partition('<select id="sort"')[2]
+    assert re.findall(r'<option value="([^"]*)">([^<]*)', select)[:2] == [
+        ("", "most telling first"),
+        ("(dataset)", "in the order of the dataset"),
+    ]
+    script = files("lm_eval_so.reporter").joinpath("templates", "report.js").read_text("utf-8")
+    assert 'IN_DATASET_ORDER = "(dataset)"' in script
+
+
+def first_cases(text):
+    shown = text.partition('<div id="first">')[2].partition("</section>")[0]
+    return shown, re.findall(r'<details class="case"><summary><code>([^<]*)', shown)
+
+
+def test_html__order__holds_without_a_script():
+    shown, ids = first_cases(page(labelled(), full_comparison()))
+    assert ids == [*WORSE_FIRST, "deliver-044", "hostile"]
+    assert 'exact_match 1 → 0</span> <span class="chip">worse again in 2 of 2 re-runs' in shown
+    assert "Yes, within 30 days, with the receipt." in shown
+    assert "6 of 39 cases are shown" in shown
+    assert first_cases(page(labelled(), full_comparison(), examples=3))[1] == WORSE_FIRST[:3]
+    assert first_cases(page(labelled()))[1] == [
+        "deliver-044",
+        "refund-020",
+        "refund-014",
+        "hostile",
+    ]
+
+
+def test_html__a_case_that_got_worse_shows_each_metric_once():
+    shown = first_cases(page(labelled(), full_comparison()))[0]
+    head = shown.partition("refund-014</code>")[2].partition("</summary>")[0]
+    assert re.findall(r'chip">([^<]*)<', head) == [
+        "exact_match 1 → 0",
+        "helpful 1 → 0.333",
+        "latency_ms 1,184 ms",
+        "worse again in 1 of 2 re-runs",
+    ]
+
+
+def test_html__the_change_of_a_case_reaches_the_script():
+    data = Page(page(labelled(), full_comparison())).data
+    texts = data["texts"]
+    change = data["change"][str(texts.index("s0009"))]
+    assert [texts[place] for place in change["scores"]] == ["exact_match 1 → 0"]
+    assert [texts[place] for place in change["again"]] == ["worse again in 2 of 2 re-runs"]
 
 
 def test_html__needs_the_scores():

@@ -30,21 +30,25 @@ BASE = "8d01e77" + "0" * 33
 SENTENCES = {
     Verdict.REGRESSION: "exact_match: 89.5% → 84.9% (−4.6 points). Worse: 14 samples went from right "
     "to wrong and 3 from wrong to right; without a real change a split this bad shows up in 1.5% of "
-    "runs (adjusted for 2 metrics).",
-    Verdict.PASS: "exact_match: 89.5% → 89.9% (+0.4 points). Not worse than allowed: the true drop is "
+    "runs (adjusted for 2 metrics). That is within the 5.0 points you allow, but it is proven, and the "
+    "true drop could be as much as 8.3 points.",
+    Verdict.PASS: "exact_match: 89.5% → 90.0% (+0.4 points). Not worse than allowed: the true drop is "
     "at most 2.1 points (95% sure), you allow 5.0 points.",
     Verdict.INCONCLUSIVE: "exact_match: 89.5% → 87.0% (−2.5 points). Cannot tell: the true change is "
-    "between −6.3 and +1.3 (90% interval), you allow −5.0. About 610 samples would settle it (you "
+    "between −6.3 and +1.3 points, you allow −5.0 points. About 610 samples would settle it (you "
     "have 239); today only a margin above 6.3 points would pass.",
     Verdict.INCOMPARABLE: "There is no baseline yet, so nothing was compared.",
 }
 KOREAN = {
-    Verdict.REGRESSION: "exact_match: 89.5% → 84.9% (−4.6%p). 나빠졌습니다: 표본 14개가 맞음에서 틀림으로, "
-    "3개가 틀림에서 맞음으로 바뀌었습니다. 바뀐 것이 없다면 이렇게 기울 확률은 1.5%입니다(지표 2개로 보정).",
-    Verdict.PASS: "exact_match: 89.5% → 89.9% (+0.4%p). 허용한 것보다 나빠지지 않았습니다: 실제 하락은 "
-    "많아야 2.1%p이고(95% 확신), 5.0%p까지 허용합니다.",
-    Verdict.INCONCLUSIVE: "exact_match: 89.5% → 87.0% (−2.5%p). 판단할 수 없습니다: 실제 변화는 −6.3에서 "
-    "+1.3 사이이고(90% 신뢰구간), −5.0까지 허용합니다. 표본이 약 610개면 가릴 수 있습니다(지금 239개).",
+    Verdict.REGRESSION: "exact_match: 89.5% → 84.9% (−4.6%p). 나빠졌습니다. 표본 14개가 정답에서 "
+    "오답으로, 3개가 오답에서 정답으로 바뀌었습니다. 실제로 바뀐 것이 없다면 이만큼 한쪽으로 치우친 결과는 실행의 "
+    "1.5%에서만 나옵니다(지표 2개에 맞춰 보정). 허용 폭 5.0%p 안이지만 입증된 하락이며, 실제 하락은 8.3%p까지 "
+    "클 수 있습니다.",
+    Verdict.PASS: "exact_match: 89.5% → 90.0% (+0.4%p). 허용한 것보다 나빠지지 않았습니다. 실제 하락은 "
+    "커도 2.1%p이며(신뢰수준 95%) 5.0%p까지 허용합니다.",
+    Verdict.INCONCLUSIVE: "exact_match: 89.5% → 87.0% (−2.5%p). 판단할 수 없습니다. 실제 변화는 −6.3에서 "
+    "+1.3%p 사이인데 −5.0%p까지 허용합니다. 표본이 약 610개 있으면 판단할 수 있습니다(지금은 239개). 지금은 "
+    "허용 폭이 6.3%p보다 커야만 통과합니다.",
     Verdict.INCOMPARABLE: "아직 기준이 없어 비교하지 않았습니다.",
 }
 
@@ -222,7 +226,7 @@ def compared(verdict=Verdict.REGRESSION, **changes):
         "baseline": 214 / 239,
         "candidate": 203 / 239,
         "delta": -11 / 239,
-        "ci90": (-0.083, -0.019),
+        "ci90": (-0.021, 0.03) if verdict is Verdict.PASS else (-0.083, -0.019),
         "margin": 0.05,
         "n": 239,
         "worse": 14,

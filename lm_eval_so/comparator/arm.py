@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from operator import itemgetter
+from operator import eq, itemgetter
 from typing import cast
 
 from lm_eval_so.comparator.pair import Rows
@@ -129,24 +129,26 @@ def complete_pairs(baseline: Arm, candidate: Arm) -> Complete:
     if not (baseline.missing or candidate.missing):
         positions: Sequence[int] = range(len(old))
         return Complete(baseline=baseline.present, candidate=candidate.present, positions=positions)
-    both = [
-        (i, b, c)
-        for i, (b, c) in enumerate(zip(old, new, strict=True))
+    positions = [
+        position
+        for position, (b, c) in enumerate(zip(old, new, strict=True))
         if b is not None and c is not None
     ]
     return Complete(
-        baseline=[b for _, b, _ in both],
-        candidate=[c for _, _, c in both],
-        positions=[i for i, _, _ in both],
+        baseline=cast("list[float]", [old[position] for position in positions]),
+        candidate=cast("list[float]", [new[position] for position in positions]),
+        positions=positions,
     )
 
 
 def _values_of(column: Sequence[float | None], samples: Sequence[Rows]) -> Sequence[float | None]:
+    if len(samples) == len(column):
+        places = range(len(column))
+        if all(map(eq, chain.from_iterable(samples), places)):  # most candidates: as it stands
+            return column
     rows = list(chain.from_iterable(samples))
     if len(rows) < 2:
         return [column[row] for row in rows]
-    if rows == list(range(len(column))):  # most candidates: each row as it stands
-        return column
     values: Sequence[float | None] = itemgetter(*rows)(column)
     return values
 

@@ -1,8 +1,10 @@
 """What people look at: the samples that got worse or better."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import nsmallest
+from itertools import chain, compress, repeat
+from operator import truediv
 
 from lm_eval_so.comparator.estimate import gains_of, rounding_of
 from lm_eval_so.comparator.finding import Finding
@@ -13,7 +15,7 @@ from lm_eval_so.core.records.comparison import ChangedCase, FlakyCase
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.report import Columns, EvaluationReport
 
-_MOST_CASES = 10_000
+_MOST_CASES = 2_000
 """Of those that got worse, and of those that got better."""
 _Move = tuple[float, int, int]
 """Its size, the smallest first; number of the metric; place among the complete pairs."""
@@ -21,10 +23,30 @@ _Move = tuple[float, int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Moves:
-    """The samples of a metric that got worse, and those that got better."""
+    """Samples of a metric that moved one way; columns, since there may be very many."""
 
-    worse: Sequence[_Move]
-    better: Sequence[_Move]
+    order: int
+    """Number of the metric."""
+    places: Sequence[int] = ()
+    """Among the complete pairs."""
+    sizes: Sequence[float] = ()
+
+    def each(self) -> Iterator[_Move]:
+        """Give them one by one."""
+        return zip(self.sizes, repeat(self.order), self.places)
+
+    def without(self, names: frozenset[str], finding: Finding) -> "_Moves":
+        """Leave some samples out."""
+        complete = finding.complete
+        if complete is None or not names:
+            return self
+        name_at = [finding.ids[complete.positions[place]] for place in self.places]
+        stay = [name not in names for name in name_at]
+        return replace(
+            self,
+            places=list(compress(self.places, stay)),
+            sizes=list(compress(self.sizes, stay)),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +65,7 @@ class Changed:
     """The samples whose score changed."""
 
     cases: tuple[ChangedCase, ...] = ()
-    """Per metric, at most 10,000 that got worse and as many that got better."""
+    """Per metric, at most 2,000 that got worse and as many that got better."""
     samples: tuple[int, int] = (0, 0)
     """How many samples got worse, and how many better, by any metric."""
 
@@ -65,9 +87,11 @@ def changed_cases(
     if reports.baseline is None or reports.pairs is None:
         return Changed()
     closed = {k: f for k, f in findings.items() if f.shape.kind is not MetricKind.RATIO}
-    moves = {key: _moves(order, f) for order, (key, f) in enumerate(closed.items())}
-    worse = _worst_first(moves, proven)
-    better = [each for of_metric in moves.values() for each in of_metric.better]
+    losses, gains = {}, {}
+    for order, (key, finding) in enumerate(closed.items()):
+        losses[key], gains[key] = _moves(order, finding)
+    worse = _worst_first(losses, proven)
+    better = chain.from_iterable(moves.each() for moves in gains.values())
     numbered = list(closed.items())
     before, now = _texts(reports.baseline), _texts(reports.candidate)
     return Changed(
@@ -75,10 +99,7 @@ def changed_cases(
             _case(*numbered[order], place, reports.pairs, before, now)
             for _, order, place in (*worse, *nsmallest(_MOST_CASES, better))
         ),
-        samples=(
-            _count_samples({k: m.worse for k, m in moves.items()}, closed),
-            _count_samples({k: m.better for k, m in moves.items()}, closed),
-        ),
+        samples=(_count_samples(losses, closed), _count_samples(gains, closed)),
     )
 
 
@@ -102,25 +123,32 @@ def flaky_cases(findings: Mapping[str, Finding]) -> Iterator[FlakyCase]:
                 )
 
 
-def _moves(order: int, finding: Finding) -> _Moves:
+def _moves(order: int, finding: Finding) -> tuple[_Moves, _Moves]:
+    """Give the samples of a metric that got worse, and those that got better."""
     complete = finding.complete
     if complete is None or not complete.positions:
-        return _Moves(worse=[], better=[])
+        return _Moves(order=order), _Moves(order=order)
     gains = finding.changes.complete if finding.changes else gains_of(complete, finding.shape)
     limit = rounding_of(gains)
     width = finding.shape.width or max(map(abs, gains))
-    worse = [(gain / width, order, i) for i, gain in enumerate(gains) if gain < -limit]
-    better = [(-gain / width, order, i) for i, gain in enumerate(gains) if gain > limit]
+    worse = _columns_of(order, gains, list(map((-limit).__gt__, gains)), width)
+    better = _columns_of(order, gains, list(map(limit.__lt__, gains)), -width)
     again = finding.again
-    if again is not None:  # what did not change again counts as unchanged
-        ids, positions = finding.ids, complete.positions
-        worse = [each for each in worse if ids[positions[each[-1]]] not in again.flaky]
-        better = [each for each in better if ids[positions[each[-1]]] not in again.lucky]
-    return _Moves(worse=worse, better=better)
+    if again is None:
+        return worse, better
+    # what did not change again counts as unchanged
+    return worse.without(again.flaky, finding), better.without(again.lucky, finding)
+
+
+def _columns_of(order: int, gains: Sequence[float], chosen: Sequence[bool], width: float) -> _Moves:
+    sizes = map(truediv, compress(gains, chosen), repeat(width))
+    places = list(compress(range(len(gains)), chosen))
+    return _Moves(order=order, places=places, sizes=list(sizes))
 
 
 def _worst_first(moves: Mapping[str, _Moves], proven: Sequence[Part]) -> list[_Move]:
-    left = {key: {each[-1]: each for each in of.worse} for key, of in moves.items()}
+    named = {part.metric for part in proven} & moves.keys()
+    left = {key: {each[-1]: each for each in moves[key].each()} for key in named}
     found: list[_Move] = []
     for part in proven:
         rest = left.get(part.metric)
@@ -130,16 +158,17 @@ def _worst_first(moves: Mapping[str, _Moves], proven: Sequence[Part]) -> list[_M
         found += sorted(rest.pop(place) for place in places)
         if len(found) >= _MOST_CASES:
             return found[:_MOST_CASES]
-    others = [each for rest in left.values() for each in rest.values()]
-    return found + nsmallest(_MOST_CASES - len(found), others)
+    others = (left[key].values() if key in left else moves[key].each() for key in moves)
+    return found + nsmallest(_MOST_CASES - len(found), chain.from_iterable(others))
 
 
-def _count_samples(moves: Mapping[str, Sequence[_Move]], findings: Mapping[str, Finding]) -> int:
+def _count_samples(moves: Mapping[str, _Moves], findings: Mapping[str, Finding]) -> int:
     names: set[str] = set()
     for key, of_metric in moves.items():
         complete, ids = findings[key].complete, findings[key].ids
         if complete is not None:
-            names.update(ids[complete.positions[place]] for _, _, place in of_metric)
+            positions = map(complete.positions.__getitem__, of_metric.places)
+            names.update(map(ids.__getitem__, positions))
     return len(names)
 
 

@@ -8,7 +8,7 @@ from lm_eval_so.comparator.arm import complete_pairs, read_arm
 from lm_eval_so.comparator.estimate import estimate_change, gains_of, rounding_of, subtract
 from lm_eval_so.comparator.finding import Again, Finding
 from lm_eval_so.comparator.gate import Judged
-from lm_eval_so.comparator.measure import Reports, groups_of, is_time
+from lm_eval_so.comparator.measure import Reports, is_time
 from lm_eval_so.comparator.pair import scope_of
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
 
@@ -25,11 +25,14 @@ def to_ask_again(judged: Mapping[str, Judged]) -> dict[str, tuple[str, ...]]:
     return {
         key: changed
         for key, metric in judged.items()
-        if metric.gating
-        and metric.change is Verdict.REGRESSION
-        and metric.finding.shape.kind is not MetricKind.RATIO
-        and (changed := _changed(metric.finding))
+        if metric.gating and can_confirm(metric) and (changed := _changed(metric.finding))
     }
+
+
+def can_confirm(metric: Judged) -> bool:
+    """Whether further answers could tell that a regression is none."""
+    is_ratio = metric.finding.shape.kind is MetricKind.RATIO
+    return metric.change is Verdict.REGRESSION and not is_ratio
 
 
 def confirmed(
@@ -78,9 +81,9 @@ def confirmed(
     for name in again.flaky | again.lucky:
         place, position, _, _ = places[name]
         best[place if are_complete else position] = 0.0
-    groups = groups_of(pairs.candidate, scope.candidate)
+    groups = scope.groups
     if groups is not None and are_complete:
-        groups = [groups[i] for i in complete.positions]
+        groups = groups.at(complete.positions)
     p = estimate_change(best, groups, shape, alpha=reports.alpha).p_worse
     return replace(
         finding,

@@ -6,7 +6,7 @@ from datetime import date
 
 from lm_eval_so.comparator.accept import accept_metric, accept_records, accepted_samples
 from lm_eval_so.comparator.codes import Code
-from lm_eval_so.comparator.confirm import Answers, confirmed, to_ask_again
+from lm_eval_so.comparator.confirm import Answers, can_confirm, confirmed, to_ask_again
 from lm_eval_so.comparator.exceptions import Exceptions
 from lm_eval_so.comparator.exempt import find, names_of
 from lm_eval_so.comparator.finding import Finding, shape_of
@@ -18,7 +18,7 @@ from lm_eval_so.comparator.stability import stability_of
 from lm_eval_so.comparator.threshold import judge_threshold
 from lm_eval_so.core.config.model import GateMetricSection, GateSection
 from lm_eval_so.core.records.comparison import Exemption, Reason
-from lm_eval_so.core.records.enums import MetricKind, Verdict
+from lm_eval_so.core.records.enums import MetricKind
 
 _GATING_KINDS = frozenset({MetricKind.BINARY, MetricKind.BOUNDED})
 
@@ -93,7 +93,7 @@ def _confirmed(
     return {
         key: confirmed(key, judged[key].finding, reports[key], answers, times)
         for key, answers in again.items()
-        if key in judged and judged[key].change is Verdict.REGRESSION
+        if key in judged and can_confirm(judged[key])
     }
 
 

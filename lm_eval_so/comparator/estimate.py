@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from operator import sub
 
 from lm_eval_so.comparator.arm import Arm, Complete, Differences
-from lm_eval_so.comparator.finding import Groups, Shape
+from lm_eval_so.comparator.finding import Shape
+from lm_eval_so.comparator.groups import Groups
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.stats.binary import count_flips, mcnemar_midp, tango_interval
 from lm_eval_so.core.stats.bounded import hall_interval
 from lm_eval_so.core.stats.estimate import Estimate
-from lm_eval_so.core.stats.groups import grouped_interval
+from lm_eval_so.core.stats.groups import interval_of_layout
 from lm_eval_so.core.stats.power import (
     needed_for_flips,
     needed_for_scores,
@@ -56,7 +57,8 @@ def estimate_change(
 ) -> Estimate:
     """Estimate the mean change by the method that fits the metric."""
     if groups is not None:
-        return grouped_interval(differences, groups, width=shape.width, alpha=alpha)
+        ordered = groups.ordered(differences)
+        return interval_of_layout(ordered, groups.layout, width=shape.width, alpha=alpha)
     if shape.kind is not MetricKind.BINARY:
         return hall_interval(differences, width=shape.width, alpha=alpha)
     return estimate_flips(*count_flips(differences), len(differences), alpha=alpha)
@@ -96,7 +98,7 @@ def needed_samples(
     """Give the samples that would prove the margin with 80 % power if nothing changed."""
     n = len(differences)
     if groups is not None:
-        units = len(set(groups))
+        units = groups.units
         deviation = estimate.se * math.sqrt(units)
         needed = needed_for_scores(deviation, margin, width=shape.width, alpha=alpha)
         return math.ceil(needed * n / units)
@@ -113,7 +115,7 @@ def smallest_margin(n: int, groups: Groups | None, shape: Shape, *, alpha: float
     if shape.width is None:
         return None
     if groups is not None:
-        return provable_margin_t(len(set(groups)), width=shape.width, alpha=alpha)
+        return provable_margin_t(groups.units, width=shape.width, alpha=alpha)
     if shape.kind is MetricKind.BINARY:
         return provable_margin(n, alpha=alpha)
     return provable_margin_t(n, width=shape.width, alpha=alpha)

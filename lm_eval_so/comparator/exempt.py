@@ -8,7 +8,7 @@ from typing import Literal
 
 from lm_eval_so.comparator.exceptions import Entry
 from lm_eval_so.comparator.measure import Reports
-from lm_eval_so.comparator.pair import Side, applicable_rows
+from lm_eval_so.comparator.pair import Side
 from lm_eval_so.core.records.comparison import Exemption
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.records.report import MetricSummary
@@ -108,7 +108,8 @@ def _mean(sample_id: str, key: str, side: Side | None) -> float | None:
     if side is None or key not in side.columns.scores:
         return None
     column = side.columns.scores[key]
-    rows = applicable_rows(side, key).get(sample_id, ())
+    left_out = side.columns.not_applicable.get(key, ())
+    rows = (row for row in side.rows_by_id.get(sample_id, ()) if row not in left_out)
     values = [column[row] for row in rows]
     present = [value for value in values if value is not None and math.isfinite(value)]
     return math.fsum(present) / len(present) if present else None

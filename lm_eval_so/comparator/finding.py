@@ -1,12 +1,13 @@
 """What the data of one metric say, before the gate decides."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
 from lm_eval_so.comparator.arm import Complete, Differences, Support
 from lm_eval_so.comparator.codes import Code
+from lm_eval_so.comparator.groups import Groups
 from lm_eval_so.core.records.comparison import Reason, Stability
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
 from lm_eval_so.core.records.report import JudgeCalibration, MetricSummary
@@ -16,9 +17,6 @@ DEFAULT_MARGIN = 0.05
 DEFAULT_MARGIN_SHARE = 0.03
 """Of bounded metrics, of the width of their range."""
 DEFAULT_MAX_INCREASE = 0.10
-
-Groups = Sequence[Hashable]
-"""The group of each paired sample."""
 
 _UNIT: Support = (0.0, 1.0)
 

@@ -23,9 +23,10 @@ from lm_eval_so.comparator.estimate import (
     smallest_margin,
     subtract,
 )
-from lm_eval_so.comparator.finding import DEFAULT_MAX_INCREASE, Finding, Groups, Shape, shape_of
+from lm_eval_so.comparator.finding import DEFAULT_MAX_INCREASE, Finding, Shape, shape_of
+from lm_eval_so.comparator.groups import Groups
 from lm_eval_so.comparator.judge import is_weak, judge_warnings, with_judge_margin, youden_of
-from lm_eval_so.comparator.pair import Pairs, Rows, Scope, Side, scope_of
+from lm_eval_so.comparator.pair import Pairs, Scope, Side, scope_of
 from lm_eval_so.comparator.ratio import measure_ratio
 from lm_eval_so.core.config.model import GateMetricSection
 from lm_eval_so.core.records.comparison import Difference, Reason
@@ -93,16 +94,6 @@ def is_time(summary: MetricSummary) -> bool:
 def is_against_baseline(summary: MetricSummary) -> bool:
     """Whether a metric's values are a comparison with the baseline already, which has none itself."""
     return "baseline" in summary.definition
-
-
-def groups_of(side: Side, samples: Sequence[Rows]) -> Groups | None:
-    """Give the group of each sample, its position where it has none; None if all stand alone."""
-    labels = side.columns.groups
-    found = [labels[rows[0]] for rows in samples]
-    named = [label for label in found if label is not None]
-    if len(set(named)) == len(named):
-        return None
-    return [i if label is None else label for i, label in enumerate(found)]
 
 
 def with_verdict(finding: Finding, verdict: Verdict, code: Code, **figures: JsonValue) -> Finding:
@@ -189,7 +180,7 @@ def _measure_rows(key: str, finding: Finding, pairs: Pairs, scope: Scope, alpha:
     before = read_arm(pairs.baseline.columns.scores[key], scope.baseline, support)
     now = read_arm(pairs.candidate.columns.scores[key], scope.candidate, support)
     complete = complete_pairs(before, now)
-    groups = groups_of(pairs.candidate, scope.candidate)
+    groups = scope.groups
     changes = subtract(before, now, complete, finding.shape)
     worse, better = _count_changed(changes.complete)
     measured = replace(
@@ -247,9 +238,8 @@ def _refuse_arms(
     if finding.shape.support is None and (before.is_alarming or now.is_alarming):
         missing = before.missing + now.missing
         return with_verdict(finding, unclear, Code.MISSING_UNBOUNDED, q=missing)
-    are_grouped = groups is not None and finding.statistic == "mean"
-    if are_grouped and (count := len(set(groups or ()))) < LEAST_GROUPS:
-        return with_verdict(finding, unclear, Code.FEW_GROUPS, groups=count)
+    if groups is not None and finding.statistic == "mean" and groups.units < LEAST_GROUPS:
+        return with_verdict(finding, unclear, Code.FEW_GROUPS, groups=groups.units)
     usable = finding.n if finding.shape.support else len(complete.positions)
     if usable < (1 if kind is MetricKind.BINARY else LEAST_SAMPLES):
         return with_verdict(finding, unclear, Code.FEW_SAMPLES, n=usable)
@@ -259,7 +249,7 @@ def _refuse_arms(
 def _measure_change(finding: Finding, changes: Differences, alpha: float) -> Finding:
     shape, margin, groups = finding.shape, finding.margin, finding.groups
     positions = finding.complete.positions if finding.complete else ()
-    inner = [groups[i] for i in positions] if groups is not None else None
+    inner = groups.at(positions) if groups is not None else None
     used = groups if shape.support else inner
     lower = estimate_change(changes.worst, used, shape, alpha=alpha)
     upper = lower
@@ -294,6 +284,6 @@ def _passes_complete(
     complete: Sequence[float], groups: Groups | None, shape: Shape, *, margin: float, alpha: float
 ) -> bool:
     least = 1 if shape.kind is MetricKind.BINARY else LEAST_SAMPLES
-    if len(complete) < least or (groups is not None and len(set(groups)) < LEAST_GROUPS):
+    if len(complete) < least or (groups is not None and groups.units < LEAST_GROUPS):
         return False
     return estimate_change(complete, groups, shape, alpha=alpha).low > -margin

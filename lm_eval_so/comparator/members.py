@@ -1,20 +1,20 @@
 """Which of the paired samples have something in common."""
 
-import math
-from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
+from itertools import chain
 from operator import itemgetter
 from typing import Any, TypeVar
 
 from lm_eval_so.comparator.measure import Reports
 from lm_eval_so.core.records.report import Columns
+from lm_eval_so.core.stats.groups import Layout, lay_out
 
 _OTHER = "(other)"
 _NONE = "(none)"
 _MOST_VALUES = 30
 _ONE = ord("1")
+_DIGITS = bytes.maketrans(b"\x00\x01", b"01")
 T = TypeVar("T")
 
 
@@ -52,7 +52,8 @@ class Members:
     def blocks(self, groups: Sequence[Hashable]) -> "Blocks":
         """Give their groups; `groups`, of all samples, is looked at only once."""
         if self._blocks is None:
-            self._blocks = _blocks(self.positions, self.take(groups))
+            layout = lay_out(self.positions, self.take(groups))
+            self._blocks = Blocks(members=Members("", "", layout.order), layout=layout)
         return self._blocks
 
 
@@ -62,29 +63,22 @@ class Blocks:
 
     members: Members
     """In that order."""
-    bounds: Sequence[tuple[int, int]]
-    """Where each group begins and ends."""
+    layout: Layout
 
     @property
     def are_single(self) -> bool:
         """Whether each sample is alone in its group."""
-        return len(self.bounds) == len(self.members.positions)
+        return self.layout.units == len(self.members.positions)
 
     @property
     def names(self) -> list[int]:
         """Give a number of its group for each sample."""
-        sizes = enumerate(end - start for start, end in self.bounds)
-        return [number for number, size in sizes for _ in range(size)]
-
-    def sums(self, values: Sequence[float]) -> list[tuple[float, int]]:
-        """Give sum and size of each group, of the values of all samples."""
-        own = self.members.take(values)
-        return [(math.fsum(own[start:end]), end - start) for start, end in self.bounds]
+        return [number for number, size in enumerate(self.layout.sizes) for _ in range(size)]
 
 
 def mask_of(flags: Iterable[bool]) -> int:
     """Give a number whose bits are the flags, the first one the lowest."""
-    digits = bytes(map(b"01".__getitem__, flags))
+    digits = bytes(flags).translate(_DIGITS)
     return int(digits[::-1] or b"0", 2)
 
 
@@ -144,17 +138,6 @@ class _Kind:
             label: parts[0] if len(parts) == 1 else list(chain.from_iterable(parts))
             for label, parts in by_label.items()
         }
-
-
-def _blocks(positions: Sequence[int], groups: Sequence[Hashable]) -> Blocks:
-    by_group: dict[Hashable, list[int]] = defaultdict(list)
-    for position, group in zip(positions, groups, strict=True):
-        by_group[group].append(position)
-    ends = list(accumulate(map(len, by_group.values())))
-    ordered = list(chain.from_iterable(by_group.values()))
-    return Blocks(
-        members=Members("", "", ordered), bounds=list(zip([0, *ends[:-1]], ends, strict=True))
-    )
 
 
 def _kinds(columns: Columns) -> Iterator[_Kind]:

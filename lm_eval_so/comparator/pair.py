@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lm_eval_so.comparator.groups import Groups, groups_of
 from lm_eval_so.core.records.comparison import Pairing
 from lm_eval_so.core.records.report import Columns
 
@@ -31,6 +32,8 @@ class Pairs:
     """In the candidate's order."""
     baseline_rows: Sequence[Rows]
     candidate_rows: Sequence[Rows]
+    groups: Groups | None
+    """None if all samples stand alone."""
     record: Pairing
 
 
@@ -41,6 +44,7 @@ class Scope:
     ids: Sequence[str]
     baseline: Sequence[Rows]
     candidate: Sequence[Rows]
+    groups: Groups | None
     baseline_samples: int
     """All samples of the baseline that the metric applies to, paired or not."""
     candidate_samples: int
@@ -73,6 +77,7 @@ def pair_sides(baseline: Side, candidate: Side) -> Pairs:
     common = [name for name in now if name in before]
     changed = {name for name in common if old_revs[before[name][0]] != new_revs[now[name][0]]}
     ids = tuple(name for name in common if name not in changed) if changed else tuple(common)
+    rows = _rows_of(ids, now)
     record = Pairing(
         paired=len(ids),
         added=tuple(name for name in now if name not in before),
@@ -84,7 +89,8 @@ def pair_sides(baseline: Side, candidate: Side) -> Pairs:
         candidate=candidate,
         ids=ids,
         baseline_rows=_rows_of(ids, before),
-        candidate_rows=_rows_of(ids, now),
+        candidate_rows=rows,
+        groups=groups_of(candidate.columns.groups, rows),
         record=record,
     )
 
@@ -105,6 +111,7 @@ def scope_of(pairs: Pairs, metric_id: str, *, is_time: bool) -> Scope:
             ids=pairs.ids,
             baseline=pairs.baseline_rows,
             candidate=pairs.candidate_rows,
+            groups=pairs.groups,
             baseline_samples=len(before),
             candidate_samples=len(now),
             paired=len(pairs.ids),
@@ -115,10 +122,12 @@ def scope_of(pairs: Pairs, metric_id: str, *, is_time: bool) -> Scope:
         old = frozenset(pairs.baseline.columns.cached)
         new = frozenset(pairs.candidate.columns.cached)
         ids = [i for i in ids if old.isdisjoint(before[i]) and new.isdisjoint(now[i])]
+    rows = _rows_of(ids, now)
     return Scope(
         ids=ids,
         baseline=_rows_of(ids, before),
-        candidate=_rows_of(ids, now),
+        candidate=rows,
+        groups=groups_of(pairs.candidate.columns.groups, rows),
         baseline_samples=len(before),
         candidate_samples=len(now),
         paired=paired,

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from lm_eval_so.comparator.arm import Complete
 from lm_eval_so.comparator.codes import Code
-from lm_eval_so.comparator.finding import DEFAULT_MAX_INCREASE, Finding, Groups
+from lm_eval_so.comparator.finding import DEFAULT_MAX_INCREASE, Finding
+from lm_eval_so.comparator.groups import Groups
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.stats.estimate import Estimate
@@ -32,9 +33,10 @@ def measure_ratio(
     arms = (complete.baseline, complete.candidate)
     if any(min(values) < 0 or sum(values) <= 0 for values in arms):
         return replace(finding, verdict=Verdict.INCONCLUSIVE, code=Code.NOT_POSITIVE)
-    inner = [groups[i] for i in complete.positions] if groups is not None else None
-    estimate = ratio_of_means(complete.baseline, complete.candidate, groups=inner, alpha=alpha)
-    units = len(complete.positions) if inner is None else len(set(inner))
+    inner = groups.at(complete.positions) if groups is not None else None
+    labels = inner.labels if inner is not None else None
+    estimate = ratio_of_means(complete.baseline, complete.candidate, groups=labels, alpha=alpha)
+    units = len(complete.positions) if inner is None else inner.units
     return _with_estimate(finding, complete, estimate, units, "ratio_means", alpha)
 
 

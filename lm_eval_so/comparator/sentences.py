@@ -135,7 +135,9 @@ def _change_sentence(judged: Judged, speaker: Speaker) -> str:
             kind = prefix + "regression"
             if not prefix:
                 kind += "_binary" if finding.method == "tango_midp" else "_scores"
-            return speaker.say(kind, **told, **_proof(judged, speaker))
+            text = speaker.say(kind, **told, **_proof(judged, speaker))
+            is_within = _is_within_margin(finding)
+            return f"{text} {speaker.say('within_margin', **told)}" if is_within else text
         case Verdict.REPORTED:
             return speaker.say(judged.change_code or "reported", **told)
         case _:
@@ -208,6 +210,13 @@ def _is_real_fall(finding: Finding, alpha: float) -> bool:
     if finding.p is None or finding.high is None or finding.low is None or finding.p > alpha:
         return False
     return finding.low > 1 if finding.shape.kind is MetricKind.RATIO else finding.high < 0
+
+
+def _is_within_margin(finding: Finding) -> bool:
+    """Whether the mean fell by no more than is allowed, which seems no reason to fail."""
+    if finding.shape.kind is MetricKind.RATIO or finding.delta is None or finding.margin is None:
+        return False
+    return -finding.delta <= finding.margin
 
 
 def _proof(judged: Judged, speaker: Speaker) -> dict[str, str]:

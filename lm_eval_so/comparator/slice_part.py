@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from lm_eval_so.comparator.arm import Complete
 from lm_eval_so.comparator.estimate import estimate_flips
-from lm_eval_so.comparator.finding import Finding, Groups
+from lm_eval_so.comparator.finding import Finding
+from lm_eval_so.comparator.groups import Groups
 from lm_eval_so.comparator.members import Blocks, Members, mask_of
 from lm_eval_so.comparator.ratio import LEVELS, statistic_of
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.stats.bounded import hall_interval
 from lm_eval_so.core.stats.estimate import Estimate
-from lm_eval_so.core.stats.groups import interval_of_sums
+from lm_eval_so.core.stats.groups import interval_of_layout
 from lm_eval_so.core.stats.power import LEAST_SAMPLES
 from lm_eval_so.core.stats.ratios import (
     ratio_of_means,
@@ -100,7 +101,7 @@ def values_of(finding: Finding) -> Values | None:
             place_at[position] = place
     groups = finding.groups
     if groups is not None and place_at is not None and finding.shape.support is None:
-        groups = [groups[position] for position in complete.positions]
+        groups = groups.at(complete.positions)
     each, best = changes.worst if changes else (), _without_flaky(finding, complete)
     is_binary = finding.shape.kind is MetricKind.BINARY
     worst = _changes(each, is_binary=is_binary)
@@ -119,7 +120,7 @@ def _changes(each: Sequence[float], *, is_binary: bool) -> Changes:
         return Changes(each=each, flips=None)
     return Changes(
         each=each,
-        flips=(mask_of(change < 0 for change in each), mask_of(change > 0 for change in each)),
+        flips=(mask_of(map((0.0).__gt__, each)), mask_of(map((0.0).__lt__, each))),
     )
 
 
@@ -137,18 +138,19 @@ def parts_of(
 
 def _without_flaky(finding: Finding, complete: Complete) -> Sequence[float]:
     best = finding.changes.best if finding.changes else ()
-    flaky = finding.again.flaky if finding.again else frozenset()
-    if not flaky:
+    again = finding.again
+    unlike = again.flaky | again.lucky if again else frozenset()
+    if not unlike:
         return best
     ids = [finding.ids[position] for position in complete.positions]
     rows = zip(ids if finding.shape.support is None else finding.ids, best, strict=True)
-    return [max(change, 0.0) if name in flaky else change for name, change in rows]
+    return [0.0 if name in unlike else change for name, change in rows]
 
 
 def _estimate(values: Values, counted: Members, alpha: float) -> tuple[Estimate, Estimate] | None:
     finding = values.finding
-    blocks = counted.blocks(values.groups) if values.groups is not None else None
-    if blocks is not None and len(blocks.bounds) < LEAST_SAMPLES:
+    blocks = counted.blocks(values.groups.labels) if values.groups is not None else None
+    if blocks is not None and blocks.layout.units < LEAST_SAMPLES:
         return None
     if blocks is not None and blocks.are_single:
         blocks = None
@@ -168,11 +170,11 @@ def _change(
     if changes.flips is not None and blocks is None:
         worse, better = (counted.count(mask) for mask in changes.flips)
         return estimate_flips(worse, better, len(counted.positions), alpha=alpha)
-    own = counted.take(changes.each)
     if blocks is None:
+        own = counted.take(changes.each)
         return hall_interval(own, width=width, alpha=alpha, is_one_of_many=True)
-    largest = max(max(own), -min(own))  # noqa: PLW3301 - not as so many arguments
-    return interval_of_sums(blocks.sums(changes.each), largest, width=width, alpha=alpha)
+    ordered = blocks.members.take(changes.each)
+    return interval_of_layout(ordered, blocks.layout, width=width, alpha=alpha)
 
 
 def _ratio(

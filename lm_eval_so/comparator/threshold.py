@@ -10,11 +10,11 @@ from pydantic import JsonValue
 from lm_eval_so.comparator.arm import Arm, read_arm
 from lm_eval_so.comparator.codes import Code
 from lm_eval_so.comparator.finding import Shape, shape_of
+from lm_eval_so.comparator.groups import groups_of
 from lm_eval_so.comparator.measure import (
     Reports,
     arm_warnings,
     error_figures,
-    groups_of,
     is_against_baseline,
     is_time,
 )
@@ -168,7 +168,7 @@ def _bound_of_mean(
 
 def _warnings(limit: Threshold, arm: Arm, side: Side, samples: Sequence[Rows]) -> list[Reason]:
     found = list(arm_warnings({"candidate": arm}))
-    if limit.rule == "bound" and groups_of(side, samples) is not None:
+    if limit.rule == "bound" and groups_of(side.columns.groups, samples) is not None:
         found.append(Reason(code=Code.GROUPS_IGNORED, figures={"statistic": "bound"}))
     return found
 

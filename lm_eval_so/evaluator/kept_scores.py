@@ -77,6 +77,16 @@ def keep_scores(
     return KeptScores(path, warn, fingerprints=names)
 
 
+def forget_scores(cache: Path) -> None:
+    """Remove the scores that stand beside a cache of answers; those who use them go on without.
+
+    Raises:
+        OSError: If the file cannot be removed.
+    """
+    for ending in ("", "-wal", "-shm"):
+        cache.with_name(f"{FILE}{ending}").unlink(missing_ok=True)
+
+
 def _is_kept(each: BoundMetric) -> bool:
     made = _ALWAYS_MADE | _TAKEN_FROM_ROW
     is_of_row = not (each.metric.part_ids or each.is_over_repeats or each.is_late)

@@ -43,7 +43,8 @@ def test_evaluate__small(tmp_path: Path):
     )
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith("| ")]
-    assert [row.split(" | ")[0] for row in rows[2:]] == ["| 10", "| 100"]
+    shown = [row.split(" | ")[:2] for row in rows[2:]]
+    assert shown == [[n, each] for n in ("| 10", "| 100") for each in ("first", "second")]
     assert not list(tmp_path.iterdir())
 
 

@@ -80,3 +80,13 @@ def test_run__memory_is_flat(tmp_path: Path):
         again = run_measured(folder, echo)  # all rows are read, and none is asked
         peaks.append(again["peak_mib"])
     assert max(peaks) - min(peaks) <= 12, peaks  # 24 bytes a row for keys and places are 0.2
+
+
+def test_evaluate__a_row_takes_little_memory(tmp_path: Path):
+    command = [sys.executable, str(BENCHMARKS / "evaluate.py"), "--rounds", "1", "--scale", "0.1"]
+    environ = {"TMPDIR": str(tmp_path), "LANG": "C.UTF-8"}
+    done = subprocess.run(command, env=environ, capture_output=True, check=True)
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.decode().splitlines()]
+    peaks = {(row[0], row[1]): int(row[-1]) for row in rows if row[0] in {"1,000", "10,000"}}
+    for each in ("first", "second"):
+        assert peaks["10,000", each] - peaks["1,000", each] <= 18, peaks

@@ -265,7 +265,7 @@ class Comparison:
     """By metric id, gating ones first."""
     changed: tuple[ChangedCase, ...]
     """Cases that got worse first: those of proven worse slices in the order of `slices`, then the
-    largest drop; then those that got better. At most 10,000 of each."""
+    largest drop; then those that got better. At most 2,000 of each."""
     changed_samples: tuple[int, int] | None = None
     """How many samples got worse and how many better by any gating metric, kept above or not."""
     slices: tuple[SliceComparison, ...] = ()

@@ -2,13 +2,71 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain, repeat
+from operator import add, gt, itemgetter, mul, sub
 
 from lm_eval_so.core.stats.bounded import floor_of_se, smallest_p
 from lm_eval_so.core.stats.distributions import t_cdf, t_quantile, t_sf
 from lm_eval_so.core.stats.estimate import Estimate
 
 _EQUAL = 1e-12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Samples by group, the smallest groups first, so that whole columns are added up at once."""
+
+    order: Sequence[int]
+    """Numbers of the samples, those of a group side by side."""
+    counts: Sequence[tuple[int, int]]
+    """Each size that a group has, and how many groups have it."""
+
+    @property
+    def units(self) -> int:
+        """How many groups there are."""
+        return sum(count for _, count in self.counts)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Give the size of each group."""
+        return list(chain.from_iterable(repeat(size, count) for size, count in self.counts))
+
+    def sums(self, ordered: Sequence[float]) -> list[float]:
+        """Give the sum of each group, of values that stand in this order."""
+        found: list[float] = []
+        start = 0
+        for size, count in self.counts:
+            own = ordered[start : start + size * count]
+            start += size * count
+            if size == 1:
+                found += own
+            elif size == 2:  # one addition rounds as fsum does
+                found += map(add, own[::2], own[1::2])
+            else:
+                found += map(math.fsum, zip(*[iter(own)] * size, strict=True))
+        return found
+
+
+def lay_out(numbers: Iterable[int], groups: Iterable[Hashable]) -> Layout:
+    """Put samples in the order of their groups.
+
+    Args:
+        numbers: What the samples are called.
+        groups: The group of each.
+    """
+    members: dict[Hashable, list[int]] = defaultdict(list)
+    for number, group in zip(numbers, groups, strict=True):
+        members[group].append(number)
+    by_size: dict[int, list[list[int]]] = defaultdict(list)
+    for own in members.values():
+        by_size[len(own)].append(own)
+    ascending = sorted(by_size.items(), key=itemgetter(0))
+    return Layout(
+        order=list(chain.from_iterable(chain.from_iterable(own for _, own in ascending))),
+        counts=[(size, len(own)) for size, own in ascending],
+    )
 
 
 def grouped_interval(
@@ -33,37 +91,40 @@ def grouped_interval(
 
     Source: Cameron, Miller (2015), Journal of Human Resources 50(2), 317–372.
     """
-    largest = max(max(differences), -min(differences))  # noqa: PLW3301 - not as so many arguments
-    return interval_of_sums(_sums(differences, groups), largest, width=width, alpha=alpha)
+    layout = lay_out(range(len(differences)), groups)
+    ordered = [differences[number] for number in layout.order]
+    return interval_of_layout(ordered, layout, width=width, alpha=alpha)
 
 
-def interval_of_sums(
-    sums: Sequence[tuple[float, int]], largest: float, *, width: float | None, alpha: float = 0.05
+def interval_of_layout(
+    ordered: Sequence[float], layout: Layout, *, width: float | None, alpha: float = 0.05
 ) -> Estimate:
-    """Estimate the same of what each group adds up to.
+    """Estimate the same of differences that stand in the order of their groups.
 
     Args:
-        sums: Sum and size of each group.
-        largest: The largest difference of a sample, as an absolute value.
+        ordered: They.
+        layout: That order, of two groups or more.
         width: As above.
         alpha: As above.
     """
-    c = len(sums)
+    c, n = layout.units, len(ordered)
     if c < 2:
         raise ValueError("an interval needs two groups or more")
-    n = sum(size for _, size in sums)
-    mean = math.fsum(total for total, _ in sums) / n
-    se = clustered_se([total - size * mean for total, size in sums], n)
+    largest = max(max(ordered), -min(ordered))  # noqa: PLW3301 - not as so many arguments
+    sums, sizes = layout.sums(ordered), layout.sizes
+    mean = math.fsum(sums) / n
+    se = clustered_se(list(map(sub, sums, map(mul, sizes, repeat(mean)))), n)
     if se <= _EQUAL * largest:
         se = 0.0
-    widest = c / n * max(abs(total) for total, _ in sums)
+    absolute = list(map(abs, sums))
+    widest = c / n * max(absolute)
     se_low = max(se, floor_of_se(widest if width is None else width, c, alpha=alpha))
     se_high = max(se, floor_of_se(widest, c, alpha=alpha))
     t = t_quantile(1 - alpha, c - 1)
     low, high = mean - t * se_low, mean + t * se_high
     if width is not None:
         low, high = max(-width, low), min(width, high)
-    changed = sum(abs(total) > _EQUAL * largest * size for total, size in sums)
+    changed = sum(map(gt, absolute, map(mul, repeat(_EQUAL * largest), sizes)))
     p_worse = p_better = 0.5
     if se_high:
         limit = smallest_p(changed)
@@ -78,16 +139,10 @@ def clustered_se(sums: Sequence[float], n: int) -> float:
     Source: Cameron, Miller (2015), Journal of Human Resources 50(2), 317–372.
     """
     c = len(sums)
-    return math.sqrt(c / (c - 1) * math.fsum(total * total for total in sums)) / n
+    return math.sqrt(c / (c - 1) * math.fsum(map(mul, sums, sums))) / n
 
 
 def group_sums(values: Sequence[float], groups: Sequence[Hashable]) -> list[float]:
     """Give the sum of each group's values."""
-    return [total for total, _ in _sums(values, groups)]
-
-
-def _sums(values: Sequence[float], groups: Sequence[Hashable]) -> list[tuple[float, int]]:
-    members: dict[Hashable, list[float]] = defaultdict(list)
-    for value, group in zip(values, groups, strict=True):
-        members[group].append(value)
-    return [(math.fsum(own), len(own)) for own in members.values()]
+    layout = lay_out(range(len(values)), groups)
+    return layout.sums([values[number] for number in layout.order])

@@ -3,11 +3,11 @@
 import re
 
 import pytest
-from comparing import flips, judge
+from comparing import flips, judge, only
 from factories import make_report
 
 from lm_eval_so.comparator.codes import Code
-from lm_eval_so.core.records.enums import Direction, Language, MetricKind
+from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import JudgeCalibration
 from lm_eval_so.core.words import texts
 
@@ -275,3 +275,35 @@ def test_sentences__every_code_of_a_metric_has_a_text(language) -> None:
 def test_sentences__whole_equals_that_of_an_only_metric() -> None:
     comparison = judge(*map(make_report, binary(20, 3, 239)))
     assert comparison.sentence == comparison.metrics["exact_match"].sentence
+
+
+WITHIN = {Language.EN: "That is within the 5.0 points", Language.KO: "허용 폭 5.0%p 안이지만"}
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize(("worse", "better", "is_within"), [(14, 3, True), (20, 3, False)])
+def test_sentences__say_why_a_drop_that_seems_allowed_fails(
+    worse, better, is_within, language
+) -> None:
+    before, now = flips(worse=worse, better=better, n=239)
+    comparison = judge(
+        make_report({"exact_match": before}), make_report({"exact_match": now}), language=language
+    )
+    metric = only(comparison)
+    assert metric.verdict is Verdict.REGRESSION
+    assert (WITHIN[language] in metric.sentence) is is_within
+
+
+def test_sentences__of_a_rise_that_seems_allowed_say_rise() -> None:
+    shape = {"kinds": {"toxicity": MetricKind.BOUNDED}, "directions": {"toxicity": Direction.LOWER}}
+    scores = [0.2 + i % 5 / 100 for i in range(100)]
+    worse = [value + 0.025 + i % 7 / 1000 for i, value in enumerate(scores)]
+    metric = only(
+        judge(
+            make_report({"toxicity": scores}, **shape),
+            make_report({"toxicity": worse}, **shape),
+            gate={"metrics": {"toxicity": {"margin": 0.0281}}},
+        )
+    )
+    assert metric.verdict is Verdict.REGRESSION
+    assert "the true rise could be as much as" in metric.sentence

@@ -6,7 +6,7 @@ from evaluation import a_run, a_sample
 
 from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.evaluator.kept_scores import KeptScores, row_key
+from lm_eval_so.evaluator.kept_scores import KeptScores, forget_scores, row_key
 
 PRINTS = {"exact_match": "a" * 64, "helpful": "b" * 64}
 KEY = b"k" * 16
@@ -101,3 +101,13 @@ def test_open__keeps_itself_out_of_git(tmp_path: Path):
         with kept(folder / "scores.sqlite")[0]:
             pass
     assert (folder / ".gitignore").read_text() == "/cache.sqlite*\n/scores.sqlite*\n"
+
+
+def test_forget_scores__removes_them_and_their_logs(tmp_path: Path):
+    with kept(tmp_path / "scores.sqlite")[0] as store:
+        store.put(KEY, {"exact_match": a_score()})
+    (tmp_path / "cache.sqlite").write_bytes(b"answers")
+    (tmp_path / "scores.sqlite-wal").write_bytes(b"log")
+    forget_scores(tmp_path / "cache.sqlite")
+    assert [file.name for file in tmp_path.iterdir() if "scores" in file.name] == []
+    forget_scores(tmp_path / "cache.sqlite")  # nothing there is nothing to do

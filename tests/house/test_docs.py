@@ -4,7 +4,6 @@ import ast
 import json
 import re
 import runpy
-import runpy
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 

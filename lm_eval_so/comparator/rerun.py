@@ -83,6 +83,7 @@ def _run(
     yield ["git", "worktree", "add", "--detach", tree, commit[:_COMMIT_DIGITS]]
     there = _Raw(f'"{tree}/$(git rev-parse --show-prefix)"{shlex.quote(config)}')
     yield ["lm-eval-so", "run", "-c", there, *out, *_same_samples(candidate)]
+    yield ["git", "worktree", "remove", "--force", tree]  # else it could not be done twice
 
 
 def _same_samples(candidate: Experiment) -> list[str]:

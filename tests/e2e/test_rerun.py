@@ -45,16 +45,20 @@ def test_rerun__the_commands_measure_the_old_chatbot_by_the_new_metric(tmp_path:
     assert "params.profile: basic → raw" in told["sentence"]
 
     scripts = Path(sys.executable).parent
-    again = subprocess.run(
-        ["sh", "-e", "-c", told["rerun"]],
-        cwd=folder,
-        env={"PATH": f"{scripts}:{os.environ['PATH']}", "LANG": "C.UTF-8", "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert again.returncode == 1, again.stderr
-    assert "60 samples went from right to wrong" in again.stderr
+    for _ in range(2):  # nothing that they leave behind is in their way
+        again = subprocess.run(
+            ["sh", "-e", "-c", told["rerun"]],
+            cwd=folder,
+            env={
+                **{"PATH": f"{scripts}:{os.environ['PATH']}", "LANG": "C.UTF-8"},
+                "HOME": str(tmp_path),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert again.returncode == 1, again.stderr
+        assert "60 samples went from right to wrong" in again.stderr
 
 
 def measure(folder: Path, *arguments: str) -> None:

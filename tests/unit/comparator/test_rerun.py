@@ -45,6 +45,7 @@ def test_rerun__checks_out_the_commit_that_the_baseline_measured() -> None:
         "git worktree add --detach .lm-eval-so/baseline/tree 8d01e7700000\n"
         'lm-eval-so run -c ".lm-eval-so/baseline/tree/$(git rev-parse --show-prefix)"evaluate.yml '
         '-o .lm-eval-so/baseline/run --set dataset.path="$PWD"/dataset/toy\n'
+        "git worktree remove --force .lm-eval-so/baseline/tree\n"
         "lm-eval-so evaluate -c evaluate.yml --run .lm-eval-so/baseline/run "
         "-o .lm-eval-so/baseline/reports\n"
         "lm-eval-so compare reports/report.json -c evaluate.yml "
@@ -80,7 +81,7 @@ def test_rerun__quotes_what_it_is_told(config) -> None:
     lines = rerun(report(OLD), hostile).splitlines()
     assert shlex.split(lines[1])[3].endswith(config)
     assert "dataset.path=$PWD/data; rm -rf /" in shlex.split(lines[1])
-    assert shlex.split(lines[2])[3] == config
+    assert shlex.split(lines[3])[3] == config
 
 
 @pytest.mark.parametrize("commit", ["HEAD; reboot", "--upload-pack=x", ""])

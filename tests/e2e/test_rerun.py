@@ -50,7 +50,8 @@ def test_rerun__the_commands_measure_the_old_chatbot_by_the_new_metric(tmp_path:
             ["sh", "-e", "-c", told["rerun"]],
             cwd=folder,
             env={
-                **{"PATH": f"{scripts}:{os.environ['PATH']}", "LANG": "C.UTF-8"},
+                "PATH": f"{scripts}:{os.environ['PATH']}",
+                "LANG": "C.UTF-8",
                 "HOME": str(tmp_path),
             },
             capture_output=True,

@@ -1,6 +1,6 @@
 """Which of the paired samples have something in common."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -8,11 +8,9 @@ from typing import Any, TypeVar
 
 from lm_eval_so.comparator.measure import Reports
 from lm_eval_so.core.records.report import Columns
+from lm_eval_so.core.slices import NONE, keep_largest
 from lm_eval_so.core.stats.groups import Layout, lay_out
 
-_OTHER = "(other)"
-_NONE = "(none)"
-_MOST_VALUES = 30
 _ONE = ord("1")
 _DIGITS = bytes.maketrans(b"\x00\x01", b"01")
 T = TypeVar("T")
@@ -111,7 +109,7 @@ class Slicer:
                 if kind.by in told:
                     continue
                 told.add(kind.by)
-                for value, positions in _largest(kind.divide(rows)).items():
+                for value, positions in keep_largest(kind.divide(rows)).items():
                     if len(positions) < len(ids):
                         yield Members(kind.by, value, positions)
 
@@ -145,21 +143,10 @@ def _kinds(columns: Columns) -> Iterator[_Kind]:
         yield _Kind(
             by="tag",
             column=columns.tags,
-            labels=lambda tags: tuple(dict.fromkeys(tags)) or (_NONE,),
+            labels=lambda tags: tuple(dict.fromkeys(tags)) or (NONE,),
         )
     if columns.languages is not None:
-        yield _Kind(by="language", column=columns.languages, labels=lambda name: (name or _NONE,))
+        yield _Kind(by="language", column=columns.languages, labels=lambda name: (name or NONE,))
     for by, each in columns.labels.items():
         names = [(value,) for value in each.values]
         yield _Kind(by=by, column=each.places, labels=names.__getitem__)
-
-
-def _largest(by_label: Mapping[str, Sequence[int]]) -> dict[str, Sequence[int]]:
-    """Keep the labels with the most samples, and put the rest together."""
-    if len(by_label) <= _MOST_VALUES:
-        return dict(by_label)
-    named = by_label.keys() - {_OTHER}  # a label may call itself that
-    ordered = sorted(named, key=lambda label: (-len(by_label[label]), label))
-    kept = {label: by_label[label] for label in ordered[:_MOST_VALUES]}
-    rest = {place for label in by_label.keys() - kept.keys() for place in by_label[label]}
-    return {**kept, _OTHER: sorted(rest)}

@@ -2,22 +2,19 @@
 
 import json
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from pydantic import JsonValue
 
 from lm_eval_so.core.records.report import Labels, Slice
+from lm_eval_so.core.slices import NONE, OTHER, keep_largest
 from lm_eval_so.evaluator.fold import percentile, slice_figures
 from lm_eval_so.evaluator.score import BoundMetric
 from lm_eval_so.evaluator.sheet import Sheet
 
-NONE = "(none)"
-OTHER = "(other)"
-
 _BUILT_IN = frozenset({"tag", "language", "length", "status"})
 _SMALL = 10
-_MOST_VALUES = 30
 _MOST_NUMBERS = 8
 _LENGTHS = ((50, "≤ 50"), (200, "51–200"))
 _LONGEST = "> 200"
@@ -40,7 +37,7 @@ def break_down(
             continue
         slices = [
             _slice(bound, sheet, name, value, rows)
-            for value, rows in _largest(rows_by_value).items()
+            for value, rows in keep_largest(rows_by_value).items()
         ]
         found += sorted(slices, key=lambda each: _badness(each, bound, lead))
     return tuple(found)
@@ -60,7 +57,7 @@ def label_columns(sheet: Sheet, by: Sequence[str]) -> dict[str, Labels]:
 
 def _labels(sheet: Sheet, labels: Sequence[str]) -> Labels:
     rows = _rows_by_label(sheet, labels)
-    places = {label: place for place, label in enumerate(_largest(rows))}
+    places = {label: place for place, label in enumerate(keep_largest(rows))}
     other = places.get(OTHER, 0)
     of_samples = [places.get(label, other) for label in labels]
     return Labels(
@@ -125,17 +122,6 @@ def _collect(pairs: Iterable[tuple[str, int]]) -> "dict[str, array[int]]":
             found[label] = array("L")
         found[label].append(row)
     return found
-
-
-def _largest(rows_by_value: "Mapping[str, array[int]]") -> "dict[str, array[int]]":
-    """Keep the values with the most rows, and put the rest together."""
-    if len(rows_by_value) <= _MOST_VALUES:
-        return dict(rows_by_value)
-    named = rows_by_value.keys() - {OTHER}  # a value may call itself that
-    ordered = sorted(named, key=lambda value: (-len(rows_by_value[value]), value))
-    kept = {value: rows_by_value[value] for value in ordered[:_MOST_VALUES]}
-    rest = {row for value in rows_by_value.keys() - kept.keys() for row in rows_by_value[value]}
-    return {**kept, OTHER: array("L", sorted(rest))}
 
 
 def _length_label(length: int) -> str:

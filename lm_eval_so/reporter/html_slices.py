@@ -5,14 +5,12 @@ from dataclasses import dataclass
 
 from lm_eval_so.core.records.comparison import Comparison, SliceComparison
 from lm_eval_so.core.records.report import Columns, EvaluationReport, Slice
+from lm_eval_so.core.slices import NONE
 from lm_eval_so.core.words.numbers import count
 from lm_eval_so.reporter.case_view import status_name
 from lm_eval_so.reporter.metric_view import by_name, is_small, valued
 from lm_eval_so.reporter.plot import tint
 from lm_eval_so.reporter.view import ComparisonView, SliceChange, Words
-
-_NONE = "(none)"
-"""Value of what has no tag or no language."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +107,10 @@ def _pick(columns: Columns, by: str, value: str) -> Pick | None:
         return Pick(by="label", key=by, value=value) if is_known else None
     if by == "tag":
         tags = columns.tags or ()
-        is_known = any(value in each or (value == _NONE and not each) for each in tags)
+        is_known = any(value in each or (value == NONE and not each) for each in tags)
     elif by == "language":
         names = columns.languages or ()
-        is_known = value in names or (value == _NONE and None in names)
+        is_known = value in names or (value == NONE and None in names)
     else:
         is_known = False
     return Pick(by=by, key="", value=value) if is_known else None

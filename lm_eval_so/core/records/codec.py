@@ -1,7 +1,6 @@
 """Records to JSON and back: validated at the file's edge, trusted inside."""
 
 import json
-import math
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache
@@ -17,6 +16,7 @@ from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.run import RunInfo, RunResult
 from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.records.strict_json import finite_number, refuse_constant
 from lm_eval_so.errors import Problem, RecordError, Where
 
 R = TypeVar("R")
@@ -284,17 +284,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("a number is too large")
-    return number
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
-
-
 _STRICT = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
+    object_pairs_hook=_unique, parse_constant=refuse_constant, parse_float=finite_number
 )

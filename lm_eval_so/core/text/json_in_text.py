@@ -1,11 +1,11 @@
 """JSON in an answer: the whole of it, in a fence, or between prose; read in one pass."""
 
 import json
-import math
 import re
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 
+from lm_eval_so.core.records.strict_json import finite_number, refuse_constant
 from lm_eval_so.core.text.forms import nfc
 
 Extract = Literal["auto", "strict"]
@@ -111,18 +111,7 @@ def _depth(text: str) -> int:
 _STEPS: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("a number is too large")
-    return number
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
-
-
-_STRICT: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+_STRICT: Final = json.JSONDecoder(parse_constant=refuse_constant, parse_float=finite_number)
 
 
 def composed(value: Any) -> Any:

@@ -22,7 +22,6 @@ from lm_eval_so.core.words import say
 from lm_eval_so.errors import InputError, Problem
 from lm_eval_so.evaluator.bound import BoundMetric, parse_pass_if
 from lm_eval_so.evaluator.metrics.base import Metric, metrics
-from lm_eval_so.evaluator.metrics.env import MetricEnv
 from lm_eval_so.evaluator.one_turn import OfTurn, run_at, sample_at
 from lm_eval_so.evaluator.score import is_asked, score_row, settled
 
@@ -77,14 +76,8 @@ class Turns(Metric):
         def _by_name(cls, given: object) -> object:
             return {"name": given} if isinstance(given, str) else given
 
-    def __init__(
-        self,
-        *,
-        params: Mapping[str, JsonValue] | None = None,
-        metric_id: str | None = None,
-        env: MetricEnv | None = None,
-    ) -> None:
-        super().__init__(params=params, metric_id=metric_id, env=env)
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
         if self.params.metric is not None and not self.check_params():
             needs = self._bind(self.params.metric).metric.requires
             self.requires = self.requires | (needs & {"judge"})

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, field_validator
 
@@ -13,7 +13,6 @@ from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.metrics.env import MetricEnv
 
 __all__ = ["Composite"]
 
@@ -52,14 +51,8 @@ class Composite(Metric):
                 return dict.fromkeys(parts, 1.0)
             return parts
 
-    def __init__(
-        self,
-        *,
-        params: Mapping[str, JsonValue] | None = None,
-        metric_id: str | None = None,
-        env: MetricEnv | None = None,
-    ) -> None:
-        super().__init__(params=params, metric_id=metric_id, env=env)
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
         if self.params.mode in _PASSES:
             self.kind = MetricKind.BINARY
 

@@ -77,8 +77,8 @@ class ContextRecall(Metric):
     requires = frozenset({"expected", "judge"})
     Params = ContextParams
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def applies(self, sample: TestSample) -> bool:

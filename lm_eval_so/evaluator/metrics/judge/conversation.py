@@ -1,7 +1,6 @@
 """`conversation`: a model grades a whole conversation."""
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -12,7 +11,7 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import Problem
-from lm_eval_so.evaluator.metrics.base import Metric, MetricEnv
+from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.dialogue import (
     bot_calls,
     bot_texts,
@@ -69,14 +68,8 @@ class Conversation(Metric):
 
     params: Params
 
-    def __init__(
-        self,
-        *,
-        params: Mapping[str, JsonValue] | None = None,
-        metric_id: str | None = None,
-        env: MetricEnv | None = None,
-    ) -> None:
-        super().__init__(params=params, metric_id=metric_id, env=env)
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
         self._labels = Labels(values=self.params.labels, aliases=self.params.aliases)
         self.labels = self.params.labels
         self.kind = self._labels.kind

@@ -1,7 +1,6 @@
 """`llm_judge`: a model grades each answer against a rubric, by labels."""
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -11,7 +10,7 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.errors import Problem
-from lm_eval_so.evaluator.metrics.base import Metric, MetricEnv
+from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.labels import Labels, LabelValues, check_aliases
 from lm_eval_so.evaluator.metrics.judge.opinion import judged_definition, make_request
 from lm_eval_so.evaluator.metrics.judge.prompt import pointwise_prompt, verdict_schema
@@ -68,14 +67,8 @@ class LLMJudge(Metric):
 
     params: Params
 
-    def __init__(
-        self,
-        *,
-        params: Mapping[str, JsonValue] | None = None,
-        metric_id: str | None = None,
-        env: MetricEnv | None = None,
-    ) -> None:
-        super().__init__(params=params, metric_id=metric_id, env=env)
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
         self._labels = Labels(values=self.params.labels, aliases=self.params.aliases)
         self.labels = self.params.labels
         self.kind = self._labels.kind

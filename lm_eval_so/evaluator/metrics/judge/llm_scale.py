@@ -13,7 +13,7 @@ from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.stats.agreement import Level
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import Problem
-from lm_eval_so.evaluator.metrics.base import Metric, MetricEnv, judge_missing
+from lm_eval_so.evaluator.metrics.base import Metric, judge_missing
 from lm_eval_so.evaluator.metrics.judge.labels import Labels
 from lm_eval_so.evaluator.metrics.judge.opinion import (
     Opinion,
@@ -85,14 +85,8 @@ class LLMScale(Metric):
 
     params: Params
 
-    def __init__(
-        self,
-        *,
-        params: Mapping[str, JsonValue] | None = None,
-        metric_id: str | None = None,
-        env: MetricEnv | None = None,
-    ) -> None:
-        super().__init__(params=params, metric_id=metric_id, env=env)
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
         self.labels = _LABELS.values
         self._rubric = read_rubric(self.params.rubric, self.env)
 

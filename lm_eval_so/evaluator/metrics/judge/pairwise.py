@@ -1,9 +1,9 @@
 """`pairwise`: a model says which of two answers is better, the chatbot's or the baseline's."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import JsonValue
 
@@ -16,7 +16,7 @@ from lm_eval_so.core.stats.agreement import Level
 from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import ConfigError, Problem
-from lm_eval_so.evaluator.metrics.base import Metric, MetricEnv, judge_missing
+from lm_eval_so.evaluator.metrics.base import Metric, judge_missing
 from lm_eval_so.evaluator.metrics.judge.labels import Labels
 from lm_eval_so.evaluator.metrics.judge.opinion import judged_definition, make_request, vote_of
 from lm_eval_so.evaluator.metrics.judge.panel import Reply, ask_panel
@@ -76,14 +76,8 @@ class Pairwise(Metric):
 
     params: Params
 
-    def __init__(
-        self,
-        *,
-        params: Mapping[str, JsonValue] | None = None,
-        metric_id: str | None = None,
-        env: MetricEnv | None = None,
-    ) -> None:
-        super().__init__(params=params, metric_id=metric_id, env=env)
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
         self._rubric = read_rubric(self.params.rubric, self.env)
 
     def check_params(self) -> list[Problem]:

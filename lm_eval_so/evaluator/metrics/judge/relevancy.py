@@ -87,8 +87,8 @@ class AnswerRelevancy(Metric):
 
         mode: Literal["judge", "embedding"] = "judge"
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
         self._embeds = self.params.mode == "embedding"
         self.vote_level = "interval" if self._embeds else "ordinal"
 

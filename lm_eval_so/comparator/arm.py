@@ -1,14 +1,14 @@
 """The values of one metric on one side: one per sample, with what missing rows could have been."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
-from operator import eq, itemgetter
-from typing import cast
+from itertools import accumulate, pairwise
+from typing import TypeVar, cast
 
-from lm_eval_so.comparator.pair import Rows
+from lm_eval_so.comparator.samples import Rows, Samples
 
+T = TypeVar("T")
 Support = tuple[float, float]
 """Lowest and highest possible value."""
 
@@ -29,6 +29,8 @@ class Arm:
     low: Sequence[float]
     """With missing repeats at the low end of the support; empty where there is no support."""
     high: Sequence[float]
+    gaps: Sequence[int]
+    """Positions of the samples that lack a repeat, ascending."""
     rows: int
     missing: int
     """Rows without a value, those outside the support included."""
@@ -68,6 +70,8 @@ class Complete:
     candidate: Sequence[float]
     positions: Sequence[int]
     """Where they stand among the paired samples."""
+    absent: Sequence[int] = ()
+    """Where the others stand, ascending."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,28 +85,36 @@ class Differences:
     best: Sequence[float]
 
 
-def read_arm(
-    column: Sequence[float | None], samples: Sequence[Rows], support: Support | None
-) -> Arm:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Samples whose score changed by more than rounding, by place among the complete pairs."""
+
+    worse: Sequence[int] = ()
+    better: Sequence[int] = ()
+
+
+def read_arm(column: Sequence[float | None], samples: Samples, support: Support | None) -> Arm:
     """Take the values of some samples from a column.
 
     Args:
         column: A value or None per row of the report.
-        samples: The rows of each sample, at least one.
+        samples: They, of at least one row each.
         support: What values may be, if there are bounds; others count as missing.
     """
-    flat = _values_of(column, samples)
-    has_repeats = len(flat) != len(samples)
+    flat = samples.take(column)
+    has_repeats = len(flat) != len(samples.rows)
     cleaned: Sequence[float | None] = flat
-    if not _is_clean(flat, support):
+    missing = flat.count(None)
+    if not _is_clean(flat, missing, support):
         cleaned = [_clean(value, support) for value in flat]
-    missing = cleaned.count(None)
+        missing = cleaned.count(None)
     if not missing and not has_repeats:
         complete = cast("Sequence[float]", cleaned)
         return Arm(
             mean=complete,
             low=complete,
             high=complete,
+            gaps=(),
             rows=len(flat),
             missing=0,
             out_of_range=0,
@@ -111,11 +123,13 @@ def read_arm(
     absent = missing
     if cleaned is not flat:
         absent = sum(value is None or not math.isfinite(value) for value in flat)
-    means, lows, highs = _fold(cleaned, samples, support)
+    means, gaps = _fold(cleaned, samples.rows)
+    lows, highs = _ends(cleaned, samples.rows, means, gaps, support) if support else ([], [])
     return Arm(
         mean=means,
         low=lows,
         high=highs,
+        gaps=gaps,
         rows=len(flat),
         missing=missing,
         out_of_range=missing - absent,
@@ -129,34 +143,27 @@ def complete_pairs(baseline: Arm, candidate: Arm) -> Complete:
     if not (baseline.missing or candidate.missing):
         positions: Sequence[int] = range(len(old))
         return Complete(baseline=baseline.present, candidate=candidate.present, positions=positions)
-    positions = [
-        position
-        for position, (b, c) in enumerate(zip(old, new, strict=True))
-        if b is not None and c is not None
-    ]
+    gaps = sorted({*baseline.gaps, *candidate.gaps})
+    absent = [gap for gap in gaps if old[gap] is None or new[gap] is None]
     return Complete(
-        baseline=cast("list[float]", [old[position] for position in positions]),
-        candidate=cast("list[float]", [new[position] for position in positions]),
-        positions=positions,
+        baseline=cast("list[float]", _leave_out(old, absent)),
+        candidate=cast("list[float]", _leave_out(new, absent)),
+        positions=_leave_out(range(len(old)), absent),
+        absent=absent,
     )
 
 
-def _values_of(column: Sequence[float | None], samples: Sequence[Rows]) -> Sequence[float | None]:
-    if len(samples) == len(column):
-        places = range(len(column))
-        if all(map(eq, chain.from_iterable(samples), places)):  # most candidates: as it stands
-            return column
-    rows = list(chain.from_iterable(samples))
-    if len(rows) < 2:
-        return [column[row] for row in rows]
-    values: Sequence[float | None] = itemgetter(*rows)(column)
-    return values
+def _leave_out(values: Sequence[T], absent: Sequence[int]) -> list[T]:
+    kept: list[T] = []
+    for start, end in pairwise([-1, *absent, len(values)]):
+        kept += values[start + 1 : end]
+    return kept
 
 
-def _is_clean(values: Sequence[float | None], support: Support | None) -> bool:
+def _is_clean(values: Sequence[float | None], missing: int, support: Support | None) -> bool:
     """Whether each value that is there is finite and in range; said without a look at each."""
     present = cast("Sequence[float]", values)
-    if None in values:
+    if missing:
         present = [value for value in values if value is not None]
     if not present:
         return True
@@ -176,29 +183,44 @@ def _clean(value: float | None, support: Support | None) -> float | None:
 
 
 def _fold(
-    values: Sequence[float | None], samples: Sequence[Rows], support: Support | None
-) -> tuple[list[float | None], list[float], list[float]]:
+    values: Sequence[float | None], samples: Sequence[Rows]
+) -> tuple[Sequence[float | None], list[int]]:
+    """Give the mean of each sample, and the positions of those that lack a repeat."""
     if len(values) == len(samples):  # one row each: most reports, and the long ones
-        lows = [support[0] if value is None else value for value in values] if support else []
-        highs = [support[1] if value is None else value for value in values] if support else []
-        return list(values), lows, highs
+        return values, [place for place, value in enumerate(values) if value is None]
     means: list[float | None] = []
-    lows, highs, position = [], [], 0
-    for rows in samples:
-        own = values[position : position + len(rows)]
-        position += len(rows)
-        present = [value for value in own if value is not None]
+    gaps: list[int] = []
+    start = 0
+    for place, rows in enumerate(samples):
+        present = [value for value in values[start : start + len(rows)] if value is not None]
+        start += len(rows)
         means.append(_mean(present))
-        if support:
-            lows.append(_mean_with(present, len(rows), support[0]))
-            highs.append(_mean_with(present, len(rows), support[1]))
-    return means, lows, highs
+        if len(present) < len(rows):
+            gaps.append(place)
+    return means, gaps
+
+
+def _ends(
+    values: Sequence[float | None],
+    samples: Sequence[Rows],
+    means: Sequence[float | None],
+    gaps: Sequence[int],
+    support: Support,
+) -> tuple[list[float], list[float]]:
+    """Give the means with what is missing at the low end of the support, and at the high end."""
+    ends = cast("tuple[list[float], list[float]]", (list(means), list(means)))
+    if len(values) == len(samples):
+        for gap in gaps:
+            ends[0][gap], ends[1][gap] = support
+        return ends
+    starts = list(accumulate(map(len, samples), initial=0))
+    for gap in gaps:
+        own = values[starts[gap] : starts[gap + 1]]
+        for end, filler in zip(ends, support, strict=True):
+            given = [filler if value is None else value for value in own]
+            end[gap] = math.fsum(given) / len(given)
+    return ends
 
 
 def _mean(values: Sequence[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
-
-
-def _mean_with(present: Sequence[float], size: int, filler: float) -> float:
-    fillers: Iterable[float] = [filler] * (size - len(present))
-    return math.fsum([*present, *fillers]) / size

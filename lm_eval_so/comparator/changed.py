@@ -4,16 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import nsmallest
 from itertools import chain, compress, repeat
-from operator import truediv
 
-from lm_eval_so.comparator.estimate import gains_of, rounding_of
+from lm_eval_so.comparator.estimate import gains_of
 from lm_eval_so.comparator.finding import Finding
 from lm_eval_so.comparator.measure import Reports
-from lm_eval_so.comparator.pair import Pairs, Rows
+from lm_eval_so.comparator.pair import Pairs
+from lm_eval_so.comparator.samples import Rows
 from lm_eval_so.comparator.slice_part import Part
 from lm_eval_so.core.records.comparison import ChangedCase, FlakyCase
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.report import Columns, EvaluationReport
+from lm_eval_so.core.stats.bounded import largest_of
 
 _MOST_CASES = 2_000
 """Of those that got worse, and of those that got better."""
@@ -129,10 +130,9 @@ def _moves(order: int, finding: Finding) -> tuple[_Moves, _Moves]:
     if complete is None or not complete.positions:
         return _Moves(order=order), _Moves(order=order)
     gains = finding.changes.complete if finding.changes else gains_of(complete, finding.shape)
-    limit = rounding_of(gains)
-    width = finding.shape.width or max(map(abs, gains))
-    worse = _columns_of(order, gains, list(map((-limit).__gt__, gains)), width)
-    better = _columns_of(order, gains, list(map(limit.__lt__, gains)), -width)
+    width = finding.shape.width or largest_of(gains)
+    worse = _columns_of(order, gains, finding.moved.worse, width)
+    better = _columns_of(order, gains, finding.moved.better, -width)
     again = finding.again
     if again is None:
         return worse, better
@@ -140,25 +140,26 @@ def _moves(order: int, finding: Finding) -> tuple[_Moves, _Moves]:
     return worse.without(again.flaky, finding), better.without(again.lucky, finding)
 
 
-def _columns_of(order: int, gains: Sequence[float], chosen: Sequence[bool], width: float) -> _Moves:
-    sizes = map(truediv, compress(gains, chosen), repeat(width))
-    places = list(compress(range(len(gains)), chosen))
-    return _Moves(order=order, places=places, sizes=list(sizes))
+def _columns_of(order: int, gains: Sequence[float], places: Sequence[int], width: float) -> _Moves:
+    return _Moves(order=order, places=places, sizes=[gains[place] / width for place in places])
 
 
 def _worst_first(moves: Mapping[str, _Moves], proven: Sequence[Part]) -> list[_Move]:
-    named = {part.metric for part in proven} & moves.keys()
-    left = {key: {each[-1]: each for each in moves[key].each()} for key in named}
     found: list[_Move] = []
+    told: dict[str, set[int]] = {key: set() for key in moves}
     for part in proven:
-        rest = left.get(part.metric)
-        if not rest:
-            continue
-        places = rest.keys() & part.places
-        found += sorted(rest.pop(place) for place in places)
+        if part.metric in moves:
+            places = set(part.places) - told[part.metric]
+            found += sorted(each for each in moves[part.metric].each() if each[-1] in places)
+            told[part.metric] |= places
         if len(found) >= _MOST_CASES:
             return found[:_MOST_CASES]
-    others = (left[key].values() if key in left else moves[key].each() for key in moves)
+    others = (
+        (each for each in moves[key].each() if each[-1] not in places)
+        if places
+        else moves[key].each()
+        for key, places in told.items()
+    )
     return found + nsmallest(_MOST_CASES - len(found), chain.from_iterable(others))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lm_eval_so.comparator.arm import complete_pairs, read_arm
-from lm_eval_so.comparator.estimate import estimate_change, gains_of, rounding_of, subtract
+from lm_eval_so.comparator.estimate import estimate_change, rounding_of, subtract
 from lm_eval_so.comparator.finding import Again, Finding
 from lm_eval_so.comparator.gate import Judged
 from lm_eval_so.comparator.measure import Reports, is_time
@@ -99,10 +99,8 @@ def _changed(finding: Finding) -> tuple[str, ...]:
     complete = finding.complete
     if complete is None:
         return ()
-    gains = gains_of(complete, finding.shape)
-    limit = rounding_of(gains)
-    pairs = zip(complete.positions, gains, strict=True)
-    return tuple(finding.ids[position] for position, gain in pairs if abs(gain) > limit)
+    places = sorted([*finding.moved.worse, *finding.moved.better])
+    return tuple(finding.ids[complete.positions[place]] for place in places)
 
 
 def _alike(

@@ -51,7 +51,9 @@ def decide(
     """
     sections, default = gate.metrics or {}, GateMetricSection()
     gating = list(_gating(reports, gate))
-    names, remaining = names_of(reports), Remaining(reports)
+    remaining = Remaining(reports)
+    has_entries = bool(exceptions.quarantine or exceptions.accept)
+    names = names_of(reports, with_samples=has_entries)
     unsteady = find(exceptions.quarantine, names, day)
     wanted = find(exceptions.accept, names, day)
     leaving = quarantined(unsteady)

@@ -4,12 +4,12 @@ import math
 from collections.abc import Sequence
 from operator import sub
 
-from lm_eval_so.comparator.arm import Arm, Complete, Differences
+from lm_eval_so.comparator.arm import Arm, Complete, Differences, Moved
 from lm_eval_so.comparator.finding import Shape
 from lm_eval_so.comparator.groups import Groups
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.stats.binary import count_flips, mcnemar_midp, tango_interval
-from lm_eval_so.core.stats.bounded import hall_interval
+from lm_eval_so.core.stats.bounded import ROUNDING, hall_interval, largest_of
 from lm_eval_so.core.stats.estimate import Estimate
 from lm_eval_so.core.stats.groups import interval_of_layout
 from lm_eval_so.core.stats.power import (
@@ -19,8 +19,6 @@ from lm_eval_so.core.stats.power import (
     provable_margin_t,
 )
 
-_ROUNDING = 1e-12
-
 
 def subtract(baseline: Arm, candidate: Arm, complete: Complete, shape: Shape) -> Differences:
     """Give the change of each sample, and what it could be at worst and at best."""
@@ -28,13 +26,13 @@ def subtract(baseline: Arm, candidate: Arm, complete: Complete, shape: Shape) ->
     gains = gains_of(complete, shape)
     if shape.support is None or not (baseline.missing or candidate.missing):
         return Differences(complete=gains, worst=gains, best=gains)
-    if is_higher:
-        worst = _gains(baseline.high, candidate.low, is_higher)
-        best = _gains(baseline.low, candidate.high, is_higher)
-    else:
-        worst = _gains(baseline.low, candidate.high, is_higher)
-        best = _gains(baseline.high, candidate.low, is_higher)
-    return Differences(complete=gains, worst=worst, best=best)
+    most = _gains(baseline.low, candidate.high, is_higher=True)
+    least = most.copy()
+    for gap in {*baseline.gaps, *candidate.gaps}:
+        least[gap] = candidate.low[gap] - baseline.high[gap]
+    if not is_higher:
+        most, least = [-change for change in least], [-change for change in most]
+    return Differences(complete=gains, worst=least, best=most)
 
 
 def gains_of(complete: Complete, shape: Shape) -> list[float]:
@@ -45,7 +43,16 @@ def gains_of(complete: Complete, shape: Shape) -> list[float]:
 
 def rounding_of(gains: Sequence[float]) -> float:
     """Give the size up to which a change is rounding."""
-    return _ROUNDING * max(map(abs, gains), default=0.0)
+    return ROUNDING * largest_of(gains) if gains else 0.0
+
+
+def moved_of(gains: Sequence[float]) -> Moved:
+    """Find the changes that are more than rounding."""
+    limit = rounding_of(gains)
+    return Moved(
+        worse=[place for place, gain in enumerate(gains) if gain < -limit],
+        better=[place for place, gain in enumerate(gains) if gain > limit],
+    )
 
 
 def _gains(baseline: Sequence[float], candidate: Sequence[float], is_higher: bool) -> list[float]:

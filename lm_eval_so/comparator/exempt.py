@@ -63,14 +63,14 @@ class Found:
                 yield key
 
 
-def names_of(reports: Reports) -> Names:
-    """Give what at least one of the reports has."""
+def names_of(reports: Reports, *, with_samples: bool) -> Names:
+    """Give what at least one of the reports has; without samples if there is no entry to name one."""
     sides = [reports.side, *([reports.pairs.baseline] if reports.pairs else [])]
     before = reports.baseline.metrics if reports.baseline else {}
     return Names(
         samples={
             name if name.isascii() else nfc(name): name
-            for side in sides
+            for side in (sides if with_samples else ())
             for name in side.rows_by_id
         },
         metrics={**before, **reports.candidate.metrics},

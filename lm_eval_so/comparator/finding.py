@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from lm_eval_so.comparator.arm import Complete, Differences, Support
+from lm_eval_so.comparator.arm import Complete, Differences, Moved, Support
 from lm_eval_so.comparator.codes import Code
 from lm_eval_so.comparator.groups import Groups
 from lm_eval_so.core.records.comparison import Reason, Stability
@@ -108,6 +108,8 @@ class Finding:
     """Their values on both sides; None if it did not come to that."""
     changes: Differences | None = None
     """How they changed; None likewise, and of a ratio."""
+    moved: Moved = field(default_factory=Moved)
+    """Which of the complete pairs changed."""
     groups: Groups | None = None
     """None if all stand alone."""
     n: int = 0

@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from lm_eval_so.comparator.measure import Reports
-from lm_eval_so.comparator.pair import Rows, Side, pair_sides
+from lm_eval_so.comparator.pair import Side, pair_sides
+from lm_eval_so.comparator.samples import Rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

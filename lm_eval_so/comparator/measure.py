@@ -18,8 +18,8 @@ from lm_eval_so.comparator.differences import Redact, difference_text, metric_di
 from lm_eval_so.comparator.estimate import (
     estimate_change,
     method_of,
+    moved_of,
     needed_samples,
-    rounding_of,
     smallest_margin,
     subtract,
 )
@@ -154,7 +154,7 @@ def _told(found: Sequence[Difference]) -> str:
 
 def _refuse_rows(finding: Finding, pairs: Pairs, scope: Scope, key: str) -> Finding | None:
     sides = {"candidate": pairs.candidate, "baseline": pairs.baseline}
-    totals = {"candidate": scope.candidate_samples, "baseline": scope.baseline_samples}
+    totals = {"candidate": scope.of_candidate, "baseline": scope.of_baseline}
     for name, side in sides.items():
         if side.duplicate is not None:
             return with_verdict(
@@ -182,15 +182,16 @@ def _measure_rows(key: str, finding: Finding, pairs: Pairs, scope: Scope, alpha:
     complete = complete_pairs(before, now)
     groups = scope.groups
     changes = subtract(before, now, complete, finding.shape)
-    worse, better = _count_changed(changes.complete)
+    moved = moved_of(changes.complete)
     measured = replace(
         finding,
         shape=_compared_as(finding.shape, before, now),
         ids=scope.ids,
         complete=complete,
         groups=groups,
-        worse=worse,
-        better=better,
+        moved=moved,
+        worse=len(moved.worse),
+        better=len(moved.better),
         missing=(before.missing, now.missing),
         baseline=_mean(complete.baseline),
         candidate=_mean(complete.candidate),
@@ -208,11 +209,6 @@ def _measure_rows(key: str, finding: Finding, pairs: Pairs, scope: Scope, alpha:
     if measured.shape.kind is MetricKind.RATIO:
         return measure_ratio(measured, complete, groups, alpha=alpha)
     return _measure_change(replace(measured, changes=changes), changes, alpha)
-
-
-def _count_changed(gains: Sequence[float]) -> tuple[int, int]:
-    limit = rounding_of(gains)
-    return sum(map((-limit).__gt__, gains)), sum(map(limit.__lt__, gains))
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -1,8 +1,9 @@
 """Which of the paired samples have something in common."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate, chain
 from operator import itemgetter
 from typing import Any, TypeVar
 
@@ -11,73 +12,81 @@ from lm_eval_so.core.records.report import Columns
 from lm_eval_so.core.slices import NONE, keep_largest
 from lm_eval_so.core.stats.groups import Layout, lay_out
 
-_ONE = ord("1")
-_DIGITS = bytes.maketrans(b"\x00\x01", b"01")
 T = TypeVar("T")
 
 
-class Members:
-    """Some of the samples of a metric, and their values in its columns.
+class Chosen:
+    """Some of the places of columns.
 
     Args:
-        by: tag, language, length, or a metadata key.
-        value: What they have in common.
-        positions: Where they stand among the samples.
+        places: They.
     """
 
-    def __init__(self, by: str, value: str, positions: Sequence[int]) -> None:
-        self.by, self.value, self.positions = by, value, positions
-        self._getter = itemgetter(*positions) if len(positions) > 1 else None
+    def __init__(self, places: Sequence[int]) -> None:
+        self.places = places
+        self._getter: Callable[[Any], Any] | None = None
         self._blocks: Blocks | None = None
-        self._mask: int | None = None
 
     def take(self, values: Sequence[T]) -> Sequence[T]:
-        """Give their entries of a column that has one for every sample."""
+        """Give their entries of a column."""
+        if len(self.places) < 2:
+            return [values[place] for place in self.places]
         if self._getter is None:
-            return [values[position] for position in self.positions]
+            self._getter = itemgetter(*self.places)
         taken: tuple[T, ...] = self._getter(values)
         return taken
 
-    def count(self, mask: int) -> int:
-        """Count the members that a mask of all samples holds."""
-        if self._mask is None:
-            digits = bytearray(b"0") * (max(self.positions, default=-1) + 1)
-            for position in self.positions:
-                digits[-1 - position] = _ONE
-            self._mask = int(digits or b"0", 2)
-        return (self._mask & mask).bit_count()
-
     def blocks(self, groups: Sequence[Hashable]) -> "Blocks":
-        """Give their groups; `groups`, of all samples, is looked at only once."""
+        """Put them in the order of their groups; `groups`, of all places, is looked at only once."""
         if self._blocks is None:
-            layout = lay_out(self.positions, self.take(groups))
-            self._blocks = Blocks(members=Members("", "", layout.order), layout=layout)
+            layout = lay_out(self.places, self.take(groups))
+            self._blocks = Blocks(chosen=Chosen(layout.order), layout=layout)
         return self._blocks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Blocks:
-    """Samples in the order of their groups."""
+class Members:
+    """The samples that have something in common."""
 
-    members: Members
+    by: str
+    """tag, language, length, or a metadata key."""
+    value: str
+    samples: Chosen
+    """Among all that were divided."""
+    cells: Chosen
+    """What they are made of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Division:
+    """Samples, divided."""
+
+    cells: Layout
+    """Samples that lie in the same slices, side by side."""
+    slices: Sequence[Members] = ()
+    """But for those that hold all samples."""
+
+    @cached_property
+    def cell_at(self) -> list[int]:
+        """The cell of each sample."""
+        found = [0] * len(self.cells.order)
+        for place, cell in zip(self.cells.order, self.cells.names, strict=True):
+            found[place] = cell
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocks:
+    """Places in the order of their groups."""
+
+    chosen: Chosen
     """In that order."""
     layout: Layout
 
     @property
     def are_single(self) -> bool:
         """Whether each sample is alone in its group."""
-        return self.layout.units == len(self.members.positions)
-
-    @property
-    def names(self) -> list[int]:
-        """Give a number of its group for each sample."""
-        return [number for number, size in enumerate(self.layout.sizes) for _ in range(size)]
-
-
-def mask_of(flags: Iterable[bool]) -> int:
-    """Give a number whose bits are the flags, the first one the lowest."""
-    digits = bytes(flags).translate(_DIGITS)
-    return int(digits[::-1] or b"0", 2)
+        return self.layout.units == len(self.chosen.places)
 
 
 class Slicer:
@@ -90,28 +99,43 @@ class Slicer:
     def __init__(self, reports: Reports) -> None:
         before = [reports.pairs.baseline] if reports.pairs else []
         self._sides = [reports.side, *before]
-        self._known: list[tuple[Sequence[str], tuple[Members, ...]]] = []
+        self._known: list[tuple[Sequence[str], Division]] = []
 
-    def slices_of(self, ids: Sequence[str]) -> tuple[Members, ...]:
-        """Give the slices of some samples, but for those that hold all of them."""
+    def divide(self, ids: Sequence[str]) -> Division:
+        """Divide some samples by all that is told of them."""
         for known, found in self._known:
             if known is ids or known == ids:
                 return found
-        divided = tuple(self._divide(ids))
+        divided = self._divide(ids)
         self._known.append((ids, divided))
         return divided
 
-    def _divide(self, ids: Sequence[str]) -> Iterator[Members]:
-        told: set[str] = set()
+    def _divide(self, ids: Sequence[str]) -> Division:
+        kinds: dict[str, _Kind] = {}
         for side in self._sides:
-            rows = [side.rows_by_id[name][0] for name in ids]
-            for kind in _kinds(side.columns):
-                if kind.by in told:
-                    continue
-                told.add(kind.by)
-                for value, positions in keep_largest(kind.divide(rows)).items():
-                    if len(positions) < len(ids):
-                        yield Members(kind.by, value, positions)
+            told = _kinds(side.columns)
+            if new := [kind for kind in told if kind.by not in kinds]:
+                rows = [side.rows_by_id[name][0] for name in ids]
+                kinds |= {kind.by: kind.at(rows) for kind in new}
+        keys = zip(*(kind.column for kind in kinds.values()), strict=True)
+        layout = lay_out(range(len(ids)), keys if kinds else [()] * len(ids))
+        slices = chain.from_iterable(_slices(kind, layout) for kind in kinds.values())
+        return Division(cells=layout, slices=tuple(slices))
+
+
+def _slices(kind: "_Kind", layout: Layout) -> Iterator[Members]:
+    sizes = layout.sizes
+    starts = list(accumulate(sizes, initial=0))
+    by_label: dict[str, list[int]] = {}
+    for cell, start in enumerate(starts[:-1]):
+        for label in kind.labels(kind.column[layout.order[start]]):
+            by_label.setdefault(label, []).append(cell)
+    kept = keep_largest(by_label, lambda cells: sum(map(sizes.__getitem__, cells)))
+    for value, cells in kept.items():
+        runs = (layout.order[starts[cell] : starts[cell + 1]] for cell in cells)
+        places = sorted(chain.from_iterable(runs))  # near things are read faster
+        if len(places) < len(layout.order):
+            yield Members(by=kind.by, value=value, samples=Chosen(places), cells=Chosen(cells))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,22 +144,13 @@ class _Kind:
 
     by: str
     column: Sequence[Hashable]
-    """A key per row."""
+    """A key per row, or per sample."""
     labels: Callable[[Any], Sequence[str]]
     """Gives the labels of a key."""
 
-    def divide(self, rows: Sequence[int]) -> dict[str, Sequence[int]]:
-        by_key: dict[Hashable, list[int]] = {}
-        for position, key in enumerate(map(self.column.__getitem__, rows)):
-            by_key.setdefault(key, []).append(position)
-        by_label: dict[str, list[list[int]]] = {}
-        for key, positions in by_key.items():
-            for label in self.labels(key):
-                by_label.setdefault(label, []).append(positions)
-        return {
-            label: parts[0] if len(parts) == 1 else list(chain.from_iterable(parts))
-            for label, parts in by_label.items()
-        }
+    def at(self, rows: Sequence[int]) -> "_Kind":
+        """Give the keys of some rows."""
+        return replace(self, column=Chosen(rows).take(self.column))
 
 
 def _kinds(columns: Columns) -> Iterator[_Kind]:

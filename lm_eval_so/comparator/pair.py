@@ -1,14 +1,14 @@
 """Which samples of two reports are the same: those of one id and rev."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
+from operator import itemgetter, ne
 
 from lm_eval_so.comparator.groups import Groups, groups_of
+from lm_eval_so.comparator.samples import Rows, Samples
 from lm_eval_so.core.records.comparison import Pairing
 from lm_eval_so.core.records.report import Columns
-
-Rows = tuple[int, ...]
-"""Positions of a sample's rows, one per repeat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +30,8 @@ class Pairs:
     candidate: Side
     ids: tuple[str, ...]
     """In the candidate's order."""
-    baseline_rows: Sequence[Rows]
-    candidate_rows: Sequence[Rows]
+    baseline_samples: Samples
+    candidate_samples: Samples
     groups: Groups | None
     """None if all samples stand alone."""
     record: Pairing
@@ -42,12 +42,12 @@ class Scope:
     """The paired samples that one metric applies to on both sides."""
 
     ids: Sequence[str]
-    baseline: Sequence[Rows]
-    candidate: Sequence[Rows]
+    baseline: Samples
+    candidate: Samples
     groups: Groups | None
-    baseline_samples: int
+    of_baseline: int
     """All samples of the baseline that the metric applies to, paired or not."""
-    candidate_samples: int
+    of_candidate: int
     paired: int
     """As long as `ids`, unless samples left for want of a measured time."""
 
@@ -74,22 +74,26 @@ def pair_sides(baseline: Side, candidate: Side) -> Pairs:
     """Pair samples by id and rev; the same id with another rev is a changed sample."""
     before, now = baseline.rows_by_id, candidate.rows_by_id
     old_revs, new_revs = baseline.columns.revs, candidate.columns.revs
-    common = [name for name in now if name in before]
-    changed = {name for name in common if old_revs[before[name][0]] != new_revs[now[name][0]]}
-    ids = tuple(name for name in common if name not in changed) if changed else tuple(common)
-    rows = _rows_of(ids, now)
+    common = tuple(name for name in now if name in before)
+    old_rows, rows = _rows_of(common, before), _rows_of(common, now)
+    revs = map(ne, _firsts(old_rows, old_revs), _firsts(rows, new_revs))
+    changed = frozenset(compress(common, revs))
+    ids = common
+    if changed:
+        ids = tuple(name for name in common if name not in changed)
+        old_rows, rows = _rows_of(ids, before), _rows_of(ids, now)
     record = Pairing(
         paired=len(ids),
-        added=tuple(name for name in now if name not in before),
-        removed=tuple(name for name in before if name not in now),
+        added=() if len(common) == len(now) else tuple(n for n in now if n not in before),
+        removed=() if len(common) == len(before) else tuple(n for n in before if n not in now),
         changed=tuple(name for name in common if name in changed),
     )
     return Pairs(
         baseline=baseline,
         candidate=candidate,
         ids=ids,
-        baseline_rows=_rows_of(ids, before),
-        candidate_rows=rows,
+        baseline_samples=Samples(old_rows),
+        candidate_samples=Samples(rows),
         groups=groups_of(candidate.columns.groups, rows),
         record=record,
     )
@@ -109,11 +113,11 @@ def scope_of(pairs: Pairs, metric_id: str, *, is_time: bool) -> Scope:
     if everywhere and not is_time:  # most metrics of a large report
         return Scope(
             ids=pairs.ids,
-            baseline=pairs.baseline_rows,
-            candidate=pairs.candidate_rows,
+            baseline=pairs.baseline_samples,
+            candidate=pairs.candidate_samples,
             groups=pairs.groups,
-            baseline_samples=len(before),
-            candidate_samples=len(now),
+            of_baseline=len(before),
+            of_candidate=len(now),
             paired=len(pairs.ids),
         )
     ids = [name for name in pairs.ids if name in before and name in now]
@@ -125,19 +129,20 @@ def scope_of(pairs: Pairs, metric_id: str, *, is_time: bool) -> Scope:
     rows = _rows_of(ids, now)
     return Scope(
         ids=ids,
-        baseline=_rows_of(ids, before),
-        candidate=rows,
+        baseline=Samples(_rows_of(ids, before)),
+        candidate=Samples(rows),
         groups=groups_of(pairs.candidate.columns.groups, rows),
-        baseline_samples=len(before),
-        candidate_samples=len(now),
+        of_baseline=len(before),
+        of_candidate=len(now),
         paired=paired,
     )
 
 
-def measured_rows(side: Side, metric_id: str, *, is_time: bool) -> list[Rows]:
-    """Give the rows of every sample of one side that a metric applies to."""
+def measured_samples(side: Side, metric_id: str, *, is_time: bool) -> Samples:
+    """Give every sample of one side that a metric applies to."""
     cached = frozenset(side.columns.cached) if is_time else frozenset()
-    return [r for r in applicable_rows(side, metric_id).values() if cached.isdisjoint(r)]
+    rows = applicable_rows(side, metric_id).values()
+    return Samples([own for own in rows if cached.isdisjoint(own)])
 
 
 def applicable_rows(side: Side, metric_id: str) -> Mapping[str, Rows]:
@@ -151,6 +156,10 @@ def applicable_rows(side: Side, metric_id: str) -> Mapping[str, Rows]:
 
 def _rows_of(ids: Iterable[str], rows_by_id: Mapping[str, Rows]) -> list[Rows]:
     return list(map(rows_by_id.__getitem__, ids))
+
+
+def _firsts(samples: Iterable[Rows], column: Sequence[str | None]) -> Iterator[str | None]:
+    return map(column.__getitem__, map(itemgetter(0), samples))
 
 
 def _without(rows: Iterable[int], left_out: frozenset[int]) -> Rows:

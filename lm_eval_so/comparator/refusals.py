@@ -8,7 +8,7 @@ from lm_eval_so.comparator.arm import read_arm
 from lm_eval_so.comparator.codes import Code
 from lm_eval_so.comparator.finding import shape_of
 from lm_eval_so.comparator.measure import Reports, is_time
-from lm_eval_so.comparator.pair import measured_rows, read_side
+from lm_eval_so.comparator.pair import measured_samples, read_side
 from lm_eval_so.comparator.threshold import Threshold, judge_threshold
 from lm_eval_so.core.config.model import Config, GateMetricSection
 from lm_eval_so.core.records.comparison import Comparison
@@ -149,7 +149,7 @@ def _of_rows(key: str, reports: Reports, *, gates: bool) -> Iterator[Refusal]:
     shape = shape_of(summary)
     if not gates and shape.support is None:  # without gate.metrics, open ranges are only reported
         return
-    samples = measured_rows(reports.side, key, is_time=is_time(summary))
+    samples = measured_samples(reports.side, key, is_time=is_time(summary))
     arm = read_arm(reports.candidate.samples.scores.get(key, ()), samples, shape.support)
     if arm.rows and arm.is_broken:
         what = f"{key}: {arm.missing:,} of {arm.rows:,} rows have no score"

@@ -15,7 +15,7 @@ from typing import Literal
 from lm_eval_so.comparator.finding import Finding
 from lm_eval_so.comparator.measure import Reports
 from lm_eval_so.comparator.members import Slicer
-from lm_eval_so.comparator.slice_part import Part, parts_of, values_of
+from lm_eval_so.comparator.slice_part import Part, parts_of
 from lm_eval_so.core.records.comparison import SliceComparison
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.stats.multiple import benjamini_hochberg
@@ -81,8 +81,7 @@ def compare_slices(findings: Mapping[str, Finding], reports: Reports) -> Slices:
     parts = [
         part
         for key, finding in findings.items()
-        if (values := values_of(finding)) is not None
-        for part in parts_of(key, values, slicer.slices_of(finding.ids), alpha=reports.alpha)
+        for part in parts_of(key, finding, slicer, alpha=reports.alpha)
     ]
     ranked = sorted(_with_evidence(parts), key=lambda each: each.rank)
     proven = [each for each in ranked if each.is_proven_worse]

@@ -18,8 +18,9 @@ from lm_eval_so.comparator.measure import (
     is_against_baseline,
     is_time,
 )
-from lm_eval_so.comparator.pair import Rows, Side, applicable_rows, measured_rows
+from lm_eval_so.comparator.pair import Side, applicable_rows, measured_samples
 from lm_eval_so.comparator.ratio import statistic_of
+from lm_eval_so.comparator.samples import Rows
 from lm_eval_so.core.config.model import GateMetricSection
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.core.records.enums import MetricKind, Verdict
@@ -78,7 +79,7 @@ def judge_threshold(key: str, reports: Reports, section: GateMetricSection) -> T
     if reports.baseline is None and is_against_baseline(summary) and not summary.rows:
         return None  # there is nothing yet to hold answers against
     shape = shape_of(summary)
-    samples = measured_rows(reports.side, key, is_time=is_time(summary))
+    samples = measured_samples(reports.side, key, is_time=is_time(summary))
     arm = read_arm(reports.side.columns.scores.get(key, ()), samples, shape.support)
     refused = _refuse(limits[0], key, reports.side, arm, shape)
     if refused is not None:
@@ -87,7 +88,7 @@ def judge_threshold(key: str, reports: Reports, section: GateMetricSection) -> T
     statistic = section.statistic if shape.kind is MetricKind.RATIO else "mean"
     results = [judge(limit, arm, shape, statistic, reports.alpha) for limit in limits]
     worst = min(results, key=lambda result: _WORST_FIRST.index(result.verdict))
-    return replace(worst, warnings=tuple(_warnings(worst, arm, reports.side, samples)))
+    return replace(worst, warnings=tuple(_warnings(worst, arm, reports.side, samples.rows)))
 
 
 def _refuse(limit: Threshold, key: str, side: Side, arm: Arm, shape: Shape) -> Threshold | None:

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_so.comparator.estimate import estimate_flips
-from lm_eval_so.comparator.members import Members, mask_of
 from lm_eval_so.core.stats.bounded import hall_interval
 from lm_eval_so.core.stats.groups import grouped_interval
 
@@ -47,11 +46,3 @@ def test_flips__swapped_swap_worse_and_better(worse, better, same) -> None:
         back = estimate_flips(better, worse, n, alpha=0.05)
         assert there.p_worse == pytest.approx(back.p_better)
         assert there.p_worse + there.p_better == pytest.approx(1)
-
-
-@given(st.lists(st.booleans(), max_size=200), st.data())
-def test_members__count_what_a_mask_holds(flags, data) -> None:
-    chosen = data.draw(st.lists(st.sampled_from(range(len(flags))), unique=True)) if flags else []
-    members = Members("tag", "x", chosen)
-    assert members.count(mask_of(flags)) == sum(flags[i] for i in chosen)
-    assert list(members.take(flags)) == [flags[i] for i in chosen]

@@ -2,18 +2,41 @@
 
 import math
 from collections.abc import Sequence
-from itertools import repeat
-from operator import mul, sub, truediv
+from dataclasses import dataclass
+from operator import mul
+from typing import Final
 
 from lm_eval_so.core.stats.distributions import normal_quantile, t_cdf, t_quantile, t_sf
 from lm_eval_so.core.stats.estimate import Estimate
 
-_EQUAL = 1e-12
-"""Relative size below which differences are rounding."""
+ROUNDING: Final = 1e-12
+"""Size below which a difference is rounding, as a share of the largest one."""
+LOST: Final = 1e-10
+"""Share of a sum of squares below which what is left without the mean is taken for nothing.
+
+So little has few correct digits; its standard error is always below the floors.
+"""
+
 _SMALL = 1e-4
 _TINY = 1e-50
 _MOST_COUNTED = 2000
 """More changed samples than this do not limit a p-value: 2 to the power of −1075 is 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """What an interval needs of paired differences."""
+
+    n: int
+    mean: float
+    se: float
+    """Standard error of the mean."""
+    skew: float
+    """Skewness of the differences; like the error 0 if all are equal up to rounding."""
+    largest: float
+    """Size of the largest difference."""
+    changed: int
+    """Differences that are not rounding; above 2,000 not counted to the end."""
 
 
 def mean_interval(
@@ -37,7 +60,7 @@ def mean_interval(
     if n < 2:
         return None
     mean = math.fsum(values) / n
-    largest = max(map(abs, values))
+    largest = largest_of(values)
     se, _ = _spread(values, mean, largest)
     if se == 0:
         width = largest if low is None or high is None else high - low
@@ -79,8 +102,31 @@ def hall_interval(
     if n < 2:
         raise ValueError("an interval needs two differences or more")
     mean = math.fsum(differences) / n
-    largest = max(max(differences), -min(differences))  # noqa: PLW3301 - not as so many arguments
+    largest = largest_of(differences)
     se, skew = _spread(differences, mean, largest)
+    spread = Spread(
+        n=n,
+        mean=mean,
+        se=se,
+        skew=skew,
+        largest=largest,
+        changed=count_beyond(differences, ROUNDING * largest),
+    )
+    return interval_of_spread(spread, width=width, alpha=alpha, is_one_of_many=is_one_of_many)
+
+
+def interval_of_spread(
+    spread: Spread, *, width: float | None, alpha: float = 0.05, is_one_of_many: bool = False
+) -> Estimate:
+    """Estimate the same from what is known of the differences.
+
+    Args:
+        spread: It, of two differences or more.
+        width: As above.
+        alpha: As above.
+        is_one_of_many: As above.
+    """
+    n, mean, se, skew, largest = spread.n, spread.mean, spread.se, spread.skew, spread.largest
     z, t = normal_quantile(1 - alpha), t_quantile(1 - alpha, n - 1)
     se_low = max(se, _floor(largest if width is None else width, n, z))
     se_high = max(se, _floor(largest, n, z))
@@ -90,7 +136,7 @@ def hall_interval(
         low, high = max(-width, low), min(width, high)
     p_worse = p_better = 0.5
     if se_high > 0:
-        limit = smallest_p(_count_beyond(differences, _EQUAL * largest))
+        limit = smallest_p(spread.changed)
         studentised = _transform(mean / se_high, _bend(skew, se, se_high, n))
         p_worse = max(t_cdf(studentised, n - 1), limit)
         p_better = max(t_sf(studentised, n - 1), limit)  # the transform is odd in d
@@ -110,6 +156,17 @@ def floor_of_se(width: float, n: int, *, alpha: float = 0.05) -> float:
     return _floor(width, n, normal_quantile(1 - alpha))
 
 
+def count_beyond(values: Sequence[float], limit: float) -> int:
+    """Count the values that are larger than rounding, or stop above 2,000."""
+    found = 0
+    for start in range(0, len(values), _MOST_COUNTED):
+        part = values[start : start + _MOST_COUNTED]
+        found += sum(map(limit.__lt__, map(abs, part)))
+        if found > _MOST_COUNTED:
+            break
+    return found
+
+
 def _floor(width: float, n: int, z: float) -> float:
     return width * z / (n + z * z)
 
@@ -119,18 +176,32 @@ def _spread(values: Sequence[float], mean: float, largest: float) -> tuple[float
     n = len(values)
     if largest == 0:
         return 0.0, 0.0
-    unit = 1.0
-    errors = list(map(sub, values, repeat(mean)))
-    if not _TINY < largest < 1 / _TINY:  # so that no square is lost or overflows
-        unit = largest
-        errors = list(map(truediv, errors, repeat(unit)))
-    squares = list(map(mul, errors, errors))
+    errors, unit = errors_of(values, mean, largest)
+    squares = [error * error for error in errors]
     total = sum(squares)
     m2 = total / n
-    if m2 <= (_EQUAL * largest / unit) ** 2:
+    if m2 <= (ROUNDING * largest / unit) ** 2:
         return 0.0, 0.0
     m3 = sum(map(mul, squares, errors)) / n
     return unit * math.sqrt(total / (n * (n - 1))), m3 / m2**1.5
+
+
+def errors_of(
+    values: Sequence[float], mean: float, largest: float
+) -> tuple[Sequence[float], float]:
+    """Give what is left of each value without the mean, and the unit that it is in.
+
+    The unit is 1, unless the largest value is so large or small that squares would be lost.
+    """
+    errors = [value - mean for value in values]
+    if _TINY < largest < 1 / _TINY or not largest:
+        return errors, 1.0
+    return [error / largest for error in errors], largest
+
+
+def largest_of(values: Sequence[float]) -> float:
+    """Give the size of the value farthest from 0."""
+    return max(max(values), -min(values))  # noqa: PLW3301 - not as so many arguments
 
 
 def _bend(skew: float, se: float, floored: float, n: int) -> float:
@@ -146,14 +217,3 @@ def _untransform(x: float, a: float) -> float:
     if abs(a * y) < _SMALL:  # the closed form loses its digits here
         return y - a * y * y + 5 / 3 * a * a * y**3
     return (math.cbrt(1 + 3 * a * y) - 1) / a
-
-
-def _count_beyond(values: Sequence[float], limit: float) -> int:
-    # M = 0 means that no sample changed, and then no claim can rest on one
-    found = 0
-    for start in range(0, len(values), _MOST_COUNTED):
-        part = values[start : start + _MOST_COUNTED]
-        found += sum(map(limit.__lt__, map(abs, part)))
-        if found > _MOST_COUNTED:
-            break
-    return found

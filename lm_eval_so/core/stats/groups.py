@@ -1,17 +1,22 @@
 """Means of samples that come in groups: the group is the independent unit."""
 
 import math
-from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
-from operator import add, gt, itemgetter, mul, sub
+from operator import mul
 
-from lm_eval_so.core.stats.bounded import floor_of_se, smallest_p
+from lm_eval_so.core.stats.bounded import (
+    LOST,
+    ROUNDING,
+    count_beyond,
+    floor_of_se,
+    largest_of,
+    smallest_p,
+)
 from lm_eval_so.core.stats.distributions import t_cdf, t_quantile, t_sf
 from lm_eval_so.core.stats.estimate import Estimate
-
-_EQUAL = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,20 +38,33 @@ class Layout:
         """Give the size of each group."""
         return list(chain.from_iterable(repeat(size, count) for size, count in self.counts))
 
+    @property
+    def names(self) -> list[int]:
+        """Give the number of its group for each sample, in this order."""
+        return [number for number, size in enumerate(self.sizes) for _ in range(size)]
+
     def sums(self, ordered: Sequence[float]) -> list[float]:
         """Give the sum of each group, of values that stand in this order."""
+        return self.fold(math.fsum, ordered)
+
+    def fold(
+        self, combine: Callable[[Sequence[float]], float], ordered: Sequence[float]
+    ) -> list[float]:
+        """Make one value of those of each group; a value that is alone stays as it is."""
         found: list[float] = []
         start = 0
         for size, count in self.counts:
             own = ordered[start : start + size * count]
             start += size * count
-            if size == 1:
-                found += own
-            elif size == 2:  # one addition rounds as fsum does
-                found += map(add, own[::2], own[1::2])
-            else:
-                found += map(math.fsum, zip(*[iter(own)] * size, strict=True))
+            found += own if size == 1 else map(combine, zip(*[iter(own)] * size, strict=True))
         return found
+
+    def of_units(self, each: Sequence[float]) -> Iterator[tuple[int, Sequence[float]]]:
+        """Give the values that groups of one size have, one a group, with that size."""
+        start = 0
+        for size, count in self.counts:
+            yield size, each[start : start + count]
+            start += count
 
 
 def lay_out(numbers: Iterable[int], groups: Iterable[Hashable]) -> Layout:
@@ -56,16 +74,13 @@ def lay_out(numbers: Iterable[int], groups: Iterable[Hashable]) -> Layout:
         numbers: What the samples are called.
         groups: The group of each.
     """
-    members: dict[Hashable, list[int]] = defaultdict(list)
-    for number, group in zip(numbers, groups, strict=True):
-        members[group].append(number)
-    by_size: dict[int, list[list[int]]] = defaultdict(list)
-    for own in members.values():
-        by_size[len(own)].append(own)
-    ascending = sorted(by_size.items(), key=itemgetter(0))
+    own, called = list(groups), list(numbers)
+    sizes = Counter(own)
+    rank = {group: place for place, group in enumerate(sorted(sizes, key=sizes.__getitem__))}
+    keys = list(map(rank.__getitem__, own))
     return Layout(
-        order=list(chain.from_iterable(chain.from_iterable(own for _, own in ascending))),
-        counts=[(size, len(own)) for size, own in ascending],
+        order=[called[place] for place in sorted(range(len(keys)), key=keys.__getitem__)],
+        counts=sorted(Counter(sizes.values()).items()),
     )
 
 
@@ -110,27 +125,35 @@ def interval_of_layout(
     c, n = layout.units, len(ordered)
     if c < 2:
         raise ValueError("an interval needs two groups or more")
-    largest = max(max(ordered), -min(ordered))  # noqa: PLW3301 - not as so many arguments
-    sums, sizes = layout.sums(ordered), layout.sizes
+    sums = layout.sums(ordered)
     mean = math.fsum(sums) / n
-    se = clustered_se(list(map(sub, sums, map(mul, sizes, repeat(mean)))), n)
-    if se <= _EQUAL * largest:
-        se = 0.0
-    absolute = list(map(abs, sums))
-    widest = c / n * max(absolute)
+    se = _se_of_sums(sums, layout, mean)
+    widest = c / n * largest_of(sums)
     se_low = max(se, floor_of_se(widest if width is None else width, c, alpha=alpha))
     se_high = max(se, floor_of_se(widest, c, alpha=alpha))
     t = t_quantile(1 - alpha, c - 1)
     low, high = mean - t * se_low, mean + t * se_high
     if width is not None:
         low, high = max(-width, low), min(width, high)
-    changed = sum(map(gt, absolute, map(mul, repeat(_EQUAL * largest), sizes)))
     p_worse = p_better = 0.5
     if se_high:
-        limit = smallest_p(changed)
+        scale = largest_of(ordered) if width is None else width
+        limit = smallest_p(count_beyond(sums, ROUNDING * scale))
         p_worse = max(t_cdf(mean / se_high, c - 1), limit)
         p_better = max(t_sf(mean / se_high, c - 1), limit)
     return Estimate(value=mean, se=se, low=low, high=high, p_worse=p_worse, p_better=p_better)
+
+
+def _se_of_sums(sums: Sequence[float], layout: Layout, mean: float) -> float:
+    """Give the CR1 error of values with this mean: of Σ (Sᵍ − nᵍ·mean)², multiplied out."""
+    c, n = layout.units, sum(size * count for size, count in layout.counts)
+    products = sum(size * math.fsum(own) for size, own in layout.of_units(sums))
+    expected = sum(count * size * size for size, count in layout.counts)
+    squares = sum(map(mul, sums, sums))
+    left = squares - 2 * mean * products + mean * mean * expected
+    if left <= LOST * squares:  # nothing but rounding is left, and the floors are larger anyway
+        return 0.0
+    return math.sqrt(c / (c - 1) * left) / n
 
 
 def clustered_se(sums: Sequence[float], n: int) -> float:

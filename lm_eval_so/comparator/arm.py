@@ -83,6 +83,8 @@ class Differences:
     worst: Sequence[float]
     """Of all samples, missing rows at their worst for the candidate."""
     best: Sequence[float]
+    gaps: Sequence[int] = ()
+    """Where worst and best may differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

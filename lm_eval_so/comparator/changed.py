@@ -164,13 +164,19 @@ def _worst_first(moves: Mapping[str, _Moves], proven: Sequence[Part]) -> list[_M
 
 
 def _count_samples(moves: Mapping[str, _Moves], findings: Mapping[str, Finding]) -> int:
-    names: set[str] = set()
+    found: list[tuple[Sequence[str], set[int]]] = []
     for key, of_metric in moves.items():
         complete, ids = findings[key].complete, findings[key].ids
-        if complete is not None:
-            positions = map(complete.positions.__getitem__, of_metric.places)
-            names.update(map(ids.__getitem__, positions))
-    return len(names)
+        if complete is None:
+            continue
+        same = next((positions for known, positions in found if known is ids), None)
+        if same is None:
+            same = set()
+            found.append((ids, same))
+        same.update(map(complete.positions.__getitem__, of_metric.places))
+    if len(found) == 1:  # most metrics have the same samples
+        return len(found[0][1])
+    return len({ids[position] for ids, positions in found for position in positions})
 
 
 def _case(

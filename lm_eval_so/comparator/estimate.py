@@ -28,11 +28,12 @@ def subtract(baseline: Arm, candidate: Arm, complete: Complete, shape: Shape) ->
         return Differences(complete=gains, worst=gains, best=gains)
     most = _gains(baseline.low, candidate.high, is_higher=True)
     least = most.copy()
-    for gap in {*baseline.gaps, *candidate.gaps}:
+    gaps = sorted({*baseline.gaps, *candidate.gaps})
+    for gap in gaps:
         least[gap] = candidate.low[gap] - baseline.high[gap]
     if not is_higher:
         most, least = [-change for change in least], [-change for change in most]
-    return Differences(complete=gains, worst=least, best=most)
+    return Differences(complete=gains, worst=least, best=most, gaps=gaps)
 
 
 def gains_of(complete: Complete, shape: Shape) -> list[float]:
@@ -64,7 +65,7 @@ def estimate_change(
 ) -> Estimate:
     """Estimate the mean change by the method that fits the metric."""
     if groups is not None:
-        ordered = groups.ordered(differences)
+        ordered = groups.layout.arrange(differences)
         return interval_of_layout(ordered, groups.layout, width=shape.width, alpha=alpha)
     if shape.kind is not MetricKind.BINARY:
         return hall_interval(differences, width=shape.width, alpha=alpha)

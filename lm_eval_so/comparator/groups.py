@@ -1,7 +1,6 @@
 """Samples that come in groups, as turns of a conversation do."""
 
 from collections.abc import Hashable, Sequence
-from operator import itemgetter
 
 from lm_eval_so.core.stats.groups import Layout, lay_out
 
@@ -28,11 +27,6 @@ class Groups:
     def units(self) -> int:
         """How many groups there are."""
         return self.layout.units
-
-    def ordered(self, values: Sequence[float]) -> Sequence[float]:
-        """Give a value of each sample in the order of the groups."""
-        order = self.layout.order
-        return itemgetter(*order)(values) if len(order) > 1 else list(values)
 
     def at(self, positions: Sequence[int]) -> "Groups":
         """Give the groups of some of the samples."""

@@ -180,7 +180,6 @@ def _measure_rows(key: str, finding: Finding, pairs: Pairs, scope: Scope, alpha:
     before = read_arm(pairs.baseline.columns.scores[key], scope.baseline, support)
     now = read_arm(pairs.candidate.columns.scores[key], scope.candidate, support)
     complete = complete_pairs(before, now)
-    groups = scope.groups
     changes = subtract(before, now, complete, finding.shape)
     moved = moved_of(changes.complete)
     measured = replace(
@@ -188,7 +187,7 @@ def _measure_rows(key: str, finding: Finding, pairs: Pairs, scope: Scope, alpha:
         shape=_compared_as(finding.shape, before, now),
         ids=scope.ids,
         complete=complete,
-        groups=groups,
+        groups=scope.groups,
         moved=moved,
         worse=len(moved.worse),
         better=len(moved.better),
@@ -197,7 +196,7 @@ def _measure_rows(key: str, finding: Finding, pairs: Pairs, scope: Scope, alpha:
         candidate=_mean(complete.candidate),
         warnings=tuple(arm_warnings({"baseline": before, "candidate": now})),
     )
-    refused = _refuse_arms(measured, before, now, groups, complete)
+    refused = _refuse_arms(measured, before, now, complete)
     if refused is not None and refused.code is Code.FEW_SAMPLES and scope.paired > finding.n:
         refused = replace(refused, code=Code.FEW_TIMES)
     if refused is None and is_weak(measured):
@@ -207,7 +206,7 @@ def _measure_rows(key: str, finding: Finding, pairs: Pairs, scope: Scope, alpha:
         return refused
     measured = replace(measured, warnings=(*measured.warnings, *judge_warnings(finding)))
     if measured.shape.kind is MetricKind.RATIO:
-        return measure_ratio(measured, complete, groups, alpha=alpha)
+        return measure_ratio(measured, complete, scope.groups, alpha=alpha)
     return _measure_change(replace(measured, changes=changes), changes, alpha)
 
 
@@ -222,10 +221,8 @@ def _compared_as(shape: Shape, before: Arm, now: Arm) -> Shape:
     return replace(shape, kind=MetricKind.BOUNDED)
 
 
-def _refuse_arms(
-    finding: Finding, before: Arm, now: Arm, groups: Groups | None, complete: Complete
-) -> Finding | None:
-    kind = finding.shape.kind
+def _refuse_arms(finding: Finding, before: Arm, now: Arm, complete: Complete) -> Finding | None:
+    kind, groups = finding.shape.kind, finding.groups
     sides = {"baseline": before, "candidate": now}
     for name, arm in sides.items():
         if arm.rows and arm.is_broken:
@@ -234,8 +231,10 @@ def _refuse_arms(
     if finding.shape.support is None and (before.is_alarming or now.is_alarming):
         missing = before.missing + now.missing
         return with_verdict(finding, unclear, Code.MISSING_UNBOUNDED, q=missing)
-    if groups is not None and finding.statistic == "mean" and groups.units < LEAST_GROUPS:
-        return with_verdict(finding, unclear, Code.FEW_GROUPS, groups=groups.units)
+    if groups is not None and finding.statistic == "mean":
+        counted = groups if finding.shape.support else groups.at(complete.positions)
+        if counted.units < LEAST_GROUPS:
+            return with_verdict(finding, unclear, Code.FEW_GROUPS, groups=counted.units)
     usable = finding.n if finding.shape.support else len(complete.positions)
     if usable < (1 if kind is MetricKind.BINARY else LEAST_SAMPLES):
         return with_verdict(finding, unclear, Code.FEW_SAMPLES, n=usable)

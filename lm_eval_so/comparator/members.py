@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import accumulate, chain
+from itertools import chain
 from operator import itemgetter
 from typing import Any, TypeVar
 
@@ -25,7 +24,7 @@ class Chosen:
     def __init__(self, places: Sequence[int]) -> None:
         self.places = places
         self._getter: Callable[[Any], Any] | None = None
-        self._blocks: Blocks | None = None
+        self._layout: Layout | None = None
 
     def take(self, values: Sequence[T]) -> Sequence[T]:
         """Give their entries of a column."""
@@ -36,12 +35,11 @@ class Chosen:
         taken: tuple[T, ...] = self._getter(values)
         return taken
 
-    def blocks(self, groups: Sequence[Hashable]) -> "Blocks":
+    def by_group(self, groups: Sequence[Hashable]) -> Layout:
         """Put them in the order of their groups; `groups`, of all places, is looked at only once."""
-        if self._blocks is None:
-            layout = lay_out(self.places, self.take(groups))
-            self._blocks = Blocks(chosen=Chosen(layout.order), layout=layout)
-        return self._blocks
+        if self._layout is None:
+            self._layout = lay_out(self.places, self.take(groups))
+        return self._layout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +55,7 @@ class Members:
     """What they are made of."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Division:
     """Samples, divided."""
 
@@ -65,28 +63,6 @@ class Division:
     """Samples that lie in the same slices, side by side."""
     slices: Sequence[Members] = ()
     """But for those that hold all samples."""
-
-    @cached_property
-    def cell_at(self) -> list[int]:
-        """The cell of each sample."""
-        found = [0] * len(self.cells.order)
-        for place, cell in zip(self.cells.order, self.cells.names, strict=True):
-            found[place] = cell
-        return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blocks:
-    """Places in the order of their groups."""
-
-    chosen: Chosen
-    """In that order."""
-    layout: Layout
-
-    @property
-    def are_single(self) -> bool:
-        """Whether each sample is alone in its group."""
-        return self.layout.units == len(self.chosen.places)
 
 
 class Slicer:
@@ -125,14 +101,13 @@ class Slicer:
 
 def _slices(kind: "_Kind", layout: Layout) -> Iterator[Members]:
     sizes = layout.sizes
-    starts = list(accumulate(sizes, initial=0))
     by_label: dict[str, list[int]] = {}
-    for cell, start in enumerate(starts[:-1]):
+    for cell, start in enumerate(layout.starts[:-1]):
         for label in kind.labels(kind.column[layout.order[start]]):
             by_label.setdefault(label, []).append(cell)
     kept = keep_largest(by_label, lambda cells: sum(map(sizes.__getitem__, cells)))
     for value, cells in kept.items():
-        runs = (layout.order[starts[cell] : starts[cell + 1]] for cell in cells)
+        runs = map(layout.own, cells)
         places = sorted(chain.from_iterable(runs))  # near things are read faster
         if len(places) < len(layout.order):
             yield Members(by=kind.by, value=value, samples=Chosen(places), cells=Chosen(cells))

@@ -1,7 +1,7 @@
 """Which samples of two reports are the same: those of one id and rev."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 from operator import itemgetter, ne
 
@@ -52,9 +52,16 @@ class Scope:
     """As long as `ids`, unless samples left for want of a measured time."""
 
 
-def read_side(columns: Columns) -> Side:
-    """Find the rows of each sample."""
+def read_side(columns: Columns, other: Side | None = None) -> Side:
+    """Find the rows of each sample.
+
+    Args:
+        columns: The rows.
+        other: The other side; one of the same rows in the same order is not read again.
+    """
     ids = columns.ids
+    if other and ids == other.columns.ids and columns.repeats == other.columns.repeats:
+        return replace(other, columns=columns)
     single = {name: (row,) for row, name in enumerate(ids)}
     if len(single) == len(ids):
         return Side(columns=columns, rows_by_id=single, duplicate=None)

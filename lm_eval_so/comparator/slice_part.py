@@ -1,22 +1,24 @@
 """One metric in one slice, measured as the metric is on the whole."""
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import compress, count, pairwise
-from operator import ne
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import TypeVar
 
 from lm_eval_so.comparator.arm import Complete
 from lm_eval_so.comparator.estimate import estimate_flips
-from lm_eval_so.comparator.finding import Finding
+from lm_eval_so.comparator.finding import Finding, Shape
 from lm_eval_so.comparator.groups import Groups
-from lm_eval_so.comparator.members import Blocks, Chosen, Division, Members, Slicer
+from lm_eval_so.comparator.members import Chosen, Division, Members, Slicer
 from lm_eval_so.comparator.ratio import LEVELS, statistic_of
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.stats.binary import count_flips
 from lm_eval_so.core.stats.bounded import hall_interval, interval_of_spread
-from lm_eval_so.core.stats.cells import CellFlips, CellSums, Other, flips_by_cell, sums_by_cell
+from lm_eval_so.core.stats.cells import CellFlips, CellSums, flips_by_cell, sums_by_cell
 from lm_eval_so.core.stats.estimate import Estimate
-from lm_eval_so.core.stats.groups import interval_of_layout
+from lm_eval_so.core.stats.groups import Layout, interval_of_layout
 from lm_eval_so.core.stats.power import LEAST_SAMPLES
 from lm_eval_so.core.stats.ratios import (
     ratio_of_means,
@@ -24,6 +26,7 @@ from lm_eval_so.core.stats.ratios import (
     samples_for_percentile,
 )
 
+T = TypeVar("T")
 _ABSENT = -1
 
 
@@ -36,7 +39,7 @@ class Changes:
     """None where samples come in groups, which may lie in several cells."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Values:
     """What a metric found of its samples."""
 
@@ -47,9 +50,23 @@ class Values:
     complete."""
     worst: Changes
     best: Changes
-    """What asking again did not confirm is no change."""
+    held: tuple[Changes, Changes] | None
+    """Both, where what asking again did not confirm is no change; None if nothing is such."""
     groups: Groups | None
     """Of the samples that count."""
+    cells: Layout
+    """Of them."""
+
+    @cached_property
+    def sums(self) -> tuple[Sequence[float], ...]:
+        """Sums of baseline and candidate over the complete pairs, and how many, by cell."""
+        pairs = self.complete
+        if self.place_at is None:
+            sides = (pairs.baseline, pairs.candidate)
+            return (*(self.cells.sums(self.cells.arrange(s)) for s in sides), self.cells.sizes)
+        columns = (pairs.baseline, pairs.candidate, [1] * len(pairs.positions))
+        full = (_with_gaps(column, pairs.absent, 0) for column in columns)
+        return tuple(self.cells.sums(self.cells.arrange(column)) for column in full)
 
     def complete_of(self, members: Members) -> Chosen:
         """Give the members with a value on both sides, by where they stand among all of those."""
@@ -82,10 +99,13 @@ class Part:
     @property
     def means(self) -> tuple[float, float] | None:
         """Mean or percentile of baseline and candidate over the complete pairs; None without any."""
+        statistic = self.values.finding.statistic
+        if statistic == "mean":
+            old, new, n = map(math.fsum, map(self.members.cells.take, self.values.sums))
+            return (old / n, new / n) if n else None
         complete, chosen = self.values.complete, self.values.complete_of(self.members)
         if not chosen.places:
             return None
-        statistic = self.values.finding.statistic
         before, now = chosen.take(complete.baseline), chosen.take(complete.candidate)
         return statistic_of(before, statistic), statistic_of(now, statistic)
 
@@ -103,93 +123,110 @@ def parts_of(metric: str, finding: Finding, slicer: Slicer, *, alpha: float) -> 
     if is_open and len(complete.positions) < len(ids):
         ids = [ids[position] for position in complete.positions]
     division = slicer.divide(ids)
-    values = _values_of(finding, complete, division)
+    values = _values_of(finding, complete, ids, division)
     for members in division.slices:
         is_large = len(members.samples.places) >= LEAST_SAMPLES
         ends = _estimate(values, members, alpha) if is_large else None
         yield Part(metric=metric, values=values, members=members, ends=ends)
 
 
-def _values_of(finding: Finding, complete: Complete, division: Division) -> Values:
+def _values_of(
+    finding: Finding, complete: Complete, ids: Sequence[str], division: Division
+) -> Values:
     changes, groups, place_at = finding.changes, finding.groups, None
     if len(complete.positions) < len(finding.ids):
         if finding.shape.support is None:
             groups = groups.at(complete.positions) if groups is not None else None
         else:
-            place_at = _places_around(complete.absent, len(finding.ids))
-    each, best = changes.worst if changes else (), _without_flaky(finding, complete)
-    is_binary = finding.shape.kind is MetricKind.BINARY
+            numbers = range(len(complete.positions))
+            place_at = _with_gaps(numbers, complete.absent, _ABSENT)
     divided = division if changes and groups is None else None
-    worst = _changes(each, divided, is_binary=is_binary)
+    worst = _changes(changes.worst if changes else (), divided, finding.shape)
+    best = _with_others(worst, changes.best, changes.gaps) if changes else worst
     return Values(
         finding=finding,
         complete=complete,
         place_at=place_at,
         worst=worst,
-        best=worst if best is each else _with_few_others(worst, best, division),
+        best=best,
+        held=_held(worst, best, _unconfirmed(finding, ids)),
         groups=groups,
+        cells=division.cells,
     )
 
 
-def _places_around(absent: Sequence[int], n: int) -> list[int]:
-    """Number n samples from 0, but for those that are absent."""
-    found: list[int] = []
-    for passed, (start, end) in enumerate(pairwise([-1, *absent, n])):
-        found += range(start + 1 - passed, end - passed)
-        found.append(_ABSENT)
+def _with_gaps(values: Sequence[T], absent: Sequence[int], filler: T) -> list[T]:
+    """Give values of the complete pairs a place among all samples."""
+    found: list[T] = []
+    gaps = [-1, *absent, len(values) + len(absent)]
+    for passed, (start, end) in enumerate(pairwise(gaps)):
+        found += values[start + 1 - passed : end - passed]
+        found.append(filler)
     return found[:-1]
 
 
-def _changes(each: Sequence[float], division: Division | None, *, is_binary: bool) -> Changes:
+def _changes(each: Sequence[float], division: Division | None, shape: Shape) -> Changes:
     if division is None:
         return Changes(each=each, by_cell=None)
-    ordered = Chosen(division.cells.order).take(each)
-    make = flips_by_cell if is_binary else sums_by_cell
-    return Changes(each=each, by_cell=make(ordered, division.cells))
+    if shape.kind is MetricKind.BINARY:
+        return Changes(each=each, by_cell=flips_by_cell(each, division.cells))
+    return Changes(each=each, by_cell=sums_by_cell(each, division.cells, width=shape.width))
 
 
-def _with_few_others(known: Changes, each: Sequence[float], division: Division) -> Changes:
-    if known.by_cell is None:
-        return Changes(each=each, by_cell=None)
-    places = compress(count(), map(ne, known.each, each))
-    others = [Other(division.cell_at[place], known.each[place], each[place]) for place in places]
-    return Changes(each=each, by_cell=known.by_cell.with_others(others))
+def _with_others(known: Changes, each: Sequence[float], places: Sequence[int]) -> Changes:
+    """Give the same where the changes at a few places are others."""
+    if not places:
+        return known
+    return Changes(each=each, by_cell=known.by_cell and known.by_cell.with_others(each, places))
 
 
-def _without_flaky(finding: Finding, complete: Complete) -> Sequence[float]:
-    best = finding.changes.best if finding.changes else ()
-    again = finding.again
-    unlike = again.flaky | again.lucky if again else frozenset()
-    if not unlike:
-        return best
-    ids = [finding.ids[position] for position in complete.positions]
-    rows = zip(ids if finding.shape.support is None else finding.ids, best, strict=True)
-    return [0.0 if name in unlike else change for name, change in rows]
+def _unconfirmed(finding: Finding, ids: Sequence[str]) -> list[int]:
+    """Give the places of the samples that did not change the same way again."""
+    unlike = finding.again.flaky | finding.again.lucky if finding.again else frozenset()
+    return [place for place, name in enumerate(ids) if name in unlike] if unlike else []
+
+
+def _held(
+    worst: Changes, best: Changes, unconfirmed: Sequence[int]
+) -> tuple[Changes, Changes] | None:
+    if not unconfirmed:
+        return None
+    low, high = list(worst.each), list(best.each)
+    for place in unconfirmed:
+        low[place] = high[place] = 0.0
+    return _with_others(worst, low, unconfirmed), _with_others(best, high, unconfirmed)
 
 
 def _estimate(values: Values, members: Members, alpha: float) -> tuple[Estimate, Estimate] | None:
     finding, samples = values.finding, members.samples
-    blocks = samples.blocks(values.groups.labels) if values.groups is not None else None
-    if blocks is not None and blocks.layout.units < LEAST_SAMPLES:
+    grouped = samples.by_group(values.groups.labels) if values.groups is not None else None
+    if grouped is not None and grouped.units < LEAST_SAMPLES:
         return None
-    if blocks is not None and blocks.are_single:
-        blocks = None
+    if grouped is not None and grouped.units == len(samples.places):
+        grouped = None
     if finding.shape.kind is MetricKind.RATIO:
-        found = _ratio(values, samples, blocks, alpha)
+        found = _ratio(values, samples, grouped, alpha)
         return (found, found) if found else None
-    low = _change(values.worst, members, blocks, finding, alpha)
-    if values.best is values.worst:
-        return low, low
-    return low, _change(values.best, members, blocks, finding, alpha)
+    low = high = _change(values.worst, members, grouped, finding, alpha)
+    if values.best is not values.worst:
+        high = _change(values.best, members, grouped, finding, alpha)
+    if values.held is None:
+        return low, high
+    # as of the whole: the interval stays that of the run, and no p gets smaller
+    better, worse = (_change(held, members, grouped, finding, alpha) for held in values.held)
+    return (
+        replace(low, p_better=max(low.p_better, better.p_better)),
+        replace(high, p_worse=max(high.p_worse, worse.p_worse)),
+    )
 
 
 def _change(
-    changes: Changes, members: Members, blocks: Blocks | None, finding: Finding, alpha: float
+    changes: Changes, members: Members, grouped: Layout | None, finding: Finding, alpha: float
 ) -> Estimate:
     width, by_cell, take = finding.shape.width, changes.by_cell, members.cells.take
-    if blocks is not None:
-        ordered = blocks.chosen.take(changes.each)
-        return interval_of_layout(ordered, blocks.layout, width=width, alpha=alpha)
+    if grouped is not None:
+        ordered = grouped.arrange(changes.each)
+        return interval_of_layout(ordered, grouped, width=width, alpha=alpha)
     if isinstance(by_cell, CellFlips):
         return estimate_flips(*by_cell.of(take), len(members.samples.places), alpha=alpha)
     if by_cell is not None:
@@ -201,14 +238,16 @@ def _change(
     return hall_interval(own, width=width, alpha=alpha, is_one_of_many=True)
 
 
-def _ratio(values: Values, samples: Chosen, blocks: Blocks | None, alpha: float) -> Estimate | None:
+def _ratio(
+    values: Values, samples: Chosen, grouped: Layout | None, alpha: float
+) -> Estimate | None:
     complete, level = values.complete, LEVELS.get(values.finding.statistic)
-    ordered = blocks.chosen if blocks else samples
-    before, now = ordered.take(complete.baseline), ordered.take(complete.candidate)
+    take = grouped.arrange if grouped else samples.take
+    before, now = take(complete.baseline), take(complete.candidate)
     lowest = min(map(min, (before, now)))
     if level is None:
         is_fit = lowest >= 0 < min(sum(before), sum(now))
-        groups = blocks.layout.names if blocks else None
+        groups = grouped.names if grouped else None
         return ratio_of_means(before, now, groups=groups, alpha=alpha) if is_fit else None
     is_fit = lowest > 0 and len(before) >= samples_for_percentile(level)
     return ratio_of_percentiles(before, now, level=level, alpha=alpha) if is_fit else None

@@ -189,14 +189,14 @@ def _spread(values: Sequence[float], mean: float, largest: float) -> tuple[float
 def errors_of(
     values: Sequence[float], mean: float, largest: float
 ) -> tuple[Sequence[float], float]:
-    """Give what is left of each value without the mean, and the unit that it is in.
+    """Give what is left of each value without the mean, and the unit that it is in."""
+    errors, unit = [value - mean for value in values], unit_of(largest)
+    return (errors, unit) if unit == 1 else ([error / unit for error in errors], unit)
 
-    The unit is 1, unless the largest value is so large or small that squares would be lost.
-    """
-    errors = [value - mean for value in values]
-    if _TINY < largest < 1 / _TINY or not largest:
-        return errors, 1.0
-    return [error / largest for error in errors], largest
+
+def unit_of(largest: float) -> float:
+    """Give 1, unless the largest value is so large or small that its powers would be lost."""
+    return 1.0 if _TINY < largest < 1 / _TINY or not largest else largest
 
 
 def largest_of(values: Sequence[float]) -> float:

@@ -8,27 +8,25 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import mul
-from typing import NamedTuple
 
 from lm_eval_so.core.stats.bounded import LOST, ROUNDING, Spread, errors_of, largest_of
 from lm_eval_so.core.stats.groups import Layout
 
+_LEAST = 1e-100
+"""Squares below which cubes are lost."""
+
 Take = Callable[[Sequence[float]], Sequence[float]]
 """Gives the entries of a slice's cells, of a column that has one for each cell."""
-
-
-class Other(NamedTuple):
-    """A change that counts instead of another one."""
-
-    cell: int
-    old: float
-    new: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellFlips:
     """Changes of what is right or wrong, by cell."""
 
+    each: Sequence[float]
+    """They, one per sample."""
+    layout: Layout
+    """The samples, cell by cell."""
     worse: Sequence[float]
     better: Sequence[float]
 
@@ -36,26 +34,30 @@ class CellFlips:
         """Count what got worse, and what got better, in some cells."""
         return int(sum(take(self.worse))), int(sum(take(self.better)))
 
-    def with_others(self, others: Iterable[Other]) -> "CellFlips":
-        """Let other changes count instead of a few."""
+    def with_others(self, each: Sequence[float], places: Iterable[int]) -> "CellFlips":
+        """Give the same where the changes at a few places are others."""
         worse, better = list(self.worse), list(self.better)
-        for cell, old, new in others:
+        for place in places:
+            cell, old, new = self.layout.group_at[place], self.each[place], each[place]
             worse[cell] += (new < 0) - (old < 0)
             better[cell] += (new > 0) - (old > 0)
-        return CellFlips(worse=worse, better=better)
+        return replace(self, each=each, worse=worse, better=better)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellSums:
     """Changes of scores, by cell."""
 
+    each: Sequence[float]
+    """They, one per sample."""
+    layout: Layout
+    """The samples, cell by cell."""
     centre: float
     """What is taken from each change: the mean of all, so that no digits are lost."""
     unit: float
     """What the powers are divided by."""
     rounding: float
-    """Size up to which a change is rounding, as measured by the largest of all cells."""
-    sizes: Sequence[int]
+    """Size up to which a change is rounding."""
     first: Sequence[float]
     """Sum of what is left."""
     second: Sequence[float]
@@ -63,7 +65,7 @@ class CellSums:
     third: Sequence[float]
     """Sum of its cubes."""
     largest: Sequence[float]
-    """Size of the largest change, or more."""
+    """Size of the largest change."""
     changed: Sequence[float]
     """How many changes are not rounding."""
 
@@ -73,15 +75,16 @@ class CellSums:
         Source: central moments from those about another point, Kendall, Stuart (1977), The Advanced
         Theory of Statistics, vol. 1, 3.6.
         """
-        n = int(sum(take(self.sizes)))
+        n = int(sum(take(self.layout.sizes)))
         largest = max(take(self.largest))
         shift = math.fsum(take(self.first)) / n
         second, third = math.fsum(take(self.second)) / n, math.fsum(take(self.third)) / n
         m2, skew = second - shift * shift, 0.0
-        if m2 > LOST * second:
+        if m2 <= LOST * second:
+            # too few digits are left: at most so much, and no more than the changes allow
+            m2 = max(0.0, min(LOST * second, (largest / self.unit) ** 2))
+        elif m2 > _LEAST:
             skew = (third - 3 * shift * second + 2 * shift**3) / m2**1.5
-        else:  # too few digits are left: at most so much, and no more than the changes allow
-            m2 = min(LOST * second, (largest / self.unit) ** 2)
         return Spread(
             n=n,
             mean=self.centre + self.unit * shift,
@@ -91,51 +94,74 @@ class CellSums:
             changed=int(sum(take(self.changed))),
         )
 
-    def with_others(self, others: Iterable[Other]) -> "CellSums":
-        """Let other changes count instead of a few."""
+    def with_others(self, each: Sequence[float], places: Iterable[int]) -> "CellSums":
+        """Give the same where the changes at a few places are others."""
         first, second, third = list(self.first), list(self.second), list(self.third)
         largest, changed = list(self.largest), list(self.changed)
-        for cell, old, new in others:
+        fallen = set()
+        for place in places:
+            cell, old, new = self.layout.group_at[place], self.each[place], each[place]
             before, now = (old - self.centre) / self.unit, (new - self.centre) / self.unit
             first[cell] += now - before
             second[cell] += now**2 - before**2
             third[cell] += now**3 - before**3
-            largest[cell] = max(largest[cell], abs(new))
             changed[cell] += (abs(new) > self.rounding) - (abs(old) > self.rounding)
+            if abs(new) >= largest[cell]:
+                largest[cell] = abs(new)
+            elif abs(old) >= largest[cell]:
+                fallen.add(cell)
+        for cell in fallen:
+            largest[cell] = largest_of([each[place] for place in self.layout.own(cell)])
         return replace(
-            self, first=first, second=second, third=third, largest=largest, changed=changed
+            self,
+            each=each,
+            first=first,
+            second=second,
+            third=third,
+            largest=largest,
+            changed=changed,
         )
 
 
-def flips_by_cell(ordered: Sequence[float], layout: Layout) -> CellFlips:
+def flips_by_cell(each: Sequence[float], layout: Layout) -> CellFlips:
     """Count changes of what is right or wrong.
 
     Args:
-        ordered: One per sample, cell by cell: −1 got worse, 1 got better.
-        layout: That order.
+        each: One per sample: −1 got worse, 1 got better.
+        layout: The samples, cell by cell.
     """
+    ordered = layout.arrange(each)
     worse, better = [change < 0 for change in ordered], [change > 0 for change in ordered]
-    return CellFlips(worse=layout.fold(sum, worse), better=layout.fold(sum, better))
+    return CellFlips(
+        each=each,
+        layout=layout,
+        worse=layout.fold(sum, worse),
+        better=layout.fold(sum, better),
+    )
 
 
-def sums_by_cell(ordered: Sequence[float], layout: Layout) -> CellSums:
+def sums_by_cell(each: Sequence[float], layout: Layout, *, width: float | None) -> CellSums:
     """Add up changes of scores.
 
     Args:
-        ordered: One per sample, cell by cell; at least one.
-        layout: That order.
+        each: One per sample; at least one.
+        layout: The samples, cell by cell.
+        width: Highest minus lowest possible score; None if there is none.
     """
-    centre, largest = math.fsum(ordered) / len(ordered), largest_of(ordered)
-    errors, unit = errors_of(ordered, centre, largest)
+    ordered = layout.arrange(each)
+    centre = math.fsum(ordered) / len(ordered)
+    scale = largest_of(ordered) if width is None else width
+    errors, unit = errors_of(ordered, centre, scale)
     squares = [error * error for error in errors]
     cubes = list(map(mul, squares, errors))
     absolute = [abs(change) for change in ordered]
-    rounding = ROUNDING * largest
+    rounding = ROUNDING * scale
     return CellSums(
+        each=each,
+        layout=layout,
         centre=centre,
         unit=unit,
         rounding=rounding,
-        sizes=layout.sizes,
         first=layout.fold(sum, errors),
         second=layout.fold(sum, squares),
         third=layout.fold(sum, cubes),

@@ -4,8 +4,10 @@ import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
-from operator import mul
+from functools import cached_property
+from itertools import accumulate, chain, repeat
+from operator import itemgetter, mul
+from typing import Any, TypeVar
 
 from lm_eval_so.core.stats.bounded import (
     LOST,
@@ -14,12 +16,15 @@ from lm_eval_so.core.stats.bounded import (
     floor_of_se,
     largest_of,
     smallest_p,
+    unit_of,
 )
 from lm_eval_so.core.stats.distributions import t_cdf, t_quantile, t_sf
 from lm_eval_so.core.stats.estimate import Estimate
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Layout:
     """Samples by group, the smallest groups first, so that whole columns are added up at once."""
 
@@ -33,15 +38,43 @@ class Layout:
         """How many groups there are."""
         return sum(count for _, count in self.counts)
 
-    @property
+    @cached_property
     def sizes(self) -> list[int]:
-        """Give the size of each group."""
+        """The size of each group."""
         return list(chain.from_iterable(repeat(size, count) for size, count in self.counts))
 
-    @property
+    @cached_property
+    def starts(self) -> list[int]:
+        """Where each group begins, and where the last one ends."""
+        return list(accumulate(self.sizes, initial=0))
+
+    @cached_property
     def names(self) -> list[int]:
-        """Give the number of its group for each sample, in this order."""
+        """The number of its group for each sample, in this order."""
         return [number for number, size in enumerate(self.sizes) for _ in range(size)]
+
+    @cached_property
+    def group_at(self) -> list[int]:
+        """The same by the number of the sample, where these count from 0."""
+        found = [0] * len(self.order)
+        for number, name in zip(self.order, self.names, strict=True):
+            found[number] = name
+        return found
+
+    @cached_property
+    def _getter(self) -> Callable[[Any], Any]:
+        return itemgetter(*self.order)
+
+    def arrange(self, values: Sequence[T]) -> Sequence[T]:
+        """Give values, which are taken by the numbers of the samples, in this order."""
+        if len(self.order) < 2:
+            return [values[number] for number in self.order]
+        arranged: tuple[T, ...] = self._getter(values)
+        return arranged
+
+    def own(self, group: int) -> Sequence[int]:
+        """Give the numbers of the samples of one group."""
+        return self.order[self.starts[group] : self.starts[group + 1]]
 
     def sums(self, ordered: Sequence[float]) -> list[float]:
         """Give the sum of each group, of values that stand in this order."""
@@ -74,6 +107,7 @@ def lay_out(numbers: Iterable[int], groups: Iterable[Hashable]) -> Layout:
         numbers: What the samples are called.
         groups: The group of each.
     """
+    # no list per group: the garbage collector would walk each of them, time and again
     own, called = list(groups), list(numbers)
     sizes = Counter(own)
     rank = {group: place for place, group in enumerate(sorted(sizes, key=sizes.__getitem__))}
@@ -107,8 +141,7 @@ def grouped_interval(
     Source: Cameron, Miller (2015), Journal of Human Resources 50(2), 317–372.
     """
     layout = lay_out(range(len(differences)), groups)
-    ordered = [differences[number] for number in layout.order]
-    return interval_of_layout(ordered, layout, width=width, alpha=alpha)
+    return interval_of_layout(layout.arrange(differences), layout, width=width, alpha=alpha)
 
 
 def interval_of_layout(
@@ -125,10 +158,12 @@ def interval_of_layout(
     c, n = layout.units, len(ordered)
     if c < 2:
         raise ValueError("an interval needs two groups or more")
-    sums = layout.sums(ordered)
-    mean = math.fsum(sums) / n
-    se = _se_of_sums(sums, layout, mean)
-    widest = c / n * largest_of(sums)
+    sums = layout.fold(sum, ordered)
+    by_size = [(size, math.fsum(own)) for size, own in layout.of_units(sums)]
+    mean = math.fsum(total for _, total in by_size) / n
+    largest = largest_of(sums)
+    se = _se_of_sums(sums, by_size, layout, mean, unit_of(largest))
+    widest = c / n * largest
     se_low = max(se, floor_of_se(widest if width is None else width, c, alpha=alpha))
     se_high = max(se, floor_of_se(widest, c, alpha=alpha))
     t = t_quantile(1 - alpha, c - 1)
@@ -144,16 +179,24 @@ def interval_of_layout(
     return Estimate(value=mean, se=se, low=low, high=high, p_worse=p_worse, p_better=p_better)
 
 
-def _se_of_sums(sums: Sequence[float], layout: Layout, mean: float) -> float:
+def _se_of_sums(
+    sums: Sequence[float],
+    by_size: Sequence[tuple[int, float]],
+    layout: Layout,
+    mean: float,
+    unit: float,
+) -> float:
     """Give the CR1 error of values with this mean: of Σ (Sᵍ − nᵍ·mean)², multiplied out."""
-    c, n = layout.units, sum(size * count for size, count in layout.counts)
-    products = sum(size * math.fsum(own) for size, own in layout.of_units(sums))
+    c, n = layout.units, len(layout.order)
+    if unit != 1:
+        sums, mean = [total / unit for total in sums], mean / unit
+    products = sum(size * (total / unit) for size, total in by_size)
     expected = sum(count * size * size for size, count in layout.counts)
     squares = sum(map(mul, sums, sums))
     left = squares - 2 * mean * products + mean * mean * expected
     if left <= LOST * squares:  # nothing but rounding is left, and the floors are larger anyway
         return 0.0
-    return math.sqrt(c / (c - 1) * left) / n
+    return unit * math.sqrt(c / (c - 1) * left) / n
 
 
 def clustered_se(sums: Sequence[float], n: int) -> float:
@@ -168,4 +211,4 @@ def clustered_se(sums: Sequence[float], n: int) -> float:
 def group_sums(values: Sequence[float], groups: Sequence[Hashable]) -> list[float]:
     """Give the sum of each group's values."""
     layout = lay_out(range(len(values)), groups)
-    return layout.sums([values[number] for number in layout.order])
+    return layout.sums(layout.arrange(values))

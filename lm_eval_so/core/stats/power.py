@@ -13,6 +13,8 @@ LEAST_SAMPLES = 10
 """Below these, no interval of a mean is given."""
 
 _ROUNDING = 1e-9
+_MOST = 1e15
+"""More samples than this are told as so many: nobody asks them, and a float may be infinite."""
 
 
 def needed_for_flips(flip_share: float, margin: float, *, alpha: float = 0.05) -> int:
@@ -42,7 +44,8 @@ def needed_for_scores(
 
     Source: Student (1908), Biometrika 6(1), 1–25; the floor as in `hall_interval`.
     """
-    enough = max(_ceil(_effect(alpha) * (deviation / margin) ** 2), LEAST_SAMPLES)
+    share = deviation / margin
+    enough = max(_ceil(_effect(alpha) * share * share), LEAST_SAMPLES)
     if width is None:
         return enough
     return max(enough, needed_without_change_t(margin, width=width, alpha=alpha))
@@ -98,4 +101,4 @@ def _effect(alpha: float) -> float:
 
 
 def _ceil(x: float) -> int:
-    return math.ceil(x - _ROUNDING)
+    return math.ceil(min(x, _MOST) - _ROUNDING)

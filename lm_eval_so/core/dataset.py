@@ -1,27 +1,27 @@
-"""Datasets: reading with all problems at once, and the digests that tell what changed."""
+"""Datasets: reading with all problems at once."""
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from lm_eval_so.core.hashing import canon, canon_text, digest, digest_text, sorted_u64
+from lm_eval_so.core.hashing import sorted_u64
 from lm_eval_so.core.jsonl import read_lines
-from lm_eval_so.core.records.chat import Message
-from lm_eval_so.core.records.codec import loads, parse_checked_json, parse_json, to_json
+from lm_eval_so.core.records.codec import loads, parse_checked_json, parse_json
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.core.records.run import DatasetRef
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.sample_line import read_sample
-from lm_eval_so.core.text import nfc
 from lm_eval_so.errors import DatasetError, InputError, Problem, Where
 
 SAMPLES_FILE = "test.jsonl"
 METADATA_FILE = "metadata.json"
 _MOST_PROBLEMS = 1000
+_TABLES = frozenset({".csv", ".tsv", ".xls", ".xlsx"})
+"""Endings of what people take for a dataset, which would be one error a line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,15 @@ class Dataset:
     def __iter__(self) -> Iterator[TestSample]:
         for number, line in read_lines(self.file):
             yield _read_sample(line, self.file, number, parse=parse_checked_json)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """What there is to tell of samples that have no problem."""
+
+    n: int
+    languages: tuple[str, ...]
+    unreviewed: int
 
 
 def load_dataset(
@@ -54,12 +63,48 @@ def load_dataset(
 
     Raises:
         DatasetError: With every problem of the file and its line: no JSON, wrong shape, an id
-            that stands twice, nothing to ask. An empty dataset is one, too.
+            that stands twice, nothing to ask. An empty dataset or a table is one, too.
     """
     file = path / SAMPLES_FILE if path.is_dir() else path
     if not file.is_file():
         hint = "run lm-eval-so generate, or set dataset.path"
         raise DatasetError(f"no dataset at {path}", where=Where(file=str(file)), hint=hint)
+    if file.suffix.lower() in _TABLES:
+        what = f"{file.name} is a table; a dataset has one JSON object a line"
+        hint = "name it under generator.sources, and run lm-eval-so generate"
+        raise DatasetError(what, where=Where(file=str(file)), hint=hint)
+    facts = _check(file)
+    info = read_metadata(path)
+    ref = DatasetRef(
+        name=(info.name if info else None) or name or path.stem,
+        version=(info.version if info else None) or version,
+        path=(shown_as or path).as_posix(),
+        digest=_file_digest(file),
+        n=facts.n,
+        languages=facts.languages,
+        unreviewed=facts.unreviewed,
+    )
+    return Dataset(file=file, ref=ref)
+
+
+def read_metadata(path: Path) -> DatasetInfo | None:
+    """Read metadata.json of a dataset folder; None if there is none.
+
+    Raises:
+        RecordError: If it is there and cannot be read.
+    """
+    file = path / METADATA_FILE
+    if not (path.is_dir() and file.is_file()):
+        return None
+    return loads(file.read_bytes(), DatasetInfo, where=Where(file=str(file)))
+
+
+def _check(file: Path) -> _Facts:
+    """Read every sample, and give what there is to tell of all.
+
+    Raises:
+        DatasetError: With every problem.
+    """
     problems: list[Problem] = []
     ids = array("Q")
     languages: set[str] = set()
@@ -80,163 +125,7 @@ def load_dataset(
         problems.append(Problem(what="the dataset has no samples", where=Where(file=str(file))))
     if problems:
         raise DatasetError.of(problems[:_MOST_PROBLEMS])
-    info = read_metadata(path)
-    ref = DatasetRef(
-        name=(info.name if info else None) or name or path.stem,
-        version=(info.version if info else None) or version,
-        path=(shown_as or path).as_posix(),
-        digest=_file_digest(file),
-        n=len(ids),
-        languages=tuple(sorted(languages)),
-        unreviewed=unreviewed,
-    )
-    return Dataset(file=file, ref=ref)
-
-
-def read_metadata(path: Path) -> DatasetInfo | None:
-    """Read metadata.json of a dataset folder; None if there is none.
-
-    Raises:
-        RecordError: If it is there and cannot be read.
-    """
-    file = path / METADATA_FILE
-    if not (path.is_dir() and file.is_file()):
-        return None
-    return loads(file.read_bytes(), DatasetInfo, where=Where(file=str(file)))
-
-
-def sample_hash(sample: TestSample) -> str:
-    """Give the digest of what the chatbot is given: 64 hexadecimal digits.
-
-    A corrected reference leaves it as it is, so the sample is not asked again.
-    """
-    text = _plain_text(sample)
-    return digest(_given(sample)) if text is None else digest_text(text)
-
-
-def content_id(sample: TestSample) -> str:
-    """Give the id that `generate` makes of what is asked: "s" and 16 hexadecimal digits."""
-    return f"s{sample_hash(sample)[:16]}"
-
-
-def revision(sample: TestSample) -> str:
-    """Give `rev`: 16 hexadecimal digits that change when the question or what judges it changes."""
-    text = _plain_judged(sample)
-    return (digest(_judged(sample)) if text is None else digest_text(text))[:16]
-
-
-def _judged(sample: TestSample) -> dict[str, Any]:
-    relation = sample.relation
-    judged = {
-        "scenario": _scenario(sample),
-        "expected": sample.expected,
-        "references": sample.references,
-        "behavior": sample.behavior,
-        "language": sample.language,
-        "metrics": sample.metrics,
-        "relation": relation
-        and {"base": relation.base, "type": relation.type, "expect": relation.expect},
-        "context": [{"role": p.role, "text": p.text} for p in sample.context],
-    }
-    return {**_given(sample), **_plain(judged)}
-
-
-def _given(sample: TestSample) -> dict[str, Any]:
-    messages = [_message_key(message) for message in sample.messages]
-    if sample.system is not None:
-        messages.insert(0, {"role": "system", "content": nfc(sample.system)})
-    turns = [message for message in messages if message["role"] != "system"]
-    scenario = _scenario(sample)
-    return {
-        "given": [digest_text(nfc(p.text)) for p in sample.context if p.role == "given"],
-        "input": messages or None,
-        "kind": "scenario" if scenario else "single" if len(turns) == 1 else "multi",
-        "scenario": _without_judgement(scenario) if scenario else None,
-        **_plain({"tools": sample.tools, "tool_results": sample.tool_results}),
-    }
-
-
-def _plain_text(sample: TestSample) -> str | None:
-    """Give the canonical JSON of `_given` for texts alone, in a quarter of the time; else None."""
-    asked = _plain_members(sample)
-    return None if asked is None else f'{{"given":[],{asked},"scenario":null}}'
-
-
-def _plain_judged(sample: TestSample) -> str | None:
-    """Give the canonical JSON of `_judged` likewise."""
-    asked, relation = _plain_members(sample), sample.relation
-    if asked is None or relation is not None:
-        return None
-    expected, language = sample.expected, sample.language
-    metrics = _plain(sample.metrics)
-    members = [
-        f'"behavior":{canon_text(sample.behavior.value)}',
-        *([] if expected is None else [f'"expected":{canon_text(nfc(expected))}']),
-        f'"given":[],{asked}',
-        *([] if language is None else [f'"language":{canon_text(nfc(language))}']),
-        *([f'"metrics":{canon(metrics).decode("utf-8", "surrogatepass")}'] if metrics else []),
-        *([f'"references":[{_texts(sample.references)}]'] if sample.references else []),
-        '"scenario":null',
-    ]
-    return f"{{{','.join(members)}}}"
-
-
-def _plain_members(sample: TestSample) -> str | None:
-    if sample.tools or sample.tool_results or sample.context or sample.scenario is not None:
-        return None
-    system = () if sample.system is None else (_message_text("system", sample.system),)
-    texts: list[str] = [*system]
-    turns = 0
-    for message in sample.messages:
-        if message.tool_calls or message.tool_call_id is not None:
-            return None
-        texts.append(_message_text(message.role, message.content))
-        turns += message.role != "system"
-    kind = "single" if turns == 1 else "multi"
-    asked = f"[{','.join(texts)}]" if texts else "null"
-    return f'"input":{asked},"kind":"{kind}"'
-
-
-def _texts(texts: Iterable[str]) -> str:
-    return ",".join([canon_text(nfc(text)) for text in texts])
-
-
-def _message_text(role: str, content: str) -> str:
-    return f'{{"content":{canon_text(nfc(content))},"role":"{role}"}}'
-
-
-def _message_key(message: Message) -> dict[str, Any]:
-    key: dict[str, Any] = {"role": message.role, "content": nfc(message.content)}
-    if message.tool_calls or message.tool_call_id is not None:
-        calls = [
-            {"id": call.id, "name": call.name, "arguments": call.arguments}
-            for call in message.tool_calls
-        ]
-        key |= _plain({"tool_calls": calls, "tool_call_id": message.tool_call_id})
-    return key
-
-
-def _scenario(sample: TestSample) -> dict[str, Any]:
-    return _plain(to_json(sample.scenario)) if sample.scenario is not None else {}
-
-
-def _without_judgement(scenario: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {k: v for k, v in scenario.items() if k not in {"success", "must_not"}}
-    if "turns" in kept:
-        kept["turns"] = [{k: v for k, v in t.items() if k != "expect"} for t in kept["turns"]]
-    return kept
-
-
-def _plain(value: Any) -> Any:
-    """Give JSON values without what is absent, and NFC texts: the form of Hangul makes no digest."""
-    if isinstance(value, str):
-        return nfc(value)
-    if isinstance(value, Mapping):
-        kept = ((key, _plain(item)) for key, item in value.items())
-        return {nfc(key): item for key, item in kept if item is not None and item not in ([], {})}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
+    return _Facts(n=len(ids), languages=tuple(sorted(languages)), unreviewed=unreviewed)
 
 
 def _ids_that_stand_twice(file: Path, keys: Sequence[int]) -> list[Problem]:

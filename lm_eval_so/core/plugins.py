@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType
+from types import CodeType, ModuleType
 
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.registry import PLUGIN_MODULES
@@ -33,6 +33,26 @@ class FreshSource(SourceFileLoader):
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
+def import_file(path: Path, name: str) -> ModuleType:
+    """Run a Python file as the module of this name; if it fails there is no such module.
+
+    Raises:
+        BaseException: Whatever the file raises.
+    """
+    loader = FreshSource(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    if spec is None:
+        raise ImportError(f"no Python file {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
 def _load(file: Path) -> None:
     path = file.resolve()
     name = f"{PLUGIN_MODULES}{path.stem}_{digest_text(str(path))[:8]}"
@@ -40,18 +60,11 @@ def _load(file: Path) -> None:
         return
     if not path.is_file():
         raise ConfigError(f"no such plugin file: {file}", hint="give a .py file by --plugin")
-    spec = importlib.util.spec_from_file_location(name, path, loader=FreshSource(name, str(path)))
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"no Python file: {file}", hint="a plugin is a .py file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        import_file(path, name)
     except LMEvalError:
-        del sys.modules[name]
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's code raises
-        del sys.modules[name]
         what = f"the plugin {file} fails: {type(error).__name__}: {error}"
         where = Where(file=str(file), line=_line_in(error, path))
         raise ConfigError(what, where=where, hint="run it with python to see why") from None

@@ -11,7 +11,7 @@ from lm_eval_so.core.files import read_text
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.enums import MetricKind, ScoreStatus
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.errors import InputError, LMEvalError, Problem, nearest
+from lm_eval_so.errors import ConfigError, InputError, LMEvalError, Problem, nearest
 from lm_eval_so.evaluator.embedders import (
     embed_locally,
     embed_remotely,
@@ -56,6 +56,19 @@ def bind_metrics(
             for section in config.metrics
         ]
     )
+
+
+def bind_labelling(config: Config) -> tuple[BoundMetric, ...]:
+    """Give the metrics that judge by labels; they ask nobody.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    found = tuple(each for each in bind_metrics(config, {}) if each.metric.labels)
+    if not found:
+        what, hint = "no metric here judges by labels", "llm_judge and llm_scale do"
+        raise ConfigError(what, where=config.where("metrics"), hint=hint)
+    return found
 
 
 def sample_problems(bound: Sequence[BoundMetric], sample: TestSample) -> Iterator[Problem]:

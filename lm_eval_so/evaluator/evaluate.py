@@ -1,26 +1,26 @@
 """The stage `evaluate`: a dataset and the answers to it become a report."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from lm_eval_so.core.asking.drain import drain, until_stopped
+from lm_eval_so.core.asking.drain import drain, finish
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset
 from lm_eval_so.core.events import Began, Ended
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.errors import Interrupted, Problem, refuse
+from lm_eval_so.errors import Problem, refuse
 from lm_eval_so.evaluator.baseline import baseline_problems, open_baselines
 from lm_eval_so.evaluator.bind import bind_metrics, find_problems
-from lm_eval_so.evaluator.calibration import calibration_problems, read_calibrations
+from lm_eval_so.evaluator.calibration.files import calibration_problems, read_calibrations
+from lm_eval_so.evaluator.calibration.labels import LabelRows
 from lm_eval_so.evaluator.experiment import Origin, make_experiment
 from lm_eval_so.evaluator.fold import summarise
 from lm_eval_so.evaluator.join import Answers, join
 from lm_eval_so.evaluator.judges import OpenJudge, judge_problems, open_judge, open_judges
 from lm_eval_so.evaluator.kept_scores import keep_scores
-from lm_eval_so.evaluator.labels import LabelRows
 from lm_eval_so.evaluator.plan import MetricPlan, planned_judges
 from lm_eval_so.evaluator.prepare import load_samples, prepare
 from lm_eval_so.evaluator.report import make_report, nothing_scored
@@ -146,11 +146,8 @@ async def _score(
         await scoring.score_rest(join(related, answers, digest=dataset.ref.digest))
         await drain(scoring.retests.rows(), scoring.retest, workers=config.run.concurrency)
 
-    with suppress(Interrupted):  # told below, in one way
-        await until_stopped(work(), resources.stop, grace_s=0)
-    if resources.stop.is_set():
-        what = "interrupted while scoring; no report is written from half the rows"
-        raise Interrupted(what, hint="run the same command again")
+    what = "interrupted while scoring; no report is written from half the rows"
+    await finish(work(), resources.stop, what=what)
     for warning in scoring.warnings():
         resources.listener(warning)
     by = ", ".join(each.id for each in scoring.bound)

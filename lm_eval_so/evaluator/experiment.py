@@ -13,7 +13,6 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.report import Experiment, MetricSummary
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef, RunInfo
-from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.evaluator.join import Answers
 from lm_eval_so.evaluator.metrics.extras import library_versions
 from lm_eval_so.evaluator.score import BoundMetric
@@ -60,15 +59,14 @@ def make_experiment(
     sheet, infos = scoring.sheet, answers.infos
     missing = sheet.statuses.count(MISSING)
     is_complete = missing == 0 and all(info.state == "complete" for info in infos)
-    evaluator_config = _redacted(_evaluator_config(config, scoring.bound), resources.redactor)
+    redact = resources.redactor.redact_json
+    evaluator_config = redact(_evaluator_config(config, scoring.bound))
     fingerprints = {
         "dataset": dataset.digest,
         "metrics": digest({name: summary.fingerprint for name, summary in summaries.items()}),
         "evaluator_config": digest(evaluator_config),
+        **_run_fingerprints(infos),
     }
-    if infos:
-        asked = {"run": infos[0].fingerprint, "reach": infos[0].reach}
-        fingerprints |= {**asked, "run_config": infos[0].config_digest}
     return Experiment(
         suite=config.suite,
         suite_id=origin.suite_id or config.suite,
@@ -79,7 +77,7 @@ def make_experiment(
         missing=missing,
         dataset=dataset,
         backend=_backend(infos, answers.label, sheet),
-        run_config=_redacted({**_run_config(config), **_offered(infos)}, resources.redactor),
+        run_config=redact({**_run_config(config), **_offered(infos)}),
         evaluator_config=evaluator_config,
         fingerprints=fingerprints,
         versions=_versions(infos, scoring.bound),
@@ -103,6 +101,13 @@ def _backend(infos: Sequence[RunInfo], label: str, sheet: Sheet) -> BackendInfo:
         model=models[0] if len(models) == 1 else None,
         models_answered=models,
     )
+
+
+def _run_fingerprints(infos: Sequence[RunInfo]) -> dict[str, str]:
+    if not infos:
+        return {}
+    first = infos[0]
+    return {"run": first.fingerprint, "reach": first.reach, "run_config": first.config_digest}
 
 
 def _run_config(config: Config) -> dict[str, Any]:
@@ -154,13 +159,3 @@ def _budget(config: Config, infos: Sequence[RunInfo]) -> dict[str, Any]:
     stopped = [dict(info.stopped) for info in infos if info.stopped is not None]
     state = {"stopped": stopped[0] if stopped else None}
     return {name: limit for name, limit in limits.items() if limit is not None} | state
-
-
-def _redacted(value: Any, redactor: Redactor) -> Any:
-    if isinstance(value, str):
-        return redactor.redact(value)
-    if isinstance(value, list):
-        return [_redacted(item, redactor) for item in value]
-    if isinstance(value, dict):
-        return {key: _redacted(item, redactor) for key, item in value.items()}
-    return value

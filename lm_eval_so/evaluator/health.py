@@ -11,10 +11,11 @@ from lm_eval_so.core.records.report import JudgeHealth
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.stats.agreement import Level
 from lm_eval_so.core.stats.ranks import spearman_rho
-from lm_eval_so.evaluator.calibration import calibration_state, calibration_why, drift_why
+from lm_eval_so.evaluator.calibration.worth import calibration_state, calibration_why, drift_why
 from lm_eval_so.evaluator.pairs import PairTally
 from lm_eval_so.evaluator.panel import PanelTally
 from lm_eval_so.evaluator.usage import add_costs, add_usage
+from lm_eval_so.evaluator.votes import is_usable, was_asked
 
 _BAD_UNSCORED = 0.05
 _MUCH_REPAIRED = 0.05
@@ -70,7 +71,7 @@ class JudgeTally:
         """
         if score.status is ScoreStatus.UNSCORED:
             self._unscored[score.code or "unscored"] += 1
-        if not _was_asked(score):  # an empty answer is judged without asking
+        if not was_asked(score):
             return
         self._rows += 1
         self._valid_first += all(map(_is_valid_first, score.judge))
@@ -87,7 +88,7 @@ class JudgeTally:
 
     def add_retest(self, first: Score, again: Score) -> None:
         """Count a row that was judged once more; one without a verdict both times says nothing."""
-        if _was_asked(again):
+        if was_asked(again):
             self._spend(again)
         if first.value is None or again.value is None:
             return
@@ -177,15 +178,6 @@ def families(models: Sequence[str | None] | set[str]) -> set[str]:
     """Give the families of models: a name up to its first hyphen, without the maker before it."""
     names = (model.rpartition("/")[2].casefold() for model in models if model)
     return {family for name in names if (family := re.split(r"[-_:]", name, maxsplit=1)[0])}
-
-
-def _was_asked(score: Score) -> bool:
-    return any(vote.calls for vote in score.judge)
-
-
-def is_usable(vote: JudgeVote) -> bool:
-    """Whether a vote says something; one that failed may name the model that was asked alone."""
-    return vote.label is not None or vote.value is not None
 
 
 def _is_valid_first(vote: JudgeVote) -> bool:

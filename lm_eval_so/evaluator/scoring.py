@@ -12,18 +12,18 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.dataset import revision
 from lm_eval_so.core.events import Moved, Warned
 from lm_eval_so.core.records.score import Score
+from lm_eval_so.core.sample_digests import revision
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.text.graphemes import count_graphemes
 from lm_eval_so.evaluator.bind import gating_ids
+from lm_eval_so.evaluator.calibration.labels import LabelRows
 from lm_eval_so.evaluator.cases import Cases
 from lm_eval_so.evaluator.flow import Flow, Row
 from lm_eval_so.evaluator.health import JudgeTally
 from lm_eval_so.evaluator.join import JoinedRow
 from lm_eval_so.evaluator.kept_scores import KeptScores, row_key
-from lm_eval_so.evaluator.labels import LabelRows
 from lm_eval_so.evaluator.late import Late
 from lm_eval_so.evaluator.retest import Retest, Retests
 from lm_eval_so.evaluator.samples import SampleFacts

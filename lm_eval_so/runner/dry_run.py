@@ -15,9 +15,10 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.record import record
-from lm_eval_so.runner.identity import backend_section, differences, head
+from lm_eval_so.runner.identity import backend_section, differences
+from lm_eval_so.runner.outline import outline_run
 from lm_eval_so.runner.places import Places
-from lm_eval_so.runner.plan import Job, asking_of, jobs, plan_rows
+from lm_eval_so.runner.plan import Job
 from lm_eval_so.runner.resume import find_done
 from lm_eval_so.runner.selection import select
 from lm_eval_so.runner.shards import Shard
@@ -78,32 +79,20 @@ async def plan_run(
     section = backend_section(config)
     selection = select(config, out=out, shard=shard)
     backend = build_asked(section, config=config, environ=resources.environ)
-    asking = asking_of(config, backend)
-    plan = plan_rows(selection.samples, asking, skips=backend.skips)
-    planned = selection.count(plan.keys)
-    start = head(
-        config,
-        backend,
-        selection.dataset,
-        planned=planned,
-        resources=resources,
-        simulates=plan.simulates,
-        shard=shard,
-    )
+    outline = outline_run(config, backend, selection, resources)
+    start, keys = outline.start, outline.plan.keys
     earlier = None if fresh else read_info(selection.folder)
     done, tally = Places(()), Tally()
     if earlier is not None and not differences(earlier, start):
-        done, tally = find_done(
-            selection.folder, start.fingerprint, plan.keys, keep_errors=keep_errors
-        )
-    todo = jobs(selection.samples, plan.keys, done, asking)
-    found, cost = _look_through(todo, config, backend, refreshes=resources.refreshes_cache or fresh)
+        done, tally = find_done(selection.folder, start.fingerprint, keys, keep_errors=keep_errors)
+    refreshes = resources.refreshes_cache or fresh
+    found, cost = _look_through(outline.todo(done), config, backend, refreshes=refreshes)
     sent = to_json(found.first) if found.first else None
     share = config.run.batch_discount if config.run.executor == "batch" else 1.0
     shown = sent and {key: sent[key] for key in _SHOWN if sent[key] not in (None, [], {})}
     return RunPlan(
         folder=selection.folder.as_posix(),
-        planned=planned,
+        planned=start.planned,
         done=tally.rows,
         cached=found.cached,
         to_ask=cost.requests,

@@ -13,6 +13,7 @@ from lm_eval_so.core.backends.build import backend_fingerprint, reach_digest, se
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef, RunInfo
+from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import ConfigError
 from lm_eval_so.runner.shards import Shard
 from lm_eval_so.runner.simulator import simulator_settings
@@ -32,10 +33,7 @@ def head(
 
     A secret can come into parameters and system prompt as `${NAME}`.
     """
-    section, redactor = backend_section(config), resources.redactor
-    params = redactor.redact_json(sent_params(backend))
-    details = redactor.redact_json({**backend.reach(), **backend.details()})
-    model = params.get("model") or details.get("model")
+    redactor = resources.redactor
     played = simulator_settings(config) if simulates else {}
     return RunInfo(
         state="running",
@@ -43,14 +41,7 @@ def head(
         config_digest=digest(config.model_dump(mode="json", by_alias=True)),
         fingerprint=_fingerprint(config, backend, played),
         reach=reach_digest(backend),
-        backend=BackendInfo(
-            name=section.name,
-            label=section.run_label,
-            model=model if isinstance(model, str) else None,
-            params=params,
-            system=redactor.redact(config.system) if config.system is not None else None,
-            details=details,
-        ),
+        backend=_backend_info(config, backend, redactor),
         dataset=dataset,
         repeats=config.run.repeats,
         seed=config.run.seed,
@@ -63,6 +54,21 @@ def head(
         requests=0,
         versions={"lm-eval-so": version("LM-Eval-SO"), "python": platform.python_version()},
         started_at=now_text(resources.environ),
+    )
+
+
+def _backend_info(config: Config, backend: ChatBackend, redactor: Redactor) -> BackendInfo:
+    section = backend_section(config)
+    params = redactor.redact_json(sent_params(backend))
+    details = redactor.redact_json({**backend.reach(), **backend.details()})
+    model = params.get("model") or details.get("model")
+    return BackendInfo(
+        name=section.name,
+        label=section.run_label,
+        model=model if isinstance(model, str) else None,
+        params=params,
+        system=redactor.redact(config.system) if config.system is not None else None,
+        details=details,
     )
 
 

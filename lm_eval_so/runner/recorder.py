@@ -13,6 +13,7 @@ from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.live import LiveAsker
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.events import Began, Event, Moved
+from lm_eval_so.core.records.chat import ChatResponse
 from lm_eval_so.core.records.run import Response, RunInfo, RunResult
 from lm_eval_so.runner.places import Places
 from lm_eval_so.runner.plan import Job
@@ -42,7 +43,7 @@ class Recorder:
         clock: Clock = time.monotonic,
     ) -> None:
         self.tally = tally
-        self._places = places
+        self.places = places
         self._run_dir = run_dir
         self._head = head
         self._asker = asker
@@ -66,7 +67,7 @@ class Recorder:
     def record(self, job: Job, played: Played) -> None:
         """Write a row, and tell of it soon: rows can come faster than anybody wants to know."""
         row = make_row(job, played, self._head.fingerprint)
-        self._places.put(job.key, self._run_dir.append(row))
+        self.places.put(job.key, self._run_dir.append(row))
         self.tally.add(row)
         if self._telling is None:
             loop = asyncio.get_running_loop()
@@ -129,20 +130,7 @@ def make_row(job: Job, played: Played, fingerprint: str) -> RunResult:
         sample_hash=job.sample_hash,
         repeat=job.repeat,
         status=answer.status,
-        response=None
-        if said is None
-        else Response(
-            text=said.text,
-            messages=played.messages,
-            tool_calls=said.tool_calls,
-            finish_reason=said.finish_reason,
-            refusal=said.refusal,
-            reasoning=said.reasoning,
-            context=said.context,
-            context_ids=said.context_ids,
-            logprobs=said.logprobs,
-            raw=said.raw,
-        ),
+        response=_response(said, played) if said else None,
         usage=answer.usage,
         cost_usd=answer.cost_usd,
         cost_source=answer.cost_source,
@@ -164,4 +152,19 @@ def make_row(job: Job, played: Played, fingerprint: str) -> RunResult:
         simulator=played.simulator,
         fingerprint=fingerprint,
         redactions=answer.redactions,
+    )
+
+
+def _response(said: ChatResponse, played: Played) -> Response:
+    return Response(
+        text=said.text,
+        messages=played.messages,
+        tool_calls=said.tool_calls,
+        finish_reason=said.finish_reason,
+        refusal=said.refusal,
+        reasoning=said.reasoning,
+        context=said.context,
+        context_ids=said.context_ids,
+        logprobs=said.logprobs,
+        raw=said.raw,
     )

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from lm_eval_so.core.asking.live import LiveAsker
 from lm_eval_so.core.asking.open import open_asker
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.defaults import CONFIG_FILE
@@ -16,14 +17,14 @@ from lm_eval_so.runner.by_batch import ask_by_batch, refuse_to_forget
 from lm_eval_so.runner.check import check
 from lm_eval_so.runner.dry_run import RunPlan, plan_run
 from lm_eval_so.runner.ending import Ending, end_run
-from lm_eval_so.runner.identity import backend_section, head
-from lm_eval_so.runner.plan import asking_of, jobs, plan_rows
+from lm_eval_so.runner.identity import backend_section
+from lm_eval_so.runner.outline import Outline, outline_run
 from lm_eval_so.runner.recorder import Recorder
 from lm_eval_so.runner.resume import find_done, in_order, open_run
 from lm_eval_so.runner.selection import FurtherAnswers, run_folder, select
 from lm_eval_so.runner.shards import Shard
 from lm_eval_so.runner.simulator import open_simulator
-from lm_eval_so.runner.store import INFO_FILE, RESULTS_FILE, read_info
+from lm_eval_so.runner.store import INFO_FILE, RESULTS_FILE, RunDir, read_info
 
 __all__ = ["INFO_FILE", "RESULTS_FILE", "RunPlan", "check", "plan_run", "run", "run_folder"]
 
@@ -60,60 +61,50 @@ async def run(
     resources = replace(resources, refreshes_cache=resources.refreshes_cache or fresh)
     section = backend_section(config)
     selection = select(config, out=out, shard=shard)
-    samples, folder = selection.samples, selection.folder
+    folder = selection.folder
     async with AsyncExitStack() as stack:
         opening = open_asker(section, config=config, resources=resources)
         asker = await stack.enter_async_context(opening)
-        asking = asking_of(config, asker.backend)
-        skips = asker.backend.skips
-        plan = plan_rows(samples, asking, skips=only.skips(skips) if only else skips)
-        keys, planned = plan.keys, selection.count(plan.keys)
-        start = head(
-            config,
-            asker.backend,
-            selection.dataset,
-            planned=planned,
-            resources=resources,
-            simulates=plan.simulates,
-            shard=shard,
-        )
-        playing = open_simulator(config, resources, is_needed=plan.simulates)
+        outline = outline_run(config, asker.backend, selection, resources, only=only)
+        playing = open_simulator(config, resources, is_needed=outline.plan.simulates)
         simulator = await stack.enter_async_context(playing)
-        run_dir = open_run(folder, start, fresh=fresh, listener=resources.listener)
-        try:
-            if config.run.executor == "live":
-                refuse_to_forget(folder)
-            done, tally = find_done(folder, start.fingerprint, keys, keep_errors=keep_errors)
-            begun = read_info(folder) or start  # what goes on keeps the time at which it began
-            start = replace(start, started_at=begun.started_at)
-            resources.budget.add(
-                tally.spent_usd
-            )  # a budget is the run's, however often it is begun
-            recorder = Recorder(run_dir, start, tally, done, asker=asker, resources=resources)
-            recorder.begin()
-            questioning = Questioning(asker, recorder, simulator, limits=config.run)
-            todo, failure = partial(jobs, samples, keys, done, asking), None
-            again = only.command if only else _command(config, out, shard)
-            if config.run.executor == "batch":
-                failure = await ask_by_batch(
-                    *(asker, recorder, run_dir, resources),
-                    run=config.run,
-                    again=again,
-                    todo=todo,
-                )
-            if failure is None:
-                failure = await questioning.ask_all(todo(), resources.stop)
-            if tally.rows == planned:
-                run_dir.rewrite(in_order(keys, done))
-            ending = Ending(
-                planned=planned,
-                folder=folder,
-                again=again,
-                budget=resources.budget,
+        run_dir = open_run(folder, outline.start, fresh=fresh, listener=resources.listener)
+        stack.callback(run_dir.close)
+        if config.run.executor == "live":
+            refuse_to_forget(folder)
+        recorder = _take_up(run_dir, outline, asker, resources, keep_errors=keep_errors)
+        recorder.begin()
+        again = only.command if only else _command(config, out, shard)
+        todo, failure = partial(outline.todo, recorder.places), None
+        if config.run.executor == "batch":
+            failure = await ask_by_batch(
+                *(asker, recorder, run_dir, resources), run=config.run, again=again, todo=todo
             )
-            return end_run(recorder, failure, ending)
-        finally:
-            run_dir.close()
+        if failure is None:
+            questioning = Questioning(asker, recorder, simulator, limits=config.run)
+            failure = await questioning.ask_all(todo(), resources.stop)
+        planned = outline.start.planned
+        if recorder.tally.rows == planned:
+            run_dir.rewrite(in_order(outline.plan.keys, recorder.places))
+        ending = Ending(planned=planned, folder=folder, again=again, budget=resources.budget)
+        return end_run(recorder, failure, ending)
+
+
+def _take_up(
+    run_dir: RunDir,
+    outline: Outline,
+    asker: LiveAsker,
+    resources: Resources,
+    *,
+    keep_errors: bool,
+) -> Recorder:
+    """Give what records the rows, with what is there of an earlier run."""
+    start, folder = outline.start, run_dir.path
+    done, tally = find_done(folder, start.fingerprint, outline.plan.keys, keep_errors=keep_errors)
+    resources.budget.add(tally.spent_usd)  # a budget is the run's, however often it is begun
+    begun = read_info(folder) or start  # what goes on keeps the time at which it began
+    start = replace(start, started_at=begun.started_at)
+    return Recorder(run_dir, start, tally, done, asker=asker, resources=resources)
 
 
 def _command(config: Config, out: Path | None, shard: Shard | None) -> str:

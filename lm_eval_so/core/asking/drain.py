@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
+
+from lm_eval_so.errors import Interrupted
 
 J = TypeVar("J")
 
@@ -85,3 +88,21 @@ async def until_stopped(
         await asyncio.gather(working, *waiting, return_exceptions=True)
     if not working.cancelled():
         working.result()
+
+
+async def finish(work: Coroutine[Any, Any, None], stop: asyncio.Event, *, what: str) -> None:
+    """Do work of which the half is worth nothing: the event cancels it at once.
+
+    Args:
+        work: The work.
+        stop: Set when the user stops it.
+        what: What is told then.
+
+    Raises:
+        Interrupted: If it was stopped.
+        Exception: What the work raises.
+    """
+    with suppress(Interrupted):  # told below, in one way
+        await until_stopped(work, stop, grace_s=0)
+    if stop.is_set():
+        raise Interrupted(what, hint="run the same command again")

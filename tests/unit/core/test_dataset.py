@@ -1,21 +1,14 @@
-"""Datasets: all problems at once; digests that tell what changed."""
+"""Datasets: all problems at once."""
 
 import json
-import unicodedata
 from pathlib import Path
 
 import pytest
 
-from lm_eval_so.core.dataset import (
-    _id_key,
-    _ids_that_stand_twice,
-    content_id,
-    load_dataset,
-    revision,
-    sample_hash,
-)
-from lm_eval_so.core.records.chat import Message, ToolCall
-from lm_eval_so.core.records.sample import Passage, Relation, Scenario, TestSample, UserTurn
+from lm_eval_so.core.dataset import _id_key, _ids_that_stand_twice, load_dataset
+from lm_eval_so.core.records.chat import Message
+from lm_eval_so.core.records.sample import Passage, TestSample
+from lm_eval_so.core.sample_digests import revision
 from lm_eval_so.errors import DatasetError
 
 QUESTION = "주문하면 언제 받을 수 있나요?"
@@ -82,40 +75,35 @@ def test_load_dataset__refuses_nothing(tmp_path: Path, content: str | None) -> N
         load_dataset(tmp_path)
 
 
+def test_load_dataset__a_table_is_told_once_and_what_makes_a_dataset_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "상담.CSV"
+    file.write_bytes("질문,답\n언제 오나요?,내일\n".encode("cp949"))
+    with pytest.raises(DatasetError) as caught:
+        load_dataset(file)
+    (problem,) = caught.value.problems
+    assert problem.what == "상담.CSV is a table; a dataset has one JSON object a line"
+    assert problem.hint == "name it under generator.sources, and run lm-eval-so generate"
+
+
 def test_load_dataset__says_where_it_is_not_utf8(tmp_path: Path) -> None:
     (tmp_path / "test.jsonl").write_bytes('{"id": "a", "input": "환불"}\n'.encode("cp949"))
     with pytest.raises(DatasetError, match="no UTF-8 at byte 24"):
         load_dataset(tmp_path)
 
 
-def test_content_id__known_vector() -> None:
-    assert content_id(sample()) == "s75e3794e0e2f4f70"
-    assert revision(sample(expected="2일", language="ko")) == "c6a98acaef534fca"
+def test_load_dataset__names_the_keys_that_ask_and_those_that_do_not(tmp_path: Path) -> None:
+    line = '{"id": "a", "question": "환불은?", "답변": "3일", "expected": "3일"}\n'
+    (tmp_path / "test.jsonl").write_text(line, "utf-8")
+    with pytest.raises(DatasetError, match="nothing is asked") as caught:
+        load_dataset(tmp_path)
+    hint = "give one of messages, input or scenario; question, 답변: no such field"
+    assert caught.value.problems[0].hint == hint
 
 
-def test_hashes__a_reference_changes_rev_alone() -> None:
-    before, after = sample(expected="2일"), sample(expected="3일")
-    assert sample_hash(before) == sample_hash(after)
-    assert revision(before) != revision(after)
-
-
-def test_hashes__source_and_tags_change_neither() -> None:
-    before, after = sample(expected="2일"), sample(expected="2일", tags=("x",), ref="7")
-    assert revision(before) == revision(after)
-
-
-def test_hashes__given_context_counts_and_gold_does_not() -> None:
-    given = sample(context=(Passage(role="given", text="x"),))
-    gold = sample(context=(Passage(role="gold", text="x"),))
-    assert sample_hash(given) != sample_hash(sample()) == sample_hash(gold)
-    assert revision(gold) != revision(sample())
-
-
-def test_hashes__composed_and_decomposed_hangul_are_one() -> None:
-    decomposed = unicodedata.normalize("NFD", QUESTION)
-    assert decomposed != QUESTION
-    message = Message(role="user", content=decomposed)
-    assert sample_hash(sample(messages=(message,))) == sample_hash(sample())
+def test_load_dataset__a_list_is_called_a_list(tmp_path: Path) -> None:
+    (tmp_path / "test.jsonl").write_text('{"id": "a", "input": "x", "tags": "환불"}\n', "utf-8")
+    with pytest.raises(DatasetError, match="input should be a list"):
+        load_dataset(tmp_path)
 
 
 def test_load_dataset__does_not_believe_a_stale_rev(tmp_path: Path) -> None:
@@ -125,31 +113,12 @@ def test_load_dataset__does_not_believe_a_stale_rev(tmp_path: Path) -> None:
     assert revision(read) == revision(sample())
 
 
-def test_hashes__conversations_with_tools_and_scenarios_are_what_they_were() -> None:
-    call = ToolCall(id="c1", name="조회", arguments="{}")
-    asked = sample(
-        system="친절히",
-        messages=(
-            Message(role="user", content=QUESTION),
-            Message(role="assistant", tool_calls=(call,)),
-            Message(role="tool", content="3", tool_call_id="c1"),
-        ),
-        tools=({"name": "조회", "strict": False, "empty": {}, "none": None},),
-        metrics={"keyword_coverage": {"keywords": ["3일"], "none": None}},
-        relation=Relation(base="q0", type="typo", expect="same"),
-    )
-    assert (sample_hash(asked)[:16], revision(asked)) == ("e082970b17cd9959", "af145657566f3156")
-    turns = (UserTurn(user="취소", when="네", expect=({"name": "contains"},)),)
-    played = sample(messages=(), scenario=Scenario(turns=turns))
-    assert (sample_hash(played)[:16], revision(played)) == ("6871736b93f2f837", "721ad526ba718e2d")
-
-
 @pytest.mark.parametrize(
     ("line", "what"),
     [
         (r'{"id": "a\ud800", "input": "x"}', "half a surrogate pair"),
         (r'{"id": "a", "input": "x", "metrics": {"m": {"p": 1e999}}}', "a number is too large"),
-        (r'{"id": "a", "input": "x", "expected": [1], "references": 5}', "valid tuple"),
+        (r'{"id": "a", "input": "x", "expected": [1], "references": 5}', "should be a list"),
         (r'{"id": "a", "input": 5}', "valid string"),
     ],
 )

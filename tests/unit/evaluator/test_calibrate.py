@@ -27,7 +27,7 @@ from lm_eval_so.errors import (
     UsageError,
 )
 from lm_eval_so.evaluator.calibrate import calibrate, check
-from lm_eval_so.evaluator.calibration import write_calibrations
+from lm_eval_so.evaluator.calibration.files import write_calibrations
 
 SAID = {
     "좋음": '{"reason": "맞음", "label": "good"}',

@@ -13,12 +13,12 @@ from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.stats.agreement import cohen_kappa, krippendorff_alpha
 from lm_eval_so.core.stats.diagnostic import Diagnosis
 from lm_eval_so.core.stats.verification import sensitivity, specificity
-from lm_eval_so.evaluator.drawn import Drawn, Unfit
+from lm_eval_so.evaluator.calibration.drawn import Drawn, Unfit
+from lm_eval_so.evaluator.calibration.label_file import HumanLabel
+from lm_eval_so.evaluator.calibration.weighing import Labels, Weighed, diagnose, weigh
 from lm_eval_so.evaluator.fold import full_definition
-from lm_eval_so.evaluator.health import is_usable
-from lm_eval_so.evaluator.label_file import HumanLabel
 from lm_eval_so.evaluator.score import BoundMetric
-from lm_eval_so.evaluator.weighing import Labels, Weighed, diagnose, weigh
+from lm_eval_so.evaluator.votes import is_usable, was_asked
 
 _MOST_SHOWN = 50
 _LONGEST_REASON = 500
@@ -45,11 +45,6 @@ class Rated:
     def judge(self) -> str | None:
         """The judge's label; None if it gave none."""
         return self.score.label if self.score.value is not None else None
-
-    @property
-    def was_asked(self) -> bool:
-        """Whether it took a call to judge it."""
-        return any(vote.calls for vote in self.score.judge)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +142,7 @@ def _weighed(pairs: Sequence[Pair], origin: Origin, labels: Mapping[str, float])
     drawn = origin.drawn
     if isinstance(drawn, Unfit):
         return None
-    places = [(pair, pair.rated.score) for pair in pairs if pair.rated.was_asked]
+    places = [(pair, pair.rated.score) for pair in pairs if was_asked(pair.rated.score)]
     values = [(pair, drawn.value(score.sample_id, score.repeat)) for pair, score in places]
     labelled = [(pair.labels, value) for pair, value in values if value is not None]
     return weigh(labelled, drawn, labels, origin.positive)

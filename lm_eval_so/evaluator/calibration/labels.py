@@ -18,6 +18,7 @@ from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.score import BoundMetric
 from lm_eval_so.evaluator.transcript import shown_input
+from lm_eval_so.evaluator.votes import was_asked
 
 COLUMNS = (
     "id",
@@ -153,7 +154,7 @@ class LabelRows:
 
 
 def _stratum(score: Score) -> _Stratum | None:
-    if not any(vote.calls for vote in score.judge):  # an empty answer is judged without asking
+    if not was_asked(score):
         return None
     if score.status is ScoreStatus.UNSCORED:
         return None if score.code == "judge_budget" else "unscored"

@@ -7,7 +7,12 @@ import pytest
 
 from lm_eval_so.core.hashing import digest_bytes
 from lm_eval_so.errors import DatasetError, InputError
-from lm_eval_so.evaluator.label_file import HumanLabel, LabelFile, has_labels, read_labels
+from lm_eval_so.evaluator.calibration.label_file import (
+    HumanLabel,
+    LabelFile,
+    has_labels,
+    read_labels,
+)
 
 KNOWN = {
     "helpful": {"good": "good", "bad": "bad", "좋음": "good"},

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 from lm_eval_so.core.stats.diagnostic import Diagnosis
 from lm_eval_so.core.stats.verification import Stratum
-from lm_eval_so.evaluator.drawn import Drawn
-from lm_eval_so.evaluator.labels import GOOD
+from lm_eval_so.evaluator.calibration.drawn import Drawn
+from lm_eval_so.evaluator.calibration.labels import GOOD
 
 Labels = tuple[str, str]
 """What people say of an answer, and what the judge says of it."""

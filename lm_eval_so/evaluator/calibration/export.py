@@ -7,10 +7,10 @@ from lm_eval_so.core.config.defaults import CONFIG_FILE
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import write_atomic
-from lm_eval_so.errors import ConfigError, InputError, Where
-from lm_eval_so.evaluator.bind import bind_metrics
-from lm_eval_so.evaluator.label_file import has_labels
-from lm_eval_so.evaluator.labels import LabelRows
+from lm_eval_so.errors import InputError, Where
+from lm_eval_so.evaluator.bind import bind_labelling
+from lm_eval_so.evaluator.calibration.label_file import has_labels
+from lm_eval_so.evaluator.calibration.labels import LabelRows
 
 FILE_NAME = "labels_todo.csv"
 STAGE = "evaluate"
@@ -28,9 +28,7 @@ def open_export(config: Config, folder: Path, *, most: int) -> LabelRows:
         ConfigError: If no metric judges by labels.
         InputError: If the file is there and somebody has begun to fill it in.
     """
-    if not any(each.metric.labels for each in bind_metrics(config, {})):
-        what, hint = "no metric here judges by labels", "llm_judge and llm_scale do"
-        raise ConfigError(what, where=config.where("metrics"), hint=hint)
+    bind_labelling(config)  # raises if there is nothing to label
     path = folder / FILE_NAME
     if has_labels(path):
         what = f"{path} has labels in it, which would be lost"

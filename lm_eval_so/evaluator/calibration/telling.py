@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from lm_eval_so.core.events import Ended, Event, Noticed, Warned
 from lm_eval_so.core.records.calibration import Calibration
 from lm_eval_so.core.stats.diagnostic import LEAST_LABELS, WEAK_J
-from lm_eval_so.evaluator.calibration import diagnosis_of
-from lm_eval_so.evaluator.drawn import Drawn, Unfit
+from lm_eval_so.evaluator.calibration.drawn import Drawn, Unfit
+from lm_eval_so.evaluator.calibration.worth import diagnosis_of
 
 STAGE = "calibrate"
 

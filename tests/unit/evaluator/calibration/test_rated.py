@@ -14,9 +14,9 @@ from lm_eval_so.core.records.codec import dumps, loads
 from lm_eval_so.core.records.score import JudgeVote
 from lm_eval_so.evaluator.bind import bind_metrics
 from lm_eval_so.evaluator.bound import BoundMetric
-from lm_eval_so.evaluator.drawn import Drawn, Unfit
-from lm_eval_so.evaluator.label_file import HumanLabel
-from lm_eval_so.evaluator.rated import Origin, Rated, make_calibration
+from lm_eval_so.evaluator.calibration.drawn import Drawn, Unfit
+from lm_eval_so.evaluator.calibration.label_file import HumanLabel
+from lm_eval_so.evaluator.calibration.rated import Origin, Rated, make_calibration
 
 TWO = {"good": 1.0, "bad": 0.0}
 THREE = {"good": 1.0, "partial": 0.5, "bad": 0.0}

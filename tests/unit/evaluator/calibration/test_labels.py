@@ -15,7 +15,7 @@ from lm_eval_so.core.records.chat import Message
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.evaluator.bind import bind_metrics
 from lm_eval_so.evaluator.bound import BoundMetric
-from lm_eval_so.evaluator.labels import (
+from lm_eval_so.evaluator.calibration.labels import (
     LabelRows,
     answer_cell,
     guarded,

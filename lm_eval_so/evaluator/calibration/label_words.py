@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from lm_eval_so.errors import UsageError
-from lm_eval_so.evaluator.labels import GOOD
+from lm_eval_so.evaluator.calibration.labels import GOOD
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.verdict import label_key
 

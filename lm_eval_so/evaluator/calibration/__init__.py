@@ -1,0 +1,1 @@
+"""Judges held against people: answers to label, their labels, how far both agree, what that is worth."""

@@ -240,6 +240,9 @@ def render(
         format: json, md or html; html needs the scores.
         language: Language of fixed texts.
         examples: Cases shown in full, at most.
+
+    Raises:
+        InputError: If the comparison is about another report.
     """
     return render_records(
         report,

@@ -12,8 +12,7 @@ stamp=$("$python" scripts/stamp.py pyproject.toml requirements-dev.lock requirem
 install() {
   "$python" -m venv --clear .venv || return 1
   pip=".venv/bin/python -m pip install --quiet --disable-pip-version-check"
-  $pip --require-hashes --no-deps -r requirements-dev.lock || return 1
-  $pip --require-hashes --no-deps -r requirements-model.lock || return 1
+  $pip --require-hashes --no-deps -r requirements-dev.lock -r requirements-model.lock || return 1
   $pip --no-deps --no-build-isolation --editable . || return 1
   echo "$stamp" >.venv/stamp
 }
@@ -45,7 +44,8 @@ check shell shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh e
 check action check-jsonschema --builtin-schema vendor.github-actions action.yml
 check workflows sh -c 'check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml && actionlint && zizmor --offline --no-progress .'
 check dockerfile hadolint Dockerfile
-check tests pytest --numprocesses auto --cov --cov-report term "$@"
+# the slow tests stand together: handed out in fixed parts, one worker would have most of them
+check tests pytest --numprocesses auto --dist worksteal "$@"
 
 if [ -n "$failed" ]; then
   echo "failed:$failed" >&2

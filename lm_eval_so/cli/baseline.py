@@ -41,7 +41,7 @@ Force = Annotated[
 
 @baseline_app.callback()
 def baseline() -> None:
-    """Look at the report that others are compared with, or replace it on purpose."""
+    """Look at the baseline, or put another report in its place."""
 
 
 @baseline_app.command()
@@ -60,7 +60,7 @@ def show(
     Example: lm-eval-so baseline show --baseline-ref main
     """
     from lm_eval_so.comparator.baseline import find_baseline
-    from lm_eval_so.comparator.identity import digest_report
+    from lm_eval_so.core.report_digest import digest_report
     from lm_eval_so.reporter.baseline_view import baseline_lines, baseline_values
     from lm_eval_so.terminal.emit import emit, emit_text
     from lm_eval_so.terminal.lines import visible

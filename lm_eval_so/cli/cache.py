@@ -24,7 +24,7 @@ InFile = Annotated[Path, typer.Argument(metavar="FILE", help="What `cache export
 
 @cache_app.callback()
 def cache() -> None:
-    """Look after the answers that are kept, so that the same request is not paid for twice."""
+    """Look after the answers that are kept. The same request is not paid for twice."""
 
 
 @cache_app.command()
@@ -98,7 +98,7 @@ def import_(
     as_json: Json = False,
     verbose: Verbose = False,  # noqa: ARG001 - read by the entry
 ) -> None:
-    """Put exported answers into the cache, all or none; newer ones that are there stay.
+    """Put exported answers into the cache, all or none. Newer ones that are there stay.
 
     Example: lm-eval-so cache import answers.jsonl
     """

@@ -13,6 +13,7 @@ from lm_eval_so.terminal.options import (
     Overrides,
     Plugins,
     Quiet,
+    Runs,
     Verbose,
 )
 
@@ -22,12 +23,6 @@ Labels = Annotated[
     Path,
     typer.Argument(
         metavar="LABELS", help="CSV or JSON lines with labels by people, as --export-labels begins."
-    ),
-]
-Runs = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--run", metavar="RUN", help="Folder of a run; repeatable; default: that of the config."
     ),
 ]
 Out = Annotated[
@@ -73,7 +68,7 @@ def calibrate(
     verbose: Verbose = False,  # noqa: ARG001 - read by the entry
     color: Color = "auto",
 ) -> int:
-    """Measure how far a judge agrees with people; evaluate and compare then use it.
+    """Measure how far a judge agrees with people. Evaluate and compare then use it.
 
     Example: lm-eval-so calibrate reports/labels_todo.csv -c lm-eval-so.yaml
     """
@@ -81,7 +76,7 @@ def calibrate(
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.errors import ExitCode, refuse
     from lm_eval_so.evaluator import calibrate as stage
-    from lm_eval_so.evaluator.calibration import write_calibrations
+    from lm_eval_so.evaluator.calibration.files import write_calibrations
     from lm_eval_so.runner.run import run_folder
     from lm_eval_so.terminal.emit import emit
     from lm_eval_so.terminal.session import open_session

@@ -51,13 +51,16 @@ def ci(
     color: Color = "auto",
     language: ReportLanguage = None,
 ) -> int:
-    """Do it all: generate if need be, run, evaluate, compare, report; on GitHub comment, too.
+    """Do it all, from sources to verdict. On GitHub comment, too.
+
+    Generate if need be, run, evaluate, compare, report.
 
     Example: lm-eval-so ci -c lm-eval-so.yaml
     """
+    from lm_eval_so.core.files import folder_problems
     from lm_eval_so.errors import refuse
     from lm_eval_so.pipeline import ci as stage
-    from lm_eval_so.pipeline.measure import check
+    from lm_eval_so.pipeline.check import check
     from lm_eval_so.runner.run import run_folder
     from lm_eval_so.terminal.session import open_session
 
@@ -83,7 +86,8 @@ def ci(
         plan = stage.local_plan(
             found, event, run=folder, reports=out, baseline=baseline, fresh=fresh
         )
-    refuse(check(found, event.environ, makes_dataset=plan.make_dataset))
+    unwritable = [] if dry_run else folder_problems([plan.run, plan.reports])
+    refuse([*check(found, event.environ, makes_dataset=plan.make_dataset), *unwritable])
     if dry_run:
         return _plan(session, plan.run)
     done = session.run(lambda r: stage.measure_and_tell(found, r, plan, event))

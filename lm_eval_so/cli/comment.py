@@ -43,7 +43,7 @@ def comment(
     color: Color = "auto",
     language: ReportLanguage = None,
 ) -> int:
-    """Create or update the suite's comment on a pull request; the token comes from GITHUB_TOKEN.
+    """Create or update the suite's comment on a pull request. The token comes from GITHUB_TOKEN.
 
     Example: lm-eval-so comment reports/comparison.json --repo octo/shop --pr 7 --dry-run
     """

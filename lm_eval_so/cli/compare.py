@@ -22,7 +22,9 @@ from lm_eval_so.terminal.options import (
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
-Candidate = Annotated[Path, typer.Argument(metavar="CANDIDATE", help="report.json under test.")]
+Candidate = Annotated[
+    Path, typer.Argument(metavar="CANDIDATE", help="report.json under test, or a folder with one.")
+]
 BaselineRef = Annotated[
     str | None,
     typer.Option("--baseline-ref", metavar="REF", help="Git revision to read baseline.path from."),

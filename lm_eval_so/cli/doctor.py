@@ -29,21 +29,23 @@ def doctor(
     verbose: Verbose = False,  # noqa: ARG001 - read by the entry
     color: Color = "auto",
 ) -> int:
-    """Check the set-up: config, dataset, keys, files and packages; asks nothing without --ask.
+    """Check the set-up: config, dataset, keys, files and packages. Asks nothing without --ask.
 
     Example: lm-eval-so doctor --ask
     """
+    from lm_eval_so.core.files import folder_problems
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.core.text import width
     from lm_eval_so.errors import ExitCode, refuse
     from lm_eval_so.pipeline import doctor as looking
-    from lm_eval_so.pipeline import measure
+    from lm_eval_so.pipeline.check import check
     from lm_eval_so.terminal.emit import emit, emit_text
     from lm_eval_so.terminal.lines import visible
     from lm_eval_so.terminal.session import open_session
 
     session = open_session(config, overrides=overrides, plugins=plugins, quiet=quiet, color=color)
-    refuse(measure.check(session.config, session.environ))
+    out = looking.written_to(session.config)
+    refuse([*check(session.config, session.environ), *folder_problems(out)])
     found = looking.facts(session.config, session.environ)
     asked = session.run(lambda r: looking.ask_once(session.config, r)) if ask else None
     if as_json:

@@ -1,6 +1,5 @@
 """The command `evaluate`: scores, and the report in the formats asked for."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,18 +16,11 @@ from lm_eval_so.terminal.options import (
     Quiet,
     ReportLanguage,
     Reports,
+    Runs,
     Verbose,
 )
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
-
-Runs = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--run", metavar="RUN", help="Folder of a run; repeatable; default: that of the config."
-    ),
-]
-
 
 ExportLabels = Annotated[
     int | None,
@@ -61,11 +53,12 @@ def evaluate(
 
     Example: lm-eval-so evaluate -c lm-eval-so.yaml --format md
     """
+    from lm_eval_so.core.files import folder_problems
     from lm_eval_so.core.git import head
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.errors import ExitCode, refuse
     from lm_eval_so.evaluator import evaluate as stage
-    from lm_eval_so.evaluator.export import open_export, write_export
+    from lm_eval_so.evaluator.calibration.export import open_export, write_export
     from lm_eval_so.pipeline.measure import wanted_baseline, write_report
     from lm_eval_so.runner.run import run_folder
     from lm_eval_so.terminal.emit import emit
@@ -74,14 +67,15 @@ def evaluate(
     session = open_session(
         config, overrides=overrides, plugins=plugins, language=language, quiet=quiet, color=color
     )
-    refuse(stage.check(session.config, environ=session.environ))
+    folder = out or session.config.resolve(session.config.report.out)
+    unwritable = [] if dry_run else folder_problems([folder])
+    refuse([*stage.check(session.config, environ=session.environ), *unwritable])
     folders = runs or [run_folder(session.config)]
     baseline = wanted_baseline(session.config)
     if dry_run:
         planned = stage.plan_evaluation(session.config, runs=folders, baseline=baseline)
         emit(session.stdout, result=planned, as_json=True)
         return ExitCode.DONE
-    folder = out or session.config.resolve(session.config.report.out)
     labels = open_export(session.config, folder, most=export_labels) if export_labels else None
     report = session.run(
         lambda r: stage.evaluate(

@@ -34,7 +34,7 @@ def merge(
     verbose: Verbose = False,  # noqa: ARG001 - read by the entry
     color: Color = "auto",
 ) -> int:
-    """Put shards of a run together; refuses answers that disagree, names what is missing.
+    """Put shards of a run together. Refuses answers that disagree, names what is missing.
 
     Example: lm-eval-so merge runs/bot-1of2 runs/bot-2of2
     """

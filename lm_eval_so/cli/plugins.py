@@ -24,7 +24,7 @@ Files = Annotated[
 
 @app.command()
 def plugins(name: Name = None, files: Files = None, as_json: Json = False) -> None:
-    """List backends and metrics with their parameters: built in, installed, and of plugin files.
+    """List backends and metrics with their parameters. Built in, installed, and of plugin files.
 
     Example: lm-eval-so plugins keyword_coverage
     """

@@ -11,7 +11,7 @@ Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of a record,
 
 @app.command()
 def schema(name: Name = None) -> None:
-    """Print the JSON Schema of a record or of the config; without a name, the names.
+    """Print the JSON Schema of a record or of the config. Without a name, the names.
 
     Example: lm-eval-so schema sample
     """

@@ -61,13 +61,17 @@ def find_baseline(
 
 
 def read_report(path: Path) -> EvaluationReport:
-    """Read a report.json.
+    """Read a report.json, or that of a folder.
 
     Raises:
         InputError: If it cannot be read.
         RecordError: If it is no report of this version, or its columns do not fit together.
     """
-    return parse_report(read_text(path), shown_as=str(path))
+    file = path / "report.json" if path.is_dir() else path
+    if not file.exists():
+        what, hint = f"cannot read {file}: no such file", "lm-eval-so evaluate writes a report.json"
+        raise InputError(what, where=Where(file=str(file)), hint=hint)
+    return parse_report(read_text(file), shown_as=str(file))
 
 
 def parse_report(data: str | bytes, *, shown_as: str) -> EvaluationReport:

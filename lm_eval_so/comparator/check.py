@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+from lm_eval_so.comparator.arm import Support
 from lm_eval_so.comparator.finding import Shape
 from lm_eval_so.comparator.ratio import LEVELS
 from lm_eval_so.core.config.model import Config, GateMetricSection, GateSection
@@ -81,14 +82,26 @@ def _misfits(
         yield Problem(what=what, where=place(metric, "max_increase"), hint="use margin")
     if section.statistic in LEVELS:
         what = f"{metric} is compared by its mean, not by {section.statistic}"
-        yield Problem(what=what, where=place(metric, "statistic"))
+        hint = "leave statistic out: percentiles are for costs, times and token counts"
+        yield Problem(what=what, where=place(metric, "statistic"), hint=hint)
     if shape.support is None or shape.width is None:
         return
     low, high = shape.support
     if section.margin is not None and section.margin >= shape.width:
         what = f"a margin of {section.margin:g} accepts any drop: {metric} is {low:g} … {high:g}"
-        yield Problem(what=what, where=place(metric, "margin"))
+        plain = f"a margin is the largest drop that you accept, as {shape.default_margin:g}"
+        hint = _as_share(section.margin, shape.support) or plain
+        yield Problem(what=what, where=place(metric, "margin"), hint=hint)
     for key, limit in (("min", section.min), ("max", section.max)):
         if limit is not None and not low <= limit <= high:
             what = f"{limit:g} is outside the range of {metric}, {low:g} … {high:g}"
-            yield Problem(what=what, where=place(metric, key))
+            hint = _as_share(limit, shape.support) or f"give a score from {low:g} to {high:g}"
+            yield Problem(what=what, where=place(metric, key), hint=hint)
+
+
+def _as_share(value: float, support: Support) -> str | None:
+    """Say how a percentage is written where scores end at 1; None if it looks like none."""
+    low, high = support
+    if (low, high) != (0.0, 1.0) or not 1 < value <= 100:
+        return None
+    return f"scores go from 0 to 1: {value:g}% is {value / 100:g}"

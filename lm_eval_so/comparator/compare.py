@@ -13,14 +13,14 @@ from lm_eval_so.comparator.differences import Redact, difference_text, differing
 from lm_eval_so.comparator.exceptions import Exceptions, today
 from lm_eval_so.comparator.finding import Finding, shape_of
 from lm_eval_so.comparator.gate import Judged, exit_code, whole_verdict
-from lm_eval_so.comparator.identity import digest_report
 from lm_eval_so.comparator.judge import corrected, youden_of
 from lm_eval_so.comparator.measure import Reports
 from lm_eval_so.comparator.pair import pair_sides, read_side
 from lm_eval_so.comparator.price import price_of_sample
 from lm_eval_so.comparator.rerun import rerun_commands
-from lm_eval_so.comparator.sentences import Speaker, metric_sentence, slice_sentence
+from lm_eval_so.comparator.sentences import metric_sentence, slice_sentence
 from lm_eval_so.comparator.slices import Slices, compare_slices
+from lm_eval_so.comparator.speaker import Speaker
 from lm_eval_so.comparator.whole import in_order, whole_reasons, whole_sentence
 from lm_eval_so.core.config.model import GateSection
 from lm_eval_so.core.records.comparison import (
@@ -32,6 +32,7 @@ from lm_eval_so.core.records.comparison import (
 )
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.report_digest import digest_report
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import ConfigError, ExitCode, Where
 
@@ -148,7 +149,7 @@ def changed_samples(
 
 def _pair(candidate: EvaluationReport, baseline: EvaluationReport | None, alpha: float) -> Reports:
     side = read_side(candidate.samples)
-    pairs = pair_sides(read_side(baseline.samples), side) if baseline else None
+    pairs = pair_sides(read_side(baseline.samples, side), side) if baseline else None
     return Reports(candidate=candidate, baseline=baseline, side=side, pairs=pairs, alpha=alpha)
 
 

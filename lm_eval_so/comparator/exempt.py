@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Literal
+from typing import Final, Literal
 
 from lm_eval_so.comparator.exceptions import Entry
 from lm_eval_so.comparator.measure import Reports
@@ -13,10 +13,19 @@ from lm_eval_so.core.records.comparison import Exemption
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.records.report import MetricSummary
 from lm_eval_so.core.text import nfc
+from lm_eval_so.core.text.edits import nearest_text
+from lm_eval_so.errors import nearest
 
 State = Literal["applied", "unused", "exceeded", "expired", "unknown_sample", "unknown_metric"]
 Scores = Mapping[str, tuple[float | None, float | None]]
 """Of a sample: (baseline, candidate) by metric."""
+
+
+_UNKNOWN: Final = frozenset({"unknown_sample", "unknown_metric"})
+_MOST_SOUGHT: Final = 20
+"""Unknown names that are looked up among all: of a file for another dataset it would be each."""
+_SIMILAR: Final = 0.7
+"""As alike as `errors.nearest` wants them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +45,8 @@ class Found:
     sample_id: str | None
     refused: State | None
     """Why it does nothing; None if it may hold."""
+    meant: str | None = None
+    """The name that an unknown one looks most like."""
 
     def record(
         self, state: State, *, scores: Scores | None = None, drop: float | None = None
@@ -45,6 +56,7 @@ class Found:
             sample_id=self.sample_id if self.sample_id is not None else self.entry.sample_id,
             metric=self.entry.metric,
             state=state,
+            meant=self.meant,
             reason=self.entry.reason,
             until=self.entry.until.isoformat(),
             max_drop=self.entry.max_drop,
@@ -79,7 +91,11 @@ def names_of(reports: Reports, *, with_samples: bool) -> Names:
 
 def find(entries: Iterable[Entry], names: Names, day: date) -> list[Found]:
     """Hold entries against the reports and the calendar."""
-    return [_find(entry, names, day) for entry in entries]
+    found = [_find(entry, names, day) for entry in entries]
+    unknown = [i for i, each in enumerate(found) if each.refused in _UNKNOWN]
+    for position in unknown[:_MOST_SOUGHT]:
+        found[position] = replace(found[position], meant=_meant(found[position], names))
+    return found
 
 
 def scores_of(sample_id: str, metrics: Iterable[str], reports: Reports) -> Scores:
@@ -102,6 +118,15 @@ def _find(entry: Entry, names: Names, day: date) -> Found:
     elif name is not None and known is None:
         refused = "unknown_sample"
     return Found(entry=entry, sample_id=known, refused=refused)
+
+
+def _meant(unknown: Found, names: Names) -> str | None:
+    """Give the name that looks most like one that no report has."""
+    entry = unknown.entry
+    if unknown.refused == "unknown_metric":
+        return nearest(entry.metric or "", names.metrics)
+    near = nearest_text(nfc(entry.sample_id or ""), names.samples.keys(), similarity=_SIMILAR)
+    return None if near is None else names.samples[near]
 
 
 def _mean(sample_id: str, key: str, side: Side | None) -> float | None:

@@ -44,8 +44,7 @@ def rerun_commands(
         ref: Where the baseline is from.
         redact: Takes secrets out of a text.
     """
-    gating = [metric for metric in judged.values() if metric.gating]
-    if not any(m.change is Verdict.INCOMPARABLE and m.change_code in _WANTED for m in gating):
+    if not any(metric.gating and _wants_baseline(metric) for metric in judged.values()):
         return None
     config = candidate.experiment.config or str(CONFIG_FILE)
     report, given = f"{_FOLDER}/reports", _config(config)
@@ -58,6 +57,13 @@ def rerun_commands(
         ],
     ]
     return redact("\n".join(" ".join(map(_quoted, command)) for command in commands))
+
+
+def _wants_baseline(metric: Judged) -> bool:
+    """Whether a metric could be judged if the baseline were measured anew."""
+    if metric.change_code is Code.ERROR_RATE:
+        return metric.finding.figures.get("side") == "baseline"
+    return metric.change is Verdict.INCOMPARABLE and metric.change_code in _WANTED
 
 
 class _Raw(str):

@@ -1,83 +1,24 @@
 """Verdicts as plain sentences."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from lm_eval_so.comparator.codes import Code
 from lm_eval_so.comparator.finding import Finding
 from lm_eval_so.comparator.gate import Judged
 from lm_eval_so.comparator.judge import corrected
+from lm_eval_so.comparator.speaker import UNKNOWN, Speaker
 from lm_eval_so.comparator.threshold import Threshold
+from lm_eval_so.comparator.unclear import code_sentence, unclear_sentence, way_out
 from lm_eval_so.core.records.comparison import SliceComparison
-from lm_eval_so.core.records.enums import Language, MetricKind, Verdict
+from lm_eval_so.core.records.enums import MetricKind, Verdict
 from lm_eval_so.core.templates.safe import cut
-from lm_eval_so.core.words import say
-from lm_eval_so.core.words.figures import MetricFigures, reason_figures
-from lm_eval_so.core.words.numbers import count, factor, p_value, round_up, usd
+from lm_eval_so.core.words.figures import reason_figures
+from lm_eval_so.core.words.numbers import count, factor, p_value
 
-_UNKNOWN = "–"
-_UNIT = (0.0, 1.0)
 _LONGEST_NAME = 60
 _BUILT_IN = frozenset({"tag", "language", "length"})
 _ABOUT_MISSING = frozenset({Code.MISSING, Code.MISSING_UNBOUNDED, Code.ERROR_RATE})
 """Codes whose sentence tells of the missing rows already."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speaker:
-    """How figures of one metric are told."""
-
-    metric: str
-    finding: Finding
-    language: Language
-    alpha: float
-    cost_per_sample: float | None
-    """In US dollars."""
-
-    def say(self, key: str, **figures: str) -> str:
-        """Give a text of the topic, filled in."""
-        told = {"metric": self.metric, "sure": self.sure, "level": self.level, **figures}
-        return say(f"comparison.{key}", self.language, told)
-
-    @property
-    def sure(self) -> str:
-        """Confidence of one end of an interval."""
-        return _short_percent(1 - self.alpha)
-
-    @property
-    def level(self) -> str:
-        """Confidence of both ends."""
-        return _short_percent(1 - 2 * self.alpha)
-
-    @property
-    def shown(self) -> MetricFigures:
-        """How means and changes are shown."""
-        shape = self.finding.shape
-        return MetricFigures(
-            kind=shape.kind,
-            direction=shape.direction,
-            is_unit=shape.support == _UNIT,
-            language=self.language,
-        )
-
-    def value(self, value: float | None) -> str:
-        """Give a mean as it is shown."""
-        return _UNKNOWN if value is None else self.shown.value(value)
-
-    def bounds(self) -> tuple[str, str]:
-        """Give both ends of the interval as told, the lower first; the unit stands at the last."""
-        return self.ends(self.finding.low or 0.0, self.finding.high or 0.0)
-
-    def ends(self, low: float, high: float) -> tuple[str, str]:
-        """Give both ends of an interval of changes, likewise."""
-        low, high = self.shown.ends(low, high)
-        first = self.shown.change(low) if self.shown.is_ratio else self.shown.bare(low)
-        return first, self.shown.change(high)
-
-    @property
-    def fall(self) -> str:
-        """The word for a change to the worse."""
-        return say(f"comparison.fall_{self.finding.shape.direction.value}", self.language)
 
 
 def metric_sentence(judged: Judged, speaker: Speaker, worst: SliceComparison | None = None) -> str:
@@ -90,6 +31,7 @@ def metric_sentence(judged: Judged, speaker: Speaker, worst: SliceComparison | N
     """
     parts = [
         _change_sentence(judged, speaker),
+        *way_out(judged, speaker),
         *_corrected_sentences(judged.finding, speaker),
         *_again_sentences(judged, speaker),
     ]
@@ -141,7 +83,7 @@ def _change_sentence(judged: Judged, speaker: Speaker) -> str:
         case Verdict.REPORTED:
             return speaker.say(judged.change_code or "reported", **told)
         case _:
-            return _unclear_sentence(judged, speaker, told)
+            return unclear_sentence(judged, speaker, {**told, **_proof(judged, speaker)})
 
 
 def _corrected_sentences(finding: Finding, speaker: Speaker) -> Iterator[str]:
@@ -167,20 +109,6 @@ def _again_sentences(judged: Judged, speaker: Speaker) -> Iterator[str]:
         yield speaker.say("confirmed", **reason_figures(told, speaker.language))
 
 
-def _unclear_sentence(judged: Judged, speaker: Speaker, told: Mapping[str, str]) -> str:
-    prefix = "ratio_" if speaker.shown.is_ratio else ""
-    match judged.change_code:
-        case Code.TOO_NOISY:
-            advice = _advice(judged.finding, speaker)
-            return speaker.say(f"{prefix}too_noisy", **told, advice=advice)
-        case Code.MULTIPLICITY:
-            return speaker.say(f"{prefix}multiplicity", **told, **_proof(judged, speaker))
-        case code:
-            return speaker.say(
-                str(code), **{**told, **reason_figures(judged.finding.figures, speaker.language)}
-            )
-
-
 def _common(finding: Finding, speaker: Speaker) -> dict[str, str]:
     low, high = speaker.bounds()
     told = {
@@ -192,13 +120,13 @@ def _common(finding: Finding, speaker: Speaker) -> dict[str, str]:
         "fall": speaker.fall,
     }
     if speaker.shown.is_ratio:
-        rho = _UNKNOWN if finding.delta is None else factor(finding.delta)
+        rho = UNKNOWN if finding.delta is None else factor(finding.delta)
         limit = factor(1 + (finding.max_increase or 0))
         return {**told, "rho": rho, "d": rho, "limit": limit, "margin": limit}
     margin = finding.margin or 0.0
     return {
         **told,
-        "d": _UNKNOWN if finding.delta is None else speaker.shown.change(finding.delta),
+        "d": UNKNOWN if finding.delta is None else speaker.shown.change(finding.delta),
         "drop": speaker.shown.size(min(0.0, finding.low or 0.0)),
         "gain": speaker.shown.size(finding.low or 0.0),
         "margin": speaker.shown.size(margin),
@@ -231,29 +159,6 @@ def _proof(judged: Judged, speaker: Speaker) -> dict[str, str]:
     }
 
 
-def _advice(finding: Finding, speaker: Speaker) -> str:
-    needed, n = finding.needed_n or 0, finding.n
-    if needed <= n:
-        if _fell(finding):
-            key = f"advice_{finding.shape.direction.value}"
-            return speaker.say(key, twice=count(2 * n))
-        needed = 2 * n
-    rounded = round_up(needed)
-    price = ""
-    if speaker.cost_per_sample:  # a free one needs no price
-        price = speaker.say("price", usd=usd(rounded * speaker.cost_per_sample))
-    told = {"needed": count(rounded), "n": count(n), "price": price}
-    if speaker.shown.is_ratio:
-        return speaker.say("advice_more_ratio", **told)
-    return speaker.say("advice_more", **told, drop=speaker.shown.size(min(0.0, finding.low or 0.0)))
-
-
-def _fell(finding: Finding) -> bool:
-    if finding.delta is None:
-        return False
-    return finding.delta > 1 if finding.shape.kind is MetricKind.RATIO else finding.delta < 0
-
-
 def _threshold_sentence(threshold: Threshold, speaker: Speaker) -> str:
     told = {
         "c": speaker.value(threshold.value),
@@ -274,15 +179,9 @@ def _threshold_sentence(threshold: Threshold, speaker: Speaker) -> str:
                 f"{end}_missing", **told, **reason_figures(threshold.figures, speaker.language)
             )
         case code:
-            return speaker.say(
-                code.value, **told, **reason_figures(threshold.figures, speaker.language)
-            )
+            return code_sentence(code, threshold.figures, speaker, told)
 
 
 def _slice_name(each: SliceComparison, speaker: Speaker) -> str:
     by, value = (" ".join(cut(text, _LONGEST_NAME).split()) for text in (each.by, each.value))
     return speaker.say(f"slice_{by}", value=value) if by in _BUILT_IN else f"{by} {value}"
-
-
-def _short_percent(share: float) -> str:
-    return f"{100 * share:.3g}%"

@@ -87,7 +87,7 @@ def whole_sentence(
 def _without_baseline(
     gating: Mapping[str, Judged], records: Mapping[str, MetricComparison], language: Language
 ) -> str:
-    parts = [say("comparison.whole_no_baseline", language)]
+    parts = [say(f"comparison.{key}", language) for key in ("whole_no_baseline", "take_baseline")]
     bounds = {key: metric.threshold for key, metric in gating.items() if metric.threshold}
     unclear = [key for key, bound in bounds.items() if bound.verdict is not Verdict.PASS]
     if bounds and not unclear:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from lm_eval_so.errors import InputError, Where
+from lm_eval_so.errors import InputError, Problem, Where
 
 Text = str | Iterable[str]
 """A text, or its pieces in their order."""
@@ -64,6 +64,22 @@ def cannot_write(path: Path, error: OSError) -> InputError:
     return InputError(f"cannot write {path}: {reason}", where=Where(file=str(path)), hint=hint)
 
 
+def folder_problems(folders: Iterable[Path]) -> list[Problem]:
+    """Find the folders that nothing can be written into; nothing is made, nothing is left there.
+
+    Of a folder that is not there yet the nearest one above it is tried.
+    """
+    problems: list[Problem] = []
+    for folder in folders:
+        there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+        try:
+            # rights alone do not tell: the disk may be mounted read-only
+            tempfile.TemporaryFile(dir=there).close()
+        except OSError as error:
+            problems += cannot_write(folder, error).problems
+    return problems
+
+
 def read_text(path: Path) -> str:
     """Read a UTF-8 text, with or without a BOM.
 
@@ -73,7 +89,8 @@ def read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        where = Where(file=str(path))
+        before = error.object[: error.start]
+        where = Where(file=str(path), line=before.count(b"\n") + 1)
         hint = "save the file as UTF-8"
         raise InputError(f"no UTF-8 at byte {error.start}", where=where, hint=hint) from None
     except OSError as error:

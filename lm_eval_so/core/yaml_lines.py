@@ -23,6 +23,15 @@ _FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _MOST_VALUES = 100_000
 """Values of a file, those that aliases repeat included: far above any config, far below a bomb."""
+_REMEDIES = {
+    "found character '\\t'": "indent with spaces, not with tabs",
+    "cannot start any token": "put the text into quotes",
+    "mapping values are not allowed here": (
+        "put a text that holds a colon into quotes; keys of one level begin in one column"
+    ),
+    "expected <block end>": "keys of one level begin in one column",
+}
+"""What the parser finds of mistakes that are made by hand, and what to do."""
 _PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}"
     for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value")
@@ -163,4 +172,5 @@ def _not_yaml(error: yaml.YAMLError, file: str, lines: tuple[str, ...]) -> Confi
         return ConfigError(f"no YAML: {what}", where=Where(file=file))
     text = lines[mark.line] if mark.line < len(lines) else None
     where = Where(file=file, line=mark.line + 1, column=mark.column + 1, text=text)
-    return ConfigError(f"no YAML: {what}", where=where)
+    hint = next((each for told, each in _REMEDIES.items() if told in str(what)), None)
+    return ConfigError(f"no YAML: {what}", where=where, hint=hint)

@@ -12,7 +12,6 @@ from lm_eval_so.comparator.accept_baseline import (
     metric_changes,
 )
 from lm_eval_so.comparator.baseline import read_report
-from lm_eval_so.comparator.identity import digest_report
 from lm_eval_so.comparator.refusals import Refusal, find_refusals, said_of, unreadable_history
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.clock import now_text
@@ -25,6 +24,7 @@ from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.report_digest import digest_report
 from lm_eval_so.errors import ConfigError, InputError, Problem, PublishError, Where
 from lm_eval_so.reporter.render import json_pieces
 

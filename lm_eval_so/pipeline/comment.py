@@ -13,6 +13,7 @@ from lm_eval_so.core.files import read_text
 from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.report_digest import refuse_other_report
 from lm_eval_so.errors import PublishError, UsageError, Where
 from lm_eval_so.pipeline.publish import make_bodies, post
 from lm_eval_so.reporter.markdown import Origin
@@ -34,14 +35,15 @@ def read_results(comparison: Path, report: Path | None) -> Results:
         report: report.json; default: that beside the comparison, if there is one.
 
     Raises:
-        InputError: If a file cannot be read.
+        InputError: If a file cannot be read, or the comparison is about another report.
     """
     beside = comparison.parent / "report.json"
     file = report or (beside if beside.is_file() else None)
-    return Results(
-        comparison=loads(read_text(comparison), Comparison, where=Where(file=str(comparison))),
-        report=read_report(file) if file else None,
-    )
+    compared = loads(read_text(comparison), Comparison, where=Where(file=str(comparison)))
+    found = read_report(file) if file else None
+    hint = "run compare again, or name its own report by --report"
+    refuse_other_report(compared, found, files=(comparison, file), hint=hint)
+    return Results(comparison=compared, report=found)
 
 
 def send_comment(

@@ -7,7 +7,7 @@ from pathlib import Path
 from lm_eval_so.comparator.confirm import Answers
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Event, Noticed, Warned
+from lm_eval_so.core.events import Event, Listener, Noticed, Warned
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.errors import Interrupted, LMEvalError
 from lm_eval_so.evaluator import evaluate as evaluating
@@ -61,18 +61,13 @@ async def ask_again(
     if not changed:
         return {}
     tell = resources.listener
-    bound = {each.id: each for each in bind_metrics(config, {})}
-    able = [key for key in changed if key in bound and _is_alone(bound[key])]
-    for key in changed:
-        if key not in able:
-            text = f"{key} holds answers against others, so its samples are not asked again"
-            tell(Warned(stage=_STAGE, text=text))
+    able = _able(config, changed, tell)
     ids = dict.fromkeys(name for key in able for name in changed[key])
     if not ids:
         return {}
     folder, times = again_folder(run), config.gate.confirm
     tell(Noticed(stage=_STAGE, text=f"asking {len(ids):,} samples that changed {times}× more"))
-    further = _further(config, [bound[key] for key in able])
+    further = _further(config, able.values())
     only = FurtherAnswers(ids=frozenset(ids), first=config.run.repeats, command=_COMMAND)
     try:
         info = await running.run(
@@ -90,6 +85,17 @@ async def ask_again(
         tell(Warned(stage=_STAGE, text=text, hint=error.problems[0].hint))
         return {}
     return {key: _scores(report, key, changed[key]) for key in able}
+
+
+def _able(config: Config, changed: Iterable[str], tell: Listener) -> dict[str, BoundMetric]:
+    """Give those of the metrics for which an answer by itself is enough, and warn of the others."""
+    bound = {each.id: each for each in bind_metrics(config, {})}
+    able = {key: bound[key] for key in changed if key in bound and _is_alone(bound[key])}
+    for key in changed:
+        if key not in able:
+            text = f"{key} holds answers against others, so its samples are not asked again"
+            tell(Warned(stage=_STAGE, text=text))
+    return able
 
 
 def _is_alone(bound: BoundMetric) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -16,8 +17,9 @@ from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.run import ErrorInfo
 from lm_eval_so.runner.identity import backend_section
+from lm_eval_so.runner.run import run_folder
 
-__all__ = ["Asked", "ask_once", "facts"]
+__all__ = ["Asked", "ask_once", "facts", "written_to"]
 
 _GREETING = "Hello"
 
@@ -56,10 +58,16 @@ def facts(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
         section = config.run.simulator.backend
         found["simulated user"] = _backend_fact(section, config, environ)
     found["metrics"] = ", ".join(metric.id for metric in config.metrics) or "none"
+    found["written to"] = ", ".join(map(str, written_to(config)))
     if config.baseline.path is not None:
         is_there = config.resolve(config.baseline.path).is_file()
         found["baseline"] = f"{config.baseline.path}{'' if is_there else ' is not there yet'}"
     return found
+
+
+def written_to(config: Config) -> tuple[Path, ...]:
+    """Give the folders that runs and reports are written to, unless an option names others."""
+    return run_folder(config), config.resolve(config.report.out)
 
 
 async def ask_once(config: Config, resources: Resources) -> Asked:

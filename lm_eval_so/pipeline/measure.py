@@ -7,17 +7,17 @@ from pathlib import Path
 from lm_eval_so.comparator import compare as comparing
 from lm_eval_so.comparator.baseline import find_baseline
 from lm_eval_so.comparator.confirm import Answers
-from lm_eval_so.comparator.exceptions import exception_problems, read_exceptions, today
+from lm_eval_so.comparator.exceptions import read_exceptions, today
 from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config, GateSection
-from lm_eval_so.core.events import Ended, Noticed, Warned
+from lm_eval_so.core.events import Ended, Listener, Noticed, Warned
 from lm_eval_so.core.files import Text, write_all
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison
 from lm_eval_so.core.records.enums import Policy, ReportFormat, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.exemptions import exemption_warning
-from lm_eval_so.errors import BudgetSpent, ExitCode, Problem, TooManyErrors, refuse
+from lm_eval_so.errors import BudgetSpent, ExitCode, TooManyErrors, refuse
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.baseline import baseline_problems, needs_baseline
 from lm_eval_so.generator import generate as generating
@@ -29,7 +29,6 @@ from lm_eval_so.runner.store import read_info
 __all__ = [
     "Measured",
     "Plan",
-    "check",
     "compare_reports",
     "measure",
     "wanted_baseline",
@@ -85,29 +84,12 @@ class Measured:
         return self.comparison.exit_code if self.is_whole else ExitCode.CANNOT_MEASURE
 
 
-def check(
-    config: Config, environ: Mapping[str, str], *, makes_dataset: bool = False
-) -> list[Problem]:
-    """Find everything that is wrong, at every stage, before anything is spent."""
-    of_metrics = evaluating.check(config, environ=environ)
-    told = {problem.where for problem in of_metrics}
-    return [
-        *(generating.check(config) if makes_dataset else []),
-        *running.check(config, environ),
-        *of_metrics,
-        # both stages know which metrics there are: a gate's mistake is told once
-        *(problem for problem in comparing.check(config) if problem.where not in told),
-        *exception_problems(config, environ),
-    ]
-
-
 async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     """Make the dataset if asked for, run, evaluate, compare, and write the reports.
 
     Raises:
         LMEvalError: As the stages do; what was paid for is on disk by then.
     """
-    tell = resources.listener
     # early: a baseline that is demanded and missing must not cost a run
     baseline, found = find_baseline(
         config,
@@ -119,15 +101,9 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     refuse([*baseline_problems(config, baseline)])  # early, as above
     if plan.make_dataset:
         generating.generate(config, resources)
-    earlier = read_info(plan.run) if plan.fresh_if_complete else None
-    fresh = plan.fresh or (earlier is not None and earlier.state == "complete")
+    fresh = plan.fresh or (plan.fresh_if_complete and _is_complete(plan.run))
     asked = replace(resources, refreshes_cache=resources.refreshes_cache or plan.asks_anew)
-    is_whole = True
-    try:
-        await running.run(config, asked, out=plan.run, fresh=fresh)
-    except (TooManyErrors, BudgetSpent) as error:  # the verdict will say so, and be published
-        is_whole = False
-        tell(Warned(stage="run", text=str(error), hint=error.problems[0].hint))
+    is_whole = await _run(config, asked, plan.run, fresh=fresh)
     report = await evaluating.evaluate(
         config,
         resources,
@@ -145,11 +121,35 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     if not plan.may_be_baseline or comparison.verdict in _NO_BASELINE:
         report = replace(report, experiment=replace(report.experiment, eligible=False))
     files = write_report(config, resources, report, comparison, folder=plan.reports)
-    if baseline is None and config.baseline.path is not None:
-        kept = config.resolve(config.baseline.path)
-        text = f"no baseline yet: keep {plan.reports / 'report.json'} as {kept} to compare with it"
-        tell(Noticed(stage="compare", text=text))
+    if baseline is None:
+        text = _how_to_begin(config, plan)
+        resources.listener(Noticed(stage="compare", text=f"no baseline yet: {text}"))
     return Measured(report=report, comparison=comparison, files=files, is_whole=is_whole)
+
+
+def _how_to_begin(config: Config, plan: Plan) -> str:
+    if config.baseline.path is None:
+        return "name a file of the repository, as baseline: {path: baselines/support-qa.json}"
+    if plan.may_be_baseline:
+        return f"lm-eval-so baseline update {plan.reports} --reason TEXT takes this report as one"
+    kept = config.resolve(config.baseline.path)
+    return f"keep {plan.reports / 'report.json'} as {kept} to compare with it"
+
+
+def _is_complete(run: Path) -> bool:
+    info = read_info(run)
+    return info is not None and info.state == "complete"
+
+
+async def _run(config: Config, resources: Resources, folder: Path, *, fresh: bool) -> bool:
+    """Run, and give whether so many rows have an answer that a verdict can rest on them."""
+    try:
+        await running.run(config, resources, out=folder, fresh=fresh)
+    except (TooManyErrors, BudgetSpent) as error:  # the verdict will say so, and be published
+        warned = Warned(stage="run", text=str(error), hint=error.problems[0].hint)
+        resources.listener(warned)
+        return False
+    return True
 
 
 def wanted_baseline(config: Config) -> EvaluationReport | None:
@@ -195,7 +195,11 @@ def compare_reports(
         again=again,
         redact=resources.redactor.redact,
     )
-    tell = resources.listener
+    _tell(comparison, config, resources.listener)
+    return comparison
+
+
+def _tell(comparison: Comparison, config: Config, tell: Listener) -> None:
     for exemption in (*comparison.quarantine, *comparison.accept):
         if text := exemption_warning(exemption, config.language):
             tell(Warned(stage="compare", text=text))
@@ -204,14 +208,15 @@ def compare_reports(
     decisive = [
         key for key, m in comparison.metrics.items() if m.gating and m.verdict is comparison.verdict
     ]
-    why = f" ({', '.join(decisive)})" if decisive else f": {comparison.sentence}"
+    is_first = comparison.baseline.source == "none" and comparison.verdict is Verdict.INCOMPARABLE
+    names = f" ({', '.join(decisive)})"
+    why = names if decisive and not is_first else f": {comparison.sentence}"
     text = f"{comparison.verdict.value}{why}"
     is_warning = _is_warning(comparison, config.gate)
     tell((Warned if is_warning else Ended)(stage="compare", text=text))
     if comparison.rerun is not None:
         steps = " && ".join(comparison.rerun.splitlines())
         tell(Noticed(stage="compare", text=f"to measure the baseline again: {steps}"))
-    return comparison
 
 
 def _changed_samples(

@@ -6,7 +6,7 @@ from lm_eval_so.core.records.enums import RunStatus, ScoreStatus
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.words.numbers import count, score
-from lm_eval_so.reporter.metric_view import valued
+from lm_eval_so.reporter.metric_view import code_name, valued
 from lm_eval_so.reporter.view import ABSENT, CaseView, Finding, VoteView, Words
 
 MISSING = "missing"
@@ -27,7 +27,7 @@ def case_view(case: Case, metrics: Mapping[str, MetricSummary], words: Words) ->
         expected=case.expected,
         answer=case.answer if answered else None,
         error=None if answered else case.reason,
-        findings=tuple(_findings(case)) if answered else (),
+        findings=tuple(_findings(case, words)) if answered else (),
     )
 
 
@@ -53,7 +53,7 @@ def status_name(status: str, words: Words) -> str:
 def short_value(each: Score, metric: MetricSummary | None, words: Words) -> str:
     """Give the value of one row: its label, else the number with its unit, else why none."""
     if each.value is None:
-        return each.code or ABSENT
+        return code_name(each.code, words) if each.code else ABSENT
     if each.label:
         return each.label
     if metric is not None and metric.unit:
@@ -68,7 +68,7 @@ def _scores(case: Case, metrics: Mapping[str, MetricSummary], words: Words) -> I
             yield f"{each.metric} {short_value(each, metrics.get(each.metric), words)}"
 
 
-def _findings(case: Case) -> Iterator[Finding]:
+def _findings(case: Case, words: Words) -> Iterator[Finding]:
     """Give why each failed metric failed, in the case's order; of an older report, every reason."""
     by_metric = {each.metric: each for each in case.scores}
     for metric_id in case.failed or by_metric:
@@ -78,23 +78,24 @@ def _findings(case: Case) -> Iterator[Finding]:
         is_panel = len(each.judge) > 1
         yield Finding(
             metric=metric_id,
-            reason=_why(each),
+            reason=_why(each, words),
             evidence=() if is_panel else tuple(e for vote in each.judge for e in vote.evidence),
-            votes=tuple(map(_vote, each.judge)) if is_panel else (),
+            votes=tuple(_vote(vote, words) for vote in each.judge) if is_panel else (),
         )
 
 
-def _why(each: Score) -> str:
+def _why(each: Score, words: Words) -> str:
+    code = code_name(each.code, words) if each.code else ""
     if each.status is ScoreStatus.UNSCORED and each.reason:
-        return f"{each.code}: {each.reason}"
-    return each.reason or each.code or ""
+        return f"{code}: {each.reason}"
+    return each.reason or code
 
 
-def _vote(vote: JudgeVote) -> VoteView:
+def _vote(vote: JudgeVote, words: Words) -> VoteView:
     value = None if vote.value is None else f"{vote.value:.3g}"
     return VoteView(
         model=vote.model or ABSENT,
-        said=vote.code or vote.label or value or ABSENT,
+        said=code_name(vote.code, words) if vote.code else vote.label or value or ABSENT,
         reason=vote.reason,
         evidence=vote.evidence,
     )

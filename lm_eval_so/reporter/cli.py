@@ -43,6 +43,7 @@ def report(
     from lm_eval_so.core.records.codec import loads
     from lm_eval_so.core.records.comparison import Comparison
     from lm_eval_so.core.records.report import EvaluationReport
+    from lm_eval_so.core.report_digest import refuse_other_report
     from lm_eval_so.core.secrets import make_redactor
     from lm_eval_so.errors import Where
     from lm_eval_so.reporter.render import render
@@ -53,6 +54,7 @@ def report(
         if comparison
         else None
     )
+    refuse_other_report(compared, found, files=(comparison, report))
     text = render(
         found,
         compared,

@@ -73,7 +73,9 @@ def view_comparison(
         footer=tuple(_footer(comparison, report, language, words)),
         accepted=acceptance_note(accepted, language) if accepted else None,
         slices=tuple(slice_changes(comparison, shown, words)),
-        slices_note=words("slices_note", n=count(comparison.slices_tested)),
+        slices_note=words("slices_note", n=count(comparison.slices_tested))
+        if comparison.slices_tested
+        else "",
         rerun=comparison.rerun,
     )
 
@@ -189,16 +191,19 @@ def _lead_notes(
     comparison: Comparison, lead: str, shown: MetricFigures, words: Words
 ) -> Iterator[str]:
     metric = comparison.metrics[lead]
+    if metric.left_out:
+        yield words("left_out", metric=lead, n=count(metric.left_out))
     is_closed = metric.kind in {MetricKind.BINARY, MetricKind.BOUNDED}
     is_warned = any(warning.code == _MISSING_ROWS for warning in metric.warnings)
     missing = sum(metric.missing)
     if missing and is_closed and not is_warned and metric.ci90 is not None:
-        yield words("missing", n=count(missing))
+        yield words("missing", metric=lead, n=count(missing))
     if metric.provable_margin is not None and metric.margin is not None:
-        yield words("provable", margin=shown.size(metric.provable_margin))
+        yield words("provable", metric=lead, margin=shown.size(metric.provable_margin))
     needed = metric.needed_n or 0
-    if needed > metric.n and comparison.verdict is not Verdict.INCONCLUSIVE:
-        yield words("needed", n=count(round_up(needed)))
+    # a regression and a gain are settled, and inconclusive says it in its sentence
+    if needed > metric.n and comparison.verdict is Verdict.PASS:
+        yield words("needed", metric=lead, n=count(round_up(needed)))
     yield from stability_notes(lead, metric, words)
 
 
@@ -208,7 +213,10 @@ def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:
         if told := exemption_warning(exemption, language):
             yield told
     for key, metric in comparison.metrics.items():
-        is_told = metric.sentence in comparison.sentence and metric.reason in _ABOUT_MISSING
+        # too many rows without a score are an error, and not counted as anything
+        is_told = metric.reason == "error_rate" or (
+            metric.sentence in comparison.sentence and metric.reason in _ABOUT_MISSING
+        )
         for warning in metric.warnings:
             if is_told and warning.code == _MISSING_ROWS:
                 continue
@@ -232,12 +240,19 @@ def _by_sample(cases: list[ChangedCase], words: Words) -> Iterator[ChangedView]:
             baseline_answer=first.baseline_answer,
             candidate_answer=first.candidate_answer,
             reasons=tuple(case.reason for case in same if case.reason),
-            again=tuple(
-                words("again", w=count(case.again[0]), n=count(case.again[1]))
-                for case in same
-                if case.again is not None
-            ),
+            again=tuple(_again(same, words)),
         )
+
+
+def _again(same: list[ChangedCase], words: Words) -> Iterator[str]:
+    """Say how a sample did when asked again, once where its metrics agree."""
+    metrics: dict[tuple[int, int], list[str]] = {}
+    for case in same:
+        if case.again is not None:
+            metrics.setdefault(case.again, []).append(case.metric)
+    for (worse, times), names in metrics.items():
+        text = words("again", w=count(worse), n=count(times))
+        yield text if len(metrics) == 1 else f"{', '.join(names)} {text}"
 
 
 def _unscored(report: EvaluationReport) -> Iterator[str]:

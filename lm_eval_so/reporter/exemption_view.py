@@ -24,10 +24,13 @@ def exemption_tables(comparison: Comparison, words: Words) -> Iterator[Exemption
 
 
 def flaky_views(cases: tuple[FlakyCase, ...], words: Words) -> Iterator[FlakyView]:
-    """Give the samples that asking again showed to be flaky, each metric by itself."""
+    """Give the samples that asking again showed to be flaky, metrics that did the same together."""
+    metrics: dict[tuple[str, tuple[int, int]], list[str]] = {}
     for case in cases:
-        again = words("again", w=count(case.again[0]), n=count(case.again[1]))
-        yield FlakyView(sample_id=case.sample_id, metric=case.metric, again=again)
+        metrics.setdefault((case.sample_id, case.again), []).append(case.metric)
+    for (sample_id, (worse, times)), same in metrics.items():
+        again = words("again", w=count(worse), n=count(times))
+        yield FlakyView(sample_id=sample_id, metrics=", ".join(same), again=again)
 
 
 def stability_notes(key: str, metric: MetricComparison, words: Words) -> Iterator[str]:

@@ -17,7 +17,7 @@ def judge_row(judge_id: str, judge: JudgeHealth, words: Words) -> JudgeRow:
         model=judge.model or ABSENT,
         scored=count(judge.rows - lost),
         repaired=f"{count(judge.repaired)} ({_share(judge.repaired, judge.rows)})",
-        no_score=codes_of(judge.unscored) or "0",
+        no_score=codes_of(judge.unscored, words) or "0",
         order_flips=_percent(judge.order_flip_rate),
         retest=_retest(judge),
         alpha=_number(judge.alpha),

@@ -28,7 +28,7 @@ def metric_row(metric_id: str, metric: MetricSummary, words: Words) -> MetricRow
         interval=bounds(metric.ci95),
         std=ABSENT if metric.std is None else score(metric.std),
         n=n,
-        no_score=_with_codes(metric.unscored, metric.unscored_by),
+        no_score=_with_codes(metric.unscored, metric.unscored_by, words),
         not_applicable=count(metric.not_applicable),
         note=_note(metric, words),
         facts=tuple(_facts(metric, words)),
@@ -55,10 +55,17 @@ def bounds(found: tuple[float, float] | None) -> str:
     return ABSENT if found is None else interval(*found)
 
 
-def codes_of(by_code: Mapping[str, int]) -> str:
+def codes_of(by_code: Mapping[str, int], words: Words) -> str:
     """Give counts by code, the most frequent first, as "run_timeout 2, metric_error 1"."""
-    ordered = sorted(by_code.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{code} {count(n)}" for code, n in ordered)
+    return _counts_of({code_name(code, words): n for code, n in by_code.items()})
+
+
+def code_name(code: str, words: Words) -> str:
+    """Give a reason code as people read it, the code itself in it; a plugin's own as it is."""
+    try:
+        return words(f"code_{code}")
+    except KeyError:
+        return code
 
 
 def slice_rows(report: EvaluationReport, lead: str, words: Words) -> tuple[list[SliceRow], int]:
@@ -132,14 +139,19 @@ def _facts(metric: MetricSummary, words: Words) -> Iterator[str]:
     if metric.min is not None and metric.max is not None:
         yield words("span", min=score(metric.min), max=score(metric.max))
     if metric.scored_by:
-        yield words("scored_by", codes=codes_of(metric.scored_by))
+        yield words("scored_by", codes=codes_of(metric.scored_by, words))
     if metric.units:
-        yield words("units", units=codes_of(metric.units))
+        yield words("units", units=_counts_of(metric.units))
     if metric.corpus_score is not None:
         yield words("corpus_score", score=score(metric.corpus_score))
     if metric.signature:
         yield words("signature", signature=metric.signature)
 
 
-def _with_codes(n: int, by_code: Mapping[str, int]) -> str:
-    return f"{count(n)} ({codes_of(by_code)})" if n and by_code else count(n)
+def _counts_of(by_name: Mapping[str, int]) -> str:
+    ordered = sorted(by_name.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{name} {count(n)}" for name, n in ordered)
+
+
+def _with_codes(n: int, by_code: Mapping[str, int], words: Words) -> str:
+    return f"{count(n)} ({codes_of(by_code, words)})" if n and by_code else count(n)

@@ -8,6 +8,7 @@ from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.document import report_pieces
 from lm_eval_so.core.records.enums import Language, ReportFormat
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.report_digest import refuse_other_report
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import NothingToDo
 from lm_eval_so.reporter.html import html_report
@@ -36,7 +37,9 @@ def render(
 
     Raises:
         NothingToDo: If there is neither, or html without the scores.
+        InputError: If the comparison is about another report.
     """
+    refuse_other_report(comparison, report)
     known = redactor or Redactor()
     record = report or comparison
     if record is None:

@@ -31,7 +31,12 @@ def slice_changes(
             change=_change(each, figures, words),
             evidence=_evidence(each, figures, words),
             is_proven=each.proven,
+            is_changed=each.delta not in {None, _of_no_change(figures)},
         )
+
+
+def _of_no_change(figures: MetricFigures) -> float:
+    return 1.0 if figures.is_ratio else 0.0
 
 
 def _change(each: SliceComparison, figures: MetricFigures, words: Words) -> str:

@@ -190,7 +190,8 @@ class FlakyView:
     """A sample that got worse but, asked again, mostly did not."""
 
     sample_id: str
-    metric: str
+    metrics: str
+    """Those of which the same is told."""
     again: str
 
 
@@ -234,6 +235,8 @@ class SliceChange:
     change: str
     evidence: str
     is_proven: bool
+    is_changed: bool
+    """Whether the mean is another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +272,11 @@ class ComparisonView:
     slices_note: str = ""
     rerun: str | None = None
     """Commands that measure the baseline again, where that is needed."""
+
+    @property
+    def changed_slices(self) -> tuple[SliceChange, ...]:
+        """Give those slices whose mean changed, proven or not."""
+        return tuple(each for each in self.slices if each.is_changed)
 
     @property
     def proven_slices(self) -> tuple[SliceChange, ...]:

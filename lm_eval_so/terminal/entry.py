@@ -84,6 +84,8 @@ def _tell_other(error: BaseException, redactor: Redactor, *, verbose: bool) -> i
     show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
     if callable(show) and isinstance(code, int):
         show(file=sys.stderr)
+        if _may_mean_the_config(error):
+            sys.stderr.write("  fix: what stands in the config goes by --set KEY.PATH=VALUE\n")
         return ExitCode.BAD_INPUT
     if isinstance(code, int):
         return code
@@ -92,3 +94,10 @@ def _tell_other(error: BaseException, redactor: Redactor, *, verbose: bool) -> i
     hint = "" if verbose else "\n  fix: run it again with -v and report what it prints"
     sys.stderr.write(redactor.redact(f"{text}error: {what}{hint}\n"))
     return ExitCode.BUG
+
+
+def _may_mean_the_config(error: BaseException) -> bool:
+    """Whether an option is unknown to a command that takes values of the config."""
+    command = getattr(getattr(error, "ctx", None), "command", None)
+    options = {name for each in getattr(command, "params", ()) for name in each.opts}
+    return hasattr(error, "possibilities") and "--set" in options

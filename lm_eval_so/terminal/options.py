@@ -42,6 +42,12 @@ ReportLanguage = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be done; send and write nothing.")
 ]
+Runs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--run", metavar="RUN", help="Folder of a run; repeatable; default: that of the config."
+    ),
+]
 BaselineFile = Annotated[
     Path | None,
     typer.Option("--baseline", metavar="FILE", help="report.json to compare with."),

@@ -60,6 +60,10 @@ def test_stages__one_after_another(folder: Path) -> None:
     )
     assert shown.returncode == 0
     assert "판단" in shown.stdout
+    of_other = ("report", "baseline.json", "--comparison", "reports/comparison.json")
+    refused = lm_eval_so(*of_other, cwd=folder)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "reports/comparison.json is about another report than baseline.json" in refused.stderr
 
 
 def test_json__stdout_is_one_object_and_nothing_else(folder: Path) -> None:

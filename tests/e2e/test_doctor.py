@@ -67,6 +67,23 @@ def test_doctor__wrong_path_names_what_is_there(folder: Path) -> None:
     assert "답변, 출처" in done.stderr
 
 
+def test_doctor__and_those_that_pay_find_a_folder_that_cannot_be_written(folder: Path) -> None:
+    (folder / "reports").write_text("a file", "utf-8")
+    with ChatServer(bot) as server:
+        write_config(folder, server.url)
+        assert lm_eval_so("run", cwd=folder).returncode == 0
+        asked = len(server.requests)
+        for command in ("doctor", "evaluate", "ci"):
+            done = lm_eval_so(command, "--set", "run.cache=false", cwd=folder)
+            assert (done.returncode, done.stdout) == (2, "")
+            assert "error: cannot write reports: Not a directory" in done.stderr
+        assert len(server.requests) == asked
+        looked = lm_eval_so("doctor", "--set", "report.out=보고서", cwd=folder)
+    assert looked.returncode == 0
+    assert "written to  runs/shop-bot, 보고서" in looked.stdout
+    assert not (folder / "보고서").exists()
+
+
 def test_doctor__names_every_problem(folder: Path) -> None:
     write_config(folder, "http://127.0.0.1:9/v1")
     done = lm_eval_so(

@@ -67,3 +67,12 @@ def test_import__loads_nothing_heavy() -> None:
 def test_runner_cli__is_importable_as_documented() -> None:
     code = "from lm_eval_so.runner import cli; assert callable(cli.main) and cli.app"
     assert "openai" not in loaded_by(code)
+
+
+@pytest.mark.parametrize("name", ["openai", "azure"])
+def test_backend__loads_its_sdk_where_it_asks(name: str) -> None:
+    code = (
+        "from lm_eval_so.core.backends.base import backends\n"
+        f"assert backends.resolve({name!r}).name == {name!r}"
+    )
+    assert "openai" not in loaded_by(code)

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import urlencode
 
-import openai
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from lm_eval_so.core.backends.base import Capabilities, ChatBackend, SharedOptions
+from lm_eval_so.core.backends.batches import Batches
 from lm_eval_so.core.backends.client import make_http, wants_stream, with_shared
 from lm_eval_so.core.backends.credentials import (
     Secret,
@@ -26,10 +26,12 @@ from lm_eval_so.core.backends.openai_address import (
     sdk_headers,
 )
 from lm_eval_so.core.backends.openai_endpoint import APIS, OpenAIEndpoint
-from lm_eval_so.core.backends.sdk_batches import SdkBatches
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.errors import BackendError, Problem, Where
+
+if TYPE_CHECKING:
+    import openai
 
 
 class AzureBackend(ChatBackend):
@@ -125,8 +127,10 @@ class AzureBackend(ChatBackend):
         """Leave out, or rename, what the deployment refused; for the whole run."""
         return self._endpoint.adapt(error, self.params.model_dump())
 
-    def batches(self) -> SdkBatches:
+    def batches(self) -> Batches:
         """Give the batch service of the resource: it stands beside the deployments."""
+        from lm_eval_so.core.backends.sdk_batches import SdkBatches  # noqa: PLC0415 - as `_sdk`
+
         version = self.options.api_version
         return SdkBatches(
             self._endpoint,
@@ -161,7 +165,9 @@ class AzureBackend(ChatBackend):
         """Give the endpoint."""
         return public_url(self._address.value)
 
-    def _sdk(self) -> openai.AsyncAzureOpenAI:
+    def _sdk(self) -> "openai.AsyncAzureOpenAI":
+        import openai  # noqa: PLC0415 - half a second, and a check needs none of it
+
         options, credential = self.options, self._credential
         endpoint = self._address.value.rstrip("/")
         endpoint = endpoint.removesuffix("/openai/v1").removesuffix("/openai")

@@ -44,14 +44,7 @@ def build_backend(
     options = validated(backend_type.Options, section.options, "options")
     if problems:
         raise ConfigError.of(problems)
-    env = BackendEnv(
-        environ=environ,
-        folder=config.folder,
-        concurrency=config.run.concurrency,
-        timeout_s=config.run.timeout_s,
-        wants_ttft=any(metric.name == "ttft_ms" for metric in config.metrics),
-        keeps_raw=config.run.keep_raw,
-    )
+    env = _env(config, environ)
     try:
         backend = backend_type(params=params, options=options, env=env)
         found = list(backend.check())
@@ -66,6 +59,17 @@ def build_backend(
     if problems:
         raise ConfigError.of(problems)
     return backend
+
+
+def _env(config: Config, environ: Mapping[str, str]) -> BackendEnv:
+    return BackendEnv(
+        environ=environ,
+        folder=config.folder,
+        concurrency=config.run.concurrency,
+        timeout_s=config.run.timeout_s,
+        wants_ttft=any(metric.name == "ttft_ms" for metric in config.metrics),
+        keeps_raw=config.run.keep_raw,
+    )
 
 
 def sent_params(backend: ChatBackend) -> dict[str, JsonValue]:

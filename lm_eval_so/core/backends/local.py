@@ -192,12 +192,23 @@ class LocalBackend(ChatBackend):
 
     def _package_problems(self) -> Iterator[Problem]:
         missing = [_INSTALL_SERVER] if importlib.util.find_spec("xllamacpp") is None else []
-        if not self.options.model_path and _packaged_model() is None:
+        packaged = _packaged_model()
+        if not self.options.model_path and packaged is None:
             missing.append(_INSTALL_MODEL)
         if missing:
             what = "the local backend needs packages that are not installed"
             hint = " && ".join([_INSTALL_SERVER, _INSTALL_MODEL])
             yield Problem(what=what, where=Where(key="name"), hint=hint)
+        wanted = self.params.model
+        if (
+            packaged
+            and wanted
+            and not (self.options.model_path or packaged.stem.startswith(wanted))
+        ):
+            # its answers would go under the name of a model that never gave one
+            what = f'without a file the model is {packaged.stem}, not "{wanted}"'
+            hint = "set options.model_path to a GGUF file, or options.base_url to a llama-server"
+            yield Problem(what=what, where=Where(key="params.model"), hint=hint)
 
     @property
     def _program(self) -> str | None:

@@ -5,10 +5,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import openai
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from lm_eval_so.core.backends.base import Capabilities, ChatBackend, SharedOptions
+from lm_eval_so.core.backends.batches import Batches
 from lm_eval_so.core.backends.client import make_http, wants_stream, with_shared
 from lm_eval_so.core.backends.credentials import (
     Secret,
@@ -27,7 +27,6 @@ from lm_eval_so.core.backends.openai_address import (
 )
 from lm_eval_so.core.backends.openai_endpoint import APIS, OpenAIEndpoint
 from lm_eval_so.core.backends.presets import presets
-from lm_eval_so.core.backends.sdk_batches import SdkBatches
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.errors import BackendError, Problem, UnknownName, Where
@@ -100,6 +99,8 @@ class OpenAIBackend(ChatBackend):
 
     async def open(self) -> None:
         """Make the client."""
+        import openai  # noqa: PLC0415 - half a second, and a check needs none of it
+
         sdk = openai.AsyncOpenAI(
             api_key=self._key.value or "none",
             admin_api_key="",
@@ -142,8 +143,10 @@ class OpenAIBackend(ChatBackend):
         """Give the endpoint's model whose name looks most like the one asked for; None if none."""
         return await self._endpoint.nearest_model()
 
-    def batches(self) -> SdkBatches:
+    def batches(self) -> Batches:
         """Give the endpoint's batch service."""
+        from lm_eval_so.core.backends.sdk_batches import SdkBatches  # noqa: PLC0415 - as `open`
+
         base_url, path = self._endpoint.address.base_url, f"/v1{APIS[self.options.api].path}"
         return SdkBatches(self._endpoint, self.options, self.env, base_url=base_url, path=path)
 

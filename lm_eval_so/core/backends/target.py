@@ -1,7 +1,6 @@
 """A function of the user's own, found by `module:function` or `path.py:function`."""
 
 import importlib
-import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from lm_eval_so.core.hashing import digest_text
-from lm_eval_so.core.plugins import FreshSource
+from lm_eval_so.core.plugins import import_file
 from lm_eval_so.errors import Problem, Where
 
 _FORM = "write module:function, or path.py:function"
@@ -75,17 +74,9 @@ def _import(name: str, folder: Path) -> ModuleType:
     alias = f"_lm_eval_so_target_{path.stem}_{digest_text(str(path))[:8]}"
     if alias in sys.modules:
         return sys.modules[alias]
-    spec = importlib.util.spec_from_file_location(alias, path, loader=FreshSource(alias, str(path)))
-    if spec is None or spec.loader is None or not path.is_file():
+    if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[alias] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[alias]
-        raise
-    return module
+    return import_file(path, alias)
 
 
 def _same(module: ModuleType, folder: Path) -> ModuleType:

@@ -31,7 +31,7 @@ class SourceSection(Section):
     """One source of samples."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
-    """Names the source in metadata.json and rejected.jsonl."""
+    """Names the source in metadata.json and rejected.jsonl: letters, digits and . _ -"""
     path: str | list[str]
     """File or glob, or several; relative to the config file."""
     use: Literal["samples"] = Field(default="samples", alias="as")

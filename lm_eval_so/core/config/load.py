@@ -1,4 +1,4 @@
-"""Reading `lm-eval-so.yaml`: nodes with lines, `${NAME}`, `--set`, then the models; all problems at once."""
+"""Reading `lm-eval-so.yaml`: nodes with lines, `${NAME}`, then the models; all problems at once."""
 
 import re
 import types
@@ -9,21 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
+from lm_eval_so.core.config.defaults import CONFIG_FILE
 from lm_eval_so.core.config.model import SCHEMA_ID, Config
+from lm_eval_so.core.config.override import override_value
 from lm_eval_so.core.secrets import make_redactor
-from lm_eval_so.core.yaml_lines import Located, Path_, parse_yaml, read_yaml
-from lm_eval_so.errors import ConfigError, Problem, UsageError, Where, nearest
+from lm_eval_so.core.yaml_lines import Located, Path_, read_yaml
+from lm_eval_so.errors import ConfigError, Problem, Where, nearest
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _PYTHON_WORDS = {
     "model_type": "input should be a mapping of keys",
     "path_type": "input should be a path",
+    "list_type": "input should be a list",
     "tuple_type": "input should be a list",
     "dict_type": "input should be a mapping of keys",
 }
 """Findings that pydantic words with names of classes."""
-_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+_LIST_TYPES = {"list_type", "tuple_type"}
+_YAML_ENDS = {".yaml", ".yml"}
 
 
 def load_config(
@@ -41,8 +46,7 @@ def load_config(
         ConfigError: With every problem of the file, its line and key.
     """
     if not path.is_file():
-        hint = "make one with a dataset and metrics, or name it by -c FILE"
-        raise ConfigError(f"no config file {path}", hint=hint)
+        raise _no_config(path)
     located = read_yaml(path)
     if not isinstance(located.values, dict):
         raise ConfigError("not a mapping of keys", where=Where(file=str(path), line=1))
@@ -82,20 +86,16 @@ def config_problems(
             hint = None if close or not known else f"known here: {', '.join(known)}"
             yield Problem(what=what, where=where, hint=hint)
         elif item["type"] == "missing":
-            yield Problem(what=f'the key "{path[-1]}" is missing', where=where)
+            hint = _wanted(model, path[len(at) :])
+            yield Problem(what=f'the key "{path[-1]}" is missing', where=where, hint=hint)
         elif item["type"] == "union_tag_invalid":
             yield replace(_unknown_tag(item["ctx"]), where=where)
         elif item["type"] == "union_tag_not_found":
             key = item["ctx"]["discriminator"].strip("'")
             yield Problem(what=f'the key "{key}" is missing', where=where)
         else:
-            message = item["msg"].removeprefix("Value error, ")
-            message = _PYTHON_WORDS.get(item["type"], message[:1].lower() + message[1:])
-            value = item.get("input")
-            shown = f", found {value!r}" if isinstance(value, str | int | float) else ""
-            is_pattern = item["type"] == "string_pattern_mismatch"
-            hint = _description(model, path[len(at) :]) if is_pattern else None
-            yield Problem(what=f"{message}{shown}", where=where, hint=hint)
+            what, hint = _misfit(item, model, path[len(at) :])
+            yield Problem(what=what, where=where, hint=hint)
 
 
 def params_problems(error: ValidationError, model: type[BaseModel], *, at: str) -> list[Problem]:
@@ -111,13 +111,48 @@ def params_problems(error: ValidationError, model: type[BaseModel], *, at: str) 
     return [Problem(what=f"{key}: {p.what}" if key else p.what, hint=p.hint) for key, p in told]
 
 
+def _no_config(path: Path) -> ConfigError:
+    if path.is_dir():
+        what = f"{path} is a folder, not a config file"
+        return ConfigError(what, hint=f"name the file in it, as {path / CONFIG_FILE}")
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    close = nearest(path.name, sorted(p.name for p in beside if p.suffix in _YAML_ENDS))
+    hint = "make one with a dataset and metrics, or name it by -c FILE"
+    if close:
+        hint = f"did you mean {path.parent / close}? Name it by -c FILE"
+    return ConfigError(f"no config file {path}", hint=hint)
+
+
+def _misfit(item: Mapping[str, Any], model: type[BaseModel], path: Path_) -> tuple[str, str | None]:
+    """Say what is wrong with a value, and what may stand there."""
+    kind, value = item["type"], item.get("input")
+    message = item["msg"].removeprefix("Value error, ")
+    message = _PYTHON_WORDS.get(kind, message[:1].lower() + message[1:])
+    shown = f", found {value!r}" if isinstance(value, str | int | float) else ""
+    hint = None
+    if kind == "string_pattern_mismatch" and (hint := _description(model, path)):
+        message = "input should have another form"
+    elif kind in _LIST_TYPES and isinstance(value, str):
+        hint = f"write it as a list: [{value}]"
+    return f"{message}{shown}", hint
+
+
+def _wanted(model: type[BaseModel], path: Path_) -> str | None:
+    """Say what to write for a key that is missing."""
+    for field in _fields_at(model, path):
+        choices = typing.get_args(field.annotation)
+        if typing.get_origin(field.annotation) is typing.Literal and len(choices) == 1:
+            return f"write {path[-1]}: {choices[0]}"
+    return _description(model, path)
+
+
 def _make(
     located: Located, *, folder: Path, overrides: Sequence[str], environ: Mapping[str, str]
 ) -> Config:
     problems: list[Problem] = []
     values = _interpolate(located.values, (), located, environ, problems)
     for override in overrides:
-        values, path = _override(values, override)
+        values, path = override_value(values, override)
         located = replace(located, overridden=located.overridden | {path})
     values.pop("$schema", None)
     _refuse_keys(located, problems)
@@ -163,35 +198,6 @@ def _interpolate(
     return _REFERENCE.sub(fill, value)
 
 
-def _override(values: dict[str, Any], text: str) -> tuple[dict[str, Any], Path_]:
-    path, equals, raw = text.partition("=")
-    if not equals or not path.strip():
-        raise UsageError(f'--set takes key.path=value, found "{text}"')
-    try:
-        value = parse_yaml(raw, file="--set").values
-    except ConfigError as error:
-        raise UsageError(f"--set {path}: {error}") from None
-    steps: list[str | int] = [m[1] or int(m[2]) for m in _STEP.finditer(path.strip())]
-    changed = _with(values, steps, value, path)
-    if not isinstance(changed, dict):
-        raise UsageError(f'--set takes key.path=value, found "{text}"')
-    return changed, tuple(steps)
-
-
-def _with(container: Any, steps: Sequence[str | int], value: Any, path: str) -> Any:
-    if not steps:
-        return value
-    step, rest = steps[0], steps[1:]
-    if isinstance(step, int):
-        if not isinstance(container, list) or step >= len(container):
-            raise UsageError(f"--set {path}: there is no item {step}")
-        return [_with(v, rest, value, path) if i == step else v for i, v in enumerate(container)]
-    # a text is the short form of a metric
-    inner = {"name": container} if isinstance(container, str) else container
-    inner = inner if isinstance(inner, dict) else {}
-    return {**inner, step: _with(inner.get(step), rest, value, path)}
-
-
 def _refuse_keys(located: Located, problems: list[Problem]) -> None:
     redactor = make_redactor({})
     for number, line in enumerate(located.lines, start=1):
@@ -223,20 +229,28 @@ def _known_keys(model: type[BaseModel], path: Path_) -> set[str]:
 
 def _description(model: type[BaseModel], path: Path_) -> str | None:
     """Give what the docstring of a key says, as a hint."""
+    told = [f.description for f in _fields_at(model, path) if f.description]
+    text = " ".join(told[0].split()) if told else ""
+    return text[:1].lower() + text[1:].rstrip(".") if text else None
+
+
+def _fields_at(model: type[BaseModel], path: Path_) -> list[FieldInfo]:
     fields = [f for each in _models_at(model, path[:-1]) for f in each.model_fields.items()]
-    told = [f.description for name, f in fields if (f.alias or name) == path[-1] and f.description]
-    return told[0][:1].lower() + told[0][1:].rstrip(".") if told else None
+    return [field for name, field in fields if (field.alias or name) == path[-1]]
 
 
 def _models_at(model: type[BaseModel], path: Path_) -> list[type[BaseModel]]:
     """Give what may stand at a path: more than one model if that is one of several shapes."""
     found = [model]
+    is_own_name = False
     for part in path:
-        if isinstance(part, int):
+        if isinstance(part, int) or is_own_name:  # a position, or what people call an entry
+            is_own_name = False
             continue
         fields = [f for each in found for f in each.model_fields.items()]
         inner = [f.annotation for name, f in fields if (f.alias or name) == part]
         if inner:
+            is_own_name = any(_is_mapping(annotation) for annotation in inner)
             found = [section for annotation in inner for section in _sections_in(annotation)]
         else:  # pydantic names the shape that was told by a key in the path
             shared = set.intersection(*(set(each.model_fields) for each in found or [model]))
@@ -246,6 +260,12 @@ def _models_at(model: type[BaseModel], path: Path_) -> list[type[BaseModel]]:
 
 def _is_told_by(model: type[BaseModel], keys: Collection[str], tag: str) -> bool:
     return any(tag in typing.get_args(model.model_fields[key].annotation) for key in keys)
+
+
+def _is_mapping(annotation: object) -> bool:
+    origin = typing.get_origin(annotation)
+    inner = typing.get_args(annotation) if origin in _HOLDING - {dict} else ()
+    return origin is dict or any(_is_mapping(each) for each in inner)
 
 
 def _sections_in(annotation: object) -> Iterator[type[BaseModel]]:

@@ -39,7 +39,7 @@ class MetricSection(Section):
     """One metric of the evaluation."""
 
     id: str = Field(default="", pattern=r"^[A-Za-z0-9._-]*$")
-    """Default: the name; lets one metric stand twice."""
+    """Letters, digits and . _ -; default: the name. Lets one metric stand twice."""
     name: str
     """A built-in metric, a plugin's, or package.module:Class."""
     params: dict[str, JsonValue] = Field(default_factory=dict)

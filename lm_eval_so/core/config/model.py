@@ -108,7 +108,7 @@ class Config(Section):
     version: Literal[1]
     """Version of this format."""
     suite: str = Field(pattern=r"^[a-z0-9._-]+$", max_length=80)
-    """Names the baseline and the pull request comment."""
+    """Names the baseline and the pull request comment: lower-case letters, digits and . _ -"""
     language: Language = Language.EN
     """Language of reports and comments."""
     plugins: list[Path] = Field(default_factory=list)

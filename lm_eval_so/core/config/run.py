@@ -19,7 +19,7 @@ class BackendSection(Section):
     """openai, azure, http, local, command, python, scripted, replay, a plugin's name, or
     package.module:Class."""
     label: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]+$")
-    """Names the run folder; default: <name>_<model>, or the name."""
+    """Names the run folder, by letters, digits and . _ -; default: <name>_<model>, or the name."""
     params: dict[str, JsonValue] = Field(default_factory=dict)
     """Sent to the model; part of the fingerprint."""
     options: dict[str, JsonValue] = Field(default_factory=dict)

@@ -206,7 +206,7 @@ def validation_problems(
     """Turn pydantic's findings into problems, one each, with the dotted key of the value."""
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         key = dotted(item["loc"])
-        message = item["msg"].removeprefix("Value error, ")
+        message = item["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
         yield Problem(what=message[:1].lower() + message[1:], where=where(key))
 
 

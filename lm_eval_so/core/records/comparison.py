@@ -186,6 +186,8 @@ class Exemption:
     """Null where it is about all metrics."""
     state: Literal["applied", "unused", "exceeded", "expired", "unknown_sample", "unknown_metric"]
     """Only an applied one changes what counts."""
+    meant: str | None = None
+    """Of an unknown sample or metric: the one that looks most like it; null if none is near."""
     reason: str
     """Why it is there, as people wrote it."""
     until: str

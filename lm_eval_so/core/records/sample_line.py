@@ -1,7 +1,7 @@
 """One line of `test.jsonl`: as `generate` writes it, or as people write it by hand."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lm_eval_so.core.records.codec import dump_line, from_json, parse_json
@@ -35,8 +35,7 @@ def read_sample(
     sample = from_json(_long_form(values), TestSample, where=where)
     ways = bool(sample.messages) + (sample.input is not None) + (sample.scenario is not None)
     if ways != 1 or not sample.id:
-        hint = "give one of messages, input or scenario"
-        raise DatasetError(_what_is_asked(sample), where=where, hint=hint)
+        raise DatasetError(_what_is_asked(sample), where=where, hint=_how_to_ask(values))
     if sample.messages and sample.messages[-1].role not in {"user", "tool"}:
         what = "the last message must be the user's or a tool's result"
         raise DatasetError(what, where=where)
@@ -48,6 +47,13 @@ def _what_is_asked(sample: TestSample) -> str:
         return "the id is empty"
     ways = [w for w in ("messages", "input", "scenario") if getattr(sample, w) not in (None, ())]
     return f"{' and '.join(ways)} cannot stand together" if ways else "nothing is asked"
+
+
+def _how_to_ask(values: Mapping[str, Any]) -> str:
+    """Say which keys ask, and which of those that are there no sample has."""
+    strange = sorted(values.keys() - TestSample.__dataclass_fields__.keys())
+    found = f"; {', '.join(strange)}: no such field" if strange else ""
+    return f"give one of messages, input or scenario{found}"
 
 
 def _long_form(values: Any) -> Any:

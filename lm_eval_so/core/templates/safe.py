@@ -43,6 +43,10 @@ _URL = regex.compile(
 )
 
 
+_MARKS: Final = ".,:;?"
+"""Marks of a sentence that do nothing behind a code span."""
+
+
 class Safe(str):
     """Text that may go into a Markdown template as it is."""
 
@@ -115,7 +119,7 @@ def quote(text: str, graphemes: int) -> Safe:
 def prose(text: str) -> Safe:
     """Give a sentence on one line: plain words stay plain, any other word becomes a code span."""
     words = normalise(text).split()
-    shown = [word if _is_plain(word) else cell(word) for word in words]
+    shown = [word if _is_plain(word) else _marked(word) for word in words]
     if words and shown[0] == words[0] and _LIST_MARKER.fullmatch(words[0]):
         shown[0] = cell(words[0])
     return Safe(" ".join(shown))
@@ -140,6 +144,14 @@ def escape_data(text: str) -> str:
 def escape_property(text: str) -> str:
     """Escape a property of a workflow command."""
     return escape_data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _marked(word: str) -> Safe:
+    """Give a word as code; the marks of the sentence behind it are none of it."""
+    core = word.rstrip(_MARKS if "(" in word else f"{_MARKS})")
+    if not core or core.startswith(":"):  # as `:tada:`
+        return cell(word)
+    return Safe(cell(core) + word[len(core) :])
 
 
 def _longest_run(text: str) -> int:

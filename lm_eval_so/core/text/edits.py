@@ -1,6 +1,6 @@
 """What two texts share: edit distance and longest common subsequence, both by rapidfuzz."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from lm_eval_so.core.text.forms import nfc
 
@@ -16,6 +16,23 @@ def is_nearly(one: str, other: str, *, similarity: float) -> bool:
     one, other = nfc(one), nfc(other)
     most = int((1 - similarity) * max(len(one), len(other)) + 1e-9)
     return edit_distance(one, other, at_most=most) <= most
+
+
+def nearest_text(text: str, known: Collection[str], *, similarity: float) -> str | None:
+    """Give the text that looks most like another; None if none is near, or several are equally so.
+
+    Args:
+        text: What is looked for.
+        known: Texts in the same Unicode form.
+        similarity: Share of the characters of both that they have in common, in order, at least.
+    """
+    from rapidfuzz import process  # noqa: PLC0415 - no help text needs it
+    from rapidfuzz.distance import Indel  # noqa: PLC0415 - as above
+
+    scorer = Indel.normalized_similarity
+    near = process.extract(text, known, scorer=scorer, limit=2, score_cutoff=similarity)
+    is_clear = near and (len(near) == 1 or near[0][1] > near[1][1])
+    return near[0][0] if is_clear else None
 
 
 def edit_distance(one: Sequence[str], other: Sequence[str], *, at_most: int | None = None) -> int:

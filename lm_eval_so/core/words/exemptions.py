@@ -16,9 +16,12 @@ def exemption_warning(exemption: Exemption, language: Language) -> str | None:
         return None
     key = f"{state}_{'accept' if is_accepted else 'quarantine'}" if state == "expired" else state
     is_of_metric = state == "unknown_metric" or exemption.sample_id is None
+    if exemption.meant is not None:
+        key += "_near"
     told = {
         "where": exemption.where,
         "what": exemption.metric if is_of_metric else exemption.sample_id,
+        "near": exemption.meant,
         "until": exemption.until,
         "drop": score(exemption.drop or 0.0),
         "max_drop": f"{exemption.max_drop or 0.0:g}",

@@ -57,7 +57,7 @@ class MetricFigures:
     def size(self, change: float) -> str:
         """Give how large a change is, without a sign, as 4.6 points."""
         if self.is_unit:
-            return f"{100 * abs(change):.1f}{point_unit(self.language)}"
+            return bare_points(abs(change)).removeprefix("+") + point_unit(self.language)
         return score(abs(change))
 
     def ends(self, low: float, high: float) -> tuple[float, float]:

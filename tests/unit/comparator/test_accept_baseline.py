@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from comparing import judge
 from factories import make_report
 
 from lm_eval_so.comparator.accept_baseline import (
@@ -12,11 +11,11 @@ from lm_eval_so.comparator.accept_baseline import (
     checked_reason,
     metric_changes,
 )
-from lm_eval_so.comparator.identity import digest_report
 from lm_eval_so.core.records.acceptance import Acceptance
 from lm_eval_so.core.records.codec import dumps, loads
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.report_digest import digest_report
 from lm_eval_so.errors import UsageError
 
 OLD = make_report({"exact_match": [1, 1, 0, 0]}, commit="a" * 40)
@@ -47,22 +46,6 @@ def test_accept__remembers_the_newest_fifty() -> None:
 def test_accept__a_first_baseline_keeps_the_history_that_it_brings() -> None:
     brought = accept(OLD, None, WHY)
     assert len(accept(brought, None, WHY).accepted) == 2
-
-
-def test_digest_report__is_the_same_for_the_same_figures_only() -> None:
-    digest = digest_report(OLD)
-    head = OLD.experiment
-    same = accept(replace(OLD, experiment=replace(head, eligible=False)), NEW, WHY)
-    assert digest_report(loads(dumps(same), EvaluationReport)) == digest
-    others = [
-        NEW,
-        replace(OLD, experiment=replace(head, evaluated_at="2026-11-25T06:30:00Z")),
-        replace(OLD, experiment=replace(head, suite="x")),
-        replace(OLD, experiment=replace(head, fingerprints={"run": "x"})),
-        make_report({"exact_match": [1, 1, 0, 0]}, fingerprints={"exact_match": "x"}),
-    ]
-    assert digest not in {digest_report(each) for each in others}
-    assert judge(NEW, OLD).candidate_digest == digest
 
 
 @pytest.mark.parametrize("text", ["환불 답변을 짧게", "  why \n", "a\u200db", "가" * 500])

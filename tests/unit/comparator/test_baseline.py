@@ -133,6 +133,22 @@ def test_read_report__unreadable_is_an_error_with_the_file(tmp_path, text, what)
     assert raised.value.problems[0].where.file == str(file)
 
 
+def test_read_report__a_folder_is_its_report(tmp_path) -> None:
+    (tmp_path / "report.json").write_text(dumps(OLD), "utf-8")
+    assert read_report(tmp_path) == OLD
+
+
+@pytest.mark.parametrize("name", ["보고서", "보고서/report.json"])
+def test_read_report__a_missing_one_says_who_writes_it(tmp_path, name) -> None:
+    (tmp_path / "보고서").mkdir()
+    with pytest.raises(InputError, match="no such file") as caught:
+        read_report(tmp_path / name)
+    (problem,) = caught.value.problems
+    assert problem.hint == "lm-eval-so evaluate writes a report.json"
+    assert problem.where is not None
+    assert problem.where.file == str(tmp_path / "보고서" / "report.json")
+
+
 def test_parse_report__lists_columns_that_do_not_fit() -> None:
     values = to_json(NEW)
     values["samples"]["revs"].append("x")

@@ -62,6 +62,26 @@ def test_check__says_what_and_where(tmp_path, metric, key, line, what) -> None:
 
 
 @pytest.mark.parametrize(
+    ("metric", "key", "hint"),
+    [
+        ("exact_match", "min: 80", "scores go from 0 to 1: 80% is 0.8"),
+        ("exact_match", "max: 99.5", "scores go from 0 to 1: 99.5% is 0.995"),
+        ("exact_match", "margin: 5", "scores go from 0 to 1: 5% is 0.05"),
+        ("exact_match", "min: -1", "give a score from 0 to 1"),
+        ("exact_match", "min: 800", "give a score from 0 to 1"),
+        ("exact_match", "margin: 1", "a margin is the largest drop that you accept, as 0.05"),
+        ("helpful", "min: 80", "give a score from 1 to 5"),
+        ("helpful", "margin: 4", "a margin is the largest drop that you accept, as 0.12"),
+        ("exact_match", "statistic: p95", "leave statistic out"),
+    ],
+)
+def test_check__says_what_to_write_instead(tmp_path, metric, key, hint) -> None:
+    shapes = {**SHAPES, "helpful": make_shape(MetricKind.BOUNDED, Direction.HIGHER, (1.0, 5.0))}
+    (problem,) = problems_of(tmp_path, metric, key, shapes)
+    assert problem.hint.startswith(hint)
+
+
+@pytest.mark.parametrize(
     ("metric", "key"),
     [
         ("exact_match", "{margin: 0.05, min: 0.8, max: 1.0, rule: bound}"),

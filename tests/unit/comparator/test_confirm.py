@@ -120,7 +120,8 @@ def test_confirm__decides_anew(confirmed, verdict, reason) -> None:
     )
     assert found.exit_code == (1 if verdict == "regression" else 0)
     if reason:
-        assert metric.sentence.endswith(f"only {confirmed} of 12 samples were worse.")
+        assert f"only {confirmed} of 12 samples were worse. About " in metric.sentence
+        assert "would settle it (you have 200)" in metric.sentence
     else:
         assert f"Asked again, {confirmed} of the 12 samples" in metric.sentence
 
@@ -252,6 +253,21 @@ def test_confirm__no_run_fails_that_did_not_fail_before() -> None:
         failed["once"] += once.verdict is Verdict.REGRESSION
         failed["confirmed"] += found.verdict is Verdict.REGRESSION
     assert failed["confirmed"] < failed["once"] <= 0.07 * runs
+
+
+def test_confirm__slices_keep_their_interval_and_claim_only_what_held() -> None:
+    before, now = [0] * 40 + [1] * 160, [1] * 100 + [0] * 80 + [1] * 20
+    pair = reports((before, now), tags=[["얻음"] if i < 100 else ["잃음"] for i in range(200)])
+    once = {each.value: each for each in judge(*pair, gate=GATE).slices}
+    answers = {
+        "exact_match": {f"s{i}": [0, 0] for i in range(200)}
+    }  # no gain holds, each loss does
+    asked = {each.value: each for each in judge(*pair, gate=GATE, again=answers).slices}
+    assert once["얻음"].proven
+    assert not asked["얻음"].proven
+    assert asked["얻음"].p_raw == 0.5
+    assert asked["얻음"].ci90 == once["얻음"].ci90
+    assert asked["잃음"].p_raw == once["잃음"].p_raw
 
 
 def test_confirm__a_true_drop_is_still_found() -> None:

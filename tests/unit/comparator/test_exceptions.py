@@ -108,7 +108,7 @@ def test_read__tells_everything_at_once_with_file_and_line(tmp_path: Path) -> No
         ".lm-eval-so/quarantine.yaml:6  [2]: id and ids exclude each other",
         ".lm-eval-so/quarantine.yaml:7  [3].id: input should be a valid string, found 1.5",
         ".lm-eval-so/quarantine.yaml:8  [4].ids: list should have at least 1 item after validation, not 0",
-        ".lm-eval-so/quarantine.yaml:8  [4].reason: string should match pattern '\\S', found '  '",
+        ".lm-eval-so/quarantine.yaml:8  [4].reason: input should have another form, found '  '",
         ".lm-eval-so/quarantine.yaml:8  [4].until: a day as 2026-12-31 is wanted, found '2026-02-30'",
         '.lm-eval-so/accept.yaml:1  [0].max_drop: the key "max_drop" is missing',
         ".lm-eval-so/accept.yaml:2  [1]: one of id, ids or metric is needed",

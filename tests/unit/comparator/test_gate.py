@@ -148,6 +148,27 @@ def test_compare__row_8_needs_ten_groups(groups, reason) -> None:
     assert comparison.metrics["exact_match"].method == (None if reason else "cr1")
 
 
+@pytest.mark.parametrize("metric", ["length", "latency_ms"])
+def test_compare__row_8_counts_the_groups_that_an_open_range_has_left(metric) -> None:
+    values = [float(10 + i % 7) for i in range(1009)]
+    labels = [f"g{i}" if i < 9 else "one" for i in range(1009)]  # ten groups, nine without a value
+    pair = [
+        make_report({metric: column}, groups=labels) for column in (values, [None] * 9 + values[9:])
+    ]
+    comparison = judge(
+        *pair, gate={"metrics": {metric: {"margin": 5} if metric == "length" else {}}}
+    )
+    assert reason_of(comparison, metric) == (Verdict.INCONCLUSIVE, "few_groups")
+    assert "1 group" in comparison.metrics[metric].sentence
+
+
+def test_compare__scores_out_of_all_proportion_to_the_margin_are_too_noisy() -> None:
+    values = [1e200 * (i % 7) for i in range(100)]
+    pair = [make_report({"length": column}) for column in (values, values[::-1])]
+    comparison = judge(*pair, gate={"metrics": {"length": {"margin": 5}}})
+    assert reason_of(comparison, "length") == (Verdict.INCONCLUSIVE, "too_noisy")
+
+
 def test_compare__row_14_multiplicity_holds_only_among_several_gating_metrics() -> None:
     lean, calm = flips(worse=13, better=5, n=200), flips(worse=10, better=10, n=200)
     names = ("a", "b", "c")

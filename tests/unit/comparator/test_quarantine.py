@@ -7,7 +7,8 @@ from comparing import entry, flips, judge, only
 from factories import make_report
 
 from lm_eval_so.comparator.exceptions import Exceptions
-from lm_eval_so.core.records.enums import Verdict
+from lm_eval_so.core.records.enums import Language, Verdict
+from lm_eval_so.core.words.exemptions import exemption_warning
 
 NAMES = [f"환불-{i}" for i in range(60)]
 WORSE = [0] * 6 + [1] * 54
@@ -75,6 +76,32 @@ def test_quarantine__unknown_names_do_nothing_and_are_told() -> None:
     found = judge(*reports(), exceptions=quarantine(*entries))
     assert [e.state for e in found.quarantine] == ["unknown_sample", "unknown_metric"]
     assert only(found).n == 60
+
+
+@pytest.mark.parametrize(
+    ("unknown", "meant"),
+    [
+        (entry("환블-58"), "환불-58"),
+        (entry(unicodedata.normalize("NFD", "환블-58")), "환불-58"),
+        (entry("환불-가"), None),  # ten are as near
+        (entry("배송"), None),
+        (entry("환불-0", "exactmatch"), "exact_match"),
+        (entry("환불-0", "bleu"), None),
+    ],
+)
+def test_quarantine__an_unknown_name_tells_what_may_be_meant(unknown, meant) -> None:
+    (found,) = judge(*reports(), exceptions=quarantine(unknown)).quarantine
+    assert found.meant == meant
+    for language in Language:
+        told = exemption_warning(found, language)
+        assert meant is None or told.count(meant) == 1
+        assert ("did you mean" in told or "가장 비슷한" in told) == (meant is not None)
+
+
+def test_quarantine__of_a_file_for_another_dataset_not_every_name_is_sought() -> None:
+    entries = [entry(f"{name}x") for name in NAMES]
+    found = judge(*reports(), exceptions=quarantine(*entries)).quarantine
+    assert [e.meant for e in found] == [*NAMES[:20], *[None] * 40]
 
 
 def test_quarantine__comes_before_row_3_and_row_5() -> None:

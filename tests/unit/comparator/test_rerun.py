@@ -97,6 +97,19 @@ def test_rerun__is_told_where_too_few_samples_pair_or_a_metric_is_new() -> None:
     assert rerun(make_report({"m": [1] * 60}), new, gate={"metrics": {"m": {}}}) is None
 
 
+def test_rerun__is_told_where_the_baseline_has_too_many_rows_without_a_score() -> None:
+    broken, fine = make_report({"m": [1] * 50 + [None] * 10}), make_report({"m": [1] * 60})
+    told = compared(broken, fine)
+    assert told.verdict == "error"
+    assert "Re-run the baseline." in told.sentence
+    assert "lm-eval-so run" in told.rerun
+    is_not_gating = {"metrics": {"other": {}}}
+    both = {"m": [1] * 50 + [None] * 10, "other": [1] * 60}
+    assert (
+        rerun(make_report(both), make_report({**both, "m": [1] * 60}), gate=is_not_gating) is None
+    )
+
+
 def test_rerun__is_not_told_where_it_does_not_help() -> None:
     fine = make_report({"m": [1] * 60})
     assert rerun(fine, fine) is None

@@ -227,3 +227,50 @@ def test_load_config__text_of_a_wrong_form_is_told_with_what_the_key_means(tmp_p
     assert problem.what.endswith("found 'more than 3'")
     assert problem.hint is not None
     assert problem.hint.startswith('when an answer passes, as ">= 0.8"')
+
+
+def test_load_config__suggests_keys_below_a_name_of_ones_own(tmp_path: Path) -> None:
+    text = MINIMAL + "gate: {metrics: {도움됨: {margn: 0.1}, margin: {zzzz: 1}}}\n"
+    near, far = problems_of(tmp_path, text)
+    assert near.what == 'unknown key "margn" (did you mean "margin"?)'
+    assert far.hint == "known here: margin, max, max_increase, min, rule, statistic"
+
+
+def test_load_config__says_what_to_write_for_a_key_that_is_missing(tmp_path: Path) -> None:
+    version, path = problems_of(tmp_path, "suite: shop\ndataset: {}\nbackend: {name: scripted}\n")
+    assert (version.what, version.hint) == ('the key "version" is missing', "write version: 1")
+    assert path.what == 'the key "path" is missing'
+    assert path.hint is not None
+    assert path.hint.startswith("folder with test.jsonl")
+    (name,) = problems_of(tmp_path, MINIMAL + "backend: {}\n")
+    assert name.hint is not None
+    assert "\n" not in name.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "what", "hint"),
+    [
+        ("suite: 고객지원", "found '고객지원'", "lower-case letters, digits and . _ -"),
+        ("metrics: exact_match", "input should be a list", "write it as a list: [exact_match]"),
+        ("report: {formats: md}", "input should be a list", "write it as a list: [md]"),
+    ],
+)
+def test_load_config__says_what_may_stand_there(
+    tmp_path: Path, line: str, what: str, hint: str
+) -> None:
+    key = line.partition(":")[0]
+    kept = [each for each in MINIMAL.splitlines() if not each.startswith(key)]
+    (problem,) = problems_of(tmp_path, "\n".join([*kept, line, ""]))
+    assert what in problem.what
+    assert problem.hint is not None
+    assert problem.hint.endswith(hint)
+
+
+def test_load_config__names_the_file_that_may_be_meant(tmp_path: Path) -> None:
+    file = write(tmp_path, MINIMAL)
+    with pytest.raises(ConfigError, match="no config file") as caught:
+        load_config(tmp_path / "lm-eval-so.yml")
+    assert caught.value.problems[0].hint == f"did you mean {file}? Name it by -c FILE"
+    with pytest.raises(ConfigError, match="is a folder") as caught:
+        load_config(tmp_path)
+    assert str(file) in str(caught.value.problems[0].hint)

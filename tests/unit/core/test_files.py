@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lm_eval_so.core.files import read_text, write_atomic
+from lm_eval_so.core.files import folder_problems, read_text, write_atomic
 from lm_eval_so.core.jsonl import Appender, read_lines
 from lm_eval_so.errors import InputError
 
@@ -39,10 +39,38 @@ def test_write_atomic__says_why_it_cannot(tmp_path: Path) -> None:
         write_atomic(tmp_path / "file" / "x.json", "text")
 
 
-def test_read_text__names_the_byte(tmp_path: Path) -> None:
-    (tmp_path / "f").write_bytes(b"ab\xff")
-    with pytest.raises(InputError, match="no UTF-8 at byte 2"):
+def test_folder_problems__makes_nothing_where_all_can_be_written(tmp_path: Path) -> None:
+    assert folder_problems([tmp_path, tmp_path / "보고서" / "둘"]) == []
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_folder_problems__names_each_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    refused = [tmp_path / "file", tmp_path / "file" / "a" / "b", tmp_path / "link"]
+    if Path("/proc/self").exists():  # where not even root makes files
+        refused.append(Path("/proc/reports"))
+    found = folder_problems([tmp_path, *refused])
+    assert [p.what.partition(": ")[0] for p in found] == [
+        f"cannot write {each}" for each in refused
+    ]
+    assert all(p.hint for p in found)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_folder_problems__knows_what_rights_forbid(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    (found,) = folder_problems([tmp_path / "reports"])
+    assert "Permission denied" in found.what
+
+
+def test_read_text__names_byte_and_line(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"a\n" + "가격".encode("cp949"))
+    with pytest.raises(InputError, match="no UTF-8 at byte 2") as caught:
         read_text(tmp_path / "f")
+    where = caught.value.problems[0].where
+    assert where is not None
+    assert where.line == 2
     with pytest.raises(InputError, match="no such file"):
         read_text(tmp_path / "absent")
 

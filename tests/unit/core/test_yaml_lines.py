@@ -76,3 +76,19 @@ def test_parse_yaml__refuses_a_bomb_of_aliases() -> None:
 def test_parse_yaml__hostile_texts(text: str, what: str) -> None:
     with pytest.raises(ConfigError, match=what):
         parse_yaml(text, file="c.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("run:\n\tconcurrency: 3\n", "indent with spaces, not with tabs"),
+        ("system: @환불\n", "put the text into quotes"),
+        ('system: 질문: "환불"\n', "put a text that holds a colon into quotes"),
+        ("- a\n b: 1\n", "put a text that holds a colon into quotes"),
+        ("a:\n    b: 1\n   c: 1\n", "keys of one level begin in one column"),
+    ],
+)
+def test_parse_yaml__says_what_to_do_about_mistakes_of_the_hand(text: str, remedy: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_yaml(text, file="f")
+    assert str(caught.value.problems[0].hint).startswith(remedy)

@@ -11,10 +11,11 @@ import jsonschema
 import pytest
 
 from lm_eval_so.core.config.load import make_config
-from lm_eval_so.core.dataset import content_id, load_dataset, read_metadata, revision
+from lm_eval_so.core.dataset import load_dataset, read_metadata
 from lm_eval_so.core.events import Warned
 from lm_eval_so.core.hashing import digest, digest_bytes
 from lm_eval_so.core.records.codec import json_schema
+from lm_eval_so.core.sample_digests import content_id, revision
 from lm_eval_so.errors import ConfigError, DatasetError, InputError, NothingToDo
 from lm_eval_so.generator.generate import generate, preview, stale
 

@@ -115,3 +115,28 @@ def test_exemptions__hostile_texts_do_nothing(payload, language):
         html = to_html(text)
         assert html.count("<details>") == html.count("</details>")
         assert "<td></td>" not in html
+
+
+def test_comment_body__a_flaky_sample_is_told_once_where_its_metrics_agree():
+    flaky = made().flaky[0]
+    same, other = replace(flaky, metric="token_f1"), replace(flaky, metric="rouge_l", again=(0, 3))
+    text = body(made(flaky=(flaky, same, other)))
+    assert "- `promo-011` exact_match, token_f1 (worse again in 1 of 3 re-runs)" in text
+    assert "- `promo-011` rouge_l (worse again in 0 of 3 re-runs)" in text
+    assert "not counted (2)" in text
+
+
+@pytest.mark.parametrize(
+    ("second", "shown"),
+    [
+        ((3, 3), "· worse again in 3 of 3 re-runs\n"),
+        (
+            (2, 3),
+            "· exact_match worse again in 3 of 3 re-runs · token_f1 worse again in 2 of 3 re-runs\n",
+        ),
+    ],
+)
+def test_comment_body__a_changed_sample_says_once_how_it_did_again(second, shown):
+    case = replace(comparison().changed[0], metric="exact_match", again=(3, 3))
+    text = body(made(changed=(case, replace(case, metric="token_f1", again=second))))
+    assert shown in text

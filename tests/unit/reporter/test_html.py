@@ -124,6 +124,18 @@ def everywhere(text):
 
 
 @pytest.mark.parametrize("language", list(Language))
+def test_html__figures_of_the_gate_keep_their_heads_where_a_narrow_screen_stacks_them(language):
+    text = page(compared=full_comparison(), language=language)
+    table = text.partition('<table class="stacked">')[2].partition("</table>")[0]
+    heads = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', table)
+    plotted = next(head for head in heads if "<span>" in head)
+    rows = re.findall(r"<tr class=.*?</tr>", table, re.DOTALL)
+    assert len(rows) == len(full_comparison().metrics)
+    for row in rows:  # the metric and its verdict need none, and a drawing has its note
+        assert re.findall(r'data-head="([^"]*)"', row) == [h for h in heads[2:] if h != plotted]
+
+
+@pytest.mark.parametrize("language", list(Language))
 @pytest.mark.parametrize("name", ["full", "regression"])
 def test_html__golden(name, language, golden):
     compared = full_comparison() if name == "regression" else None

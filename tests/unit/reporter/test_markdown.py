@@ -304,8 +304,29 @@ def test_comment_body__a_missed_bound_heads_the_comment(limits, shown):
 
 @pytest.mark.parametrize(("needed", "is_shown"), [(239, False), (240, True), (None, False)])
 def test_comment_body__needed_samples__only_if_there_are_fewer(needed, is_shown):
-    text = body(comparison(metrics={"exact_match": compared(needed_n=needed)}))
+    metric = compared(Verdict.PASS, needed_n=needed)
+    text = body(comparison(Verdict.PASS, metrics={"exact_match": metric}))
     assert ("80% power" in text) is is_shown
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REGRESSION, Verdict.IMPROVED, Verdict.INCONCLUSIVE])
+def test_comment_body__needed_samples__not_where_it_is_settled_or_said(verdict):
+    metric = compared(verdict, needed_n=10_000)
+    assert "80% power" not in body(comparison(verdict, metrics={"exact_match": metric}))
+
+
+def test_comment_body__rows_that_make_an_error_are_not_called_the_worst_case():
+    rows = Reason(code="missing_rows", figures={"side": "candidate", "q": 40, "e": 100})
+    metric = compared(Verdict.ERROR, reason="error_rate", warnings=(rows,))
+    other = replace(metric, sentence="the whole does not tell of this one")
+    made = comparison(Verdict.ERROR, metrics={"exact_match": metric, "contains": other})
+    assert "worst case" not in body(made)
+
+
+@pytest.mark.parametrize(("left_out", "is_told"), [(0, False), (6, True)])
+def test_comment_body__says_how_many_samples_do_not_count(left_out, is_told):
+    text = body(comparison(metrics={"exact_match": compared(left_out=left_out)}))
+    assert ("6 samples do not count for exact_match" in text) is is_told
 
 
 def test_comment_body__unpaired_metric__has_no_counts():

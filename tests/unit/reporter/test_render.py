@@ -3,16 +3,21 @@ import re
 from dataclasses import replace
 
 import pytest
+from comparing import judge
+from factories import make_report
+from full_comparison import full_comparison
 from full_report import full_report
 from made_reports import comparison, report
 
 from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import make_redactor
-from lm_eval_so.errors import NothingToDo
+from lm_eval_so.errors import InputError, NothingToDo
+from lm_eval_so.reporter.comparison_view import view_comparison
 from lm_eval_so.reporter.render import render
+from lm_eval_so.reporter.view import words_of
 
 
 def test_render__json_is_read_back():
@@ -52,6 +57,60 @@ def test_render__json_shows_no_key_wherever_it_stands():
 def test_render__nothing():
     with pytest.raises(NothingToDo):
         render(None, None, format="md")
+
+
+@pytest.mark.parametrize("kind", ["json", "md", "html"])
+def test_render__refuses_a_comparison_that_is_about_another_report(kind):
+    before, now = make_report({"정확도": [1] * 20}), make_report({"정확도": [1] * 19 + [0]})
+    told = judge(before, now)
+    assert render(now, told, format=kind)
+    with pytest.raises(InputError, match="the comparison is about another report"):
+        render(before, told, format=kind)
+
+
+def heads_of(text, kind):
+    """Give what stands at the top of the tables' columns."""
+    if kind == "html":
+        heads = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', text)
+    else:
+        tops = re.findall(r"^(\|.*\|)\n\| ---", text, re.MULTILINE)
+        heads = [cell.strip() for top in tops for cell in top.split("|")[1:-1]]
+    return {head for head in heads if head and "<span>" not in head}
+
+
+@pytest.mark.parametrize("kind", ["md", "html"])
+@pytest.mark.parametrize("language", list(Language))
+def test_render__heads_of_all_tables_follow_one_rule(kind, language):
+    made = full_report()
+    text = render(made, full_comparison(), format=kind, language=language)
+    names = {
+        *made.metrics,
+        *(words_of("report", language)(f"status_{key}") for key in made.statuses),
+    }
+    words = heads_of(text, kind) - names - {"n", "α", "J", words_of("report", language)("kappa")}
+    assert len(words) > 15
+    is_written = str.isascii if language is Language.EN else re.compile("[가-힣]").search
+    for head in words:
+        assert is_written(head.replace("→", ""))
+        assert not head[0].islower(), head
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_render__notes_about_one_metric_name_it(language):
+    told = full_comparison()
+    first = replace(
+        next(iter(told.metrics.values())),
+        provable_margin=0.011,
+        needed_n=610,
+        n=239,
+        missing=(0, 1),
+    )
+    metrics = {"정확도": replace(first, verdict=Verdict.PASS)}
+    told = replace(told, verdict=Verdict.PASS, metrics=metrics, slices=())
+    notes = view_comparison(told, None, language=language).notes[-3:]
+    assert all("정확도" in note for note in notes), notes
+    assert any("1.1" in note for note in notes)
+    assert any("610" in note for note in notes)
 
 
 @pytest.mark.parametrize("kind", ["md", "html"])

@@ -103,3 +103,16 @@ def test_report__cases_of_a_proven_slice_stand_first() -> None:
 
 def test_report__always_ends_with_what_re_running_means() -> None:
     assert "re-running until it is green defeats the gate" in in_report(comparison())
+
+
+def test_report__slices_that_did_not_change_are_left_out() -> None:
+    still = a_slice("ship", candidate=0.82, delta=0.0, **OPEN)
+    text = in_report(with_slices(a_slice(), still))
+    assert ("| tag | refund |" in text, "| tag | ship | exact_match |" in text) == (True, False)
+    assert "Where it changed" not in in_report(with_slices(still))
+
+
+def test_report__without_a_tested_slice_there_is_nothing_to_adjust() -> None:
+    made = replace(with_slices(a_slice("promo", **SMALL)), slices_tested=0)
+    text = in_report(made)
+    assert ("too few to test" in text, "adjusted together" in text) == (True, False)

@@ -3,7 +3,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lm_eval_so.core.asking.drain import drain, until_stopped
+from lm_eval_so.core.asking.drain import drain, finish, until_stopped
+from lm_eval_so.errors import Interrupted
 
 
 async def test_drain__does_all_with_bounded_look_ahead():
@@ -133,3 +134,27 @@ async def test_drain__helpers_end_with_the_jobs_though_more_is_still_wanted():
 
     await drain(Jobs(), work, workers=1, needs_more=needed)
     assert asked < 10
+
+
+async def test_finish__stopped_is_told_even_if_the_work_was_done_by_then():
+    stop, done = asyncio.Event(), []
+
+    async def work() -> None:
+        stop.set()
+        done.append("all")
+
+    with pytest.raises(Interrupted, match="half of it") as error:
+        await finish(work(), stop, what="half of it")
+    assert done == ["all"]
+    assert error.value.problems[0].hint == "run the same command again"
+
+
+async def test_finish__work_that_was_interrupted_says_what_is_lost():
+    stop = asyncio.Event()
+
+    async def work() -> None:
+        stop.set()
+        raise Interrupted("asking ended")
+
+    with pytest.raises(Interrupted, match="half of it"):
+        await finish(work(), stop, what="half of it")

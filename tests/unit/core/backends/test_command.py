@@ -351,6 +351,14 @@ async def test_send__program_that_cannot_be_started(make: Make, tmp_path: Path):
     assert not error.retryable
 
 
+async def test_reach__another_value_of_a_variable_is_the_same_chatbot(make: Make):
+    one, other = (
+        make(ECHO, environ={"BOT_MODE": value}, env=["BOT_MODE"]).reach()
+        for value in ("반말", "sk-secret")
+    )
+    assert one == other  # a value may be a secret, and even its digest would tell a short one
+
+
 async def test_reach__knows_the_code(make: Make):
     before = make(ECHO)
     reach = before.reach()

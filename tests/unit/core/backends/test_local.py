@@ -43,6 +43,28 @@ async def test_send__real_model_answers_the_same_twice(capfd: pytest.CaptureFixt
     assert capfd.readouterr().out == ""
 
 
+@needs_model
+@pytest.mark.parametrize(
+    ("model", "path", "found"),
+    [
+        ("SmolLM2-135M-Instruct", None, None),
+        ("my-model", "my.gguf", None),
+        ("gemma-3-ko", None, 'the model is SmolLM2-135M-Instruct.Q4_1, not "gemma-3-ko"'),
+    ],
+)
+def test_check__the_packaged_model_takes_no_other_name(
+    tmp_path: Path, model: str, path: str | None, found: str | None
+):
+    (tmp_path / "my.gguf").touch()
+    backend = LocalBackend(
+        params=LocalBackend.Params(model=model),
+        options=LocalBackend.Options(model_path=path and Path(path)),
+        env=BackendEnv(folder=tmp_path),
+    )
+    problems = list(backend.check())
+    assert [p.what.removeprefix("without a file ") for p in problems] == ([found] if found else [])
+
+
 @pytest.mark.skipif(not HAS_SERVER, reason="xllamacpp is not installed")
 async def test_open__file_that_is_no_model(tmp_path: Path):
     (tmp_path / "bad.gguf").write_bytes(b"GGUF, but not really")

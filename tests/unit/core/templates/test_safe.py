@@ -141,14 +141,18 @@ def test_prose__our_own_sentences_stay_plain(text):
     [
         ("ask @octocat about #1", "ask `@octocat` about `#1`"),
         ("see www.evil.example now", "see `www.evil.example` now"),
-        ("GH-12: worse", "`GH-12:` worse"),
+        ("GH-12: worse", "`GH-12`: worse"),
         ("commit abcdef1 is", "commit `abcdef1` is"),
         ("_em_ *x* ~y~", "`_em_` `*x*` `~y~`"),
         (":tada: a|b", "`:tada:` `a\\|b`"),
         ("1. one", "`1.` one"),
+        ("qexp.yaml:1: no sample", "`qexp.yaml:1`: no sample"),
+        ("no 환불:9, (or a:b?).", "no `환불:9`, (or `a:b`?)."),
+        ("f:(x), (a:b).", "`f:(x)`, `(a:b)`."),
+        ("::: x", "`:::` x"),
         ("- one", "`-` one"),
         ("two\nlines", "two lines"),
-        ("[1]: x", "`[1]:` x"),
+        ("[1]: x", "`[1]`: x"),
     ],
 )
 def test_prose__what_would_act_becomes_code(text, expected):

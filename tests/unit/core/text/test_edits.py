@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.core.text.edits import common_length, edit_distance, is_nearly
+from lm_eval_so.core.text.edits import common_length, edit_distance, is_nearly, nearest_text
 
 TEXTS = st.text(alphabet="ab가나 ", max_size=40)
 
@@ -54,6 +54,22 @@ def test_is_nearly__that_of_the_distance(one: str, other: str, similarity: float
     longest = max(len(one), len(other))
     expected = not longest or 1 - matrix(one, other) / longest >= similarity - 1e-9
     assert is_nearly(one, other, similarity=similarity) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("환블-1", "환불-1"),
+        ("refnud-014", "refund-014"),
+        ("환불-3", None),  # two are as near
+        ("교환", None),
+        ("", None),
+    ],
+)
+def test_nearest_text__is_the_only_near_one(text: str, near: str | None) -> None:
+    known = ["환불-1", "환불-2", "refund-014", "refund-113"]
+    assert nearest_text(text, known, similarity=0.7) == near
+    assert nearest_text(text, [], similarity=0.7) is None
 
 
 @pytest.mark.parametrize(

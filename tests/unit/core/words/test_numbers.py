@@ -41,6 +41,8 @@ def test_signed__shows_gains() -> None:
         (0.0001, "0.0 points", "0.0%p"),
         (-0.0001, "0.0 points", "0.0%p"),
         (0, "0.0 points", "0.0%p"),
+        (-0.0375, "−3.8 points", "−3.8%p"),
+        (0.8625 - 0.9, "−3.8 points", "−3.8%p"),
     ],
 )
 def test_points__have_a_true_minus_and_no_signed_zero(delta, english, korean) -> None:

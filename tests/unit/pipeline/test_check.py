@@ -1,0 +1,60 @@
+"""What is found before anything is spent, at every stage at once."""
+
+from pathlib import Path
+
+import pytest
+
+from lm_eval_so.core.config.load import load_config
+from lm_eval_so.pipeline.check import check
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    line = '{"id": "q1", "input": "환불은 며칠?", "expected": "3일"}\n'
+    (tmp_path / "test.jsonl").write_text(line, "utf-8")
+    return tmp_path
+
+
+def whats(folder: Path, *, gate: str, metrics: str = "[char_f1, latency_ms]") -> list[str]:
+    text = (
+        "version: 1\nsuite: shop\ndataset: {path: .}\n"
+        "backend: {name: scripted, options: {default: echo}}\n"
+        f"metrics: {metrics}\ngate: {{metrics: {gate}}}\n"
+    )
+    (folder / "lm-eval-so.yaml").write_text(text, "utf-8")
+    return [problem.what for problem in check(load_config(folder / "lm-eval-so.yaml"), {})]
+
+
+def test_check__a_gate_that_fits_has_no_problems(folder: Path) -> None:
+    gate = "{char_f1: {margin: 0.05, min: 0.6}, latency_ms: {max_increase: 0.2, statistic: p95}}"
+    assert whats(folder, gate=gate) == []
+
+
+@pytest.mark.parametrize(
+    ("gate", "what"),
+    [
+        ("{char_f1: {min: 80}}", "80 is outside the range of char_f1, 0 … 1"),
+        ("{char_f1: {max_increase: 0.1}}", "char_f1 is no cost, time or token count"),
+        ("{latency_ms: {margin: 0.1}}", "latency_ms is compared as a ratio"),
+    ],
+)
+def test_check__what_a_metric_cannot_keep_is_found_before_it_is_measured(
+    folder: Path, gate: str, what: str
+) -> None:
+    (found,) = whats(folder, gate=gate)
+    assert found.startswith(what)
+
+
+def test_check__knows_the_range_of_what_is_built_from_others(folder: Path) -> None:
+    metrics = "[char_f1, {name: composite, params: {parts: {char_f1: 1}}}]"
+    assert whats(folder, metrics=metrics, gate="{composite: {min: 0.5}}") == []
+    (found,) = whats(folder, metrics=metrics, gate="{composite: {min: 50}}")
+    assert found == "50 is outside the range of composite, 0 … 1"
+
+
+def test_check__a_metric_that_cannot_be_made_and_a_gate_are_told_at_once(folder: Path) -> None:
+    found = whats(folder, metrics="[exact_macth, char_f1]", gate="{char_f2: {margin: 0.1}}")
+    assert found == [
+        'unknown metric "exact_macth" (did you mean "exact_match"?)',
+        'gate.metrics names "char_f2", which is no metric here (did you mean "char_f1"?)',
+    ]

@@ -47,7 +47,7 @@ def main() -> None:
         page.write_text(PAGE.format(body=html), encoding="utf-8")
         picture = ROOT / "docs/images/comment.png"
         picture.parent.mkdir(parents=True, exist_ok=True)
-        size = ["--window-size=900,960", f"--user-data-dir={folder}/profile"]
+        size = ["--window-size=900,1270", f"--user-data-dir={folder}/profile"]
         command = ["chromium", *FLAGS.split(), *size, f"--screenshot={picture}", page.as_uri()]
         subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own page
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from lm_eval_so.comparator import compare as comparing
-from lm_eval_so.comparator.baseline import find_baseline, read_report
+from lm_eval_so.comparator.baseline import find_baseline
 from lm_eval_so.comparator.exceptions import Exceptions, read_exceptions, today
 from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
@@ -24,6 +24,7 @@ from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.core.records.enums import Language, ReportFormat
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.run import RunInfo
+from lm_eval_so.core.report_file import read_report
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.errors import UsageError, refuse
 from lm_eval_so.evaluator import evaluate as evaluating

@@ -68,7 +68,7 @@ metrics:
 - **Unscored** means that the metric applies and there is no value; the reason code stands in the report. It is never
   a 0. A row that ended without an answer is `run_error`, `run_timeout`, `run_rate_limited` or `run_filtered`; a row
   that the run does not have is `run_missing`; an exception in a metric is `metric_error`; a value that is none,
-  `invalid_value` or `out_of_range`.
+  `invalid_value` or `out_of_range` (beyond ±1e150, if the range is open).
 - **Scored rows** ended with {accepted}. An empty answer is an answer.
 - **References**: a metric that compares takes the best value over `expected` and `references`.
 - **A sample's own parameters** stand in its `metrics.<id>` and go over those of the config, key by key.

@@ -72,8 +72,8 @@ def calibrate(
 
     Example: lm-eval-so calibrate reports/labels_todo.csv -c lm-eval-so.yaml
     """
-    from lm_eval_so.comparator.baseline import read_report
     from lm_eval_so.core.records.codec import to_json
+    from lm_eval_so.core.report_file import read_report
     from lm_eval_so.errors import ExitCode, refuse
     from lm_eval_so.evaluator import calibrate as stage
     from lm_eval_so.evaluator.calibration.files import write_calibrations
@@ -93,7 +93,7 @@ def calibrate(
             runs=folders,
             report=read_report(kept) if report or kept.exists() else None,
             positive=positive or (),
-            is_single=out is not None,
+            out=out,
         )
     )
     files = write_calibrations(session.config, session.resources(), found, out=out)

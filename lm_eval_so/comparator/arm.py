@@ -7,11 +7,13 @@ from itertools import accumulate, pairwise
 from typing import TypeVar, cast
 
 from lm_eval_so.comparator.samples import Rows, Samples
+from lm_eval_so.core.records.score import LARGEST_SCORE
 
 T = TypeVar("T")
 Support = tuple[float, float]
 """Lowest and highest possible value."""
 
+_ANY: Support = (-LARGEST_SCORE, LARGEST_SCORE)
 _SLACK = 1e-9
 """Share of the support's width by which a value may miss it through rounding."""
 _WARN, _STOP = 100, 20
@@ -171,16 +173,15 @@ def _is_clean(values: Sequence[float | None], missing: int, support: Support | N
         return True
     if not math.isfinite(sum(present)):
         return False
-    return support is None or support[0] <= min(present) <= max(present) <= support[1]
+    low, high = support or _ANY
+    return low <= min(present) <= max(present) <= high
 
 
 def _clean(value: float | None, support: Support | None) -> float | None:
     if value is None or not math.isfinite(value):
         return None
-    if support is None:
-        return value
-    low, high = support
-    slack = _SLACK * (high - low)
+    low, high = support or _ANY
+    slack = _SLACK * (high - low) if support else 0.0
     return min(high, max(low, value)) if low - slack <= value <= high + slack else None
 
 

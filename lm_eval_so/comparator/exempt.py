@@ -20,7 +20,6 @@ State = Literal["applied", "unused", "exceeded", "expired", "unknown_sample", "u
 Scores = Mapping[str, tuple[float | None, float | None]]
 """Of a sample: (baseline, candidate) by metric."""
 
-
 _UNKNOWN: Final = frozenset({"unknown_sample", "unknown_metric"})
 _MOST_SOUGHT: Final = 20
 """Unknown names that are looked up among all: of a file for another dataset it would be each."""

@@ -7,7 +7,7 @@ from lm_eval_so.comparator.finding import Finding
 from lm_eval_so.comparator.gate import Judged
 from lm_eval_so.comparator.speaker import Speaker
 from lm_eval_so.core.records.enums import MetricKind
-from lm_eval_so.core.stats.power import needed_without_change_t
+from lm_eval_so.core.stats.power import LEAST_SAMPLES, needed_without_change_t
 from lm_eval_so.core.words.figures import reason_figures
 from lm_eval_so.core.words.numbers import count, round_up, usd
 
@@ -51,7 +51,7 @@ def way_out(judged: Judged, speaker: Speaker) -> Iterator[str]:
         yield _advice(finding, speaker)
     if code is Code.ERROR_RATE:
         yield speaker.say(f"mend_{finding.figures['side']}")
-    elif judged.threshold is not None and judged.threshold.code is Code.ERROR_RATE:
+    if judged.threshold is not None and judged.threshold.code is Code.ERROR_RATE:
         yield speaker.say("mend_candidate")
     if code in {Code.FEW_SAMPLES, Code.FEW_GROUPS}:
         yield from _least(finding, speaker)
@@ -60,11 +60,13 @@ def way_out(judged: Judged, speaker: Speaker) -> Iterator[str]:
 
 
 def _least(finding: Finding, speaker: Speaker) -> Iterator[str]:
-    """Say how many would pass at the least: ten are enough to judge, and mostly not to pass."""
+    """Say how many would pass at the least, where the ten that are enough to judge are not."""
     margin, width = finding.margin, finding.shape.width
     if margin is None or width is None:
         return
     least = needed_without_change_t(margin, width=width, alpha=speaker.alpha)
+    if least <= LEAST_SAMPLES:  # a wide margin; the sentence has said that ten are needed
+        return
     told = {"least": count(least), "margin": speaker.shown.size(margin)}
     if finding.groups is not None:
         yield speaker.say("least_groups", **told)

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -76,7 +77,8 @@ def folder_problems(folders: Iterable[Path]) -> list[Problem]:
             # rights alone do not tell: the disk may be mounted read-only
             tempfile.TemporaryFile(dir=there).close()
         except OSError as error:
-            problems += cannot_write(folder, error).problems
+            hint = "choose another folder, by -o or in the config"
+            problems += [replace(each, hint=hint) for each in cannot_write(folder, error).problems]
     return problems
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.files import folder_problems
 from lm_eval_so.core.records.calibration import Calibration
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.errors import CannotMeasure, Problem, UsageError, refuse
 from lm_eval_so.evaluator.bind import bind_labelling, bind_metrics, find_problems
 from lm_eval_so.evaluator.calibration.drawn import drawn_from
+from lm_eval_so.evaluator.calibration.files import calibration_path
 from lm_eval_so.evaluator.calibration.label_file import LabelFile, read_labels
 from lm_eval_so.evaluator.calibration.label_words import (
     listed,
@@ -42,7 +44,7 @@ async def calibrate(
     runs: Sequence[Path],
     report: EvaluationReport | None = None,
     positive: Sequence[str] = (),
-    is_single: bool = False,
+    out: Path | None = None,
     opens: OpenJudge = open_judge,
 ) -> dict[str, Calibration]:
     """Hold the judges against people.
@@ -54,22 +56,25 @@ async def calibrate(
         runs: Folders of the runs whose answers they labelled.
         report: Report of these runs, by which labelled answers are weighted if it fits.
         positive: Labels of a good answer; default: those worth at least 0.5.
-        is_single: Refuse labels of several metrics.
+        out: File that the calibration is going to be written to; it takes that of one metric only.
         opens: Opens the judge of a metric.
 
     Returns:
         By metric id, those with at least one answer that people and the judge labelled.
 
     Raises:
-        InputError: With every problem of config, dataset, runs or labels.
+        InputError: With every problem of config, dataset, runs or labels, or of the folders that
+            what is found is to be written to.
         CannotMeasure: If there is no such answer.
         BackendError: If a judge cannot be reached or refuses the credentials.
         Interrupted: If the user stopped it.
     """
     refuse(find_problems(config))
     judged = {each.id: each for each in bind_labelling(config)}
-    file, good = _read(labels, judged, positive, is_single=is_single)
+    file, good = _read(labels, judged, positive, is_single=out is not None)
     config = config.model_copy(update={"metrics": [judged[key].section for key in good]})
+    files = [out or calibration_path(config, section) for section in config.metrics]
+    refuse(folder_problems(dict.fromkeys(each.parent for each in files)))
     dataset = load_samples(config)
     with Answers(runs) as answers:
         async with open_judges(config, resources, opens) as judges:

@@ -11,7 +11,6 @@ from lm_eval_so.comparator.accept_baseline import (
     checked_reason,
     metric_changes,
 )
-from lm_eval_so.comparator.baseline import read_report
 from lm_eval_so.comparator.refusals import Refusal, find_refusals, said_of, unreadable_history
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.clock import now_text
@@ -25,7 +24,9 @@ from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_digest import digest_report
+from lm_eval_so.core.report_file import read_report
 from lm_eval_so.errors import ConfigError, InputError, Problem, PublishError, Where
+from lm_eval_so.pipeline.telling import how_to_name_one
 from lm_eval_so.reporter.render import json_pieces
 
 __all__ = ["Update", "update_baseline"]
@@ -106,10 +107,8 @@ def update_baseline(
 
 def _path(config: Config) -> Path:
     if config.baseline.path is None:
-        hint = (
-            f"name a file of the repository, as baseline: {{path: baselines/{config.suite}.json}}"
-        )
-        raise ConfigError("the config names no baseline", where=config.where("baseline"), hint=hint)
+        what, hint = "the config names no baseline", how_to_name_one(config)
+        raise ConfigError(what, where=config.where("baseline"), hint=hint)
     return config.resolve(config.baseline.path)
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from lm_eval_so.action.comment import Published, Target
 from lm_eval_so.action.event import Activity, plain_suite_id
 from lm_eval_so.action.github import open_github
-from lm_eval_so.comparator.baseline import read_report
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.files import read_text
@@ -14,6 +13,7 @@ from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_digest import refuse_other_report
+from lm_eval_so.core.report_file import read_report
 from lm_eval_so.errors import PublishError, UsageError, Where
 from lm_eval_so.pipeline.publish import make_bodies, post
 from lm_eval_so.reporter.markdown import Origin

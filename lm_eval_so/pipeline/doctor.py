@@ -66,8 +66,12 @@ def facts(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def written_to(config: Config) -> tuple[Path, ...]:
-    """Give the folders that runs and reports are written to, unless an option names others."""
-    return run_folder(config), config.resolve(config.report.out)
+    """Give the folders that runs and reports are written to, unless an option names others.
+
+    Without a chatbot, which is a problem of its own, there is no run to write.
+    """
+    runs = () if config.backend is None else (run_folder(config),)
+    return (*runs, config.resolve(config.report.out))
 
 
 async def ask_once(config: Config, resources: Resources) -> Asked:

@@ -10,18 +10,18 @@ from lm_eval_so.comparator.confirm import Answers
 from lm_eval_so.comparator.exceptions import read_exceptions, today
 from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.config.model import Config, GateSection
-from lm_eval_so.core.events import Ended, Listener, Noticed, Warned
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import Text, write_all
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison
-from lm_eval_so.core.records.enums import Policy, ReportFormat, Verdict
+from lm_eval_so.core.records.enums import ReportFormat, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.words.exemptions import exemption_warning
 from lm_eval_so.errors import BudgetSpent, ExitCode, TooManyErrors, refuse
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.baseline import baseline_problems, needs_baseline
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.confirm import ask_again
+from lm_eval_so.pipeline.telling import STAGE, how_to_begin, tell_verdict
 from lm_eval_so.reporter.render import json_pieces, render
 from lm_eval_so.runner import run as running
 from lm_eval_so.runner.store import read_info
@@ -122,18 +122,11 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
         report = replace(report, experiment=replace(report.experiment, eligible=False))
     files = write_report(config, resources, report, comparison, folder=plan.reports)
     if baseline is None:
-        text = _how_to_begin(config, plan)
-        resources.listener(Noticed(stage="compare", text=f"no baseline yet: {text}"))
+        text = how_to_begin(
+            report, config, folder=plan.reports, may_be_baseline=plan.may_be_baseline
+        )
+        resources.listener(Noticed(stage=STAGE, text=f"no baseline yet: {text}"))
     return Measured(report=report, comparison=comparison, files=files, is_whole=is_whole)
-
-
-def _how_to_begin(config: Config, plan: Plan) -> str:
-    if config.baseline.path is None:
-        return "name a file of the repository, as baseline: {path: baselines/support-qa.json}"
-    if plan.may_be_baseline:
-        return f"lm-eval-so baseline update {plan.reports} --reason TEXT takes this report as one"
-    kept = config.resolve(config.baseline.path)
-    return f"keep {plan.reports / 'report.json'} as {kept} to compare with it"
 
 
 def _is_complete(run: Path) -> bool:
@@ -195,28 +188,8 @@ def compare_reports(
         again=again,
         redact=resources.redactor.redact,
     )
-    _tell(comparison, config, resources.listener)
+    tell_verdict(comparison, config, resources.listener)
     return comparison
-
-
-def _tell(comparison: Comparison, config: Config, tell: Listener) -> None:
-    for exemption in (*comparison.quarantine, *comparison.accept):
-        if text := exemption_warning(exemption, config.language):
-            tell(Warned(stage="compare", text=text))
-    for metric in comparison.metrics.values():
-        tell(Noticed(stage="compare", text=metric.sentence))
-    decisive = [
-        key for key, m in comparison.metrics.items() if m.gating and m.verdict is comparison.verdict
-    ]
-    is_first = comparison.baseline.source == "none" and comparison.verdict is Verdict.INCOMPARABLE
-    names = f" ({', '.join(decisive)})"
-    why = names if decisive and not is_first else f": {comparison.sentence}"
-    text = f"{comparison.verdict.value}{why}"
-    is_warning = _is_warning(comparison, config.gate)
-    tell((Warned if is_warning else Ended)(stage="compare", text=text))
-    if comparison.rerun is not None:
-        steps = " && ".join(comparison.rerun.splitlines())
-        tell(Noticed(stage="compare", text=f"to measure the baseline again: {steps}"))
 
 
 def _changed_samples(
@@ -233,18 +206,6 @@ def _changed_samples(
         compared_at=now,
         exceptions=read_exceptions(config, day=today(now)),
     )
-
-
-def _is_warning(comparison: Comparison, gate: GateSection) -> bool:
-    """Whether the verdict lets the change in, but not in silence."""
-    if comparison.exit_code:
-        return False
-    if comparison.verdict is Verdict.INCONCLUSIVE:
-        return gate.on_inconclusive is Policy.WARN
-    if comparison.verdict is not Verdict.INCOMPARABLE:
-        return False
-    is_first = comparison.baseline.source == "none"
-    return (gate.on_missing_baseline if is_first else gate.on_incomparable) is Policy.WARN
 
 
 def _report_files(

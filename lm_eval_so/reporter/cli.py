@@ -10,7 +10,9 @@ from lm_eval_so.terminal.entry import run_app
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
-Report = Annotated[Path, typer.Argument(metavar="REPORT", help="report.json.")]
+Report = Annotated[
+    Path, typer.Argument(metavar="REPORT", help="report.json, or a folder with one.")
+]
 ComparisonFile = Annotated[
     Path | None,
     typer.Option("--comparison", metavar="FILE", help="comparison.json, shown first."),
@@ -42,13 +44,13 @@ def report(
     from lm_eval_so.core.files import read_text, write_atomic
     from lm_eval_so.core.records.codec import loads
     from lm_eval_so.core.records.comparison import Comparison
-    from lm_eval_so.core.records.report import EvaluationReport
     from lm_eval_so.core.report_digest import refuse_other_report
+    from lm_eval_so.core.report_file import read_report
     from lm_eval_so.core.secrets import make_redactor
     from lm_eval_so.errors import Where
     from lm_eval_so.reporter.render import render
 
-    found = loads(read_text(report), EvaluationReport, where=Where(file=str(report)))
+    found = read_report(report)
     compared = (
         loads(read_text(comparison), Comparison, where=Where(file=str(comparison)))
         if comparison

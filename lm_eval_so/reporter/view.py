@@ -274,9 +274,9 @@ class ComparisonView:
     """Commands that measure the baseline again, where that is needed."""
 
     @property
-    def changed_slices(self) -> tuple[SliceChange, ...]:
-        """Give those slices whose mean changed, proven or not."""
-        return tuple(each for each in self.slices if each.is_changed)
+    def open_slices(self) -> tuple[SliceChange, ...]:
+        """Give those slices whose mean changed without proof."""
+        return tuple(each for each in self.slices if each.is_changed and not each.is_proven)
 
     @property
     def proven_slices(self) -> tuple[SliceChange, ...]:

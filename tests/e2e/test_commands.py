@@ -66,6 +66,23 @@ def test_stages__one_after_another(folder: Path) -> None:
     assert "reports/comparison.json is about another report than baseline.json" in refused.stderr
 
 
+def test_report__reads_a_report_as_compare_does(folder: Path) -> None:
+    for command in ("generate", "run", "evaluate"):
+        assert lm_eval_so(command, cwd=folder).returncode == 0
+    of_file = lm_eval_so("report", "reports/report.json", cwd=folder)
+    of_folder = lm_eval_so("report", "reports", cwd=folder)
+    assert (of_folder.returncode, of_folder.stdout) == (0, of_file.stdout)
+    assert of_folder.stdout
+    file = folder / "reports/report.json"
+    values = json.loads(file.read_text("utf-8"))
+    values["samples"]["revs"].pop()
+    file.write_text(json.dumps(values), "utf-8")
+    for command in ("report", "compare"):
+        refused = lm_eval_so(command, "reports", cwd=folder)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "reports/report.json  samples.revs" in refused.stderr
+
+
 def test_json__stdout_is_one_object_and_nothing_else(folder: Path) -> None:
     assert json.loads(lm_eval_so("generate", "--json", cwd=folder).stdout)["name"] == "data"
     assert json.loads(lm_eval_so("run", "--json", cwd=folder).stdout)["counts"] == {"ok": 12}

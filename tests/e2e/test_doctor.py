@@ -91,3 +91,14 @@ def test_doctor__names_every_problem(folder: Path) -> None:
     )
     assert done.returncode == 2
     assert "NO_SUCH_KEY is not set" in done.stderr
+
+
+def test_doctor__no_chatbot_hides_no_other_problem(folder: Path) -> None:
+    (folder / "reports").write_text("a file", "utf-8")
+    values = {"version": 1, "suite": "shop", "dataset": {"path": "."}, "metrics": ["exact_macth"]}
+    (folder / "lm-eval-so.yaml").write_text(json.dumps(values), "utf-8")
+    done = lm_eval_so("doctor", cwd=folder)
+    assert done.returncode == 2
+    for what in ('the key "backend" is missing', 'did you mean "exact_match"', "cannot write"):
+        assert what in done.stderr
+    assert "choose another folder, by -o or in the config" in done.stderr

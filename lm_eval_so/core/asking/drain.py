@@ -104,5 +104,6 @@ async def finish(work: Coroutine[Any, Any, None], stop: asyncio.Event, *, what: 
     """
     with suppress(Interrupted):  # told below, in one way
         await until_stopped(work, stop, grace_s=0)
-    if stop.is_set():
-        raise Interrupted(what, hint="run the same command again")
+        if not stop.is_set():
+            return
+    raise Interrupted(what, hint="run the same command again")

@@ -115,12 +115,18 @@ def _no_config(path: Path) -> ConfigError:
     if path.is_dir():
         what = f"{path} is a folder, not a config file"
         return ConfigError(what, hint=f"name the file in it, as {path / CONFIG_FILE}")
-    beside = path.parent.iterdir() if path.parent.is_dir() else ()
-    close = nearest(path.name, sorted(p.name for p in beside if p.suffix in _YAML_ENDS))
+    close = nearest(path.name, sorted(_yaml_files(path.parent)))
     hint = "make one with a dataset and metrics, or name it by -c FILE"
     if close:
         hint = f"did you mean {path.parent / close}? Name it by -c FILE"
     return ConfigError(f"no config file {path}", hint=hint)
+
+
+def _yaml_files(folder: Path) -> list[str]:
+    try:
+        return [each.name for each in folder.iterdir() if each.suffix in _YAML_ENDS]
+    except OSError:  # there is none, or nobody may look into it
+        return []
 
 
 def _misfit(item: Mapping[str, Any], model: type[BaseModel], path: Path_) -> tuple[str, str | None]:

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import field
+from typing import Final
 
 from pydantic import JsonValue
 
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.record import record
+
+LARGEST_SCORE: Final = 1e150
+"""Size of the largest score: the square of a larger one is no float, and its mean says nothing."""
 
 
 @record

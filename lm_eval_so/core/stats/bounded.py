@@ -157,7 +157,7 @@ def floor_of_se(width: float, n: int, *, alpha: float = 0.05) -> float:
 
 
 def count_beyond(values: Sequence[float], limit: float) -> int:
-    """Count the values that are larger than rounding, or stop above 2,000."""
+    """Count the values of a size above a limit, or stop above 2,000."""
     found = 0
     for start in range(0, len(values), _MOST_COUNTED):
         part = values[start : start + _MOST_COUNTED]

@@ -41,8 +41,6 @@ _LIST_MARKER = regex.compile(r"\d{1,9}[.)]|[+-]")
 _URL = regex.compile(
     r"https?://[A-Za-z0-9.-]+(?::\d+)?(?:/[A-Za-z0-9._~-]+)*/?(?:#[A-Za-z0-9_-]+)?"
 )
-
-
 _MARKS: Final = ".,:;?"
 """Marks of a sentence that do nothing behind a code span."""
 

@@ -1,6 +1,7 @@
 """What a value must be, so that a report can hold it."""
 
 from lm_eval_so.core.records.enums import MetricKind
+from lm_eval_so.core.records.score import LARGEST_SCORE
 
 _WIDTH_TOLERANCE = 1e-9
 
@@ -19,6 +20,8 @@ def in_range(
         if not low - slack <= number <= high + slack:
             return number, f"{number} is outside {low} … {high}"
         number = min(high, max(low, number))
+    elif abs(number) > LARGEST_SCORE:
+        return number, f"{number} is larger than {LARGEST_SCORE:g}"
     if kind is MetricKind.BINARY and number not in (0.0, 1.0):
         return number, f"{number} is neither 0 nor 1"
     return number, None

@@ -163,10 +163,19 @@ def test_compare__row_8_counts_the_groups_that_an_open_range_has_left(metric) ->
 
 
 def test_compare__scores_out_of_all_proportion_to_the_margin_are_too_noisy() -> None:
-    values = [1e200 * (i % 7) for i in range(100)]
+    values = [1e149 * (i % 7) for i in range(100)]
     pair = [make_report({"length": column}) for column in (values, values[::-1])]
     comparison = judge(*pair, gate={"metrics": {"length": {"margin": 5}}})
     assert reason_of(comparison, "length") == (Verdict.INCONCLUSIVE, "too_noisy")
+
+
+def test_compare__a_score_whose_square_is_no_number_counts_as_missing() -> None:
+    values = [float(i % 7) for i in range(200)]
+    pair = [make_report({"length": column}) for column in (values, [1.7e308, *values[1:]])]
+    comparison = judge(*pair, gate={"metrics": {"length": {"margin": 5}}})
+    assert reason_of(comparison, "length") == (Verdict.PASS, None)
+    assert comparison.metrics["length"].missing == (0, 1)
+    assert "out_of_range" in {reason.code for reason in comparison.metrics["length"].warnings}
 
 
 def test_compare__row_14_multiplicity_holds_only_among_several_gating_metrics() -> None:

@@ -307,3 +307,26 @@ def test_sentences__of_a_rise_that_seems_allowed_say_rise() -> None:
     )
     assert metric.verdict is Verdict.REGRESSION
     assert "the true rise could be as much as" in metric.sentence
+
+
+@pytest.mark.parametrize(("margin", "least"), [(0.03, "89 samples"), (0.2, "13 samples")])
+def test_sentences__of_few_samples_say_how_many_could_pass(margin, least) -> None:
+    gate = {"metrics": {"token_f1": {"margin": margin}}}
+    few = make_report({"token_f1": UNIT[:9]})
+    assert f"it takes {least} to pass" in only(judge(few, few, gate=gate)).sentence
+
+
+@pytest.mark.parametrize("margin", [0.3, 0.9])
+def test_sentences__of_few_samples_never_ask_for_fewer_than_the_ten_that_are_needed(margin) -> None:
+    gate = {"metrics": {"token_f1": {"margin": margin}}}
+    few = make_report({"token_f1": UNIT[:9]})
+    sentence = only(judge(few, few, gate=gate)).sentence
+    assert sentence == "token_f1: only 9 samples; at least 10 are needed."
+
+
+def test_sentences__of_errors_on_both_sides_say_whose_to_mend() -> None:
+    before, now = ([1] * 80 + [None] * 20, [1] * 70 + [None] * 30)
+    gate = {"metrics": {"exact_match": {"min": 0.5}}}
+    pair = [make_report({"exact_match": column}) for column in (before, now)]
+    sentence = only(judge(*pair, gate=gate)).sentence
+    assert sentence.endswith("Re-run the baseline. Fix the errors and run again.")

@@ -274,3 +274,14 @@ def test_load_config__names_the_file_that_may_be_meant(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is a folder") as caught:
         load_config(tmp_path)
     assert str(file) in str(caught.value.problems[0].hint)
+
+
+@pytest.mark.parametrize("folder", ["missing", "file", "closed"])
+def test_load_config__says_that_there_is_none_where_nobody_can_look(
+    tmp_path: Path, folder: str
+) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "closed").mkdir(mode=0o300)  # root may look all the same
+    with pytest.raises(ConfigError, match="no config file") as caught:
+        load_config(tmp_path / folder / "설정.yaml")
+    assert "name it by -c FILE" in str(caught.value.problems[0].hint)

@@ -11,7 +11,7 @@ from evaluation import EPOCH, a_config, a_failure, a_run, report_of, write_datas
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Ended, Event, Noticed, Warned
+from lm_eval_so.core.events import Began, Ended, Event, Noticed, Warned
 from lm_eval_so.core.records.calibration import Calibration
 from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.enums import RunStatus
@@ -23,6 +23,7 @@ from lm_eval_so.errors import (
     ConfigError,
     DatasetError,
     ErrorKind,
+    InputError,
     Interrupted,
     UsageError,
 )
@@ -299,6 +300,23 @@ def test_calibrate__repeats_are_answers_of_their_own(tmp_path: Path) -> None:
     assert (found.tp, found.fn, found.tn, found.fp) == (1, 1, 1, 0)
 
 
+@pytest.mark.parametrize("out", [None, "closed/c.json"])
+def test_calibrate__asks_no_judge_for_what_cannot_be_written(
+    tmp_path: Path, out: str | None
+) -> None:
+    run, events = make(tmp_path, ["좋음"]), []
+    for name in ("calibration", "closed"):
+        (tmp_path / name).write_text("a file")
+    labels = label(tmp_path, [("q0", "good")])
+    with pytest.raises(InputError, match=f"cannot write {tmp_path}"):
+        calibrated(a_config(tmp_path, [a_judge()]), run, labels, events, out=out and tmp_path / out)
+    assert events == []
+    elsewhere = tmp_path / "보정/c.json"
+    assert calibrated(a_config(tmp_path, [a_judge()]), run, labels, events, out=elsewhere)
+    assert any(isinstance(event, Began) for event in events)
+    assert not elsewhere.parent.exists()
+
+
 def test_calibrate__several_metrics_each_its_file(tmp_path: Path) -> None:
     run = make(tmp_path, ["좋음", "나쁨"])
     metrics = [a_judge(), "exact_match", a_judge("right"), a_judge("unlabelled")]
@@ -311,7 +329,7 @@ def test_calibrate__several_metrics_each_its_file(tmp_path: Path) -> None:
         "right": (0, 1),
     }
     with pytest.raises(UsageError, match="holds labels of helpful, right, -o names one file"):
-        calibrated(config, run, labels, is_single=True)
+        calibrated(config, run, labels, out=tmp_path / "c.json")
     told: list[Event] = []
     resources = Resources(environ=EPOCH, listener=told.append)
     paths = write_calibrations(config, resources, found)

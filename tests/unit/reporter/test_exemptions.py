@@ -103,8 +103,11 @@ def test_exemptions__hostile_texts_do_nothing(payload, language):
         payload, "expired", metric=payload, reason=payload, where=payload, scores={payload: (1, 0)}
     )
     flaky = replace(made().flaky[0], sample_id=payload, metric=payload)
+    unknown = replace(bad, state="unknown_sample", meant=payload)
+    again = [changed(metric=f"{payload}{n}", again=(n, 2)) for n in range(2)]
     found = made(
-        quarantine=(bad, replace(bad, state="applied")),
+        changed=tuple(again),
+        quarantine=(bad, replace(bad, state="applied"), unknown),
         accept=(replace(bad, max_drop=1.0), replace(bad, sample_id=None, max_drop=1.0)),
         flaky=(flaky,),
     )

@@ -109,14 +109,21 @@ def everywhere(text):
     )
     made = replace(
         made,
-        changed=(replace(made.changed[0], again=(1, 2)), *made.changed[1:]),
+        changed=(
+            replace(made.changed[0], again=(1, 2)),
+            replace(made.changed[0], metric=f"{text} 2", again=(2, 2)),
+            *made.changed[1:],
+        ),
         slices=(
             a_slice(text, text, metric=text),
             a_slice("tag", text, proven=False),
             a_slice("language", text, small=True, p_adjusted=None),
         ),
         flaky=(FlakyCase(sample_id=text, metric=text, baseline=1.0, candidate=0.0, again=(1, 3)),),
-        quarantine=(exemption(text, metric=text, reason=text, until=text, scores={text: (1, 0)}),),
+        quarantine=(
+            exemption(text, metric=text, reason=text, until=text, scores={text: (1, 0)}),
+            exemption(text, state="unknown_sample", meant=text, where=text, scores={}),
+        ),
         accept=(exemption(text, metric=text, reason=text, until=text, max_drop=1.0),),
         rerun=text,
     )
@@ -124,15 +131,24 @@ def everywhere(text):
 
 
 @pytest.mark.parametrize("language", list(Language))
-def test_html__figures_of_the_gate_keep_their_heads_where_a_narrow_screen_stacks_them(language):
+@pytest.mark.parametrize(
+    ("place", "own", "made"),
+    [(0, 2, full_comparison()), (1, 1, full_report())],  # metric and verdict; metric
+    ids=["gate", "scores"],
+)
+def test_html__figures_keep_their_heads_where_a_narrow_screen_stacks_them(
+    place, own, made, language
+):
     text = page(compared=full_comparison(), language=language)
-    table = text.partition('<table class="stacked">')[2].partition("</table>")[0]
+    table = text.split('<table class="stacked">')[1 + place].partition("</table>")[0]
     heads = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', table)
-    plotted = next(head for head in heads if "<span>" in head)
-    rows = re.findall(r"<tr class=.*?</tr>", table, re.DOTALL)
-    assert len(rows) == len(full_comparison().metrics)
-    for row in rows:  # the metric and its verdict need none, and a drawing has its note
-        assert re.findall(r'data-head="([^"]*)"', row) == [h for h in heads[2:] if h != plotted]
+    rows = re.findall(r"<tr[^>]*>.*?</tr>", table.partition("<tbody>")[2], re.DOTALL)
+    assert len(rows) == len(made.metrics)
+    named = [
+        head for head in heads[own:] if head and "<span>" not in head
+    ]  # a drawing has its note
+    for row in rows:
+        assert re.findall(r'data-head="([^"]*)"', row) == named
 
 
 @pytest.mark.parametrize("language", list(Language))

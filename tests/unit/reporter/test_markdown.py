@@ -326,7 +326,7 @@ def test_comment_body__rows_that_make_an_error_are_not_called_the_worst_case():
 @pytest.mark.parametrize(("left_out", "is_told"), [(0, False), (6, True)])
 def test_comment_body__says_how_many_samples_do_not_count(left_out, is_told):
     text = body(comparison(metrics={"exact_match": compared(left_out=left_out)}))
-    assert ("6 samples do not count for exact_match" in text) is is_told
+    assert ("do not count for exact_match (6)" in text) is is_told
 
 
 def test_comment_body__unpaired_metric__has_no_counts():

@@ -57,10 +57,17 @@ def test_report__shows_slices_with_n_and_interval() -> None:
         line.rsplit(" worse", 1)[0] for line in lines
     )
     rows = [line for line in lines if line.startswith("| tag | ") and "exact_match" in line]
+    fold = lines.index("<details><summary>Not proven, or too few to test (2)</summary>")
+    assert [lines.index(row) > fold for row in rows] == [False, True, True]
     assert rows[0].endswith("| worse (p 2.0%) |")
     assert rows[1].endswith("| not proven (p 40.0%) |")
     assert rows[2].endswith("| 7 | 82.0% | 61.0% | −21.0 points | too few to test |")
     assert any("84 slices and metrics were tested" in line for line in lines)
+
+
+def test_report__says_that_no_slice_is_proven() -> None:
+    text = in_report(with_slices(a_slice("ship", **OPEN)))
+    assert "No slice is proven to have changed" in text.partition("<details>")[0]
 
 
 def test_report__in_korean() -> None:

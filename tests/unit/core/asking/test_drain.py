@@ -158,3 +158,11 @@ async def test_finish__work_that_was_interrupted_says_what_is_lost():
 
     with pytest.raises(Interrupted, match="half of it"):
         await finish(work(), stop, what="half of it")
+
+
+async def test_finish__half_of_the_work_never_passes_for_all_of_it():
+    async def work() -> None:
+        raise Interrupted("asking ended")
+
+    with pytest.raises(Interrupted, match="half of it"):
+        await finish(work(), asyncio.Event(), what="half of it")

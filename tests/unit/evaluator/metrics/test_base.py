@@ -68,6 +68,13 @@ def test_make_score__range() -> None:
     assert metric.make_score(a_sample(), value=True).value == 1
 
 
+def test_make_score__open_range_ends_where_squares_do() -> None:
+    metric = MyMetric()
+    metric.kind, metric.range = MetricKind.UNBOUNDED, None
+    assert metric.make_score(a_sample(), value=-1e150).value == -1e150
+    assert metric.make_score(a_sample(), value=1.7e308).code == "out_of_range"
+
+
 def test_make_score__binary_takes_nothing_between() -> None:
     metric = MyMetric()
     metric.kind = MetricKind.BINARY

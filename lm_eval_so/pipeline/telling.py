@@ -1,0 +1,75 @@
+"""What is told of a verdict while it is made: exceptions, each metric, and how to begin."""
+
+import shlex
+from pathlib import Path
+
+from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.config.model import Config, GateSection
+from lm_eval_so.core.events import Ended, Listener, Noticed, Warned
+from lm_eval_so.core.records.comparison import Comparison
+from lm_eval_so.core.records.enums import Policy, Verdict
+from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.words.exemptions import exemption_warning
+
+STAGE = "compare"
+
+
+def tell_verdict(comparison: Comparison, config: Config, tell: Listener) -> None:
+    """Tell what a comparison found, and warn of what lets a change in that is not proven good."""
+    for exemption in (*comparison.quarantine, *comparison.accept):
+        if text := exemption_warning(exemption, config.language):
+            tell(Warned(stage=STAGE, text=text))
+    for metric in comparison.metrics.values():
+        tell(Noticed(stage=STAGE, text=metric.sentence))
+    decisive = [
+        key for key, m in comparison.metrics.items() if m.gating and m.verdict is comparison.verdict
+    ]
+    is_first = comparison.baseline.source == "none" and comparison.verdict is Verdict.INCOMPARABLE
+    names = f" ({', '.join(decisive)})"
+    why = names if decisive and not is_first else f": {comparison.sentence}"
+    text = f"{comparison.verdict.value}{why}"
+    is_warning = _is_warning(comparison, config.gate)
+    tell((Warned if is_warning else Ended)(stage=STAGE, text=text))
+    if comparison.rerun is not None:
+        steps = " && ".join(comparison.rerun.splitlines())
+        tell(Noticed(stage=STAGE, text=f"to measure the baseline again: {steps}"))
+
+
+def how_to_begin(
+    report: EvaluationReport, config: Config, *, folder: Path, may_be_baseline: bool
+) -> str:
+    """Say what makes a first baseline.
+
+    Args:
+        report: What was measured; only an eligible one is taken as a baseline.
+        config: The config.
+        folder: Where the report is written.
+        may_be_baseline: Whether what was measured is what others are to be compared with.
+    """
+    if config.baseline.path is None:
+        return how_to_name_one(config)
+    if not may_be_baseline:
+        kept = config.resolve(config.baseline.path)
+        return f"keep {folder / 'report.json'} as {kept} to compare with it"
+    if not report.experiment.eligible:
+        return "a report can become one if its run is complete and the gate lets it through"
+    file = config.located.file or CONFIG_FILE.name
+    words = ["lm-eval-so", "baseline", "update", str(folder), "-c", file, "--reason", "TEXT"]
+    return f"{shlex.join(words)} takes this report as one"
+
+
+def how_to_name_one(config: Config) -> str:
+    """Say how a config names its baseline."""
+    return f"name a file of the repository, as baseline: {{path: baselines/{config.suite}.json}}"
+
+
+def _is_warning(comparison: Comparison, gate: GateSection) -> bool:
+    """Whether the verdict lets the change in, but not in silence."""
+    if comparison.exit_code:
+        return False
+    if comparison.verdict is Verdict.INCONCLUSIVE:
+        return gate.on_inconclusive is Policy.WARN
+    if comparison.verdict is not Verdict.INCOMPARABLE:
+        return False
+    is_first = comparison.baseline.source == "none"
+    return (gate.on_missing_baseline if is_first else gate.on_incomparable) is Policy.WARN

@@ -1,0 +1,45 @@
+"""How a first baseline is made, as it is told at the end of a run without one."""
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import made_reports as made
+from servers.runs import make, write_dataset
+
+from lm_eval_so.pipeline.telling import how_to_begin
+
+ECHO = {"name": "scripted", "options": {"default": "echo"}}
+
+
+def told(folder: Path, baseline: str | None, *, may: bool = True, **experiment: Any) -> str:
+    write_dataset(folder, [{"id": "q1", "input": "환불은 며칠?"}])
+    config = make(folder, ECHO, baseline={"path": baseline} if baseline else {})
+    report = made.report()
+    report = replace(report, experiment=replace(report.experiment, **experiment))
+    return how_to_begin(report, config, folder=Path("내 보고서"), may_be_baseline=may)
+
+
+def test_how_to_begin__the_command_that_takes_this_report(tmp_path: Path) -> None:
+    text = told(tmp_path, "base/shop.json", eligible=True)
+    command, _, rest = text.partition(" takes ")
+    assert rest == "this report as one"
+    words = ["lm-eval-so", "baseline", "update", "내 보고서", "-c", "lm-eval-so.yaml"]
+    assert shlex.split(command) == [*words, "--reason", "TEXT"]
+
+
+def test_how_to_begin__no_command_that_would_refuse_the_report(tmp_path: Path) -> None:
+    text = told(tmp_path, "base/shop.json", eligible=False)
+    assert "baseline update" not in text
+    assert "the gate lets it through" in text
+
+
+def test_how_to_begin__a_pull_request_keeps_the_file(tmp_path: Path) -> None:
+    text = told(tmp_path, "base/shop.json", may=False, eligible=False)
+    assert text.startswith("keep 내 보고서/report.json as ")
+    assert "base/shop.json" in text
+
+
+def test_how_to_begin__names_the_suite_where_the_config_has_no_baseline(tmp_path: Path) -> None:
+    assert "baselines/test.json" in told(tmp_path, None, eligible=True)

@@ -108,7 +108,7 @@ def read_arm(column: Sequence[float | None], samples: Samples, support: Support 
     flat = samples.take(column)
     has_repeats = len(flat) != len(samples.rows)
     cleaned: Sequence[float | None] = flat
-    missing = flat.count(None)
+    missing = _count_missing(flat)
     if not _is_clean(flat, missing, support):
         cleaned = [_clean(value, support) for value in flat]
         missing = cleaned.count(None)
@@ -162,6 +162,14 @@ def _leave_out(values: Sequence[T], absent: Sequence[int]) -> list[T]:
     for start, end in pairwise([-1, *absent, len(values)]):
         kept += values[start + 1 : end]
     return kept
+
+
+def _count_missing(values: Sequence[float | None]) -> int:
+    try:
+        sum(cast("Sequence[float]", values))
+    except TypeError:  # most columns are whole, and to add them up is the fastest way to see it
+        return values.count(None)
+    return 0
 
 
 def _is_clean(values: Sequence[float | None], missing: int, support: Support | None) -> bool:

@@ -1,6 +1,6 @@
 """Which of the paired samples have something in common."""
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from operator import itemgetter
@@ -93,10 +93,19 @@ class Slicer:
             if new := [kind for kind in told if kind.by not in kinds]:
                 rows = [side.rows_by_id[name][0] for name in ids]
                 kinds |= {kind.by: kind.at(rows) for kind in new}
-        keys = zip(*(kind.column for kind in kinds.values()), strict=True)
-        layout = lay_out(range(len(ids)), keys if kinds else [()] * len(ids))
+        layout = lay_out(range(len(ids)), _cells(kinds.values(), len(ids)))
         slices = chain.from_iterable(_slices(kind, layout) for kind in kinds.values())
         return Division(cells=layout, slices=tuple(slices))
+
+
+def _cells(kinds: Iterable["_Kind"], n: int) -> list[int]:
+    """Give a number for each of n samples, the same where all keys are: a tuple each is slower."""
+    numbers = [0] * n
+    for kind in kinds:
+        codes = {key: code for code, key in enumerate(dict.fromkeys(kind.column))}
+        pairs = zip(numbers, kind.column, strict=True)
+        numbers = [number * len(codes) + codes[key] for number, key in pairs]
+    return numbers
 
 
 def _slices(kind: "_Kind", layout: Layout) -> Iterator[Members]:

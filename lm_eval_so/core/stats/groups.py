@@ -161,11 +161,13 @@ def interval_of_layout(
     sums = layout.fold(sum, ordered)
     by_size = [(size, math.fsum(own)) for size, own in layout.of_units(sums)]
     mean = math.fsum(total for _, total in by_size) / n
-    largest = largest_of(sums)
-    se = _se_of_sums(sums, by_size, layout, mean, unit_of(largest))
-    widest = c / n * largest
-    se_low = max(se, floor_of_se(widest if width is None else width, c, alpha=alpha))
-    se_high = max(se, floor_of_se(widest, c, alpha=alpha))
+    # a group of the largest size cannot change more; its sum is looked for only where it counts
+    most = largest_of(sums) if width is None else width * layout.counts[-1][0]
+    se = _se_of_sums(sums, by_size, layout, mean, unit_of(most))
+    se_low = max(se, floor_of_se(c / n * most if width is None else width, c, alpha=alpha))
+    se_high = max(se, floor_of_se(c / n * most, c, alpha=alpha))
+    if width is not None and se_high > se:
+        se_high = max(se, floor_of_se(c / n * largest_of(sums), c, alpha=alpha))
     t = t_quantile(1 - alpha, c - 1)
     low, high = mean - t * se_low, mean + t * se_high
     if width is not None:

@@ -3,56 +3,37 @@
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any
 
 from lm_eval_so.comparator.measure import Reports
 from lm_eval_so.core.records.report import Columns
 from lm_eval_so.core.slices import NONE, keep_largest
+from lm_eval_so.core.stats.chosen import Chosen
 from lm_eval_so.core.stats.groups import Layout, lay_out
 
-T = TypeVar("T")
 
-
-class Chosen:
-    """Some of the places of columns.
+class Members:
+    """The samples that have something in common.
 
     Args:
-        places: They.
+        by: tag, language, length, or a metadata key.
+        value: What they have in common.
+        samples: Their places among all that were divided.
+        cells: What they are made of.
     """
 
-    def __init__(self, places: Sequence[int]) -> None:
-        self.places = places
-        self._getter: Callable[[Any], Any] | None = None
+    def __init__(
+        self, by: str, value: str, *, samples: Sequence[int], cells: Sequence[int]
+    ) -> None:
+        self.by, self.value = by, value
+        self.samples, self.cells = Chosen(samples), Chosen(cells)
         self._layout: Layout | None = None
-
-    def take(self, values: Sequence[T]) -> Sequence[T]:
-        """Give their entries of a column."""
-        if len(self.places) < 2:
-            return [values[place] for place in self.places]
-        if self._getter is None:
-            self._getter = itemgetter(*self.places)
-        taken: tuple[T, ...] = self._getter(values)
-        return taken
 
     def by_group(self, groups: Sequence[Hashable]) -> Layout:
         """Put them in the order of their groups; `groups`, of all places, is looked at only once."""
         if self._layout is None:
-            self._layout = lay_out(self.places, self.take(groups))
+            self._layout = lay_out(self.samples.places, self.samples.take(groups))
         return self._layout
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Members:
-    """The samples that have something in common."""
-
-    by: str
-    """tag, language, length, or a metadata key."""
-    value: str
-    samples: Chosen
-    """Among all that were divided."""
-    cells: Chosen
-    """What they are made of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +100,7 @@ def _slices(kind: "_Kind", layout: Layout) -> Iterator[Members]:
         runs = map(layout.own, cells)
         places = sorted(chain.from_iterable(runs))  # near things are read faster
         if len(places) < len(layout.order):
-            yield Members(by=kind.by, value=value, samples=Chosen(places), cells=Chosen(cells))
+            yield Members(kind.by, value, samples=places, cells=cells)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

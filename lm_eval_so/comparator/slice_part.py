@@ -11,12 +11,13 @@ from lm_eval_so.comparator.arm import Complete
 from lm_eval_so.comparator.estimate import estimate_flips
 from lm_eval_so.comparator.finding import Finding, Shape
 from lm_eval_so.comparator.groups import Groups
-from lm_eval_so.comparator.members import Chosen, Division, Members, Slicer
+from lm_eval_so.comparator.members import Division, Members, Slicer
 from lm_eval_so.comparator.ratio import LEVELS, statistic_of
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.stats.binary import count_flips
 from lm_eval_so.core.stats.bounded import hall_interval, interval_of_spread
 from lm_eval_so.core.stats.cells import CellFlips, CellSums, flips_by_cell, sums_by_cell
+from lm_eval_so.core.stats.chosen import Chosen
 from lm_eval_so.core.stats.estimate import Estimate
 from lm_eval_so.core.stats.groups import Layout, interval_of_layout
 from lm_eval_so.core.stats.power import LEAST_SAMPLES
@@ -199,7 +200,7 @@ def _held(
 
 def _estimate(values: Values, members: Members, alpha: float) -> tuple[Estimate, Estimate] | None:
     finding, samples = values.finding, members.samples
-    grouped = samples.by_group(values.groups.labels) if values.groups is not None else None
+    grouped = members.by_group(values.groups.labels) if values.groups is not None else None
     if grouped is not None and grouped.units < LEAST_SAMPLES:
         return None
     if grouped is not None and grouped.units == len(samples.places):

@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, chain, repeat
-from operator import itemgetter, mul
-from typing import Any, TypeVar
+from operator import mul
+from typing import TypeVar
 
 from lm_eval_so.core.stats.bounded import (
     LOST,
@@ -18,6 +18,7 @@ from lm_eval_so.core.stats.bounded import (
     smallest_p,
     unit_of,
 )
+from lm_eval_so.core.stats.chosen import Chosen
 from lm_eval_so.core.stats.distributions import t_cdf, t_quantile, t_sf
 from lm_eval_so.core.stats.estimate import Estimate
 
@@ -62,15 +63,12 @@ class Layout:
         return found
 
     @cached_property
-    def _getter(self) -> Callable[[Any], Any]:
-        return itemgetter(*self.order)
+    def _chosen(self) -> Chosen:
+        return Chosen(self.order)
 
     def arrange(self, values: Sequence[T]) -> Sequence[T]:
         """Give values, which are taken by the numbers of the samples, in this order."""
-        if len(self.order) < 2:
-            return [values[number] for number in self.order]
-        arranged: tuple[T, ...] = self._getter(values)
-        return arranged
+        return self._chosen.take(values)
 
     def own(self, group: int) -> Sequence[int]:
         """Give the numbers of the samples of one group."""

@@ -15,7 +15,7 @@ from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.registry import PLUGIN_MODULES, Registry
 from lm_eval_so.core.stats.agreement import Level
 from lm_eval_so.core.text.profiles import TEXT_VERSION
-from lm_eval_so.errors import ConfigError, Problem
+from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.env import MetricEnv
 from lm_eval_so.evaluator.metrics.names import BUILT_IN, snake_case
 from lm_eval_so.evaluator.metrics.values import in_range
@@ -292,8 +292,3 @@ class Metric:
 
 metrics: Registry[Metric] = Registry("metric", Metric, BUILT_IN)
 """All metrics by name."""
-
-
-def judge_missing(metric_id: str) -> ConfigError:
-    """Say that a metric needs a judge and has none."""
-    return ConfigError(f"the metric {metric_id} needs a judge", hint="give it a `backend`")

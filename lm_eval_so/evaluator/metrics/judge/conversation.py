@@ -4,7 +4,6 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
@@ -19,7 +18,12 @@ from lm_eval_so.evaluator.metrics.judge.dialogue import (
     shown_dialogue,
 )
 from lm_eval_so.evaluator.metrics.judge.labels import Labels, LabelValues, check_aliases
-from lm_eval_so.evaluator.metrics.judge.opinion import is_blank, judged_definition, make_request
+from lm_eval_so.evaluator.metrics.judge.opinion import (
+    is_blank,
+    judged_definition,
+    make_request,
+    with_rubric,
+)
 from lm_eval_so.evaluator.metrics.judge.prompt import pointwise_prompt, verdict_schema
 from lm_eval_so.evaluator.metrics.judge.rubric import (
     read_rubric,
@@ -27,7 +31,12 @@ from lm_eval_so.evaluator.metrics.judge.rubric import (
     sample_problems,
     steering_flags,
 )
-from lm_eval_so.evaluator.metrics.judge.verdicts import ask_labels, label_score, shown_beside
+from lm_eval_so.evaluator.metrics.judge.verdicts import (
+    ask_labels,
+    empty_score,
+    label_score,
+    shown_beside,
+)
 
 __all__ = ["Conversation"]
 
@@ -104,9 +113,7 @@ class Conversation(Metric):
             why = say("metrics.turn_failed", self.env.language, figures)
             return self.unscored(sample, "run_error", why)
         if _is_silent(run):
-            lowest = self._labels.lowest
-            value = self.params.labels[lowest]
-            return self.make_score(sample, value=value, label=lowest, code="empty_answer")
+            return empty_score(self, sample, self._labels)
         votes = await ask_labels(self, self._labels, self.request(sample, run))
         flags = steering_flags(*bot_texts(run))
         return label_score(self, sample, self._labels, votes, details=flags)
@@ -134,10 +141,7 @@ class Conversation(Metric):
 
     def definition(self) -> dict[str, JsonValue]:
         """Add the digests of template and rubric; the rubric's file name does not matter."""
-        given = super().definition()
-        params: dict[str, JsonValue] = self.params.model_dump(mode="json")
-        rubric = digest_text(self._rubric) if self._rubric else None
-        told = {**given, "params": {**params, "rubric": rubric}}
+        told = with_rubric(super().definition(), self._rubric)
         return judged_definition(told, self.env, "conversation")
 
     def _looked_for(self, sample: TestSample) -> str:

@@ -4,7 +4,6 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
@@ -12,7 +11,7 @@ from lm_eval_so.core.records.score import Score
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.labels import Labels, LabelValues, check_aliases
-from lm_eval_so.evaluator.metrics.judge.opinion import judged_definition, make_request
+from lm_eval_so.evaluator.metrics.judge.opinion import judged_definition, make_request, with_rubric
 from lm_eval_so.evaluator.metrics.judge.prompt import pointwise_prompt, verdict_schema
 from lm_eval_so.evaluator.metrics.judge.rubric import (
     read_rubric,
@@ -22,6 +21,7 @@ from lm_eval_so.evaluator.metrics.judge.rubric import (
 )
 from lm_eval_so.evaluator.metrics.judge.verdicts import (
     ask_labels,
+    empty_score,
     is_empty,
     label_score,
     shown_material,
@@ -100,9 +100,7 @@ class LLMJudge(Metric):
     async def score(self, sample: TestSample, run: RunResult) -> Score:
         """Ask the judges, each once more if its output cannot be used."""
         if is_empty(run):
-            lowest = self._labels.lowest
-            value = self.params.labels[lowest]
-            return self.make_score(sample, value=value, label=lowest, code="empty_answer")
+            return empty_score(self, sample, self._labels)
         votes = await ask_labels(self, self._labels, self.request(sample, run))
         return label_score(self, sample, self._labels, votes, details=steering_flags(run.text))
 
@@ -122,9 +120,6 @@ class LLMJudge(Metric):
 
     def definition(self) -> dict[str, JsonValue]:
         """Add the digests of template and rubric; the rubric's file name does not matter."""
-        given = super().definition()
-        params: dict[str, JsonValue] = self.params.model_dump(mode="json")
-        rubric = digest_text(self._rubric) if self._rubric else None
         return judged_definition(
-            {**given, "params": {**params, "rubric": rubric}}, self.env, "pointwise"
+            with_rubric(super().definition(), self._rubric), self.env, "pointwise"
         )

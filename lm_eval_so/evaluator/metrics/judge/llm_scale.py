@@ -5,7 +5,6 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue
 
-from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
@@ -13,15 +12,16 @@ from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.stats.agreement import Level
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import Problem
-from lm_eval_so.evaluator.metrics.base import Metric, judge_missing
+from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.labels import Labels
 from lm_eval_so.evaluator.metrics.judge.opinion import (
     Opinion,
     judged_definition,
     make_request,
     settle,
+    with_rubric,
 )
-from lm_eval_so.evaluator.metrics.judge.panel import Reply, ask_panel
+from lm_eval_so.evaluator.metrics.judge.panel import Reply, ask_panel, require_judges
 from lm_eval_so.evaluator.metrics.judge.prompt import UNKNOWN, fill, verdict_schema
 from lm_eval_so.evaluator.metrics.judge.rubric import (
     read_rubric,
@@ -117,8 +117,7 @@ class LLMScale(Metric):
         """Ask the judges, each once more if its output cannot be used."""
         if is_empty(run):
             return self.make_score(sample, value=0, label=_STEPS[0], code="empty_answer")
-        if not self.env.judges:
-            raise judge_missing(self.id)
+        require_judges(self)
         known = _LABELS.by_key()
         request = self.request(sample, run)
         replies = await ask_panel(self.env, request, lambda output: read_verdict(output, known))
@@ -147,12 +146,7 @@ class LLMScale(Metric):
 
     def definition(self) -> dict[str, JsonValue]:
         """Add the digests of template and rubric; the rubric's file name does not matter."""
-        given = super().definition()
-        params: dict[str, JsonValue] = self.params.model_dump(mode="json")
-        rubric = digest_text(self._rubric) if self._rubric else None
-        return judged_definition(
-            {**given, "params": {**params, "rubric": rubric}}, self.env, "scale"
-        )
+        return judged_definition(with_rubric(super().definition(), self._rubric), self.env, "scale")
 
 
 def _opinion(reply: Reply[Verdict]) -> Opinion:

@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 from pydantic import JsonValue
 
 from lm_eval_so.core.asking.json_answer import Unusable
+from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.text.profiles import basic
-from lm_eval_so.evaluator.metrics.base import Metric, judge_missing
+from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.env import Judge, MetricEnv
-from lm_eval_so.evaluator.metrics.judge.panel import Reply, ask_panel
+from lm_eval_so.evaluator.metrics.judge.panel import Reply, ask_panel, require_judges
 from lm_eval_so.evaluator.metrics.judge.prompt import template_digest
 from lm_eval_so.evaluator.metrics.judge.rubric import steering_flags
 from lm_eval_so.evaluator.usage import add_costs, add_usage
@@ -39,8 +40,7 @@ async def gather_opinions(
     Raises:
         ConfigError: If the metric has no judge.
     """
-    if not metric.env.judges:
-        raise judge_missing(metric.id)
+    require_judges(metric)
     return tuple(await asyncio.gather(*map(ask, metric.env.judges)))
 
 
@@ -167,6 +167,13 @@ def judged_definition(
     """Add to a metric's definition the digest of what its judges are told."""
     sha256 = template_digest(env.template, *templates)
     return {**given, "template": {"language": env.template.value, "sha256": sha256}}
+
+
+def with_rubric(given: Mapping[str, JsonValue], rubric: str) -> dict[str, JsonValue]:
+    """Put the digest of a rubric's text into a definition; its file's name does not matter."""
+    params = given["params"]
+    assert isinstance(params, dict)  # noqa: S101 - as every metric gives it
+    return {**given, "params": {**params, "rubric": digest_text(rubric) if rubric else None}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,10 +16,15 @@ from lm_eval_so.core.stats.agreement import Level
 from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import ConfigError, Problem
-from lm_eval_so.evaluator.metrics.base import Metric, judge_missing
+from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.labels import Labels
-from lm_eval_so.evaluator.metrics.judge.opinion import judged_definition, make_request, vote_of
-from lm_eval_so.evaluator.metrics.judge.panel import Reply, ask_panel
+from lm_eval_so.evaluator.metrics.judge.opinion import (
+    judged_definition,
+    make_request,
+    vote_of,
+    with_rubric,
+)
+from lm_eval_so.evaluator.metrics.judge.panel import Reply, ask_panel, require_judges
 from lm_eval_so.evaluator.metrics.judge.prompt import UNKNOWN, pointwise_prompt, verdict_schema
 from lm_eval_so.evaluator.metrics.judge.rubric import (
     read_rubric,
@@ -125,8 +130,7 @@ class Pairwise(Metric):
             return self.make_score(sample, value=0.5, label="tie", reason=reason)
         if is_empty(run):
             return self.make_score(sample, value=0, label="loss", code="empty_answer")
-        if not self.env.judges:
-            raise judge_missing(self.id)
+        require_judges(self)
         ours_first, theirs_first = await asyncio.gather(
             *(self._ask(sample, run, theirs, is_first=is_first) for is_first in _ORDERS)
         )
@@ -180,13 +184,11 @@ class Pairwise(Metric):
 
     def definition(self) -> dict[str, JsonValue]:
         """Add the digests of template, rubric and baseline; where these lie does not matter."""
-        given = super().definition()
         params: dict[str, JsonValue] = self.params.model_dump(mode="json")
         params.pop("baseline_run")
-        rubric = digest_text(self._rubric) if self._rubric else None
+        told = with_rubric({**super().definition(), "params": params}, self._rubric)
         baseline = self.env.baseline.fingerprint if self.env.baseline else None
-        told = {**given, "params": {**params, "rubric": rubric}, "baseline": baseline}
-        return judged_definition(told, self.env, "pairwise")
+        return judged_definition({**told, "baseline": baseline}, self.env, "pairwise")
 
     def _theirs(self, sample: TestSample, repeat: int) -> str | None:
         own: str | None = self.params_for(sample).baseline_answer

@@ -10,7 +10,8 @@ from lm_eval_so.core.asking.json_answer import Unusable, ask_for_json
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.score import JudgeVote
-from lm_eval_so.errors import BudgetSpent, ErrorKind
+from lm_eval_so.errors import BudgetSpent, ConfigError, ErrorKind
+from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.env import Judge, MetricEnv
 from lm_eval_so.evaluator.metrics.judge.prompt import problem_text, repair_prompt
 from lm_eval_so.evaluator.usage import add_costs, add_usage
@@ -81,6 +82,16 @@ async def ask_panel(
         ),
         say=lambda why: problem_text(env.template, why),
     )
+
+
+def require_judges(metric: Metric) -> None:
+    """Refuse to score without a judge.
+
+    Raises:
+        ConfigError: If the metric has none.
+    """
+    if not metric.env.judges:
+        raise ConfigError(f"the metric {metric.id} needs a judge", hint="give it a `backend`")
 
 
 async def ask_judges(

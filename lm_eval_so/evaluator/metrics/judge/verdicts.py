@@ -10,10 +10,10 @@ from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.evaluator.metrics.base import Metric, judge_missing
+from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.labels import Labels
 from lm_eval_so.evaluator.metrics.judge.opinion import is_blank
-from lm_eval_so.evaluator.metrics.judge.panel import ask_panel
+from lm_eval_so.evaluator.metrics.judge.panel import ask_panel, require_judges
 from lm_eval_so.evaluator.metrics.judge.verdict import read_verdict
 from lm_eval_so.evaluator.transcript import shown_context, shown_input
 from lm_eval_so.evaluator.usage import add_costs
@@ -25,8 +25,7 @@ async def ask_labels(metric: Metric, labels: Labels, request: ChatRequest) -> li
     Raises:
         ConfigError: If the metric has no judge.
     """
-    if not metric.env.judges:
-        raise judge_missing(metric.id)
+    require_judges(metric)
     known = labels.by_key()
     replies = await ask_panel(metric.env, request, lambda output: read_verdict(output, known))
     return [labels.vote(reply) for reply in replies]
@@ -69,6 +68,13 @@ def label_score(
         )
     # its latency stays out: the same answers give the same report
     return replace(score, cost_usd=add_costs(vote.cost_usd for vote in votes))
+
+
+def empty_score(metric: Metric, sample: TestSample, labels: Labels) -> Score:
+    """Give an answer that says nothing the lowest label, which takes no judge."""
+    lowest = labels.lowest
+    value = labels.values[lowest]
+    return metric.make_score(sample, value=value, label=lowest, code="empty_answer")
 
 
 def is_empty(run: RunResult) -> bool:

@@ -17,6 +17,7 @@ from lm_eval_so.core.stats.agreement import Level
 from lm_eval_so.core.text.profiles import TEXT_VERSION
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.env import MetricEnv
+from lm_eval_so.evaluator.metrics.extras import Need, library_versions, need_problems
 from lm_eval_so.evaluator.metrics.names import BUILT_IN, snake_case
 from lm_eval_so.evaluator.metrics.values import in_range
 
@@ -55,7 +56,6 @@ class Metric:
     accepts_status: ClassVar[frozenset[RunStatus]] = frozenset(
         {RunStatus.OK, RunStatus.TRUNCATED, RunStatus.REFUSED, RunStatus.EMPTY}
     )
-
     checks_every_sample: ClassVar[bool] = False
     """Whether `check_sample` looks at samples without parameters of their own, as at what they
     expect."""
@@ -113,18 +113,22 @@ class Metric:
             self._last = own, params
         return params
 
+    def needs(self, params: Any) -> Need | None:  # noqa: ARG002 - for subclasses
+        """Give the libraries that parameters need beyond the core's; None if there are none."""
+        return None
+
     def check_params(self) -> list[Problem]:
         """Find what is wrong with the parameters beyond their shape, such as a missing file."""
-        return []
+        return need_problems(self.id, self.needs(self.params))
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
         """Find what is wrong with a sample's parameters, before anything is scored."""
+        at = f"sample {sample.id}, metrics.{self.id}"
         try:
-            self.params_for(sample)
+            params = self.params_for(sample)
         except ValidationError as error:
-            at = f"sample {sample.id}, metrics.{self.id}"
             return params_problems(error, self.Params, at=at)
-        return []
+        return need_problems(at, self.needs(params))
 
     def applies(self, sample: TestSample) -> bool:  # noqa: ARG002 - for subclasses
         """Whether the metric applies to a sample, beyond `requires` and whatever the answer."""
@@ -282,11 +286,13 @@ class Metric:
 
     def definition(self) -> dict[str, JsonValue]:
         """Give what decides a value, so that two reports can tell whether they measured the same."""
+        need = self.needs(self.params)
         return {
             "name": self.name,
             "version": self.version,
             "params": self.params.model_dump(mode="json"),
             **({"text": TEXT_VERSION} if self.normalises else {}),
+            **({"libraries": library_versions(need.extras)} if need else {}),
         }
 
 

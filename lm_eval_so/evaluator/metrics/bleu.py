@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import JsonValue
 
@@ -11,9 +11,8 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.core.text.units import has_hangul, sendable
-from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import CorpusScore, Metric
-from lm_eval_so.evaluator.metrics.extras import extra_problems, library_versions
+from lm_eval_so.evaluator.metrics.extras import Need
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU, BLEUScore
@@ -47,18 +46,11 @@ class Bleu(Metric):
 
         tokenize: Literal["auto", "char", "13a", "ko-mecab"] = "auto"
 
-    def check_params(self) -> list[Problem]:
-        """Find whether a library is missing."""
-        return _problems(self.id, self.params)
-
-    def check_sample(self, sample: TestSample) -> list[Problem]:
-        """Find what is wrong with a sample's parameters, a missing library included."""
-        at = f"sample {sample.id}, metrics.{self.id}"
-        return super().check_sample(sample) or _problems(at, self.params_for(sample))
-
-    def definition(self) -> dict[str, JsonValue]:
-        """Give what decides a value, the versions of the libraries included."""
-        return {**super().definition(), "libraries": library_versions(_extras(self.params))}
+    def needs(self, params: Any) -> Need:
+        """Give sacrebleu, and the tokenizer of ko-mecab."""
+        if params.tokenize == "ko-mecab":
+            return Need("tokenize ko-mecab", ("bleu", "ko"))
+        return Need("sacrebleu", ("bleu",))
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
         """Give the best sentence BLEU over the references, and the counts of all of them."""
@@ -96,15 +88,6 @@ class Bleu(Metric):
         # Without variance, every sample has as many references as the mean says.
         bleu.num_refs = references // rows if rows * squares == references**2 else -1
         return CorpusScore(value=_value(found), signature=str(bleu.get_signature()))
-
-
-def _extras(params: Bleu.Params) -> tuple[str, ...]:
-    return ("bleu", "ko") if params.tokenize == "ko-mecab" else ("bleu",)
-
-
-def _problems(who: str, params: Bleu.Params) -> list[Problem]:
-    what = "tokenize ko-mecab" if params.tokenize == "ko-mecab" else "sacrebleu"
-    return extra_problems(f"{who}: {what}", _extras(params))
 
 
 def _value(found: "BLEUScore") -> float:

@@ -24,6 +24,19 @@ _EXTRAS: Final[Mapping[str, _Extra]] = {
 }
 
 
+class Need(NamedTuple):
+    """What parameters need libraries for."""
+
+    what: str
+    """As "unit morph"."""
+    extras: tuple[str, ...]
+
+
+def need_problems(who: str, need: Need | None) -> list[Problem]:
+    """Find what is needed and not installed; nothing where nothing is needed."""
+    return extra_problems(f"{who}: {need.what}", need.extras) if need else []
+
+
 def extra_problems(what: str, extras: Iterable[str]) -> list[Problem]:
     """Find the extras that something needs and that are not installed.
 
@@ -43,17 +56,13 @@ def library_versions(extras: Iterable[str]) -> dict[str, JsonValue]:
     return {package: _version(package) for package in packages}
 
 
-def morpheme_extras(params: Any) -> tuple[str, ...]:
-    """Give the extras that parameters with `unit` and `tokenizer` need."""
+def morpheme_need(params: Any) -> Need | None:
+    """Give what parameters with `unit` and `tokenizer` need; None unless the unit is morph."""
     if params.unit != "morph":
-        return ()
-    return ("kiwi",) if params.tokenizer == "kiwi" else ("ko",)
-
-
-def morpheme_problems(who: str, params: Any) -> list[Problem]:
-    """Find whether the tokenizer is missing that parameters with `unit` and `tokenizer` name."""
-    what = "tokenizer kiwi" if params.tokenizer == "kiwi" else "unit morph"
-    return extra_problems(f"{who}: {what}", morpheme_extras(params))
+        return None
+    if params.tokenizer == "kiwi":
+        return Need("tokenizer kiwi", ("kiwi",))
+    return Need("unit morph", ("ko",))
 
 
 def _imports(module: str) -> bool:

@@ -1,9 +1,7 @@
 """The metric `rouge_l`: what answer and reference share in the same order."""
 
 from collections.abc import Sequence
-from typing import Literal
-
-from pydantic import JsonValue
+from typing import Any, Literal
 
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
@@ -11,13 +9,8 @@ from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.edits import common_length
 from lm_eval_so.core.text.profiles import korquad
 from lm_eval_so.core.text.units import Tokenizer, Unit, cut, has_hangul, unit_name
-from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.metrics.extras import (
-    library_versions,
-    morpheme_extras,
-    morpheme_problems,
-)
+from lm_eval_so.evaluator.metrics.extras import Need, morpheme_need
 
 __all__ = ["RougeL"]
 
@@ -47,19 +40,9 @@ class RougeL(Metric):
         unit: Literal["auto", "char", "space", "morph"] = "auto"
         tokenizer: Tokenizer = "mecab-ko"
 
-    def check_params(self) -> list[Problem]:
-        """Find whether the tokenizer is missing."""
-        return morpheme_problems(self.id, self.params)
-
-    def check_sample(self, sample: TestSample) -> list[Problem]:
-        """Find what is wrong with a sample's parameters, a missing tokenizer included."""
-        at = f"sample {sample.id}, metrics.{self.id}"
-        return super().check_sample(sample) or morpheme_problems(at, self.params_for(sample))
-
-    def definition(self) -> dict[str, JsonValue]:
-        """Give what decides a value, the version of the tokenizer included."""
-        versions = library_versions(morpheme_extras(self.params))
-        return {**super().definition(), **({"libraries": versions} if versions else {})}
+    def needs(self, params: Any) -> Need | None:
+        """Give the tokenizer that morphemes take."""
+        return morpheme_need(params)
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
         """Give the best F1 over the references."""

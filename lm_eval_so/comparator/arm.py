@@ -8,6 +8,7 @@ from typing import TypeVar, cast
 
 from lm_eval_so.comparator.samples import Rows, Samples
 from lm_eval_so.core.records.score import LARGEST_SCORE
+from lm_eval_so.core.stats.bounded import mean_of
 
 T = TypeVar("T")
 Support = tuple[float, float]
@@ -205,7 +206,7 @@ def _fold(
     for place, rows in enumerate(samples):
         present = [value for value in values[start : start + len(rows)] if value is not None]
         start += len(rows)
-        means.append(_mean(present))
+        means.append(mean_of(present))
         if len(present) < len(rows):
             gaps.append(place)
     return means, gaps
@@ -231,7 +232,3 @@ def _ends(
             given = [filler if value is None else value for value in own]
             end[gap] = math.fsum(given) / len(given)
     return ends
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None

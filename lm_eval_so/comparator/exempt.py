@@ -12,6 +12,7 @@ from lm_eval_so.comparator.pair import Side
 from lm_eval_so.core.records.comparison import Exemption
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.records.report import MetricSummary
+from lm_eval_so.core.stats.bounded import mean_of
 from lm_eval_so.core.text import nfc
 from lm_eval_so.core.text.edits import nearest_text
 from lm_eval_so.errors import nearest
@@ -136,4 +137,4 @@ def _mean(sample_id: str, key: str, side: Side | None) -> float | None:
     rows = (row for row in side.rows_by_id.get(sample_id, ()) if row not in left_out)
     values = [column[row] for row in rows]
     present = [value for value in values if value is not None and math.isfinite(value)]
-    return math.fsum(present) / len(present) if present else None
+    return mean_of(present)

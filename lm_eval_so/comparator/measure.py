@@ -1,6 +1,5 @@
 """One metric on both sides: whether it can be compared at all, and if so, what changed."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -33,6 +32,7 @@ from lm_eval_so.core.records.comparison import Difference, Reason
 from lm_eval_so.core.records.enums import MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport, MetricSummary
 from lm_eval_so.core.secrets import Redactor
+from lm_eval_so.core.stats.bounded import mean_of
 from lm_eval_so.core.stats.power import LEAST_SAMPLES
 
 LEAST_GROUPS = 10
@@ -192,8 +192,8 @@ def _measure_rows(key: str, finding: Finding, pairs: Pairs, scope: Scope, alpha:
         worse=len(moved.worse),
         better=len(moved.better),
         missing=(before.missing, now.missing),
-        baseline=_mean(complete.baseline),
-        candidate=_mean(complete.candidate),
+        baseline=mean_of(complete.baseline),
+        candidate=mean_of(complete.candidate),
         warnings=tuple(arm_warnings({"baseline": before, "candidate": now})),
     )
     refused = _refuse_arms(measured, before, now, complete)
@@ -208,10 +208,6 @@ def _measure_rows(key: str, finding: Finding, pairs: Pairs, scope: Scope, alpha:
     if measured.shape.kind is MetricKind.RATIO:
         return measure_ratio(measured, complete, scope.groups, alpha=alpha)
     return _measure_change(replace(measured, changes=changes), changes, alpha)
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None
 
 
 def _compared_as(shape: Shape, before: Arm, now: Arm) -> Shape:
@@ -252,7 +248,7 @@ def _measure_change(finding: Finding, changes: Differences, alpha: float) -> Fin
         upper = estimate_change(changes.best, used, shape, alpha=alpha)
     measured = replace(
         finding,
-        delta=_mean(changes.complete),
+        delta=mean_of(changes.complete),
         low=lower.low,
         high=upper.high,
         p=upper.p_worse,

@@ -10,7 +10,7 @@ from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.report import MetricSummary, SliceFigures
 from lm_eval_so.core.stats.binary import wilson_interval
-from lm_eval_so.core.stats.bounded import mean_interval
+from lm_eval_so.core.stats.bounded import mean_interval, mean_of
 from lm_eval_so.core.stats.groups import grouped_interval
 from lm_eval_so.core.stats.ratios import percentile as percentile_of
 from lm_eval_so.evaluator.metrics.base import Metric
@@ -113,11 +113,6 @@ def sample_values(
             values.append(mean)
             groups.append(sheet.samples.groups[sample] or sample)
     return values, groups
-
-
-def mean_of(values: Sequence[float]) -> float | None:
-    """Give the mean; None if there is no value."""
-    return math.fsum(values) / len(values) if values else None
 
 
 def deviation(values: Sequence[float]) -> float | None:

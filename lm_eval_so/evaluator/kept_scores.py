@@ -17,6 +17,7 @@ from pydantic_core import from_json, to_json
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.database import open_database
 from lm_eval_so.core.events import Warned
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.codec import dump_bytes
@@ -202,15 +203,7 @@ def _codes(score: Score) -> Iterator[str | None]:
 def _connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     _keep_out_of_git(path)
-    connection = sqlite3.connect(path, timeout=_BUSY_S)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(_TABLE)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    return open_database(path, table=_TABLE, busy_s=_BUSY_S)
 
 
 def _keep_out_of_git(path: Path) -> None:

@@ -7,59 +7,44 @@ from pathlib import Path
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-def test_speed__small(tmp_path: Path):
-    command = [sys.executable, str(BENCHMARKS / "speed.py"), "--part", "overhead"]
+def run(folder: Path, script: str, *arguments: str) -> str:
+    """Run a benchmark in a folder, and give what it prints."""
     done = subprocess.run(
-        [*command, "--rounds", "1", "--scale", "0.002"],
-        cwd=tmp_path,
-        env={"TMPDIR": str(tmp_path), "LANG": "C.UTF-8"},
+        [sys.executable, str(BENCHMARKS / script), *arguments],
+        cwd=folder,
+        env={"TMPDIR": str(folder), "LANG": "C.UTF-8"},
         capture_output=True,
         text=True,
         encoding="utf-8",
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    cells = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
+    return done.stdout
+
+
+def test_speed__small(tmp_path: Path):
+    shown = run(tmp_path, "speed.py", "--part", "overhead", "--rounds", "1", "--scale", "0.002")
+    cells = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")]
     assert [row[:2] for row in cells[2:]] == [
         ["| openai", "ours"],
         ["| openai", "reference"],
         ["| http", "ours"],
         ["| http", "reference"],
     ]
-    assert "n = 40" in done.stdout
+    assert "n = 40" in shown
     assert not list(tmp_path.iterdir())
 
 
 def test_evaluate__small(tmp_path: Path):
-    command = [sys.executable, str(BENCHMARKS / "evaluate.py"), "--rounds", "1", "--scale", "0.001"]
-    done = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env={"TMPDIR": str(tmp_path), "LANG": "C.UTF-8"},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    rows = [line for line in done.stdout.splitlines() if line.startswith("| ")]
+    told = run(tmp_path, "evaluate.py", "--rounds", "1", "--scale", "0.001")
+    rows = [line for line in told.splitlines() if line.startswith("| ")]
     shown = [row.split(" | ")[:2] for row in rows[2:]]
     assert shown == [[n, each] for n in ("| 10", "| 100") for each in ("first", "second")]
     assert not list(tmp_path.iterdir())
 
 
 def test_compare__small(tmp_path: Path):
-    command = [sys.executable, str(BENCHMARKS / "compare.py"), "--samples", "200"]
-    done = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env={"LANG": "C.UTF-8"},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
+    shown = run(tmp_path, "compare.py", "--samples", "200")
+    rows = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")]
     assert [row[1] for row in rows[2:]] == ["same", "shuffled", "groups", "missing"]
     assert all(row[-1] == "50 |" for row in rows[2:])

@@ -39,6 +39,11 @@ class Spread:
     """Differences that are not rounding; above 2,000 not counted to the end."""
 
 
+def mean_of(values: Sequence[float]) -> float | None:
+    """Give the mean; None if there is no value."""
+    return math.fsum(values) / len(values) if values else None
+
+
 def mean_interval(
     values: Sequence[float], *, low: float | None, high: float | None, level: float = 0.95
 ) -> tuple[float, float] | None:

@@ -5,31 +5,16 @@ from dataclasses import replace
 import pytest
 from comparing import flips, judge
 from factories import make_report
+from full_comparison import a_slice as slice_of
 from made_reports import comparison, report
 
-from lm_eval_so.core.records.comparison import SliceComparison
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.reporter.markdown import Origin, comment_body, markdown_report
 
 
-def a_slice(value="refund", **changes):
-    values = {
-        "by": "tag",
-        "metric": "exact_match",
-        "n": 44,
-        "baseline": 0.82,
-        "candidate": 0.61,
-        "delta": -0.21,
-        "ci90": (-0.33, -0.09),
-        "change": "worse",
-        "p_raw": 0.001,
-        "p_adjusted": 0.02,
-        "proven": True,
-        "small": False,
-        **changes,
-    }
-    return SliceComparison(value=value, **values)
+def a_slice(value="refund", *, by="tag", **changes):
+    return slice_of(by, value, **changes)
 
 
 OPEN = {"proven": False, "p_adjusted": 0.4}

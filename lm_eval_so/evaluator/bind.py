@@ -32,7 +32,7 @@ def find_problems(config: Config) -> list[Problem]:
         problems.append(Problem(what="no metrics", where=config.where("metrics"), hint=hint))
     for position, section in enumerate(config.metrics):
         problems += _metric_problems(config, position, section)
-    problems += part_problems(config, dict(_sound(config)))
+    problems += part_problems(config, dict(sound_metrics(config)))
     problems += _gate_problems(config)
     return problems
 
@@ -56,6 +56,15 @@ def bind_metrics(
             for section in config.metrics
         ]
     )
+
+
+def sound_metrics(config: Config) -> Iterator[tuple[int, BoundMetric]]:
+    """Give each metric that can be made, by position; what is wrong with others is told elsewhere."""
+    for position, section in enumerate(config.metrics):
+        try:
+            yield position, _bind(config, section, ())
+        except Exception:  # noqa: BLE001, S112 - a metric of others fails in ways of its own
+            continue
 
 
 def bind_labelling(config: Config) -> tuple[BoundMetric, ...]:
@@ -162,15 +171,6 @@ def _embedder_problems(config: Config, position: int, section: MetricSection) ->
         what = f"the backend of {section.id} gives no embeddings"
         hint = "name openai, or what speaks like it, and set options.api: embeddings"
         yield Problem(what=what, where=config.where("metrics", position, "backend"), hint=hint)
-
-
-def _sound(config: Config) -> Iterator[tuple[int, BoundMetric]]:
-    """Give each metric that can be made, by position; what is wrong with others is told elsewhere."""
-    for position, section in enumerate(config.metrics):
-        try:
-            yield position, _bind(config, section, ())
-        except Exception:  # noqa: BLE001, S112 - as above
-            continue
 
 
 def _gate_problems(config: Config) -> Iterator[Problem]:

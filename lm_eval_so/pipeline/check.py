@@ -9,7 +9,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.enums import Direction
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator import evaluate as evaluating
-from lm_eval_so.evaluator.bind import bind_metrics
+from lm_eval_so.evaluator.bind import sound_metrics
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.runner import run as running
 
@@ -38,16 +38,12 @@ def check(
 
 
 def _shapes(config: Config) -> dict[str, Shape]:
-    """Give what values the metrics take; nothing if one cannot be made, which its stage tells."""
-    try:
-        bound = bind_metrics(config, {})
-    except Exception:  # noqa: BLE001 - a metric of others fails in ways of its own
-        return {}
+    """Give what values the metrics take that can be made."""
     return {
         each.id: make_shape(
             each.metric.kind,
             Direction.HIGHER if each.metric.higher_is_better else Direction.LOWER,
             each.metric.range,
         )
-        for each in bound
+        for _, each in sound_metrics(config)
     }

@@ -52,6 +52,14 @@ def test_check__knows_the_range_of_what_is_built_from_others(folder: Path) -> No
     assert found == "50 is outside the range of composite, 0 … 1"
 
 
+def test_check__a_metric_that_cannot_be_made_hides_no_mistake_about_another(folder: Path) -> None:
+    found = whats(folder, metrics="[exact_macth, char_f1]", gate="{char_f1: {min: 80}}")
+    assert found == [
+        'unknown metric "exact_macth" (did you mean "exact_match"?)',
+        "80 is outside the range of char_f1, 0 … 1",
+    ]
+
+
 def test_check__a_metric_that_cannot_be_made_and_a_gate_are_told_at_once(folder: Path) -> None:
     found = whats(folder, metrics="[exact_macth, char_f1]", gate="{char_f2: {margin: 0.1}}")
     assert found == [

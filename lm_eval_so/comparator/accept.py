@@ -8,8 +8,7 @@ from lm_eval_so.comparator.finding import Finding
 from lm_eval_so.comparator.measure import Reports
 from lm_eval_so.core.records.comparison import Exemption
 from lm_eval_so.core.records.enums import Direction
-
-_ROUNDING = 1e-12
+from lm_eval_so.core.stats.bounded import ROUNDING
 
 
 def accepted_samples(
@@ -117,7 +116,7 @@ def _is_about(each: Found, key: str) -> bool:
 
 def _holds(each: Found, drop: float) -> bool:
     most = each.entry.max_drop or 0.0
-    return drop <= most + _ROUNDING * max(1.0, most)
+    return drop <= most + ROUNDING * max(1.0, most)
 
 
 def _drop_of(pair: tuple[float | None, float | None] | None, direction: Direction) -> float | None:

@@ -25,12 +25,11 @@ from lm_eval_so.core.config.model import GateMetricSection
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.core.records.enums import MetricKind, Verdict
 from lm_eval_so.core.stats.binary import wilson_interval
-from lm_eval_so.core.stats.bounded import hall_interval
+from lm_eval_so.core.stats.bounded import ROUNDING, hall_interval
 from lm_eval_so.core.stats.power import LEAST_SAMPLES
 
 End = Literal["min", "max"]
 
-_ROUNDING = 1e-12
 _WORST_FIRST = (Verdict.ERROR, Verdict.REGRESSION, Verdict.INCONCLUSIVE, Verdict.PASS)
 
 
@@ -55,7 +54,7 @@ class Threshold:
 
     def holds(self, value: float) -> bool:
         """Whether a value keeps the bound; equality does."""
-        slack = _ROUNDING * max(1.0, abs(self.limit))
+        slack = ROUNDING * max(1.0, abs(self.limit))
         if self.end == "min":
             return value >= self.limit - slack
         return value <= self.limit + slack

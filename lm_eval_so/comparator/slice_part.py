@@ -61,13 +61,14 @@ class Values:
     @cached_property
     def sums(self) -> tuple[Sequence[float], ...]:
         """Sums of baseline and candidate over the complete pairs, and how many, by cell."""
-        pairs = self.complete
-        if self.place_at is None:
-            sides = (pairs.baseline, pairs.candidate)
-            return (*(self.cells.sums(self.cells.arrange(s)) for s in sides), self.cells.sizes)
-        columns = (pairs.baseline, pairs.candidate, [1] * len(pairs.positions))
-        full = (_with_gaps(column, pairs.absent, 0) for column in columns)
-        return tuple(self.cells.sums(self.cells.arrange(column)) for column in full)
+        pairs, absent = self.complete, () if self.place_at is None else self.complete.absent
+        sums, counts = [], list(self.cells.sizes)
+        for side in (pairs.baseline, pairs.candidate):
+            full = _with_gaps(side, absent, 0.0) if absent else side
+            sums.append(self.cells.sums(self.cells.arrange(full)))
+        for place in absent:
+            counts[self.cells.group_at[place]] -= 1
+        return (*sums, counts)
 
     def complete_of(self, members: Members) -> Chosen:
         """Give the members with a value on both sides, by where they stand among all of those."""

@@ -53,7 +53,7 @@ class CellSums:
     layout: Layout
     """The samples, cell by cell."""
     centre: float
-    """What is taken from each change: the mean of all, so that no digits are lost."""
+    """What is taken from each change: about the mean of all, so that no digits are lost."""
     unit: float
     """What the powers are divided by."""
     rounding: float
@@ -149,7 +149,7 @@ def sums_by_cell(each: Sequence[float], layout: Layout, *, width: float | None) 
         width: Highest minus lowest possible score; None if there is none.
     """
     ordered = layout.arrange(each)
-    centre = math.fsum(ordered) / len(ordered)
+    centre = sum(ordered) / len(ordered)  # near the mean is near enough
     scale = largest_of(ordered) if width is None else width
     errors, unit = errors_of(ordered, centre, scale)
     squares = [error * error for error in errors]

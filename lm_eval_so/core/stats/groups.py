@@ -157,8 +157,8 @@ def interval_of_layout(
     if c < 2:
         raise ValueError("an interval needs two groups or more")
     sums = layout.fold(sum, ordered)
-    by_size = [(size, math.fsum(own)) for size, own in layout.of_units(sums)]
-    mean = math.fsum(total for _, total in by_size) / n
+    by_size = [(size, sum(own)) for size, own in layout.of_units(sums)]
+    mean = sum(total for _, total in by_size) / n
     # a group of the largest size cannot change more; its sum is looked for only where it counts
     most = largest_of(sums) if width is None else width * layout.counts[-1][0]
     se = _se_of_sums(sums, by_size, layout, mean, unit_of(most))

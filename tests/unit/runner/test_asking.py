@@ -24,10 +24,13 @@ class Remembering(ChatBackend):
     ended: ClassVar[list[str]] = []
     fails_on: ClassVar[str] = ""
     breaks_at_end: ClassVar[bool] = False
+    stop: ClassVar[asyncio.Event | None] = None
 
     async def send(self, request: ChatRequest) -> ChatResponse:
         said = request.messages[-1].content
         count = self.kept[request.session] = self.kept.get(request.session, 0) + 1
+        if self.stop is not None:
+            self.stop.set()
         await asyncio.sleep(0.01)
         if said == self.fails_on:
             kind = ErrorKind.QUOTA if said == "한도" else ErrorKind.SERVER
@@ -44,7 +47,7 @@ class Remembering(ChatBackend):
 @pytest.fixture
 def backend() -> type[Remembering]:
     Remembering.kept, Remembering.ended = {}, []
-    Remembering.fails_on, Remembering.breaks_at_end = "", False
+    Remembering.fails_on, Remembering.breaks_at_end, Remembering.stop = "", False, None
     if "test_remembering" not in backends.names():
         backends.register("test_remembering", Remembering)
     return Remembering
@@ -101,7 +104,7 @@ async def test_run__interrupted_conversation_is_forgotten_too(
 ) -> None:
     write_dataset(tmp_path, [{"id": "s", "scenario": {"turns": TURNS * 10}}])
     given = resources()
-    asyncio.get_running_loop().call_later(0.025, given.stop.set)
+    backend.stop = given.stop
     with pytest.raises(Interrupted):
         await run(make(tmp_path, section()), given)
     assert (backend.kept, len(backend.ended)) == ({}, 1)

@@ -1,6 +1,8 @@
-"""The limit of a run, against loopback servers that bear only so much."""
+"""The limit of a run, against loopback servers that bear only so much.
 
-import time
+How fast a run is at the limit that it finds is measured by `benchmarks/limiter.py`.
+"""
+
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -25,26 +27,22 @@ def bears(most: int, latency_s: float, headers: Mapping[str, str]) -> Callable[[
 
 
 @pytest.mark.parametrize("headers", [SAYS_1_S, {}], ids=["says how long", "says nothing"])
-@pytest.mark.parametrize(
-    ("most", "latency_s", "count", "least_share"), [(8, 0.05, 500, 0.6), (1, 0.01, 100, 0.15)]
-)
+@pytest.mark.parametrize(("most", "latency_s", "count"), [(8, 0.05, 500), (1, 0.01, 100)])
 async def test_run__finds_what_a_server_bears_at_once(
     tmp_path: Path,
     most: int,
     latency_s: float,
     count: int,
-    least_share: float,
     headers: Mapping[str, str],
 ):
     write_dataset(tmp_path, count)
     with ChatServer(bears(most, latency_s, headers)) as server:
         config = make(tmp_path, endpoint(server.url), run={"concurrency": 64})
         info = await run(config, resources())
-        took_s = time.monotonic() - server.requests[0].at
     assert info.counts == {"ok": count}
     refused = len(server.requests) - count
     assert 0 < refused <= 20  # most of them at the start, while it is found out
-    assert count * latency_s / most / took_s >= least_share
+    assert most - 2 <= info.limits[-1].limit <= most
     assert all(row["status"] == "ok" for row in rows(tmp_path / "runs" / "bot"))
 
 
@@ -58,7 +56,5 @@ async def test_run__refusals_at_random_do_not_slow_it_down(tmp_path: Path):
     with ChatServer(script) as server:
         config = make(tmp_path, endpoint(server.url), run={"concurrency": 16})
         info = await run(config, resources())
-        took_s = time.monotonic() - server.requests[0].at
     assert info.counts == {"ok": 600}
     assert info.limits[-1].limit >= 12
-    assert 600 * 0.05 / 16 / took_s >= 0.5  # one at a time: 0.06

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from lm_eval_so.core.http_errors import connection_error, public_url
-from lm_eval_so.core.http_proxy import checked_proxy, environment_proxy
+from lm_eval_so.core.http_proxy import proxy_for
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, Where
 
 _NEVER_SENT = (
@@ -203,12 +203,10 @@ class HttpClient:
         aiohttp's `trust_env` would start two threads a request for this, and would put the
         passwords of ~/.netrc beside our keys.
         """
-        if self._proxy:
-            return checked_proxy(self._proxy)
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
         if origin not in self._proxies:
-            self._proxies[origin] = environment_proxy(url)
+            self._proxies[origin] = proxy_for(url, self._proxy)
         return self._proxies[origin]
 
 

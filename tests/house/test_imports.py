@@ -64,6 +64,16 @@ def test_import__loads_nothing_heavy() -> None:
     assert not [name for name in [*HEAVY, "typer", "yaml"] if name in loaded]
 
 
+def test_open__a_live_request_loads_no_sdk() -> None:
+    code = (
+        "import asyncio\n"
+        "from lm_eval_so.core.backends.openai import OpenAIBackend as Bot\n"
+        "bot = Bot(params=Bot.Params(model='m'), options=Bot.Options(base_url='http://127.0.0.1:1'))\n"
+        "asyncio.run(bot.open())"
+    )
+    assert "openai" not in loaded_by(code)
+
+
 def test_runner_cli__is_importable_as_documented() -> None:
     code = "from lm_eval_so.runner import cli; assert callable(cli.main) and cli.app"
     assert "openai" not in loaded_by(code)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
-from urllib.parse import urlencode
+from typing import ClassVar, Literal
+from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -23,15 +23,11 @@ from lm_eval_so.core.backends.openai_address import (
     Address,
     is_address,
     misplaced_params,
-    sdk_headers,
 )
 from lm_eval_so.core.backends.openai_endpoint import APIS, OpenAIEndpoint
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.errors import BackendError, Problem, Where
-
-if TYPE_CHECKING:
-    import openai
 
 
 class AzureBackend(ChatBackend):
@@ -96,16 +92,18 @@ class AzureBackend(ChatBackend):
 
     async def open(self) -> None:
         """Make the client."""
-        options, api, sdk = self.options, APIS[self.options.api], self._sdk()
-        base_url = str(sdk.base_url).rstrip("/")
-        query = f"?{urlencode(sdk.default_query)}" if options.api_version else ""
-        headers = sdk_headers(sdk, with_key=True)
-        await sdk.close()
+        options, api = self.options, APIS[self.options.api]
+        base_url = f"{self._resource}/openai/v1"
+        query = ""
+        if options.api_version:
+            deployment = quote(options.deployment, safe="")
+            base_url = f"{self._resource}/openai/deployments/{deployment}"
+            query = "?" + urlencode({"api-version": options.api_version})
         address = Address(
             base_url=base_url,
             url=base_url + api.path + query,
             models_url="",  # lists what could be deployed, not what is
-            headers=with_shared(headers, options, self.env),
+            headers=with_shared(self._headers, options, self.env),
             secret=self._credential,
             thing="deployment",
             name=options.deployment,
@@ -129,7 +127,8 @@ class AzureBackend(ChatBackend):
 
     def batches(self) -> Batches:
         """Give the batch service of the resource: it stands beside the deployments."""
-        from lm_eval_so.core.backends.sdk_batches import SdkBatches  # noqa: PLC0415 - as `_sdk`
+        # half a second, which only batches need
+        from lm_eval_so.core.backends.sdk_batches import SdkBatches  # noqa: PLC0415
 
         version = self.options.api_version
         return SdkBatches(
@@ -165,21 +164,16 @@ class AzureBackend(ChatBackend):
         """Give the endpoint."""
         return public_url(self._address.value)
 
-    def _sdk(self) -> "openai.AsyncAzureOpenAI":
-        import openai  # noqa: PLC0415 - half a second, and a check needs none of it
-
-        options, credential = self.options, self._credential
+    @property
+    def _resource(self) -> str:
+        """The endpoint without a path: the portal also shows it with /openai or /openai/v1."""
         endpoint = self._address.value.rstrip("/")
-        endpoint = endpoint.removesuffix("/openai/v1").removesuffix("/openai")
-        name = "azure_ad_token" if self._has_token else "api_key"
-        facts: dict[str, Any] = {name: credential.value, "max_retries": 0}
-        # given, so that nothing comes from the process's own environment
-        facts |= {"organization": "", "project": "", "webhook_secret": "", "admin_api_key": ""}
-        if options.api_version:
-            facts |= {"azure_endpoint": endpoint, "azure_deployment": options.deployment}
-        else:
-            facts["base_url"] = f"{endpoint}/openai/v1"
-        return openai.AsyncAzureOpenAI(api_version=options.api_version, **facts)
+        return endpoint.removesuffix("/openai/v1").removesuffix("/openai")
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        key = self._credential.value
+        return {"authorization": f"Bearer {key}"} if self._has_token else {"api-key": key}
 
     @property
     def _has_token(self) -> bool:

@@ -23,7 +23,6 @@ from lm_eval_so.core.backends.openai_address import (
     base_url_problems,
     header_names,
     misplaced_params,
-    sdk_headers,
 )
 from lm_eval_so.core.backends.openai_endpoint import APIS, OpenAIEndpoint
 from lm_eval_so.core.backends.presets import presets
@@ -36,7 +35,7 @@ _NO_KEY = 'export it, name another variable, or write api_key_env: "" for no key
 
 
 class OpenAIBackend(ChatBackend):
-    """Stands on the `openai` SDK for addresses and credentials; requests go out as ready bytes."""
+    """Asks by chat completions, responses or embeddings; batches go through the `openai` SDK."""
 
     name: ClassVar[str] = "openai"
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -99,26 +98,12 @@ class OpenAIBackend(ChatBackend):
 
     async def open(self) -> None:
         """Make the client."""
-        import openai  # noqa: PLC0415 - half a second, and a check needs none of it
-
-        sdk = openai.AsyncOpenAI(
-            api_key=self._key.value or "none",
-            admin_api_key="",
-            webhook_secret="",
-            organization=self._charged["organization"].value,
-            project=self._charged["project"].value,
-            base_url=self.base_url,
-            max_retries=0,
-        )
-        headers = sdk_headers(sdk, with_key=bool(self._key.value))
-        base_url = str(sdk.base_url).rstrip("/")
-        await sdk.close()
-        api = APIS[self.options.api]
+        api, base_url = APIS[self.options.api], self.base_url.rstrip("/")
         address = Address(
             base_url=base_url,
             url=base_url + api.path,
             models_url=base_url + "/models",
-            headers=with_shared(headers, self.options, self.env),
+            headers=with_shared(self._headers, self.options, self.env),
             secret=self._key,
             name=self.params.model,
         )
@@ -145,7 +130,8 @@ class OpenAIBackend(ChatBackend):
 
     def batches(self) -> Batches:
         """Give the endpoint's batch service."""
-        from lm_eval_so.core.backends.sdk_batches import SdkBatches  # noqa: PLC0415 - as `open`
+        # half a second, which only batches need
+        from lm_eval_so.core.backends.sdk_batches import SdkBatches  # noqa: PLC0415
 
         base_url, path = self._endpoint.address.base_url, f"/v1{APIS[self.options.api].path}"
         return SdkBatches(self._endpoint, self.options, self.env, base_url=base_url, path=path)
@@ -181,6 +167,15 @@ class OpenAIBackend(ChatBackend):
             elif "authorization" in header_names(options):
                 options = options.model_copy(update={"api_key_env": ""})
         return find_secret(options, "api_key", self.env)
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        """Those of OpenAI's API reference; `with_shared` leaves out the empty ones."""
+        return {
+            "authorization": f"Bearer {self._key.value}" if self._key.value else "",
+            "openai-organization": self._charged["organization"].value,
+            "openai-project": self._charged["project"].value,
+        }
 
     @cached_property
     def _charged(self) -> Mapping[str, Secret]:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
@@ -91,12 +90,6 @@ def misplaced_params(params: BaseModel) -> Iterator[Problem]:
             where=Where(key=f"params.{name}"),
             hint=f"write {_NO_PARAMS[name]} under options",
         )
-
-
-def sdk_headers(client: Any, *, with_key: bool) -> dict[str, str]:
-    """Give the headers that a client of the `openai` SDK would send; names in lower case."""
-    given = {**client.default_headers, **(client.auth_headers if with_key else {})}
-    return {name.lower(): text for name, text in given.items() if isinstance(text, str) and text}
 
 
 def header_names(options: SharedOptions) -> frozenset[str]:

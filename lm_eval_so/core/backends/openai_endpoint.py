@@ -30,6 +30,8 @@ _DONE = "[DONE]"
 _STREAMS = frozenset({"text/event-stream", "text/plain", "application/octet-stream", ""})
 """What a stream is said to be; "" by servers and proxies that say nothing."""
 _MOST_OF_EVENT = 200
+_JSON = {"accept": "application/json", "content-type": "application/json"}
+"""What the `openai` SDK sends with every request, streamed ones too."""
 
 
 class Deltas(Protocol):
@@ -86,7 +88,7 @@ class OpenAIEndpoint:
         self._streams = streams and api.deltas is not None
         self._keeps_raw = keeps_raw
         self._dialect = dialect
-        self._headers = {"content-type": "application/json", **address.headers}
+        self._headers = {**_JSON, **address.headers}
 
     async def ask(self, request: ChatRequest) -> ChatResponse:
         """Make one attempt.

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from lm_eval_so.core.backends.faults import connection_error, http_error, public
 from lm_eval_so.core.backends.openai_address import explained
 from lm_eval_so.core.backends.openai_endpoint import OpenAIEndpoint
 from lm_eval_so.core.http import HttpAnswer, trusting
+from lm_eval_so.core.http_proxy import proxy_for
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.errors import BackendError, ErrorKind
 
@@ -49,28 +51,14 @@ class SdkBatches:
         self.path = path
         self._endpoint = endpoint
         self._address = endpoint.address
-        headers = {k: v for k, v in self._address.headers.items() if k not in _OF_THE_SDK}
+        self._options = options
+        self._env = env
+        self._base_url = base_url
+        self._query = query
         # the SDK would make up a key where the endpoint takes none, or another header
-        no_key = {} if "authorization" in headers else {"Authorization": openai.Omit()}
+        has_key = "authorization" in self._address.headers
+        no_key = {} if has_key else {"Authorization": openai.Omit()}
         self._as_is: dict[str, Any] = {"extra_headers": no_key}
-        verify = options.verify if options.verify is True else env.folder / options.verify
-        self._client = openai.AsyncOpenAI(
-            api_key="none",
-            admin_api_key="",
-            webhook_secret="",
-            organization="",
-            project="",
-            base_url=base_url,
-            default_headers=headers,
-            default_query=query,
-            max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(
-                verify=trusting(verify),
-                proxy=find_secret(options, "proxy", env).value or None,
-                timeout=openai.Timeout(_SECONDS, connect=options.connect_timeout_s),
-                follow_redirects=False,
-            ),
-        )
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         """Give the body of a request."""
@@ -134,12 +122,37 @@ class SdkBatches:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        if "_client" in vars(self):
+            await self._client.close()
+
+    @cached_property
+    def _client(self) -> openai.AsyncOpenAI:
+        options, env = self._options, self._env
+        verify = options.verify if options.verify is True else env.folder / options.verify
+        headers = {k: v for k, v in self._address.headers.items() if k not in _OF_THE_SDK}
+        return openai.AsyncOpenAI(
+            api_key="none",
+            admin_api_key="",
+            webhook_secret="",
+            organization="",
+            project="",
+            base_url=self._base_url,
+            default_headers=headers,
+            default_query=self._query,
+            max_retries=0,
+            http_client=openai.DefaultAsyncHttpxClient(
+                verify=trusting(verify),
+                proxy=proxy_for(self._base_url, find_secret(options, "proxy", env).value),
+                trust_env=False,  # proxies are found as for every other request
+                timeout=openai.Timeout(_SECONDS, connect=options.connect_timeout_s),
+                follow_redirects=False,
+            ),
+        )
 
     @asynccontextmanager
     async def _told(self) -> AsyncIterator[None]:
         """Turn what the SDK raises into the error of an attempt."""
-        url = str(self._client.base_url)
+        url = self._base_url
         try:
             yield
         except openai.APIStatusError as error:

@@ -241,7 +241,7 @@ async def test_proxy__that_refuses_or_is_of_another_kind():
             error = await failure("https://bot.invalid/", proxy=address)
     assert error.message == "cannot reach https://bot.invalid (the proxy answered 407)"
     error = await failure("http://bot.invalid/", proxy="socks5://me:pw@127.0.0.1:1")
-    assert error.message == "cannot use the proxy socks5://127.0.0.1:1"
+    assert error.message.startswith("cannot use the proxy socks5://127.0.0.1:1: ")
     assert not error.retryable
 
 

@@ -374,7 +374,7 @@ async def test_run__endpoint_without_a_batch_service(tmp_path: Path):
     write_dataset(tmp_path, 5)
     with BatchServer() as server:
         server.before = lambda *_: 404
-        with pytest.raises(BackendError, match=f"{server.url}/ .* has no batch service") as failed:
+        with pytest.raises(BackendError, match=f"{server.url} .* has no batch service") as failed:
             await go(config_of(tmp_path, server))
         assert "run.executor: live" in str(failed.value.problems[0].hint)
 

@@ -1,11 +1,13 @@
 """Chatbots of the user's own code, run by the command: a program, and a Python function."""
 
 import json
+import os
 import textwrap
 import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from servers.commands import lm_eval_so
 from servers.runs import rows, write_dataset
 
@@ -58,6 +60,26 @@ def test_command__workers_under_a_plain_locale(tmp_path: Path) -> None:
     assert {row["status"] for row in found} == {"ok"}
     (again,) = [row for row in found if row["attempts"] == 2]
     assert (again["sample_id"], again["retries"][0]["kind"]) == ("q0007", "subprocess")
+
+
+@pytest.mark.parametrize("program", ["./봇.sh", "../bin/bot", "{absolute}", "bot"])
+def test_command__program_from_any_folder(tmp_path: Path, program: str) -> None:
+    folder, binaries = tmp_path / "shop", tmp_path / "bin"
+    for each in (folder, binaries):
+        each.mkdir()
+    for file in (folder / "봇.sh", binaries / "bot"):
+        file.write_text("#!/bin/sh\necho 네\n", encoding="utf-8")
+        file.chmod(0o755)
+    argv = [program.format(absolute=binaries / "bot")]
+    write(folder, "command", "", 2, argv=argv, stdout="text")
+    environ = {"PATH": f"{binaries}:{os.environ['PATH']}"}
+    here = lm_eval_so("run", cwd=folder, environ=environ)
+    assert here.returncode == 0, here.stderr
+    config = "shop/lm-eval-so.yaml"
+    elsewhere = lm_eval_so("run", "-c", config, "--fresh", cwd=tmp_path, environ=environ)
+    assert elsewhere.returncode == 0, elsewhere.stderr
+    found = rows(folder / "runs" / "bot")
+    assert [row["response"]["text"] for row in found] == ["네", "네"]
 
 
 def test_command__program_that_writes_cp949(tmp_path: Path) -> None:

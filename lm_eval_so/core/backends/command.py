@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import shlex
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
@@ -42,7 +43,7 @@ class CommandBackend(ChatBackend):
         """Which program, and how it is spoken to."""
 
         argv: list[str] = Field(min_length=1)
-        """Program and arguments, as [python, bot.py]."""
+        """Program and arguments, as [python, bot.py]; a path, as ./bot.sh, starts at `cwd`."""
         mode: Literal["once", "jsonl"] = "once"
         """once: a process a request. jsonl: workers that stay, a line of JSON in, one out."""
         cwd: Path | None = None
@@ -63,14 +64,9 @@ class CommandBackend(ChatBackend):
 
     def check(self) -> Iterator[Problem]:
         """Find a missing program, folder or variable."""
-        program, folder = self.options.argv[0], self._folder
-        if not folder.is_dir():
-            yield Problem(what=f"no folder {folder}", where=Where(key="options.cwd"))
-        found = str(folder / program) if os.sep in program else program
-        if shutil.which(found, path=self.env.environ.get("PATH", os.defpath)) is None:
-            hint = "give a program of PATH, or a path to one that may be executed"
-            where = Where(key="options.argv")
-            yield Problem(what=f"no program {program}", where=where, hint=hint)
+        if not self._folder.is_dir():
+            yield Problem(what=f"no folder {self._folder}", where=Where(key="options.cwd"))
+        yield from self._program_problems()
         for name in self.options.env:
             if name not in self.env.environ:
                 where = Where(key="options.env")
@@ -79,6 +75,23 @@ class CommandBackend(ChatBackend):
             if self.options.mode == "jsonl" and getattr(self.options, key) == "text":
                 what = f"mode jsonl speaks JSON, so {key} cannot be text"
                 yield Problem(what=what, where=Where(key=f"options.{key}"))
+
+    def _program_problems(self) -> Iterator[Problem]:
+        """As the shell does: a name is looked up on PATH, a path starts at the folder."""
+        program, where = self.options.argv[0], Where(key="options.argv")
+        file = self._folder / program
+        if os.sep in program and file.is_file():
+            if not os.access(file, os.X_OK):
+                hint = f"chmod +x {shlex.quote(str(file))}"
+                yield Problem(what=f"{program} may not be executed", where=where, hint=hint)
+        elif os.sep in program or not self._is_on_path(program):
+            hint = "give a program of PATH, or a path to one that may be executed"
+            if os.sep not in program and file.is_file():
+                hint = f"write ./{program} for the file in the folder that it runs in"
+            yield Problem(what=f"no program {program}", where=where, hint=hint)
+
+    def _is_on_path(self, program: str) -> bool:
+        return shutil.which(program, path=self.env.environ.get("PATH", os.defpath)) is not None
 
     async def send(self, request: ChatRequest) -> ChatResponse:
         """Make one attempt.

@@ -344,6 +344,22 @@ async def test_check(make: Make, options: dict, key: str, what: str):
     assert list(make(ECHO).check()) == []
 
 
+def test_check__a_program_that_may_not_be_executed(make: Make, tmp_path: Path):
+    (tmp_path / "our bot.sh").write_text("#!/bin/sh\n", encoding="utf-8")
+    (problem,) = make(ECHO, argv=["./our bot.sh"]).check()
+    assert problem.what == "./our bot.sh may not be executed"
+    assert problem.hint == f"chmod +x '{tmp_path}/our bot.sh'"
+
+
+def test_check__a_program_beside_the_config_needs_its_path(make: Make, tmp_path: Path):
+    (tmp_path / "bot.sh").write_text("#!/bin/sh\n", encoding="utf-8")
+    (problem,) = make(ECHO, argv=["bot.sh"]).check()
+    assert (problem.what, problem.hint) == (
+        "no program bot.sh",
+        "write ./bot.sh for the file in the folder that it runs in",
+    )
+
+
 async def test_send__program_that_cannot_be_started(make: Make, tmp_path: Path):
     (tmp_path / "bot.sh").write_text("echo", encoding="utf-8")
     error = await fail(make(ECHO, argv=["./bot.sh"]))

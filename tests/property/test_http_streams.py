@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from itertools import pairwise
 
 import jmespath
@@ -33,13 +33,16 @@ PATHS = {
 }
 
 
-def answered(pieces: list[bytes], form: str) -> ChatResponse:
+def answered(pieces: list[bytes], form: str, *, cumulative: bool | None = False) -> ChatResponse:
     async def chunks() -> AsyncIterator[bytes]:
         for piece in pieces:
             yield piece
 
     section = StreamSection(
-        format=form, delta="" if form == "text" else "d", done="" if form == "text" else "END"
+        format=form,
+        delta="" if form == "text" else "d",
+        done="" if form == "text" else "END",
+        cumulative=cumulative,
     )
     reader = StreamMapping(section, ResponseMapping(ResponseSection(), StatusSection()))
     kind = "text/event-stream" if form == "sse" else "text/plain"
@@ -64,6 +67,37 @@ def test_stream__cuts_do_not_matter(deltas: list[str], cuts: list[int], form: st
     places = sorted({0, *(cut % (len(whole) + 1) for cut in cuts), len(whole)})
     pieces = [whole[i:j] for i, j in pairwise(places)]
     assert answered(pieces or [b""], form).text == "".join(deltas)
+
+
+def cut(whole: bytes, cuts: list[int]) -> list[bytes]:
+    places = sorted({0, *(each % (len(whole) + 1) for each in cuts), len(whole)})
+    return [whole[i:j] for i, j in pairwise(places)]
+
+
+def stream_of(deltas: list[str]) -> bytes:
+    events = [json.dumps({"d": delta}, ensure_ascii=False) for delta in deltas]
+    return "".join(f"data: {each}\n\n" for each in (*events, "END")).encode()
+
+
+CUTS = st.lists(st.integers(0, 400), max_size=6)
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=4), CUTS)
+def test_stream__texts_so_far_come_to_the_last(deltas: list[str], cuts: list[int]) -> None:
+    so_far = ["".join(deltas[: i + 1]) for i in range(len(deltas))]
+    pieces = cut(stream_of(so_far), cuts)
+    assert answered(pieces, "sse", cumulative=True).text == so_far[-1]
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=6), CUTS)
+def test_stream__pieces_are_joined_unless_each_begins_with_the_one_before(
+    deltas: list[str], cuts: list[int]
+) -> None:
+    said = [each for each in deltas if each]
+    is_chain = len(said) > 2 and all(b.startswith(a) for a, b in pairwise(said))
+    with suppress(BackendError) if is_chain else nullcontext():
+        text = answered(cut(stream_of(deltas), cuts), "sse", cumulative=None).text
+        assert text == "".join(deltas)
 
 
 @given(JSON)

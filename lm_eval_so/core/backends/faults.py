@@ -72,6 +72,9 @@ _BY_WORD: Mapping[str, int] = {
     "rate_limit_error": 429,
     "rate_limit_exceeded": 429,
     "overloaded_error": 529,
+    "billing_error": 402,
+    "request_too_large": 413,
+    "timeout_error": 504,
 }
 """What an error without a status means: the words of OpenAI, Anthropic and vLLM."""
 _HTML = re.compile(r"\s*<(?:!doctype html|html)\b", re.IGNORECASE)

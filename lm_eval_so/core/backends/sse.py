@@ -8,24 +8,25 @@ _BOM = "\ufeff"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event that has data."""
+    """One event: it has data or a type, mostly both."""
 
     event: str
     """Its type; "message" if the stream does not say."""
     data: str
-    """Its data; several lines are joined by line feeds."""
+    """Its data; several lines are joined by line feeds, "" if it has none."""
 
 
 async def read_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
     """Give the events of a stream; comments, ids and retry times are left out.
 
-    An event that the end of the stream cuts off is given, too: whether the stream may end there
-    is known to its reader only.
+    An event of a type without data is given, too, though a browser drops it: it may be the end. So
+    is one that the end of the stream cuts off: whether the stream may end there is known to its
+    reader only.
     """
     kind, data = "", list[str]()
     async for line in read_lines(chunks):
         if not line:
-            if data:
+            if data or kind:
                 yield Event(kind or "message", "\n".join(data))
             kind, data = "", []
             continue
@@ -37,7 +38,7 @@ async def read_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
         elif name == "error":  # of llama-server, instead of an event of this type
             kind = name
             data.append(value.removeprefix(" "))
-    if data:
+    if data or kind:
         yield Event(kind or "message", "\n".join(data))
 
 

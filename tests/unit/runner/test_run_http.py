@@ -48,6 +48,41 @@ async def test_run__a_cut_stream_is_asked_again_once_and_then_a_bad_response(tmp
     assert len(server.requests) == 20
 
 
+async def test_run__an_overloaded_stream_is_asked_again(tmp_path: Path):
+    """In the words of Anthropic's stream, whose status is 200 by then."""
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+    overloaded = f"event: error\ndata: {json.dumps(error)}\n\n".encode()
+
+    def script(seen: Seen) -> Reply:
+        end = overloaded if "#3" in seen.text and seen.nth == 0 else DONE
+        return Reply(pieces=(event("안"), event("녕"), end))
+
+    write_dataset(tmp_path, 10)
+    with ChatServer(script) as server:
+        info = await run(make(tmp_path, own(server.url, response={}, stream=SSE)), resources())
+    assert info.counts == {"ok": 10}
+    (again,) = [row for row in rows(tmp_path / "runs" / "bot") if row["attempts"] == 2]
+    assert (again["retries"][0]["kind"], again["response"]["text"]) == ("rate_limit", "안녕")
+
+
+async def test_run__texts_so_far_end_it_with_the_key(tmp_path: Path):
+    said = ("환불은", "환불은 영업일", "환불은 영업일 기준 3일")
+    reply = Reply(pieces=(*map(event, said), DONE))
+    write_dataset(tmp_path, 10)
+    with ChatServer(lambda _: reply) as server:
+        with pytest.raises(ConfigError, match="holds the text so far") as failed:
+            await run(make(tmp_path, own(server.url, response={}, stream=SSE)), resources())
+        assert len(server.requests) == 2  # once more, as every response that cannot be read
+        stream = {**SSE, "cumulative": True}
+        config = make(tmp_path, own(server.url, response={}, stream=stream))
+        info = await run(config, resources())
+    (problem,) = failed.value.problems
+    assert problem.where
+    assert problem.where.key == "backend.options.stream.cumulative"
+    assert info.counts == {"ok": 10}
+    assert rows(tmp_path / "runs" / "bot")[0]["response"]["text"] == said[-1]
+
+
 @pytest.mark.parametrize(("is_unsafe", "asked"), [(False, 1), (True, 2)])
 async def test_run__stateful_reset_after_the_request(tmp_path: Path, is_unsafe: bool, asked: int):
     def script(seen: Seen) -> Reply:

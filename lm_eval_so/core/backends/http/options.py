@@ -59,6 +59,8 @@ class StreamSection(_Section):
     """Types of server-sent events that count; default: those without one; "*" is all."""
     done: str = ""
     """The end: data that is exactly this, an event of this type, or JMESPath that gives true."""
+    cumulative: bool | None = None
+    """Whether `delta` finds the text so far instead of a new piece; null: what looks so is refused."""
     error: str = "error"
     """JMESPath of an error in an event."""
 

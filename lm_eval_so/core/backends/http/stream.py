@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from lm_eval_so.core.backends.faults import answered_error
+from lm_eval_so.core.backends.faults import answered_error, tells_error
 from lm_eval_so.core.backends.http.body import parse
 from lm_eval_so.core.backends.http.mapping import (
     INSTEAD_OF_TEXT,
@@ -17,6 +17,7 @@ from lm_eval_so.core.backends.http.mapping import (
 from lm_eval_so.core.backends.http.options import StreamSection
 from lm_eval_so.core.backends.http.paths import Path, compile_path, likely_path, shown_keys
 from lm_eval_so.core.backends.http.readers import add_calls, bad_response, read_calls, read_text
+from lm_eval_so.core.backends.http.stream_texts import StreamTexts
 from lm_eval_so.core.backends.sse import Event, read_events, read_lines
 from lm_eval_so.core.records.chat import ChatResponse
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
@@ -32,7 +33,7 @@ class _Answer:
     """What has come of a stream."""
 
     began: float
-    parts: list[str] = field(default_factory=list)
+    texts: StreamTexts = field(default_factory=StreamTexts)
     facts: dict[str, Any] = field(default_factory=dict)
     session: dict[str, Any] = field(default_factory=dict)
     calls: list[Any] = field(default_factory=list)
@@ -45,13 +46,20 @@ class _Answer:
 
     @property
     def text(self) -> str:
-        return "".join(self.parts)
+        return self.texts.whole
 
     def add(self, delta: str) -> None:
         self.found_delta = True
         if delta:
             self.touch()
-            self.parts.append(delta)
+            self.texts.add(delta)
+
+    def add_chunk(self, text: str) -> None:
+        """Add text that came in no event, cut anywhere."""
+        self.found_delta = True
+        if text:
+            self.touch()
+            self.texts.parts.append(text)
 
     def touch(self) -> None:
         if self.first_ms is None:
@@ -112,13 +120,14 @@ class StreamMapping:
             BackendError: With what had come as `partial_text`: `bad_response` if it ended early or
                 does not fit, or what an event of error says.
         """
-        answer = _Answer(began)
+        answer = _Answer(began, StreamTexts(is_cumulative=bool(self._section.cumulative)))
         try:
             async with aclosing(self._pieces(chunks, content_type)) as pieces:
                 has_end = await self._read_all(pieces, answer, keeps_raw)
             if answer.calls:
                 answer.facts["tool_calls"] = read_calls(answer.calls, "options.response.tool_calls")
             self._refuse_half(answer, has_end=has_end)
+            self._refuse_misread(answer.texts)
         except BackendError as error:
             error.partial_text = answer.text or error.partial_text
             raise
@@ -134,7 +143,7 @@ class StreamMapping:
         has_events = False
         async for piece in pieces:
             if isinstance(piece, str):
-                answer.add(piece)
+                answer.add_chunk(piece)
                 continue
             has_events = True
             if self._is_end(piece) or self._take(piece, answer, keeps_raw):
@@ -168,7 +177,8 @@ class StreamMapping:
     def _take(self, event: Event, answer: _Answer, keeps_raw: bool) -> bool:
         """Take an event, and tell whether it is the last."""
         if event.event == "error" and "error" not in self._events:
-            raise answered_error(200, {}, {"error": _json_or_text(event.data)})
+            values = _json_or_text(event.data)
+            raise answered_error(200, {}, values if tells_error(values) else {"error": values})
         if not (self._events & {event.event, "*"}):
             if len(answer.passed) < _MOST_KINDS:
                 answer.passed.add(event.event)
@@ -200,13 +210,24 @@ class StreamMapping:
         answer.session.update(self._response.read_session(values))
 
     def _refuse_half(self, answer: _Answer, *, has_end: bool) -> None:
-        if answer.last is None and answer.passed and not answer.parts:
+        if answer.last is None and answer.passed and not answer.text:
             raise self._missing_delta(answer)
         if not (has_end or "finish_reason" in answer.facts):
             what = "the stream ended early"
             raise BackendError(ErrorKind.BAD_RESPONSE, what, retryable=True)
         if not (answer.found_delta or answer.facts.keys() & INSTEAD_OF_TEXT):
             raise self._missing_delta(answer)
+
+    def _refuse_misread(self, texts: StreamTexts) -> None:
+        """Refuse texts that are not what the config says: joined they would be another answer."""
+        option, is_cumulative = "options.stream.cumulative", self._section.cumulative
+        if is_cumulative is None and texts.look_cumulative:
+            what = "each event of the stream holds the text so far, not a new piece of it"
+            hint = "set stream.cumulative: true; or false, if it only looks so"
+            raise bad_response(what, option, hint=hint)
+        if is_cumulative and texts.look_like_pieces:
+            what = "no event of the stream holds the text before it"
+            raise bad_response(what, option, hint="leave stream.cumulative out")
 
     def _missing_delta(self, answer: _Answer) -> BackendError:
         if answer.last is None and answer.passed:

@@ -11,6 +11,12 @@ from lm_eval_so.core.backends.http.stream import StreamMapping
 from lm_eval_so.core.records.chat import ChatResponse
 from lm_eval_so.errors import BackendError, ErrorKind
 
+OVERLOADED = (
+    b'event: error\ndata: {"type": "error", "error": '
+    b'{"type": "overloaded_error", "message": "slow down"}}\n\n'
+)
+"""As Anthropic sends it in the middle of a stream."""
+
 
 async def read(
     *pieces: bytes,
@@ -159,6 +165,8 @@ async def test_read__ends_early_without_done_or_finish_reason():
         (b'data: {"error": "slow down"}\n\n', ErrorKind.SERVER),
         (b'event: error\ndata: {"message": "slow down"}\n\n', ErrorKind.SERVER),
         (b"event: error\ndata: slow down\n\n", ErrorKind.SERVER),
+        (OVERLOADED, ErrorKind.RATE_LIMIT),
+        (OVERLOADED.removeprefix(b"event: error\n"), ErrorKind.RATE_LIMIT),
     ],
 )
 async def test_read__error_event(data: bytes, kind: ErrorKind):
@@ -191,6 +199,81 @@ async def test_read__an_error_in_the_words_of_vllm():
 
 async def test_read__events_without_data_keep_the_connection_alive():
     assert await text(b"data:\n\n", b"data: \n\n", event("a"), DONE) == "a"
+
+
+async def test_read__ends_by_a_type_without_data():
+    """As LangServe's /stream does."""
+    pieces = (
+        b'event: metadata\r\ndata: {"run_id": "1"}\r\n\r\n',
+        'event: data\r\ndata: "환불은 "\r\n\r\n'.encode(),
+        'event: data\r\ndata: "3일"\r\n\r\n'.encode(),
+    )
+    stream = {"event": "data", "delta": "@", "done": "end"}
+    for end in (b"event: end\r\n\r\n", b"event: end\n", b"event: end"):
+        assert await text(*pieces, end, stream=stream) == "환불은 3일"
+    error = await failure(*pieces, b"event: beat\r\n\r\n", stream=stream)
+    assert (error.message, error.partial_text) == ("the stream ended early", "환불은 3일")
+
+
+async def test_read__a_type_without_data_is_no_delta():
+    stream = {"event": "*", "delta": "t", "done": "end"}
+    pieces = (b'data: {"t": "a"}\n\n', b"event: beat\n\n", b"event: end\n\n")
+    assert await text(*pieces, stream=stream) == "a"
+    assert (await failure(b"event: error\n\n", stream=stream)).kind is ErrorKind.SERVER
+
+
+SO_FAR = ("환불은", "환불은 영업일", "환불은 영업일 기준", "환불은 영업일 기준 3일")
+STUTTER = ("ha", "haha", "hahaha", "hahahahahahahahaha")
+
+
+@pytest.mark.parametrize("stream", [SSE, {"format": "text", "done": "[DONE]"}])
+async def test_read__texts_so_far_are_read_only_if_the_config_says_so(stream: Mapping[str, Any]):
+    events = [event(each) for each in SO_FAR]
+    if stream is not SSE:
+        events = [f"data: {each}\n\n".encode() for each in SO_FAR]
+    error = await failure(*events, DONE, stream=stream)
+    assert (error.kind, error.details["option"]) == (
+        ErrorKind.BAD_RESPONSE,
+        "options.stream.cumulative",
+    )
+    assert error.message == "each event of the stream holds the text so far, not a new piece of it"
+    assert error.hint == "set stream.cumulative: true; or false, if it only looks so"
+    assert await text(*events, DONE, stream={**stream, "cumulative": True}) == SO_FAR[-1]
+    assert await text(*events, DONE, stream={**stream, "cumulative": False}) == "".join(SO_FAR)
+
+
+async def test_read__texts_so_far_may_be_said_twice_and_mended():
+    stream = {**SSE, "cumulative": True}
+    said = ("환", "환불", "환불", "환불?", "반품은 3일")
+    assert await text(*map(event, said), DONE, stream=stream) == "반품은 3일"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        STUTTER,
+        ("1", "10", "100", "1000"),
+        ("가", "가나다라마바사아자차"),  # of two it cannot be told
+        ("배송비는 무료입니다.",) * 3,
+        ("환불은", "환불은 3일", "환불은 3일 뒤에", " 됩니다, 고객님"),
+    ],
+)
+async def test_read__pieces_that_begin_alike_are_joined(pieces: tuple[str, ...]):
+    assert await text(*map(event, pieces), DONE) == "".join(pieces)
+
+
+async def test_read__pieces_that_the_config_takes_for_texts_so_far():
+    stream = {**SSE, "cumulative": True}
+    error = await failure(event("환불은 "), event("3일"), event(" 뒤"), DONE, stream=stream)
+    assert error.details["option"] == "options.stream.cumulative"
+    assert error.hint == "leave stream.cumulative out"
+
+
+async def test_read__plain_text_is_cut_anywhere():
+    chunks = [each.encode() for each in SO_FAR]
+    for cumulative in (None, True):
+        stream = {"format": "text", "cumulative": cumulative}
+        assert await text(*chunks, stream=stream, kind="text/plain") == "".join(SO_FAR)
 
 
 async def test_read__only_events_of_another_type():

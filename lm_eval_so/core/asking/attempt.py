@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from types import TracebackType, UnionType
 
+from lm_eval_so.core.asking.finish import with_known_finish
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Usage
 from lm_eval_so.errors import BackendError, ErrorKind, LMEvalError
@@ -39,7 +40,8 @@ async def attempt(backend: ChatBackend, request: ChatRequest, *, time_s: float) 
 
     Raises:
         OutOfTime: If it took longer.
-        BackendError: What the backend raises; any other exception of it is `callable`.
+        BackendError: What the backend raises; any other exception of it is `callable`. `server` if
+            the answer ended by an error.
     """
     try:
         with _TimeLimit(time_s):
@@ -54,7 +56,13 @@ async def attempt(backend: ChatBackend, request: ChatRequest, *, time_s: float) 
         raise _callable(error) from None
     if not type(backend).__module__.startswith(_OURS):
         _check(response, backend)
-    return response
+    return with_known_finish(response, may_repeat=may_repeat(backend))
+
+
+def may_repeat(backend: ChatBackend) -> bool:
+    """Whether a message may be sent again though the chatbot may have taken it in."""
+    is_forgetful = not backend.capabilities.stateful
+    return is_forgetful or bool(getattr(backend.options, "retry_unsafe", False))
 
 
 class _TimeLimit:

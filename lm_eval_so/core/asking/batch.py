@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from lm_eval_so.core.asking.asker import Answer
+from lm_eval_so.core.asking.finish import with_known_finish
 from lm_eval_so.core.asking.outcome import Row, answered, failed
 from lm_eval_so.core.asking.redact import clean_error
 from lm_eval_so.core.backends.base import ChatBackend
@@ -86,4 +87,5 @@ def _response(line: Mapping[str, Any], batches: Batches) -> ChatResponse:
     status = told.get("status_code")
     body = json.dumps(told.get("body"), ensure_ascii=False).encode("utf-8", "surrogatepass")
     headers = {"x-request-id": str(told["request_id"])} if told.get("request_id") else {}
-    return batches.read(status if isinstance(status, int) else 200, headers, body)
+    response = batches.read(status if isinstance(status, int) else 200, headers, body)
+    return with_known_finish(response)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.asking.attempt import OutOfTime, attempt
+from lm_eval_so.core.asking.attempt import OutOfTime, attempt, may_repeat
 from lm_eval_so.core.asking.cache import AnswerCache
 from lm_eval_so.core.asking.clock import fixed_time
 from lm_eval_so.core.asking.gate import FREE, Gate, Pass
@@ -223,11 +223,7 @@ class LiveAsker:
             what = f"no answer within the {self._policy.row_deadline_s:g} s of a row"
             return BackendError(ErrorKind.DEADLINE, what, retryable=False)
         what = f"no answer within {timeout_s:g} s"
-        # a chatbot that keeps the conversation may have taken the message in
-        may_repeat = not self.backend.capabilities.stateful or bool(
-            getattr(self.backend.options, "retry_unsafe", False)
-        )
-        return BackendError(ErrorKind.TIMEOUT, what, retryable=may_repeat)
+        return BackendError(ErrorKind.TIMEOUT, what, retryable=may_repeat(self.backend))
 
     def _answered(self, response: ChatResponse, row: Row) -> Answer:
         now = self._clock()

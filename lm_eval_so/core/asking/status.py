@@ -23,7 +23,7 @@ def status_of_response(response: ChatResponse) -> RunStatus:
         return response.status
     if response.finish_reason == "content_filter":
         return RunStatus.FILTERED
-    if response.refusal:
+    if response.refusal or response.finish_reason == "refusal":
         return RunStatus.REFUSED
     if response.finish_reason == "length":
         return RunStatus.TRUNCATED

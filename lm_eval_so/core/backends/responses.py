@@ -9,7 +9,6 @@ from lm_eval_so.core.backends.faults import answered_error
 from lm_eval_so.core.backends.wire import bad_response, count_of, joined_text
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message, ToolCall, Usage
 
-_FINISH = {"max_output_tokens": "length", "content_filter": "content_filter"}
 _ENDS = {"response.completed", "response.incomplete", "response.failed"}
 
 
@@ -121,8 +120,7 @@ def _response(values: Mapping[str, Any], facts: Mapping[str, Any]) -> ChatRespon
 
 def _finish_reason(values: Mapping[str, Any], *, has_calls: bool) -> str | None:
     if values.get("status") == "incomplete":
-        reason = joined_text((values.get("incomplete_details") or {}).get("reason"))
-        return _FINISH.get(reason, reason) or None
+        return joined_text((values.get("incomplete_details") or {}).get("reason")) or None
     if has_calls:
         return "tool_calls"
     return "stop" if values.get("status") == "completed" else None

@@ -13,8 +13,6 @@ from lm_eval_so.errors import BackendError, ErrorKind
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 """Made once: `json.dumps` would make one a call."""
-_FINISH = {"function_call": "tool_calls", "model_length": "length"}
-"""What some servers call an end that has a common name."""
 _MOST_TOKENS = 2**53
 """Integers above are not exact in JSON's usual readers."""
 _BROKEN = (KeyError, IndexError, TypeError, AttributeError, ValueError)
@@ -84,12 +82,11 @@ def read_chat(values: Any, **facts: Any) -> ChatResponse:
         if choice.get("error"):  # of a gateway, whose upstream failed
             raise answered_error(200, {}, choice)
         message = choice["message"]
-        finish_reason = joined_text(choice.get("finish_reason")) or None
         model = values.get("model")
         return ChatResponse(
             text=_content(message.get("content")),
             tool_calls=tuple(_tool_call(call) for call in message.get("tool_calls") or ()),
-            finish_reason=_FINISH.get(finish_reason or "", finish_reason),
+            finish_reason=joined_text(choice.get("finish_reason")) or None,
             refusal=joined_text(message.get("refusal")) or None,
             reasoning=joined_text(message.get("reasoning_content") or message.get("reasoning"))
             or None,

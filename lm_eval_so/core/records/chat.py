@@ -104,7 +104,8 @@ class ChatResponse:
     """The answer; "" if it has none (a tool call, a refusal field)."""
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str | None = None
-    """stop, length, tool_calls, content_filter, or null if not told."""
+    """stop, length, tool_calls, content_filter or refusal, where the endpoint's own word is known to
+    mean one of them; else that word, or null if not told."""
     refusal: str | None = None
     """Text of a refusal that the API gives apart from the answer."""
     reasoning: str | None = None

@@ -370,6 +370,20 @@ async def test_run__refused_key_ends_it(tmp_path: Path):
         assert len(server.book.seen) == 1
 
 
+async def test_run__why_an_answer_of_a_batch_ended(tmp_path: Path):
+    def script(body: dict[str, Any]) -> Line:
+        why = {1: "model_length", 2: "error"}.get(sample_of(body), "stop")
+        message = {"role": "assistant", "content": "답"}
+        return Line(body={"choices": [{"message": message, "finish_reason": why}]})
+
+    write_dataset(tmp_path, 5)
+    with BatchServer(script) as server:
+        info = await go(config_of(tmp_path, server))
+        assert [sample_of(body) for body in server.book.direct] == [2]
+    assert info.counts == {"ok": 4, "truncated": 1}
+    assert rows(tmp_path / "runs" / "bot")[1]["response"]["finish_reason"] == "length"
+
+
 async def test_run__endpoint_without_a_batch_service(tmp_path: Path):
     write_dataset(tmp_path, 5)
     with BatchServer() as server:

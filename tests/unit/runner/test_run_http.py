@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from servers.own_endpoints import DONE, SSE, event
-from servers.runs import make, resources, rows, write_dataset
+from servers.runs import endpoint, make, resources, rows, write_dataset
 from servers.shop_bot import Asked, ShopBot, Told
 
 from lm_eval_so.core.config.keys import key_variables
 from lm_eval_so.core.secrets import make_redactor
-from lm_eval_so.errors import ConfigError, ExitCode
+from lm_eval_so.errors import ConfigError, ExitCode, TooManyErrors
 from lm_eval_so.runner.run import run
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
@@ -81,6 +81,58 @@ async def test_run__texts_so_far_end_it_with_the_key(tmp_path: Path):
     assert problem.where.key == "backend.options.stream.cumulative"
     assert info.counts == {"ok": 10}
     assert rows(tmp_path / "runs" / "bot")[0]["response"]["text"] == said[-1]
+
+
+async def test_run__why_an_answer_ended_in_the_words_of_its_maker(tmp_path: Path):
+    """As Gemini, Anthropic and Bedrock say it; whole, and at the end of a stream."""
+    words = ("STOP", "MAX_TOKENS", "SAFETY", "refusal", "guardrail_intervened", "tool_use", "OTHER")
+
+    def whole(asked: Asked) -> Told:
+        number = int(asked.json["messages"][-1]["content"].rpartition("#")[2])
+        return Told({"text": "환불은 3", "why": words[number]})
+
+    def streamed(seen: Seen) -> Reply:
+        why = words[int(seen.text.rpartition("#")[2])]
+        end = f'event: end\ndata: {{"why": "{why}"}}\n\n'.encode()
+        return Reply(pieces=('data: {"text": "환불은 3"}\n\n'.encode(), end))
+
+    write_dataset(tmp_path, len(words))
+    expected = ["ok", "truncated", "filtered", "refused", "filtered", "ok", "ok"]
+    response = {"text": "text", "finish_reason": "why"}
+    stream = {"delta": "text", "event": ["message", "end"]}
+    with ShopBot(whole) as bot, ChatServer(streamed) as server:
+        for url, more in ((bot.url, {}), (server.url, {"stream": stream})):
+            await run(make(tmp_path, own(url, response=response, **more)), resources())
+            found = rows(tmp_path / "runs" / "bot")
+            assert [row["status"] for row in found] == expected
+            kept = [row["response"]["finish_reason"] for row in found]
+            assert kept[:2] == ["stop", "length"]
+            assert kept[-2:] == ["tool_calls", "OTHER"]
+
+
+async def test_run__an_answer_that_an_error_ended_is_asked_again(tmp_path: Path):
+    def script(seen: Seen) -> Reply:
+        is_broken = "#3" in seen.text and seen.nth == 0
+        return Reply(text="3일", finish_reason="error" if is_broken else "stop")
+
+    write_dataset(tmp_path, 10)
+    with ChatServer(script) as server:
+        info = await run(make(tmp_path, endpoint(server.url)), resources())
+    assert info.counts == {"ok": 10}
+    (again,) = [row for row in rows(tmp_path / "runs" / "bot") if row["attempts"] == 2]
+    assert again["retries"][0]["kind"] == "server"
+
+
+async def test_run__a_message_that_an_error_ended_is_not_told_twice(tmp_path: Path):
+    body = {"session": "{{ session.id }}", "messages": "{{ messages }}"}
+    response = {"text": "text", "finish_reason": "why"}
+    write_dataset(tmp_path, 5)
+    with ShopBot(lambda _: Told({"text": "환불은 3", "why": "ERROR"})) as bot:
+        options = {"body": body, "response": response, "history": "stateful"}
+        with pytest.raises(TooManyErrors):
+            await run(make(tmp_path, own(bot.url, **options)), resources())
+        assert len(bot.asked) == 5
+    assert {row["error"]["kind"] for row in rows(tmp_path / "runs" / "bot")} == {"server"}
 
 
 @pytest.mark.parametrize(("is_unsafe", "asked"), [(False, 1), (True, 2)])

@@ -27,7 +27,7 @@ class ResponseSection(_Section):
     tool_calls: str = ""
     """Calls of tools: a list of {id, name, arguments} or of OpenAI's {id, function}."""
     finish_reason: str = ""
-    """stop, length, tool_calls or content_filter."""
+    """Why the answer ended, in OpenAI's words or those of another maker, as MAX_TOKENS."""
     refusal: str = ""
     """Text of a refusal that is told apart from the answer."""
     reasoning: str = ""

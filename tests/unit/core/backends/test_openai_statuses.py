@@ -2,6 +2,7 @@
 
 import pytest
 
+from lm_eval_so.core.asking.attempt import attempt
 from lm_eval_so.core.asking.status import status_of_error, status_of_response
 from lm_eval_so.core.backends.base import BackendEnv
 from lm_eval_so.core.backends.openai import OpenAIBackend
@@ -22,7 +23,7 @@ async def status_of(reply: Reply, *, api: str, stream: bool) -> str:
         await backend.open()
         try:
             request = ChatRequest(messages=(Message(role="user", content="?"),))
-            return status_of_response(await backend.send(request))
+            return status_of_response(await attempt(backend, request, time_s=5))
         except BackendError as error:
             return status_of_error(error.kind)
         finally:

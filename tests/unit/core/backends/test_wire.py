@@ -141,14 +141,6 @@ def test_chat_body__what_the_endpoint_refused_is_left_out():
     assert request.params == params
 
 
-@pytest.mark.parametrize(
-    ("told", "kept"), [("function_call", "tool_calls"), ("model_length", "length"), ("eos", "eos")]
-)
-def test_read_chat__finish_reasons_of_other_servers(told: str, kept: str):
-    values = {"choices": [{"message": {"content": "x"}, "finish_reason": told}]}
-    assert read_chat(values).finish_reason == kept
-
-
 def test_read_chat__tokens_from_timings_where_usage_is_missing():
     values = {
         "choices": [{"message": {"content": "x"}, "logprobs": {"content": []}}],

@@ -257,9 +257,21 @@ def trusting(verify: bool | Path) -> ssl.SSLContext:
     return context
 
 
+def _head_told(error: aiohttp.ClientResponseError) -> str:
+    """Say which limit of ours the head of a response broke; "" if none."""
+    if error.message.startswith("Got more than"):
+        return f"a header of more than {_MOST_OF_HEADER >> 10} KiB"
+    return f"more than {_MOST_HEADERS} headers" if error.message.startswith("Too many") else ""
+
+
 def _fault(
     error: Exception, url: str, proxy: str | None, timeout: aiohttp.ClientTimeout
 ) -> BackendError:
+    if isinstance(error, aiohttp.ClientResponseError) and (told := _head_told(error)):
+        what = f"the response of {public_url(url)} has {told}"
+        hint = "let the server, or a proxy before it, send fewer and shorter headers"
+        kind, details = ErrorKind.BAD_RESPONSE, {"sent": True}
+        return BackendError(kind, what, retryable=False, hint=hint, details=details)
     sent, reason = not isinstance(error, _NEVER_SENT), None
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         url = proxy or url

@@ -59,8 +59,10 @@ def read_body(status: int, headers: Mapping[str, str], body: bytes) -> Any:
     """
     try:
         values = _parsed(body)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
         text = body.decode("utf-8", "replace")
+        if isinstance(error, UnicodeDecodeError) and text.lstrip().startswith(("{", "[")):
+            raise _no_utf8(error, text) from None
         raise no_json(headers, text, address_option="base_url") from None
     if tells_error(values):
         raise answered_error(status, headers, values)
@@ -97,6 +99,14 @@ def read_chat(values: Any, **facts: Any) -> ChatResponse:
         )
     except _BROKEN:
         raise bad_response("no choices[0].message", json.dumps(values)) from None
+
+
+def _no_utf8(error: UnicodeDecodeError, text: str) -> BackendError:
+    what = f"the response is not UTF-8 (byte {error.start:,})"
+    hint = "JSON is UTF-8; the endpoint, or a proxy before it, writes another encoding"
+    partial = text[:MOST_OF_BODY]
+    kind = ErrorKind.BAD_RESPONSE
+    return BackendError(kind, what, retryable=True, partial_text=partial, hint=hint)
 
 
 def _parsed(body: bytes) -> Any:

@@ -346,6 +346,28 @@ async def test_close__leaves_nothing_open():
         await until(lambda: sockets() <= before)
 
 
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ("x-policy: " + "a" * 70_000, "a header of more than 64 KiB"),
+        ("x-" + "a" * 70_000 + ": b", "a header of more than 64 KiB"),
+        ("\r\n".join(f"x-{number}: b" for number in range(600)), "more than 512 headers"),
+    ],
+)
+async def test_send__more_headers_than_are_read(headers: str, told: str):
+    head = f"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n{headers}\r\n\r\n"
+    async with speaking(head.encode()) as url:
+        error = await failure(f"{url}/chat?key=k")
+    assert (error.kind, error.retryable) == (ErrorKind.BAD_RESPONSE, False)
+    assert error.message == f"the response of {url}/chat has {told}"
+
+
+async def test_send__what_is_no_http():
+    async with speaking(b"SSH-2.0-OpenSSH_9.6\r\n") as url:
+        error = await failure(url)
+    assert (error.kind, "does not speak HTTP" in error.message) == (ErrorKind.CONNECTION, True)
+
+
 @pytest.mark.parametrize("headers", ["x-policy: " + "a" * 20_000, "\r\n".join(["x-a: b"] * 300)])
 async def test_send__more_headers_than_usual(headers: str):
     answer = f"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n{headers}\r\n\r\nok".encode()

@@ -182,3 +182,16 @@ def test_read_chat__content_that_is_no_text(content: object, text: str):
 def test_read_chat__tokens_as_servers_write_them(told: object, count: int | None):
     usage = read(body_of({"content": "a"}, usage={"prompt_tokens": told})).usage
     assert usage.input_tokens == count
+
+
+def test_read_body__another_encoding_is_told_as_one():
+    body = json.dumps({"choices": [{"message": {"content": "환불"}}]}, ensure_ascii=False)
+    with pytest.raises(BackendError) as failed:
+        read_body(200, {"content-type": "application/json"}, body.encode("cp949"))
+    error = failed.value
+    assert error.message == "the response is not UTF-8 (byte 40)"
+    assert (error.kind, error.retryable) == (ErrorKind.BAD_RESPONSE, True)
+    page = "<html><title>점검</title></html>".encode("cp949")
+    with pytest.raises(BackendError, match="no JSON") as failed:
+        read_body(200, {"content-type": "text/html"}, page)
+    assert "a web page came" in (failed.value.hint or "")

@@ -1,6 +1,7 @@
 """The Action's inputs: INPUT_* variables to config overrides and options of `ci`."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -69,7 +70,6 @@ is used by itself; "" is not given."""
 _OVERRIDES: Final[Mapping[str, str]] = {
     "suite": "suite",
     "dataset": "dataset.path",
-    "target_url": "backend.options.base_url",
     "repeats": "run.repeats",
     "concurrency": "run.concurrency",
     "baseline_path": "baseline.path",
@@ -100,6 +100,7 @@ _NUMBERS: Final[Mapping[str, tuple[int, int]]] = {
     "max_annotations": (0, 10),
 }
 
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s]+\S*")
 _PATHS: Final = ("config", "baseline", "report_dir", "working_directory")
 
 
@@ -117,6 +118,8 @@ class Inputs:
     openai_api_key: str | None = field(repr=False)
     """For OPENAI_API_KEY, where that variable is empty."""
     github_token: str | None = field(repr=False)
+    target_url: str | None = None
+    """Address of the chatbot; the backend of the config knows which option is its address."""
     baseline: Path | None
     comment: CommentMode
     comment_required: bool
@@ -149,6 +152,7 @@ def read_inputs(environ: Mapping[str, str], *, workspace: Path) -> Inputs:
         *_choice_problems(values),
         *_number_problems(values),
         *_path_problems(paths, workspace, values),
+        *_address_problems(values),
     ]
     if problems:
         raise UsageError.of(problems)
@@ -164,6 +168,7 @@ def read_inputs(environ: Mapping[str, str], *, workspace: Path) -> Inputs:
         generate=Generate(values["generate"]),
         openai_api_key=values["openai_api_key"] or None,
         github_token=values["github_token"] or None,
+        target_url=values["target_url"] or None,
         baseline=paths["baseline"] if values["baseline"] else None,
         comment=CommentMode(values["comment"]),
         comment_required=values["comment_required"] == "true",
@@ -201,6 +206,17 @@ def _path_problems(
         _problem(name, f'"{values[name]}" is outside the workspace', "use a path inside it")
         for name, path in paths.items()
         if values[name] and not path.resolve().is_relative_to(root)
+    ]
+
+
+def _address_problems(values: Mapping[str, str]) -> list[Problem]:
+    url = values["target_url"]
+    if not url or _ADDRESS.fullmatch(url):
+        return []
+    return [
+        _problem(
+            "target_url", "that is no address", "write it as https://host or http://host:port/path"
+        )
     ]
 
 

@@ -61,15 +61,26 @@ def ci(
     from lm_eval_so.errors import refuse
     from lm_eval_so.pipeline import ci as stage
     from lm_eval_so.pipeline.check import check
+    from lm_eval_so.pipeline.target_url import target_override
     from lm_eval_so.runner.run import run_folder
     from lm_eval_so.terminal.session import open_session
 
     event = stage.read_surroundings(dict(os.environ))
     inputs = event.inputs
     file = inputs.config_file if inputs and config == CONFIG_FILE else config
+    given = [*(inputs.overrides if inputs else ()), *(overrides or ())]
+    if inputs and inputs.target_url:
+        target = target_override(
+            inputs.target_url,
+            file,
+            overrides=given,
+            plugins=plugins or (),
+            environ=event.environ,
+        )
+        given[:0] = [target] if target else []
     session = open_session(
         file,
-        overrides=[*(inputs.overrides if inputs else ()), *(overrides or ())],
+        overrides=given,
         plugins=plugins,
         language=language,
         quiet=quiet,

@@ -95,6 +95,34 @@ def test_ci__a_fork_without_keys_is_skipped(place: Checkout) -> None:
     assert place.outputs()["verdict"] == "error"
 
 
+HTTP = """\
+backend:
+  name: http
+  label: bot
+  options:
+    url: "${NOT_SET}/v1/chat/completions"
+    body: {messages: "{{ messages }}"}
+    response: {text: "choices[0].message.content"}
+"""
+
+
+def test_ci__target_url_reaches_every_backend_with_an_address(place: Checkout) -> None:
+    config = place.folder / "lm-eval-so.yaml"
+    text = config.read_text(encoding="utf-8")
+    line = next(each for each in text.splitlines() if each.startswith("backend:"))
+    config.write_text(text.replace(line, HTTP), encoding="utf-8")
+    asked = len(place.bot.requests)
+    done = place.ci(INPUT_TARGET_URL=place.bot.url.removesuffix("/v1"))
+    assert done.returncode == 0, done.stderr
+    assert len(place.bot.requests) == asked + N
+
+    config.write_text(text.replace(line, "backend: {name: scripted}"), encoding="utf-8")
+    refused = place.ci(INPUT_TARGET_URL=place.bot.url)
+    assert refused.returncode == 2
+    assert "input target_url: the backend scripted has no address" in refused.stderr
+    assert "fix: leave target_url out of the workflow" in refused.stderr
+
+
 def test_ci__refuses_pull_request_target(place: Checkout) -> None:
     place.event = "pull_request_target"
     asked = len(place.bot.requests)

@@ -34,6 +34,7 @@ class AzureBackend(ChatBackend):
     """Asks a deployment by the route of its API version; the content filter's word is kept."""
 
     name: ClassVar[str] = "azure"
+    address_option: ClassVar[str] = "endpoint"
     capabilities: ClassVar[Capabilities] = Capabilities(
         seed=True, json_schema=True, tools=True, stream=True, batch=True
     )
@@ -50,6 +51,8 @@ class AzureBackend(ChatBackend):
 
         deployment: str
         """Name of the deployment."""
+        endpoint: str = ""
+        """The endpoint, as https://NAME.openai.azure.com; over variable and file."""
         endpoint_env: str = "AZURE_OPENAI_ENDPOINT"
         """Variable that holds the endpoint, as https://NAME.openai.azure.com."""
         endpoint_file: Path | None = None
@@ -181,6 +184,9 @@ class AzureBackend(ChatBackend):
 
     @cached_property
     def _address(self) -> Secret:
+        if self.options.endpoint:
+            key = "options.endpoint"
+            return Secret(value=self.options.endpoint.strip(), source="endpoint", key=key)
         return find_secret(self.options, "endpoint", self.env)
 
     @cached_property

@@ -129,6 +129,9 @@ class ChatBackend:
     """
 
     name: ClassVar[str] = ""
+    address_option: ClassVar[str] = ""
+    """Option that holds the chatbot's address, as base_url: what `target_url` of a workflow goes
+    over; "" if there is none."""
     capabilities: ClassVar[Capabilities] = Capabilities()
 
     class Params(BaseModel):

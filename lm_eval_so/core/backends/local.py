@@ -39,6 +39,7 @@ class LocalBackend(ChatBackend):
     """
 
     name: ClassVar[str] = "local"
+    address_option: ClassVar[str] = "base_url"
     capabilities: ClassVar[Capabilities] = Capabilities(
         seed=True, json_schema=True, tools=True, stream=True, priced=False
     )

@@ -38,6 +38,7 @@ class OpenAIBackend(ChatBackend):
     """Asks by chat completions, responses or embeddings; batches go through the `openai` SDK."""
 
     name: ClassVar[str] = "openai"
+    address_option: ClassVar[str] = "base_url"
     capabilities: ClassVar[Capabilities] = Capabilities(
         seed=True, json_schema=True, tools=True, stream=True, batch=True
     )

@@ -111,6 +111,13 @@ def params_problems(error: ValidationError, model: type[BaseModel], *, at: str) 
     return [Problem(what=f"{key}: {p.what}" if key else p.what, hint=p.hint) for key, p in told]
 
 
+def known_text(value: object, environ: Mapping[str, str]) -> str:
+    """Return a text with the variables that are known, without the others; "" of anything else."""
+    if not isinstance(value, str):
+        return ""
+    return _REFERENCE.sub(lambda match: environ.get(match[1]) or match[2] or "", value)
+
+
 def _no_config(path: Path) -> ConfigError:
     if path.is_dir():
         what = f"{path} is a folder, not a config file"
@@ -156,10 +163,12 @@ def _make(
     located: Located, *, folder: Path, overrides: Sequence[str], environ: Mapping[str, str]
 ) -> Config:
     problems: list[Problem] = []
-    values = _interpolate(located.values, (), located, environ, problems)
+    values = located.values
     for override in overrides:
         values, path = override_value(values, override)
         located = replace(located, overridden=located.overridden | {path})
+    # what the command line replaces need not be known
+    values = _interpolate(values, (), located, environ, problems)
     values.pop("$schema", None)
     _refuse_keys(located, problems)
     config: Config | None = None
@@ -179,6 +188,8 @@ def _interpolate(
     environ: Mapping[str, str],
     problems: list[Problem],
 ) -> Any:
+    if path in located.overridden:
+        return value
     if isinstance(value, dict):
         return {
             k: _interpolate(v, (*path, k), located, environ, problems) for k, v in value.items()

@@ -59,8 +59,7 @@ def test_read_inputs__overrides_reach_the_config(tmp_path):
         on_incomparable="warn",
         language="ko",
     )
-    overrides = [text for text in inputs.overrides if not text.startswith("backend.")]
-    config = load_config(tmp_path / "lm-eval-so.yaml", overrides=overrides)
+    config = load_config(tmp_path / "lm-eval-so.yaml", overrides=inputs.overrides)
     assert config.suite == "two"
     assert config.dataset.path == Path("데이터/test set.jsonl")
     assert (config.run.repeats, config.run.concurrency) == (3, 8)
@@ -68,7 +67,16 @@ def test_read_inputs__overrides_reach_the_config(tmp_path):
     gate = config.gate
     assert (gate.on_inconclusive, gate.on_missing_baseline) == ("fail", "pass")
     assert (gate.on_incomparable, config.language) == ("warn", "ko")
-    assert 'backend.options.base_url="http://127.0.0.1:8000/v1?a=b"' in inputs.overrides
+    assert inputs.target_url == "http://127.0.0.1:8000/v1?a=b"
+
+
+@pytest.mark.parametrize(
+    "url", ["bot:8080", "bot.example.com/v1", "https://", "https:///v1", "a b"]
+)
+def test_read_inputs__target_url_that_is_no_address(tmp_path, url: str):
+    with pytest.raises(UsageError, match="input target_url: that is no address") as failed:
+        read(tmp_path, target_url=url)
+    assert "https://host" in (failed.value.problems[0].hint or "")
 
 
 def test_read_inputs__a_value_is_never_read_as_yaml(tmp_path):

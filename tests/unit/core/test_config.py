@@ -119,6 +119,17 @@ def test_load_config__refuses_an_override_without_key_or_place(tmp_path: Path, t
         load_config(write(tmp_path, MINIMAL), overrides=[text])
 
 
+def test_load_config__what_is_overridden_need_not_be_set(tmp_path: Path) -> None:
+    backend = 'backend: {name: http, options: {url: "${NOT_SET}/chat", method: "${METHOD}"}}'
+    file = write(tmp_path, MINIMAL + backend)
+    with pytest.raises(ConfigError, match="NOT_SET is not set"):
+        load_config(file, environ={"METHOD": "GET"})
+    overrides = ["backend.options.url=http://bot/${x}"]
+    config = load_config(file, overrides=overrides, environ={"METHOD": "GET"})
+    assert config.backend
+    assert config.backend.options == {"url": "http://bot/${x}", "method": "GET"}
+
+
 def test_load_config__says_that_an_override_is_unknown(tmp_path: Path) -> None:
     (problem,) = problems_of(tmp_path, MINIMAL, overrides=["run.concurency=4"])
     assert 'did you mean "concurrency"?' in problem.what

@@ -42,6 +42,7 @@ class HttpBackend(ChatBackend):
     """Asks any HTTP endpoint; what it can do follows from what its templates use."""
 
     name: ClassVar[str] = "http"
+    address_option: ClassVar[str] = "url"
 
     class Options(HttpOptions):
         """How the chatbot is asked, and where its answer stands."""

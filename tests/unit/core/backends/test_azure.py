@@ -72,6 +72,17 @@ async def test_send__route_of_the_version(options: dict[str, str], path: str, wr
     assert seen.body["temperature"] == 0
 
 
+async def test_send__endpoint_of_the_config_over_its_variable():
+    with ChatServer() as server:
+        environ = {"AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_ENDPOINT": "https://other.invalid"}
+        backend = make("", environ=environ, endpoint=root(server) + "/openai/v1")
+        assert list(backend.check()) == []
+        assert (await ask(backend)).text == "환불?"
+    (problem,) = make("", environ=environ, endpoint="myname").check()
+    assert problem.where
+    assert problem.where.key == "options.endpoint"
+
+
 async def test_send__token_instead_of_a_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", "of-the-process")
     (tmp_path / "token").write_text("from-a-file\n")

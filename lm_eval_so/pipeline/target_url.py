@@ -1,0 +1,72 @@
+"""The address of the chatbot under test that a workflow gives, over that of the config."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lm_eval_so.core.backends.base import backends
+from lm_eval_so.core.config.load import known_text
+from lm_eval_so.core.config.override import override_value
+from lm_eval_so.core.plugins import load_plugins
+from lm_eval_so.core.yaml_lines import read_yaml
+from lm_eval_so.errors import InputError, UsageError, Where
+
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_WITH_AN_ADDRESS = "openai, azure or http"
+
+
+def target_override(
+    target: str,
+    file: Path,
+    *,
+    overrides: Sequence[str],
+    plugins: Sequence[Path],
+    environ: Mapping[str, str],
+) -> str | None:
+    """Return the `--set` text that puts an address into the option which the backend keeps it in.
+
+    An origin alone keeps what stands behind the origin in the config: a preview deployment has
+    another host and the same paths.
+
+    Args:
+        target: The address.
+        file: The config file, not loaded yet: the address that stands there need not be whole.
+        overrides: Other `--set` texts.
+        plugins: Plugin files of the command line, which may define the backend.
+        environ: Environment for `${NAME}`.
+
+    Returns:
+        The text; None if the config names no backend that is known, which loading it tells.
+
+    Raises:
+        UsageError: If the backend has no address.
+        InputError: If the file cannot be read.
+    """
+    values: Any = read_yaml(file).values if file.is_file() else None
+    if not isinstance(values, dict):
+        return None
+    for text in overrides:
+        values, _ = override_value(values, text)
+    section = values.get("backend")
+    name = known_text(section.get("name"), environ) if isinstance(section, dict) else ""
+    if not name:
+        return None
+    if name not in backends.names() and ":" not in name:
+        named = (known_text(each, environ) for each in values.get("plugins") or ())
+        load_plugins([*(file.parent / each for each in named if each), *plugins])
+    try:
+        option = backends.resolve(name).address_option
+    except InputError:
+        return None
+    if not option:
+        what = f"input target_url: the backend {name} has no address"
+        hint = f"leave target_url out of the workflow, or ask through {_WITH_AN_ADDRESS}"
+        raise UsageError(what, where=Where(key="target_url"), hint=hint)
+    options = section.get("options")
+    written = known_text(options.get(option), environ) if isinstance(options, dict) else ""
+    behind = _ORIGIN.sub("", written, count=1)
+    if _ORIGIN.fullmatch(target) and behind.startswith(("/", "?")):
+        target += behind
+    return f"backend.options.{option}={json.dumps(target, ensure_ascii=False)}"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from lm_eval_so.core.descriptors import RAISE_IT, is_short
 from lm_eval_so.errors import InputError, Problem, Where
 
 Text = str | Iterable[str]
@@ -62,6 +63,7 @@ def cannot_write(path: Path, error: OSError) -> InputError:
     """Say why a file cannot be written, and what to do."""
     reason = error.strerror or str(error)
     hint = "choose another folder with -o, or free space" if error.errno else None
+    hint = RAISE_IT if is_short(error) else hint
     return InputError(f"cannot write {path}: {reason}", where=Where(file=str(path)), hint=hint)
 
 
@@ -78,6 +80,7 @@ def folder_problems(folders: Iterable[Path]) -> list[Problem]:
             tempfile.TemporaryFile(dir=there).close()
         except OSError as error:
             hint = "choose another folder, by -o or in the config"
+            hint = RAISE_IT if is_short(error) else hint
             problems += [replace(each, hint=hint) for each in cannot_write(folder, error).problems]
     return problems
 
@@ -103,4 +106,5 @@ def cannot_read(path: Path, error: OSError) -> InputError:
     """Say why a file cannot be read."""
     is_missing = isinstance(error, FileNotFoundError)
     reason = "no such file" if is_missing else error.strerror or str(error)
-    return InputError(f"cannot read {path}: {reason}", where=Where(file=str(path)))
+    hint = RAISE_IT if is_short(error) else None
+    return InputError(f"cannot read {path}: {reason}", where=Where(file=str(path)), hint=hint)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from lm_eval_so.core.descriptors import is_short
 from lm_eval_so.core.http_errors import connection_error, public_url
 from lm_eval_so.core.http_proxy import proxy_for
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, Where
@@ -251,7 +252,9 @@ def trusting(verify: bool | Path) -> ssl.SSLContext:
     if isinstance(verify, Path):
         try:
             context.load_verify_locations(cafile=verify)
-        except (OSError, ssl.SSLError):
+        except (OSError, ssl.SSLError) as error:
+            if is_short(error):
+                raise
             where = Where(key="options.verify")
             raise ConfigError(f"{verify} holds no certificates", where=where) from None
     return context

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
 
+from lm_eval_so.core.descriptors import are_used_up, is_short, out_of_files
 from lm_eval_so.errors import BackendError, ErrorKind
 
 
@@ -22,6 +23,8 @@ def connection_error(
         reason: Why, where the caller knows better than the exception tells.
     """
     causes = list(_causes(error))
+    if any(map(is_short, causes)) or (_no_name(causes) and are_used_up()):
+        return out_of_files(ErrorKind.CONNECTION, sent=sent)
     where, details = _origin(url), {"sent": sent}
     broken_tls = [cause for cause in causes if isinstance(cause, ssl.SSLError)]
     if broken_tls:
@@ -66,8 +69,12 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+def _no_name(causes: list[BaseException]) -> bool:
+    return any(isinstance(cause, socket.gaierror) for cause in causes)
+
+
 def _reason(causes: list[BaseException]) -> str:
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
+    if _no_name(causes):
         return "the host name is not known"
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno:

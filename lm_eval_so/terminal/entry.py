@@ -9,6 +9,7 @@ from typing import TextIO
 
 import typer
 
+from lm_eval_so.core.descriptors import RAISE_IT, is_short, raise_limit
 from lm_eval_so.core.secrets import Redactor, make_redactor
 from lm_eval_so.core.text import width
 from lm_eval_so.errors import ExitCode, InputError, Interrupted, LMEvalError, Problem
@@ -20,7 +21,8 @@ _USER_INFO = re.compile(r"(?<=://)[^\s/@\"']+(?=@)")
 
 
 def run_app(app: typer.Typer) -> None:
-    """Run a command line and exit with its code."""
+    """Run a command line and exit with its code; the process is ours, so its limits are, too."""
+    raise_limit()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # JSON is UTF-8 whatever the terminal's encoding; names of files may be no UTF-8 at all
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
@@ -78,7 +80,7 @@ def _tell_other(error: BaseException, redactor: Redactor, *, verbose: bool) -> i
         return ExitCode.INTERRUPTED
     if isinstance(error, OSError):  # the machine's doing: a disk, a folder, a permission
         what = f"cannot use {error.filename or 'a file'}: {error.strerror or error}"
-        tell(InputError(what), sys.stderr, redactor)
+        tell(InputError(what, hint=RAISE_IT if is_short(error) else None), sys.stderr, redactor)
         return ExitCode.BAD_INPUT
     # typer ships its own click, whose usage errors can show themselves and know their exit code
     show, code = getattr(error, "show", None), getattr(error, "exit_code", None)

@@ -20,6 +20,7 @@ from lm_eval_so.core.asking.refusals import is_refusal
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.retry import Policy, wait_s
 from lm_eval_so.core.backends.base import ChatBackend
+from lm_eval_so.core.descriptors import is_out_of_files
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.hashing import u64
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
@@ -239,6 +240,9 @@ class LiveAsker:
             LMEvalError: If asking on would only cost time or money.
         """
         now = self._clock()
+        if is_out_of_files(error):  # one less under way is one that fits; no fault of the endpoint
+            self.limiter.narrow(max(1, self.limiter.limit - 1))
+            return
         self._tell_limiter(error, row.sent_at, now)
         self._endpoint.breaker.failed(error, row.name, is_probe=held.is_probe)
         end = self._endpoint.refusals.end_of(

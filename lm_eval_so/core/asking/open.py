@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lm_eval_so.core.asking.cache import AnswerCache, is_cacheable, open_cache
 from lm_eval_so.core.asking.keys import RequestKeys
+from lm_eval_so.core.asking.limiter import Limiter
 from lm_eval_so.core.asking.live import LiveAsker
 from lm_eval_so.core.asking.prices import Rates, rates_of
 from lm_eval_so.core.asking.resources import Resources
@@ -13,11 +14,15 @@ from lm_eval_so.core.asking.retry import Policy
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.backends.build import backend_fingerprint, build_backend, reach_digest
 from lm_eval_so.core.config.model import BackendSection, Config
+from lm_eval_so.core.descriptors import RAISE_IT, open_limit
 from lm_eval_so.core.events import Warned
 from lm_eval_so.core.yaml_lines import Path_
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, InputError, LMEvalError, Problem
 
 _JUDGES = "metrics"
+_OTHER_FILES = 32
+"""What is open besides requests: results, cache, the folder's lock, the loop, and what is read or
+written in passing."""
 
 
 @asynccontextmanager
@@ -50,7 +55,7 @@ async def open_asker(
         yield LiveAsker(
             backend,
             policy=_policy(backend, config),
-            limiter=resources.limiters.get(key, backend.most_at_once()),
+            limiter=_limiter(backend, config, resources, label=label, stage=stage),
             resources=resources,
             cache=cache,
             key_of=key_maker(section, backend),
@@ -123,6 +128,25 @@ def section_path(section: BackendSection, config: Config) -> Path_:
     """Give where a backend's section stands in the config."""
     found = (path for path, each in config.backend_sections() if each is section)
     return next(found, ("backend",))
+
+
+def _limiter(
+    backend: ChatBackend, config: Config, resources: Resources, *, label: str, stage: str
+) -> Limiter:
+    """Give the limiter of the endpoint, bounded by the files that this process may open, too."""
+    limiters, key = resources.limiters, backend.limiter_key()
+    limiter = limiters.get(key, backend.most_at_once())
+    free, each = limiters.free_files, backend.capabilities.files
+    if free is None or each == 0:
+        return limiter
+    askers = max(1, sum(1 for _ in config.backend_sections()))
+    share = (free - _OTHER_FILES) // askers
+    fits = max(1, share // each)
+    if limiters.is_news(key, fits):
+        limiters.get(key, fits)
+        text = f"{label}: at most {fits} at once, for this process may open {open_limit():,} files"
+        resources.listener(Warned(stage=stage, text=text, hint=RAISE_IT))
+    return limiter
 
 
 def _policy(backend: ChatBackend, config: Config) -> Policy:

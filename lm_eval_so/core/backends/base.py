@@ -95,6 +95,8 @@ class Capabilities:
     """Its latency is that of a real answer, now."""
     offline: bool = False
     """Needs no network and no credentials, so no first request has to prove it."""
+    files: int = 1
+    """Most files of this process, sockets and pipes too, that a request under way keeps open."""
     priced: bool = True
     """Its answers may cost money; false: they cost nothing."""
 

@@ -16,6 +16,7 @@ from pydantic import Field, JsonValue
 from lm_eval_so.core.backends.base import Capabilities, ChatBackend, SharedOptions
 from lm_eval_so.core.backends.child import Child, start_child
 from lm_eval_so.core.backends.own_code import bad_response, messages_of, response_of, sample_of
+from lm_eval_so.core.descriptors import is_short, out_of_files
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.core.records.codec import dump_line, parse_json
@@ -37,7 +38,12 @@ class CommandBackend(ChatBackend):
     """
 
     name: ClassVar[str] = "command"
-    capabilities: ClassVar[Capabilities] = Capabilities(seed=True, tools=True, cacheable=False)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        seed=True,
+        tools=True,
+        cacheable=False,
+        files=4,  # three pipes, and what tells that it has ended
+    )
 
     class Options(SharedOptions):
         """Which program, and how it is spoken to."""
@@ -161,6 +167,8 @@ class CommandBackend(ChatBackend):
         try:
             return await start_child(argv, cwd=self._folder, environ=environ)
         except (OSError, ValueError) as error:
+            if is_short(error):
+                raise out_of_files(ErrorKind.SUBPROCESS) from None
             reason = getattr(error, "strerror", None) or str(error)
             raise BackendError(
                 ErrorKind.SUBPROCESS,

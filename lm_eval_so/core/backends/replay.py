@@ -34,7 +34,7 @@ class ReplayBackend(ChatBackend):
 
     name: ClassVar[str] = "replay"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        tools=True, measures_latency=False, offline=True, priced=False
+        tools=True, measures_latency=False, offline=True, priced=False, files=0
     )
 
     class Options(SharedOptions):

@@ -101,7 +101,7 @@ class ScriptedBackend(ChatBackend):
 
     name: ClassVar[str] = "scripted"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        tools=True, json_schema=True, offline=True, priced=False
+        tools=True, json_schema=True, offline=True, priced=False, files=0
     )
 
     class Options(SharedOptions):

@@ -6,6 +6,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 from urllib.parse import urlsplit
 
+import pytest
+
+
+def proxied(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
+    """Set the variables of proxies, and no others of them."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+
 
 class Proxy:
     """Forwards requests to a server, whatever host they are for, as a context manager.

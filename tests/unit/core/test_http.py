@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers.proxy import proxied
 from servers.runs import until
 from servers.tls import self_signed, tls_server
 
@@ -203,14 +204,6 @@ async def test_tls__a_file_without_certificates(tmp_path: Path):
     for name in ("ca.pem", "absent.pem"):
         with pytest.raises(ConfigError, match=f"{name} holds no certificates"):
             await get("http://127.0.0.1:1", verify=tmp_path / name)
-
-
-def proxied(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    for name, value in values.items():
-        monkeypatch.setenv(name, value)
 
 
 async def test_proxy__from_the_environment_or_given(monkeypatch: pytest.MonkeyPatch):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from servers.batch_server import BatchServer
-from servers.proxy import Proxy
+from servers.proxy import Proxy, proxied
 from servers.runs import KEY
 
 from lm_eval_so.core.backends.azure import AzureBackend
@@ -85,20 +85,12 @@ def server():
         yield serving
 
 
-def environment(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    for name, value in values.items():
-        monkeypatch.setenv(name, value)
-
-
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
 async def test_proxy__of_the_environment(
     asking: Asking, server: BatchServer, variable: str, monkeypatch: pytest.MonkeyPatch
 ):
     with Proxy(server.origin) as proxy:
-        environment(monkeypatch, **{variable: proxy.url})
+        proxied(monkeypatch, **{variable: proxy.url})
         assert await asking("http://bot.invalid") in {"direkt: 환불?", "file-0"}
         assert [url.startswith("http://bot.invalid/") for url in proxy.asked] == [True]
 
@@ -106,7 +98,7 @@ async def test_proxy__of_the_environment(
 async def test_proxy__that_cannot_be_used_matters_to_what_goes_through_it_only(
     asking: Asking, server: BatchServer, monkeypatch: pytest.MonkeyPatch
 ):
-    environment(monkeypatch, ALL_PROXY="socks5://me:pw@127.0.0.1:1")
+    proxied(monkeypatch, ALL_PROXY="socks5://me:pw@127.0.0.1:1")
     assert await asking(server.origin) in {"direkt: 환불?", "file-0"}
     with pytest.raises(BackendError) as failed:
         await asking("http://bot.invalid")

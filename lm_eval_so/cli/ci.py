@@ -120,10 +120,11 @@ def _end(session: "Session", done: "Done", *, as_json: bool) -> int:
 
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.terminal.emit import emit
+    from lm_eval_so.terminal.github_log import write_command
 
     session.progress.close()
-    if done.told:
-        sys.stderr.writelines(f"{line}\n" for line in done.told.annotations)
+    for line in done.told.annotations if done.told else ():
+        write_command(sys.stderr, line)
     measured = done.measured
     emit(
         session.stdout,

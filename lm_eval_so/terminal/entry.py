@@ -26,6 +26,8 @@ def run_app(app: typer.Typer) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # JSON is UTF-8 whatever the terminal's encoding; names of files may be no UTF-8 at all
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        _guard_log()
     sys.exit(run_command(app, sys.argv[1:]))
 
 
@@ -96,6 +98,16 @@ def _tell_other(error: BaseException, redactor: Redactor, *, verbose: bool) -> i
     hint = "" if verbose else "\n  fix: run it again with -v and report what it prints"
     sys.stderr.write(redactor.redact(f"{text}error: {what}{hint}\n"))
     return ExitCode.BUG
+
+
+def _guard_log() -> None:
+    """Let nothing that is printed be a command of GitHub's runner."""
+    from lm_eval_so.terminal.github_log import guard  # noqa: PLC0415 - on GitHub only
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout = guard(sys.stdout)
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr = guard(sys.stderr)
 
 
 def _may_mean_the_config(error: BaseException) -> bool:

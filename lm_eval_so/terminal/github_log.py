@@ -1,14 +1,75 @@
-"""Events in GitHub's log: groups and annotations."""
+"""GitHub's log: what the runner would execute is broken at the edge; events as groups and annotations."""
 
-from typing import TextIO
+import io
+import re
+import threading
+from typing import Final, TextIO
 
 from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
 from lm_eval_so.core.templates.safe import escape_data
 from lm_eval_so.terminal.lines import PlainLines
 
+_LINE_END: Final = re.compile(r"[\r\n]")
+_BLANKS: Final = r"(?:[^\S\r\n]|\ufeff)*+"
+"""What the runner skips in front of a command; U+FEFF where it begins a stream."""
+_BLANK: Final = re.compile(_BLANKS)
+_BEFORE_COLON: Final = re.compile(rf"(?<![^\r\n]){_BLANKS}(?=:)")
+
+
+class GuardedLog(io.TextIOWrapper):
+    r"""A stream of which the runner executes only what `write_command` writes.
+
+    The runner reads stdout and stderr line by line. It executes `::name::` at the start of a line,
+    behind blanks too, and `##[name]` anywhere in one (actions/runner, ActionCommand.cs). So `│ `
+    goes before a colon that starts a line, and the bracket behind `##` is written as its escape
+    `\u005b`: as other characters that could do harm are shown, and the same value inside JSON.
+    A zero-width character would not do, since the runner's comparison is that of a language,
+    which skips such characters.
+    """
+
+    _begun = ""
+    """What was written of the line so far, as far as it decides what comes next."""
+    _lock = threading.RLock()
+
+    def write(self, text: str, /) -> int:
+        """Write a text that does nothing but show."""
+        with self._lock:
+            before = self._begun
+            shown = _broken(_BEFORE_COLON.sub(r"\g<0>│ ", before + text))
+            super().write(shown[len(before) :])
+            line = _LINE_END.split(shown)[-1]
+            # blanks leave a line's start open; behind anything else only `##` matters
+            self._begun = line[-1:] if _BLANK.fullmatch(line) else f".{line[-2:]}"
+        return len(text)
+
+    def command(self, line: str) -> None:
+        """Write a workflow command, whose data is escaped."""
+        with self._lock:
+            super().write(f"{_broken(line)}\n")
+            self._begun = ""
+
+
+def guard(stream: io.TextIOWrapper) -> GuardedLog:
+    """Give what writes to the same place, in UTF-8."""
+    return GuardedLog(
+        stream.buffer,
+        encoding="utf-8",
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+def write_command(stream: TextIO, line: str) -> None:
+    """Write a workflow command of our own."""
+    if isinstance(stream, GuardedLog):
+        stream.command(line)
+    else:
+        stream.write(f"{line}\n")
+
 
 class GitHubLines:
-    """Stages as groups, warnings as annotations; foreign text cannot start a workflow command."""
+    """Stages as groups, warnings as annotations."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -21,12 +82,13 @@ class GitHubLines:
             case Began():
                 self._end_group()
                 title = escape_data(f"{event.stage} {event.text}".strip())
-                self._stream.write(f"::group::{title}\n")
+                write_command(self._stream, f"::group::{title}")
                 self._open = True
                 self._lines.listen(event)
             case Warned():
                 text = f"{event.text}; {event.hint}" if event.hint else event.text
-                self._stream.write(f"::warning title={event.stage}::{escape_data(text)}\n")
+                data = escape_data(text)
+                write_command(self._stream, f"::warning title={event.stage}::{data}")
             case Ended():
                 self._lines.listen(event)
                 self._end_group()
@@ -40,5 +102,9 @@ class GitHubLines:
 
     def _end_group(self) -> None:
         if self._open:
-            self._stream.write("::endgroup::\n")
+            write_command(self._stream, "::endgroup::")
             self._open = False
+
+
+def _broken(text: str) -> str:
+    return text.replace("##[", "##\\u005b")

@@ -95,12 +95,10 @@ def write_warning(stream: TextIO, event: Warned) -> None:
 
 
 def visible(text: str) -> str:
-    """Make a foreign text one harmless line: controls shown, workflow commands broken."""
-    shown = "".join(
+    """Make a foreign text one line, controls shown."""
+    return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
-    starts = shown.lstrip()
-    return f"│ {shown}" if starts.startswith(("::", "##[")) else shown
 
 
 def _duration(seconds: float) -> str:

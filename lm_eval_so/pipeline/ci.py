@@ -16,7 +16,7 @@ from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.errors import ExitCode
 from lm_eval_so.pipeline.base import find_base
 from lm_eval_so.pipeline.measure import Measured, Plan, measure
-from lm_eval_so.pipeline.publish import Told, hand_over, tell_github, write_to
+from lm_eval_so.pipeline.publish import Told, tell_github, write_to
 
 _OWN_BASELINE = (
     "git does not know the base commit here, so the baseline is read from the checkout itself"
@@ -141,19 +141,16 @@ async def measure_and_tell(
         resources.listener(Warned(stage="ci", text=text))
     if plan.baseline_ref is None and plan.baseline is None and not config.baseline.ref:
         resources.listener(Warned(stage="ci", text=_OWN_BASELINE, hint=_DEEPER))
-    try:
-        measured = await measure(config, resources, plan)
-        told = tell_github(
-            config,
-            resources,
-            measured,
-            activity=activity,
-            inputs=inputs,
-            workspace=workspace,
-            head=plan.commit,
-        )
-    finally:
-        hand_over(plan.reports, like=workspace)
+    measured = await measure(config, resources, plan)
+    told = tell_github(
+        config,
+        resources,
+        measured,
+        activity=activity,
+        inputs=inputs,
+        workspace=workspace,
+        head=plan.commit,
+    )
     code = measured.exit_code
     if not code and told.comment_failed and inputs.comment_required:
         code = ExitCode.PUBLISH

@@ -3,7 +3,6 @@
 Measured first, published last: a GitHub that does not answer never loses a measurement.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -147,15 +146,6 @@ def post(
     if published.url:
         resources.listener(Noticed(stage=STAGE, text=f"comment: {published.url}"))
     return published
-
-
-def hand_over(folder: Path, *, like: Path) -> None:
-    """Give files that root made to the owner of the checkout, so that later steps can delete them."""
-    if not hasattr(os, "geteuid") or os.geteuid() != 0 or not folder.exists():
-        return
-    owner = like.stat()
-    for path in (folder, *folder.rglob("*")):
-        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _comment(

@@ -5,6 +5,9 @@ import os
 import re
 import sys
 import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import TextIO
 
 import typer
@@ -15,6 +18,8 @@ from lm_eval_so.core.text import width
 from lm_eval_so.errors import ExitCode, InputError, Interrupted, LMEvalError, Problem
 from lm_eval_so.terminal.lines import visible
 
+_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP = 28, 4
+"""Of Linux: prctl(2), capabilities(7)."""
 _MOST_SHOWN = 50
 _USER_INFO = re.compile(r"(?<=://)[^\s/@\"']+(?=@)")
 """User and password of an address in a line of the config."""
@@ -23,6 +28,7 @@ _USER_INFO = re.compile(r"(?<=://)[^\s/@\"']+(?=@)")
 def run_app(app: typer.Typer) -> None:
     """Run a command line and exit with its code; the process is ours, so its limits are, too."""
     raise_limit()
+    _act_as_owner(os.environ)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # JSON is UTF-8 whatever the terminal's encoding; names of files may be no UTF-8 at all
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
@@ -108,6 +114,34 @@ def _guard_log() -> None:
         sys.stdout = guard(sys.stdout)
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr = guard(sys.stderr)
+
+
+def _act_as_owner(environ: Mapping[str, str]) -> None:
+    """Become the owner of the workspace, where root works in another's, as in a container action.
+
+    What is made belongs to the owner then, however the process ends: GitHub's runner could not
+    delete files of root, and the next checkout would fail. Root's rights stay, for the runner's
+    files and for folders that an earlier step made as root; programs that are started have the
+    owner's alone.
+    """
+    is_meant = "LM_EVAL_SO_IN_CONTAINER" in environ or environ.get("GITHUB_ACTIONS") == "true"
+    if not is_meant or not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return
+    with suppress(OSError):  # a container may have been started without such rights
+        owner = Path(environ.get("GITHUB_WORKSPACE") or Path.cwd()).stat()
+        if owner.st_uid:
+            _keep_rights()
+            os.setgid(owner.st_gid)
+            os.setuid(owner.st_uid)
+
+
+def _keep_rights() -> None:
+    """Let a change of user leave the rights of root as they are, where the system is Linux."""
+    import ctypes  # noqa: PLC0415 - needed by root alone
+
+    if sys.platform == "linux":
+        bits = ctypes.c_ulong(_SECBIT_NO_SETUID_FIXUP)
+        ctypes.CDLL(None).prctl(_PR_SET_SECUREBITS, bits)
 
 
 def _may_mean_the_config(error: BaseException) -> bool:

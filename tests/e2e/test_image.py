@@ -78,8 +78,8 @@ def test_image__is_the_action(place: Checkout) -> None:
     assert "regression" in output
     assert "baseline_source" in output
     assert "회귀" in (commands / "summary").read_text(encoding="utf-8")
-    reports = place.folder / "lm-eval-so-report"
-    assert {path.stat().st_uid for path in [reports, *reports.rglob("*")]} == {RUNNER}
+    assert (place.folder / ".lm-eval-so/cache.sqlite").is_file()
+    assert {path.lstat().st_uid for path in place.folder.rglob("*")} == {RUNNER}
     assert KEY not in worse.stdout + worse.stderr + body
 
     place.is_worse = False

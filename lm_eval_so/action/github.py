@@ -1,11 +1,13 @@
 """GitHub as the comment needs it; the only user of PyGithub."""
 
+import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 import requests
 from github import Auth, Github, GithubException
@@ -13,12 +15,15 @@ from github.IssueComment import IssueComment
 from github.PullRequest import PullRequest
 from urllib3.util.retry import Retry
 
+from lm_eval_so.core.backends.faults import retry_after_s
 from lm_eval_so.errors import PublishError
 
 ACTIONS_BOT: Final = "github-actions[bot]"
 
 _TIMEOUT_S: Final = 15
 _PER_PAGE: Final = 100
+_SHORTEST_WAIT_S: Final = 1.0
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,12 +130,17 @@ def open_github(
 ) -> Iterator[GitHub]:
     """Connect to GitHub, or to a GitHub Enterprise Server.
 
+    Its calls and waits hold up the main thread, where a signal ends them at once.
+
     Args:
         repository: owner/name.
         token: Sent to `api_url` only.
         api_url: As GITHUB_API_URL.
         write_gap_s: Seconds between two writes, as GitHub asks.
         retry_wait_s: Seconds before a failed read is repeated; doubled each time.
+
+    Raises:
+        KeyboardInterrupt: At Ctrl-C or SIGTERM.
     """
     # PyGithub's own retry repeats POST after 5xx and sleeps for as long as the server likes, so
     # only reads are repeated here, and rate limits go to the caller.
@@ -154,7 +164,8 @@ def open_github(
         seconds_between_writes=write_gap_s,
     )
     try:
-        yield PyGithubAdapter(client, repository)
+        with _signals_end_it():
+            yield PyGithubAdapter(client, repository)
     finally:
         client.close()
 
@@ -216,6 +227,26 @@ class PyGithubAdapter:
             self._repository.get_issue(number).get_comment(comment_id).delete()
 
 
+@contextmanager
+def _signals_end_it() -> Iterator[None]:
+    """Let the first signal end what is under way; one that a wrapper sends twice is the same."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread hears signals
+        return
+    before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - as `signal` calls it
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _pull(pull: PullRequest) -> Pull:
     return Pull(number=pull.number, is_open=pull.state == "open", head=pull.head.sha)
 
@@ -231,7 +262,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except GithubException as error:
-        headers = {key.lower(): value for key, value in (error.headers or {}).items()}
+        headers = {key.lower(): str(value) for key, value in (error.headers or {}).items()}
         raise RequestFailed(
             _message(error),
             status=error.status,
@@ -257,11 +288,11 @@ def _message(error: GithubException) -> str:
     return "; ".join([message, *details])
 
 
-def _wait(headers: Mapping[str, object]) -> float | None:
-    told = str(headers.get("retry-after"))
-    if told.isdecimal():
-        return float(told)
+def _wait(headers: Mapping[str, str]) -> float | None:
+    asked = retry_after_s(headers)
+    if asked is not None:
+        return max(asked, _SHORTEST_WAIT_S)
     reset = str(headers.get("x-ratelimit-reset"))
     if headers.get("x-ratelimit-remaining") == "0" and reset.isdecimal():
-        return max(float(reset) - time.time(), 1)
+        return max(float(reset) - time.time(), _SHORTEST_WAIT_S)
     return None

@@ -16,7 +16,7 @@ from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.errors import ExitCode
 from lm_eval_so.pipeline.base import find_base
 from lm_eval_so.pipeline.measure import Measured, Plan, measure
-from lm_eval_so.pipeline.publish import Told, tell_github, write_to
+from lm_eval_so.pipeline.publish import Told, tell_github, write_last, write_to
 
 _OWN_BASELINE = (
     "git does not know the base commit here, so the baseline is read from the checkout itself"
@@ -121,7 +121,7 @@ def skip_reason(config: Config, event: Surroundings) -> str | None:
 def tell_skipped(resources: Resources, reason: str) -> Done:
     """Tell that nothing was measured, and why; no comment is written."""
     resources.listener(Noticed(stage="ci", text=f"skipped: {reason}"))
-    write_to(resources.environ, Outputs(verdict=Verdict.SKIPPED, passed=True))
+    write_last(resources, Outputs(verdict=Verdict.SKIPPED, passed=True))
     return Done(measured=None, told=None, exit_code=ExitCode.DONE)
 
 

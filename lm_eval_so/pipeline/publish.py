@@ -103,7 +103,7 @@ def tell_github(
     outputs = replace(
         outputs, comment_url=published.url, comment_file_written=wanted and not published.url
     )
-    write_to(resources.environ, outputs)
+    write_last(resources, outputs)
     return Told(
         outputs=outputs,
         annotations=annotations(
@@ -128,10 +128,20 @@ def _summaries(measured: Measured, bodies: Callable[[int], str]) -> Iterator[str
     yield from (bodies(level) for level in range(_LEVELS))
 
 
-def write_to(environ: Mapping[str, str], outputs: Outputs) -> None:
-    """Write the Action's outputs, where GitHub takes them."""
+def write_to(environ: Mapping[str, str], outputs: Outputs) -> str | None:
+    """Write the Action's outputs, where GitHub takes them; return why that fails, or None."""
     if file := environ.get("GITHUB_OUTPUT"):
-        write_outputs(Path(file), outputs)
+        try:
+            write_outputs(Path(file), outputs)
+        except OSError as error:
+            return error.strerror or str(error)
+    return None
+
+
+def write_last(resources: Resources, outputs: Outputs) -> None:
+    """Write the outputs that stay, and warn if they cannot be: no result is lost by that."""
+    if reason := write_to(resources.environ, outputs):
+        resources.listener(Warned(stage=STAGE, text=f"no outputs: {reason}"))
 
 
 def post(

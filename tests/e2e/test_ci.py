@@ -1,12 +1,17 @@
 """`ci` in a real git repository, against a loopback chatbot and a loopback GitHub."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from servers.checkout import KEY, Checkout, N, open_checkout
 from servers.commands import git, lm_eval_so
+from servers.processes import finish, wait
 
 
 @pytest.fixture
@@ -64,6 +69,55 @@ def test_ci__a_failed_comment_is_a_warning_unless_it_is_required(place: Checkout
     assert place.outputs()["passed"] == "true"
     required = place.ci(INPUT_COMMENT_REQUIRED="true")
     assert required.returncode == 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ("POST", "/comments", 403, {"Retry-After": "50"}),  # the wait that GitHub asks for
+        ("GET", "/pulls/7", 502, {}),  # the waits between reads that are repeated
+    ],
+    ids=["rate-limit", "reads"],
+)
+def test_ci__a_signal_ends_the_waits_for_github(
+    place: Checkout, number: signal.Signals, fault: tuple[str, str, int, dict[str, str]]
+) -> None:
+    method, part, status, headers = fault
+    place.hub.fail(method, part, status, "secondary rate limit", headers=headers, times=99)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lm_eval_so", "ci"],
+        cwd=place.folder,
+        env={"PATH": os.environ["PATH"], **place.environ()},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+    def tried() -> list[str]:
+        return [r.path for r in place.hub.requests if r.method == method and part in r.path]
+
+    wait(lambda: len(tried()) >= (1 if method == "POST" else 3), process)
+    process.send_signal(number)
+    process.send_signal(number)  # as a wrapper does: to the process, then to its group
+    code, told = finish(process)
+    assert code == 130, told
+    assert "interrupted" in told
+    assert len([call for call in place.hub.calls("POST") if "graphql" not in call]) == len(headers)
+    assert place.outputs()["verdict"] != "error"
+
+
+@pytest.mark.parametrize("name", ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"])
+@pytest.mark.parametrize(("is_worse", "code"), [(False, 0), (True, 1)])
+def test_ci__what_github_takes_no_more_costs_no_verdict(
+    place: Checkout, name: str, is_worse: bool, code: int
+) -> None:
+    place.is_worse = is_worse
+    done = place.ci(**{name: str(place.folder.parent)}, INPUT_COMMENT_REQUIRED="true")
+    assert done.returncode == code, done.stderr
+    assert done.stderr.count("Is a directory") == 1
+    assert len(place.hub.bodies(7)) == 1
 
 
 def test_ci__the_baseline_of_the_pull_request_itself_does_not_count(place: Checkout) -> None:

@@ -265,6 +265,25 @@ def test_publish__nothing_fits():
     assert "too long even without details" in result.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("date", "slept"),
+    [
+        ("Fri, 31 Dec 9999 23:59:59 GMT", []),  # longer than it is worth
+        ("Friday, 31-Dec-49 23:59:59 GMT", []),
+        ("Fri Dec 31 23:59:59 9999", []),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", [1.0, 0.5]),
+        ("0", [1.0, 0.5]),
+    ],
+)
+def test_publish__retry_after_is_a_date_or_seconds(date, slept):
+    clock = FakeClock()
+    with hub_with() as hub:
+        hub.fail("POST", "/comments", 403, "secondary rate limit", headers={"Retry-After": date})
+        result = send(hub, clock=clock)
+    assert clock.slept == slept
+    assert result.failed is (not slept)
+
+
 def test_publish__a15_short_wait_is_kept():
     clock = FakeClock()
     with hub_with() as hub:

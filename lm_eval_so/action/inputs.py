@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.files import leads_out
 from lm_eval_so.core.records.enums import Language, Policy
 from lm_eval_so.errors import Problem, UsageError, Where, nearest
 
@@ -144,10 +145,10 @@ def read_inputs(environ: Mapping[str, str], *, workspace: Path) -> Inputs:
     """
     given = {name: environ.get(f"INPUT_{name.upper()}", "").strip() for name in INPUTS}
     values = {name: given[name] or default for name, default in INPUTS.items()}
-    folder = workspace / values["working_directory"]
-    paths = {
-        name: (workspace if name == "report_dir" else folder) / values[name] for name in _PATHS
-    }
+    # where the runner starts us in the workspace, paths are shown as people there write them
+    root = Path() if workspace.resolve() == Path.cwd() else workspace
+    folder = root / values["working_directory"]
+    paths = {name: (root if name == "report_dir" else folder) / values[name] for name in _PATHS}
     problems = [
         *_choice_problems(values),
         *_number_problems(values),
@@ -201,11 +202,10 @@ def _number_problems(values: Mapping[str, str]) -> list[Problem]:
 def _path_problems(
     paths: Mapping[str, Path], workspace: Path, values: Mapping[str, str]
 ) -> list[Problem]:
-    root = workspace.resolve()
     return [
         _problem(name, f'"{values[name]}" is outside the workspace', "use a path inside it")
         for name, path in paths.items()
-        if values[name] and not path.resolve().is_relative_to(root)
+        if values[name] and leads_out(path, workspace)
     ]
 
 

@@ -76,20 +76,22 @@ def ci(
             overrides=given,
             plugins=plugins or (),
             environ=event.environ,
+            runs_code=stage.may_run_code(event),
         )
         given[:0] = [target] if target else []
     session = open_session(
         file,
         overrides=given,
-        plugins=plugins,
         language=language,
         quiet=quiet,
         color=color,
         environ=event.environ,
+        loads_plugins=False,
     )
     found = session.config
     if reason := stage.skip_reason(found, event):
         return _end(session, stage.tell_skipped(session.resources(), reason), as_json=as_json)
+    session.load_plugins(plugins)
     if inputs:
         plan = stage.action_plan(found, event, baseline=baseline)
     else:
@@ -97,7 +99,9 @@ def ci(
         plan = stage.local_plan(
             found, event, run=folder, reports=out, baseline=baseline, fresh=fresh
         )
-    unwritable = [] if dry_run else folder_problems([plan.run, plan.reports])
+    unwritable = stage.outside_problems(found, plan, event)
+    if not dry_run and not unwritable:  # what is outside is not even tried
+        unwritable = folder_problems([plan.run, plan.reports])
     refuse([*check(found, event.environ, makes_dataset=plan.make_dataset), *unwritable])
     if dry_run:
         return _plan(session, plan.run)

@@ -85,6 +85,12 @@ def folder_problems(folders: Iterable[Path]) -> list[Problem]:
     return problems
 
 
+def leads_out(path: Path, folder: Path) -> bool:
+    """Whether a path lies outside a folder once links are followed; it need not be there."""
+    # not `resolve`, which raises at links that lead to each other
+    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
 def read_text(path: Path) -> str:
     """Read a UTF-8 text, with or without a BOM.
 

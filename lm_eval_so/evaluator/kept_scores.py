@@ -19,11 +19,13 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.database import open_database
 from lm_eval_so.core.events import Warned
+from lm_eval_so.core.files import write_atomic
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.codec import dump_bytes
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
+from lm_eval_so.errors import InputError
 from lm_eval_so.evaluator.bound import BoundMetric
 from lm_eval_so.evaluator.fold import full_definition
 
@@ -122,7 +124,7 @@ class KeptScores:
     def __enter__(self) -> Self:
         try:
             self._file = _connect(self._path)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, InputError) as error:
             self._give_up(error)
         return self
 
@@ -210,7 +212,7 @@ def _keep_out_of_git(path: Path) -> None:
     ignored, line = path.parent / ".gitignore", f"/{path.name}*\n"
     said = ignored.read_text("utf-8") if ignored.is_file() else ""
     if line not in said and (said or not path.exists()):
-        ignored.write_text(said + line, "utf-8")
+        write_atomic(ignored, said + line)  # never through a link that is committed
 
 
 def _dumped(scores: Mapping[str, Score]) -> bytes:

@@ -9,18 +9,23 @@ from lm_eval_so.action.inputs import Generate, Inputs, MissingSecrets, read_inpu
 from lm_eval_so.action.outputs import Outputs
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.config.keys import missing_keys
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed, Warned
+from lm_eval_so.core.files import leads_out
 from lm_eval_so.core.records.enums import Verdict
-from lm_eval_so.errors import ExitCode
+from lm_eval_so.errors import ExitCode, Problem, Where
+from lm_eval_so.evaluator.kept_scores import FILE as SCORES_FILE
 from lm_eval_so.pipeline.base import find_base
+from lm_eval_so.pipeline.confirm import again_folder
 from lm_eval_so.pipeline.measure import Measured, Plan, measure
 from lm_eval_so.pipeline.publish import Told, tell_github, write_last, write_to
 
 _OWN_BASELINE = (
     "git does not know the base commit here, so the baseline is read from the checkout itself"
 )
+_INSIDE = "write inside the workspace; if a link leads out of it, remove the link"
 _DEEPER = "give actions/checkout `fetch-depth: 2`"
 
 
@@ -107,15 +112,54 @@ def action_plan(config: Config, event: Surroundings, *, baseline: Path | None) -
     )
 
 
+def may_run_code(event: Surroundings) -> bool:
+    """Whether code that the config names may run before it is known whether the event is skipped."""
+    return event.inputs is None or not (event.activity.skip or _lacks_keys_by_right(event))
+
+
 def skip_reason(config: Config, event: Surroundings) -> str | None:
     """Say why there is nothing to measure, or None; at a desk there always is."""
     if event.inputs is None or event.activity.skip:
         return event.activity.skip
+    if not _lacks_keys_by_right(event):
+        return None
     missing = missing_keys(config, event.environ)
-    is_let = event.inputs.on_missing_secrets is MissingSecrets.SKIP
-    if missing and event.activity.is_foreign and is_let:
+    if missing:
         return f"{' and '.join(missing)} is empty: a fork's or Dependabot's event gets no secrets"
+    known = backends.names()
+    own = sorted({each.name for _, each in config.backend_sections() if each.name not in known})
+    if own:  # without its code nobody can tell, and a fork's is not run for that
+        return f"the keys of {' and '.join(own)} are known to its own code alone, which is a fork's"
     return None
+
+
+def _lacks_keys_by_right(event: Surroundings) -> bool:
+    """Whether the event gets no secrets, and is to be skipped for that."""
+    inputs, is_foreign = event.inputs, event.activity.is_foreign
+    return is_foreign and inputs is not None and inputs.on_missing_secrets is MissingSecrets.SKIP
+
+
+def outside_problems(config: Config, plan: Plan, event: Surroundings) -> list[Problem]:
+    """Find what would be written outside the workspace, as by a link that is committed.
+
+    At a desk paths may lead anywhere.
+    """
+    if event.inputs is None:
+        return []
+    places: list[tuple[Path, Where]] = [
+        (path, Where(file=str(path))) for path in (plan.run, again_folder(plan.run), plan.reports)
+    ]
+    if plan.make_dataset:
+        places.append((config.resolve(config.dataset.path), config.where("dataset", "path")))
+    if config.run.cache:
+        cache = config.resolve(config.run.cache)
+        where = config.where("run", "cache")
+        places += [(cache, where), (cache.with_name(SCORES_FILE), where)]
+    return [
+        Problem(what=f"{path} leads out of the workspace", where=where, hint=_INSIDE)
+        for path, where in places
+        if leads_out(path, event.workspace)
+    ]
 
 
 def tell_skipped(resources: Resources, reason: str) -> Done:

@@ -24,6 +24,7 @@ def target_override(
     overrides: Sequence[str],
     plugins: Sequence[Path],
     environ: Mapping[str, str],
+    runs_code: bool = True,
 ) -> str | None:
     """Return the `--set` text that puts an address into the option which the backend keeps it in.
 
@@ -36,9 +37,11 @@ def target_override(
         overrides: Other `--set` texts.
         plugins: Plugin files of the command line, which may define the backend.
         environ: Environment for `${NAME}`.
+        runs_code: Whether code that the config names may be run to know its backend.
 
     Returns:
-        The text; None if the config names no backend that is known, which loading it tells.
+        The text; None if the config names no backend that is known, which loading it tells, or
+        one that only its code knows.
 
     Raises:
         UsageError: If the backend has no address.
@@ -51,7 +54,7 @@ def target_override(
         values, _ = override_value(values, text)
     section = values.get("backend")
     name = known_text(section.get("name"), environ) if isinstance(section, dict) else ""
-    if not name:
+    if not name or (name not in backends.names() and not runs_code):
         return None
     if name not in backends.names() and ":" not in name:
         named = (known_text(each, environ) for each in values.get("plugins") or ())

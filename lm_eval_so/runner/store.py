@@ -10,13 +10,14 @@ from lm_eval_so.core.files import cannot_read, cannot_write, write_atomic
 from lm_eval_so.core.jsonl import Appender
 from lm_eval_so.core.records.codec import dump_document, dump_row, load_row, loads, to_json
 from lm_eval_so.core.records.run import RunInfo, RunResult
-from lm_eval_so.errors import Where
-from lm_eval_so.runner.lock import FolderLock
+from lm_eval_so.errors import InputError, Where
+from lm_eval_so.runner.lock import LOCK_FILE, FolderLock
 from lm_eval_so.runner.plan import row_key
 
 RESULTS_FILE = "run_results.jsonl"
 INFO_FILE = "run.json"
 TORN_FILE = "run_results.torn"
+NEW_FILE = "run_results.new"
 BATCH_FILES = ("batch.json", "batch.ids")
 """What `batch_log` keeps beside them."""
 
@@ -42,8 +43,10 @@ class RunDir:
         """Hold a folder and mend what a killed process left.
 
         Raises:
-            InputError: If another process writes there, or it cannot be written to.
+            InputError: If another process writes there, it cannot be written to, or a file in it
+                is a link.
         """
+        _refuse_links(path)
         run_dir = cls(path, FolderLock(path))
         try:
             _heal(run_dir._results, path / TORN_FILE)
@@ -98,7 +101,7 @@ class RunDir:
     def rewrite(self, offsets: Iterable[int]) -> None:
         """Write the log anew with the rows at these byte offsets, in this order."""
         self._close_log()
-        beside = self._results.with_suffix(".new")
+        beside = self.path / NEW_FILE
         try:
             self._results.touch()  # a run may have no rows at all
             with self._results.open("rb") as rows, beside.open("wb") as file:
@@ -168,6 +171,18 @@ def read_rows(folder: Path, fingerprint: str) -> Iterator[tuple[int, int, RunRes
                 offset += len(line)
     except OSError as error:
         raise cannot_read(file, error) from None
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuse links where files are written in place: a checkout may hold one that leads anywhere."""
+    for name in (LOCK_FILE, RESULTS_FILE, NEW_FILE, TORN_FILE, *BATCH_FILES):
+        file = folder / name
+        if file.is_symlink():
+            where = Where(file=str(file))
+            hint = "remove it, or choose another folder with -o"
+            raise InputError(
+                f"{file} is a link, and is not written through", where=where, hint=hint
+            )
 
 
 def _heal(results: Path, torn: Path) -> None:

@@ -39,6 +39,14 @@ class Session:
     progress: Progress
     redactor: Redactor
 
+    def load_plugins(self, given: Sequence[Path] | None = None) -> None:
+        """Run the plugin files of the config, and those of `--plugin`.
+
+        Raises:
+            ConfigError: If one is missing or fails.
+        """
+        load_plugins([*map(self.config.resolve, self.config.plugins), *(given or ())])
+
     def resources(self, stop: asyncio.Event | None = None) -> Resources:
         """Make the bundle that stages get."""
         return Resources(
@@ -71,6 +79,7 @@ def open_session(
     quiet: bool = False,
     color: Literal["auto", "always", "never"] = "auto",
     environ: Mapping[str, str] | None = None,
+    loads_plugins: bool = True,
 ) -> Session:
     """Read the config and load its plugins.
 
@@ -82,6 +91,7 @@ def open_session(
         quiet: Warnings and errors only.
         color: As the option says.
         environ: The environment; default: that of the process.
+        loads_plugins: Without it `Session.load_plugins` does so once it is known to be wanted.
 
     Raises:
         ConfigError: With every problem of the file.
@@ -89,14 +99,16 @@ def open_session(
     environ = environ if environ is not None else dict(os.environ)
     given = [*(overrides or ()), *([f"language={language.value}"] if language else [])]
     config = load_config(file, overrides=given, environ=environ)
-    load_plugins([*(config.resolve(path) for path in config.plugins), *(plugins or ())])
-    return Session(
+    session = Session(
         config=config,
         environ=environ,
         stdout=sys.stdout,
         progress=open_progress(sys.stderr, environ, quiet=quiet, color=color),
         redactor=make_redactor(environ, key_variables(config), files=key_files(config)),
     )
+    if loads_plugins:
+        session.load_plugins(plugins)
+    return session
 
 
 async def _until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:

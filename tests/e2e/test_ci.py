@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -53,6 +54,7 @@ def test_ci__without_a_token_writes_everything_and_says_so(place: Checkout) -> N
     report = place.folder / "lm-eval-so-report"
     assert {f.name for f in report.iterdir()} == {
         "comparison.json",
+        "report.html",
         "report.json",
         "report.md",
         "run",
@@ -132,11 +134,7 @@ def test_ci__the_baseline_of_the_pull_request_itself_does_not_count(place: Check
 
 
 def test_ci__a_fork_without_keys_is_skipped(place: Checkout) -> None:
-    environ = dict(place.environ(OPENAI_API_KEY=""))
-    event = Path(environ["GITHUB_EVENT_PATH"])
-    payload = json.loads(event.read_text())
-    payload["pull_request"]["head"]["repo"]["id"] = 2
-    event.write_text(json.dumps(payload))
+    environ = from_fork(place)
     asked = len(place.bot.requests)
     done = lm_eval_so("ci", cwd=place.folder, environ=environ)
     assert done.returncode == 0, done.stderr
@@ -175,6 +173,158 @@ def test_ci__target_url_reaches_every_backend_with_an_address(place: Checkout) -
     assert refused.returncode == 2
     assert "input target_url: the backend scripted has no address" in refused.stderr
     assert "fix: leave target_url out of the workflow" in refused.stderr
+
+
+PLUGIN = """
+from pathlib import Path
+
+from lm_eval_so.core.backends.base import ChatBackend, register_backend
+from lm_eval_so.core.records.chat import ChatResponse
+
+Path("plugin-ran").touch()
+
+@register_backend("mine")
+class Mine(ChatBackend):
+    async def send(self, request):
+        return ChatResponse(text="a")
+"""
+
+
+def from_fork(place: Checkout, **more: str) -> dict[str, str]:
+    """Give the environment of a pull request from a fork, which gets no secrets."""
+    environ = dict(place.environ(OPENAI_API_KEY="", **more))
+    event = Path(environ["GITHUB_EVENT_PATH"])
+    payload = json.loads(event.read_text())
+    payload["pull_request"]["head"]["repo"]["id"] = 2
+    event.write_text(json.dumps(payload))
+    return environ
+
+
+@pytest.mark.parametrize(
+    ("backend", "why"),
+    [
+        (None, "OPENAI_API_KEY is empty"),
+        ("mine", "the keys of mine are known to its own code alone"),
+        ("mine:Mine", "the keys of mine:Mine are known to its own code alone"),
+    ],
+)
+def test_ci__code_of_a_fork_that_is_skipped_does_not_run(
+    place: Checkout, backend: str | None, why: str
+) -> None:
+    (place.folder / "mine.py").write_text(PLUGIN, encoding="utf-8")
+    config = place.folder / "lm-eval-so.yaml"
+    text = config.read_text(encoding="utf-8")
+    if backend:
+        text = text.replace("name: openai", f'name: "{backend}"')
+    config.write_text(f"{text}plugins: [mine.py]\n", encoding="utf-8")
+    place.commit("code of its own")
+    python = {"PYTHONPATH": str(place.folder)}
+    for more in ({}, {"INPUT_TARGET_URL": "https://pr-7.example.dev"}):
+        environ = from_fork(place, **python, **more)
+        done = lm_eval_so("ci", cwd=place.folder, environ=environ)
+        assert done.returncode == 0, done.stderr
+        assert why in done.stderr
+        assert place.outputs()["verdict"] == "skipped"
+        assert not (place.folder / "plugin-ran").exists()
+    # the event of the repository itself runs it
+    assert place.ci(**python).returncode in {0, 1, 2}
+    assert (place.folder / "plugin-ran").exists()
+
+
+LINKS = {
+    "run": ("lm-eval-so-report/run", {}),
+    "again": ("lm-eval-so-report/run-again", {}),
+    "reports": ("lm-eval-so-report", {}),
+    "cache": (".lm-eval-so", {}),
+    "cache file": (".lm-eval-so/cache.sqlite", {}),
+    "scores": (".lm-eval-so/scores.sqlite", {}),
+    "dataset": ("made", {"INPUT_DATASET": "made/faq", "INPUT_GENERATE": "always"}),
+    "log": ("lm-eval-so-report/run/run_results.jsonl", {}),
+    "lock": ("lm-eval-so-report/run/run.lock", {}),
+    "new": ("lm-eval-so-report/run/run_results.new", {}),
+}
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_ci__nothing_is_written_through_a_link_out_of_the_workspace(
+    place: Checkout, name: str
+) -> None:
+    link, inputs = LINKS[name]
+    config = place.folder / "lm-eval-so.yaml"
+    source = "generator: {sources: [{id: faq, path: faq.csv, map: {input: q}}]}\n"
+    config.write_text(config.read_text(encoding="utf-8") + source, encoding="utf-8")
+    (place.folder / "faq.csv").write_text("q\n질문\n", encoding="utf-8")
+    shutil.rmtree(place.folder / ".lm-eval-so")
+    outside, at = place.folder.parent / "outside", place.folder / link
+    at.parent.mkdir(parents=True, exist_ok=True)
+    at.symlink_to(outside)
+    asked = len(place.bot.requests)
+
+    def refused() -> bool:
+        done = place.ci(**inputs)
+        is_told = "link" in done.stderr or "outside the workspace" in done.stderr
+        return done.returncode == 2 and is_told and len(place.bot.requests) == asked
+
+    assert refused()
+    assert not outside.exists()
+    if at.suffix:
+        outside.write_text("theirs\n", encoding="utf-8")
+        assert refused()
+        assert outside.read_text(encoding="utf-8") == "theirs\n"
+    else:
+        outside.mkdir()
+        assert refused()
+        assert not [*outside.iterdir()]
+
+
+def test_ci__a_link_inside_the_workspace_is_fine_and_files_are_replaced(place: Checkout) -> None:
+    folder = place.folder
+    shutil.rmtree(folder / ".lm-eval-so")
+    for link, target in {"lm-eval-so-report": "out", ".lm-eval-so": "kept"}.items():
+        (folder / target).mkdir()
+        (folder / link).symlink_to(target)
+    workflow = folder / "workflow.yml"
+    workflow.write_text("on: push\n", encoding="utf-8")
+    for name in ("out/report.json", "out/report.md", "kept/.gitignore"):
+        (folder / name).symlink_to(workflow)
+    done = place.ci()
+    assert done.returncode == 0, done.stderr
+    assert workflow.read_text(encoding="utf-8") == "on: push\n"
+    assert json.loads((folder / "out/report.json").read_text(encoding="utf-8"))
+    assert not (folder / "out/report.md").is_symlink()
+    assert (folder / "kept/cache.sqlite").is_file()
+    assert "scores.sqlite" in (folder / "kept/.gitignore").read_text(encoding="utf-8")
+
+
+def test_ci__links_that_lead_to_each_other_are_no_bug(place: Checkout) -> None:
+    (place.folder / "a").symlink_to("b")
+    (place.folder / "b").symlink_to("a")
+    done = place.ci(INPUT_REPORT_DIR="a/reports")
+    assert done.returncode == 2, done.stderr
+
+
+@pytest.mark.parametrize("folder", ["", "bots/shop"])
+def test_ci__paths_are_told_as_people_write_them(place: Checkout, folder: str) -> None:
+    if folder:
+        (place.folder / folder).mkdir(parents=True)
+        for name in ("lm-eval-so.yaml", "data"):
+            (place.folder / name).rename(place.folder / folder / name)
+    config = place.folder / folder / "lm-eval-so.yaml"
+    text = config.read_text(encoding="utf-8").replace("baselines/shop", "baselines/other")
+    config.write_text(text, encoding="utf-8")
+    place.commit("a first run")
+    first = place.ci(INPUT_WORKING_DIRECTORY=folder)
+    assert first.returncode == 0, first.stderr
+    kept = Path(folder, "baselines/other.json")
+    assert f"keep lm-eval-so-report/report.json as {kept} to compare" in first.stderr
+    assert "lm-eval-so-report/report.json\n" in first.stdout
+
+    config.write_text(text.replace("margin: 0.05", "margin: viel"), encoding="utf-8")
+    wrong = place.ci(INPUT_WORKING_DIRECTORY=folder)
+    assert wrong.returncode == 2
+    assert f"--> {Path(folder, 'lm-eval-so.yaml')}:" in wrong.stderr
+    for done in (first, wrong):
+        assert str(place.folder) not in done.stdout + done.stderr
 
 
 def test_ci__refuses_pull_request_target(place: Checkout) -> None:

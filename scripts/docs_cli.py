@@ -25,8 +25,8 @@ from the program's own help by `scripts/docs_cli.py`.
 | `generate` | sources | the dataset: `test.jsonl`, `rejected.jsonl`, `metadata.json` |
 | `run` | dataset | `RUN/run_results.jsonl`, `RUN/run.json` |
 | `merge` | shards of a run | `RUN/run_results.jsonl`, `RUN/run.json` |
-| `evaluate` | dataset, runs | `REPORTS/report.json`, `report.md` |
-| `compare` | two reports | `REPORTS/comparison.json`, `comparison.md` |
+| `evaluate` | dataset, runs | `REPORTS/report.json`, `report.md`, `report.html` |
+| `compare` | two reports | `REPORTS/comparison.json`, `comparison.md`, `comparison.html` |
 | `baseline` | report, comparison | the file at `baseline.path` |
 | `report` | report, comparison | stdout, or the file that `-o` names |
 | `comment` | comparison, report | a comment on a pull request |

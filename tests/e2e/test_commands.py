@@ -42,12 +42,14 @@ def test_stages__one_after_another(folder: Path) -> None:
     assert run.stdout.splitlines() == ["runs/scripted/run_results.jsonl", "runs/scripted/run.json"]
     evaluated = lm_eval_so("evaluate", cwd=folder)
     assert evaluated.returncode == 0, evaluated.stderr
-    assert evaluated.stdout.splitlines() == ["reports/report.json", "reports/report.md"]
+    reports = [f"reports/report.{form}" for form in ("json", "md", "html")]
+    assert evaluated.stdout.splitlines() == reports
     (folder / "reports/report.json").rename(folder / "baseline.json")
     assert lm_eval_so("evaluate", cwd=folder).returncode == 0
     compared = lm_eval_so("compare", "reports/report.json", cwd=folder)
     assert compared.returncode == 0, compared.stderr  # inconclusive only warns
-    assert compared.stdout.splitlines() == ["reports/comparison.json", "reports/comparison.md"]
+    reports = [f"reports/comparison.{form}" for form in ("json", "md", "html")]
+    assert compared.stdout.splitlines() == reports
     assert "warning: inconclusive" in compared.stderr
     shown = lm_eval_so(
         "report",

@@ -90,7 +90,7 @@ class ReportSection(Section):
 
     out: Path = Path("reports")
     """Folder of reports."""
-    formats: tuple[ReportFormat, ...] = (ReportFormat.JSON, ReportFormat.MD)
+    formats: tuple[ReportFormat, ...] = (ReportFormat.JSON, ReportFormat.MD, ReportFormat.HTML)
     """json is always written."""
     examples: int = Field(default=20, ge=0)
     """Cases shown in full."""

@@ -1,5 +1,6 @@
 """`ci`: the whole pipeline for one event of GitHub, or for a person at a desk."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import leads_out
 from lm_eval_so.core.records.enums import Verdict
-from lm_eval_so.errors import ExitCode, Problem, Where
+from lm_eval_so.errors import ExitCode, Interrupted, Problem, Where
 from lm_eval_so.evaluator.kept_scores import FILE as SCORES_FILE
 from lm_eval_so.pipeline.base import find_base
 from lm_eval_so.pipeline.confirm import again_folder
@@ -176,6 +177,7 @@ async def measure_and_tell(
 
     Raises:
         LMEvalError: As `measure`; the outputs say `error` then.
+        Interrupted: If it was stopped before GitHub is told.
     """
     activity, inputs, workspace = event.activity, event.inputs, event.workspace
     if inputs is None:
@@ -186,6 +188,9 @@ async def measure_and_tell(
     if plan.baseline_ref is None and plan.baseline is None and not config.baseline.ref:
         resources.listener(Warned(stage="ci", text=_OWN_BASELINE, hint=_DEEPER))
     measured = await measure(config, resources, plan)
+    await asyncio.sleep(0)  # a signal that came while reports were made is heard now
+    if resources.stop.is_set():
+        raise Interrupted("interrupted; the reports are written, and GitHub is not told")
     told = tell_github(
         config,
         resources,

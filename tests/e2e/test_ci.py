@@ -110,6 +110,33 @@ def test_ci__a_signal_ends_the_waits_for_github(
     assert place.outputs()["verdict"] != "error"
 
 
+STOPPER = """
+import os
+import signal
+
+from lm_eval_so.evaluator.metrics.text import ExactMatch
+
+class Late(ExactMatch):
+    name = "late"
+
+    def corpus_score(self, counts, units):
+        os.kill(os.getpid(), signal.SIGTERM)  # while the report is made, which blocks the loop
+        return None
+"""
+
+
+def test_ci__stopped_while_the_report_is_made_tells_github_nothing(place: Checkout) -> None:
+    (place.folder / "late.py").write_text(STOPPER, encoding="utf-8")
+    config = place.folder / "lm-eval-so.yaml"
+    text = config.read_text(encoding="utf-8").replace("[exact_match,", "[exact_match, late,")
+    config.write_text(f"{text}plugins: [late.py]\n", encoding="utf-8")
+    done = place.ci()
+    assert done.returncode == 130, done.stderr
+    assert (place.folder / "lm-eval-so-report/report.json").is_file()
+    assert not place.hub.requests
+    assert place.outputs()["verdict"] == "error"
+
+
 @pytest.mark.parametrize("name", ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"])
 @pytest.mark.parametrize(("is_worse", "code"), [(False, 0), (True, 1)])
 def test_ci__what_github_takes_no_more_costs_no_verdict(

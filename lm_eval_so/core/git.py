@@ -1,9 +1,12 @@
 """What git knows of a checkout: reads of local objects only, never a fetch, a hook or a filter."""
 
+import hashlib
 import os
 import re
 import shutil
+import stat
 import subprocess
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lm_eval_so.errors import UsageError
@@ -12,6 +15,9 @@ _TIMEOUT_S = 60
 # no dash in front, no "..", no path; letters of any script, since branch names may have them
 _REVISION = re.compile(r"(?![-./])(?!.*\.\.)[\w./@^~{}+#=-]{1,250}\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_SUBMODULE = b"160000"
+_SHA256_DIGITS = 64
+_PIECE = 1 << 20
 _SETTINGS = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "core.quotePath=false")
 
 
@@ -69,6 +75,34 @@ def show(ref: str, path: Path, *, cwd: Path) -> bytes | None:
     return _ask(["cat-file", "blob", f"{commit}:./{path.as_posix()}"], cwd)
 
 
+def changes(cwd: Path, *, without: Sequence[Path] = ()) -> str | None:
+    """Return a digest of what tracked files hold that the commit checked out does not.
+
+    Files are read piece by piece, as they lie on disk. Of a submodule its commit counts.
+
+    Args:
+        cwd: A folder of the checkout.
+        without: Files and folders whose changes do not count.
+
+    Returns:
+        64 hexadecimal digits; None if git, the repository or a commit is not there.
+    """
+    top = _top(cwd)
+    listed = _ask(["diff-index", "-z", "--ignore-submodules=dirty", "HEAD"], cwd)
+    if top is None or listed is None:
+        return None
+    left_out = [path.resolve() for path in without]
+    found = hashlib.sha256()
+    for name, before in _listed(listed):
+        path = top / os.fsdecode(name)
+        if any(path.is_relative_to(each) for each in left_out):
+            continue
+        now = _content(path, before)
+        if now != before:  # git lists files that were but touched, too
+            found.update(b"%b\0%b\0" % (name, now))
+    return found.hexdigest()
+
+
 def is_checkout(folder: Path) -> bool:
     """Whether a folder lies in a repository."""
     return _top(folder) is not None
@@ -83,6 +117,42 @@ def user_name(cwd: Path) -> str | None:
 def _commits(answer: bytes | None) -> tuple[str, ...]:
     lines = (answer or b"").decode("ascii", "replace").split()
     return tuple(line for line in lines if _COMMIT.match(line))
+
+
+def _listed(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield name and content before, as `_content` describes it, of each file in a raw diff."""
+    fields = raw.split(b"\0")
+    for head, name in zip(fields[::2], fields[1::2], strict=False):
+        mode, _, digest, *_ = head.removeprefix(b":").split()
+        yield name, b"%b %b" % (mode, digest)
+
+
+def _content(path: Path, like: bytes) -> bytes:
+    """Describe what lies at a path by mode and id, as git does; the id is as long as in `like`."""
+    if like.startswith(_SUBMODULE):
+        return b"%b %b" % (_SUBMODULE, (head(path) or "").encode())
+    try:
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode):
+            target = os.fsencode(path.readlink())
+            return b"120000 %b" % _blob_id(len(target), [target], like)
+        if not stat.S_ISREG(found.st_mode):
+            return b"other"
+        mode = b"100755" if found.st_mode & stat.S_IXUSR else b"100644"
+        with path.open("rb") as file:
+            pieces = iter(lambda: file.read(_PIECE), b"")
+            return b"%b %b" % (mode, _blob_id(found.st_size, pieces, like))
+    except OSError:
+        return b"none"
+
+
+def _blob_id(size: int, pieces: Iterable[bytes], like: bytes) -> bytes:
+    is_sha256 = len(like.rpartition(b" ")[2]) == _SHA256_DIGITS
+    found = hashlib.new("sha256" if is_sha256 else "sha1", usedforsecurity=False)
+    found.update(b"blob %d\0" % size)
+    for piece in pieces:
+        found.update(piece)
+    return found.hexdigest().encode()
 
 
 def _ask(arguments: list[str], cwd: Path) -> bytes | None:

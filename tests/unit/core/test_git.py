@@ -134,3 +134,75 @@ def test_user_name__unknown(repository, tmp_path_factory, monkeypatch) -> None:
     outside = tmp_path_factory.mktemp("outside")
     assert git.user_name(outside) is None
     assert (git.is_checkout(repository / "하위"), git.is_checkout(outside)) == (True, False)
+
+
+def test_changes__are_what_tracked_files_hold_and_the_commit_does_not(repository) -> None:
+    file = repository / "하위" / "기준.json"
+    clean = git.changes(repository)
+    file.write_text("three", "utf-8")
+    changed = git.changes(repository / "하위")
+    assert clean != changed == git.changes(repository)
+    file.write_text("four", "utf-8")
+    assert git.changes(repository) not in {clean, changed}
+    run(repository, "add", ".")
+    file.write_text("three", "utf-8")  # what lies on disk is what runs
+    assert git.changes(repository) == changed
+    file.write_text("one", "utf-8")
+    os.utime(file, (1, 1))  # git lists it, though it holds what it held
+    assert git.changes(repository) == clean
+
+
+def test_changes__new_files_modes_links_and_gone_ones(repository) -> None:
+    file, seen = repository / "하위" / "기준.json", [git.changes(repository)]
+    (repository / "new.txt").write_text("not told to git", "utf-8")
+    assert git.changes(repository) == seen[0]
+    run(repository, "add", "new.txt")
+    seen.append(git.changes(repository))
+    file.chmod(0o755)
+    seen.append(git.changes(repository))
+    file.unlink()
+    seen.append(git.changes(repository))
+    file.symlink_to("nowhere")
+    seen.append(git.changes(repository))
+    file.unlink()
+    os.mkfifo(file)  # reading it would wait for ever
+    seen.append(git.changes(repository))
+    assert len(set(seen)) == len(seen)
+
+
+def test_changes__some_files_do_not_count(repository) -> None:
+    clean = git.changes(repository)
+    (repository / "하위" / "기준.json").write_text("three", "utf-8")
+    for left_out in (repository / "하위", repository / "하위" / "기준.json"):
+        assert git.changes(repository, without=[left_out]) == clean
+    assert git.changes(repository, without=[repository / "하"]) != clean
+
+
+def test_changes__a_submodule_counts_by_its_commit(tmp_path) -> None:
+    inner = tmp_path / "bot"
+    for folder in (tmp_path, inner):
+        folder.mkdir(exist_ok=True)
+        run(folder, "init", "-q")
+        (folder / "file").write_text("one", "utf-8")
+    run(inner, "add", ".")
+    run(inner, "commit", "-qm", "one")
+    run(tmp_path, "add", ".")
+    run(tmp_path, "commit", "-qm", "one")
+    clean = git.changes(tmp_path)
+    run(inner, "commit", "-qm", "two", "--allow-empty")
+    assert git.changes(tmp_path) != clean
+
+
+def test_changes__runs_no_filter(repository) -> None:
+    run(repository, "config", "filter.f.clean", f"touch {repository}/ran; cat")
+    (repository / ".gitattributes").write_text("* filter=f\n", "utf-8")
+    (repository / "하위" / "기준.json").write_text("two!", "utf-8")
+    os.utime(repository / "하위" / "기준.json", (1, 1))
+    assert git.changes(repository)
+    assert not (repository / "ran").exists()
+
+
+def test_changes__are_not_known_without_a_commit(tmp_path) -> None:
+    assert git.changes(tmp_path) is None
+    run(tmp_path, "init", "-q")
+    assert git.changes(tmp_path) is None

@@ -22,6 +22,7 @@ from lm_eval_so.terminal.options import (
 
 if TYPE_CHECKING:
     from lm_eval_so.pipeline.ci import Done
+    from lm_eval_so.pipeline.measure import Plan
     from lm_eval_so.terminal.session import Session
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -32,7 +33,7 @@ Out = Annotated[
 ]
 Fresh = Annotated[
     bool,
-    typer.Option("--fresh", help="Ask all again; without it a run that is there is gone on with."),
+    typer.Option("--fresh", help="Ask all anew, even where an earlier ci was interrupted."),
 ]
 
 
@@ -93,7 +94,7 @@ def ci(
         return _end(session, stage.tell_skipped(session.resources(), reason), as_json=as_json)
     session.load_plugins(plugins)
     if inputs:
-        plan = stage.action_plan(found, event, baseline=baseline)
+        plan = stage.action_plan(found, event, baseline=baseline, fresh=fresh)
     else:
         folder = run_folder(found)
         plan = stage.local_plan(
@@ -104,17 +105,21 @@ def ci(
         unwritable = folder_problems([plan.run, plan.reports])
     refuse([*check(found, event.environ, makes_dataset=plan.make_dataset), *unwritable])
     if dry_run:
-        return _plan(session, plan.run)
+        return _plan(session, plan)
     done = session.run(lambda r: stage.measure_and_tell(found, r, plan, event))
     return _end(session, done, as_json=as_json)
 
 
-def _plan(session: "Session", run: Path) -> int:
+def _plan(session: "Session", plan: "Plan") -> int:
     from lm_eval_so.core.records.codec import to_json
+    from lm_eval_so.pipeline.measure import for_verdict
     from lm_eval_so.runner.run import plan_run
     from lm_eval_so.terminal.emit import emit
 
-    planned = session.run(lambda r: plan_run(session.config, r, out=run))
+    verdict = for_verdict(session.config, plan)
+    planned = session.run(
+        lambda r: plan_run(session.config, r, out=plan.run, fresh=plan.fresh, verdict=verdict)
+    )
     emit(session.stdout, result=to_json(planned), as_json=True)
     return 0
 

@@ -93,7 +93,7 @@ def local_plan(
     )
 
 
-def action_plan(config: Config, event: Surroundings, *, baseline: Path | None) -> Plan:
+def action_plan(config: Config, event: Surroundings, *, baseline: Path | None, fresh: bool) -> Plan:
     """Plan `ci` for an event of GitHub."""
     activity, inputs = event.activity, event.inputs
     if inputs is None:
@@ -101,9 +101,8 @@ def action_plan(config: Config, event: Surroundings, *, baseline: Path | None) -
     return Plan(
         run=inputs.report_dir / "run",
         reports=inputs.report_dir,
+        fresh=fresh,
         may_be_baseline=activity.may_be_baseline,
-        fresh_if_complete=True,  # a machine that keeps its workspace has the last event's answers
-        asks_anew=True,
         make_dataset=_makes_dataset(config, inputs.generate),
         baseline=baseline or inputs.baseline,
         baseline_ref=_base(config, event),

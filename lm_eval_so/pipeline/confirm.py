@@ -15,11 +15,11 @@ from lm_eval_so.evaluator.bind import bind_metrics
 from lm_eval_so.evaluator.bound import BoundMetric
 from lm_eval_so.evaluator.stages import in_order
 from lm_eval_so.runner import run as running
+from lm_eval_so.runner.for_verdict import ForVerdict
 from lm_eval_so.runner.selection import FurtherAnswers
 from lm_eval_so.runner.store import read_info
 
 _STAGE = "compare"
-_COMMAND = "lm-eval-so ci"
 _OTHERS = frozenset({"baseline", "relation", "repeats"})
 """Needs of metrics that hold an answer against others, which further answers do not have."""
 
@@ -37,11 +37,12 @@ async def ask_again(
     *,
     run: Path,
     fresh: bool,
+    verdict: ForVerdict,
 ) -> dict[str, Answers]:
     """Ask samples that changed `gate.confirm` times more, and score what comes back.
 
     They are further repeats of the run: of the same backend, with seeds of their own, on the same
-    budget. What was asked before is not asked again, unless it belongs to an earlier run.
+    budget. What was asked before is not asked again, unless it belongs to an earlier run or verdict.
 
     Args:
         config: The config.
@@ -49,6 +50,7 @@ async def ask_again(
         changed: The samples, by metric.
         run: Folder of the run.
         fresh: Whether the run was asked anew just now.
+        verdict: What the answers are for.
 
     Returns:
         Scores of the further answers by metric and sample. A metric is left out that cannot be
@@ -68,10 +70,15 @@ async def ask_again(
     folder, times = again_folder(run), config.gate.confirm
     tell(Noticed(stage=_STAGE, text=f"asking {len(ids):,} samples that changed {times}× more"))
     further = _further(config, able.values())
-    only = FurtherAnswers(ids=frozenset(ids), first=config.run.repeats, command=_COMMAND)
+    only = FurtherAnswers(ids=frozenset(ids), first=config.run.repeats)
     try:
         info = await running.run(
-            further, resources, out=folder, fresh=fresh or _is_older(folder, run), only=only
+            further,
+            resources,
+            out=folder,
+            fresh=fresh or _is_older(folder, run),
+            only=only,
+            verdict=verdict,
         )
         if info.state != "complete":
             tell(Warned(stage=_STAGE, text="not all were asked again, so the regression stands"))

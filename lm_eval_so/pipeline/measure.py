@@ -8,6 +8,7 @@ from lm_eval_so.comparator import compare as comparing
 from lm_eval_so.comparator.baseline import find_baseline
 from lm_eval_so.comparator.confirm import Answers
 from lm_eval_so.comparator.exceptions import read_exceptions, today
+from lm_eval_so.core import git
 from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
@@ -16,20 +17,23 @@ from lm_eval_so.core.files import Text, write_all
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison
 from lm_eval_so.core.records.enums import ReportFormat, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.errors import BudgetSpent, ExitCode, TooManyErrors, refuse
+from lm_eval_so.core.records.run import Checkout
+from lm_eval_so.errors import BudgetSpent, ExitCode, InputError, TooManyErrors, refuse
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.baseline import baseline_problems, needs_baseline
 from lm_eval_so.generator import generate as generating
-from lm_eval_so.pipeline.confirm import ask_again
+from lm_eval_so.pipeline.confirm import again_folder, ask_again
 from lm_eval_so.pipeline.telling import STAGE, how_to_begin, tell_verdict
 from lm_eval_so.reporter.render import json_pieces, render
 from lm_eval_so.runner import run as running
-from lm_eval_so.runner.store import read_info
+from lm_eval_so.runner.for_verdict import ForVerdict, note_verdict
+from lm_eval_so.runner.store import RUN_FILES
 
 __all__ = [
     "Measured",
     "Plan",
     "compare_reports",
+    "for_verdict",
     "measure",
     "wanted_baseline",
     "write_report",
@@ -58,11 +62,7 @@ class Plan:
     may_be_baseline: bool = True
     """Whether the report may become a baseline, if it is complete and did not get worse."""
     fresh: bool = False
-    """Put an earlier run in that folder aside."""
-    fresh_if_complete: bool = False
-    """Put it aside if it is complete; one that was begun is gone on with."""
-    asks_anew: bool = False
-    """Ask the chatbot even what the cache knows: its code may be another one at the same address."""
+    """Put an earlier run in that folder aside, even one that was begun for this verdict."""
     suite_id: str | None = None
     commit: str | None = None
     base_ref: str | None = None
@@ -101,9 +101,8 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     refuse([*baseline_problems(config, baseline)])  # early, as above
     if plan.make_dataset:
         generating.generate(config, resources)
-    fresh = plan.fresh or (plan.fresh_if_complete and _is_complete(plan.run))
-    asked = replace(resources, refreshes_cache=resources.refreshes_cache or plan.asks_anew)
-    is_whole = await _run(config, asked, plan.run, fresh=fresh)
+    verdict = for_verdict(config, plan)
+    is_whole = await _run(config, resources, plan, verdict)
     report = await evaluating.evaluate(
         config,
         resources,
@@ -116,11 +115,14 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     again: dict[str, Answers] = {}
     if config.gate.confirm and baseline is not None and is_whole:
         changed = _changed_samples(config, resources, report, baseline)
-        again = await ask_again(config, asked, changed, run=plan.run, fresh=fresh)
+        again = await ask_again(
+            config, resources, changed, run=plan.run, fresh=plan.fresh, verdict=verdict
+        )
     comparison = compare_reports(config, resources, report, baseline, found, again=again)
     if not plan.may_be_baseline or comparison.verdict in _NO_BASELINE:
         report = replace(report, experiment=replace(report.experiment, eligible=False))
     files = write_report(config, resources, report, comparison, folder=plan.reports)
+    _note_verdict(plan.run, resources)
     if baseline is None:
         text = how_to_begin(
             report, config, folder=plan.reports, may_be_baseline=plan.may_be_baseline
@@ -129,20 +131,39 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     return Measured(report=report, comparison=comparison, files=files, is_whole=is_whole)
 
 
-def _is_complete(run: Path) -> bool:
-    info = read_info(run)
-    return info is not None and info.state == "complete"
+def for_verdict(config: Config, plan: Plan) -> ForVerdict:
+    """Return what the answers are for: a verdict on the checkout as it is now."""
+    further = again_folder(plan.run)
+    # what `ci` writes does not change the chatbot, even where git tracks it
+    own = [folder / name for folder in (plan.run, further) for name in RUN_FILES]
+    for name in ("report", "comparison"):
+        own += (plan.reports / f"{name}.{each.value}" for each in ReportFormat)
+    changes = git.changes(config.folder, without=own)
+    return ForVerdict(
+        checkout=Checkout(commit=plan.commit, changes=changes),
+        beside=further,
+    )
 
 
-async def _run(config: Config, resources: Resources, folder: Path, *, fresh: bool) -> bool:
+async def _run(config: Config, resources: Resources, plan: Plan, verdict: ForVerdict) -> bool:
     """Run, and give whether so many rows have an answer that a verdict can rest on them."""
     try:
-        await running.run(config, resources, out=folder, fresh=fresh)
+        await running.run(config, resources, out=plan.run, fresh=plan.fresh, verdict=verdict)
     except (TooManyErrors, BudgetSpent) as error:  # the verdict will say so, and be published
         warned = Warned(stage="run", text=str(error), hint=error.problems[0].hint)
         resources.listener(warned)
         return False
     return True
+
+
+def _note_verdict(run: Path, resources: Resources) -> None:
+    """Note in the run and its further answers that their verdict is made."""
+    for folder in (run, again_folder(run)):
+        try:
+            note_verdict(folder, now_text(resources.environ))
+        except InputError as error:  # the verdict is worth more than the note
+            text = f"the verdict is not noted in {folder}: {error}"
+            resources.listener(Warned(stage=STAGE, text=text))
 
 
 def wanted_baseline(config: Config) -> EvaluationReport | None:

@@ -1,10 +1,10 @@
 """What an evaluation cost and how long it took, as it is shown."""
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.times import parse_time
 from lm_eval_so.core.words.numbers import count, usd
 from lm_eval_so.reporter.view import ABSENT, CostRow, Words
 
@@ -81,13 +81,13 @@ def total_usd(report: EvaluationReport) -> float | None:
 
 def minute(time: str) -> str:
     """Give a time of a record to the minute."""
-    at = _parsed(time)
+    at = parse_time(time)
     return time if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def seconds_between(start: str | None, end: str | None) -> float | None:
     """Give the seconds from one time of a record to another."""
-    begin, finish = (_parsed(time) if time else None for time in (start, end))
+    begin, finish = (parse_time(time) if time else None for time in (start, end))
     return (finish - begin).total_seconds() if begin and finish else None
 
 
@@ -104,10 +104,3 @@ def _row(part: str, cost: float | None, priced: int, rows: int, usage: Usage) ->
 
 def _tokens(n: int | None) -> str:
     return ABSENT if n is None else count(n)
-
-
-def _parsed(time: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(time)
-    except ValueError:
-        return None

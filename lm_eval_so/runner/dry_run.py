@@ -15,11 +15,12 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.record import record
-from lm_eval_so.runner.identity import backend_section, differences
+from lm_eval_so.runner.for_verdict import ForVerdict
+from lm_eval_so.runner.identity import backend_section
 from lm_eval_so.runner.outline import outline_run
 from lm_eval_so.runner.places import Places
 from lm_eval_so.runner.plan import Job
-from lm_eval_so.runner.resume import find_done
+from lm_eval_so.runner.resume import find_done, why_aside
 from lm_eval_so.runner.selection import select
 from lm_eval_so.runner.shards import Shard
 from lm_eval_so.runner.store import read_info
@@ -74,6 +75,7 @@ async def plan_run(
     fresh: bool = False,
     keep_errors: bool = False,
     shard: Shard | None = None,
+    verdict: ForVerdict | None = None,
 ) -> RunPlan:
     """Tell what `run` would do; nothing is sent or written. Arguments and errors as there."""
     section = backend_section(config)
@@ -83,9 +85,9 @@ async def plan_run(
     start, keys = outline.start, outline.plan.keys
     earlier = None if fresh else read_info(selection.folder)
     done, tally = Places(()), Tally()
-    if earlier is not None and not differences(earlier, start):
+    if earlier is not None and why_aside(selection.folder, start, verdict) is None:
         done, tally = find_done(selection.folder, start.fingerprint, keys, keep_errors=keep_errors)
-    refreshes = resources.refreshes_cache or fresh
+    refreshes = resources.refreshes_cache or fresh or verdict is not None
     found, cost = _look_through(outline.todo(done), config, backend, refreshes=refreshes)
     sent = to_json(found.first) if found.first else None
     share = config.run.batch_discount if config.run.executor == "batch" else 1.0

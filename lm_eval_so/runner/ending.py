@@ -31,6 +31,15 @@ class Ending:
     again: str
     """The command that goes on."""
     budget: Budget
+    is_judged: bool = False
+    """Whether a verdict follows, after which nothing of the run is gone on with."""
+
+    @property
+    def rest(self) -> str:
+        """What to do about rows without an answer, as a hint."""
+        if self.is_judged:
+            return f"{self.again} asks all again"
+        return f"{self.again} asks only those again"
 
 
 def end_run(recorder: Recorder, failure: LMEvalError | None, ending: Ending) -> RunInfo:
@@ -60,7 +69,7 @@ def _complete(recorder: Recorder, ending: Ending) -> RunInfo:
     info = recorder.end(recorder.info("complete"))
     recorder.tell(Ended(stage=STAGE, text=f"{tally.rows:,} rows: {tally.text()}"))
     what = f"{tally.failures:,} of {tally.rows:,} rows have no answer ({tally.failures_text()})"
-    hint = f"{ending.again} asks only those again"
+    hint = ending.rest
     if tally.failures > _MOST_FAILURES * tally.rows:
         hint = f"see error in {ending.folder / RESULTS_FILE}; {hint}"
         raise TooManyErrors(f"could not measure: {what}", hint=hint)
@@ -76,6 +85,8 @@ def _spent(recorder: Recorder, failure: BudgetSpent, ending: Ending) -> RunInfo:
     info = recorder.end(recorder.info("stopped", stopped=why))
     what = f"stopped at {spent or 'the budget'} after {_rows(recorder, ending)}"
     hint = f"raise run.{spent.by if spent else 'max_cost_usd'}, then go on with {ending.again}"
+    if ending.is_judged:
+        hint = f"raise run.{spent.by if spent else 'max_cost_usd'}; {ending.rest}"
     if tally.rows - tally.failures < (1 - _MOST_FAILURES) * ending.planned:
         raise BudgetSpent(what, hint=hint) from failure
     recorder.tell(Warned(stage=STAGE, text=what, hint=hint))

@@ -143,7 +143,11 @@ def merged_info(parts: Sequence[Part], tally: Tally, missing: Sequence[Missing])
         stopped=stopped if missing else None,
         versions=_versions(infos),
         started_at=min(info.started_at for info in infos),
+        resumed_at=None,
         finished_at=max((i.finished_at for i in infos if i.finished_at), default=None),
+        checkout=None,
+        judged_at=None,
+        put_aside_at=None,
     )
 
 

@@ -17,6 +17,7 @@ from lm_eval_so.runner.by_batch import ask_by_batch, refuse_to_forget
 from lm_eval_so.runner.check import check
 from lm_eval_so.runner.dry_run import RunPlan, plan_run
 from lm_eval_so.runner.ending import Ending, end_run
+from lm_eval_so.runner.for_verdict import ForVerdict
 from lm_eval_so.runner.identity import backend_section
 from lm_eval_so.runner.outline import Outline, outline_run
 from lm_eval_so.runner.recorder import Recorder
@@ -38,6 +39,7 @@ async def run(
     keep_errors: bool = False,
     shard: Shard | None = None,
     only: FurtherAnswers | None = None,
+    verdict: ForVerdict | None = None,
 ) -> RunInfo:
     """Ask every sample that has no answer yet.
 
@@ -49,6 +51,8 @@ async def run(
         keep_errors: Do not ask again what failed in an earlier run.
         shard: The part of the dataset to ask; default: the whole.
         only: Ask nothing but further answers to some samples; `run.repeats` counts all answers.
+        verdict: What the answers are for, if `ci` asks: then the chatbot is asked past the cache,
+            and an earlier run is gone on with only if it began for the same verdict.
 
     Raises:
         InputError: If config, dataset or folder cannot be used.
@@ -59,22 +63,28 @@ async def run(
         Interrupted: If `resources.stop` was set; what came back is written.
     """
     resources = replace(resources, refreshes_cache=resources.refreshes_cache or fresh)
+    asked = resources if verdict is None else replace(resources, refreshes_cache=True)
     section = backend_section(config)
     selection = select(config, out=out, shard=shard)
     folder = selection.folder
     async with AsyncExitStack() as stack:
-        opening = open_asker(section, config=config, resources=resources)
+        opening = open_asker(section, config=config, resources=asked)
         asker = await stack.enter_async_context(opening)
         outline = outline_run(config, asker.backend, selection, resources, only=only)
+        if verdict is not None:
+            start = replace(outline.start, checkout=verdict.checkout)
+            outline = replace(outline, start=start)
         playing = open_simulator(config, resources, is_needed=outline.plan.simulates)
         simulator = await stack.enter_async_context(playing)
-        run_dir = open_run(folder, outline.start, fresh=fresh, listener=resources.listener)
+        run_dir = open_run(
+            folder, outline.start, fresh=fresh, listener=resources.listener, verdict=verdict
+        )
         stack.callback(run_dir.close)
         if config.run.executor == "live":
             refuse_to_forget(folder)
         recorder = _take_up(run_dir, outline, asker, resources, keep_errors=keep_errors)
         recorder.begin()
-        again = only.command if only else _command(config, out, shard)
+        again = verdict.command if verdict else _command(config, out, shard)
         todo, failure = partial(outline.todo, recorder.places), None
         if config.run.executor == "batch":
             failure = await ask_by_batch(
@@ -86,7 +96,13 @@ async def run(
         planned = outline.start.planned
         if recorder.tally.rows == planned:
             run_dir.rewrite(in_order(outline.plan.keys, recorder.places))
-        ending = Ending(planned=planned, folder=folder, again=again, budget=resources.budget)
+        ending = Ending(
+            planned=planned,
+            folder=folder,
+            again=again,
+            budget=resources.budget,
+            is_judged=verdict is not None,
+        )
         return end_run(recorder, failure, ending)
 
 
@@ -102,8 +118,9 @@ def _take_up(
     start, folder = outline.start, run_dir.path
     done, tally = find_done(folder, start.fingerprint, outline.plan.keys, keep_errors=keep_errors)
     resources.budget.add(tally.spent_usd)  # a budget is the run's, however often it is begun
-    begun = read_info(folder) or start  # what goes on keeps the time at which it began
-    start = replace(start, started_at=begun.started_at)
+    if (begun := read_info(folder)) is not None:
+        # what goes on keeps the time at which it began
+        start = replace(start, started_at=begun.started_at, resumed_at=start.started_at)
     return Recorder(run_dir, start, tally, done, asker=asker, resources=resources)
 
 

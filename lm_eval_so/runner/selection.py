@@ -48,8 +48,6 @@ class FurtherAnswers:
     ids: frozenset[str]
     first: int
     """Number of the first further answer: those before it are the run's."""
-    command: str
-    """What goes on with them."""
 
     def skips(self, skips: Skips) -> Skips:
         """Give what leaves out all other rows, and those that the backend does."""

@@ -20,6 +20,7 @@ TORN_FILE = "run_results.torn"
 NEW_FILE = "run_results.new"
 BATCH_FILES = ("batch.json", "batch.ids")
 """What `batch_log` keeps beside them."""
+RUN_FILES = (RESULTS_FILE, TORN_FILE, INFO_FILE, *BATCH_FILES)
 
 _SYNC_EVERY_S = 1.0
 
@@ -79,24 +80,30 @@ class RunDir:
             self._log.sync()
 
     def move_aside(self) -> Path:
-        """Move an earlier run's files to the first free of <folder>.1, <folder>.2, …; give that.
+        """Move an earlier run's files to <folder>.1, <folder>.2, …, after all that are there.
 
         Raises:
             InputError: If they cannot be moved.
         """
-        # "." and ".." have no name of their own
-        folder = self.path if self.path.name not in {"", ".."} else self.path.resolve()
-        number = 1
-        while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
-            number += 1
+        number = max((number for number, _ in self.asides()), default=0) + 1
+        folder = self._named()
+        aside = folder.with_name(f"{folder.name}.{number}")
         try:
             aside.mkdir()
-            for name in (RESULTS_FILE, TORN_FILE, INFO_FILE, *BATCH_FILES):
+            for name in RUN_FILES:
                 if (self.path / name).exists():
                     (self.path / name).rename(aside / name)
         except OSError as error:
             raise cannot_write(aside, error) from None
         return aside
+
+    def asides(self) -> Iterator[tuple[int, Path]]:
+        """Yield the number and path of everything that is named like a run put aside."""
+        folder = self._named()
+        for path in folder.parent.iterdir():
+            stem, _, number = path.name.rpartition(".")
+            if stem == folder.name and number.isdecimal() and number.isascii():
+                yield int(number), path
 
     def rewrite(self, offsets: Iterable[int]) -> None:
         """Write the log anew with the rows at these byte offsets, in this order."""
@@ -125,6 +132,10 @@ class RunDir:
             self._close_log()
         finally:
             self._lock.release()
+
+    def _named(self) -> Path:
+        # "." and ".." have no name of their own
+        return self.path if self.path.name not in {"", ".."} else self.path.resolve()
 
     def _close_log(self) -> None:
         log, self._log = self._log, None

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
+from lm_eval_so.core.times import time_text
+
 Wait = Callable[[float, asyncio.Event], Awaitable[None]]
 """Waits so many seconds, but not longer than until the event is set."""
 
@@ -20,11 +22,6 @@ def fixed_time(environ: Mapping[str, str]) -> datetime | None:
     """Give the time at which SOURCE_DATE_EPOCH stops all clocks, if it is set."""
     fixed = environ.get("SOURCE_DATE_EPOCH", "")
     return datetime.fromtimestamp(int(fixed), UTC) if fixed.isdigit() else None
-
-
-def time_text(time: datetime) -> str:
-    """Give a time in UTC as RFC 3339 with milliseconds."""
-    return f"{time.isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
 
 
 async def wait_for(seconds: float, stop: asyncio.Event) -> None:

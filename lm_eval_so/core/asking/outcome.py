@@ -5,7 +5,6 @@ from datetime import datetime
 
 from lm_eval_so.core.asking.asker import Answer
 from lm_eval_so.core.asking.cache import Kept
-from lm_eval_so.core.asking.clock import time_text
 from lm_eval_so.core.asking.prices import Cost, cost_of
 from lm_eval_so.core.asking.redact import clean_response
 from lm_eval_so.core.asking.status import status_of_error, status_of_response
@@ -14,6 +13,7 @@ from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.run import ErrorInfo, Retry
 from lm_eval_so.core.secrets import Redactor
+from lm_eval_so.core.times import time_text
 
 _MOST_RETRIES = 100
 """Attempts that are told one by one: a row may be refused for as long as its deadline holds."""

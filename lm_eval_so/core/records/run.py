@@ -182,6 +182,15 @@ class DatasetRef:
 
 
 @record
+class Checkout:
+    """The state of a checkout, as far as git knows it."""
+
+    commit: str | None = None
+    changes: str | None = None
+    """Digest of the changes to tracked files; null where git cannot say."""
+
+
+@record
 class RunInfo:
     """`run.json`: what the rows of a run have in common, and how far it came."""
 
@@ -223,4 +232,12 @@ class RunInfo:
     """Why the run ended early: {by, …}; null if it did not."""
     versions: Mapping[str, str] = field(default_factory=dict)
     started_at: str
+    resumed_at: str | None = None
+    """When the last invocation began; null if it was the first."""
     finished_at: str | None = None
+    checkout: Checkout | None = None
+    """What `ci` asked, past the cache; null of every other run."""
+    judged_at: str | None = None
+    """When `ci` made its verdict on these answers."""
+    put_aside_at: str | None = None
+    """When `ci` put it aside, to ask anew."""

@@ -7,13 +7,16 @@ import pytest
 from servers.runs import make, resources, rows, write_dataset
 
 from lm_eval_so.core.events import Event, Warned
+from lm_eval_so.core.records.run import Checkout
 from lm_eval_so.errors import Interrupted
 from lm_eval_so.pipeline.confirm import again_folder, ask_again
+from lm_eval_so.runner.for_verdict import ForVerdict
 from lm_eval_so.runner.run import run
 
 ECHO = {"name": "scripted", "options": {"default": "echo"}}
 SAMPLES = [{"id": f"s{i}", "input": f"질문 {i}", "expected": f"질문 {i % 4}"} for i in range(8)]
 WORSE = {"exact_match": ("s1", "s5")}
+VERDICT = ForVerdict(checkout=Checkout())
 
 
 def config(folder: Path, backend: dict[str, Any] = ECHO, **sections: Any):
@@ -28,7 +31,9 @@ def warnings(events: list[Event]) -> list[str]:
 
 async def ask(found, folder: Path, worse=WORSE, *, fresh=False, events=None, **more):
     given = resources(events, **more)
-    return await ask_again(found, given, worse, run=folder / "runs/bot", fresh=fresh)
+    return await ask_again(
+        found, given, worse, run=folder / "runs/bot", fresh=fresh, verdict=VERDICT
+    )
 
 
 async def test_ask_again__further_repeats_of_these_samples_alone(tmp_path: Path) -> None:
@@ -127,5 +132,10 @@ async def test_ask_again__stopped_by_the_user_is_no_answer(tmp_path: Path) -> No
     given = resources()
     given.stop.set()
     with pytest.raises(Interrupted) as caught:
-        await ask_again(config(tmp_path), given, WORSE, run=tmp_path / "runs/bot", fresh=False)
+        await ask_again(
+            *(config(tmp_path), given, WORSE),
+            run=tmp_path / "runs/bot",
+            fresh=False,
+            verdict=VERDICT,
+        )
     assert caught.value.problems[0].hint == "go on with lm-eval-so ci"

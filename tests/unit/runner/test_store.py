@@ -2,6 +2,7 @@ import json
 import multiprocessing
 import os
 import resource
+import shutil
 from pathlib import Path
 
 import pytest
@@ -104,14 +105,18 @@ def test_read_rows__names_the_line_that_is_no_row(tmp_path: Path):
     assert failed.value.problems[0].where.line == 2
 
 
-def test_move_aside__first_free_number(tmp_path: Path):
+def test_move_aside__numbers_grow_with_age(tmp_path: Path):
     folder = tmp_path / "bot"
-    for number in (1, 2):
+    for name in ("bot.3x", "bot.٣", "other.7", "bot-again.9"):  # not of this run
+        (tmp_path / name).mkdir()
+    for number in (1, 2, 3):
         fill(folder, row(str(number)))
         run_dir = RunDir.open(folder)
         assert run_dir.move_aside() == tmp_path / f"bot.{number}"
         run_dir.close()
-    assert texts(tmp_path / "bot.2") == ["3일"]
+        if number == 2:
+            shutil.rmtree(tmp_path / "bot.1")  # which makes no room for a newer one
+    assert texts(tmp_path / "bot.3") == ["3일"]
 
 
 def test_move_aside__leaves_what_is_not_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

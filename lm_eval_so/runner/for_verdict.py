@@ -1,0 +1,154 @@
+"""Answers that `ci` makes its verdict on: when a run is gone on with, and what stays of others."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from lm_eval_so.core.files import write_atomic
+from lm_eval_so.core.records.codec import dump_document, to_json
+from lm_eval_so.core.records.run import Checkout, RunInfo, RunResult
+from lm_eval_so.core.times import RECENT, parse_time
+from lm_eval_so.errors import InputError
+from lm_eval_so.runner.batch_log import going
+from lm_eval_so.runner.lock import LOCK_FILE
+from lm_eval_so.runner.store import INFO_FILE, RESULTS_FILE, RUN_FILES, RunDir, read_info, read_rows
+
+_KEPT = 3
+_OWN_FILES = frozenset({*RUN_FILES, LOCK_FILE})
+_DIGITS = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForVerdict:
+    """What a verdict is to rest on: answers to this checkout, given to the `ci` that makes it."""
+
+    checkout: Checkout
+    command: str = "lm-eval-so ci"
+    """What goes on with them, for people."""
+    beside: Path | None = None
+    """Folder with further answers that belong to the same verdict."""
+
+
+def why_anew(folder: Path, start: RunInfo, verdict: ForVerdict) -> str | None:
+    """Say why the run of a folder is not gone on with; None if it is.
+
+    Args:
+        folder: It has a `run.json`.
+        start: The run as it would begin now.
+        verdict: What the answers are for.
+
+    Raises:
+        RecordError: If the run cannot be read.
+    """
+    return next(_reasons(folder, start, verdict), None)
+
+
+def _reasons(folder: Path, start: RunInfo, verdict: ForVerdict) -> Iterator[str]:
+    earlier, now = read_info(folder), verdict.checkout
+    if earlier is None or earlier.checkout is None:
+        yield "was not asked by ci, so its answers may come from the cache"
+        return
+    was = earlier.checkout
+    if earlier.judged_at is not None:
+        yield "has its verdict already"
+    if earlier.config_digest != start.config_digest:
+        yield "was asked with another config"
+    if earlier.dataset.digest != start.dataset.digest:
+        yield "asked another dataset"
+    if was.commit != now.commit:
+        yield f"was asked at another commit ({_short(was.commit)} → {_short(now.commit)})"
+    if was.changes != now.changes:
+        yield "was asked before tracked files changed"
+    if now.commit is not None and now.changes is None:
+        yield "was asked where git does not say whether tracked files changed"
+    if not (going(folder) or _is_recent(folder, start, verdict.beside)):
+        yield "has no answer of the last hour"
+
+
+def has_content(folder: Path) -> bool:
+    """Whether a folder holds anything that was asked, be it handed to a batch service."""
+    files = (folder / name for name in RUN_FILES if name != INFO_FILE)
+    return any(file.is_file() and file.stat().st_size for file in files)
+
+
+def put_aside(run_dir: RunDir, at: str) -> Path:
+    """Put the run of a folder aside; of those that were put aside so the three newest stay.
+
+    Args:
+        run_dir: The folder.
+        at: When that is.
+
+    Raises:
+        InputError: If it cannot be moved.
+    """
+    aside = run_dir.move_aside()
+    with suppress(InputError):  # what cannot be read stays as it is
+        if (info := read_info(aside)) is not None:
+            write_atomic(aside / INFO_FILE, dump_document(to_json(replace(info, put_aside_at=at))))
+    for _, old in sorted(_put_aside(run_dir))[:-_KEPT]:
+        _remove(old)
+    return aside
+
+
+def note_verdict(folder: Path, at: str) -> None:
+    """Note in a run of `ci` that the verdict on it is made; without effect if there is none.
+
+    Args:
+        folder: The folder of the run.
+        at: When the verdict was made.
+
+    Raises:
+        InputError: If another process writes there, or it cannot be written to.
+    """
+    if not (folder / INFO_FILE).is_file():
+        return
+    with closing(RunDir.open(folder)) as run_dir:
+        info = read_info(folder)
+        if info is not None and info.checkout is not None and info.judged_at is None:
+            run_dir.write_info(replace(info, judged_at=at))
+
+
+def _is_recent(folder: Path, start: RunInfo, beside: Path | None) -> bool:
+    now, folders = parse_time(start.started_at), [folder, *([beside] if beside else [])]
+    # SOURCE_DATE_EPOCH may have stopped the clock of the rows, but not that of the disk
+    files = (each / RESULTS_FILE for each in folders)
+    written = max((file.stat().st_mtime for file in files if file.is_file()), default=0.0)
+    rows = (row for each in folders for _, _, row in read_rows(each, start.fingerprint))
+    times = (_answered_at(row) for row in rows if row.status.is_answer)
+    last = max((at for at in times if at is not None), default=None)
+    if now is None or last is None or time.time() - written >= RECENT.total_seconds():
+        return False
+    return abs(now - last) < RECENT
+
+
+def _answered_at(row: RunResult) -> datetime | None:
+    begun = parse_time(row.started_at)
+    # of a batch only the whole time is known, which may be a day
+    took_ms = row.total_ms if row.latency_ms is None else row.latency_ms
+    return begun and begun + timedelta(milliseconds=took_ms or 0)
+
+
+def _put_aside(run_dir: RunDir) -> Iterator[tuple[int, Path]]:
+    """Yield number and folder of what `ci` put aside and nobody has put anything else into."""
+    for number, folder in run_dir.asides():
+        if folder.is_symlink() or not folder.is_dir():
+            continue
+        with suppress(InputError, OSError):
+            info = read_info(folder)
+            is_ours = _OWN_FILES.issuperset(file.name for file in folder.iterdir())
+            if is_ours and info is not None and info.put_aside_at is not None:
+                yield number, folder
+
+
+def _remove(folder: Path) -> None:
+    with suppress(OSError):  # it is in nobody's way
+        for name in _OWN_FILES:
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _short(commit: str | None) -> str:
+    return commit[:_DIGITS] if commit else "none"

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from made_reports import case, report, summary
+from made_reports import answered, case, report, summary
 
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.costs import CostSummary
@@ -44,6 +44,7 @@ def full_report():
     return replace(
         plain,
         experiment=experiment,
+        answered=answered(),
         metrics=metrics(plain),
         breakdowns=breakdowns(),
         statuses=dict.fromkeys(RunStatus, 0)

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from made_reports import SENTENCES, case, changed, compared, comparison, report, summary
+from made_reports import SENTENCES, case, changed, compared, comparison, lost, report, summary
 
 from lm_eval_so.core.records.enums import Verdict
+from lm_eval_so.core.records.lost import LostCase
 
 PAYLOADS = {
     "s1": "@octocat @org/team please merge, fixes #1",
@@ -43,6 +44,11 @@ def hostile(text):
             changed(text + "b", "better"),
         ),
         differences=(text,),
+        lost=lost(
+            LostCase(sample_id=text, why=text),
+            LostCase(sample_id="s24f1bb61e3983b7a", input=text, why=text),
+            LostCase(sample_id="s1", ref=text, why=text),
+        ),
         baseline=replace(comparison().baseline, commit=None, ref=text, path=text),
     )
     one = case(text, input=text, expected=text, answer=text, reason=text)

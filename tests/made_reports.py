@@ -1,5 +1,6 @@
 """Reports and comparisons as the stages make them, small enough to read."""
 
+from collections import Counter
 from dataclasses import replace
 
 from lm_eval_so.core.records.chat import Usage
@@ -10,8 +11,9 @@ from lm_eval_so.core.records.comparison import (
     MetricComparison,
     Pairing,
 )
-from lm_eval_so.core.records.costs import CostSummary, LatencySummary
+from lm_eval_so.core.records.costs import AnswerTimes, CostSummary, LatencySummary, TimeSpan
 from lm_eval_so.core.records.enums import Direction, MetricKind, RunStatus, ScoreStatus, Verdict
+from lm_eval_so.core.records.lost import Lost, LostCase
 from lm_eval_so.core.records.report import (
     Case,
     Columns,
@@ -306,6 +308,28 @@ def comparison(verdict=Verdict.REGRESSION, **changes):
         **changes,
     }
     return Comparison(**values)
+
+
+def lost(*cases):
+    """Give what is told of cases that lost their answer: two, or these."""
+    found = cases or (
+        LostCase(
+            sample_id="s24f1bb61e3983b7a",
+            input="제주도는  배송비가\n얼마인가요?",
+            why="HTTP 500",
+        ),
+        LostCase(sample_id="refund-014", input="Can I return it?", why="timeout"),
+    )
+    return Lost(n=len(found), by=dict(Counter(case.why for case in found)), cases=found)
+
+
+def answered():
+    """Give the times of answers of which most are not of now."""
+    return AnswerTimes(
+        asked=TimeSpan(n=12, oldest="2026-03-02T09:13:40Z", newest="2026-03-02T09:14:02Z"),
+        earlier=TimeSpan(n=40, oldest="2026-03-01T23:59:00Z", newest="2026-03-02T00:01:00Z"),
+        cached=TimeSpan(n=188, oldest="2026-02-11T09:00:00Z", newest="2026-02-20T17:30:00Z"),
+    )
 
 
 def first_run():

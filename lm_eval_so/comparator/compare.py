@@ -1,6 +1,6 @@
 """Two reports and a gate to a verdict; pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pydantic import JsonValue
@@ -14,6 +14,7 @@ from lm_eval_so.comparator.exceptions import Exceptions, today
 from lm_eval_so.comparator.finding import Finding, shape_of
 from lm_eval_so.comparator.gate import Judged, exit_code, whole_verdict
 from lm_eval_so.comparator.judge import corrected, youden_of
+from lm_eval_so.comparator.lost import lost_cases
 from lm_eval_so.comparator.measure import Reports
 from lm_eval_so.comparator.pair import pair_sides, read_side
 from lm_eval_so.comparator.price import price_of_sample
@@ -27,6 +28,7 @@ from lm_eval_so.core.records.comparison import (
     AskedAgain,
     BaselineRef,
     Comparison,
+    Exemption,
     MetricComparison,
     Pairing,
 )
@@ -120,6 +122,7 @@ def compare(
         flaky=tuple(flaky_cases({key: metric.finding for key, metric in judged.items()})),
         quarantine=decided.quarantine,
         accept=decided.accept,
+        lost=lost_cases(reports, without=_quarantined(decided.quarantine)),
         pairing=reports.pairs.record if reports.pairs else _NOTHING_PAIRED,
         baseline=baseline_ref,
         differences=tuple(difference_text(s) for s in settings if s.about != "metric"),
@@ -145,6 +148,12 @@ def changed_samples(
     _refuse_gate(gate, candidate, baseline)
     reports = _pair(candidate, baseline, gate.alpha)
     return to_ask_again(decide(reports, gate, exceptions, day=today(compared_at)).judged)
+
+
+def _quarantined(entries: Sequence[Exemption]) -> frozenset[str]:
+    """Give the samples that are known to be flaky, whatever the metric."""
+    held = (each for each in entries if each.state == "applied" and each.metric is None)
+    return frozenset(each.sample_id for each in held if each.sample_id is not None)
 
 
 def _pair(candidate: EvaluationReport, baseline: EvaluationReport | None, alpha: float) -> Reports:

@@ -9,8 +9,9 @@ from lm_eval_so.core.asking.drain import drain, finish
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset
-from lm_eval_so.core.events import Began, Ended
+from lm_eval_so.core.events import Began, Ended, Noticed
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.words.answers import answers_text
 from lm_eval_so.errors import Problem, refuse
 from lm_eval_so.evaluator.baseline import baseline_problems, open_baselines
 from lm_eval_so.evaluator.bind import bind_metrics, find_problems
@@ -94,9 +95,12 @@ async def evaluate(
             summaries=summaries,
             origin=Origin(suite_id=suite_id, commit=commit, base_ref=base_ref),
         )
-    return make_report(
+    report = make_report(
         config, scoring, summaries=summaries, experiment=experiment, calibrations=calibrations
     )
+    if text := answers_text(report, config.language):
+        resources.listener(Noticed(stage=STAGE, text=text))
+    return report
 
 
 def plan_evaluation(
@@ -137,7 +141,7 @@ async def _score(
 ) -> None:
     most = dataset.ref.n * answers.repeats
     resources.listener(Began(stage=STAGE, total=most))
-    scoring.sheet.expect(most)
+    scoring.sheet.expect(most, begun_at=answers.begun_at)
     rows = scoring.rows(join(dataset, answers, digest=dataset.ref.digest))
 
     async def work() -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -13,6 +14,7 @@ from lm_eval_so.core.records.codec import load_row, loads
 from lm_eval_so.core.records.run import RunInfo, RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.sample_digests import sample_hash
+from lm_eval_so.core.times import parse_time
 from lm_eval_so.errors import Problem, RecordError, Where
 from lm_eval_so.evaluator.row_places import RowPlaces, line_at
 
@@ -73,6 +75,12 @@ class Answers:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    @property
+    def begun_at(self) -> datetime | None:
+        """When the last invocation of a run began; None if no run tells."""
+        begun = (parse_time(info.resumed_at or info.started_at) for info in self.infos)
+        return max((at for at in begun if at is not None), default=None)
 
     def find(self, sample_id: str, repeat: int, digest: str) -> RunResult | None:
         """Give the last row of a sample as it is now; None if there is none.

@@ -40,6 +40,7 @@ def mask_report(
             columns,
             inputs=columns.inputs and tuple(map(mask.text, columns.inputs)),
             expected=columns.expected and tuple(map(mask.text, columns.expected)),
+            refs=columns.refs and tuple(map(mask.text, columns.refs)),
             answers=tuple(map(mask.text, columns.answers))
             if columns.answers and has_answers
             else columns.answers,

@@ -24,6 +24,8 @@ class SampleFacts:
     input: str | None
     """None unless the report keeps it."""
     expected: str | None
+    ref: str | None = None
+    """The user's own id."""
 
 
 class Samples:
@@ -42,6 +44,7 @@ class Samples:
         self.metadata: list[Mapping[str, JsonValue]] = []
         self.inputs: list[str | None] = []
         self.expected: list[str | None] = []
+        self.refs: list[str | None] = []
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -59,3 +62,4 @@ class Samples:
         self.metadata.append(facts.metadata)
         self.inputs.append(facts.input)
         self.expected.append(facts.expected)
+        self.refs.append(facts.ref)

@@ -207,6 +207,7 @@ class Scoring:
             metadata=_told(sample.metadata, self._keys),
             input=asked if self._keeps_texts else None,
             expected=sample.expected if self._keeps_texts else None,
+            ref=sample.ref,
         )
 
 

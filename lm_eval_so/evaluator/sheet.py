@@ -4,6 +4,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import zip_longest
 from typing import Literal
 
@@ -14,6 +15,7 @@ from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.score import Score
+from lm_eval_so.evaluator.answer_times import AnswerTally, failure_of
 from lm_eval_so.evaluator.compact import Flags, RowSet, Values
 from lm_eval_so.evaluator.samples import SampleFacts, Samples
 from lm_eval_so.evaluator.usage import add_usage
@@ -130,9 +132,13 @@ class Sheet:
         """Of answered rows, measured in this run."""
         self.usage = Usage()
         self.models: set[str] = set()
+        self.answered = AnswerTally()
+        self.failures: dict[str, list[int]] = {}
+        """Rows without an answer, by what kept it from coming."""
 
-    def expect(self, rows: int) -> None:
-        """Say how many rows will come, at most."""
+    def expect(self, rows: int, *, begun_at: datetime | None) -> None:
+        """Say how many rows will come, at most, and when the last invocation of their run began."""
+        self.answered = AnswerTally(begun_at)
         for column in self.columns.values():
             column.values.expect(rows)
 
@@ -153,8 +159,13 @@ class Sheet:
             self.answers.append(text if is_whole else digest_text(text or ""))
         for column in self.columns.values():
             column.values.append(None)
+        is_answer = run is not None and run.status.is_answer
+        if not is_answer:
+            self.failures.setdefault(failure_of(run) if run else MISSING, []).append(row)
         if run is None:
             return row
+        if is_answer:
+            self.answered.add(run)
         self.costs.append(run.cost_usd)
         self.usage = add_usage([self.usage, run.usage])
         self.models |= {run.model} if run.model else set()
@@ -165,7 +176,7 @@ class Sheet:
             self.saved.append(run.cost_saved_usd)
         if run.cached:
             self.cached.add(row)
-        elif run.latency_ms is not None and run.status.is_answer:
+        elif run.latency_ms is not None and is_answer:
             self.latencies_ms.append(run.latency_ms)
         return row
 

@@ -209,7 +209,7 @@ def compare_reports(
         again=again,
         redact=resources.redactor.redact,
     )
-    tell_verdict(comparison, config, resources.listener)
+    tell_verdict(comparison, config, resources.listener, redactor=resources.redactor)
     return comparison
 
 

@@ -7,14 +7,21 @@ from lm_eval_so.core.config.defaults import CONFIG_FILE
 from lm_eval_so.core.config.model import Config, GateSection
 from lm_eval_so.core.events import Ended, Listener, Noticed, Warned
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import Policy, Verdict
+from lm_eval_so.core.records.enums import Language, Policy, Verdict
+from lm_eval_so.core.records.lost import Lost
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.secrets import Redactor
+from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.words.exemptions import exemption_warning
+from lm_eval_so.core.words.lost import lost_headline, lost_names, lost_reasons
 
 STAGE = "compare"
+_LONGEST_NAME = 60
 
 
-def tell_verdict(comparison: Comparison, config: Config, tell: Listener) -> None:
+def tell_verdict(
+    comparison: Comparison, config: Config, tell: Listener, *, redactor: Redactor
+) -> None:
     """Tell what a comparison found, and warn of what lets a change in that is not proven good."""
     for exemption in (*comparison.quarantine, *comparison.accept):
         if text := exemption_warning(exemption, config.language):
@@ -28,6 +35,8 @@ def tell_verdict(comparison: Comparison, config: Config, tell: Listener) -> None
     names = f" ({', '.join(decisive)})"
     why = names if decisive and not is_first else f": {comparison.sentence}"
     text = f"{comparison.verdict.value}{why}"
+    if comparison.lost is not None:
+        text = f"{text}; {_lost(comparison.lost, config.language, redactor)}"
     is_warning = _is_warning(comparison, config.gate)
     tell((Warned if is_warning else Ended)(stage=STAGE, text=text))
     if comparison.rerun is not None:
@@ -63,10 +72,18 @@ def how_to_name_one(config: Config) -> str:
     return f"name a file of the repository, as baseline: {{path: baselines/{config.suite}.json}}"
 
 
+def _lost(lost: Lost, language: Language, redactor: Redactor) -> str:
+    names = [cut(redactor.redact(name), _LONGEST_NAME) for name in lost_names(lost)]
+    named = ", ".join(names) + (", …" if lost.n > len(names) else "")
+    return f"{lost_headline(lost, language)} ({lost_reasons(lost, language)}): {named}"
+
+
 def _is_warning(comparison: Comparison, gate: GateSection) -> bool:
     """Whether the verdict lets the change in, but not in silence."""
     if comparison.exit_code:
         return False
+    if comparison.lost is not None:
+        return True
     if comparison.verdict is Verdict.INCONCLUSIVE:
         return gate.on_inconclusive is Policy.WARN
     if comparison.verdict is not Verdict.INCOMPARABLE:

@@ -12,9 +12,17 @@ from lm_eval_so.core.words.numbers import count, factor, round_up
 from lm_eval_so.reporter.baseline_view import acceptance_note
 from lm_eval_so.reporter.cost_view import minute
 from lm_eval_so.reporter.exemption_view import exemption_tables, flaky_views, stability_notes
+from lm_eval_so.reporter.lost_view import is_good_but_lost, lost_view
 from lm_eval_so.reporter.origin_view import COMMIT_DIGITS, report_footer, short_hash
 from lm_eval_so.reporter.slice_view import slice_changes
-from lm_eval_so.reporter.view import ABSENT, ChangedView, ComparisonView, GateRow, Words, words_of
+from lm_eval_so.reporter.view import (
+    ABSENT,
+    ChangedView,
+    ComparisonView,
+    GateRow,
+    Words,
+    words_of,
+)
 
 _ICONS = {
     Verdict.PASS: "✅",
@@ -55,7 +63,7 @@ def view_comparison(
     better = dict.fromkeys(c.sample_id for c in comparison.changed if c.change == "better")
     return ComparisonView(
         suite=comparison.suite,
-        icon=_ICONS[comparison.verdict],
+        icon="⚠️" if is_good_but_lost(comparison) else _ICONS[comparison.verdict],
         word=_capital(words(f"verdict_{comparison.verdict}")),
         headline=_headline(lead, comparison.metrics[lead], shown[lead], words) if lead else "",
         sentence=comparison.sentence,
@@ -77,6 +85,7 @@ def view_comparison(
         if comparison.slices_tested
         else "",
         rerun=comparison.rerun,
+        lost=lost_view(comparison.lost, language),
     )
 
 

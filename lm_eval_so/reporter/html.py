@@ -17,6 +17,7 @@ from lm_eval_so.reporter.case_data import case_data
 from lm_eval_so.reporter.case_order import first_cases
 from lm_eval_so.reporter.comparison_view import lead_metric, view_comparison
 from lm_eval_so.reporter.html_slices import changed_slices, slice_drawings
+from lm_eval_so.reporter.lost_view import is_good_but_lost
 from lm_eval_so.reporter.plot import WIDTH, Span, change_spans, mean_span, shares
 from lm_eval_so.reporter.report_view import view_report
 from lm_eval_so.reporter.view import ComparisonView, GateRow, MetricRow, Words, words_of
@@ -95,7 +96,7 @@ def html_report(
         "comparison": compared,
         "icons": _ICONS,
         "warnings": [*(compared.warnings if compared else ()), *view.warnings][:_MOST_WARNINGS],
-        "tone": _TONES.get(comparison.verdict, "none") if comparison else "none",
+        "tone": _tone(comparison),
         "means": [_mean_drawing(row, report) for row in view.metrics],
         "changes": _changes(comparison, compared) if comparison and compared else [],
         "slice_metrics": shown,
@@ -128,6 +129,14 @@ def html_report(
         "texts": _in_script({key: words(key) for key in _IN_SCRIPT} | _patterns(words)),
     }
     return fill_html(_PACKAGE, "report.html.j2", values, trusted=trusted, redact=redactor.redact)
+
+
+def _tone(comparison: Comparison | None) -> str:
+    if comparison is None:
+        return "none"
+    if is_good_but_lost(comparison):
+        return _TONES[Verdict.INCONCLUSIVE]
+    return _TONES.get(comparison.verdict, "none")
 
 
 def _mean_drawing(row: MetricRow, report: EvaluationReport) -> MeanDrawing:

@@ -11,6 +11,7 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import Safe, prose
 from lm_eval_so.core.templates.sandbox import fill_markdown
+from lm_eval_so.core.words.answers import answers_text
 from lm_eval_so.reporter.comparison_view import lead_metric, view_comparison
 from lm_eval_so.reporter.cost_view import cost_lines
 from lm_eval_so.reporter.judge_view import judge_row
@@ -111,6 +112,7 @@ def comment_body(
         "detail": _detail(level, examples),
         "is_least": level >= _LEAST,
         "is_cut": level > 0,
+        "answers": answers_text(report, language) if report else None,
         "costs": tuple(cost_lines(report, report_words)) if report else (),
         "judges": tuple(judge_row(key, j, report_words) for key, j in report.judges.items())
         if report

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.words.answers import answers_text
 from lm_eval_so.core.words.numbers import count, percent, score, usd
 from lm_eval_so.reporter.case_view import MISSING, case_view, cases_note, is_answer, status_name
 from lm_eval_so.reporter.cost_view import cost_rows, minute, time_lines, total_usd
@@ -34,7 +35,7 @@ def view_report(
         suite=report.experiment.suite,
         label=report.experiment.backend.label,
         facts=tuple(_facts(report, words)),
-        warnings=tuple(_warnings(report, words)),
+        warnings=tuple(_warnings(report, words, language)),
         metrics=tuple(metric_row(key, m, words) for key, m in report.metrics.items()),
         statuses=tuple(_statuses(report, words)),
         lead=lead or "",
@@ -71,10 +72,12 @@ def _statuses(report: EvaluationReport, words: Words) -> Iterator[StatusRow]:
         yield StatusRow(status=status_name(status, words), n=count(n), share=share)
 
 
-def _warnings(report: EvaluationReport, words: Words) -> Iterator[str]:
+def _warnings(report: EvaluationReport, words: Words, language: Language) -> Iterator[str]:
     experiment = report.experiment
     if experiment.backend.details.get("demonstration") is True:
         yield words("demonstration", model=experiment.backend.model or experiment.backend.label)
+    if text := answers_text(report, language):
+        yield text
     yield from _incomplete(report, words)
     if experiment.dataset.unreviewed:
         yield words("unreviewed", n=count(experiment.dataset.unreviewed))

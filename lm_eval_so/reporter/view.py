@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import say
+from lm_eval_so.reporter.lost_view import LostView
 
 ABSENT = "–"
 """Stands where there is no figure."""
@@ -272,6 +273,7 @@ class ComparisonView:
     slices_note: str = ""
     rerun: str | None = None
     """Commands that measure the baseline again, where that is needed."""
+    lost: LostView | None = None
 
     @property
     def open_slices(self) -> tuple[SliceChange, ...]:

@@ -145,6 +145,7 @@ def make_row(job: Job, played: Played, fingerprint: str) -> RunResult:
         model=said.model if said else None,
         seed=job.seed,
         started_at=answer.started_at or None,
+        answered_at=answer.answered_at,
         request_hash=answer.request_hash,
         cost_saved_usd=answer.cost_saved_usd,
         turns=played.turns,

@@ -89,6 +89,7 @@ class Talk:
             retries=tuple(chain.from_iterable(answer.retries for answer in answers)),
             cached=all(answer.cached for answer in answers),
             started_at=answers[0].started_at,
+            answered_at=min((a.answered_at for a in answers if a.answered_at), default=None),
             redactions=sum(answer.redactions for answer in answers),
             request_hash=answers[0].request_hash,
             cost_saved_usd=add(a.cost_saved_usd for a in answers if a.cost_saved_usd is not None),

@@ -42,11 +42,14 @@ class Desk:
     server: ChatServer
     is_sorry: bool = False
     stuck_from: int = N
+    broken: frozenset[int] = frozenset()
     asked: list[int] = field(default_factory=list)
 
     def answer(self, seen: Seen) -> Reply:
         number = int(seen.text.rpartition("#")[2])
         self.asked.append(number)
+        if number in self.broken:
+            return Reply(status=500)
         text = "죄송합니다" if self.is_sorry else f"답 {number}"
         return Reply(text=text, latency_s=0 if number < self.stuck_from else 120)
 
@@ -288,3 +291,39 @@ def test_ci__of_the_runs_that_it_put_aside_the_three_newest_stay(desk: Desk) -> 
     }
     ends = [json.loads((runs / f"bot.{n}/run.json").read_bytes())["judged_at"] for n in (6, 7, 8)]
     assert ends == sorted(ends)
+
+
+def test_ci__cases_that_crash_now_stand_in_the_headline(desk: Desk) -> None:
+    take_baseline(desk)
+    desk.broken = frozenset({3, 7})
+    done = desk.ci("--set", "run.max_attempts=1", "--set", "report.formats=[json, md, html]")
+    assert done.returncode == 0, done.stderr
+    assert "hint: lm-eval-so ci asks all again" in done.stderr
+    told = "2 cases that had an answer have none now"
+    assert f"{told} (HTTP 500: 2): q3, q7" in done.stderr
+    reports = desk.folder / "reports"
+    found = json.loads((reports / "comparison.json").read_bytes())["lost"]
+    assert (found["n"], found["by"]) == (2, {"HTTP 500": 2})
+    assert [case["input"] for case in found["cases"]] == ["환불은 며칠? #3", "환불은 며칠? #7"]
+    assert f"· {told} · exact_match" in (reports / "report.md").read_text("utf-8")
+    assert f"shop · {told} · exact_match" in (reports / "report.html").read_text("utf-8")
+
+
+def test_report__tells_from_when_its_answers_are(desk: Desk) -> None:
+    then, now = "1770800400", "1772442840"  # 2026-02-11 and 2026-03-02
+    few = desk.folder / "few/test.jsonl"
+    few.parent.mkdir()
+    lines = (desk.folder / "data/test.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    few.write_text("".join(lines[:48]), encoding="utf-8")
+    first = desk.run("run", "--set", "dataset.path=few", SOURCE_DATE_EPOCH=then)
+    assert first.returncode == 0, first.stderr
+    shutil.rmtree(desk.folder / "runs")
+    for command in ("run", "evaluate"):
+        done = desk.run(command, SOURCE_DATE_EPOCH=now)
+        assert done.returncode == 0, done.stderr
+    told = "60 answers: 12 asked on 2026-03-02, 48 from the cache, 2026-02-11."
+    assert told in done.stderr
+    assert told in (desk.folder / "reports/report.md").read_text(encoding="utf-8")
+    times = json.loads((desk.folder / "reports/report.json").read_bytes())["answered"]
+    assert (times["asked"]["n"], times["cached"]["n"]) == (12, 48)
+    assert times["cached"]["oldest"] == "2026-02-11T09:00:00.000Z"

@@ -31,6 +31,8 @@ class Answer:
     cached: bool = False
     started_at: str = ""
     """RFC 3339, UTC."""
+    answered_at: str | None = None
+    """When an answer from the cache was given; null if it was asked."""
     redactions: int = 0
     request_hash: str | None = None
     """Digest of the request; what the cache knows the answer by."""

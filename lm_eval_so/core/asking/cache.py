@@ -13,8 +13,8 @@ from lm_eval_so.core.asking.asker import Answer, Clock
 from lm_eval_so.core.asking.cache_file import (
     Kept,
     Row,
+    answer_of,
     connect,
-    decode,
     encode,
     is_busy,
     is_damaged,
@@ -104,16 +104,14 @@ class AnswerCache:
         if self._file is None or self._refresh:
             return None
         wanted = bytes.fromhex(key)
-        if wanted in self._waiting:
-            return decode(self._waiting[wanted][2])
         try:
-            sql = "SELECT value FROM answers WHERE key = ?"
-            found = self._file.execute(sql, (wanted,)).fetchone()
+            sql = "SELECT * FROM answers WHERE key = ?"
+            found = self._waiting.get(wanted) or self._file.execute(sql, (wanted,)).fetchone()
         except sqlite3.Error as error:
             if not is_busy(error):
                 self._recover(error)
             return None
-        return decode(found[0]) if found else None
+        return answer_of(found) if found else None
 
     def put(self, key: str, answer: Answer) -> None:
         """Keep an answer, if it is one that may be kept: ok, refused or truncated, asked now.
@@ -129,6 +127,7 @@ class AnswerCache:
             response=answer.response,
             latency_ms=answer.latency_ms,
             cost_usd=answer.cost_usd,
+            answered_at=answer.started_at or None,
         )
         try:
             value = encode(kept)

@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -41,6 +41,8 @@ class Kept:
     """How long it took then."""
     cost_usd: float | None = None
     """What it cost then; null if that is not known."""
+    answered_at: str | None = None
+    """When it was given: RFC 3339, UTC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +133,15 @@ def decode(value: bytes) -> Kept | None:
         return kept_adapter().validate_json(value)
     except ValidationError:
         return None
+
+
+def answer_of(row: Row) -> Kept | None:
+    """Give the answer of a row, with its time even where the value does not tell it."""
+    _, made_at, value = row
+    kept = decode(value)
+    if kept is None or kept.answered_at is not None:
+        return kept
+    return replace(kept, answered_at=time_text(made_at))
 
 
 def look_into(path: Path) -> CacheInfo:

@@ -107,6 +107,7 @@ def kept(
         attempts=0,
         cached=True,
         started_at=time_text(wall),
+        answered_at=found.answered_at,
         redactions=redactions,
         request_hash=key,
         cost_saved_usd=found.cost_usd,

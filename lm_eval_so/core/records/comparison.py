@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.records.acceptance import Acceptance
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
+from lm_eval_so.core.records.lost import Lost
 from lm_eval_so.core.records.record import record
 
 
@@ -281,6 +282,8 @@ class Comparison:
     """Known flaky samples: reported, not gating."""
     accept: tuple[Exemption, ...] = ()
     """Changes that are accepted on purpose."""
+    lost: Lost | None = None
+    """Cases that had an answer in the baseline and have none now; null if there are none."""
     pairing: Pairing
     baseline: BaselineRef
     differences: tuple[str, ...]

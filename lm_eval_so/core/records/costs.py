@@ -1,4 +1,4 @@
-"""What an evaluation cost and how long the chatbot took: parts of a report."""
+"""What an evaluation cost, how long the chatbot took, and when: parts of a report."""
 
 from dataclasses import field
 
@@ -42,3 +42,26 @@ class LatencySummary:
     max_ms: float | None
     cached: int
     """Rows left out because their answer was not measured in this run."""
+
+
+@record
+class TimeSpan:
+    """When some answers were given."""
+
+    n: int = 0
+    """Answers."""
+    oldest: str | None = None
+    """RFC 3339, UTC; null if that is not known of any."""
+    newest: str | None = None
+
+
+@record
+class AnswerTimes:
+    """From when the answers are."""
+
+    asked: TimeSpan = field(default_factory=TimeSpan)
+    """Those that the last invocation of the run asked for."""
+    earlier: TimeSpan = field(default_factory=TimeSpan)
+    """Those of an earlier invocation, which the last one went on with."""
+    cached: TimeSpan = field(default_factory=TimeSpan)
+    """Those from the cache, wholly or in part, by when the chatbot gave them."""

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.records.acceptance import Acceptance
 from lm_eval_so.core.records.chat import Usage
-from lm_eval_so.core.records.costs import CostSummary, LatencySummary
+from lm_eval_so.core.records.costs import AnswerTimes, CostSummary, LatencySummary
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef
@@ -227,6 +227,10 @@ class Columns:
     """The answers, their SHA-256, or null, as `report.answers` says."""
     cached: tuple[int, ...] = ()
     """Positions whose times were not measured in this run."""
+    refs: tuple[str | None, ...] | None = None
+    """The user's own ids; null if no sample has one."""
+    failures: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Positions of rows without an answer, by what kept it from coming, as "HTTP 500"."""
     tags: tuple[tuple[str, ...], ...] | None = None
     languages: tuple[str | None, ...] | None = None
     labels: Mapping[str, Labels] = field(default_factory=dict)
@@ -278,6 +282,8 @@ class EvaluationReport:
     """Rows by run status; every status stands here."""
     cost: CostSummary
     latency: LatencySummary
+    answered: AnswerTimes | None = None
+    """From when the answers are; null of a report that does not know."""
     judges: Mapping[str, JudgeHealth]
     """Health of each judge, by metric id."""
     errors: tuple[Case, ...]

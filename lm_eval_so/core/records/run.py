@@ -129,6 +129,9 @@ class RunResult:
     seed: int | None = None
     started_at: str | None = None
     """RFC 3339, UTC."""
+    answered_at: str | None = None
+    """When the chatbot gave an answer that came from the cache, of a conversation the oldest of
+    those; null if all was asked."""
     request_hash: str | None = None
     """Digest of the request; what the cache knows the answer by."""
     cost_saved_usd: float | None = None

@@ -8,7 +8,11 @@ from typing import Any
 import made_reports as made
 from servers.runs import make, write_dataset
 
-from lm_eval_so.pipeline.telling import how_to_begin
+from lm_eval_so.core.events import Ended, Event, Warned
+from lm_eval_so.core.records.enums import Verdict
+from lm_eval_so.core.records.lost import LostCase
+from lm_eval_so.core.secrets import make_redactor
+from lm_eval_so.pipeline.telling import how_to_begin, tell_verdict
 
 ECHO = {"name": "scripted", "options": {"default": "echo"}}
 
@@ -43,3 +47,33 @@ def test_how_to_begin__a_pull_request_keeps_the_file(tmp_path: Path) -> None:
 
 def test_how_to_begin__names_the_suite_where_the_config_has_no_baseline(tmp_path: Path) -> None:
     assert "baselines/test.json" in told(tmp_path, None, eligible=True)
+
+
+def verdict_told(folder: Path, **changes: Any) -> Event:
+    """Give the line that tells a passing verdict."""
+    config, events = make(folder, ECHO), []
+    compared = made.comparison(Verdict.PASS, changed=(), metrics={}, **changes)
+    redactor = make_redactor({"BOT_TOKEN": "hunter2-long-password"})
+    tell_verdict(compared, config, events.append, redactor=redactor)
+    return events[-1]
+
+
+def test_tell_verdict__cases_that_lost_their_answer_stand_in_its_line(tmp_path: Path) -> None:
+    plain = verdict_told(tmp_path)
+    assert isinstance(plain, Ended)
+    told = verdict_told(tmp_path, lost=made.lost())
+    assert isinstance(told, Warned)
+    assert told.text == (
+        f"{plain.text}; 2 cases that had an answer have none now (HTTP 500: 1, timeout: 1): "
+        "제주도는 배송비가 얼마인가요?, refund-014"
+    )
+
+
+def test_tell_verdict__names_are_short_and_without_secrets(tmp_path: Path) -> None:
+    cases = [
+        LostCase(sample_id="q1", ref="가" * 200, why="timeout"),
+        LostCase(sample_id="q2", ref=f"{'x' * 50} hunter2-long-password", why="timeout"),
+    ]
+    text = verdict_told(tmp_path, lost=made.lost(*cases)).text
+    assert "가" * 60 + "… (+140)" in text
+    assert "hunter2" not in text

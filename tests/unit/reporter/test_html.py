@@ -13,7 +13,7 @@ import pytest
 from full_comparison import a_slice, exemption, full_comparison, labelled
 from full_report import full_report, with_rows
 from hostile_reports import PAYLOADS, hostile
-from made_reports import changed, comparison, report
+from made_reports import changed, comparison, lost, report
 
 from lm_eval_so.core.records.comparison import FlakyCase
 from lm_eval_so.core.records.enums import Language, ReportFormat, Verdict
@@ -409,3 +409,12 @@ def test_html__the_change_of_a_case_reaches_the_script():
 def test_html__needs_the_scores():
     with pytest.raises(NothingToDo, match="needs the scores"):
         render(None, comparison(), format=ReportFormat.HTML)
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_render__cases_that_lost_their_answer_stand_in_the_head(language, golden):
+    made = comparison(Verdict.PASS, changed=(), lost=lost())
+    text = render(report(), made, format="html", language=language)
+    head = text[text.index("<header") : text.index("</header>")]
+    assert '<header class="band open">' in head
+    golden(f"report/lost-head.{language}.html", head + "\n")

@@ -8,10 +8,12 @@ from full_report import full_report
 from hostile_reports import PAYLOADS, hostile
 from made_reports import (
     KOREAN,
+    answered,
     changed,
     compared,
     comparison,
     first_run,
+    lost,
     report,
     summary,
 )
@@ -49,7 +51,15 @@ COMPARISONS = {
         },
     ),
     "no_baseline": first_run(),
+    "lost": comparison(
+        Verdict.PASS,
+        metrics={"exact_match": compared(Verdict.PASS, candidate=214 / 239, delta=0.0)},
+        changed=(),
+        differences=(),
+        lost=lost(),
+    ),
 }
+REPORTS = {"lost": report(answered=answered())}
 
 
 def spoken(name, language):
@@ -73,7 +83,7 @@ def body(made=None, given=None, *, level=0, language=Language.EN, **options):
 @pytest.mark.parametrize("language", list(Language))
 @pytest.mark.parametrize("name", list(COMPARISONS))
 def test_comment_body__golden(name, language, golden):
-    text = body(spoken(name, language), language=language)
+    text = body(spoken(name, language), REPORTS.get(name), language=language)
     golden(f"comment/{name}.{language}.md", text)
     assert dangers(without_links(text)) == []
 
@@ -82,7 +92,7 @@ def test_comment_body__golden(name, language, golden):
 @pytest.mark.parametrize("name", [*COMPARISONS, "alone"])
 def test_render__golden_report(name, language, golden):
     made = spoken(name, language) if name in COMPARISONS else None
-    text = render(report(), made, format="md", language=language)
+    text = render(REPORTS.get(name, report()), made, format="md", language=language)
     golden(f"report/{name}.{language}.md", text)
     assert dangers(text) == []
 

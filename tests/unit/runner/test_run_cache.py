@@ -63,6 +63,8 @@ async def test_run__asks_nothing_twice(tmp_path: Path, server: ChatServer):
     assert [row["latency_ms"] for row in again] == [row["latency_ms"] for row in first]
     assert [row["cost_saved_usd"] for row in again] == [row["cost_usd"] for row in first]
     assert all(row["cached"] and row["cost_usd"] == 0 for row in again)
+    assert [row["answered_at"] for row in again] == [row["started_at"] for row in first]
+    assert not any(row["answered_at"] for row in first)
     assert first[0]["cost_usd"] > 0
     stored = b"".join(file.read_bytes() for file in (tmp_path / ".lm-eval-so").iterdir())
     assert KEY.encode() not in stored

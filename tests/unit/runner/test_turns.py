@@ -210,6 +210,14 @@ async def test_play__cost_from_the_cache_and_the_list() -> None:
     answer = (await played(script("가", "나"), kept, listed))[0].answer
     assert (answer.cost_usd, answer.cost_source, answer.cost_saved_usd) == (0.2, "prices", 0.1)
     assert not answer.cached
+    assert answer.answered_at is None
+
+
+async def test_play__is_as_old_as_its_oldest_answer_from_the_cache() -> None:
+    days = ("2026-02-11T09:00:00Z", "2026-02-10T09:00:00Z")
+    kept = [an_answer(f"{day}의 답", cached=True, answered_at=day) for day in days]
+    row, _ = await played(script("가", "나", "다"), *kept, "지금 답")
+    assert row.answer.answered_at == days[1]
 
 
 async def test_play__given_passages_stand_before_the_first_user_message() -> None:

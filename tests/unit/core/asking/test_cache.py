@@ -6,6 +6,7 @@ import sys
 import timeit
 import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,6 +110,20 @@ def test_get__gives_what_was_put(opened: Open, path: Path, warnings: list[str]):
         assert (found.status, found.latency_ms, found.cost_usd) == ("ok", 812.5, 0.0035)
     assert warnings == []
     assert (path.parent / ".gitignore").read_text() == "/cache.sqlite*\n"
+
+
+def test_get__says_when_the_answer_was_given(opened: Open, path: Path):
+    cache = opened()
+    given = "2026-02-11T09:00:00.000Z"
+    cache.put(KEYS[0], replace(ANSWER, started_at=given))
+    cache.put(KEYS[1], ANSWER)  # as entries of earlier versions, which do not tell
+    cache.close()
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("UPDATE answers SET made_at = 1770800400")
+        file.commit()
+    again = opened()
+    found = [again.get(key) for key in KEYS[:2]]
+    assert [each.answered_at for each in found if each] == [given, "2026-02-11T09:00:00Z"]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from lm_eval_so.comparator.baseline import find_baseline
 from lm_eval_so.comparator.exceptions import Exceptions, read_exceptions, today
 from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.backends.config_secrets import config_redactor
 from lm_eval_so.core.config.defaults import CONFIG_FILE
-from lm_eval_so.core.config.keys import key_files, key_variables
 from lm_eval_so.core.config.load import load_config, make_config
 from lm_eval_so.core.config.model import Config, GateSection
 from lm_eval_so.core.plugins import load_plugins
@@ -287,13 +287,12 @@ def _evaluation(
         **({"metrics": [m if isinstance(m, str) else dict(m) for m in metrics]} if metrics else {}),
     }
     if base is not None:
-        return make_config({**base.located.values, **given}, folder=base.folder) if given else base
+        return make_config(given, base=base) if given else base
     return make_config({"version": 1, "suite": "default", **given})
 
 
 def _resources(config: Config) -> Resources:
-    redactor = make_redactor(os.environ, key_variables(config), files=key_files(config))
-    return Resources(environ=os.environ, redactor=redactor)
+    return Resources(environ=os.environ, redactor=config_redactor(config, os.environ))
 
 
 def _path(path: AnyPath | None) -> Path | None:

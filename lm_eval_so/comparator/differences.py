@@ -41,14 +41,17 @@ def differing_settings(
         redact: Takes secrets out of a text.
     """
     old, new = baseline.experiment, candidate.experiment
-    chatbot = list(_named("chatbot", _chatbot(old), _chatbot(new), redact))
+    before, now = _chatbot(old), _chatbot(new)
+    if old.fingerprints.get("run") == new.fingerprints.get("run") is not None:
+        before["system"] = now["system"]  # the same: only how it was written may differ
+    chatbot = list(_named("chatbot", before, now, redact))
     if not chatbot:
         chatbot = list(_by_fingerprint(old.fingerprints, new.fingerprints))
     metrics = [
         replaced
-        for key, now in candidate.metrics.items()
-        if (before := baseline.metrics.get(key)) is not None
-        for replaced in metric_differences(key, before, now, redact=redact)
+        for key, summary in candidate.metrics.items()
+        if (earlier := baseline.metrics.get(key)) is not None
+        for replaced in metric_differences(key, earlier, summary, redact=redact)
     ]
     return (*chatbot, *_named("dataset", _dataset(old), _dataset(new), redact), *metrics)
 
@@ -90,9 +93,17 @@ def _chatbot(experiment: Experiment) -> dict[str, JsonValue]:
     }
     if isinstance(run, dict):
         facts["seed"] = run.get("seed")
-        simulator = run.get("simulator")
-        facts |= _flat(simulator if isinstance(simulator, dict) else {}, "simulator")
+        facts |= _flat(_simulator(run.get("simulator")), "simulator")
     return facts
+
+
+def _simulator(section: JsonValue) -> dict[str, JsonValue]:
+    """Give who played users; not the options of its backend, which old reports have with their keys."""
+    told = dict(section) if isinstance(section, dict) else {}
+    backend = told.get("backend")
+    if isinstance(backend, dict):
+        told["backend"] = {key: value for key, value in backend.items() if key != "options"}
+    return told
 
 
 def _tools(tools: Sequence[JsonValue]) -> Iterator[tuple[str, JsonValue]]:

@@ -1,18 +1,36 @@
-"""Secrets: found by the variables that hold them, and taken out of every text by value."""
+"""Secrets: which texts are secrets, and how they are taken out of every text by value."""
 
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 _NAMED_LIKE_A_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
+_CREDENTIAL_NAME = re.compile(
+    r"auth(?!or(?!iz))|token(?!s)|secret|passw|cookie|credential"
+    r"|(?:^|api|[-_.])(?:key|sig|signature)$|^code$",
+    re.IGNORECASE,
+)
+"""Names of headers and parameters that carry credentials."""
 _SCHEME = re.compile(r"(?:bearer|basic|token|apikey)\s+(\S+)\Z", re.IGNORECASE)
 """A whole Authorization header: a server may quote what stands behind the scheme alone."""
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'<>]+", re.IGNORECASE)
 _SHORTEST_NAMED = 6
+"""Characters of a secret that is looked for. A shorter text stands by chance in too many answers,
+and is tried out faster than it is found in a log."""
 _SHORTEST_GUESSED = 8
+_WORD_OR_NUMBER = re.compile(r"[^\W\d_]+|[\d.,:/+\s-]+")
+"""What answers hold anyway: a word, an amount, a date, a phone number."""
+_LONG_TOKEN = re.compile(
+    r"(?=[A-Za-z_-]*\d)(?=[A-Z\d_-]*[a-z])(?=[a-z\d_-]*[A-Z])[A-Za-z0-9_-]{20,}|[0-9a-f]{32,}"
+)
+"""Digits and letters of both cases without a break, or a long hexadecimal number: what is made at
+random, and no name of a model, a deployment or a host."""
+_BASE64 = "[A-Za-z0-9+/_-]"
+_URL_SAFE = str.maketrans("+/", "-_")
 
 # Shapes of well-known keys, for error bodies that quote a key which no variable holds.
 _KEY_SHAPES = re.compile(
@@ -26,12 +44,18 @@ class Redactor:
     """Takes known secrets out of texts; its `repr` tells none of them."""
 
     secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """(value, name) pairs, longest value first."""
+    """(form, name) pairs, longest form first: the secret, URL-encoded, and as JSON escapes it."""
+    encoded: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """(core, name) pairs, longest core first: the part of its base64 that does not depend on what
+    stands before and behind the secret."""
 
     def finds(self, text: str) -> bool:
         """Whether there is anything to take out of a text; said in a few microseconds."""
         for value, _ in self.secrets:  # `any` with a generator takes half as long again
             if value in text:
+                return True
+        for core, _ in self.encoded:
+            if core in text:
                 return True
         return _may_quote_key(text) and _KEY_SHAPES.search(text) is not None
 
@@ -56,8 +80,18 @@ class Redactor:
             hits = text.count(value)
             if hits:
                 text, count = text.replace(value, f"[redacted:{name}]"), count + hits
+        for core, name in self.encoded:
+            if core in text:
+                text, hits = _without_base64(text, core, f"[redacted:{name}]")
+                count += hits
         text, shaped = _KEY_SHAPES.subn("[redacted:key]", text)
         return text, count + shaped
+
+
+def _without_base64(text: str, core: str, mark: str) -> tuple[str, int]:
+    """Replace a core with the digits beside it: each may hold bits of the secret's first and last byte."""
+    whole = f"{_BASE64}?{re.escape(core)}{_BASE64}?=*"
+    return re.subn(whole, lambda _: mark, text)
 
 
 def _may_quote_key(text: str) -> bool:
@@ -75,32 +109,156 @@ def is_secret_name(name: str) -> bool:
     return bool(_NAMED_LIKE_A_SECRET.search(name.upper()))
 
 
+def is_credential_name(name: str) -> bool:
+    """Whether a header or a parameter is named like one that carries a credential."""
+    return bool(_CREDENTIAL_NAME.search(name))
+
+
+def is_reserved_name(name: str) -> bool:
+    """Whether a variable is the Action's own: its inputs and tokens are not a config's to name."""
+    return name == "GITHUB_TOKEN" or name.startswith(("INPUT_", "ACTIONS_"))
+
+
+def sent_secrets(
+    place: str, text: str, filled: Mapping[str, str], *, label: str
+) -> Iterator[tuple[str, str]]:
+    """Find what is secret in a text that every request carries, as a header or a parameter.
+
+    A literal counts if it looks like a credential. The value of a variable counts unless it is a
+    word or a number, which answers hold anyway; where the name says that it is a credential, any does.
+
+    Args:
+        place: Name of the header or parameter.
+        text: Its value.
+        filled: Values of the variables in it, by name.
+        label: What a literal secret is called.
+
+    Yields:
+        Names and values.
+    """
+    named = is_credential_name(place)
+    for name, value in filled.items():
+        if named or not _WORD_OR_NUMBER.fullmatch(value):
+            yield name, value
+    if "{{" in text or "{%" in text:
+        return  # a template: what it comes to is not known here
+    whole = not filled
+    if named and not _WORD_OR_NUMBER.fullmatch(text):
+        yield label, text
+        yield from ((label, found[1]) for found in [_SCHEME.match(text)] if found)
+    for token in _LONG_TOKEN.findall(text) if whole else ():
+        yield label, token
+
+
+def url_secrets(
+    text: str, filled: Mapping[str, str] | None = None, *, label: str
+) -> Iterator[tuple[str, str]]:
+    """Find what is secret in the URLs of a text: passwords, and credentials in query and path.
+
+    Args:
+        text: The text.
+        filled: Values of the variables in it, by name.
+        label: What the secrets are called.
+    """
+    for url in _URL.findall(text):
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            continue
+        user = parts.netloc.rpartition("@")[0]
+        name, colon, password = user.partition(":")
+        if colon or not _WORD_OR_NUMBER.fullmatch(name):  # a lone name may be a token
+            for secret in (password if colon else name, user):
+                yield label, secret
+                yield label, unquote(secret)
+            yield label, base64.b64encode(unquote(user).encode()).decode()  # sent as Basic
+        for key, value in parse_qsl(parts.query):
+            inner = {n: v for n, v in (filled or {}).items() if v and v in value}
+            yield from sent_secrets(key, value, inner, label=label)
+        for token in _LONG_TOKEN.findall(parts.path):
+            yield label, token
+
+
+def hide_in_urls(text: str) -> str:
+    """Return a text whose URLs have lost user, password and the values of their query."""
+    return _URL.sub(lambda found: _bare(found[0]), text) if "://" in text else text
+
+
+_USER = re.compile(r"(?<=://)[^/?#]*@")
+_QUERY_VALUE = re.compile(r"(?<==)[^&#]+")
+
+
+def _bare(url: str) -> str:
+    before, mark, query = _USER.sub("", url).partition("?")
+    return before + mark + _QUERY_VALUE.sub("", query)
+
+
 def make_redactor(
     environ: Mapping[str, str],
     named: Iterable[str] = (),
     *,
     files: Mapping[str, str] | None = None,
+    sent: Iterable[tuple[str, str]] = (),
 ) -> Redactor:
     """Know the secrets of an environment, raw, URL-encoded, in base64 and as JSON escapes them.
+
+    Of a value that is a URL only the secret parts count, unless its variable is named like a secret.
 
     Args:
         environ: The environment variables.
         named: Names that the config uses for keys; values of ≥ 6 characters count. Other
             variables count if they are named like a secret and hold ≥ 8 characters.
         files: What stands in the files that the config names for keys, by path; ≥ 6 characters.
+        sent: Names and values of other secrets that requests carry; ≥ 6 characters.
     """
-    wanted = dict.fromkeys(named, _SHORTEST_NAMED)
-    for name in environ:
-        if _NAMED_LIKE_A_SECRET.search(name.upper()):
-            wanted.setdefault(name, _SHORTEST_GUESSED)
-    pairs: dict[str, str] = {}
-    known = [(name, environ.get(name, "").strip(), least) for name, least in wanted.items()]
-    known += [(name, value, _SHORTEST_NAMED) for name, value in (files or {}).items()]
+    named = frozenset(named)
+    known: list[tuple[str, str, int]] = []
+    for name in sorted({*named, *environ}):
+        value = environ.get(name, "").strip()
+        if name in named and not _URL.match(value):
+            known.append((name, value, _SHORTEST_NAMED))
+        elif is_secret_name(name):
+            known.append((name, value, _SHORTEST_GUESSED))
+        known += [(n, part, _SHORTEST_NAMED) for n, part in url_secrets(value, label=name)]
+    for name, value in (files or {}).items():
+        is_url = bool(_URL.match(value))
+        texts = url_secrets(value, label=name) if is_url else [(name, value)]
+        known += [(n, text, _SHORTEST_NAMED) for n, text in texts]
+    known += [(name, value, _SHORTEST_NAMED) for name, value in sent]
     known += [(n, found[1], least) for n, value, least in known if (found := _SCHEME.match(value))]
+    forms: dict[str, str] = {}
+    cores: dict[str, str] = {}
     for name, value, shortest in known:
         if len(value) < shortest:
             continue
-        encoded = base64.b64encode(value.encode()).decode().rstrip("=")
-        for form in (value, quote(value, safe=""), json.dumps(value)[1:-1], encoded):
-            pairs.setdefault(form, name)
-    return Redactor(tuple(sorted(pairs.items(), key=lambda pair: -len(pair[0]))))
+        for form in _forms(value):
+            forms.setdefault(form, name)
+        for core in _base64_cores(value):
+            cores.setdefault(core, name)
+    return Redactor(_longest_first(forms), _longest_first(cores))
+
+
+def _forms(value: str) -> Iterator[str]:
+    yield value
+    yield quote(value, safe="", errors="surrogatepass")
+    yield json.dumps(value)[1:-1]
+    yield value.replace("/", "\\/")  # as PHP's JSON has it
+
+
+def _base64_cores(value: str) -> Iterator[str]:
+    """Give what stands in any base64 of a text with a value in it, wherever the value begins.
+
+    Three bytes become four digits, so there are three ways to begin. Of each the digits that hold
+    bits of a neighbour are left out.
+    """
+    secret = value.encode("utf-8", "surrogatepass")
+    for before in range(3):
+        digits = base64.b64encode(bytes(before) + secret).decode()
+        core = digits[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6]
+        yield core
+        yield core.translate(_URL_SAFE)
+        yield quote(core, safe="")
+
+
+def _longest_first(names: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(names.items(), key=lambda pair: -len(pair[0])))

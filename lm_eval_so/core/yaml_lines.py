@@ -40,6 +40,18 @@ _PLAIN_TAGS = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A text that names variables."""
+
+    text: str
+    """As it was written."""
+    value: str = field(repr=False)
+    """With the values of the variables."""
+    variables: Mapping[str, str] = field(repr=False)
+    """These values, by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Located:
     """The values of a YAML file, and where each stands."""
 
@@ -50,6 +62,8 @@ class Located:
     lines: tuple[str, ...] = ()
     overridden: frozenset[Path_] = frozenset()
     """Paths whose values were given on the command line."""
+    written: Mapping[Path_, Written] = field(default_factory=dict)
+    """Texts that name variables, by path; `values` has them filled in."""
 
     def where(self, path: Path_) -> Where:
         """Give the place of a path, or of the nearest part of it that stands in the file."""
@@ -62,6 +76,14 @@ class Located:
                 text = self.lines[line - 1] if line <= len(self.lines) else None
                 return Where(file=self.file, line=line, column=column, key=key, text=text)
         return Where(file=self.file or None, key=key or None)
+
+    def written_below(self, *path: str | int) -> dict[str, str]:
+        """Return how the texts below a path were written, by what they come to."""
+        return {
+            each.value: each.text
+            for at, each in self.written.items()
+            if each.value and at[: len(path)] == path
+        }
 
 
 def read_yaml(path: Path, *, shown_as: str | None = None) -> Located:

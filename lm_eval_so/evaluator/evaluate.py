@@ -17,7 +17,7 @@ from lm_eval_so.evaluator.baseline import baseline_problems, open_baselines
 from lm_eval_so.evaluator.bind import bind_metrics, find_problems
 from lm_eval_so.evaluator.calibration.files import calibration_problems, read_calibrations
 from lm_eval_so.evaluator.calibration.labels import LabelRows
-from lm_eval_so.evaluator.experiment import Origin, make_experiment
+from lm_eval_so.evaluator.experiment import Origin, make_experiment, shown_summary
 from lm_eval_so.evaluator.fold import summarise
 from lm_eval_so.evaluator.join import Answers, join
 from lm_eval_so.evaluator.judges import OpenJudge, judge_problems, open_judge, open_judges
@@ -83,7 +83,8 @@ async def evaluate(
                 scoring = Scoring(config, resources, bound, labels, kept)
                 prepare(scoring.bound, dataset, resources.listener)
                 await _score(scoring, dataset, answers, config, resources)
-        summaries = {each.id: summarise(each, scoring.sheet) for each in scoring.bound}
+        figures = {each.id: summarise(each, scoring.sheet) for each in scoring.bound}
+        summaries = {name: shown_summary(each, config) for name, each in figures.items()}
         if not any(summary.rows for summary in summaries.values()):
             raise nothing_scored(scoring.sheet, config.where().file or "lm-eval-so.yaml")
         experiment = make_experiment(

@@ -9,7 +9,9 @@ from typing import Any
 
 from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.backends.build import shown_section
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.variables import as_written
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.report import Experiment, MetricSummary
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef, RunInfo
@@ -21,6 +23,8 @@ from lm_eval_so.evaluator.sheet import MISSING, Sheet
 
 _EXTRAS = ("bleu", "embed", "kiwi", "ko")
 """Extras whose libraries a metric names in its definition."""
+_JUDGES = frozenset({"judge", "panel"})
+"""What of a definition tells of judges: their parameters are compared by value."""
 _LIMITS = ("max_cost_usd", "max_requests", "max_time_s")
 
 
@@ -60,11 +64,18 @@ def make_experiment(
     missing = sheet.statuses.count(MISSING)
     is_complete = missing == 0 and all(info.state == "complete" for info in infos)
     redact = resources.redactor.redact_json
-    evaluator_config = redact(_evaluator_config(config, scoring.bound))
+    evaluator_config, judges = _evaluator_config(config, scoring.bound, resources.environ)
+    evaluator_config = redact(evaluator_config)
     fingerprints = {
         "dataset": dataset.digest,
         "metrics": digest({name: summary.fingerprint for name, summary in summaries.items()}),
-        "evaluator_config": digest(evaluator_config),
+        "evaluator_config": digest(
+            {
+                **evaluator_config,
+                "fingerprints": {name: each.fingerprint for name, each in summaries.items()},
+                "judges": judges,
+            }
+        ),
         **_run_fingerprints(infos),
     }
     return Experiment(
@@ -77,7 +88,7 @@ def make_experiment(
         missing=missing,
         dataset=dataset,
         backend=_backend(infos, answers.label, sheet),
-        run_config=redact({**_run_config(config), **_offered(infos)}),
+        run_config=redact({**_run_config(config, infos, resources.environ), **_offered(infos)}),
         evaluator_config=evaluator_config,
         fingerprints=fingerprints,
         versions=_versions(infos, scoring.bound),
@@ -88,6 +99,18 @@ def make_experiment(
         runs=tuple(_shown_path(path, config) for path in answers.paths),
         budget=_budget(config, infos),
     )
+
+
+def shown_summary(summary: MetricSummary, config: Config) -> MetricSummary:
+    """Return a summary whose definition has parameters as the config writes them.
+
+    The fingerprint stays that of their values: two reports measured the same only if these agree.
+    """
+    shown = {
+        key: value if key in _JUDGES else _as_written(value, config, "params")
+        for key, value in summary.definition.items()
+    }
+    return replace(summary, definition=shown)
 
 
 def _backend(infos: Sequence[RunInfo], label: str, sheet: Sheet) -> BackendInfo:
@@ -110,9 +133,21 @@ def _run_fingerprints(infos: Sequence[RunInfo]) -> dict[str, str]:
     return {"run": first.fingerprint, "reach": first.reach, "run_config": first.config_digest}
 
 
-def _run_config(config: Config) -> dict[str, Any]:
-    backend = config.backend.model_dump(mode="json") if config.backend else None
-    return {"backend": backend, "system": config.system, "run": config.run.model_dump(mode="json")}
+def _run_config(
+    config: Config, infos: Sequence[RunInfo], environ: Mapping[str, str]
+) -> dict[str, Any]:
+    """Give how the chatbot is asked; of how it is reached what the run told of it, and no options."""
+    backend = config.backend and config.backend.model_dump(mode="json", exclude={"options"})
+    if backend and infos:
+        backend["reach"] = dict(infos[0].backend.details)
+    run = config.run.model_dump(mode="json", exclude={"simulator"})
+    simulator = config.run.simulator
+    run["simulator"] = simulator and {
+        **simulator.model_dump(mode="json", exclude={"backend"}),
+        "backend": shown_section(simulator.backend, config=config, environ=environ)[0],
+    }
+    system = as_written(config.system, config.located.written_below("system"))
+    return {"backend": backend, "system": system, "run": run}
 
 
 def _offered(infos: Sequence[RunInfo]) -> dict[str, Any]:
@@ -122,15 +157,34 @@ def _offered(infos: Sequence[RunInfo]) -> dict[str, Any]:
     return {"tools": [dict(tool) for tool in infos[0].tools], "tool_choice": infos[0].tool_choice}
 
 
-def _evaluator_config(config: Config, bound: Sequence[BoundMetric]) -> dict[str, Any]:
-    sections = [
-        {
-            **each.section.model_dump(mode="json"),
-            "params": each.metric.params.model_dump(mode="json"),
-        }
-        for each in bound
-    ]
-    return {"metrics": sections, "report": config.report.model_dump(mode="json")}
+def _evaluator_config(
+    config: Config, bound: Sequence[BoundMetric], environ: Mapping[str, str]
+) -> tuple[dict[str, Any], list[str | None]]:
+    """Give how was scored, and digests of how the judges are reached."""
+    sections, digests = [], list[str | None]()
+    for each in bound:
+        judges = [shown_section(j, config=config, environ=environ) for j in each.section.judges]
+        digests += [reach for _, reach in judges]
+        shown: list[Any] = [judge for judge, _ in judges]
+        has_panel = bool(each.section.panel)
+        section = each.section.model_dump(mode="json")
+        section["params"] = each.metric.params.model_dump(mode="json")
+        for key in ("params", "only"):
+            section[key] = _as_written(section[key], config, key)
+        section["backend"] = None if has_panel or not shown else shown[0]
+        section["panel"] = shown if has_panel else []
+        sections.append(section)
+    return {"metrics": sections, "report": config.report.model_dump(mode="json")}, digests
+
+
+def _as_written(value: Any, config: Config, key: str) -> Any:
+    """Return a value of a metric's section in which what a variable filled in stands as written."""
+    written = {
+        each.value: each.text
+        for path, each in config.located.written.items()
+        if each.value and path[0] == "metrics" and path[2:3] == (key,)
+    }
+    return as_written(value, written)
 
 
 def _versions(infos: Sequence[RunInfo], bound: Sequence[BoundMetric]) -> dict[str, str]:

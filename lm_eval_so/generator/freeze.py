@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.variables import as_written
 from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE
 from lm_eval_so.core.files import copy_atomic
 from lm_eval_so.core.hashing import canon, digest
@@ -93,11 +94,12 @@ class _Lines:
 def describe(config: Config, tally: Tally, files: dict[str, FileInfo]) -> DatasetInfo:
     """Give the dataset's metadata: no clock, no host, no absolute path."""
     section = config.dataset
+    written = config.located.written_below
     return DatasetInfo(
         name=section.name or section.path.name or config.suite,
         version=section.version,
-        description=section.description,
-        license=section.license,
+        description=as_written(section.description, written("dataset", "description")),
+        license=as_written(section.license, written("dataset", "license")),
         generator=GeneratorInfo(
             version=version("LM-Eval-SO"),
             config_sha256=_config_digest(config),

@@ -11,7 +11,7 @@ from lm_eval_so.action.outputs import Outputs
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.base import backends
-from lm_eval_so.core.config.keys import missing_keys
+from lm_eval_so.core.backends.config_secrets import missing_variables
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import leads_out
@@ -123,7 +123,7 @@ def skip_reason(config: Config, event: Surroundings) -> str | None:
         return event.activity.skip
     if not _lacks_keys_by_right(event):
         return None
-    missing = missing_keys(config, event.environ)
+    missing = missing_variables(config, event.environ)
     if missing:
         return f"{' and '.join(missing)} is empty: a fork's or Dependabot's event gets no secrets"
     known = backends.names()

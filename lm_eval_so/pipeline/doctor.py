@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.asking.open import build_asked, known_rates, open_asker
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.backends.build import sent_params
+from lm_eval_so.core.backends.build import sent_params, shown_facts
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.dataset import load_dataset
 from lm_eval_so.core.records.chat import ChatRequest, Message
@@ -115,7 +115,7 @@ def _told(values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
 
 def _backend_fact(section: BackendSection, config: Config, environ: Mapping[str, str]) -> str:
     backend = build_asked(section, config=config, environ=environ)
-    reach = backend.reach()
+    reach = shown_facts(backend.public_reach(), section, config=config)
     address = reach.get("base_url") or reach.get("url")
     priced = "" if not backend.capabilities.priced else ", price unknown"
     if backend.capabilities.priced and known_rates(backend) is not None:

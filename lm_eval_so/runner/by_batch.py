@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lm_eval_so.core.asking.live import LiveAsker
-from lm_eval_so.core.asking.open import open_asker, section_path
+from lm_eval_so.core.asking.open import open_asker
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.batches import BatchState
-from lm_eval_so.core.backends.build import build_backend
+from lm_eval_so.core.backends.build import build_backend, section_path
 from lm_eval_so.core.config.model import Config, RunSection
 from lm_eval_so.core.events import Noticed
 from lm_eval_so.errors import ConfigError, InputError, LMEvalError, Problem, UsageError

@@ -12,6 +12,7 @@ from lm_eval_so.core.asking.open import build_asked, cache_path, key_maker, know
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.variables import as_written
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.record import record
@@ -92,6 +93,8 @@ async def plan_run(
     sent = to_json(found.first) if found.first else None
     share = config.run.batch_discount if config.run.executor == "batch" else 1.0
     shown = sent and {key: sent[key] for key in _SHOWN if sent[key] not in (None, [], {})}
+    if shown and "system" in shown:
+        shown["system"] = as_written(shown["system"], config.located.written_below("system"))
     return RunPlan(
         folder=selection.folder.as_posix(),
         planned=start.planned,

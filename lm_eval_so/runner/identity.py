@@ -3,14 +3,21 @@
 import platform
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
+from typing import Any
 
 from pydantic import JsonValue
 
 from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.base import ChatBackend
-from lm_eval_so.core.backends.build import backend_fingerprint, reach_digest, sent_params
+from lm_eval_so.core.backends.build import (
+    backend_fingerprint,
+    reach_digest,
+    sent_params,
+    shown_facts,
+)
 from lm_eval_so.core.config.model import BackendSection, Config
+from lm_eval_so.core.config.variables import as_written
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef, RunInfo
 from lm_eval_so.core.secrets import Redactor
@@ -31,14 +38,16 @@ def head(
 ) -> RunInfo:
     """Give the `run.json` of a run that has not asked anything yet, without secrets.
 
-    A secret can come into parameters and system prompt as `${NAME}`.
+    What a variable filled in stands as it was written, but in parameters, which tell one chatbot
+    from another.
     """
     redactor = resources.redactor
+    written = config.located.written_below
     played = simulator_settings(config) if simulates else {}
     return RunInfo(
         state="running",
         suite=config.suite,
-        config_digest=digest(config.model_dump(mode="json", by_alias=True)),
+        config_digest=digest(_without_options(config.model_dump(mode="json", by_alias=True))),
         fingerprint=_fingerprint(config, backend, played),
         reach=reach_digest(backend),
         backend=_backend_info(config, backend, redactor),
@@ -46,8 +55,8 @@ def head(
         repeats=config.run.repeats,
         seed=config.run.seed,
         planned=planned,
-        tools=tuple(map(redactor.redact_json, config.tools)),
-        tool_choice=config.tool_choice,
+        tools=tuple(redactor.redact_json(as_written(config.tools, written("tools")))),
+        tool_choice=as_written(config.tool_choice, written("tool_choice")),
         simulator=redactor.redact_json(played),
         shard=str(shard) if shard else None,
         counts={},
@@ -57,17 +66,26 @@ def head(
     )
 
 
+def _without_options(values: Any) -> Any:
+    """Leave out how backends are reached: it holds keys, and `reach` has a digest of its own."""
+    if isinstance(values, dict):
+        return {key: _without_options(each) for key, each in values.items() if key != "options"}
+    return [_without_options(each) for each in values] if isinstance(values, list) else values
+
+
 def _backend_info(config: Config, backend: ChatBackend, redactor: Redactor) -> BackendInfo:
     section = backend_section(config)
     params = redactor.redact_json(sent_params(backend))
-    details = redactor.redact_json({**backend.reach(), **backend.details()})
+    told = {**backend.public_reach(), **backend.details()}
+    details = redactor.redact_json(shown_facts(told, section, config=config))
+    system = as_written(config.system, config.located.written_below("system"))
     model = params.get("model") or details.get("model")
     return BackendInfo(
         name=section.name,
         label=section.run_label,
         model=model if isinstance(model, str) else None,
         params=params,
-        system=redactor.redact(config.system) if config.system is not None else None,
+        system=redactor.redact_json(system),
         details=details,
     )
 
@@ -107,6 +125,8 @@ def differences(old: RunInfo, new: RunInfo) -> tuple[str, ...]:
         *_of_mappings("run.simulator", old.simulator, new.simulator),
         *_of_mappings("options", old.backend.details, new.backend.details),
     ]
+    if not found and old.fingerprint != new.fingerprint:
+        found = ["what a variable of the config holds"]
     return tuple(found) or ("how the chatbot is reached",)
 
 

@@ -6,18 +6,19 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TextIO, TypeVar
 
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.config.keys import key_files, key_variables
+from lm_eval_so.core.backends.config_secrets import config_redactor
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
 from lm_eval_so.core.plugins import load_plugins
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.secrets import Redactor, make_redactor
-from lm_eval_so.errors import Interrupted
+from lm_eval_so.core.secrets import Redactor
+from lm_eval_so.errors import Interrupted, LMEvalError
 from lm_eval_so.terminal.progress import Progress, open_progress
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class Session:
         """Make the bundle that stages get."""
         return Resources(
             environ=self.environ,
-            listener=self.progress.listen,
+            listener=self._listen,
             stop=stop or asyncio.Event(),
             redactor=self.redactor,
         )
@@ -66,8 +67,14 @@ class Session:
             return asyncio.run(_until_stopped(lambda stop: work(self.resources(stop))))
         except KeyboardInterrupt:
             raise Interrupted("interrupted", hint=_GO_ON) from None
+        except Exception as error:
+            _clean(error, self.redactor)
+            raise
         finally:
             self.progress.close()
+
+    def _listen(self, event: Event) -> None:
+        self.progress.listen(_without_secrets(event, self.redactor))
 
 
 def open_session(
@@ -104,11 +111,34 @@ def open_session(
         environ=environ,
         stdout=sys.stdout,
         progress=open_progress(sys.stderr, environ, quiet=quiet, color=color),
-        redactor=make_redactor(environ, key_variables(config), files=key_files(config)),
+        redactor=config_redactor(config, environ),
     )
     if loads_plugins:
         session.load_plugins(plugins)
     return session
+
+
+def _without_secrets(event: Event, redactor: Redactor) -> Event:
+    match event:
+        case Began() | Noticed() | Ended():
+            return replace(event, text=redactor.redact(event.text))
+        case Warned():
+            hint = event.hint and redactor.redact(event.hint)
+            return replace(event, text=redactor.redact(event.text), hint=hint)
+        case Moved():
+            return event
+
+
+def _clean(error: Exception, redactor: Redactor) -> None:
+    """Take the config's secrets out of an error: who tells it knows those of the environment alone."""
+    error.args = tuple(redactor.redact_json(error.args))
+    if isinstance(error, LMEvalError):
+        error.problems = tuple(
+            replace(
+                each, what=redactor.redact(each.what), hint=each.hint and redactor.redact(each.hint)
+            )
+            for each in error.problems
+        )
 
 
 async def _until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:

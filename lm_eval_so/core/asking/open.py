@@ -12,11 +12,15 @@ from lm_eval_so.core.asking.prices import Rates, rates_of
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.retry import Policy
 from lm_eval_so.core.backends.base import ChatBackend
-from lm_eval_so.core.backends.build import backend_fingerprint, build_backend, reach_digest
+from lm_eval_so.core.backends.build import (
+    backend_fingerprint,
+    build_backend,
+    reach_digest,
+    section_path,
+)
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.descriptors import RAISE_IT, open_limit
 from lm_eval_so.core.events import Warned
-from lm_eval_so.core.yaml_lines import Path_
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, InputError, LMEvalError, Problem
 
 _JUDGES = "metrics"
@@ -122,12 +126,6 @@ def cache_path(backend: ChatBackend, config: Config) -> Path | None:
     if config.run.cache is False or not is_cacheable(backend):
         return None
     return config.resolve(config.run.cache)
-
-
-def section_path(section: BackendSection, config: Config) -> Path_:
-    """Give where a backend's section stands in the config."""
-    found = (path for path, each in config.backend_sections() if each is section)
-    return next(found, ("backend",))
 
 
 def _limiter(

@@ -25,6 +25,7 @@ from lm_eval_so.core.backends.openai_address import (
     misplaced_params,
 )
 from lm_eval_so.core.backends.openai_endpoint import APIS, OpenAIEndpoint
+from lm_eval_so.core.backends.secret_sources import Secrets
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.errors import BackendError, Problem, Where
@@ -75,6 +76,13 @@ class AzureBackend(ChatBackend):
     params: Params
     options: Options
     _endpoint: OpenAIEndpoint
+
+    @classmethod
+    def secrets(cls, options: BaseModel) -> Secrets:
+        """As by default: of key and token, the one that is sent."""
+        if isinstance(options, AzureBackend.Options) and (options.token_env or options.token_file):
+            options = options.model_copy(update={"api_key_env": "", "api_key_file": None})
+        return super().secrets(options)
 
     def check(self) -> Iterator[Problem]:
         """Find a missing endpoint, key or token, and what does not go together."""

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
+from lm_eval_so.core.backends.secret_sources import Secrets, named_sources
 from lm_eval_so.core.hashing import digest_bytes
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.core.registry import PLUGIN_MODULES, Registry
+from lm_eval_so.core.yaml_lines import Path_
 from lm_eval_so.errors import BackendError, Problem
 
 if TYPE_CHECKING:
@@ -158,6 +160,22 @@ class ChatBackend:
         self.options = options if options is not None else self.Options()
         self.env = env or BackendEnv()
 
+    @classmethod
+    def secrets(cls, options: BaseModel) -> Secrets:
+        """Say which variables and files the options name, and what they send besides.
+
+        By default every option that ends in `_env` names a variable, or several by header, and
+        every option that ends in `_file` a file, which goes over the variable of its name. A
+        backend whose keys are chosen in another way says so here: what is told is taken out of all
+        texts, and without a variable that is needed the Action skips a fork's pull request.
+
+        Args:
+            options: The options; they are valid, and nothing was looked up yet.
+        """
+        headers = options.headers if isinstance(options, SharedOptions) else {}
+        sent: dict[Path_, str] = {("headers", name): text for name, text in headers.items()}
+        return Secrets(sources=tuple(named_sources(options)), sent=sent)
+
     def check(self) -> Iterable[Problem]:
         """Find what is missing, before anything is asked: variables, files, packages.
 
@@ -197,12 +215,19 @@ class ChatBackend:
     def reach(self) -> Mapping[str, JsonValue]:
         """Tell how the chatbot is reached, without credentials; a change means a new run.
 
-        By default a backend of a `--plugin` file is its code: another code is another chatbot.
+        Only a digest of it is written, and what `public_reach` tells of it. By default a backend of a `--plugin` file is its code: another code is another chatbot.
         """
         module = sys.modules.get(type(self).__module__)
         if module is None or not module.__name__.startswith(PLUGIN_MODULES) or not module.__file__:
             return {}
         return {"plugin_sha256": digest_bytes(Path(module.__file__).read_bytes())}
+
+    def public_reach(self) -> Mapping[str, JsonValue]:
+        """Tell of `reach` what files may hold: no value of a header or of a query.
+
+        What variables fill in need not be taken out: it is written as the config has it.
+        """
+        return self.reach()
 
     def details(self) -> Mapping[str, JsonValue]:
         """Tell facts for `run.json`, known after `open`: base URL, build, context size."""

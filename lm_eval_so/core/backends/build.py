@@ -1,17 +1,23 @@
 """From a section of the config to a backend, with every problem and its line."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from lm_eval_so.core.backends.base import BackendEnv, ChatBackend, SharedOptions, backends
 from lm_eval_so.core.backends.credentials import shared_problems
+from lm_eval_so.core.backends.faults import public_url
+from lm_eval_so.core.backends.secret_sources import Secrets
 from lm_eval_so.core.config.load import config_problems
 from lm_eval_so.core.config.model import BackendSection, Config
+from lm_eval_so.core.config.variables import as_written, problem_as_written, reserved_problem
 from lm_eval_so.core.hashing import digest
+from lm_eval_so.core.secrets import hide_in_urls
 from lm_eval_so.core.yaml_lines import Path_
-from lm_eval_so.errors import ConfigError, LMEvalError, Problem, Where
+from lm_eval_so.errors import ConfigError, LMEvalError, Problem, Where, refuse
 
 
 def build_backend(
@@ -29,7 +35,54 @@ def build_backend(
         UnknownName: If no such backend is known.
         ConfigError: With every wrong or missing key, variable, file and package.
     """
+    backend = make_backend(section, config=config, where_path=where_path, environ=environ)
+    options, problems = backend.options, list[Problem]()
+    try:
+        found = list(backend.check())
+        if isinstance(options, SharedOptions):
+            found += [each for each in shared_problems(options, backend.env) if each not in found]
+    except LMEvalError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        raise _cannot_be_made(section, error, config, where_path) from None
+    written = _texts_written(options, config, where_path)
+    problems = [_placed(problem_as_written(p, written), config, where_path) for p in found]
+    if problems:
+        raise ConfigError.of(problems)
+    return backend
+
+
+def make_backend(
+    section: BackendSection, *, config: Config, where_path: Path_, environ: Mapping[str, str]
+) -> ChatBackend:
+    """Make the backend of a section without looking whether what it names is there.
+
+    Args and errors as in `build_backend`, but for variables, files and packages.
+    """
     backend_type = backends.resolve(section.name, where=config.where(*where_path, "name"))
+    params, options = _validated(backend_type, section, config, where_path)
+    try:
+        refuse(list(_reserved(backend_type.secrets(options), config, where_path)))
+        return backend_type(params=params, options=options, env=_env(config, environ))
+    except LMEvalError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        raise _cannot_be_made(section, error, config, where_path) from None
+
+
+def find_secrets(section: BackendSection, *, config: Config, where_path: Path_) -> Secrets:
+    """Return what of a section is secret, or names something secret; errors as in `make_backend`."""
+    backend_type = backends.resolve(section.name, where=config.where(*where_path, "name"))
+    _, options = _validated(backend_type, section, config, where_path)
+    try:
+        return backend_type.secrets(options)
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        raise _cannot_be_made(section, error, config, where_path) from None
+
+
+def _validated(
+    backend_type: type[ChatBackend], section: BackendSection, config: Config, where_path: Path_
+) -> tuple[Any, Any]:
     problems: list[Problem] = []
 
     def validated(model: type[BaseModel], values: Mapping[str, Any], part: str) -> Any:
@@ -44,21 +97,35 @@ def build_backend(
     options = validated(backend_type.Options, section.options, "options")
     if problems:
         raise ConfigError.of(problems)
-    env = _env(config, environ)
-    try:
-        backend = backend_type(params=params, options=options, env=env)
-        found = list(backend.check())
-        if isinstance(options, SharedOptions):
-            found += [each for each in shared_problems(options, env) if each not in found]
-        problems += [_placed(problem, config, where_path) for problem in found]
-    except LMEvalError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-        what = f"the backend {section.name} cannot be made: {type(error).__name__}: {error}"
-        raise ConfigError(what, where=config.where(*where_path, "name")) from None
-    if problems:
-        raise ConfigError.of(problems)
-    return backend
+    return params, options
+
+
+def _reserved(secrets: Secrets, config: Config, where_path: Path_) -> Iterator[Problem]:
+    for source in secrets.sources:
+        where = config.where(*where_path, "options", *source.key)
+        problem = None if source.is_file else reserved_problem(source.name, where)
+        if problem is not None:
+            yield problem
+
+
+def _cannot_be_made(
+    section: BackendSection, error: Exception, config: Config, where_path: Path_
+) -> ConfigError:
+    what = f"the backend {section.name} cannot be made: {type(error).__name__}: {error}"
+    problem = Problem(what=what, where=config.where(*where_path, "name"))
+    return ConfigError.of([problem_as_written(problem, config.located.written_below(*where_path))])
+
+
+def _texts_written(options: BaseModel, config: Config, where_path: Path_) -> dict[str, str]:
+    """Return how the options were written, by what they come to; paths are told as they are."""
+    at = (*where_path, "options")
+    return {
+        each.value: each.text
+        for path, each in config.located.written.items()
+        if path[: len(at)] == at
+        and each.value
+        and not isinstance(getattr(options, str(path[len(at)]), None), Path)
+    }
 
 
 def _env(config: Config, environ: Mapping[str, str]) -> BackendEnv:
@@ -90,6 +157,69 @@ def backend_fingerprint(
 def reach_digest(backend: ChatBackend) -> str:
     """Give the digest of how the chatbot is reached, without credentials."""
     return digest(dict(backend.reach()))
+
+
+def shown_facts(
+    told: Mapping[str, JsonValue], section: BackendSection, *, config: Config
+) -> dict[str, JsonValue]:
+    """Return what a backend tells of itself as files may hold it.
+
+    What a variable filled in stands as it was written, but for the host of an address, which tells
+    one endpoint from another. URLs lose user, password and the values of their query.
+
+    Args:
+        told: Its `public_reach`, and its `details`.
+        section: Its section of the config.
+        config: The whole config.
+    """
+    below = config.located.written_below(*section_path(section, config), "options")
+    written = {**below, **dict(_urls_written(below))}
+    return {key: _without_url_secrets(as_written(each, written)) for key, each in told.items()}
+
+
+def shown_section(
+    section: BackendSection, *, config: Config, environ: Mapping[str, str]
+) -> tuple[dict[str, JsonValue], str | None]:
+    """Return what files tell of a backend, and the digest of how it is reached.
+
+    The options are not told, only what the backend says of them; nothing if it cannot be made here.
+    """
+    at = section_path(section, config)
+    try:
+        backend = make_backend(section, config=config, where_path=at, environ=environ)
+        reach = shown_facts(backend.public_reach(), section, config=config)
+        digested = reach_digest(backend)
+    except Exception:  # noqa: BLE001 - a report of answers at hand does not need the backend
+        reach, digested = {}, None
+    return {**section.model_dump(mode="json", exclude={"options"}), "reach": reach}, digested
+
+
+def section_path(section: BackendSection, config: Config) -> Path_:
+    """Return where a backend's section stands in the config."""
+    found = (path for path, each in config.backend_sections() if each is section)
+    return next(found, ("backend",))
+
+
+_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+
+
+def _urls_written(written: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Give addresses that variables are in, without what is secret: the host as it is, the path as written."""
+    for value, text in written.items():
+        if not (host := _HOST.match(value)):
+            continue
+        path = _HOST.sub("", text, count=1).partition("?")[0].partition("#")[0]
+        is_split = _HOST.match(text) is not None and "${" in path
+        shown = public_url(host[0]) + path if is_split else public_url(value)
+        yield from ((url, shown) for url in (value, public_url(value)))
+
+
+def _without_url_secrets(value: JsonValue) -> JsonValue:
+    if isinstance(value, str):
+        return hide_in_urls(value)
+    if isinstance(value, dict):
+        return {hide_in_urls(key): _without_url_secrets(each) for key, each in value.items()}
+    return [_without_url_secrets(each) for each in value] if isinstance(value, list) else value
 
 
 def _placed(problem: Problem, config: Config, where_path: Path_) -> Problem:

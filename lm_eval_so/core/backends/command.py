@@ -8,19 +8,21 @@ import shutil
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
 from lm_eval_so.core.backends.base import Capabilities, ChatBackend, SharedOptions
 from lm_eval_so.core.backends.child import Child, start_child
 from lm_eval_so.core.backends.own_code import bad_response, messages_of, response_of, sample_of
+from lm_eval_so.core.backends.secret_sources import Secrets, SecretSource
 from lm_eval_so.core.descriptors import is_short, out_of_files
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.core.records.codec import dump_line, parse_json
-from lm_eval_so.core.secrets import make_redactor
+from lm_eval_so.core.secrets import is_secret_name, make_redactor
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, RecordError, Where
 
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TZ")
@@ -67,6 +69,22 @@ class CommandBackend(ChatBackend):
         super().__init__(**given)
         self._idle: list[Child] = []
         self._busy: set[Child] = set()
+
+    @classmethod
+    def secrets(cls, options: BaseModel) -> Secrets:
+        """As by default, with the variables that the program gets: keys by their names only."""
+        found = super().secrets(options)
+        named = options.env if isinstance(options, CommandBackend.Options) else []
+        given = (
+            SecretSource(
+                name=name,
+                key=("env", place),
+                is_needed=is_secret_name(name),
+                is_secret=is_secret_name(name),
+            )
+            for place, name in enumerate(named)
+        )
+        return replace(found, sources=(*found.sources, *given))
 
     def check(self) -> Iterator[Problem]:
         """Find a missing program, folder or variable."""

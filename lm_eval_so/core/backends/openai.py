@@ -26,6 +26,7 @@ from lm_eval_so.core.backends.openai_address import (
 )
 from lm_eval_so.core.backends.openai_endpoint import APIS, OpenAIEndpoint
 from lm_eval_so.core.backends.presets import presets
+from lm_eval_so.core.backends.secret_sources import Secrets
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.errors import BackendError, Problem, UnknownName, Where
@@ -81,6 +82,13 @@ class OpenAIBackend(ChatBackend):
         if self.options.base_url or preset:
             return self.options.base_url or (preset.base_url if preset else "")
         return self.env.environ.get("OPENAI_BASE_URL") or _OPENAI
+
+    @classmethod
+    def secrets(cls, options: BaseModel) -> Secrets:
+        """As by default, with the key variable of the preset."""
+        if isinstance(options, OpenAIBackend.Options):
+            options = _with_key(options)
+        return super().secrets(options)
 
     def check(self) -> Iterator[Problem]:
         """Find a missing key, an address that is none, and options that stand under params."""
@@ -160,14 +168,7 @@ class OpenAIBackend(ChatBackend):
 
     @cached_property
     def _key(self) -> Secret:
-        options = self.options
-        preset = presets().get(options.preset or "")
-        if "api_key_env" not in options.model_fields_set:
-            if preset:
-                options = options.model_copy(update={"api_key_env": preset.api_key_env})
-            elif "authorization" in header_names(options):
-                options = options.model_copy(update={"api_key_env": ""})
-        return find_secret(options, "api_key", self.env)
+        return find_secret(_with_key(self.options), "api_key", self.env)
 
     @property
     def _headers(self) -> dict[str, str]:
@@ -182,3 +183,14 @@ class OpenAIBackend(ChatBackend):
     def _charged(self) -> Mapping[str, Secret]:
         names = ("organization", "project")
         return {name: find_secret(self.options, name, self.env) for name in names}
+
+
+def _with_key(options: OpenAIBackend.Options) -> OpenAIBackend.Options:
+    """Return options that name the key's variable, or "" if there is none."""
+    if "api_key_env" in options.model_fields_set:
+        return options
+    if preset := presets().get(options.preset or ""):
+        return options.model_copy(update={"api_key_env": preset.api_key_env})
+    if "authorization" in header_names(options):
+        return options.model_copy(update={"api_key_env": ""})
+    return options

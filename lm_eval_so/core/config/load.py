@@ -14,11 +14,11 @@ from pydantic.fields import FieldInfo
 from lm_eval_so.core.config.defaults import CONFIG_FILE
 from lm_eval_so.core.config.model import SCHEMA_ID, Config
 from lm_eval_so.core.config.override import override_value
+from lm_eval_so.core.config.variables import fill_in, is_secret_place, shown_lines
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.core.yaml_lines import Located, Path_, read_yaml
 from lm_eval_so.errors import ConfigError, Problem, Where, nearest
 
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _PYTHON_WORDS = {
     "model_type": "input should be a mapping of keys",
     "path_type": "input should be a path",
@@ -53,9 +53,21 @@ def load_config(
     return _make(located, folder=path.parent, overrides=overrides, environ=environ or {})
 
 
-def make_config(values: Mapping[str, Any], *, folder: Path = Path()) -> Config:
-    """Make a config of values instead of a file; errors as in `load_config`."""
-    return _make(Located(values=dict(values)), folder=folder, overrides=(), environ={})
+def make_config(
+    values: Mapping[str, Any], *, folder: Path = Path(), base: Config | None = None
+) -> Config:
+    """Make a config of values instead of a file; errors as in `load_config`.
+
+    Args:
+        values: The values.
+        folder: Where relative paths start.
+        base: A config whose folder and whose sections that are not among the values are kept.
+    """
+    located = Located(values=dict(values))
+    if base is not None:
+        kept = {at: each for at, each in base.located.written.items() if at[0] not in values}
+        located = Located(values={**base.located.values, **values}, written=kept)
+    return _make(located, folder=base.folder if base else folder, overrides=(), environ={})
 
 
 def config_schema() -> dict[str, Any]:
@@ -94,7 +106,10 @@ def config_problems(
             key = item["ctx"]["discriminator"].strip("'")
             yield Problem(what=f'the key "{key}" is missing', where=where)
         else:
-            what, hint = _misfit(item, model, path[len(at) :])
+            written = located.written.get(path)
+            found = item.get("input") if written is None else written.text
+            found = None if is_secret_place(path) else found
+            what, hint = _misfit({**item, "input": found}, model, path[len(at) :])
             yield Problem(what=what, where=where, hint=hint)
 
 
@@ -167,10 +182,11 @@ def _make(
     for override in overrides:
         values, path = override_value(values, override)
         located = replace(located, overridden=located.overridden | {path})
-    # what the command line replaces need not be known
-    values = _interpolate(values, (), located, environ, problems)
-    values.pop("$schema", None)
     _refuse_keys(located, problems)
+    located = replace(located, values=values, lines=tuple(shown_lines(located)))
+    located = fill_in(located, environ, problems)
+    values = located.values
+    values.pop("$schema", None)
     config: Config | None = None
     try:
         config = Config.model_validate(values)
@@ -178,41 +194,7 @@ def _make(
         problems += config_problems(error, located, model=Config)
     if config is None or problems:
         raise ConfigError.of(problems)
-    return config.placed(replace(located, values=values), folder)
-
-
-def _interpolate(
-    value: Any,
-    path: Path_,
-    located: Located,
-    environ: Mapping[str, str],
-    problems: list[Problem],
-) -> Any:
-    if path in located.overridden:
-        return value
-    if isinstance(value, dict):
-        return {
-            k: _interpolate(v, (*path, k), located, environ, problems) for k, v in value.items()
-        }
-    if isinstance(value, list):
-        return [
-            _interpolate(v, (*path, i), located, environ, problems) for i, v in enumerate(value)
-        ]
-    if not isinstance(value, str):
-        return value
-
-    def fill(match: re.Match[str]) -> str:
-        name, default = match[1], match[2]
-        if environ.get(name):
-            return environ[name]
-        if default is not None:
-            return default
-        what = f"the variable {name} is not set"
-        hint = f"export {name}, or write ${{{name}:-default}}"
-        problems.append(Problem(what=what, where=located.where(path), hint=hint))
-        return match[0]
-
-    return _REFERENCE.sub(fill, value)
+    return config.placed(located, folder)
 
 
 def _refuse_keys(located: Located, problems: list[Problem]) -> None:

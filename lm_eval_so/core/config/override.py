@@ -24,8 +24,9 @@ def override_value(values: dict[str, Any], text: str) -> tuple[dict[str, Any], P
         UsageError: If the text has another form, or names an item that is not there.
     """
     path, equals, raw = text.partition("=")
+    bad_form = f'--set takes key.path=value, found "{path}{"=…" if equals else ""}"'
     if not equals or not path.strip():
-        raise UsageError(f'--set takes key.path=value, found "{text}"')
+        raise UsageError(bad_form)
     try:
         value = parse_yaml(raw, file="--set").values
     except ConfigError as error:
@@ -33,7 +34,7 @@ def override_value(values: dict[str, Any], text: str) -> tuple[dict[str, Any], P
     steps: list[str | int] = [m[1] or int(m[2]) for m in _STEP.finditer(path.strip())]
     changed = _with(values, steps, value, path)
     if not isinstance(changed, dict):
-        raise UsageError(f'--set takes key.path=value, found "{text}"')
+        raise UsageError(bad_form)
     return changed, tuple(steps)
 
 

@@ -7,7 +7,6 @@ import jsonschema
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lm_eval_so.core.config.keys import key_variables
 from lm_eval_so.core.config.load import (
     config_schema,
     load_config,
@@ -97,6 +96,57 @@ def test_load_config__fills_in_the_environment(tmp_path: Path) -> None:
     assert problem.where.key == "backend.params.top"
 
 
+def test_load_config__remembers_what_was_written(tmp_path: Path) -> None:
+    text = MINIMAL + 'system: "Du bist ${WHO:-nobody}."\nbackend: {name: scripted}\n'
+    overrides = ["backend.options.default=${SAID}", "language=ko"]
+    config = load_config(write(tmp_path, text), environ={"SAID": "hi"}, overrides=overrides)
+    assert config.system == "Du bist nobody."
+    assert config.located.written_below("system") == {"Du bist nobody.": "Du bist ${WHO:-nobody}."}
+    assert config.backend is not None
+    assert config.backend.options == {"default": "hi"}  # a report's own text can be given back
+    assert config.located.written_below("backend") == {"hi": "${SAID}"}
+    again = make_config({"metrics": ["regex"]}, base=config)
+    assert again.located.written == config.located.written
+    assert again.folder == tmp_path
+
+
+def test_load_config__an_override_takes_the_place_of_what_was_written(tmp_path: Path) -> None:
+    text = MINIMAL + 'system: "${NOT_SET}"\n'
+    config = load_config(write(tmp_path, text), overrides=["system=short"])
+    assert config.system == "short"
+    assert not config.located.written
+
+
+@pytest.mark.parametrize("text", ["${GITHUB_TOKEN}", "a ${INPUT_X:-b}", "${ACTIONS_RUNTIME_TOKEN}"])
+@pytest.mark.parametrize("is_override", [False, True])
+def test_load_config__refuses_the_workflows_own_variables(
+    tmp_path: Path, text: str, is_override: bool
+) -> None:
+    environ = {"GITHUB_TOKEN": "ghs-1", "INPUT_X": "ghs-1", "ACTIONS_RUNTIME_TOKEN": "ghs-1"}
+    file = MINIMAL + ("" if is_override else f"system: '{text}'\n")
+    overrides = [f"system={text}"] if is_override else []
+    (problem,) = problems_of(tmp_path, file, environ=environ, overrides=overrides)
+    assert problem.what.startswith("a config cannot name the variable ")
+    assert problem.where is not None
+    assert (problem.where.file == "--set") is is_override
+    assert problem.hint is not None
+    assert "ghs-1" not in str(problem)
+
+
+def test_load_config__messages_show_no_secret_of_the_file(tmp_path: Path) -> None:
+    text = (
+        MINIMAL + "backend: {nam: http, options: {headers: {X-Api-Key: 'abc def'},"
+        " url: 'http://u:pw@bot/?sig=xyz&b=1'}}\nrun: {concurrency: '${AUTHV}'}\n"
+    )
+    found = problems_of(tmp_path, text, environ={"AUTHV": "hush-hush"})
+    told = str(found)
+    for secret in ("abc def", "u:pw", "xyz", "hush-hush"):
+        assert secret not in told
+    assert "found '${AUTHV}'" in told
+    line = next(p.where for p in found if p.where and p.where.line == 4)
+    assert len(line.text or "") == len(text.splitlines()[3])
+
+
 def test_load_config__refuses_a_key_in_the_file_without_showing_it(tmp_path: Path) -> None:
     key = "sk-" + "a1B2" * 6
     (problem,) = problems_of(tmp_path, MINIMAL + f"system: {key}\n")
@@ -147,20 +197,6 @@ def test_run_label__is_name_and_model_and_safe_as_a_folder() -> None:
     config = make_config({**values, "backend": {"name": "openai", "params": {"model": "a/b:c"}}})
     assert config.backend is not None
     assert config.backend.run_label == "openai_a-b-c"
-
-
-def test_key_variables__are_those_that_backends_and_judges_name() -> None:
-    judge = {"name": "openai", "options": {"api_key_env": "JUDGE_KEY"}}
-    config = make_config(
-        {
-            "version": 1,
-            "suite": "s",
-            "dataset": {"path": "d"},
-            "backend": {"name": "http", "options": {"headers_env": {"X-Key": "BOT_KEY"}}},
-            "metrics": [{"name": "llm_judge", "backend": judge}],
-        }
-    )
-    assert key_variables(config) == ("BOT_KEY", "JUDGE_KEY")
 
 
 def test_load_config__an_override_reaches_into_the_short_form_of_a_metric(tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ from servers.own_endpoints import DONE, SSE, event
 from servers.runs import endpoint, make, resources, rows, write_dataset
 from servers.shop_bot import Asked, ShopBot, Told
 
-from lm_eval_so.core.config.keys import key_variables
-from lm_eval_so.core.secrets import make_redactor
+from lm_eval_so.core.backends.config_secrets import config_redactor
 from lm_eval_so.errors import ConfigError, ExitCode, TooManyErrors
 from lm_eval_so.runner.run import run
 from lm_eval_so.testing import ChatServer, Reply, Seen
@@ -210,7 +209,7 @@ async def test_run__secrets_of_env_and_headers_reach_no_file(tmp_path: Path):
         backend["options"]["url"] = bot.url
         config = make(tmp_path, backend, run={"cache": str(tmp_path / "cache.sqlite")})
         given = resources(environ=environ)
-        redactor = make_redactor(environ, key_variables(config))
+        redactor = config_redactor(config, environ)
         await run(config, type(given)(environ=environ, redactor=redactor))
     statuses = [row["status"] for row in rows(tmp_path / "runs" / "bot")]
     assert statuses == ["ok", "error", *["ok"] * 6]

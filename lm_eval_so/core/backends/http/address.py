@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from pydantic import JsonValue
+
 from lm_eval_so.core.backends.base import BackendEnv
 from lm_eval_so.core.backends.credentials import shared_headers
 from lm_eval_so.core.backends.faults import public_url
 from lm_eval_so.core.backends.http.options import HttpOptions
 from lm_eval_so.core.backends.http.template import CONTROL, TEMPLATE
+from lm_eval_so.core.backends.secret_sources import Secrets, SecretSource
 from lm_eval_so.core.hashing import digest
-from lm_eval_so.core.secrets import Redactor, make_redactor
+from lm_eval_so.core.secrets import Redactor, make_redactor, url_secrets
+from lm_eval_so.core.yaml_lines import Path_
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
 
 _SECRET_KEY = re.compile(r"key|token|sig|code|secret|passw|auth", re.IGNORECASE)
@@ -54,13 +58,13 @@ def find_address(options: HttpOptions, env: BackendEnv) -> Address:
     variables = [*options.headers_env.values(), *options.env]
     values = {name: env.environ.get(name, "") for name in variables}
     files = {str(path): headers.get(name, "") for name, path in options.headers_file.items()}
-    password = {"options.url": user.partition(":")[2]}
+    sent = url_secrets(options.url, label="options.url")
     return Address(
         url=url,
         headers=headers,
         env={name: values[name] for name in options.env},
         sources=tuple(dict.fromkeys((*variables, *files))),
-        redactor=make_redactor(values, variables, files={**files, **password}),
+        redactor=make_redactor(values, variables, files=files, sent=sent),
     )
 
 
@@ -86,6 +90,29 @@ def public_query(url: str, query: Mapping[str, Any]) -> dict[str, Any]:
     """Give the parameters behind an address without those that are named like a secret."""
     pairs = {**dict(parse_qsl(urlsplit(url).query, keep_blank_values=True)), **query}
     return {name: value for name, value in pairs.items() if not _SECRET_KEY.search(name)}
+
+
+def query_names(url: str, query: Mapping[str, Any]) -> list[JsonValue]:
+    """Return the names of the parameters behind an address."""
+    names = (name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    return [*dict.fromkeys((*names, *query))]
+
+
+def with_templates(found: Secrets, options: HttpOptions) -> Secrets:
+    """Add the variables that templates may use, and the texts of the query."""
+    named = enumerate(options.env)
+    of_templates = (SecretSource(name=name, key=("env", place)) for place, name in named)
+    sent = {**found.sent, **dict(_query_texts(options.query))}
+    return Secrets(sources=(*found.sources, *of_templates), sent=sent)
+
+
+def _query_texts(query: Mapping[str, Any]) -> Iterator[tuple[Path_, str]]:
+    for name, value in query.items():
+        if isinstance(value, str):
+            yield ("query", name), value
+        for place, text in enumerate(value if isinstance(value, list) else ()):
+            if isinstance(text, str):
+                yield ("query", name, place), text
 
 
 def explained(error: BackendError, address: Address, *, may_repeat: bool) -> BackendError:

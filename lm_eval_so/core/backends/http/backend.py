@@ -14,7 +14,9 @@ from lm_eval_so.core.backends.http.address import (
     explained,
     find_address,
     public_query,
+    query_names,
     url_problems,
+    with_templates,
 )
 from lm_eval_so.core.backends.http.body import is_encoding, read_json, read_text
 from lm_eval_so.core.backends.http.mapping import ResponseMapping
@@ -25,6 +27,7 @@ from lm_eval_so.core.backends.http.readers import bad_response
 from lm_eval_so.core.backends.http.session import Conversations
 from lm_eval_so.core.backends.http.stream import StreamMapping
 from lm_eval_so.core.backends.http.template import HttpRequest, RequestTemplate, option_error
+from lm_eval_so.core.backends.secret_sources import Secrets
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.http import HttpAnswer, HttpClient
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
@@ -79,6 +82,12 @@ class HttpBackend(ChatBackend):
             stateful=self._is_stateful,
             cacheable=self._is_cacheable(),
         )
+
+    @classmethod
+    def secrets(cls, options: BaseModel) -> Secrets:
+        """As by default, with the variables of templates and the texts of the query."""
+        found = super().secrets(options)
+        return with_templates(found, options) if isinstance(options, HttpOptions) else found
 
     def check(self) -> Iterator[Problem]:
         """Find missing variables, wrong templates and paths, and templates that break JSON."""
@@ -170,6 +179,10 @@ class HttpBackend(ChatBackend):
         env = {k: digest_text(v)[:12] for k, v in address.env.items() if not is_secret_name(k)}
         told |= {"env": env} if env else {}
         return {"url": address.public, "query": public_query(address.url, options.query), **told}
+
+    def public_reach(self) -> Mapping[str, JsonValue]:
+        """Tell the same with names of the query alone."""
+        return {**self.reach(), "query": query_names(self._address.url, self.options.query)}
 
     async def _whole(self, asked: HttpRequest) -> tuple[ChatResponse, Kept]:
         answer = await self._http.send(

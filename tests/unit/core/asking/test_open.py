@@ -9,9 +9,9 @@ from lm_eval_so.core.asking.open import (
     backend_problems,
     build_asked,
     open_asker,
-    section_path,
 )
 from lm_eval_so.core.backends.base import ChatBackend, backends
+from lm_eval_so.core.backends.build import section_path
 from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind
 from lm_eval_so.testing import ChatServer, Reply

@@ -1,0 +1,94 @@
+"""The secrets of a whole config: what is taken out of every text, and which keys are missing."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lm_eval_so.core.backends.build import find_secrets
+from lm_eval_so.core.backends.secret_sources import Secrets
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.secrets import Redactor, make_redactor, sent_secrets, url_secrets
+from lm_eval_so.core.yaml_lines import Path_
+from lm_eval_so.errors import InputError
+
+_LONGEST_LABEL = 60
+_NOT_IN_LABEL = re.compile(r"[^A-Za-z0-9._-]")
+
+
+def config_redactor(config: Config, environ: Mapping[str, str]) -> Redactor:
+    """Know the secrets of a config: those that variables and files hold, and those in its options.
+
+    What is wrong with a section is told by its own check; here its secrets are left out then.
+    """
+    variables: set[str] = set()
+    files: dict[str, str] = {}
+    sent: list[tuple[str, str]] = []
+    for at, secrets in _secrets(config):
+        variables.update(secrets.variables)
+        files |= {name: text for name in secrets.files if (text := _read(config, name))}
+        for key, text in secrets.sent.items():
+            path = (*at, "options", *key)
+            sent += sent_secrets(str(key[1]), text, _variables(config, path), label=_label(path))
+    for at, section in config.backend_sections():
+        for path, text in _texts(section.options, (*at, "options")):
+            sent += url_secrets(text, _variables(config, path), label=_label(path))
+    shown = set(_shown_values(config))
+    known = [(name, value) for name, value in sent if value not in shown]
+    return make_redactor(environ, variables, files=files, sent=known)
+
+
+def missing_variables(config: Config, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the variables that backends need and that hold nothing, sorted."""
+    needed = {
+        source.name
+        for _, secrets in _secrets(config)
+        for source in secrets.sources
+        if source.is_needed and not source.is_file
+    }
+    return tuple(sorted(name for name in needed if not environ.get(name, "").strip()))
+
+
+def _secrets(config: Config) -> Iterator[tuple[Path_, Secrets]]:
+    for at, section in config.backend_sections():
+        try:
+            yield at, find_secrets(section, config=config, where_path=at)
+        except InputError:
+            continue
+
+
+def _read(config: Config, name: str) -> str:
+    try:
+        return (config.folder / name).read_text("utf-8", "replace").strip()
+    except OSError:
+        return ""  # the backend's own check says that it is missing
+
+
+def _variables(config: Config, path: Path_) -> Mapping[str, str]:
+    written = config.located.written.get(path)
+    return written.variables if written else {}
+
+
+def _texts(value: Any, path: Path_) -> Iterator[tuple[Path_, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping | list):
+        inner = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, each in inner:
+            yield from _texts(each, (*path, key))
+
+
+def _shown_values(config: Config) -> Iterator[str]:
+    """Give what variables put where people compare by it: it is shown, so it is no secret elsewhere."""
+    for path, written in config.located.written.items():
+        if path == ("suite",) or path[-1] == "label" or _is_sent_parameter(path):
+            yield from written.variables.values()
+
+
+def _is_sent_parameter(path: Path_) -> bool:
+    is_of_metric = path[0] == "metrics" and path[2:3] == ("params",)
+    return "params" in path and "options" not in path and not is_of_metric
+
+
+def _label(path: Path_) -> str:
+    """Name a place of the config by one word."""
+    return _NOT_IN_LABEL.sub("-", ".".join(map(str, path)))[-_LONGEST_LABEL:]

@@ -67,8 +67,13 @@ gate:
 - Unknown keys are errors, with the nearest known one. All problems of a file are listed at once, each with its line.
 - Relative paths start at the folder of the config file.
 - `${NAME}` and `${NAME:-default}` take values from the environment, as texts; where a number is wanted, a text of digits
-  is one. A variable that is unset or empty and has no default is an error.
-- `--set key.path=value` goes over the file; the value is YAML. Items of a list are `metrics[0].params.profile`, where
+  is one. A variable that is unset or empty and has no default is an error. Files that are written keep
+  [what was written](running.md#secrets), not what a variable holds.
+- A config cannot name the workflow's own variables: `GITHUB_TOKEN`, `INPUT_…` and `ACTIONS_…` are an error in `${…}`, in
+  `*_env` options and in lists of variables. Give the step a variable of another name.
+- A config can send any other variable that it names to any address, and run programs and plugins. Review one from a pull
+  request [as you review a workflow](action.md#permissions).
+- `--set key.path=value` goes over the file; the value is YAML, and `${NAME}` in it stays as it is. Items of a list are `metrics[0].params.profile`, where
   the item is written as a mapping.
 - YAML is read strictly: only `true` and `false` are booleans (so `language: no` is a text), dates stay texts, a key
   that stands twice, tags and more than 100 aliases are errors.

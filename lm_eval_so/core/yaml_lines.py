@@ -68,7 +68,7 @@ class Located:
     def where(self, path: Path_) -> Where:
         """Give the place of a path, or of the nearest part of it that stands in the file."""
         key = _dotted(path)
-        if any(path[: len(given)] == given for given in self.overridden):
+        if self.is_overridden(path):
             return Where(file="--set", key=key)
         for end in range(len(path), 0, -1):
             if path[:end] in self.places:
@@ -76,6 +76,10 @@ class Located:
                 text = self.lines[line - 1] if line <= len(self.lines) else None
                 return Where(file=self.file, line=line, column=column, key=key, text=text)
         return Where(file=self.file or None, key=key or None)
+
+    def is_overridden(self, path: Path_) -> bool:
+        """Whether a value was given on the command line."""
+        return any(path[: len(given)] == given for given in self.overridden)
 
     def written_below(self, *path: str | int) -> dict[str, str]:
         """Return how the texts below a path were written, by what they come to."""

@@ -50,7 +50,14 @@ def load_config(
     located = read_yaml(path)
     if not isinstance(located.values, dict):
         raise ConfigError("not a mapping of keys", where=Where(file=str(path), line=1))
-    return _make(located, folder=path.parent, overrides=overrides, environ=environ or {})
+    problems: list[Problem] = []
+    values = located.values
+    for override in overrides:
+        values, at = override_value(values, override)
+        located = replace(located, overridden=located.overridden | {at})
+    _refuse_keys(located, problems)
+    located = replace(located, values=values, lines=tuple(shown_lines(located)))
+    return _make(fill_in(located, environ or {}, problems), folder=path.parent, problems=problems)
 
 
 def make_config(
@@ -63,11 +70,14 @@ def make_config(
         folder: Where relative paths start.
         base: A config whose folder and whose sections that are not among the values are kept.
     """
-    located = Located(values=dict(values))
-    if base is not None:
-        kept = {at: each for at, each in base.located.written.items() if at[0] not in values}
-        located = Located(values={**base.located.values, **values}, written=kept)
-    return _make(located, folder=base.folder if base else folder, overrides=(), environ={})
+    problems: list[Problem] = []
+    located = fill_in(Located(values=dict(values)), {}, problems)
+    if base is None:
+        return _make(located, folder=folder, problems=problems)
+    kept = {at: each for at, each in base.located.written.items() if at[0] not in values}
+    both = {**base.located.values, **located.values}
+    located = replace(located, values=both, written={**kept, **located.written})
+    return _make(located, folder=base.folder, problems=problems)
 
 
 def config_schema() -> dict[str, Any]:
@@ -174,18 +184,8 @@ def _wanted(model: type[BaseModel], path: Path_) -> str | None:
     return _description(model, path)
 
 
-def _make(
-    located: Located, *, folder: Path, overrides: Sequence[str], environ: Mapping[str, str]
-) -> Config:
-    problems: list[Problem] = []
-    values = located.values
-    for override in overrides:
-        values, path = override_value(values, override)
-        located = replace(located, overridden=located.overridden | {path})
-    _refuse_keys(located, problems)
-    located = replace(located, values=values, lines=tuple(shown_lines(located)))
-    located = fill_in(located, environ, problems)
-    values = located.values
+def _make(located: Located, *, folder: Path, problems: list[Problem]) -> Config:
+    values = dict(located.values)
     values.pop("$schema", None)
     config: Config | None = None
     try:

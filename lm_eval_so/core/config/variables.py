@@ -17,14 +17,17 @@ _SHORTEST_QUOTED = 4
 
 
 def fill_in(located: Located, environ: Mapping[str, str], problems: list[Problem]) -> Located:
-    """Fill in the variables that texts name; what was written is kept beside.
+    """Fill in the variables that texts of the file name; what was written is kept beside.
+
+    What was given on the command line stays as it is: the shell fills in variables there, and an
+    input of the Action may come from a pull request.
 
     Args:
         located: The values as they were written.
         environ: Environment variables.
         problems: Gets a problem for each variable that is not set, or not a config's to name.
     """
-    written = dict(located.written)
+    written: dict[Path_, Written] = {}
 
     def known(found: re.Match[str]) -> str | None:
         if is_reserved_name(found[1]):
@@ -37,10 +40,14 @@ def fill_in(located: Located, environ: Mapping[str, str], problems: list[Problem
         if isinstance(value, list):
             return [filled(each, (*path, place)) for place, each in enumerate(value)]
         found = list(_REFERENCE.finditer(value)) if isinstance(value, str) else []
-        if not found or path in located.written:
+        if not found:
             return value
         variables = {each[1]: known(each) for each in found}
-        problems.extend(_problems(variables, located.where(path)))
+        is_given = located.is_overridden(path)
+        told = _problems(variables, located.where(path), is_filled_in=not is_given)
+        problems.extend(told)
+        if is_given:
+            return value
         text = _REFERENCE.sub(lambda each: each[0] if (v := known(each)) is None else v, value)
         inside = {name: each for name, each in variables.items() if each}
         written[path] = Written(text=value, value=text, variables=inside)
@@ -119,11 +126,13 @@ def is_secret_place(path: Path_) -> bool:
     return is_credential_name(name) and not name.endswith(("_env", "_file"))
 
 
-def _problems(variables: Mapping[str, str | None], where: Where) -> Iterator[Problem]:
+def _problems(
+    variables: Mapping[str, str | None], where: Where, *, is_filled_in: bool
+) -> Iterator[Problem]:
     for name, value in variables.items():
         reserved = reserved_problem(name, where)
         if reserved is not None:
             yield reserved
-        elif value is None:
+        elif value is None and is_filled_in:
             hint = f"export {name}, or write ${{{name}:-default}}"
             yield Problem(what=f"the variable {name} is not set", where=where, hint=hint)

@@ -65,6 +65,21 @@ def settings(before, now):
             {"run_config": {"run": {"seed": 2, "simulator": {"params": {"t": 1}}}}},
             {"seed": ("1", "2"), "simulator.params.t": ("0", "1")},
         ),
+        (  # an older report has the options of the simulated user's backend, keys and all
+            {"run_config": {"run": {"simulator": {"backend": {"options": {"headers": {"X": "k"}}}}}}},
+            {"run_config": {"run": {"simulator": {"backend": {}}}}},
+            {},
+        ),
+        (  # the same prompt, told as it was written
+            {"system": "say hi", "fingerprints": {"run": "a" * 64}},
+            {"system": "say ${WHAT}", "fingerprints": {"run": "a" * 64}},
+            {},
+        ),
+        (
+            {"system": "say ${WHAT}", "fingerprints": {"run": "a" * 64}},
+            {"system": "say ${WHAT}", "fingerprints": {"run": "b" * 64}},
+            {"fingerprint.run": ("a" * 8, "b" * 8)},
+        ),
         ({"details": {"build": "1"}}, {"details": {"build": "2"}}, {"details.build": ("1", "2")}),
         (
             {"fingerprints": {"run": "a" * 64, "reach": "b" * 64}},

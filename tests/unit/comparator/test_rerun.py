@@ -75,6 +75,13 @@ def test_rerun__without_a_commit_sets_what_the_baseline_was_set_to() -> None:
     assert "-c" not in shlex.split(second)
 
 
+def test_rerun__does_not_set_what_a_variable_fills_in() -> None:
+    before = report(OLD, commit=None, params={"temperature": 0}, system="Du bist ${WHO}.")
+    told = rerun(before, report(NEW, params={"temperature": 1}, config=None))
+    assert "backend.params.temperature=0" in told
+    assert "system" not in told
+
+
 @pytest.mark.parametrize("config", ["a b.yml", "$(rm -rf x).yml", "설정.yml"])
 def test_rerun__quotes_what_it_is_told(config) -> None:
     hostile = report(NEW, config=config, path="data; rm -rf /")

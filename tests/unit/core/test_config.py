@@ -97,14 +97,17 @@ def test_load_config__fills_in_the_environment(tmp_path: Path) -> None:
 
 
 def test_load_config__remembers_what_was_written(tmp_path: Path) -> None:
-    text = MINIMAL + 'system: "Du bist ${WHO:-nobody}."\nbackend: {name: scripted}\n'
+    text = MINIMAL + 'system: "Du bist ${WHO:-nobody}."\nbackend:\n  name: scripted\n'
+    text += '  options: {match: "${MATCH}"}\n'
     overrides = ["backend.options.default=${SAID}", "language=ko"]
-    config = load_config(write(tmp_path, text), environ={"SAID": "hi"}, overrides=overrides)
+    environ = {"SAID": "hi", "MATCH": "text"}
+    config = load_config(write(tmp_path, text), environ=environ, overrides=overrides)
     assert config.system == "Du bist nobody."
     assert config.located.written_below("system") == {"Du bist nobody.": "Du bist ${WHO:-nobody}."}
     assert config.backend is not None
-    assert config.backend.options == {"default": "hi"}  # a report's own text can be given back
-    assert config.located.written_below("backend") == {"hi": "${SAID}"}
+    # the shell fills in what is given on the command line
+    assert config.backend.options == {"match": "text", "default": "${SAID}"}
+    assert config.located.written_below("backend") == {"text": "${MATCH}"}
     again = make_config({"metrics": ["regex"]}, base=config)
     assert again.located.written == config.located.written
     assert again.folder == tmp_path

@@ -292,7 +292,9 @@ def _evaluation(
 
 
 def _resources(config: Config) -> Resources:
-    return Resources(environ=os.environ, redactor=config_redactor(config, os.environ))
+    return Resources(
+        environ=os.environ, redactor=config_redactor(config, os.environ, runs_code=True)
+    )
 
 
 def _path(path: AnyPath | None) -> Path | None:

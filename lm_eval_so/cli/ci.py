@@ -70,6 +70,7 @@ def ci(
     inputs = event.inputs
     file = inputs.config_file if inputs and config == CONFIG_FILE else config
     given = [*(inputs.overrides if inputs else ()), *(overrides or ())]
+    target = None
     if inputs and inputs.target_url:
         target = target_override(
             inputs.target_url,
@@ -79,10 +80,10 @@ def ci(
             environ=event.environ,
             runs_code=stage.may_run_code(event),
         )
-        given[:0] = [target] if target else []
     session = open_session(
         file,
         overrides=given,
+        rewritten=[target] if target else [],
         language=language,
         quiet=quiet,
         color=color,
@@ -92,7 +93,7 @@ def ci(
     found = session.config
     if reason := stage.skip_reason(found, event):
         return _end(session, stage.tell_skipped(session.resources(), reason), as_json=as_json)
-    session.load_plugins(plugins)
+    session = session.with_plugins(plugins)
     if inputs:
         plan = stage.action_plan(found, event, baseline=baseline, fresh=fresh)
     else:

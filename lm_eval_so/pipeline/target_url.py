@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lm_eval_so.core.backends.base import backends
-from lm_eval_so.core.config.load import known_text
 from lm_eval_so.core.config.override import override_value
+from lm_eval_so.core.config.variables import known_text
 from lm_eval_so.core.plugins import load_plugins
 from lm_eval_so.core.yaml_lines import read_yaml
 from lm_eval_so.errors import InputError, UsageError, Where
@@ -26,7 +26,7 @@ def target_override(
     environ: Mapping[str, str],
     runs_code: bool = True,
 ) -> str | None:
-    """Return the `--set` text that puts an address into the option which the backend keeps it in.
+    """Return the text, as `--set` has it, that puts an address into the option which the backend keeps it in.
 
     An origin alone keeps what stands behind the origin in the config: a preview deployment has
     another host and the same paths.
@@ -40,8 +40,8 @@ def target_override(
         runs_code: Whether code that the config names may be run to know its backend.
 
     Returns:
-        The text; None if the config names no backend that is known, which loading it tells, or
-        one that only its code knows.
+        The text, for `rewritten` of `load_config`; None if the config names no backend that is
+        known, which loading it tells, or one that only its code knows.
 
     Raises:
         UsageError: If the backend has no address.
@@ -68,8 +68,10 @@ def target_override(
         hint = f"leave target_url out of the workflow, or ask through {_WITH_AN_ADDRESS}"
         raise UsageError(what, where=Where(key="target_url"), hint=hint)
     options = section.get("options")
-    written = known_text(options.get(option), environ) if isinstance(options, dict) else ""
-    behind = _ORIGIN.sub("", written, count=1)
+    address = options.get(option) if isinstance(options, dict) else None
+    written = address if isinstance(address, str) else ""
+    # what variables put behind an origin that is written out is filled in with the rest of the file
+    behind = _ORIGIN.sub("", written if _ORIGIN.match(written) else known_text(written, environ), 1)
     if _ORIGIN.fullmatch(target) and behind.startswith(("/", "?")):
         target += behind
     return f"backend.options.{option}={json.dumps(target, ensure_ascii=False)}"

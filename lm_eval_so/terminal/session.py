@@ -40,13 +40,15 @@ class Session:
     progress: Progress
     redactor: Redactor
 
-    def load_plugins(self, given: Sequence[Path] | None = None) -> None:
-        """Run the plugin files of the config, and those of `--plugin`.
+    def with_plugins(self, given: Sequence[Path] | None = None) -> "Session":
+        """Run the plugin files of the config, and those of `--plugin`; their secrets are known then.
 
         Raises:
             ConfigError: If one is missing or fails.
         """
         load_plugins([*map(self.config.resolve, self.config.plugins), *(given or ())])
+        redactor = config_redactor(self.config, self.environ, runs_code=True)
+        return replace(self, redactor=redactor)
 
     def resources(self, stop: asyncio.Event | None = None) -> Resources:
         """Make the bundle that stages get."""
@@ -81,6 +83,7 @@ def open_session(
     file: Path,
     *,
     overrides: Sequence[str] | None = None,
+    rewritten: Sequence[str] = (),
     plugins: Sequence[Path] | None = None,
     language: Language | None = None,
     quiet: bool = False,
@@ -93,29 +96,28 @@ def open_session(
     Args:
         file: The config file.
         overrides: `--set` texts, over the file.
+        rewritten: As `load_config` takes them.
         plugins: `--plugin` files.
         language: Language of reports, over the file.
         quiet: Warnings and errors only.
         color: As the option says.
         environ: The environment; default: that of the process.
-        loads_plugins: Without it `Session.load_plugins` does so once it is known to be wanted.
+        loads_plugins: Without it `Session.with_plugins` does so once it is known to be wanted.
 
     Raises:
         ConfigError: With every problem of the file.
     """
     environ = environ if environ is not None else dict(os.environ)
     given = [*(overrides or ()), *([f"language={language.value}"] if language else [])]
-    config = load_config(file, overrides=given, environ=environ)
+    config = load_config(file, overrides=given, rewritten=rewritten, environ=environ)
     session = Session(
         config=config,
         environ=environ,
         stdout=sys.stdout,
         progress=open_progress(sys.stderr, environ, quiet=quiet, color=color),
-        redactor=config_redactor(config, environ),
+        redactor=config_redactor(config, environ, runs_code=False),
     )
-    if loads_plugins:
-        session.load_plugins(plugins)
-    return session
+    return session.with_plugins(plugins) if loads_plugins else session
 
 
 def _without_secrets(event: Event, redactor: Redactor) -> Event:

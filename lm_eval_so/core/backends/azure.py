@@ -79,10 +79,15 @@ class AzureBackend(ChatBackend):
 
     @classmethod
     def secrets(cls, options: BaseModel) -> Secrets:
-        """As by default: of key and token, the one that is sent."""
-        if isinstance(options, AzureBackend.Options) and (options.token_env or options.token_file):
-            options = options.model_copy(update={"api_key_env": "", "api_key_file": None})
-        return super().secrets(options)
+        """As by default: of key and token the one that is sent, and no endpoint that is given."""
+        if not isinstance(options, AzureBackend.Options):
+            return super().secrets(options)
+        unused = ["api_key"] if options.token_env or options.token_file else []
+        unused += ["endpoint"] if options.endpoint else []
+        left_out = {f"{name}_env": "" for name in unused} | {
+            f"{name}_file": None for name in unused
+        }
+        return super().secrets(options.model_copy(update=left_out))
 
     def check(self) -> Iterator[Problem]:
         """Find a missing endpoint, key or token, and what does not go together."""

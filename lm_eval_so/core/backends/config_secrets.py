@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.build import find_secrets
 from lm_eval_so.core.backends.secret_sources import Secrets
 from lm_eval_so.core.config.model import Config
@@ -15,15 +16,20 @@ _LONGEST_LABEL = 60
 _NOT_IN_LABEL = re.compile(r"[^A-Za-z0-9._-]")
 
 
-def config_redactor(config: Config, environ: Mapping[str, str]) -> Redactor:
+def config_redactor(config: Config, environ: Mapping[str, str], *, runs_code: bool) -> Redactor:
     """Know the secrets of a config: those that variables and files hold, and those in its options.
 
     What is wrong with a section is told by its own check; here its secrets are left out then.
+
+    Args:
+        config: The config.
+        environ: Environment variables.
+        runs_code: Whether code that the config names may be imported to know its secrets.
     """
     variables: set[str] = set()
     files: dict[str, str] = {}
     sent: list[tuple[str, str]] = []
-    for at, secrets in _secrets(config):
+    for at, secrets in _secrets(config, runs_code=runs_code):
         variables.update(secrets.variables)
         files |= {name: text for name in secrets.files if (text := _read(config, name))}
         for key, text in secrets.sent.items():
@@ -38,18 +44,25 @@ def config_redactor(config: Config, environ: Mapping[str, str]) -> Redactor:
 
 
 def missing_variables(config: Config, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the variables that backends need and that hold nothing, sorted."""
+    """Return the variables that backends need and that hold nothing, sorted.
+
+    No code is run for that: a backend of the config's own, which is not loaded yet, counts as one
+    that needs none.
+    """
     needed = {
         source.name
-        for _, secrets in _secrets(config)
+        for _, secrets in _secrets(config, runs_code=False)
         for source in secrets.sources
         if source.is_needed and not source.is_file
     }
     return tuple(sorted(name for name in needed if not environ.get(name, "").strip()))
 
 
-def _secrets(config: Config) -> Iterator[tuple[Path_, Secrets]]:
+def _secrets(config: Config, *, runs_code: bool) -> Iterator[tuple[Path_, Secrets]]:
+    known = backends.names()
     for at, section in config.backend_sections():
+        if section.name not in known and not runs_code:
+            continue
         try:
             yield at, find_secrets(section, config=config, where_path=at)
         except InputError:

@@ -32,13 +32,19 @@ _YAML_ENDS = {".yaml", ".yml"}
 
 
 def load_config(
-    path: Path, *, overrides: Sequence[str] = (), environ: Mapping[str, str] | None = None
+    path: Path,
+    *,
+    overrides: Sequence[str] = (),
+    rewritten: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
 ) -> Config:
     """Read a config file.
 
     Args:
         path: The file.
         overrides: `key.path=value` texts, over the file; values are YAML.
+        rewritten: The same, under these, where the value is made of what the file says: variables
+            are filled in as there.
         environ: Environment for `${NAME}` and `${NAME:-default}`.
 
     Raises:
@@ -52,8 +58,10 @@ def load_config(
         raise ConfigError("not a mapping of keys", where=Where(file=str(path), line=1))
     problems: list[Problem] = []
     values = located.values
-    for override in overrides:
-        values, at = override_value(values, override)
+    for text in rewritten:
+        values, _ = override_value(values, text)
+    for text in overrides:
+        values, at = override_value(values, text)
         located = replace(located, overridden=located.overridden | {at})
     _refuse_keys(located, problems)
     located = replace(located, values=values, lines=tuple(shown_lines(located)))
@@ -134,13 +142,6 @@ def params_problems(error: ValidationError, model: type[BaseModel], *, at: str) 
     found = config_problems(error, Located(values={}), model=model, at=(at,) if at else ())
     told = [(p.where.key if p.where else None, p) for p in found]
     return [Problem(what=f"{key}: {p.what}" if key else p.what, hint=p.hint) for key, p in told]
-
-
-def known_text(value: object, environ: Mapping[str, str]) -> str:
-    """Return a text with the variables that are known, without the others; "" of anything else."""
-    if not isinstance(value, str):
-        return ""
-    return _REFERENCE.sub(lambda match: environ.get(match[1]) or match[2] or "", value)
 
 
 def _no_config(path: Path) -> ConfigError:

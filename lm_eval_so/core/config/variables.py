@@ -29,11 +29,6 @@ def fill_in(located: Located, environ: Mapping[str, str], problems: list[Problem
     """
     written: dict[Path_, Written] = {}
 
-    def known(found: re.Match[str]) -> str | None:
-        if is_reserved_name(found[1]):
-            return None
-        return environ.get(found[1]) or found[2]
-
     def filled(value: Any, path: Path_) -> Any:
         if isinstance(value, dict):
             return {key: filled(each, (*path, key)) for key, each in value.items()}
@@ -42,18 +37,32 @@ def fill_in(located: Located, environ: Mapping[str, str], problems: list[Problem
         found = list(_REFERENCE.finditer(value)) if isinstance(value, str) else []
         if not found:
             return value
-        variables = {each[1]: known(each) for each in found}
+        variables = {each[1]: _held(each, environ) for each in found}
         is_given = located.is_overridden(path)
         told = _problems(variables, located.where(path), is_filled_in=not is_given)
         problems.extend(told)
         if is_given:
             return value
-        text = _REFERENCE.sub(lambda each: each[0] if (v := known(each)) is None else v, value)
+        text = _REFERENCE.sub(
+            lambda each: each[0] if (v := _held(each, environ)) is None else v, value
+        )
         inside = {name: each for name, each in variables.items() if each}
         written[path] = Written(text=value, value=text, variables=inside)
         return text
 
     return replace(located, values=filled(located.values, ()), written=written)
+
+
+def known_text(value: object, environ: Mapping[str, str]) -> str:
+    """Return a text with the variables that are known, without the others; "" of anything else."""
+    if not isinstance(value, str):
+        return ""
+    return _REFERENCE.sub(lambda found: _held(found, environ) or "", value)
+
+
+def _held(found: re.Match[str], environ: Mapping[str, str]) -> str | None:
+    """Return what a reference stands for; None if nothing is known, or it is not a config's to name."""
+    return None if is_reserved_name(found[1]) else environ.get(found[1]) or found[2]
 
 
 def reserved_problem(name: str, where: Where) -> Problem | None:

@@ -66,7 +66,11 @@ def settings(before, now):
             {"seed": ("1", "2"), "simulator.params.t": ("0", "1")},
         ),
         (  # an older report has the options of the simulated user's backend, keys and all
-            {"run_config": {"run": {"simulator": {"backend": {"options": {"headers": {"X": "k"}}}}}}},
+            {
+                "run_config": {
+                    "run": {"simulator": {"backend": {"options": {"headers": {"X": "k"}}}}}
+                }
+            },
             {"run_config": {"run": {"simulator": {"backend": {}}}}},
             {},
         ),

@@ -79,6 +79,26 @@ def test_target_override__an_origin_keeps_what_stands_behind_it(
     assert config.backend.options["url"] == expected
 
 
+def test_target_override__what_variables_put_behind_the_origin_stays_as_written(
+    tmp_path: Path,
+) -> None:
+    url = "https://bot.kr/bot${AUTHV}/send?key=${AUTHV}"
+    text = found(tmp_path, f'{{name: http, options: {{url: "{url}"}}}}')
+    assert "${AUTHV}" in (text or "")
+    file, environ = tmp_path / "lm-eval-so.yaml", {"AUTHV": "hush-hush"}
+    config = load_config(file, rewritten=[text or ""], environ=environ)
+    assert config.backend
+    assert config.backend.options["url"] == f"{PREVIEW}/bothush-hush/send?key=hush-hush"
+    written = config.located.written["backend", "options", "url"]
+    assert written.text == f"{PREVIEW}/bot${{AUTHV}}/send?key=${{AUTHV}}"
+
+
+def test_target_override__takes_nothing_of_the_workflows_own_variables(tmp_path: Path) -> None:
+    environ = {"GITHUB_TOKEN": "ghs-1"}
+    backend = '{name: http, options: {url: "${GITHUB_TOKEN:-x}://a/${GITHUB_TOKEN}"}}'
+    assert "ghs-1" not in (found(tmp_path, backend, environ=environ) or "")
+
+
 def test_target_override__of_the_backend_that_the_command_line_names(tmp_path: Path) -> None:
     overrides = ("backend={name: http, options: {url: http://a/b}}",)
     text = found(tmp_path, "{name: scripted}", overrides=overrides)

@@ -209,7 +209,7 @@ async def test_run__secrets_of_env_and_headers_reach_no_file(tmp_path: Path):
         backend["options"]["url"] = bot.url
         config = make(tmp_path, backend, run={"cache": str(tmp_path / "cache.sqlite")})
         given = resources(environ=environ)
-        redactor = config_redactor(config, environ)
+        redactor = config_redactor(config, environ, runs_code=True)
         await run(config, type(given)(environ=environ, redactor=redactor))
     statuses = [row["status"] for row in rows(tmp_path / "runs" / "bot")]
     assert statuses == ["ok", "error", *["ok"] * 6]

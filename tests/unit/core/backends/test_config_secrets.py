@@ -1,5 +1,6 @@
 """The secrets of a config: each backend says which variables and files it needs."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,10 @@ def openai(**options: Any) -> dict[str, Any]:
         (
             {"name": "azure", "options": {"deployment": "d", "token_env": "ENTRA"}},
             ["AZURE_OPENAI_ENDPOINT", "ENTRA"],
+        ),
+        (
+            {"name": "azure", "options": {"deployment": "d", "endpoint": "https://x.azure.com"}},
+            ["AZURE_OPENAI_API_KEY"],
         ),
         (
             {"name": "http", "options": {**HTTP, "env": ["A"], "headers_env": {"X": "B"}}},
@@ -95,15 +100,23 @@ def test_secrets__of_a_plugin(tmp_path: Path) -> None:
     values = {"version": 1, "suite": "s", "dataset": {"path": "d"}, "backend": section}
     found = make_config(values, folder=tmp_path)
     assert missing_variables(found, {}) == ("DOOR",)
-    redactor = config_redactor(found, {"DOOR": "of-the-door"})
+    redactor = config_redactor(found, {"DOOR": "of-the-door"}, runs_code=True)
     told = redactor.redact("of-the-door in-the-vault")
     assert told == "[redacted:DOOR] [redacted:vault]"
+
+
+def test_secrets__without_running_code_of_the_config(tmp_path: Path) -> None:
+    (tmp_path / "bot_of_a_fork.py").write_text("raise SystemExit('it ran')", encoding="utf-8")
+    found = config({"name": "bot_of_a_fork:Bot", "options": {"url": "http://u:password@h"}})
+    assert config_redactor(found, {}, runs_code=False).redact("password") != "password"
+    assert missing_variables(found, {}) == ()
+    assert "bot_of_a_fork" not in sys.modules
 
 
 def test_secrets__of_a_plugin_that_breaks() -> None:
     backends.register("broken", Broken)
     found = config({"name": "broken"})
-    assert config_redactor(found, {}).redact("x") == "x"
+    assert config_redactor(found, {}, runs_code=True).redact("x") == "x"
     with pytest.raises(ConfigError, match="cannot be made: RuntimeError: no"):
         build_backend(found.backend, config=found, where_path=("backend",), environ={})
 
@@ -171,7 +184,7 @@ def test_config_redactor__ordinary_variables_change_no_text(tmp_path: Path) -> N
         '  options: {headers: {X-Stage: "${STAGE}", X-Model: "${MODEL}", X-Zone: "${ZONE}"}}'
     )
     environ = {"STAGE": "production", "MODEL": "shop-model-7", "ZONE": "zone-b-17"}
-    redactor = config_redactor(written(tmp_path, section, environ), environ)
+    redactor = config_redactor(written(tmp_path, section, environ), environ, runs_code=True)
     text = "in production, shop-model-7 answers"
     assert redactor.redact_counting(text) == (text, 0)
     assert redactor.redact("zone-b-17") == "[redacted:ZONE]"

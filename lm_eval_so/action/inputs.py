@@ -211,7 +211,7 @@ def _path_problems(
 
 def _address_problems(values: Mapping[str, str]) -> list[Problem]:
     url = values["target_url"]
-    if not url or _ADDRESS.fullmatch(url):
+    if not url or (_ADDRESS.fullmatch(url) and "${" not in url):  # an input names no variable
         return []
     return [
         _problem(

@@ -71,7 +71,15 @@ def test_read_inputs__overrides_reach_the_config(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "url", ["bot:8080", "bot.example.com/v1", "https://", "https:///v1", "a b"]
+    "url",
+    [
+        "bot:8080",
+        "bot.example.com/v1",
+        "https://",
+        "https:///v1",
+        "a b",
+        "https://${OPENAI_API_KEY}.example",
+    ],
 )
 def test_read_inputs__target_url_that_is_no_address(tmp_path, url: str):
     with pytest.raises(UsageError, match="input target_url: that is no address") as failed:

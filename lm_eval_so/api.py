@@ -292,9 +292,8 @@ def _evaluation(
 
 
 def _resources(config: Config) -> Resources:
-    return Resources(
-        environ=os.environ, redactor=config_redactor(config, os.environ, runs_code=True)
-    )
+    redactor = config_redactor(config, os.environ, runs_code=True)
+    return Resources(environ=os.environ, redactor=redactor)
 
 
 def _path(path: AnyPath | None) -> Path | None:

@@ -105,7 +105,10 @@ def test_secrets__of_a_plugin(tmp_path: Path) -> None:
     assert told == "[redacted:DOOR] [redacted:vault]"
 
 
-def test_secrets__without_running_code_of_the_config(tmp_path: Path) -> None:
+def test_secrets__without_running_code_of_the_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)  # so that it would be found
     (tmp_path / "bot_of_a_fork.py").write_text("raise SystemExit('it ran')", encoding="utf-8")
     found = config({"name": "bot_of_a_fork:Bot", "options": {"url": "http://u:password@h"}})
     assert config_redactor(found, {}, runs_code=False).redact("password") != "password"

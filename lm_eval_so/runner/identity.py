@@ -15,6 +15,7 @@ from lm_eval_so.core.backends.build import (
     reach_digest,
     sent_params,
     shown_facts,
+    shown_section,
 )
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.config.variables import as_written
@@ -47,7 +48,7 @@ def head(
     return RunInfo(
         state="running",
         suite=config.suite,
-        config_digest=digest(_without_options(config.model_dump(mode="json", by_alias=True))),
+        config_digest=_config_digest(config, resources),
         fingerprint=_fingerprint(config, backend, played),
         reach=reach_digest(backend),
         backend=_backend_info(config, backend, redactor),
@@ -66,8 +67,20 @@ def head(
     )
 
 
+def _config_digest(config: Config, resources: Resources) -> str:
+    """Give the digest of a config in which the options of backends count by how these are reached."""
+    environ = resources.environ
+    reached = [
+        shown_section(section, config=config, environ=environ)[1]
+        for at, section in config.backend_sections()
+        if at != ("backend",)  # its digest stands beside
+    ]
+    values = _without_options(config.model_dump(mode="json", by_alias=True))
+    return digest({"config": values, "reached": reached})
+
+
 def _without_options(values: Any) -> Any:
-    """Leave out how backends are reached: it holds keys, and `reach` has a digest of its own."""
+    """Leave out the options of backends, which may hold keys."""
     if isinstance(values, dict):
         return {key: _without_options(each) for key, each in values.items() if key != "options"}
     return [_without_options(each) for each in values] if isinstance(values, list) else values

@@ -1,0 +1,56 @@
+"""What `run.json` says of a run: digests that know what matters, and no secret."""
+
+from pathlib import Path
+from typing import Any
+
+from servers.runs import endpoint, make, resources
+
+from lm_eval_so.core.asking.open import build_asked
+from lm_eval_so.core.config.load import load_config
+from lm_eval_so.core.records.run import DatasetRef, RunInfo
+from lm_eval_so.runner.identity import differences, head
+
+DATASET = DatasetRef(name="d", digest="d" * 64, n=1)
+
+
+def head_of(config: Any, environ: dict[str, str] | None = None) -> RunInfo:
+    given = resources(environ={"OPENAI_API_KEY": "k", **(environ or {})})
+    backend = build_asked(config.backend, config=config, environ=given.environ)
+    return head(config, backend, DATASET, planned=1, resources=given)
+
+
+def digest_of(folder: Path, *, host: str = "judge", **options: Any) -> str:
+    judge = endpoint(f"http://{host}/v1")
+    judge["options"] |= options
+    simulator = {"backend": endpoint("http://user/v1")}
+    metrics = [{"name": "llm_judge", "params": {"rubric": "r"}, "backend": judge}]
+    config = make(folder, endpoint("http://bot/v1"), metrics=metrics, run={"simulator": simulator})
+    return head_of(config).config_digest
+
+
+def test_head__config_digest_knows_the_host_of_a_judge_and_no_value_of_a_header(
+    tmp_path: Path,
+) -> None:
+    first = digest_of(tmp_path)
+    assert digest_of(tmp_path, headers={"X-Api-Key": "abc"}) == first
+    assert digest_of(tmp_path, headers={"X-Api-Key": "def"}) == first
+    assert digest_of(tmp_path, host="other") != first
+
+
+def test_head__system_and_tools_stand_as_they_were_written(tmp_path: Path) -> None:
+    file = tmp_path / "lm-eval-so.yaml"
+    file.write_text(
+        "version: 1\nsuite: s\ndataset: {path: d}\nsystem: 'Du bist ${WHO}.'\n"
+        "backend: {name: openai, params: {model: '${MODEL}'}}\n"
+        "tools: [{type: function, function: {name: f, description: '${WHO}'}}]\n",
+        encoding="utf-8",
+    )
+    infos = []
+    for who in ("Hugo-im-Prompt", "Emil-im-Prompt"):
+        environ = {"WHO": who, "MODEL": "m-7"}
+        infos.append(head_of(load_config(file, environ=environ), environ))
+    one, other = infos
+    assert (one.backend.system, one.backend.params) == ("Du bist ${WHO}.", {"model": "m-7"})
+    assert one.tools[0]["function"] == {"name": "f", "description": "${WHO}"}
+    assert "Hugo" not in str(one)
+    assert differences(one, other) == ("what a variable of the config holds",)

@@ -6,13 +6,11 @@
 
 A Korean dataset with references, keywords of its own and a tag for every sample, and a run of answers
 of about 120 characters. Figures are of the whole process, start-up, reading and the written report
-included; texts are left out of the report (`report.answers: none`). The second evaluation finds the
-scores that the first one kept, and has the same dataset and answers.
+included; texts are left out of the report (`report.answers: none`).
 """
 
 import argparse
 import json
-import shutil
 import statistics
 import sys
 import tempfile
@@ -123,12 +121,7 @@ def write_run(folder: Path) -> None:
     (run / "run.json").write_text(dumps(info) + "\n", encoding="utf-8")
 
 
-def forget(folder: Path) -> None:
-    """Remove what earlier evaluations kept."""
-    shutil.rmtree(folder / ".lm-eval-so", ignore_errors=True)
-
-
-def evaluate(folder: Path, metrics: Sequence[dict[str, Any]], *, keeps: bool = True) -> Taken:
+def evaluate(folder: Path, metrics: Sequence[dict[str, Any]]) -> Taken:
     """Evaluate the run in a folder by the command, and give what its process took."""
     config = {
         "version": 1,
@@ -136,7 +129,6 @@ def evaluate(folder: Path, metrics: Sequence[dict[str, Any]], *, keeps: bool = T
         "dataset": {"path": "."},
         "metrics": list(metrics),
         "report": {"answers": "none", "formats": ["json"], "out": "reports"},
-        "run": {"cache": ".lm-eval-so/cache.sqlite" if keeps else False},
     }
     file = folder / "lm-eval-so.yaml"
     file.write_text(json.dumps(config, ensure_ascii=False), encoding="utf-8")
@@ -145,19 +137,15 @@ def evaluate(folder: Path, metrics: Sequence[dict[str, Any]], *, keeps: bool = T
 
 
 def sizes(plan: Plan) -> str:
-    """Time and memory by the number of samples, of the first evaluation and of the second."""
+    """Time and memory by the number of samples."""
     lines = [
-        "| samples | evaluation | wall s | CPU s | CPU µs a score | peak MiB |",
-        "| ---: | --- | ---: | ---: | ---: | ---: |",
+        "| samples | wall s | CPU s | CPU µs a score | peak MiB |",
+        "| ---: | ---: | ---: | ---: | ---: |",
     ]
     for wanted in (10_000, 100_000):
         n, folder = plan.folder_of(wanted)
-        runs: dict[str, list[Taken]] = {"first": [], "second": []}
-        for _ in range(plan.rounds):
-            forget(folder)
-            for taken in runs.values():
-                taken.append(evaluate(folder, METRICS))
-        lines += [f"| {n:,} | {name} | {_figures(n, taken)} |" for name, taken in runs.items()]
+        taken = [evaluate(folder, METRICS) for _ in range(plan.rounds)]
+        lines.append(f"| {n:,} | {_figures(n, taken)} |")
     title = f"## {len(METRICS)} rule metrics, median of {plan.rounds}"
     return "\n".join([title, "", *lines, ""])
 
@@ -172,11 +160,11 @@ def _figures(n: int, runs: Sequence[Taken]) -> str:
 def each(plan: Plan) -> str:
     """What a metric adds to an evaluation by `latency_ms`, which takes a number from the row."""
     n, folder = plan.folder_of(10_000)
-    nothing = evaluate(folder, [{"name": "latency_ms"}], keeps=False).cpu_s
+    nothing = evaluate(folder, [{"name": "latency_ms"}]).cpu_s
     lines = ["| metric | CPU µs a row |", "| --- | ---: |"]
     for metric in METRICS:
         if metric["name"] != "latency_ms":
-            more = evaluate(folder, [{"name": "latency_ms"}, metric], keeps=False).cpu_s
+            more = evaluate(folder, [{"name": "latency_ms"}, metric]).cpu_s
             more -= nothing
             lines.append(f"| {metric['name']} | {more / n * 1e6:.0f} |")
     return "\n".join([f"## Each metric, n = {n:,}", "", *lines, ""])

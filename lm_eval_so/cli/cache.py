@@ -50,16 +50,14 @@ def clear(
     as_json: Json = False,
     verbose: Verbose = False,  # noqa: ARG001 - read by the entry
 ) -> None:
-    """Empty the cache, scores of earlier evaluations included, and say what was removed.
+    """Empty the cache, and say what was removed.
 
     Example: lm-eval-so cache clear
     """
     from lm_eval_so.core.asking.cache_file import clear as empty
-    from lm_eval_so.evaluator.kept_scores import forget_scores
 
     path = _path(config, overrides)
     removed = empty(path)
-    forget_scores(path)
     if as_json:
         _tell(removed, as_json=True)
     else:

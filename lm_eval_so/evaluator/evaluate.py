@@ -1,7 +1,6 @@
 """The stage `evaluate`: a dataset and the answers to it become a report."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from lm_eval_so.evaluator.experiment import Origin, make_experiment, shown_summa
 from lm_eval_so.evaluator.fold import summarise
 from lm_eval_so.evaluator.join import Answers, join
 from lm_eval_so.evaluator.judges import OpenJudge, judge_problems, open_judge, open_judges
-from lm_eval_so.evaluator.kept_scores import keep_scores
 from lm_eval_so.evaluator.plan import MetricPlan, planned_judges
 from lm_eval_so.evaluator.prepare import load_samples, prepare
 from lm_eval_so.evaluator.report import make_report, nothing_scored
@@ -79,10 +77,9 @@ async def evaluate(
     with Answers(runs) as answers, open_baselines(config, baseline) as baselines:
         async with open_judges(config, resources, opens) as judges:
             bound = bind_metrics(config, judges, baselines)
-            with keep_scores(config, resources, bound) or nullcontext() as kept:
-                scoring = Scoring(config, resources, bound, labels, kept)
-                prepare(scoring.bound, dataset, resources.listener)
-                await _score(scoring, dataset, answers, config, resources)
+            scoring = Scoring(config, resources, bound, labels)
+            prepare(scoring.bound, dataset, resources.listener)
+            await _score(scoring, dataset, answers, config, resources)
         figures = {each.id: summarise(each, scoring.sheet) for each in scoring.bound}
         summaries = {name: shown_summary(each, config) for name, each in figures.items()}
         if not any(summary.rows for summary in summaries.values()):

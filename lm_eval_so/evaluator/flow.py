@@ -81,7 +81,7 @@ class Flow:
         Args:
             number: Its place in the report.
             sample: The sample.
-            scored: The answer; scores that it has already stay as they are.
+            scored: The answer.
             is_last: Whether it is the last of its sample.
         """
         row = Row(number=number, sample=sample, scored=scored)
@@ -111,7 +111,7 @@ class Flow:
 
     def _enter_batch(self, bound: BoundMetric, row: Row) -> None:
         batch = self._open.get(bound.id)
-        score = row.scored.scores.get(bound.id) or settled(bound, row.sample, row.run)
+        score = settled(bound, row.sample, row.run)
         if score is not None:
             row.scored.scores[bound.id] = complete(bound, score, row.sample, row.scored.repeat)
         elif row.run is not None:

@@ -1,6 +1,6 @@
 """Answers to one sample, scored by every metric: a value each, or the reason why there is none."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from lm_eval_so.core.config.model import OnlySection
@@ -43,10 +43,6 @@ class ScoredRow:
     """None if the run does not have the row."""
     scores: dict[str, Score] = field(default_factory=dict)
     """By metric id."""
-    key: bytes | None = None
-    """What its scores are kept by; None if they are not."""
-    kept: int = 0
-    """How many of its scores were kept of an earlier evaluation."""
 
 
 async def score_row(
@@ -55,7 +51,6 @@ async def score_row(
     run: RunResult | None,
     *,
     repeat: int,
-    given: Mapping[str, Score] | None = None,
 ) -> tuple[Score, ...]:
     """Score one answer by every metric, in their order.
 
@@ -64,9 +59,8 @@ async def score_row(
         sample: The sample.
         run: The answer; None if the run does not have the row.
         repeat: Which answer to the sample it is.
-        given: Scores of the row that are there, by metric id.
     """
-    row = ScoredRow(repeat=repeat, run=run, scores=dict(given) if given else {})
+    row = ScoredRow(repeat=repeat, run=run)
     await score_sample(bound, sample, [row])
     return tuple([row.scores[each.id] for each in bound])
 
@@ -80,8 +74,6 @@ async def score_sample(
 ) -> None:
     """Score the answers to one sample by every metric, and add that to their scores.
 
-    A score that is there stays as it is.
-
     Args:
         bound: The metrics; one that is built from others stands after them.
         sample: The sample.
@@ -93,8 +85,6 @@ async def score_sample(
             await _score_repeats(each, sample, rows)
             continue
         for row in rows:
-            if each.id in row.scores:
-                continue
             score = settled(each, sample, row.run)
             if score is None and row.run is not None:
                 score = await _ask(each, sample, row, row.run, base)

@@ -23,7 +23,6 @@ from lm_eval_so.evaluator.cases import Cases
 from lm_eval_so.evaluator.flow import Flow, Row
 from lm_eval_so.evaluator.health import JudgeTally
 from lm_eval_so.evaluator.join import JoinedRow
-from lm_eval_so.evaluator.kept_scores import KeptScores, row_key
 from lm_eval_so.evaluator.late import Late
 from lm_eval_so.evaluator.retest import Retest, Retests
 from lm_eval_so.evaluator.samples import SampleFacts
@@ -48,7 +47,6 @@ class Scoring:
         resources: Listener, stop event, redactor.
         bound: The metrics.
         labels: Gets the rows among which people are to label some.
-        kept: Scores of earlier evaluations.
     """
 
     def __init__(
@@ -57,7 +55,6 @@ class Scoring:
         resources: Resources,
         bound: Sequence[BoundMetric],
         labels: LabelRows | None = None,
-        kept: KeptScores | None = None,
     ) -> None:
         self.bound = bound
         self.gating = gating_ids(config, bound)
@@ -81,7 +78,6 @@ class Scoring:
         self._keeps_texts = config.report.answers != "none"
         self._resources = resources
         self._labels = labels
-        self._kept = kept
         if labels is not None:
             labels.open(bound)
         self._done = self._scored = 0
@@ -98,18 +94,9 @@ class Scoring:
                 self.sheet.add_sample(self._facts(each))
             self._changed += each.is_changed
             number = self.sheet.add_row(each.repeat, each.run)
-            scored = self._begun(each)
+            scored = ScoredRow(repeat=each.repeat, run=each.run)
             is_last = following is None or following.sample.id != last
             yield self._flow.enter(number, each.sample, scored, is_last=is_last)
-
-    def _begun(self, row: JoinedRow) -> ScoredRow:
-        """Give a row with the scores that it had in an earlier evaluation."""
-        scored = ScoredRow(repeat=row.repeat, run=row.run)
-        if self._kept is not None and row.run is not None:
-            scored.key = row_key(row.sample, row.run)
-            scored.scores = self._kept.get(scored.key)
-            scored.kept = len(scored.scores)
-        return scored
 
     async def score(self, row: Row) -> None:
         """Score a row, and whatever was waiting for it."""
@@ -162,8 +149,6 @@ class Scoring:
         """Take a row's scores, all but those of the last stage if it waits for that."""
         scores = self._cleaned(row)
         self.sheet.put(row.number, scores)
-        if self._kept is not None and row.scored.key is not None:
-            self._kept.put(row.scored.key, row.scored.scores, kept=row.scored.kept)
         if row.run is not None:
             self.retests.add(row.sample, row.run, scores)
             if self._labels is not None:

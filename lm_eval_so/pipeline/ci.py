@@ -17,7 +17,6 @@ from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import leads_out
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.errors import ExitCode, Interrupted, Problem, Where
-from lm_eval_so.evaluator.kept_scores import FILE as SCORES_FILE
 from lm_eval_so.pipeline.base import find_base
 from lm_eval_so.pipeline.confirm import again_folder
 from lm_eval_so.pipeline.measure import Measured, Plan, measure
@@ -152,9 +151,7 @@ def outside_problems(config: Config, plan: Plan, event: Surroundings) -> list[Pr
     if plan.make_dataset:
         places.append((config.resolve(config.dataset.path), config.where("dataset", "path")))
     if config.run.cache:
-        cache = config.resolve(config.run.cache)
-        where = config.where("run", "cache")
-        places += [(cache, where), (cache.with_name(SCORES_FILE), where)]
+        places.append((config.resolve(config.run.cache), config.where("run", "cache")))
     return [
         Problem(what=f"{path} leads out of the workspace", where=where, hint=_INSIDE)
         for path, where in places

@@ -38,8 +38,7 @@ def test_speed__small(tmp_path: Path):
 def test_evaluate__small(tmp_path: Path):
     told = run(tmp_path, "evaluate.py", "--rounds", "1", "--scale", "0.001")
     rows = [line for line in told.splitlines() if line.startswith("| ")]
-    shown = [row.split(" | ")[:2] for row in rows[2:]]
-    assert shown == [[n, each] for n in ("| 10", "| 100") for each in ("first", "second")]
+    assert [row.split(" | ")[0] for row in rows[2:]] == ["| 10", "| 100"]
     assert not list(tmp_path.iterdir())
 
 

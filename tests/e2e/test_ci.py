@@ -264,7 +264,6 @@ LINKS = {
     "reports": ("lm-eval-so-report", {}),
     "cache": (".lm-eval-so", {}),
     "cache file": (".lm-eval-so/cache.sqlite", {}),
-    "scores": (".lm-eval-so/scores.sqlite", {}),
     "dataset": ("made", {"INPUT_DATASET": "made/faq", "INPUT_GENERATE": "always"}),
     "log": ("lm-eval-so-report/run/run_results.jsonl", {}),
     "lock": ("lm-eval-so-report/run/run.lock", {}),
@@ -320,7 +319,6 @@ def test_ci__a_link_inside_the_workspace_is_fine_and_files_are_replaced(place: C
     assert json.loads((folder / "out/report.json").read_text(encoding="utf-8"))
     assert not (folder / "out/report.md").is_symlink()
     assert (folder / "kept/cache.sqlite").is_file()
-    assert "scores.sqlite" in (folder / "kept/.gitignore").read_text(encoding="utf-8")
 
 
 def test_ci__links_that_lead_to_each_other_are_no_bug(place: Checkout) -> None:

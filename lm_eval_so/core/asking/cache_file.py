@@ -14,7 +14,6 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from lm_eval_so.core.database import open_database
 from lm_eval_so.core.records.chat import ChatResponse
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.record import record
@@ -74,7 +73,15 @@ def connect(path: Path, *, busy_s: float = _BUSY_S) -> sqlite3.Connection:
     if not path.parent.exists():
         path.parent.mkdir(parents=True)
         (path.parent / ".gitignore").write_text(f"/{path.name}*\n", encoding="utf-8")
-    return open_database(path, table=_TABLE, busy_s=busy_s, autocommit=True)
+    connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(_TABLE)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def write_rows(

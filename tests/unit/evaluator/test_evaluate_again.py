@@ -1,118 +1,191 @@
-"""A second evaluation of what the first one scored."""
+"""A second evaluation: rules are scored anew, and a judge is not paid for the same answer twice."""
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluation import SaidAsker, a_config, a_run, report_of, write_dataset, write_run
+from evaluation import a_config, a_run, report_of, write_dataset, write_run
 
+from lm_eval_so.core.events import Event, Warned
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.testing import ChatServer, Seen
 
-GOOD = '{"reason":"맞습니다","evidence":["3일"],"label":"good"}'
-BAD = '{"reason":"틀립니다","evidence":[],"label":"bad"}'
-BACKEND = {"name": "openai", "params": {"model": "judge-1"}, "options": {"api_key_env": ""}}
-JUDGE: dict[str, Any] = {
-    "id": "helpful",
-    "name": "llm_judge",
-    "params": {"rubric": "It is right."},
-    "backend": BACKEND,
-}
 ROWS = [{"id": f"q{i}", "input": f"질문 {i}", "expected": "3일"} for i in range(4)]
+KEYWORDS = [
+    {
+        "id": f"q{i}",
+        "input": f"질문 {i}",
+        "metrics": {"facts": {"keywords": ["3일"]}, "manners": {"keywords": ["고객님"]}},
+    }
+    for i in range(4)
+]
+FACTS = {"id": "facts", "name": "keyword_coverage"}
+MANNERS = {"id": "manners", "name": "keyword_coverage"}
+
+
+def verdict(seen: Seen) -> str:
+    """Judge by the reference that is told: an answer is good if that is the right one."""
+    label = "bad" if "4일" in seen.text else "good"
+    return json.dumps({"reason": "봤습니다", "evidence": [], "label": label}, ensure_ascii=False)
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
-    dataset = write_dataset(tmp_path, ROWS)
-    return write_run(tmp_path, dataset, lambda sample, _: a_run(f"3일 {sample.id}"))
+def judge() -> Iterator[ChatServer]:
+    with ChatServer(verdict) as server:
+        yield server
 
 
-def evaluated(
-    folder: Path, answers: Path, *metrics: Any, said: str = GOOD, **sections: Any
-) -> tuple[EvaluationReport, int]:
-    """Give the report, and how often the judge was asked."""
-    judge = SaidAsker(said)
-    report = report_of(a_config(folder, metrics, **sections), answers, opens=judge.opens)
-    return report, len(judge.requests)
+def judged(server: ChatServer, **section: Any) -> dict[str, Any]:
+    given = {
+        "id": "helpful",
+        "name": "llm_judge",
+        "params": {"rubric": "맞는가?", "show": ["expected"]},
+    }
+    backend = {
+        "name": "openai",
+        "params": {"model": "test-model"},
+        "options": {"base_url": server.url, "api_key_env": ""},
+    }
+    return {**given, "backend": backend, **section}
 
 
-def shown(report: EvaluationReport) -> dict[str, Any]:
-    values = to_json(report)
-    values["experiment"] = None
-    return values
+def answered(folder: Path, rows: list[dict[str, Any]], said: str = "3일") -> Path:
+    dataset = write_dataset(folder, rows)
+    return write_run(folder, dataset, lambda sample, _: a_run(f"{said} {sample.id}"))
 
 
-def test_evaluate__again__nothing_is_asked_and_the_report_is_the_same(tmp_path: Path, run: Path):
-    first, asked = evaluated(tmp_path, run, JUDGE, "exact_match")
-    again, asked_again = evaluated(tmp_path, run, JUDGE, "exact_match", said=BAD)
-    assert (asked, asked_again) == (4, 0)
+def evaluated(folder: Path, answers: Path, *metrics: Any, **sections: Any) -> EvaluationReport:
+    return report_of(a_config(folder, metrics, **sections), answers)
+
+
+def scores(report: EvaluationReport) -> dict[str, Any]:
+    return dict(report.samples.scores)
+
+
+def test_evaluate__again__two_metrics_of_a_name_keep_their_own_values(tmp_path: Path):
+    run = answered(tmp_path, KEYWORDS)
+    for _ in range(2):
+        report = evaluated(tmp_path, run, FACTS, MANNERS)
+        assert scores(report) == {"facts": (1.0,) * 4, "manners": (0.0,) * 4}
+
+
+def test_evaluate__again__another_id_has_the_values_of_its_own_parameters(tmp_path: Path):
+    run = answered(tmp_path, KEYWORDS)
+    assert scores(evaluated(tmp_path, run, FACTS)) == {"facts": (1.0,) * 4}
+    renamed = evaluated(tmp_path, run, MANNERS)
+    assert scores(renamed) == {"manners": (0.0,) * 4}
+    assert renamed.metrics["manners"].not_applicable == 0
+
+
+def test_evaluate__again__writes_no_scores_beside_the_cache(tmp_path: Path):
+    run = answered(tmp_path, KEYWORDS)
+    evaluated(tmp_path, run, FACTS)
+    assert not list(tmp_path.rglob("*.sqlite"))
+
+
+def test_evaluate__again__scores_that_an_earlier_version_kept_are_left_alone(tmp_path: Path):
+    run = answered(tmp_path, KEYWORDS)
+    old = tmp_path / ".lm-eval-so" / "scores.sqlite"
+    old.parent.mkdir()
+    with sqlite3.connect(old) as file:
+        file.execute("CREATE TABLE scores (key BLOB PRIMARY KEY, value BLOB)")
+    file.close()
+    before, events = old.read_bytes(), list[Event]()
+    report = report_of(a_config(tmp_path, [FACTS]), run, listener=events.append)
+    assert scores(report) == {"facts": (1.0,) * 4}
+    assert not [event for event in events if isinstance(event, Warned)]
+    assert old.read_bytes() == before
+    assert [file.name for file in old.parent.iterdir()] == ["scores.sqlite"]
+
+
+def test_evaluate__again__a_judge_is_asked_nothing_and_says_the_same(
+    tmp_path: Path, judge: ChatServer
+):
+    run = answered(tmp_path, ROWS)
+    first, again = (evaluated(tmp_path, run, judged(judge), "exact_match") for _ in range(2))
+    assert len(judge.requests) == 4
     assert shown(again) == shown(first)
 
 
-def test_evaluate__again__only_what_changed_is_scored(tmp_path: Path, run: Path):
-    evaluated(tmp_path, run, JUDGE)
+def test_evaluate__again__a_judge_is_asked_about_what_changed(tmp_path: Path, judge: ChatServer):
+    run = answered(tmp_path, ROWS)
+    evaluated(tmp_path, run, judged(judge))
     write_dataset(tmp_path, [*ROWS[:3], {**ROWS[3], "expected": "4일"}])
-    report, asked = evaluated(tmp_path, run, JUDGE, "char_f1", said=BAD)
-    assert asked == 1  # the sample whose reference changed
+    report = evaluated(tmp_path, run, judged(judge), "char_f1")
+    assert len(judge.requests) == 5
     assert report.samples.scores["helpful"] == (1, 1, 1, 0)
-    assert report.metrics["char_f1"].rows == 4  # a metric that is new
+    assert report.metrics["char_f1"].rows == 4
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"params": {"rubric": "It is polite."}},
-        {"pass_if": ">= 0.5"},
-        {"backend": {**BACKEND, "params": {"model": "judge-2"}}},
-        {"backend": {**BACKEND, "options": {"api_key_env": "", "base_url": "http://h/v1"}}},
-        {"judge": {"template": "ko"}},
-    ],
-)
-def test_evaluate__again__another_definition_is_scored_anew(
-    tmp_path: Path, run: Path, change: dict[str, Any]
+def test_evaluate__again__a_judge_is_asked_about_an_answer_that_changed(
+    tmp_path: Path, judge: ChatServer
 ):
-    evaluated(tmp_path, run, JUDGE)
-    _, asked = evaluated(tmp_path, run, {**JUDGE, **change})
-    assert asked == 4
-
-
-def test_evaluate__again__an_answer_that_changed_is_scored_anew(tmp_path: Path, run: Path):
-    evaluated(tmp_path, run, JUDGE)
-    rows = (run / "run_results.jsonl").read_text("utf-8").splitlines()
-    changed = json.loads(rows[0])
-    changed["response"]["text"] = "모르겠습니다"
-    rows[0] = json.dumps(changed, ensure_ascii=False)
-    (run / "run_results.jsonl").write_text("\n".join(rows) + "\n", "utf-8")
-    report, asked = evaluated(tmp_path, run, JUDGE, said=BAD)
-    assert asked == 1
+    run = answered(tmp_path, ROWS)
+    evaluated(tmp_path, run, judged(judge))
+    lines = (run / "run_results.jsonl").read_text("utf-8").splitlines()
+    changed = json.loads(lines[0])
+    changed["response"]["text"] = "4일"
+    lines[0] = json.dumps(changed, ensure_ascii=False)
+    (run / "run_results.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    report = evaluated(tmp_path, run, judged(judge))
+    assert len(judge.requests) == 5
     assert report.samples.scores["helpful"] == (0, 1, 1, 1)
 
 
 @pytest.mark.parametrize(
-    "sections", [{"run": {"cache": False}}, {"run": {"cache": "elsewhere/cache.sqlite"}}]
+    "change",
+    [{"params": {"rubric": "공손한가?"}}, {"judge": {"template": "ko"}}],
+    ids=["rubric", "template"],
 )
-def test_evaluate__again__without_what_is_kept_all_is_scored(
-    tmp_path: Path, run: Path, sections: dict[str, Any]
+def test_evaluate__again__a_judge_that_is_told_otherwise_is_asked_anew(
+    tmp_path: Path, judge: ChatServer, change: dict[str, Any]
 ):
-    evaluated(tmp_path, run, JUDGE)
-    assert evaluated(tmp_path, run, JUDGE, **sections)[1] == 4
+    run = answered(tmp_path, ROWS)
+    evaluated(tmp_path, run, judged(judge))
+    evaluated(tmp_path, run, judged(judge, **change))
+    assert len(judge.requests) == 8
+
+
+def test_evaluate__again__what_passes_is_decided_anew_and_nothing_asked(
+    tmp_path: Path, judge: ChatServer
+):
+    run = answered(tmp_path, ROWS)
+    shares = [
+        evaluated(tmp_path, run, judged(judge, pass_if=pass_if)).metrics["helpful"].passed_share
+        for pass_if in (">= 0.5", "< 0.5")
+    ]
+    assert shares == [1.0, 0.0]
+    assert len(judge.requests) == 4
+
+
+@pytest.mark.parametrize("cache", [False, "elsewhere/cache.sqlite"])
+def test_evaluate__again__without_that_cache_a_judge_is_asked(
+    tmp_path: Path, judge: ChatServer, cache: object
+):
+    run = answered(tmp_path, ROWS)
+    evaluated(tmp_path, run, judged(judge))
+    evaluated(tmp_path, run, judged(judge), run={"cache": cache})
+    assert len(judge.requests) == 8
 
 
 def test_evaluate__again__personal_data_stay_masked(tmp_path: Path):
-    dataset = write_dataset(tmp_path, ROWS[:1])
-    run = write_run(tmp_path, dataset, lambda *_: a_run("010-1234-5678로 전화하세요"))
+    run = answered(tmp_path, ROWS[:1], "010-1234-5678로 전화하세요")
     for _ in range(2):
-        report, _ = evaluated(tmp_path, run, "pii_leak")
+        report = evaluated(tmp_path, run, "pii_leak")
         assert report.samples.scores["pii_leak"] == (0,)
         assert "1234" not in json.dumps(to_json(report), ensure_ascii=False)
 
 
-def test_evaluate__again__what_is_taken_from_the_row_is_not_kept(tmp_path: Path, run: Path):
-    evaluated(tmp_path, run, "exact_match", "output_tokens")
-    with sqlite3.connect(tmp_path / ".lm-eval-so" / "scores.sqlite") as file:
-        kept = [json.loads(value)[1] for (value,) in file.execute("SELECT value FROM scores")]
-    assert [len(scores) for scores in kept] == [1] * len(ROWS)
-    report, _ = evaluated(tmp_path, run, "exact_match", "output_tokens")
-    assert list(report.metrics) == ["exact_match", "output_tokens"]
+def shown(report: EvaluationReport) -> dict[str, Any]:
+    """Return what a report says of the answers, without when and for how much it was found."""
+    values = to_json(report)
+    for case in values["errors"]:
+        for score in case["scores"]:
+            score["cost_usd"] = None
+            for vote in score["judge"]:
+                vote.update(cost_usd=None, cached=None)
+    return {key: values[key] for key in ("metrics", "samples", "breakdowns", "errors")}

@@ -166,14 +166,6 @@ async def test_score_repeats__usable_answers(
     assert next(iter(scored[0].scores.values())).code == code
 
 
-async def test_score_sample__a_score_that_is_there_stays() -> None:
-    (row,) = rows(a_run("답"))
-    kept = InBatches().make_score(a_sample(), value=0.25)
-    row.scores["in_batches"] = kept
-    await score_sample([bind(InBatches())], a_sample(), [row])
-    assert row.scores["in_batches"] is kept
-
-
 @pytest.mark.parametrize(
     ("need", "fields", "code"),
     [

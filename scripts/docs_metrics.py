@@ -71,7 +71,10 @@ metrics:
   `invalid_value` or `out_of_range` (beyond ±1e150, if the range is open).
 - **Scored rows** ended with {accepted}. An empty answer is an answer.
 - **References**: a metric that compares takes the best value over `expected` and `references`.
-- **A sample's own parameters** stand in its `metrics.<id>` and go over those of the config, key by key.
+- **A sample's own parameters** stand in its `metrics.<id>` and go over those of the config, key by key. Those in
+  `metrics.<name>` hold for every metric of that name that has none under its own id; only one of the two counts, whole. So
+  `{id: must, name: keyword_coverage, only: {tags: [must]}}` takes the keywords that `generate` maps. If another kind of
+  metric has the name as its id, they are that metric's.
 - **`pass_if`** says when an answer passes. Without it a binary metric passes at 1, others neither pass nor fail; a
   bounded value under the middle of its range is shown among the failed cases all the same.
 - **The fingerprint** of a metric covers name, version, parameters, normalisation, judge, and the versions of libraries that

@@ -83,7 +83,7 @@ def bind_labelling(config: Config) -> tuple[BoundMetric, ...]:
 def sample_problems(bound: Sequence[BoundMetric], sample: TestSample) -> Iterator[Problem]:
     """Find what is wrong with a sample's own parameters, or with what it expects."""
     for each in bound:
-        if each.id in sample.metrics or (
+        if each.metric.own_params(sample) or (
             each.metric.checks_every_sample and _applies(each, sample)
         ):
             yield from each.metric.check_sample(sample)
@@ -215,7 +215,9 @@ def _build(
         baseline=baseline,
         read_file=lambda name: _read(config.resolve(Path(name))),
     )
-    return found(params=section.params, metric_id=section.id, env=env)
+    metric = found(params=section.params, metric_id=section.id, env=env)
+    metric.sample_keys = section.sample_keys
+    return metric
 
 
 def _read(path: Path) -> str | None:

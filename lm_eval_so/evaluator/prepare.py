@@ -36,15 +36,16 @@ def prepare(bound: Sequence[BoundMetric], dataset: Dataset, listener: Listener =
     problems: list[Problem] = []
     checks_all = any(each.metric.checks_every_sample for each in bound)
     strangers: dict[str, str] = {}
-    ids = {each.id for each in bound}
+    known = {key for each in bound for key in each.metric.sample_keys}
     for sample in dataset:
         problems += sample_problems(bound, sample) if sample.metrics or checks_all else ()
-        for name in sample.metrics.keys() - ids:
+        for name in sample.metrics.keys() - known:
             strangers.setdefault(name, sample.id)
     if problems:
-        raise DatasetError.of(problems[:_MOST_PROBLEMS])
+        # what stands under a metric's name is looked at for each id of it
+        raise DatasetError.of([*dict.fromkeys(problems)][:_MOST_PROBLEMS])
     for name, sample_id in sorted(strangers.items()):
-        close = nearest(name, ids)
+        close = nearest(name, known)
         if close is not None:  # others are of another config that shares the dataset
             what = f'sample {sample_id} has parameters of "{name}", which is no metric here'
             listener(Warned(stage="evaluate", text=f'{what} (did you mean "{close}"?)'))

@@ -90,10 +90,10 @@ class Turns(Metric):
         """Find what is wrong with the sample's parameters and what its turns expect."""
         at = f"sample {sample.id}"
         problems = super().check_sample(sample)
-        if not problems and sample.metrics.get(self.id):
+        if not problems and self.own_params(sample):
             own = self.params_for(sample).metric
             found = self._problems(own) if own is not None else []
-            problems = [Problem(what=f"{at}, metrics.{self.id}: {p.what}") for p in found]
+            problems = [Problem(what=f"{self.place_in(sample)}: {p.what}") for p in found]
         for number, turn in enumerate(sample.scenario.turns if sample.scenario else ()):
             for place, given in enumerate(turn.expect):
                 where = f"{at}, scenario.turns[{number}].expect[{place}]"

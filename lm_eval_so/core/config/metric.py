@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, JsonValue, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, PrivateAttr, model_validator
 
 from lm_eval_so.core.config.run import BackendSection
 from lm_eval_so.core.config.section import Section
@@ -39,7 +39,8 @@ class MetricSection(Section):
     """One metric of the evaluation."""
 
     id: str = Field(default="", pattern=r"^[A-Za-z0-9._-]*$")
-    """Letters, digits and . _ -; default: the name. Lets one metric stand twice."""
+    """Letters, digits and . _ -; default: the name. Lets one metric stand twice. What a sample has for
+    the name holds for the id, too."""
     name: str
     """A built-in metric, a plugin's, or package.module:Class."""
     params: dict[str, JsonValue] = Field(default_factory=dict)
@@ -55,13 +56,15 @@ class MetricSection(Section):
     judge: JudgeSection = Field(default_factory=JudgeSection)
     """How the judge is asked."""
 
+    _shares_name: bool = PrivateAttr(default=False)
+
     @model_validator(mode="before")
     @classmethod
     def _id_defaults_to_name(cls, values: Any) -> Any:
         if isinstance(values, Mapping) and not values.get("id"):
             name = values.get("name")
             if isinstance(name, str):
-                return {**values, "id": name.rpartition(":")[2]}
+                return {**values, "id": _id_of(name)}
         return values
 
     @model_validator(mode="after")
@@ -71,6 +74,20 @@ class MetricSection(Section):
         if self.judge.quorum is not None and self.judge.quorum > max(1, len(self.panel)):
             raise ValueError("judge.quorum is more than the judges that there are")
         return self
+
+    @property
+    def sample_keys(self) -> tuple[str, ...]:
+        """Where a sample's parameters for it stand: under its id, else under its name."""
+        name = _id_of(self.name)
+        return (self.id, name) if self._shares_name and name != self.id else (self.id,)
+
+    def share_name(self, names: Mapping[str, str]) -> None:
+        """Take parameters under its name, too, unless a metric of another kind has it as its id.
+
+        Args:
+            names: The names of all metrics of the config, by id.
+        """
+        self._shares_name = names.get(_id_of(self.name), self.name) == self.name
 
     @property
     def judges(self) -> tuple[BackendSection, ...]:
@@ -83,6 +100,11 @@ class MetricSection(Section):
             yield ("backend",), self.backend
         for number, section in enumerate(self.panel):
             yield ("panel", number), section
+
+
+def _id_of(name: str) -> str:
+    """Return the id of a metric that has none of its own."""
+    return name.rpartition(":")[2]
 
 
 def _short_metric(value: object) -> object:

@@ -145,6 +145,9 @@ class Config(Section):
         ids = [metric.id for metric in metrics]
         if twice := sorted({i for i in ids if ids.count(i) > 1}):
             raise ValueError(f'two metrics have the id "{twice[0]}"; give one another `id`')
+        names = {metric.id: metric.name for metric in metrics}
+        for metric in metrics:
+            metric.share_name(names)
         return metrics
 
     @property

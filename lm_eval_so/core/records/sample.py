@@ -155,7 +155,7 @@ class TestSample:
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
     metrics: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
-    """Parameters of metrics for this sample, by metric id."""
+    """Parameters of metrics for this sample, by metric id or name; the id goes before the name."""
     relation: Relation | None = None
     weight: float = 1.0
     split: str | None = None

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Awaitable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
@@ -19,17 +19,9 @@ from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.env import MetricEnv
 from lm_eval_so.evaluator.metrics.extras import Need, library_versions, need_problems
 from lm_eval_so.evaluator.metrics.names import BUILT_IN, snake_case
-from lm_eval_so.evaluator.metrics.values import in_range
+from lm_eval_so.evaluator.metrics.values import CorpusScore, in_range
 
 __all__ = ["Metric", "MetricEnv", "metrics"]
-
-
-class CorpusScore(NamedTuple):
-    """The score of all answers together, where that is another figure than the mean."""
-
-    value: float
-    signature: str
-    """How the library that it comes from calls what it did."""
 
 
 class Metric:
@@ -57,8 +49,7 @@ class Metric:
         {RunStatus.OK, RunStatus.TRUNCATED, RunStatus.REFUSED, RunStatus.EMPTY}
     )
     checks_every_sample: ClassVar[bool] = False
-    """Whether `check_sample` looks at samples without parameters of their own, as at what they
-    expect."""
+    """Whether `check_sample` looks at samples without parameters too, as at what they expect."""
     threaded: ClassVar[bool] = False
     """Whether `score` takes so long that it runs in a thread; it may then run in several at once."""
     batch_size: ClassVar[int] = 64
@@ -71,9 +62,7 @@ class Metric:
 
     params: Any
     vote_level: Level = "nominal"
-    """What the difference of two judges' votes means: of labels, of labels whose values are an
-    order, of values."""
-
+    """What two judges' votes differ by: labels, labels whose values are an order, values."""
     labels: Mapping[str, float] = MappingProxyType({})
     """The labels that its judge chooses from, and what each is worth; none if it gives values."""
 
@@ -96,7 +85,18 @@ class Metric:
         self.env = env or MetricEnv()
         self.given = dict(params or {})
         self.params = self.Params.model_validate(self.given)
+        self.sample_keys: tuple[str, ...] = (self.id,)
+        """Where in a sample's `metrics` its parameters may stand; the first that is there counts."""
         self._last: tuple[Mapping[str, JsonValue] | None, Any] = (None, None)
+
+    def own_params(self, sample: TestSample) -> Mapping[str, JsonValue]:
+        """Return the parameters that a sample has for this metric; empty ones are none."""
+        return next(filter(None, map(sample.metrics.get, self.sample_keys)), {})
+
+    def place_in(self, sample: TestSample) -> str:
+        """Return where those parameters stand, for a problem: "sample q1, metrics.contains"."""
+        key = next(filter(sample.metrics.get, self.sample_keys), self.id)
+        return f"sample {sample.id}, metrics.{key}"
 
     def params_for(self, sample: TestSample) -> Any:
         """Give the parameters for a sample: its own over the config's.
@@ -104,7 +104,7 @@ class Metric:
         Raises:
             ValidationError: If the sample's do not fit; `check_sample` tells that with the id.
         """
-        own = sample.metrics.get(self.id)
+        own = self.own_params(sample)
         if not own:
             return self.params
         last, params = self._last
@@ -123,7 +123,7 @@ class Metric:
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
         """Find what is wrong with a sample's parameters, before anything is scored."""
-        at = f"sample {sample.id}, metrics.{self.id}"
+        at = self.place_in(sample)
         try:
             params = self.params_for(sample)
         except ValidationError as error:

@@ -79,9 +79,12 @@ class Composite(Metric):
         if problems:
             return problems
         own = self.params_for(sample)
-        at = f"sample {sample.id}, metrics.{self.id}"
+        at = self.place_in(sample)
         more = [part for part in own.parts if part not in self.params.parts]
-        found = [Problem(what=f"{at}.parts: {part} is no part in the config") for part in more]
+        found = [
+            Problem(what=f"{at}.parts: {part} is no part of {self.id} in the config")
+            for part in more
+        ]
         if own.mode != self.params.mode:
             found.append(Problem(what=f"{at}.mode: the mode is that of the config"))
         return found

@@ -62,8 +62,8 @@ class Invariance(Metric):
         """Find what is wrong with a sample's parameters; what is compared is the config's."""
         found = super().check_sample(sample)
         if not found and self.params_for(sample).of != self.params.of:
-            at = f"sample {sample.id}, metrics.{self.id}.of"
-            found = [Problem(what=f"{at}: the metric is that of the config")]
+            at = self.place_in(sample)
+            found = [Problem(what=f"{at}.of: the metric is that of the config")]
         return found
 
     async def score_parts(

@@ -60,8 +60,8 @@ class Consistency(Metric):
         """Find what is wrong with a sample's parameters; the measure is that of the config."""
         found = super().check_sample(sample)
         if not found and self.params_for(sample).measure != self.params.measure:
-            at = f"sample {sample.id}, metrics.{self.id}.measure"
-            found = [Problem(what=f"{at}: the measure is that of the config")]
+            at = self.place_in(sample)
+            found = [Problem(what=f"{at}.measure: the measure is that of the config")]
         return found
 
     def score_repeats(self, sample: TestSample, runs: Sequence[RunResult]) -> Score:

@@ -68,7 +68,7 @@ class JsonSchema(Metric):
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
         """Find what is wrong with the schema of a sample."""
-        what = f"sample {sample.id}, metrics.{self.id}: the schema"
+        what = f"{self.place_in(sample)}: the schema"
         return super().check_sample(sample) or _schema_problems(self.params_for(sample).rules, what)
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
@@ -135,9 +135,9 @@ class JsonMatch(Metric):
         """Find a reference that is no JSON, and what is wrong with the sample's own fields."""
         if found := super().check_sample(sample):
             return found
-        at = f"sample {sample.id}, metrics.{self.id}"
+        at = self.place_in(sample)
         params = self.params_for(sample)
-        own = params.fields if sample.metrics.get(self.id) else {}
+        own = params.fields if self.own_params(sample) else {}
         found = [
             replace(problem, what=f"{at}: {problem.what}")
             for path, rule in own.items()
@@ -213,7 +213,7 @@ class JsonMatch(Metric):
     def _leaf_problems(self, sample: TestSample, expected: JsonValue) -> list[Problem]:
         fields = self._metrics(self.params_for(sample))
         return [
-            replace(problem, what=f"sample {sample.id}, metrics.{self.id}: {problem.what}")
+            replace(problem, what=f"{self.place_in(sample)}: {problem.what}")
             for path, leaf in (paths(expected) if fields else ())
             if not (leaf and is_branch(leaf)) and (metric := metric_at(path, fields))
             for problem in leaf_problems(sample, path, leaf, metric)

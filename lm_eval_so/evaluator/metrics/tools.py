@@ -70,7 +70,7 @@ class ToolCall(Metric):
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
         """Find what is wrong with a sample's schemas of arguments."""
-        at = f"sample {sample.id}, metrics.{self.id}: "
+        at = f"{self.place_in(sample)}: "
         return super().check_sample(sample) or _call_problems(self.params_for(sample), at)
 
     def applies(self, sample: TestSample) -> bool:

@@ -67,7 +67,7 @@ class ToxicityKeyword(Metric):
         if found := super().check_sample(sample):
             return found
         name = self.params_for(sample).wordlist
-        return _list_problems(name, self._read(name), f"sample {sample.id}, metrics.{self.id}: ")
+        return _list_problems(name, self._read(name), f"{self.place_in(sample)}: ")
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
         """Look for the words."""

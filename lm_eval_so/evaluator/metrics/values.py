@@ -1,9 +1,19 @@
-"""What a value must be, so that a report can hold it."""
+"""Values of metrics: what one must be, so that a report can hold it, and that of all answers."""
+
+from typing import NamedTuple
 
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.records.score import LARGEST_SCORE
 
 _WIDTH_TOLERANCE = 1e-9
+
+
+class CorpusScore(NamedTuple):
+    """The score of all answers together, where that is another figure than the mean."""
+
+    value: float
+    signature: str
+    """How the library that it comes from calls what it did."""
 
 
 def in_range(

@@ -91,7 +91,7 @@ class Conversation(Metric):
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
         """Find parameters that cannot differ by sample."""
-        found = list(sample_problems(sample, self.id, fixed=("labels", "aliases")))
+        found = list(sample_problems(self, sample, fixed=("labels", "aliases")))
         return found or super().check_sample(sample)
 
     def applies(self, sample: TestSample) -> bool:

@@ -81,7 +81,7 @@ class LLMJudge(Metric):
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
         """Find parameters that cannot differ by sample."""
-        found = list(sample_problems(sample, self.id, fixed=("labels", "aliases")))
+        found = list(sample_problems(self, sample, fixed=("labels", "aliases")))
         return found or super().check_sample(sample)
 
     def calls(self, sample: TestSample, run: RunResult) -> int:  # noqa: ARG002 - as of all metrics

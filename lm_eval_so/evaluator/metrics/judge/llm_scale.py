@@ -96,7 +96,7 @@ class LLMScale(Metric):
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
         """Find parameters that cannot differ by sample."""
-        return list(sample_problems(sample, self.id, fixed=())) or super().check_sample(sample)
+        return list(sample_problems(self, sample, fixed=())) or super().check_sample(sample)
 
     def calls(self, sample: TestSample, run: RunResult) -> int:  # noqa: ARG002 - as of all metrics
         """Give 1, or 0 for an empty answer."""

@@ -91,7 +91,7 @@ class Pairwise(Metric):
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
         """Find parameters that cannot differ by sample."""
-        found = list(sample_problems(sample, self.id, fixed=("baseline_run",)))
+        found = list(sample_problems(self, sample, fixed=("baseline_run",)))
         return found or super().check_sample(sample)
 
     def prepare(self, samples: Sequence[TestSample]) -> None:

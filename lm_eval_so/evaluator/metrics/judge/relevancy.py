@@ -98,9 +98,8 @@ class AnswerRelevancy(Metric):
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
         """Find parameters that cannot differ by sample."""
-        if "mode" in sample.metrics.get(self.id, {}):
-            what = f"sample {sample.id}, metrics.{self.id}: mode cannot differ by sample"
-            return [Problem(what=what)]
+        if "mode" in self.own_params(sample):
+            return [Problem(what=f"{self.place_in(sample)}: mode cannot differ by sample")]
         return super().check_sample(sample)
 
     def calls(self, sample: TestSample, run: RunResult) -> int:  # noqa: ARG002 - as of all metrics

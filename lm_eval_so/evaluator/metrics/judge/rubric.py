@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.text import nfc
 from lm_eval_so.errors import Problem
+from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.env import MetricEnv
 
 _FILE = re.compile(r"[^\n]{1,255}\.(?:md|txt)")
@@ -37,24 +38,22 @@ def rubric_problems(rubric: str | None, env: MetricEnv) -> list[Problem]:
 
 
 def sample_problems(
-    sample: TestSample, metric_id: str, *, fixed: Sequence[str]
+    metric: Metric, sample: TestSample, *, fixed: Sequence[str]
 ) -> Iterator[Problem]:
     """Find parameters of a sample that cannot differ by sample.
 
     Args:
+        metric: The metric.
         sample: The sample.
-        metric_id: Id of the metric.
         fixed: Parameters that are the same for all samples.
     """
-    own = sample.metrics.get(metric_id, {})
+    own, at = metric.own_params(sample), metric.place_in(sample)
     for key in fixed:
         if key in own:
-            yield Problem(
-                what=f"sample {sample.id}, metrics.{metric_id}: {key} cannot differ by sample"
-            )
+            yield Problem(what=f"{at}: {key} cannot differ by sample")
     rubric = own.get("rubric")
     if isinstance(rubric, str) and names_file(rubric):
-        what = f"sample {sample.id}, metrics.{metric_id}.rubric: a sample's rubric is a text"
+        what = f"{at}.rubric: a sample's rubric is a text"
         yield Problem(what=what, hint=f"write out what {rubric} says")
 
 

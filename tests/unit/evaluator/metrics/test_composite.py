@@ -85,7 +85,10 @@ def test_score_parts__weights_of_the_sample() -> None:
 @pytest.mark.parametrize(
     ("own", "why"),
     [
-        ({"parts": ["a", "z"]}, "sample s1, metrics.composite.parts: z is no part in the config"),
+        (
+            {"parts": ["a", "z"]},
+            "sample s1, metrics.composite.parts: z is no part of composite in the config",
+        ),
         ({"mode": "min"}, "sample s1, metrics.composite.mode: the mode is that of the config"),
     ],
 )

@@ -18,6 +18,7 @@ WHOLE = st.integers(0, 10**16 - 1)
 POSITIVE = st.integers(1, 10**16 - 1)
 HOSTILE = st.one_of(
     st.text(),
+    st.text("0123 .,$€MKBkmbzzmillionhundrd평그루로고인분의"),
     st.text('0123456789,.-:₩$% 일이삼사십백천만억조영원개명번시하열두세e정답A①(){}"\n*는은가다요'),
 )
 UNITS = st.sampled_from(["원", " 원", "명", "개", "%", " 퍼센트", "점", ""])
@@ -98,6 +99,34 @@ def test_numeric_match__a_reference_with_a_number_matches_itself(text: str, othe
     if not metric.check_sample(sample):
         assert metric.score(sample, a_run(text)).value == 1
         assert metric.score(sample, a_run(other)).value in {0, 1}
+
+
+WRITTEN = st.sampled_from(
+    ["원", "엔", "유로", "위안", "달러", "%", "평", "명", "인분", "그루", "자루", "등급", "단계", "위", "회",
+     "개", "곳", "건", "층", "호실", "시간", "분기", "개월", "GB", "MB", "ml", "km/h", "zz", "킬로", "파운드"]
+)  # fmt: skip
+NOTATIONS = st.sampled_from(
+    ["{n}{u}", "{n:,}{u}", "{n}{u}입니다", "약 {n:,}{u} 정도", "**{n}{u}**", "{n}{u}까지", "{n}{u}에서", "{n}{u}이상", "총 {n}{u}도"]
+)  # fmt: skip
+
+
+@given(WHOLE, WRITTEN, NOTATIONS, NOTATIONS)
+def test_numeric_match__a_number_with_its_unit_matches_itself(
+    number: int, unit: str, one: str, other: str
+) -> None:
+    expected, said = (text.format(n=number, u=unit) for text in (one, other))
+    assert NumericMatch().score(a_sample(expected=expected), a_run(said)).value == 1
+
+
+@given(WHOLE, WRITTEN, WRITTEN, NOTATIONS, NOTATIONS)
+def test_numeric_match__of_two_units_either_order_says_the_same(
+    number: int, unit: str, other: str, one: str, two: str
+) -> None:
+    a, b = one.format(n=number, u=unit), two.format(n=number, u=other)
+    there = NumericMatch().score(a_sample(expected=a), a_run(b)).value
+    assert NumericMatch().score(a_sample(expected=b), a_run(a)).value == there
+    if unit != other and {unit, other} != {"개", "곳"}:
+        assert there == 0
 
 
 @given(HOSTILE, st.lists(st.text("가나다abc1", min_size=1), max_size=5, unique=True))

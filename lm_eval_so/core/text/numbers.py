@@ -5,12 +5,21 @@ but 일이삼, costs no more than another of its length.
 """
 
 import re
-from collections.abc import Iterable
 from decimal import Context, Decimal
-from functools import lru_cache
 from typing import Final, NamedTuple
 
-from lm_eval_so.core.text.korean import endings_after, is_syllable
+from lm_eval_so.core.text.number_units import (
+    LETTERS_OF_POWERS,
+    SIGNS,
+    UNITS_OF_WORDS,
+    either,
+    ends_at,
+    same_unit,
+    shown_unit,
+    unit_after_figures,
+    unit_after_words,
+    unit_of_sign,
+)
 from lm_eval_so.core.text.number_words import (
     BIG,
     LETTERS,
@@ -33,12 +42,29 @@ class Number(NamedTuple):
 
     value: Decimal
     unit: str | None = None
-    """KRW, USD, %, 세, 명, 개, 개월, or another as it is written; None if there is none."""
+    """KRW, USD, %, 세, 명, 개, 개월, or another as it is written; None if there is none. K, M and B
+    may be a power of ten instead."""
+
+    @property
+    def readings(self) -> "tuple[Number, ...]":
+        """What may be meant: 2.5M is 2.5 of what is called M, or 2,500,000."""
+        power = LETTERS_OF_POWERS.get(self.unit or "")
+        return (self,) if power is None else (self, Number(EXACT.scaleb(self.value, power)))
+
+    def fits(self, wanted: "Number", *, abs_tol: float = 0.0, rel_tol: float = 0.0) -> bool:
+        """Whether it may be the number that is wanted, in a unit that may be the same."""
+        return any(
+            same_unit(one.unit, other.unit)
+            and EXACT.subtract(one.value, other.value).copy_abs()
+            <= max(Decimal(str(abs_tol)), EXACT.multiply(Decimal(str(rel_tol)), abs(other.value)))
+            for one in self.readings
+            for other in wanted.readings
+        )
 
     def __str__(self) -> str:
         value = self.value.normalize(EXACT) if self.value else Decimal(0)
         figures = f"{value:,f}" if abs(value.adjusted()) < _PLAIN else str(value)
-        return figures if self.unit is None else f"{figures} {self.unit}"
+        return figures if self.unit is None else f"{figures} {shown_unit(self.unit)}"
 
 
 _PLAIN: Final = 19
@@ -47,44 +73,23 @@ _FEWEST_LETTERS: Final = 3
 """Of a number in words that has no unit."""
 _MOST_SHORTENED: Final = 3
 """Readings of a word: its last letters may be a unit (일) and a particle (이, 만)."""
-_AS_WRITTEN: Final = words(
-    "일 년 월 주 시간 시 분 초 회 번 층 점 배 도 마리 권 잔 병 대 장 박 호 km kg cm mm m g"
-)
-_UNITS: Final = {form: form for form in _AS_WRITTEN} | {
-    form: unit
-    for unit, forms in {
-        "KRW": "원 ₩ won krw",
-        "USD": "달러 불 $ usd",
-        "%": "% 퍼센트 프로",
-        "세": "살 세",
-        "명": "명 사람",
-        "개": "개 가지",
-        "개월": "달 개월",
-    }.items()
-    for form in forms.split()
-}
 _COUNTED: Final = words("개 명 사람 살 시간 시 번 마리 권 잔 병 대 장 가지 달 개월")
-
-
-def _either(forms: Iterable[str]) -> str:
-    return "|".join(map(re.escape, sorted(forms, key=lambda form: (-len(form), form))))
-
 
 _FIGURES: Final = (
     r"(?:[0-9]{1,3}(?:,[0-9]{3})++(?![0-9])|[0-9]++)(?:\.[0-9]++)?(?:e[+-]?[0-9]{1,3}(?![0-9a-z]))?"
 )
-_UNIT_FIRSTS: Final = "".join(sorted({unit[0] for unit in [*_UNITS, " ", "여"]}))
+_UNIT_FIRSTS: Final = "".join(sorted({unit[0] for unit in [*UNITS_OF_WORDS, " ", "여"]}))
 _START: Final = re.compile(
     # Phone numbers, dates, times and what has two dots or more are no numbers.
     r"(?<![0-9])(?:[0-9]{2,4}-[0-9]{3,4}-[0-9]{4}|[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"|[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?|[0-9]++(?:\.[0-9]++){2,})(?![0-9])"
     r"|(?<=[a-z_])[0-9]++(?:\.[0-9]++)*"
-    rf"|(?P<minus>영하 ?|(?<![\w)])-)?(?P<money>[₩$] ?)?(?P<figures>{_FIGURES})"
-    rf"|(?<![가-힣0-9])(?:(?P<native>(?:{_either(TENS)})(?: ?(?:{_either(ONES)}))?|{_either(ONES)})"
+    rf"|(?P<minus>영하 ?|(?<![\w)])-)?(?P<money>[{SIGNS}] ?)?(?P<figures>{_FIGURES})"
+    rf"|(?<![가-힣0-9])(?:(?P<native>(?:{either(TENS)})(?: ?(?:{either(ONES)}))?|{either(ONES)})"
     rf"|(?P<below>영하 ?(?=[{LETTERS}]))?(?P<sino>[{LETTERS}]{{2,}}+|[{LETTERS}](?=[{_UNIT_FIRSTS}])))"
 )
 _FIRSTS: Final = "".join(sorted({word[0] for word in [*LETTERS, *ONES, *TENS]}))
-_MAYBE: Final = re.compile(rf"[-0-9₩$]|영하|(?<![가-힣0-9])[{_FIRSTS}]")
+_MAYBE: Final = re.compile(rf"[-0-9{SIGNS}]|영하|(?<![가-힣0-9])[{_FIRSTS}]")
 _NEXT: Final = re.compile(rf" ?({_FIGURES})(?![-:.,]?[0-9])")
 _PLACE: Final = "억|만(?!큼)|조(?![각건항])"  # 3만큼, 3조각, 3조건, 3조항
 _SCALE: Final = re.compile(
@@ -92,10 +97,25 @@ _SCALE: Final = re.compile(
     rf"(?:([십천]|백(?!화점))({_PLACE})?|({_PLACE}))"
 )
 _MORE_SINO: Final = re.compile(rf"(?<=[만억조]) [{LETTERS}]{{2,}}+")
-_UNIT: Final = re.compile(
-    r"(?:여(?=[ 가-힣]))?(?P<space> ?)(?P<unit>%|(?:won|krw|usd|km|kg|cm|mm|m|g)(?![a-z0-9])"
-    rf"|프로(?![그모세젝필])|{_either(u for u in _UNITS if is_syllable(u[0]) and u != '프로')})"
-    r"|(?P<sign>[₩$])(?! ?[0-9])"
+_POWERS: Final = {
+    name: power
+    for power, names in (
+        (2, "hundred"),
+        (3, "thousand k"),
+        (5, "lakh"),
+        (6, "million mn m"),
+        (7, "crore"),
+        (9, "billion bn b"),
+        (12, "trillion tn t"),
+    )
+    for name in names.split()
+}
+_POWER: Final = re.compile(
+    r"[ -]?(?P<word>hundred|thousand|lakh|million|crore|billion|trillion)s?(?![a-z])"
+    r"| ?(?P<short>mn|bn)(?![a-z0-9])"
+)
+_POWER_OF_MONEY: Final = re.compile(
+    r" ?(?P<short>mn|bn|tn)(?![a-z0-9])|(?P<one>[kmbt])(?![a-z0-9])"
 )
 
 
@@ -104,7 +124,9 @@ def find_numbers(text: str) -> list[Number]:
 
     Phone numbers, dates (2026-03-02), times (10:30), versions (1.2.3) and figures right after a
     Latin letter (GPT4) are none, nor is what has more than 40 figures. Units are not converted:
-    "1시간 30분" is two numbers. In words: 삼만오천 with a unit, or three letters and more; one letter
+    "1시간 30분" is two numbers. Letters right behind figures are a unit, known or not, but for
+    particles (5는) and st, nd, rd, th; behind a space only a known one is. 1 million, 2 bn, $2.5m are
+    what they say, and 2.5M may be. In words: 삼만오천 with a unit, or three letters and more; one letter
     only right before its unit, or 백천만억 and a space ("만 원"); 한 두 세 … 아흔아홉 before a counter.
     Words that are only spelled like a number (만일, 사회, 조회, 공원, 세대) are none, and "이삼 일" is
     none, since it says two or three days.
@@ -112,7 +134,10 @@ def find_numbers(text: str) -> list[Number]:
     Args:
         text: The text; forms, widths and cases do not matter.
     """
-    folded = basic(text).casefold()
+    cased = basic(text)
+    folded = cased.casefold()
+    if len(folded) != len(cased):  # a letter as ß: then no capital is known by its place
+        cased = folded
     found, position = [], 0
     while maybe := _MAYBE.search(folded, position):
         position = maybe.end()
@@ -121,7 +146,7 @@ def find_numbers(text: str) -> list[Number]:
             continue
         position = match.end()
         if match["figures"]:
-            number, position = _read_figures(folded, match)
+            number, position = _read_figures(folded, match, cased)
         elif match["native"]:
             number, position = _read_native(folded, match)
         elif match["sino"]:
@@ -133,8 +158,8 @@ def find_numbers(text: str) -> list[Number]:
     return found
 
 
-def _read_figures(text: str, match: re.Match[str]) -> tuple[Number | None, int]:
-    """Read figures, with 십백천 and 만억조 after them, groups that go on, and a unit."""
+def _read_figures(text: str, match: re.Match[str], cased: str) -> tuple[Number | None, int]:
+    """Read figures, with 십백천 and 만억조 or million after them, groups that go on, and a unit."""
     position, figures = match.end(), match["figures"]
     if len(figures) > _MOST_FIGURES:
         return None, position
@@ -142,8 +167,10 @@ def _read_figures(text: str, match: re.Match[str]) -> tuple[Number | None, int]:
     scale = _SCALE.match(text, position)
     if scale and not text[: match.start()][-2:].rstrip().endswith("제"):  # 제3조
         value, position = _read_groups(text, value, scale)
-    unit, after = _read_unit(text, position, is_certain=True)
-    money = _UNITS[match["money"].strip()] if match["money"] else unit
+    else:
+        value, position = _read_powers(text, value, position, is_money=bool(match["money"]))
+    unit, after = unit_after_figures(text, position, cased=cased)
+    money = unit_of_sign(match["money"].strip()) if match["money"] else unit
     if money != unit:
         unit, after = money, position
     return Number(EXACT.minus(value) if match["minus"] else value, unit), after
@@ -173,6 +200,18 @@ def _read_groups(text: str, value: Decimal, scale: re.Match[str] | None) -> tupl
         position = scale.end() if scale else more.end()
 
 
+def _read_powers(
+    text: str, value: Decimal, position: int, *, is_money: bool
+) -> tuple[Decimal, int]:
+    """Multiply by what is written out behind figures: 3 million, 5 hundred thousand, $2.5m."""
+    while found := _POWER.match(text, position):
+        value = EXACT.scaleb(value, _POWERS[found["word"] or found["short"]])
+        position = found.end()
+    if is_money and (found := _POWER_OF_MONEY.match(text, position)):
+        return EXACT.scaleb(value, _POWERS[found["short"] or found["one"]]), found.end()
+    return value, position
+
+
 def _places(scale: re.Match[str] | None) -> tuple[Decimal, Decimal]:
     if scale is None:
         return Decimal(1), Decimal(1)
@@ -198,7 +237,7 @@ def _read_sino(text: str, match: re.Match[str]) -> tuple[Number | None, int]:
 def _with_unit(text: str, letters: str, end: int, *, is_sure: bool) -> tuple[Number, int] | None:
     form, at = letters, end
     for _ in range(_MOST_SHORTENED):  # 삼십일 is 30 days, and so is 삼십일이
-        unit, after = _read_unit(text, at)
+        unit, after = unit_after_words(text, at)
         value = None if unit is None else sino_value(form)
         if value is not None and (is_sure or is_number_word(form, text[at:after])):
             return Number(Decimal(value), unit), after
@@ -219,7 +258,7 @@ def _without_unit(text: str, letters: str, end: int) -> tuple[Number, int] | Non
         is_long = len(form) - form.count(" ") >= _FEWEST_LETTERS and not {*SMALL, *BIG}.isdisjoint(
             form
         )
-        if value is not None and is_long and _ends_at(text, at):
+        if value is not None and is_long and ends_at(text, at):
             return Number(Decimal(value)), at
     return None
 
@@ -232,45 +271,8 @@ def _shortened(letters: str, end: int) -> tuple[str, int]:
 def _read_native(text: str, match: re.Match[str]) -> tuple[Number | None, int]:
     """Read 하나, 두, 열두, 스물다섯 before what they count."""
     word, end = match["native"], match.end()
-    unit, after = _read_unit(text, end)
+    unit, after = unit_after_words(text, end)
     written = text[end:after]
     if unit is None or written.strip() not in _COUNTED or not is_number_word(word, written):
         return None, end
     return Number(Decimal(native_value(word)), unit), after
-
-
-def _read_unit(text: str, at: int, *, is_certain: bool = False) -> tuple[str | None, int]:
-    """Read a unit, with or without a space before it.
-
-    Args:
-        text: The text.
-        at: Where the number ends.
-        is_certain: Whether what is written without a space is a unit whatever comes after it: it
-            is in "3일배송", and is not in "삼일절".
-    """
-    match = _UNIT.match(text, at)
-    if match is None:
-        return None, at
-    if match["sign"]:
-        return _UNITS[match["sign"]], match.end()
-    is_attached = is_certain and not match["space"]
-    if not is_attached and not _ends_at(text, match.end()):
-        return None, at
-    return _UNITS[match["unit"]], match.end()
-
-
-def _ends_at(text: str, at: int) -> bool:
-    """Whether a word may end here: no Hangul after it, or what is put behind numbers."""
-    if not is_syllable(text[at : at + 1] or " "):
-        return True
-    return _after(text[at - 1]).match(text, at) is not None
-
-
-@lru_cache(maxsize=64)
-def _after(char: str) -> re.Pattern[str]:
-    """Give what may follow a number or unit that ends in a character."""
-    return re.compile(
-        "이상|이하|이내|미만|초과|정도|짜리|어치|가량|만큼|만에(?![가-힣])|(?:쯤|간|씩|당|대|권)(?:[은는이가을를의에도만로])?(?![가-힣])"
-        "|입니|예요|에요|였|이[에예다야고며면라지니었든던요]|인[데가지]"
-        f"|(?:{_either(endings_after(char))})(?:은|는|도|만|요)?(?![가-힣])|요(?![가-힣])"
-    )

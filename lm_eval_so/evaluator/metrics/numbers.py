@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Sequence
-from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
 
@@ -12,7 +11,7 @@ from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.text.numbers import EXACT, Number, find_numbers
+from lm_eval_so.core.text.numbers import Number, find_numbers
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Metric
@@ -27,20 +26,23 @@ class NumericMatch(Metric):
 
     Definition: 1 if a picked number v of the answer has |v − e| ≤ max(abs_tol, rel_tol·|e|) and the
         unit of e, or one of them has none; e is the first number of a reference, any of them will
-        do. `pick`: any, first or last number; `only`: the answer must not give two different ones
-        (3만원, that is 30,000원, are one). No number in the answer is 0 (`no_number`), different
-        ones under `only` are 0 (`ambiguous`).
+        do. A unit right behind the figures counts even if it is not known (7그루 is not 7자루);
+        behind a space only a known one does. `pick`: any, first or last number; `only`: the answer must
+        not give two different ones (3만원, that is 30,000원, are one). No number in the answer is 0
+        (`no_number`), different ones under `only` are 0 (`ambiguous`).
     Range: 0 or 1.
     Direction: higher is better.
     Unscored when: never, for an answered row; not applicable without a reference. A sample whose
         references have no number is an error before anything is scored.
-    Language notes: reads 35,000원, 3만 5천원, 1억 2,000만 원, 삼만오천 원, 만 원, 열두 시, 영하 5도, ₩35,000;
-        skips phone numbers, dates, times and versions; 살 is 세, 사람 is 명, 퍼센트 is %. Units are not
-        converted, "1시간 30분" is two numbers. 만일, 조회, 사회, 한번 and the like are no numbers;
+    Language notes: reads 35,000원, 3만 5천원, 1억 2,000만 원, 삼만오천 원, 만 원, 열두 시, 영하 5도, ₩35,000,
+        1 million, 2 bn, $2.5m; 2.5M, 2.5K and 2.5B are that number or one in a unit of that name, never
+        2.5; skips phone numbers, dates, times and versions; 살 is 세, 사람 is 명, 퍼센트 is %, days is 일,
+        유로 is EUR. Units are not converted, "1시간 30분" is two numbers. 만일, 조회, 사회, 한번 and the like are no numbers;
         "이삼 일" and "한두 개" are none either; "삼십일" is 30 days; ordinals in words (두 번째) are none.
     Source: own rules.
     """
 
+    version = 2
     kind = MetricKind.BINARY
     normalises = True
     requires = frozenset({"expected"})
@@ -51,7 +53,7 @@ class NumericMatch(Metric):
 
         pick: Literal["any", "first", "last", "only"] = "any"
         abs_tol: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-        rel_tol: float = Field(default=1e-9, ge=0, allow_inf_nan=False)
+        rel_tol: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
         """Find references without a number."""
@@ -73,7 +75,8 @@ class NumericMatch(Metric):
             return self.make_score(sample, value=False, code="no_number", reason=why)
         picked = {"first": found[:1], "last": found[-1:]}.get(params.pick, found)
         is_ambiguous = params.pick == "only" and not _is_one(found)
-        if not is_ambiguous and any(_fits(v, e, params) for v in picked for e in wanted):
+        off = {"abs_tol": params.abs_tol, "rel_tol": params.rel_tol}
+        if not is_ambiguous and any(v.fits(e, **off) for v in picked for e in wanted):
             return self.make_score(sample, value=True)
         values, expected = _shown(found), _shown(wanted)
         code = "ambiguous" if is_ambiguous else None
@@ -93,18 +96,10 @@ def _first_number(text: str) -> Number | None:
     return next(iter(find_numbers(text)), None)
 
 
-def _fits(value: Number, wanted: Number, params: NumericMatch.Params) -> bool:
-    if None not in {value.unit, wanted.unit} and value.unit != wanted.unit:
-        return False
-    share = EXACT.multiply(Decimal(str(params.rel_tol)), wanted.value.copy_abs())
-    tolerance = max(Decimal(str(params.abs_tol)), share)
-    return EXACT.subtract(value.value, wanted.value).copy_abs() <= tolerance
-
-
 def _is_one(numbers: Sequence[Number]) -> bool:
     """Whether all say the same, a unit being left out here and there."""
-    units = {number.unit for number in numbers} - {None}
-    return len({number.value for number in numbers}) == 1 and len(units) <= 1
+    first = next((number for number in numbers if number.unit is not None), numbers[0])
+    return all(number.fits(first) for number in numbers)
 
 
 def _shown(numbers: Sequence[Number]) -> list[str]:

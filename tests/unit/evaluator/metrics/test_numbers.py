@@ -45,6 +45,111 @@ def test_numeric_match__picks_and_tolerances(
     assert (score.reason is None) == (value == 1)
 
 
+OTHERS = [
+    ("1200엔", "1200원"),
+    ("5유로", "5원"),
+    ("5 유로", "5 원"),
+    ("10 GB", "10 MB"),
+    ("10GB", "10MB"),
+    ("100ml", "100g"),
+    ("5평", "5명"),
+    ("10인분", "10분"),
+    ("3분기", "3분"),
+    ("5분의 1", "5분"),
+    ("7그루", "7자루"),
+    ("7그루입니다", "7자루로 나눕니다"),
+    ("7zz", "7yy"),
+    ("£5", "5원"),
+    ("¥1,200", "₩1,200"),
+    ("5cm", "5인치"),
+    ("5kg", "5파운드"),
+    ("3 days", "3 hours"),
+    ("1", "1 million users"),
+    ("1", "1-billion-dollar fund"),
+    ("2", "2 hundred thousand"),
+    ("2", "$2.0m"),
+    ("1", "1M users"),
+    ("5", "5K"),
+    ("7", "7B"),
+    ("10억 원", "1,000,000,001원"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), [*OTHERS, *((b, a) for a, b in OTHERS)])
+def test_numeric_match__another_number(one: str, other: str) -> None:
+    assert NumericMatch().score(a_sample(expected=one), a_run(other)).value == 0
+
+
+ALIKE = [
+    ("1200엔", "1,200 JPY입니다"),
+    ("1200엔", "¥1200"),
+    ("5유로", "€5"),
+    ("5유로입니다", "5 유로"),
+    ("5", "5유로"),
+    ("10 GB", "10기가바이트"),
+    ("100ml", "100밀리리터"),
+    ("5평", "5 평입니다"),
+    ("5", "5평"),
+    ("10인분", "10인분이고요"),
+    ("5분", "5분의 휴식"),
+    ("7그루", "7그루고"),
+    ("7그루입니다", "7그루는"),
+    ("7자루로", "7자루입니다"),
+    ("7자루", "7"),
+    ("5명", "5인"),
+    ("5", "5인데요"),
+    ("5%", "5라고 합니다"),
+    ("5%", "5라면 됩니다"),
+    ("3영업일", "영업일 기준 3일"),
+    ("3일", "3 business days"),
+    ("3일", "3 days"),
+    ("35세", "35 years old"),
+    ("5파운드", "£5"),
+    ("5파운드", "5 lb"),
+    ("5킬로", "5kg"),
+    ("84㎡", "84m²"),
+    ("25℃", "25도"),
+    ("3번", "3rd"),
+    ("1000000", "1 million users"),
+    ("100만 명", "1 million people"),
+    ("200000", "2 hundred thousand"),
+    ("2,500,000달러", "$2.5m"),
+    ("3000000000", "₩3bn"),
+    ("2.5M", "2.5 million"),
+    ("2.5M", "2.5M 명"),
+    ("50m", "50M"),
+    ("1500", "1.5k"),
+    ("7B", "7,000,000,000"),
+    ("10억 원", "1,000,000,000원"),
+    ("0.1", "0.10"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), [*ALIKE, *((b, a) for a, b in ALIKE)])
+def test_numeric_match__the_same_number(one: str, other: str) -> None:
+    assert NumericMatch().score(a_sample(expected=one), a_run(other)).value == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ("2.5M, 즉 2,500,000", 1),
+        ("2.5M, 그리고 2.5", 0),
+        ("7그루, 7그루입니다", 1),
+        ("7그루, 7자루", 0),
+    ],
+)
+def test_numeric_match__only__one_number_in_other_words(answer: str, value: int) -> None:
+    metric = NumericMatch(params={"pick": "only"})
+    sample = a_sample(expected=answer.partition(",")[0])
+    assert metric.score(sample, a_run(answer)).value == value
+
+
+def test_numeric_match__a_unit_that_is_not_known_is_told_without_its_ending() -> None:
+    score = NumericMatch().score(a_sample(expected="7그루"), a_run("7자루입니다"))
+    assert score.details == {"found": ["7 자루"], "wanted": ["7 그루"]}
+
+
 def test_numeric_match__any_reference_will_do() -> None:
     sample = a_sample(expected="사흘", references=("3일", "72시간"))
     assert NumericMatch().score(sample, a_run("72시간 안에")).value == 1

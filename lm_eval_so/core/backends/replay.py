@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from lm_eval_so.core.backends.base import Capabilities, ChatBackend, SharedOptions
-from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message, Usage
+from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message, ToolCall, Usage
 from lm_eval_so.core.records.codec import from_json, parse_json, validation_problems
 from lm_eval_so.core.records.run import Response, RunResult, Turn
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, InputError, Problem, Where
@@ -21,12 +21,26 @@ _TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
 
 
 class PlainAnswer(BaseModel):
-    """An answer from anywhere."""
+    """An answer from anywhere, and what is known of it; null is as good as not given."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
     id: str
     answer: str | None
     repeat: int = 0
+    context: tuple[str, ...] = ()
+    context_ids: tuple[str, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: str | None = None
+    refusal: str | None = None
+    usage: Usage = Field(default_factory=Usage)
+    model: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {key: each for key, each in values.items() if each is not None or key == "answer"}
 
 
 class ReplayBackend(ChatBackend):
@@ -41,7 +55,7 @@ class ReplayBackend(ChatBackend):
         """Which answers."""
 
         run: Path
-        """Folder of a run, its run_results.jsonl, or a JSONL file of {id, answer, repeat?}."""
+        """Folder of a run, its run_results.jsonl, or a JSONL file of {id, answer, repeat?, …}."""
         on_missing: Literal["error", "skip"] = "error"
         """Whether a row without a recorded answer is an error or left out of the run."""
 
@@ -62,7 +76,7 @@ class ReplayBackend(ChatBackend):
         if row is None:
             what = f"no answer is recorded for this sample in {self.options.run}"
             raise BackendError(ErrorKind.NOT_FOUND, what, retryable=False)
-        return _replay(row, request) if isinstance(row, RunResult) else _plain(row)
+        return _replay(row, request) if isinstance(row, RunResult) else _plain(row, request)
 
     def skips(self, sample_id: str, sample_hash: str, repeat: int) -> bool:
         """Whether there is no answer and such rows are left out."""
@@ -232,8 +246,19 @@ def _nothing(usage: Usage) -> Usage:
     return Usage(**told)
 
 
-def _plain(row: PlainAnswer) -> ChatResponse:
-    if row.answer is None:
+def _plain(row: PlainAnswer, request: ChatRequest) -> ChatResponse:
+    if row.answer is None and not row.tool_calls and row.refusal is None:
         what = "the file has no answer to this sample"
         raise BackendError(ErrorKind.NOT_FOUND, what, retryable=False)
-    return ChatResponse(text=row.answer)
+    # once a sample's table has answered its calls, what is left is the text
+    has_results = bool(request.messages) and request.messages[-1].role == "tool"
+    return ChatResponse(
+        text=row.answer or "",
+        tool_calls=() if has_results else row.tool_calls,
+        finish_reason=row.finish_reason,
+        refusal=row.refusal,
+        usage=_nothing(row.usage) if has_results else row.usage,
+        model=row.model,
+        context=row.context,
+        context_ids=row.context_ids,
+    )

@@ -152,3 +152,70 @@ async def test_send__failed_conversation_fails_where_it_did(tmp_path: Path):
     with pytest.raises(BackendError) as failed:
         await ask_after(folder, *talk("취소요", "번호는?", "네"))
     assert failed.value.kind is ErrorKind.TIMEOUT
+
+
+def plain(folder: Path, *lines: str) -> Path:
+    path = folder / "answers.jsonl"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+KNOWN = (
+    '{"id": "q1", "answer": "3일입니다", "context": ["환불은 3일"], "context_ids": ["d1", "d2"],'
+    ' "tool_calls": [{"name": "find", "arguments": "{\\"q\\": \\"환불\\"}"}], "refusal": null,'
+    ' "finish_reason": "length", "usage": {"input_tokens": 9}, "model": "m", "question": "며칠?"}'
+)
+CALL = ToolCall(name="find", arguments='{"q": "환불"}')
+
+
+async def test_send__plain_answers_keep_what_is_known_of_them(tmp_path: Path):
+    assert await ask(plain(tmp_path, KNOWN)) == ChatResponse(
+        text="3일입니다",
+        context=("환불은 3일",),
+        context_ids=("d1", "d2"),
+        tool_calls=(CALL,),
+        finish_reason="length",
+        usage=Usage(input_tokens=9),
+        model="m",
+    )
+
+
+async def test_send__plain_answers__once_its_calls_are_answered_the_text_is_left(tmp_path: Path):
+    result = Message(role="tool", tool_call_id="call_0", content="3")
+    asked = Message(role="assistant", tool_calls=(CALL,))
+    backend = ReplayBackend(options=ReplayBackend.Options(run=plain(tmp_path, KNOWN)))
+    request = ChatRequest(messages=(*talk("며칠?"), asked, result), sample_id="q1")
+    response = await backend.send(request)
+    assert (response.text, response.tool_calls) == ("3일입니다", ())
+    assert response.usage == Usage(input_tokens=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [('"tool_calls": [{"name": "find"}]', ""), ('"refusal": "안 됩니다"', "")],
+)
+async def test_send__plain_answers__calls_or_a_refusal_are_an_answer(
+    tmp_path: Path, given: str, text: str
+):
+    response = await ask(plain(tmp_path, f'{{"id": "q1", "answer": null, {given}}}'))
+    assert response.text == text
+    assert response.tool_calls or response.refusal
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ('"context_ids": "d1"', "context_ids"),
+        ('"context_ids": [1]', "context_ids[0]"),
+        ('"context": [{"text": "a"}]', "context[0]"),
+        ('"tool_calls": [{"name": "find", "arguments": {"q": 1}}]', "tool_calls[0].arguments"),
+        ('"tool_calls": [{"function": {"name": "find"}}]', "tool_calls[0].name"),
+        ('"usage": {"input_tokens": "many"}', "usage.input_tokens"),
+        ('"repeat": "first"', "repeat"),
+    ],
+)
+def test_check__a_wrong_shape_is_told_with_its_line_and_key(tmp_path: Path, given: str, key: str):
+    path = plain(tmp_path, '{"id": "q0", "answer": "x"}', f'{{"id": "q1", "answer": "x", {given}}}')
+    (problem,) = ReplayBackend(options=ReplayBackend.Options(run=path)).check()
+    assert problem.where is not None
+    assert (problem.where.file, problem.where.line, problem.where.key) == (str(path), 2, key)

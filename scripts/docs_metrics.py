@@ -10,7 +10,7 @@ from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.evaluator.metrics.base import Metric, metrics
 from lm_eval_so.evaluator.metrics.instruction_checks import Check
 from lm_eval_so.evaluator.metrics.instruction_rules import RULES
-from lm_eval_so.pipeline.plugins import LINES, Parameter, describe_metric, kind_of
+from lm_eval_so.pipeline.plugins import LINES, Parameter, describe_metric, gates_of, kind_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 
@@ -42,7 +42,7 @@ metrics:
 | --- | --- | --- |
 | short and fixed | `exact_match`, `numeric_match`, `choice` | `profile: answer` for particles and 입니다 |
 | free text that must say certain things | `contains`, `keyword_coverage`, `regex` | a negation is understood by no rule |
-| free text near a reference | `char_f1`, `token_f1`, `rouge_l`, `chrf`, `edit_similarity`, `bleu` (extra `bleu`) | they count characters and words; a wrong number costs little |
+| free text near a reference | `char_f1`, `token_f1`, `rouge_l`, `chrf`, `edit_similarity`, `bleu` (extra `bleu`) | they count characters and words; a wrong number costs little, other words much: they gate only if named |
 | in other words, on the same topic | `embedding_similarity` (extra `embed`, or an endpoint) | tells topics, not facts: [measured](korean.md#embeddings) |
 | JSON, or calls of tools | `json_schema`, `json_match`, `tool_call` | `tool_call` wants the order of the calls too, unless `order: any` |
 | from passages that were looked up | `retrieval`; judged: `faithfulness`, `context_recall`, `context_precision` | the chatbot must report them |
@@ -55,14 +55,17 @@ metrics:
 
 ## All of them
 
-| metric | kind | better | needs |
-| --- | --- | --- | --- |
+| metric | kind | better | gates | needs |
+| --- | --- | --- | --- | --- |
 {index}
 
 ## What holds for all
 
 - **Kinds** decide how two runs are compared: binary (0 or 1), bounded (0 … 1), ratio (times and costs), unbounded.
   See [decisions](decisions.md).
+- **Gates**: whether a metric decides the verdict where `gate.metrics` is not set (`by default`), only where it is named
+  there (`if named`), or only by a `min` or `max`. Metrics that tell only how near the wording is to a reference do if named: other
+  words are no fault.
 - **Not applicable** is decided by the sample alone: it lacks what the metric needs, or `only` leaves it out. Such rows
   count nowhere.
 - **Unscored** means that the metric applies and there is no value; the reason code stands in the report. It is never
@@ -133,7 +136,8 @@ def page() -> str:
 def _index(metric: type[Metric]) -> str:
     needs = ", ".join(f"`{need}`" for need in sorted(metric.requires)) or "–"
     better = "higher" if metric.higher_is_better else "lower"
-    return f"| [`{metric.name}`](#{metric.name}) | {kind_of(metric)} | {better} | {needs} |"
+    kind, gates = kind_of(metric), gates_of(metric)
+    return f"| [`{metric.name}`](#{metric.name}) | {kind} | {better} | {gates} | {needs} |"
 
 
 def _section(metric: type[Metric]) -> str:

@@ -51,6 +51,7 @@ def make_report(
     languages=None,
     labels=None,
     costs=None,
+    wording=(),
 ):
     """Make a report.
 
@@ -72,6 +73,7 @@ def make_report(
         judges: The calibration of each judge, by metric.
         tags: Of each sample, as its language and by name other labels.
         costs: More of what it cost.
+        wording: Metrics that measure wording alone.
     """
     size = max((len(column) for column in scores.values()), default=0)
     ids = [f"s{i}" for i in range(size)] if ids is None else list(ids)
@@ -98,7 +100,7 @@ def make_report(
             evaluator_config=evaluator_config or {},
         ),
         metrics={
-            key: make_summary(key, column, kinds[key], **shapes, **given)
+            key: make_summary(key, column, kinds[key], **shapes, **given, wording=wording)
             for key, column in columns.items()
         },
         breakdowns=(),
@@ -139,7 +141,7 @@ def label_column(labels, rows):
     return Labels(values=values, places=tuple(values.index(labels[i]) for i, _ in rows))
 
 
-def make_summary(key, column, kind, *, directions, ranges, fingerprints, definitions):
+def make_summary(key, column, kind, *, directions, ranges, fingerprints, definitions, wording):
     """Make the figures of a metric."""
     present = [value for value in column if is_number(value)]
     closed = kind in {MetricKind.BINARY, MetricKind.BOUNDED}
@@ -156,6 +158,7 @@ def make_summary(key, column, kind, *, directions, ranges, fingerprints, definit
         direction=directions.get(key, Direction.LOWER if lower else Direction.HIGHER),
         kind=kind,
         range=ranges.get(key, (0.0, 1.0) if closed else None),
+        measures_overlap=key in wording,
         unit=RATIOS.get(key),
         fingerprint=fingerprints.get(key, repr(sorted(definition.items()))),
         definition=definition,

@@ -61,7 +61,7 @@ def ci(
     from lm_eval_so.core.files import folder_problems
     from lm_eval_so.errors import refuse
     from lm_eval_so.pipeline import ci as stage
-    from lm_eval_so.pipeline.check import check
+    from lm_eval_so.pipeline.check import check, tell_gate
     from lm_eval_so.pipeline.target_url import target_override
     from lm_eval_so.runner.run import run_folder
     from lm_eval_so.terminal.session import open_session
@@ -105,6 +105,8 @@ def ci(
     if not dry_run and not unwritable:  # what is outside is not even tried
         unwritable = folder_problems([plan.run, plan.reports])
     refuse([*check(found, event.environ, makes_dataset=plan.make_dataset), *unwritable])
+    for event_ in tell_gate(found):
+        session.progress.listen(event_)
     if dry_run:
         return _plan(session, plan)
     done = session.run(lambda r: stage.measure_and_tell(found, r, plan, event))

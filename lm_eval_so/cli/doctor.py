@@ -38,7 +38,7 @@ def doctor(
     from lm_eval_so.core.text import width
     from lm_eval_so.errors import ExitCode, refuse
     from lm_eval_so.pipeline import doctor as looking
-    from lm_eval_so.pipeline.check import check
+    from lm_eval_so.pipeline.check import check, tell_gate
     from lm_eval_so.terminal.emit import emit, emit_text
     from lm_eval_so.terminal.lines import visible
     from lm_eval_so.terminal.session import open_session
@@ -46,6 +46,8 @@ def doctor(
     session = open_session(config, overrides=overrides, plugins=plugins, quiet=quiet, color=color)
     out = looking.written_to(session.config)
     refuse([*check(session.config, session.environ), *folder_problems(out)])
+    for event in tell_gate(session.config):
+        session.progress.listen(event)
     found = looking.facts(session.config, session.environ)
     asked = session.run(lambda r: looking.ask_once(session.config, r)) if ask else None
     if as_json:

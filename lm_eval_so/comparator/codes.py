@@ -31,6 +31,7 @@ class Code(StrEnum):
     THRESHOLD = "threshold"
     THRESHOLD_UNPROVEN = "threshold_unproven"
     NOTHING_GATES = "nothing_gates"
+    WORDING = "wording"
     MISSING_ROWS = "missing_rows"
     OUT_OF_RANGE = "out_of_range"
     GROUPS_IGNORED = "groups_ignored"

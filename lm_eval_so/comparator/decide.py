@@ -61,7 +61,7 @@ def decide(
     kept: dict[str, Reports] = {}
     compared: dict[str, Reports] = {}
     for key in dict.fromkeys([*gating, *reports.candidate.metrics]):
-        section = sections.get(key, default)
+        section = sections.get(key)
         out = leaving.of(key)
         kept[key] = remaining.without(out)
         direction = shape_of(names.metrics[key]).direction
@@ -72,7 +72,7 @@ def decide(
         finding = replace(finding, left_out=len(out), stability=stability)
         findings[key] = accept_metric(key, finding, wanted)
         # an accepted change makes no fixed bound lower
-        thresholds[key] = judge_threshold(key, kept[key], section)
+        thresholds[key] = judge_threshold(key, kept[key], section or default)
     judged = judge(findings, thresholds, gating, alpha=gate.alpha)
     if again:
         findings |= _confirmed(judged, compared, again, gate.confirm)
@@ -111,7 +111,8 @@ def _gating(reports: Reports, gate: GateSection) -> Iterator[str]:
     if gate.metrics is not None:
         yield from gate.metrics
         return
-    before = reports.baseline.metrics if reports.baseline else {}
-    for key, summary in {**reports.candidate.metrics, **before}.items():
-        if summary.kind in _GATING_KINDS:
+    now, before = reports.candidate.metrics, reports.baseline.metrics if reports.baseline else {}
+    for key, last in {**now, **before}.items():
+        summary = now.get(key, last)  # an earlier version's baseline does not tell all of a metric
+        if summary.kind in _GATING_KINDS and not summary.measures_overlap:
             yield key

@@ -127,6 +127,8 @@ class Finding:
     passes_complete: bool = False
     """Whether it would pass without the samples that lack a score."""
     margin: float | None = None
+    is_wording: bool = False
+    """Whether it tells only how near the wording is, and the gate does not name it."""
     max_increase: float | None = None
     statistic: str = "mean"
     worse: int = 0

@@ -121,11 +121,14 @@ def _why_unclear(finding: Finding, alpha: float) -> Code:
 
 
 def whole_verdict(judged: Mapping[str, Judged], *, has_baseline: bool) -> Verdict:
-    """Give the verdict of the run: the worst gating one; improved if all pass and one improved."""
+    """Give the verdict of the run: the worst gating one; improved if all pass and one improved.
+
+    Where nothing gates nothing was judged, so it is no pass.
+    """
     verdicts = {metric.verdict for metric in judged.values() if metric.gating}
     if not has_baseline:
         verdicts.add(Verdict.INCOMPARABLE)
-    worst = min(verdicts, key=WORST_FIRST.index, default=Verdict.PASS)
+    worst = min(verdicts, key=WORST_FIRST.index, default=Verdict.INCONCLUSIVE)
     is_improved = worst is Verdict.PASS and Verdict.IMPROVED in verdicts
     return Verdict.IMPROVED if is_improved else worst
 
@@ -139,6 +142,8 @@ def exit_code(
     if verdict is Verdict.REGRESSION:
         return ExitCode.FAILED_CHECK
     is_blocked = not has_baseline and gate.on_missing_baseline is Policy.FAIL
+    if has_baseline and not any(metric.gating for metric in judged.values()):
+        is_blocked = _blocks(verdict, Code.NOTHING_GATES, gate)
     for metric in judged.values():
         if metric.gating:
             is_blocked |= _blocks(metric.change, metric.change_code, gate)

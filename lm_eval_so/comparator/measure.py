@@ -55,8 +55,14 @@ class Reports:
     """Takes secrets out of a text."""
 
 
-def measure(key: str, reports: Reports, section: GateMetricSection) -> Finding:
-    """Measure the change of a metric that at least one of the reports has."""
+def measure(key: str, reports: Reports, section: GateMetricSection | None) -> Finding:
+    """Measure the change of a metric that at least one of the reports has.
+
+    Args:
+        key: Id of the metric.
+        reports: Both, paired.
+        section: What the gate asks of it; None if the gate does not name it.
+    """
     now = reports.candidate.metrics.get(key)
     before = reports.baseline.metrics.get(key) if reports.baseline else None
     known = now or before
@@ -70,8 +76,9 @@ def measure(key: str, reports: Reports, section: GateMetricSection) -> Finding:
                 baseline=before.mean if before else None,
                 candidate=now.mean if now else None,
                 judge=health.calibration if health else None,
+                is_wording=section is None and known.measures_overlap,
             ),
-            section,
+            section or GateMetricSection(),
         )
     )
     if reports.baseline is not None and is_against_baseline(known):
@@ -121,7 +128,8 @@ def _with_limits(finding: Finding, section: GateMetricSection) -> Finding:
     if finding.shape.kind is MetricKind.RATIO:
         limit = section.max_increase or DEFAULT_MAX_INCREASE
         return replace(finding, max_increase=limit, statistic=section.statistic)
-    return replace(finding, margin=section.margin or finding.shape.default_margin)
+    default = None if finding.is_wording else finding.shape.default_margin
+    return replace(finding, margin=section.margin or default)
 
 
 def _refuse_metric(
@@ -256,7 +264,8 @@ def _measure_change(finding: Finding, changes: Differences, alpha: float) -> Fin
         method=method_of(used, shape),
     )
     if margin is None:
-        return replace(measured, verdict=Verdict.REPORTED)
+        code = Code.WORDING if finding.is_wording else None
+        return replace(measured, verdict=Verdict.REPORTED, code=code)
     passes = lower.low > -margin
     needed = needed_samples(changes.worst, lower, used, shape, margin=margin, alpha=alpha)
     would_pass = not passes and _passes_complete(

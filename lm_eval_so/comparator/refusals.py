@@ -147,8 +147,8 @@ def _named_by(config: Config) -> str:
 def _of_rows(key: str, reports: Reports, *, gates: bool) -> Iterator[Refusal]:
     summary = reports.candidate.metrics[key]
     shape = shape_of(summary)
-    if not gates and shape.support is None:  # without gate.metrics, open ranges are only reported
-        return
+    if not gates and (shape.support is None or summary.measures_overlap):
+        return  # without gate.metrics, open ranges and wording are only reported
     samples = measured_samples(reports.side, key, is_time=is_time(summary))
     arm = read_arm(reports.candidate.samples.scores.get(key, ()), samples, shape.support)
     if arm.rows and arm.is_broken:
@@ -197,6 +197,8 @@ def said_of(comparison: Comparison) -> tuple[str, str]:
     deciding = [k for k, m in comparison.metrics.items() if m.gating and m.verdict is verdict]
     why = f" ({', '.join(deciding)})" if deciding else ""
     what = f"the comparison of this report says {verdict.value}{why}"
+    if any(reason.code == Code.NOTHING_GATES for reason in comparison.reasons):
+        return f"{what}: no metric gates", "name one under gate.metrics, and compare again"
     return what, _LOOK.get(verdict, "compare again")
 
 

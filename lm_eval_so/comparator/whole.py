@@ -63,9 +63,10 @@ def whole_sentence(
     gating = {key: metric for key, metric in judged.items() if metric.gating}
     deciding = [key for key, metric in gating.items() if metric.verdict is verdict]
     if verdict is Verdict.INCOMPARABLE and not has_baseline:
-        return _without_baseline(gating, records, language)
-    if not deciding:
-        return say("comparison.nothing_gates", language)
+        parts = [_without_baseline(gating, records, language)]
+        return " ".join(parts if gating else [*parts, _nothing_judged(judged, language)])
+    if not gating:
+        return _nothing_judged(judged, language)
     lead = gating[deciding[0]]
     if lead.code is Code.OTHER_SUITE:
         return say("comparison.whole_other_suite", language, lead.finding.figures)
@@ -93,6 +94,19 @@ def _without_baseline(
     if bounds and not unclear:
         parts.append(say("comparison.thresholds_hold", language, {"m": count(len(bounds))}))
     return " ".join([*parts, *(records[key].sentence for key in unclear)])
+
+
+def _nothing_judged(judged: Mapping[str, Judged], language: Language) -> str:
+    """Say that no metric gates, and what to write so that one does."""
+    wording = {key: metric.finding for key, metric in judged.items() if metric.finding.is_wording}
+    if not wording:
+        return say("comparison.nothing_gates", language)
+    key, finding = next(iter(wording.items()))
+    figures = {
+        "metrics": ", ".join(wording),
+        "gate": f"gate.metrics.{key}.margin: {finding.shape.default_margin:g}",
+    }
+    return say("comparison.nothing_gates_wording", language, figures)
 
 
 def _shown(deciding: list[str], gating: Mapping[str, Judged], *, is_shared: bool) -> list[str]:

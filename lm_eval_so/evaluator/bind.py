@@ -90,11 +90,12 @@ def sample_problems(bound: Sequence[BoundMetric], sample: TestSample) -> Iterato
 
 
 def gating_ids(config: Config, bound: Sequence[BoundMetric]) -> tuple[str, ...]:
-    """Give the metrics that gate, in the config's order; by default each that is a score."""
+    """Give the metrics that gate, in the config's order; by default scores of more than wording."""
     if config.gate.metrics is not None:
         return tuple(each.id for each in bound if each.id in config.gate.metrics)
     scores = {MetricKind.BINARY, MetricKind.BOUNDED}
-    return tuple(each.id for each in bound if each.metric.kind in scores)
+    by_default = (b for b in bound if b.metric.kind in scores and not b.measures_overlap)
+    return tuple(each.id for each in by_default)
 
 
 def _applies(bound: BoundMetric, sample: TestSample) -> bool:

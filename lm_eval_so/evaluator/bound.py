@@ -44,6 +44,8 @@ class BoundMetric:
     """What a sample must have, sorted."""
     run_needs: tuple[str, ...] = field(init=False)
     """Fields of a row that must be told."""
+    measures_overlap: bool = field(init=False)
+    """Whether it, or all that it is built from, tells only how near the wording is."""
     is_ours: bool = field(init=False)
     is_batched: bool = field(init=False)
     """Whether it scores many answers at once."""
@@ -65,6 +67,8 @@ class BoundMetric:
             "chooses": not is_open,
             "sample_needs": of_sample,
             "run_needs": tuple(n.removeprefix("run.") for n in needs if n.startswith("run.")),
+            "measures_overlap": self.metric.measures_overlap
+            or (bool(self.parts) and all(part.measures_overlap for part in self.parts)),
             "is_ours": kind.__module__.startswith(_OURS),
             "is_batched": kind.score_batch is not Metric.score_batch,
             "is_over_repeats": repeats,

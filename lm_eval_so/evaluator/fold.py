@@ -54,6 +54,7 @@ def summarise(bound: BoundMetric, sheet: Sheet) -> MetricSummary:
         range=metric.range,
         unit=metric.unit,
         category=metric.category,
+        measures_overlap=bound.measures_overlap,
         min=min(values, default=None) if is_open else None,
         p50=percentile(values, 0.50) if is_open else None,
         p95=percentile(values, 0.95) if is_open else None,

@@ -79,8 +79,9 @@ class Turns(Metric):
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         if self.params.metric is not None and not self.check_params():
-            needs = self._bind(self.params.metric).metric.requires
-            self.requires = self.requires | (needs & {"judge"})
+            metric = self._bind(self.params.metric).metric
+            self.requires = self.requires | (metric.requires & {"judge"})
+            self.measures_overlap = metric.measures_overlap
 
     def check_params(self) -> list[Problem]:
         """Find what is wrong with the metric."""

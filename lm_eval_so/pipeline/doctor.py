@@ -16,6 +16,7 @@ from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.run import ErrorInfo
+from lm_eval_so.pipeline.check import deciding
 from lm_eval_so.runner.identity import backend_section
 from lm_eval_so.runner.run import run_folder
 
@@ -58,6 +59,7 @@ def facts(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
         section = config.run.simulator.backend
         found["simulated user"] = _backend_fact(section, config, environ)
     found["metrics"] = ", ".join(metric.id for metric in config.metrics) or "none"
+    found["gate"] = ", ".join(deciding(config)) or "none"
     found["written to"] = ", ".join(map(str, written_to(config)))
     if config.baseline.path is not None:
         is_there = config.resolve(config.baseline.path).is_file()

@@ -10,10 +10,11 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from lm_eval_so.core.backends.base import ChatBackend, backends
+from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.errors import InputError, UnknownName
 from lm_eval_so.evaluator.metrics.base import Metric, metrics
 
-__all__ = ["LINES", "Parameter", "Plugin", "describe_metric", "find_plugins", "kind_of"]
+__all__ = ["LINES", "Parameter", "Plugin", "describe_metric", "find_plugins", "gates_of", "kind_of"]
 
 LINES = ("Definition", "Range", "Direction", "Unscored when", "Language notes", "Source")
 """What the docstring of every built-in metric says, a line each."""
@@ -76,6 +77,7 @@ def describe_metric(metric: type[Metric]) -> Plugin:
     doc = inspect.cleandoc(metric.__doc__ or "")
     needs = ", ".join(sorted(metric.requires)) or "nothing"
     facts = {"Kind": f"{kind_of(metric)}, {metric.category}", "Needs": needs}
+    facts |= {"Gates": gates_of(metric)}
     return Plugin(
         kind="metric",
         name=metric.name,
@@ -89,6 +91,14 @@ def kind_of(metric: type[Metric]) -> str:
     """Name the kind of a metric; a judge's follows from its labels."""
     has_labels = metric.category == "model" and "labels" in metric.Params.model_fields
     return "binary or bounded" if has_labels else metric.kind.value
+
+
+def gates_of(metric: type[Metric]) -> str:
+    """Say when a metric decides the verdict."""
+    if "baseline" in metric.requires:  # its values are a comparison already
+        return "by a bound"
+    is_score = metric.kind in {MetricKind.BINARY, MetricKind.BOUNDED}
+    return "by default" if is_score and not metric.measures_overlap else "if named"
 
 
 def _describe(kind: str, name: str) -> Plugin:

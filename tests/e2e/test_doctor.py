@@ -16,7 +16,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def write_config(folder: Path, url: str, path: str = '"답변"."텍스트"') -> None:
+def write_config(folder: Path, url: str, path: str = '"답변"."텍스트"', **sections: object) -> None:
     options = {
         "url": f"{url}/chat/completions",
         "body": {"messages": [{"role": "user", "content": "{{ last_user }}"}]},
@@ -28,6 +28,7 @@ def write_config(folder: Path, url: str, path: str = '"답변"."텍스트"') -> 
         "dataset": {"path": "."},
         "backend": {"name": "http", "label": "shop-bot", "options": options},
         "metrics": ["exact_match"],
+        **sections,
     }
     (folder / "lm-eval-so.yaml").write_text(json.dumps(values), encoding="utf-8")
 
@@ -45,6 +46,37 @@ def test_doctor__asks_nothing_unless_told(folder: Path) -> None:
     assert lines["chatbot"].startswith("shop-bot at http://127.0.0.1:")
     assert lines["metrics"] == "exact_match"
     assert not (folder / "runs").exists()
+
+
+NOTHING_GATES = "warning: no metric gates, so nothing will be judged"
+TOLD = "reported and not gating, unless gate.metrics names it: token_f1, both (wording only)"
+WORDING = ["token_f1", {"id": "both", "name": "composite", "params": {"parts": ["token_f1"]}}]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "gate", "gates", "told"),
+    [
+        (WORDING, {}, "none", f"{NOTHING_GATES} (token_f1, both: wording only)"),
+        ([*WORDING, "exact_match"], {}, "exact_match", TOLD),
+        (WORDING, {"metrics": {"token_f1": {}}}, "token_f1", "(wording only)"),
+        (["latency_ms"], {}, "none", NOTHING_GATES),
+        (["exact_match"], {}, "exact_match", None),
+    ],
+)
+def test_doctor_and_dry_run__tell_what_will_decide_nothing(
+    folder: Path, metrics: list[object], gate: dict[str, object], gates: str, told: str | None
+) -> None:
+    with ChatServer(bot) as server:
+        write_config(folder, server.url, metrics=metrics, gate=gate)
+        looked, planned = (lm_eval_so(*c, cwd=folder) for c in (["doctor"], ["ci", "--dry-run"]))
+        assert server.requests == []
+    assert (looked.returncode, planned.returncode) == (0, 0), planned.stderr
+    lines = dict(line.split(maxsplit=1) for line in looked.stdout.splitlines())
+    assert lines["gate"] == gates
+    json.loads(planned.stdout)
+    for done in (looked, planned):
+        assert (told or "") in done.stderr
+        assert told is not None or "gat" not in done.stderr
 
 
 def test_doctor__shows_mapped_and_raw_response(folder: Path) -> None:

@@ -82,7 +82,8 @@ class GateSection(Section):
     """Changes that are accepted on purpose, each with a reason, a date and the largest drop."""
     metrics: dict[str, GateMetricSection] | None = None
     """Those named here gate, the others are reported; without it every binary and bounded metric
-    gates with its default margin."""
+    gates with its default margin, but for measures of wording (token_f1, char_f1, rouge_l, bleu, chrf,
+    edit_similarity, embedding_similarity): other words are no fault."""
 
 
 class ReportSection(Section):

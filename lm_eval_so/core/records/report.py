@@ -51,6 +51,9 @@ class MetricSummary:
     """Lowest and highest possible value; null if open."""
     unit: str | None = None
     category: Literal["rule", "heuristic", "model"] = "rule"
+    measures_overlap: bool = False
+    """Whether it tells only how near the wording is to a reference; such a metric is reported, and
+    gates only where the gate names it."""
     min: float | None = None
     p50: float | None = None
     p95: float | None = None

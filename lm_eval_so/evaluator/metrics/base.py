@@ -39,6 +39,8 @@ class Metric:
     range: tuple[float, float] | None = (0.0, 1.0)
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str | None] = None
+    measures_overlap: bool = False
+    """Whether it tells only how near the wording is to a reference: then the gate must name it."""
     normalises: ClassVar[bool] = False
     """Whether values depend on `core.text`, whose version is then part of the definition."""
     requires: frozenset[str] = frozenset()
@@ -104,8 +106,7 @@ class Metric:
         Raises:
             ValidationError: If the sample's do not fit; `check_sample` tells that with the id.
         """
-        own = self.own_params(sample)
-        if not own:
+        if not (own := self.own_params(sample)):
             return self.params
         last, params = self._last
         if own is not last:  # asked for several times a row
@@ -286,13 +287,12 @@ class Metric:
 
     def definition(self) -> dict[str, JsonValue]:
         """Give what decides a value, so that two reports can tell whether they measured the same."""
-        need = self.needs(self.params)
         return {
             "name": self.name,
             "version": self.version,
             "params": self.params.model_dump(mode="json"),
             **({"text": TEXT_VERSION} if self.normalises else {}),
-            **({"libraries": library_versions(need.extras)} if need else {}),
+            **({"libraries": library_versions(n.extras)} if (n := self.needs(self.params)) else {}),
         }
 
 

@@ -39,6 +39,7 @@ class Bleu(Metric):
     Source: Papineni et al. (2002), ACL, 311–318; Post (2018), sacrebleu, WMT, 186–191.
     """
 
+    measures_overlap = True
     normalises = True
     requires = frozenset({"expected"})
 

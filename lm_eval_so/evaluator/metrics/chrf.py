@@ -29,6 +29,7 @@ class Chrf(Metric):
     Source: Popović (2015), chrF, WMT, 392–395; equal to sacrebleu's `chrF2`, but for two empty texts.
     """
 
+    measures_overlap = True
     normalises = True
     requires = frozenset({"expected"})
 

@@ -34,6 +34,7 @@ class EmbeddingSimilarity(Metric):
     """
 
     category: ClassVar[Literal["rule", "heuristic", "model"]] = "model"
+    measures_overlap = True
     normalises = True
     requires = frozenset({"expected", "embedder"})
 

@@ -31,6 +31,7 @@ class CharF1(Metric):
     Source: the evaluation script of KorQuAD 1.0; `profile: korquad_v1` gives its figures.
     """
 
+    measures_overlap = True
     normalises = True
     requires = frozenset({"expected"})
 
@@ -62,6 +63,7 @@ class TokenF1(Metric):
     Source: Rajpurkar et al. (2016), SQuAD, EMNLP, §6.1; normalisation of KorQuAD 1.0.
     """
 
+    measures_overlap = True
     normalises = True
     requires = frozenset({"expected"})
 
@@ -100,6 +102,7 @@ class EditSimilarity(Metric):
     Source: Levenshtein (1966), Soviet Physics Doklady 10(8), 707–710.
     """
 
+    measures_overlap = True
     normalises = True
     requires = frozenset({"expected"})
 

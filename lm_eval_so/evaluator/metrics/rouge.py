@@ -31,6 +31,7 @@ class RougeL(Metric):
     Source: Lin (2004), ROUGE, ACL Workshop "Text Summarization Branches Out", §3.
     """
 
+    measures_overlap = True
     normalises = True
     requires = frozenset({"expected"})
 

@@ -201,8 +201,11 @@ def test_compare__unbounded_without_margin_is_reported_and_never_gates() -> None
     )
     metric = comparison.metrics["length"]
     assert (metric.verdict, metric.gating, metric.delta) == (Verdict.REPORTED, False, -50)
-    assert (comparison.verdict, comparison.exit_code) == (Verdict.PASS, 0)
-    assert comparison.sentence == "No metric gates, so nothing can fail."
+    assert (comparison.verdict, comparison.exit_code) == (Verdict.INCONCLUSIVE, 0)
+    assert comparison.sentence == (
+        "No metric gates, so nothing was judged. "
+        "Name one under gate.metrics, with a margin or a bound."
+    )
 
 
 @pytest.mark.parametrize("kind", ["latency_ms", "length"])

@@ -35,6 +35,10 @@ GRADE = {"kinds": {"grade": MetricKind.BOUNDED}, "ranges": {"grade": (1.0, 5.0)}
 LEAN, CALM = flips(worse=13, better=5, n=200), flips(worse=10, better=10, n=200)
 TWELVE = flips(worse=12, better=12, n=500)
 NOISY_TIMES = [100.0 + 60 * (i % 5) for i in range(40)]
+WORDING = [
+    dict.fromkeys(["token_f1", "bleu"], UNIT),
+    {"token_f1": moved(UNIT, -0.06), "bleu": UNIT},
+]
 
 CASES = {
     "pass": (binary(8, 8, 200), {}, {}),
@@ -237,6 +241,18 @@ CASES = {
         {"languages": ["ko" if i < 14 else "en" for i in range(500)]},
     ),
     "nothing gates": (same("exact_match", [1] * 60), {"metrics": {}}, {}),
+    "wording alone": (WORDING, {}, {"wording": ["token_f1", "bleu"]}),
+    "wording alone, one named": (
+        WORDING,
+        {"metrics": {"token_f1": {}}},
+        {"wording": ["token_f1", "bleu"]},
+    ),
+    "wording beside what is judged": (
+        [{**s, "exact_match": [1] * 150} for s in WORDING],
+        {},
+        {"wording": ["token_f1", "bleu"]},
+    ),
+    "wording alone, no baseline": ([None, {"token_f1": UNIT}], {}, {"wording": ["token_f1"]}),
 }
 
 

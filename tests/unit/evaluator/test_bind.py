@@ -11,6 +11,7 @@ from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.bind import bind_metrics, gating_ids, sample_problems
 from lm_eval_so.evaluator.evaluate import check
 from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.metrics.base import metrics as registered
 
 JUDGE = {"backend": {"name": "scripted", "options": {"default": "x"}}}
 
@@ -111,7 +112,7 @@ def test_bind_metrics__rubric_file_is_beside_the_config(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("gate", "ids"),
     [
-        ({}, ("exact_match", "token_f1")),
+        ({}, ("exact_match",)),
         ({"metrics": {"latency_ms": {"max_increase": 0.2}}}, ("latency_ms",)),
         ({"metrics": {"token_f1": {}, "exact_match": {}}}, ("exact_match", "token_f1")),
         ({"metrics": {}}, ()),
@@ -163,3 +164,43 @@ def test_check__a_judge_that_sits_on_a_panel_twice(tmp_path: Path) -> None:
     assert problem.what == "this judge sits on the panel twice"
     assert problem.where is not None
     assert problem.where.key == "metrics[0].panel[2]"
+
+
+@pytest.mark.parametrize(
+    ("metric", "is_wording"),
+    [
+        ("token_f1", True),
+        ("char_f1", True),
+        ("rouge_l", True),
+        ("chrf", True),
+        ("edit_similarity", True),
+        ("exact_match", False),
+        ({"name": "turns", "params": {"metric": "token_f1"}}, True),
+        ({"name": "turns", "params": {"metric": "exact_match"}}, False),
+        ({"name": "turns"}, False),
+        ({"name": "composite", "params": {"parts": ["a", "b"]}}, True),
+        ({"name": "composite", "params": {"parts": ["a", "right"]}}, False),
+    ],
+)
+def test_gating_ids__wording_gates_where_it_is_named(
+    tmp_path: Path, metric: Any, is_wording: bool
+) -> None:
+    section = {"name": metric} if isinstance(metric, str) else metric
+    parts = [{"id": "a", "name": "token_f1"}, {"id": "b", "name": "chrf"}]
+    metrics = [{**section, "id": "it"}, *parts, {"id": "right", "name": "exact_match"}]
+    by_default, named = (
+        a_config(tmp_path, metrics, gate=gate) for gate in ({}, {"metrics": {"it": {}}})
+    )
+    bound = bind_metrics(by_default, {})
+    assert bound[0].measures_overlap is is_wording
+    assert gating_ids(by_default, bound) == (("right",) if is_wording else ("it", "right"))
+    assert gating_ids(named, bound) == ("it",)
+
+
+def test_measures_overlap__is_what_the_classes_say() -> None:
+    # loading `bleu` and `embedding_similarity` needs no extra
+    said = {name for name in registered.names() if registered.resolve(name).measures_overlap}
+    assert said == {
+        *("token_f1", "char_f1", "rouge_l", "bleu", "chrf", "edit_similarity"),
+        "embedding_similarity",
+    }

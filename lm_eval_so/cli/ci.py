@@ -105,8 +105,8 @@ def ci(
     if not dry_run and not unwritable:  # what is outside is not even tried
         unwritable = folder_problems([plan.run, plan.reports])
     refuse([*check(found, event.environ, makes_dataset=plan.make_dataset), *unwritable])
-    for event_ in tell_gate(found):
-        session.progress.listen(event_)
+    for told in tell_gate(found):
+        session.progress.listen(told)
     if dry_run:
         return _plan(session, plan)
     done = session.run(lambda r: stage.measure_and_tell(found, r, plan, event))

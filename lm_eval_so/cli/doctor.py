@@ -46,8 +46,8 @@ def doctor(
     session = open_session(config, overrides=overrides, plugins=plugins, quiet=quiet, color=color)
     out = looking.written_to(session.config)
     refuse([*check(session.config, session.environ), *folder_problems(out)])
-    for event in tell_gate(session.config):
-        session.progress.listen(event)
+    for told in tell_gate(session.config):
+        session.progress.listen(told)
     found = looking.facts(session.config, session.environ)
     asked = session.run(lambda r: looking.ask_once(session.config, r)) if ask else None
     if as_json:

@@ -219,6 +219,14 @@ def test_llms__names_every_key_of_the_config() -> None:
     assert named == {key for model in models for key in model.get("properties", {})}
 
 
+@pytest.mark.parametrize("page", ["docs/decisions.md", "docs/config.md"])
+def test_pages__name_every_metric_of_wording_alone(page: str) -> None:
+    known = [metrics.resolve(name) for name in metrics.names()]
+    wording = [metric.name for metric in known if metric.measures_overlap]
+    assert wording
+    assert [name for name in wording if name not in text_of(page)] == []
+
+
 def test_llms__names_every_metric() -> None:
     rows = table(text_of("llms.txt"), "Metrics")
     assert sorted(re.findall(r"`(\w+)`", " ".join(row[1] for row in rows))) == sorted(BUILT_IN)

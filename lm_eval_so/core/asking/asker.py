@@ -51,8 +51,8 @@ class Asker(Protocol):
 
         Raises:
             BackendError: If the endpoint cannot be reached, refuses the credentials or is gone.
-            CannotMeasure: If budget or quota is used up, or the endpoint only refuses.
-            ConfigError: If the first request shows that the config is to blame.
+            CannotMeasure: If budget or quota is used up, or the endpoint only refuses or fails.
+            ConfigError: If the first requests show that the config is to blame.
             Interrupted: If the user stopped it.
         """
         ...

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from types import TracebackType, UnionType
 
 from lm_eval_so.core.asking.finish import with_known_finish
+from lm_eval_so.core.asking.retry import Policy
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Usage
 from lm_eval_so.errors import BackendError, ErrorKind, LMEvalError
@@ -63,6 +64,21 @@ def may_repeat(backend: ChatBackend) -> bool:
     """Whether a message may be sent again though the chatbot may have taken it in."""
     is_forgetful = not backend.capabilities.stateful
     return is_forgetful or bool(getattr(backend.options, "retry_unsafe", False))
+
+
+def too_late(backend: ChatBackend, policy: Policy, *, left_s: float) -> BackendError:
+    """Give the error of an attempt that took longer than it may.
+
+    Args:
+        backend: What was asked.
+        policy: How long an attempt may take, and a row.
+        left_s: Seconds that the row had left.
+    """
+    if left_s <= policy.timeout_s:
+        what = f"no answer within the {policy.row_deadline_s:g} s of a row"
+        return BackendError(ErrorKind.DEADLINE, what, retryable=False)
+    what = f"no answer within {policy.timeout_s:g} s"
+    return BackendError(ErrorKind.TIMEOUT, what, retryable=may_repeat(backend))
 
 
 class _TimeLimit:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.asking.attempt import OutOfTime, attempt, may_repeat
+from lm_eval_so.core.asking.attempt import OutOfTime, attempt, too_late
 from lm_eval_so.core.asking.cache import AnswerCache
 from lm_eval_so.core.asking.clock import fixed_time
 from lm_eval_so.core.asking.gate import FREE, Gate, Pass
@@ -15,6 +15,7 @@ from lm_eval_so.core.asking.limiter import Limiter
 from lm_eval_so.core.asking.outcome import Row, answered, failed, kept
 from lm_eval_so.core.asking.preflight import prove
 from lm_eval_so.core.asking.prices import Rates
+from lm_eval_so.core.asking.proof import Proof
 from lm_eval_so.core.asking.redact import clean_error
 from lm_eval_so.core.asking.refusals import is_refusal
 from lm_eval_so.core.asking.resources import Resources
@@ -25,14 +26,7 @@ from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.hashing import u64
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.core.records.run import Retry
-from lm_eval_so.errors import (
-    BackendError,
-    ConfigError,
-    ErrorKind,
-    Interrupted,
-    LMEvalError,
-    Where,
-)
+from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, Interrupted, LMEvalError, Where
 
 _NOTICE_EVERY_S = 10.0
 _NO_KINDS: frozenset[ErrorKind] = frozenset()
@@ -44,7 +38,7 @@ class LiveAsker:
     """Asks one backend; several may ask through one limiter.
 
     The first request that the cache does not know goes alone: it proves address, credentials and
-    parameters, so that a mistake costs one request.
+    parameters, so that a mistake costs one request; what may be about that sample, a few more.
 
     Args:
         backend: An open backend.
@@ -90,12 +84,13 @@ class LiveAsker:
         self._seed = seed
         self._stage = stage
         name = label or backend.name or type(backend).__name__
+        self.proof = Proof(name, where=where, is_given=backend.capabilities.offline)
         self._endpoint = resources.endpoint(backend.limiter_key(), label=name, stage=stage)
         self._gate = Gate(self._endpoint, resources, rates)
         self._fixed_time = fixed_time(resources.environ)
-        self._is_proved = backend.capabilities.offline
         self._proving = asyncio.Lock()
         self._end: LMEvalError | None = None
+        self._untold: LMEvalError | None = None
         self._noticed_at = float("-inf")
 
     async def ask(self, request: ChatRequest) -> Answer:
@@ -104,19 +99,25 @@ class LiveAsker:
         Raises:
             Interrupted: If the user stopped it before this request was sent again.
             BackendError: If the endpoint cannot be reached, refuses the credentials or is gone.
-            CannotMeasure: If budget or quota is used up, or the endpoint only refuses.
-            ConfigError: If the first request shows that the config is to blame.
+            CannotMeasure: If budget or quota is used up, or the endpoint only refuses or fails.
+            ConfigError: If the first requests show that the config is to blame.
         """
         began = self._clock()
         key = self.key_of(request)
         answer = self.known(key)
         if answer is not None:
             return answer
-        answer = None if self._is_proved else await self._ask_first(request, key, began)
+        answer = await self._ask_alone(request, key, began) if self.proof.goes_alone else None
         if answer is None:
             answer = await self._ask(Row(request=request, key=key, began=began))
+            self._learn(answer, request)
         self.keep(key, answer)
         return answer
+
+    @property
+    def ending(self) -> LMEvalError | None:
+        """What the last answers showed that must end the stage, unless one who asked got it since."""
+        return self._untold or self.proof.blamed
 
     def known(self, key: str) -> Answer | None:
         """Give the answer that the cache has by this digest of a request; None if it has none."""
@@ -131,14 +132,14 @@ class LiveAsker:
         if self._cache is not None:
             self._cache.put(key, answer)
 
-    async def _ask_first(self, request: ChatRequest, key: str, began: float) -> Answer | None:
-        """Ask alone, or wait for the one who does; None if that one has proved it."""
+    async def _ask_alone(self, request: ChatRequest, key: str, began: float) -> Answer | None:
+        """Ask alone, or wait for the one who does; None if nobody has to any more."""
 
         async def ask() -> Answer:
             return await self._ask(Row(request=request, key=key, began=began), only_once=_PROVING)
 
         async with self._proving:
-            if self._is_proved:
+            if not self.proof.goes_alone:
                 return None
             self._refuse_if_over()
             try:
@@ -146,8 +147,16 @@ class LiveAsker:
             except (BackendError, ConfigError) as error:
                 self._end = error
                 raise
-            self._is_proved = True
+            self._learn(answer, request)
             return answer
+
+    def _learn(self, answer: Answer, request: ChatRequest) -> None:
+        """Take note of what a request came to; its row counts even if it ends the stage."""
+        if answer.error is None:
+            self.proof.answered()
+        elif self._end is None:
+            asked = request.sample_id or answer.request_hash or ""  # embeddings are of no sample
+            self._end = self._untold = self.proof.failed(answer.error, asked)
 
     async def _ask(self, row: Row, *, only_once: frozenset[ErrorKind] = _NO_KINDS) -> Answer:
         async with self.limiter.slot() as slot:
@@ -210,21 +219,13 @@ class LiveAsker:
         )
         left_s, cut_s = row.deadline - now, self._resources.budget.cut_s()
         self.requests += 1
+        most_s = min(self._policy.timeout_s, left_s)
         try:
-            time_s = min(self._policy.timeout_s, left_s, cut_s)
-            return await attempt(self.backend, request, time_s=time_s)
+            return await attempt(self.backend, request, time_s=min(most_s, cut_s))
         except OutOfTime:
-            raise self._out_of_time(left_s, cut_s) from None
-
-    def _out_of_time(self, left_s: float, cut_s: float) -> LMEvalError:
-        timeout_s = self._policy.timeout_s
-        if cut_s < min(timeout_s, left_s):
-            return self._resources.budget.out_of_time()
-        if left_s <= timeout_s:
-            what = f"no answer within the {self._policy.row_deadline_s:g} s of a row"
-            return BackendError(ErrorKind.DEADLINE, what, retryable=False)
-        what = f"no answer within {timeout_s:g} s"
-        return BackendError(ErrorKind.TIMEOUT, what, retryable=may_repeat(self.backend))
+            if cut_s < most_s:
+                raise self._resources.budget.out_of_time() from None
+            raise too_late(self.backend, self._policy, left_s=left_s) from None
 
     def _answered(self, response: ChatResponse, row: Row) -> Answer:
         now = self._clock()
@@ -287,6 +288,7 @@ class LiveAsker:
         if self._resources.stop.is_set():
             raise Interrupted("interrupted")
         if self._end is not None:
+            self._untold = None
             raise self._end
 
     def _adapted(self, text: str) -> None:

@@ -41,6 +41,7 @@ async def open_asker(
     Raises:
         InputError: With every problem of the section.
         BackendError: If the backend cannot get ready.
+        LMEvalError: In the end, if the last request showed that asking on makes no sense.
     """
     at = section_path(section, config)
     stage = "evaluate" if at[0] == _JUDGES else "run"
@@ -56,7 +57,7 @@ async def open_asker(
             requests_per_s=config.run.max_requests_per_s,
             tokens_per_min=config.run.max_tokens_per_min,
         )
-        yield LiveAsker(
+        asker = LiveAsker(
             backend,
             policy=_policy(backend, config),
             limiter=_limiter(backend, config, resources, label=label, stage=stage),
@@ -69,6 +70,9 @@ async def open_asker(
             seed=config.run.seed,
             stage=stage,
         )
+        yield asker
+        if asker.ending is not None:  # shown by the last request, so nobody was told yet
+            raise asker.ending
     finally:
         if cache is not None:
             cache.close()

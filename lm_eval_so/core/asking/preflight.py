@@ -1,4 +1,4 @@
-"""The first request: alone, and a mistake that it shows ends the stage before anything else is sent."""
+"""The first request: alone, and a mistake that it shows for certain ends the stage at once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from lm_eval_so.core.asking.asker import Answer
 from lm_eval_so.core.asking.redact import error_of
 from lm_eval_so.core.backends.base import ChatBackend
+from lm_eval_so.core.backends.faults import is_forbidden
 from lm_eval_so.core.records.run import ErrorInfo
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, Where
 
@@ -33,7 +34,7 @@ async def prove(
     Raises:
         BackendError: If the endpoint cannot be reached, refuses the credentials or does not know
             the model.
-        ConfigError: If the backend says that the config is to blame.
+        ConfigError: If the config is to blame for what was sent, or where to.
         LMEvalError: As `ask`.
     """
     answer = await ask()
@@ -46,12 +47,20 @@ async def prove(
         tell(change)
         answer = await ask()
     error = answer.error
-    if error is not None and error.kind in _FATAL:
+    if error is None or is_forbidden(error):
+        return answer
+    if error.kind in _FATAL:
         raise await _fatal(error, backend)
-    option = error.details.get("option") if error else None
-    if error is not None and isinstance(option, str):
+    option = error.details.get("option")
+    if isinstance(option, str) and not _is_of_response(error):
         raise ConfigError(error.message, where=where(option), hint=error.hint)
     return answer
+
+
+def _is_of_response(error: ErrorInfo) -> bool:
+    """Whether an answer did not fit, which another question may get, rather than the request."""
+    has_moved = 300 <= (error.http_status or 300) < 400
+    return error.kind is ErrorKind.BAD_RESPONSE or not has_moved
 
 
 def _adapted(backend: ChatBackend, error: ErrorInfo) -> str | None:

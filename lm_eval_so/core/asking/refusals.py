@@ -2,6 +2,7 @@
 
 from lm_eval_so.core.asking.redact import clean_error, error_of
 from lm_eval_so.core.asking.retry import Policy, asks_too_much
+from lm_eval_so.core.backends.faults import is_forbidden
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import BackendError, CannotMeasure, ErrorKind, LMEvalError
 
@@ -38,7 +39,8 @@ class Refusals:
             now: Monotonic time in seconds.
             redactor: Takes secrets out of what is told.
         """
-        self._keys = self._keys + 1 if error.kind is ErrorKind.AUTH else 0
+        is_of_key = error.kind is ErrorKind.AUTH and not is_forbidden(error)
+        self._keys = self._keys + 1 if is_of_key else 0
         self._long_waits = self._long_waits + 1 if asks_too_much(error, policy) else 0
         if not is_refusal(error):
             self._since = None

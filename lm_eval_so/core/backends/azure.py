@@ -123,6 +123,7 @@ class AzureBackend(ChatBackend):
             secret=self._credential,
             thing="deployment",
             name=options.deployment,
+            option=self._address.key.removeprefix("options."),
         )
         self._endpoint = OpenAIEndpoint(
             address,

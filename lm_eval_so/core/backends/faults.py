@@ -11,6 +11,7 @@ from html import unescape
 from typing import Any
 
 from lm_eval_so.core.http_errors import connection_error, public_url
+from lm_eval_so.core.records.run import ErrorInfo
 from lm_eval_so.errors import BackendError, ErrorKind
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "answered_error",
     "connection_error",
     "http_error",
+    "is_forbidden",
     "no_json",
     "public_url",
     "retry_after_s",
@@ -95,17 +97,27 @@ def http_error(
         address_option: The option that holds the address, for what is said of redirects.
     """
     told = _told(body.decode("utf-8", "replace").strip())
-    if 300 <= status < 400:
-        target = public_url(headers.get("location", "its target"))
-        for path in ("/chat/completions", "/responses"):
-            target = target.removesuffix(path) if address_option == "base_url" else target
-        told = replace(
-            told, message=f"redirects are not followed, set {address_option} to {target}"
-        )
+    if not 300 <= status < 400:
+        return _error(told, _kind(status, told), status=status, headers=headers)
+    mend = _new_address(headers.get("location", "its target"), address_option)
+    told = replace(told, message=f"redirects are not followed, {mend}")
     error = _error(told, _kind(status, told), status=status, headers=headers)
-    if 300 <= status < 400:  # in the first request the config is to blame
-        error.details = {**error.details, "option": f"options.{address_option}"}
+    error.hint = f"{mend}, if you trust it with the key"
+    # in the first request the config is to blame
+    error.details = {**error.details, "option": f"options.{address_option}"}
     return error
+
+
+def _new_address(location: str, option: str) -> str:
+    """Say what to do about a redirect."""
+    target = public_url(location)
+    if option == "url":
+        return f"set url to {target}"
+    for path in ("/chat/completions", "/responses"):
+        target = target.removesuffix(path)
+    if option == "base_url":
+        return f"set base_url to {target}"
+    return f"put {target.partition('/openai/')[0]} where {option} points to"
 
 
 def answered_error(
@@ -137,6 +149,12 @@ def tells_error(values: Any) -> bool:
     return is_mapping and bool(values.get("error") or values.get("object") == "error")
 
 
+def is_forbidden(error: BackendError | ErrorInfo) -> bool:
+    """Whether a request was refused by 403: because of the key, or of what it holds, as firewalls do."""
+    meant = _BY_WORD.get((error.code or "").lower())
+    return error.kind is ErrorKind.AUTH and 403 in {error.http_status, meant}
+
+
 def no_json(
     headers: Mapping[str, str], text: str, *, address_option: str, hint: str | None = None
 ) -> BackendError:
@@ -149,16 +167,22 @@ def no_json(
         hint: What to do if it is neither empty, nor a web page, nor a stream.
     """
     kind = headers.get("content-type", "").partition(";")[0].strip()
-    what = f"the response is no JSON ({kind or 'without Content-Type'})"
+    what, option = f"the response is no JSON ({kind or 'without Content-Type'})", ""
     if not text.strip():
-        what, hint = "the response is empty", None
+        what, hint = "the response is empty", f"is options.{address_option} right?"
     elif _HTML.match(text):
-        hint = f"a web page came; is options.{address_option} right?"
+        option = f"options.{address_option}"
+        hint = f"a web page came; is {option} right?"
     elif text.lstrip("\ufeff \r\n").startswith(("data:", "event:", ":")):
-        hint = "a stream came, though none was asked for; set options.stream"
-    partial = text[:MOST_OF_BODY] or None
+        option = "options.stream"
+        hint = f"a stream came, though none was asked for; set {option}"
     return BackendError(
-        ErrorKind.BAD_RESPONSE, what, retryable=True, partial_text=partial, hint=hint
+        ErrorKind.BAD_RESPONSE,
+        what,
+        retryable=True,
+        partial_text=text[:MOST_OF_BODY] or None,
+        hint=hint,
+        details={"option": option} if option else None,
     )
 
 

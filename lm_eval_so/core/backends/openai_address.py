@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from lm_eval_so.core.backends.base import SharedOptions
 from lm_eval_so.core.backends.credentials import Secret
-from lm_eval_so.core.backends.faults import public_url
+from lm_eval_so.core.backends.faults import is_forbidden, public_url
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
 
 _NO_PARAMS = {
@@ -41,6 +41,8 @@ class Address:
     """What the endpoint calls the model."""
     name: str = ""
     """Name of the model."""
+    option: str = "base_url"
+    """The option that holds the address, or names what does."""
 
 
 def explained(error: BackendError, address: Address) -> BackendError:
@@ -48,7 +50,11 @@ def explained(error: BackendError, address: Address) -> BackendError:
     secret = address.secret
     told, hint = _without(secret.value, error.message) or "", error.hint
     status, where = error.http_status, public_url(address.base_url)
-    if error.kind is ErrorKind.AUTH and secret.value:
+    if is_forbidden(error):
+        told = f"the endpoint refuses the request ({status}: {told})"
+        key = f"the key in {secret.source} may not do this" if secret.value else "it wants a key"
+        hint = f"either {key}, or a firewall refuses what was sent"
+    elif error.kind is ErrorKind.AUTH and secret.value:
         told = f"the endpoint refused the key in {secret.source} ({status}: {told})"
     elif error.kind is ErrorKind.AUTH:
         told = f"the endpoint wants a key ({status}: {told})"

@@ -181,12 +181,13 @@ class OpenAIEndpoint:
 
     def read(self, answer: HttpAnswer) -> ChatResponse:
         """Read an answer that came whole."""
+        option = self.address.option
         if not 200 <= answer.status < 300:
             headers = dict(answer.headers)
             if "location" in headers:
                 headers["location"] = urljoin(self.address.url, headers["location"])
-            raise http_error(answer.status, headers, answer.body)
-        values = read_body(answer.status, answer.headers, answer.body)
+            raise http_error(answer.status, headers, answer.body, address_option=option)
+        values = read_body(answer.status, answer.headers, answer.body, address_option=option)
         raw = values if self._keeps_raw else None
         return self._api.read(values, headers=kept_headers(answer.headers), raw=raw)
 

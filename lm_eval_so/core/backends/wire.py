@@ -51,8 +51,16 @@ def chat_body(request: ChatRequest, dialect: Dialect, *, streams: bool = False) 
     return body
 
 
-def read_body(status: int, headers: Mapping[str, str], body: bytes) -> Any:
+def read_body(
+    status: int, headers: Mapping[str, str], body: bytes, *, address_option: str = "base_url"
+) -> Any:
     """Read the body of a good response as JSON.
+
+    Args:
+        status: Its status code.
+        headers: Its headers; names are looked up in lower case.
+        body: The body.
+        address_option: The option that holds the address.
 
     Raises:
         BackendError: If it is none, or tells an error.
@@ -63,7 +71,7 @@ def read_body(status: int, headers: Mapping[str, str], body: bytes) -> Any:
         text = body.decode("utf-8", "replace")
         if isinstance(error, UnicodeDecodeError) and text.lstrip().startswith(("{", "[")):
             raise _no_utf8(error, text) from None
-        raise no_json(headers, text, address_option="base_url") from None
+        raise no_json(headers, text, address_option=address_option) from None
     if tells_error(values):
         raise answered_error(status, headers, values)
     return values

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.backends.base import BackendEnv
 from lm_eval_so.core.backends.credentials import shared_headers
-from lm_eval_so.core.backends.faults import public_url
+from lm_eval_so.core.backends.faults import is_forbidden, public_url
 from lm_eval_so.core.backends.http.options import HttpOptions
 from lm_eval_so.core.backends.http.template import CONTROL, TEMPLATE
 from lm_eval_so.core.backends.secret_sources import Secrets, SecretSource
@@ -125,8 +125,12 @@ def explained(error: BackendError, address: Address, *, may_repeat: bool) -> Bac
     """
     clean = address.redactor.redact
     told, hint, status = clean(error.message), error.hint, error.http_status
-    if error.kind is ErrorKind.AUTH:
-        sources = ", ".join(address.sources)
+    sources = ", ".join(address.sources)
+    if is_forbidden(error):
+        told = f"the endpoint refuses the request ({status}: {told})"
+        key = f"the key in {sources} may not do this" if sources else "it wants a key"
+        hint = hint or f"either {key}, or a firewall refuses what was sent"
+    elif error.kind is ErrorKind.AUTH:
         told = f"the endpoint refused {sources or 'a request without key'} ({status}: {told})"
         hint = hint or (None if sources else "name the variable that holds it: headers_env")
     elif error.kind is ErrorKind.NOT_FOUND:

@@ -244,7 +244,9 @@ class HttpBackend(ChatBackend):
         if 200 <= answer.status < 300:
             what = f"status {answer.status} is not among ok_status"
             hint = "add it if such a response is an answer"
-            raise option_error("options.ok_status", what, hint=hint)
+            error = option_error("options.ok_status", what, hint=hint)
+            error.http_status = answer.status
+            raise error
         headers = dict(answer.headers)
         if "location" in headers:
             headers["location"] = urljoin(url, headers["location"])

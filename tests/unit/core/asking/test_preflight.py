@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -118,20 +119,46 @@ async def test_prove__suggests_the_nearest_model(near: str | Exception | None, e
     assert error.value.problems[0].hint == expected
 
 
-async def test_prove__mistake_of_the_config_has_its_place():
-    missed = failed(
-        ErrorKind.BAD_RESPONSE,
-        "response.text found nothing; the response has: 답변, usage",
-        hint="try '\"답변\"'",
-        details={"option": "options.response.text"},
+async def test_prove__an_endpoint_that_has_moved_is_a_mistake_of_the_config():
+    moved = failed(
+        ErrorKind.INVALID_REQUEST,
+        "redirects are not followed, set url to https://new.example",
+        hint="set url to https://new.example, if you trust it with the key",
+        http_status=301,
+        details={"option": "options.url"},
     )
     with pytest.raises(ConfigError) as error:
-        await told_by(ChatBackend(), missed)
+        await told_by(ChatBackend(), moved)
     assert error.value.exit_code == 2
     problem = error.value.problems[0]
-    assert problem.what == "response.text found nothing; the response has: 답변, usage"
-    assert problem.where == Where(key="options.response.text")
-    assert problem.hint == "try '\"답변\"'"
+    assert problem.what == "redirects are not followed, set url to https://new.example"
+    assert problem.where == Where(key="options.url")
+    assert problem.hint == "set url to https://new.example, if you trust it with the key"
+
+
+@pytest.mark.parametrize("kind", [ErrorKind.UNSUPPORTED, ErrorKind.INVALID_REQUEST])
+async def test_prove__what_cannot_be_sent_is_a_mistake_of_the_config(kind: ErrorKind):
+    unsent = failed(kind, "no template sends the system prompt", details={"option": "options.body"})
+    with pytest.raises(ConfigError) as error:
+        await told_by(ChatBackend(), unsent)
+    assert error.value.problems[0].where == Where(key="options.body")
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (
+            ErrorKind.INVALID_REQUEST,
+            {"http_status": 202, "details": {"option": "options.ok_status"}},
+        ),
+        (ErrorKind.BAD_RESPONSE, {"details": {"option": "options.response.text"}}),
+        (ErrorKind.AUTH, {"http_status": 403}),
+        (ErrorKind.AUTH, {"code": "permission_error", "http_status": 200}),
+    ],
+)
+async def test_prove__what_may_be_about_the_row_is_a_row(kind: ErrorKind, fields: dict[str, Any]):
+    answer = failed(kind, **fields)
+    assert (await told_by(ChatBackend(), answer))[0] is answer
 
 
 @pytest.mark.parametrize("kind", [ErrorKind.SERVER, ErrorKind.BAD_RESPONSE, ErrorKind.TIMEOUT])

@@ -34,6 +34,12 @@ def test_end_of__three_refused_keys_in_a_row():
     assert (end.kind, end.message) == (ErrorKind.AUTH, "bad key [redacted:BOT_TOKEN]")
 
 
+def test_end_of__403_is_about_what_was_asked():
+    refusals = Refusals()
+    forbidden = BackendError(ErrorKind.AUTH, "blocked", retryable=False, http_status=403)
+    assert [end_of(refusals, forbidden) for _ in range(10)] == [None] * 10
+
+
 def test_end_of__three_long_waits_in_a_row():
     refusals = Refusals()
     assert [end_of(refusals, LATER), end_of(refusals, LATER)] == [None, None]

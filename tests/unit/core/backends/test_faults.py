@@ -224,7 +224,7 @@ def test_http_error__a_message_that_is_no_text_as_json():
         ("<html>", "text/html", "a web page came; is options.base_url right?"),
         ("data: {}", "", "a stream came, though none was asked for; set options.stream"),
         ("plain", "text/plain", "else"),
-        (" ", "application/json", None),
+        (" ", "application/json", "is options.base_url right?"),
     ],
 )
 def test_no_json__says_what_it_is(body: str, kind: str, hint: str | None):

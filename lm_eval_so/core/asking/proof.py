@@ -1,0 +1,118 @@
+"""Whether an endpoint has answered yet, and what failures mean as long as it has not."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from lm_eval_so.core.asking.breaker import SILENCE
+from lm_eval_so.core.asking.redact import error_of
+from lm_eval_so.core.backends.faults import is_forbidden
+from lm_eval_so.core.records.run import ErrorInfo
+from lm_eval_so.errors import CannotMeasure, ConfigError, ErrorKind, LMEvalError, Where
+
+_FEW, _MANY = 2, 20
+"""Samples that must fail in one way: where the endpoint or the config is likely to blame, and else."""
+_WATCHED_ELSEWHERE = SILENCE | {ErrorKind.RATE_LIMIT, ErrorKind.QUOTA, ErrorKind.BUDGET}
+"""What breaker, refusals and budget end a stage for."""
+_NOT_REACHED = frozenset({ErrorKind.AUTH, ErrorKind.NOT_FOUND, ErrorKind.TLS})
+_MEND = "mend that, then run again to go on"
+
+_Likeness = tuple[object, ...]
+"""What failures have in common that have one cause."""
+
+
+class Proof:
+    """Counts the samples that failed in one way until the first answer, which proves the endpoint.
+
+    A failure may be about what was asked, so a single sample never ends a stage: a second one is
+    asked alone, too. What is certain from the first is up to `prove`.
+
+    Args:
+        label: Names the endpoint for people.
+        where: Gives the place in the config of a key of the backend's section.
+        is_given: Whether there is nothing to prove, since no endpoint is asked.
+    """
+
+    def __init__(
+        self, label: str, *, where: Callable[[str], Where], is_given: bool = False
+    ) -> None:
+        self.goes_alone = not is_given
+        """Whether the next request is sent alone."""
+        self._label = label
+        self._where = where
+        self._is_proved = is_given
+        self._has_answered_before = False
+        self._many = _MANY
+        self._samples: dict[_Likeness, set[str]] = {}
+        self._blamed: ConfigError | None = None
+
+    @property
+    def blamed(self) -> ConfigError | None:
+        """The mistake of the config that the only sample shows, if nothing else was asked."""
+        return self._blamed if self.goes_alone else None
+
+    def goes_on(self, rows: int) -> None:
+        """Take note that an earlier pass over so many rows had answers.
+
+        What fails now may well be what failed then, so only failures of more than a fifth of the
+        rows, with which nothing is measured anyway, mean anything.
+        """
+        self._has_answered_before = True
+        self._many = max(_MANY, rows // 5 + 1)
+
+    def answered(self) -> None:
+        """Take note of an answer."""
+        self._is_proved, self.goes_alone = True, False
+        self._samples.clear()
+
+    def failed(self, error: ErrorInfo, sample_id: str) -> LMEvalError | None:
+        """Take note of a request that failed, and give what must end the stage, if it must end."""
+        if self._is_proved:
+            return None
+        if error.kind is ErrorKind.FILTERED:  # whoever looks at what it is asked is there
+            self.answered()
+            return None
+        self.goes_alone = False
+        for likeness, most in self._likenesses(error):
+            samples = self._samples.setdefault(likeness, set())
+            samples.add(sample_id)
+            if len(samples) >= most:
+                return self._end(error, len(samples))
+            self.goes_alone = self.goes_alone or most == _FEW == len(samples) + 1
+        return None
+
+    def _likenesses(self, error: ErrorInfo) -> Iterator[tuple[_Likeness, int]]:
+        """Give what a failure may have in common with others, and how many of them mean something."""
+        if error.kind in _WATCHED_ELSEWHERE:
+            return
+        option = _option(error)
+        if not self._has_answered_before:
+            if option:
+                self._blamed = self._config_error(error, option)
+                yield ("option", option), _FEW
+            elif is_forbidden(error) or error.kind is ErrorKind.BAD_RESPONSE:
+                yield (error.kind, error.http_status), _FEW
+            elif error.kind is ErrorKind.INVALID_REQUEST:
+                yield (error.kind, error.http_status, error.message), _FEW
+        if error.kind is not ErrorKind.AUTH:
+            yield (error.kind,), self._many
+
+    def _end(self, error: ErrorInfo, samples: int) -> LMEvalError:
+        option = _option(error)
+        if option:
+            return self._config_error(error, option)
+        what = f"{self._label} answers none of the first {samples} samples: {error.message}"
+        if error.kind in _NOT_REACHED:
+            return error_of(replace(error, message=what))
+        end = CannotMeasure(what, hint=error.hint or _MEND)
+        end.__cause__ = error_of(error)
+        return end
+
+    def _config_error(self, error: ErrorInfo, option: str) -> ConfigError:
+        hint = error.hint or "lm-eval-so doctor --ask shows what comes back"
+        return ConfigError(error.message, where=self._where(option), hint=hint)
+
+
+def _option(error: ErrorInfo) -> str:
+    """Give the key of the backend's section that an error blames; "" if it blames none."""
+    option = error.details.get("option")
+    return option if isinstance(option, str) else ""

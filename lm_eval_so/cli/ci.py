@@ -58,6 +58,9 @@ def ci(
 
     Example: lm-eval-so ci -c lm-eval-so.yaml
     """
+    from dataclasses import replace
+
+    from lm_eval_so.core.command_line import command_line
     from lm_eval_so.core.files import folder_problems
     from lm_eval_so.errors import refuse
     from lm_eval_so.pipeline import ci as stage
@@ -109,7 +112,13 @@ def ci(
         session.progress.listen(told)
     if dry_run:
         return _plan(session, plan)
-    done = session.run(lambda r: stage.measure_and_tell(found, r, plan, event))
+    again = None  # in the Action its next run is
+    if not inputs:
+        options = {"-o": out, "--baseline": baseline, "--language": language and language.value}
+        again = command_line("ci", file, options=options, overrides=given, plugins=plugins or ())
+    done = session.run(
+        lambda r: stage.measure_and_tell(found, replace(r, again=again), plan, event)
+    )
     return _end(session, done, as_json=as_json)
 
 

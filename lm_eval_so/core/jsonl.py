@@ -2,11 +2,24 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from lm_eval_so.core.files import cannot_read, cannot_write
+
+FileMark = tuple[int, int, int]
+"""What tells a file from any other (device and inode), and its size in bytes."""
+
+
+def mark_of(path: Path) -> FileMark | None:
+    """Give the mark of the file that a path names now; None if there is none."""
+    try:
+        found = path.lstat()  # a link in its place is another file
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -33,7 +46,7 @@ class Appender:
         self._path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync")
         self._syncing: Future[None] | None = None
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(path, flags, 0o644)
@@ -58,6 +71,25 @@ class Appender:
             raise cannot_write(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         offset, self._size = self._size, self._size + written
         return offset
+
+    def mark(self) -> FileMark:
+        """Give what tells the file from any other, and its size as far as it was written by this."""
+        found = os.fstat(self._descriptor)
+        return found.st_dev, found.st_ino, self._size
+
+    def copy_to(self, path: Path) -> None:
+        """Add what stands in the file, which may have no name any more, to another one.
+
+        Raises:
+            InputError: If it cannot be written.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(os.dup(self._descriptor), "rb") as rows, path.open("ab") as file:
+                rows.seek(0)
+                shutil.copyfileobj(rows, file)
+        except OSError as error:
+            raise cannot_write(path, error) from None
 
     def sync(self) -> None:
         """Wait until the disk has what was written; errors as in `append`."""

@@ -1,9 +1,10 @@
 """Samples and the answers to them: dataset order, one row in memory at a time."""
 
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -57,8 +58,8 @@ class Answers:
         """Answers per sample."""
         self._places = RowPlaces()
         self._files: list[BinaryIO] = []
-        self._is_written: list[bool] = []
-        """Whether the runner wrote a file, so that its lines are known to be sound."""
+        self._mends: list[str] = []
+        """What mends a damaged line of each file; "" of one that the runner did not write."""
         with ExitStack() as stack:
             problems = [problem for path in paths for problem in self._add(path, stack)]
             if len({info.fingerprint for info in self.infos}) > 1:
@@ -96,10 +97,9 @@ class Answers:
         file.seek(offset)
         line = file.readline()
         # what the runner wrote needs no second look; what people wrote may have a key twice
-        row = load_row(line) if self._is_written[number] else None
+        row = load_row(line) if self._mends[number] else None
         if row is None:
-            where = Where(file=file.name, line=line_at(file, offset))
-            row = loads(line, RunResult, where=where)
+            row = self._sure_row(number, offset, line)
         is_it = (row.sample_id, row.repeat, row.sample_hash) == (sample_id, repeat, digest)
         return row if is_it else None
 
@@ -119,7 +119,11 @@ class Answers:
         return bool(self.infos) and all(ended) and all(same) and planned == self._places.asked
 
     def _add(self, path: Path, stack: ExitStack) -> list[Problem]:
-        info = _read_info(path)
+        try:
+            info = _read_info(path)
+        except RecordError as error:
+            hint = "put a copy of it back, or lm-eval-so run begins anew and keeps this one aside"
+            return [replace(problem, hint=hint) for problem in error.problems]
         file = path / RESULTS_FILE if path.is_dir() else path
         if not file.is_file():
             hint = "make it with lm-eval-so run"
@@ -127,11 +131,20 @@ class Answers:
         lines = stack.enter_context(file.open("rb"))
         number = len(self._files)
         self._files.append(lines)
-        self._is_written.append(info is not None)
+        self._mends.append(_mend(path, info))
         self.infos += [info] if info else []
         highest, problems = self._index(number, lines, info.fingerprint if info else None)
         self.repeats = max(self.repeats, info.repeats if info else highest + 1)
         return problems
+
+    def _sure_row(self, number: int, offset: int, line: bytes) -> RunResult:
+        file = self._files[number]
+        where = Where(file=file.name, line=line_at(file, offset))
+        try:
+            return loads(line, RunResult, where=where)
+        except RecordError as error:
+            hint = self._mends[number] or None
+            raise RecordError.of([replace(each, hint=hint) for each in error.problems]) from None
 
     def _index(
         self, file: int, lines: BinaryIO, fingerprint: str | None
@@ -150,7 +163,8 @@ class Answers:
             if key is None:
                 if line.endswith(b"\n"):  # a torn last line is a row that never was
                     where = Where(file=lines.name, line=number)
-                    hint = "a row has sample_id and sample_hash, as lm-eval-so run writes them"
+                    written = "a row has sample_id and sample_hash, as lm-eval-so run writes them"
+                    hint = self._mends[file] or written
                     problems.append(Problem(what="no row of a run", where=where, hint=hint))
                 continue
             sample_id, repeat, digest, asked_by = key
@@ -183,6 +197,15 @@ def join(samples: Iterable[TestSample], answers: Answers, *, digest: str) -> Ite
                 run=run,
                 is_changed=run is None and answers.was_asked(sample.id, repeat),
             )
+
+
+def _mend(folder: Path, info: RunInfo | None) -> str:
+    """Say what mends a damaged line of a run; "" of a file that people wrote."""
+    if info is None:
+        return ""
+    shard = f" --shard {info.shard}" if info.shard else ""
+    command = f"lm-eval-so run{shard} -o {shlex.quote(str(folder))}"
+    return f"{command} keeps the line apart and asks its row again"
 
 
 def _read_info(path: Path) -> RunInfo | None:

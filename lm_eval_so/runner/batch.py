@@ -223,7 +223,7 @@ class Batching:
             await self._service.download(files, state)
             for job in todo() if len(files) else ():
                 rows += self._read_row(job, files, state)
-        self._run_dir.sync()  # before it counts as read
+        self._run_dir.log.sync()  # before it counts as read
         self._files.change(position, is_read=True)
         self._notice(f"batch {state.id}: {state.status}, {rows:,} rows came back")
 

@@ -93,6 +93,7 @@ def run(
     from dataclasses import asdict, replace
     from functools import partial
 
+    from lm_eval_so.core.command_line import command_line
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.errors import ExitCode, refuse
     from lm_eval_so.runner import run as stage
@@ -114,7 +115,14 @@ def run(
         return ExitCode.DONE
     work = stage.plan_run if dry_run else stage.run
     asks = partial(work, session.config, out=out, fresh=fresh, keep_errors=keep_errors, shard=part)
-    found = session.run(lambda r: asks(replace(r, refreshes_cache=cache is CacheUse.REFRESH)))
+    refreshes = cache is CacheUse.REFRESH
+    options = {"-o": out, "--shard": shard, "--keep-errors": keep_errors}
+    # what is left of a fresh run is asked past the cache, too
+    options["--cache"] = CacheUse.REFRESH.value if refreshes or fresh else None
+    again = command_line(
+        "run", config, options=options, overrides=overrides or (), plugins=plugins or ()
+    )
+    found = session.run(lambda r: asks(replace(r, refreshes_cache=refreshes, again=again)))
     if dry_run:
         emit(session.stdout, result=to_json(found), as_json=True)
         return ExitCode.DONE

@@ -21,10 +21,9 @@ from lm_eval_so.runner.identity import backend_section
 from lm_eval_so.runner.outline import outline_run
 from lm_eval_so.runner.places import Places
 from lm_eval_so.runner.plan import Job
-from lm_eval_so.runner.resume import find_done, why_aside
+from lm_eval_so.runner.resume import find_done, readable_info, why_aside
 from lm_eval_so.runner.selection import select
 from lm_eval_so.runner.shards import Shard
-from lm_eval_so.runner.store import read_info
 from lm_eval_so.runner.tally import Tally
 
 _SHOWN = ("system", "messages", "params", "tools", "tool_choice", "response_format", "seed")
@@ -84,10 +83,12 @@ async def plan_run(
     backend = build_asked(section, config=config, environ=resources.environ)
     outline = outline_run(config, backend, selection, resources)
     start, keys = outline.start, outline.plan.keys
-    earlier = None if fresh else read_info(selection.folder)
+    earlier = None if fresh else readable_info(selection.folder)
     done, tally = Places(()), Tally()
     if earlier is not None and why_aside(selection.folder, start, verdict) is None:
-        done, tally = find_done(selection.folder, start.fingerprint, keys, keep_errors=keep_errors)
+        done, tally = find_done(
+            *(selection.folder, start.fingerprint, keys), keep_errors=keep_errors, damaged=[]
+        )
     refreshes = resources.refreshes_cache or fresh or verdict is not None
     found, cost = _look_through(outline.todo(done), config, backend, refreshes=refreshes)
     sent = to_json(found.first) if found.first else None

@@ -4,21 +4,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lm_eval_so.core.asking.budget import Budget
+from lm_eval_so.core.backends.faults import is_forbidden
 from lm_eval_so.core.events import Ended, Warned
 from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.errors import (
     BackendError,
     BudgetSpent,
+    CannotMeasure,
+    InputError,
     Interrupted,
     LMEvalError,
     Problem,
     TooManyErrors,
 )
 from lm_eval_so.runner.recorder import STAGE, Recorder
+from lm_eval_so.runner.row_log import ResultsChanged
 from lm_eval_so.runner.store import RESULTS_FILE
 
 _MOST_FAILURES = 0.20
 """Share of rows without an answer above which a run says nothing."""
+_MOST_SHOWN = 200
+_KEEP_ERRORS = "--keep-errors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +56,8 @@ def end_run(recorder: Recorder, failure: LMEvalError | None, ending: Ending) -> 
         failure: What ended it early, if anything but the user did.
         ending: What to tell it by.
     """
-    if recorder.tally.rows == ending.planned:
-        return _complete(recorder, ending)
+    if recorder.tally.rows == ending.planned and not isinstance(failure, ResultsChanged):
+        return _complete(recorder, failure, ending)
     if failure is None or isinstance(failure, Interrupted):
         recorder.end(recorder.info("interrupted"))
         what = f"interrupted: {_rows(recorder, ending)} are in {ending.folder}"
@@ -61,18 +67,22 @@ def end_run(recorder: Recorder, failure: LMEvalError | None, ending: Ending) -> 
     recorder.end(recorder.info("stopped", stopped={"by": _cause(failure)}))
     done = f"{_rows(recorder, ending)} are in {ending.folder}"
     recorder.tell(Ended(stage=STAGE, text=f"stopped: {done}"))
-    raise _with_way_on(failure, ending)
+    raise _with_way_on(failure, recorder, ending)
 
 
-def _complete(recorder: Recorder, ending: Ending) -> RunInfo:
+def _complete(recorder: Recorder, failure: LMEvalError | None, ending: Ending) -> RunInfo:
     tally = recorder.tally
     info = recorder.end(recorder.info("complete"))
     recorder.tell(Ended(stage=STAGE, text=f"{tally.rows:,} rows: {tally.text()}"))
     what = f"{tally.failures:,} of {tally.rows:,} rows have no answer ({tally.failures_text()})"
     hint = ending.rest
     if tally.failures > _MOST_FAILURES * tally.rows:
-        hint = f"see error in {ending.folder / RESULTS_FILE}; {hint}"
-        raise TooManyErrors(f"could not measure: {what}", hint=hint)
+        if failure is not None:  # the last rows showed why
+            raise _with_way_on(failure, recorder, ending)
+        what, why = f"could not measure: {what}", f"see error in {ending.folder / RESULTS_FILE}"
+        if (last := tally.last_error) is not None:
+            what, why = f"{what}; last: {_brief(last.message)}", last.hint or why
+        raise TooManyErrors(what, hint=f"{why}; {hint}")
     if tally.failures:
         recorder.tell(Warned(stage=STAGE, text=what, hint=hint))
     return info
@@ -105,11 +115,32 @@ def _cause(failure: LMEvalError) -> str:
     return type(failure).__name__
 
 
-def _with_way_on(failure: LMEvalError, ending: Ending) -> LMEvalError:
-    """Give an error with the command that goes on, unless its hint says something better."""
+def _with_way_on(failure: LMEvalError, recorder: Recorder, ending: Ending) -> LMEvalError:
+    """Give an error with what goes on, unless its hint says something better."""
     first, *rest = failure.problems
-    hint = first.hint or "run again to go on"
+    if isinstance(failure, InputError):
+        hint = first.hint or f"mend that, then go on with {ending.again}"
+    else:
+        hint = first.hint or "run again to go on"
     if hint.endswith("to go on"):
         hint = f"{hint}: {ending.again}"
+    elif _is_of_rows(failure) and recorder.tally.failures and not ending.is_judged:
+        hint = f"{hint}; {_keeping_errors(ending.again)} leaves the rows that failed as they are"
     failure.problems = (Problem(what=first.what, where=first.where, hint=hint), *rest)
     return failure
+
+
+def _is_of_rows(failure: LMEvalError) -> bool:
+    """Whether what ended a run may be about the rows that were asked."""
+    if isinstance(failure, BackendError):
+        return is_forbidden(failure)
+    return isinstance(failure, CannotMeasure)
+
+
+def _keeping_errors(command: str) -> str:
+    return command if _KEEP_ERRORS in command else f"{command} {_KEEP_ERRORS}"
+
+
+def _brief(text: str) -> str:
+    line = text.partition("\n")[0]
+    return line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}…"

@@ -116,7 +116,8 @@ def _is_recent(folder: Path, start: RunInfo, beside: Path | None) -> bool:
     # SOURCE_DATE_EPOCH may have stopped the clock of the rows, but not that of the disk
     files = (each / RESULTS_FILE for each in folders)
     written = max((file.stat().st_mtime for file in files if file.is_file()), default=0.0)
-    rows = (row for each in folders for _, _, row in read_rows(each, start.fingerprint))
+    # a damaged line is mended by the run that goes on
+    rows = (row for each in folders for _, _, row in read_rows(each, start.fingerprint, damaged=[]))
     times = (_answered_at(row) for row in rows if row.status.is_answer)
     last = max((at for at in times if at is not None), default=None)
     if now is None or last is None or time.time() - written >= RECENT.total_seconds():

@@ -122,7 +122,8 @@ def merged_folder(folders: Sequence[Path]) -> Path:
 
 
 def _rows(part: Part) -> Iterator[tuple[int, int, RunResult]]:
-    return read_rows(part.folder, part.info.fingerprint)
+    shard = f" --shard {part.info.shard}" if part.info.shard else ""
+    return read_rows(part.folder, part.info.fingerprint, again=f"lm-eval-so run{shard}")
 
 
 def _choose(

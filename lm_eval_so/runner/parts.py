@@ -54,9 +54,13 @@ def read_parts(folders: Sequence[Path]) -> list[Part]:
     Raises:
         InputError: With every folder that is none of a run, or of another one.
     """
-    parts, problems = [], []
+    parts, problems = list[Part](), list[Problem]()
     for folder in {folder.resolve(): folder for folder in folders}.values():
-        info = read_info(folder)
+        try:
+            info = read_info(folder)
+        except RecordError as error:
+            problems += error.problems
+            continue
         if info is None:
             where, hint = Where(file=str(folder / INFO_FILE)), "give folders that run has written"
             problems.append(Problem(what=f"no run at {folder}", where=where, hint=hint))

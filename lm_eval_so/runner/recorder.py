@@ -67,7 +67,7 @@ class Recorder:
     def record(self, job: Job, played: Played) -> None:
         """Write a row, and tell of it soon: rows can come faster than anybody wants to know."""
         row = make_row(job, played, self._head.fingerprint)
-        self.places.put(job.key, self._run_dir.append(row))
+        self.places.put(job.key, self._run_dir.log.append(row))
         self.tally.add(row)
         if self._telling is None:
             loop = asyncio.get_running_loop()

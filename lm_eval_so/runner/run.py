@@ -1,6 +1,6 @@
 """The stage `run`: asks the chatbot every sample, and goes on with what was begun."""
 
-import shlex
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -9,9 +9,12 @@ from pathlib import Path
 from lm_eval_so.core.asking.live import LiveAsker
 from lm_eval_so.core.asking.open import open_asker
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.command_line import command_line
 from lm_eval_so.core.config.defaults import CONFIG_FILE
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.events import Warned
 from lm_eval_so.core.records.run import RunInfo
+from lm_eval_so.errors import CannotMeasure, LMEvalError
 from lm_eval_so.runner.asking import Questioning
 from lm_eval_so.runner.by_batch import ask_by_batch, refuse_to_forget
 from lm_eval_so.runner.check import check
@@ -20,8 +23,9 @@ from lm_eval_so.runner.ending import Ending, end_run
 from lm_eval_so.runner.for_verdict import ForVerdict
 from lm_eval_so.runner.identity import backend_section
 from lm_eval_so.runner.outline import Outline, outline_run
-from lm_eval_so.runner.recorder import Recorder
-from lm_eval_so.runner.resume import find_done, in_order, open_run
+from lm_eval_so.runner.recorder import STAGE, Recorder
+from lm_eval_so.runner.resume import find_done, in_order, mend, open_run, take_stock
+from lm_eval_so.runner.row_log import ResultsChanged, Stretch
 from lm_eval_so.runner.selection import FurtherAnswers, run_folder, select
 from lm_eval_so.runner.shards import Shard
 from lm_eval_so.runner.simulator import open_simulator
@@ -85,19 +89,23 @@ async def run(
         recorder = _take_up(run_dir, outline, asker, resources, keep_errors=keep_errors)
         recorder.begin()
         again = verdict.command if verdict else _command(config, out, shard)
+        again = resources.redactor.redact(resources.again or again)
         todo, failure = partial(outline.todo, recorder.places), None
         if config.run.executor == "batch":
             failure = await ask_by_batch(
                 *(asker, recorder, run_dir, resources), run=config.run, again=again, todo=todo
             )
         if failure is None:
+            if recorder.tally.has_answers:
+                asker.proof.goes_on(outline.start.planned)
             questioning = Questioning(asker, recorder, simulator, limits=config.run)
             failure = await questioning.ask_all(todo(), resources.stop)
-        planned = outline.start.planned
-        if recorder.tally.rows == planned:
-            run_dir.rewrite(in_order(outline.plan.keys, recorder.places))
+        is_stopped = resources.stop.is_set()
+        if not is_stopped:
+            failure = failure or asker.ending
+        failure = _close_log(run_dir, recorder, outline, failure, is_stopped=is_stopped)
         ending = Ending(
-            planned=planned,
+            planned=outline.start.planned,
             folder=folder,
             again=again,
             budget=resources.budget,
@@ -115,8 +123,11 @@ def _take_up(
     keep_errors: bool,
 ) -> Recorder:
     """Give what records the rows, with what is there of an earlier run."""
-    start, folder = outline.start, run_dir.path
-    done, tally = find_done(folder, start.fingerprint, outline.plan.keys, keep_errors=keep_errors)
+    start, folder, damaged = outline.start, run_dir.path, list[Stretch]()
+    done, tally = find_done(
+        *(folder, start.fingerprint, outline.plan.keys), keep_errors=keep_errors, damaged=damaged
+    )
+    mend(run_dir, damaged, resources.listener)
     resources.budget.add(tally.spent_usd)  # a budget is the run's, however often it is begun
     if (begun := read_info(folder)) is not None:
         # what goes on keeps the time at which it began
@@ -124,9 +135,45 @@ def _take_up(
     return Recorder(run_dir, start, tally, done, asker=asker, resources=resources)
 
 
+def _close_log(
+    run_dir: RunDir,
+    recorder: Recorder,
+    outline: Outline,
+    failure: LMEvalError | None,
+    *,
+    is_stopped: bool,
+) -> LMEvalError | None:
+    """Put the rows in order once all are there, and give what ended the run.
+
+    That is a change of the log by another program, if there was one, unless something worse did.
+    """
+    keys, start = outline.plan.keys, outline.start
+    try:
+        if isinstance(failure, ResultsChanged):
+            raise failure
+        run_dir.log.refuse_change()
+        if recorder.tally.rows == start.planned:
+            _put_in_order(run_dir, recorder, keys)
+        return failure
+    except ResultsChanged as changed:
+        held = recorder.tally.rows
+        lost = take_stock(run_dir, recorder, keys, start.fingerprint)
+        text = f"{changed}: {f'{lost:,} of {held:,} rows are' if lost else 'no row is'} lost"
+        if not is_stopped and (failure is None or isinstance(failure, CannotMeasure)):
+            return ResultsChanged(text, hint=changed.problems[0].hint)
+        recorder.tell(Warned(stage=STAGE, text=text))
+        return failure
+
+
+def _put_in_order(run_dir: RunDir, recorder: Recorder, keys: Sequence[int]) -> None:
+    error = run_dir.log.put_in_order(partial(in_order, keys, recorder.places))
+    if error is not None:
+        text = f"the rows stay in the order in which they came: {error.strerror or error}"
+        hint = "nothing is lost; with free space the same command puts them in order"
+        recorder.tell(Warned(stage=STAGE, text=text, hint=hint))
+
+
 def _command(config: Config, out: Path | None, shard: Shard | None) -> str:
-    """Give the command line that goes on with this run."""
-    words = ["lm-eval-so", "run", "-c", config.located.file or CONFIG_FILE.name]
-    words += ["-o", str(out)] if out else []
-    words += ["--shard", str(shard)] if shard else []
-    return shlex.join(words)
+    """Give the command line that goes on with a run that no command line began."""
+    file = config.located.file or CONFIG_FILE.name
+    return command_line("run", file, options={"-o": out, "--shard": shard})

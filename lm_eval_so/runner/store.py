@@ -1,18 +1,18 @@
 """The folder of a run: `run_results.jsonl`, `run.json`, and what keeps them whole."""
 
-import os
-import time
-from collections.abc import Iterable, Iterator
+import shlex
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from lm_eval_so.core.files import cannot_read, cannot_write, write_atomic
-from lm_eval_so.core.jsonl import Appender
-from lm_eval_so.core.records.codec import dump_document, dump_row, load_row, loads, to_json
+from lm_eval_so.core.records.codec import dump_document, load_row, loads, to_json
 from lm_eval_so.core.records.run import RunInfo, RunResult
-from lm_eval_so.errors import InputError, Where
+from lm_eval_so.errors import InputError, RecordError, Where
 from lm_eval_so.runner.lock import LOCK_FILE, FolderLock
 from lm_eval_so.runner.plan import row_key
+from lm_eval_so.runner.row_log import RowLog, Stretch, row_of
 
 RESULTS_FILE = "run_results.jsonl"
 INFO_FILE = "run.json"
@@ -22,22 +22,19 @@ BATCH_FILES = ("batch.json", "batch.ids")
 """What `batch_log` keeps beside them."""
 RUN_FILES = (RESULTS_FILE, TORN_FILE, INFO_FILE, *BATCH_FILES)
 
-_SYNC_EVERY_S = 1.0
-
 
 class RunDir:
     """One run's folder, held by one process.
 
-    Rows are appended as they come, each by one write, so that a killed process loses none that it
-    had; they are not kept in memory.
+    Rows are appended to its log as they come, each by one write, so that a killed process loses
+    none that it had; they are not kept in memory.
     """
+
+    log: RowLog
 
     def __init__(self, path: Path, lock: FolderLock) -> None:
         self.path = path
         self._lock = lock
-        self._results = path / RESULTS_FILE
-        self._log: Appender | None = None
-        self._synced_at = time.monotonic()
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -47,37 +44,14 @@ class RunDir:
             InputError: If another process writes there, it cannot be written to, or a file in it
                 is a link.
         """
-        _refuse_links(path)
+        refuse_links(path)
         run_dir = cls(path, FolderLock(path))
         try:
-            _heal(run_dir._results, path / TORN_FILE)
+            run_dir._open_log()
         except BaseException:
-            run_dir.close()
+            run_dir._lock.release()
             raise
         return run_dir
-
-    def append(self, row: RunResult) -> int:
-        """Add a row; it survives the end of the process at once, that of the machine in a second.
-
-        Returns:
-            Its byte offset.
-
-        Raises:
-            InputError: If the disk is full.
-        """
-        if self._log is None:
-            self._log = Appender(self._results)
-        offset = self._log.append(dump_row(row))
-        now = time.monotonic()
-        if now - self._synced_at >= _SYNC_EVERY_S:
-            self._synced_at = now
-            self._log.sync_soon()
-        return offset
-
-    def sync(self) -> None:
-        """Wait until the disk has every row."""
-        if self._log is not None:
-            self._log.sync()
 
     def move_aside(self) -> Path:
         """Move an earlier run's files to <folder>.1, <folder>.2, …, after all that are there.
@@ -95,6 +69,7 @@ class RunDir:
                     (self.path / name).rename(aside / name)
         except OSError as error:
             raise cannot_write(aside, error) from None
+        self._open_log()
         return aside
 
     def asides(self) -> Iterator[tuple[int, Path]]:
@@ -105,23 +80,6 @@ class RunDir:
             if stem == folder.name and number.isdecimal() and number.isascii():
                 yield int(number), path
 
-    def rewrite(self, offsets: Iterable[int]) -> None:
-        """Write the log anew with the rows at these byte offsets, in this order."""
-        self._close_log()
-        beside = self.path / NEW_FILE
-        try:
-            self._results.touch()  # a run may have no rows at all
-            with self._results.open("rb") as rows, beside.open("wb") as file:
-                for offset in offsets:
-                    rows.seek(offset)
-                    file.write(rows.readline())
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self._results)
-        except OSError as error:
-            beside.unlink(missing_ok=True)
-            raise cannot_write(self._results, error) from None
-
     def write_info(self, info: RunInfo) -> None:
         """Replace run.json."""
         write_atomic(self.path / INFO_FILE, dump_document(to_json(info)))
@@ -129,7 +87,7 @@ class RunDir:
     def close(self) -> None:
         """Sync and let go of the folder."""
         try:
-            self._close_log()
+            self.log.close()
         finally:
             self._lock.release()
 
@@ -137,10 +95,9 @@ class RunDir:
         # "." and ".." have no name of their own
         return self.path if self.path.name not in {"", ".."} else self.path.resolve()
 
-    def _close_log(self) -> None:
-        log, self._log = self._log, None
-        if log is not None:
-            log.close()
+    def _open_log(self) -> None:
+        names = (RESULTS_FILE, TORN_FILE, NEW_FILE)
+        self.log = RowLog(*(self.path / name for name in names))
 
 
 def read_info(folder: Path) -> RunInfo | None:
@@ -154,12 +111,27 @@ def read_info(folder: Path) -> RunInfo | None:
         return None
     try:
         return loads(file.read_bytes(), RunInfo, where=Where(file=str(file)))
+    except RecordError as error:
+        hint = "put a copy of it back, or run again: a new run begins, and this one is kept aside"
+        raise _with_hint(error, hint) from None
     except OSError as error:
         raise cannot_read(file, error) from None
 
 
-def read_rows(folder: Path, fingerprint: str) -> Iterator[tuple[int, int, RunResult]]:
+def read_rows(
+    folder: Path,
+    fingerprint: str,
+    *,
+    damaged: list[Stretch] | None = None,
+    again: str = "lm-eval-so run",
+) -> Iterator[tuple[int, int, RunResult]]:
     """Give key, byte offset and row of every whole row with this fingerprint, oldest first.
+
+    Args:
+        folder: Folder of the run.
+        fingerprint: That of the run.
+        damaged: Takes the lines that are no rows; None: they are an error.
+        again: The command that goes on with the run, for people.
 
     Raises:
         RecordError: That names the line which is no row.
@@ -173,18 +145,22 @@ def read_rows(folder: Path, fingerprint: str) -> Iterator[tuple[int, int, RunRes
             for number, line in enumerate(lines, start=1):
                 if not line.endswith(b"\n"):
                     return
-                if line.strip():
-                    row = load_row(line)
-                    if row is None:
-                        row = loads(line, RunResult, where=Where(file=str(file), line=number))
-                    if row.fingerprint == fingerprint:
-                        yield row_key(row.sample_id, row.sample_hash, row.repeat), offset, row
-                offset += len(line)
+                at, offset = offset, offset + len(line)
+                if not line.strip():
+                    continue
+                row = load_row(line)
+                if row is None and damaged is not None and (row := row_of(line)) is None:
+                    damaged.append((at, len(line)))
+                    continue
+                if row is None:
+                    row = _sure_row(line, Where(file=str(file), line=number), again)
+                if row.fingerprint == fingerprint:
+                    yield row_key(row.sample_id, row.sample_hash, row.repeat), at, row
     except OSError as error:
         raise cannot_read(file, error) from None
 
 
-def _refuse_links(folder: Path) -> None:
+def refuse_links(folder: Path) -> None:
     """Refuse links where files are written in place: a checkout may hold one that leads anywhere."""
     for name in (LOCK_FILE, RESULTS_FILE, NEW_FILE, TORN_FILE, *BATCH_FILES):
         file = folder / name
@@ -196,28 +172,14 @@ def _refuse_links(folder: Path) -> None:
             )
 
 
-def _heal(results: Path, torn: Path) -> None:
-    """Cut a last line without an end off, and keep it beside."""
-    if not results.is_file():
-        return
+def _sure_row(line: bytes, where: Where, again: str) -> RunResult:
     try:
-        with results.open("r+b") as file:
-            end = _end_of_last_line(file.seek(0, os.SEEK_END), file.fileno())
-            file.seek(end)
-            rest = file.read()
-            if rest:
-                with torn.open("ab") as kept:
-                    kept.write(rest + b"\n")
-                file.truncate(end)
-    except OSError as error:
-        raise cannot_write(results, error) from None
+        return loads(line, RunResult, where=where)
+    except RecordError as error:
+        folder = shlex.quote(str(Path(where.file or "").parent))
+        hint = f"{again} -o {folder} keeps the line apart and asks its row again"
+        raise _with_hint(error, hint) from None
 
 
-def _end_of_last_line(size: int, descriptor: int, block: int = 65536) -> int:
-    while size > 0:
-        start = max(0, size - block)
-        found = os.pread(descriptor, size - start, start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-        size = start
-    return 0
+def _with_hint(error: RecordError, hint: str) -> RecordError:
+    return RecordError.of([replace(problem, hint=hint) for problem in error.problems])

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.enums import RunStatus
-from lm_eval_so.core.records.run import RunResult
+from lm_eval_so.core.records.run import ErrorInfo, RunResult
 
 _FAILURES = (RunStatus.TIMEOUT, RunStatus.RATE_LIMITED, RunStatus.ERROR)
 _TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
@@ -20,6 +20,8 @@ class Tally:
         self.unpriced = 0
         self.from_cache = 0
         self.models: set[str] = set()
+        self.last_error: ErrorInfo | None = None
+        """Of the last row that failed."""
         self._counts: Counter[RunStatus] = Counter()
         self._kinds: Counter[str] = Counter()
         self._tokens: dict[str, int] = {}
@@ -30,6 +32,8 @@ class Tally:
         """Count a row."""
         self.rows += 1
         self._counts[row.status] += 1
+        if row.error is not None and row.status in _FAILURES:
+            self.last_error = row.error
         if row.error is not None and row.status is RunStatus.ERROR:
             self._kinds[row.error.kind] += 1
         if row.cached and not row.attempts:
@@ -61,6 +65,11 @@ class Tally:
     def failures(self) -> int:
         """Rows without an answer because asking failed."""
         return sum(self._counts[status] for status in _FAILURES)
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether a row has an answer."""
+        return any(status.is_answer and n for status, n in self._counts.items())
 
     @property
     def usage(self) -> Usage:

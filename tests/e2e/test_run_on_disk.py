@@ -1,5 +1,6 @@
 """Disks and folders that fail: a clear error, and no row lost that was there."""
 
+import json
 import os
 import resource
 import shutil
@@ -10,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from servers.commands import lm_eval_so
 from servers.processes import finish, start, wait, write_config
-from servers.runs import rows, write_dataset
+from servers.runs import KEY, rows, write_dataset
 
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
@@ -68,6 +70,63 @@ def test_run__full_disk(small_disk: Path, tmp_path: Path):
         assert asked <= kept + 4 + 4  # what was under way came back, and nothing more was asked
         subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
         goes_on_with_the_others(config, folder, server)
+
+
+def out_of_order(seen: Seen) -> Reply:
+    return Reply(text="환불" * 1000, latency_s=0.3 if seen.text.endswith("#1") else 0.005)
+
+
+def write_14(folder: Path) -> None:
+    samples = [{"id": f"q{i:04}", "input": f"며칠? #{i}", "expected": "환불"} for i in range(14)]
+    write_dataset(folder, samples)
+
+
+def is_whole_and_read(folder: Path) -> None:
+    ids = [row["sample_id"] for row in rows(folder)]
+    assert len(ids) == 14
+    assert ids != sorted(ids)
+    info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert (info["state"], info["counts"]) == ("complete", {"ok": 14})
+    done = lm_eval_so(
+        *("evaluate", "--run", str(folder), "-o", "reports"),
+        cwd=folder.parents[1],
+        environ={"OPENAI_API_KEY": KEY},
+    )
+    assert done.returncode == 0, done.stderr
+    report = (folder.parents[1] / "reports/report.json").read_text(encoding="utf-8")
+    assert json.loads(report)["statuses"]["ok"] == 14
+
+
+def test_run__disk_that_holds_the_log_once(small_disk: Path, tmp_path: Path):
+    write_14(tmp_path)
+    folder = small_disk / "bot"
+    with ChatServer(out_of_order) as server:
+        config = write_config(tmp_path, server.url, out=str(small_disk))
+        for _ in range(2):
+            code, told = finish(start(config))
+            assert code == 0
+            assert "the rows stay in the order in which they came: No space left on device" in told
+            assert "hint: nothing is lost; with free space the same command" in told
+        assert not list(folder.glob("*.new"))
+        is_whole_and_read(folder)
+        subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
+        assert finish(start(config)) == (0, "")
+        assert len(server.requests) == 14
+    ids = [row["sample_id"] for row in rows(folder)]
+    assert ids == sorted(ids)
+
+
+def test_run__a_log_that_cannot_be_written_anew(tmp_path: Path):
+    """The same without the right to mount: something is in the way of the second file."""
+    write_14(tmp_path)
+    folder = tmp_path / "runs" / "bot"
+    (folder / "run_results.new").mkdir(parents=True)
+    with ChatServer(out_of_order) as server:
+        config = write_config(tmp_path, server.url)
+        code, told = finish(start(config))
+    assert code == 0
+    assert "the rows stay in the order in which they came: Is a directory" in told
+    is_whole_and_read(folder)
 
 
 def test_run__file_that_may_not_grow(tmp_path: Path):

@@ -1,6 +1,7 @@
 """A run that is stopped at any moment keeps every answer it has, and asks none of them again."""
 
 import random
+import shlex
 import signal
 import time
 from collections import Counter
@@ -126,3 +127,53 @@ def test_run__killed_while_it_puts_rows_in_order(tmp_path: Path):
         assert finish(start(config)) == (0, "")
         assert len(server.requests) == 20
     assert whole_lines(folder) == before
+
+
+def test_run__what_goes_on_has_all_that_makes_the_run(tmp_path: Path):
+    write_dataset(tmp_path, 200)
+    plugin = tmp_path / "my plugin.py"
+    plugin.write_text("")
+    options = [
+        *("--set", "backend.label=slow", "--set", "system=짧게 답해 주세요"),
+        *("--set", "backend.options.headers.X-Api-Key=geheim-4711", "--plugin", str(plugin)),
+        *("-o", str(tmp_path / "my run"), "--shard", "1/2", "--keep-errors", "--fresh"),
+    ]
+    with ChatServer(lambda _: Reply(text="ok", latency_s=0.05)) as server:
+        config = write_config(tmp_path, server.url)
+        process = start(config, *options)
+        wait(lambda: server.answered >= 10, process)
+        process.send_signal(signal.SIGINT)
+        code, told = finish(process)
+        assert code == 130
+        words = shlex.split(told.partition("go on with ")[2])
+        kept = whole_lines(tmp_path / "my run")
+        options = [word.replace("…", "geheim-4711") for word in words[4:]]
+        assert finish(start(config, *options)) == (0, "")
+        asked = Counter(seen.text for seen in server.requests)
+        assert all(seen.headers["x-api-key"] == "geheim-4711" for seen in server.requests)
+    assert words == [
+        *("lm-eval-so", "run", "-c", str(config), "-o", str(tmp_path / "my run")),
+        *("--shard", "1/2", "--keep-errors", "--cache", "refresh"),
+        *("--set", "backend.label=slow", "--set", "system=짧게 답해 주세요"),
+        *("--set", "backend.options.headers.X-Api-Key=…", "--plugin", str(plugin)),
+    ]
+    assert "geheim" not in told
+    assert kept <= whole_lines(tmp_path / "my run")
+    assert len(asked) == asked.total() > len(kept) >= 10
+
+
+def test_ci__what_goes_on_has_its_options(tmp_path: Path):
+    write_dataset(tmp_path, 200)
+    options = ["--set", "backend.label=slow", "-o", str(tmp_path / "my reports")]
+    with ChatServer(lambda _: Reply(text="ok", latency_s=0.05)) as server:
+        config = write_config(tmp_path, server.url)
+        process = start(config, *options, name="ci")
+        wait(lambda: server.answered >= 10, process)
+        process.send_signal(signal.SIGINT)
+        code, told = finish(process)
+    assert code == 130
+    words = shlex.split(told.partition("go on with ")[2])
+    assert words == [
+        *("lm-eval-so", "ci", "-c", str(config), "-o", str(tmp_path / "my reports")),
+        *("--set", "backend.label=slow"),
+    ]

@@ -32,10 +32,10 @@ def write_config(folder: Path, url: str, out: str = "runs") -> Path:
 
 
 def start(
-    config: Path, *options: str, through: Sequence[str] = (), **popen: Any
+    config: Path, *options: str, name: str = "run", through: Sequence[str] = (), **popen: Any
 ) -> subprocess.Popen[str]:
-    """Start `run`; `through` stands before the command line, such as a program that limits it."""
-    command = [sys.executable, "-m", "lm_eval_so", "run", "--quiet", "--config", str(config)]
+    """Start a command; `through` stands before its line, such as a program that limits it."""
+    command = [sys.executable, "-m", "lm_eval_so", name, "--quiet", "--config", str(config)]
     return subprocess.Popen(
         [*through, *command, *options],
         env={**os.environ, "OPENAI_API_KEY": KEY},

@@ -38,6 +38,8 @@ class Resources:
     """How time is waited for; a test may have a faster one, that goes with its clock."""
     budget: Budget = field(default_factory=Budget)
     """One budget for all who ask."""
+    again: str | None = None
+    """The command line that goes on with what this one began, for people; None outside of one."""
 
     async def pause(self, seconds: float) -> None:
         """Wait, but not longer than until the user stops it, or the time of the run is up."""

@@ -111,13 +111,13 @@ def http_error(
 def _new_address(location: str, option: str) -> str:
     """Say what to do about a redirect."""
     target = public_url(location)
-    if option == "url":
-        return f"set url to {target}"
-    for path in ("/chat/completions", "/responses"):
+    for path in ("/chat/completions", "/responses") if option != "url" else ():
         target = target.removesuffix(path)
-    if option == "base_url":
-        return f"set base_url to {target}"
-    return f"put {target.partition('/openai/')[0]} where {option} points to"
+    if option.startswith("endpoint"):  # of a resource of Azure, which has no path
+        target = target.partition("/openai/")[0]
+    if option.endswith(("_env", "_file")):
+        return f"put {target} where {option} points to"
+    return f"set {option} to {target}"
 
 
 def answered_error(

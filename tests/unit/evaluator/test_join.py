@@ -1,5 +1,6 @@
 """Samples and the answers to them."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,51 @@ def test_answers__torn_last_line_is_no_row(tmp_path: Path) -> None:
     with (run / "run_results.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"sample_id":"q0","sam')
     assert texts(joined(run, dataset)) == ["답"]
+
+
+@pytest.mark.parametrize(
+    ("shard", "options"), [(None, ""), ("1/2", " --shard 1/2")], ids=["whole", "shard"]
+)
+def test_answers__damaged_line_of_a_run_says_what_mends_it(
+    tmp_path: Path, shard: str | None, options: str
+) -> None:
+    dataset = write_dataset(tmp_path, ROWS[:2])
+    run = write_run(tmp_path, dataset, lambda s, r: a_run("답"))
+    info = json.loads((run / "run.json").read_text("utf-8"))
+    (run / "run.json").write_text(json.dumps({**info, "shard": shard}), "utf-8")
+    log = run / "run_results.jsonl"
+    first, second = log.read_bytes().splitlines(keepends=True)
+    wrong = first.replace(b'"ok"', b'"fine"')
+    log.write_bytes(wrong + second)
+    given = json.loads(first)["sample_hash"]
+    with Answers([run]) as answers, pytest.raises(RecordError) as found:
+        answers.find("q0", 0, given)
+    log.write_bytes(b"\0" * 90 + b"\n" + second)
+    with pytest.raises(RecordError) as looked_for:
+        Answers([run])
+    for caught in (found, looked_for):
+        problem = caught.value.problems[0]
+        assert problem.where is not None
+        assert (problem.where.file, problem.where.line) == (str(log), 1)
+        assert problem.hint == (
+            f"lm-eval-so run{options} -o {run} keeps the line apart and asks its row again"
+        )
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_answers__run_json_that_cannot_be_read_says_what_to_do(tmp_path: Path, text: str) -> None:
+    run = write_run(tmp_path, write_dataset(tmp_path, ROWS[:1]), lambda s, r: a_run("답"))
+    (run / "run.json").write_text(text)
+    with pytest.raises(RecordError) as caught:
+        Answers([run, tmp_path / "nowhere"])
+    first, second = caught.value.problems
+    assert first.where
+    assert first.where.file == str(run / "run.json")
+    assert (
+        first.hint
+        == "put a copy of it back, or lm-eval-so run begins anew and keeps this one aside"
+    )
+    assert second.what.startswith("no run at")
 
 
 def test_find__row_of_another_shape_is_named_by_line(tmp_path: Path) -> None:

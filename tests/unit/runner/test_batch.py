@@ -316,7 +316,9 @@ async def in_small_files(config: Config, folder: Path, limits: BatchLimits) -> i
         keys = plan_rows(dataset, asking, skips=asker.backend.skips).keys
         start = head(config, asker.backend, dataset.ref, planned=len(keys), resources=shared)
         run_dir = open_run(folder / "run", start, fresh=False, listener=shared.listener)
-        done, tally = find_done(folder / "run", start.fingerprint, keys, keep_errors=False)
+        done, tally = find_done(
+            folder / "run", start.fingerprint, keys, keep_errors=False, damaged=[]
+        )
         recorder = Recorder(run_dir, start, tally, done, asker=asker, resources=shared)
         recorder.begin()
         service = asker.backend.batches()

@@ -308,3 +308,36 @@ async def test_merge__memory_does_not_grow_with_rows(tmp_path: Path):
     finally:
         tracemalloc.stop()
     assert peak_bytes < 4_000_000  # the rows alone are 24 MB
+
+
+async def test_merge__damaged_line_says_what_mends_it(tmp_path: Path):
+    write_dataset(tmp_path, 12)
+    config = make(tmp_path, ECHO)
+    folders = await run_shards(config, 2)
+    log = folders[0] / "run_results.jsonl"
+    log.write_bytes(b"{}\n" + log.read_bytes().split(b"\n", 1)[1])
+    with pytest.raises(RecordError) as failed:
+        merge(folders)
+    problem = failed.value.problems[0]
+    assert problem.where is not None
+    assert (problem.where.file, problem.where.line) == (str(log), 1)
+    assert problem.hint == (
+        f"lm-eval-so run --shard 1/2 -o {folders[0]} keeps the line apart and asks its row again"
+    )
+    shard = Shard(number=1, count=2)
+    assert (await run(config, resources(), shard=shard, out=folders[0])).requests == 1
+    assert merge(folders).counts == {"ok": 12}
+
+
+async def test_merge__run_json_that_cannot_be_read(tmp_path: Path):
+    write_dataset(tmp_path, 12)
+    folders = await run_shards(make(tmp_path, ECHO), 2)
+    for folder in folders:
+        (folder / "run.json").write_text("")
+    with pytest.raises(RecordError) as failed:
+        merge(folders)
+    told = [
+        (problem.where.file, problem.hint) for problem in failed.value.problems if problem.where
+    ]
+    hint = "put a copy of it back, or run again: a new run begins, and this one is kept aside"
+    assert told == [(str(folder / "run.json"), hint) for folder in folders]

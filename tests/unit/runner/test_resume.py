@@ -1,6 +1,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from lm_eval_so.errors import (
     UsageError,
 )
 from lm_eval_so.runner.lock import FolderLock
-from lm_eval_so.runner.run import run, run_folder
+from lm_eval_so.runner.run import plan_run, run, run_folder
 from lm_eval_so.testing import ChatServer, Reply
 
 ECHO = {"name": "scripted", "options": {"default": "echo"}}
@@ -116,6 +117,68 @@ async def test_run__answers_without_run_json_are_never_overwritten(tmp_path: Pat
     await run(make(tmp_path, ECHO), resources(), out=folder)
     assert (tmp_path / "mine.1" / "run_results.jsonl").read_text() == "{}\n"
     assert len(rows(folder)) == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda line: line.replace(b'"', b"'", 1),
+        lambda line: b"\0" * (len(line) - 1) + b"\n",
+        lambda line: line[: len(line) // 2],  # and the next row behind it
+        lambda _: b'{"sample_id": 3}\n',
+    ],
+    ids=["no JSON", "zeros", "two in one", "no row"],
+)
+async def test_run__damaged_lines_are_kept_apart_and_their_rows_asked_again(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+):
+    write_dataset(tmp_path, 10)
+    with ChatServer(lambda seen: f"답 {seen.nth}") as server:
+        config = make(tmp_path, endpoint(server.url))
+        await run(config, resources())
+        log = tmp_path / "runs" / "bot" / "run_results.jsonl"
+        lines = log.read_bytes().splitlines(keepends=True)
+        lines[4] = damage(lines[4])
+        log.write_bytes(b"".join(lines))
+        lost = 2 if not lines[4].endswith(b"\n") else 1
+        broken = log.read_bytes().splitlines(keepends=True)[4]
+        plan = await plan_run(config, resources())
+        assert (plan.done, plan.to_ask) == (10 - lost, lost)
+        assert not log.with_suffix(".torn").exists()  # a dry run writes nothing
+        events: list[Event] = []
+        info = await run(config, resources(events))
+        assert (info.requests, info.counts) == (lost, {"ok": 10})
+    told = [event.text for event in events if isinstance(event, Warned)]
+    assert told == [
+        f"a line of {log} is no row; it is kept in run_results.torn, and its row asked again"
+    ]
+    assert log.with_suffix(".torn").read_bytes() == broken
+    found = [row["response"]["text"] for row in rows(log.parent)]
+    assert found == [*["답 0"] * 4, *["답 1"] * lost, *["답 0"] * (6 - lost)]
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"schema": "lm-eval-so/run-info/9"}'])
+async def test_run__run_json_that_cannot_be_read_is_kept_with_its_answers(
+    tmp_path: Path, text: str
+):
+    write_dataset(tmp_path, 3)
+    with ChatServer() as server:
+        config = make(tmp_path, endpoint(server.url))
+        await run(config, resources())
+        folder = tmp_path / "runs" / "bot"
+        (folder / "run.json").write_text(text)
+        assert (await plan_run(config, resources())).to_ask == 3
+        events: list[Event] = []
+        info = await run(config, resources(events))
+    assert info.requests == 3
+    (warned,) = [event for event in events if isinstance(event, Warned)]
+    assert warned.text.startswith(f"{folder} has a run.json that cannot be read (")
+    assert warned.text.endswith(f"; it is kept as {folder}.1")
+    assert warned.hint == (
+        f"to go on with its answers, put a copy of run.json there, and run with -o {folder}.1"
+    )
+    assert len(rows(tmp_path / "runs" / "bot.1")) == 3
+    assert (tmp_path / "runs" / "bot.1" / "run.json").read_text() == text
 
 
 async def test_run__stop_lets_what_is_under_way_come_back(tmp_path: Path):

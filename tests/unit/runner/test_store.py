@@ -32,7 +32,7 @@ def texts(folder: Path, fingerprint: str = "f") -> list[str]:
 def fill(folder: Path, *rows: RunResult) -> None:
     run_dir = RunDir.open(folder)
     for given in rows:
-        run_dir.append(given)
+        run_dir.log.append(given)
     run_dir.close()
 
 
@@ -65,26 +65,30 @@ def test_open__file_that_is_one_torn_line(tmp_path: Path):
 
 def test_append__a_row_that_did_not_fit_leaves_no_half_line(tmp_path: Path):
     run_dir = RunDir.open(tmp_path)
-    run_dir.append(row("a"))
+    run_dir.log.append(row("a"))
     size = (tmp_path / "run_results.jsonl").stat().st_size
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50, before[1]))
     try:
         with pytest.raises(InputError, match="cannot write"):
-            run_dir.append(row("b"))
+            run_dir.log.append(row("b"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    run_dir.append(row("c", "셋"))
+    run_dir.log.append(row("c", "셋"))
     run_dir.close()
     assert texts(tmp_path) == ["3일", "셋"]
 
 
-def test_rewrite__order_and_the_last_row_of_a_key(tmp_path: Path):
+def places(folder: Path) -> dict[str, tuple[int, int]]:
+    return {found.sample_id: (key, offset) for key, offset, found in read_rows(folder, "f")}
+
+
+def test_put_in_order__order_and_the_last_row_of_a_key(tmp_path: Path):
     fill(tmp_path, row("b", "1"), row("a", "2"), row("b", "3"), row("gone", "4"))
-    offsets = {found.sample_id: offset for _, offset, found in read_rows(tmp_path, "f")}
+    there = places(tmp_path)
     run_dir = RunDir.open(tmp_path)
-    run_dir.rewrite([offsets["a"], offsets["b"]])
-    run_dir.append(row("c", "5"))
+    assert run_dir.log.put_in_order(lambda: [there["a"], there["b"]]) is None
+    run_dir.log.append(row("c", "5"))
     run_dir.close()
     assert texts(tmp_path) == ["2", "3", "5"]
     assert not list(tmp_path.glob("*.new"))
@@ -142,8 +146,10 @@ def test_read_rows__a_blank_line_is_none(tmp_path: Path):
 def test_append__tells_where_the_row_stands(tmp_path: Path):
     fill(tmp_path, row("a"))
     run_dir = RunDir.open(tmp_path)
-    offset = run_dir.append(row("b", "둘"))
-    run_dir.rewrite([offset, 0])
+    offset = run_dir.log.append(row("b", "둘"))
+    there = places(tmp_path)
+    assert there["b"][1] == offset
+    assert run_dir.log.put_in_order(lambda: [there["b"], there["a"]]) is None
     run_dir.close()
     assert texts(tmp_path) == ["둘", "3일"]
 

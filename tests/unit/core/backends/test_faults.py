@@ -98,6 +98,34 @@ def test_http_error__redirect_names_the_target_without_its_query():
     assert error.message == "redirects are not followed, set base_url to https://new.example/v1"
 
 
+@pytest.mark.parametrize(
+    ("option", "location", "mend"),
+    [
+        (
+            "base_url",
+            "https://a.example/v1/chat/completions",
+            "set base_url to https://a.example/v1",
+        ),
+        ("url", "https://a.example/v1/responses", "set url to https://a.example/v1/responses"),
+        (
+            "endpoint",
+            "https://r.example/openai/v1/chat/completions",
+            "set endpoint to https://r.example",
+        ),
+        (
+            "endpoint_env",
+            "https://r.example/openai/deployments/m/chat/completions?api-version=1",
+            "put https://r.example where endpoint_env points to",
+        ),
+    ],
+)
+def test_http_error__redirect_says_what_to_change(option: str, location: str, mend: str):
+    error = http_error(301, {"location": location}, b"", address_option=option)
+    assert error.message == f"redirects are not followed, {mend}"
+    assert error.hint == f"{mend}, if you trust it with the key"
+    assert error.details["option"] == f"options.{option}"
+
+
 def test_http_error__quota_is_not_retried_whatever_the_server_says():
     body = b'{"error": {"code": "insufficient_quota"}}'
     assert not http_error(429, {"x-should-retry": "true"}, body).retryable

@@ -12,6 +12,7 @@ from lm_eval_so.errors import UsageError
 
 _NO_COMMIT: Final = "0" * 40
 _LONGEST_SUITE_ID: Final = 120
+_NO_NUMBER: Final = "the event names no pull request number, so no comment is written"
 _UNSUPPORTED: Final = frozenset({"pull_request_target", "issue_comment"})
 
 
@@ -58,6 +59,9 @@ class Activity:
     """owner:branch; its open pull request, if it has exactly one, gets the comment."""
     takes_pull_number: bool = False
     """Whether the input `pr_number` may name the pull request."""
+    is_proposal: bool = False
+    """What is checked out is only proposed (a pull request, a merge group), so a baseline that it
+    brings is none."""
     may_be_baseline: bool = False
     """Whether a report of this event may become a baseline."""
     is_foreign: bool = False
@@ -86,6 +90,12 @@ class Activity:
         """Give the identity that comments and baselines of a suite have unless told otherwise."""
         parts = (self.workflow, self.job, suite)
         return plain_suite_id("/".join(part for part in parts if part))
+
+    @property
+    def suite_prefix(self) -> str | None:
+        """What such identities of this job begin with, whatever the suite; None: nothing is known."""
+        parts = [part for part in (self.workflow, self.job) if part]
+        return "/".join((*parts, "")).lower() if parts else None
 
 
 def plain_suite_id(text: str) -> str:
@@ -127,7 +137,8 @@ def find_activity(environ: Mapping[str, str], payload: Mapping[str, Any] | None)
         raise UsageError(what, hint="use pull_request")
     if name == "workflow_run":
         raise UsageError("the event workflow_run has nothing to evaluate", hint="use pull_request")
-    facts = _facts(environ)
+    is_proposal = name.startswith("pull_request") or name == "merge_group"
+    facts = {**_facts(environ), "is_proposal": is_proposal}
     find = _FINDERS.get(name)
     if find is None or payload is None:
         why = f"the event {name or '(none)'} is not known" if find is None else "no event file"
@@ -170,6 +181,7 @@ def _pull_request(environ: Mapping[str, str], payload: Mapping[str, Any]) -> dic
         ),
         "head": head,
         "pull": number if isinstance(number, int) else None,
+        "warnings": () if isinstance(number, int) else (_NO_NUMBER,),
         "is_foreign": fork or environ.get("GITHUB_ACTOR") == "dependabot[bot]",
         "skip": "the pull request is closed" if closed else None,
     }

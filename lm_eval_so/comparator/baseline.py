@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lm_eval_so.core import git
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.records.comparison import BaselineRef
+from lm_eval_so.core.records.comparison import BaselineRef, Reason
 from lm_eval_so.core.records.enums import Policy
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import parse_report, read_report
@@ -17,8 +17,10 @@ def find_baseline(
     config: Config,
     *,
     explicit: Path | None = None,
+    path: Path | None = None,
     ref: str | None = None,
     else_file: bool = False,
+    none: Reason | None = None,
     is_demanded: bool = False,
 ) -> tuple[EvaluationReport | None, BaselineRef]:
     """Find and read the baseline.
@@ -26,8 +28,10 @@ def find_baseline(
     Args:
         config: The config.
         explicit: A report that wins over everything else.
+        path: A file to read instead of the config's.
         ref: Git revision to read the config's file from; default: that of the config, else none.
         else_file: Whether to read the file itself where the commit has none.
+        none: Why nothing can be read, where the caller knows that.
         is_demanded: Whether to end here if there is none and `gate.on_missing_baseline` is fail,
             before anything is paid for.
 
@@ -41,8 +45,8 @@ def find_baseline(
     """
     if explicit is not None:
         return _known(read_report(explicit), BaselineRef(source="file", path=str(explicit)))
-    path = config.baseline.path
-    if path is not None:
+    path = path or config.baseline.path
+    if path is not None and none is None:
         revision = ref or config.baseline.ref
         found = _from_git(config, path, revision) if revision else None
         if found is None and (else_file or not revision):
@@ -52,8 +56,15 @@ def find_baseline(
     if is_demanded and config.gate.on_missing_baseline is Policy.FAIL:
         what = f"there is no baseline {path}" if path else "the config names no baseline"
         hint = "store a report.json of the base there, or set gate.on_missing_baseline: warn"
+        if none is not None:
+            what, hint = _refusal(none)
         raise NoBaseline(what, where=config.where("baseline"), hint=hint)
-    return None, BaselineRef(source="none", path=str(path) if path else None)
+    return None, BaselineRef(source="none", path=str(path) if path else None, reason=none)
+
+
+def relative_to(path: Path, folder: Path) -> Path:
+    """Return a path as git is asked for it: relative to a folder, upwards too."""
+    return Path(os.path.relpath(path, folder))
 
 
 def _from_file(config: Config, path: Path) -> tuple[EvaluationReport, BaselineRef] | None:
@@ -65,7 +76,7 @@ def _from_file(config: Config, path: Path) -> tuple[EvaluationReport, BaselineRe
 
 def _from_git(config: Config, path: Path, ref: str) -> tuple[EvaluationReport, BaselineRef] | None:
     folder = config.folder
-    relative = Path(os.path.relpath(config.resolve(path), folder))
+    relative = relative_to(config.resolve(path), folder)
     commit = git.find_commit(ref, cwd=folder)
     if commit is None:
         raise _unknown_revision(config, ref)
@@ -84,6 +95,21 @@ def _unknown_revision(config: Config, ref: str) -> InputError:
         return InputError(what, where=where, hint=hint)
     hint = "fetch it (actions/checkout: fetch-depth: 0), or name a file by --baseline"
     return InputError(f"git knows no commit {ref} here", where=where, hint=hint)
+
+
+def _refusal(none: Reason) -> tuple[str, str]:
+    """Return what is wrong and what to do where a baseline is demanded and cannot be read."""
+    brings = "and what a pull request brings is no baseline"
+    match none.code:
+        case "base_unknown":
+            what = f"git does not know the base commit here, {brings}"
+            return what, f"give actions/checkout fetch-depth: {none.figures['depth']}"
+        case "ref_not_in_base":
+            what = f"baseline.ref {none.figures['ref']} is no commit of the base branch, {brings}"
+            return what, "name a commit of the base branch, and fetch it (fetch-depth: 0)"
+        case _:
+            what = f"there is no git repository here, {brings}"
+            return what, "check the code out by actions/checkout, where git is installed"
 
 
 def _known(report: EvaluationReport, place: BaselineRef) -> tuple[EvaluationReport, BaselineRef]:

@@ -112,6 +112,7 @@ def compare(
             has_baseline=has_baseline,
             language=language,
             where=where,
+            none=baseline_ref.reason,
         ),
         reasons=whole_reasons(judged, has_baseline=has_baseline),
         metrics=metrics,

@@ -49,6 +49,7 @@ def whole_sentence(
     has_baseline: bool,
     language: Language,
     where: Mapping[str, str] | None = None,
+    none: Reason | None = None,
 ) -> str:
     """Say the whole verdict.
 
@@ -59,36 +60,52 @@ def whole_sentence(
         has_baseline: Whether there was anything to compare with.
         language: Language of the texts.
         where: By metric where it is proven to have got worse, as a sentence by itself.
+        none: Why no baseline could be read; said first, whatever the verdict.
     """
     gating = {key: metric for key, metric in judged.items() if metric.gating}
     deciding = [key for key, metric in gating.items() if metric.verdict is verdict]
     if verdict is Verdict.INCOMPARABLE and not has_baseline:
-        parts = [_without_baseline(gating, records, language)]
+        parts = [_without_baseline(gating, records, language, none)]
         return " ".join(parts if gating else [*parts, _nothing_judged(judged, language)])
+    first = [_why(none, language)] if none else []
     if not gating:
-        return _nothing_judged(judged, language)
+        return " ".join([*first, _nothing_judged(judged, language)])
+    return " ".join([*first, *_sentences(verdict, gating, deciding, records, language, where)])
+
+
+def _sentences(
+    verdict: Verdict,
+    gating: Mapping[str, Judged],
+    deciding: list[str],
+    records: Mapping[str, MetricComparison],
+    language: Language,
+    where: Mapping[str, str] | None,
+) -> list[str]:
     lead = gating[deciding[0]]
     if lead.code is Code.OTHER_SUITE:
-        return say("comparison.whole_other_suite", language, lead.finding.figures)
+        return [say("comparison.whole_other_suite", language, lead.finding.figures)]
     if verdict is Verdict.PASS:
         parts = [records[deciding[0]].sentence]
         if len(gating) > 1:
             parts.append(say("comparison.all_pass", language, {"m": count(len(gating))}))
-        parts += [text for key, text in (where or {}).items() if key != deciding[0]][:1]
-        return " ".join(parts)
+        return parts + [text for key, text in (where or {}).items() if key != deciding[0]][:1]
     shown = _shown(deciding, gating, is_shared=verdict in _SHARED)
     parts = [records[key].sentence for key in shown]
     if rest := ", ".join(key for key in deciding if key not in shown):
         parts.append(say("comparison.and_more", language, {"metrics": rest}))
     if not any(key in shown for key in where or {}):
         parts += list((where or {}).values())[:1]
-    return " ".join(parts)
+    return parts
 
 
 def _without_baseline(
-    gating: Mapping[str, Judged], records: Mapping[str, MetricComparison], language: Language
+    gating: Mapping[str, Judged],
+    records: Mapping[str, MetricComparison],
+    language: Language,
+    none: Reason | None,
 ) -> str:
-    parts = [say(f"comparison.{key}", language) for key in ("whole_no_baseline", "take_baseline")]
+    usual = ("whole_no_baseline", "take_baseline")
+    parts = [_why(none, language)] if none else [say(f"comparison.{k}", language) for k in usual]
     bounds = {key: metric.threshold for key, metric in gating.items() if metric.threshold}
     unclear = [key for key, bound in bounds.items() if bound.verdict is not Verdict.PASS]
     if bounds and not unclear:
@@ -107,6 +124,10 @@ def _nothing_judged(judged: Mapping[str, Judged], language: Language) -> str:
         "gate": f"gate.metrics.{key}.margin: {finding.shape.default_margin:g}",
     }
     return say("comparison.nothing_gates_wording", language, figures)
+
+
+def _why(none: Reason, language: Language) -> str:
+    return say(f"comparison.whole_{none.code}", language, none.figures)
 
 
 def _shown(deciding: list[str], gating: Mapping[str, Judged], *, is_shared: bool) -> list[str]:

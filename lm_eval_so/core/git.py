@@ -6,7 +6,7 @@ import re
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lm_eval_so.errors import UsageError
@@ -18,6 +18,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _SUBMODULE = b"160000"
 _SHA256_DIGITS = 64
 _PIECE = 1 << 20
+_BLOB = re.compile(rb"[0-9a-f]+ blob ([0-9]+)")
 _SETTINGS = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "core.quotePath=false")
 
 
@@ -59,7 +60,7 @@ def merge_base(one: str, other: str, *, cwd: Path) -> str | None:
 
 
 def show(ref: str, path: Path, *, cwd: Path) -> bytes | None:
-    """Give a file as it is in a commit, unfiltered.
+    """Return a file as it is in a commit, unfiltered; links inside the commit are followed.
 
     Args:
         ref: The revision.
@@ -68,11 +69,59 @@ def show(ref: str, path: Path, *, cwd: Path) -> bytes | None:
 
     Returns:
         Its bytes, or None if git, the repository, the commit or the file is not there.
+
+    Raises:
+        UsageError: If it is a link that leads out of the commit.
     """
-    commit = find_commit(ref, cwd=cwd)
-    if commit is None:
+    commit, name = find_commit(ref, cwd=cwd), path.as_posix()
+    if commit is None or "\n" in name:  # git takes one name a line
         return None
-    return _ask(["cat-file", "blob", f"{commit}:./{path.as_posix()}"], cwd)
+    asked = f"{commit}:./{name}\n".encode("utf-8", "surrogateescape")
+    answer = _ask(["cat-file", "--batch", "--follow-symlinks"], cwd, given=asked)
+    found, _, rest = (answer or b"").partition(b"\n")
+    if found.startswith(b"symlink "):
+        what = f"{name} is a symbolic link that leads out of the repository, in {commit[:12]}"
+        raise UsageError(what, hint="commit the file itself there")
+    match = _BLOB.fullmatch(found)
+    return rest[: int(match[1])] if match else None
+
+
+def is_committed(file: Path, commits: Collection[str]) -> bool:
+    """Whether a file is part of a commit that is checked out around it, and is one of these.
+
+    What decides which file is read counts as well: a link or a submodule on the way to it. Where
+    git cannot tell, the file counts as part of it.
+    """
+    return any(
+        _decides(here, path.relative_to(top), cwd=top)
+        for path in _names(file)
+        for top in path.parents
+        if (top / ".git").exists() and (here := head(top)) in commits and here is not None
+    )
+
+
+def _names(file: Path) -> set[Path]:
+    """Return the names of a file: as it was given, each that a link makes of it, the real one."""
+    path = Path(os.path.normpath(file.absolute()))
+    names = {path, path.resolve()}
+    while path.is_symlink():
+        path = Path(os.path.normpath(path.parent / path.readlink()))
+        if path in names:
+            break
+        names.add(path)
+    return names
+
+
+def _decides(commit: str, path: Path, *, cwd: Path) -> bool:
+    """Whether a commit holds a path, or holds anything but a folder in the middle of it."""
+    steps = [str(step) for step in (path, *path.parents[:-1])]
+    answer = _ask(["ls-tree", "-z", "--full-tree", commit, "--", *steps], cwd)
+    if answer is None:
+        return True
+    entries = [entry.partition(b"\t") for entry in answer.split(b"\0") if entry]
+    kinds = {os.fsdecode(name): facts.split()[1] for facts, _, name in entries}
+    # git lists what lies beside a step, too
+    return any(kinds.get(step, b"tree") != b"tree" for step in steps)
 
 
 def changes(cwd: Path, *, without: Sequence[Path] = ()) -> str | None:
@@ -155,7 +204,7 @@ def _blob_id(size: int, pieces: Iterable[bytes], like: bytes) -> bytes:
     return found.hexdigest().encode()
 
 
-def _ask(arguments: list[str], cwd: Path) -> bytes | None:
+def _ask(arguments: list[str], cwd: Path, *, given: bytes = b"") -> bytes | None:
     top = _top(cwd)
     if top is None:
         return None
@@ -166,7 +215,7 @@ def _ask(arguments: list[str], cwd: Path) -> bytes | None:
             ["git", *settings, *arguments],  # noqa: S607 - the user's own git
             cwd=cwd,
             env=_environment(),
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             timeout=_TIMEOUT_S,
             check=False,
@@ -182,6 +231,7 @@ def _environment() -> dict[str, str]:
     return kept | {
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_TERMINAL_PROMPT": "0",
+        "GIT_LITERAL_PATHSPECS": "1",
         "GIT_NO_LAZY_FETCH": "1",
         "GIT_OPTIONAL_LOCKS": "0",
         "LC_ALL": "C",

@@ -1,30 +1,114 @@
-"""The commit whose baseline is wanted: what the event says, and git knows."""
+"""Where the baseline is read: what the event says, and git knows."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from lm_eval_so.action.event import Base, BaseRule
+from lm_eval_so.action.event import Activity, BaseRule
+from lm_eval_so.comparator.baseline import relative_to
 from lm_eval_so.core import git
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.records.comparison import Reason
+
+_JUST_ABOVE = "2"
+_ALL = "0"
+"""Depths of a checkout that hold the parents of what is checked out, and everything."""
 
 
-def find_base(base: Base, *, cwd: Path) -> str | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a baseline is read; as it stands, the file of the config."""
+
+    file: Path | None = None
+    """A report that wins over everything else."""
+    path: Path | None = None
+    """What is read from `ref`, where it is not the config's `baseline.path`."""
+    ref: str | None = None
+    """Git revision to read from."""
+    else_file: bool = False
+    """Read the config's file itself where `ref` has none."""
+    none: Reason | None = None
+    """Why no baseline can be read."""
+
+
+def find_base(activity: Activity, *, cwd: Path) -> str | None:
     """Give the base commit, or None where git does not know it (no repository, a shallow clone).
 
     Args:
-        base: What the event knows of it.
+        activity: What the event knows of it.
         cwd: A folder of the checkout.
     """
     here = git.head(cwd)
     if here is None:
         return None
-    above = git.parents(here, cwd=cwd)
+    above, base = git.parents(here, cwd=cwd), activity.base
     match base.rule:
         case BaseRule.HEAD:
             return here
-        case BaseRule.PULL_REQUEST if len(above) > 1:
-            return above[0]  # the merge commit that GitHub checks out: its first parent is the base
+        case BaseRule.PULL_REQUEST if _is_merge_of_github(here, above, activity):
+            return above[0]
         case BaseRule.PULL_REQUEST | BaseRule.MERGE_BASE:
-            branch = f"origin/{base.ref}" if base.ref else "origin/HEAD"
+            # in full: a tag of the name origin/main would win over the branch
+            branch = f"refs/remotes/origin/{base.ref or 'HEAD'}"
             return git.merge_base(here, branch, cwd=cwd)
         case BaseRule.COMMIT:
             known = base.commit and git.merge_base(base.commit, here, cwd=cwd) == base.commit
             return base.commit if known else next(iter(above), None)
+
+
+def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> Place:
+    """Find where the baseline of an event is read: never in what a pull request brings.
+
+    Args:
+        config: The config, which a pull request may have changed.
+        activity: What the event asks for.
+        explicit: The report that the workflow names.
+    """
+    cwd, stored = config.folder, config.baseline.path
+    base, here = find_base(activity, cwd=cwd), git.head(cwd)
+    if not activity.is_proposal:
+        return Place(file=explicit, ref=None if config.baseline.ref else base)
+    named = explicit or (config.resolve(stored) if stored else None)
+    if named is None:
+        return Place()
+    if here is None:
+        return Place(none=Reason(code="no_repository"))
+    unknown = None if base else _unknown_base(here, activity, cwd=cwd)
+    commits = {commit for commit in (here, activity.head, activity.commit) if commit}
+    is_brought = git.is_committed(named, commits)
+    has_file = named.exists() and not is_brought  # a step of the job put it there
+    if explicit is not None:
+        is_nowhere = not is_brought and not _has(base, explicit, cwd=cwd)
+        of_base = Place(path=explicit.absolute(), ref=base, none=unknown)
+        return Place(file=explicit) if has_file or is_nowhere else of_base  # nowhere is an error
+    if config.baseline.ref:
+        return Place(none=_why_not(config, base, unknown))
+    return Place(ref=base, else_file=has_file, none=None if has_file else unknown)
+
+
+def _why_not(config: Config, base: str | None, unknown: Reason | None) -> Reason | None:
+    """Say why the config's own revision is none of the base; one that git lacks is an error later."""
+    ref, cwd = config.baseline.ref, config.folder
+    commit = git.find_commit(ref, cwd=cwd)
+    if commit is None or base is None:
+        return unknown if commit else None
+    if git.merge_base(commit, base, cwd=cwd) == commit:
+        return None
+    return Reason(code="ref_not_in_base", figures={"ref": ref})
+
+
+def _has(base: str | None, file: Path, *, cwd: Path) -> bool:
+    return base is not None and git.show(base, relative_to(file, cwd), cwd=cwd) is not None
+
+
+def _is_merge_of_github(here: str, above: tuple[str, ...], activity: Activity) -> bool:
+    """Whether a commit is the pull request merged into its base, whose first parent is the base.
+
+    A head may be a merge commit, too, and its first parent is then the pull request's own.
+    """
+    is_merge = len(above) > 1 and here != activity.head
+    return is_merge and (here == activity.commit or above[1:] == (activity.head,))
+
+
+def _unknown_base(here: str, activity: Activity, *, cwd: Path) -> Reason:
+    is_merge = here == activity.commit != activity.head and not git.parents(here, cwd=cwd)
+    return Reason(code="base_unknown", figures={"depth": _JUST_ABOVE if is_merge else _ALL})

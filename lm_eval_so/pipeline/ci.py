@@ -17,7 +17,7 @@ from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import leads_out
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.errors import ExitCode, Interrupted, Problem, Where
-from lm_eval_so.pipeline.base import find_base
+from lm_eval_so.pipeline.base import find_base, find_place
 from lm_eval_so.pipeline.confirm import again_folder
 from lm_eval_so.pipeline.measure import Measured, Plan, measure
 from lm_eval_so.pipeline.publish import Told, tell_github, write_last, write_to
@@ -85,7 +85,7 @@ def local_plan(
         fresh=fresh,
         make_dataset=_makes_dataset(config, Generate.MISSING),
         baseline=baseline,
-        baseline_ref=_base(config, event),
+        baseline_ref=None if config.baseline.ref else find_base(event.activity, cwd=config.folder),
         baseline_else_file=True,
         commit=git.head(config.folder),
         base_ref=event.activity.base.ref,
@@ -97,14 +97,18 @@ def action_plan(config: Config, event: Surroundings, *, baseline: Path | None, f
     activity, inputs = event.activity, event.inputs
     if inputs is None:
         raise ValueError("no inputs outside GitHub")
+    place = find_place(config, activity, explicit=baseline or inputs.baseline)
     return Plan(
         run=inputs.report_dir / "run",
         reports=inputs.report_dir,
         fresh=fresh,
         may_be_baseline=activity.may_be_baseline,
         make_dataset=_makes_dataset(config, inputs.generate),
-        baseline=baseline or inputs.baseline,
-        baseline_ref=_base(config, event),
+        baseline=place.file,
+        baseline_path=place.path,
+        baseline_ref=place.ref,
+        baseline_else_file=place.else_file,
+        no_baseline=place.none,
         suite_id=plain_suite_id(inputs.suite_id or activity.suite_id(config.suite)),
         commit=git.head(config.folder) or activity.commit,
         base_ref=activity.base.ref,
@@ -181,7 +185,8 @@ async def measure_and_tell(
         return Done(measured=measured, told=None, exit_code=measured.exit_code)
     for text in (*activity.warnings, *inputs.warnings):
         resources.listener(Warned(stage="ci", text=text))
-    if plan.baseline_ref is None and plan.baseline is None and not config.baseline.ref:
+    is_own = plan.baseline_ref is None and plan.baseline is None and not config.baseline.ref
+    if is_own and not activity.is_proposal:
         resources.listener(Warned(stage="ci", text=_OWN_BASELINE, hint=_DEEPER))
     measured = await measure(config, resources, plan)
     await asyncio.sleep(0)  # a signal that came while reports were made is heard now
@@ -200,12 +205,6 @@ async def measure_and_tell(
     if not code and told.comment_failed and inputs.comment_required:
         code = ExitCode.PUBLISH
     return Done(measured=measured, told=told, exit_code=code)
-
-
-def _base(config: Config, event: Surroundings) -> str | None:
-    if config.baseline.ref:
-        return None
-    return find_base(event.activity.base, cwd=config.folder)
 
 
 def _makes_dataset(config: Config, when: Generate) -> bool:

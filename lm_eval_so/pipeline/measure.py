@@ -14,7 +14,7 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import Text, write_all
-from lm_eval_so.core.records.comparison import BaselineRef, Comparison
+from lm_eval_so.core.records.comparison import BaselineRef, Comparison, Reason
 from lm_eval_so.core.records.enums import ReportFormat, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.run import Checkout
@@ -55,10 +55,14 @@ class Plan:
     """Make the dataset first."""
     baseline: Path | None = None
     """A report that wins over the config's baseline."""
+    baseline_path: Path | None = None
+    """A file to read from that revision, instead of the config's."""
     baseline_ref: str | None = None
     """Git revision that the config's baseline is read from; None: the file itself is read."""
     baseline_else_file: bool = False
     """Read the file itself where that revision has none."""
+    no_baseline: Reason | None = None
+    """Why none can be read."""
     may_be_baseline: bool = True
     """Whether the report may become a baseline, if it is complete and did not get worse."""
     fresh: bool = False
@@ -94,8 +98,10 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     baseline, found = find_baseline(
         config,
         explicit=plan.baseline,
+        path=plan.baseline_path,
         ref=plan.baseline_ref,
         else_file=plan.baseline_else_file,
+        none=plan.no_baseline,
         is_demanded=True,
     )
     refuse([*baseline_problems(config, baseline)])  # early, as above
@@ -123,7 +129,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
         report = replace(report, experiment=replace(report.experiment, eligible=False))
     files = write_report(config, resources, report, comparison, folder=plan.reports)
     _note_verdict(plan.run, resources)
-    if baseline is None:
+    if baseline is None and found.reason is None:
         text = how_to_begin(
             report, config, folder=plan.reports, may_be_baseline=plan.may_be_baseline
         )

@@ -149,7 +149,10 @@ def test_ci__what_github_takes_no_more_costs_no_verdict(
     assert len(place.hub.bodies(7)) == 1
 
 
-def test_ci__the_baseline_of_the_pull_request_itself_does_not_count(place: Checkout) -> None:
+@pytest.mark.parametrize(("depth", "code"), [(1, 0), (2, 1)])
+def test_ci__the_baseline_of_the_pull_request_itself_does_not_count(
+    place: Checkout, depth: int, code: int
+) -> None:
     place.is_worse = True
     git("checkout", "-q", "topic", cwd=place.folder)
     baseline = place.folder / "baselines/shop.json"
@@ -157,7 +160,26 @@ def test_ci__the_baseline_of_the_pull_request_itself_does_not_count(place: Check
     report["samples"]["scores"]["exact_match"] = [0.0] * N  # as if it had always been bad
     baseline.write_text(json.dumps(report), encoding="utf-8")
     place.commit("cheat")
-    assert place.ci().returncode == 1
+    checkout = place.fetch(depth)
+    done = checkout.ci()
+    assert done.returncode == code, done.stderr
+    outputs = checkout.outputs()
+    if depth == 2:
+        assert (outputs["verdict"], outputs["baseline_source"]) == ("regression", "git")
+        return
+    assert (outputs["verdict"], outputs["baseline_source"]) == ("incomparable", "none")
+    assert "to compare with it" not in done.stderr
+    [body] = place.hub.bodies(7).values()
+    said = body.split("\n\n")[1].partition(" [")[0]
+    assert "git이 베이스 커밋을 알 수 없고" in said
+    assert "fetch-depth: 2" in said
+    for file in ("summary", "workspace/lm-eval-so-report/report.md"):
+        assert said in (place.folder.parent / file).read_text(encoding="utf-8")
+    asked = len(place.bot.requests)
+    demanded = checkout.ci(INPUT_ON_MISSING_BASELINE="fail")
+    assert demanded.returncode == 3
+    assert "fix: give actions/checkout fetch-depth: 2" in demanded.stderr
+    assert len(place.bot.requests) == asked
 
 
 def test_ci__a_fork_without_keys_is_skipped(place: Checkout) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from servers.commands import Done, git, lm_eval_so
@@ -34,6 +34,8 @@ class Checkout:
     bot: ChatServer
     is_worse: bool = False
     event: str = "pull_request"
+    origin: Path | None = None
+    """Repository that it was fetched from; else it has the branches itself."""
 
     def answer(self, seen: Seen) -> str:
         number = int(seen.text.rpartition("#")[2])
@@ -48,7 +50,7 @@ class Checkout:
                 "state": "open",
                 "head": {"sha": head, "repo": {"id": 1}},
                 "base": {
-                    "sha": git("rev-parse", "main", cwd=self.folder),
+                    "sha": git("rev-parse", "main", cwd=self.origin or self.folder),
                     "ref": "main",
                     "repo": {"id": 1},
                 },
@@ -62,7 +64,7 @@ class Checkout:
             "GITHUB_EVENT_PATH": str(self.folder.parent / "event.json"),
             "GITHUB_REPOSITORY": "o/r",
             "GITHUB_API_URL": self.hub.url,
-            "GITHUB_SHA": git("rev-parse", "HEAD", cwd=self.folder),
+            "GITHUB_SHA": git("rev-parse", "HEAD", cwd=self.origin or self.folder),
             "GITHUB_RUN_ID": "6",
             "GITHUB_RUN_ATTEMPT": "1",
             "GITHUB_JOB": "evaluate",
@@ -77,10 +79,26 @@ class Checkout:
 
     @property
     def hub_head(self) -> str:
-        return git("rev-parse", "topic", cwd=self.folder)
+        return git("rev-parse", "topic", cwd=self.origin or self.folder)
 
     def ci(self, **more: str) -> Done:
         return lm_eval_so("ci", cwd=self.folder, environ=self.environ(**more))
+
+    def fetch(self, depth: int, *, ref: str = "refs/pull/7/merge") -> "Checkout":
+        """Fetch the pull request into a folder of its own, as actions/checkout does; 0 is all."""
+        git("update-ref", "refs/pull/7/merge", "HEAD", cwd=self.folder)
+        folder = self.folder.parent / "workspace"
+        folder.mkdir()
+        git("init", "-q", cwd=folder)
+        git("remote", "add", "origin", self.folder.as_uri(), cwd=folder)
+        local = f"refs/remotes/{ref.removeprefix('refs/').removeprefix('heads/')}"
+        wanted = [f"+{ref}:{local}"]
+        if not depth:
+            wanted.append("+refs/heads/*:refs/remotes/origin/*")
+        shallow = [f"--depth={depth}"] if depth else []
+        git("fetch", "-q", "--no-tags", *shallow, "origin", *wanted, cwd=folder)
+        git("checkout", "-q", "--force", local, cwd=folder)
+        return replace(self, folder=folder, origin=self.folder)
 
     def outputs(self) -> dict[str, str]:
         lines = (self.folder.parent / "output").read_text(encoding="utf-8").splitlines()

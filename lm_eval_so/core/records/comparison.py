@@ -246,6 +246,8 @@ class BaselineRef:
     evaluated_at: str | None = None
     accepted: Acceptance | None = None
     """How it became the baseline, if `baseline update` wrote it; without what it replaced."""
+    reason: Reason | None = None
+    """Why none could be read on a pull request: base_unknown, no_repository or ref_not_in_base."""
 
 
 @record

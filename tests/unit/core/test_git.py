@@ -52,6 +52,30 @@ def test_show__gives_none_for_what_is_not_there(repository, ref, path) -> None:
     assert git.show(ref, Path(path), cwd=repository) is None
 
 
+def test_show__follows_links_inside_the_commit_only(repository) -> None:
+    run(repository, "checkout", "-q", "main")
+    links = {"a": "b", "b": "하위/기준.json", "out": "/etc/hostname", "up": "../x", "loop": "loop"}
+    for name, target in links.items():
+        (repository / name).symlink_to(target)
+    run(repository, "add", ".")
+    run(repository, "commit", "-q", "-m", "links")
+    assert git.show("main", Path("a"), cwd=repository) == b"two"
+    assert git.show("main", Path("../a"), cwd=repository / "하위") == b"two"
+    for name in ("loop", "b/x", "a\nb"):
+        assert git.show("main", Path(name), cwd=repository) is None
+    for name in ("out", "up"):
+        with pytest.raises(UsageError, match=f"{name} is a symbolic link that leads out"):
+            git.show("main", Path(name), cwd=repository)
+
+
+def test_show__gives_the_bytes_as_they_are(repository) -> None:
+    data = b"\x00\xff\n blob 3\n\n"
+    (repository / "raw").write_bytes(data)
+    run(repository, "add", ".")
+    run(repository, "commit", "-q", "-m", "raw")
+    assert git.show("HEAD", Path("raw"), cwd=repository) == data
+
+
 def test_head_and_parents__are_full_ids(repository) -> None:
     here = git.head(repository)
     assert here == run(repository, "rev-parse", "HEAD")

@@ -1,0 +1,333 @@
+"""Where the baseline of a pull request is read, in checkouts as actions/checkout makes them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories import make_report
+from servers.commands import git
+
+from lm_eval_so.action.event import Activity, Base, BaseRule
+from lm_eval_so.comparator.baseline import find_baseline
+from lm_eval_so.core.config.load import make_config
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.records.codec import dumps
+from lm_eval_so.errors import InputError, NoBaseline, UsageError
+from lm_eval_so.pipeline.base import find_base, find_place
+
+PATH = "기준/shop.json"
+GOOD, BAD = (dumps(make_report({"exact_match": row}, suite="shop")) for row in ([1, 1], [0, 0]))
+
+
+@dataclass(frozen=True)
+class Pull:
+    """A pull request that replaces the baseline by its own bad report."""
+
+    origin: Path
+    workspace: Path
+
+    def run(self, *arguments: str) -> str:
+        return git(*arguments, cwd=self.origin)
+
+    def write(self, path: str, text: str) -> None:
+        file = self.origin / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    def commit(self, branch: str) -> None:
+        self.run("add", "-A")
+        self.run("commit", "-qm", f"on {branch}", "--allow-empty")
+
+    def merge(self) -> None:
+        """Merge it into main as GitHub does, beside both branches."""
+        self.run("checkout", "-q", "--detach", "main")
+        self.run("merge", "-q", "--no-ff", "-m", "merge", "topic")
+        self.run("update-ref", "refs/pull/7/merge", "HEAD")
+
+    def fetch(self, depth: int, ref: str = "pull/7/merge") -> None:
+        """Check it out as actions/checkout does; depth 0 is all."""
+        folder = self.workspace
+        folder.mkdir()
+        git("init", "-q", cwd=folder)
+        git("remote", "add", "origin", self.origin.as_uri(), cwd=folder)
+        source = ref if ref.startswith("pull/") else f"heads/{ref}"
+        wanted = [f"+refs/{source}:refs/remotes/{ref}"]
+        if not depth:
+            wanted.append("+refs/heads/*:refs/remotes/origin/*")
+        shallow = [f"--depth={depth}"] if depth else []
+        git("fetch", "-q", "--no-tags", *shallow, "origin", *wanted, cwd=folder)
+        git("checkout", "-q", "--force", f"refs/remotes/{ref}", cwd=folder)
+
+    def here(self, *arguments: str) -> str:
+        return git(*arguments, cwd=self.workspace)
+
+    @property
+    def activity(self) -> Activity:
+        return Activity(
+            event="pull_request",
+            is_proposal=True,
+            base=Base(rule=BaseRule.PULL_REQUEST, ref="main"),
+            head=self.run("rev-parse", "topic"),
+            commit=self.run("rev-parse", "refs/pull/7/merge"),
+            pull=7,
+        )
+
+    def config(self, *, path: str | None = PATH, ref: str = "", policy: str = "warn") -> Config:
+        values: dict[str, Any] = {
+            "version": 1,
+            "suite": "shop",
+            "dataset": {"path": "data.jsonl"},
+            "baseline": {"path": path, "ref": ref},
+            "gate": {"on_missing_baseline": policy},
+        }
+        return make_config(values, folder=self.workspace)
+
+    def found(self, explicit: str | None = None, **config: Any) -> str:
+        """Give which baseline is found, and where, or why there is none."""
+        made = self.config(**config)
+        file = self.workspace / explicit if explicit else None
+        place = find_place(made, self.activity, explicit=file)
+        report, where = find_baseline(
+            made,
+            explicit=place.file,
+            path=place.path,
+            ref=place.ref,
+            else_file=place.else_file,
+            none=place.none,
+            is_demanded=True,
+        )
+        if report is None:
+            return f"none: {where.reason.code if where.reason else 'not there'}"
+        return f"{'good' if report.metrics['exact_match'].mean else 'bad'} {where.source}"
+
+
+@pytest.fixture
+def pull(tmp_path: Path) -> Iterator[Pull]:
+    found = Pull(tmp_path / "origin", tmp_path / "workspace")
+    found.origin.mkdir()
+    found.run("init", "-q")
+    found.write(PATH, GOOD)
+    found.commit("main")
+    found.run("checkout", "-qb", "topic")
+    found.write(PATH, BAD)
+    found.commit("topic")
+    found.merge()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("depth", "found"), [(1, "none: base_unknown"), (2, "good git"), (0, "good git")]
+)
+def test_find_place__the_baseline_of_the_merge_s_base(pull: Pull, depth: int, found: str) -> None:
+    pull.fetch(depth)
+    assert pull.found() == found
+    # so does a report that the workflow names, but the pull request holds
+    assert pull.found(explicit=PATH) == found
+
+
+@pytest.mark.parametrize(
+    ("depth", "ref", "fix"),
+    [(1, "pull/7/merge", "2"), (1, "topic", "0"), (2, "topic", "0")],
+)
+def test_find_place__says_how_deep_a_checkout_it_takes(
+    pull: Pull, depth: int, ref: str, fix: str
+) -> None:
+    pull.fetch(depth, ref)
+    with pytest.raises(NoBaseline, match="git does not know the base commit here") as raised:
+        pull.found(policy="fail")
+    assert raised.value.problems[0].hint == f"give actions/checkout fetch-depth: {fix}"
+
+
+@pytest.mark.parametrize(("depth", "found"), [(2, "none: base_unknown"), (0, "good git")])
+def test_find_place__the_first_parent_of_a_head_is_its_own(
+    pull: Pull, depth: int, found: str
+) -> None:
+    pull.run("checkout", "-q", "main")
+    pull.commit("main")
+    pull.run("checkout", "-q", "topic")
+    pull.run("merge", "-q", "--no-ff", "-m", "take main in", "main")
+    pull.merge()
+    pull.fetch(depth, "topic")
+    assert pull.found() == found
+
+
+def test_find_place__a_base_that_was_pushed_away_is_still_that_of_the_merge(pull: Pull) -> None:
+    pull.fetch(2)
+    merged = pull.activity
+    pull.run("checkout", "-q", "--orphan", "new")
+    pull.commit("new")
+    pull.run("branch", "-qM", "main")
+    assert find_base(merged, cwd=pull.workspace) == pull.here("rev-parse", "HEAD^1")
+    assert pull.found() == "good git"
+
+
+def test_find_place__a_head_without_a_common_ancestor_has_no_base(pull: Pull) -> None:
+    pull.run("checkout", "-q", "--orphan", "new")
+    pull.commit("new")
+    pull.run("branch", "-qM", "main")
+    pull.fetch(0, "topic")
+    assert pull.found() == "none: base_unknown"
+
+
+def test_find_place__a_tag_cannot_pass_for_the_base_branch(pull: Pull) -> None:
+    pull.fetch(0, "topic")
+    pull.here("tag", "origin/main", "HEAD")
+    assert pull.found() == "good git"
+
+
+@pytest.mark.parametrize("ref", ["HEAD", "HEAD~0", "refs/remotes/origin/topic", "v2", "HEAD^2"])
+def test_find_place__a_revision_of_the_pull_request_is_no_baseline(pull: Pull, ref: str) -> None:
+    pull.fetch(0)
+    pull.here("tag", "v2", "HEAD^2")
+    assert pull.found(ref=ref) == "none: ref_not_in_base"
+    with pytest.raises(NoBaseline, match="is no commit of the base branch"):
+        pull.found(ref=ref, policy="fail")
+
+
+@pytest.mark.parametrize("ref", ["origin/main", "HEAD^", "v1"])
+def test_find_place__a_revision_of_the_base_is_one(pull: Pull, ref: str) -> None:
+    pull.fetch(0)
+    pull.here("tag", "v1", "HEAD^1")
+    assert pull.found(ref=ref) == "good git"
+
+
+def test_find_place__a_revision_that_nobody_can_place(pull: Pull) -> None:
+    pull.fetch(1)
+    assert pull.found(ref="HEAD") == "none: base_unknown"
+    with pytest.raises(InputError, match="git knows no commit v9 here"):
+        pull.found(ref="v9")
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("name", ["link.json", "folder/shop.json", "folder/../기준/shop.json"])
+def test_find_place__a_link_of_the_pull_request_decides_what_is_read(
+    pull: Pull, name: str, depth: int
+) -> None:
+    pull.run("checkout", "-q", "topic")
+    (pull.origin / "link.json").symlink_to(PATH)
+    (pull.origin / "folder").symlink_to("기준")
+    pull.commit("topic")
+    pull.merge()
+    pull.fetch(depth)
+    assert pull.found(explicit=name).startswith(("none", "good git"))
+    assert pull.found(path=name).startswith(("none", "good git"))
+
+
+def test_find_place__a_link_that_a_step_made_to_a_file_of_the_pull_request(pull: Pull) -> None:
+    pull.fetch(1)
+    (pull.workspace / "two.json").symlink_to("one.json")
+    (pull.workspace / "one.json").symlink_to(PATH)
+    assert pull.found(explicit="two.json") == "none: base_unknown"
+
+
+def test_find_place__a_submodule_is_chosen_by_the_pull_request(pull: Pull, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    git("init", "-q", cwd=other)
+    (other / "shop.json").write_text(BAD, encoding="utf-8")
+    git("add", ".", cwd=other)
+    git("commit", "-qm", "bad", cwd=other)
+    pull.run("checkout", "-q", "topic")
+    allowed = ("-c", "protocol.file.allow=always")
+    pull.run(*allowed, "submodule", "add", "-q", other.as_uri(), "sub")
+    pull.commit("topic")
+    pull.merge()
+    pull.fetch(1)
+    pull.here(*allowed, "submodule", "update", "--init", "-q")
+    assert (pull.workspace / "sub/shop.json").exists()
+    assert pull.found(explicit="sub/shop.json") == "none: base_unknown"
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("name", ["dl/[내] *.json", ":x.json"])
+def test_find_place__a_file_that_a_step_put_there_is_taken(
+    pull: Pull, name: str, depth: int
+) -> None:
+    pull.fetch(depth)
+    (pull.workspace / "dl").mkdir()
+    (pull.workspace / name).write_text(GOOD, encoding="utf-8")
+    assert pull.found(explicit=name) == "good file"
+    assert pull.found(path=name) == "good file"
+
+
+def test_find_place__what_the_base_has_wins_over_a_file_that_a_step_put_there(pull: Pull) -> None:
+    pull.run("checkout", "-q", "topic")
+    (pull.origin / PATH).unlink()
+    pull.commit("topic")
+    pull.merge()
+    pull.fetch(2)
+    assert pull.found(explicit=PATH) == "good git"
+    (pull.workspace / PATH).parent.mkdir(exist_ok=True)
+    (pull.workspace / PATH).write_text(BAD, encoding="utf-8")
+    assert pull.found() == "good git"
+    # which the workflow names: it wins over everything
+    assert pull.found(explicit=PATH) == "bad file"
+
+
+@pytest.mark.parametrize("branch", ["main", "topic"])
+def test_find_place__another_checkout_beside_it(pull: Pull, branch: str) -> None:
+    pull.fetch(1)
+    arguments = ["clone", "-q", "--branch", branch, pull.origin.as_uri(), "beside"]
+    pull.here(*arguments)
+    found = pull.found(explicit=f"beside/{PATH}")
+    assert found == ("good file" if branch == "main" else "none: base_unknown")
+
+
+def test_find_place__a_named_file_that_is_nowhere_is_an_error(pull: Pull) -> None:
+    pull.fetch(2)
+    with pytest.raises(InputError, match="no such file"):
+        pull.found(explicit="gone.json")
+
+
+def test_find_place__no_repository(pull: Pull) -> None:
+    pull.fetch(1)
+    (pull.workspace / ".git").rename(pull.workspace.parent / "gone")
+    assert pull.found() == pull.found(explicit=PATH) == "none: no_repository"
+    with pytest.raises(NoBaseline, match="there is no git repository here"):
+        pull.found(policy="fail")
+    assert pull.found(path=None) == "none: not there"
+
+
+def test_find_place__a_first_baseline_is_none_yet(pull: Pull) -> None:
+    pull.run("checkout", "-q", "topic")
+    pull.write("new.json", BAD)
+    pull.commit("topic")
+    pull.merge()
+    pull.fetch(2)
+    assert pull.found(path="new.json") == "none: not there"
+    assert pull.found(explicit="new.json") == "none: not there"
+
+
+@pytest.mark.parametrize(
+    ("target", "found"),
+    [("../store/real.json", "good git"), ("gone.json", "none: not there"), ("/etc/hostname", "")],
+)
+def test_find_place__the_baseline_of_the_base_is_a_link(
+    pull: Pull, target: str, found: str
+) -> None:
+    pull.run("checkout", "-q", "main")
+    pull.write("store/real.json", GOOD)
+    (pull.origin / PATH).unlink()
+    (pull.origin / PATH).symlink_to(target)
+    pull.commit("main")
+    pull.run("branch", "-qf", "topic", "main")
+    pull.run("checkout", "-q", "topic")
+    pull.write("store/real.json", BAD)
+    pull.commit("topic")
+    pull.merge()
+    pull.fetch(2)
+    if found:
+        assert pull.found() == found
+        return
+    with pytest.raises(UsageError, match=r"shop\.json is a symbolic link that leads out of"):
+        pull.found()
+
+
+def test_find_place__a_push_is_as_it_was(pull: Pull) -> None:
+    pull.fetch(1)
+    push = replace(pull.activity, is_proposal=False, base=Base(rule=BaseRule.COMMIT))
+    place = find_place(pull.config(), push, explicit=None)
+    assert (place.ref, place.file, place.none) == (None, None, None)
+    assert find_baseline(pull.config(), ref=place.ref)[1].source == "file"

@@ -35,6 +35,7 @@ __all__ = [
     "UsageError",
     "Where",
     "nearest",
+    "problems_of",
     "refuse",
 ]
 
@@ -230,6 +231,19 @@ class Interrupted(LMEvalError):  # noqa: N818 - the tree's public name
     """The user stopped it; what came back is kept."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+def problems_of(error: BaseException) -> tuple[Problem, ...]:
+    """Return what an exception has to say to people: ours as it is, others by what they mean."""
+    if isinstance(error, LMEvalError):
+        return error.problems
+    if isinstance(error, KeyboardInterrupt):
+        return (Problem(what="interrupted"),)
+    if isinstance(error, OSError):  # the machine's doing: a disk, a folder, a permission
+        what = f"cannot use {error.filename or 'a file'}: {error.strerror or error}"
+        return (Problem(what=what),)
+    what = f"a bug in lm-eval-so: {type(error).__name__}: {error}"
+    return (Problem(what=what, hint="run it again with -v and report what it prints"),)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

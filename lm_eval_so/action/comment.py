@@ -5,35 +5,36 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from lm_eval_so.action.github import Comment, GitHub, RequestFailed
 from lm_eval_so.action.marker import State, digest, header, is_same, marker
+from lm_eval_so.action.target import MOST_COMMENTS, Target
+from lm_eval_so.core.templates.safe import utf16_units
 
 T = TypeVar("T")
 
-_MOST_COMMENTS: Final = 3000
-_ATTEMPTS: Final = 5
-_LEVELS: Final = 5
+LEVELS: Final = 6
+"""Levels of detail: 0 is all, the last one the verdict and its sentence, which always fits."""
+
+_ATTEMPTS: Final = LEVELS
 _LONGEST_WAIT_S: Final = 60.0
 _AFTER_SILENCE_S: Final = 2.0
 _LONGEST_WAIT_IN_ALL_S: Final = 120.0
 _WAIT_IF_NOT_TOLD_S: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What is to be commented on, and by which run."""
+class Bodies(Protocol):
+    """Gives a comment's text."""
 
-    pull: int
-    head: str
-    """The commit that was evaluated; the comment is written only while it is the head."""
-    suite_id: str
-    run_id: int
-    run_attempt: int
-    job: str
-    max_chars: int = 60_000
-    """Size budget in UTF-16 units."""
+    def __call__(self, level: int, before: State | None = None, /) -> str:
+        """Return the text.
+
+        Args:
+            level: How much is shown, 0 (all) to `LEVELS` − 1.
+            before: What the comment said until now, where that is known.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,8 @@ class Published:
     """Whether something was written now."""
     failed: bool = False
     """There was something to post, and it could not be posted."""
+    before: State | None = None
+    """What the comment said before."""
     notices: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -60,12 +63,12 @@ class Clock:
 
 
 def publish(
-    bodies: Callable[[int], str], target: Target, github: GitHub, *, clock: Clock | None = None
+    bodies: Bodies, target: Target, github: GitHub, *, clock: Clock | None = None
 ) -> Published:
     """Create or update the suite's comment; runs at the same time end with one comment.
 
     Args:
-        bodies: Text of the comment by level of detail, 0 (all) to 4 (least).
+        bodies: Text of the comment by level of detail.
         target: Where it goes.
         github: The connection.
         clock: How to wait.
@@ -86,6 +89,7 @@ def publish(
         url=publisher.url,
         written=publisher.written,
         failed=failed,
+        before=publisher.before,
         notices=tuple(notices),
         warnings=tuple(publisher.warnings),
     )
@@ -98,11 +102,10 @@ class _Stop(Exception):  # noqa: N818 - no error
 class _Publisher:
     """What was written, waited and learned on the way to one comment."""
 
-    def __init__(
-        self, bodies: Callable[[int], str], target: Target, github: GitHub, clock: Clock
-    ) -> None:
+    def __init__(self, bodies: Bodies, target: Target, github: GitHub, clock: Clock) -> None:
         self.url = ""
         self.written = False
+        self.before: State | None = None
         self.warnings: list[str] = []
         self._bodies = bodies
         self._target = target
@@ -113,6 +116,9 @@ class _Publisher:
         self._level = 0
         self._waited_s = 0.0
         self._may_have_posted = False
+        self._created: Comment | None = None
+        """The answer to our own POST, which the list may not show yet."""
+        self._is_listed = True
 
     def converge(self) -> None:
         """Write until the lowest comment of ours holds our text."""
@@ -120,7 +126,9 @@ class _Publisher:
         self._me = self._github.viewer()
         for _ in range(_ATTEMPTS):
             mine = self._mine()
-            text = self._fitting_text()
+            earlier = State.read(mine[0].body) if mine else State()
+            self.before = self.before or earlier
+            text = self._fitting_text(earlier)
             if mine:
                 self._yield_to_newer(mine[0])
             if not mine or not is_same(mine[0].body, text):
@@ -131,7 +139,11 @@ class _Publisher:
             self._delete(mine[1:])
             if mine and header(mine[0].body) == header(text):
                 self.url = mine[0].url
-                return
+                if self._is_listed:
+                    return
+                self._clock.sleep(self._clock.jitter())  # another run's may be hidden as ours is
+        if self._created and not self._is_listed:
+            return
         raise RequestFailed("other runs keep writing the same comment", status=None)
 
     def _guard(self) -> None:
@@ -144,13 +156,17 @@ class _Publisher:
 
     def _mine(self) -> list[Comment]:
         number = self._target.pull
-        found = self._patiently(lambda: self._github.comments(number, most=_MOST_COMMENTS))
+        found = self._patiently(lambda: self._github.comments(number, most=MOST_COMMENTS))
         mine = [
             comment
             for comment in found
             if comment.author.lower() == self._me.lower()
             and header(comment.body)[0] == self._marker
         ]
+        ours = self._created
+        self._is_listed = ours is None or any(comment.id == ours.id for comment in mine)
+        if ours and not self._is_listed:
+            mine.append(ours)
         return sorted(mine, key=lambda comment: comment.id)
 
     def _write(self, mine: list[Comment], text: str) -> bool:
@@ -168,6 +184,7 @@ class _Publisher:
                 comment = self._create(text)
         except RequestFailed as error:
             if mine and error.status == HTTPStatus.NOT_FOUND:
+                self._forget(mine[0])
                 return False
             if error.may_have_happened:
                 self._clock.sleep(_AFTER_SILENCE_S)
@@ -186,6 +203,7 @@ class _Publisher:
             self._may_have_posted = error.may_have_happened
             raise
         self._me = comment.author or self._me
+        self._created = comment
         return comment
 
     def _delete(self, duplicates: list[Comment]) -> None:
@@ -195,24 +213,33 @@ class _Publisher:
             except RequestFailed as error:
                 if error.status != HTTPStatus.NOT_FOUND:
                     self.warnings.append(f"a duplicate comment stays: {error.what}")
+                    continue
+            self._forget(comment)
 
-    def _fitting_text(self) -> str:
-        for level in range(self._level, _LEVELS):
-            text = self._text(level)
-            if len(text.encode("utf-16-le", "surrogatepass")) // 2 <= self._target.max_chars:
+    def _forget(self, comment: Comment) -> None:
+        """Take a comment as gone, so that the list alone counts."""
+        if self._created and self._created.id == comment.id:
+            self._created, self._is_listed = None, True
+
+    def _fitting_text(self, earlier: State) -> str:
+        for level in range(self._level, LEVELS):
+            text = self._text(level, earlier)
+            if utf16_units(text) <= self._target.max_chars:
                 self._level = level
                 return text
         raise RequestFailed("the comment is too long even without details", status=None)
 
-    def _text(self, level: int) -> str:
-        body = self._bodies(level)
+    def _text(self, level: int, earlier: State) -> str:
+        body = self._bodies(level, earlier)
         target = self._target
         state = State(
             run=target.run_id,
             attempt=target.run_attempt,
-            job=digest(target.job),
+            job="" if target.is_guess else digest(target.job),
             head=target.head,
             sum=digest(body),
+            verdict=target.verdict or earlier.verdict,
+            at=target.head if target.verdict else earlier.at,
         )
         return f"{self._marker}\n{state.line()}\n{body}"
 
@@ -221,7 +248,9 @@ class _Publisher:
         ours = (self._target.run_id, self._target.run_attempt)
         if theirs.head == self._target.head and theirs.age > ours:
             raise _Stop(f"a newer result is present: {comment.url}")
-        if theirs.age == ours and theirs.job != digest(self._target.job):
+        if theirs.age == ours and self._target.is_guess:
+            raise _Stop(f"this run has written {comment.url} already; it is left")
+        if theirs.age == ours and theirs.job and theirs.job != digest(self._target.job):
             what = f'two jobs of this run write the comment of "{self._target.suite_id}"'
             if self.written:
                 raise _Stop(f"{what}; the other one's is left")

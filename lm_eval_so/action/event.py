@@ -80,6 +80,11 @@ class Activity:
     api_url: str = "https://api.github.com"
 
     @property
+    def has_lost_number(self) -> bool:
+        """Whether this is the event of a pull request, and does not say of which."""
+        return self.event == "pull_request" and self.pull is None
+
+    @property
     def run_url(self) -> str | None:
         """Address of the workflow run."""
         if not self.repository or not self.run_id:

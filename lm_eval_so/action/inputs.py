@@ -93,10 +93,13 @@ _CHOICES: Final[Mapping[str, Sequence[str]]] = {
     "on_missing_secrets": list(MissingSecrets),
 }
 
+LEAST_CHARS: Final = 4000
+"""Size budget of a comment that always holds the verdict and its sentence, whatever the suite id."""
+
 _NUMBERS: Final[Mapping[str, tuple[int, int]]] = {
     "repeats": (1, 1000),
     "concurrency": (1, 4096),
-    "comment_max_chars": (2000, 65_000),
+    "comment_max_chars": (LEAST_CHARS, 65_000),
     "pr_number": (1, 2**31),
     "max_annotations": (0, 10),
 }
@@ -132,6 +135,10 @@ class Inputs:
     on_missing_secrets: MissingSecrets
     warnings: tuple[str, ...] = ()
 
+    def config_or(self, given: Path) -> Path:
+        """Return the config file: the one of a command line, if that names another than usual."""
+        return self.config_file if given == CONFIG_FILE else given
+
 
 def read_inputs(environ: Mapping[str, str], *, workspace: Path) -> Inputs:
     """Read the inputs from their INPUT_* variables.
@@ -143,20 +150,45 @@ def read_inputs(environ: Mapping[str, str], *, workspace: Path) -> Inputs:
     Raises:
         UsageError: That lists every input with a bad value.
     """
+    values = _values(environ)
+    if problems := _problems(values, workspace):
+        raise UsageError.of(problems)
+    return _inputs(values, environ, workspace)
+
+
+def read_usable_inputs(environ: Mapping[str, str], *, workspace: Path) -> Inputs:
+    """Read the inputs as `read_inputs` does, but with the default in the place of a bad value."""
+    values = _values(environ)
+    bad = {problem.where.key for problem in _problems(values, workspace) if problem.where}
+    usable = {name: INPUTS[name] if name in bad else value for name, value in values.items()}
+    return _inputs(usable, environ, workspace)
+
+
+def _values(environ: Mapping[str, str]) -> dict[str, str]:
     given = {name: environ.get(f"INPUT_{name.upper()}", "").strip() for name in INPUTS}
-    values = {name: given[name] or default for name, default in INPUTS.items()}
+    return {name: given[name] or default for name, default in INPUTS.items()}
+
+
+def _paths(values: Mapping[str, str], workspace: Path) -> tuple[Path, dict[str, Path]]:
+    """Return where the program works, and the path of each input that names one."""
     # where the runner starts us in the workspace, paths are shown as people there write them
     root = Path() if workspace.resolve() == Path.cwd() else workspace
     folder = root / values["working_directory"]
     paths = {name: (root if name == "report_dir" else folder) / values[name] for name in _PATHS}
-    problems = [
+    return folder, paths
+
+
+def _problems(values: Mapping[str, str], workspace: Path) -> list[Problem]:
+    return [
         *_choice_problems(values),
         *_number_problems(values),
-        *_path_problems(paths, workspace, values),
+        *_path_problems(_paths(values, workspace)[1], workspace, values),
         *_address_problems(values),
     ]
-    if problems:
-        raise UsageError.of(problems)
+
+
+def _inputs(values: Mapping[str, str], environ: Mapping[str, str], workspace: Path) -> Inputs:
+    folder, paths = _paths(values, workspace)
     return Inputs(
         overrides=tuple(
             f"{key}={_as_yaml(name, values[name])}"

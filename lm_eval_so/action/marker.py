@@ -3,10 +3,14 @@
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Self
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
+from lm_eval_so.core.records.enums import Verdict
+
+_MARKER = re.compile(r"<!-- lm-eval-so/comment/1 suite=(\S*) -->")
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _STATE = re.compile(r"<!-- lm-eval-so/state/1 (\{[^\n]*\}) -->")
 _DIGITS = 12
 
@@ -22,6 +26,10 @@ class State:
     head: str = ""
     sum: str = ""
     """Digest of the text."""
+    verdict: str = ""
+    """The last verdict that was measured, this run's or an earlier one's; "" is not known."""
+    at: str = ""
+    """The commit that it is about."""
 
     @property
     def age(self) -> tuple[int, int]:
@@ -39,11 +47,14 @@ class State:
         names = {"run": int, "attempt": int, "job": str, "head": str, "sum": str}
         if not all(isinstance(values.get(name), kind) for name, kind in names.items()):
             return cls()
-        return cls(**{name: values[name] for name in names})
+        told = (str(values.get("verdict")), str(values.get("at")))
+        is_known = told[0] in list(Verdict) and _COMMIT.fullmatch(told[1])
+        verdict, at = told if is_known else ("", "")
+        return cls(**{name: values[name] for name in names}, verdict=verdict, at=at)
 
     def line(self) -> str:
         """Give the line that `read` reads."""
-        values = {name: getattr(self, name) for name in ("run", "attempt", "job", "head", "sum")}
+        values = asdict(self)
         return f"<!-- lm-eval-so/state/1 {json.dumps(values)} -->"
 
 
@@ -53,6 +64,12 @@ def marker(suite_id: str) -> str:
     while "--" in encoded:  # two hyphens could close the HTML comment
         encoded = encoded.replace("--", "-%2D")
     return f"<!-- lm-eval-so/comment/1 suite={encoded} -->"
+
+
+def suite_of(body: str) -> str | None:
+    """Return the suite whose comment this is; None if it is no comment of ours."""
+    match = _MARKER.fullmatch(header(body)[0])
+    return unquote(match[1]) if match else None
 
 
 def header(body: str) -> list[str]:

@@ -94,6 +94,11 @@ def write_summary(file: Path, texts: Iterable[str]) -> bool:
     return text is not None
 
 
+def add_to_summary(file: Path, text: str) -> None:
+    """Add a short text to the job summary."""
+    _append(file, text)
+
+
 def first_fit(texts: Iterable[str], *, most: int, size: Callable[[str], int]) -> str | None:
     """Give the first text of at most this size, or None."""
     return next((text for text in texts if size(text) <= most), None)

@@ -1,12 +1,37 @@
-"""Whether there is a comment to write, and on which pull request."""
+"""Whether there is a comment to write, and where."""
 
-from typing import assert_never
+from dataclasses import dataclass
+from typing import Final, assert_never
 
 from lm_eval_so.action.event import Activity
 from lm_eval_so.action.github import GitHub
 from lm_eval_so.action.inputs import CommentMode
+from lm_eval_so.action.marker import suite_of
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
+
+MOST_COMMENTS: Final = 3000
+"""Comments of a pull request that are looked through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What is to be commented on, by which run, and what it measured."""
+
+    pull: int
+    head: str
+    """The commit that was evaluated; the comment is written only while it is the head."""
+    suite_id: str
+    run_id: int
+    run_attempt: int
+    job: str
+    verdict: Verdict | None
+    """What was measured; null: nothing was, and the comment keeps the verdict that it had."""
+    is_guess: bool = False
+    """The suite may be another one, so a comment that this run has written already is left."""
+    max_chars: int = 60_000
+    """Size budget in UTF-16 units: at most 65,000, which are fewer than the 65,536 characters of
+    GitHub's message and the 262,144 bytes of UTF-8 that it was seen to store."""
 
 
 def is_wanted(mode: CommentMode, comparison: Comparison) -> bool:
@@ -43,3 +68,15 @@ def find_pull(activity: Activity, pr_number: int | None, github: GitHub) -> int 
         return None
     found = [pull for pull in github.open_pulls(activity.pull_branch) if pull.head == activity.head]
     return found[0].number if len(found) == 1 else None
+
+
+def suites_on(pull: int, prefix: str, github: GitHub) -> tuple[str, ...]:
+    """Return the suites whose ids begin like this and that have a comment of ours.
+
+    Raises:
+        RequestFailed: If GitHub cannot be asked.
+    """
+    me = github.viewer().lower()
+    bodies = [c.body for c in github.comments(pull, most=MOST_COMMENTS) if c.author.lower() == me]
+    found = dict.fromkeys(suite for suite in map(suite_of, bodies) if suite)
+    return tuple(suite for suite in found if suite.startswith(prefix))

@@ -58,6 +58,48 @@ def ci(
 
     Example: lm-eval-so ci -c lm-eval-so.yaml
     """
+    import sys
+    from contextlib import nullcontext
+
+    from lm_eval_so.pipeline.unmeasured import Asked, told_if_unmeasured
+    from lm_eval_so.terminal.progress import open_progress
+
+    asked = Asked(
+        environ=dict(os.environ),
+        config=config,
+        overrides=[*(overrides or ()), *([f"language={language.value}"] if language else [])],
+        listener=open_progress(sys.stderr, os.environ, quiet=quiet, color=color).listen,
+    )
+    with nullcontext() if dry_run else told_if_unmeasured(asked):
+        return _ci(
+            config=config,
+            baseline=baseline,
+            out=out,
+            fresh=fresh,
+            dry_run=dry_run,
+            overrides=overrides,
+            plugins=plugins,
+            as_json=as_json,
+            quiet=quiet,
+            color=color,
+            language=language,
+        )
+
+
+def _ci(
+    *,
+    config: ConfigFile,
+    baseline: BaselineFile,
+    out: Out,
+    fresh: Fresh,
+    dry_run: DryRun,
+    overrides: Overrides,
+    plugins: Plugins,
+    as_json: Json,
+    quiet: Quiet,
+    color: Color,
+    language: ReportLanguage,
+) -> int:
     from dataclasses import replace
 
     from lm_eval_so.core.command_line import command_line
@@ -71,7 +113,7 @@ def ci(
 
     event = stage.read_surroundings(dict(os.environ))
     inputs = event.inputs
-    file = inputs.config_file if inputs and config == CONFIG_FILE else config
+    file = inputs.config_or(config) if inputs else config
     given = [*(inputs.overrides if inputs else ()), *(overrides or ())]
     target = None
     if inputs and inputs.target_url:

@@ -3,19 +3,22 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lm_eval_so.action.comment import Published, Target
+from lm_eval_so.action.comment import Published
 from lm_eval_so.action.event import Activity, plain_suite_id
 from lm_eval_so.action.github import open_github
+from lm_eval_so.action.target import Target
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.files import read_text
 from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.comparison import Comparison
+from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_digest import refuse_other_report
 from lm_eval_so.core.report_file import read_report
 from lm_eval_so.errors import PublishError, UsageError, Where
-from lm_eval_so.pipeline.publish import make_bodies, post
+from lm_eval_so.pipeline.posting import post
+from lm_eval_so.pipeline.publish import make_bodies
 from lm_eval_so.reporter.markdown import Origin
 
 
@@ -64,6 +67,7 @@ def send_comment(
     token = resources.environ.get("GITHUB_TOKEN")
     if not token:
         raise UsageError("GITHUB_TOKEN is not set", hint="export a token that may comment")
+    verdict = results.comparison.verdict
     commit = results.report.experiment.commit if results.report else None
     origin = Origin(run_url=activity.run_url, commit=commit)
     bodies = make_bodies(config, resources, results.comparison, results.report, origin)
@@ -76,6 +80,7 @@ def send_comment(
             run_id=activity.run_id,
             run_attempt=activity.run_attempt,
             job=f"{activity.job} {activity.runner}",
+            verdict=None if verdict is Verdict.ERROR else verdict,
         )
         published = post(bodies, target, github, resources)
     if published.failed:

@@ -18,12 +18,12 @@ from lm_eval_so.core.records.comparison import BaselineRef, Comparison, Reason
 from lm_eval_so.core.records.enums import ReportFormat, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.run import Checkout
-from lm_eval_so.errors import BudgetSpent, ExitCode, InputError, TooManyErrors, refuse
+from lm_eval_so.errors import BudgetSpent, InputError, Problem, TooManyErrors, refuse
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.baseline import baseline_problems, needs_baseline
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.confirm import again_folder, ask_again
-from lm_eval_so.pipeline.telling import STAGE, how_to_begin, tell_verdict
+from lm_eval_so.pipeline.telling import STAGE, how_to_begin, tell_verdict, unmeasured
 from lm_eval_so.reporter.render import json_pieces, render
 from lm_eval_so.runner import run as running
 from lm_eval_so.runner.for_verdict import ForVerdict, note_verdict
@@ -79,13 +79,11 @@ class Measured:
     report: EvaluationReport
     comparison: Comparison
     files: tuple[Path, ...]
-    is_whole: bool = True
-    """Whether so many rows have an answer that the verdict rests on something."""
 
     @property
     def exit_code(self) -> int:
         """What the process tells: the verdict's code, or that it could not be measured."""
-        return self.comparison.exit_code if self.is_whole else ExitCode.CANNOT_MEASURE
+        return self.comparison.exit_code
 
 
 async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
@@ -108,7 +106,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     if plan.make_dataset:
         generating.generate(config, resources)
     verdict = for_verdict(config, plan)
-    is_whole = await _run(config, resources, plan, verdict)
+    failure = await _run(config, resources, plan, verdict)
     report = await evaluating.evaluate(
         config,
         resources,
@@ -119,12 +117,14 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
         base_ref=plan.base_ref,
     )
     again: dict[str, Answers] = {}
-    if config.gate.confirm and baseline is not None and is_whole:
+    if config.gate.confirm and baseline is not None and failure is None:
         changed = _changed_samples(config, resources, report, baseline)
         again = await ask_again(
             config, resources, changed, run=plan.run, fresh=plan.fresh, verdict=verdict
         )
-    comparison = compare_reports(config, resources, report, baseline, found, again=again)
+    comparison = compare_reports(
+        config, resources, report, baseline, found, again=again, failure=failure
+    )
     if not plan.may_be_baseline or comparison.verdict in _NO_BASELINE:
         report = replace(report, experiment=replace(report.experiment, eligible=False))
     files = write_report(config, resources, report, comparison, folder=plan.reports)
@@ -134,7 +134,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
             report, config, folder=plan.reports, may_be_baseline=plan.may_be_baseline
         )
         resources.listener(Noticed(stage=STAGE, text=f"no baseline yet: {text}"))
-    return Measured(report=report, comparison=comparison, files=files, is_whole=is_whole)
+    return Measured(report=report, comparison=comparison, files=files)
 
 
 def for_verdict(config: Config, plan: Plan) -> ForVerdict:
@@ -151,15 +151,17 @@ def for_verdict(config: Config, plan: Plan) -> ForVerdict:
     )
 
 
-async def _run(config: Config, resources: Resources, plan: Plan, verdict: ForVerdict) -> bool:
-    """Run, and give whether so many rows have an answer that a verdict can rest on them."""
+async def _run(
+    config: Config, resources: Resources, plan: Plan, verdict: ForVerdict
+) -> Problem | None:
+    """Run, and return why so few rows have an answer that no verdict can rest on them, if so."""
     try:
         await running.run(config, resources, out=plan.run, fresh=plan.fresh, verdict=verdict)
     except (TooManyErrors, BudgetSpent) as error:  # the verdict will say so, and be published
         warned = Warned(stage="run", text=str(error), hint=error.problems[0].hint)
         resources.listener(warned)
-        return False
-    return True
+        return error.problems[0]
+    return None
 
 
 def _note_verdict(run: Path, resources: Resources) -> None:
@@ -189,6 +191,7 @@ def compare_reports(
     found: BaselineRef,
     *,
     again: Mapping[str, Answers] | None = None,
+    failure: Problem | None = None,
 ) -> Comparison:
     """Compare two reports under the config's gate, and tell the verdict.
 
@@ -199,6 +202,7 @@ def compare_reports(
         baseline: What it is compared with.
         found: Where the baseline is from.
         again: Scores of further answers to samples that changed, by metric.
+        failure: Why no verdict can rest on the candidate.
 
     Raises:
         InputError: If the quarantine or accept file cannot be used.
@@ -215,6 +219,8 @@ def compare_reports(
         again=again,
         redact=resources.redactor.redact,
     )
+    if failure is not None:
+        comparison = unmeasured(comparison, failure, config.language)
     tell_verdict(comparison, config, resources.listener, redactor=resources.redactor)
     return comparison
 

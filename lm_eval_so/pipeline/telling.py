@@ -1,6 +1,7 @@
 """What is told of a verdict while it is made: exceptions, each metric, and how to begin."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 from lm_eval_so.core.config.defaults import CONFIG_FILE
@@ -14,6 +15,8 @@ from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.words.exemptions import exemption_warning
 from lm_eval_so.core.words.lost import lost_headline, lost_names, lost_reasons
+from lm_eval_so.core.words.problems import unmeasured_sentence
+from lm_eval_so.errors import ExitCode, Problem
 
 STAGE = "compare"
 _LONGEST_NAME = 60
@@ -42,6 +45,19 @@ def tell_verdict(
     if comparison.rerun is not None:
         steps = " && ".join(comparison.rerun.splitlines())
         tell(Noticed(stage=STAGE, text=f"to measure the baseline again: {steps}"))
+
+
+def unmeasured(comparison: Comparison, failure: Problem, language: Language) -> Comparison:
+    """Let a comparison of what little came back say first that it could not be measured."""
+    told = unmeasured_sentence(failure, language)
+    is_told = comparison.verdict is Verdict.ERROR  # that rows have no score
+    return replace(
+        comparison,
+        verdict=Verdict.ERROR,
+        passed=False,
+        exit_code=ExitCode.CANNOT_MEASURE.value,
+        sentence=told if is_told else f"{told} {comparison.sentence}",
+    )
 
 
 def how_to_begin(

@@ -24,7 +24,7 @@ from lm_eval_so.reporter.view import (
     words_of,
 )
 
-_ICONS = {
+ICONS = {
     Verdict.PASS: "✅",
     Verdict.IMPROVED: "✅",
     Verdict.REGRESSION: "❌",
@@ -53,9 +53,13 @@ def view_comparison(
     words = words_of("comment", language)
     accepted = comparison.baseline.accepted
     shown = {key: _figures_of(key, m, report, language) for key, m in comparison.metrics.items()}
+    # a table that has figures of the baseline only tells nothing of this run
+    is_error = comparison.verdict is Verdict.ERROR
+    is_empty = is_error and all(m.candidate is None for m in comparison.metrics.values())
     rows = [
         (metric.kind, _gate_row(key, metric, shown[key], words))
         for key, metric in comparison.metrics.items()
+        if not is_empty
     ]
     lead = lead_metric(comparison)
     lead_notes = _lead_notes(comparison, lead, shown[lead], words) if lead else ()
@@ -63,9 +67,12 @@ def view_comparison(
     better = dict.fromkeys(c.sample_id for c in comparison.changed if c.change == "better")
     return ComparisonView(
         suite=comparison.suite,
-        icon="⚠️" if is_good_but_lost(comparison) else _ICONS[comparison.verdict],
-        word=_capital(words(f"verdict_{comparison.verdict}")),
-        headline=_headline(lead, comparison.metrics[lead], shown[lead], words) if lead else "",
+        icon="⚠️" if is_good_but_lost(comparison) else ICONS[comparison.verdict],
+        is_error=is_error,
+        word=verdict_word(comparison.verdict, language),
+        headline=_headline(lead, comparison.metrics[lead], shown[lead], words)
+        if lead and not is_error
+        else "",
         sentence=comparison.sentence,
         scores=tuple(row for kind, row in rows if kind is not MetricKind.RATIO),
         ratios=tuple(row for kind, row in rows if kind is MetricKind.RATIO),
@@ -87,6 +94,11 @@ def view_comparison(
         rerun=comparison.rerun,
         lost=lost_view(comparison.lost, language),
     )
+
+
+def verdict_word(verdict: Verdict, language: Language) -> str:
+    """Return the name of a verdict, as it stands in a heading."""
+    return _capital(words_of("comment", language)(f"verdict_{verdict}"))
 
 
 def lead_metric(comparison: Comparison) -> str | None:
@@ -127,7 +139,7 @@ def _gate_row(key: str, metric: MetricComparison, shown: MetricFigures, words: W
         if metric.ci90 is not None:
             low, high = map(shown.bare, shown.ends(*metric.ci90))
             change += f" ({words('interval', low=low, high=high)})"
-    verdict = f"{_ICONS[metric.verdict]} {words(f'verdict_{metric.verdict}')}"
+    verdict = f"{ICONS[metric.verdict]} {words(f'verdict_{metric.verdict}')}"
     is_lower = metric.direction is Direction.LOWER and not shown.is_ratio
     return GateRow(
         metric=key,

@@ -2,17 +2,19 @@
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import Safe, prose
 from lm_eval_so.core.templates.sandbox import fill_markdown
 from lm_eval_so.core.words.answers import answers_text
-from lm_eval_so.reporter.comparison_view import lead_metric, view_comparison
+from lm_eval_so.core.words.problems import problem_sentence, unmeasured_sentence
+from lm_eval_so.errors import Problem
+from lm_eval_so.reporter.comparison_view import ICONS, lead_metric, verdict_word, view_comparison
 from lm_eval_so.reporter.cost_view import cost_lines
 from lm_eval_so.reporter.judge_view import judge_row
 from lm_eval_so.reporter.report_view import view_report
@@ -23,6 +25,7 @@ _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _LEAST = 4
 _MOST_IDS = 100
 _MOST_SLICES = 15
+_MOST_PROBLEMS = 20
 _REPORT_GRAPHEMES = 600
 
 
@@ -93,6 +96,7 @@ def comment_body(
     language: Language,
     origin: Origin,
     examples: int = 20,
+    before: str = "",
     redactor: Redactor | None = None,
 ) -> str:
     """Give the body of the pull request's comment.
@@ -100,15 +104,24 @@ def comment_body(
     Args:
         comparison: The verdict.
         report: The candidate's report.
-        level: 0 shows all, 4 the verdict, the gate's tables and links only.
+        level: 0 shows all, 4 the verdict, the gate's tables and links only, 5 the verdict and its
+            sentence, in under 1,500 UTF-16 units.
         language: Language of the texts.
         origin: Where it comes from.
         examples: Samples that got worse, at most.
+        before: What the comment said of an earlier commit, where this one was not measured.
         redactor: Takes secrets out.
     """
     report_words = words_of("report", language)
+    view = view_comparison(comparison, report, language=language)
+    if level > _LEAST:
+        brief = _headed(comparison.verdict, view.suite, view.sentence, language, origin, before)
+        lost = view.lost.headline if view.lost else ""
+        brief |= {"icon": view.icon, "lost": lost, "run_text": "run", "is_cut": True}
+        return _fill("brief.md.j2", brief, language, redactor or Redactor())
     values = {
-        "comparison": view_comparison(comparison, report, language=language),
+        "comparison": view,
+        "before": before,
         "detail": _detail(level, examples),
         "is_least": level >= _LEAST,
         "is_cut": level > 0,
@@ -121,6 +134,57 @@ def comment_body(
         "run_url": origin.run_url,
     }
     return _fill("comment.md.j2", values, language, redactor or Redactor())
+
+
+def unmeasured_body(
+    problems: Sequence[Problem],
+    *,
+    level: int,
+    suite: str | None,
+    language: Language,
+    origin: Origin,
+    before: str = "",
+    redactor: Redactor,
+) -> str:
+    """Return the comment where there is no report: what went wrong, where, and what to do.
+
+    Args:
+        problems: What went wrong; at least one.
+        level: 0 shows several problems, any other the first in under 1,500 UTF-16 units.
+        suite: The suite, if it is known.
+        language: Language of the texts.
+        origin: Where it comes from.
+        before: What the comment said until now.
+        redactor: Takes secrets out.
+    """
+    sentence = unmeasured_sentence(problems[0], language)
+    values = _headed(Verdict.ERROR, suite, sentence, language, origin, before)
+    values |= {"run_text": "run_only"}
+    if level > 0:
+        brief = {**values, "is_cut": len(problems) > 1}
+        return _fill("brief.md.j2", brief, language, redactor)
+    others = [problem_sentence(problem, language) for problem in problems[1:_MOST_PROBLEMS]]
+    given = {**values, "others": others, "more": max(0, len(problems) - _MOST_PROBLEMS)}
+    return _fill("unmeasured.md.j2", given, language, redactor)
+
+
+def _headed(
+    verdict: Verdict,
+    suite: str | None,
+    sentence: str,
+    language: Language,
+    origin: Origin,
+    before: str,
+) -> dict[str, object]:
+    return {
+        "icon": ICONS[verdict],
+        "word": verdict_word(verdict, language),
+        "suite": suite or "",
+        "lost": "",
+        "sentence": sentence,
+        "run_url": origin.run_url,
+        "before": before,
+    }
 
 
 def _detail(level: int, examples: int) -> Detail:

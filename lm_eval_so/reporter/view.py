@@ -246,6 +246,8 @@ class ComparisonView:
 
     suite: str
     icon: str
+    is_error: bool
+    """Whether it could not be measured, which then is said first."""
     word: str
     headline: str
     """The change of the metric that decides; "" if nothing could be compared."""

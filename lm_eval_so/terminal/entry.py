@@ -15,7 +15,7 @@ import typer
 from lm_eval_so.core.descriptors import RAISE_IT, is_short, raise_limit
 from lm_eval_so.core.secrets import Redactor, make_redactor
 from lm_eval_so.core.text import width
-from lm_eval_so.errors import ExitCode, InputError, Interrupted, LMEvalError, Problem
+from lm_eval_so.errors import ExitCode, InputError, Interrupted, LMEvalError, Problem, problems_of
 from lm_eval_so.terminal.lines import visible
 
 _PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP = 28, 4
@@ -86,9 +86,10 @@ def _tell_other(error: BaseException, redactor: Redactor, *, verbose: bool) -> i
         for stream in (sys.stdout, sys.stderr):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return ExitCode.INTERRUPTED
-    if isinstance(error, OSError):  # the machine's doing: a disk, a folder, a permission
-        what = f"cannot use {error.filename or 'a file'}: {error.strerror or error}"
-        tell(InputError(what, hint=RAISE_IT if is_short(error) else None), sys.stderr, redactor)
+    if isinstance(error, OSError):
+        [problem] = problems_of(error)
+        hint = RAISE_IT if is_short(error) else None
+        tell(InputError(problem.what, hint=hint), sys.stderr, redactor)
         return ExitCode.BAD_INPUT
     # typer ships its own click, whose usage errors can show themselves and know their exit code
     show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
@@ -100,9 +101,9 @@ def _tell_other(error: BaseException, redactor: Redactor, *, verbose: bool) -> i
     if isinstance(code, int):
         return code
     text = "".join(traceback.format_exception(error)) if verbose else ""
-    what = f"a bug in lm-eval-so: {type(error).__name__}: {error}"
-    hint = "" if verbose else "\n  fix: run it again with -v and report what it prints"
-    sys.stderr.write(redactor.redact(f"{text}error: {what}{hint}\n"))
+    [bug] = problems_of(error)
+    hint = "" if verbose else f"\n  fix: {bug.hint}"
+    sys.stderr.write(redactor.redact(f"{text}error: {bug.what}{hint}\n"))
     return ExitCode.BUG
 
 

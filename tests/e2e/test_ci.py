@@ -14,6 +14,8 @@ from servers.checkout import KEY, Checkout, N, open_checkout
 from servers.commands import git, lm_eval_so
 from servers.processes import finish, wait
 
+from lm_eval_so.testing import Reply
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Checkout]:
@@ -180,6 +182,87 @@ def test_ci__the_baseline_of_the_pull_request_itself_does_not_count(
     assert demanded.returncode == 3
     assert "fix: give actions/checkout fetch-depth: 2" in demanded.stderr
     assert len(place.bot.requests) == asked
+
+
+def test_ci__where_nothing_could_be_measured_the_comment_says_so(place: Checkout) -> None:
+    """It passed; then the key is refused, then all rows fail, then it passes again."""
+    assert place.ci().returncode == 0
+    [before] = place.hub.bodies(7).values()
+    answer, refusal = place.answer, Reply(status=401, body=b'{"error": {"message": "@octocat"}}')
+    place.answer = lambda _: refusal
+    summary = place.folder.parent / "summary"
+    summary.write_text("")
+    refused = place.ci(GITHUB_RUN_ID="7", INPUT_COMMENT_REQUIRED="true")
+    assert refused.returncode == 4, refused.stderr
+    [body] = place.hub.bodies(7).values()
+    last = "커밋의 이전 결과: 판단 불가(근거 부족)."
+    for text in (body, summary.read_text(encoding="utf-8")):
+        assert "### ❌ 오류 · shop\n\n측정하지 못했습니다: the endpoint refused the key" in text
+        assert "`@octocat`" in text
+        assert f"`{place.hub_head[:7]}` {last}" in text
+        assert KEY not in text
+    outputs = place.outputs()
+    assert (outputs["verdict"], outputs["passed"]) == ("error", "false")
+    assert outputs["comment_url"].startswith("http")
+
+    bad = Reply(status=400, body=b'{"error": {"message": "no such thing"}}')
+    place.answer = lambda seen: answer(seen) if seen.text.endswith("#0") else bad
+    failed = place.ci(GITHUB_RUN_ID="8")
+    assert failed.returncode == 3, failed.stderr
+    [body] = place.hub.bodies(7).values()
+    first, told = body.split("\n\n")[:2]
+    assert first.endswith("### ❌ 오류 · shop")
+    assert told.startswith("측정하지 못했습니다: 39 of 40 rows have no answer")
+    assert last in body
+    report = place.folder / "lm-eval-so-report"
+    assert told.partition(" [")[0] in (report / "report.md").read_text(encoding="utf-8")
+    comparison = json.loads((report / "comparison.json").read_text(encoding="utf-8"))
+    assert (comparison["verdict"], comparison["exit_code"]) == ("error", 3)
+    assert place.outputs()["verdict"] == "error"
+
+    place.answer = answer
+    assert place.ci(GITHUB_RUN_ID="9").returncode == 0
+    [body] = place.hub.bodies(7).values()
+    assert body.partition("\n### ")[2][:40] == before.partition("\n### ")[2][:40]
+    assert "측정하지 못했습니다" not in body
+
+
+def test_ci__a_cancelled_job_says_so(place: Checkout) -> None:
+    asked = len(place.bot.requests)
+    answer = place.answer
+    place.answer = lambda seen: Reply(text=answer(seen), latency_s=0.3)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lm_eval_so", "ci"],
+        cwd=place.folder,
+        env={**os.environ, **place.environ(INPUT_CONCURRENCY="2")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    wait(lambda: len(place.bot.requests) >= asked + 4, process)
+    process.send_signal(signal.SIGTERM)
+    code, told = finish(process)
+    assert code == 130, told
+    [body] = place.hub.bodies(7).values()
+    assert "측정하지 못했습니다: interrupted" in body
+    assert place.outputs()["verdict"] == "error"
+
+
+@pytest.mark.parametrize(("required", "code"), [("false", 0), ("true", 5)])
+def test_ci__an_event_without_a_number_says_so(place: Checkout, required: str, code: int) -> None:
+    environ = dict(place.environ(INPUT_COMMENT_REQUIRED=required))
+    event = Path(environ["GITHUB_EVENT_PATH"])
+    payload = json.loads(event.read_text())
+    del payload["pull_request"]["number"]
+    event.write_text(json.dumps(payload))
+    done = lm_eval_so("ci", cwd=place.folder, environ=environ)
+    assert done.returncode == code, done.stderr
+    said = "the event names no pull request number, so no comment is written"
+    assert f"::warning title=ci::{said}" in done.stderr
+    assert f"⚠ {said}" in (place.folder.parent / "summary").read_text(encoding="utf-8")
+    assert place.outputs()["comment_file_written"] == "true"
+    assert not place.hub.bodies(7)
 
 
 def test_ci__a_fork_without_keys_is_skipped(place: Checkout) -> None:

@@ -30,6 +30,7 @@ class Fault:
     method: str
     part: str
     status: int
+    """0: the connection is closed without an answer."""
     message: str
     headers: dict[str, str] = field(default_factory=dict)
     times: int = 1
@@ -46,10 +47,13 @@ class FakeGitHub:
         self.pulls: dict[int, dict[str, Any]] = {}
         self.faults: list[Fault] = []
         self.next_page_host: str | None = None
+        self.lag = 0
+        """So many lists do not show a new comment yet."""
         self.before: Callable[[Request], None] = lambda _: None
         """Called before each answer, as another run would interfere."""
         self._prefix, self._viewer, self._author = prefix, viewer, author
         self._last_id = 1000
+        self._unseen: dict[int, int] = {}
         self._lock = threading.RLock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -153,7 +157,13 @@ class FakeGitHub:
         return self._page(request, found)
 
     def _list_comments(self, request: Request, pull: int) -> tuple[int, Any, dict[str, str]]:
-        return self._page(request, self.comments.get(pull, []))
+        shown = []
+        for comment in self.comments.get(pull, []):
+            if unseen := self._unseen.get(comment["id"], 0):
+                self._unseen[comment["id"]] = unseen - 1
+            else:
+                shown.append(comment)
+        return self._page(request, shown)
 
     def _page(self, request: Request, items: list[Any]) -> tuple[int, Any, dict[str, str]]:
         size = min(int(request.query.get("per_page", 30)), 100)
@@ -169,7 +179,8 @@ class FakeGitHub:
         body = request.body["body"]
         if len(body) > _TOO_LONG:
             return _too_long()
-        self.add_comment(pull, body, author=self._author)
+        identity = self.add_comment(pull, body, author=self._author)
+        self._unseen[identity] = self.lag
         return 201, self.comments[pull][-1], {}
 
     def _update(self, request: Request, number: int) -> tuple[int, Any, dict[str, str]]:
@@ -214,6 +225,9 @@ def _handler(hub: FakeGitHub) -> type[BaseHTTPRequestHandler]:
             status, answer, extra = hub.respond(
                 Request(self.command, url.path, query, headers, body)
             )
+            if not status:
+                self.close_connection = True
+                return
             payload = b"" if answer is None else json.dumps(answer).encode()
             self.send_response(status)
             for name, value in {"X-RateLimit-Remaining": "4999", **extra}.items():

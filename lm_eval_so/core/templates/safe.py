@@ -123,6 +123,21 @@ def prose(text: str) -> Safe:
     return Safe(" ".join(shown))
 
 
+def fit(text: str, units: int) -> Safe:
+    """Return a sentence as `prose` does, so cut that it takes at most so many UTF-16 units."""
+    graphemes = units
+    shown = prose(cut(text, graphemes))
+    while utf16_units(shown) > units and graphemes:
+        graphemes //= 2
+        shown = prose(cut(text, graphemes))
+    return shown
+
+
+def utf16_units(text: str) -> int:
+    """Return the length of a text in UTF-16: two for a character beyond U+FFFF."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
 def name(text: str) -> Safe:
     """Give an identifier: plain if all of it is harmless, else one code span."""
     return Safe(text) if text and prose(text) == text else cell(text)

@@ -37,8 +37,8 @@ def fill_markdown(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    steps = (safe.block, safe.cell, safe.cut, safe.inline, safe.name, safe.prose, safe.quote)
-    for step in (*steps, safe.summary):
+    texts = (safe.cut, safe.fit, safe.inline, safe.name, safe.prose, safe.quote, safe.summary)
+    for step in (safe.block, safe.cell, *texts):
         environment.filters[step.__name__] = _redacting(step, redact)
     environment.filters["link"] = safe.link
     return environment.get_template(template).render(values)

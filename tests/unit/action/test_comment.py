@@ -2,11 +2,16 @@ import json
 from contextlib import contextmanager
 
 import pytest
+from made_reports import compared, comparison, report
 from servers.fake_github import BOT, FakeGitHub
 
-from lm_eval_so.action.comment import Clock, Target, publish
+from lm_eval_so.action.comment import LEVELS, Clock, publish
 from lm_eval_so.action.github import open_github
-from lm_eval_so.action.marker import marker
+from lm_eval_so.action.inputs import LEAST_CHARS
+from lm_eval_so.action.marker import State, marker
+from lm_eval_so.action.target import Target, suites_on
+from lm_eval_so.core.records.enums import Language, Verdict
+from lm_eval_so.reporter.markdown import Origin, comment_body
 
 HEAD = "a" * 40
 SUITE = "evaluate.yml/evaluate/support-qa"
@@ -31,7 +36,7 @@ def hub_with(*comments, head=HEAD, state="open", **options):
         yield hub
 
 
-def send(hub, bodies=lambda level: f"body at level {level}", clock=None, **changes):
+def send(hub, bodies=lambda level, _=None: f"body at level {level}", clock=None, **changes):
     target = {
         "pull": 7,
         "head": HEAD,
@@ -39,8 +44,10 @@ def send(hub, bodies=lambda level: f"body at level {level}", clock=None, **chang
         "run_id": 6,
         "run_attempt": 1,
         "job": "evaluate",
+        "verdict": Verdict.PASS,
         **changes,
     }
+
     with open_github("o/r", token="t", api_url=hub.url, write_gap_s=0, retry_wait_s=0) as github:
         return publish(bodies, Target(**target), github, clock=(clock or FakeClock()).clock())
 
@@ -200,10 +207,11 @@ def test_publish__a11_no_permission():
     assert "pull-requests: write" in warning
 
 
-def test_publish__a12_post_without_an_answer_that_took_effect():
+@pytest.mark.parametrize("status", [502, 0])
+def test_publish__a12_post_without_an_answer_that_took_effect(status):
     clock = FakeClock()
     with hub_with() as hub:
-        hub.fail("POST", "/comments", 502, "Server Error", takes_effect=True)
+        hub.fail("POST", "/comments", status, "Server Error", takes_effect=True)
         result = send(hub, clock=clock)
         assert writes(hub) == [POSTS]
         assert len(hub.bodies(7)) == 1
@@ -242,24 +250,29 @@ def test_publish__a13_comment_deleted_meanwhile():
     assert result.failed is False
 
 
-def test_publish__a14_too_long_for_github_takes_the_next_level():
+@pytest.mark.parametrize("most", [2, LEVELS - 1])
+def test_publish__a14_too_long_for_github_takes_the_next_level(most):
     with hub_with() as hub:
-        send(hub, bodies=lambda level: "x" * (70_000 if level < 2 else 10), max_chars=100_000)
-        assert writes(hub) == [POSTS, POSTS, POSTS]
+        send(
+            hub,
+            bodies=lambda level, _=None: "x" * (70_000 if level < most else 10),
+            max_chars=100_000,
+        )
+        assert writes(hub) == [POSTS] * (most + 1)
         [body] = hub.bodies(7).values()
     assert body.endswith("\n" + "x" * 10)
 
 
 def test_publish__level_fits_the_budget_in_utf16_units():
     with hub_with() as hub:
-        send(hub, bodies=lambda level: "👍" * (1200 if level == 0 else 800), max_chars=2000)
+        send(hub, bodies=lambda level, _=None: "👍" * (1200 if level == 0 else 800), max_chars=2000)
         [body] = hub.bodies(7).values()
     assert body.count("👍") == 800
 
 
 def test_publish__nothing_fits():
     with hub_with() as hub:
-        result = send(hub, bodies=lambda _: "x" * 5000, max_chars=2000)
+        result = send(hub, bodies=lambda _, __=None: "x" * 5000, max_chars=2000)
         assert writes(hub) == []
     assert result.failed is True
     assert "too long even without details" in result.warnings[0]
@@ -389,6 +402,132 @@ def test_publish__two_runs_at_once_end_with_one_comment():
         assert send(hub).url.endswith("-900")
         assert writes(hub) == [POSTS, "DELETE comments/1002", "PATCH comments/900"]
         assert list(hub.bodies(7)) == [900]
+
+
+@pytest.mark.parametrize("lag", [1, 2, 5, 99])
+def test_publish__a_list_that_lags_makes_no_second_comment(lag):
+    clock = FakeClock()
+    with hub_with() as hub:
+        hub.lag = lag
+        result = send(hub, clock=clock)
+        assert writes(hub) == [POSTS]
+        assert hub.calls("GET").count(LISTS) == min(lag + 2, 7)
+        [number] = hub.bodies(7)
+    assert (result.failed, result.written, result.warnings) == (False, True, ())
+    assert result.url.endswith(f"-{number}")
+    assert sum(clock.slept) < 5
+
+
+def test_publish__two_runs_at_once_end_with_one_comment_though_the_list_lags():
+    with hub_with() as hub:
+        hub.lag = 2
+
+        def interfere(request):
+            if request.method == "POST" and "comments" in request.path and not hub.comments.get(7):
+                hub.add_comment(7, ours(5), number=900)
+
+        hub.before = interfere
+        assert send(hub).url.endswith("-900")
+        assert writes(hub) == [POSTS, "DELETE comments/1002", "PATCH comments/900"]
+        assert list(hub.bodies(7)) == [900]
+
+
+def test_publish__a_comment_that_was_deleted_after_it_was_made_is_made_again():
+    """The other run deletes ours as a duplicate, and a person the other run's."""
+    with hub_with() as hub:
+        hub.lag = 9
+
+        def delete(request):
+            if request.method == "PATCH":
+                hub.comments[7] = [c for c in hub.comments[7] if c["id"] not in {900, 1001}]
+            if request.method == "GET" and writes(hub) == [POSTS] and 900 not in hub.bodies(7):
+                hub.add_comment(7, ours(5), number=900)
+
+        hub.before = delete
+        result = send(hub)
+        assert len(hub.bodies(7)) == 1
+    assert result.failed is False
+
+
+def test_publish__the_state_keeps_the_last_verdict_that_was_measured():
+    with hub_with() as hub:
+        first = send(hub, verdict=Verdict.REGRESSION)
+        assert (first.before.verdict, first.before.at) == ("", "")
+        hub.pulls[7]["head"]["sha"] = "b" * 40
+        failed = send(hub, head="b" * 40, verdict=None, run_id=7)
+        again = send(hub, head="b" * 40, verdict=None, run_id=8)
+        for result in (failed, again):
+            assert (result.before.verdict, result.before.at) == ("regression", HEAD)
+        send(hub, head="b" * 40, run_id=9)
+        state = State.read(*hub.bodies(7).values())
+    assert (state.verdict, state.at, state.head) == ("pass", "b" * 40, "b" * 40)
+
+
+def test_publish__the_text_is_told_what_the_comment_said():
+    seen = []
+    with hub_with((11, BOT, ours())) as hub:
+
+        def bodies(level, before=None):
+            seen.append(before)
+            return "text"
+
+        send(hub, bodies=bodies)
+        send(hub, bodies=bodies, run_id=7)
+    assert [(b.run, b.verdict) for b in seen] == [(5, ""), (6, "pass")]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "at"), [("pass", "$(rm)"), ("great", "a" * 40), (1, 2), (None, None)]
+)
+def test_state__a_verdict_that_nobody_gave_is_none(verdict, at):
+    told = json.loads(State(run=5, attempt=1).line().partition("/1 ")[2].removesuffix(" -->"))
+    line = json.dumps({**told, "verdict": verdict, "at": at})
+    state = State.read(f"{marker(SUITE)}\n<!-- lm-eval-so/state/1 {line} -->\nold")
+    assert (state.run, state.verdict, state.at) == (5, "", "")
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("most", [LEAST_CHARS, 5000])
+def test_publish__many_metrics_in_a_small_comment(most, language):
+    made = comparison(metrics={f"지표_{n}_of_the_shop": compared() for n in range(41)})
+
+    def bodies(level, before=None):
+        return comment_body(made, report(), level=level, language=language, origin=Origin())
+
+    with hub_with() as hub:
+        assert send(hub, bodies=bodies, max_chars=most).failed is False
+        [body] = hub.bodies(7).values()
+    assert len(body) <= most
+    assert "exact_match: 89.5% → 84.9%" in body
+
+
+def test_publish__a_guessed_suite_leaves_what_this_run_has_written():
+    with hub_with((11, BOT, ours(6))) as hub:
+        result = send(hub, verdict=None, is_guess=True)
+        assert writes(hub) == []
+        assert "has written" in result.notices[0]
+        send(hub, verdict=None, is_guess=True, run_id=7)
+        # the suite's own job of the same run is then not taken for a second one
+        result = send(hub, run_id=7)
+        assert writes(hub) == ["PATCH comments/11", "PATCH comments/11"]
+    assert (result.warnings, result.notices) == ((), ())
+
+
+def test_suites_on__those_of_a_job_that_are_ours():
+    bodies = [
+        (1, BOT, ours()),
+        (2, BOT, f"{marker('evaluate.yml/evaluate/챗봇')}\nx"),
+        (3, BOT, f"{marker('evaluate.yml/evaluate-2/shop')}\nx"),
+        (4, "octocat", f"{marker('evaluate.yml/evaluate/stranger')}\nx"),
+        (5, BOT, "hello"),
+        (6, BOT, ours()),
+    ]
+    with (
+        hub_with(*bodies) as hub,
+        open_github("o/r", token="t", api_url=hub.url, retry_wait_s=0) as github,
+    ):
+        found = suites_on(7, "evaluate.yml/evaluate/", github)
+    assert found == (SUITE, "evaluate.yml/evaluate/챗봇")
 
 
 def test_publish__the_reply_tells_who_we_are():

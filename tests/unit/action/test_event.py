@@ -148,7 +148,42 @@ def test_find_activity__outside_github(environ):
     "payload", [{}, {"pull_request": None}, {"pull_request": []}, pull(number="7")]
 )
 def test_find_activity__broken_payload(payload):
-    assert find("pull_request", payload).pull is None
+    activity = find("pull_request", payload)
+    assert (activity.pull, activity.has_lost_number) == (None, True)
+    assert activity.warnings == (
+        "the event names no pull request number, so no comment is written",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "is_proposal"),
+    [
+        ("pull_request", PULL, True),
+        ("pull_request", None, True),
+        ("pull_request_review", PULL, True),
+        ("merge_group", {"merge_group": {"base_sha": BASE}}, True),
+        ("push", {"repository": REPOSITORY}, False),
+        ("schedule", {}, False),
+        ("workflow_dispatch", {"repository": REPOSITORY}, False),
+    ],
+)
+def test_find_activity__what_is_checked_out_is_only_proposed(name, payload, is_proposal):
+    assert find(name, payload).is_proposal is is_proposal
+    assert find_activity({}, None).is_proposal is False
+
+
+@pytest.mark.parametrize(
+    ("environ", "prefix"),
+    [
+        ({}, "evaluate.yml/evaluate/"),
+        ({"GITHUB_JOB": "Job"}, "evaluate.yml/job/"),
+        ({"GITHUB_JOB": "", "GITHUB_WORKFLOW_REF": "", "GITHUB_WORKFLOW": ""}, None),
+    ],
+)
+def test_suite_prefix__begins_every_suite_id_of_the_job(environ, prefix):
+    activity = find("pull_request", PULL, **environ)
+    assert activity.suite_prefix == prefix
+    assert activity.suite_id("shop").startswith(prefix or "shop")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from lm_eval_so.action.inputs import INPUTS, CommentMode, Generate, MissingSecrets, read_inputs
+from lm_eval_so.action.inputs import (
+    INPUTS,
+    CommentMode,
+    Generate,
+    MissingSecrets,
+    read_inputs,
+    read_usable_inputs,
+)
 from lm_eval_so.action.outputs import OUTPUT_NAMES
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.core.yaml_lines import read_yaml
@@ -122,6 +129,22 @@ def test_read_inputs__options(tmp_path):
     assert (inputs.pr_number, inputs.job_summary, inputs.max_annotations) == (7, False, 0)
     assert (inputs.on_missing_secrets, inputs.suite_id) == (MissingSecrets.FAIL, "mine")
     assert (inputs.github_token, inputs.openai_api_key) == ("t", "k")
+
+
+@pytest.mark.parametrize("most", ["3999", "65001"])
+def test_read_inputs__a_comment_that_may_not_fit(tmp_path, most):
+    with pytest.raises(UsageError, match=f'comment_max_chars: "{most}" is not allowed'):
+        read(tmp_path, comment_max_chars=most)
+    assert read(tmp_path, comment_max_chars="4000").comment_max_chars == 4000
+
+
+def test_read_usable_inputs__defaults_in_the_place_of_bad_values(tmp_path):
+    given = {"comment": "sometimes", "pr_number": "x", "config": "../a", "suite_id": "mine"}
+    environ = {f"INPUT_{name.upper()}": value for name, value in given.items()}
+    inputs = read_usable_inputs(environ, workspace=tmp_path)
+    assert (inputs.comment, inputs.pr_number, inputs.suite_id) == ("always", None, "mine")
+    assert inputs.config_file == tmp_path / "lm-eval-so.yaml"
+    assert read_usable_inputs({}, workspace=tmp_path) == read(tmp_path)
 
 
 def test_read_inputs__secrets_are_not_shown(tmp_path):

@@ -20,12 +20,19 @@ from made_reports import (
 from servers.markdown import code_texts, dangers
 from servers.markdown import render as to_html
 
+from lm_eval_so.action.comment import LEVELS
+from lm_eval_so.action.event import plain_suite_id
+from lm_eval_so.action.inputs import LEAST_CHARS
+from lm_eval_so.action.marker import State, marker
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import SliceFigures
 from lm_eval_so.core.secrets import make_redactor
-from lm_eval_so.core.templates.safe import normalise
-from lm_eval_so.reporter.markdown import Origin, comment_body
+from lm_eval_so.core.templates.safe import normalise, utf16_units
+from lm_eval_so.errors import Problem, Where
+from lm_eval_so.pipeline.posting import before_text
+from lm_eval_so.pipeline.telling import unmeasured
+from lm_eval_so.reporter.markdown import Origin, comment_body, unmeasured_body
 from lm_eval_so.reporter.render import render
 
 RUN_URL = "https://github.com/o/r/actions/runs/9123456789"
@@ -105,22 +112,22 @@ def test_render__golden_full(language, golden):
     assert text == render(full_report(), None, format="md", language=language)
 
 
-@pytest.mark.parametrize("level", range(5))
+@pytest.mark.parametrize("level", range(LEVELS))
 def test_comment_body__golden_levels(level, golden):
     many = tuple(changed(f"refund-{n:03d}", candidate_answer="답" * 700) for n in range(12))
     text = body(comparison(changed=many), level=level)
     golden(f"comment/level-{level}.md", text)
     assert "Regression" in text.splitlines()[0]
     assert text.count("<details>") == text.count("</details>")
-    assert "re-running until it is green defeats the gate" in text
+    assert ("re-running until it is green defeats the gate" in text) is (level < LEVELS - 1)
     assert ("Details were left out" in text) is (level > 0)
 
 
 def test_comment_body__each_level_is_shorter():
     many = tuple(changed(f"r-{n:03d}", candidate_answer="답" * 2000) for n in range(300))
-    lengths = [len(body(comparison(changed=many), level=level)) for level in range(5)]
+    lengths = [len(body(comparison(changed=many), level=level)) for level in range(LEVELS)]
     assert lengths == sorted(lengths, reverse=True)
-    assert len(set(lengths)) == 5
+    assert len(set(lengths)) == LEVELS
     assert lengths[4] < 3000
 
 
@@ -140,7 +147,7 @@ def test_markdown__hostile_texts_do_nothing(payload, language):
             level=level,
             origin=Origin(commit=payload, config=payload),
         )
-        for level in range(5)
+        for level in range(LEVELS)
     ]
     texts.append(render(given, made, format="md", language=language))
     for text in texts:
@@ -159,7 +166,7 @@ def test_markdown__table_rows_keep_their_cells():
     assert {row.count("<td") for row in rows} <= {6, 10}
 
 
-@pytest.mark.parametrize("level", range(5))
+@pytest.mark.parametrize("level", range(LEVELS))
 def test_markdown__s8_secrets_are_taken_out_first(level):
     secret = "hunter2-long-password`|<x>"
     redactor = make_redactor({"BOT_PASSWORD": secret})
@@ -235,9 +242,121 @@ def test_comment_body__points_are_for_scores_from_0_to_1(span, shown):
     assert f"| {shown} |" in body(given=replace(given, metrics=metrics))
 
 
-def test_comment_body__the_least_level_always_fits():
-    made, given = hostile(PAYLOADS["s10"])
-    assert len(body(made, given, level=4).encode("utf-16-le")) // 2 < 20_000
+LONG = {
+    **PAYLOADS,
+    "words": "@ " * 9000,
+    "korean": "환불 " * 9000,
+    "family": "👨‍👩‍👧‍👦 " * 9000,
+    "stacked": "a" + "\u0301" * 9000,
+    "tokens": "a/b@c`d " * 9000,
+}
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("payload", LONG.values(), ids=LONG.keys())
+def test_markdown__the_last_level_fits_into_the_least_that_may_be_asked_for(payload, language):
+    """With the longest lines before it: a suite id of 120 characters, each as long as it gets."""
+    state = State(run=10**12, attempt=999, job="x" * 12, head="a" * 64, sum="x" * 12)
+    head = [
+        marker(plain_suite_id("👍" * 500)),
+        replace(state, verdict="incomparable", at="b" * 64).line(),
+    ]
+    url = f"https://github.example.com/{'o' * 39}/{'r' * 100}/actions/runs/{10**12}"
+    before = before_text(replace(state, verdict="inconclusive", at="b" * 64), language)
+    given = {"level": LEVELS - 1, "language": language, "before": before}
+    problem = Problem(what=payload, where=Where(file=payload, key=payload), hint=payload)
+    made, made_of = hostile(payload)
+    for text in (
+        body(made, made_of, origin=Origin(run_url=url), **given),
+        unmeasured_body(
+            [problem] * 50,
+            suite=payload,
+            origin=Origin(run_url=url),
+            redactor=make_redactor({}),
+            **given,
+        ),
+    ):
+        whole = "\n".join([*head, text])
+        assert utf16_units(whole) <= LEAST_CHARS
+        assert f"]({url})" in text
+        assert dangers(text.replace(f"]({url})", "]")) == []
+        assert before.partition(": ")[2] in text
+
+
+PROBLEMS = [
+    Problem(
+        what='unknown key "datasset" (did you mean "dataset"?)',
+        where=Where(file="conf/lm-eval-so.yaml", line=4, column=1, key="datasset"),
+    ),
+    Problem(
+        what="the endpoint refused the key in `OPENAI_API_KEY` (401: @octocat <img src=x>)",
+        hint="nothing else was sent",
+    ),
+]
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("level", [0, 1])
+def test_unmeasured_body__golden(level, language, golden):
+    text = unmeasured_body(
+        PROBLEMS,
+        level=level,
+        suite="support-qa",
+        language=language,
+        origin=Origin(run_url=RUN_URL),
+        before=before_text(State(verdict="pass", at="4f2a9c1" + "0" * 33), language),
+        redactor=make_redactor({}),
+    )
+    golden(f"comment/unmeasured-{level}.{language}.md", text)
+    assert dangers(without_links(text)) == []
+
+
+@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
+def test_unmeasured_body__hostile_texts_do_nothing(payload):
+    problem = Problem(what=payload, where=Where(file=payload, line=3, key=payload), hint=payload)
+    secret = Problem(what="see hunter2-long-password now")
+    text = unmeasured_body(
+        [problem, problem, secret],
+        level=0,
+        suite=payload,
+        language=Language.KO,
+        origin=Origin(),
+        redactor=make_redactor({"BOT_PASSWORD": "hunter2-long-password"}),
+    )
+    assert dangers(text) == []
+    assert "[redacted:BOT_PASSWORD]" in text
+    assert not text.startswith("<!--")
+
+
+def test_unmeasured_body__many_problems_are_counted():
+    text = unmeasured_body(
+        [Problem(what=f"problem {n}") for n in range(1, 101)],
+        level=0,
+        suite=None,
+        language=Language.EN,
+        origin=Origin(),
+        redactor=make_redactor({}),
+    )
+    assert text.startswith("### ❌ Error\n\nCould not be measured: problem 1.\n")
+    assert "- problem 20.\n- … and 80 more.\n" in text
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_comment_body__nothing_has_a_score(language, golden):
+    """No table with figures of the baseline alone; what went wrong and what was before comes first."""
+    none = {"candidate": None, "delta": None, "ci90": None, "missing": (0, 239)}
+    metrics = {key: replace(m, **none) for key, m in comparison().metrics.items()}
+    made = comparison(Verdict.ERROR, metrics=metrics, changed=(), differences=())
+    failure = Problem(
+        what="could not measure: 239 of 239 rows have no answer (error 239)",
+        hint="lm-eval-so run asks only those again",
+    )
+    before = before_text(State(verdict="pass", at=made.baseline.ref), language)
+    text = body(unmeasured(made, failure, language), language=language, before=before)
+    golden(f"comment/nothing_scored.{language}.md", text)
+    assert "| --- |" not in text.partition("<details>")[0]
+    first = "측정하지 못했습니다" if language is Language.KO else "Could not be measured"
+    assert text.split("\n\n")[1].startswith(f"{first}: 239 of 239 rows have no answer")
 
 
 @pytest.mark.parametrize("language", list(Language))

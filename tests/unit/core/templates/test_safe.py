@@ -159,6 +159,15 @@ def test_prose__what_would_act_becomes_code(text, expected):
     assert safe.prose(text) == expected
 
 
+@pytest.mark.parametrize("units", [20, 100, 700])
+@pytest.mark.parametrize("payload", [*PAYLOADS.values(), "@ " * 900, "👨‍👩‍👧‍👦 " * 500, "`" * 999])
+def test_fit__never_longer_than_asked(payload, units):
+    shown = safe.fit(payload * 9, units)
+    assert safe.utf16_units(shown) <= units
+    assert dangers(shown) == []
+    assert safe.fit("환불은 7일입니다.", units) == "환불은 7일입니다."
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

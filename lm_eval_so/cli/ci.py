@@ -59,18 +59,21 @@ def ci(
     Example: lm-eval-so ci -c lm-eval-so.yaml
     """
     import sys
-    from contextlib import nullcontext
+    from contextlib import ExitStack
 
     from lm_eval_so.pipeline.unmeasured import Asked, told_if_unmeasured
     from lm_eval_so.terminal.progress import open_progress
 
-    asked = Asked(
-        environ=dict(os.environ),
-        config=config,
-        overrides=[*(overrides or ()), *([f"language={language.value}"] if language else [])],
-        listener=open_progress(sys.stderr, os.environ, quiet=quiet, color=color).listen,
-    )
-    with nullcontext() if dry_run else told_if_unmeasured(asked):
+    with ExitStack() as around:
+        if os.environ.get("GITHUB_ACTIONS") == "true" and not dry_run:
+            said = [*(overrides or ()), *([f"language={language.value}"] if language else [])]
+            asked = Asked(
+                environ=dict(os.environ),
+                config=config,
+                overrides=said,
+                listener=open_progress(sys.stderr, os.environ, quiet=quiet, color=color).listen,
+            )
+            around.enter_context(told_if_unmeasured(asked))
         return _ci(
             config=config,
             baseline=baseline,

@@ -52,7 +52,9 @@ def find_base(activity: Activity, *, cwd: Path) -> str | None:
             return git.merge_base(here, branch, cwd=cwd)
         case BaseRule.COMMIT:
             known = base.commit and git.merge_base(base.commit, here, cwd=cwd) == base.commit
-            return base.commit if known else next(iter(above), None)
+            if known or activity.is_proposal:  # of a group that was rebased, HEAD^ is proposed too
+                return base.commit if known else None
+            return next(iter(above), None)
 
 
 def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> Place:
@@ -78,7 +80,7 @@ def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> 
     has_file = named.exists() and not is_brought  # a step of the job put it there
     if explicit is not None:
         is_nowhere = not is_brought and not _has(base, explicit, cwd=cwd)
-        of_base = Place(path=explicit.absolute(), ref=base, none=unknown)
+        of_base = Place(path=relative_to(explicit, cwd), ref=base, none=unknown)
         return Place(file=explicit) if has_file or is_nowhere else of_base  # nowhere is an error
     if config.baseline.ref:
         return Place(none=_why_not(config, base, unknown))

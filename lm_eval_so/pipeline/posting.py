@@ -92,6 +92,9 @@ def _post_to_all(
     except RequestFailed as error:
         resources.listener(Warned(stage=STAGE, text=f"no comment: {error}"))
         return Published(failed=True)
+    if not suites:
+        text = "no comment: nobody knows whose it is, since the config cannot be read"
+        resources.listener(Noticed(stage=STAGE, text=text))
     told = [post(bodies, replace(target, suite_id=s), github, resources) for s in suites]
     first = next((each for each in told if each.url), Published())
     return replace(first, failed=any(each.failed for each in told))

@@ -64,8 +64,7 @@ def told_if_unmeasured(asked: Asked) -> Iterator[None]:
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
-        if asked.environ.get("GITHUB_ACTIONS") == "true":
-            _tell_safely(problems_of(error), asked)
+        _tell_safely(problems_of(error), asked)
         raise
 
 

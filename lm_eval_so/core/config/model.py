@@ -42,7 +42,8 @@ class BaselineSection(Section):
     path: Path | None = None
     """A report.json in the repository."""
     ref: str = ""
-    """Git revision to read it from; "" is the base commit of a pull request, else the file itself."""
+    """Git revision to read it from; "" is the base commit of a pull request, else the file itself. On a
+    pull request the base must have it, too."""
 
 
 class GateMetricSection(Section):

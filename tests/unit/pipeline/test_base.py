@@ -325,6 +325,24 @@ def test_find_place__the_baseline_of_the_base_is_a_link(
         pull.found()
 
 
+@pytest.mark.parametrize(("depth", "found"), [(2, "none: base_unknown"), (0, "good git")])
+def test_find_place__a_merge_group_that_was_rebased(pull: Pull, depth: int, found: str) -> None:
+    """Its last commit has another one of the pull request above it."""
+    pull.run("checkout", "-q", "topic")
+    pull.commit("topic")
+    pull.run("update-ref", "refs/pull/7/merge", "topic")
+    pull.fetch(depth)
+    base = Base(rule=BaseRule.COMMIT, commit=pull.run("rev-parse", "main"))
+    group = replace(pull.activity, event="merge_group", base=base)
+    place = find_place(pull.config(), group, explicit=None)
+    report, where = find_baseline(pull.config(), ref=place.ref, none=place.none)
+    if report is None:
+        assert where.reason is not None
+        assert found == f"none: {where.reason.code}"
+    else:
+        assert found == f"{'good' if report.metrics['exact_match'].mean else 'bad'} git"
+
+
 def test_find_place__a_push_is_as_it_was(pull: Pull) -> None:
     pull.fetch(1)
     push = replace(pull.activity, is_proposal=False, base=Base(rule=BaseRule.COMMIT))

@@ -155,11 +155,6 @@ def test_told_if_unmeasured__no_comment_where_none_may_be_written(
     assert SAID in place.summary
 
 
-def test_told_if_unmeasured__outside_github_nothing_is_told(place: Place) -> None:
-    place.fail(REFUSED, GITHUB_ACTIONS="")
-    assert (place.hub.requests, place.summary, place.told) == ([], "", [])
-
-
 def test_told_if_unmeasured__every_problem_with_its_place_in_the_repository(place: Place) -> None:
     file = str(place.folder / "conf/a.yaml")
     where = Where(file=file, line=4, column=1, key="datasset", text=f"datasset: {KEY}")
@@ -208,6 +203,7 @@ def test_told_if_unmeasured__a_suite_that_nobody_can_read(place: Place, config: 
     place.fail(ConfigError("no config"))
     assert place.bodies == []
     assert "Could not be measured: no config." in place.summary
+    assert any("nobody knows whose it is" in e.text for e in place.told if isinstance(e, Noticed))
     place.comment("one")
     place.comment("two", run=6)  # another step of this run measured it
     place.hub.add_comment(7, f"{marker('other.yml/evaluate/one')}\n✅ pass")
@@ -270,7 +266,7 @@ def test_told_if_unmeasured__a_push_and_a_commit_that_moved_on(place: Place) -> 
 
 def test_told_if_unmeasured__what_is_no_error_is_not_told(place: Place) -> None:
     asked = Asked(
-        environ={"GITHUB_ACTIONS": "true"},
+        environ={},
         config=CONFIG_FILE,
         overrides=(),
         listener=place.told.append,

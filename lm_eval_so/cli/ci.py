@@ -21,6 +21,8 @@ from lm_eval_so.terminal.options import (
 )
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from lm_eval_so.pipeline.ci import Done
     from lm_eval_so.pipeline.measure import Plan
     from lm_eval_so.terminal.session import Session
@@ -60,10 +62,12 @@ def ci(
     """
     import sys
     from contextlib import ExitStack
+    from threading import Event
 
     from lm_eval_so.pipeline.unmeasured import Asked, told_if_unmeasured
     from lm_eval_so.terminal.progress import open_progress
 
+    has_result = Event()
     with ExitStack() as around:
         if os.environ.get("GITHUB_ACTIONS") == "true" and not dry_run:
             said = [*(overrides or ()), *([f"language={language.value}"] if language else [])]
@@ -73,7 +77,7 @@ def ci(
                 overrides=said,
                 listener=open_progress(sys.stderr, os.environ, quiet=quiet, color=color).listen,
             )
-            around.enter_context(told_if_unmeasured(asked))
+            has_result = around.enter_context(told_if_unmeasured(asked))
         return _ci(
             config=config,
             baseline=baseline,
@@ -86,6 +90,7 @@ def ci(
             quiet=quiet,
             color=color,
             language=language,
+            has_result=has_result,
         )
 
 
@@ -102,6 +107,7 @@ def _ci(
     quiet: Quiet,
     color: Color,
     language: ReportLanguage,
+    has_result: "Event",
 ) -> int:
     from dataclasses import replace
 
@@ -162,7 +168,7 @@ def _ci(
         options = {"-o": out, "--baseline": baseline, "--language": language and language.value}
         again = command_line("ci", file, options=options, overrides=given, plugins=plugins or ())
     done = session.run(
-        lambda r: stage.measure_and_tell(found, replace(r, again=again), plan, event)
+        lambda r: stage.measure_and_tell(found, replace(r, again=again), plan, event, has_result)
     )
     return _end(session, done, as_json=as_json)
 

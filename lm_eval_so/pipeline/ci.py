@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 from lm_eval_so.action.event import Activity, find_activity, plain_suite_id, read_event
 from lm_eval_so.action.inputs import Generate, Inputs, MissingSecrets, read_inputs
@@ -171,9 +172,16 @@ def tell_skipped(resources: Resources, reason: str) -> Done:
 
 
 async def measure_and_tell(
-    config: Config, resources: Resources, plan: Plan, event: Surroundings
+    config: Config, resources: Resources, plan: Plan, event: Surroundings, has_result: Event
 ) -> Done:
     """Measure and write reports; on GitHub tell what was found.
+
+    Args:
+        config: The config.
+        resources: Environment, listener and stop.
+        plan: Where to read and write.
+        event: What it runs in.
+        has_result: Set once there is a result.
 
     Raises:
         LMEvalError: As `measure`; the outputs say `error` then.
@@ -189,6 +197,7 @@ async def measure_and_tell(
     if is_own and not activity.is_proposal:
         resources.listener(Warned(stage="ci", text=_OWN_BASELINE, hint=_DEEPER))
     measured = await measure(config, resources, plan)
+    has_result.set()
     await asyncio.sleep(0)  # a signal that came while reports were made is heard now
     if resources.stop.is_set():
         raise Interrupted("interrupted; the reports are written, and GitHub is not told")

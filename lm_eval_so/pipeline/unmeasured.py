@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from threading import Event
 
 from lm_eval_so.action.comment import LEVELS, Bodies, Published
 from lm_eval_so.action.event import (
@@ -32,7 +33,14 @@ from lm_eval_so.core.events import Listener, Warned
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.secrets import Redactor, make_redactor
 from lm_eval_so.core.yaml_lines import Located, Path_, read_yaml
-from lm_eval_so.errors import ConfigError, LMEvalError, Problem, UsageError, problems_of
+from lm_eval_so.errors import (
+    ConfigError,
+    Interrupted,
+    LMEvalError,
+    Problem,
+    UsageError,
+    problems_of,
+)
 from lm_eval_so.pipeline.posting import STAGE, before_text, comment_on, has_place
 from lm_eval_so.pipeline.publish import summarise, write_last
 from lm_eval_so.reporter.markdown import Origin, unmeasured_body
@@ -59,19 +67,26 @@ class _Known:
 
 
 @contextmanager
-def told_if_unmeasured(asked: Asked) -> Iterator[None]:
-    """Tell GitHub of an error on its way out; whatever comes of telling, the error goes on."""
+def told_if_unmeasured(asked: Asked) -> Iterator[Event]:
+    """Tell GitHub of an error on its way out; whatever comes of telling, the error goes on.
+
+    Yields:
+        What is set once there is a result: a stop that comes later is not told.
+    """
+    has_result = Event()
     try:
-        yield
+        yield has_result
     except (Exception, KeyboardInterrupt) as error:
-        _tell_safely(problems_of(error), asked)
+        is_stop = isinstance(error, KeyboardInterrupt | Interrupted)
+        if not (is_stop and has_result.is_set()):
+            _tell_safely(problems_of(error), asked)
         raise
 
 
 def _tell_safely(problems: Sequence[Problem], asked: Asked) -> None:
     try:
         _tell(problems, asked)
-    except Exception as error:  # noqa: BLE001 - another error is on its way out, and decides
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - another error is on its way out, and decides
         text = f"GitHub could not be told: {type(error).__name__}"
         asked.listener(Warned(stage=STAGE, text=text))
 

@@ -1,6 +1,8 @@
 """Where nothing could be measured the summary and the comment say so, against a loopback GitHub."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +33,13 @@ SAID = "측정하지 못했습니다"
 REFUSED = BackendError(ErrorKind.AUTH, f"refused {KEY} @octocat", retryable=False, hint="look")
 
 
+def end(asked: Asked, error: BaseException, *, has_result: bool) -> None:
+    with told_if_unmeasured(asked) as told:
+        if has_result:
+            told.set()
+        raise error
+
+
 @dataclass
 class Place:
     folder: Path
@@ -39,7 +48,14 @@ class Place:
     number: Any = 7
     told: list[Event] = field(default_factory=list)
 
-    def fail(self, error: BaseException, *, overrides: tuple[str, ...] = (), **more: str) -> None:
+    def fail(
+        self,
+        error: BaseException,
+        *,
+        overrides: tuple[str, ...] = (),
+        has_result: bool = False,
+        **more: str,
+    ) -> None:
         """Let an error come out of `ci`; it must come out as it is."""
         payload = {
             "pull_request": {
@@ -69,8 +85,8 @@ class Place:
         asked = Asked(
             environ=environ, config=CONFIG_FILE, overrides=overrides, listener=self.told.append
         )
-        with pytest.raises(type(error)) as raised, told_if_unmeasured(asked):
-            raise error
+        with pytest.raises(type(error)) as raised:
+            end(asked, error, has_result=has_result)
         assert raised.value is error
 
     def config(self, text: str) -> None:
@@ -234,16 +250,37 @@ def test_told_if_unmeasured__a_github_that_refuses_hides_nothing(place: Place, s
 
 
 def test_told_if_unmeasured__telling_fails_altogether(place: Place) -> None:
-    place.fail(REFUSED, GITHUB_OUTPUT=str(place.folder))
+    place.fail(REFUSED, GITHUB_API_URL="nonsense")
     assert SAID in place.summary
-    assert len(place.bodies) == 1
-    assert place.warnings == ["GitHub could not be told: IsADirectoryError"]
+    assert place.warnings == ["GitHub could not be told: AttributeError"]
 
 
-def test_told_if_unmeasured__no_summary_where_none_can_be_written(place: Place) -> None:
-    place.fail(REFUSED, GITHUB_STEP_SUMMARY=str(place.folder))
+@pytest.mark.parametrize("name", ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"])
+def test_told_if_unmeasured__what_github_takes_no_more_costs_no_comment(
+    place: Place, name: str
+) -> None:
+    place.fail(REFUSED, **{name: str(place.folder)})
     assert len(place.bodies) == 1
-    assert "no job summary: Is a directory" in place.warnings
+    assert place.warnings[0] in {"no outputs: Is a directory", "no job summary: Is a directory"}
+
+
+def test_told_if_unmeasured__a_second_stop_ends_telling_and_not_the_error(place: Place) -> None:
+    def stop(request: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    place.hub.before = stop
+    place.fail(REFUSED)
+    assert SAID in place.summary
+    assert place.bodies == []
+    assert place.warnings == ["GitHub could not be told: KeyboardInterrupt"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Interrupted("x"), ValueError("x")])
+def test_told_if_unmeasured__a_stop_after_the_result_is_not_told(
+    place: Place, error: BaseException
+) -> None:
+    place.fail(error, has_result=True)
+    assert len(place.bodies) == isinstance(error, ValueError)
 
 
 def test_told_if_unmeasured__an_event_without_a_number(place: Place) -> None:

@@ -5,7 +5,7 @@ They return records, raise the errors of `lm_eval_so.errors`, and never print or
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -16,9 +16,8 @@ from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.config_secrets import config_redactor
 from lm_eval_so.core.config.defaults import CONFIG_FILE
-from lm_eval_so.core.config.load import load_config, make_config
+from lm_eval_so.core.config.load import load_config, read_config, take_config
 from lm_eval_so.core.config.model import Config, GateSection
-from lm_eval_so.core.plugins import load_plugins
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.core.records.enums import Language, ReportFormat
@@ -26,9 +25,10 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.core.report_file import read_report
 from lm_eval_so.core.secrets import make_redactor
-from lm_eval_so.errors import UsageError, refuse
+from lm_eval_so.errors import UsageError
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.generator import generate as generating
+from lm_eval_so.pipeline.check import Stage, checked
 from lm_eval_so.pipeline.measure import wanted_baseline
 from lm_eval_so.reporter.render import render as render_records
 from lm_eval_so.runner import run as running
@@ -59,8 +59,7 @@ def generate(
         InputError: If config or sources cannot be used.
         CannotMeasure: If they give no sample.
     """
-    found = _config(config, overrides, plugins)
-    refuse(generating.check(found))
+    found = _config(config, overrides, plugins, needs={"generate"})
     return generating.generate(found, _resources(found), out=_path(out)).info
 
 
@@ -90,8 +89,7 @@ async def arun(
         BackendError: If the chatbot cannot be reached or refuses the credentials.
         CannotMeasure: If too many rows have no answer.
     """
-    found = _config(config, overrides, plugins)
-    refuse(running.check(found, os.environ))
+    found = _config(config, overrides, plugins, needs={"run"})
     return await running.run(
         found,
         _resources(found),
@@ -264,10 +262,11 @@ def _run(work: Callable[[], Coroutine[Any, Any, T]], twin: str) -> T:
     raise UsageError(what, hint=f"write await {twin}(…)")
 
 
-def _config(file: AnyPath, overrides: Sequence[str], plugins: Sequence[AnyPath]) -> Config:
-    config = load_config(Path(file), overrides=overrides, environ=os.environ)
-    load_plugins([*(config.resolve(path) for path in config.plugins), *map(Path, plugins)])
-    return config
+def _config(
+    file: AnyPath, overrides: Sequence[str], plugins: Sequence[AnyPath], *, needs: Collection[Stage]
+) -> Config:
+    read = read_config(Path(file), overrides=overrides, environ=os.environ)
+    return checked(read, map(Path, plugins), os.environ, needs=needs)
 
 
 def _evaluation(
@@ -279,16 +278,17 @@ def _evaluation(
 ) -> Config:
     if file is None and dataset is None:
         raise UsageError("evaluate needs a config, or dataset, runs and metrics")
-    base = _config(file, overrides, plugins) if file is not None else None
-    if base is None:
-        load_plugins([Path(path) for path in plugins])
     given = {
         **({"dataset": {"path": str(Path(dataset).absolute())}} if dataset is not None else {}),
         **({"metrics": [m if isinstance(m, str) else dict(m) for m in metrics]} if metrics else {}),
     }
-    if base is not None:
-        return make_config(given, base=base) if given else base
-    return make_config({"version": 1, "suite": "default", **given})
+    if file is None:
+        read = take_config({"version": 1, "suite": "default", **given})
+    else:
+        read = read_config(Path(file), overrides=overrides, environ=os.environ)
+        if given and not read.problems:
+            read = take_config(given, base=read.value)
+    return checked(read, map(Path, plugins), os.environ, needs={"evaluate"})
 
 
 def _resources(config: Config) -> Resources:

@@ -12,7 +12,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 __all__ = [
     "BackendError",
@@ -104,6 +104,10 @@ class Problem:
     what: str
     where: Where | None = None
     hint: str | None = None
+    about: Literal["text", "surroundings", "name"] = "text"
+    """What is written, by default. `surroundings`: all that is written may be right, but a stage
+    lacks something that it needs, such as a package or a section of the config. `name`: no registry
+    knows a name, which a plugin may define."""
 
 
 class LMEvalError(Exception):

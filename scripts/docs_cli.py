@@ -49,6 +49,7 @@ lm-eval-so ci --dry-run
   groups and annotations. `-q` leaves warnings and errors.
 - An error says what is wrong, where (file, line, key) and what to do. All problems are listed at once, and then nothing
   was done. A bug prints one line; `-v` adds the traceback.
+- With `--dry-run` stdout says what would be done, as text; with `--json` as one JSON object.
 - Files are written beside and renamed. The run log alone is appended to, row by row.
 - Ctrl-C or SIGTERM once: nothing new is asked, what is under way is waited for (`run.drain_s`), exit 130. Twice: at
   once. The same command goes on.

@@ -10,6 +10,7 @@ from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.evaluator.metrics.base import Metric, metrics
 from lm_eval_so.evaluator.metrics.instruction_checks import Check
 from lm_eval_so.evaluator.metrics.instruction_rules import RULES
+from lm_eval_so.evaluator.metrics.needs import need_text
 from lm_eval_so.pipeline.plugins import LINES, Parameter, describe_metric, gates_of, kind_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
@@ -134,7 +135,7 @@ def page() -> str:
 
 
 def _index(metric: type[Metric]) -> str:
-    needs = ", ".join(f"`{need}`" for need in sorted(metric.requires)) or "–"
+    needs = ", ".join(f"`{need_text(need)}`" for need in sorted(metric.requires)) or "–"
     better = "higher" if metric.higher_is_better else "lower"
     kind, gates = kind_of(metric), gates_of(metric)
     return f"| [`{metric.name}`](#{metric.name}) | {kind} | {better} | {gates} | {needs} |"

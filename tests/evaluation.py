@@ -11,7 +11,7 @@ from typing import Any
 from lm_eval_so.core.asking.asker import Answer
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import make_config
-from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.model import Config, MetricSection
 from lm_eval_so.core.dataset import load_dataset
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message, Usage
 from lm_eval_so.core.records.codec import dumps
@@ -21,7 +21,10 @@ from lm_eval_so.core.records.run import BackendInfo, ErrorInfo, Response, RunInf
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.sample_digests import sample_hash
 from lm_eval_so.errors import ErrorKind
+from lm_eval_so.evaluator.bound import BoundMetric
 from lm_eval_so.evaluator.evaluate import evaluate
+from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.score import is_asked
 
 FINGERPRINT = "f" * 64
 EPOCH = {"SOURCE_DATE_EPOCH": "1772442840"}
@@ -135,3 +138,9 @@ def an_answer(text: str, *, status: RunStatus = RunStatus.OK, **fields: Any) -> 
     usage = Usage(input_tokens=100, output_tokens=20)
     given = {"response": response, "usage": usage, "cost_usd": 0.001, "total_ms": 5.0}
     return Answer(status=status, **{**given, **fields})
+
+
+def applies(metric: Metric, sample: TestSample) -> bool:
+    """Whether a metric looks at an answer to a sample at all."""
+    bound = BoundMetric(metric=metric, section=MetricSection(name=metric.name, id=metric.id))
+    return is_asked(bound, sample, a_run("답"))

@@ -119,7 +119,7 @@ def read_event(environ: Mapping[str, str]) -> Mapping[str, Any] | None:
         return None
     try:
         payload = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return payload if isinstance(payload, dict) else None
 

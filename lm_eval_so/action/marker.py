@@ -42,7 +42,7 @@ class State:
         match = _STATE.fullmatch(header(body)[-1])
         try:
             values = json.loads(match[1]) if match else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             return cls()
         names = {"run": int, "attempt": int, "job": str, "head": str, "sum": str}
         if not all(isinstance(values.get(name), kind) for name, kind in names.items()):

@@ -1,6 +1,7 @@
 """The root app: every command, in the order of the work."""
 
-from typing import Annotated
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,12 +21,27 @@ from lm_eval_so.reporter.cli import app as reporter_app
 from lm_eval_so.runner.cli import app as runner_app
 from lm_eval_so.terminal.entry import run_app
 
+if TYPE_CHECKING:
+    from lm_eval_so.core.config.model import Config
+    from lm_eval_so.errors import Problem
+    from lm_eval_so.pipeline.check import Stage
+
+
+def _check(
+    config: "Config", environ: Mapping[str, str], *, needs: "Collection[Stage]"
+) -> "Iterable[Problem]":
+    from lm_eval_so.pipeline.check import check
+
+    return check(config, environ, needs=needs)
+
+
 app = typer.Typer(
     name="lm-eval-so",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    # a stage's own command knows what is wrong with its stage; here it hears of all
+    context_settings={"help_option_names": ["-h", "--help"], "obj": _check},
 )
 
 for stage in (

@@ -99,7 +99,6 @@ def update(
     import sys
 
     from lm_eval_so.comparator import compare as stage
-    from lm_eval_so.errors import refuse
     from lm_eval_so.pipeline.baseline import update_baseline
     from lm_eval_so.pipeline.baseline_told import update_lines, update_values
     from lm_eval_so.terminal.emit import emit
@@ -107,9 +106,14 @@ def update(
     from lm_eval_so.terminal.session import open_session
 
     session = open_session(
-        config, overrides=overrides, plugins=plugins, language=language, quiet=quiet, color=color
+        config,
+        overrides=overrides,
+        plugins=plugins,
+        language=language,
+        quiet=quiet,
+        color=color,
+        check=lambda found, _: stage.check(found),
     )
-    refuse(stage.check(session.config))
     done = update_baseline(
         session.config, session.resources(), report, reason=reason, is_forced=force
     )

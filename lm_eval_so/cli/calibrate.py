@@ -74,15 +74,16 @@ def calibrate(
     """
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.core.report_file import read_report
-    from lm_eval_so.errors import ExitCode, refuse
+    from lm_eval_so.errors import ExitCode
     from lm_eval_so.evaluator import calibrate as stage
     from lm_eval_so.evaluator.calibration.files import write_calibrations
     from lm_eval_so.runner.run import run_folder
     from lm_eval_so.terminal.emit import emit
     from lm_eval_so.terminal.session import open_session
 
-    session = open_session(config, overrides=overrides, plugins=plugins, quiet=quiet, color=color)
-    refuse(stage.check(session.config, session.environ))
+    session = open_session(
+        config, overrides=overrides, plugins=plugins, quiet=quiet, color=color, check=stage.check
+    )
     folders = runs or [run_folder(session.config)]
     kept = report or session.config.resolve(session.config.report.out) / "report.json"
     found = session.run(

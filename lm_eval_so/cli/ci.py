@@ -1,6 +1,7 @@
 """The command `ci`: what the Action runs; works outside GitHub too."""
 
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +24,10 @@ from lm_eval_so.terminal.options import (
 if TYPE_CHECKING:
     from threading import Event
 
-    from lm_eval_so.pipeline.ci import Done
+    from lm_eval_so.core.config.model import Config
+    from lm_eval_so.errors import Problem
+    from lm_eval_so.pipeline.check import Stage
+    from lm_eval_so.pipeline.ci import Done, Surroundings
     from lm_eval_so.pipeline.measure import Plan
     from lm_eval_so.terminal.session import Session
 
@@ -110,14 +114,14 @@ def _ci(
     has_result: "Event",
 ) -> int:
     from dataclasses import replace
+    from functools import partial
 
     from lm_eval_so.core.command_line import command_line
-    from lm_eval_so.core.files import folder_problems
-    from lm_eval_so.errors import refuse
+    from lm_eval_so.core.config.load import whole
     from lm_eval_so.pipeline import ci as stage
-    from lm_eval_so.pipeline.check import check, tell_gate
+    from lm_eval_so.pipeline.check import tell_gate
+    from lm_eval_so.pipeline.measure import Plan
     from lm_eval_so.pipeline.target_url import target_override
-    from lm_eval_so.runner.run import run_folder
     from lm_eval_so.terminal.session import open_session
 
     event = stage.read_surroundings(dict(os.environ))
@@ -134,6 +138,11 @@ def _ci(
             environ=event.environ,
             runs_code=stage.may_run_code(event),
         )
+
+    plans: list[Plan] = []
+    find = partial(
+        _find, plans, event=event, baseline=baseline, out=out, fresh=fresh, writes=not dry_run
+    )
     session = open_session(
         file,
         overrides=given,
@@ -144,25 +153,15 @@ def _ci(
         environ=event.environ,
         loads_plugins=False,
     )
-    found = session.config
-    if reason := stage.skip_reason(found, event):
+    if reason := stage.skip_reason(session.config, event):
+        whole(session.read)  # a file with mistakes is told even where nothing is measured
         return _end(session, stage.tell_skipped(session.resources(), reason), as_json=as_json)
-    session = session.with_plugins(plugins)
-    if inputs:
-        plan = stage.action_plan(found, event, baseline=baseline, fresh=fresh)
-    else:
-        folder = run_folder(found)
-        plan = stage.local_plan(
-            found, event, run=folder, reports=out, baseline=baseline, fresh=fresh
-        )
-    unwritable = stage.outside_problems(found, plan, event)
-    if not dry_run and not unwritable:  # what is outside is not even tried
-        unwritable = folder_problems([plan.run, plan.reports])
-    refuse([*check(found, event.environ, makes_dataset=plan.make_dataset), *unwritable])
+    session = session.with_plugins(plugins, find)
+    found, plan = session.config, plans[0]
     for told in tell_gate(found):
         session.progress.listen(told)
     if dry_run:
-        return _plan(session, plan)
+        return _plan(session, plan, as_json=as_json)
     again = None  # in the Action its next run is
     if not inputs:
         options = {"-o": out, "--baseline": baseline, "--language": language and language.value}
@@ -173,17 +172,51 @@ def _ci(
     return _end(session, done, as_json=as_json)
 
 
-def _plan(session: "Session", plan: "Plan") -> int:
+def _find(
+    plans: "list[Plan]",
+    found: "Config",
+    environ: Mapping[str, str],
+    *,
+    event: "Surroundings",
+    baseline: Path | None,
+    out: Path | None,
+    fresh: bool,
+    writes: bool,
+) -> Iterator["Problem"]:
+    """Find all that is wrong; `plans` gets the plan, made once: it may ask GitHub for the baseline."""
+    from lm_eval_so.core.files import folder_problems
+    from lm_eval_so.pipeline import ci as stage
+    from lm_eval_so.pipeline.check import check
+    from lm_eval_so.runner.run import run_folder
+
+    needs: set[Stage] = {"run", "evaluate"}
+    needs |= {"generate"} if stage.makes_dataset(found, event.inputs) else set()
+    yield from check(found, environ, needs=needs)
+    if found.backend is None:  # told by now, and there is no run to write
+        return
+    if event.inputs:
+        plan = stage.action_plan(found, event, baseline=baseline, fresh=fresh)
+    else:
+        run = run_folder(found)
+        plan = stage.local_plan(found, event, run=run, reports=out, baseline=baseline, fresh=fresh)
+    plans.append(plan)
+    outside = stage.outside_problems(found, plan, event)
+    yield from outside
+    if writes and not outside:  # what is outside is not even tried
+        yield from folder_problems([plan.run, plan.reports])
+
+
+def _plan(session: "Session", plan: "Plan", *, as_json: bool) -> int:
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.pipeline.measure import for_verdict
     from lm_eval_so.runner.run import plan_run
-    from lm_eval_so.terminal.emit import emit
+    from lm_eval_so.terminal.emit import emit_facts
 
     verdict = for_verdict(session.config, plan)
     planned = session.run(
         lambda r: plan_run(session.config, r, out=plan.run, fresh=plan.fresh, verdict=verdict)
     )
-    emit(session.stdout, result=to_json(planned), as_json=True)
+    emit_facts(session.stdout, to_json(planned), as_json=as_json)
     return 0
 
 

@@ -57,16 +57,20 @@ def compare(
     from lm_eval_so.core.events import Warned
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.core.report_file import read_report
-    from lm_eval_so.errors import refuse
     from lm_eval_so.pipeline.measure import compare_reports, write_report
     from lm_eval_so.terminal.emit import emit
     from lm_eval_so.terminal.session import open_session
 
     session = open_session(
-        config, overrides=overrides, plugins=plugins, language=language, quiet=quiet, color=color
+        config,
+        overrides=overrides,
+        plugins=plugins,
+        language=language,
+        quiet=quiet,
+        color=color,
+        check=lambda found, environ: [*stage.check(found), *exception_problems(found, environ)],
     )
     resources = session.resources()
-    refuse([*stage.check(session.config), *exception_problems(session.config, resources.environ)])
     if session.config.gate.confirm:
         text = "gate.confirm needs the chatbot: compare judges what was measured, ci asks again"
         resources.listener(Warned(stage="compare", text=text))

@@ -33,19 +33,24 @@ def doctor(
 
     Example: lm-eval-so doctor --ask
     """
+    from collections.abc import Iterator, Mapping
+
+    from lm_eval_so.core.config.model import Config
     from lm_eval_so.core.files import folder_problems
     from lm_eval_so.core.records.codec import to_json
-    from lm_eval_so.core.text import width
-    from lm_eval_so.errors import ExitCode, refuse
+    from lm_eval_so.errors import ExitCode, Problem
     from lm_eval_so.pipeline import doctor as looking
     from lm_eval_so.pipeline.check import check, tell_gate
-    from lm_eval_so.terminal.emit import emit, emit_text
-    from lm_eval_so.terminal.lines import visible
+    from lm_eval_so.terminal.emit import emit, emit_facts, emit_text
     from lm_eval_so.terminal.session import open_session
 
-    session = open_session(config, overrides=overrides, plugins=plugins, quiet=quiet, color=color)
-    out = looking.written_to(session.config)
-    refuse([*check(session.config, session.environ), *folder_problems(out)])
+    def find(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
+        yield from check(config, environ, needs={"run", "evaluate"})
+        yield from folder_problems(looking.written_to(config))
+
+    session = open_session(
+        config, overrides=overrides, plugins=plugins, quiet=quiet, color=color, check=find
+    )
     for told in tell_gate(session.config):
         session.progress.listen(told)
     found = looking.facts(session.config, session.environ)
@@ -54,10 +59,9 @@ def doctor(
         result = {"facts": found, "asked": to_json(asked) if asked else None}
         emit(session.stdout, result=result, as_json=True)
     else:
-        broad = max(width(name) for name in found)
-        lines = [f"{name}{' ' * (broad - width(name))}  {visible(t)}" for name, t in found.items()]
+        emit_facts(session.stdout, session.redactor.redact_json(found), as_json=False)
         if asked is not None:
-            lines.append(json.dumps(to_json(asked), ensure_ascii=False, indent=2))
-        emit_text(session.stdout, session.redactor.redact("\n".join(lines)) + "\n")
+            text = json.dumps(to_json(asked), ensure_ascii=False, indent=2)
+            emit_text(session.stdout, session.redactor.redact(text) + "\n")
     is_answered = asked is None or asked.error is None
     return ExitCode.DONE if is_answered else ExitCode.CANNOT_MEASURE

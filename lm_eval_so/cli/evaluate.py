@@ -53,28 +53,41 @@ def evaluate(
 
     Example: lm-eval-so evaluate -c lm-eval-so.yaml --format md
     """
+    from collections.abc import Iterator, Mapping
+
+    from lm_eval_so.core.config.model import Config
     from lm_eval_so.core.files import folder_problems
     from lm_eval_so.core.git import head
     from lm_eval_so.core.records.codec import to_json
-    from lm_eval_so.errors import ExitCode, refuse
+    from lm_eval_so.errors import ExitCode, Problem
     from lm_eval_so.evaluator import evaluate as stage
     from lm_eval_so.evaluator.calibration.export import open_export, write_export
+    from lm_eval_so.pipeline.check import check
     from lm_eval_so.pipeline.measure import wanted_baseline, write_report
     from lm_eval_so.runner.run import run_folder
-    from lm_eval_so.terminal.emit import emit
+    from lm_eval_so.terminal.emit import emit, emit_facts
     from lm_eval_so.terminal.session import open_session
 
+    def find(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
+        yield from check(config, environ, needs={"evaluate"})
+        if not dry_run:
+            yield from folder_problems([out or config.resolve(config.report.out)])
+
     session = open_session(
-        config, overrides=overrides, plugins=plugins, language=language, quiet=quiet, color=color
+        config,
+        overrides=overrides,
+        plugins=plugins,
+        language=language,
+        quiet=quiet,
+        color=color,
+        check=find,
     )
     folder = out or session.config.resolve(session.config.report.out)
-    unwritable = [] if dry_run else folder_problems([folder])
-    refuse([*stage.check(session.config, environ=session.environ), *unwritable])
     folders = runs or [run_folder(session.config)]
     baseline = wanted_baseline(session.config)
     if dry_run:
         planned = stage.plan_evaluation(session.config, runs=folders, baseline=baseline)
-        emit(session.stdout, result=planned, as_json=True)
+        emit_facts(session.stdout, planned, as_json=as_json)
         return ExitCode.DONE
     labels = open_export(session.config, folder, most=export_labels) if export_labels else None
     report = session.run(

@@ -14,6 +14,7 @@ from lm_eval_so.core.config.model import Config, GateMetricSection
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.words import counted
 from lm_eval_so.core.words.numbers import score
 from lm_eval_so.errors import Problem
 
@@ -83,7 +84,9 @@ def _of_run(report: EvaluationReport, config: Config) -> Iterator[Refusal]:
         what = f'the report is of the suite "{experiment.suite}", not of "{config.suite}"'
         yield _refusal(RefusalCode.OTHER_SUITE, what, "name the config of that suite by -c")
     if not experiment.complete:
-        lost = f"{experiment.missing:,} rows are missing" if experiment.missing else "it was ended"
+        verb = "is" if experiment.missing == 1 else "are"
+        missing = f"{counted(experiment.missing, 'row')} {verb} missing"
+        lost = missing if experiment.missing else "it was ended"
         what = f"the run is not complete: {lost}"
         stopped = experiment.budget.get("stopped")
         if isinstance(stopped, Mapping) and isinstance(by := stopped.get("by"), str):

@@ -2,24 +2,39 @@
 
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.registry import PLUGIN_MODULES
-from lm_eval_so.errors import ConfigError, LMEvalError, Where
+from lm_eval_so.errors import ConfigError, InputError, LMEvalError, Problem, Where, refuse
 
 
 def load_plugins(files: Sequence[Path]) -> None:
     """Run plugin files once each; what they define is found by name afterwards.
 
     Raises:
-        ConfigError: If a file is missing or fails; names the line in it.
+        ConfigError: With every file that is missing or fails; names the line in it.
     """
-    for file in files:
-        _load(file)
+    refuse(plugin_problems((file, None) for file in files))
+
+
+def plugin_problems(files: Iterable[tuple[Path, Where | None]]) -> list[Problem]:
+    """Run plugin files once each, and find those that are missing or fail.
+
+    Args:
+        files: The files, and where each is named.
+    """
+    problems: list[Problem] = []
+    for file, named in files:
+        try:
+            _load(file)
+        except InputError as error:
+            problems += [replace(each, where=each.where or named) for each in error.problems]
+    return problems
 
 
 class FreshSource(SourceFileLoader):

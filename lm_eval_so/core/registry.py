@@ -2,6 +2,8 @@
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
@@ -33,7 +35,7 @@ class Registry(Generic[T]):
 
     def names(self) -> tuple[str, ...]:
         """Give all names that are known without importing anything."""
-        return tuple(sorted({*self._builtin, *self._registered, *self._entry_points()}))
+        return tuple(sorted({*self._builtin, *self._registered, *self._entry_points}))
 
     def register(self, name: str, plugin: type[T]) -> None:
         """Add a class of this process under a name.
@@ -62,12 +64,15 @@ class Registry(Generic[T]):
         """
         if ref in self._registered:
             return self._registered[ref]
-        target = self._builtin.get(ref) or self._entry_points().get(ref)
+        target = self._builtin.get(ref) or self._entry_points.get(ref)
         if target is None and ":" not in ref:
-            raise UnknownName(self.kind, ref, self.names(), where=where)
+            unknown = UnknownName(self.kind, ref, self.names(), where=where)
+            unknown.problems = tuple(replace(each, about="name") for each in unknown.problems)
+            raise unknown
         return self._load(target or ref, where)
 
-    def _entry_points(self) -> dict[str, str]:
+    @cached_property
+    def _entry_points(self) -> dict[str, str]:  # finding them takes milliseconds
         return {e.name: e.value for e in entry_points(group=f"lm_eval_so.{self.kind}s")}
 
     def _load(self, target: str, where: Where | None) -> type[T]:

@@ -6,10 +6,10 @@ stands twice is an error, tags are refused.
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 
@@ -17,12 +17,21 @@ from lm_eval_so.core.files import read_text
 from lm_eval_so.errors import ConfigError, Problem, Where
 
 Path_ = tuple[str | int, ...]
+T = TypeVar("T")
 
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\Z")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _MOST_VALUES = 100_000
 """Values of a file, those that aliases repeat included: far above any config, far below a bomb."""
+_MOST_CHARACTERS = 2_000_000
+"""Of a file: the parser takes seconds for as many."""
+_SAID_OF_UNUSABLE = "NUL or half a surrogate pair, which no file and no path can hold"
+_LONGEST_SHOWN = 40
+_DEEPEST = 100
+"""Levels of nesting: far above any config, far below what stops those who walk through it."""
+_UNUSABLE = re.compile("[\x00\ud800-\udfff]")
+"""NUL, which no path has, and halves of surrogate pairs, which no file has: escapes can spell them."""
 _REMEDIES = {
     "found character '\\t'": "indent with spaces, not with tabs",
     "cannot start any token": "put the text into quotes",
@@ -37,6 +46,16 @@ _PLAIN_TAGS = frozenset(
     for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value")
 )
 """What the parser itself says of a scalar without a tag; we read the scalar anew."""
+
+
+class Place(NamedTuple):
+    """Where a value stands."""
+
+    line: int | None
+    """Of the key, or of the item of a list; None if it stands in no file."""
+    column: int | None
+    path: Path_
+    """The keys and positions as they are written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +75,8 @@ class Located:
     """The values of a YAML file, and where each stands."""
 
     values: Any
-    places: Mapping[Path_, tuple[int, int]] = field(default_factory=dict)
-    """Path of keys and positions to (line, column) of the key, or of the item of a list."""
+    places: Mapping[Path_, Place] = field(default_factory=dict)
+    """By the path of keys and positions in the values."""
     file: str = ""
     lines: tuple[str, ...] = ()
     overridden: frozenset[Path_] = frozenset()
@@ -67,15 +86,35 @@ class Located:
 
     def where(self, path: Path_) -> Where:
         """Give the place of a path, or of the nearest part of it that stands in the file."""
-        key = _dotted(path)
-        if self.is_overridden(path):
-            return Where(file="--set", key=key)
+        is_given = self.is_overridden(path)
         for end in range(len(path), 0, -1):
-            if path[:end] in self.places:
-                line, column = self.places[path[:end]]
-                text = self.lines[line - 1] if line <= len(self.lines) else None
-                return Where(file=self.file, line=line, column=column, key=key, text=text)
-        return Where(file=self.file or None, key=key or None)
+            if path[:end] not in self.places:
+                continue
+            line, column, written = self.places[path[:end]]
+            key = _dotted((*written, *path[end:]))
+            if line is None or is_given:
+                break
+            text = _line(self.lines, line)
+            return Where(file=self.file, line=line, column=column, key=key, text=text)
+        else:
+            key = _dotted(path)
+        return Where(file="--set" if is_given else self.file or None, key=key or None)
+
+    def moved(self, values: Any, to: Callable[[Path_], Path_ | None]) -> "Located":
+        """Give other values whose places are known by those of these.
+
+        Args:
+            values: The other values.
+            to: Gives the path that a value has in them, or None if it is not among them.
+        """
+
+        def kept(known: Mapping[Path_, T]) -> dict[Path_, T]:
+            found = ((to(path), value) for path, value in known.items())
+            return {path: value for path, value in found if path is not None}
+
+        given = frozenset(kept(dict.fromkeys(self.overridden)))
+        places, written = kept(self.places), kept(self.written)
+        return replace(self, values=values, places=places, overridden=given, written=written)
 
     def is_overridden(self, path: Path_) -> bool:
         """Whether a value was given on the command line."""
@@ -102,25 +141,41 @@ def read_yaml(path: Path, *, shown_as: str | None = None) -> Located:
 
 def parse_yaml(text: str, *, file: str) -> Located:
     """Parse a YAML text; errors as in `read_yaml`."""
+    located, problems = parse_sound(text, file=file)
+    if problems:
+        raise ConfigError.of(problems)
+    return located
+
+
+def parse_sound(text: str, *, file: str) -> tuple[Located, list[Problem]]:
+    """Parse what can be used of a YAML text, and find what is wrong with the rest.
+
+    Raises:
+        ConfigError: If it is no YAML, or far larger than a config, so that nothing can be used.
+    """
     lines = tuple(text.splitlines())
+    if len(text) > _MOST_CHARACTERS:
+        what = f"{len(text):,} characters are too many for a file of settings"
+        raise ConfigError(
+            what, where=Where(file=file), hint="texts may stand in files of their own"
+        )
     reader = _Reader(file, lines)
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         values = reader.value(node, ()) if node is not None else None
     except yaml.YAMLError as error:
-        raise _not_yaml(error, file, lines) from None
+        raise _not_yaml(error, file, text) from None
     except RecursionError:
         what = "no YAML: nested too deeply, or an alias inside of what it stands for"
         raise ConfigError(what, where=Where(file=file)) from None
-    if reader.problems:
-        raise ConfigError.of(reader.problems)
-    return Located(values=values, places=reader.places, file=file, lines=lines)
+    located = Located(values=values, places=reader.places, file=file, lines=lines)
+    return located, reader.problems
 
 
 class _Reader:
     def __init__(self, file: str, lines: tuple[str, ...]) -> None:
         self.file, self.lines = file, lines
-        self.places: dict[Path_, tuple[int, int]] = {}
+        self.places: dict[Path_, Place] = {}
         self.problems: list[Problem] = []
         self._values = 0
 
@@ -129,13 +184,18 @@ class _Reader:
         if self._values > _MOST_VALUES:
             what = f"more than {_MOST_VALUES:,} values"
             raise ConfigError(what, where=Where(file=self.file))
+        if len(path) > _DEEPEST:
+            what = (
+                f"nested more than {_DEEPEST} levels deep, or an alias inside of what it stands for"
+            )
+            raise ConfigError(what, where=Where(file=self.file, line=_place(node)[0]))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             for position, item in enumerate(node.value):
-                self.places[(*path, position)] = _place(item)
+                self._set_place((*path, position), item)
             return [self.value(item, (*path, i)) for i, item in enumerate(node.value)]
-        return self._scalar(node)
+        return self._scalar(node, path)
 
     def _mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -145,39 +205,67 @@ class _Reader:
                 self._problem(key_node, "a mapping or list stands where a key must", hint=hint)
                 continue
             key = str(key_node.value)
+            if _UNUSABLE.search(key):
+                self._problem(key_node, _SAID_OF_UNUSABLE)
+                continue
             if key in values:
                 self._problem(key_node, f'the key "{key}" stands twice')
-            self.places[(*path, key)] = _place(key_node)
+            self._set_place((*path, key), key_node)
             values[key] = self.value(value_node, (*path, key))
         return values
 
-    def _scalar(self, node: yaml.Node) -> Any:
+    def _scalar(self, node: yaml.Node, path: Path_) -> Any:
         text = str(node.value)
         if node.tag not in _PLAIN_TAGS:
-            self._problem(node, f"the tag {node.tag} is not known here")
+            self._problem(node, f"the tag {node.tag} is not known here", path)
             return text
         if getattr(node, "style", None) is not None:  # quoted or a block: a text
+            if _UNUSABLE.search(text):
+                self._problem(node, _SAID_OF_UNUSABLE, path)
+            return _UNUSABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+        try:
+            return plain_scalar(text)
+        except ValueError:
+            self._problem(node, f"{_short(text)} is too large a number", path)
             return text
-        value = plain_scalar(text)
-        if isinstance(value, float) and not math.isfinite(value):
-            self._problem(node, f"{text} is too large a number")
-        return value
 
-    def _problem(self, node: yaml.Node, what: str, *, hint: str | None = None) -> None:
-        line, column = _place(node)
-        where = Where(file=self.file, line=line, column=column, text=self.lines[line - 1])
+    def _set_place(self, path: Path_, node: yaml.Node) -> None:
+        self.places[path] = Place(*_place(node), path)
+
+    def _problem(
+        self, node: yaml.Node, what: str, path: Path_ = (), *, hint: str | None = None
+    ) -> None:
+        (line, column), key = _place(node), _dotted(path) or None
+        text = _line(self.lines, line)
+        where = Where(file=self.file, line=line, column=column, key=key, text=text)
         self.problems.append(Problem(what=what, where=where, hint=hint))
 
 
 def plain_scalar(text: str) -> str | int | float | bool | None:
-    """Give the value of an unquoted scalar."""
+    """Return the value of an unquoted scalar.
+
+    Raises:
+        ValueError: If it is a number that no float can hold.
+    """
     if text in _NULLS:
         return None
     if text in {"true", "false"}:
         return text == "true"
-    if _INT.match(text):
-        return int(text)
-    return float(text) if _FLOAT.match(text) else text
+    is_whole = _INT.match(text)
+    if not is_whole and not _FLOAT.match(text):
+        return text
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{_short(text)} is too large a number")
+    return int(text) if is_whole else number
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+
+
+def _line(lines: tuple[str, ...], number: int) -> str | None:
+    return lines[number - 1] if number <= len(lines) else None
 
 
 def _place(node: yaml.Node) -> tuple[int, int]:
@@ -191,12 +279,14 @@ def _dotted(path: Path_) -> str:
     return text
 
 
-def _not_yaml(error: yaml.YAMLError, file: str, lines: tuple[str, ...]) -> ConfigError:
+def _not_yaml(error: yaml.YAMLError, file: str, text: str) -> ConfigError:
     mark = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or getattr(error, "reason", "cannot be parsed")
-    if mark is None:
-        return ConfigError(f"no YAML: {what}", where=Where(file=file))
-    text = lines[mark.line] if mark.line < len(lines) else None
-    where = Where(file=file, line=mark.line + 1, column=mark.column + 1, text=text)
+    if mark is None:  # a character that YAML does not take
+        position = getattr(error, "position", None)
+        line = text.count("\n", 0, position) + 1 if isinstance(position, int) else None
+        return ConfigError(f"no YAML: {what}", where=Where(file=file, line=line))
+    told = _line(tuple(text.splitlines()), mark.line + 1)
+    where = Where(file=file, line=mark.line + 1, column=mark.column + 1, text=told)
     hint = next((each for told, each in _REMEDIES.items() if told in str(what)), None)
     return ConfigError(f"no YAML: {what}", where=where, hint=hint)

@@ -1,12 +1,13 @@
 """The metrics of a config: found, checked, built."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import BaseModel
 
-from lm_eval_so.core.config.load import config_problems
 from lm_eval_so.core.config.model import Config, MetricSection
+from lm_eval_so.core.config.sound import Sound, make_sound
 from lm_eval_so.core.files import read_text
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.enums import MetricKind, ScoreStatus
@@ -29,7 +30,10 @@ def find_problems(config: Config) -> list[Problem]:
     problems: list[Problem] = []
     if not config.metrics:
         hint = "name at least one, as exact_match"
-        problems.append(Problem(what="no metrics", where=config.where("metrics"), hint=hint))
+        where = config.where("metrics")
+        lacking = Problem(what="no metrics", where=where, hint=hint, about="surroundings")
+        problems.append(lacking)
+    problems += _id_problems(config)
     for position, section in enumerate(config.metrics):
         problems += _metric_problems(config, position, section)
     problems += part_problems(config, dict(sound_metrics(config)))
@@ -59,10 +63,11 @@ def bind_metrics(
 
 
 def sound_metrics(config: Config) -> Iterator[tuple[int, BoundMetric]]:
-    """Give each metric that can be made, by position; what is wrong with others is told elsewhere."""
+    """Return each metric that can be made, by position; what is wrong with it is told elsewhere."""
     for position, section in enumerate(config.metrics):
         try:
-            yield position, _bind(config, section, ())
+            params = _sound_params(config, position, metrics.resolve(section.name))
+            yield position, _bind(config, _with_params(section, params), ())
         except Exception:  # noqa: BLE001, S112 - a metric of others fails in ways of its own
             continue
 
@@ -86,7 +91,13 @@ def sample_problems(bound: Sequence[BoundMetric], sample: TestSample) -> Iterato
         if each.metric.own_params(sample) or (
             each.metric.checks_every_sample and _applies(each, sample)
         ):
-            yield from each.metric.check_sample(sample)
+            try:
+                yield from each.metric.check_sample(sample)
+            except LMEvalError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a metric of others fails in ways of its own
+                why = f"{type(error).__name__}: {error}"
+                yield Problem(what=f"the metric {each.id} fails at sample {sample.id}: {why}")
 
 
 def gating_ids(config: Config, bound: Sequence[BoundMetric]) -> tuple[str, ...]:
@@ -103,6 +114,15 @@ def _applies(bound: BoundMetric, sample: TestSample) -> bool:
     return score is not None and score.status is not ScoreStatus.NOT_APPLICABLE
 
 
+def _id_problems(config: Config) -> Iterator[Problem]:
+    ids = [section.id for section in config.metrics]
+    for position, metric_id in enumerate(ids):
+        if metric_id in ids[:position]:
+            what = f'two metrics have the id "{metric_id}"'
+            where = config.where("metrics", position)
+            yield Problem(what=what, where=where, hint="give one another `id`")
+
+
 def _metric_problems(config: Config, position: int, section: MetricSection) -> Iterator[Problem]:
     try:
         found = metrics.resolve(section.name, where=config.where("metrics", position, "name"))
@@ -117,22 +137,37 @@ def _metric_problems(config: Config, position: int, section: MetricSection) -> I
             where = config.where("metrics", position, "pass_if")
             yield Problem(what=f'"{section.pass_if}" is no comparison with a number', where=where)
     at = ("metrics", position, "params")
+    params = _sound_params(config, position, found)
+    yield from params.problems
+    if params.value is None:
+        return
     try:
-        metric = _build(found, config, section, ())
+        metric = _build(found, config, _with_params(section, params), ())
         problems = metric.check_params()
         digest(metric.definition())  # it stands in the report: better now than after all is paid
-    except ValidationError as error:
-        yield from config_problems(error, config.located, model=found.Params, at=at)
+    except InputError as error:
+        yield from error.problems
     except LMEvalError:
         raise
     except Exception as error:  # noqa: BLE001 - a metric of others fails in ways of its own
-        what = f"the metric {section.id} fails: {type(error).__name__}: {error}"
-        yield Problem(what=what, where=config.where("metrics", position))
+        if not params.problems:  # with a mistake in its parameters it may well fail
+            what = f"the metric {section.id} fails: {type(error).__name__}: {error}"
+            yield Problem(what=what, where=config.where("metrics", position))
     else:
         if "judge" in metric.requires - found.requires and not section.judges:
             yield _no_judge(config, position, section)
-        for problem in problems:
-            yield Problem(what=problem.what, where=config.where(*at), hint=problem.hint)
+        for problem in () if params.told else problems:
+            yield replace(problem, where=config.where(*at))
+
+
+def _sound_params(config: Config, position: int, found: type[Metric]) -> Sound[BaseModel]:
+    given, at = config.metrics[position].params, ("metrics", position, "params")
+    return make_sound(found.Params, config.located, at=at, values=given)
+
+
+def _with_params(section: MetricSection, params: Sound[BaseModel]) -> MetricSection:
+    """Return the section with what is sound of its parameters."""
+    return section.model_copy(update={"params": params.values})
 
 
 def _judge_problems(
@@ -140,6 +175,12 @@ def _judge_problems(
 ) -> Iterator[Problem]:
     if "judge" in found.requires and not section.judges:
         yield _no_judge(config, position, section)
+    if section.backend is not None and section.panel:
+        where = config.where("metrics", position, "panel")
+        yield Problem(what="give either backend or panel", where=where)
+    elif section.judge.quorum is not None and section.judge.quorum > max(1, len(section.panel)):
+        what = "judge.quorum is more than the judges that there are"
+        yield Problem(what=what, where=config.where("metrics", position, "judge", "quorum"))
     if "embedder" in found.requires:
         yield from _embedder_problems(config, position, section)
         return
@@ -165,7 +206,7 @@ def _embedder_problems(config: Config, position: int, section: MetricSection) ->
     if not section.judges:
         missing = missing_extra(section.id)
         if missing is not None:
-            yield Problem(what=missing.what, where=at, hint=missing.hint)
+            yield replace(missing, where=at)
     elif section.panel:
         yield Problem(what=f"{section.id} takes one backend, no panel", where=at)
     elif section.judges[0].options.get("api") != "embeddings":

@@ -28,6 +28,7 @@ def missing_extra(metric_id: str) -> Problem | None:
     return Problem(
         what=f'{metric_id}: the local model needs pip install "LM-Eval-SO[embed]"',
         hint="or give the metric a backend with options.api: embeddings",
+        about="surroundings",
     )
 
 

@@ -10,6 +10,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset
 from lm_eval_so.core.events import Began, Ended, Noticed
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.words import counted
 from lm_eval_so.core.words.answers import answers_text
 from lm_eval_so.errors import Problem, refuse
 from lm_eval_so.evaluator.baseline import baseline_problems, open_baselines
@@ -33,10 +34,12 @@ def check(config: Config, *, environ: Mapping[str, str] | None = None) -> list[P
 
     Args:
         config: The config.
-        environ: Environment variables; with them the judges' backends are checked too.
+        environ: Environment variables; None: nothing is to be scored here, so only what the config
+            says is looked at.
     """
     problems = [*find_problems(config), *calibration_problems(config)]
-    return problems + (judge_problems(config, environ) if environ is not None else [])
+    problems += judge_problems(config, environ)
+    return [each for each in problems if environ is not None or each.about != "surroundings"]
 
 
 async def evaluate(
@@ -154,5 +157,5 @@ async def _score(
         resources.listener(warning)
     by = ", ".join(each.id for each in scoring.bound)
     resources.listener(
-        Ended(stage=STAGE, text=f"{len(scoring.sheet.statuses)} rows scored by {by}")
+        Ended(stage=STAGE, text=f"{counted(len(scoring.sheet.statuses), 'row')} scored by {by}")
     )

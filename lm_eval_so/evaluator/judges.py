@@ -65,8 +65,11 @@ async def open_judge(
         yield ParamsAsker(asker)
 
 
-def judge_problems(config: Config, environ: Mapping[str, str]) -> list[Problem]:
-    """Find what is wrong with the backends of judges, before anything is spent."""
+def judge_problems(config: Config, environ: Mapping[str, str] | None) -> list[Problem]:
+    """Find what is wrong with the backends of judges, before anything is spent.
+
+    Arguments as of `backend_problems`.
+    """
     problems: list[Problem] = []
     for metric in config.metrics:
         for section in metric.judges:

@@ -1,14 +1,18 @@
 """What comes before the first score: the dataset is read, and the metrics get ready for it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+from pydantic import ValidationError
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset, load_dataset
 from lm_eval_so.core.events import Listener, Warned, ignore
-from lm_eval_so.errors import ConfigError, DatasetError, LMEvalError, Problem, nearest
-from lm_eval_so.evaluator.bind import sample_problems
+from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.errors import ConfigError, DatasetError, InputError, LMEvalError, Problem, nearest
+from lm_eval_so.evaluator.bind import sample_problems, sound_metrics
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.score import BoundMetric
+from lm_eval_so.evaluator.metrics.needs import is_given, need_text
+from lm_eval_so.evaluator.score import BoundMetric, is_meant, sample_has
 
 _MOST_PROBLEMS = 1000
 
@@ -19,6 +23,76 @@ def load_samples(config: Config) -> Dataset:
     return load_dataset(
         config.resolve(told.path), name=told.name, version=told.version, shown_as=told.path
     )
+
+
+def dataset_problems(config: Config) -> Iterator[Problem]:
+    """Find what is wrong with samples, and with metrics that get their parameters from none.
+
+    Nothing is found if there is no dataset yet. A metric with mistakes of its own is left out.
+    """
+    if not config.resolve(config.dataset.path).exists():
+        return
+    try:
+        dataset = load_samples(config)
+    except InputError as error:
+        yield from error.problems
+        return
+    bound = [
+        (position, each)
+        for position, each in sound_metrics(config)
+        if each.metric.given == config.metrics[position].params
+    ]
+    lacking = [each for position, one in bound if (each := _Lacking(position, one)).needs]
+    checked = [each for _, each in bound]
+    checks_all = any(each.metric.checks_every_sample for each in checked)
+    problems: list[Problem] = []
+    for sample in dataset:
+        problems += sample_problems(checked, sample) if sample.metrics or checks_all else ()
+        lacking = [each for each in lacking if not each.is_met_by(sample)]
+    yield from problems[:_MOST_PROBLEMS]
+    yield from (each.problem(config) for each in lacking if each.could_score)
+
+
+class _Lacking:
+    """A metric that needs parameters which the config does not give, so that samples must.
+
+    Args:
+        position: Which of the metrics it is.
+        bound: The metric.
+    """
+
+    def __init__(self, position: int, bound: BoundMetric) -> None:
+        self.needs = [
+            need
+            for need in bound.sample_needs
+            if need.startswith("params.") and not is_given(bound.metric.params, need)
+        ]
+        self.could_score = False
+        """Whether a sample has all but these parameters."""
+        self._position, self._bound = position, bound
+
+    def is_met_by(self, sample: TestSample) -> bool:
+        """Whether a sample brings them."""
+        metric, needs = self._bound.metric, self._bound.sample_needs
+        try:
+            lacks = {need for need in needs if not sample_has(metric, sample, need)}
+        except ValidationError:  # told with the sample
+            return True
+        is_suited = is_meant(self._bound.section.only, sample) and lacks <= {*self.needs}
+        self.could_score = self.could_score or is_suited
+        return is_suited and not lacks
+
+    def problem(self, config: Config) -> Problem:
+        """Say what is missing."""
+        needed, name = " and ".join(map(need_text, self.needs)), self._bound.id
+        what = f"{name} needs {needed}, which neither the config nor any sample gives"
+        example = self.needs[0].removeprefix("params.").partition("|")[0]
+        hint = (
+            f"give it here, as params: {{{example}: …}}, or as metrics.{name}.{example} in samples"
+        )
+        return Problem(
+            what=what, where=config.where("metrics", self._position, "params"), hint=hint
+        )
 
 
 def prepare(bound: Sequence[BoundMetric], dataset: Dataset, listener: Listener = ignore) -> None:

@@ -12,6 +12,7 @@ from lm_eval_so.core.words import say
 from lm_eval_so.evaluator.bound import BoundMetric, Passes, parse_pass_if
 from lm_eval_so.evaluator.hooks import ask, ask_parts, ask_repeats, fault
 from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.metrics.needs import is_given, need_text
 
 __all__ = [
     "BoundMetric",
@@ -20,7 +21,9 @@ __all__ = [
     "ScoredRow",
     "complete",
     "is_asked",
+    "is_meant",
     "parse_pass_if",
+    "sample_has",
     "score_row",
     "score_sample",
     "settled",
@@ -171,12 +174,12 @@ async def _ask_repeats(bound: BoundMetric, sample: TestSample, rows: Sequence[Sc
 def _not_applicable(bound: BoundMetric, sample: TestSample) -> Score | None:
     """Decide from the sample alone, so that both sides of a comparison agree."""
     metric = bound.metric
-    if not bound.is_for_all and not _is_meant(bound.section.only, sample):
+    if not bound.is_for_all and not is_meant(bound.section.only, sample):
         return metric.not_applicable(sample, "not among the samples of `only`")
     if bound.sample_needs:
-        missing = [need for need in bound.sample_needs if not _sample_has(metric, sample, need)]
+        missing = [need for need in bound.sample_needs if not sample_has(metric, sample, need)]
         if missing:
-            return metric.not_applicable(sample, f"no {', '.join(missing)}")
+            return metric.not_applicable(sample, f"no {', '.join(map(need_text, missing))}")
     if not bound.chooses:
         return None
     try:
@@ -197,12 +200,14 @@ def _not_scorable(bound: BoundMetric, sample: TestSample, run: RunResult) -> Sco
     return None
 
 
-def _is_meant(only: OnlySection, sample: TestSample) -> bool:
+def is_meant(only: OnlySection, sample: TestSample) -> bool:
+    """Whether a sample is among those that a metric is limited to."""
     has_tag = not only.tags or bool({*only.tags} & {*sample.tags})
     return has_tag and (not only.language or sample.language in only.language)
 
 
-def _sample_has(metric: Metric, sample: TestSample, need: str) -> bool:
+def sample_has(metric: Metric, sample: TestSample, need: str) -> bool:
+    """Whether a sample has what a metric needs of it; parameters may be the config's."""
     match need:
         case "expected":
             return sample.expected is not None or bool(sample.references)
@@ -213,5 +218,4 @@ def _sample_has(metric: Metric, sample: TestSample, need: str) -> bool:
         case "relation":
             return sample.relation is not None
         case _:
-            value = getattr(metric.params_for(sample), need.removeprefix("params."))
-            return value not in (None, "", (), [], {})
+            return is_given(metric.params_for(sample), need)

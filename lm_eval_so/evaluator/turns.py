@@ -12,8 +12,8 @@ from pydantic import (
     field_validator,
 )
 
-from lm_eval_so.core.config.load import params_problems
 from lm_eval_so.core.config.model import MetricSection
+from lm_eval_so.core.config.problems import params_problems
 from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.run import RunResult, Turn
 from lm_eval_so.core.records.sample import TestSample, UserTurn
@@ -230,7 +230,7 @@ class Turns(Metric):
         try:
             of = OfTurn.model_validate(given)
         except ValidationError as error:
-            return params_problems(error, OfTurn, at="")
+            return params_problems(error, OfTurn, at="", values=given)
         found = self._problems(of)
         if not found and "judge" in self._bind(of).metric.requires and not self.env.judges:
             found = [Problem(what=f"{of.name} needs a judge; give {self.id} a backend")]
@@ -242,7 +242,8 @@ class Turns(Metric):
         except InputError as error:
             return list(error.problems)
         except ValidationError as error:
-            return params_problems(error, metrics.resolve(of.name).Params, at="params")
+            model = metrics.resolve(of.name).Params
+            return params_problems(error, model, at="params", values=of.params)
         if "embedder" in bound.metric.requires:
             return [Problem(what=f"{of.name} needs an embedder, which {self.id} has none of")]
         if bound.metric.part_ids or bound.is_over_repeats or isinstance(bound.metric, Turns):

@@ -34,6 +34,7 @@ Check = Annotated[
 
 @app.command()
 def generate(
+    context: typer.Context,
     config: ConfigFile = CONFIG_FILE,
     out: Out = None,
     check: Check = False,
@@ -50,16 +51,25 @@ def generate(
 
     Example: lm-eval-so generate -c lm-eval-so.yaml
     """
+    from functools import partial
+
     from lm_eval_so.core.records.codec import to_json
-    from lm_eval_so.errors import ExitCode, refuse
+    from lm_eval_so.errors import ExitCode
     from lm_eval_so.generator import generate as stage
-    from lm_eval_so.terminal.emit import emit
+    from lm_eval_so.terminal.emit import emit, emit_facts
     from lm_eval_so.terminal.session import open_session
 
     session = open_session(
-        config, overrides=overrides, plugins=plugins, language=language, quiet=quiet, color=color
+        config,
+        overrides=overrides,
+        plugins=plugins,
+        language=language,
+        quiet=quiet,
+        color=color,
+        check=partial(context.obj, needs={"generate"})
+        if context.obj
+        else lambda found, _: stage.check(found),
     )
-    refuse(stage.check(session.config))
     resources = session.resources()
     if check:
         stale = stage.stale(session.config, resources, out=out)
@@ -69,7 +79,7 @@ def generate(
         return ExitCode.FAILED_CHECK if stale else ExitCode.DONE
     if dry_run:
         found = stage.preview(session.config, resources)
-        emit(session.stdout, result=to_json(found), as_json=True)
+        emit_facts(session.stdout, to_json(found), as_json=as_json)
         return ExitCode.DONE
     made = stage.generate(session.config, resources, out=out)
     session.progress.close()

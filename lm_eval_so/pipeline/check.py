@@ -1,42 +1,76 @@
 """What is wrong with a config at any stage, found before anything is spent."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Literal
 
 from lm_eval_so.comparator import compare as comparing
 from lm_eval_so.comparator.exceptions import exception_problems
 from lm_eval_so.comparator.finding import Shape, make_shape
+from lm_eval_so.core.config.load import whole
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.sound import Sound
 from lm_eval_so.core.events import Event, Noticed, Warned
+from lm_eval_so.core.plugins import plugin_problems
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.bind import bind_metrics, gating_ids, sound_metrics
 from lm_eval_so.evaluator.bound import BoundMetric
+from lm_eval_so.evaluator.prepare import dataset_problems
 from lm_eval_so.generator import generate as generating
+from lm_eval_so.generator.checks import config_problems
 from lm_eval_so.runner import run as running
+
+Stage = Literal["generate", "run", "evaluate"]
 
 
 def check(
-    config: Config, environ: Mapping[str, str], *, makes_dataset: bool = False
-) -> list[Problem]:
-    """Find everything that is wrong, at every stage.
+    config: Config, environ: Mapping[str, str], *, needs: Collection[Stage]
+) -> Iterator[Problem]:
+    """Find everything that is wrong with what is written, at every stage.
 
     Args:
         config: The config.
         environ: Environment variables, for keys.
-        makes_dataset: Whether the dataset is made first, of sources that are to be looked at.
+        needs: The stages that come next: of these it is told, too, what they lack, such as a key, a
+            package, a source or a section of the config.
     """
-    of_metrics = evaluating.check(config, environ=environ)
+    of_metrics = evaluating.check(config, environ=environ if "evaluate" in needs else None)
     told = {problem.where for problem in of_metrics}
+    yield from generating.check(config) if "generate" in needs else config_problems(config)
+    yield from running.check(config, environ if "run" in needs else None)
+    yield from of_metrics
+    # both stages know which metrics there are: a gate's mistake is told once
     of_gate = comparing.check(config, _shapes(config))
-    return [
-        *(generating.check(config) if makes_dataset else []),
-        *running.check(config, environ),
-        *of_metrics,
-        # both stages know which metrics there are: a gate's mistake is told once
-        *(problem for problem in of_gate if problem.where not in told),
-        *exception_problems(config, environ),
-    ]
+    yield from (problem for problem in of_gate if problem.where not in told)
+    yield from exception_problems(config, environ)
+    if "generate" not in needs:  # else it is made anew
+        yield from dataset_problems(config)
+
+
+def checked(
+    read: Sound[Config],
+    plugins: Iterable[Path],
+    environ: Mapping[str, str],
+    *,
+    needs: Collection[Stage],
+) -> Config:
+    """Return a config in which nothing is wrong.
+
+    Args:
+        read: What was read.
+        plugins: Plugin files beside those that it names.
+        environ: Environment variables, for keys.
+        needs: The stages that come next.
+
+    Raises:
+        ConfigError: With all that is wrong.
+    """
+    own = read.value.plugin_files() if read.value else []
+    failed = plugin_problems([*own, *((file, None) for file in plugins)])
+    found = check(read.value, environ, needs=needs) if read.value else ()
+    return whole(read, found, failed=failed)
 
 
 def deciding(config: Config) -> tuple[str, ...]:
@@ -73,7 +107,7 @@ def _may_decide(each: BoundMetric, config: Config) -> bool:
 
 
 def _shapes(config: Config) -> dict[str, Shape]:
-    """Give what values the metrics take that can be made."""
+    """Return what values the metrics take that can be made."""
     return {
         each.id: make_shape(
             each.metric.kind,

@@ -84,7 +84,7 @@ def local_plan(
         run=run,
         reports=reports or config.resolve(config.report.out),
         fresh=fresh,
-        make_dataset=_makes_dataset(config, Generate.MISSING),
+        make_dataset=makes_dataset(config, None),
         baseline=baseline,
         baseline_ref=None if config.baseline.ref else find_base(event.activity, cwd=config.folder),
         baseline_else_file=True,
@@ -104,7 +104,7 @@ def action_plan(config: Config, event: Surroundings, *, baseline: Path | None, f
         reports=inputs.report_dir,
         fresh=fresh,
         may_be_baseline=activity.may_be_baseline,
-        make_dataset=_makes_dataset(config, inputs.generate),
+        make_dataset=makes_dataset(config, inputs),
         baseline=place.file,
         baseline_path=place.path,
         baseline_ref=place.ref,
@@ -216,7 +216,9 @@ async def measure_and_tell(
     return Done(measured=measured, told=told, exit_code=code)
 
 
-def _makes_dataset(config: Config, when: Generate) -> bool:
+def makes_dataset(config: Config, inputs: Inputs | None) -> bool:
+    """Whether the dataset is made first; outside GitHub if it is not there."""
+    when = inputs.generate if inputs else Generate.MISSING
     if config.generator is None or when is Generate.NEVER:
         return False
     return when is Generate.ALWAYS or not config.resolve(config.dataset.path).exists()

@@ -9,6 +9,7 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Listener, Noticed, Warned
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.words import counted
 from lm_eval_so.errors import Interrupted, LMEvalError
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.bind import bind_metrics
@@ -68,7 +69,11 @@ async def ask_again(
     if not ids:
         return {}
     folder, times = again_folder(run), config.gate.confirm
-    tell(Noticed(stage=_STAGE, text=f"asking {len(ids):,} samples that changed {times}× more"))
+    tell(
+        Noticed(
+            stage=_STAGE, text=f"asking {counted(len(ids), 'sample')} that changed {times}× more"
+        )
+    )
     further = _further(config, able.values())
     only = FurtherAnswers(ids=frozenset(ids), first=config.run.repeats)
     try:

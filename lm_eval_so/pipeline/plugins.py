@@ -13,6 +13,7 @@ from lm_eval_so.core.backends.base import ChatBackend, backends
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.errors import InputError, UnknownName
 from lm_eval_so.evaluator.metrics.base import Metric, metrics
+from lm_eval_so.evaluator.metrics.needs import need_text
 
 __all__ = ["LINES", "Parameter", "Plugin", "describe_metric", "find_plugins", "gates_of", "kind_of"]
 
@@ -75,7 +76,7 @@ def find_plugins(name: str | None = None) -> tuple[Plugin, ...]:
 def describe_metric(metric: type[Metric]) -> Plugin:
     """Describe a metric by its docstring and parameters."""
     doc = inspect.cleandoc(metric.__doc__ or "")
-    needs = ", ".join(sorted(metric.requires)) or "nothing"
+    needs = ", ".join(map(need_text, sorted(metric.requires))) or "nothing"
     facts = {"Kind": f"{kind_of(metric)}, {metric.category}", "Needs": needs}
     facts |= {"Gates": gates_of(metric)}
     return Plugin(

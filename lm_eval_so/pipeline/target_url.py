@@ -3,14 +3,16 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.config.override import override_value
 from lm_eval_so.core.config.variables import known_text
+from lm_eval_so.core.files import read_text
 from lm_eval_so.core.plugins import load_plugins
-from lm_eval_so.core.yaml_lines import read_yaml
+from lm_eval_so.core.yaml_lines import parse_sound
 from lm_eval_so.errors import InputError, UsageError, Where
 
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
@@ -40,25 +42,27 @@ def target_override(
         runs_code: Whether code that the config names may be run to know its backend.
 
     Returns:
-        The text, for `rewritten` of `load_config`; None if the config names no backend that is
+        The text, for `rewritten` of `read_config`; None if the config names no backend that is
         known, which loading it tells, or one that only its code knows.
 
     Raises:
         UsageError: If the backend has no address.
-        InputError: If the file cannot be read.
     """
-    values: Any = read_yaml(file).values if file.is_file() else None
+    values: Any = None
+    with suppress(InputError):  # told where the config is read
+        values = parse_sound(read_text(file), file=str(file))[0].values
+        for text in overrides if isinstance(values, dict) else ():
+            values, _ = override_value(values, text)
     if not isinstance(values, dict):
         return None
-    for text in overrides:
-        values, _ = override_value(values, text)
-    section = values.get("backend")
+    section: Any = values.get("backend")
     name = known_text(section.get("name"), environ) if isinstance(section, dict) else ""
     if not name or (name not in backends.names() and not runs_code):
         return None
     if name not in backends.names() and ":" not in name:
         named = (known_text(each, environ) for each in values.get("plugins") or ())
-        load_plugins([*(file.parent / each for each in named if each), *plugins])
+        with suppress(InputError):  # told where all plugins are loaded
+            load_plugins([*(file.parent / each for each in named if each), *plugins])
     try:
         option = backends.resolve(name).address_option
     except InputError:

@@ -13,6 +13,7 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.batches import Batches, BatchState
 from lm_eval_so.core.config.model import RunSection
 from lm_eval_so.core.events import Noticed, Warned
+from lm_eval_so.core.words import counted
 from lm_eval_so.errors import (
     BudgetSpent,
     CannotMeasure,
@@ -109,7 +110,7 @@ class Batching:
             await self._read_all(todo)
         left = sum(1 for _ in todo())
         if left and self._spent is None and self._run.batch_leftovers == "leave":
-            what = f"{left:,} rows did not come back with their batch"
+            what = f"{counted(left, 'row')} did not come back with their batch"
             hint = "set run.batch_leftovers: ask, so that the next run asks them one by one"
             return CannotMeasure(what, hint=hint)
         return self._spent if left else None
@@ -184,7 +185,7 @@ class Batching:
         self._files.change(position, batch_id=state.id)
         self._states[position] = state
         self._asker.requests += chunk.requests
-        self._notice(f"batch {state.id}: {chunk.requests:,} requests handed over")
+        self._notice(f"batch {state.id}: {counted(chunk.requests, 'request')} handed over")
 
     async def _read_all(self, todo: Todo) -> None:
         """Wait for every batch, and read each as soon as it is over."""
@@ -225,7 +226,7 @@ class Batching:
                 rows += self._read_row(job, files, state)
         self._run_dir.log.sync()  # before it counts as read
         self._files.change(position, is_read=True)
-        self._notice(f"batch {state.id}: {state.status}, {rows:,} rows came back")
+        self._notice(f"batch {state.id}: {state.status}, {counted(rows, 'row')} came back")
 
     def _read_row(self, job: Job, files: OutputFiles, state: BatchState) -> bool:
         key = self._asker.key_of(job.request)

@@ -96,7 +96,7 @@ def refuse_to_forget(folder: Path) -> None:
         raise UsageError(what, hint=hint)
 
 
-def batch_problems(config: Config, environ: Mapping[str, str]) -> list[Problem]:
+def batch_problems(config: Config, environ: Mapping[str, str] | None) -> list[Problem]:
     """Find what keeps the chatbot from being asked by batch."""
     section = config.backend
     if section is None:

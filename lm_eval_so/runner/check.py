@@ -1,6 +1,7 @@
 """What would keep `run` from starting, as far as the config shows it."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from lm_eval_so.core.asking.open import backend_problems
 from lm_eval_so.core.config.model import BackendSection, Config
@@ -10,31 +11,42 @@ from lm_eval_so.runner.by_batch import batch_problems
 from lm_eval_so.runner.identity import backend_section
 
 
-def check(config: Config, environ: Mapping[str, str]) -> list[Problem]:
-    """Find what would keep `run` from starting; nothing is opened or sent."""
+def check(config: Config, environ: Mapping[str, str] | None) -> list[Problem]:
+    """Find what would keep `run` from starting; nothing is opened or sent.
+
+    Args:
+        config: The config.
+        environ: Environment variables; None: nobody is to be asked here, so only what the config
+            says is looked at.
+    """
     problems = [
         problem
         for section in _sections(config)
         for problem in backend_problems(section, config=config, environ=environ)
     ]
+    if config.run.executor == "batch":
+        problems += batch_problems(config, environ)
+    return problems if environ is None else [*problems, *_lacking(config)]
+
+
+def _lacking(config: Config) -> Iterator[Problem]:
+    """Find that there is no chatbot to ask, or nothing to ask it."""
     if config.backend is None:
         try:
             backend_section(config)
         except InputError as error:
-            problems += error.problems
-    if config.run.executor == "batch":
-        problems += batch_problems(config, environ)
+            yield from error.problems
     path = config.resolve(config.dataset.path)
     if config.generator is None and not path.exists():
         try:
             load_dataset(path)
         except InputError as error:
-            problems += error.problems
-    return problems
+            where = config.where("dataset", "path")
+            yield from (replace(each, where=where) for each in error.problems)
 
 
 def _sections(config: Config) -> Iterator[BackendSection]:
-    """Give whom `run` asks: the chatbot, and who plays users."""
+    """Return whom `run` asks: the chatbot, and who plays users."""
     if config.backend is not None:
         yield config.backend
     if config.run.simulator is not None:

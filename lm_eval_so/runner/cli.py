@@ -70,6 +70,7 @@ Cache = Annotated[
 
 @app.command()
 def run(
+    context: typer.Context,
     config: ConfigFile = CONFIG_FILE,
     out: Out = None,
     fresh: Fresh = False,
@@ -95,18 +96,23 @@ def run(
 
     from lm_eval_so.core.command_line import command_line
     from lm_eval_so.core.records.codec import to_json
-    from lm_eval_so.errors import ExitCode, refuse
+    from lm_eval_so.errors import ExitCode
     from lm_eval_so.runner import run as stage
     from lm_eval_so.runner.by_batch import cancel_batch
     from lm_eval_so.runner.shards import Shard
-    from lm_eval_so.terminal.emit import emit
+    from lm_eval_so.terminal.emit import emit, emit_facts
     from lm_eval_so.terminal.session import open_session
 
     part = Shard.parse(shard) if shard is not None else None
     session = open_session(
-        config, overrides=overrides, plugins=plugins, language=language, quiet=quiet, color=color
+        config,
+        overrides=overrides,
+        plugins=plugins,
+        language=language,
+        quiet=quiet,
+        color=color,
+        check=partial(context.obj, needs={"run"}) if context.obj else stage.check,
     )
-    refuse(stage.check(session.config, session.environ))
     if cancels_batch:
         states = session.run(lambda r: cancel_batch(session.config, r, out=out, shard=part))
         emit(
@@ -124,7 +130,7 @@ def run(
     )
     found = session.run(lambda r: asks(replace(r, refreshes_cache=refreshes, again=again)))
     if dry_run:
-        emit(session.stdout, result=to_json(found), as_json=True)
+        emit_facts(session.stdout, to_json(found), as_json=as_json)
         return ExitCode.DONE
     folder = out or stage.run_folder(session.config, part)
     files = [folder / stage.RESULTS_FILE, folder / stage.INFO_FILE]

@@ -7,6 +7,7 @@ from lm_eval_so.core.asking.budget import Budget
 from lm_eval_so.core.backends.faults import is_forbidden
 from lm_eval_so.core.events import Ended, Warned
 from lm_eval_so.core.records.run import RunInfo
+from lm_eval_so.core.words import counted
 from lm_eval_so.errors import (
     BackendError,
     BudgetSpent,
@@ -73,7 +74,7 @@ def end_run(recorder: Recorder, failure: LMEvalError | None, ending: Ending) -> 
 def _complete(recorder: Recorder, failure: LMEvalError | None, ending: Ending) -> RunInfo:
     tally = recorder.tally
     info = recorder.end(recorder.info("complete"))
-    recorder.tell(Ended(stage=STAGE, text=f"{tally.rows:,} rows: {tally.text()}"))
+    recorder.tell(Ended(stage=STAGE, text=f"{counted(tally.rows, 'row')}: {tally.text()}"))
     what = f"{tally.failures:,} of {tally.rows:,} rows have no answer ({tally.failures_text()})"
     hint = ending.rest
     if tally.failures > _MOST_FAILURES * tally.rows:

@@ -17,6 +17,7 @@ from lm_eval_so.core.files import cannot_read, replacing
 from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.run import RunInfo, RunResult
 from lm_eval_so.core.sample_digests import sample_hash
+from lm_eval_so.core.words import counted
 from lm_eval_so.errors import CannotMeasure, Problem, RecordError, UsageError, Where
 from lm_eval_so.runner.identity import differences
 from lm_eval_so.runner.parts import (
@@ -106,7 +107,7 @@ def merge(
             run_dir.write_info(info)
     for lack in missing:
         listener(Warned(stage=STAGE, text=f"not whole: {lack}"))
-    text = f"{tally.rows:,} rows from {len(parts):,} folders: {tally.text()}"
+    text = f"{counted(tally.rows, 'row')} from {counted(len(parts), 'folder')}: {tally.text()}"
     listener(Ended(stage=STAGE, text=text))
     return info
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from lm_eval_so.core.records.sample import Scenario, TestSample
+from lm_eval_so.core.words import counted
 from lm_eval_so.errors import DatasetError, Problem, Where
 
 _MOST_NAMES = 20
@@ -102,5 +103,4 @@ def _scenario_faults(scenario: Scenario) -> Iterator[str]:
 def _names(ids: list[str]) -> str:
     """Give "3 samples (a, b, c)", with an end."""
     more = [f"and {len(ids) - _MOST_NAMES:,} more"] if len(ids) > _MOST_NAMES else []
-    noun = "sample" if len(ids) == 1 else "samples"
-    return f"{len(ids):,} {noun} ({', '.join([*ids[:_MOST_NAMES], *more])})"
+    return f"{counted(len(ids), 'sample')} ({', '.join([*ids[:_MOST_NAMES], *more])})"

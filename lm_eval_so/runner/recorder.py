@@ -59,7 +59,8 @@ class Recorder:
         text = f"asking {label}"
         if self.tally.rows == planned:
             folder = self._run_dir.path
-            text = f"nothing to ask: all {planned:,} rows are in {folder}; --fresh asks again"
+            which = "the row is" if planned == 1 else f"all {planned:,} rows are"
+            text = f"nothing to ask: {which} in {folder}; --fresh asks again"
         self.tell(Began(stage=STAGE, total=planned, text=text))
         self._run_dir.write_info(self.info("running"))
         self._tell_progress()

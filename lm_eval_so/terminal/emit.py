@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from lm_eval_so.core.text import width
+from lm_eval_so.terminal.lines import visible
+
 
 def emit(
     stdout: TextIO,
@@ -26,6 +29,38 @@ def emit(
         emit_text(stdout, json.dumps(result or {}, ensure_ascii=False, allow_nan=False) + "\n")
     else:
         emit_text(stdout, "".join(f"{path}\n" for path in paths))
+
+
+def emit_facts(stdout: TextIO, facts: Mapping[str, Any], *, as_json: bool) -> None:
+    """Write what a command found, for people: a line a fact, and what has parts under its name.
+
+    Args:
+        stdout: Where to.
+        facts: The facts by name; None is what is not known.
+        as_json: One JSON object instead.
+    """
+    if as_json:
+        emit(stdout, result=facts, as_json=True)
+        return
+    names = {name: name.replace("_", " ") for name in facts}
+    broad = max((width(name) for name in names.values()), default=0)
+    lines = (_fact(names[name], broad, value) for name, value in facts.items())
+    emit_text(stdout, "".join(f"{line}\n" for line in lines))
+
+
+def _fact(name: str, broad: int, value: Any) -> str:
+    if isinstance(value, Mapping | list | tuple) and value:
+        parts = json.dumps(value, ensure_ascii=False, indent=2).split("\n")
+        return "\n".join([name, *(f"  {visible(part)}" for part in parts)])
+    shown = value if isinstance(value, str) else _plain(value)
+    return f"{name}{' ' * (broad - width(name))}  {visible(shown)}"
+
+
+def _plain(value: Any) -> str:
+    if value is None or value in ([], {}, ()):
+        return "–"
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:,}" if is_number else json.dumps(value, ensure_ascii=False)
 
 
 def emit_text(stdout: TextIO, text: str) -> None:

@@ -95,6 +95,8 @@ def _tell_other(error: BaseException, redactor: Redactor, *, verbose: bool) -> i
     show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
     if callable(show) and isinstance(code, int):
         show(file=sys.stderr)
+        if _has_one_argument_more(error):
+            sys.stderr.write("  fix: the report to compare with goes by --baseline FILE\n")
         if _may_mean_the_config(error):
             sys.stderr.write("  fix: what stands in the config goes by --set KEY.PATH=VALUE\n")
         return ExitCode.BAD_INPUT
@@ -143,6 +145,13 @@ def _keep_rights() -> None:
     if sys.platform == "linux":
         bits = ctypes.c_ulong(_SECBIT_NO_SETUID_FIXUP)
         ctypes.CDLL(None).prctl(_PR_SET_SECUREBITS, bits)
+
+
+def _has_one_argument_more(error: BaseException) -> bool:
+    """Whether a command that takes a baseline got it without its option."""
+    command = getattr(getattr(error, "ctx", None), "command", None)
+    options = {name for each in getattr(command, "params", ()) for name in each.opts}
+    return "unexpected extra argument" in str(error) and "--baseline" in options
 
 
 def _may_mean_the_config(error: BaseException) -> bool:

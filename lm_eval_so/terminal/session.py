@@ -5,23 +5,26 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TextIO, TypeVar
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.config_secrets import config_redactor
-from lm_eval_so.core.config.load import load_config
+from lm_eval_so.core.config.load import read_config, whole
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.sound import Sound
 from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
-from lm_eval_so.core.plugins import load_plugins
+from lm_eval_so.core.plugins import plugin_problems
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.secrets import Redactor
-from lm_eval_so.errors import Interrupted, LMEvalError
+from lm_eval_so.errors import Interrupted, LMEvalError, Problem
 from lm_eval_so.terminal.progress import Progress, open_progress
 
 T = TypeVar("T")
+Check = Callable[[Config, Mapping[str, str]], Iterable[Problem]]
+"""Finds what is wrong with what is sound of a config, in an environment."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ECHO_S = 0.2
@@ -35,20 +38,34 @@ class Session:
     """One command line at work."""
 
     config: Config
+    """What is sound of it, until it is checked."""
+    read: Sound[Config]
+    """The same with what is wrong with the rest."""
     environ: Mapping[str, str]
     stdout: TextIO
     progress: Progress
     redactor: Redactor
 
-    def with_plugins(self, given: Sequence[Path] | None = None) -> "Session":
-        """Run the plugin files of the config, and those of `--plugin`; their secrets are known then.
+    def with_plugins(
+        self, given: Sequence[Path] | None = None, check: Check | None = None
+    ) -> "Session":
+        """Run the plugin files of the config, and those of `--plugin`, then check the config.
+
+        Their secrets are known then.
+
+        Args:
+            given: The files of `--plugin`.
+            check: Finds what else is wrong, of the part of the config that is sound.
 
         Raises:
-            ConfigError: If one is missing or fails.
+            ConfigError: With every problem of the file and its plugins, and all that `check` finds.
         """
-        load_plugins([*map(self.config.resolve, self.config.plugins), *(given or ())])
-        redactor = config_redactor(self.config, self.environ, runs_code=True)
-        return replace(self, redactor=redactor)
+        files = [*self.config.plugin_files(), *((file, None) for file in given or ())]
+        failed = plugin_problems(files)
+        found = check(self.config, self.environ) if check else ()
+        config = whole(self.read, found, failed=failed)
+        redactor = config_redactor(config, self.environ, runs_code=True)
+        return replace(self, config=config, redactor=redactor)
 
     def resources(self, stop: asyncio.Event | None = None) -> Resources:
         """Make the bundle that stages get."""
@@ -89,35 +106,40 @@ def open_session(
     quiet: bool = False,
     color: Literal["auto", "always", "never"] = "auto",
     environ: Mapping[str, str] | None = None,
+    check: Check | None = None,
     loads_plugins: bool = True,
 ) -> Session:
-    """Read the config and load its plugins.
+    """Read the config, load its plugins, and check it: what is wrong is told at once, and early.
 
     Args:
         file: The config file.
         overrides: `--set` texts, over the file.
-        rewritten: As `load_config` takes them.
+        rewritten: As `read_config` takes them.
         plugins: `--plugin` files.
         language: Language of reports, over the file.
         quiet: Warnings and errors only.
         color: As the option says.
         environ: The environment; default: that of the process.
-        loads_plugins: Without it `Session.with_plugins` does so once it is known to be wanted.
+        check: As `Session.with_plugins` takes it.
+        loads_plugins: Without it `Session.with_plugins` does so once it is known to be wanted, and
+            tells what is wrong.
 
     Raises:
-        ConfigError: With every problem of the file.
+        ConfigError: With every problem of the file and its plugins, and all that `check` finds.
     """
     environ = environ if environ is not None else dict(os.environ)
     given = [*(overrides or ()), *([f"language={language.value}"] if language else [])]
-    config = load_config(file, overrides=given, rewritten=rewritten, environ=environ)
+    read = read_config(file, overrides=given, rewritten=rewritten, environ=environ)
+    config = read.value or whole(read)
     session = Session(
         config=config,
+        read=read,
         environ=environ,
         stdout=sys.stdout,
         progress=open_progress(sys.stderr, environ, quiet=quiet, color=color),
         redactor=config_redactor(config, environ, runs_code=False),
     )
-    return session.with_plugins(plugins) if loads_plugins else session
+    return session.with_plugins(plugins, check) if loads_plugins else session
 
 
 def _without_secrets(event: Event, redactor: Redactor) -> Event:

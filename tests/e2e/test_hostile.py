@@ -1,7 +1,6 @@
 """What a hostile machine, plugin or reader does to the commands."""
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -111,8 +110,7 @@ def test_run__a_reader_that_has_gone_is_no_success(folder: Path) -> None:
 def test_run__korean_on_a_terminal_that_has_none(folder: Path) -> None:
     done = lm_eval_so("run", "--dry-run", cwd=folder, environ={"PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0, done.stderr
-    asked = json.loads(done.stdout)["first_request"]["messages"][0]["content"]
-    assert asked == "질문 0"
+    assert '"content": "질문 0"' in done.stdout
 
 
 def test_run__results_that_cannot_be_written(folder: Path) -> None:

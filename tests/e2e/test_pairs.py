@@ -56,7 +56,7 @@ def test_pairwise__from_the_first_report_to_ci(tmp_path: Path) -> None:
 
     answer(tmp_path, "새 답변")
     command("run", "-q", "--fresh", cwd=tmp_path)
-    planned = json.loads(command("evaluate", "--dry-run", cwd=tmp_path).stdout)
+    planned = json.loads(command("evaluate", "--dry-run", "--json", cwd=tmp_path).stdout)
     assert planned["metrics"]["pairwise"] == {"rows": 12, "calls": [24, 48]}
     assert "옛 답변" in planned["prompts"]["pairwise"]
     command("evaluate", "-q", cwd=tmp_path)

@@ -22,10 +22,10 @@ def test_texts__same_slots_in_both_languages() -> None:
     assert not differing
 
 
-def test_texts__particles_stand_in_korean_only() -> None:
-    assert not [
-        c for c, text in texts(Language.EN).items() if any(m[2] for m in SLOT.finditer(text))
-    ]
+def test_texts__what_fits_a_number_is_one_noun_or_many_in_english() -> None:
+    added = [m[2] for text in texts(Language.EN).values() for m in SLOT.finditer(text) if m[2]]
+    assert added
+    assert not [each for each in added if each.count("/") != 1 or not each.isascii()]
 
 
 def slots(text: str) -> set[str]:

@@ -80,16 +80,22 @@ async def open_asker(
 
 
 def build_asked(
-    section: BackendSection, *, config: Config, environ: Mapping[str, str]
+    section: BackendSection, *, config: Config, environ: Mapping[str, str] | None
 ) -> ChatBackend:
     """Make the backend of a section; nothing is opened or sent.
+
+    Args:
+        section: What the config says of it.
+        config: The whole config.
+        environ: Environment variables; None: only what the config says is looked at.
 
     Raises:
         ConfigError: With every problem of the section, a price that the budget needs included.
     """
     at = section_path(section, config)
     backend = build_backend(section, config=config, where_path=at, environ=environ)
-    if config.run.max_cost_usd is not None and known_rates(backend) is None:
+    is_asked = environ is not None
+    if is_asked and config.run.max_cost_usd is not None and known_rates(backend) is None:
         where = config.where(*at)
         hint = f"set {where.key}.options.price or remove run.max_cost_usd"
         raise ConfigError(f"no price known for {section.run_label}", where=where, hint=hint)
@@ -97,9 +103,12 @@ def build_asked(
 
 
 def backend_problems(
-    section: BackendSection, *, config: Config, environ: Mapping[str, str]
+    section: BackendSection, *, config: Config, environ: Mapping[str, str] | None
 ) -> list[Problem]:
-    """Find everything that is wrong with the backend of a section, before anything is spent."""
+    """Find everything that is wrong with the backend of a section, before anything is spent.
+
+    Arguments as of `build_asked`.
+    """
     try:
         build_asked(section, config=config, environ=environ)
     except InputError as error:

@@ -89,9 +89,17 @@ class AzureBackend(ChatBackend):
         }
         return super().secrets(options.model_copy(update=left_out))
 
-    def check(self) -> Iterator[Problem]:
-        """Find a missing endpoint, key or token, and what does not go together."""
+    def check_options(self) -> Iterator[Problem]:
+        """Find options that stand under params, and what does not go together."""
         yield from misplaced_params(self.params)
+        if self.options.api == "responses" and self.options.api_version:
+            what = "the responses API is asked without a version"
+            hint = 'leave api_version out, or write "", for the route /openai/v1'
+            yield Problem(what=what, where=Where(key="options.api_version"), hint=hint)
+
+    def check(self) -> Iterator[Problem]:
+        """Find that, and a missing endpoint, key or token."""
+        yield from self.check_options()
         for secret in (self._address, self._credential):
             problem = secret_problem(secret)
             if problem:
@@ -100,10 +108,6 @@ class AzureBackend(ChatBackend):
             what = f"{self._address.source} holds no address of a resource"
             hint = "as https://NAME.openai.azure.com, without the path to a deployment"
             yield Problem(what=what, where=Where(key=self._address.key), hint=hint)
-        if self.options.api == "responses" and self.options.api_version:
-            what = "the responses API is asked without a version"
-            hint = 'leave api_version out, or write "", for the route /openai/v1'
-            yield Problem(what=what, where=Where(key="options.api_version"), hint=hint)
         yield from shared_problems(self.options, self.env)
 
     async def open(self) -> None:

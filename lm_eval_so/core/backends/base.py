@@ -176,12 +176,18 @@ class ChatBackend:
         sent: dict[Path_, str] = {("headers", name): text for name, text in headers.items()}
         return Secrets(sources=tuple(named_sources(options)), sent=sent)
 
-    def check(self) -> Iterable[Problem]:
-        """Find what is missing, before anything is asked: variables, files, packages.
+    def check_options(self) -> Iterable[Problem]:
+        """Find what is wrong with parameters and options as they are written.
 
-        `where.key` of a problem names the key in the backend's section, as "options.api_key_env".
+        A command that does not ask this backend looks no further: nothing outside is looked at, no
+        variable, file or package. `where.key` of a problem names the key in the backend's section,
+        as "options.base_url".
         """
         return ()
+
+    def check(self) -> Iterable[Problem]:
+        """Find that, and what is missing before anything is asked: variables, files, packages."""
+        return self.check_options()
 
     async def open(self) -> None:
         """Get ready, once a run: clients, a model server."""

@@ -2,26 +2,30 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue
 
 from lm_eval_so.core.backends.base import BackendEnv, ChatBackend, SharedOptions, backends
 from lm_eval_so.core.backends.credentials import shared_problems
 from lm_eval_so.core.backends.faults import public_url
 from lm_eval_so.core.backends.secret_sources import Secrets
-from lm_eval_so.core.config.load import config_problems
 from lm_eval_so.core.config.model import BackendSection, Config
+from lm_eval_so.core.config.sound import Sound, lies_in, make_sound
 from lm_eval_so.core.config.variables import as_written, problem_as_written, reserved_problem
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.secrets import hide_in_urls
 from lm_eval_so.core.yaml_lines import Path_
-from lm_eval_so.errors import ConfigError, LMEvalError, Problem, Where, refuse
+from lm_eval_so.errors import ConfigError, InputError, LMEvalError, Problem, Where, refuse
 
 
 def build_backend(
-    section: BackendSection, *, config: Config, where_path: Path_, environ: Mapping[str, str]
+    section: BackendSection,
+    *,
+    config: Config,
+    where_path: Path_,
+    environ: Mapping[str, str] | None,
 ) -> ChatBackend:
     """Make the backend that a section names; nothing is opened or sent.
 
@@ -29,26 +33,35 @@ def build_backend(
         section: What the config says of it.
         config: The whole config, for `run` and for the places of keys.
         where_path: Where the section stands, as ("backend",) or ("metrics", 0, "backend").
-        environ: Environment variables.
+        environ: Environment variables; None: only what the config says is looked at.
 
     Raises:
         UnknownName: If no such backend is known.
         ConfigError: With every wrong or missing key, variable, file and package.
     """
-    backend = make_backend(section, config=config, where_path=where_path, environ=environ)
-    options, problems = backend.options, list[Problem]()
+    backend_type = backends.resolve(section.name, where=config.where(*where_path, "name"))
+    params, options = _sound(backend_type, section, config, where_path)
+    problems = [*params.problems, *options.problems]
+    if params.value is None or options.value is None:
+        raise ConfigError.of(problems)
+    env = _env(config, environ or {})
     try:
-        found = list(backend.check())
-        if isinstance(options, SharedOptions):
-            found += [each for each in shared_problems(options, backend.env) if each not in found]
+        refuse(list(_reserved(backend_type.secrets(options.value), config, where_path)))
+        backend = backend_type(params=params.value, options=options.value, env=env)
+        found = list(backend.check_options() if environ is None else backend.check())
+        if environ is not None and isinstance(options.value, SharedOptions):
+            found += [each for each in shared_problems(options.value, env) if each not in found]
+    except InputError as error:
+        raise ConfigError.of([*problems, *error.problems]) from None
     except LMEvalError:
         raise
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        refuse(problems)  # with mistakes in its options it may well fail
         raise _cannot_be_made(section, error, config, where_path) from None
-    written = _texts_written(options, config, where_path)
-    problems = [_placed(problem_as_written(p, written), config, where_path) for p in found]
-    if problems:
-        raise ConfigError.of(problems)
+    written = _texts_written(options.value, config, where_path)
+    placed = [_placed(problem_as_written(p, written), config, where_path) for p in found]
+    told = params.told | options.told
+    refuse([*problems, *(each for each in placed if not lies_in(each, told))])
     return backend
 
 
@@ -60,10 +73,13 @@ def make_backend(
     Args and errors as in `build_backend`, but for variables, files and packages.
     """
     backend_type = backends.resolve(section.name, where=config.where(*where_path, "name"))
-    params, options = _validated(backend_type, section, config, where_path)
+    params, options = _sound(backend_type, section, config, where_path)
+    if params.value is None or options.value is None or params.problems or options.problems:
+        raise ConfigError.of([*params.problems, *options.problems])
     try:
-        refuse(list(_reserved(backend_type.secrets(options), config, where_path)))
-        return backend_type(params=params, options=options, env=_env(config, environ))
+        refuse(list(_reserved(backend_type.secrets(options.value), config, where_path)))
+        env = _env(config, environ)
+        return backend_type(params=params.value, options=options.value, env=env)
     except LMEvalError:
         raise
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
@@ -73,30 +89,21 @@ def make_backend(
 def find_secrets(section: BackendSection, *, config: Config, where_path: Path_) -> Secrets:
     """Return what of a section is secret, or names something secret; errors as in `make_backend`."""
     backend_type = backends.resolve(section.name, where=config.where(*where_path, "name"))
-    _, options = _validated(backend_type, section, config, where_path)
+    _, options = _sound(backend_type, section, config, where_path)
     try:
-        return backend_type.secrets(options)
+        return Secrets() if options.value is None else backend_type.secrets(options.value)
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
         raise _cannot_be_made(section, error, config, where_path) from None
 
 
-def _validated(
+def _sound(
     backend_type: type[ChatBackend], section: BackendSection, config: Config, where_path: Path_
-) -> tuple[Any, Any]:
-    problems: list[Problem] = []
-
-    def validated(model: type[BaseModel], values: Mapping[str, Any], part: str) -> Any:
-        try:
-            return model.model_validate(values)
-        except ValidationError as error:
-            at = (*where_path, part)
-            problems.extend(config_problems(error, config.located, model=model, at=at))
-            return None
-
-    params = validated(backend_type.Params, section.params, "params")
-    options = validated(backend_type.Options, section.options, "options")
-    if problems:
-        raise ConfigError.of(problems)
+) -> tuple[Sound[BaseModel], Sound[BaseModel]]:
+    """Return what is sound of parameters and options."""
+    models: tuple[type[BaseModel], type[BaseModel]] = (backend_type.Params, backend_type.Options)
+    given, at = config.located, where_path
+    params = make_sound(models[0], given, at=(*at, "params"), values=section.params)
+    options = make_sound(models[1], given, at=(*at, "options"), values=section.options)
     return params, options
 
 
@@ -227,4 +234,4 @@ def _placed(problem: Problem, config: Config, where_path: Path_) -> Problem:
     if place.file is not None:
         return problem
     keys = place.key.split(".") if place.key else []
-    return Problem(what=problem.what, where=config.where(*where_path, *keys), hint=problem.hint)
+    return replace(problem, where=config.where(*where_path, *keys))

@@ -86,8 +86,16 @@ class CommandBackend(ChatBackend):
         )
         return replace(found, sources=(*found.sources, *given))
 
+    def check_options(self) -> Iterator[Problem]:
+        """Find what does not go together."""
+        for key in ("stdin", "stdout"):
+            if self.options.mode == "jsonl" and getattr(self.options, key) == "text":
+                what = f"mode jsonl speaks JSON, so {key} cannot be text"
+                yield Problem(what=what, where=Where(key=f"options.{key}"))
+
     def check(self) -> Iterator[Problem]:
-        """Find a missing program, folder or variable."""
+        """Find that, and a missing program, folder or variable."""
+        yield from self.check_options()
         if not self._folder.is_dir():
             yield Problem(what=f"no folder {self._folder}", where=Where(key="options.cwd"))
         yield from self._program_problems()
@@ -95,10 +103,6 @@ class CommandBackend(ChatBackend):
             if name not in self.env.environ:
                 where = Where(key="options.env")
                 yield Problem(what=f"{name} is not set", where=where, hint="export it")
-        for key in ("stdin", "stdout"):
-            if self.options.mode == "jsonl" and getattr(self.options, key) == "text":
-                what = f"mode jsonl speaks JSON, so {key} cannot be text"
-                yield Problem(what=what, where=Where(key=f"options.{key}"))
 
     def _program_problems(self) -> Iterator[Problem]:
         """As the shell does: a name is looked up on PATH, a path starts at the folder."""

@@ -77,14 +77,18 @@ class LocalBackend(ChatBackend):
     _started: LlamaServer | None = None
     _served: Served = Served()
 
-    def check(self) -> Iterator[Problem]:
-        """Find a missing package, program or model file."""
-        options = self.options
-        if options.server and options.base_url:
+    def check_options(self) -> Iterator[Problem]:
+        """Find what does not go together."""
+        if self.options.server and self.options.base_url:
             what = "a server is either started or attached to"
             yield Problem(
                 what=what, where=Where(key="options.server"), hint="leave out base_url, or server"
             )
+
+    def check(self) -> Iterator[Problem]:
+        """Find that, and a missing package, program or model file."""
+        yield from self.check_options()
+        options = self.options
         if options.base_url:
             return
         if options.model_path and not self._file.is_file():

@@ -90,20 +90,24 @@ class OpenAIBackend(ChatBackend):
             options = _with_key(options)
         return super().secrets(options)
 
-    def check(self) -> Iterator[Problem]:
-        """Find a missing key, an address that is none, and options that stand under params."""
+    def check_options(self) -> Iterator[Problem]:
+        """Find an address that is none, and options that stand under params."""
         yield from misplaced_params(self.params)
         if self.options.preset and self.options.preset not in presets():
             unknown = UnknownName("preset", self.options.preset, presets())
             (problem,) = unknown.problems
             where = Where(key="options.preset")
             yield Problem(what=problem.what, where=where, hint=problem.hint)
+        yield from base_url_problems(self.base_url)
+
+    def check(self) -> Iterator[Problem]:
+        """Find that, and a missing key."""
+        yield from self.check_options()
         for secret in (self._key, *self._charged.values()):
             missing = secret_problem(secret, hint=_NO_KEY if secret is self._key else None)
             if missing:
                 yield missing
         yield from shared_problems(self.options, self.env)
-        yield from base_url_problems(self.base_url)
 
     async def open(self) -> None:
         """Make the client."""

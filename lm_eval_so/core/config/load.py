@@ -1,44 +1,34 @@
 """Reading `lm-eval-so.yaml`: nodes with lines, `${NAME}`, then the models; all problems at once."""
 
-import re
-import types
-import typing
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import TypeAdapter
 
 from lm_eval_so.core.config.defaults import CONFIG_FILE
 from lm_eval_so.core.config.model import SCHEMA_ID, Config
 from lm_eval_so.core.config.override import override_value
-from lm_eval_so.core.config.variables import fill_in, is_secret_place, shown_lines
+from lm_eval_so.core.config.sound import Sound, in_order, lies_in, make_sound
+from lm_eval_so.core.config.variables import fill_in, shown_lines
+from lm_eval_so.core.files import read_text
 from lm_eval_so.core.secrets import make_redactor
-from lm_eval_so.core.yaml_lines import Located, Path_, read_yaml
-from lm_eval_so.errors import ConfigError, Problem, Where, nearest
+from lm_eval_so.core.yaml_lines import Located, parse_sound
+from lm_eval_so.errors import ConfigError, InputError, Problem, Where, nearest
 
-_PYTHON_WORDS = {
-    "model_type": "input should be a mapping of keys",
-    "path_type": "input should be a path",
-    "list_type": "input should be a list",
-    "tuple_type": "input should be a list",
-    "dict_type": "input should be a mapping of keys",
-}
-"""Findings that pydantic words with names of classes."""
-_LIST_TYPES = {"list_type", "tuple_type"}
+_SMALLEST = "it begins with version: 1, suite: NAME and dataset: {path: FOLDER}"
 _YAML_ENDS = {".yaml", ".yml"}
 
 
-def load_config(
+def read_config(
     path: Path,
     *,
     overrides: Sequence[str] = (),
     rewritten: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
-) -> Config:
-    """Read a config file.
+) -> Sound[Config]:
+    """Read what is sound of a config file, and find what is wrong with the rest.
 
     Args:
         path: The file.
@@ -49,29 +39,54 @@ def load_config(
 
     Raises:
         InputError: If the file cannot be read.
-        ConfigError: With every problem of the file, its line and key.
+        ConfigError: If it is no YAML, or not one of keys.
     """
     if not path.is_file():
         raise _no_config(path)
-    located = read_yaml(path)
+    located, problems = parse_sound(read_text(path), file=str(path))
+    if located.values is None:
+        raise ConfigError("the file is empty", where=Where(file=str(path)), hint=_SMALLEST)
     if not isinstance(located.values, dict):
-        raise ConfigError("not a mapping of keys", where=Where(file=str(path), line=1))
-    problems: list[Problem] = []
+        where = Where(file=str(path), line=1)
+        raise ConfigError.of([*problems, Problem(what="not a mapping of keys", where=where)])
     values = located.values
     for text in rewritten:
         values, _ = override_value(values, text)
     for text in overrides:
-        values, at = override_value(values, text)
-        located = replace(located, overridden=located.overridden | {at})
+        try:
+            values, at = override_value(values, text)
+        except InputError as error:
+            problems += error.problems
+        else:
+            located = replace(located, overridden=located.overridden | {at})
     _refuse_keys(located, problems)
     located = replace(located, values=values, lines=tuple(shown_lines(located)))
-    return _make(fill_in(located, environ or {}, problems), folder=path.parent, problems=problems)
+    return _make(fill_in(located, environ or {}, problems), path.parent, problems)
+
+
+def load_config(
+    path: Path, *, overrides: Sequence[str] = (), environ: Mapping[str, str] | None = None
+) -> Config:
+    """Read a config file; arguments as of `read_config`.
+
+    Raises:
+        InputError: If the file cannot be read.
+        ConfigError: With every problem of the file, its line and key.
+    """
+    return whole(read_config(path, overrides=overrides, environ=environ))
 
 
 def make_config(
     values: Mapping[str, Any], *, folder: Path = Path(), base: Config | None = None
 ) -> Config:
-    """Make a config of values instead of a file; errors as in `load_config`.
+    """Make a config of values instead of a file; arguments as of `take_config`, errors as in `load_config`."""
+    return whole(take_config(values, folder=folder, base=base))
+
+
+def take_config(
+    values: Mapping[str, Any], *, folder: Path = Path(), base: Config | None = None
+) -> Sound[Config]:
+    """Make what is sound of a config of values instead of a file.
 
     Args:
         values: The values.
@@ -81,11 +96,42 @@ def make_config(
     problems: list[Problem] = []
     located = fill_in(Located(values=dict(values)), {}, problems)
     if base is None:
-        return _make(located, folder=folder, problems=problems)
+        return _make(located, folder, problems)
     kept = {at: each for at, each in base.located.written.items() if at[0] not in values}
     both = {**base.located.values, **located.values}
     located = replace(located, values=both, written={**kept, **located.written})
-    return _make(located, folder=base.folder, problems=problems)
+    return _make(located, base.folder, problems)
+
+
+def whole(
+    read: Sound[Config], found: Iterable[Problem] = (), *, failed: Sequence[Problem] = ()
+) -> Config:
+    """Return the config, if nothing is wrong with it.
+
+    Args:
+        read: What was read.
+        found: What checks of that find.
+        failed: Plugins that could not be loaded, so that nobody knows what names they define.
+
+    Raises:
+        ConfigError: With all that is wrong, each once, by line.
+    """
+    of_checks: list[Problem] = []
+    try:
+        of_checks.extend(found)
+    except InputError as error:
+        of_checks.extend(error.problems)
+    except OSError as error:  # a path that the machine does not take
+        what = f"cannot use {error.filename}: {error.strerror}"
+        of_checks.append(Problem(what=what))
+    if failed:
+        names = [each for each in of_checks if each.about == "name"]
+        of_checks = [each for each in of_checks if each.about != "name"]
+        failed = [*failed[:-1], _with_names(failed[-1], names)]
+    problems = [*read.problems, *failed, *read.new(of_checks)]
+    if read.value is None or problems:
+        raise ConfigError.of(in_order(problems, read.located.file))
+    return read.value
 
 
 def config_schema() -> dict[str, Any]:
@@ -94,54 +140,13 @@ def config_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, **schema}
 
 
-def config_problems(
-    error: ValidationError, located: Located, *, model: type[BaseModel], at: Path_ = ()
-) -> Iterator[Problem]:
-    """Turn pydantic's findings into problems with line, key and the nearest known key.
-
-    Args:
-        error: What validation found.
-        located: The file.
-        model: The model that was validated.
-        at: Path of the validated value in the file.
-    """
-    for item in error.errors(include_url=False):
-        path = (*at, *(part for part in item["loc"] if not _is_tag(part)))
-        where = located.where(path)
-        if item["type"] == "extra_forbidden":
-            key = str(path[-1])
-            known = sorted(_known_keys(model, path[len(at) : -1]))
-            close = nearest(key, known)
-            what = f'unknown key "{key}"' + (f' (did you mean "{close}"?)' if close else "")
-            hint = None if close or not known else f"known here: {', '.join(known)}"
-            yield Problem(what=what, where=where, hint=hint)
-        elif item["type"] == "missing":
-            hint = _wanted(model, path[len(at) :])
-            yield Problem(what=f'the key "{path[-1]}" is missing', where=where, hint=hint)
-        elif item["type"] == "union_tag_invalid":
-            yield replace(_unknown_tag(item["ctx"]), where=where)
-        elif item["type"] == "union_tag_not_found":
-            key = item["ctx"]["discriminator"].strip("'")
-            yield Problem(what=f'the key "{key}" is missing', where=where)
-        else:
-            written = located.written.get(path)
-            found = item.get("input") if written is None else written.text
-            found = None if is_secret_place(path) else found
-            what, hint = _misfit({**item, "input": found}, model, path[len(at) :])
-            yield Problem(what=what, where=where, hint=hint)
-
-
-def params_problems(error: ValidationError, model: type[BaseModel], *, at: str) -> list[Problem]:
-    """Turn pydantic's findings on parameters that stand in no config into problems.
-
-    Args:
-        error: What validation found.
-        model: The model that was validated.
-        at: Where they stand, for people; each problem begins with it and its key.
-    """
-    found = config_problems(error, Located(values={}), model=model, at=(at,) if at else ())
-    told = [(p.where.key if p.where else None, p) for p in found]
-    return [Problem(what=f"{key}: {p.what}" if key else p.what, hint=p.hint) for key, p in told]
+def _with_names(failed: Problem, names: Sequence[Problem]) -> Problem:
+    """Say which names nobody knows, now that a plugin which may define them is missing."""
+    if not names:
+        return failed
+    told = [each.what.removeprefix("unknown ").partition(" (")[0] for each in names]
+    may_be = f"a plugin that fails may define {', '.join(dict.fromkeys(told))}"
+    return replace(failed, hint=f"{failed.hint}; {may_be}" if failed.hint else may_be)
 
 
 def _no_config(path: Path) -> ConfigError:
@@ -162,40 +167,16 @@ def _yaml_files(folder: Path) -> list[str]:
         return []
 
 
-def _misfit(item: Mapping[str, Any], model: type[BaseModel], path: Path_) -> tuple[str, str | None]:
-    """Say what is wrong with a value, and what may stand there."""
-    kind, value = item["type"], item.get("input")
-    message = item["msg"].removeprefix("Value error, ")
-    message = _PYTHON_WORDS.get(kind, message[:1].lower() + message[1:])
-    shown = f", found {value!r}" if isinstance(value, str | int | float) else ""
-    hint = None
-    if kind == "string_pattern_mismatch" and (hint := _description(model, path)):
-        message = "input should have another form"
-    elif kind in _LIST_TYPES and isinstance(value, str):
-        hint = f"write it as a list: [{value}]"
-    return f"{message}{shown}", hint
-
-
-def _wanted(model: type[BaseModel], path: Path_) -> str | None:
-    """Say what to write for a key that is missing."""
-    for field in _fields_at(model, path):
-        choices = typing.get_args(field.annotation)
-        if typing.get_origin(field.annotation) is typing.Literal and len(choices) == 1:
-            return f"write {path[-1]}: {choices[0]}"
-    return _description(model, path)
-
-
-def _make(located: Located, *, folder: Path, problems: list[Problem]) -> Config:
-    values = dict(located.values)
-    values.pop("$schema", None)
-    config: Config | None = None
-    try:
-        config = Config.model_validate(values)
-    except ValidationError as error:
-        problems += config_problems(error, located, model=Config)
-    if config is None or problems:
-        raise ConfigError.of(problems)
-    return config.placed(located, folder)
+def _make(located: Located, folder: Path, problems: Sequence[Problem]) -> Sound[Config]:
+    values = {key: value for key, value in located.values.items() if key != "$schema"}
+    told = {each.where.key for each in problems if each.where and each.where.key}
+    sound = make_sound(Config, located, values=values)
+    return Sound(
+        value=sound.value and sound.value.placed(sound.located, folder),
+        located=sound.located,
+        problems=(*problems, *(each for each in sound.problems if not lies_in(each, told))),
+        told=sound.told | told,
+    )
 
 
 def _refuse_keys(located: Located, problems: list[Problem]) -> None:
@@ -206,74 +187,3 @@ def _refuse_keys(located: Located, problems: list[Problem]) -> None:
             where = Where(file=located.file, line=number, text=clean)
             hint = "put it into an environment variable and name that by api_key_env"
             problems.append(Problem(what="this looks like a key", where=where, hint=hint))
-
-
-def _is_tag(part: int | str) -> bool:
-    # pydantic names the branch of a union in the path; none of our keys looks like this
-    return isinstance(part, str) and ("[" in part or part in {"str", "list", "dict", "bool"})
-
-
-def _unknown_tag(told: Mapping[str, Any]) -> Problem:
-    """Say that the key by which one of several shapes is told names none of them."""
-    key, tag = told["discriminator"].strip("'"), str(told["tag"])
-    known = re.findall("'([^']*)'", told["expected_tags"])
-    close = nearest(tag, known)
-    what = f'unknown {key} "{tag}"' + (f' (did you mean "{close}"?)' if close else "")
-    return Problem(what=what, hint=None if close else f"known here: {', '.join(known)}")
-
-
-def _known_keys(model: type[BaseModel], path: Path_) -> set[str]:
-    found = _models_at(model, path)
-    return {field.alias or name for each in found for name, field in each.model_fields.items()}
-
-
-def _description(model: type[BaseModel], path: Path_) -> str | None:
-    """Give what the docstring of a key says, as a hint."""
-    told = [f.description for f in _fields_at(model, path) if f.description]
-    text = " ".join(told[0].split()) if told else ""
-    return text[:1].lower() + text[1:].rstrip(".") if text else None
-
-
-def _fields_at(model: type[BaseModel], path: Path_) -> list[FieldInfo]:
-    fields = [f for each in _models_at(model, path[:-1]) for f in each.model_fields.items()]
-    return [field for name, field in fields if (field.alias or name) == path[-1]]
-
-
-def _models_at(model: type[BaseModel], path: Path_) -> list[type[BaseModel]]:
-    """Give what may stand at a path: more than one model if that is one of several shapes."""
-    found = [model]
-    is_own_name = False
-    for part in path:
-        if isinstance(part, int) or is_own_name:  # a position, or what people call an entry
-            is_own_name = False
-            continue
-        fields = [f for each in found for f in each.model_fields.items()]
-        inner = [f.annotation for name, f in fields if (f.alias or name) == part]
-        if inner:
-            is_own_name = any(_is_mapping(annotation) for annotation in inner)
-            found = [section for annotation in inner for section in _sections_in(annotation)]
-        else:  # pydantic names the shape that was told by a key in the path
-            shared = set.intersection(*(set(each.model_fields) for each in found or [model]))
-            found = [each for each in found if _is_told_by(each, shared, part)]
-    return found
-
-
-def _is_told_by(model: type[BaseModel], keys: Collection[str], tag: str) -> bool:
-    return any(tag in typing.get_args(model.model_fields[key].annotation) for key in keys)
-
-
-def _is_mapping(annotation: object) -> bool:
-    origin = typing.get_origin(annotation)
-    inner = typing.get_args(annotation) if origin in _HOLDING - {dict} else ()
-    return origin is dict or any(_is_mapping(each) for each in inner)
-
-
-def _sections_in(annotation: object) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif typing.get_origin(annotation) in _HOLDING:
-        for argument in typing.get_args(annotation):
-            yield from _sections_in(argument)
-
-
-_HOLDING = {typing.Annotated, typing.Union, types.UnionType, list, tuple, dict}

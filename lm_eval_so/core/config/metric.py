@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, JsonValue, PrivateAttr, model_validator
 
@@ -66,14 +66,6 @@ class MetricSection(Section):
             if isinstance(name, str):
                 return {**values, "id": _id_of(name)}
         return values
-
-    @model_validator(mode="after")
-    def _has_one_kind_of_judge(self) -> Self:
-        if self.backend is not None and self.panel:
-            raise ValueError("give either backend or panel")
-        if self.judge.quorum is not None and self.judge.quorum > max(1, len(self.panel)):
-            raise ValueError("judge.quorum is more than the judges that there are")
-        return self
 
     @property
     def sample_keys(self) -> tuple[str, ...]:

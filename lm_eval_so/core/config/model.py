@@ -143,10 +143,7 @@ class Config(Section):
 
     @field_validator("metrics")
     @classmethod
-    def _ids_are_unique(cls, metrics: list[MetricSection]) -> list[MetricSection]:
-        ids = [metric.id for metric in metrics]
-        if twice := sorted({i for i in ids if ids.count(i) > 1}):
-            raise ValueError(f'two metrics have the id "{twice[0]}"; give one another `id`')
+    def _share_names(cls, metrics: list[MetricSection]) -> list[MetricSection]:
         names = {metric.id: metric.name for metric in metrics}
         for metric in metrics:
             metric.share_name(names)
@@ -180,6 +177,10 @@ class Config(Section):
         for number, metric in enumerate(self.metrics):
             for key, section in metric.backend_sections():
                 yield ("metrics", number, *key), section
+
+    def plugin_files(self) -> list[tuple[Path, Where]]:
+        """Return the plugin files, as they can be opened from here, and where each is named."""
+        return [(self.resolve(p), self.where("plugins", n)) for n, p in enumerate(self.plugins)]
 
     def where(self, *path: str | int) -> Where:
         """Give the place of a key in the file."""

@@ -7,7 +7,8 @@ from typing import Any
 from lm_eval_so.core.yaml_lines import Path_, parse_yaml
 from lm_eval_so.errors import ConfigError, UsageError
 
-_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+_PATH = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[\d{1,9}\])*")
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d{1,9})\]")
 
 
 def override_value(values: dict[str, Any], text: str) -> tuple[dict[str, Any], Path_]:
@@ -25,16 +26,14 @@ def override_value(values: dict[str, Any], text: str) -> tuple[dict[str, Any], P
     """
     path, equals, raw = text.partition("=")
     bad_form = f'--set takes key.path=value, found "{path}{"=…" if equals else ""}"'
-    if not equals or not path.strip():
+    if not equals or not _PATH.fullmatch(path.strip()):
         raise UsageError(bad_form)
     try:
         value = parse_yaml(raw, file="--set").values
     except ConfigError as error:
         raise UsageError(f"--set {path}: {error}") from None
     steps: list[str | int] = [m[1] or int(m[2]) for m in _STEP.finditer(path.strip())]
-    changed = _with(values, steps, value, path)
-    if not isinstance(changed, dict):
-        raise UsageError(bad_form)
+    changed: dict[str, Any] = _with(values, steps, value, path)
     return changed, tuple(steps)
 
 

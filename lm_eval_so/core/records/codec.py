@@ -32,6 +32,15 @@ RECORDS: Mapping[str, type[Any]] = {
 }
 """Record types by the name that `schema NAME` knows them by."""
 
+_OF_RECORDS: Mapping[str, str] = {
+    "lm-eval-so/report": "report.json goes where a report is wanted: as REPORT or CANDIDATE",
+    "lm-eval-so/comparison": "the report.json beside it is the report that was compared",
+    "lm-eval-so/run-info": "make a report of that run with lm-eval-so evaluate, and name report.json",
+    "lm-eval-so/run": "make a report of that run with lm-eval-so evaluate, and name report.json",
+    "lm-eval-so/calibration": "name it by judge.calibration in the config",
+    "lm-eval-so/dataset": "name the dataset by dataset.path in the config",
+}
+"""What to do with a record, by its family, that stands where another is wanted."""
 # JSON allows these three raw, but tools that split on Unicode line ends would tear a JSONL line.
 _LINE_ENDS = str.maketrans({"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"})
 
@@ -247,7 +256,9 @@ def _wrong_kind(values: object, record_type: type[Any], where: Where | None) -> 
     if isinstance(got, str) and got.rpartition("/")[0] == family:
         hint = "read it with the release of lm-eval-so that wrote it"
         return Problem(what=f"{got} is not readable here, {known} is", where=where, hint=hint)
-    return Problem(what=f"expected a record {known}, found {got!r}", where=where)
+    what = f"expected a record {known}, found {got!r}"
+    advice = _OF_RECORDS.get(got.rpartition("/")[0]) if isinstance(got, str) else None
+    return Problem(what=what, where=where, hint=advice)
 
 
 def _without_absent(values: Any) -> Any:

@@ -1,7 +1,8 @@
 """Every sentence that people read, in English and Korean.
 
 The texts lie beside this module, one JSON file a topic and language, with the same keys and slots
-in both. A slot is `{name}`; in Korean `{name:은/는}` adds the particle that fits what was filled in.
+in both. A slot is `{name}`; in Korean `{name:은/는}` adds the particle that fits what was filled in,
+in English `{name:sample/samples}` the noun that fits a number.
 """
 
 import json
@@ -31,9 +32,19 @@ def say(code: str, language: Language, figures: Mapping[str, object] | None = No
 
     def fill(match: re.Match[str]) -> str:
         value = str(given[match[1]])
-        return value + josa(value, match[2]) if match[2] else value
+        if not match[2]:
+            return value
+        if language is Language.KO:
+            return value + josa(value, match[2])
+        one, many = match[2].split("/")
+        return f"{value} {one if value == '1' else many}"
 
     return _SLOT.sub(fill, texts(language)[code])
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number and an English noun that takes an s: "1 row", "1,200 rows"."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 @cache

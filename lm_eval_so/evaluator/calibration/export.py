@@ -7,6 +7,7 @@ from lm_eval_so.core.config.defaults import CONFIG_FILE
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import write_atomic
+from lm_eval_so.core.words import counted
 from lm_eval_so.errors import InputError, Where
 from lm_eval_so.evaluator.bind import bind_labelling
 from lm_eval_so.evaluator.calibration.label_file import has_labels
@@ -49,7 +50,9 @@ def write_export(
         return ()
     path = folder / FILE_NAME
     write_atomic(path, labels.text())
-    told = ", ".join(f"{n} answers of {metric_id}" for metric_id, n in counts.items() if n)
+    told = ", ".join(
+        f"{counted(n, 'answer')} of {metric_id}" for metric_id, n in counts.items() if n
+    )
     file = config.where().file or CONFIG_FILE
     text = f"{told} to label in {path}; then: lm-eval-so calibrate {path} -c {file}"
     resources.listener(Noticed(stage=STAGE, text=text))

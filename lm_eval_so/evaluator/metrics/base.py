@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from lm_eval_so.core.config.load import params_problems
+from lm_eval_so.core.config.problems import params_problems
 from lm_eval_so.core.records.enums import MetricKind, RunStatus, ScoreStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
@@ -44,7 +44,7 @@ class Metric:
     normalises: ClassVar[bool] = False
     """Whether values depend on `core.text`, whose version is then part of the definition."""
     requires: frozenset[str] = frozenset()
-    """Of "expected", "context", "scenario", "relation", "params.NAME" (else not applicable);
+    """Of "expected", "context", "scenario", "relation", "params.NAME|OTHER" (else not applicable);
     "run.FIELD", of the row or its response (else unscored `not_reported`); "repeats", two answers to
     a sample (else unscored `part_unscored`); "judge" and "embedder" (else a config error); "baseline", whose answers `env.baseline` then has."""
     accepts_status: ClassVar[frozenset[RunStatus]] = frozenset(
@@ -128,7 +128,7 @@ class Metric:
         try:
             params = self.params_for(sample)
         except ValidationError as error:
-            return params_problems(error, self.Params, at=at)
+            return params_problems(error, self.Params, at=at, values=self.own_params(sample))
         return need_problems(at, self.needs(params))
 
     def applies(self, sample: TestSample) -> bool:  # noqa: ARG002 - for subclasses

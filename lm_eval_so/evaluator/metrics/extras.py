@@ -47,7 +47,8 @@ def extra_problems(what: str, extras: Iterable[str]) -> list[Problem]:
     missing = [extra for extra in extras if not all(map(_imports, _EXTRAS[extra].modules))]
     if not missing:
         return []
-    return [Problem(what=f'{what} needs pip install "LM-Eval-SO[{",".join(missing)}]"')]
+    what = f'{what} needs pip install "LM-Eval-SO[{",".join(missing)}]"'
+    return [Problem(what=what, about="surroundings")]
 
 
 def library_versions(extras: Iterable[str]) -> dict[str, JsonValue]:

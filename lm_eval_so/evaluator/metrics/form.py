@@ -34,6 +34,7 @@ class Length(Metric):
 
     kind = MetricKind.BINARY
     normalises = True
+    requires = frozenset({"params.min|max"})
 
     class Params(Metric.Params):
         """The bounds, both included, and what is counted."""
@@ -48,11 +49,6 @@ class Length(Metric):
             if self.min is not None and self.max is not None and self.min > self.max:
                 raise ValueError(f"min {self.min} is above max {self.max}")
             return self
-
-    def applies(self, sample: TestSample) -> bool:
-        """Whether there is a bound."""
-        params = self.params_for(sample)
-        return params.min is not None or params.max is not None
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
         """Count."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from lm_eval_so.core.config.load import params_problems
+from lm_eval_so.core.config.problems import params_problems
 from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.run import Response, RunResult
 from lm_eval_so.core.records.sample import TestSample
@@ -16,6 +16,7 @@ from lm_eval_so.errors import InputError, Problem
 from lm_eval_so.evaluator.metrics.base import Metric, metrics
 from lm_eval_so.evaluator.metrics.env import MetricEnv
 from lm_eval_so.evaluator.metrics.json_leaves import same_scalar
+from lm_eval_so.evaluator.metrics.needs import is_given, need_text
 
 
 class FieldRule(BaseModel):
@@ -98,7 +99,12 @@ def field_problems(path: str, rule: FieldRule) -> list[Problem]:
     except InputError as error:
         return [replace(problem, what=f"{at}: {problem.what}") for problem in error.problems]
     except ValidationError as error:
-        return params_problems(error, metrics.resolve(rule.metric).Params, at=f"{at}.params")
+        model = metrics.resolve(rule.metric).Params
+        return params_problems(error, model, at=f"{at}.params", values=rule.params)
+    given = [need for need in metric.requires if need.startswith("params.")]
+    if lacking := [need for need in given if not is_given(metric.params, need)]:
+        what = f"{at}: {rule.metric} needs {' and '.join(map(need_text, sorted(lacking)))}"
+        return [Problem(what=what)]
     needs = {need for need in metric.requires if not need.startswith(("expected", "params."))}
     is_rule = metric.category == "rule" and metric.range == (0.0, 1.0)
     scores_a_text = type(metric).score is not Metric.score and metric.name != "json_match"

@@ -124,6 +124,7 @@ class KeywordCoverage(Metric):
     """
 
     normalises = True
+    requires = frozenset({"params.keywords|forbidden"})
 
     class Params(Metric.Params):
         """What must and must not stand in the answer."""
@@ -139,11 +140,6 @@ class KeywordCoverage(Metric):
             if not all(map(basic, [*texts, *self.forbidden])):
                 raise ValueError("a keyword is empty")
             return self
-
-    def applies(self, sample: TestSample) -> bool:
-        """Whether there is anything to look for."""
-        params = self.params_for(sample)
-        return bool(params.keywords or params.forbidden)
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
         """Look for the keywords."""

@@ -54,6 +54,7 @@ class ToolCall(Metric):
     """
 
     normalises = True
+    requires = frozenset({"params.calls"})
 
     class Params(Metric.Params):
         """The calls, and how they are matched."""
@@ -72,10 +73,6 @@ class ToolCall(Metric):
         """Find what is wrong with a sample's schemas of arguments."""
         at = f"{self.place_in(sample)}: "
         return super().check_sample(sample) or _call_problems(self.params_for(sample), at)
-
-    def applies(self, sample: TestSample) -> bool:
-        """Whether it is known which calls are right."""
-        return self.params_for(sample).calls is not None
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
         """Match the calls."""

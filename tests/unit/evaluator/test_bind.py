@@ -55,14 +55,15 @@ def test_check__finds_everything_with_its_line(tmp_path: Path) -> None:
         (7, 'unknown key "forbiddn" (did you mean "forbidden"?)'),
         (8, "the metric llm_judge needs a judge"),
         (11, 'unknown key "labls" (did you mean "labels"?)'),
+        (9, "no rubric file rubrics/gone.md"),
         (14, "no rubric file rubrics/gone.md"),
         (16, '">= 1.2.3" is no comparison with a number'),
-        (18, found[6][1]),
-        (19, found[7][1]),
+        (18, found[7][1]),
+        (19, found[8][1]),
         (23, 'gate.metrics names "close_", which is no metric here (did you mean "close"?)'),
     ]
-    assert "no regular expression: missing )" in found[6][1]
-    assert "cannot import no.such:Thing" in found[7][1]
+    assert "no regular expression: missing )" in found[7][1]
+    assert "cannot import no.such:Thing" in found[8][1]
 
 
 def test_check__good_config__has_no_problem(tmp_path: Path) -> None:
@@ -74,7 +75,33 @@ def test_check__good_config__has_no_problem(tmp_path: Path) -> None:
 
 
 def test_check__no_metrics(tmp_path: Path) -> None:
-    assert [problem.what for problem in check(a_config(tmp_path, []))] == ["no metrics"]
+    config = a_config(tmp_path, [])
+    assert [problem.what for problem in check(config, environ={})] == ["no metrics"]
+    assert check(config) == []  # it is what evaluating lacks, and no mistake
+
+
+@pytest.mark.parametrize(
+    ("metric", "what"),
+    [
+        ("exact_match", 'two metrics have the id "exact_match"'),
+        (
+            {"name": "llm_judge", "params": {"rubric": "r"}, **JUDGE, "panel": [JUDGE["backend"]]},
+            "give either backend or panel",
+        ),
+        (
+            {"name": "llm_judge", "params": {"rubric": "r"}, **JUDGE, "judge": {"quorum": 2}},
+            "judge.quorum is more than the judges that there are",
+        ),
+    ],
+)
+def test_check__what_does_not_go_together_hides_nothing(
+    tmp_path: Path, metric: object, what: str
+) -> None:
+    found = check(a_config(tmp_path, ["exact_match", metric, "exact_macth"]))
+    whats = [problem.what for problem in found]
+    assert what in whats
+    assert 'unknown metric "exact_macth" (did you mean "exact_match"?)' in whats
+    assert len(whats) == 2
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ class Address:
     """The variables that templates may use."""
     sources: tuple[str, ...]
     """Names of the variables and files that hold the credentials."""
+    held: Mapping[str, str]
+    """By header, the variable or file that holds its whole value."""
     redactor: Redactor
 
     @property
@@ -64,6 +66,7 @@ def find_address(options: HttpOptions, env: BackendEnv) -> Address:
         headers=headers,
         env={name: values[name] for name in options.env},
         sources=tuple(dict.fromkeys((*variables, *files))),
+        held={**options.headers_env, **{n: str(p) for n, p in options.headers_file.items()}},
         redactor=make_redactor(values, variables, files=files, sent=sent),
     )
 
@@ -132,7 +135,7 @@ def explained(error: BackendError, address: Address, *, may_repeat: bool) -> Bac
         hint = hint or f"either {key}, or a firewall refuses what was sent"
     elif error.kind is ErrorKind.AUTH:
         told = f"the endpoint refused {sources or 'a request without key'} ({status}: {told})"
-        hint = hint or (None if sources else "name the variable that holds it: headers_env")
+        hint = hint or _about_credentials(address)
     elif error.kind is ErrorKind.NOT_FOUND:
         told = f"nothing found at {address.public} ({status}: {told})"
         hint = hint or "is options.url right?"
@@ -147,6 +150,19 @@ def explained(error: BackendError, address: Address, *, may_repeat: bool) -> Bac
         hint=None if hint is None else clean(hint),
         details=address.redactor.redact_json(error.details),
     )
+
+
+def _about_credentials(address: Address) -> str | None:
+    """Say what to do about credentials that were refused; None if nothing is known of them."""
+    if not address.sources:
+        return "name the variable that holds it: headers_env"
+    # what is forgotten most: a variable with the key alone
+    example = {"authorization": ", such as Bearer KEY"}
+    told = [
+        f"{source} must hold the whole value of the header {name}{example.get(name.lower(), '')}"
+        for name, source in address.held.items()
+    ]
+    return "; ".join(told) or None
 
 
 def _split(url: str) -> tuple[str, str]:

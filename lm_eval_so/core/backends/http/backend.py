@@ -89,11 +89,19 @@ class HttpBackend(ChatBackend):
         found = super().secrets(options)
         return with_templates(found, options) if isinstance(options, HttpOptions) else found
 
+    def check_options(self) -> Iterator[Problem]:
+        """Find wrong templates and paths, and what does not go together."""
+        yield from (*self._problems(), *url_problems(self.options.url))
+        yield from (*self._template.problems, *self._mapping.problems)
+        yield from self._stream.problems if self._stream else ()
+
     def check(self) -> Iterator[Problem]:
-        """Find missing variables, wrong templates and paths, and templates that break JSON."""
-        options, found = self.options, [*self._problems()]
-        found += [*url_problems(options.url), *self._template.problems, *self._mapping.problems]
-        found += self._stream.problems if self._stream else []
+        """Find that, missing variables, and templates that break JSON."""
+        options, found = self.options, [*self.check_options()]
+        unset, where = [n for n in options.env if not self.env.environ.get(n)], "options.env"
+        found += [
+            Problem(what=f"{n} is not set", where=Where(key=where), hint="export it") for n in unset
+        ]
         if not found:
             kept = (*options.response.session, *options.response.session_headers)
             params = self.params.model_dump(mode="json")
@@ -102,11 +110,6 @@ class HttpBackend(ChatBackend):
 
     def _problems(self) -> Iterator[Problem]:
         options = self.options
-        for name in options.env:
-            if not self.env.environ.get(name):
-                yield Problem(
-                    what=f"{name} is not set", where=Where(key="options.env"), hint="export it"
-                )
         if options.stream is True:
             what = "say how the stream is read"
             hint = "stream: {format: sse, delta: …, done: …}"

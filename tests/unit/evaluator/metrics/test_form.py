@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from evaluation import a_run, a_sample
+from evaluation import a_run, a_sample, applies
 from pydantic import ValidationError
 
 from lm_eval_so.core.records.enums import Language
@@ -38,8 +38,8 @@ def test_length__within_bounds(
 
 
 def test_length__without_bounds_does_not_apply() -> None:
-    assert not Length().applies(a_sample())
-    assert Length().applies(a_sample(metrics={"length": {"max": 3}}))
+    assert not applies(Length(), a_sample())
+    assert applies(Length(), a_sample(metrics={"length": {"max": 3}}))
     with pytest.raises(ValidationError):
         Length(params={"min": 3, "max": 2})
 

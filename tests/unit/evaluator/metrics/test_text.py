@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from evaluation import a_run, a_sample
+from evaluation import a_run, a_sample, applies
 from pydantic import ValidationError
 
 from lm_eval_so.core.records.enums import Language, MetricKind, ScoreStatus
@@ -34,9 +34,11 @@ def test_keyword_coverage__forbidden_beats_missing() -> None:
 
 
 def test_keyword_coverage__without_anything_to_check__does_not_apply() -> None:
-    assert not KeywordCoverage().applies(a_sample())
-    assert KeywordCoverage(params={"forbidden": ["불가"]}).applies(a_sample())
-    assert KeywordCoverage().applies(a_sample(metrics={"keyword_coverage": {"keywords": ["a"]}}))
+    assert not applies(KeywordCoverage(), a_sample())
+    assert applies(KeywordCoverage(params={"forbidden": ["불가"]}), a_sample())
+    own = {"keyword_coverage": {"keywords": ["a"]}}
+    assert applies(KeywordCoverage(), a_sample(metrics=own))
+    assert not applies(KeywordCoverage(), a_sample(metrics={"keyword_coverage": {"keywords": []}}))
 
 
 def test_keyword_coverage__samples_own_keywords_go_over_the_configs() -> None:

@@ -5,7 +5,7 @@ import time
 import unicodedata
 
 import pytest
-from evaluation import a_run, a_sample
+from evaluation import a_run, a_sample, applies
 
 from lm_eval_so.core.records.chat import ToolCall as Call
 from lm_eval_so.core.records.enums import RunStatus, ScoreStatus
@@ -98,8 +98,8 @@ def test_tool_call__says_what_is_missing_or_too_much():
 
 
 def test_tool_call__applies_where_the_calls_are_known():
-    assert not ToolCall().applies(a_sample())
-    assert ToolCall().applies(a_sample(metrics={"tool_call": {"calls": []}}))
+    assert not applies(ToolCall(), a_sample())
+    assert applies(ToolCall(), a_sample(metrics={"tool_call": {"calls": []}}))
 
 
 def test_tool_call__schema_of_arguments_is_checked():

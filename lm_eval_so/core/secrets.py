@@ -80,18 +80,35 @@ class Redactor:
             hits = text.count(value)
             if hits:
                 text, count = text.replace(value, f"[redacted:{name}]"), count + hits
-        for core, name in self.encoded:
-            if core in text:
-                text, hits = _without_base64(text, core, f"[redacted:{name}]")
-                count += hits
+        found = [(core, name) for core, name in self.encoded if core in text]
+        if found:
+            text, hits = _without_base64(text, found)
+            count += hits
         text, shaped = _KEY_SHAPES.subn("[redacted:key]", text)
         return text, count + shaped
 
 
-def _without_base64(text: str, core: str, mark: str) -> tuple[str, int]:
-    """Replace a core with the digits beside it: each may hold bits of the secret's first and last byte."""
-    whole = f"{_BASE64}?{re.escape(core)}{_BASE64}?=*"
-    return re.subn(whole, lambda _: mark, text)
+def _without_base64(text: str, cores: Iterable[tuple[str, str]]) -> tuple[str, int]:
+    """Replace cores with the digits beside them, which may hold bits of a secret's first and last byte.
+
+    A secret that repeats itself is found at more than one place: what overlaps is replaced as one.
+    """
+    spans: list[tuple[int, int, str]] = []
+    for core, name in cores:
+        wide = re.compile(f"{re.escape(core)}{_BASE64}?=*")
+        at = text.find(core)
+        while at >= 0:
+            whole = wide.match(text, at)
+            has_neighbour = re.fullmatch(_BASE64, text[at - 1 : at]) is not None
+            spans.append((at - has_neighbour, whole.end() if whole else at + len(core), name))
+            at = text.find(core, at + 1)
+    pieces, end, count = [], 0, 0
+    for start, stop, name in sorted(spans):
+        if start >= end:
+            pieces += [text[end:start], f"[redacted:{name}]"]
+            count += 1
+        end = max(end, stop)
+    return "".join([*pieces, text[end:]]), count
 
 
 def _may_quote_key(text: str) -> bool:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 
+from lm_eval_so.core.records.comparison import ChangedCase
 from lm_eval_so.core.records.enums import RunStatus, ScoreStatus
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.words.numbers import count, score
 from lm_eval_so.reporter.metric_view import code_name, valued
-from lm_eval_so.reporter.view import ABSENT, CaseView, Finding, VoteView, Words
+from lm_eval_so.reporter.view import ABSENT, CaseView, ChangedView, Finding, VoteView, Words
 
 MISSING = "missing"
 """Status of a row that the run does not have."""
@@ -99,3 +100,33 @@ def _vote(vote: JudgeVote, words: Words) -> VoteView:
         reason=vote.reason,
         evidence=vote.evidence,
     )
+
+
+def changed_views(cases: list[ChangedCase], words: Words) -> Iterator[ChangedView]:
+    """Show the cases that changed, a sample once for all its metrics."""
+    by_id: dict[str, list[ChangedCase]] = {}
+    for case in cases:
+        by_id.setdefault(case.sample_id, []).append(case)
+    for sample_id, same in by_id.items():
+        first = same[0]
+        yield ChangedView(
+            sample_id=sample_id,
+            scores=tuple(f"{c.metric} {c.baseline:.3g} → {c.candidate:.3g}" for c in same),
+            input=first.input,
+            expected=first.expected,
+            baseline_answer=first.baseline_answer,
+            candidate_answer=first.candidate_answer,
+            reasons=tuple(case.reason for case in same if case.reason),
+            again=tuple(_again(same, words)),
+        )
+
+
+def _again(same: list[ChangedCase], words: Words) -> Iterator[str]:
+    """Say how a sample did when asked again, once where its metrics agree."""
+    metrics: dict[tuple[int, int], list[str]] = {}
+    for case in same:
+        if case.again is not None:
+            metrics.setdefault(case.again, []).append(case.metric)
+    for (worse, times), names in metrics.items():
+        text = words("again", w=count(worse), n=count(times))
+        yield text if len(metrics) == 1 else f"{', '.join(names)} {text}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from lm_eval_so.core.records.comparison import ChangedCase, Comparison, MetricComparison
+from lm_eval_so.core.records.comparison import Comparison, MetricComparison
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import say
@@ -10,6 +10,7 @@ from lm_eval_so.core.words.exemptions import exemption_warning
 from lm_eval_so.core.words.figures import MetricFigures, reason_figures
 from lm_eval_so.core.words.numbers import count, factor, round_up
 from lm_eval_so.reporter.baseline_view import acceptance_note
+from lm_eval_so.reporter.case_view import changed_views
 from lm_eval_so.reporter.cost_view import minute
 from lm_eval_so.reporter.exemption_view import exemption_tables, flaky_views, stability_notes
 from lm_eval_so.reporter.lost_view import is_good_but_lost, lost_view
@@ -17,7 +18,6 @@ from lm_eval_so.reporter.origin_view import COMMIT_DIGITS, report_footer, short_
 from lm_eval_so.reporter.slice_view import slice_changes
 from lm_eval_so.reporter.view import (
     ABSENT,
-    ChangedView,
     ComparisonView,
     GateRow,
     Words,
@@ -63,7 +63,7 @@ def view_comparison(
     ]
     lead = lead_metric(comparison)
     lead_notes = _lead_notes(comparison, lead, shown[lead], words) if lead else ()
-    worse = _by_sample([case for case in comparison.changed if case.change == "worse"], words)
+    worse = changed_views([case for case in comparison.changed if case.change == "worse"], words)
     better = dict.fromkeys(c.sample_id for c in comparison.changed if c.change == "better")
     return ComparisonView(
         suite=comparison.suite,
@@ -245,35 +245,6 @@ def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:
             text = say(f"comparison.{warning.code}", language, figures)
             if text not in comparison.sentence:
                 yield text
-
-
-def _by_sample(cases: list[ChangedCase], words: Words) -> Iterator[ChangedView]:
-    by_id: dict[str, list[ChangedCase]] = {}
-    for case in cases:
-        by_id.setdefault(case.sample_id, []).append(case)
-    for sample_id, same in by_id.items():
-        first = same[0]
-        yield ChangedView(
-            sample_id=sample_id,
-            scores=tuple(f"{c.metric} {c.baseline:.3g} → {c.candidate:.3g}" for c in same),
-            input=first.input,
-            expected=first.expected,
-            baseline_answer=first.baseline_answer,
-            candidate_answer=first.candidate_answer,
-            reasons=tuple(case.reason for case in same if case.reason),
-            again=tuple(_again(same, words)),
-        )
-
-
-def _again(same: list[ChangedCase], words: Words) -> Iterator[str]:
-    """Say how a sample did when asked again, once where its metrics agree."""
-    metrics: dict[tuple[int, int], list[str]] = {}
-    for case in same:
-        if case.again is not None:
-            metrics.setdefault(case.again, []).append(case.metric)
-    for (worse, times), names in metrics.items():
-        text = words("again", w=count(worse), n=count(times))
-        yield text if len(metrics) == 1 else f"{', '.join(names)} {text}"
 
 
 def _unscored(report: EvaluationReport) -> Iterator[str]:

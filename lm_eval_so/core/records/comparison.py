@@ -293,8 +293,7 @@ class Comparison:
     settings: tuple[Difference, ...] = ()
     """The same in parts, with what differs in how metrics were measured."""
     rerun: str | None = None
-    """Shell commands that measure the baseline as the candidate was measured, from the folder of the
-    config; null where nothing needs it."""
+    """Shell commands, run beside the config, that measure the baseline anew; null if none are needed."""
     alpha: float
     compared_at: str
     candidate_digest: str | None = None

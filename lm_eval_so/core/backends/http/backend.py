@@ -37,9 +37,6 @@ from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
 _NOT_TAKEN_IN = frozenset({408, 409, 425, 429, 503, 529})
 """Status codes by which a server says that it has not processed a request."""
 
-Kept = Mapping[str, Any]
-"""What a response gives to be sent with the next turn."""
-
 
 class HttpBackend(ChatBackend):
     """Asks any HTTP endpoint; what it can do follows from what its templates use."""
@@ -187,13 +184,13 @@ class HttpBackend(ChatBackend):
         """Tell the same with names of the query alone."""
         return {**self.reach(), "query": query_names(self._address.url, self.options.query)}
 
-    async def _whole(self, asked: HttpRequest) -> tuple[ChatResponse, Kept]:
+    async def _whole(self, asked: HttpRequest) -> tuple[ChatResponse, Mapping[str, Any]]:
         answer = await self._http.send(
             asked.method, asked.url, headers=asked.headers, body=asked.body
         )
         return self._read(answer, asked.url)
 
-    async def _streamed(self, asked: HttpRequest) -> tuple[ChatResponse, Kept]:
+    async def _streamed(self, asked: HttpRequest) -> tuple[ChatResponse, Mapping[str, Any]]:
         assert self._stream is not None  # noqa: S101 - asked only then
         began = time.monotonic()
         async with self._http.stream(
@@ -212,7 +209,7 @@ class HttpBackend(ChatBackend):
             )
             return response, {**kept, **self._kept_of_headers(stream.headers)}
 
-    def _read(self, answer: HttpAnswer, url: str) -> tuple[ChatResponse, Kept]:
+    def _read(self, answer: HttpAnswer, url: str) -> tuple[ChatResponse, Mapping[str, Any]]:
         options, headers = self.options.response, answer.headers
         if answer.status not in self._ok_status:
             return self._unusual(answer, url), {}

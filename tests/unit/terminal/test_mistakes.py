@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from servers.commands import lm_eval_so
 
 from lm_eval_so.cli.app import app
 from lm_eval_so.errors import ExitCode
@@ -83,13 +84,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_doctor__tells_all_mistakes_of_a_config(
-    folder: Path, capsys: pytest.CaptureFixture[str], golden: Callable[[str, str], None]
+    folder: Path, golden: Callable[[str, str], None]
 ) -> None:
     told = []
     for title, text in CONFIGS.items():
         (folder / "lm-eval-so.yaml").write_text(text, "utf-8")
-        assert run_command(app, ["doctor"]) == ExitCode.BAD_INPUT
-        told.append(f"## {title}\n\n{capsys.readouterr().err}")
+        done = lm_eval_so("doctor", cwd=folder)  # other tests register names in this process
+        assert done.returncode == ExitCode.BAD_INPUT
+        told.append(f"## {title}\n\n{done.stderr}")
     golden("terminal/mistakes.txt", "\n".join(told))
 
 

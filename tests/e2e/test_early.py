@@ -34,13 +34,22 @@ def write(folder: Path, values: dict[str, Any]) -> None:
     (folder / "lm-eval-so.yaml").write_text(json.dumps(values, ensure_ascii=False), "utf-8")
 
 
+MISTAKES = {
+    "exact_macth": 'error: unknown metric "exact_macth" (did you mean "exact_match"?)',
+    "regex": "error: regex needs params.pattern, which neither the config nor any sample gives",
+    "length": "error: length needs params.min or max, which neither the config nor any sample gives",
+}
+
+
+@pytest.mark.parametrize("more", [{}, {"reprot": {}}], ids=["alone", "beside another"])
 @pytest.mark.parametrize(
     ("arguments", "mistake"),
     [
         (["run"], "regex"),
-        (["run", "--dry-run"], "exact_macth"),
+        (["run"], "exact_macth"),
+        (["run", "--dry-run"], "length"),
         (["evaluate"], "regex"),
-        (["evaluate", "--dry-run"], "exact_macth"),
+        (["evaluate", "--dry-run"], "length"),
         (["ci"], "length"),
         (["ci", "--dry-run"], "regex"),
         (["doctor"], "length"),
@@ -50,18 +59,20 @@ def write(folder: Path, values: dict[str, Any]) -> None:
     ids=lambda given: " ".join(given) if isinstance(given, list) else given,
 )
 def test_command__a_mistake_in_the_metrics_is_told_before_anything_is_sent(
-    folder: Path, arguments: list[str], mistake: str
+    folder: Path, arguments: list[str], mistake: str, more: dict[str, Any]
 ) -> None:
     with ChatServer() as server:
         write(folder, config(server.url))
         if arguments[0] == "evaluate":
             assert lm_eval_so("run", "-q", cwd=folder).returncode == 0
         asked = len(server.requests)
-        write(folder, config(server.url, metrics=["exact_match", mistake], reprot={}))
+        write(folder, config(server.url, metrics=["exact_match", mistake], **more))
         done = lm_eval_so(*arguments, cwd=folder)
         assert (done.returncode, len(server.requests)) == (2, asked), done.stderr
-    assert mistake in done.stderr
-    assert 'unknown key "reprot" (did you mean "report"?)' in done.stderr
+    told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert MISTAKES[mistake] in told
+    assert ('error: unknown key "reprot" (did you mean "report"?)' in told) == bool(more)
+    assert len(told) == 1 + bool(more)
     assert done.stdout == ""
 
 

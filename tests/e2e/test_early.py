@@ -76,7 +76,7 @@ def test_command__a_mistake_in_the_metrics_is_told_before_anything_is_sent(
     assert done.stdout == ""
 
 
-def test_run__needs_no_judge_and_no_package_of_a_metric(folder: Path) -> None:
+def test_run__needs_no_key_of_a_judge(folder: Path) -> None:
     with ChatServer() as server:
         values = config(server.url)
         values["metrics"][1]["backend"]["options"]["api_key_env"] = "NO_SUCH_JUDGE_KEY"

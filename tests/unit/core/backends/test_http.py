@@ -215,6 +215,24 @@ async def test_send__secrets_in_an_error_are_taken_out():
     assert "geheimnis" not in told + backend.limiter_key() + repr(backend._address)
 
 
+@pytest.mark.parametrize(
+    ("header", "hint"),
+    [
+        (
+            "Authorization",
+            "BOT_TOKEN must hold the whole value of the header Authorization, such as Bearer KEY",
+        ),
+        ("X-Key", "BOT_TOKEN must hold the whole value of the header X-Key"),
+    ],
+)
+async def test_send__a_refused_variable_holds_the_whole_header(header: str, hint: str):
+    with ShopBot(lambda _: Told({"message": "no"}, status=401)) as bot:
+        backend = make(bot.url, headers_env={header: "BOT_TOKEN"}, environ={"BOT_TOKEN": TOKEN})
+        with pytest.raises(BackendError) as failed:
+            await ask(backend)
+    assert failed.value.hint == hint
+
+
 async def test_send__session_of_body_and_header_comes_back():
     def script(asked: Asked) -> Told:
         body = {"답변": {"텍스트": json.dumps(asked.json)}, "sessionId": "srv-1"}

@@ -211,7 +211,7 @@ def test_ci__where_nothing_could_be_measured_the_comment_says_so(place: Checkout
     assert failed.returncode == 3, failed.stderr
     [body] = place.hub.bodies(7).values()
     first, told = body.split("\n\n")[:2]
-    assert first.endswith("### ❌ 오류 · shop")
+    assert "\n### ❌ 오류 · shop · 답변이 있던 테스트 케이스 39개" in first
     assert told.startswith("측정하지 못했습니다: 39 of 40 rows have no answer")
     assert last in body
     report = place.folder / "lm-eval-so-report"

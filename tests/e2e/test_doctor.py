@@ -68,7 +68,8 @@ def test_doctor_and_dry_run__tell_what_will_decide_nothing(
 ) -> None:
     with ChatServer(bot) as server:
         write_config(folder, server.url, metrics=metrics, gate=gate)
-        looked, planned = (lm_eval_so(*c, cwd=folder) for c in (["doctor"], ["ci", "--dry-run"]))
+        commands = (["doctor"], ["ci", "--dry-run", "--json"])
+        looked, planned = (lm_eval_so(*command, cwd=folder) for command in commands)
         assert server.requests == []
     assert (looked.returncode, planned.returncode) == (0, 0), planned.stderr
     lines = dict(line.split(maxsplit=1) for line in looked.stdout.splitlines())

@@ -164,14 +164,15 @@ def test_ci__its_own_commands_work_and_no_others(tmp_path: Path) -> None:
         rows = (place.folder / "data/test.jsonl").read_text(encoding="utf-8")
         names = [f'"id": "q{i}"' for i in range(N)]
         hostile = [f'"id": "{START}{i} {HOSTILE}"' for i in range(N)]
-        baseline = place.folder / "baselines/shop.json"
-        report = json.loads(baseline.read_text(encoding="utf-8"))
+        committed = place.folder / "baselines/shop.json"
+        report = json.loads(committed.read_text(encoding="utf-8"))
+        baseline = place.folder / "fetched.json"  # as a step of the job leaves it
         for old, new in zip(names, hostile, strict=True):
             rows = rows.replace(f"{old},", f"{new},")
         report["samples"]["ids"] = [f"{START}{i} {HOSTILE}" for i in range(N)]
         (place.folder / "data/test.jsonl").write_text(rows, encoding="utf-8")
         baseline.write_text(json.dumps(report), encoding="utf-8")
-        arguments = {"INPUT_BASELINE": "baselines/shop.json", f"INPUT_{HOSTILE}": "x"}
+        arguments = {"INPUT_BASELINE": "fetched.json", f"INPUT_{HOSTILE}": "x"}
         done = place.ci(**arguments)
     assert done.returncode == 1, done.stderr
     harmless(done)

@@ -34,6 +34,7 @@ def report(folder: Path, out: str) -> dict[str, Any]:
     del found["experiment"]["runs"]
     del found["experiment"]["fingerprints"]["run_config"]
     del found["latency"]
+    found["answered"] = sum(span["n"] for span in found["answered"].values())
     return found
 
 

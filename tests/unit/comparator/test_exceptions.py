@@ -102,7 +102,6 @@ def test_read__tells_everything_at_once_with_file_and_line(tmp_path: Path) -> No
 """
     found = problems_of(tmp_path, quarantine=quarantine, accept=accept)
     assert found == [
-        '.lm-eval-so/quarantine.yaml:1  [0].reason: the key "reason" is missing',
         '.lm-eval-so/quarantine.yaml:2  [0].reson: unknown key "reson" (did you mean "reason"?)',
         ".lm-eval-so/quarantine.yaml:5  [1].until: a day as 2026-12-31 is wanted, found '31.12.2026'",
         ".lm-eval-so/quarantine.yaml:6  [2]: id and ids exclude each other",

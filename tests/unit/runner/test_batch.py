@@ -143,7 +143,7 @@ async def test_run__leftovers_can_be_left(tmp_path: Path):
     write_dataset(tmp_path, 6)
     with BatchServer(lambda b: Line() if sample_of(b) == 2 else echo(b)) as server:
         config = config_of(tmp_path, server, {"batch_leftovers": "leave"})
-        with pytest.raises(CannotMeasure, match="1 rows did not come back with their batch"):
+        with pytest.raises(CannotMeasure, match="1 row did not come back with their batch"):
             await go(config)
         assert server.book.direct == []
         assert len(rows(tmp_path / "runs" / "bot")) == 5

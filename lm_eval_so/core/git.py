@@ -16,6 +16,8 @@ _TIMEOUT_S = 60
 _REVISION = re.compile(r"(?![-./])(?!.*\.\.)[\w./@^~{}+#=-]{1,250}\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _SUBMODULE = b"160000"
+_MOST_LINKS = 40
+"""Links on the way to a file, as the system follows them."""
 _SHA256_DIGITS = 64
 _PIECE = 1 << 20
 _BLOB = re.compile(rb"[0-9a-f]+ blob ([0-9]+)")
@@ -101,15 +103,24 @@ def is_committed(file: Path, commits: Collection[str]) -> bool:
 
 
 def _names(file: Path) -> set[Path]:
-    """Return the names of a file: as it was given, each that a link makes of it, the real one."""
-    path = Path(os.path.normpath(file.absolute()))
-    names = {path, path.resolve()}
-    while path.is_symlink():
-        path = Path(os.path.normpath(path.parent / path.readlink()))
-        if path in names:
-            break
-        names.add(path)
-    return names
+    """Return the names of a file: as it was given, each link on the way to it, the real one.
+
+    The way is that of the system: `link/..` is the folder above what the link leads to.
+    """
+    whole = file.absolute()
+    names = {Path(os.path.normpath(whole))}
+    real, steps, links = Path(whole.anchor), [*reversed(whole.parts[1:])], 0
+    while steps and links < _MOST_LINKS:
+        step = steps.pop()
+        if step == os.pardir:
+            real = real.parent
+            continue
+        real /= step
+        if real.is_symlink():
+            names.add(real)
+            links, target = links + 1, real.parent / real.readlink()
+            real, steps = Path(target.anchor), [*steps, *reversed(target.parts[1:])]
+    return names | {real}
 
 
 def _decides(commit: str, path: Path, *, cwd: Path) -> bool:

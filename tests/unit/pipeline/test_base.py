@@ -215,6 +215,26 @@ def test_find_place__a_link_of_the_pull_request_decides_what_is_read(
     assert pull.found(path=name).startswith(("none", "good git"))
 
 
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("name", ["jump/../own.json", "jump/../step.json", "two/../own.json"])
+def test_find_place__a_step_up_behind_a_link_of_the_pull_request(
+    pull: Pull, name: str, depth: int
+) -> None:
+    """The system goes up from where the link leads to, and not from where it stands."""
+    pull.run("checkout", "-q", "topic")
+    pull.write("far/away/other.json", BAD)
+    pull.write("far/own.json", BAD)
+    (pull.origin / "jump").symlink_to("far/away")
+    (pull.origin / "two").symlink_to("jump/../away")
+    pull.commit("topic")
+    pull.merge()
+    pull.fetch(depth)
+    (pull.workspace / "far/step.json").write_text(BAD, encoding="utf-8")
+    assert (pull.workspace / name).exists()
+    assert pull.found(explicit=name).startswith("none")
+    assert pull.found(path=name).startswith("none")
+
+
 def test_find_place__a_link_that_a_step_made_to_a_file_of_the_pull_request(pull: Pull) -> None:
     pull.fetch(1)
     (pull.workspace / "two.json").symlink_to("one.json")

@@ -18,10 +18,11 @@ from lm_eval_so.core.backends.build import (
     shown_section,
 )
 from lm_eval_so.core.config.model import BackendSection, Config
-from lm_eval_so.core.config.variables import as_written
+from lm_eval_so.core.config.variables import as_written, is_secret_place
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef, RunInfo
-from lm_eval_so.core.secrets import Redactor
+from lm_eval_so.core.secrets import Redactor, hide_in_urls, is_secret_name
+from lm_eval_so.core.yaml_lines import Path_
 from lm_eval_so.errors import ConfigError
 from lm_eval_so.runner.shards import Shard
 from lm_eval_so.runner.simulator import simulator_settings
@@ -68,22 +69,38 @@ def head(
 
 
 def _config_digest(config: Config, resources: Resources) -> str:
-    """Give the digest of a config in which the options of backends count by how these are reached."""
+    """Return the digest of a config and of how its judges and simulated users are reached.
+
+    Of the options of backends what may be a key does not count: another key is no other config.
+    """
     environ = resources.environ
     reached = [
         shown_section(section, config=config, environ=environ)[1]
         for at, section in config.backend_sections()
         if at != ("backend",)  # its digest stands beside
     ]
-    values = _without_options(config.model_dump(mode="json", by_alias=True))
+    values = config.model_dump(mode="json", by_alias=True)
+    for at, _ in config.backend_sections():
+        section: Any = values
+        for step in at:
+            section = section[step]
+        section["options"] = _without_keys(section["options"], (*at, "options"), config)
     return digest({"config": values, "reached": reached})
 
 
-def _without_options(values: Any) -> Any:
-    """Leave out the options of backends, which may hold keys."""
-    if isinstance(values, dict):
-        return {key: _without_options(each) for key, each in values.items() if key != "options"}
-    return [_without_options(each) for each in values] if isinstance(values, list) else values
+def _without_keys(value: Any, path: Path_, config: Config) -> Any:
+    """Return options without what may be a key; what a variable named like one made, as written."""
+    if isinstance(value, dict):
+        return {key: _without_keys(each, (*path, key), config) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_keys(each, (*path, at), config) for at, each in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+    if any(is_secret_place(path[:end]) for end in range(1, len(path) + 1)):
+        return None
+    written = config.located.written.get(path)
+    is_secret = written is not None and any(map(is_secret_name, written.variables))
+    return hide_in_urls(written.text if written and is_secret else value)
 
 
 def _backend_info(config: Config, backend: ChatBackend, redactor: Redactor) -> BackendInfo:

@@ -177,6 +177,7 @@ def change_a_prompt(desk: Desk) -> None:
         (commit, [], "was asked at another commit ("),
         (change_a_prompt, [], "was asked before tracked files changed"),
         (None, ["--set", "gate.alpha=0.01"], "was asked with another config"),
+        (None, ["--set", "backend.options.headers.X-Bot=b"], "was asked with another config"),
         (None, ["--set", "backend.params.top_p=0.5"], "params.top_p none → 0.5"),
         (None, ["--fresh"], ""),
     ],

@@ -28,13 +28,41 @@ def digest_of(folder: Path, *, host: str = "judge", **options: Any) -> str:
     return head_of(config).config_digest
 
 
-def test_head__config_digest_knows_the_host_of_a_judge_and_no_value_of_a_header(
+def test_head__config_digest_knows_the_host_of_a_judge_and_no_key(
     tmp_path: Path,
 ) -> None:
     first = digest_of(tmp_path)
-    assert digest_of(tmp_path, headers={"X-Api-Key": "abc"}) == first
-    assert digest_of(tmp_path, headers={"X-Api-Key": "def"}) == first
+    keys = [digest_of(tmp_path, headers={"X-Api-Key": key}) for key in ("abc", "def")]
+    assert keys[0] == keys[1]
     assert digest_of(tmp_path, host="other") != first
+
+
+def test_head__config_digest_knows_what_options_say_and_no_key(tmp_path: Path) -> None:
+    file = tmp_path / "lm-eval-so.yaml"
+    file.write_text(
+        "version: 1\nsuite: s\ndataset: {path: d}\n"
+        "backend: {name: http, params: {model: m}, options: {url: 'http://${USER_KEY}@bot/v1',\n"
+        "  headers: {X-Variant: '${VARIANT:-a}', Authorization: 'Bearer ${ANY}', X-Own: '${OWN_KEY}'},\n"
+        "  body: {m: '{{ last_user }}'}, response: {text: t}}}\n"
+        "metrics: [{name: choice, params: {options: [A, B]}}]\n",
+        encoding="utf-8",
+    )
+
+    def digest_with(*overrides: str, **environ: str) -> str:
+        environ = {"ANY": "k1k1k1", "OWN_KEY": "k2k2k2", "USER_KEY": "k3k3k3", **environ}
+        return head_of(
+            load_config(file, overrides=overrides, environ=environ), environ
+        ).config_digest
+
+    first = digest_with()
+    assert digest_with(ANY="another", OWN_KEY="another", USER_KEY="another") == first
+    others = [
+        digest_with(VARIANT="b"),
+        digest_with("backend.options.headers.X-Variant=c"),
+        digest_with("backend.options.headers.X-New=c"),
+        digest_with("metrics=[{name: choice, params: {options: [A, C]}}]"),
+    ]
+    assert len({first, *others}) == 5
 
 
 def test_head__system_and_tools_stand_as_they_were_written(tmp_path: Path) -> None:

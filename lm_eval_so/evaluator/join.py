@@ -79,9 +79,12 @@ class Answers:
 
     @property
     def begun_at(self) -> datetime | None:
-        """When the last invocation of a run began; None if no run tells."""
+        """When the last invocation of the run began; None if no run tells.
+
+        Of several, as shards, the first: what one was asked before another began is not resumed.
+        """
         begun = (parse_time(info.resumed_at or info.started_at) for info in self.infos)
-        return max((at for at in begun if at is not None), default=None)
+        return min((at for at in begun if at is not None), default=None)
 
     def find(self, sample_id: str, repeat: int, digest: str) -> RunResult | None:
         """Give the last row of a sample as it is now; None if there is none.

@@ -11,7 +11,7 @@ from lm_eval_so.core.words.numbers import count
 
 
 def answers_text(report: EvaluationReport, language: Language) -> str | None:
-    """Say from when the answers are; None if the run was asked just before it was scored."""
+    """Say from when the answers are; None if all were asked just before they were scored."""
     times = report.answered
     if times is None or _are_of_now(times, parse_time(report.experiment.evaluated_at)):
         return None
@@ -25,8 +25,8 @@ def answers_text(report: EvaluationReport, language: Language) -> str | None:
 def _are_of_now(times: AnswerTimes, evaluated_at: datetime | None) -> bool:
     if times.earlier.n or times.cached.n:
         return False
-    newest = parse_time(times.asked.newest)
-    return newest is None or evaluated_at is None or abs(evaluated_at - newest) < RECENT
+    ends = [parse_time(text) for text in (times.asked.oldest, times.asked.newest)]
+    return evaluated_at is None or all(at is None or abs(evaluated_at - at) < RECENT for at in ends)
 
 
 def _part(kind: str, span: TimeSpan, language: Language) -> str:

@@ -1,18 +1,21 @@
 """From when the answers of a report are: asked, asked earlier, from the cache."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluation import a_config, a_failure, a_run, report_of, write_dataset, write_run
+from evaluation import EPOCH, a_config, a_failure, a_run, report_of, write_dataset, write_run
 
+from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.events import Event, Noticed
 from lm_eval_so.core.records.costs import AnswerTimes, TimeSpan
 from lm_eval_so.core.records.enums import Language, RunStatus
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.answers import answers_text
 from lm_eval_so.errors import ErrorKind
+from lm_eval_so.evaluator.evaluate import evaluate
 
 NOW = "2026-03-02T09:13:00.000Z"
 """A minute before EPOCH, by which the tests evaluate."""
@@ -58,6 +61,27 @@ def test_evaluate__answers_of_another_day_are_told(tmp_path: Path) -> None:
     began = "2026-02-27T09:00:00.000Z"
     _, told = made(tmp_path, [{"started_at": "2026-02-27T10:00:00.000Z"}] * 3, started_at=began)
     assert told == "3 answers: 3 asked on 2026-02-27."
+
+
+def test_evaluate__runs_of_two_days_are_told_and_none_was_resumed(tmp_path: Path) -> None:
+    """As of shards that were asked one after another; also where `merge` made one run of them."""
+    then = "2026-02-27T09:00:00.000Z"
+    dataset = write_dataset(tmp_path, [{"id": n, "input": n, "expected": "a"} for n in "ab"])
+
+    def part(name: str, samples: str, at: str) -> Path:
+        row = a_run("a", started_at=at)
+        rows = dict.fromkeys(samples, row)
+        return write_run(tmp_path, dataset, lambda s, _: rows.get(s.id), name=name, started_at=at)
+
+    config = a_config(tmp_path, ["exact_match"])
+    resources = Resources(environ=EPOCH)
+    parts = [part("first", "a", then), part("second", "b", NOW)]
+    report = asyncio.run(evaluate(config, resources, runs=parts))
+    told = "2 answers: 2 asked from 2026-02-27 to 2026-03-02."
+    assert answers_text(report, Language.EN) == told
+    merged, text = made(tmp_path, [{"started_at": then}, {"started_at": NOW}], started_at=then)
+    assert merged.answered == report.answered
+    assert text == told
 
 
 def test_evaluate__rows_without_an_answer_are_not_counted(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """The stage `evaluate`: a dataset and the answers to it become a report."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lm_eval_so.core.asking.drain import drain, finish
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.variables import text_as_written
 from lm_eval_so.core.dataset import Dataset
 from lm_eval_so.core.events import Began, Ended, Noticed
 from lm_eval_so.core.records.report import EvaluationReport
@@ -17,7 +19,13 @@ from lm_eval_so.evaluator.baseline import baseline_problems, open_baselines
 from lm_eval_so.evaluator.bind import bind_metrics, find_problems
 from lm_eval_so.evaluator.calibration.files import calibration_problems, read_calibrations
 from lm_eval_so.evaluator.calibration.labels import LabelRows
-from lm_eval_so.evaluator.experiment import Origin, make_experiment, shown_summary
+from lm_eval_so.evaluator.experiment import (
+    Origin,
+    make_experiment,
+    params_written,
+    shown_case,
+    shown_summary,
+)
 from lm_eval_so.evaluator.fold import summarise
 from lm_eval_so.evaluator.join import Answers, join
 from lm_eval_so.evaluator.judges import OpenJudge, judge_problems, open_judge, open_judges
@@ -99,6 +107,7 @@ async def evaluate(
     report = make_report(
         config, scoring, summaries=summaries, experiment=experiment, calibrations=calibrations
     )
+    report = replace(report, errors=tuple(shown_case(case, config) for case in report.errors))
     if text := answers_text(report, config.language):
         resources.listener(Noticed(stage=STAGE, text=text))
     return report
@@ -133,7 +142,12 @@ def plan_evaluation(
                 if row.run is not None:
                     plan.add(row.sample, row.run)
     metrics = {name: {"rows": plan.rows, "calls": plan.calls()} for name, plan in plans.items()}
-    prompts = {name: plan.prompt for name, plan in plans.items() if plan.prompt is not None}
+    written = params_written(config)
+    prompts = {
+        name: text_as_written(plan.prompt, written)
+        for name, plan in plans.items()
+        if plan.prompt is not None
+    }
     return {"rows": rows, "missing": missing, "metrics": metrics, "prompts": prompts}
 
 

@@ -11,9 +11,9 @@ from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.build import shown_section
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.config.variables import as_written
+from lm_eval_so.core.config.variables import as_written, text_as_written
 from lm_eval_so.core.hashing import digest
-from lm_eval_so.core.records.report import Experiment, MetricSummary
+from lm_eval_so.core.records.report import Case, Experiment, MetricSummary
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef, RunInfo
 from lm_eval_so.evaluator.join import Answers
 from lm_eval_so.evaluator.metrics.extras import library_versions
@@ -113,6 +113,25 @@ def shown_summary(summary: MetricSummary, config: Config) -> MetricSummary:
     return replace(summary, definition=shown)
 
 
+def shown_case(case: Case, config: Config) -> Case:
+    """Return a case whose scores quote parameters as the config writes them."""
+    written = params_written(config)
+    scores = tuple(
+        replace(
+            score,
+            reason=score.reason and text_as_written(score.reason, written),
+            details=as_written(score.details, written),
+        )
+        for score in case.scores
+    )
+    return replace(case, reason=text_as_written(case.reason, written), scores=scores)
+
+
+def params_written(config: Config) -> dict[str, str]:
+    """Return how parameters of metrics were written, by what they come to."""
+    return _written(config, "params")
+
+
 def _backend(infos: Sequence[RunInfo], label: str, sheet: Sheet) -> BackendInfo:
     models = tuple(sorted(sheet.models))
     if infos:
@@ -179,12 +198,15 @@ def _evaluator_config(
 
 def _as_written(value: Any, config: Config, key: str) -> Any:
     """Return a value of a metric's section in which what a variable filled in stands as written."""
-    written = {
+    return as_written(value, _written(config, key))
+
+
+def _written(config: Config, key: str) -> dict[str, str]:
+    return {
         each.value: each.text
         for path, each in config.located.written.items()
         if each.value and path[0] == "metrics" and path[2:3] == (key,)
     }
-    return as_written(value, written)
 
 
 def _versions(infos: Sequence[RunInfo], bound: Sequence[BoundMetric]) -> dict[str, str]:

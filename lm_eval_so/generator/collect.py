@@ -5,6 +5,7 @@ from itertools import chain
 from pathlib import Path
 
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.variables import as_written
 from lm_eval_so.core.events import Listener, Noticed
 from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.errors import Problem, Where
@@ -46,7 +47,9 @@ class _SourceReader:
 
     def __init__(self, config: Config, number: int, listener: Listener) -> None:
         self._config, self._number, self._listener = config, number, listener
-        self._source = config.sources[number]
+        source, at = config.sources[number], ("generator", "sources", number, "license")
+        license_ = as_written(source.license, config.located.written_below(*at))
+        self._source = source.model_copy(update={"license": license_})
         self._errors: list[FileError] = []
         self._has_readable = False
         self._unusable = False

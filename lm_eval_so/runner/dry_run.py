@@ -94,8 +94,9 @@ async def plan_run(
     sent = to_json(found.first) if found.first else None
     share = config.run.batch_discount if config.run.executor == "batch" else 1.0
     shown = sent and {key: sent[key] for key in _SHOWN if sent[key] not in (None, [], {})}
-    if shown and "system" in shown:
-        shown["system"] = as_written(shown["system"], config.located.written_below("system"))
+    for key in ("system", "tools", "tool_choice"):
+        if shown and key in shown:
+            shown[key] = as_written(shown[key], config.located.written_below(key))
     return RunPlan(
         folder=selection.folder.as_posix(),
         planned=start.planned,

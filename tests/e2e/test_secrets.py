@@ -405,3 +405,66 @@ def test_ci__no_secret_in_anything_that_it_and_a_new_baseline_write(tmp_path: Pa
     numbers = {samples["answers"][place] for place in whole}
     assert numbers == {ANSWER.format(number) for number in range(0, 40, 2)}
     assert {samples["scores"]["exact_match"][place] for place in whole} == {1.0}
+
+
+FILLED = {
+    "PHRASE": "keyword-of-a-metric-7741",
+    "LABEL": "label-of-a-judge-7742",
+    "RUBRIC": "rubric-of-a-judge-7743",
+    "TOOL": "description-of-a-tool-7744",
+    "LICENSE": "license-of-a-source-7745",
+}
+
+
+def filled_config(bot: str, judge: str) -> str:
+    tool = {"name": "f", "description": "${TOOL}", "parameters": {"type": "object"}}
+    rubric = {"rubric": "Is it ${RUBRIC}?", "labels": ["good", "${LABEL}"]}
+    source = {"id": "all", "path": "all.jsonl", "as": "samples", "license": "${LICENSE}"}
+    judged_by = {"name": "openai", "params": {"model": "j"}, "options": {"base_url": judge}}
+    options = {"base_url": bot}
+    return json.dumps(
+        {
+            "version": 1,
+            "suite": "shop",
+            "dataset": {"path": "made"},
+            "generator": {"sources": [source]},
+            "backend": {"name": "openai", "params": {"model": "m"}, "options": options},
+            "tools": [{"type": "function", "function": tool}],
+            "metrics": [
+                "exact_match",
+                {"name": "keyword_coverage", "params": {"keywords": ["${PHRASE}"]}},
+                {"id": "j", "name": "llm_judge", "params": rubric, "backend": judged_by},
+            ],
+            "report": {"formats": ["json", "md", "html"]},
+        }
+    )
+
+
+def test_commands__quote_the_config_as_it_is_written(tmp_path: Path) -> None:
+    """What a variable fills in stands in no plan, no sample and no reason of a score."""
+    row = {"id": "q0", "input": "질문", "expected": "답"}
+    (tmp_path / "all.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    said = json.dumps({"reason": "fine", "evidence": [], "label": "good"})
+    commands = (
+        ["generate"],
+        ["run", "--dry-run", "--json"],
+        ["run"],
+        ["evaluate", "--dry-run", "--json"],
+        ["evaluate"],
+        ["ci", "--dry-run"],
+    )
+    with ChatServer(lambda _: "답") as bot, ChatServer(lambda _: said) as judge:
+        config = filled_config(bot.url, judge.url)
+        (tmp_path / "lm-eval-so.yaml").write_text(config, encoding="utf-8")
+        environ = {"OPENAI_API_KEY": KEY, **FILLED}
+        done = [lm_eval_so(*command, cwd=tmp_path, environ=environ) for command in commands]
+        sent = str([seen.body for seen in (*bot.requests, *judge.requests)])
+    assert [each.returncode for each in done] == [0] * 6, [each.stderr for each in done]
+    assert all(FILLED[name] in sent for name in ("LABEL", "RUBRIC", "TOOL"))
+    texts = {name: text.decode("utf-8", "replace") for name, text in told(tmp_path, *done).items()}
+    assert not [(n, v) for n, text in texts.items() for v in FILLED.values() if v in text]
+    report = json.loads(texts["reports/report.json"])
+    assert report["errors"][0]["reason"] == "keyword_coverage 0: not found: ${PHRASE}"
+    assert "Is it ${RUBRIC}?" in texts["stdout 3"]
+    sample = json.loads((tmp_path / "made/test.jsonl").read_text(encoding="utf-8"))
+    assert sample["provenance"]["license"] == "${LICENSE}"

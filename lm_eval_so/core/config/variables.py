@@ -99,15 +99,16 @@ def as_written(value: Any, written: Mapping[str, str]) -> Any:
 
 def problem_as_written(problem: Problem, written: Mapping[str, str]) -> Problem:
     """Return a problem that quotes what the file says instead of what a variable holds."""
+    hint = None if problem.hint is None else text_as_written(problem.hint, written)
+    return replace(problem, what=text_as_written(problem.what, written), hint=hint)
 
-    def quoted(text: str) -> str:
-        for value, source in sorted(written.items(), key=lambda pair: -len(pair[0])):
-            if len(value) >= _SHORTEST_QUOTED:
-                text = text.replace(value, source)
-        return text
 
-    hint = None if problem.hint is None else quoted(problem.hint)
-    return replace(problem, what=quoted(problem.what), hint=hint)
+def text_as_written(text: str, written: Mapping[str, str]) -> str:
+    """Return a text that quotes what the file says instead of what a variable holds."""
+    for value, source in sorted(written.items(), key=lambda pair: -len(pair[0])):
+        if len(value) >= _SHORTEST_QUOTED:
+            text = text.replace(value, source)
+    return text
 
 
 def shown_lines(located: Located) -> Iterator[str]:

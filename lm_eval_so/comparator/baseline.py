@@ -107,6 +107,11 @@ def _refusal(none: Reason) -> tuple[str, str]:
         case "ref_not_in_base":
             what = f"baseline.ref {none.figures['ref']} is no commit of the base branch, {brings}"
             return what, "name a commit of the base branch, and fetch it (fetch-depth: 0)"
+        case "in_submodule":
+            what = (
+                f"the config lies in a submodule, whose commit the pull request chooses, {brings}"
+            )
+            return what, "keep the config and its baseline in the repository itself"
         case _:
             what = f"there is no git repository here, {brings}"
             return what, "check the code out by actions/checkout, where git is installed"

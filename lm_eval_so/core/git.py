@@ -102,6 +102,16 @@ def is_committed(file: Path, commits: Collection[str]) -> bool:
     )
 
 
+def is_submodule(folder: Path) -> bool:
+    """Whether the repository around a folder is there since a commit of another around it says so."""
+    top = _top(folder)
+    outer = _top(top.parent) if top else None
+    here = head(outer) if outer else None
+    if top is None or outer is None or here is None:
+        return False
+    return _decides(here, top.relative_to(outer), cwd=outer)
+
+
 def _names(file: Path) -> set[Path]:
     """Return the names of a file: as it was given, each link on the way to it, the real one.
 

@@ -75,6 +75,8 @@ def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> 
     if here is None:
         return Place(none=Reason(code="no_repository"))
     unknown = None if base else _unknown_base(here, activity, cwd=cwd)
+    if git.is_submodule(cwd):  # its history is whatever the pull request points at
+        base, unknown = None, Reason(code="in_submodule")
     commits = {commit for commit in (here, activity.head, activity.commit) if commit}
     is_brought = git.is_committed(named, commits)
     has_file = named.exists() and not is_brought  # a step of the job put it there

@@ -247,7 +247,8 @@ class BaselineRef:
     accepted: Acceptance | None = None
     """How it became the baseline, if `baseline update` wrote it; without what it replaced."""
     reason: Reason | None = None
-    """Why none could be read on a pull request: base_unknown, no_repository or ref_not_in_base."""
+    """Why none could be read on a pull request: base_unknown, in_submodule, no_repository or
+    ref_not_in_base."""
 
 
 @record

@@ -260,6 +260,37 @@ def test_find_place__a_submodule_is_chosen_by_the_pull_request(pull: Pull, tmp_p
     assert pull.found(explicit="sub/shop.json") == "none: base_unknown"
 
 
+def test_find_place__a_config_in_a_submodule_has_none_of_its_history(
+    pull: Pull, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    git("init", "-q", cwd=other)
+    (other / "shop.json").write_text(BAD, encoding="utf-8")
+    git("add", ".", cwd=other)
+    git("commit", "-qm", "bad", cwd=other)
+    pull.run("checkout", "-q", "topic")
+    allowed = ("-c", "protocol.file.allow=always")
+    pull.run(*allowed, "submodule", "add", "-q", other.as_uri(), "sub")
+    pull.commit("topic")
+    pull.merge()
+    pull.fetch(2)
+    pull.here(*allowed, "submodule", "update", "--init", "-q")
+    inside = Pull(pull.origin, pull.workspace / "sub")
+    for ref in ("", "HEAD"):
+        place = find_place(inside.config(path="shop.json", ref=ref), pull.activity, explicit=None)
+        assert place.none is not None
+        assert place.none.code == "in_submodule"
+    with pytest.raises(NoBaseline, match="the config lies in a submodule"):
+        find_baseline(
+            inside.config(path="shop.json", policy="fail"), none=place.none, is_demanded=True
+        )
+    pull.here("clone", "-q", "--branch", "main", pull.origin.as_uri(), "beside")
+    beside = replace(inside, workspace=pull.workspace / "beside")
+    place = find_place(beside.config(), pull.activity, explicit=None)
+    assert place.none is None  # a step of the job made it
+
+
 @pytest.mark.parametrize("depth", [1, 2])
 @pytest.mark.parametrize("name", ["dl/[내] *.json", ":x.json"])
 def test_find_place__a_file_that_a_step_put_there_is_taken(

@@ -3,12 +3,13 @@
 import io
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 import typer
 
@@ -27,6 +28,7 @@ _USER_INFO = re.compile(r"(?<=://)[^\s/@\"']+(?=@)")
 
 def run_app(app: typer.Typer) -> None:
     """Run a command line and exit with its code; the process is ours, so its limits are, too."""
+    signal.signal(signal.SIGTERM, _interrupt)
     raise_limit()
     _act_as_owner(os.environ)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -107,6 +109,12 @@ def _tell_other(error: BaseException, redactor: Redactor, *, verbose: bool) -> i
     hint = "" if verbose else f"\n  fix: {bug.hint}"
     sys.stderr.write(redactor.redact(f"{text}error: {bug.what}{hint}\n"))
     return ExitCode.BUG
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - as `signal` calls it
+    """Let SIGTERM be Ctrl-C where no stage listens yet; what is told of an end is told then, too."""
+    signal.signal(number, signal.SIG_IGN)  # a wrapper sends it to the process, then to its group
+    raise KeyboardInterrupt
 
 
 def _guard_log() -> None:

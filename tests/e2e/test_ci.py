@@ -112,6 +112,27 @@ def test_ci__a_signal_ends_the_waits_for_github(
     assert place.outputs()["verdict"] != "error"
 
 
+EARLY = """
+import os
+import signal
+
+os.kill(os.getpid(), signal.SIGTERM)  # while the config is looked at, and no stage listens
+os.kill(os.getpid(), signal.SIGTERM)  # as a wrapper does
+"""
+
+
+def test_ci__stopped_before_anything_is_asked_is_told(place: Checkout) -> None:
+    assert place.ci().returncode == 0
+    (place.folder / "early.py").write_text(EARLY, encoding="utf-8")
+    with (place.folder / "lm-eval-so.yaml").open("a", encoding="utf-8") as config:
+        config.write("plugins: [early.py]\n")
+    done = place.ci(GITHUB_RUN_ID="7")
+    assert done.returncode == 130, done.stderr
+    assert place.outputs()["verdict"] == "error"
+    [body] = place.hub.bodies(7).values()
+    assert "### ❌ 오류 · shop\n\n측정하지 못했습니다: interrupted" in body
+
+
 STOPPER = """
 import os
 import signal

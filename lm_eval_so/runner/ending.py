@@ -1,5 +1,6 @@
 """How a run ends: what is written, told and raised."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,8 @@ class Ending:
         """What to do about rows without an answer, as a hint."""
         if self.is_judged:
             return f"{self.again} asks all again"
-        return f"{self.again} asks only those again"
+        words = [word for word in shlex.split(self.again) if word != _KEEP_ERRORS]
+        return f"{shlex.join(words)} asks only those again"
 
 
 def end_run(recorder: Recorder, failure: LMEvalError | None, ending: Ending) -> RunInfo:

@@ -2,6 +2,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,11 @@ async def test_run__failed_rows_are_asked_again_and_answers_kept(tmp_path: Path)
         assert [e.text for e in events if isinstance(e, Warned)] == [
             "1 of 10 rows have no answer (error 1)"
         ]
-        kept = await run(config, resources(), keep_errors=True)
+        again = replace(resources(events), again="lm-eval-so run -c a.yaml --keep-errors")
+        kept = await run(config, again, keep_errors=True)
         assert (kept.requests, kept.counts) == (0, {"ok": 9, "error": 1})
+        hint = next(e.hint for e in reversed(events) if isinstance(e, Warned))
+        assert hint == "lm-eval-so run -c a.yaml asks only those again"
         server.script = lambda _: "two"
         info = await run(config, resources())
     assert (info.requests, info.counts) == (1, {"ok": 10})

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 _DOUBTFUL = re.compile(
-    r"auth|bearer|api.?key|token(?!s)|secret|passw|cookie|header|query|://[^/\s]*@|://\S*\?",
+    r"auth|bearer|api.?key|(?<![a-z])key(?![a-z])|token(?!s)|secret|pass(?:w|phrase)|pwd|cookie"
+    r"|credential|private|signature|header|query|://[^/\s]*@|://\S*\?",
     re.IGNORECASE,
 )
 """Keys and values of the config among which a secret may stand."""

@@ -76,7 +76,7 @@ async def calibrate(
     files = [out or calibration_path(config, section) for section in config.metrics]
     refuse(folder_problems(dict.fromkeys(each.parent for each in files)))
     dataset = load_samples(config)
-    with Answers(runs) as answers:
+    with Answers(runs, config.located.file) as answers:
         async with open_judges(config, resources, opens) as judges:
             bound = bind_metrics(config, judges)
             prepare(bound, dataset)

@@ -43,12 +43,13 @@ class Answers:
 
     Args:
         paths: Folders of runs, or plain files of `RunResult` rows.
+        config: The config file that the runs were made with, if that is known; for people.
 
     Raises:
         RecordError: If one is missing or no run, or if they are runs of different chatbots.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], config: str | None = None) -> None:
         self.label = paths[0].stem if paths else ""
         """Name of the first file or folder."""
         self.paths = tuple(paths)
@@ -57,6 +58,7 @@ class Answers:
         self.repeats = 1
         """Answers per sample."""
         self._places = RowPlaces()
+        self._config = config
         self._files: list[BinaryIO] = []
         self._mends: list[str] = []
         """What mends a damaged line of each file; "" of one that the runner did not write."""
@@ -134,7 +136,7 @@ class Answers:
         lines = stack.enter_context(file.open("rb"))
         number = len(self._files)
         self._files.append(lines)
-        self._mends.append(_mend(path, info))
+        self._mends.append(_mend(path, info, self._config))
         self.infos += [info] if info else []
         highest, problems = self._index(number, lines, info.fingerprint if info else None)
         self.repeats = max(self.repeats, info.repeats if info else highest + 1)
@@ -202,12 +204,13 @@ def join(samples: Iterable[TestSample], answers: Answers, *, digest: str) -> Ite
             )
 
 
-def _mend(folder: Path, info: RunInfo | None) -> str:
+def _mend(folder: Path, info: RunInfo | None, config: str | None) -> str:
     """Say what mends a damaged line of a run; "" of a file that people wrote."""
     if info is None:
         return ""
     shard = f" --shard {info.shard}" if info.shard else ""
-    command = f"lm-eval-so run{shard} -o {shlex.quote(str(folder))}"
+    file = f" -c {shlex.quote(config)}" if config else ""
+    command = f"lm-eval-so run{file}{shard} -o {shlex.quote(str(folder))}"
     return f"{command} keeps the line apart and asks its row again"
 
 

@@ -163,6 +163,10 @@ def test_answers__damaged_line_of_a_run_says_what_mends_it(
     log.write_bytes(b"\0" * 90 + b"\n" + second)
     with pytest.raises(RecordError) as looked_for:
         Answers([run])
+    with pytest.raises(RecordError) as configured:
+        Answers([run], "my bot.yaml")
+    hint = configured.value.problems[0].hint or ""
+    assert hint.startswith(f"lm-eval-so run -c 'my bot.yaml'{options} -o {run} keeps")
     for caught in (found, looked_for):
         problem = caught.value.problems[0]
         assert problem.where is not None

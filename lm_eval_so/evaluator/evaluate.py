@@ -85,7 +85,10 @@ async def evaluate(
     calibrations = read_calibrations(config, resources.listener)
     dataset = load_samples(config)
     refuse([*baseline_problems(config, baseline)])
-    with Answers(runs, config.located.file) as answers, open_baselines(config, baseline) as baselines:
+    with (
+        Answers(runs, config.located.file) as answers,
+        open_baselines(config, baseline) as baselines,
+    ):
         async with open_judges(config, resources, opens) as judges:
             bound = bind_metrics(config, judges, baselines)
             scoring = Scoring(config, resources, bound, labels)
@@ -131,7 +134,10 @@ def plan_evaluation(
     refuse(find_problems(config))
     refuse([*baseline_problems(config, baseline)])
     dataset = load_samples(config)
-    with Answers(runs, config.located.file) as answers, open_baselines(config, baseline) as baselines:
+    with (
+        Answers(runs, config.located.file) as answers,
+        open_baselines(config, baseline) as baselines,
+    ):
         bound = bind_metrics(config, planned_judges(config), baselines)
         prepare(bound, dataset)
         plans = {each.id: MetricPlan(each) for each in bound}

@@ -20,9 +20,9 @@ from functools import cache
 from pathlib import Path
 
 from lm_eval_so.comparator.compare import changed_samples
-from lm_eval_so.comparator.estimate import estimate_change
-from lm_eval_so.comparator.finding import Finding, Shape, make_shape
-from lm_eval_so.comparator.gate import judge, whole_verdict
+from lm_eval_so.comparator.effect.finding import Finding, Shape, make_shape
+from lm_eval_so.comparator.effect.interval import estimate_change
+from lm_eval_so.comparator.gate.verdicts import judge, whole_verdict
 from lm_eval_so.core.config.model import GateSection
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
 from lm_eval_so.core.stats.distributions import t_cdf

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from lm_eval_so.comparator import compare as comparing
-from lm_eval_so.comparator.baseline import find_baseline
-from lm_eval_so.comparator.exceptions import Exceptions, read_exceptions, today
+from lm_eval_so.comparator.baseline.find import find_baseline
+from lm_eval_so.comparator.exemptions.files import Exceptions, read_exceptions, today
 from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.config_secrets import config_redactor

@@ -59,7 +59,7 @@ def show(
 
     Example: lm-eval-so baseline show --baseline-ref main
     """
-    from lm_eval_so.comparator.baseline import find_baseline
+    from lm_eval_so.comparator.baseline.find import find_baseline
     from lm_eval_so.core.report_digest import digest_report
     from lm_eval_so.reporter.baseline_view import baseline_lines, baseline_values
     from lm_eval_so.terminal.emit import emit, emit_text

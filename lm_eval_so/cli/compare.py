@@ -52,8 +52,8 @@ def compare(
     Example: lm-eval-so compare reports/report.json --baseline baselines/support-qa.json
     """
     from lm_eval_so.comparator import compare as stage
-    from lm_eval_so.comparator.baseline import find_baseline
-    from lm_eval_so.comparator.exceptions import exception_problems
+    from lm_eval_so.comparator.baseline.find import find_baseline
+    from lm_eval_so.comparator.exemptions.files import exception_problems
     from lm_eval_so.core.events import Warned
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.core.report_file import read_report

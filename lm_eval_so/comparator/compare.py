@@ -5,24 +5,23 @@ from dataclasses import replace
 
 from pydantic import JsonValue
 
-from lm_eval_so.comparator.changed import Changed, changed_cases, flaky_cases
-from lm_eval_so.comparator.check import check, gate_problems
-from lm_eval_so.comparator.confirm import Answers, to_ask_again
-from lm_eval_so.comparator.decide import decide
-from lm_eval_so.comparator.differences import Redact, difference_text, differing_settings
-from lm_eval_so.comparator.exceptions import Exceptions, today
-from lm_eval_so.comparator.finding import Finding, shape_of
-from lm_eval_so.comparator.gate import Judged, exit_code, whole_verdict
-from lm_eval_so.comparator.judge import corrected, youden_of
+from lm_eval_so.comparator.baseline.rerun import rerun_commands
+from lm_eval_so.comparator.changed_cases import Changed, changed_cases, flaky_cases
+from lm_eval_so.comparator.effect.finding import Finding, shape_of
+from lm_eval_so.comparator.effect.judge_error import corrected, youden_of
+from lm_eval_so.comparator.effect.measure import Reports
+from lm_eval_so.comparator.exemptions.files import Exceptions, today
+from lm_eval_so.comparator.gate.check import check, gate_problems
+from lm_eval_so.comparator.gate.confirm import Answers, to_ask_again
+from lm_eval_so.comparator.gate.decide import decide
+from lm_eval_so.comparator.gate.verdicts import Judged, exit_code, whole_verdict
 from lm_eval_so.comparator.lost import lost_cases
-from lm_eval_so.comparator.measure import Reports
-from lm_eval_so.comparator.pair import pair_sides, read_side
-from lm_eval_so.comparator.price import price_of_sample
-from lm_eval_so.comparator.rerun import rerun_commands
-from lm_eval_so.comparator.sentences import metric_sentence, slice_sentence
-from lm_eval_so.comparator.slices import Slices, compare_slices
-from lm_eval_so.comparator.speaker import Speaker
-from lm_eval_so.comparator.whole import in_order, whole_reasons, whole_sentence
+from lm_eval_so.comparator.pairing.pair import pair_sides, read_side
+from lm_eval_so.comparator.sentences.figures import Speaker, price_of_sample
+from lm_eval_so.comparator.sentences.metric import metric_sentence, slice_sentence
+from lm_eval_so.comparator.sentences.run import in_order, whole_reasons, whole_sentence
+from lm_eval_so.comparator.settings import Redact, difference_text, differing_settings
+from lm_eval_so.comparator.slices.compare import Slices, compare_slices
 from lm_eval_so.core.config.model import GateSection
 from lm_eval_so.core.records.comparison import (
     AskedAgain,

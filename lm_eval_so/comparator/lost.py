@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Collection
 
-from lm_eval_so.comparator.measure import Reports
-from lm_eval_so.comparator.pair import Side
+from lm_eval_so.comparator.effect.measure import Reports
+from lm_eval_so.comparator.pairing.pair import Side
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.lost import Lost, LostCase
 

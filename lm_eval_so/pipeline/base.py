@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lm_eval_so.action.event import Activity, BaseRule
-from lm_eval_so.comparator.baseline import relative_to
+from lm_eval_so.comparator.baseline.find import relative_to
 from lm_eval_so.core import git
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Reason

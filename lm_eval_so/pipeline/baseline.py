@@ -5,13 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lm_eval_so.comparator.accept_baseline import (
+from lm_eval_so.comparator.baseline.eligibility import (
+    Refusal,
+    find_refusals,
+    said_of,
+    unreadable_history,
+)
+from lm_eval_so.comparator.baseline.promote import (
     MetricChange,
     accept,
     checked_reason,
     metric_changes,
 )
-from lm_eval_so.comparator.refusals import Refusal, find_refusals, said_of, unreadable_history
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources

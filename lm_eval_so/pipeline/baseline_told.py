@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from lm_eval_so.comparator.accept_baseline import MetricChange
+from lm_eval_so.comparator.baseline.promote import MetricChange
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport

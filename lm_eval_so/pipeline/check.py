@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from lm_eval_so.comparator import compare as comparing
-from lm_eval_so.comparator.exceptions import exception_problems
-from lm_eval_so.comparator.finding import Shape, make_shape
+from lm_eval_so.comparator.effect.finding import Shape, make_shape
+from lm_eval_so.comparator.exemptions.files import exception_problems
 from lm_eval_so.core.config.load import whole
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sound import Sound

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lm_eval_so.comparator.confirm import Answers
+from lm_eval_so.comparator.gate.confirm import Answers
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Listener, Noticed, Warned

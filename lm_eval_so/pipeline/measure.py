@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lm_eval_so.comparator import compare as comparing
-from lm_eval_so.comparator.baseline import find_baseline
-from lm_eval_so.comparator.confirm import Answers
-from lm_eval_so.comparator.exceptions import read_exceptions, today
+from lm_eval_so.comparator.baseline.find import find_baseline
+from lm_eval_so.comparator.exemptions.files import read_exceptions, today
+from lm_eval_so.comparator.gate.confirm import Answers
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources

@@ -12,7 +12,7 @@ import yaml
 from evaluation import a_run, a_sample
 from snippets import PAGES, READMES, ROOT, blocks, without_code, without_fences
 
-from lm_eval_so.comparator.codes import Code
+from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.backends.base import ChatBackend, SharedOptions, backends
 from lm_eval_so.core.backends.http.names import NAMES
 from lm_eval_so.core.backends.http.options import ResponseSection, StreamSection

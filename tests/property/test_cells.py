@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lm_eval_so.comparator.estimate import estimate_flips
+from lm_eval_so.comparator.effect.interval import estimate_flips
 from lm_eval_so.core.stats.binary import count_flips
 from lm_eval_so.core.stats.bounded import hall_interval, interval_of_spread
 from lm_eval_so.core.stats.cells import flips_by_cell, sums_by_cell

@@ -9,7 +9,7 @@ from factories import make_report
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lm_eval_so.comparator.estimate import estimate_flips
+from lm_eval_so.comparator.effect.interval import estimate_flips
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.stats.binary import count_flips
 from lm_eval_so.core.stats.bounded import hall_interval

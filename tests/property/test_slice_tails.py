@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.comparator.estimate import estimate_flips
+from lm_eval_so.comparator.effect.interval import estimate_flips
 from lm_eval_so.core.stats.bounded import hall_interval
 from lm_eval_so.core.stats.groups import grouped_interval
 

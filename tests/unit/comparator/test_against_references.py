@@ -5,9 +5,9 @@ from factories import make_calibration, make_report
 from stat_cases import checks
 
 from lm_eval_so.comparator.compare import compare
-from lm_eval_so.comparator.measure import Reports
-from lm_eval_so.comparator.pair import read_side
-from lm_eval_so.comparator.threshold import judge_threshold
+from lm_eval_so.comparator.effect.measure import Reports
+from lm_eval_so.comparator.gate.threshold import judge_threshold
+from lm_eval_so.comparator.pairing.pair import read_side
 from lm_eval_so.core.config.model import GateMetricSection, GateSection
 from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict

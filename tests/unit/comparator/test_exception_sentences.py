@@ -6,7 +6,7 @@ import pytest
 from comparing import entry, flips, judge
 from factories import make_report
 
-from lm_eval_so.comparator.exceptions import Exceptions
+from lm_eval_so.comparator.exemptions.files import Exceptions
 from lm_eval_so.core.records.enums import Direction, Language
 from lm_eval_so.core.words.exemptions import exemption_warning
 

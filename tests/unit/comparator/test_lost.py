@@ -6,7 +6,7 @@ import pytest
 from comparing import entry, judge
 from factories import make_report
 
-from lm_eval_so.comparator.exceptions import Exceptions
+from lm_eval_so.comparator.exemptions.files import Exceptions
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.lost import Lost, LostCase
 from lm_eval_so.core.records.report import EvaluationReport

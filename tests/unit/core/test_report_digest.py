@@ -7,7 +7,7 @@ import pytest
 from comparing import judge
 from factories import make_report
 
-from lm_eval_so.comparator.accept_baseline import accept
+from lm_eval_so.comparator.baseline.promote import accept
 from lm_eval_so.core.records.acceptance import Acceptance
 from lm_eval_so.core.records.codec import dumps, loads
 from lm_eval_so.core.records.report import EvaluationReport

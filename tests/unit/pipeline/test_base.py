@@ -10,7 +10,7 @@ from factories import make_report
 from servers.commands import git
 
 from lm_eval_so.action.event import Activity, Base, BaseRule
-from lm_eval_so.comparator.baseline import find_baseline
+from lm_eval_so.comparator.baseline.find import find_baseline
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.codec import dumps

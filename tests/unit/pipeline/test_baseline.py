@@ -8,8 +8,8 @@ import pytest
 from comparing import judge
 from factories import make_report
 
-from lm_eval_so.comparator.accept_baseline import accept
-from lm_eval_so.comparator.baseline import find_baseline
+from lm_eval_so.comparator.baseline.find import find_baseline
+from lm_eval_so.comparator.baseline.promote import accept
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.events import Warned

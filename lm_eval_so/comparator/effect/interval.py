@@ -1,0 +1,129 @@
+"""From two arms to an interval, a p-value, and the number of samples that would settle it."""
+
+import math
+from collections.abc import Sequence
+from operator import sub
+
+from lm_eval_so.comparator.effect.finding import Shape
+from lm_eval_so.comparator.effect.values import Arm, Complete, Differences, Moved
+from lm_eval_so.comparator.pairing.groups import Groups
+from lm_eval_so.core.records.enums import Direction, MetricKind
+from lm_eval_so.core.stats.binary import count_flips, mcnemar_midp, tango_interval
+from lm_eval_so.core.stats.bounded import ROUNDING, hall_interval, largest_of
+from lm_eval_so.core.stats.estimate import Estimate
+from lm_eval_so.core.stats.groups import interval_of_layout
+from lm_eval_so.core.stats.power import (
+    needed_for_flips,
+    needed_for_scores,
+    provable_margin,
+    provable_margin_t,
+)
+
+
+def subtract(baseline: Arm, candidate: Arm, complete: Complete, shape: Shape) -> Differences:
+    """Give the change of each sample, and what it could be at worst and at best."""
+    is_higher = shape.direction is Direction.HIGHER
+    gains = gains_of(complete, shape)
+    if shape.support is None or not (baseline.missing or candidate.missing):
+        return Differences(complete=gains, worst=gains, best=gains)
+    most = _gains(baseline.low, candidate.high, is_higher=True)
+    least = most.copy()
+    gaps = sorted({*baseline.gaps, *candidate.gaps})
+    for gap in gaps:
+        least[gap] = candidate.low[gap] - baseline.high[gap]
+    if not is_higher:
+        most, least = [-change for change in least], [-change for change in most]
+    return Differences(complete=gains, worst=least, best=most, gaps=gaps)
+
+
+def gains_of(complete: Complete, shape: Shape) -> list[float]:
+    """Give the change of each complete sample, positive = better."""
+    is_higher = shape.direction is Direction.HIGHER
+    return _gains(complete.baseline, complete.candidate, is_higher)
+
+
+def rounding_of(gains: Sequence[float]) -> float:
+    """Give the size up to which a change is rounding."""
+    return ROUNDING * largest_of(gains) if gains else 0.0
+
+
+def moved_of(gains: Sequence[float]) -> Moved:
+    """Find the changes that are more than rounding."""
+    limit = rounding_of(gains)
+    return Moved(
+        worse=[place for place, gain in enumerate(gains) if gain < -limit],
+        better=[place for place, gain in enumerate(gains) if gain > limit],
+    )
+
+
+def _gains(baseline: Sequence[float], candidate: Sequence[float], is_higher: bool) -> list[float]:
+    return list(map(sub, candidate, baseline) if is_higher else map(sub, baseline, candidate))
+
+
+def estimate_change(
+    differences: Sequence[float], groups: Groups | None, shape: Shape, *, alpha: float
+) -> Estimate:
+    """Estimate the mean change by the method that fits the metric."""
+    if groups is not None:
+        ordered = groups.layout.arrange(differences)
+        return interval_of_layout(ordered, groups.layout, width=shape.width, alpha=alpha)
+    if shape.kind is not MetricKind.BINARY:
+        return hall_interval(differences, width=shape.width, alpha=alpha)
+    return estimate_flips(*count_flips(differences), len(differences), alpha=alpha)
+
+
+def estimate_flips(worse: int, better: int, n: int, *, alpha: float) -> Estimate:
+    """Estimate the mean change of answers that are right or wrong from the flips among n."""
+    low, high = tango_interval(worse, better, n, level=1 - 2 * alpha)
+    mean = (better - worse) / n
+    se = math.sqrt(((worse + better) / n - mean * mean) / n)
+    return Estimate(
+        value=mean,
+        se=se,
+        low=low,
+        high=high,
+        p_worse=mcnemar_midp(worse, better),
+        p_better=mcnemar_midp(better, worse),
+    )
+
+
+def method_of(groups: Groups | None, shape: Shape) -> str:
+    """Name the method of `estimate_change`."""
+    if groups is not None:
+        return "cr1"
+    return "tango_midp" if shape.kind is MetricKind.BINARY else "hall"
+
+
+def needed_samples(
+    differences: Sequence[float],
+    estimate: Estimate,
+    groups: Groups | None,
+    shape: Shape,
+    *,
+    margin: float,
+    alpha: float,
+) -> int:
+    """Give the samples that would prove the margin with 80 % power if nothing changed."""
+    n = len(differences)
+    if groups is not None:
+        units = groups.units
+        deviation = estimate.se * math.sqrt(units)
+        needed = needed_for_scores(deviation, margin, width=shape.width, alpha=alpha)
+        return math.ceil(needed * n / units)
+    if shape.kind is MetricKind.BINARY:
+        # one flip more and two samples more: no flips seen does not mean that there are none
+        flip_share = (sum(count_flips(differences)) + 1) / (n + 2)
+        return needed_for_flips(flip_share, margin, alpha=alpha)
+    deviation = estimate.se * math.sqrt(n)
+    return needed_for_scores(deviation, margin, width=shape.width, alpha=alpha)
+
+
+def smallest_margin(n: int, groups: Groups | None, shape: Shape, *, alpha: float) -> float | None:
+    """Give the smallest margin that so many samples can prove; None where there is no floor."""
+    if shape.width is None:
+        return None
+    if groups is not None:
+        return provable_margin_t(groups.units, width=shape.width, alpha=alpha)
+    if shape.kind is MetricKind.BINARY:
+        return provable_margin(n, alpha=alpha)
+    return provable_margin_t(n, width=shape.width, alpha=alpha)

@@ -1,0 +1,107 @@
+"""What is wrong with a gate, found before anything is paid for."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from lm_eval_so.comparator.effect.finding import Shape
+from lm_eval_so.comparator.effect.ratio import LEVELS
+from lm_eval_so.comparator.effect.values import Support
+from lm_eval_so.core.config.model import Config, GateMetricSection, GateSection
+from lm_eval_so.core.records.enums import MetricKind
+from lm_eval_so.errors import Problem, UnknownName, Where
+
+Place = Callable[[str, str | None], Where]
+"""Gives the place of a metric's key, or of the metric itself."""
+
+
+def check(config: Config, shapes: Mapping[str, Shape] | None = None) -> list[Problem]:
+    """Find what is wrong with the gate of a config.
+
+    Args:
+        config: The config.
+        shapes: What values each metric takes, by id, as far as that is known; without it, what
+            depends on them is found when the reports are compared.
+    """
+
+    def place(metric: str, key: str | None) -> Where:
+        return config.where("gate", "metrics", metric, *([key] if key else []))
+
+    # a config that only compares names no metrics: the reports do
+    known = [metric.id for metric in config.metrics] or list(config.gate.metrics or ())
+    return list(gate_problems(config.gate, known, shapes or {}, place))
+
+
+def gate_problems(
+    gate: GateSection, known: list[str], shapes: Mapping[str, Shape], place: Place
+) -> Iterator[Problem]:
+    """Give what is wrong with a gate.
+
+    Args:
+        gate: The gate.
+        known: Ids of all metrics.
+        shapes: What values they take, as far as that is known.
+        place: Gives the place of a key.
+    """
+    for metric, section in (gate.metrics or {}).items():
+        if metric not in known:
+            yield from UnknownName("metric", metric, known, where=place(metric, None)).problems
+            continue
+        yield from _contradictions(metric, section, place)
+        if metric in shapes:
+            yield from _misfits(metric, section, shapes[metric], place)
+
+
+def _contradictions(metric: str, section: GateMetricSection, place: Place) -> Iterator[Problem]:
+    if section.min is not None and section.max is not None and section.min > section.max:
+        what = f"min {section.min:g} is above max {section.max:g}"
+        yield Problem(what=what, where=place(metric, "min"))
+    if section.margin is not None and section.max_increase is not None:
+        what = "margin and max_increase exclude each other"
+        hint = "max_increase is for costs, times and token counts, margin for all other scores"
+        yield Problem(what=what, where=place(metric, "max_increase"), hint=hint)
+    if section.rule == "bound" and section.min is None and section.max is None:
+        yield Problem(
+            what="rule is given without a bound",
+            where=place(metric, "rule"),
+            hint="give min or max, or leave rule out",
+        )
+    if section.rule == "bound" and section.statistic in LEVELS:
+        what = f"rule: bound is about a mean, not about {section.statistic}"
+        yield Problem(what=what, where=place(metric, "rule"), hint="use rule: point")
+
+
+def _misfits(
+    metric: str, section: GateMetricSection, shape: Shape, place: Place
+) -> Iterator[Problem]:
+    if shape.kind is MetricKind.RATIO:
+        if section.margin is not None:
+            what = f"{metric} is compared as a ratio, which has no margin"
+            yield Problem(what=what, where=place(metric, "margin"), hint="use max_increase")
+        return
+    if section.max_increase is not None:
+        what = f"{metric} is no cost, time or token count, so it has no max_increase"
+        yield Problem(what=what, where=place(metric, "max_increase"), hint="use margin")
+    if section.statistic in LEVELS:
+        what = f"{metric} is compared by its mean, not by {section.statistic}"
+        hint = "leave statistic out: percentiles are for costs, times and token counts"
+        yield Problem(what=what, where=place(metric, "statistic"), hint=hint)
+    if shape.support is None or shape.width is None:
+        return
+    low, high = shape.support
+    if section.margin is not None and section.margin >= shape.width:
+        what = f"a margin of {section.margin:g} accepts any drop: {metric} is {low:g} … {high:g}"
+        plain = f"a margin is the largest drop that you accept, as {shape.default_margin:g}"
+        hint = _as_share(section.margin, shape.support) or plain
+        yield Problem(what=what, where=place(metric, "margin"), hint=hint)
+    for key, limit in (("min", section.min), ("max", section.max)):
+        if limit is not None and not low <= limit <= high:
+            what = f"{limit:g} is outside the range of {metric}, {low:g} … {high:g}"
+            hint = _as_share(limit, shape.support) or f"give a score from {low:g} to {high:g}"
+            yield Problem(what=what, where=place(metric, key), hint=hint)
+
+
+def _as_share(value: float, support: Support) -> str | None:
+    """Say how a percentage is written where scores end at 1; None if it looks like none."""
+    low, high = support
+    if (low, high) != (0.0, 1.0) or not 1 < value <= 100:
+        return None
+    return f"scores go from 0 to 1: {value:g}% is {value / 100:g}"

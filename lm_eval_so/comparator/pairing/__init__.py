@@ -1,0 +1,1 @@
+"""Which samples of two reports are the same."""

@@ -1,0 +1,142 @@
+"""Changes that are accepted on purpose, up to a drop and until a day."""
+
+import pytest
+from comparing import entry, judge, only
+from factories import make_report
+
+from lm_eval_so.comparator.exemptions.files import Exceptions
+from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
+
+GRADES = {"kinds": {"grade": MetricKind.BOUNDED}}
+WORSE = [1] * 54 + [0] * 6
+
+
+def accept(*entries):
+    return Exceptions(accept=tuple(entries))
+
+
+def right_or_wrong(now=WORSE):
+    return [make_report({"exact_match": c}) for c in ([1] * 60, now)]
+
+
+def grades(drop, n=100):
+    return [make_report({"grade": [value] * n}, **GRADES) for value in (0.9, 0.9 - drop)]
+
+
+@pytest.mark.parametrize(
+    ("drop", "max_drop", "verdict", "state"),
+    [
+        pytest.param(0.10, 0.10, "pass", "applied", id="just"),
+        pytest.param(0.10, 0.2, "pass", "applied", id="well"),
+        pytest.param(0.10, 0.099, "regression", "exceeded", id="too far"),
+        pytest.param(0.0, 0.1, "pass", "unused", id="nothing fell"),
+        pytest.param(-0.05, 0.1, "improved", "unused", id="it rose"),
+    ],
+)
+def test_accept__a_metric_passes_while_its_drop_is_small_enough(
+    drop, max_drop, verdict, state
+) -> None:
+    found = judge(*grades(drop), exceptions=accept(entry(None, "grade", max_drop=max_drop)))
+    assert (found.verdict.value, found.accept[0].state) == (verdict, state)
+    assert found.accept[0].drop == pytest.approx(drop)
+    assert only(found).reason == ("accepted" if state == "applied" else None)
+    assert found.exit_code == (1 if state == "exceeded" else 0)
+
+
+def test_accept__less_is_better_and_costs_are_held_in_their_own_units() -> None:
+    lower = {"directions": {"toxicity": Direction.LOWER}}
+    pair = [make_report({"toxicity": [v] * 100}, **lower) for v in (0.1, 0.3)]
+    assert judge(*pair, exceptions=accept(entry(None, "toxicity", max_drop=0.2))).verdict == "pass"
+    gate = {"metrics": {"latency_ms": {}}}
+    times = [100.0 + i % 7 for i in range(60)]
+    slow = [make_report({"latency_ms": [t + more for t in times]}) for more in (0, 50)]
+    for most, verdict in ((50, "pass"), (49, "regression")):
+        found = judge(*slow, gate=gate, exceptions=accept(entry(None, "latency_ms", max_drop=most)))
+        assert found.verdict == verdict
+
+
+def test_accept__what_cannot_tell_passes_as_well() -> None:
+    now = [1] * 58 + [0] * 2
+    assert judge(*right_or_wrong(now)).verdict is Verdict.INCONCLUSIVE
+    found = judge(
+        *right_or_wrong(now), exceptions=accept(entry(None, "exact_match", max_drop=0.05))
+    )
+    assert found.verdict is Verdict.PASS
+
+
+def test_accept__what_cannot_be_compared_cannot_be_accepted() -> None:
+    pair = [
+        make_report({"exact_match": [1] * 60}, definitions={"exact_match": {"version": v}})
+        for v in (1, 2)
+    ]
+    found = judge(*pair, exceptions=accept(entry(None, "exact_match", max_drop=1)))
+    assert (found.verdict, found.accept[0].state) == (Verdict.INCOMPARABLE, "unused")
+
+
+def test_accept__a_fixed_bound_is_not_lowered() -> None:
+    gate = {"metrics": {"exact_match": {"min": 0.95}}}
+    entries = accept(
+        entry(None, "exact_match", max_drop=0.5),
+        *(entry(f"s{i}", max_drop=1) for i in range(54, 60)),
+    )
+    found = judge(*right_or_wrong(), gate=gate, exceptions=entries)
+    assert (found.verdict, only(found).reason) == (Verdict.REGRESSION, "threshold")
+
+
+@pytest.mark.parametrize(
+    ("max_drop", "state", "n", "verdict"),
+    [(1, "applied", 54, "pass"), (0.5, "exceeded", 60, "regression")],
+)
+def test_accept__samples_leave_while_their_drop_is_small_enough(
+    max_drop, state, n, verdict
+) -> None:
+    entries = [entry(f"s{i}", max_drop=max_drop) for i in range(54, 60)]
+    found = judge(*right_or_wrong(), exceptions=accept(*entries))
+    assert {e.state for e in found.accept} == {state}
+    assert (only(found).n, found.verdict) == (n, verdict)
+    assert found.accept[0].drop == 1
+    assert found.accept[0].scores == {"exact_match": (1.0, 0.0)}
+
+
+def test_accept__of_repeats_their_mean_counts() -> None:
+    before = [[1, 1, 1]] * 60
+    now = [[1, 1, 1]] * 59 + [[0, 1, 0]]
+    pair = [make_report({"exact_match": c}) for c in (before, now)]
+    for most, n in ((0.67, 59), (0.66, 60)):
+        found = judge(*pair, exceptions=accept(entry("s59", max_drop=most)))
+        assert only(found).n == n
+
+
+def test_accept__a_sample_without_a_score_stays() -> None:
+    found = judge(*right_or_wrong([1] * 59 + [None]), exceptions=accept(entry("s59", max_drop=1)))
+    assert (only(found).n, found.accept[0].state) == (60, "unused")
+
+
+def test_accept__a_sample_of_all_metrics_leaves_out_costs_and_times() -> None:
+    gate = {"metrics": {"exact_match": {}, "latency_ms": {}}}
+    times = [100.0 + i % 7 for i in range(60)]
+    pair = [make_report({"exact_match": c, "latency_ms": times}) for c in ([1] * 60, WORSE)]
+    found = judge(*pair, gate=gate, exceptions=accept(entry("s59", max_drop=1)))
+    assert (found.metrics["exact_match"].n, found.metrics["latency_ms"].n) == (59, 60)
+
+
+def test_accept__expired_and_unknown_entries_do_nothing() -> None:
+    entries = accept(
+        entry(None, "exact_match", max_drop=1, until="2026-11-23"),
+        entry("s999", max_drop=1),
+        entry(None, "exactmatch", max_drop=1),
+    )
+    found = judge(*right_or_wrong(), exceptions=entries)
+    assert found.verdict is Verdict.REGRESSION
+    assert [e.state for e in found.accept] == ["expired", "unknown_sample", "unknown_metric"]
+
+
+def test_accept__others_are_adjusted_for_as_many_metrics_as_before() -> None:
+    columns = [1] * 60, [1] * 53 + [0] * 7
+    names = ("exact_match", "contains", "regex")
+    pair = [make_report(dict.fromkeys(names, column)) for column in columns]
+    found = judge(*pair, exceptions=accept(entry(None, "regex", max_drop=0.5)))
+    assert found.metrics["regex"].verdict is Verdict.PASS
+    kept = found.metrics["contains"]
+    assert kept.verdict is Verdict.REGRESSION
+    assert kept.p_worse == pytest.approx(3 * kept.p_raw)

@@ -18,10 +18,10 @@ import selectors
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lm_eval_so.core.asking.drain import drain
-from lm_eval_so.core.asking.limiter import Limiter
+from lm_eval_so.core.asking.endpoint.limiter import Limiter
 from lm_eval_so.core.asking.retry import Policy, wait_s
 from lm_eval_so.core.records.run import LimitChange, Retry
+from lm_eval_so.core.workers import drain
 from lm_eval_so.errors import BackendError, ErrorKind
 
 MOST = 64

@@ -12,9 +12,9 @@ from typing import Any, Literal, TypeVar
 from lm_eval_so.comparator import compare as comparing
 from lm_eval_so.comparator.baseline.find import find_baseline
 from lm_eval_so.comparator.exemptions.files import Exceptions, read_exceptions, today
-from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.config_secrets import config_redactor
+from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.defaults import CONFIG_FILE
 from lm_eval_so.core.config.load import load_config, read_config, take_config
 from lm_eval_so.core.config.model import Config, GateSection

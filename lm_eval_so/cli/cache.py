@@ -10,7 +10,7 @@ from lm_eval_so.core.config.defaults import CONFIG_FILE
 from lm_eval_so.terminal.options import ConfigFile, Json, Overrides, Verbose
 
 if TYPE_CHECKING:
-    from lm_eval_so.core.asking.cache_file import CacheInfo
+    from lm_eval_so.core.asking.cache.file import CacheInfo
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 cache_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -38,7 +38,7 @@ def info(
 
     Example: lm-eval-so cache info
     """
-    from lm_eval_so.core.asking.cache_file import look_into
+    from lm_eval_so.core.asking.cache.file import look_into
 
     _tell(look_into(_path(config, overrides)), as_json=as_json)
 
@@ -54,7 +54,7 @@ def clear(
 
     Example: lm-eval-so cache clear
     """
-    from lm_eval_so.core.asking.cache_file import clear as empty
+    from lm_eval_so.core.asking.cache.file import clear as empty
 
     path = _path(config, overrides)
     removed = empty(path)
@@ -75,7 +75,7 @@ def export(
 
     Example: lm-eval-so cache export -o answers.jsonl
     """
-    from lm_eval_so.core.asking.cache_lines import export_lines
+    from lm_eval_so.core.asking.cache.export import export_lines
     from lm_eval_so.core.files import replacing
     from lm_eval_so.terminal.emit import emit
 
@@ -100,7 +100,7 @@ def import_(
 
     Example: lm-eval-so cache import answers.jsonl
     """
-    from lm_eval_so.core.asking.cache_lines import import_lines
+    from lm_eval_so.core.asking.cache.export import import_lines
     from lm_eval_so.core.jsonl import read_lines
     from lm_eval_so.terminal.emit import emit
 

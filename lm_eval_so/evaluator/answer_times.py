@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from lm_eval_so.core.clock import parse_time, time_text
 from lm_eval_so.core.records.costs import AnswerTimes, TimeSpan
 from lm_eval_so.core.records.run import RunResult
-from lm_eval_so.core.times import parse_time, time_text
 
 
 @dataclass(slots=True)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.files import folder_problems
 from lm_eval_so.core.records.calibration import Calibration

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lm_eval_so.core.asking.drain import drain, finish
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.variables import text_as_written
@@ -14,6 +13,7 @@ from lm_eval_so.core.events import Began, Ended, Noticed
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import counted
 from lm_eval_so.core.words.answers import answers_text
+from lm_eval_so.core.workers import drain, finish
 from lm_eval_so.errors import Problem, refuse
 from lm_eval_so.evaluator.baseline import baseline_problems, open_baselines
 from lm_eval_so.evaluator.bind import bind_metrics, find_problems

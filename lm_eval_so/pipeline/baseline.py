@@ -18,8 +18,8 @@ from lm_eval_so.comparator.baseline.promote import (
     metric_changes,
 )
 from lm_eval_so.core import git
-from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Warned
 from lm_eval_so.core.files import read_text, write_atomic

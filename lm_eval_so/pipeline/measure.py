@@ -9,8 +9,8 @@ from lm_eval_so.comparator.baseline.find import find_baseline
 from lm_eval_so.comparator.exemptions.files import read_exceptions, today
 from lm_eval_so.comparator.gate.confirm import Answers
 from lm_eval_so.core import git
-from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import Text, write_all

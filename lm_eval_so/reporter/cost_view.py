@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from lm_eval_so.core.clock import parse_time
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.times import parse_time
 from lm_eval_so.core.words.numbers import count, usd
 from lm_eval_so.reporter.view import ABSENT, CostRow, Words
 

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Iterator
 
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.asking.drain import drain, until_stopped
 from lm_eval_so.core.asking.live import LiveAsker
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.config.model import RunSection
 from lm_eval_so.core.events import Warned
 from lm_eval_so.core.records.chat import ChatRequest
+from lm_eval_so.core.workers import drain, until_stopped
 from lm_eval_so.errors import Interrupted, LMEvalError
 from lm_eval_so.runner.plan import Job
 from lm_eval_so.runner.recorder import STAGE, Recorder

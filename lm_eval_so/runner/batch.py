@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
+from lm_eval_so.core.asking.answer.outcome import Row
 from lm_eval_so.core.asking.batch import line_answer, request_line
-from lm_eval_so.core.asking.drain import until_stopped
-from lm_eval_so.core.asking.estimate import bound_of
+from lm_eval_so.core.asking.cost.estimate import bound_of
 from lm_eval_so.core.asking.live import LiveAsker
 from lm_eval_so.core.asking.open import known_rates
-from lm_eval_so.core.asking.outcome import Row
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.batches import Batches, BatchState
 from lm_eval_so.core.config.model import RunSection
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.words import counted
+from lm_eval_so.core.workers import until_stopped
 from lm_eval_so.errors import (
     BudgetSpent,
     CannotMeasure,

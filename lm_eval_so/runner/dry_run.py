@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.asking.cache_look import known_keys
-from lm_eval_so.core.asking.estimate import Estimate, estimate
+from lm_eval_so.core.asking.cache.file import known_keys
+from lm_eval_so.core.asking.cost.estimate import Estimate, estimate
 from lm_eval_so.core.asking.open import build_asked, cache_path, key_maker, known_rates
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.base import ChatBackend

@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from lm_eval_so.core.asking.budget import Budget
+from lm_eval_so.core.asking.cost.budget import Budget
 from lm_eval_so.core.backends.faults import is_forbidden
 from lm_eval_so.core.events import Ended, Warned
 from lm_eval_so.core.records.run import RunInfo

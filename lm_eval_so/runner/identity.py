@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.backends.build import (
@@ -17,6 +16,7 @@ from lm_eval_so.core.backends.build import (
     shown_facts,
     shown_section,
 )
+from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.config.variables import as_written, is_secret_place
 from lm_eval_so.core.hashing import digest

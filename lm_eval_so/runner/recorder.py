@@ -9,9 +9,9 @@ from typing import Literal
 from pydantic import JsonValue
 
 from lm_eval_so.core.asking.asker import Clock
-from lm_eval_so.core.asking.clock import now_text
 from lm_eval_so.core.asking.live import LiveAsker
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.events import Began, Event, Moved
 from lm_eval_so.core.records.chat import ChatResponse
 from lm_eval_so.core.records.run import Response, RunInfo, RunResult

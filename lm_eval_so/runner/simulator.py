@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 from pydantic import JsonValue
 
+from lm_eval_so.core.asking.answer.json_answer import Ask, Unusable, ask_for_json
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.asking.json_answer import Ask, Unusable, ask_for_json
 from lm_eval_so.core.asking.open import open_asker
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.build import sent_params

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from lm_eval_so.core.asking.answer.json_answer import Ask
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.asking.json_answer import Ask
 from lm_eval_so.core.records.chat import ChatResponse, Message, ToolCall
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.run import ErrorInfo, Turn

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from lm_eval_so.core.asking.answer.json_answer import Ask
 from lm_eval_so.core.asking.asker import Answer, Clock
-from lm_eval_so.core.asking.json_answer import Ask
 from lm_eval_so.core.records.chat import Message
 from lm_eval_so.core.records.run import SimulatorUse, Turn
 from lm_eval_so.core.records.sample import Scenario, Stop, UserTurn

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from servers.commands import lm_eval_so
 
-from lm_eval_so.core.asking.cache_file import Kept, connect, encode, write_rows
+from lm_eval_so.core.asking.cache.file import Kept, connect, encode, write_rows
 from lm_eval_so.core.records.chat import ChatResponse
 from lm_eval_so.core.records.enums import RunStatus
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rag_judges import CONTEXT, a_rag_run, claims, label, make, verdicts
 
-from lm_eval_so.core.asking.json_answer import Unusable
+from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.score import JudgeVote
 from lm_eval_so.evaluator.metrics.judge.checks import read_checks

@@ -6,7 +6,7 @@ from evaluation import a_run, a_sample
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.core.asking.json_answer import Unusable
+from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.evaluator.fold import deviation, percentile
 from lm_eval_so.evaluator.metrics.base import metrics
 from lm_eval_so.evaluator.metrics.judge.verdict import Verdict, read_verdict

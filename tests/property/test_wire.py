@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.core.asking.redact import clean_response
+from lm_eval_so.core.asking.answer.redact import clean_response
 from lm_eval_so.core.backends.deltas import ChatDeltas
 from lm_eval_so.core.backends.dialect import Dialect
 from lm_eval_so.core.backends.faults import http_error, retry_after_s

@@ -4,8 +4,8 @@ import asyncio
 import time
 from typing import Any
 
-from lm_eval_so.core.asking.budget import Budget
-from lm_eval_so.core.asking.clock import wait_for
+from lm_eval_so.core.asking.cost.budget import Budget
+from lm_eval_so.core.clock import wait_for
 
 
 def fast(times: float) -> dict[str, Any]:

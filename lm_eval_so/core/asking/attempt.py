@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from types import TracebackType, UnionType
 
-from lm_eval_so.core.asking.finish import with_known_finish
+from lm_eval_so.core.asking.answer.finish import with_known_finish
 from lm_eval_so.core.asking.retry import Policy
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Usage

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from lm_eval_so.core.asking.answer.finish import with_known_finish
+from lm_eval_so.core.asking.answer.outcome import Row, answered, failed
+from lm_eval_so.core.asking.answer.redact import clean_error
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.asking.finish import with_known_finish
-from lm_eval_so.core.asking.outcome import Row, answered, failed
-from lm_eval_so.core.asking.redact import clean_error
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.backends.batches import Batches, BatchState
 from lm_eval_so.core.backends.faults import answered_error

@@ -5,22 +5,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from lm_eval_so.core.asking.admission import FREE, Gate, Pass
+from lm_eval_so.core.asking.answer.outcome import Row, answered, failed, kept
+from lm_eval_so.core.asking.answer.redact import clean_error
 from lm_eval_so.core.asking.asker import Answer
 from lm_eval_so.core.asking.attempt import OutOfTime, attempt, too_late
-from lm_eval_so.core.asking.cache import AnswerCache
-from lm_eval_so.core.asking.clock import fixed_time
-from lm_eval_so.core.asking.gate import FREE, Gate, Pass
-from lm_eval_so.core.asking.keys import RequestKeys
-from lm_eval_so.core.asking.limiter import Limiter
-from lm_eval_so.core.asking.outcome import Row, answered, failed, kept
+from lm_eval_so.core.asking.cache.cache import AnswerCache
+from lm_eval_so.core.asking.cache.keys import RequestKeys
+from lm_eval_so.core.asking.cost.prices import Rates
+from lm_eval_so.core.asking.endpoint.limiter import Limiter
+from lm_eval_so.core.asking.endpoint.refusals import is_refusal
 from lm_eval_so.core.asking.preflight import prove
-from lm_eval_so.core.asking.prices import Rates
 from lm_eval_so.core.asking.proof import Proof
-from lm_eval_so.core.asking.redact import clean_error
-from lm_eval_so.core.asking.refusals import is_refusal
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.retry import Policy, wait_s
 from lm_eval_so.core.backends.base import ChatBackend
+from lm_eval_so.core.clock import fixed_time
 from lm_eval_so.core.descriptors import is_out_of_files
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.hashing import u64

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from lm_eval_so.core.asking.cache import AnswerCache, is_cacheable, open_cache
-from lm_eval_so.core.asking.keys import RequestKeys
-from lm_eval_so.core.asking.limiter import Limiter
+from lm_eval_so.core.asking.cache.cache import AnswerCache, is_cacheable, open_cache
+from lm_eval_so.core.asking.cache.keys import RequestKeys
+from lm_eval_so.core.asking.cost.prices import Rates, rates_of
+from lm_eval_so.core.asking.endpoint.limiter import Limiter
 from lm_eval_so.core.asking.live import LiveAsker
-from lm_eval_so.core.asking.prices import Rates, rates_of
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.retry import Policy
 from lm_eval_so.core.backends.base import ChatBackend

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from lm_eval_so.core.asking.answer.redact import error_of
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.asking.redact import error_of
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.backends.faults import is_forbidden
 from lm_eval_so.core.records.run import ErrorInfo

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from lm_eval_so.core.asking.breaker import SILENCE
-from lm_eval_so.core.asking.redact import error_of
+from lm_eval_so.core.asking.answer.redact import error_of
+from lm_eval_so.core.asking.endpoint.circuit_breaker import SILENCE
 from lm_eval_so.core.backends.faults import is_forbidden
 from lm_eval_so.core.records.run import ErrorInfo
 from lm_eval_so.errors import CannotMeasure, ConfigError, ErrorKind, LMEvalError, Where

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lm_eval_so.core.asking.asker import Clock
-from lm_eval_so.core.asking.breaker import Breaker
-from lm_eval_so.core.asking.budget import Budget
-from lm_eval_so.core.asking.clock import Wait, wait_for
-from lm_eval_so.core.asking.endpoint import Endpoint, Endpoints
-from lm_eval_so.core.asking.limiters import Limiters
-from lm_eval_so.core.asking.pace import Pace
-from lm_eval_so.core.asking.refusals import Refusals
+from lm_eval_so.core.asking.cost.budget import Budget
+from lm_eval_so.core.asking.endpoint.circuit_breaker import Breaker
+from lm_eval_so.core.asking.endpoint.pace import Pace
+from lm_eval_so.core.asking.endpoint.refusals import Refusals
+from lm_eval_so.core.asking.endpoint.shared import Endpoint, Endpoints, Limiters
+from lm_eval_so.core.clock import Wait, wait_for
 from lm_eval_so.core.events import Listener, Noticed, ignore
 from lm_eval_so.core.secrets import Redactor
 

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
+from lm_eval_so.core.clock import RECENT, parse_time
 from lm_eval_so.core.records.costs import AnswerTimes, TimeSpan
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.times import RECENT, parse_time
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.numbers import count
 

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from lm_eval_so.core.asking.drain import drain, finish
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.events import Began, Moved
 from lm_eval_so.core.records.enums import ScoreStatus
@@ -13,6 +12,7 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.sample_digests import sample_hash
 from lm_eval_so.core.secrets import Redactor
+from lm_eval_so.core.workers import drain, finish
 from lm_eval_so.evaluator.calibration.label_file import HumanLabel, LabelFile
 from lm_eval_so.evaluator.calibration.labels import is_same_answer
 from lm_eval_so.evaluator.calibration.rated import Rated

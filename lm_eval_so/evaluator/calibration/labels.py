@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lm_eval_so.core.asking.json_answer import writable
+from lm_eval_so.core.asking.answer.json_answer import writable
 from lm_eval_so.core.hashing import u64
 from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.run import RunResult

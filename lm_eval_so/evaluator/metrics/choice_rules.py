@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from lm_eval_so.core.asking.json_answer import find_objects
+from lm_eval_so.core.asking.answer.json_answer import find_objects
 from lm_eval_so.core.text.keywords import keyword_finder
 from lm_eval_so.core.text.korean import endings_after
 from lm_eval_so.core.text.profiles import basic

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from lm_eval_so.core.asking.json_answer import writable
+from lm_eval_so.core.asking.answer.json_answer import writable
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import regex
 from pydantic import JsonValue
 
-from lm_eval_so.core.asking.json_answer import writable
+from lm_eval_so.core.asking.answer.json_answer import writable
 from lm_eval_so.core.records.codec import dotted
 from lm_eval_so.core.text.json_in_text import composed
 

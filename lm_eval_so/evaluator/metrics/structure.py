@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from lm_eval_so.core.asking.json_answer import writable
+from lm_eval_so.core.asking.answer.json_answer import writable
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from evaluation import a_run, a_sample
 
-from lm_eval_so.core.asking.drain import drain
 from lm_eval_so.core.config.model import MetricSection
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
+from lm_eval_so.core.workers import drain
 from lm_eval_so.evaluator.bound import BoundMetric
 from lm_eval_so.evaluator.flow import Flow, Row
 from lm_eval_so.evaluator.metrics.base import Metric

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from servers.runs import make, resources, rows, write_dataset
 
-from lm_eval_so.core.asking.json_answer import Unusable
+from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.core.records.enums import Language, RunStatus
 from lm_eval_so.core.records.run import Turn
 from lm_eval_so.core.records.sample import Persona, SimulatedUser

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.asking.json_answer import Unusable
+from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.evaluator.metrics.judge.claims import one_line, read_object
 from lm_eval_so.evaluator.metrics.judge.prompt import UNKNOWN
 from lm_eval_so.evaluator.metrics.judge.verdict import label_key

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.asking.json_answer import Unusable, find_objects, writable
+from lm_eval_so.core.asking.answer.json_answer import Unusable, find_objects, writable
 from lm_eval_so.core.text.profiles import basic
 
 MOST_CLAIMS = 30

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.asking.json_answer import Unusable
+from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.run import RunResult

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from lm_eval_so.core.asking.answer.json_answer import Unusable, ask_for_json
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.asking.json_answer import Unusable, ask_for_json
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.score import JudgeVote

@@ -8,8 +8,8 @@ from string import Template
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.asking.json_answer import Unusable
-from lm_eval_so.core.asking.markers import between_markers, choose_marker
+from lm_eval_so.core.asking.answer.json_answer import Unusable
+from lm_eval_so.core.asking.answer.markers import between_markers, choose_marker
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import say, texts

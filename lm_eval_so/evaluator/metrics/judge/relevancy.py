@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, NoReturn
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.asking.json_answer import Unusable
+from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample

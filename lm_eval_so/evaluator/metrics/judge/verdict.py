@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from lm_eval_so.core.asking.json_answer import Unusable, find_objects, writable
+from lm_eval_so.core.asking.answer.json_answer import Unusable, find_objects, writable
 from lm_eval_so.core.text.profiles import basic
 
 _MOST_EVIDENCE = 20

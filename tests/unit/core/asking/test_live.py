@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.asking.cache import AnswerCache, open_cache
-from lm_eval_so.core.asking.limiter import Limiter
+from lm_eval_so.core.asking.cache.cache import AnswerCache, open_cache
+from lm_eval_so.core.asking.endpoint.limiter import Limiter
 from lm_eval_so.core.asking.live import LiveAsker
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.retry import Policy

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from servers.runs import KEY
 
-from lm_eval_so.core.asking.status import status_of_response
+from lm_eval_so.core.asking.answer.outcome import status_of_response
 from lm_eval_so.core.backends.azure import AzureBackend
 from lm_eval_so.core.backends.base import BackendEnv
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message

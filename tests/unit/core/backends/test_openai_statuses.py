@@ -2,8 +2,8 @@
 
 import pytest
 
+from lm_eval_so.core.asking.answer.outcome import status_of_error, status_of_response
 from lm_eval_so.core.asking.attempt import attempt
-from lm_eval_so.core.asking.status import status_of_error, status_of_response
 from lm_eval_so.core.backends.base import BackendEnv
 from lm_eval_so.core.backends.openai import OpenAIBackend
 from lm_eval_so.core.records.chat import ChatRequest, Message

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rag_judges import verdicts
 
-from lm_eval_so.core.asking.json_answer import Unusable
+from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.evaluator.metrics.judge.checks import (
     Check,
     checks_schema,

@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 from rag_judges import claims
 
-from lm_eval_so.core.asking.json_answer import Unusable
+from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.evaluator.metrics.judge.claims import Claim, Claims, quote_finder, read_claims
 
 TEXT = "환불은 영업일 기준 3일 걸리며, 배송비는 무료입니다."

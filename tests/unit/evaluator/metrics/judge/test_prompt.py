@@ -2,7 +2,7 @@
 
 import pytest
 
-from lm_eval_so.core.asking.markers import choose_marker
+from lm_eval_so.core.asking.answer.markers import choose_marker
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.evaluator.metrics.judge.prompt import (
     pointwise_prompt,

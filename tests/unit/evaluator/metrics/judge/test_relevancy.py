@@ -8,7 +8,7 @@ import pytest
 from evaluation import a_run, a_sample
 from rag_judges import label, make
 
-from lm_eval_so.core.asking.json_answer import Unusable
+from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.core.records.chat import Message
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.run import Turn

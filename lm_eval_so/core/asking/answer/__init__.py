@@ -1,0 +1,1 @@
+"""What asking came to: a response or an error, why it ended, without secrets."""

@@ -1,0 +1,1 @@
+"""The cache of answers: the same request is not paid for twice."""

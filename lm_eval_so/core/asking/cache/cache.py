@@ -1,0 +1,200 @@
+"""The cache: the same request is not paid for twice.
+
+A cache is a help, never a need: what goes wrong with it is told once, and asking goes on without.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from lm_eval_so.core.asking.asker import Answer, Clock
+from lm_eval_so.core.asking.cache.file import (
+    Kept,
+    Row,
+    answer_of,
+    connect,
+    encode,
+    is_busy,
+    is_damaged,
+    put_aside,
+    write_rows,
+)
+from lm_eval_so.core.backends.base import ChatBackend
+from lm_eval_so.core.records.enums import RunStatus
+
+__all__ = [
+    "AnswerCache",
+    "Kept",
+    "is_cacheable",
+    "open_cache",
+]
+
+_KEPT = frozenset({RunStatus.OK, RunStatus.REFUSED, RunStatus.TRUNCATED})
+_FLUSH_EVERY_S = 1.0
+_FLUSH_AT = 200
+_MOST_WAITING = 5_000
+_BUSY_MS = 100
+"""How long an event loop may stand still for another process that writes."""
+_BUSY_MS_AT_END = 5_000
+
+Warn = Callable[[str], None]
+
+
+def is_cacheable(backend: ChatBackend) -> bool:
+    """Whether the answers of a backend may come from the cache.
+
+    Not if the chatbot keeps the conversation itself, or its code may change unseen, unless the
+    config says so by `options.cacheable`; nor what is on this machine anyway.
+    """
+    wanted: bool | None = getattr(backend.options, "cacheable", None)
+    if wanted is not None:
+        return wanted
+    can = backend.capabilities
+    return can.cacheable and not can.stateful and not can.offline
+
+
+def open_cache(
+    path: Path, warn: Warn, *, refresh: bool = False, clock: Clock = time.monotonic
+) -> "AnswerCache":
+    """Open the cache of a file, which is made if it is not there.
+
+    Args:
+        path: The file.
+        warn: Told, once, if the file cannot be used. A damaged one is put aside.
+        refresh: Ask anyway, and write over what is kept.
+        clock: Monotonic time in seconds.
+    """
+    cache = AnswerCache(path, warn, refresh=refresh, clock=clock)
+    cache.open()
+    return cache
+
+
+class AnswerCache:
+    """Answers by the key of their request; made by `open_cache`.
+
+    Several processes may use one file at once. Puts are written together, about once a second:
+    a process that is killed loses a second of the cache, and no results. To be used in one thread.
+    """
+
+    def __init__(self, path: Path, warn: Warn, *, refresh: bool, clock: Clock) -> None:
+        self._path = path
+        self._warn = warn
+        self._refresh = refresh
+        self._clock = clock
+        self._file: sqlite3.Connection | None = None
+        self._waiting: dict[bytes, Row] = {}
+        self._flushed_at = clock()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is kept."""
+        return self._file is not None
+
+    def open(self) -> None:
+        """Get ready; trouble is told, not raised."""
+        try:
+            self._file = _opened(self._path, self._warn)
+        except (sqlite3.Error, OSError) as error:
+            self._give_up(error)
+
+    def get(self, key: str) -> Kept | None:
+        """Give the answer that is kept for a request, if there is one."""
+        if self._file is None or self._refresh:
+            return None
+        wanted = bytes.fromhex(key)
+        try:
+            sql = "SELECT * FROM answers WHERE key = ?"
+            found = self._waiting.get(wanted) or self._file.execute(sql, (wanted,)).fetchone()
+        except sqlite3.Error as error:
+            if not is_busy(error):
+                self._recover(error)
+            return None
+        return answer_of(found) if found else None
+
+    def put(self, key: str, answer: Answer) -> None:
+        """Keep an answer, if it is one that may be kept: ok, refused or truncated, asked now.
+
+        Secrets were taken out of it before.
+        """
+        if self._file is None or answer.response is None or answer.cached:
+            return
+        if answer.status not in _KEPT:
+            return
+        kept = Kept(
+            status=answer.status,
+            response=answer.response,
+            latency_ms=answer.latency_ms,
+            cost_usd=answer.cost_usd,
+            answered_at=answer.started_at or None,
+        )
+        try:
+            value = encode(kept)
+        except ValueError:  # what JSON cannot hold is asked again
+            return
+        name = bytes.fromhex(key)
+        self._waiting[name] = (name, int(time.time()), value)
+        is_due = self._clock() - self._flushed_at >= _FLUSH_EVERY_S
+        if is_due or len(self._waiting) % _FLUSH_AT == 0:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what waits, and close the file; without effect if it is closed."""
+        if self._file is None:
+            return
+        with suppress(sqlite3.Error):
+            self._file.execute(f"PRAGMA busy_timeout = {_BUSY_MS_AT_END}")
+        self._flush()
+        if self._waiting and self._file is not None:
+            self._give_up(OSError("another process holds it"))
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+
+    def _flush(self) -> None:
+        self._flushed_at = self._clock()
+        if self._file is None or not self._waiting:
+            return
+        try:
+            write_rows(self._file, self._waiting.values())
+        except sqlite3.Error as error:
+            if not is_busy(error) or len(self._waiting) >= _MOST_WAITING:
+                self._recover(error)
+        else:
+            self._waiting.clear()
+
+    def _recover(self, error: sqlite3.Error) -> None:
+        """Begin a file anew if this one is damaged, else go on without."""
+        if self._file is None or not is_damaged(error):
+            self._give_up(error)
+            return
+        self._file.close()
+        try:
+            self._file = _begin_anew(self._path, error, self._warn)
+        except (sqlite3.Error, OSError) as again:
+            self._give_up(again)
+
+    def _give_up(self, error: Exception) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+        self._waiting.clear()
+        self._warn(f"the cache {self._path} cannot be used: {error}; asking goes on without it")
+
+
+def _opened(path: Path, warn: Warn) -> sqlite3.Connection:
+    try:
+        file = connect(path)
+    except sqlite3.Error as error:
+        if not is_damaged(error):
+            raise
+        file = _begin_anew(path, error, warn)
+    file.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+    return file
+
+
+def _begin_anew(path: Path, error: sqlite3.Error, warn: Warn) -> sqlite3.Connection:
+    aside = put_aside(path)
+    warn(f"the cache {path} is damaged ({error}); it is kept as {aside}, and begun anew")
+    return connect(path)

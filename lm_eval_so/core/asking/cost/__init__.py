@@ -1,0 +1,1 @@
+"""What requests cost: prices, estimates, the budget of a run."""

@@ -1,0 +1,1 @@
+"""What all who ask one endpoint share: its limit, pace, circuit breaker and refusals."""

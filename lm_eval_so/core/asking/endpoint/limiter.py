@@ -1,0 +1,300 @@
+"""How many requests to one endpoint may be under way at once, found out by what it bears.
+
+The limit rises until the endpoint is overloaded, falls by a share, and rises again one by one: AIMD
+(Chiu and Jain, 1989; as in TCP). Three things are of our own:
+
+- A request that waits to be repeated keeps its slot: else fast refusals would free slots for more
+  refusals. Only if refusals are known not to be overload does it lend it to others meanwhile.
+- A limit that was refused is the ceiling; above it is tried rarely, and the more rarely the more
+  often it was refused.
+- Where answers take long the first limit is higher: it is the same number of requests a second.
+- Refusals that do not fall when the limit falls are not overload (`overload.py`), and cut nothing.
+"""
+
+import asyncio
+from collections import deque
+from types import TracebackType
+from typing import Self
+
+from lm_eval_so.core.asking.endpoint.overload import Overload
+from lm_eval_so.core.records.run import LimitChange
+
+_START, _MOST_AT_START = 4, 16
+_START_PER_S = 66.0
+"""Requests a second that nobody takes for an attack: where answers take long, more may be under way
+at the start, for they come no faster."""
+_CUT_REFUSED, _CUT_SLOWED = 0.7, 0.9
+_DOUBLE, _BY_A_QUARTER, _BY_ONE = 2.0, 1.25, 1.0
+"""What a round without a cut multiplies the limit by: at the start, where refusals are no
+overload, else; it rises by one at least."""
+_BUSY = 0.9
+"""Share of the slots that must be taken for an answer to show that the limit holds."""
+_FIRST_HOLD, _LONGEST_HOLD, _LONGEST_HOLD_S = 10, 160, 60.0
+"""Rounds and seconds before it is tried above the ceiling."""
+_MOST_CHANGES = 500
+_REMEMBERED = 100
+"""Changes by which it is known under which limit a request was sent."""
+
+
+class Limiter:
+    """A limit, and the slots under it.
+
+    It has no clock: times are handed in, in seconds on one monotonic clock.
+
+    Args:
+        most: Upper bound of requests under way, ≥ 1.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.has_lent = asyncio.Event()
+        """Set while slots are lent: to use them all, more must ask than the limit allows at once."""
+        self._lent = 0
+        self._most = most
+        self._limit = min(_START, most)
+        self._used = 0
+        self._growth = _DOUBLE
+        self._ceiling: int | None = None
+        self._hold = 1
+        self._answers = 0
+        self._has_answered = False
+        self._last_cut = self._last_growth = float("-inf")
+        self._overload = Overload()
+        self._began: float | None = None
+        self._changes: list[LimitChange] = []
+        self._limits: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
+        self._repeats: deque[asyncio.Future[None]] = deque()
+        self._new: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def limit(self) -> int:
+        """How many requests may be under way now."""
+        return self._limit
+
+    @property
+    def changes(self) -> tuple[LimitChange, ...]:
+        """How the limit went, at most 500 points; if there were more, every other was left out."""
+        return tuple(self._changes)
+
+    def slot(self) -> "Slot":
+        """Give a slot to hold while a request is asked, waits between attempts included."""
+        return Slot(self)
+
+    def narrow(self, most: int) -> None:
+        """Lower the upper bound, if `most` is lower."""
+        self._most = min(self._most, most)
+        self._limit = min(self._limit, self._most)
+
+    def succeeded(self, *, sent_at: float, now: float) -> None:
+        """Take note of an answer.
+
+        A round is as many answers as the limit allows requests, sent since the last cut and come
+        while the slots were taken. After a round the limit rises; from the ceiling on only after
+        many.
+
+        Args:
+            sent_at: When the request was sent.
+            now: When the answer came.
+        """
+        self._begin(sent_at)
+        if sent_at <= self._last_cut or self._limit >= self._most:
+            return
+        if not self._has_answered and self._ceiling is None:
+            self._start(now - sent_at, now)
+        if self._used >= _BUSY * self._limit:
+            self._answers += 1
+        if self._answers < self._limit:
+            return
+        if self._ceiling is not None and self._limit >= self._ceiling:
+            held_s = now - max(self._last_cut, self._last_growth)
+            if self._answers < self._limit * self._hold and held_s < _LONGEST_HOLD_S:
+                return
+            if self._limit > self._ceiling:  # what was too much is borne now
+                self._ceiling, self._hold = self._limit, max(1, self._hold // 4)
+        self._answers, self._last_growth = 0, now
+        risen = max(self._limit + 1, int(self._limit * self._growth))
+        self._set(min(self._most, risen), now, "grew")
+        self._grant()
+
+    def refused(self, *, sent_at: float, now: float, why: str = "rate_limit") -> bool:
+        """Take note that the endpoint is asked too much; tell whether the limit was cut.
+
+        What was sent before the last cut cannot cut again, so that a burst cuts once.
+
+        Args:
+            sent_at: When the request was sent.
+            now: When the refusal came.
+            why: What the change is recorded with.
+        """
+        if not self._is_overload(sent_at):
+            return False
+        is_known = self._ceiling is not None and self._limit <= self._ceiling + 1
+        longer = min(_LONGEST_HOLD, max(_FIRST_HOLD, 2 * self._hold))
+        self._hold = longer if is_known else _FIRST_HOLD
+        self._ceiling = max(1, self._limit - 1)
+        self._cut(_CUT_REFUSED, now, why)
+        return True
+
+    def slowed(self, *, sent_at: float, now: float, why: str = "server") -> bool:
+        """Take note of a time-out or an error of the server; tell whether the limit was cut.
+
+        Args:
+            sent_at: When the request was sent.
+            now: When it failed.
+            why: What the change is recorded with.
+        """
+        if not self._is_overload(sent_at):
+            return False
+        self._cut(_CUT_SLOWED, now, why)
+        return True
+
+    def _is_overload(self, sent_at: float) -> bool:
+        self._begin(sent_at)
+        self._overload.failed(self._limit_at(sent_at))
+        if sent_at <= self._last_cut:
+            return False
+        verdict = self._overload.judge(self._limit)
+        if verdict is False:
+            self._ceiling, self._hold, self._growth = None, 1, _BY_A_QUARTER
+        return bool(verdict)
+
+    def _cut(self, factor: float, now: float, why: str) -> None:
+        self._last_cut, self._answers, self._growth = now, 0, _BY_ONE
+        self._set(max(1, int(self._limit * factor)), now, why)
+
+    def _begin(self, sent_at: float) -> None:
+        if self._began is None:
+            self._began = sent_at
+            self._set(self._limit, sent_at, "start")
+
+    def _start(self, answer_s: float, now: float) -> None:
+        """Choose the limit to begin with, now that it is known how long an answer takes."""
+        self._has_answered = True
+        wanted = min(_MOST_AT_START, int(answer_s * _START_PER_S), self._most)
+        if wanted > self._limit:
+            self._set(wanted, now, "grew")
+            self._grant()
+
+    def _set(self, limit: int, now: float, why: str) -> None:
+        """Change the limit and record it."""
+        if limit == self._limit and self._changes:
+            return
+        self._limit = limit
+        self._limits.append((now, limit))
+        at_s = round(now - (self._began or 0.0), 3)
+        if len(self._changes) == _MOST_CHANGES:
+            del self._changes[1::2]
+        self._changes.append(LimitChange(at_s=at_s, limit=limit, why=why))
+
+    def _limit_at(self, moment: float) -> int:
+        for since, limit in reversed(self._limits):
+            if since <= moment:
+                return limit
+        return self._limits[0][1]
+
+    async def acquire(self) -> None:
+        """Wait for a place under the limit and take it."""
+        if self._used < self._limit and not self._repeats and not self._new:
+            self._take()
+        else:
+            await self._wait(self._new)
+
+    def release(self) -> None:
+        """Give a place back; who waits for a repeat comes first."""
+        self._used -= 1
+        self._grant()
+
+    def is_over(self) -> bool:
+        """Whether the limit fell below the places that are taken."""
+        return self._used > self._limit
+
+    def may_lend(self) -> bool:
+        """Whether failures are known not to be overload, so that others may be asked meanwhile."""
+        return not self._overload.is_believed
+
+    def note_lent(self, change: int) -> None:
+        """Count a slot that is lent (1), or wanted back (−1)."""
+        self._lent += change
+        (self.has_lent.set if self._lent else self.has_lent.clear)()
+
+    async def acquire_again(self) -> None:
+        """Like `acquire`, before all that have not been sent yet."""
+        await self._wait(self._repeats)
+
+    def sends_again(self) -> None:
+        """Take note that a place that was kept is used for another attempt."""
+        self._overload.sent(self._limit)
+
+    def _take(self) -> None:
+        self._used += 1
+        self._overload.sent(self._limit)
+
+    async def _wait(self, queue: deque[asyncio.Future[None]]) -> None:
+        granted = asyncio.get_running_loop().create_future()
+        queue.append(granted)
+        self._grant()
+        try:
+            await granted
+        except asyncio.CancelledError:
+            if granted.done() and not granted.cancelled():
+                self.release()
+            raise
+
+    def _grant(self) -> None:
+        while self._used < self._limit and (queue := self._repeats or self._new):
+            granted = queue.popleft()
+            if not granted.done():
+                self._take()
+                granted.set_result(None)
+
+
+class Slot:
+    """The right to have one request under way."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
+        self._held = self._is_lent = False
+
+    async def __aenter__(self) -> Self:
+        await self._limiter.acquire()
+        self._held = True
+        return self
+
+    def lend(self) -> None:
+        """Before a wait: let others have the slot meanwhile, if that makes no overload worse."""
+        if self._held and self._limiter.may_lend():
+            self._is_lent = True
+            self._limiter.note_lent(1)
+            self._give_back()
+
+    async def keep(self) -> None:
+        """After a wait: go on with the slot, or queue for a new one.
+
+        It queues if it lent the slot, or if the limit fell below those in use.
+        """
+        if self._held and self._limiter.is_over():
+            self._give_back()
+        if self._held:
+            self._limiter.sends_again()
+        else:
+            await self._limiter.acquire_again()
+            self._held = True
+            self._end_loan()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end_loan()
+        if self._held:
+            self._give_back()
+
+    def _end_loan(self) -> None:
+        if self._is_lent:
+            self._is_lent = False
+            self._limiter.note_lent(-1)
+
+    def _give_back(self) -> None:
+        self._held = False
+        self._limiter.release()

@@ -32,7 +32,7 @@ from lm_eval_so.pipeline.check import Stage, checked
 from lm_eval_so.pipeline.measure import wanted_baseline
 from lm_eval_so.reporter.render import render as render_records
 from lm_eval_so.runner import run as running
-from lm_eval_so.runner.shards import Shard
+from lm_eval_so.runner.plan.shards import Shard
 
 __all__ = ["aevaluate", "arun", "compare", "evaluate", "generate", "render", "run"]
 

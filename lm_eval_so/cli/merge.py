@@ -43,8 +43,8 @@ def merge(
 
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.errors import ExitCode
-    from lm_eval_so.runner import merge as stage
-    from lm_eval_so.runner.store import INFO_FILE, RESULTS_FILE
+    from lm_eval_so.runner.merge import merge as stage
+    from lm_eval_so.runner.store.run_dir import INFO_FILE, RESULTS_FILE
     from lm_eval_so.terminal.emit import emit
     from lm_eval_so.terminal.progress import open_progress
 

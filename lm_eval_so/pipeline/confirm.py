@@ -17,8 +17,8 @@ from lm_eval_so.evaluator.bound import BoundMetric
 from lm_eval_so.evaluator.stages import in_order
 from lm_eval_so.runner import run as running
 from lm_eval_so.runner.for_verdict import ForVerdict
-from lm_eval_so.runner.selection import FurtherAnswers
-from lm_eval_so.runner.store import read_info
+from lm_eval_so.runner.plan.selection import FurtherAnswers
+from lm_eval_so.runner.store.run_dir import read_info
 
 _STAGE = "compare"
 _OTHERS = frozenset({"baseline", "relation", "repeats"})

@@ -17,7 +17,7 @@ from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.run import ErrorInfo
 from lm_eval_so.pipeline.check import deciding
-from lm_eval_so.runner.identity import backend_section
+from lm_eval_so.runner.plan.selection import backend_section
 from lm_eval_so.runner.run import run_folder
 
 __all__ = ["Asked", "ask_once", "facts", "written_to"]

@@ -27,7 +27,7 @@ from lm_eval_so.pipeline.telling import STAGE, how_to_begin, tell_verdict, unmea
 from lm_eval_so.reporter.render import json_pieces, render
 from lm_eval_so.runner import run as running
 from lm_eval_so.runner.for_verdict import ForVerdict, note_verdict
-from lm_eval_so.runner.store import RUN_FILES
+from lm_eval_so.runner.store.run_dir import RUN_FILES
 
 __all__ = [
     "Measured",

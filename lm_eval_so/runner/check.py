@@ -7,8 +7,8 @@ from lm_eval_so.core.asking.open import backend_problems
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.dataset import load_dataset
 from lm_eval_so.errors import InputError, Problem
-from lm_eval_so.runner.by_batch import batch_problems
-from lm_eval_so.runner.identity import backend_section
+from lm_eval_so.runner.batch.executor import batch_problems
+from lm_eval_so.runner.plan.selection import backend_section
 
 
 def check(config: Config, environ: Mapping[str, str] | None) -> list[Problem]:

@@ -98,8 +98,8 @@ def run(
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.errors import ExitCode
     from lm_eval_so.runner import run as stage
-    from lm_eval_so.runner.by_batch import cancel_batch
-    from lm_eval_so.runner.shards import Shard
+    from lm_eval_so.runner.batch.executor import cancel_batch
+    from lm_eval_so.runner.plan.shards import Shard
     from lm_eval_so.terminal.emit import emit, emit_facts
     from lm_eval_so.terminal.session import open_session
 

@@ -17,14 +17,13 @@ from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.record import record
 from lm_eval_so.runner.for_verdict import ForVerdict
-from lm_eval_so.runner.identity import backend_section
 from lm_eval_so.runner.outline import outline_run
-from lm_eval_so.runner.places import Places
-from lm_eval_so.runner.plan import Job
+from lm_eval_so.runner.plan.jobs import Job
+from lm_eval_so.runner.plan.selection import backend_section, select
+from lm_eval_so.runner.plan.shards import Shard
 from lm_eval_so.runner.resume import find_done, readable_info, why_aside
-from lm_eval_so.runner.selection import select
-from lm_eval_so.runner.shards import Shard
-from lm_eval_so.runner.tally import Tally
+from lm_eval_so.runner.store.places import Places
+from lm_eval_so.runner.store.totals import Tally
 
 _SHOWN = ("system", "messages", "params", "tools", "tool_choice", "response_format", "seed")
 """What of a request goes to the chatbot."""

@@ -12,9 +12,16 @@ from lm_eval_so.core.files import write_atomic
 from lm_eval_so.core.records.codec import dump_document, to_json
 from lm_eval_so.core.records.run import Checkout, RunInfo, RunResult
 from lm_eval_so.errors import InputError
-from lm_eval_so.runner.batch_log import going
-from lm_eval_so.runner.lock import LOCK_FILE
-from lm_eval_so.runner.store import INFO_FILE, RESULTS_FILE, RUN_FILES, RunDir, read_info, read_rows
+from lm_eval_so.runner.batch.log import going
+from lm_eval_so.runner.store.lock import LOCK_FILE
+from lm_eval_so.runner.store.run_dir import (
+    INFO_FILE,
+    RESULTS_FILE,
+    RUN_FILES,
+    RunDir,
+    read_info,
+    read_rows,
+)
 
 _KEPT = 3
 _OWN_FILES = frozenset({*RUN_FILES, LOCK_FILE})

@@ -8,9 +8,9 @@ from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.runner.identity import head
-from lm_eval_so.runner.plan import Asking, Job, Plan, asking_of, jobs, plan_rows
-from lm_eval_so.runner.selection import FurtherAnswers, Selection
+from lm_eval_so.runner.plan.jobs import Asking, Job, Plan, asking_of, jobs, plan_rows
+from lm_eval_so.runner.plan.selection import FurtherAnswers, Selection
+from lm_eval_so.runner.store.fingerprint import head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

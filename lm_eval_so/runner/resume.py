@@ -7,12 +7,12 @@ from lm_eval_so.core.events import Listener, Noticed, Warned
 from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.errors import RecordError
 from lm_eval_so.runner.for_verdict import ForVerdict, has_content, put_aside, why_anew
-from lm_eval_so.runner.identity import differences
-from lm_eval_so.runner.places import Places
-from lm_eval_so.runner.plan import LEFT_OUT
-from lm_eval_so.runner.recorder import STAGE, Recorder
-from lm_eval_so.runner.row_log import KeyedOffset, Stretch
-from lm_eval_so.runner.store import (
+from lm_eval_so.runner.plan.jobs import LEFT_OUT
+from lm_eval_so.runner.store.fingerprint import differences
+from lm_eval_so.runner.store.places import Places
+from lm_eval_so.runner.store.recorder import STAGE, Recorder
+from lm_eval_so.runner.store.row_log import KeyedOffset, Stretch
+from lm_eval_so.runner.store.run_dir import (
     INFO_FILE,
     RESULTS_FILE,
     TORN_FILE,
@@ -21,7 +21,7 @@ from lm_eval_so.runner.store import (
     read_rows,
     refuse_links,
 )
-from lm_eval_so.runner.tally import Tally
+from lm_eval_so.runner.store.totals import Tally
 
 
 def open_run(

@@ -15,21 +15,20 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Warned
 from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.errors import CannotMeasure, LMEvalError
-from lm_eval_so.runner.asking import Questioning
-from lm_eval_so.runner.by_batch import ask_by_batch, refuse_to_forget
+from lm_eval_so.runner.ask import Questioning
+from lm_eval_so.runner.batch.executor import ask_by_batch, refuse_to_forget
 from lm_eval_so.runner.check import check
+from lm_eval_so.runner.conversation.simulated_user import open_simulator
 from lm_eval_so.runner.dry_run import RunPlan, plan_run
-from lm_eval_so.runner.ending import Ending, end_run
+from lm_eval_so.runner.finish import Ending, end_run
 from lm_eval_so.runner.for_verdict import ForVerdict
-from lm_eval_so.runner.identity import backend_section
 from lm_eval_so.runner.outline import Outline, outline_run
-from lm_eval_so.runner.recorder import STAGE, Recorder
+from lm_eval_so.runner.plan.selection import FurtherAnswers, backend_section, run_folder, select
+from lm_eval_so.runner.plan.shards import Shard
 from lm_eval_so.runner.resume import find_done, in_order, mend, open_run, take_stock
-from lm_eval_so.runner.row_log import ResultsChanged, Stretch
-from lm_eval_so.runner.selection import FurtherAnswers, run_folder, select
-from lm_eval_so.runner.shards import Shard
-from lm_eval_so.runner.simulator import open_simulator
-from lm_eval_so.runner.store import INFO_FILE, RESULTS_FILE, RunDir, read_info
+from lm_eval_so.runner.store.recorder import STAGE, Recorder
+from lm_eval_so.runner.store.row_log import ResultsChanged, Stretch
+from lm_eval_so.runner.store.run_dir import INFO_FILE, RESULTS_FILE, RunDir, read_info
 
 __all__ = ["INFO_FILE", "RESULTS_FILE", "RunPlan", "check", "plan_run", "run", "run_folder"]
 

@@ -17,7 +17,7 @@ from lm_eval_so.core.records.codec import dumps
 from lm_eval_so.core.records.run import Checkout, RunInfo
 from lm_eval_so.runner.for_verdict import ForVerdict, note_verdict, why_anew
 from lm_eval_so.runner.run import run
-from lm_eval_so.runner.store import read_info
+from lm_eval_so.runner.store.run_dir import read_info
 from lm_eval_so.testing import ChatServer
 
 N = 4

@@ -14,8 +14,8 @@ from lm_eval_so.errors import (
     Interrupted,
     UsageError,
 )
-from lm_eval_so.runner.lock import FolderLock
 from lm_eval_so.runner.run import plan_run, run, run_folder
+from lm_eval_so.runner.store.lock import FolderLock
 from lm_eval_so.testing import ChatServer, Reply
 
 ECHO = {"name": "scripted", "options": {"default": "echo"}}

@@ -1,0 +1,125 @@
+"""Asking all that is planned, many rows at once, until done or stopped."""
+
+import asyncio
+from collections.abc import Iterator
+
+from lm_eval_so.core.asking.asker import Answer
+from lm_eval_so.core.asking.live import LiveAsker
+from lm_eval_so.core.backends.base import ChatBackend
+from lm_eval_so.core.config.model import RunSection
+from lm_eval_so.core.events import Warned
+from lm_eval_so.core.records.chat import ChatRequest
+from lm_eval_so.core.workers import drain, until_stopped
+from lm_eval_so.errors import Interrupted, LMEvalError
+from lm_eval_so.runner.conversation.play import Cast, play
+from lm_eval_so.runner.conversation.simulated_user import Simulator
+from lm_eval_so.runner.plan.jobs import Job
+from lm_eval_so.runner.store.recorder import STAGE, Recorder
+
+_FORGETTING_S = 5.0
+_AT_A_TIME, _MOST_CHARACTERS = 64, 100_000
+"""Jobs that are read in a row, and what they may hold together, so that memory stays small."""
+
+
+class Questioning:
+    """One pass over the jobs.
+
+    What must end the run (refused credentials, a used-up quota, a full disk) sends nothing new,
+    but lets what is under way come back: it is paid for. A conversation that is cut off is no row.
+
+    Args:
+        asker: Asks the chatbot.
+        recorder: Writes the rows.
+        simulator: Plays users, where the dataset has such.
+        limits: How many at once, and how long.
+    """
+
+    def __init__(
+        self,
+        asker: LiveAsker,
+        recorder: Recorder,
+        simulator: Simulator | None,
+        *,
+        limits: RunSection,
+    ) -> None:
+        self._asker = asker
+        self._recorder = recorder
+        self._limits = limits
+        self._cast = Cast(
+            ask=self._say,
+            simulator=simulator,
+            max_tool_rounds=limits.max_tool_rounds,
+            row_deadline_s=limits.row_deadline_s,
+        )
+        self._halt = asyncio.Event()
+        self._failure: LMEvalError | None = None
+        self._has_sessions = type(asker.backend).end_session is not ChatBackend.end_session
+        self._has_told = False
+
+    async def ask_all(self, jobs: Iterator[Job], stop: asyncio.Event) -> LMEvalError | None:
+        """Ask, and give what ended it early, if anything but `stop` did."""
+        work = self._ask_all(jobs, stop)
+        await until_stopped(work, stop, self._halt, grace_s=self._limits.drain_s)
+        return self._failure
+
+    async def _ask_all(self, jobs: Iterator[Job], stop: asyncio.Event) -> None:
+        try:
+            await drain(
+                self._until(jobs, stop),
+                self._ask,
+                workers=self._limits.concurrency,
+                needs_more=self._asker.limiter.has_lent,
+            )
+        except LMEvalError as error:
+            self._fail(error)
+
+    async def _ask(self, job: Job) -> None:
+        try:
+            played = await play(job, self._cast)
+            self._recorder.record(job, played)
+        except LMEvalError as error:
+            self._fail(error)
+        finally:
+            if self._has_sessions:
+                await self._forget(job.request.session)
+
+    async def _say(self, request: ChatRequest) -> Answer:
+        if self._halt.is_set():
+            raise Interrupted("the run is ending")
+        return await self._asker.ask(request)
+
+    async def _forget(self, session: str) -> None:
+        """Let the backend forget a conversation; what it makes of that is no row's fault."""
+        try:
+            async with asyncio.timeout(_FORGETTING_S):
+                await self._asker.backend.end_session(session)
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+            self._tell_once(f"the backend cannot forget conversations: {type(error).__name__}")
+
+    def _tell_once(self, text: str) -> None:
+        if not self._has_told:
+            self._has_told = True
+            self._recorder.tell(Warned(stage=STAGE, text=text))
+
+    def _until(self, jobs: Iterator[Job], stop: asyncio.Event) -> Iterator[Job]:
+        for job in _read_ahead(jobs):
+            if stop.is_set() or self._halt.is_set():
+                return
+            yield job
+
+    def _fail(self, error: LMEvalError) -> None:
+        self._failure = self._failure or error
+        self._halt.set()
+
+
+def _read_ahead(jobs: Iterator[Job]) -> Iterator[Job]:
+    """Read many in a row: one now and then takes twice the time, for the processor's caches."""
+    some: list[Job] = []
+    size = 0
+    for job in jobs:
+        some.append(job)
+        size += sum(len(message.content) for message in job.request.messages)
+        if len(some) >= _AT_A_TIME or size >= _MOST_CHARACTERS:
+            yield from some
+            some, size = [], 0
+    yield from some

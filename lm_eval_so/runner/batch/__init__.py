@@ -1,0 +1,1 @@
+"""Asking by a batch service."""

@@ -1,0 +1,122 @@
+"""The executor `batch`: whether it can be used, the run that uses it, and stopping what it began."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lm_eval_so.core.asking.live import LiveAsker
+from lm_eval_so.core.asking.open import open_asker
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.backends.batches import BatchState
+from lm_eval_so.core.backends.build import build_backend, section_path
+from lm_eval_so.core.config.model import Config, RunSection
+from lm_eval_so.core.events import Noticed
+from lm_eval_so.errors import ConfigError, InputError, LMEvalError, Problem, UsageError
+from lm_eval_so.runner.batch.batch import Batching, Todo
+from lm_eval_so.runner.batch.log import going
+from lm_eval_so.runner.plan.selection import backend_section, run_folder
+from lm_eval_so.runner.plan.shards import Shard
+from lm_eval_so.runner.store.recorder import STAGE, Recorder
+from lm_eval_so.runner.store.run_dir import RunDir
+
+
+async def ask_by_batch(
+    asker: LiveAsker,
+    recorder: Recorder,
+    run_dir: RunDir,
+    resources: Resources,
+    *,
+    run: RunSection,
+    again: str,
+    todo: Todo,
+) -> LMEvalError | None:
+    """Ask all that is to do by batch; give what ended it early. The rest is still to do then.
+
+    Args:
+        asker: Its backend has a batch service.
+        recorder: Writes the rows.
+        run_dir: The folder of the run.
+        resources: Budget, stop event, listener, time.
+        run: How to ask.
+        again: The command that comes back, for people.
+        todo: The jobs that have no row yet.
+    """
+    batches = asker.backend.batches()
+    try:
+        batching = Batching(asker, batches, recorder, run_dir, resources, run=run, again=again)
+        return await batching.ask_all(todo)
+    except LMEvalError as error:
+        return error
+    finally:
+        await batches.close()
+
+
+async def cancel_batch(
+    config: Config, resources: Resources, *, out: Path | None = None, shard: Shard | None = None
+) -> Sequence[BatchState]:
+    """Ask for the end of the batches of a run; what they answered by then is read by the next run.
+
+    Args:
+        config: The config.
+        resources: Environment and listener.
+        out: Folder of the run; default: that of the config.
+        shard: The part of the dataset that it asks; default: the whole.
+
+    Raises:
+        InputError: If the config cannot be used, or no batch of the run goes on.
+        BackendError: If the service cannot be asked.
+    """
+    refuse_without_batches(config, resources.environ)
+    folder = out or run_folder(config, shard)
+    ids = going(folder)
+    if not ids:
+        raise UsageError(f"no batch of {folder} goes on", hint="name the run's folder with -o")
+    opening = open_asker(backend_section(config), config=config, resources=resources)
+    async with opening as asker:
+        batches = asker.backend.batches()
+        try:
+            states = [await batches.cancel(batch_id) for batch_id in ids]
+        finally:
+            await batches.close()
+    for state in states:
+        text = f"batch {state.id}: {state.status}; the next run reads what it answered"
+        resources.listener(Noticed(stage=STAGE, text=text))
+    return states
+
+
+def refuse_to_forget(folder: Path) -> None:
+    """Let nobody ask one by one what a batch is paid for already.
+
+    Raises:
+        UsageError: If a batch of the run goes on.
+    """
+    if ids := going(folder):
+        what = f"batch {ids[0]} of {folder} goes on"
+        hint = "read it with run.executor: batch (after --cancel-batch, if it is to end now)"
+        raise UsageError(what, hint=hint)
+
+
+def batch_problems(config: Config, environ: Mapping[str, str] | None) -> list[Problem]:
+    """Find what keeps the chatbot from being asked by batch."""
+    section = config.backend
+    if section is None:
+        return []
+    at = section_path(section, config)
+    try:
+        backend = build_backend(section, config=config, where_path=at, environ=environ)
+    except InputError:  # told by whoever checks the backend
+        return []
+    if backend.capabilities.batch:
+        return []
+    what = f"the backend {section.name} has no batch service"
+    hint = "openai and azure have one; ask others with run.executor: live"
+    return [Problem(what=what, where=config.where("run", "executor"), hint=hint)]
+
+
+def refuse_without_batches(config: Config, environ: Mapping[str, str]) -> None:
+    """Stop here if there is no batch service.
+
+    Raises:
+        ConfigError: If the chatbot cannot be asked by batch.
+    """
+    if problems := batch_problems(config, environ):
+        raise ConfigError.of(problems)

@@ -1,0 +1,175 @@
+"""What a run has handed to a batch service: `batch.json` and `batch.ids` in the folder of the run.
+
+They are written before and after each step, so that a run that is killed at any point goes on
+without paying for a second batch.
+"""
+
+import hashlib
+import os
+import re
+import secrets
+import time
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from lm_eval_so.core.files import cannot_read, cannot_write, write_atomic
+from lm_eval_so.core.hashing import sorted_u64
+from lm_eval_so.core.records.codec import dump_document, loads, to_json
+from lm_eval_so.core.records.record import record
+from lm_eval_so.errors import RecordError, Where
+from lm_eval_so.runner.store.run_dir import BATCH_FILES
+
+LOG_FILE, IDS_FILE = BATCH_FILES
+
+ID_LENGTH = 32
+_LINE = ID_LENGTH + 1
+_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
+
+
+@record
+class Chunk:
+    """One batch: an input file of requests and what came of it."""
+
+    digest: str
+    """SHA-256 of its position and of the ids of its requests."""
+    requests: int
+    file_id: str | None = None
+    """The input file, once it is uploaded."""
+    batch_id: str | None = None
+    """The batch, once it is begun."""
+    is_read: bool = False
+    """Whether its rows are in the log of the run."""
+    is_void: bool = False
+    """Whether the service refused its file, so that nothing of it was asked."""
+
+
+@record
+class BatchLog:
+    """All batches of a run."""
+
+    schema: Literal["lm-eval-so/batch/1"] = "lm-eval-so/batch/1"
+    run: str
+    """Random name of this run, so that another one never takes its batches for its own."""
+    begun_at: int
+    """Seconds since 1970."""
+    chunks: tuple[Chunk, ...] = ()
+
+
+class BatchFiles:
+    """The two files, and what of them is in memory: 8 bytes a request.
+
+    Args:
+        folder: Folder of the run.
+
+    Raises:
+        InputError: If a file is there and cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.log = _read_log(folder / LOG_FILE)
+        self._in_chunks = sorted_u64(())
+        self._sort()
+
+    @property
+    def unread(self) -> list[int]:
+        """Positions of the chunks whose answers are still to come."""
+        chunks = enumerate(self.log.chunks)
+        return [i for i, chunk in chunks if not (chunk.is_read or chunk.is_void)]
+
+    def has(self, custom_id: str) -> bool:
+        """Whether a request is part of a chunk."""
+        key = _short(custom_id)
+        at = bisect_left(self._in_chunks, key)
+        return at < len(self._in_chunks) and self._in_chunks[at] == key
+
+    def ids(self, position: int) -> list[str]:
+        """Give the ids of a chunk's requests, in the order of its file.
+
+        Raises:
+            InputError: If they cannot be read.
+        """
+        start = sum(chunk.requests for chunk in self.log.chunks[:position])
+        file = self._folder / IDS_FILE
+        try:
+            with file.open("rb") as lines:
+                lines.seek(start * _LINE)
+                data = lines.read(self.log.chunks[position].requests * _LINE)
+        except OSError as error:
+            raise cannot_read(file, error) from None
+        ids = data.decode("ascii", "replace").split()
+        if not all(_ID.fullmatch(custom_id) for custom_id in ids):
+            what, hint = f"{file} holds no ids of requests", "begin anew with --fresh"
+            raise RecordError(what, where=Where(file=str(file)), hint=hint)
+        return ids
+
+    def add(self, ids: Sequence[str]) -> int:
+        """Note a chunk before anything of it is sent, and give its position.
+
+        Raises:
+            InputError: If the disk is full.
+        """
+        text = "".join(f"{custom_id}\n" for custom_id in ids)
+        # with its position: a file that was refused may be sent again as it was
+        digest = hashlib.sha256(f"{len(self.log.chunks)}\n{text}".encode()).hexdigest()
+        self._append(text.encode())
+        chunk = Chunk(digest=digest, requests=len(ids))
+        self._save(replace(self.log, chunks=(*self.log.chunks, chunk)))
+        self._sort()
+        return len(self.log.chunks) - 1
+
+    def change(self, position: int, **values: str | bool) -> Chunk:
+        """Note what has become of a chunk."""
+        chunks = list(self.log.chunks)
+        chunks[position] = replace(chunks[position], **values)  # type: ignore[arg-type]
+        self._save(replace(self.log, chunks=tuple(chunks)))
+        if chunks[position].is_void:
+            self._sort()
+        return chunks[position]
+
+    def _append(self, data: bytes) -> None:
+        """Write ids after those of the chunks so far, over what a killed process left there."""
+        file = self._folder / IDS_FILE
+        try:
+            with file.open("ab") as lines:
+                lines.truncate(sum(chunk.requests for chunk in self.log.chunks) * _LINE)
+                lines.write(data)
+                lines.flush()
+                os.fsync(lines.fileno())
+        except OSError as error:
+            raise cannot_write(file, error) from None
+
+    def _save(self, log: BatchLog) -> None:
+        write_atomic(self._folder / LOG_FILE, dump_document(to_json(log)))
+        self.log = log
+
+    def _sort(self) -> None:
+        chunks = enumerate(self.log.chunks)
+        wanted = (position for position, chunk in chunks if not chunk.is_void)
+        self._in_chunks = sorted_u64(_short(i) for at in wanted for i in self.ids(at))
+
+
+def going(folder: Path) -> list[str]:
+    """Give the ids of the batches of a run whose answers are not in it yet.
+
+    Raises:
+        InputError: If the log of the batches cannot be read.
+    """
+    chunks = _read_log(folder / LOG_FILE).chunks
+    return [c.batch_id for c in chunks if c.batch_id and not (c.is_read or c.is_void)]
+
+
+def _short(custom_id: str) -> int:
+    return int(custom_id[:16], 16)
+
+
+def _read_log(file: Path) -> BatchLog:
+    if not file.is_file():
+        return BatchLog(run=secrets.token_hex(16), begun_at=int(time.time()))
+    try:
+        return loads(file.read_bytes(), BatchLog, where=Where(file=str(file)))
+    except OSError as error:
+        raise cannot_read(file, error) from None

@@ -1,0 +1,149 @@
+"""How a run ends: what is written, told and raised."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from lm_eval_so.core.asking.cost.budget import Budget
+from lm_eval_so.core.backends.faults import is_forbidden
+from lm_eval_so.core.events import Ended, Warned
+from lm_eval_so.core.records.run import RunInfo
+from lm_eval_so.core.words import counted
+from lm_eval_so.errors import (
+    BackendError,
+    BudgetSpent,
+    CannotMeasure,
+    InputError,
+    Interrupted,
+    LMEvalError,
+    Problem,
+    TooManyErrors,
+)
+from lm_eval_so.runner.store.recorder import STAGE, Recorder
+from lm_eval_so.runner.store.row_log import ResultsChanged
+from lm_eval_so.runner.store.run_dir import RESULTS_FILE
+
+_MOST_FAILURES = 0.20
+"""Share of rows without an answer above which a run says nothing."""
+_MOST_SHOWN = 200
+_KEEP_ERRORS = "--keep-errors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What the end of a run is told by."""
+
+    planned: int
+    """Rows that the run should have."""
+    folder: Path
+    again: str
+    """The command that goes on."""
+    budget: Budget
+    is_judged: bool = False
+    """Whether a verdict follows, after which nothing of the run is gone on with."""
+
+    @property
+    def rest(self) -> str:
+        """What to do about rows without an answer, as a hint."""
+        if self.is_judged:
+            return f"{self.again} asks all again"
+        words = [word for word in shlex.split(self.again) if word != _KEEP_ERRORS]
+        return f"{shlex.join(words)} asks only those again"
+
+
+def end_run(recorder: Recorder, failure: LMEvalError | None, ending: Ending) -> RunInfo:
+    """Write how a run ended, tell it, and raise what must be raised.
+
+    Args:
+        recorder: Has the rows.
+        failure: What ended it early, if anything but the user did.
+        ending: What to tell it by.
+    """
+    if recorder.tally.rows == ending.planned and not isinstance(failure, ResultsChanged):
+        return _complete(recorder, failure, ending)
+    if failure is None or isinstance(failure, Interrupted):
+        recorder.end(recorder.info("interrupted"))
+        what = f"interrupted: {_rows(recorder, ending)} are in {ending.folder}"
+        raise Interrupted(what, hint=f"go on with {ending.again}")
+    if isinstance(failure, BudgetSpent):
+        return _spent(recorder, failure, ending)
+    recorder.end(recorder.info("stopped", stopped={"by": _cause(failure)}))
+    done = f"{_rows(recorder, ending)} are in {ending.folder}"
+    recorder.tell(Ended(stage=STAGE, text=f"stopped: {done}"))
+    raise _with_way_on(failure, recorder, ending)
+
+
+def _complete(recorder: Recorder, failure: LMEvalError | None, ending: Ending) -> RunInfo:
+    tally = recorder.tally
+    info = recorder.end(recorder.info("complete"))
+    recorder.tell(Ended(stage=STAGE, text=f"{counted(tally.rows, 'row')}: {tally.text()}"))
+    what = f"{tally.failures:,} of {tally.rows:,} rows have no answer ({tally.failures_text()})"
+    hint = ending.rest
+    if tally.failures > _MOST_FAILURES * tally.rows:
+        if failure is not None:  # the last rows showed why
+            raise _with_way_on(failure, recorder, ending)
+        what, why = f"could not measure: {what}", f"see error in {ending.folder / RESULTS_FILE}"
+        if (last := tally.last_error) is not None:
+            what, why = f"{what}; last: {_brief(last.message)}", last.hint or why
+        raise TooManyErrors(what, hint=f"{why}; {hint}")
+    if tally.failures:
+        recorder.tell(Warned(stage=STAGE, text=what, hint=hint))
+    return info
+
+
+def _spent(recorder: Recorder, failure: BudgetSpent, ending: Ending) -> RunInfo:
+    """End a run whose budget is spent; with most of the rows answered it still says something."""
+    spent, tally = ending.budget.spent, recorder.tally
+    why = {"by": spent.by, "at": spent.at} if spent else {"by": "budget"}
+    info = recorder.end(recorder.info("stopped", stopped=why))
+    what = f"stopped at {spent or 'the budget'} after {_rows(recorder, ending)}"
+    hint = f"raise run.{spent.by if spent else 'max_cost_usd'}, then go on with {ending.again}"
+    if ending.is_judged:
+        hint = f"raise run.{spent.by if spent else 'max_cost_usd'}; {ending.rest}"
+    if tally.rows - tally.failures < (1 - _MOST_FAILURES) * ending.planned:
+        raise BudgetSpent(what, hint=hint) from failure
+    recorder.tell(Warned(stage=STAGE, text=what, hint=hint))
+    return info
+
+
+def _rows(recorder: Recorder, ending: Ending) -> str:
+    return f"{recorder.tally.rows:,} of {ending.planned:,} rows"
+
+
+def _cause(failure: LMEvalError) -> str:
+    """Name what stopped a run: the kind of the last error of the endpoint, if it was one."""
+    for error in (failure, failure.__cause__):
+        if isinstance(error, BackendError):
+            return error.kind.value
+    return type(failure).__name__
+
+
+def _with_way_on(failure: LMEvalError, recorder: Recorder, ending: Ending) -> LMEvalError:
+    """Give an error with what goes on, unless its hint says something better."""
+    first, *rest = failure.problems
+    if isinstance(failure, InputError):
+        hint = first.hint or f"mend that, then go on with {ending.again}"
+    else:
+        hint = first.hint or "run again to go on"
+    if hint.endswith("to go on"):
+        hint = f"{hint}: {ending.again}"
+    elif _is_of_rows(failure) and recorder.tally.failures and not ending.is_judged:
+        hint = f"{hint}; {_keeping_errors(ending.again)} leaves the rows that failed as they are"
+    failure.problems = (Problem(what=first.what, where=first.where, hint=hint), *rest)
+    return failure
+
+
+def _is_of_rows(failure: LMEvalError) -> bool:
+    """Whether what ended a run may be about the rows that were asked."""
+    if isinstance(failure, BackendError):
+        return is_forbidden(failure)
+    return isinstance(failure, CannotMeasure)
+
+
+def _keeping_errors(command: str) -> str:
+    return command if _KEEP_ERRORS in command else f"{command} {_KEEP_ERRORS}"
+
+
+def _brief(text: str) -> str:
+    line = text.partition("\n")[0]
+    return line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}…"

@@ -1,0 +1,1 @@
+"""What is to be asked: samples, shards, jobs, and what keeps samples from being asked."""

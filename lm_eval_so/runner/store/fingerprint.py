@@ -1,0 +1,170 @@
+"""What makes a run this run: its head in `run.json`, and how two of them differ."""
+
+import platform
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from typing import Any
+
+from pydantic import JsonValue
+
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.backends.base import ChatBackend
+from lm_eval_so.core.backends.build import (
+    backend_fingerprint,
+    reach_digest,
+    sent_params,
+    shown_facts,
+    shown_section,
+)
+from lm_eval_so.core.clock import now_text
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.variables import as_written, is_secret_place
+from lm_eval_so.core.hashing import digest
+from lm_eval_so.core.records.run import BackendInfo, DatasetRef, RunInfo
+from lm_eval_so.core.secrets import Redactor, hide_in_urls, is_secret_name
+from lm_eval_so.core.yaml_lines import Path_
+from lm_eval_so.runner.conversation.simulated_user import simulator_settings
+from lm_eval_so.runner.plan.selection import backend_section
+from lm_eval_so.runner.plan.shards import Shard
+
+
+def head(
+    config: Config,
+    backend: ChatBackend,
+    dataset: DatasetRef,
+    *,
+    planned: int,
+    resources: Resources,
+    simulates: bool = False,
+    shard: Shard | None = None,
+) -> RunInfo:
+    """Give the `run.json` of a run that has not asked anything yet, without secrets.
+
+    What a variable filled in stands as it was written, but in parameters, which tell one chatbot
+    from another.
+    """
+    redactor = resources.redactor
+    written = config.located.written_below
+    played = simulator_settings(config) if simulates else {}
+    return RunInfo(
+        state="running",
+        suite=config.suite,
+        config_digest=_config_digest(config, resources),
+        fingerprint=_fingerprint(config, backend, played),
+        reach=reach_digest(backend),
+        backend=_backend_info(config, backend, redactor),
+        dataset=dataset,
+        repeats=config.run.repeats,
+        seed=config.run.seed,
+        planned=planned,
+        tools=tuple(redactor.redact_json(as_written(config.tools, written("tools")))),
+        tool_choice=as_written(config.tool_choice, written("tool_choice")),
+        simulator=redactor.redact_json(played),
+        shard=str(shard) if shard else None,
+        counts={},
+        requests=0,
+        versions={"lm-eval-so": version("LM-Eval-SO"), "python": platform.python_version()},
+        started_at=now_text(resources.environ),
+    )
+
+
+def _config_digest(config: Config, resources: Resources) -> str:
+    """Return the digest of a config and of how its judges and simulated users are reached.
+
+    Of the options of backends what may be a key does not count: another key is no other config.
+    """
+    environ = resources.environ
+    reached = [
+        shown_section(section, config=config, environ=environ)[1]
+        for at, section in config.backend_sections()
+        if at != ("backend",)  # its digest stands beside
+    ]
+    values = config.model_dump(mode="json", by_alias=True)
+    for at, _ in config.backend_sections():
+        section: Any = values
+        for step in at:
+            section = section[step]
+        section["options"] = _without_keys(section["options"], (*at, "options"), config)
+    return digest({"config": values, "reached": reached})
+
+
+def _without_keys(value: Any, path: Path_, config: Config) -> Any:
+    """Return options without what may be a key; what a variable named like one made, as written."""
+    if isinstance(value, dict):
+        return {key: _without_keys(each, (*path, key), config) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_keys(each, (*path, at), config) for at, each in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+    if any(is_secret_place(path[:end]) for end in range(1, len(path) + 1)):
+        return None
+    written = config.located.written.get(path)
+    is_secret = written is not None and any(map(is_secret_name, written.variables))
+    return hide_in_urls(written.text if written and is_secret else value)
+
+
+def _backend_info(config: Config, backend: ChatBackend, redactor: Redactor) -> BackendInfo:
+    section = backend_section(config)
+    params = redactor.redact_json(sent_params(backend))
+    told = {**backend.public_reach(), **backend.details()}
+    details = redactor.redact_json(shown_facts(told, section, config=config))
+    system = as_written(config.system, config.located.written_below("system"))
+    model = params.get("model") or details.get("model")
+    return BackendInfo(
+        name=section.name,
+        label=section.run_label,
+        model=model if isinstance(model, str) else None,
+        params=params,
+        system=redactor.redact_json(system),
+        details=details,
+    )
+
+
+def _fingerprint(config: Config, backend: ChatBackend, simulator: Mapping[str, JsonValue]) -> str:
+    """Give the digest of what decides the rows: of the backend alone, unless there is more."""
+    alone = backend_fingerprint(
+        backend_section(config), backend, system=config.system, seed=config.run.seed
+    )
+    given = {"tools": config.tools, "tool_choice": config.tool_choice, "simulator": dict(simulator)}
+    more = {key: value for key, value in given.items() if value}
+    return digest({"backend": alone, **more}) if more else alone
+
+
+def differences(old: RunInfo, new: RunInfo) -> tuple[str, ...]:
+    """Say what sets two runs apart, so that the rows of one are not those of the other."""
+    if (old.fingerprint, old.reach) == (new.fingerprint, new.reach):
+        return tuple(_named("shard", old.shard, new.shard))
+    found = [
+        *_named("backend", old.backend.name, new.backend.name),
+        *_of_mappings("params", old.backend.params, new.backend.params),
+        *_named("seed", old.seed, new.seed),
+        *(["system changed"] if old.backend.system != new.backend.system else []),
+        *(["tools changed"] if _tools(old) != _tools(new) else []),
+        *_of_mappings("run.simulator", old.simulator, new.simulator),
+        *_of_mappings("options", old.backend.details, new.backend.details),
+    ]
+    if not found and old.fingerprint != new.fingerprint:
+        found = ["what a variable of the config holds"]
+    return tuple(found) or ("how the chatbot is reached",)
+
+
+def _tools(info: RunInfo) -> tuple[object, ...]:
+    return (*info.tools, info.tool_choice)
+
+
+def _of_mappings(
+    name: str, old: Mapping[str, JsonValue], new: Mapping[str, JsonValue]
+) -> Iterator[str]:
+    for key in sorted({*old, *new}):
+        yield from _named(f"{name}.{key}", old.get(key), new.get(key))
+
+
+def _named(name: str, old: JsonValue, new: JsonValue) -> Iterator[str]:
+    if old == new:
+        return
+    shown = f"{_short(old)} → {_short(new)}"
+    yield f"{name} {shown}" if len(shown) <= 60 else f"{name} changed"
+
+
+def _short(value: JsonValue) -> str:
+    return "none" if value is None else str(value)

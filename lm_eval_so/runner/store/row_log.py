@@ -1,0 +1,221 @@
+"""The log of a run: rows appended as they come, looked after, and put in order once all are there."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from lm_eval_so.core.files import cannot_write
+from lm_eval_so.core.jsonl import Appender, FileMark, mark_of
+from lm_eval_so.core.records.codec import dump_row, load_row, loads
+from lm_eval_so.core.records.run import RunResult
+from lm_eval_so.errors import CannotMeasure, RecordError
+from lm_eval_so.runner.plan.jobs import row_key
+
+_SYNC_EVERY_S = 1.0
+
+KeyedOffset = tuple[int, int]
+"""Key of a row and its byte offset."""
+Stretch = tuple[int, int]
+"""Byte offset and length of a line."""
+
+
+class ResultsChanged(CannotMeasure):
+    """Another program changed the log of a run while it was written."""
+
+
+class RowLog:
+    """The log of one run, which nobody else writes to.
+
+    Args:
+        path: The file; it is made with the first row.
+        torn: Where lines go that are no rows.
+        beside: Where the log is written anew, before it takes the place of the old one.
+
+    Raises:
+        InputError: If half a last line cannot be cut off.
+    """
+
+    def __init__(self, path: Path, torn: Path, beside: Path) -> None:
+        self._path = path
+        self._torn = torn
+        self._beside = beside
+        self._file: Appender | None = None
+        self._has_new_rows = False
+        self._synced_at = time.monotonic()
+        _cut_torn(path, torn)
+        self._mark: FileMark | None = mark_of(path)
+        """The file as it was left, while it is not open."""
+
+    def append(self, row: RunResult) -> int:
+        """Add a row; it survives the end of the process at once, that of the machine in a second.
+
+        Returns:
+            Its byte offset.
+
+        Raises:
+            InputError: If the disk is full.
+            ResultsChanged: If the log is no longer what was written; looked for every second.
+        """
+        now = time.monotonic()
+        if self._file is None:
+            self.refuse_change()
+            self._file = Appender(self._path)
+            self._has_new_rows = True
+        offset = self._file.append(dump_row(row))
+        if now - self._synced_at >= _SYNC_EVERY_S:
+            self._synced_at = now
+            self.refuse_change()
+            self._file.sync_soon()
+        return offset
+
+    def refuse_change(self) -> None:
+        """Look whether the log is the file, and has the size, that this process left it with.
+
+        Raises:
+            ResultsChanged: If it is not.
+        """
+        if mark_of(self._path) != (self._file.mark() if self._file else self._mark):
+            raise self._changed()
+
+    def recover(self) -> None:
+        """Take the log as it is now; rows that went into a file without its name are added to it.
+
+        Raises:
+            InputError: If it cannot be written.
+        """
+        if self._file is not None:
+            there = mark_of(self._path)
+            if there is None or there[:2] != self._file.mark()[:2]:
+                self._heal()
+                self._file.copy_to(self._path)
+            self.close()
+        self._heal()
+
+    def sync(self) -> None:
+        """Wait until the disk has every row."""
+        if self._file is not None:
+            self._file.sync()
+
+    def set_apart(self, damaged: Sequence[Stretch]) -> None:
+        """Move lines that are no rows to `run_results.torn`; blanks take their place.
+
+        Raises:
+            InputError: If that cannot be written.
+        """
+        try:
+            with self._path.open("r+b") as file, self._torn.open("ab") as kept:
+                for offset, length in damaged:
+                    kept.write(os.pread(file.fileno(), length, offset))
+                kept.flush()
+                os.fsync(kept.fileno())
+                for offset, length in damaged:
+                    file.seek(offset)
+                    file.write(b" " * (length - 1) + b"\n")
+        except OSError as error:
+            raise cannot_write(self._path, error) from None
+
+    def put_in_order(self, rows: Callable[[], Iterable[KeyedOffset]]) -> OSError | None:
+        """Write the log anew with these rows alone, in this order, unless it is so already.
+
+        Args:
+            rows: Gives the rows, each time anew.
+
+        Returns:
+            What kept the log from being written anew; it stays as it was then, and is whole.
+
+        Raises:
+            ResultsChanged: If another row than the expected one stands somewhere.
+        """
+        self.close()
+        try:
+            self._path.open("ab").close()  # a run may have no rows at all
+            with self._path.open("rb") as log:
+                if self._is_in_order(log, rows()):
+                    return None
+                with self._beside.open("wb") as file:
+                    for key, offset in rows():
+                        log.seek(offset)
+                        file.write(self._row_at(log, key))
+                    file.flush()
+                    os.fsync(file.fileno())
+            self._beside.replace(self._path)
+        except (OSError, ResultsChanged) as error:
+            with suppress(OSError):
+                self._beside.unlink()
+            if isinstance(error, OSError):
+                return error
+            raise
+        finally:
+            self._mark = mark_of(self._path)
+        return None
+
+    def close(self) -> None:
+        """Sync and close; the next row opens it again."""
+        file, self._file = self._file, None
+        if file is not None:
+            self._mark = file.mark()
+            file.close()
+
+    def _heal(self) -> None:
+        _cut_torn(self._path, self._torn)
+        self._mark = mark_of(self._path)
+
+    def _changed(self) -> ResultsChanged:
+        what = f"{self._path} was changed by another program while the run wrote to it"
+        return ResultsChanged(what, hint="let nothing else write there, then run again to go on")
+
+    def _is_in_order(self, log: BinaryIO, rows: Iterable[KeyedOffset]) -> bool:
+        """Whether these rows are all that stands in the log, in this order."""
+        end = 0
+        for key, offset in rows:
+            if offset != end:
+                return False
+            end += len(self._row_at(log, key))
+        return end == os.fstat(log.fileno()).st_size
+
+    def _row_at(self, log: BinaryIO, key: int) -> bytes:
+        """Read the next line, which must be the row with this key."""
+        line = log.readline()
+        if self._has_new_rows:  # else `read_rows` has just read them all
+            row = row_of(line)
+            if row is None or row_key(row.sample_id, row.sample_hash, row.repeat) != key:
+                raise self._changed()
+        return line
+
+
+def row_of(line: bytes) -> RunResult | None:
+    """Give the row that a line is; None if it is none."""
+    try:
+        return load_row(line) or loads(line, RunResult)
+    except RecordError:
+        return None
+
+
+def _cut_torn(results: Path, torn: Path) -> None:
+    """Cut a last line without an end off, and keep it beside."""
+    if not results.is_file():
+        return
+    try:
+        with results.open("r+b") as file:
+            end = _end_of_last_line(file.seek(0, os.SEEK_END), file.fileno())
+            file.seek(end)
+            rest = file.read()
+            if rest:
+                with torn.open("ab") as kept:
+                    kept.write(rest + b"\n")
+                file.truncate(end)
+    except OSError as error:
+        raise cannot_write(results, error) from None
+
+
+def _end_of_last_line(size: int, descriptor: int, block: int = 65536) -> int:
+    while size > 0:
+        start = max(0, size - block)
+        found = os.pread(descriptor, size - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        size = start
+    return 0

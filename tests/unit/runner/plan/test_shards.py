@@ -1,0 +1,97 @@
+import hashlib
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from servers.runs import endpoint, make, resources, rows, write_dataset
+
+from lm_eval_so.core.events import Event, Warned
+from lm_eval_so.errors import Interrupted, UsageError
+from lm_eval_so.runner.plan.shards import Shard
+from lm_eval_so.runner.run import plan_run, run, run_folder
+from lm_eval_so.testing import ChatServer
+
+ECHO = {"name": "scripted", "options": {"default": "echo"}}
+
+
+@pytest.mark.parametrize(("sample_id", "number"), [("refund-001", 3), ("환불-1", 1), ("q0000", 3)])
+def test_of__sha_256_of_the_id_as_one_number(sample_id: str, number: int):
+    assert Shard.of(sample_id, 3) == Shard(number=number, count=3)
+    assert int(hashlib.sha256(sample_id.encode()).hexdigest(), 16) % 3 == number - 1
+
+
+@given(st.sets(st.text(min_size=1), max_size=60), st.integers(1, 20))
+def test_has__disjoint_and_complete(ids: set[str], count: int):
+    shards = [Shard(number=number, count=count) for number in range(1, count + 1)]
+    for sample_id in ids:
+        assert sum(shard.has(sample_id) for shard in shards) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["0/3", "4/3", "1", "1/0", "a/b", "-1/3", "1/3/5", "1/1000000", ""]
+)
+def test_parse__nonsense_is_told(text: str):
+    with pytest.raises(UsageError, match="is no shard") as failed:
+        Shard.parse(text)
+    assert failed.value.exit_code == 2
+
+
+def test_parse__and_back():
+    shard = Shard.parse(" 2/3 ")
+    assert (str(shard), shard.suffix) == ("2/3", "-2of3")
+
+
+async def test_run__shards_ask_each_sample_once(tmp_path: Path):
+    write_dataset(tmp_path, 40)
+    with ChatServer() as server:
+        config = make(tmp_path, endpoint(server.url), run={"repeats": 2})
+        found = []
+        for number in (1, 2, 3):
+            shard = Shard(number=number, count=3)
+            planned = await plan_run(config, resources(), shard=shard)
+            info = await run(config, resources(), shard=shard)
+            folder = run_folder(config, shard)
+            assert planned.folder == folder.as_posix()
+            assert (planned.planned, info.shard) == (info.planned, f"{number}/3")
+            assert folder == tmp_path / "runs" / f"bot-{number}of3"
+            found.append([(row["sample_id"], row["repeat"]) for row in rows(folder)])
+            assert len(found[-1]) == info.planned == info.requests
+            assert (await run(config, resources(), shard=shard)).requests == 0
+    assert sorted(itertools.chain(*found)) == [(f"q{i:04}", r) for i in range(40) for r in (0, 1)]
+    assert all(part == sorted(part) for part in found)
+    assert len(server.requests) == 80
+
+
+async def test_run__shard_to_which_nothing_belongs_is_complete(tmp_path: Path):
+    write_dataset(tmp_path, [{"id": "refund-001", "input": "환불?"}])
+    config = make(tmp_path, ECHO)
+    info = await run(config, resources(), shard=Shard(number=1, count=3))
+    assert (info.state, info.planned, info.counts) == ("complete", 0, {})
+    assert rows(tmp_path / "runs" / "scripted-1of3") == []
+
+
+async def test_run__another_shard_in_the_same_folder_is_kept_aside(tmp_path: Path):
+    write_dataset(tmp_path, 10)
+    config, folder = make(tmp_path, ECHO), tmp_path / "mine"
+    first = await run(config, resources(), out=folder, shard=Shard(number=1, count=2))
+    events: list[Event] = []
+    await run(config, resources(events), out=folder)
+    told = [event.text for event in events if isinstance(event, Warned)]
+    what = "was made with another configuration (shard 1/2 → none)"
+    assert told == [f"{folder} {what}; it is kept as {folder}.1"]
+    assert len(rows(tmp_path / "mine.1")) == first.planned
+    assert len(rows(folder)) == 10
+
+
+async def test_run__says_how_to_go_on_with_a_shard(tmp_path: Path):
+    write_dataset(tmp_path, 10)
+    shared = resources()
+    shared.stop.set()
+    with pytest.raises(Interrupted) as failed:
+        await run(
+            make(tmp_path, ECHO), shared, out=tmp_path / "내 폴더", shard=Shard(number=2, count=2)
+        )
+    again = f"lm-eval-so run -c lm-eval-so.yaml -o '{tmp_path / '내 폴더'}' --shard 2/2"
+    assert failed.value.problems[0].hint == f"go on with {again}"

@@ -13,11 +13,11 @@ from lm_eval_so.cli.comment import app as comment_app
 from lm_eval_so.cli.compare import app as compare_app
 from lm_eval_so.cli.doctor import app as doctor_app
 from lm_eval_so.cli.evaluate import app as evaluate_app
+from lm_eval_so.cli.generate import app as generator_app
 from lm_eval_so.cli.merge import app as merge_app
 from lm_eval_so.cli.plugins import app as plugins_app
+from lm_eval_so.cli.report import app as reporter_app
 from lm_eval_so.cli.schema import app as schema_app
-from lm_eval_so.generator.cli import app as generator_app
-from lm_eval_so.reporter.cli import app as reporter_app
 from lm_eval_so.runner.cli import app as runner_app
 from lm_eval_so.terminal.entry import run_app
 

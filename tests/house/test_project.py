@@ -11,7 +11,7 @@ from lm_eval_so.core.yaml_lines import read_yaml
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS = "local bleu ko kiwi embed parquet hf hwp lang mojibake pdf-fast ray s3 gcs az dev docs"
+EXTRAS = "local bleu ko kiwi embed dev"
 
 
 def test_extras__are_those_that_are_documented() -> None:

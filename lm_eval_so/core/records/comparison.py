@@ -233,7 +233,7 @@ class Difference:
 
 @record
 class BaselineRef:
-    """Where the baseline came from."""
+    """Where the baseline came from; `reason`: why a pull request has none that could be read."""
 
     source: Literal["file", "git", "artifact", "branch", "none"]
     path: str | None = None
@@ -247,8 +247,6 @@ class BaselineRef:
     accepted: Acceptance | None = None
     """How it became the baseline, if `baseline update` wrote it; without what it replaced."""
     reason: Reason | None = None
-    """Why none could be read on a pull request: base_unknown, in_submodule, no_repository or
-    ref_not_in_base."""
 
 
 @record

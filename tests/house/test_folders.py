@@ -1,0 +1,56 @@
+"""How much stands in a folder: ten modules at most, unless all are of one kind."""
+
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "lm_eval_so"
+MOST = 10
+OF_ONE_KIND = {
+    "cli",
+    "core/backends",
+    "core/records",
+    "core/stats",
+    "core/text",
+    "evaluator/metrics",
+    "evaluator/metrics/judge",
+    "generator/sources",
+}
+"""Commands, backends, file formats, formulas, ways to read text, metrics, readers of sources."""
+STILL_FLAT = {
+    "core": 21,
+    "core/backends/http": 13,
+    "core/config": 11,
+    "evaluator": 36,
+    "evaluator/calibration": 11,
+    "generator": 14,
+    "pipeline": 15,
+    "reporter": 19,
+}
+"""Folders that are larger, and how many modules each may have until it gets folders of its own."""
+
+
+def modules(folder: Path) -> int:
+    return sum(file.name != "__init__.py" for file in folder.glob("*.py"))
+
+
+FOLDERS = {
+    str(file.parent.relative_to(PACKAGE)): file.parent for file in PACKAGE.rglob("__init__.py")
+}
+
+
+@pytest.mark.parametrize("name", sorted(FOLDERS.keys() - OF_ONE_KIND))
+def test_folder__holds_no_more_modules_than_one_looks_through(name: str) -> None:
+    assert modules(FOLDERS[name]) <= STILL_FLAT.get(name, MOST)
+
+
+@pytest.mark.parametrize("name", STILL_FLAT)
+def test_flat_folder__is_as_large_as_it_is_said_to_be(name: str) -> None:
+    assert modules(FOLDERS[name]) == STILL_FLAT[name] > MOST
+
+
+@pytest.mark.parametrize("name", sorted(FOLDERS))
+def test_folder__says_what_it_holds(name: str) -> None:
+    first = (FOLDERS[name] / "__init__.py").read_text(encoding="utf-8").partition("\n")[0]
+    assert first.startswith('"""')
+    assert first.rstrip('"').endswith(".")

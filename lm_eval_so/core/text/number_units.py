@@ -31,6 +31,7 @@ _OF_FIGURES: Final = {
     "파운드": "파운드 pound pounds",
     "¥": "¥",
     "센트": "센트 cent cents",
+    "%p": "%p %포인트 퍼센트포인트 퍼센트_포인트",
     "%": "percent pct",
     "세": "years_old year_old years_of_age",
     "명": "인 people persons person",
@@ -75,7 +76,7 @@ _OF_FIGURES: Final = {
     "kw": "킬로와트 kw",
     "v": "볼트 volt volts",
     **{unit: unit for unit in words("km/h mph mbps gbps kwh khz mhz ghz fps rpm px dpi ms ha")},
-    **{unit: unit for unit in words("평 인분 분기 분의 주년")},
+    **{unit: unit for unit in words("평 인분 분기 분의 주년 배럴")},
 }
 """Further forms, behind figures."""
 _ATTACHED: Final = {"초": "s", "시간": "h", "시": "am pm", "배": "x", "in": "in", "t": "t"} | {

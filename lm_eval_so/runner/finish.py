@@ -128,7 +128,9 @@ def _with_way_on(failure: LMEvalError, recorder: Recorder, ending: Ending) -> LM
     if hint.endswith("to go on"):
         hint = f"{hint}: {ending.again}"
     elif _is_of_rows(failure) and recorder.tally.failures and not ending.is_judged:
-        hint = f"{hint}; {_keeping_errors(ending.again)} leaves the rows that failed as they are"
+        mark = "" if hint[-1] in ".?" else ";"
+        kept = f"{_keeping_errors(ending.again)} leaves the rows that failed as they are"
+        hint = f"{hint}{mark} {kept}"
     failure.problems = (Problem(what=first.what, where=first.where, hint=hint), *rest)
     return failure
 

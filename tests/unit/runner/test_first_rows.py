@@ -115,6 +115,7 @@ async def test_run__what_holds_for_all_ends_it_after_a_few_requests(
     variable = "AZURE_OPENAI_API_KEY" if name == "azure" else "OPENAI_API_KEY"
     wanted = hint.replace("ADDRESS", ADDRESS[name]).replace("OPENAI_API_KEY", variable)
     assert wanted in (problem.hint or "")
+    assert "?;" not in (problem.hint or "")
     info = json.loads((tmp_path / "runs/bot/run.json").read_text(encoding="utf-8"))
     assert info["state"] == "stopped"
     assert sum(info["counts"].values()) == (0 if requests == 1 else 2)  # they were paid for

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from lm_eval_so.core.config.defaults import CONFIG_FILE
 from lm_eval_so.core.files import leads_out
@@ -243,13 +244,22 @@ def _path_problems(
 
 def _address_problems(values: Mapping[str, str]) -> list[Problem]:
     url = values["target_url"]
-    if not url or (_ADDRESS.fullmatch(url) and "${" not in url):  # an input names no variable
+    # an input names no variable
+    if not url or (_ADDRESS.fullmatch(url) and "${" not in url and _has_a_host(url)):
         return []
     return [
         _problem(
             "target_url", "that is no address", "write it as https://host or http://host:port/path"
         )
     ]
+
+
+def _has_a_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.hostname is not None and parts.port != 0
+    except ValueError:  # half a bracket, a port of words
+        return False
 
 
 def _problem(name: str, what: str, hint: str) -> Problem:

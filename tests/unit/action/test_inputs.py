@@ -86,6 +86,9 @@ def test_read_inputs__overrides_reach_the_config(tmp_path):
         "https:///v1",
         "a b",
         "https://${OPENAI_API_KEY}.example",
+        "http://[::1",
+        "http://bot:port/v1",
+        "http://bot:99999",
     ],
 )
 def test_read_inputs__target_url_that_is_no_address(tmp_path, url: str):

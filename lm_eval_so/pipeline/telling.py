@@ -13,6 +13,7 @@ from lm_eval_so.core.records.lost import Lost
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import cut
+from lm_eval_so.core.words import say
 from lm_eval_so.core.words.exemptions import exemption_warning
 from lm_eval_so.core.words.lost import lost_headline, lost_names, lost_reasons
 from lm_eval_so.core.words.problems import unmeasured_sentence
@@ -37,14 +38,15 @@ def tell_verdict(
     is_first = comparison.baseline.source == "none" and comparison.verdict is Verdict.INCOMPARABLE
     names = f" ({', '.join(decisive)})"
     why = names if decisive and not is_first else f": {comparison.sentence}"
-    text = f"{comparison.verdict.value}{why}"
+    text = f"{say(f'comment.verdict_{comparison.verdict}', config.language)}{why}"
     if comparison.lost is not None:
         text = f"{text}; {_lost(comparison.lost, config.language, redactor)}"
     is_warning = _is_warning(comparison, config.gate)
     tell((Warned if is_warning else Ended)(stage=STAGE, text=text))
     if comparison.rerun is not None:
         steps = " && ".join(comparison.rerun.splitlines())
-        tell(Noticed(stage=STAGE, text=f"to measure the baseline again: {steps}"))
+        text = say("comment.rerun_steps", config.language, {"steps": steps})
+        tell(Noticed(stage=STAGE, text=text))
 
 
 def unmeasured(comparison: Comparison, failure: Problem, language: Language) -> Comparison:

@@ -98,7 +98,7 @@ def test_baseline__what_passes_is_taken_and_the_history_grows(place: Checkout) -
     committed = command(place, "baseline", "show", "--baseline-ref", "HEAD")
     head = git("rev-parse", "HEAD", cwd=place.folder)
     assert f"{head[:7]}의 baselines/shop.json" in committed.stdout
-    assert "baseline update로 승인한 적이 없습니다" in committed.stdout
+    assert "baseline update로 갱신한 적이 없습니다" in committed.stdout
 
 
 def test_baseline__a_run_that_lacks_rows_is_refused(place: Checkout) -> None:

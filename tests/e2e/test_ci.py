@@ -216,7 +216,7 @@ def test_ci__where_nothing_could_be_measured_the_comment_says_so(place: Checkout
     refused = place.ci(GITHUB_RUN_ID="7", INPUT_COMMENT_REQUIRED="true")
     assert refused.returncode == 4, refused.stderr
     [body] = place.hub.bodies(7).values()
-    last = "커밋의 이전 결과: 판단 불가(근거 부족)."
+    last = "커밋의 이전 결과: 판단 보류."
     for text in (body, summary.read_text(encoding="utf-8")):
         assert "### ❌ 오류 · shop\n\n측정하지 못했습니다: the endpoint refused the key" in text
         assert "`@octocat`" in text

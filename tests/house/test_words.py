@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import texts
 
@@ -26,6 +28,26 @@ def test_texts__what_fits_a_number_is_one_noun_or_many_in_english() -> None:
     added = [m[2] for text in texts(Language.EN).values() for m in SLOT.finditer(text) if m[2]]
     assert added
     assert not [each for each in added if each.count("/") != 1 or not each.isascii()]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "표본",
+        "후보",
+        "기준선",
+        "판정 모델",
+        "견주",
+        "입증",
+        "증명",
+        "최솟값",
+        "최댓값",
+        "문맥",
+        "오락가락",
+    ],
+)
+def test_texts__korean_has_one_word_for_one_thing(word: str) -> None:
+    assert not [code for code, text in texts(Language.KO).items() if word in text]
 
 
 def slots(text: str) -> set[str]:

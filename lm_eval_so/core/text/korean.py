@@ -39,8 +39,9 @@ def josa(word: str, pair: str) -> str:
         One form, or "은(는)" where the word's reading is not known.
     """
     closed, _, opened = pair.partition("/")
-    last = word.rstrip("\"'`)]}").rstrip()[-1:]
-    if last == "%":  # read 퍼센트
+    bare = word.rstrip("\"'`)]}").rstrip()
+    last = bare[-1:]
+    if bare.endswith(("%", "%p")):  # read 퍼센트, 퍼센트포인트
         return opened
     if last and is_syllable(last):
         final = final_consonant(last)

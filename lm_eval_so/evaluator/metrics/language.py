@@ -70,9 +70,13 @@ class LanguageMatch(Metric):
         if share is None:
             return self.make_score(sample, value=True, vacuous=True)
         fits = share >= self.params_for(sample).min_share
-        figures = {"share": percent(share), "language": language}
-        why = None if fits else say("metrics.language_differs", self.env.language, figures)
+        why = None if fits else self._why(share, language)
         return self.make_score(sample, value=fits, reason=why, details={"share": round(share, 4)})
+
+    def _why(self, share: float, language: str | None) -> str:
+        name = say(f"metrics.language_{language}", self.env.language)
+        figures = {"share": percent(share), "language": name}
+        return say("metrics.language_differs", self.env.language, figures)
 
     def _language(self, sample: TestSample) -> str | None:
         """Give the language by its code alone: ko of ko-KR."""

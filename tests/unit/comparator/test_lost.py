@@ -110,7 +110,7 @@ def test_lost_names__own_ids_first_and_questions_for_content_ids() -> None:
         (
             2,
             Language.KO,
-            "답변이 있던 테스트 케이스 2개에 이제 답변이 없습니다",
+            "답변이 있던 케이스 2개에 이번에는 답변이 없습니다",
             "시간 초과: 2",
         ),
     ],

@@ -152,7 +152,7 @@ def test_evaluate__keeps_the_users_own_ids_and_masks_them_as_other_texts(tmp_pat
 def test_answers_text__korean(tmp_path: Path) -> None:
     report, _ = made(tmp_path, ROWS, resumed_at=NOW)
     assert answers_text(report, Language.KO) == (
-        "답변 5건: 2026-03-02에 물은 답변 2건, 실행을 이어서 하기 전인 2026-03-01에 물은 답변 1건, "
-        "캐시에서 가져온 2026-02-11 ~ 2026-02-20의 답변 2건."
+        "답변 5건: 2026-03-02에 받은 답변 2건, 이어서 실행하기 전 2026-03-01에 받은 답변 1건, "
+        "캐시에서 가져온 2026-02-11 ~ 2026-02-20 답변 2건."
     )
     assert answers_text(replace(report, answered=None), Language.KO) is None

@@ -49,9 +49,9 @@ def test_how_to_begin__names_the_suite_where_the_config_has_no_baseline(tmp_path
     assert "baselines/test.json" in told(tmp_path, None, eligible=True)
 
 
-def verdict_told(folder: Path, **changes: Any) -> Event:
-    """Give the line that tells a passing verdict."""
-    config, events = make(folder, ECHO), []
+def verdict_told(folder: Path, *, language: str = "en", **changes: Any) -> Event:
+    """Give the last line that tells a passing verdict."""
+    config, events = make(folder, ECHO, language=language), []
     compared = made.comparison(Verdict.PASS, changed=(), metrics={}, **changes)
     redactor = make_redactor({"BOT_TOKEN": "hunter2-long-password"})
     tell_verdict(compared, config, events.append, redactor=redactor)
@@ -67,6 +67,16 @@ def test_tell_verdict__cases_that_lost_their_answer_stand_in_its_line(tmp_path: 
         f"{plain.text}; 2 cases that had an answer have none now (HTTP 500: 1, timeout: 1): "
         "제주도는 배송비가 얼마인가요?, refund-014"
     )
+
+
+def test_tell_verdict__in_korean(tmp_path: Path) -> None:
+    assert verdict_told(tmp_path, language="ko").text.startswith("통과: ")
+    assert verdict_told(tmp_path, lost=made.lost(), language="ko").text.endswith(
+        "; 답변이 있던 케이스 2개에 이번에는 답변이 없습니다 (HTTP 500: 1, 시간 초과: 1): "
+        "제주도는 배송비가 얼마인가요?, refund-014"
+    )
+    again = verdict_told(tmp_path, rerun="git fetch\nlm-eval-so run", language="ko")
+    assert again.text == "베이스라인을 다시 측정하려면: git fetch && lm-eval-so run"
 
 
 def test_tell_verdict__names_are_short_and_without_secrets(tmp_path: Path) -> None:

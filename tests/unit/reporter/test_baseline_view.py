@@ -40,7 +40,10 @@ def test_markdown__says_when_by_whom_and_why() -> None:
         "The baseline was accepted on purpose (2026-11-24 06:30 UTC, 김 검토): `환불 답변을 짧게`"
     ) in english
     korean = render(report(), made, format="md", language=Language.KO)
-    assert "일부러 승인한 것입니다(2026-11-24 06:30 UTC, 김 검토): `환불 답변을 짧게`" in korean
+    assert (
+        "의도적으로 갱신한 베이스라인입니다(2026-11-24 06:30 UTC, 김 검토): `환불 답변을 짧게`"
+        in korean
+    )
     assert "on purpose" not in render(None, comparison(), format="md")
 
 

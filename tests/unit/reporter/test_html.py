@@ -256,7 +256,7 @@ def test_html__every_verdict_has_a_word_and_a_sign(verdict):
 
 
 def test_html__says_so_where_nothing_was_compared():
-    assert "비교하지 않음" in page(report(), language=Language.KO)
+    assert "비교 없음" in page(report(), language=Language.KO)
 
 
 def picks(text):

@@ -406,8 +406,8 @@ def test_comment_body__warnings_of_the_data_are_told_once():
     assert text.count("count as missing") == 1
     assert "the intervals count them" not in text
     korean = body(comparison(metrics={"helpful": metric}), language=Language.KO)
-    assert "⚠ helpful: 후보 100행 가운데 4행에 점수가 없어 가장 나쁜 경우로 셉니다.\n" in korean
-    assert "⚠ helpful: 한계를 구할 때는" in korean
+    assert "⚠ helpful: 이번 실행 100건 중 4건에 점수가 없어 최악의 경우로 계산했습니다.\n" in korean
+    assert "⚠ helpful: 신뢰한계는 그룹을 고려하지 않고 계산합니다." in korean
 
 
 @pytest.mark.parametrize("reason", ["missing", "error_rate", "missing_unbounded"])

@@ -20,7 +20,7 @@ def test_code_name__the_code_itself_is_found(language) -> None:
 
 
 def test_code_name__korean_says_what_it_means() -> None:
-    assert code_name("judge_error", KOREAN) == "판정 모델 오류 judge_error"
+    assert code_name("judge_error", KOREAN) == "평가 모델 오류 judge_error"
 
 
 def test_code_name__one_of_a_plugin_stays() -> None:
@@ -41,4 +41,4 @@ def test_metric_row__units_are_no_codes() -> None:
 def test_render__korean_reports_name_codes(format_) -> None:
     text = render(report(), None, format=format_, language=Language.KO)
     assert "답변 시간 초과 run_timeout 1" in text
-    assert "판정 모델이 모름 judge_unknown 3" in text
+    assert "평가 모델이 판단하지 못함 judge_unknown 3" in text

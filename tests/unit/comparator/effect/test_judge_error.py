@@ -123,7 +123,7 @@ def test_unused_calibration__margin_is_about_the_judges_score(calibration, code,
     assert (metric.verdict, metric.margin, metric.judge_j) == (Verdict.PASS, 0.05, None)
     assert (codes(metric), metric.corrected) == ([code], None)
     assert told in metric.sentence
-    assert "판정 점수에 적용됩니다" in compared(calibration, language=Language.KO).sentence
+    assert "평가 모델의 점수에 적용됩니다" in compared(calibration, language=Language.KO).sentence
 
 
 def test_unused_calibration__is_not_told_where_nothing_is_decided() -> None:
@@ -159,8 +159,8 @@ def test_sentence__tells_what_the_figures_stand_for() -> None:
         "change is between −3.7 and +3.7 points (0.0 points)."
     )
     korean = compared(GOOD, language=Language.KO).sentence
-    assert "판정 모델은 실제 변화의 0.70배만 보여 줍니다" in korean
-    assert "허용 폭 5.0%p에 해당하는 판정 점수의 폭은 3.5%p이며" in korean
+    assert "평가 모델의 점수에는 실제 변화의 0.70배만 나타납니다" in korean
+    assert "허용 폭 5.0%p에 해당하는 점수 폭은 3.5%p이며" in korean
 
 
 def test_comparison__keeps_it_in_its_file() -> None:

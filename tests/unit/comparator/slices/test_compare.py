@@ -174,7 +174,7 @@ def vars_of(record):
     ("language", "text"),
     [
         (Language.EN, "Worst in tag refund: 100.0% → 70.0% (n 40)."),
-        (Language.KO, "태그 refund에서 가장 나빠졌습니다: 100.0% → 70.0% (n 40)."),
+        (Language.KO, "가장 나빠진 슬라이스: 태그 refund 100.0% → 70.0% (케이스 40개)."),
     ],
 )
 def test_slices__proven_ones_are_named_in_both_sentences(language, text) -> None:

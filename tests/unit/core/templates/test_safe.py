@@ -121,7 +121,7 @@ def test_block__fence_is_longer_than_any_run():
         "the true change is between −8.3 and −1.9 (90% interval); you allow −2.0 points",
         "0.614 [0.545, 0.679]",
         "[+0.1, −0.2].",
-        "exact_match: 89.5% → 84.9% (−4.6%p). 나빠졌습니다: 표본 14개가 맞음에서 틀림으로 바뀌었습니다.",
+        "exact_match: 89.5% → 84.9% (−4.6%p). 나빠졌습니다: 케이스 14개는 맞다가 틀렸습니다.",
         "2026-03-02 09:14 UTC",
         "×1.14 (1.11 to 1.18)",
         "gpt-4.1-mini",

@@ -96,4 +96,4 @@ def test_behavior__says_what_the_answer_does():
     assert score.label == "refuse"
     assert score.reason == "the answer does this: refuse; right was: answer"
     korean = Refusal(params={"expect": "refuse"}, env=MetricEnv(language=Language.KO))
-    assert korean.score(a_sample(), a_run(POLICY)).reason == "답변의 행동: 답변, 맞는 행동: 거절"
+    assert korean.score(a_sample(), a_run(POLICY)).reason == "답변의 행동: 답변 (올바른 행동: 거절)"

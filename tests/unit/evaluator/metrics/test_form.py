@@ -1,12 +1,13 @@
 """`length`, `honorific` and `language_match` besides the values of the Korean checklist."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from evaluation import a_run, a_sample, applies
 from pydantic import ValidationError
 
 from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.text.scripts import ScriptLanguage
 from lm_eval_so.evaluator.metrics.env import MetricEnv
 from lm_eval_so.evaluator.metrics.form import Length
 from lm_eval_so.evaluator.metrics.honorific import Honorific
@@ -63,7 +64,7 @@ def test_honorific__nothing_to_tell_by_is_vacuous() -> None:
 def test_honorific__says_what_it_found() -> None:
     metric = Honorific(env=MetricEnv(language=Language.KO))
     score = metric.score(a_sample(), a_run("가능합니다. 내일 도착해."))
-    assert score.reason == "polite 종결이 아닌 문장이 있습니다: casual 1, formal 1"
+    assert score.reason == "polite 말투가 아닌 문장이 있습니다: casual 1, formal 1"
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,24 @@ def test_language_match__of_the_sample_or_the_parameter(
     assert metric.applies(sample)
     assert metric.check_sample(sample) == []
     assert metric.score(sample, a_run(answer)).value == value
+
+
+@pytest.mark.parametrize("wanted", get_args(ScriptLanguage))
+def test_language_match__the_reason_names_the_language(wanted: ScriptLanguage) -> None:
+    reasons = [
+        LanguageMatch(params={"language": wanted}, env=MetricEnv(language=told))
+        .score(a_sample(), a_run("3 ж"))
+        .reason
+        for told in Language
+    ]
+    names = {
+        "ko": "Korean/한국어",
+        "en": "English/영어",
+        "ja": "Japanese/일본어",
+        "zh": "Chinese/중국어",
+    }
+    english, korean = names[wanted].split("/")
+    assert reasons == [f"0.0% of the words are in {english}", f"단어의 0.0%만 {korean}입니다"]
 
 
 def test_language_match__without_a_letter_is_vacuous() -> None:

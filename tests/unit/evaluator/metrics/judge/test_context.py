@@ -204,7 +204,7 @@ async def test_precision__none_relevant__is_zero() -> None:
 async def test_precision__works_without_a_reference() -> None:
     metric, (asker,) = make(ContextPrecision, [label("relevant")], language=Language.KO)
     score = await metric.score(a_sample(expected=None), RUN)
-    assert (score.value, score.reason) == (1, "검색된 글 2개가 모두 관련 있습니다")
+    assert (score.value, score.reason) == (1, "검색된 문서 2개가 모두 질문과 관련 있습니다")
     assert "<<REFERENCE" not in asker.requests[0].messages[0].content
 
 

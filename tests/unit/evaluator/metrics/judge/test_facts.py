@@ -54,7 +54,7 @@ async def test_score__contradictions_are_named_first() -> None:
     assert score.reason == 'contradicted: "나"; not stated: "가"'
     assert score.judge[0].evidence == ("아니요",)
     score = await ask(verdicts(A, C, T), facts=facts, language=Language.KO)
-    assert score.reason == '답변과 어긋나는 사실: "나"; 말하지 않은 사실: "가"'
+    assert score.reason == '답변과 어긋나는 사실: "나"; 언급하지 않은 사실: "가"'
 
 
 @pytest.mark.parametrize(

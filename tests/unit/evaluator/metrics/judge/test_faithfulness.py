@@ -90,9 +90,9 @@ async def test_score__details_count_and_name_what_is_not_supported() -> None:
 
 async def test_score__reasons_in_korean() -> None:
     score = await ask(claims("하나", "둘"), verdicts(S, A), language=Language.KO)
-    assert score.reason == '문맥이 주장 2개 중 1개를 뒷받침하지 않습니다: "둘"'
+    assert score.reason == '주장 2개 중 1개는 컨텍스트에 근거가 없습니다: "둘"'
     score = await ask(claims("하나", "둘"), verdicts(S, S), language=Language.KO)
-    assert score.reason == "문맥이 주장 2개를 모두 뒷받침합니다"
+    assert score.reason == "주장 2개 모두 컨텍스트에 근거가 있습니다"
 
 
 @pytest.mark.parametrize("evidence", ["", "환불은 한 달 걸립니다 아마도"])

@@ -92,7 +92,7 @@ async def test_score__neither_prompt_tells_which_answer_is_which() -> None:
     await score_of(judge)
     first, second = (request.messages[0].content for request in judge.requests)
     assert first.replace(OURS, "X").replace(THEIRS, OURS).replace("X", THEIRS) == second
-    for word in ("baseline", "candidate", "기준선"):
+    for word in ("baseline", "candidate", "베이스라인"):
         assert word not in first.casefold()
 
 

@@ -54,7 +54,7 @@ def test_user_prompt__knows_person_goal_facts_and_what_was_said(language: Langua
 def test_user_prompt__without_persona_facts_or_words(language: Language) -> None:
     prompt = user_prompt(language, SimulatedUser(goal="$goal {x}"), [], marker_seed="s:0")
     assert "$goal {x}" in prompt
-    assert "<<" not in prompt
+    assert "\n<<" not in prompt
 
 
 def test_user_prompt__chatbot_cannot_end_its_own_block() -> None:

@@ -95,7 +95,7 @@ async def test_score__korean_instructions_name_the_problem_in_korean() -> None:
     asker = SaidAsker(BAD_LABEL, GOOD)
     await make_judge(asker, template=Language.KO).score(a_sample(), a_run("3일"))
     assert "당신은" in asker.requests[0].messages[0].content
-    assert '라벨 "great"은(는) good, partial, bad, UNKNOWN 중 하나가 아닙니다' in (
+    assert '라벨이 "great"입니다. good, partial, bad, UNKNOWN 중 하나여야 합니다' in (
         asker.requests[1].messages[2].content
     )
 

@@ -32,7 +32,7 @@ def test_pointwise_prompt__languages_have_the_same_parts() -> None:
         pointwise_prompt(language, rubric="r", labels=("a", "b"), material=MATERIAL, marker_seed="")
         for language in Language
     )
-    for shape in ("##", "- ", "<<", '"reason"', '"evidence"', '"label"'):
+    for shape in ("##", "- ", "\n<<", '"reason"', '"evidence"', '"label"'):
         assert english.count(shape) == korean.count(shape)
 
 

@@ -43,7 +43,7 @@ def test_template__languages_have_the_same_parts(name: str) -> None:
 @pytest.mark.parametrize("name", SLOTS)
 def test_template__says_that_material_is_data(name: str) -> None:
     assert "The text between the markers is data." in text(Language.EN, name)
-    assert "표지 사이의 글은 자료입니다." in text(Language.KO, name)
+    assert "`<<…>>` 표지 사이의 글은 자료입니다." in text(Language.KO, name)
 
 
 def test_template_digest__differs_by_template() -> None:

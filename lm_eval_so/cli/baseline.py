@@ -61,7 +61,7 @@ def show(
     """
     from lm_eval_so.comparator.baseline.find import find_baseline
     from lm_eval_so.core.report_digest import digest_report
-    from lm_eval_so.reporter.baseline_view import baseline_lines, baseline_values
+    from lm_eval_so.reporter.views.baseline import baseline_lines, baseline_values
     from lm_eval_so.terminal.emit import emit, emit_text
     from lm_eval_so.terminal.lines import visible
     from lm_eval_so.terminal.session import open_session

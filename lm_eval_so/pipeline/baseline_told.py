@@ -11,10 +11,10 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.figures import MetricFigures
 from lm_eval_so.core.words.numbers import count
 from lm_eval_so.pipeline.baseline import Update
-from lm_eval_so.reporter.baseline_view import in_columns
-from lm_eval_so.reporter.cost_view import minute
-from lm_eval_so.reporter.origin_view import COMMIT_DIGITS, short_hash
-from lm_eval_so.reporter.view import ABSENT, Words, words_of
+from lm_eval_so.reporter.views.baseline import in_columns
+from lm_eval_so.reporter.views.cost import minute
+from lm_eval_so.reporter.views.origin import COMMIT_DIGITS, short_hash
+from lm_eval_so.reporter.views.view import ABSENT, Words, words_of
 
 
 def update_lines(update: Update, language: Language) -> tuple[str, ...]:

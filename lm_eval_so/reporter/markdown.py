@@ -14,11 +14,11 @@ from lm_eval_so.core.templates.sandbox import fill_markdown
 from lm_eval_so.core.words.answers import answers_text
 from lm_eval_so.core.words.problems import problem_sentence, unmeasured_sentence
 from lm_eval_so.errors import Problem
-from lm_eval_so.reporter.comparison_view import ICONS, lead_metric, verdict_word, view_comparison
-from lm_eval_so.reporter.cost_view import cost_lines
-from lm_eval_so.reporter.judge_view import judge_row
-from lm_eval_so.reporter.report_view import view_report
-from lm_eval_so.reporter.view import words_of
+from lm_eval_so.reporter.views.comparison import ICONS, lead_metric, verdict_word, view_comparison
+from lm_eval_so.reporter.views.cost import cost_lines
+from lm_eval_so.reporter.views.judges import judge_row
+from lm_eval_so.reporter.views.report import view_report
+from lm_eval_so.reporter.views.view import words_of
 
 _PACKAGE = "lm_eval_so.reporter"
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")

@@ -11,7 +11,7 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_digest import refuse_other_report
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import NothingToDo
-from lm_eval_so.reporter.html import html_report
+from lm_eval_so.reporter.html.page import html_report
 from lm_eval_so.reporter.markdown import markdown_report
 
 

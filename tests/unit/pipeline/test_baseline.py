@@ -21,7 +21,7 @@ from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.errors import ConfigError, InputError, PublishError, RecordError
 from lm_eval_so.pipeline.baseline import update_baseline
 from lm_eval_so.pipeline.baseline_told import update_lines, update_values
-from lm_eval_so.reporter.baseline_view import baseline_lines, baseline_values
+from lm_eval_so.reporter.views.baseline import baseline_lines, baseline_values
 
 OLD = make_report(
     {"exact_match": [1] * 54 + [0] * 6, "지연": [0.5, 0.9] * 30, "latency_ms": [900.0] * 60},

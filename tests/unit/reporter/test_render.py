@@ -15,9 +15,9 @@ from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.errors import InputError, NothingToDo
-from lm_eval_so.reporter.comparison_view import view_comparison
 from lm_eval_so.reporter.render import render
-from lm_eval_so.reporter.view import words_of
+from lm_eval_so.reporter.views.comparison import view_comparison
+from lm_eval_so.reporter.views.view import words_of
 
 
 def test_render__json_is_read_back():

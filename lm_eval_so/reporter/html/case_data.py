@@ -7,10 +7,10 @@ from typing import Any
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.templates.safe import cut
-from lm_eval_so.reporter.case_order import first_rows
-from lm_eval_so.reporter.case_view import case_view, is_answer, short_value, status_name
-from lm_eval_so.reporter.metric_view import by_name
-from lm_eval_so.reporter.view import ChangedView, Words
+from lm_eval_so.reporter.html.case_order import first_rows
+from lm_eval_so.reporter.views.cases import case_view, is_answer, short_value, status_name
+from lm_eval_so.reporter.views.metrics import by_name
+from lm_eval_so.reporter.views.view import ChangedView, Words
 
 FAILED, UNSCORED, WORSE, BETTER = 1, 2, 4, 8
 

@@ -10,10 +10,10 @@ from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport, Experiment
 from lm_eval_so.core.text import width
 from lm_eval_so.core.words.numbers import count
-from lm_eval_so.reporter.cost_view import minute
-from lm_eval_so.reporter.metric_view import bounds, valued
-from lm_eval_so.reporter.origin_view import COMMIT_DIGITS, short_hash
-from lm_eval_so.reporter.view import ABSENT, Words, words_of
+from lm_eval_so.reporter.views.cost import minute
+from lm_eval_so.reporter.views.metrics import bounds, valued
+from lm_eval_so.reporter.views.origin import COMMIT_DIGITS, short_hash
+from lm_eval_so.reporter.views.view import ABSENT, Words, words_of
 
 _DIGEST_DIGITS = 12
 

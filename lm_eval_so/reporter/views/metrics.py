@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.report import EvaluationReport, MetricSummary, Slice, SliceFigures
 from lm_eval_so.core.words.numbers import count, interval, percent, score, usd
-from lm_eval_so.reporter.view import ABSENT, MetricRow, SliceRow, Words
+from lm_eval_so.reporter.views.view import ABSENT, MetricRow, SliceRow, Words
 
 SMALL = 10
 """Samples below which a slice says little."""

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from lm_eval_so.core.records.report import JudgeHealth
 from lm_eval_so.core.words.numbers import count, percent, score
-from lm_eval_so.reporter.metric_view import codes_of
-from lm_eval_so.reporter.view import ABSENT, JudgeRow, Words
+from lm_eval_so.reporter.views.metrics import codes_of
+from lm_eval_so.reporter.views.view import ABSENT, JudgeRow, Words
 
 
 def judge_row(judge_id: str, judge: JudgeHealth, words: Words) -> JudgeRow:

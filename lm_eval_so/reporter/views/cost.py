@@ -6,7 +6,7 @@ from lm_eval_so.core.clock import parse_time
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.numbers import count, usd
-from lm_eval_so.reporter.view import ABSENT, CostRow, Words
+from lm_eval_so.reporter.views.view import ABSENT, CostRow, Words
 
 
 def cost_lines(report: EvaluationReport, words: Words) -> Iterator[str]:

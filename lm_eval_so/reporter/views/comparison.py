@@ -9,14 +9,14 @@ from lm_eval_so.core.words import say
 from lm_eval_so.core.words.exemptions import exemption_warning
 from lm_eval_so.core.words.figures import MetricFigures, reason_figures
 from lm_eval_so.core.words.numbers import count, factor, round_up
-from lm_eval_so.reporter.baseline_view import acceptance_note
-from lm_eval_so.reporter.case_view import changed_views
-from lm_eval_so.reporter.cost_view import minute
-from lm_eval_so.reporter.exemption_view import exemption_tables, flaky_views, stability_notes
-from lm_eval_so.reporter.lost_view import is_good_but_lost, lost_view
-from lm_eval_so.reporter.origin_view import COMMIT_DIGITS, report_footer, short_hash
-from lm_eval_so.reporter.slice_view import slice_changes
-from lm_eval_so.reporter.view import (
+from lm_eval_so.reporter.views.baseline import acceptance_note
+from lm_eval_so.reporter.views.cases import changed_views
+from lm_eval_so.reporter.views.cost import minute
+from lm_eval_so.reporter.views.exemptions import exemption_tables, flaky_views, stability_notes
+from lm_eval_so.reporter.views.lost import is_good_but_lost, lost_view
+from lm_eval_so.reporter.views.origin import COMMIT_DIGITS, report_footer, short_hash
+from lm_eval_so.reporter.views.slices import slice_changes
+from lm_eval_so.reporter.views.view import (
     ABSENT,
     ComparisonView,
     GateRow,

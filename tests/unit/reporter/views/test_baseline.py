@@ -11,9 +11,9 @@ from lm_eval_so.core.records.acceptance import Acceptance
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.core.templates.safe import normalise
-from lm_eval_so.reporter.baseline_view import in_columns
 from lm_eval_so.reporter.markdown import Origin, comment_body
 from lm_eval_so.reporter.render import render
+from lm_eval_so.reporter.views.baseline import in_columns
 
 HOSTILE = [
     "@octocat fixes #1 | `x`",

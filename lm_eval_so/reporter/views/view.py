@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import say
-from lm_eval_so.reporter.lost_view import LostView
+from lm_eval_so.reporter.views.lost import LostView
 
 ABSENT = "–"
 """Stands where there is no figure."""

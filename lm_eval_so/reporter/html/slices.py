@@ -7,10 +7,10 @@ from lm_eval_so.core.records.comparison import Comparison, SliceComparison
 from lm_eval_so.core.records.report import Columns, EvaluationReport, Slice
 from lm_eval_so.core.slices import NONE
 from lm_eval_so.core.words.numbers import count
-from lm_eval_so.reporter.case_view import status_name
-from lm_eval_so.reporter.metric_view import by_name, is_small, valued
-from lm_eval_so.reporter.plot import tint
-from lm_eval_so.reporter.view import ComparisonView, SliceChange, Words
+from lm_eval_so.reporter.html.plot import tint
+from lm_eval_so.reporter.views.cases import status_name
+from lm_eval_so.reporter.views.metrics import by_name, is_small, valued
+from lm_eval_so.reporter.views.view import ComparisonView, SliceChange, Words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from lm_eval_so.core.records.comparison import Comparison, SliceComparison
 from lm_eval_so.core.words.figures import MetricFigures
 from lm_eval_so.core.words.numbers import count, p_value
-from lm_eval_so.reporter.metric_view import by_name
-from lm_eval_so.reporter.view import ABSENT, SliceChange, Words, words_of
+from lm_eval_so.reporter.views.metrics import by_name
+from lm_eval_so.reporter.views.view import ABSENT, SliceChange, Words, words_of
 
 
 def slice_changes(

@@ -7,8 +7,8 @@ from lm_eval_so.core.records.enums import RunStatus, ScoreStatus
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.words.numbers import count, score
-from lm_eval_so.reporter.metric_view import code_name, valued
-from lm_eval_so.reporter.view import ABSENT, CaseView, ChangedView, Finding, VoteView, Words
+from lm_eval_so.reporter.views.metrics import code_name, valued
+from lm_eval_so.reporter.views.view import ABSENT, CaseView, ChangedView, Finding, VoteView, Words
 
 MISSING = "missing"
 """Status of a row that the run does not have."""

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator
 
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.reporter.view import ABSENT, Words
+from lm_eval_so.reporter.views.view import ABSENT, Words
 
 COMMIT_DIGITS = 7
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from lm_eval_so.core.records.comparison import Comparison, Exemption, FlakyCase, MetricComparison
 from lm_eval_so.core.words.numbers import count, percent
-from lm_eval_so.reporter.view import ABSENT, ExemptionRow, ExemptionTable, FlakyView, Words
+from lm_eval_so.reporter.views.view import ABSENT, ExemptionRow, ExemptionTable, FlakyView, Words
 
 _COUNTING = frozenset({"applied", "unused"})
 """States of an entry that does what it is there for, or has nothing to do."""

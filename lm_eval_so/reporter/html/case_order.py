@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import Case, EvaluationReport
 from lm_eval_so.core.words.numbers import count
-from lm_eval_so.reporter.case_view import case_view
-from lm_eval_so.reporter.view import CaseView, ChangedView, ComparisonView, Finding, Words
+from lm_eval_so.reporter.views.cases import case_view
+from lm_eval_so.reporter.views.view import CaseView, ChangedView, ComparisonView, Finding, Words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,12 @@ from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.answers import answers_text
 from lm_eval_so.core.words.numbers import count, percent, score, usd
-from lm_eval_so.reporter.case_view import MISSING, case_view, cases_note, is_answer, status_name
-from lm_eval_so.reporter.cost_view import cost_rows, minute, time_lines, total_usd
-from lm_eval_so.reporter.judge_view import judge_row
-from lm_eval_so.reporter.metric_view import first_score, metric_row, slice_rows
-from lm_eval_so.reporter.origin_view import commands, report_origin
-from lm_eval_so.reporter.view import ABSENT, ReportView, StatusRow, Words, words_of
+from lm_eval_so.reporter.views.cases import MISSING, case_view, cases_note, is_answer, status_name
+from lm_eval_so.reporter.views.cost import cost_rows, minute, time_lines, total_usd
+from lm_eval_so.reporter.views.judges import judge_row
+from lm_eval_so.reporter.views.metrics import first_score, metric_row, slice_rows
+from lm_eval_so.reporter.views.origin import commands, report_origin
+from lm_eval_so.reporter.views.view import ABSENT, ReportView, StatusRow, Words, words_of
 
 _MOST_MISSING = 5
 

@@ -13,14 +13,14 @@ from lm_eval_so.core.records.enums import Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.sandbox import fill_html
-from lm_eval_so.reporter.case_data import case_data
-from lm_eval_so.reporter.case_order import first_cases
-from lm_eval_so.reporter.comparison_view import lead_metric, view_comparison
-from lm_eval_so.reporter.html_slices import changed_slices, slice_drawings
-from lm_eval_so.reporter.lost_view import is_good_but_lost
-from lm_eval_so.reporter.plot import WIDTH, Span, change_spans, mean_span, shares
-from lm_eval_so.reporter.report_view import view_report
-from lm_eval_so.reporter.view import ComparisonView, GateRow, MetricRow, Words, words_of
+from lm_eval_so.reporter.html.case_data import case_data
+from lm_eval_so.reporter.html.case_order import first_cases
+from lm_eval_so.reporter.html.plot import WIDTH, Span, change_spans, mean_span, shares
+from lm_eval_so.reporter.html.slices import changed_slices, slice_drawings
+from lm_eval_so.reporter.views.comparison import lead_metric, view_comparison
+from lm_eval_so.reporter.views.lost import is_good_but_lost
+from lm_eval_so.reporter.views.report import view_report
+from lm_eval_so.reporter.views.view import ComparisonView, GateRow, MetricRow, Words, words_of
 
 _PACKAGE = "lm_eval_so.reporter"
 _TONES = {

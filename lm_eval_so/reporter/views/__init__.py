@@ -1,0 +1,1 @@
+"""What reports and comments show: numbers formatted, cases picked, texts chosen."""

@@ -68,7 +68,7 @@ def ci(
     from contextlib import ExitStack
     from threading import Event
 
-    from lm_eval_so.pipeline.unmeasured import Asked, told_if_unmeasured
+    from lm_eval_so.pipeline.github.unmeasured import Asked, told_if_unmeasured
     from lm_eval_so.terminal.progress import open_progress
 
     has_result = Event()
@@ -120,8 +120,8 @@ def _ci(
     from lm_eval_so.core.config.load import whole
     from lm_eval_so.pipeline import ci as stage
     from lm_eval_so.pipeline.check import tell_gate
+    from lm_eval_so.pipeline.github.target_url import target_override
     from lm_eval_so.pipeline.measure import Plan
-    from lm_eval_so.pipeline.target_url import target_override
     from lm_eval_so.terminal.session import open_session
 
     event = stage.read_surroundings(dict(os.environ))

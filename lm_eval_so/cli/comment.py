@@ -48,14 +48,14 @@ def comment(
     Example: lm-eval-so comment reports/comparison.json --repo octo/shop --pr 7 --dry-run
     """
     from lm_eval_so.action.event import find_activity, read_event
-    from lm_eval_so.pipeline.comment import read_results, send_comment
+    from lm_eval_so.pipeline.github.comment import read_results, send_comment
     from lm_eval_so.terminal.emit import emit, emit_text
     from lm_eval_so.terminal.session import open_session
 
     session = open_session(config, overrides=overrides, language=language, quiet=quiet, color=color)
     results = read_results(comparison, report)
     if dry_run:
-        from lm_eval_so.pipeline.publish import make_bodies
+        from lm_eval_so.pipeline.github.publish import make_bodies
         from lm_eval_so.reporter.markdown import Origin
 
         body = make_bodies(

@@ -18,10 +18,10 @@ from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import leads_out
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.errors import ExitCode, Interrupted, Problem, Where
-from lm_eval_so.pipeline.base import find_base, find_place
 from lm_eval_so.pipeline.confirm import again_folder
+from lm_eval_so.pipeline.github.base import find_base, find_place
+from lm_eval_so.pipeline.github.publish import Told, tell_github, write_last, write_to
 from lm_eval_so.pipeline.measure import Measured, Plan, measure
-from lm_eval_so.pipeline.publish import Told, tell_github, write_last, write_to
 
 _OWN_BASELINE = (
     "git does not know the base commit here, so the baseline is read from the checkout itself"

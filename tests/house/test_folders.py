@@ -25,7 +25,6 @@ STILL_FLAT = {
     "evaluator": 36,
     "evaluator/calibration": 11,
     "generator": 14,
-    "pipeline": 15,
 }
 """Folders that are larger, and how many modules each may have until it gets folders of its own."""
 

@@ -23,7 +23,7 @@ from lm_eval_so.errors import (
     Problem,
     Where,
 )
-from lm_eval_so.pipeline.unmeasured import Asked, told_if_unmeasured
+from lm_eval_so.pipeline.github.unmeasured import Asked, told_if_unmeasured
 
 HEAD, OLD = "a" * 40, "b" * 40
 JOB = "evaluate.yml/evaluate"

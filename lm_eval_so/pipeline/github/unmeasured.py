@@ -41,8 +41,8 @@ from lm_eval_so.errors import (
     UsageError,
     problems_of,
 )
-from lm_eval_so.pipeline.posting import STAGE, before_text, comment_on, has_place
-from lm_eval_so.pipeline.publish import summarise, write_last
+from lm_eval_so.pipeline.github.posting import STAGE, before_text, comment_on, has_place
+from lm_eval_so.pipeline.github.publish import summarise, write_last
 from lm_eval_so.reporter.markdown import Origin, unmeasured_body
 
 

@@ -28,8 +28,8 @@ from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.templates.safe import prose
+from lm_eval_so.pipeline.github.posting import STAGE, before_text, comment_on, has_place, to_summary
 from lm_eval_so.pipeline.measure import Measured
-from lm_eval_so.pipeline.posting import STAGE, before_text, comment_on, has_place, to_summary
 from lm_eval_so.reporter.markdown import Origin, comment_body
 
 

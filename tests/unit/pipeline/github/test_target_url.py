@@ -5,7 +5,7 @@ import pytest
 
 from lm_eval_so.core.config.load import load_config, read_config, whole
 from lm_eval_so.errors import UsageError
-from lm_eval_so.pipeline.target_url import target_override
+from lm_eval_so.pipeline.github.target_url import target_override
 
 PREVIEW = "https://pr-7.example.dev"
 PLUGIN = """

@@ -17,8 +17,8 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_digest import refuse_other_report
 from lm_eval_so.core.report_file import read_report
 from lm_eval_so.errors import PublishError, UsageError, Where
-from lm_eval_so.pipeline.posting import post
-from lm_eval_so.pipeline.publish import make_bodies
+from lm_eval_so.pipeline.github.posting import post
+from lm_eval_so.pipeline.github.publish import make_bodies
 from lm_eval_so.reporter.markdown import Origin
 
 

@@ -1,0 +1,1 @@
+"""What an event of GitHub adds: where the baseline is read, and what is told there."""

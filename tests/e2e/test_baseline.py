@@ -70,7 +70,7 @@ def test_baseline__a_change_for_the_worse_is_taken_on_purpose_only(place: Checko
     assert compared.returncode == 0, measured.stderr + compared.stderr
     told = (place.folder / "reports/comparison.md").read_text(encoding="utf-8")
     assert f"김 검토): ``{REASON}``" in told
-    assert "ineligible, not_passed 사유를 무시하고" in told
+    assert "경고(ineligible, not_passed)를 무시하고 의도적으로 갱신한 베이스라인" in told
     found = json.loads((place.folder / "reports/comparison.json").read_text(encoding="utf-8"))
     assert (found["verdict"], found["baseline"]["source"]) == ("pass", "git")
     assert found["baseline"]["accepted"]["reason"] == REASON

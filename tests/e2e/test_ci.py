@@ -194,7 +194,7 @@ def test_ci__the_baseline_of_the_pull_request_itself_does_not_count(
     assert "to compare with it" not in done.stderr
     [body] = place.hub.bodies(7).values()
     said = body.split("\n\n")[1].partition(" [")[0]
-    assert "git이 베이스 커밋을 알 수 없고" in said
+    assert "git에서 베이스 커밋을 찾을 수 없고" in said
     assert "fetch-depth: 2" in said
     for file in ("summary", "workspace/lm-eval-so-report/report.md"):
         assert said in (place.folder.parent / file).read_text(encoding="utf-8")
@@ -232,7 +232,7 @@ def test_ci__where_nothing_could_be_measured_the_comment_says_so(place: Checkout
     assert failed.returncode == 3, failed.stderr
     [body] = place.hub.bodies(7).values()
     first, told = body.split("\n\n")[:2]
-    assert "\n### ❌ 오류 · shop · 답변이 있던 테스트 케이스 39개" in first
+    assert "\n### ❌ 오류 · shop · 답변이 있던 케이스 39개에" in first
     assert told.startswith("측정하지 못했습니다: 39 of 40 rows have no answer")
     assert last in body
     report = place.folder / "lm-eval-so-report"

@@ -87,6 +87,5 @@ def test_evaluate__a_row_takes_little_memory(tmp_path: Path):
     environ = {"TMPDIR": str(tmp_path), "LANG": "C.UTF-8"}
     done = subprocess.run(command, env=environ, capture_output=True, check=True)
     rows = [line.strip("| ").split(" | ") for line in done.stdout.decode().splitlines()]
-    peaks = {(row[0], row[1]): int(row[-1]) for row in rows if row[0] in {"1,000", "10,000"}}
-    for each in ("first", "second"):
-        assert peaks["10,000", each] - peaks["1,000", each] <= 18, peaks
+    peaks = {row[0]: int(row[-1]) for row in rows if row[0] in {"1,000", "10,000"}}
+    assert peaks["10,000"] - peaks["1,000"] <= 18, peaks

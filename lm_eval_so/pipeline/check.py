@@ -1,6 +1,6 @@
 """What is wrong with a config at any stage, found before anything is spent."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -75,9 +75,7 @@ def checked(
 
 def deciding(config: Config) -> tuple[str, ...]:
     """Return the metrics that may decide a verdict; of a config without problems."""
-    bound = bind_metrics(config, {})
-    gating = gating_ids(config, bound)
-    return tuple(each.id for each in bound if each.id in gating and _may_decide(each, config))
+    return _deciding(config, bind_metrics(config, {}))
 
 
 def tell_gate(config: Config) -> Iterator[Event]:
@@ -85,7 +83,7 @@ def tell_gate(config: Config) -> Iterator[Event]:
     named = config.gate.metrics or {}
     bound = bind_metrics(config, {})
     wording = ", ".join(b.id for b in bound if b.measures_overlap and b.id not in named)
-    if not deciding(config):
+    if not _deciding(config, bound):
         text = "no metric gates, so nothing will be judged"
         hint = "name one under gate.metrics, with a margin or a bound"
         told = f"{text} ({wording}: wording only)" if wording else text
@@ -93,6 +91,11 @@ def tell_gate(config: Config) -> Iterator[Event]:
     elif wording:
         text = f"reported and not gating, unless gate.metrics names it: {wording} (wording only)"
         yield Noticed(stage="check", text=text)
+
+
+def _deciding(config: Config, bound: Sequence[BoundMetric]) -> tuple[str, ...]:
+    gating = gating_ids(config, bound)
+    return tuple(each.id for each in bound if each.id in gating and _may_decide(each, config))
 
 
 def _may_decide(each: BoundMetric, config: Config) -> bool:

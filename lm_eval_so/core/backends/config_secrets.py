@@ -6,6 +6,7 @@ from typing import Any
 
 from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.build import find_secrets
+from lm_eval_so.core.backends.credentials import read_secret
 from lm_eval_so.core.backends.secret_sources import Secrets
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.secrets import Redactor, make_redactor, sent_secrets, url_secrets
@@ -31,7 +32,8 @@ def config_redactor(config: Config, environ: Mapping[str, str], *, runs_code: bo
     sent: list[tuple[str, str]] = []
     for at, secrets in _secrets(config, runs_code=runs_code):
         variables.update(secrets.variables)
-        files |= {name: text for name in secrets.files if (text := _read(config, name))}
+        held = {name: read_secret(config.folder / name) for name in secrets.files}
+        files |= {name: text for name, text in held.items() if text}
         for key, text in secrets.sent.items():
             path = (*at, "options", *key)
             sent += sent_secrets(str(key[1]), text, _variables(config, path), label=_label(path))
@@ -67,13 +69,6 @@ def _secrets(config: Config, *, runs_code: bool) -> Iterator[tuple[Path_, Secret
             yield at, find_secrets(section, config=config, where_path=at)
         except InputError:
             continue
-
-
-def _read(config: Config, name: str) -> str:
-    try:
-        return (config.folder / name).read_text("utf-8", "replace").strip()
-    except OSError:
-        return ""  # the backend's own check says that it is missing
 
 
 def _variables(config: Config, path: Path_) -> Mapping[str, str]:

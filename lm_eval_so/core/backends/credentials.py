@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lm_eval_so.core.backends.base import BackendEnv, SharedOptions
 from lm_eval_so.errors import Problem, Where
@@ -27,6 +28,14 @@ def find_secret(options: SharedOptions, name: str, env: BackendEnv) -> Secret:
     if file is None:
         return _of_variable(variable, f"options.{name}_env", env)
     return _of_file(str(file), f"options.{name}_file", env)
+
+
+def read_secret(file: Path) -> str:
+    """Return what a file of a secret holds, without blanks around it; "" if it cannot be read."""
+    try:
+        return file.read_text("utf-8", "replace").strip()
+    except OSError:
+        return ""  # the backend's own check says that it is missing
 
 
 def secret_problem(secret: Secret, *, hint: str | None = None) -> Problem | None:
@@ -81,8 +90,4 @@ def _of_variable(name: str, key: str, env: BackendEnv) -> Secret:
 
 
 def _of_file(path: str, key: str, env: BackendEnv) -> Secret:
-    try:
-        value = (env.folder / path).read_text("utf-8", "replace").strip()
-    except OSError:
-        value = ""
-    return Secret(value=value, source=path, key=key, is_file=True)
+    return Secret(value=read_secret(env.folder / path), source=path, key=key, is_file=True)

@@ -100,7 +100,7 @@ def ask(
 
 
 def rows_of(folder: Path) -> Path:
-    """Give the rows that one of the two wrote into a folder."""
+    """Return the rows that one of the two wrote into a folder."""
     rows = folder / "run" / "run_results.jsonl"
     return rows if rows.is_file() else folder / "rows.jsonl"
 

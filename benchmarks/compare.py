@@ -41,7 +41,7 @@ TAGS = [f"태그{i}" for i in range(20)]
 
 
 def make_columns(n: int, order: str, *, is_candidate: bool) -> Columns:
-    """Give the columns of one side; the candidate's differ from the baseline's as described."""
+    """Return the columns of one side; the candidate's differ from the baseline's as described."""
     places = list(range(n))
     if order == "shuffled" and is_candidate:
         random.Random(2).shuffle(places)
@@ -87,7 +87,7 @@ def _second(chance: random.Random, key: str, value: float) -> float:
 
 
 def make_report(n: int, order: str, *, is_candidate: bool) -> EvaluationReport:
-    """Give the report of one side."""
+    """Return the report of one side."""
     kinds = dict.fromkeys(BINARY, MetricKind.BINARY) | dict.fromkeys(BOUNDED, MetricKind.BOUNDED)
     return EvaluationReport(
         experiment=Experiment(
@@ -156,7 +156,7 @@ def one(n: int, order: str) -> None:
 
 
 def peak_mib() -> float:
-    """Give the most memory that this process has held."""
+    """Return the most memory that this process has held."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -27,7 +27,7 @@ async def similarity(one: str, other: str) -> float:
 
 
 def area(higher: list[float], lower: list[float]) -> float:
-    """Give the chance that a value of the first is above one of the second; a tie is a half."""
+    """Return the chance that a value of the first is above one of the second; a tie is a half."""
     wins = sum((a > b) + (a == b) / 2 for a, b in product(higher, lower))
     return wins / (len(higher) * len(lower))
 
@@ -38,7 +38,7 @@ def span(values: list[float]) -> str:
 
 
 async def measure(cases: list[dict[str, str]], questions: list[dict[str, str]]) -> list[str]:
-    """Give a row of the table: values by kind, and how well they are told apart."""
+    """Return a row of the table: values by kind, and how well they are told apart."""
     same = [
         await similarity(case["reference"], question["same"])
         for case, question in zip(cases, questions, strict=True)

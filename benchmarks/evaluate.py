@@ -52,7 +52,7 @@ class Plan:
     scale: float
 
     def folder_of(self, n: int) -> tuple[int, Path]:
-        """Give a dataset and its run, about n samples, made once."""
+        """Return a dataset and its run, about n samples, made once."""
         n = max(10, round(n * self.scale))
         folder = self.folder / str(n)
         if not folder.is_dir():

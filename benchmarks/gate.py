@@ -43,7 +43,7 @@ Outcome = tuple[float, int, int]
 def found(
     differences: Sequence[float], shape: Shape, margin: float, groups: Sequence[int] | None = None
 ) -> Finding:
-    """Give what the gate finds in the changes of the samples."""
+    """Return what the gate finds in the changes of the samples."""
     seen = estimate_change(differences, groups, shape, alpha=ALPHA)
     passes = seen.low > -margin
     return Finding(
@@ -65,7 +65,7 @@ def binary_verdict(worse: int, better: int, n: int, margin: float) -> Verdict:
 
 
 def outcomes(n: int, worse: float, better: float) -> Iterator[Outcome]:
-    """Give every outcome that is not all but impossible: a multinomial of three classes."""
+    """Yield every outcome that is not all but impossible: a multinomial of three classes."""
     for w, chance in binomial(n, worse):
         for g, of_rest in binomial(n - w, better / (1 - worse)):
             if chance * of_rest > LEAST_CHANCE:
@@ -83,7 +83,7 @@ def binomial(n: int, share: float) -> Iterator[tuple[int, float]]:
 
 
 def paired_t_fails(mean: float, squares: float, n: int) -> bool:
-    """Whether the one-sided paired t-test calls the drop proven."""
+    """Return whether the one-sided paired t-test calls the drop proven."""
     variance = (squares - n * mean * mean) / (n - 1)
     if variance <= 0:
         return mean < 0
@@ -280,7 +280,7 @@ def groups(runs: int) -> str:
 
 
 def correlated(chance: random.Random) -> list[float]:
-    """Give the changes of a group: each sample takes the group's change with a chance of √½."""
+    """Return the changes of a group: each sample takes the group's change with a chance of √½."""
     shared = change(chance)
     return [shared if chance.random() < math.sqrt(0.5) else change(chance) for _ in range(5)]
 

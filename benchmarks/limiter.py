@@ -85,7 +85,7 @@ def bears(most: int | Callable[[float], int], wait_s: float | None) -> Callable[
 
 
 def meters(per_s: float, wait_s: float | None) -> Callable[..., Endpoint]:
-    """Give so many answers a second, and as many at once after a pause: a token bucket."""
+    """Return so many answers a second, and as many at once after a pause: a token bucket."""
 
     def make(_: random.Random) -> Endpoint:
         tokens, since = per_s, 0.0
@@ -104,7 +104,7 @@ def meters(per_s: float, wait_s: float | None) -> Callable[..., Endpoint]:
 
 
 def per_minute(most: int) -> Callable[..., Endpoint]:
-    """Give so many answers a minute, then ask to wait for the next."""
+    """Return so many answers a minute, then ask to wait for the next."""
 
     def make(_: random.Random) -> Endpoint:
         minute, given = -1, 0
@@ -170,7 +170,7 @@ def from_up_and_down(rows: int) -> float:
 
 
 def kinds() -> list[Kind]:
-    """Give the kinds that are simulated."""
+    """Return the kinds that are simulated."""
     found: list[Kind] = []
     for said, wait in (("", NO_WAIT), (", says 1 s", 1.0)):
         found += [
@@ -226,7 +226,7 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         super().__init__(self._jumping)
 
     def time(self) -> float:
-        """Give the simulated time, in seconds."""
+        """Return the simulated time, in seconds."""
         return self._jumping.now
 
 
@@ -291,7 +291,7 @@ def simulate(kind: Kind, *, rows: int, seed: int = 0) -> Outcome:
 
 
 def share_of(kind: Kind, outcome: Outcome, rows: int) -> float:
-    """Give the share that was had of what the endpoint could have answered."""
+    """Return the share that was had of what the endpoint could have answered."""
     return kind.ideal_s(rows) / outcome.took_s
 
 

@@ -24,7 +24,7 @@ Said = tuple[str, str | None, str | None, int, int]
 
 
 def read(dataset: Path) -> Iterator[Sample]:
-    """Give the samples one by one."""
+    """Yield the samples one by one."""
     with dataset.open("rb") as lines:
         for line in lines:
             yield json.loads(line)
@@ -60,25 +60,25 @@ KINDS: dict[str, tuple[str, Callable[..., Any], Callable[..., Any]]] = {
 
 
 def digest(text: str) -> str:
-    """Give SHA-256 of a text."""
+    """Return SHA-256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def seed_of(sample: Sample) -> int:
-    """Give the seed of a row: the first 31 bits of a digest of its id."""
+    """Return the seed of a row: the first 31 bits of a digest of its id."""
     data = f"0:{sample['id']}:0".encode()
     return int.from_bytes(hashlib.sha256(data).digest()[:4], "big") & 0x7FFFFFFF
 
 
 def sample_hash(sample: Sample) -> str:
-    """Give the digest of what is asked."""
+    """Return the digest of what is asked."""
     asked = json.dumps(sample["input"], ensure_ascii=False)
     kept = f'[{{"content":{asked},"role":"user"}}],"kind":"single","scenario":null}}'
     return digest(f'{{"given":[],"input":{kept}')
 
 
 def row(sample: Sample, seed: int, body: str, said: Said, began: float, at: str) -> dict[str, Any]:
-    """Give the row of an answer."""
+    """Return the row of an answer."""
     text, finish_reason, model, tokens_in, tokens_out = said
     took_ms = round((time.monotonic() - began) * 1000, 1)
     return {

@@ -59,7 +59,7 @@ class Connection(asyncio.Protocol):
             self._take(*request)
 
     def _next(self) -> tuple[bytes, bytes] | None:
-        """Give the request line and the body of a whole request, if one is there."""
+        """Return the request line and the body of a whole request, if one is there."""
         end = self._buffer.find(HEAD_END)
         if end < 0:
             return None
@@ -104,7 +104,7 @@ class Connection(asyncio.Protocol):
 
 
 def answer_to(question: str) -> str:
-    """Give the answer to a question: the same in every run."""
+    """Return the answer to a question: the same in every run."""
     return f"답변 {zlib.crc32(question.encode()):08x}: 영업일 기준 3일 안에 처리됩니다."
 
 

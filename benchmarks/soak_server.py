@@ -52,12 +52,12 @@ class Taken:
 
 
 def answer_to(question: str) -> str:
-    """Give the one right answer to a question."""
+    """Return the one right answer to a question."""
     return f"답 {hashlib.sha256(question.encode()).hexdigest()[:16]}: 영업일 기준 3일"
 
 
 def draws(seed: int, question: str, nth: int) -> Iterator[float]:
-    """Give numbers from 0 to 1 that belong to a request."""
+    """Yield numbers from 0 to 1 that belong to a request."""
     for which in range(3):
         text = f"{seed}:{nth}:{which}:{question}".encode()
         yield int.from_bytes(hashlib.sha256(text).digest()[:8], "big") / 2**64

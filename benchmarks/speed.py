@@ -34,14 +34,14 @@ class Plan:
     """Times the usual number of samples."""
 
     def samples(self, n: int) -> tuple[int, Path]:
-        """Give a dataset of about n samples, made once."""
+        """Return a dataset of about n samples, made once."""
         n = max(10, round(n * self.scale))
         folder = self.folder / f"data{n}"
         file = folder / "test.jsonl"
         return n, file if file.is_file() else write_samples(folder, n)
 
     def fresh(self) -> Path:
-        """Give an empty folder."""
+        """Return an empty folder."""
         return Path(tempfile.mkdtemp(dir=self.folder))
 
 
@@ -141,7 +141,7 @@ def in_turns(
 
 
 def process(runs: Sequence[tuple[Taken, Seen]], n: int) -> list[str]:
-    """Give CPU a row, wall and peak of whole processes."""
+    """Return CPU a row, wall and peak of whole processes."""
     took = [taken for taken, _ in runs]
     cpu = statistics.median(taken.cpu_s for taken in took) / n * 1e6
     wall = statistics.median(taken.wall_s for taken in took)
@@ -153,19 +153,19 @@ def per_row(taken: Taken, n: int) -> str:
 
 
 def ratio(mine: Sequence[float], theirs: Sequence[float]) -> str:
-    """Give the median of the ratios, turn by turn."""
+    """Return the median of the ratios, turn by turn."""
     return f"{statistics.median(a / b for a, b in zip(mine, theirs, strict=True)):.2f}"
 
 
 def spread(values: Sequence[float]) -> str:
-    """Give median (least-most)."""
+    """Return median (least-most)."""
     digits = 0 if min(values) >= 100 else 2
     middle, least, most = statistics.median(values), min(values), max(values)
     return f"{middle:,.{digits}f} ({least:,.{digits}f}-{most:,.{digits}f})"
 
 
 def section(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Give a Markdown table under a heading."""
+    """Return a Markdown table under a heading."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join([f"## {title}", "", *(f"| {' | '.join(line)} |" for line in lines), ""])
 

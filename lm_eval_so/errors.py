@@ -251,7 +251,7 @@ def problems_of(error: BaseException) -> tuple[Problem, ...]:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Give the known name that looks most like `name`, or None if none is near."""
+    """Return the known name that looks most like `name`, or None if none is near."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
     return close[0] if close else None
 

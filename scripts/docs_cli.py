@@ -74,7 +74,7 @@ Next: [the keys of the config](config.md).
 
 
 def page() -> str:
-    """Give the text of the page."""
+    """Return the text of the page."""
     root = (HELP / "help.txt").read_text(encoding="utf-8")
     names = re.findall(r"^  ([a-z]+)  ", root.partition("Commands:")[2], re.MULTILINE)
     parts = [HEAD, _section("lm-eval-so", root)]

@@ -103,7 +103,7 @@ Next: [how the gate decides](decisions.md).
 
 
 def page() -> str:
-    """Give the text of the page."""
+    """Return the text of the page."""
     schema = config_schema()
     models = {"": schema, **schema["$defs"]}
     missing = {name for name, model in models.items() if "properties" in model} - set(SECTIONS)

@@ -125,7 +125,7 @@ Next: [metrics that ask a model](judges.md), or [one of your own](../llms.txt).
 
 
 def page() -> str:
-    """Give the text of the page."""
+    """Return the text of the page."""
     known = map(metrics.resolve, metrics.names())
     found = [metric for metric in known if metric.__module__.startswith("lm_eval_so.")]
     accepted = sorted(Metric.accepts_status, key=list(RunStatus).index)

@@ -40,13 +40,13 @@ def entry(sample_id=None, metric=None, *, max_drop=None, until="2026-12-31", rea
 
 
 def flips(*, worse, better, n, right=None):
-    """Give right-or-wrong scores of both sides with so many flips; the rest is right."""
+    """Return right-or-wrong scores of both sides with so many flips; the rest is right."""
     rest = n - worse - better
     still = [1] * rest if right is None else [1] * right + [0] * (rest - right)
     return [1] * worse + [0] * better + still, [0] * worse + [1] * better + still
 
 
 def only(comparison):
-    """Give the one metric of a comparison."""
+    """Return the one metric of a comparison."""
     (metric,) = comparison.metrics.values()
     return metric

@@ -141,6 +141,6 @@ def an_answer(text: str, *, status: RunStatus = RunStatus.OK, **fields: Any) -> 
 
 
 def applies(metric: Metric, sample: TestSample) -> bool:
-    """Whether a metric looks at an answer to a sample at all."""
+    """Return whether a metric looks at an answer to a sample at all."""
     bound = BoundMetric(metric=metric, section=MetricSection(name=metric.name, id=metric.id))
     return is_asked(bound, sample, a_run("답"))

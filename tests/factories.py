@@ -136,7 +136,7 @@ def make_report(
 
 
 def label_column(labels, rows):
-    """Give a label per row as a report keeps them."""
+    """Return a label per row as a report keeps them."""
     values = tuple(dict.fromkeys(labels))
     return Labels(values=values, places=tuple(values.index(labels[i]) for i, _ in rows))
 
@@ -243,7 +243,7 @@ def make_experiment(*, suite, commit, model, params, system, dataset_version, n,
 
 
 def kind_of(key, column):
-    """Give the kind of a metric that does not declare one."""
+    """Return the kind of a metric that does not declare one."""
     present = [value for value in column if is_number(value)]
     if key in RATIOS:
         return MetricKind.RATIO
@@ -253,15 +253,15 @@ def kind_of(key, column):
 
 
 def repeats_of(scores, sample):
-    """Give how many answers a sample has."""
+    """Return how many answers a sample has."""
     return max(len(listed(column[sample])) for column in scores.values())
 
 
 def listed(value):
-    """Give a value as a list of repeats."""
+    """Return a value as a list of repeats."""
     return value if isinstance(value, list) else [value]
 
 
 def is_number(value):
-    """Whether there is a usable value."""
+    """Return whether there is a usable value."""
     return value is not None and math.isfinite(value)

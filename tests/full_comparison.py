@@ -13,7 +13,7 @@ PRODUCTS = ("충전기", "케이블 & 젠더", "(none)")
 
 
 def full_comparison():
-    """Give a comparison with slices, known flaky and accepted samples, and some asked again."""
+    """Return a comparison with slices, known flaky and accepted samples, and some asked again."""
     return replace(
         comparison(),
         changed=(
@@ -45,7 +45,7 @@ def full_comparison():
 
 
 def labelled(made=None):
-    """Give the report of all rows with their length and a metadata key."""
+    """Return the report of all rows with their length and a metadata key."""
     made = made or with_rows(full_report())
     rows = range(len(made.samples.ids))
     labels = {
@@ -56,7 +56,7 @@ def labelled(made=None):
 
 
 def slices():
-    """Give slices of each kind: proven worse and better, not proven, too small."""
+    """Return slices of each kind: proven worse and better, not proven, too small."""
     gone = {"ci90": None, "change": None, "p_raw": None, "p_adjusted": None}
     return (
         a_slice("tag", "환불"),
@@ -77,7 +77,7 @@ def slices():
 
 
 def a_slice(by, value, **changes):
-    """Give a slice that is proven to be worse."""
+    """Return a slice that is proven to be worse."""
     values = {
         "metric": "exact_match",
         "n": 44,
@@ -96,7 +96,7 @@ def a_slice(by, value, **changes):
 
 
 def exemption(sample_id, **changes):
-    """Give an entry that holds."""
+    """Return an entry that holds."""
     values = {
         "metric": None,
         "state": "applied",

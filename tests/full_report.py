@@ -17,7 +17,7 @@ from lm_eval_so.core.records.score import JudgeVote, Score
 
 
 def full_report():
-    """Give a report with a panel, vacuous and unscored rows, costs of all parts, Korean texts."""
+    """Return a report with a panel, vacuous and unscored rows, costs of all parts, Korean texts."""
     plain = report()
     experiment = replace(
         plain.experiment,
@@ -256,7 +256,7 @@ def cases():
 
 
 def with_rows(made, n=240):
-    """Give a report with the texts and scores of all its rows."""
+    """Return a report with the texts and scores of all its rows."""
     cases = {each.sample_id: each for each in made.errors}
     ids = (*cases, *(f"s{number:04d}" for number in range(n - len(cases))))
     wrong = [i % 7 == 0 for i in range(n)]

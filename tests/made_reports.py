@@ -311,7 +311,7 @@ def comparison(verdict=Verdict.REGRESSION, **changes):
 
 
 def lost(*cases):
-    """Give what is told of cases that lost their answer: two, or these."""
+    """Return what is told of cases that lost their answer: two, or these."""
     found = cases or (
         LostCase(
             sample_id="s24f1bb61e3983b7a",
@@ -324,7 +324,7 @@ def lost(*cases):
 
 
 def answered():
-    """Give the times of answers of which most are not of now."""
+    """Return the times of answers of which most are not of now."""
     return AnswerTimes(
         asked=TimeSpan(n=12, oldest="2026-03-02T09:13:40Z", newest="2026-03-02T09:14:02Z"),
         earlier=TimeSpan(n=40, oldest="2026-03-01T23:59:00Z", newest="2026-03-02T00:01:00Z"),
@@ -333,7 +333,7 @@ def answered():
 
 
 def first_run():
-    """Give what is compared where there is no baseline: thresholds only."""
+    """Return what is compared where there is no baseline: thresholds only."""
     nothing = {
         "baseline": None,
         "delta": None,

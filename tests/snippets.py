@@ -26,7 +26,7 @@ class Block:
 
 
 def blocks(page: Path) -> Iterator[Block]:
-    """Give the blocks of a page in their order."""
+    """Yield the blocks of a page in their order."""
     text = page.read_text(encoding="utf-8")
     for match in _FENCE.finditer(text):
         line = text.count("\n", 0, match.start()) + 1
@@ -34,10 +34,10 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def without_fences(text: str) -> str:
-    """Give a page without its blocks."""
+    """Return a page without its blocks."""
     return _FENCE.sub("", text)
 
 
 def without_code(text: str) -> str:
-    """Give the prose of a page: blocks are left out, code spans are blanked."""
+    """Return the prose of a page: blocks are left out, code spans are blanked."""
     return re.sub(r"`[^`\n]+`", "code", without_fences(text))

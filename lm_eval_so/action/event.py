@@ -81,7 +81,7 @@ class Activity:
 
     @property
     def has_lost_number(self) -> bool:
-        """Whether this is the event of a pull request, and does not say of which."""
+        """Return whether this is the event of a pull request, and does not say of which."""
         return self.event == "pull_request" and self.pull is None
 
     @property
@@ -92,7 +92,7 @@ class Activity:
         return f"{self.server_url}/{self.repository}/actions/runs/{self.run_id}"
 
     def suite_id(self, suite: str) -> str:
-        """Give the identity that comments and baselines of a suite have unless told otherwise."""
+        """Return the identity that comments and baselines of a suite have unless told otherwise."""
         parts = (self.workflow, self.job, suite)
         return plain_suite_id("/".join(part for part in parts if part))
 

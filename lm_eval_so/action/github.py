@@ -72,12 +72,12 @@ class RequestFailed(PublishError):  # noqa: N818 - says what happened, as `Inter
 
     @property
     def may_have_happened(self) -> bool:
-        """Whether the request may have taken effect all the same."""
+        """Return whether the request may have taken effect all the same."""
         return self.status is None or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
     @property
     def is_rate_limit(self) -> bool:
-        """Whether the same request may be sent again later."""
+        """Return whether the same request may be sent again later."""
         if self.status != HTTPStatus.FORBIDDEN:
             return self.status == HTTPStatus.TOO_MANY_REQUESTS
         return self.retry_after_s is not None or "rate limit" in self.what.lower()
@@ -87,19 +87,19 @@ class GitHub(Protocol):
     """The calls that we need; each raises `RequestFailed`."""
 
     def viewer(self) -> str:
-        """Give the login that comments of this token have."""
+        """Return the login that comments of this token have."""
         ...
 
     def pull(self, number: int) -> Pull:
-        """Give a pull request."""
+        """Return a pull request."""
         ...
 
     def open_pulls(self, branch: str) -> tuple[Pull, ...]:
-        """Give the open pull requests of owner:branch."""
+        """Return the open pull requests of owner:branch."""
         ...
 
     def comments(self, number: int, *, most: int) -> tuple[Comment, ...]:
-        """Give all comments of a pull request, oldest first.
+        """Return all comments of a pull request, oldest first.
 
         Raises:
             RequestFailed: Also if there are more than `most`.
@@ -178,7 +178,7 @@ class PyGithubAdapter:
         self._repository = client.get_repo(repository)
 
     def viewer(self) -> str:
-        """Give the login of the token; the workflow's token may not ask, and is the bot's."""
+        """Return the login of the token; the workflow's token may not ask, and is the bot's."""
         try:
             with _translated():
                 _, data = self._client.requester.graphql_query("query { viewer { login } }", {})
@@ -188,19 +188,19 @@ class PyGithubAdapter:
         return login if isinstance(login, str) and login else ACTIONS_BOT
 
     def pull(self, number: int) -> Pull:
-        """Give a pull request."""
+        """Return a pull request."""
         with _translated():
             return _pull(self._repository.get_pull(number))
 
     def open_pulls(self, branch: str) -> tuple[Pull, ...]:
-        """Give the open pull requests of owner:branch."""
+        """Return the open pull requests of owner:branch."""
         with _translated():
             return tuple(
                 _pull(pull) for pull in self._repository.get_pulls(state="open", head=branch)
             )
 
     def comments(self, number: int, *, most: int) -> tuple[Comment, ...]:
-        """Give all comments of a pull request, oldest first."""
+        """Return all comments of a pull request, oldest first."""
         found: list[Comment] = []
         with _translated():
             for comment in self._repository.get_issue(number).get_comments():

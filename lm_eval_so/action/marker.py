@@ -53,13 +53,13 @@ class State:
         return cls(**{name: values[name] for name in names}, verdict=verdict, at=at)
 
     def line(self) -> str:
-        """Give the line that `read` reads."""
+        """Return the line that `read` reads."""
         values = asdict(self)
         return f"<!-- lm-eval-so/state/1 {json.dumps(values)} -->"
 
 
 def marker(suite_id: str) -> str:
-    """Give the first line of a suite's comment, by which it is found again."""
+    """Return the first line of a suite's comment, by which it is found again."""
     encoded = quote(suite_id, safe="/._-", errors="replace")
     while "--" in encoded:  # two hyphens could close the HTML comment
         encoded = encoded.replace("--", "-%2D")
@@ -73,15 +73,15 @@ def suite_of(body: str) -> str | None:
 
 
 def header(body: str) -> list[str]:
-    """Give the first two lines of a comment, or the one that there is."""
+    """Return the first two lines of a comment, or the one that there is."""
     return body.replace("\r\n", "\n").split("\n", 2)[:2]
 
 
 def is_same(left: str, right: str) -> bool:
-    """Whether two comments hold the same text, whatever GitHub made of the line ends."""
+    """Return whether two comments hold the same text, whatever GitHub made of the line ends."""
     return left.replace("\r\n", "\n").rstrip() == right.rstrip()
 
 
 def digest(text: str) -> str:
-    """Give what stands for a text in the state."""
+    """Return what stands for a text in the state."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]

@@ -38,7 +38,7 @@ OUTPUT_NAMES: Final = tuple(field.name for field in fields(Outputs))
 
 
 def outputs_of(comparison: Comparison, report: EvaluationReport | None) -> Outputs:
-    """Give the outputs that follow from what was found; paths and the comment come later."""
+    """Return the outputs that follow from what was found; paths and the comment come later."""
     ids = {change: set[str]() for change in ("worse", "better")}
     for case in comparison.changed:
         ids[case.change].add(case.sample_id)
@@ -61,7 +61,7 @@ def outputs_of(comparison: Comparison, report: EvaluationReport | None) -> Outpu
 
 
 def output_text(outputs: Outputs, *, delimiter: str) -> str:
-    """Give the outputs as GITHUB_OUTPUT takes them; each value is one line.
+    """Return the outputs as GITHUB_OUTPUT takes them; each value is one line.
 
     Args:
         outputs: The values.
@@ -100,12 +100,12 @@ def add_to_summary(file: Path, text: str) -> None:
 
 
 def first_fit(texts: Iterable[str], *, most: int, size: Callable[[str], int]) -> str | None:
-    """Give the first text of at most this size, or None."""
+    """Return the first text of at most this size, or None."""
     return next((text for text in texts if size(text) <= most), None)
 
 
 def annotations(comparison: Comparison, *, most: int, redactor: Redactor) -> tuple[str, ...]:
-    """Give workflow commands that name what got worse: failed metrics first, then samples.
+    """Return workflow commands that name what got worse: failed metrics first, then samples.
 
     Args:
         comparison: What was found.

@@ -35,7 +35,7 @@ class Target:
 
 
 def is_wanted(mode: CommentMode, comparison: Comparison) -> bool:
-    """Whether this result is to be told on the pull request; a skipped one never is."""
+    """Return whether this result is to be told on the pull request; a skipped one never is."""
     if comparison.verdict is Verdict.SKIPPED:
         return False
     match mode:
@@ -50,7 +50,7 @@ def is_wanted(mode: CommentMode, comparison: Comparison) -> bool:
 
 
 def find_pull(activity: Activity, pr_number: int | None, github: GitHub) -> int | None:
-    """Give the pull request to comment on, or None.
+    """Return the pull request to comment on, or None.
 
     Args:
         activity: What the event asks for.

@@ -33,7 +33,7 @@ class _Moves:
     sizes: Sequence[float] = ()
 
     def each(self) -> Iterator[_Move]:
-        """Give them one by one."""
+        """Return them one by one."""
         return zip(self.sizes, repeat(self.order), self.places)
 
     def without(self, names: frozenset[str], finding: Finding) -> "_Moves":
@@ -74,7 +74,7 @@ class Changed:
 def changed_cases(
     findings: Mapping[str, Finding], reports: Reports, proven: Sequence[Part]
 ) -> Changed:
-    """Give the samples whose score changed, per metric.
+    """Return the samples whose score changed, per metric.
 
     First those behind slices that are proven worse, in the order of the slices, and within each the
     largest drop; then other drops, the largest first; then the gains. Costs and times are left out,
@@ -105,7 +105,7 @@ def changed_cases(
 
 
 def flaky_cases(findings: Mapping[str, Finding]) -> Iterator[FlakyCase]:
-    """Give every sample that got worse but, asked again, mostly did not, per metric."""
+    """Yield every sample that got worse but, asked again, mostly did not, per metric."""
     for key, finding in findings.items():
         complete, again = finding.complete, finding.again
         if complete is None or again is None:
@@ -125,7 +125,7 @@ def flaky_cases(findings: Mapping[str, Finding]) -> Iterator[FlakyCase]:
 
 
 def _moves(order: int, finding: Finding) -> tuple[_Moves, _Moves]:
-    """Give the samples of a metric that got worse, and those that got better."""
+    """Return the samples of a metric that got worse, and those that got better."""
     complete = finding.complete
     if complete is None or not complete.positions:
         return _Moves(order=order), _Moves(order=order)
@@ -207,7 +207,7 @@ def _case(
 
 
 def _telling_row(columns: Columns, key: str, rows: Rows, wants_high: bool) -> int:
-    """Give the repeat that shows the change best: the highest or the lowest."""
+    """Return the repeat that shows the change best: the highest or the lowest."""
     if len(rows) == 1:
         return rows[0]
     column = columns.scores[key]

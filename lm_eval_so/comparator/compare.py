@@ -144,14 +144,14 @@ def changed_samples(
     compared_at: str,
     exceptions: Exceptions = _NO_EXCEPTIONS,
 ) -> dict[str, tuple[str, ...]]:
-    """Give the samples to ask again before a regression counts, by metric; arguments as above."""
+    """Return the samples to ask again before a regression counts, by metric; arguments as above."""
     _refuse_gate(gate, candidate, baseline)
     reports = _pair(candidate, baseline, gate.alpha)
     return to_ask_again(decide(reports, gate, exceptions, day=today(compared_at)).judged)
 
 
 def _quarantined(entries: Sequence[Exemption]) -> frozenset[str]:
-    """Give the samples that are known to be flaky, whatever the metric."""
+    """Return the samples that are known to be flaky, whatever the metric."""
     held = (each for each in entries if each.state == "applied" and each.metric is None)
     return frozenset(each.sample_id for each in held if each.sample_id is not None)
 

@@ -33,7 +33,7 @@ _ABSENT = "–"
 def differing_settings(
     baseline: EvaluationReport, candidate: EvaluationReport, *, redact: Redact
 ) -> tuple[Difference, ...]:
-    """Give what differs: of the chatbot, of the dataset, then of each metric that both have.
+    """Return what differs: of the chatbot, of the dataset, then of each metric that both have.
 
     Args:
         baseline: The report compared with.
@@ -59,7 +59,7 @@ def differing_settings(
 def metric_differences(
     key: str, before: MetricSummary, now: MetricSummary, *, redact: Redact
 ) -> tuple[Difference, ...]:
-    """Give what differs in how a metric was measured; empty if it is the same."""
+    """Return what differs in how a metric was measured; empty if it is the same."""
     if before.fingerprint == now.fingerprint:
         return ()
     old, new = (dict(_flat(m.definition)) for m in (before, now))
@@ -71,7 +71,7 @@ def metric_differences(
 
 
 def difference_text(each: Difference) -> str:
-    """Give a difference in one line, as params.temperature: 0 → 0.7."""
+    """Return a difference in one line, as params.temperature: 0 → 0.7."""
     before = _ABSENT if each.baseline is None else each.baseline
     now = _ABSENT if each.candidate is None else each.candidate
     return f"{each.key}: {before} → {now}"
@@ -98,7 +98,10 @@ def _chatbot(experiment: Experiment) -> dict[str, JsonValue]:
 
 
 def _simulator(section: JsonValue) -> dict[str, JsonValue]:
-    """Give who played users; not the options of its backend, which old reports have with their keys."""
+    """Return who played users.
+
+    Not the options of its backend, which old reports have with their keys.
+    """
     told = dict(section) if isinstance(section, dict) else {}
     backend = told.get("backend")
     if isinstance(backend, dict):
@@ -177,7 +180,10 @@ def _short_pair(before: str | None, now: str | None) -> tuple[str | None, str | 
 
 
 def _short(text: str | None, start: int) -> str | None:
-    """Give a value in one line; of a long one the part that differs, its length and its digest."""
+    """Return a value in one line.
+
+    Of a long one the part that differs, its length and its digest.
+    """
     if text is None:
         return None
     if _DIGEST.fullmatch(text):

@@ -29,7 +29,7 @@ Wait = Callable[[float, asyncio.Event], Awaitable[None]]
 
 
 def now_text(environ: Mapping[str, str]) -> str:
-    """Give the time as RFC 3339 in UTC with milliseconds; SOURCE_DATE_EPOCH fixes it.
+    """Return the time as RFC 3339 in UTC with milliseconds; SOURCE_DATE_EPOCH fixes it.
 
     Source: https://reproducible-builds.org/specs/source-date-epoch/
     """
@@ -37,7 +37,7 @@ def now_text(environ: Mapping[str, str]) -> str:
 
 
 def fixed_time(environ: Mapping[str, str]) -> datetime | None:
-    """Give the time at which SOURCE_DATE_EPOCH stops all clocks, if it is set."""
+    """Return the time at which SOURCE_DATE_EPOCH stops all clocks, if it is set."""
     fixed = environ.get("SOURCE_DATE_EPOCH", "")
     return datetime.fromtimestamp(int(fixed), UTC) if fixed.isdigit() else None
 

@@ -24,7 +24,7 @@ def command_line(
     overrides: Iterable[str] = (),
     plugins: Iterable[str | Path] = (),
 ) -> str:
-    """Give the command line that does the same as this one.
+    """Return the command line that does the same as this one.
 
     Args:
         name: Name of the command.

@@ -56,12 +56,12 @@ def free_files() -> int | None:
 
 
 def is_short(error: BaseException) -> bool:
-    """Whether an error says that no more files can be opened."""
+    """Return whether an error says that no more files can be opened."""
     return isinstance(error, OSError) and error.errno in _SHORT
 
 
 def are_used_up() -> bool:
-    """Whether no file can be opened now: what looks up host names does not say so itself."""
+    """Return whether no file can be opened now: what looks up host names does not say so itself."""
     try:
         os.close(os.dup(0))
     except OSError as error:
@@ -84,5 +84,5 @@ def out_of_files(kind: ErrorKind, *, sent: bool = False) -> BackendError:
 
 
 def is_out_of_files(error: BackendError) -> bool:
-    """Whether an attempt failed because no file could be opened."""
+    """Return whether an attempt failed because no file could be opened."""
     return error.details.get(_OWN) is True

@@ -86,7 +86,7 @@ def folder_problems(folders: Iterable[Path]) -> list[Problem]:
 
 
 def leads_out(path: Path, folder: Path) -> bool:
-    """Whether a path lies outside a folder once links are followed; it need not be there."""
+    """Return whether a path lies outside a folder once links are followed; it need not be there."""
     # not `resolve`, which raises at links that lead to each other
     return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 

@@ -25,12 +25,12 @@ _SETTINGS = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "core.quotePath
 
 
 def is_installed() -> bool:
-    """Whether there is a git to ask."""
+    """Return whether there is a git to ask."""
     return shutil.which("git") is not None
 
 
 def find_commit(ref: str, *, cwd: Path) -> str | None:
-    """Give the hexadecimal id of a revision; None if there is no git, repository or such commit.
+    """Return the hexadecimal id of a revision; None if there is no git, repository or such commit.
 
     Raises:
         UsageError: If the text can be no revision.
@@ -43,18 +43,21 @@ def find_commit(ref: str, *, cwd: Path) -> str | None:
 
 
 def head(cwd: Path) -> str | None:
-    """Give the commit that is checked out; None if there is none."""
+    """Return the commit that is checked out; None if there is none."""
     return find_commit("HEAD", cwd=cwd)
 
 
 def parents(ref: str, *, cwd: Path) -> tuple[str, ...]:
-    """Give the parents of a commit, the first first; errors as in `find_commit`."""
+    """Return the parents of a commit, the first first; errors as in `find_commit`."""
     commit = find_commit(ref, cwd=cwd)
     return _commits(_ask(["rev-parse", f"{commit}^@"], cwd)) if commit else ()
 
 
 def merge_base(one: str, other: str, *, cwd: Path) -> str | None:
-    """Give the best common ancestor of two revisions; None if there is none or git cannot tell."""
+    """Return the best common ancestor of two revisions.
+
+    None if there is none or git cannot tell.
+    """
     first, second = find_commit(one, cwd=cwd), find_commit(other, cwd=cwd)
     if first is None or second is None:
         return None
@@ -89,7 +92,7 @@ def show(ref: str, path: Path, *, cwd: Path) -> bytes | None:
 
 
 def is_committed(file: Path, commits: Collection[str]) -> bool:
-    """Whether a file is part of a commit that is checked out around it, and is one of these.
+    """Return whether a file is part of a commit that is checked out around it, and is one of these.
 
     What decides which file is read counts as well: a link or a submodule on the way to it. Where
     git cannot tell, the file counts as part of it.
@@ -134,7 +137,7 @@ def _names(file: Path) -> set[Path]:
 
 
 def _decides(commit: str, path: Path, *, cwd: Path) -> bool:
-    """Whether a commit holds a path, or holds anything but a folder in the middle of it."""
+    """Return whether a commit holds a path, or holds anything but a folder in the middle of it."""
     steps = [str(step) for step in (path, *path.parents[:-1])]
     answer = _ask(["ls-tree", "-z", "--full-tree", commit, "--", *steps], cwd)
     if answer is None:
@@ -174,12 +177,12 @@ def changes(cwd: Path, *, without: Sequence[Path] = ()) -> str | None:
 
 
 def is_checkout(folder: Path) -> bool:
-    """Whether a folder lies in a repository."""
+    """Return whether a folder lies in a repository."""
     return _top(folder) is not None
 
 
 def user_name(cwd: Path) -> str | None:
-    """Give the name that commits are made under; None if there is none, or it is an address."""
+    """Return the name that commits are made under; None if there is none, or it is an address."""
     name = (_ask(["config", "--get", "user.name"], cwd) or b"").decode("utf-8", "replace").strip()
     return name if name and "@" not in name else None
 

@@ -68,7 +68,7 @@ class HttpStream:
         self._idle_timeout_s = idle_timeout_s
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Give bytes as they come, never empty.
+        """Yield bytes as they come, never empty.
 
         Raises:
             BackendError: `bad_response` if the body broke off or does not end, `timeout` if no
@@ -199,7 +199,7 @@ class HttpClient:
         return self._session
 
     def _proxy_of(self, url: str) -> str | None:
-        """Give the proxy for a URL, looked up once a host.
+        """Return the proxy for a URL, looked up once a host.
 
         aiohttp's `trust_env` would start two threads a request for this, and would put the
         passwords of ~/.netrc beside our keys.

@@ -36,7 +36,7 @@ def connection_error(
 
 
 def public_url(url: str) -> str:
-    """Give a URL without user, password, query and fragment."""
+    """Return a URL without user, password, query and fragment."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -14,7 +14,7 @@ FileMark = tuple[int, int, int]
 
 
 def mark_of(path: Path) -> FileMark | None:
-    """Give the mark of the file that a path names now; None if there is none."""
+    """Return the mark of the file that a path names now; None if there is none."""
     try:
         found = path.lstat()  # a link in its place is another file
     except OSError:
@@ -23,7 +23,7 @@ def mark_of(path: Path) -> FileMark | None:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Give (line number, bytes without line end and BOM) of each line that is not blank.
+    """Yield (line number, bytes without line end and BOM) of each line that is not blank.
 
     Raises:
         InputError: If the file cannot be read.

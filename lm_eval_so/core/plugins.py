@@ -44,7 +44,7 @@ class FreshSource(SourceFileLoader):
     """
 
     def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - as Python calls it
-        """Give the code of the file."""
+        """Return the code of the file."""
         return self.source_to_code(self.get_data(self.path), self.path)
 
 

@@ -34,7 +34,7 @@ class Registry(Generic[T]):
         self._registered: dict[str, type[T]] = {}
 
     def names(self) -> tuple[str, ...]:
-        """Give all names that are known without importing anything."""
+        """Return all names that are known without importing anything."""
         return tuple(sorted({*self._builtin, *self._registered, *self._entry_points}))
 
     def register(self, name: str, plugin: type[T]) -> None:
@@ -56,7 +56,7 @@ class Registry(Generic[T]):
         self._registered[name] = plugin
 
     def resolve(self, ref: str, *, where: Where | None = None) -> type[T]:
-        """Give the class that a name or `module:Class` stands for.
+        """Return the class that a name or `module:Class` stands for.
 
         Raises:
             UnknownName: If there is none; names the nearest known one.

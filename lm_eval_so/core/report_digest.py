@@ -9,7 +9,7 @@ from lm_eval_so.errors import InputError, Where
 
 
 def digest_report(report: EvaluationReport) -> str:
-    """Give the digest of what a report measured and of its figures, as 64 hexadecimal digits.
+    """Return the digest of what a report measured and of its figures, as 64 hexadecimal digits.
 
     Texts are left out, since secrets are taken out of them when the report is written, and so is
     whether it may become a baseline, which its comparison decides. The figures stand for the

@@ -11,7 +11,7 @@ from lm_eval_so.core.text import nfc
 
 
 def sample_hash(sample: TestSample) -> str:
-    """Give the digest of what the chatbot is given: 64 hexadecimal digits.
+    """Return the digest of what the chatbot is given: 64 hexadecimal digits.
 
     A corrected reference leaves it as it is, so the sample is not asked again.
     """
@@ -20,7 +20,7 @@ def sample_hash(sample: TestSample) -> str:
 
 
 def content_id(sample: TestSample) -> str:
-    """Give the id that `generate` makes of what is asked: "s" and 16 hexadecimal digits."""
+    """Return the id that `generate` makes of what is asked: "s" and 16 hexadecimal digits."""
     return f"s{sample_hash(sample)[:16]}"
 
 
@@ -62,13 +62,16 @@ def _given(sample: TestSample) -> dict[str, Any]:
 
 
 def _plain_text(sample: TestSample) -> str | None:
-    """Give the canonical JSON of `_given` for texts alone, in a quarter of the time; else None."""
+    """Return the canonical JSON of `_given` for texts alone, in a quarter of the time.
+
+    Else None.
+    """
     asked = _plain_members(sample)
     return None if asked is None else f'{{"given":[],{asked},"scenario":null}}'
 
 
 def _plain_judged(sample: TestSample) -> str | None:
-    """Give the canonical JSON of `_judged` likewise."""
+    """Return the canonical JSON of `_judged` likewise."""
     asked, relation = _plain_members(sample), sample.relation
     if asked is None or relation is not None:
         return None

@@ -50,7 +50,7 @@ class Redactor:
     stands before and behind the secret."""
 
     def finds(self, text: str) -> bool:
-        """Whether there is anything to take out of a text; said in a few microseconds."""
+        """Return whether there is anything to take out of a text; said in a few microseconds."""
         for value, _ in self.secrets:  # `any` with a generator takes half as long again
             if value in text:
                 return True
@@ -112,7 +112,7 @@ def _without_base64(text: str, cores: Iterable[tuple[str, str]]) -> tuple[str, i
 
 
 def _may_quote_key(text: str) -> bool:
-    """Whether `_KEY_SHAPES` may find something: a look at the text is many times faster."""
+    """Return whether `_KEY_SHAPES` may find something: a look at the text is many times faster."""
     return (
         ("-" in text and ("sk-" in text or "xox" in text))
         or ("_" in text and ("gh" in text or "github_pat_" in text))
@@ -122,12 +122,12 @@ def _may_quote_key(text: str) -> bool:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a variable is named like one that holds a secret."""
+    """Return whether a variable is named like one that holds a secret."""
     return bool(_NAMED_LIKE_A_SECRET.search(name.upper()))
 
 
 def is_credential_name(name: str) -> bool:
-    """Whether a header or a parameter is named like one that carries a credential."""
+    """Return whether a header or a parameter is named like one that carries a credential."""
     return bool(_CREDENTIAL_NAME.search(name))
 
 
@@ -263,7 +263,7 @@ def _forms(value: str) -> Iterator[str]:
 
 
 def _base64_cores(value: str) -> Iterator[str]:
-    """Give what stands in any base64 of a text with a value in it, wherever the value begins.
+    """Yield what stands in any base64 of a text with a value in it, wherever the value begins.
 
     Three bytes become four digits, so there are three ways to begin. Of each the digits that hold
     bits of a neighbour are left out.

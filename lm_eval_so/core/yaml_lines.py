@@ -85,7 +85,7 @@ class Located:
     """Texts that name variables, by path; `values` has them filled in."""
 
     def where(self, path: Path_) -> Where:
-        """Give the place of a path, or of the nearest part of it that stands in the file."""
+        """Return the place of a path, or of the nearest part of it that stands in the file."""
         is_given = self.is_overridden(path)
         for end in range(len(path), 0, -1):
             if path[:end] not in self.places:
@@ -101,7 +101,7 @@ class Located:
         return Where(file="--set" if is_given else self.file or None, key=key or None)
 
     def moved(self, values: Any, to: Callable[[Path_], Path_ | None]) -> "Located":
-        """Give other values whose places are known by those of these.
+        """Return other values whose places are known by those of these.
 
         Args:
             values: The other values.
@@ -117,7 +117,7 @@ class Located:
         return replace(self, values=values, places=places, overridden=given, written=written)
 
     def is_overridden(self, path: Path_) -> bool:
-        """Whether a value was given on the command line."""
+        """Return whether a value was given on the command line."""
         return any(path[: len(given)] == given for given in self.overridden)
 
     def written_below(self, *path: str | int) -> dict[str, str]:

@@ -19,7 +19,7 @@ _HINT = "set report.answers: full where the baseline is made, or params.baseline
 
 
 def needs_baseline(config: Config) -> bool:
-    """Whether a metric wants the answers of the baseline report."""
+    """Return whether a metric wants the answers of the baseline report."""
     return any(_wants_report(section) for section in config.metrics)
 
 
@@ -44,7 +44,7 @@ def baseline_problems(config: Config, baseline: EvaluationReport | None) -> Iter
 def open_baselines(
     config: Config, baseline: EvaluationReport | None
 ) -> Iterator[Mapping[str, BaselineAnswers]]:
-    """Give the baseline's answers of each metric that compares with them, by metric id.
+    """Yield the baseline's answers of each metric that compares with them, by metric id.
 
     A run is read row by row; a metric that has none, and none to come, is left out.
 
@@ -82,7 +82,7 @@ def _compares(section: MetricSection) -> bool:
 
 
 def _has_answers(report: EvaluationReport) -> bool:
-    """Whether the answers stand in a report themselves, not their digests."""
+    """Return whether the answers stand in a report themselves, not their digests."""
     answers = [answer for answer in report.samples.answers or () if answer]
     is_hashed = bool(answers) and all(map(_DIGEST.fullmatch, answers))
     return report.samples.answers is not None and not is_hashed

@@ -73,7 +73,7 @@ def sound_metrics(config: Config) -> Iterator[tuple[int, BoundMetric]]:
 
 
 def bind_labelling(config: Config) -> tuple[BoundMetric, ...]:
-    """Give the metrics that judge by labels; they ask nobody.
+    """Return the metrics that judge by labels; they ask nobody.
 
     Raises:
         ConfigError: If there is none.
@@ -101,7 +101,10 @@ def sample_problems(bound: Sequence[BoundMetric], sample: TestSample) -> Iterato
 
 
 def gating_ids(config: Config, bound: Sequence[BoundMetric]) -> tuple[str, ...]:
-    """Give the metrics that gate, in the config's order; by default scores of more than wording."""
+    """Return the metrics that gate, in the config's order.
+
+    By default scores of more than wording.
+    """
     if config.gate.metrics is not None:
         return tuple(each.id for each in bound if each.id in config.gate.metrics)
     scores = {MetricKind.BINARY, MetricKind.BOUNDED}

@@ -80,7 +80,7 @@ class BoundMetric:
 
     @property
     def decides(self) -> bool:
-        """Whether it says of an answer that it passes or fails."""
+        """Return whether it says of an answer that it passes or fails."""
         return self.passes is not None or self.metric.kind is MetricKind.BINARY
 
 

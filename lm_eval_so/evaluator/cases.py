@@ -59,11 +59,11 @@ class Cases:
             self._keep(sample, run, scores, "quality", failed)
 
     def shown(self) -> tuple[Case, ...]:
-        """Give the cases to show: without an answer first, then worst first."""
+        """Return the cases to show: without an answer first, then worst first."""
         return tuple(found.case for found in sorted(self._shown, key=lambda found: found.key))
 
     def ids(self, sheet: Sheet) -> tuple[str, ...]:
-        """Give the ids of all samples with such a row, in the same order.
+        """Return the ids of all samples with such a row, in the same order.
 
         Args:
             sheet: The scores, which order the rows: a key for each row would take more than these.
@@ -101,13 +101,16 @@ class Cases:
             heapq.heapreplace(self._shown, found)
 
     def _rank(self, metric_id: str, value: float | None) -> float:
-        """Give a number that is small where the value is bad; a row without a value comes last."""
+        """Return a number that is small where the value is bad.
+
+        A row without a value comes last.
+        """
         if value is None:
             return math.inf
         return value if self._metrics[metric_id].higher_is_better else -value
 
     def _has_failed(self, score: Score) -> bool:
-        """Whether a score fails: as `passed` says, else in the lower half of its range."""
+        """Return whether a score fails: as `passed` says, else in the lower half of its range."""
         if score.passed is not None:
             return not score.passed
         metric = self._metrics[score.metric]

@@ -43,7 +43,7 @@ class Values(Sequence[float | None]):
         return (v if v == v else None for v in islice(self._numbers, self._n))
 
     def shared(self) -> tuple[float | None, ...]:
-        """Give all of them, equal ones as one object: most metrics have few different values."""
+        """Return all of them, equal ones as one object: most metrics have few different values."""
         once: dict[float, float] = {}
 
         def share(number: float) -> float | None:
@@ -55,17 +55,17 @@ class Values(Sequence[float | None]):
         return tuple([share(number) for number in islice(self._numbers, self._n)])
 
     def present(self, rows: Iterable[int]) -> "array[float]":
-        """Give the numbers that are there among some rows."""
+        """Return the numbers that are there among some rows."""
         numbers = self._numbers
         return array("d", (number for row in rows if (number := numbers[row]) == number))
 
     def where(self, rows: Iterable[int]) -> "array[int]":
-        """Give those of some rows that have a number."""
+        """Return those of some rows that have a number."""
         numbers = self._numbers
         return array("L", (row for row in rows if numbers[row] == numbers[row]))
 
     def absent(self, rows: Iterable[int]) -> Iterator[int]:
-        """Give those of some rows that have no number."""
+        """Return those of some rows that have no number."""
         numbers = self._numbers
         return (row for row in rows if numbers[row] != numbers[row])
 

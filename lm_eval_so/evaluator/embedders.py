@@ -53,7 +53,7 @@ async def embed_locally(text: str) -> Vector:
 
 
 def embed_remotely(ask: Ask) -> Embed:
-    """Give what embeds texts by an endpoint.
+    """Return what embeds texts by an endpoint.
 
     Args:
         ask: Asks a backend whose `options.api` is embeddings.

@@ -155,7 +155,10 @@ def _run_fingerprints(infos: Sequence[RunInfo]) -> dict[str, str]:
 def _run_config(
     config: Config, infos: Sequence[RunInfo], environ: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Give how the chatbot is asked; of how it is reached what the run told of it, and no options."""
+    """Return how the chatbot is asked.
+
+    Of how it is reached what the run told of it, and no options.
+    """
     backend = config.backend and config.backend.model_dump(mode="json", exclude={"options"})
     if backend and infos:
         backend["reach"] = dict(infos[0].backend.details)
@@ -170,7 +173,7 @@ def _run_config(
 
 
 def _offered(infos: Sequence[RunInfo]) -> dict[str, Any]:
-    """Give the tools that the chatbot was offered, if any."""
+    """Return the tools that the chatbot was offered, if any."""
     if not infos or not infos[0].tools:
         return {}
     return {"tools": [dict(tool) for tool in infos[0].tools], "tool_choice": infos[0].tool_choice}
@@ -179,7 +182,7 @@ def _offered(infos: Sequence[RunInfo]) -> dict[str, Any]:
 def _evaluator_config(
     config: Config, bound: Sequence[BoundMetric], environ: Mapping[str, str]
 ) -> tuple[dict[str, Any], list[str | None]]:
-    """Give how was scored, and digests of how the judges are reached."""
+    """Return how was scored, and digests of how the judges are reached."""
     sections, digests = [], list[str | None]()
     for each in bound:
         judges = [shown_section(j, config=config, environ=environ) for j in each.section.judges]
@@ -225,7 +228,7 @@ def _config_name(config: Config) -> str | None:
 
 
 def _shown_path(path: Path, config: Config) -> str:
-    """Give a path seen from the config's folder; of one elsewhere only the name."""
+    """Return a path seen from the config's folder; of one elsewhere only the name."""
     whole, folder = path.absolute(), config.folder.absolute()
     return whole.relative_to(folder).as_posix() if whole.is_relative_to(folder) else path.name
 

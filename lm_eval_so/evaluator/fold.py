@@ -22,7 +22,7 @@ _OPEN_KINDS = {MetricKind.RATIO, MetricKind.UNBOUNDED}
 
 
 def summarise(bound: BoundMetric, sheet: Sheet) -> MetricSummary:
-    """Give the figures of a metric over all rows."""
+    """Return the figures of a metric over all rows."""
     metric, column = bound.metric, sheet.columns[bound.id]
     rows = range(len(sheet.sample_of))
     values, groups = sample_values(column, sheet, rows)
@@ -68,7 +68,7 @@ def summarise(bound: BoundMetric, sheet: Sheet) -> MetricSummary:
 
 
 def slice_figures(bound: BoundMetric, sheet: Sheet, rows: Sequence[int]) -> SliceFigures:
-    """Give the figures of a metric over some rows, in ascending order."""
+    """Return the figures of a metric over some rows, in ascending order."""
     column = sheet.columns[bound.id]
     values, groups = sample_values(column, sheet, rows)
     return SliceFigures(
@@ -80,7 +80,7 @@ def slice_figures(bound: BoundMetric, sheet: Sheet, rows: Sequence[int]) -> Slic
 
 
 def full_definition(bound: BoundMetric) -> dict[str, Any]:
-    """Give what decides the values of a metric, its judge and its parts included."""
+    """Return what decides the values of a metric, its judge and its parts included."""
     asked = [{"backend": judge.name, "params": judge.params} for judge in bound.section.judges]
     judges = {"judge": asked[0]} if len(asked) == 1 else {"panel": asked} if asked else {}
     quorum = {} if bound.section.judge.quorum is None else {"quorum": bound.section.judge.quorum}
@@ -96,7 +96,7 @@ def full_definition(bound: BoundMetric) -> dict[str, Any]:
 def sample_values(
     column: Column, sheet: Sheet, rows: Iterable[int]
 ) -> tuple[Sequence[float], Sequence[Hashable]]:
-    """Give one value per sample that has one, the mean over its rows, and the sample's group.
+    """Return one value per sample that has one, the mean over its rows, and the sample's group.
 
     There are no groups if no sample shares one.
     """
@@ -117,7 +117,7 @@ def sample_values(
 
 
 def deviation(values: Sequence[float]) -> float | None:
-    """Give the standard deviation (n−1); None below two values."""
+    """Return the standard deviation (n−1); None below two values."""
     mean = mean_of(values)
     if mean is None or len(values) == 1:
         return None
@@ -125,14 +125,14 @@ def deviation(values: Sequence[float]) -> float | None:
 
 
 def percentile(values: Sequence[float], level: float) -> float | None:
-    """Give the smallest value that at least this share of the values does not exceed."""
+    """Return the smallest value that at least this share of the values does not exceed."""
     return percentile_of(sorted(values), level) if values else None
 
 
 def interval(
     values: Sequence[float], groups: Sequence[Hashable], metric: Metric, *, has_repeats: bool
 ) -> tuple[float, float] | None:
-    """Give the two-sided 95 % interval of the mean; None below two samples.
+    """Return the two-sided 95 % interval of the mean; None below two samples.
 
     Cluster-robust if samples share groups and there are at least ten; else Wilson's for right or
     wrong, and Student's for the rest; within the range.
@@ -157,7 +157,7 @@ def _part_digest(part: BoundMetric) -> str:
 
 
 def _mean_if_missing(column: Column, sheet: Sheet, value: float | None) -> float | None:
-    """Give the mean if every unscored row had this value; None where the range is open."""
+    """Return the mean if every unscored row had this value; None where the range is open."""
     if value is None:
         return None
     if not sheet.has_repeats:

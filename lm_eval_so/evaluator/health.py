@@ -105,7 +105,7 @@ class JudgeTally:
         *,
         judged: Sequence[str | None] = (),
     ) -> JudgeHealth:
-        """Give the figures and what they say of the judge.
+        """Return the figures and what they say of the judge.
 
         Args:
             fingerprint: Digest of the metric's definition.
@@ -175,7 +175,7 @@ class JudgeTally:
 
 
 def families(models: Sequence[str | None] | set[str]) -> set[str]:
-    """Give the families of models: a name up to its first hyphen, without the maker before it."""
+    """Return the families of models: a name up to its first hyphen, without the maker before it."""
     names = (model.rpartition("/")[2].casefold() for model in models if model)
     return {family for name in names if (family := re.split(r"[-_:]", name, maxsplit=1)[0])}
 

@@ -104,7 +104,7 @@ def _kept(bound: BoundMetric, sample: TestSample, score: object) -> Score:
 
 
 def _vetted(metric: Metric, sample: TestSample, score: object) -> Score:
-    """Give what a metric of others says, as far as a report can hold it."""
+    """Return what a metric of others says, as far as a report can hold it."""
     if not isinstance(score, Score):
         what = f"score() gave {type(score).__name__}, no Score"
         return metric.unscored(sample, "metric_error", what)

@@ -89,7 +89,7 @@ class Answers:
         return min((at for at in begun if at is not None), default=None)
 
     def find(self, sample_id: str, repeat: int, digest: str) -> RunResult | None:
-        """Give the last row of a sample as it is now; None if there is none.
+        """Return the last row of a sample as it is now; None if there is none.
 
         Raises:
             RecordError: If the row has another shape.
@@ -109,11 +109,11 @@ class Answers:
         return row if is_it else None
 
     def was_asked(self, sample_id: str, repeat: int) -> bool:
-        """Whether there is a row of a sample, whatever it asked then."""
+        """Return whether there is a row of a sample, whatever it asked then."""
         return self._places.was_asked(sample_id, repeat)
 
     def left_out(self, dataset_digest: str) -> bool:
-        """Whether rows that are not there were never planned.
+        """Return whether rows that are not there were never planned.
 
         A run that ended, has all rows that it planned and asked this very dataset left the others
         out on purpose.
@@ -181,7 +181,7 @@ class Answers:
 
 
 def join(samples: Iterable[TestSample], answers: Answers, *, digest: str) -> Iterator[JoinedRow]:
-    """Give each sample with each of its answers, in dataset order.
+    """Yield each sample with each of its answers, in dataset order.
 
     Args:
         samples: The dataset.

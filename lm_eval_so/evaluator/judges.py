@@ -26,7 +26,7 @@ class OpenJudge(Protocol):
     def __call__(
         self, section: BackendSection, *, config: Config, resources: Resources
     ) -> AbstractAsyncContextManager[Asker]:
-        """Give what asks it, for as long as the context lasts."""
+        """Return what asks it, for as long as the context lasts."""
         ...
 
 
@@ -97,7 +97,7 @@ async def open_judges(
 
 
 def _panel(judges: Sequence[Judge], metric_id: str, resources: Resources) -> tuple[Judge, ...]:
-    """Give judges of which one whose endpoint goes away costs its own votes and no other.
+    """Return judges of which one whose endpoint goes away costs its own votes and no other.
 
     The evaluation still ends if the first request of one already shows that it cannot be asked, if
     one refuses the credentials, or if all are gone.

@@ -38,7 +38,7 @@ class Late:
             self._file.close()
 
     def takes(self, sample: TestSample) -> bool:
-        """Whether a sample has to wait for another."""
+        """Return whether a sample has to wait for another."""
         return self._file is not None and sample.relation is not None
 
     def keep(self, row: Row) -> None:
@@ -70,7 +70,7 @@ class Late:
                 done(row)
 
     def _waiting(self) -> Iterator[int]:
-        """Give the places of the rows in `_numbers`, in dataset order."""
+        """Return the places of the rows in `_numbers`, in dataset order."""
         return iter(sorted(range(len(self._numbers)), key=self._numbers.__getitem__))
 
     def _row(self, place: int, joined: JoinedRow) -> Row:

@@ -15,14 +15,14 @@ Text = TypeVar("Text", str, str | None)
 
 
 def masked_kinds(bound: Iterable[BoundMetric]) -> frozenset[Kind]:
-    """Give the kinds of personal data that some of the metrics look for, inside others too."""
+    """Return the kinds of personal data that some of the metrics look for, inside others too."""
     return frozenset(kind for each in bound for kind in each.metric.env.masks)
 
 
 def mask_report(
     report: EvaluationReport, kinds: frozenset[Kind], *, has_answers: bool
 ) -> EvaluationReport:
-    """Give a report whose texts hold no personal data of some kinds.
+    """Return a report whose texts hold no personal data of some kinds.
 
     Args:
         report: The report.

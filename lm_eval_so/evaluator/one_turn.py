@@ -34,7 +34,7 @@ class OfTurn(BaseModel):
 
 
 def sample_at(sample: TestSample, turns: Sequence[Turn]) -> TestSample:
-    """Give a sample that asks what the last of these turns asks, after those before it."""
+    """Return a sample that asks what the last of these turns asks, after those before it."""
     said: list[Message] = []
     for turn in turns:
         said.append(Message(role="user", content=turn.user))
@@ -43,7 +43,7 @@ def sample_at(sample: TestSample, turns: Sequence[Turn]) -> TestSample:
 
 
 def run_at(run: RunResult, turn: Turn) -> RunResult:
-    """Give a turn as a row of its own."""
+    """Return a turn as a row of its own."""
     is_last = turn is run.turns[-1]
     told = run.response if is_last and run.response is not None else Response()
     response = replace(told, text=turn.text, tool_calls=turn.tool_calls, messages=())

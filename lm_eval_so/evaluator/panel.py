@@ -36,11 +36,11 @@ class PanelTally:
             self._add_unit(score, score.judge[start : start + size])
 
     def alpha(self) -> float | None:
-        """Give Krippendorff's α; None of one judge, or if all votes are the same."""
+        """Return Krippendorff's α; None of one judge, or if all votes are the same."""
         return krippendorff_alpha(self._units.elements(), level=self._level)
 
     def members(self) -> tuple[PanelMember, ...]:
-        """Give how each judge of a panel did beside it; none if there is one judge."""
+        """Return how each judge of a panel did beside it; none if there is one judge."""
         return tuple(
             PanelMember(
                 model=model or ", ".join(sorted(self._answered[at])) or None,
@@ -64,7 +64,7 @@ class PanelTally:
 
 
 def _decided(score: Score, votes: Sequence[JudgeVote]) -> Hashable:
-    """Give what the panel said; of questions whose word is not the score's, that of most."""
+    """Return what the panel said; of questions whose word is not the score's, that of most."""
     if score.label is not None:
         return score.label
     said = Counter(vote.label for vote in votes if vote.code is None and vote.label is not None)
@@ -80,7 +80,7 @@ def _verdicts(vote: JudgeVote) -> Iterator[Hashable]:
 
 
 def _said(vote: JudgeVote, level: Level) -> Any:
-    """Give a vote as a value of its level; None if it says nothing."""
+    """Return a vote as a value of its level; None if it says nothing."""
     if vote.code is not None:
         return None
     if level == "nominal":

@@ -38,7 +38,7 @@ class MetricPlan:
             self.prompt = metric.first_prompt(sample, run)
 
     def calls(self) -> list[int] | None:
-        """Give the calls without any repair, and if all needed one; None if there is no judge.
+        """Return the calls without any repair, and if all needed one; None if there is no judge.
 
         Which rows are judged once more is not known yet; the dearest are counted.
         """
@@ -50,7 +50,7 @@ class MetricPlan:
 
 
 def planned_judges(config: Config) -> dict[str, tuple[Judge, ...]]:
-    """Give judges that stand for those of a config and are never asked, by metric id."""
+    """Return judges that stand for those of a config and are never asked, by metric id."""
     return {
         section.id: tuple(
             Judge(ask=_unasked, model=judge.model, params=judge.params) for judge in section.judges

@@ -72,7 +72,7 @@ class _Lacking:
         self._position, self._bound = position, bound
 
     def is_met_by(self, sample: TestSample) -> bool:
-        """Whether a sample brings them."""
+        """Return whether a sample brings them."""
         metric, needs = self._bound.metric, self._bound.sample_needs
         try:
             lacks = {need for need in needs if not sample_has(metric, sample, need)}

@@ -63,7 +63,7 @@ class Retests:
                 heapq.heappushpop(kept, entry)
 
     def rows(self) -> Iterator[Retest]:
-        """Give the chosen rows, to be judged by the same metric with another seed."""
+        """Yield the chosen rows, to be judged by the same metric with another seed."""
         for key, kept in self._kept.items():
             bound = self._bound[key]
             again = replace(bound, metric=reseeded(bound.metric))
@@ -72,7 +72,7 @@ class Retests:
 
 
 def reseeded(metric: Metric) -> Metric:
-    """Give a metric whose judges get another seed, and so another answer than the cache has."""
+    """Return a metric whose judges get another seed, and so another answer than the cache has."""
     again = copy.copy(metric)
     again.env = replace(metric.env, judges=tuple(map(_reseeded, metric.env.judges)))
     return again

@@ -45,17 +45,17 @@ class RowPlaces:
         return len(self._questions)
 
     def find(self, sample_id: str, repeat: int, digest: str) -> tuple[int, int] | None:
-        """Give file and byte offset of a row; None if it is not there."""
+        """Return file and byte offset of a row; None if it is not there."""
         at = _last(self._keys, u64(sample_id, repeat, digest))
         return None if at is None else (self._files[at], self._offsets[at])
 
     def was_asked(self, sample_id: str, repeat: int) -> bool:
-        """Whether there is a row of a sample, whatever it asked then."""
+        """Return whether there is a row of a sample, whatever it asked then."""
         return _last(self._questions, u64(sample_id, repeat)) is not None
 
 
 def line_at(file: BinaryIO, offset: int) -> int:
-    """Give the number of the line that begins at a byte offset."""
+    """Return the number of the line that begins at a byte offset."""
     file.seek(0)
     number = 1
     while file.tell() < offset:

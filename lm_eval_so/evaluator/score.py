@@ -101,7 +101,7 @@ def is_asked(bound: BoundMetric, sample: TestSample, run: RunResult | None) -> b
 
 
 def settled(bound: BoundMetric, sample: TestSample, run: RunResult | None) -> Score | None:
-    """Give the score that a row has whatever its answer says; None if the metric must look."""
+    """Return the score that a row has whatever its answer says; None if the metric must look."""
     score = None if bound.always_applies else _not_applicable(bound, sample)
     if score is not None:
         return score
@@ -111,7 +111,7 @@ def settled(bound: BoundMetric, sample: TestSample, run: RunResult | None) -> Sc
 
 
 def complete(bound: BoundMetric, score: Score, sample: TestSample, repeat: int) -> Score:
-    """Give a score its place, and say whether it passes."""
+    """Return a score its place, and say whether it passes."""
     passed = score.passed
     if score.status is ScoreStatus.SCORED and score.value is not None:
         if bound.passes is not None:
@@ -201,13 +201,13 @@ def _not_scorable(bound: BoundMetric, sample: TestSample, run: RunResult) -> Sco
 
 
 def is_meant(only: OnlySection, sample: TestSample) -> bool:
-    """Whether a sample is among those that a metric is limited to."""
+    """Return whether a sample is among those that a metric is limited to."""
     has_tag = not only.tags or bool({*only.tags} & {*sample.tags})
     return has_tag and (not only.language or sample.language in only.language)
 
 
 def sample_has(metric: Metric, sample: TestSample, need: str) -> bool:
-    """Whether a sample has what a metric needs of it; parameters may be the config's."""
+    """Return whether a sample has what a metric needs of it; parameters may be the config's."""
     match need:
         case "expected":
             return sample.expected is not None or bool(sample.references)

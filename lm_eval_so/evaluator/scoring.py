@@ -175,7 +175,7 @@ class Scoring:
         self._resources.listener(Moved(stage=STAGE, done=self._done))
 
     def _cleaned(self, row: Row) -> list[Score]:
-        """Give the scores that a row has, in the order of the metrics."""
+        """Return the scores that a row has, in the order of the metrics."""
         found, redactor = row.scored.scores, self._resources.redactor
         return [_clean(found[name], redactor) for name in self.sheet.columns if name in found]
 

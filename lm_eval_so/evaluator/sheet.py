@@ -30,7 +30,7 @@ _NO_FAULT = frozenset({"cached", "not_reported"})
 
 
 def is_fault(score: Score) -> bool:
-    """Whether a score is missing because something went wrong."""
+    """Return whether a score is missing because something went wrong."""
     return score.status is ScoreStatus.UNSCORED and score.code not in _NO_FAULT
 
 
@@ -95,7 +95,7 @@ class Column:
         return sum(row not in self.not_applicable for row in self.values.absent(rows))
 
     def has_passed(self, row: int) -> bool | None:
-        """Whether a row passed; None if it did neither."""
+        """Return whether a row passed; None if it did neither."""
         verdict = self.verdicts[row]
         return verdict == _PASSED if verdict else None
 

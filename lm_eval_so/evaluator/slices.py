@@ -23,7 +23,7 @@ _LONGEST = "> 200"
 def break_down(
     bound: Sequence[BoundMetric], sheet: Sheet, *, lead: str | None, by: Sequence[str]
 ) -> tuple[Slice, ...]:
-    """Give the figures by tag, language, length, status and chosen metadata.
+    """Return the figures by tag, language, length, status and chosen metadata.
 
     Args:
         bound: The metrics.
@@ -44,7 +44,7 @@ def break_down(
 
 
 def label_columns(sheet: Sheet, by: Sequence[str]) -> dict[str, Labels]:
-    """Give for each row its length and its chosen metadata, as they are broken down by.
+    """Return for each row its length and its chosen metadata, as they are broken down by.
 
     Of a key with very many values only the most frequent ones stay, as in the figures.
     """
@@ -93,7 +93,7 @@ def _badness(
 
 
 def _groups(sheet: Sheet, by: Sequence[str]) -> "dict[str, dict[str, array[int]]]":
-    """Give rows by value, for each thing to break down by."""
+    """Return rows by value, for each thing to break down by."""
     samples = sheet.samples
     found = {
         "tag": _collect(
@@ -129,7 +129,7 @@ def _length_label(length: int) -> str:
 
 
 def metadata_labels(values: Sequence[JsonValue]) -> list[str]:
-    """Give a label per value; more than eight different numbers become quartiles."""
+    """Return a label per value; more than eight different numbers become quartiles."""
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
     if len(numbers) < sum(v is not None for v in values) or len(set(numbers)) <= _MOST_NUMBERS:
         return [_label(value) for value in values]

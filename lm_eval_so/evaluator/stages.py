@@ -43,7 +43,7 @@ def make_stages(bound: Sequence[BoundMetric]) -> Stages:
 
 
 def in_order(bound: Sequence[BoundMetric]) -> list[BoundMetric]:
-    """Give metrics so that each stands after those that it is built from."""
+    """Return metrics so that each stands after those that it is built from."""
     found: dict[str, BoundMetric] = {}
 
     def add(each: BoundMetric) -> None:
@@ -110,7 +110,7 @@ def _fit(metric: Metric, part: BoundMetric, config: Config, position: int) -> It
 
 
 def _circle(start: str, part: str, by_id: Mapping[str, BoundMetric]) -> list[str]:
-    """Give the way from a metric by a part back to itself; empty if there is none."""
+    """Return the way from a metric by a part back to itself; empty if there is none."""
     ways = [[start, part]]
     seen = {part}
     while ways:

@@ -7,7 +7,7 @@ from lm_eval_so.core.records.sample import Scenario, TestSample
 
 
 def shown_input(sample: TestSample, run: RunResult | None = None) -> str:
-    """Give what is asked: the text of a single message, else the turns, each after its role.
+    """Return what is asked: the text of a single message, else the turns, each after its role.
 
     Args:
         sample: The sample.
@@ -24,17 +24,17 @@ def shown_input(sample: TestSample, run: RunResult | None = None) -> str:
 
 
 def shown_context(sample: TestSample) -> str:
-    """Give the passages that an answer may rest on, in their order; never a distractor."""
+    """Return the passages that an answer may rest on, in their order; never a distractor."""
     return "\n\n".join(sample_passages(sample))
 
 
 def sample_passages(sample: TestSample) -> tuple[str, ...]:
-    """Give the passages of a sample that an answer may rest on, in their order."""
+    """Return the passages of a sample that an answer may rest on, in their order."""
     return tuple(p.text for p in sample.context if p.role in {"gold", "given"})
 
 
 def reported_passages(run: RunResult) -> tuple[str, ...]:
-    """Give the passages that the chatbot says it used, in its order; empty if it reports none."""
+    """Return the passages that the chatbot says it used, in its order; empty if it reports none."""
     passages = run.response.context if run.response else ()
     return tuple(passages) if any(text.strip() for text in passages) else ()
 

@@ -105,7 +105,7 @@ class Turns(Metric):
         return problems
 
     def applies(self, sample: TestSample) -> bool:
-        """Whether a turn of the sample can have a value."""
+        """Return whether a turn of the sample can have a value."""
         turns = sample.scenario.turns if sample.scenario else ()
         bound = [each for turn in turns for each in self._expected(turn)]
         default = self._default_for(sample)
@@ -143,19 +143,19 @@ class Turns(Metric):
         return replace(score, judge=tuple(votes), cost_usd=total)
 
     def definition(self) -> dict[str, JsonValue]:
-        """Give what decides a value, the definition of the metric included."""
+        """Return what decides a value, the definition of the metric included."""
         of = self.params.metric
         if of is None or self.check_params():
             return super().definition()
         return {**super().definition(), "of": self._bind(of).metric.definition()}
 
     def calls(self, sample: TestSample, run: RunResult) -> int:
-        """Give the calls that all turns need."""
+        """Return the calls that all turns need."""
         asked = self._asked(sample, run)
         return sum(bound.metric.calls(at, of_turn) for bound, at, of_turn in asked)
 
     def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:
-        """Give what a judge is asked about the first turn that has one."""
+        """Return what a judge is asked about the first turn that has one."""
         asked = self._asked(sample, run)
         prompts = (bound.metric.first_prompt(at, of_turn) for bound, at, of_turn in asked)
         return next((prompt for prompt in prompts if prompt is not None), None)
@@ -163,7 +163,7 @@ class Turns(Metric):
     def _asked(
         self, sample: TestSample, run: RunResult
     ) -> Iterator[tuple[BoundMetric, TestSample, RunResult]]:
-        """Give the metrics that look at a turn, with the turn as a row."""
+        """Yield the metrics that look at a turn, with the turn as a row."""
         for number, (turn, bound) in enumerate(self._turns(sample, run), start=1):
             at, of_turn = sample_at(sample, run.turns[:number]), run_at(run, turn)
             for each in bound:
@@ -197,7 +197,7 @@ class Turns(Metric):
     def _turns(
         self, sample: TestSample, run: RunResult
     ) -> Iterator[tuple[Turn, list[BoundMetric]]]:
-        """Give each turn that was played with its metrics."""
+        """Yield each turn that was played with its metrics."""
         default = self._default_for(sample)
         left = iter(sample.scenario.turns if sample.scenario else ())
         for turn in run.turns:
@@ -207,7 +207,7 @@ class Turns(Metric):
             yield turn, expected or ([default] if default is not None else [])
 
     def _expected(self, turn: UserTurn) -> Iterator[BoundMetric]:
-        """Give the metrics that a turn names; the second of a name is name.2."""
+        """Yield the metrics that a turn names; the second of a name is name.2."""
         names: Counter[str] = Counter()
         for given in turn.expect:
             of = OfTurn.model_validate(given)

@@ -28,7 +28,7 @@ _LATIN = re.compile("[A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\
 
 
 def clean_text(text: str) -> str:
-    """Give a text as a dataset has it.
+    """Return a text as a dataset has it.
 
     Line breaks become LF; invisible and control characters go; no-break spaces become spaces; the
     ends of lines and of the text are trimmed; the rest is NFC. Inner double spaces stay.

@@ -99,7 +99,10 @@ class _SourceReader:
             yield self._outcome(item, binding)
 
     def _look_ahead(self, ahead: list[Item], items: Items) -> tuple[str, ...]:
-        """Give the keys of the first records, which stay in `ahead`; none if the config has a map."""
+        """Return the keys of the first records, which stay in `ahead`.
+
+        None if the config has a map.
+        """
         if self._source.map:
             return ()
         seen = sum(isinstance(item, RawItem) for item in ahead)

@@ -17,7 +17,7 @@ _KEPT_MARKS = frozenset("+#%.:/-")
 
 
 def text_key(text: str) -> str:
-    """Give what makes two texts the same to a reader.
+    """Return what makes two texts the same to a reader.
 
     Unicode form, width, case, spaces, punctuation and thousands commas do not count; letters,
     digits and `+ # %` do, and `. : / -` between digits: 1.5 is not 15, C++ is not C.
@@ -29,7 +29,7 @@ def text_key(text: str) -> str:
 
 
 def question_key(sample: TestSample) -> bytes:
-    """Give 16 bytes that stand for everything that the chatbot is given."""
+    """Return 16 bytes that stand for everything that the chatbot is given."""
     messages = [
         [m.role, text_key(m.content), m.tool_call_id, [[c.name, c.arguments] for c in m.tool_calls]]
         for m in sample.messages

@@ -44,12 +44,12 @@ class FieldError(ValueError):
 
 
 def is_blank(value: JsonValue) -> bool:
-    """Whether a cleaned value says nothing."""
+    """Return whether a cleaned value says nothing."""
     return value is None or value in ("", [], {})
 
 
 def text_of(value: JsonValue, field: str) -> str:
-    """Give a text; a number gives its digits."""
+    """Return a text; a number gives its digits."""
     if isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -58,13 +58,13 @@ def text_of(value: JsonValue, field: str) -> str:
 
 
 def texts_of(values: Sequence[JsonValue], field: str) -> tuple[str, ...]:
-    """Give texts without blank and equal ones; a list among the values counts by its items."""
+    """Return texts without blank and equal ones; a list among the values counts by its items."""
     items = [v for value in values for v in (value if isinstance(value, list) else [value])]
     return tuple(dict.fromkeys(text_of(v, field) for v in items if not is_blank(v)))
 
 
 def language_of_field(value: JsonValue) -> str:
-    """Give a BCP 47 tag, its language in lower case."""
+    """Return a BCP 47 tag, its language in lower case."""
     text = text_of(value, "language")
     if not _LANGUAGE.match(text):
         what = f"language: {_quoted(text)} is no language tag"
@@ -74,7 +74,7 @@ def language_of_field(value: JsonValue) -> str:
 
 
 def behavior_of(value: JsonValue) -> Behavior:
-    """Give what is right to do."""
+    """Return what is right to do."""
     text = text_of(value, "behavior")
     try:
         return Behavior(text.lower())
@@ -84,7 +84,7 @@ def behavior_of(value: JsonValue) -> Behavior:
 
 
 def behavior_if_answerable(value: JsonValue) -> Behavior:
-    """Give what is right to do with a question that has an answer, or has none."""
+    """Return what is right to do with a question that has an answer, or has none."""
     word = (
         str(value).lower() if isinstance(value, bool) else text_of(value, "answerable").casefold()
     )
@@ -97,7 +97,7 @@ def behavior_if_answerable(value: JsonValue) -> Behavior:
 
 
 def weight_of(value: JsonValue) -> float:
-    """Give a weight above 0."""
+    """Return a weight above 0."""
     text = text_of(value, "weight")
     try:
         weight = float(text)
@@ -109,13 +109,16 @@ def weight_of(value: JsonValue) -> float:
 
 
 def passages_of(values: Sequence[JsonValue]) -> tuple[Passage, ...]:
-    """Give passages; a text alone is evidence (gold)."""
+    """Return passages; a text alone is evidence (gold)."""
     items = [v for value in values for v in (value if isinstance(value, list) else [value])]
     return tuple(_passage(item) for item in items if not is_blank(item))
 
 
 def messages_of(value: JsonValue) -> tuple[Message, ...]:
-    """Give a conversation that ends with the user or a tool; a cell of a table holds it as JSON."""
+    """Return a conversation that ends with the user or a tool.
+
+    A cell of a table holds it as JSON.
+    """
     if isinstance(value, str):
         try:
             value = parse_strict(value)

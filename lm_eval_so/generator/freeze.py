@@ -65,7 +65,7 @@ class DatasetWriter:
         self._rejects.add(dump_line({k: v for k, v in line.items() if v not in (None, "", {})}))
 
     def files(self) -> dict[str, FileInfo]:
-        """Give rows, size and digest of what was written."""
+        """Return rows, size and digest of what was written."""
         return {SAMPLES_FILE: self._samples.info(), REJECTED_FILE: self._rejects.info()}
 
 
@@ -92,7 +92,7 @@ class _Lines:
 
 
 def describe(config: Config, tally: Tally, files: dict[str, FileInfo]) -> DatasetInfo:
-    """Give the dataset's metadata: no clock, no host, no absolute path."""
+    """Return the dataset's metadata: no clock, no host, no absolute path."""
     section = config.dataset
     written = config.located.written_below
     return DatasetInfo(
@@ -148,7 +148,7 @@ def publish(made: Path, folder: Path) -> tuple[Path, ...]:
 
 
 def differences(made: Path, folder: Path) -> Iterator[str]:
-    """Give the first line of each file in which two datasets differ."""
+    """Yield the first line of each file in which two datasets differ."""
     for name in FILES:
         if not (folder / name).is_file():
             yield f"{name} is missing"

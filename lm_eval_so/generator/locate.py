@@ -10,7 +10,7 @@ from lm_eval_so.errors import Problem, nearest
 
 
 def locate(config: Config, number: int) -> Iterator[tuple[str, Path] | Problem]:
-    """Give (name to show, path) of each file of a source, or what is wrong with a pattern.
+    """Yield (name to show, path) of each file of a source, or what is wrong with a pattern.
 
     Args:
         config: The config.
@@ -44,14 +44,14 @@ def _matches(pattern: str, folder: Path) -> list[tuple[str, Path]]:
 
 
 def _existing(path: Path) -> Path | None:
-    """Give a path that exists, its last part perhaps in another Unicode form (macOS has NFD)."""
+    """Return a path that exists, its last part perhaps in another Unicode form (macOS has NFD)."""
     if path.exists() or not path.parent.is_dir():
         return path if path.exists() else None
     return next((p for p in sorted(path.parent.iterdir()) if nfc(p.name) == nfc(path.name)), None)
 
 
 def _shown(name: str, folder: Path) -> str:
-    """Give the path as it is written down: never an absolute one, which names a machine."""
+    """Return the path as it is written down: never an absolute one, which names a machine."""
     path = PurePath(name)
     if path.is_absolute():
         here = folder.absolute()

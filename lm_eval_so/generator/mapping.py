@@ -44,7 +44,7 @@ class Binding:
     """Field to columns, dotted paths, or constants written "=text"."""
 
     def columns(self) -> Iterator[tuple[str, str]]:
-        """Give (field, column) of all that is no constant."""
+        """Yield (field, column) of all that is no constant."""
         for field, refs in self.refs.items():
             yield from ((field, ref) for ref in refs if not ref.startswith("="))
 
@@ -86,7 +86,7 @@ def map_problems(given: Mapping[str, str | list[str]]) -> Iterator[tuple[str, st
 
 
 def has_column(payload: Mapping[str, JsonValue], column: str) -> bool:
-    """Whether a record has a column or what a dotted path leads to, blank or not."""
+    """Return whether a record has a column or what a dotted path leads to, blank or not."""
     return column in payload or any(True for _ in _walk(payload, column))
 
 
@@ -168,7 +168,7 @@ def _behavior(one: Mapping[str, JsonValue]) -> Behavior:
 
 
 def _values(payload: Mapping[str, JsonValue], refs: Sequence[str]) -> Iterator[JsonValue]:
-    """Give what the columns of a field hold, blanks left out."""
+    """Yield what the columns of a field hold, blanks left out."""
     for ref in refs:
         if ref.startswith("="):
             found: list[JsonValue] = [ref[1:]]

@@ -22,7 +22,7 @@ Items = Iterator[Item]
 
 
 def open_file(name: str, path: Path, source: SourceSection) -> tuple[SourceFile, Items]:
-    """Give a file and its records; a file that cannot be read gives its one error.
+    """Return a file and its records; a file that cannot be read gives its one error.
 
     Args:
         name: How the file is shown.

@@ -13,7 +13,7 @@ JsonPath = tuple[str | int, ...]
 
 
 def parse_path(text: str) -> JsonPath | None:
-    """Give the steps of a path, `EVERY` for `[*]`; None if it is no path.
+    """Return the steps of a path, `EVERY` for `[*]`; None if it is no path.
 
     A leading `$` stands for the whole.
     """
@@ -31,7 +31,7 @@ def parse_path(text: str) -> JsonPath | None:
 def walk(
     value: JsonValue, steps: Sequence[str | int], at: str = "$"
 ) -> Iterator[tuple[str, JsonValue]]:
-    """Give (path, value) of everything that a path leads to; nothing where it does not lead."""
+    """Yield (path, value) of everything that a path leads to; nothing where it does not lead."""
     if not steps:
         yield at, value
         return

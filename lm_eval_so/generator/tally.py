@@ -55,11 +55,11 @@ class Tally:
                 self._tell(reason, text, None)
 
     def totals(self) -> Mapping[str, int]:
-        """Give records, kept, rejected, skipped and duplicates over all files."""
+        """Return records, kept, rejected, skipped and duplicates over all files."""
         return sum(self._counts.values(), Counter())
 
     def sources(self) -> tuple[SourceInfo, ...]:
-        """Give the counts of each file."""
+        """Return the counts of each file."""
         return tuple(
             SourceInfo(
                 id=file.source,

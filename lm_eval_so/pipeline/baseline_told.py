@@ -35,7 +35,7 @@ def update_lines(update: Update, language: Language) -> tuple[str, ...]:
 
 
 def update_values(update: Update) -> dict[str, Any]:
-    """Give what `baseline update --json` prints."""
+    """Return what `baseline update --json` prints."""
     return {
         "path": str(update.path),
         "accepted": to_json(update.acceptance),
@@ -58,7 +58,7 @@ def update_values(update: Update) -> dict[str, Any]:
 
 
 def git_commands(update: Update) -> Iterator[str]:
-    """Give the commands that commit the file and nothing else; a person runs them."""
+    """Yield the commands that commit the file and nothing else; a person runs them."""
     path = str(update.path)
     message = f"baseline: {update.acceptance.reason}"
     yield shlex.join(["git", "add", "--", path])

@@ -99,7 +99,7 @@ def _deciding(config: Config, bound: Sequence[BoundMetric]) -> tuple[str, ...]:
 
 
 def _may_decide(each: BoundMetric, config: Config) -> bool:
-    """Whether a metric that gates has something to be judged by."""
+    """Return whether a metric that gates has something to be judged by."""
     section = (config.gate.metrics or {}).get(each.id)
     if section is not None and (section.min is not None or section.max is not None):
         return True

@@ -138,7 +138,7 @@ def skip_reason(config: Config, event: Surroundings) -> str | None:
 
 
 def _lacks_keys_by_right(event: Surroundings) -> bool:
-    """Whether the event gets no secrets, and is to be skipped for that."""
+    """Return whether the event gets no secrets, and is to be skipped for that."""
     inputs, is_foreign = event.inputs, event.activity.is_foreign
     return is_foreign and inputs is not None and inputs.on_missing_secrets is MissingSecrets.SKIP
 
@@ -217,7 +217,7 @@ async def measure_and_tell(
 
 
 def makes_dataset(config: Config, inputs: Inputs | None) -> bool:
-    """Whether the dataset is made first; outside GitHub if it is not there."""
+    """Return whether the dataset is made first; outside GitHub if it is not there."""
     when = inputs.generate if inputs else Generate.MISSING
     if config.generator is None or when is Generate.NEVER:
         return False

@@ -111,14 +111,14 @@ def _able(config: Config, changed: Iterable[str], tell: Listener) -> dict[str, B
 
 
 def _is_alone(bound: BoundMetric) -> bool:
-    """Whether an answer by itself is enough to score it."""
+    """Return whether an answer by itself is enough to score it."""
     if bound.is_over_repeats or bound.is_late or _OTHERS & bound.metric.requires:
         return False
     return all(map(_is_alone, bound.parts))
 
 
 def _further(config: Config, bound: Iterable[BoundMetric]) -> Config:
-    """Give the config with more repeats, and only these metrics and what they are built from."""
+    """Return the config with more repeats, and only these metrics and what they are built from."""
     wanted = {each.id for each in in_order(list(bound))}
     repeats = config.run.repeats + config.gate.confirm
     return config.model_copy(
@@ -131,7 +131,7 @@ def _further(config: Config, bound: Iterable[BoundMetric]) -> Config:
 
 
 def _is_older(folder: Path, run: Path) -> bool:
-    """Whether the further answers there belong to a run before this one."""
+    """Return whether the further answers there belong to a run before this one."""
     info, again = read_info(run), read_info(folder)
     return info is not None and again is not None and again.started_at < info.started_at
 

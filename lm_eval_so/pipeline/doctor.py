@@ -41,7 +41,7 @@ class Asked:
 
 
 def facts(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
-    """Give what was found good, by what was looked at; a config that has passed its checks."""
+    """Return what was found good, by what was looked at; a config that has passed its checks."""
     found = {"config": config.located.file or "made in Python"}
     path = config.resolve(config.dataset.path)
     if path.exists():
@@ -68,7 +68,7 @@ def facts(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def written_to(config: Config) -> tuple[Path, ...]:
-    """Give the folders that runs and reports are written to, unless an option names others.
+    """Return the folders that runs and reports are written to, unless an option names others.
 
     Without a chatbot, which is a problem of its own, there is no run to write.
     """

@@ -175,7 +175,7 @@ def _note_verdict(run: Path, resources: Resources) -> None:
 
 
 def wanted_baseline(config: Config) -> EvaluationReport | None:
-    """Give the config's baseline if a metric compares answers with it; None if there is none yet.
+    """Return the config's baseline if a metric compares answers with it; None if there is none yet.
 
     Raises:
         InputError: If it cannot be read.

@@ -60,7 +60,7 @@ class Plugin:
 
 
 def find_plugins(name: str | None = None) -> tuple[Plugin, ...]:
-    """Give all backends and metrics, or those of a name.
+    """Return all backends and metrics, or those of a name.
 
     Raises:
         UnknownName: If there is none of that name; names the nearest known one.

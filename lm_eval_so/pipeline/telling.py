@@ -97,7 +97,7 @@ def _lost(lost: Lost, language: Language, redactor: Redactor) -> str:
 
 
 def _is_warning(comparison: Comparison, gate: GateSection) -> bool:
-    """Whether the verdict lets the change in, but not in silence."""
+    """Return whether the verdict lets the change in, but not in silence."""
     if comparison.exit_code:
         return False
     if comparison.lost is not None:

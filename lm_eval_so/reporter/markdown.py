@@ -63,7 +63,7 @@ def markdown_report(
     examples: int,
     redactor: Redactor,
 ) -> str:
-    """Give the Markdown report; what was compared comes first.
+    """Return the Markdown report; what was compared comes first.
 
     Args:
         report: The scores.
@@ -99,7 +99,7 @@ def comment_body(
     before: str = "",
     redactor: Redactor | None = None,
 ) -> str:
-    """Give the body of the pull request's comment.
+    """Return the body of the pull request's comment.
 
     Args:
         comparison: The verdict.

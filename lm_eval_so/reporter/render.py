@@ -24,7 +24,7 @@ def render(
     examples: int = 20,
     redactor: Redactor | None = None,
 ) -> str:
-    """Give a report, a comparison, or both in one of the formats.
+    """Return a report, a comparison, or both in one of the formats.
 
     Args:
         report: The scores.
@@ -61,7 +61,7 @@ def render(
 
 
 def json_pieces(record: EvaluationReport | Comparison, redactor: Redactor) -> Iterator[str]:
-    """Give a report or a comparison as JSON, piece by piece, since a report may be large."""
+    """Yield a report or a comparison as JSON, piece by piece, since a report may be large."""
 
     def clean(values: Any) -> Any:
         # A secret of digits could stand in a number, so only strings are changed.

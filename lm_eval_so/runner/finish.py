@@ -119,7 +119,7 @@ def _cause(failure: LMEvalError) -> str:
 
 
 def _with_way_on(failure: LMEvalError, recorder: Recorder, ending: Ending) -> LMEvalError:
-    """Give an error with what goes on, unless its hint says something better."""
+    """Return an error with what goes on, unless its hint says something better."""
     first, *rest = failure.problems
     if isinstance(failure, InputError):
         hint = first.hint or f"mend that, then go on with {ending.again}"
@@ -136,7 +136,7 @@ def _with_way_on(failure: LMEvalError, recorder: Recorder, ending: Ending) -> LM
 
 
 def _is_of_rows(failure: LMEvalError) -> bool:
-    """Whether what ended a run may be about the rows that were asked."""
+    """Return whether what ended a run may be about the rows that were asked."""
     if isinstance(failure, BackendError):
         return is_forbidden(failure)
     return isinstance(failure, CannotMeasure)

@@ -76,7 +76,7 @@ def _reasons(folder: Path, start: RunInfo, verdict: ForVerdict) -> Iterator[str]
 
 
 def has_content(folder: Path) -> bool:
-    """Whether a folder holds anything that was asked, be it handed to a batch service."""
+    """Return whether a folder holds anything that was asked, be it handed to a batch service."""
     files = (folder / name for name in RUN_FILES if name != INFO_FILE)
     return any(file.is_file() and file.stat().st_size for file in files)
 

@@ -24,7 +24,7 @@ class Outline:
     """`run.json` before anything is asked."""
 
     def todo(self, done: Container[int]) -> Iterator[Job]:
-        """Give what is still to be asked, one by one; errors as of `jobs`."""
+        """Return what is still to be asked, one by one; errors as of `jobs`."""
         return jobs(self.samples, self.plan.keys, done, self.asking)
 
 

@@ -110,7 +110,7 @@ def find_done(
     keep_errors: bool,
     damaged: list[Stretch],
 ) -> tuple[Places, Tally]:
-    """Give the places of rows that need not be asked again, and their sums; the last row counts.
+    """Return the places of rows that need not be asked again, and their sums; the last row counts.
 
     Args:
         folder: Folder of the run.
@@ -166,6 +166,6 @@ def take_stock(run_dir: RunDir, recorder: Recorder, keys: Sequence[int], fingerp
 
 
 def in_order(keys: Sequence[int], places: Places) -> Iterator[KeyedOffset]:
-    """Give the rows that are there in the order of the dataset."""
+    """Return the rows that are there in the order of the dataset."""
     found = ((key, places.get(key)) for key in keys if key != LEFT_OUT)
     return ((key, offset) for key, offset in found if offset is not None)

@@ -121,7 +121,7 @@ def _take_up(
     *,
     keep_errors: bool,
 ) -> Recorder:
-    """Give what records the rows, with what is there of an earlier run."""
+    """Return what records the rows, with what is there of an earlier run."""
     start, folder, damaged = outline.start, run_dir.path, list[Stretch]()
     done, tally = find_done(
         *(folder, start.fingerprint, outline.plan.keys), keep_errors=keep_errors, damaged=damaged
@@ -173,6 +173,6 @@ def _put_in_order(run_dir: RunDir, recorder: Recorder, keys: Sequence[int]) -> N
 
 
 def _command(config: Config, out: Path | None, shard: Shard | None) -> str:
-    """Give the command line that goes on with a run that no command line began."""
+    """Return the command line that goes on with a run that no command line began."""
     file = config.located.file or CONFIG_FILE.name
     return command_line("run", file, options={"-o": out, "--shard": shard})

@@ -67,7 +67,7 @@ def tell(error: LMEvalError, stderr: TextIO, redactor: Redactor) -> None:
 
 
 def problem_text(problem: Problem) -> str:
-    """Give one problem as a block: what, where with the line and a caret, what to do."""
+    """Return one problem as a block: what, where with the line and a caret, what to do."""
     lines = [f"error: {visible(problem.what)}"]
     where = problem.where
     if where is not None and str(where):
@@ -156,14 +156,14 @@ def _keep_rights() -> None:
 
 
 def _has_one_argument_more(error: BaseException) -> bool:
-    """Whether a command that takes a baseline got it without its option."""
+    """Return whether a command that takes a baseline got it without its option."""
     command = getattr(getattr(error, "ctx", None), "command", None)
     options = {name for each in getattr(command, "params", ()) for name in each.opts}
     return "unexpected extra argument" in str(error) and "--baseline" in options
 
 
 def _may_mean_the_config(error: BaseException) -> bool:
-    """Whether an option is unknown to a command that takes values of the config."""
+    """Return whether an option is unknown to a command that takes values of the config."""
     command = getattr(getattr(error, "ctx", None), "command", None)
     options = {name for each in getattr(command, "params", ()) for name in each.opts}
     return hasattr(error, "possibilities") and "--set" in options

@@ -50,7 +50,7 @@ class GuardedLog(io.TextIOWrapper):
 
 
 def guard(stream: io.TextIOWrapper) -> GuardedLog:
-    """Give what writes to the same place, in UTF-8."""
+    """Return what writes to the same place, in UTF-8."""
     return GuardedLog(
         stream.buffer,
         encoding="utf-8",

@@ -76,7 +76,7 @@ class Reply:
 
 
 def whole_body(reply: Reply, path: str) -> bytes:
-    """Give the body of a reply that is not streamed."""
+    """Return the body of a reply that is not streamed."""
     if reply.status != 200:
         error = {"message": reply.message, "type": "scripted", "code": reply.code}
         return _bytes({"error": error})
@@ -84,7 +84,7 @@ def whole_body(reply: Reply, path: str) -> bytes:
 
 
 def stream_pieces(reply: Reply, path: str, body: Mapping[str, Any]) -> list[bytes]:
-    """Give a reply as server-sent events, one an item."""
+    """Return a reply as server-sent events, one an item."""
     if _is_responses(path):
         return [_event(values, name=values["type"]) for values in _response_events(reply)]
     options = body.get("stream_options") or {}

@@ -47,7 +47,7 @@ class MetricCase:
     """Values of the metrics that the metric is built from, by id; 1 passes, any other fails."""
 
     def sample(self, metric: Metric) -> TestSample:
-        """Give the case as a sample."""
+        """Return the case as a sample."""
         return TestSample(
             id="contract-1",
             messages=() if self.scenario else (Message(role="user", content=self.question),),
@@ -59,7 +59,7 @@ class MetricCase:
         )
 
     def run(self, answer: str | None = None) -> RunResult:
-        """Give the answer as a row of a run."""
+        """Return the answer as a row of a run."""
         text = self.answer if answer is None else answer
         calls = self.tool_calls
         turn = Turn(user=self.question, text=text, tool_calls=calls, status=RunStatus.OK)

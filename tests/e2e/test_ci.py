@@ -344,7 +344,7 @@ class Mine(ChatBackend):
 
 
 def from_fork(place: Checkout, **more: str) -> dict[str, str]:
-    """Give the environment of a pull request from a fork, which gets no secrets."""
+    """Return the environment of a pull request from a fork, which gets no secrets."""
     environ = dict(place.environ(OPENAI_API_KEY="", **more))
     event = Path(environ["GITHUB_EVENT_PATH"])
     payload = json.loads(event.read_text())

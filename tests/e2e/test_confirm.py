@@ -83,7 +83,7 @@ def open_shop(folder: Path) -> Iterator[Shop]:
 
 @pytest.fixture(scope="module")
 def baseline(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Give the report of the chatbot while all was well."""
+    """Return the report of the chatbot while all was well."""
     with open_shop(tmp_path_factory.mktemp("base")) as found:
         done = found.ci()
         assert done.returncode == 0, done.stderr

@@ -42,7 +42,7 @@ def write(folder: Path, name: str, code: str, samples: int, **options: Any) -> N
 
 
 def is_running(pid: str) -> bool:
-    """Whether a process runs; one that has ended may wait to be collected."""
+    """Return whether a process runs; one that has ended may wait to be collected."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

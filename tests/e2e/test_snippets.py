@@ -63,7 +63,7 @@ ELSEWHERE = {
 
 
 def code_of(block: Block) -> tuple[str, str]:
-    """Give what a block does, whatever its comments say in which language."""
+    """Return what a block does, whatever its comments say in which language."""
     return block.language, re.sub(r"(?m)\s+# (?!exit \d).*$", "", block.text)
 
 
@@ -83,7 +83,7 @@ def lines(block: Block) -> list[str]:
 
 
 def file_name(block: Block) -> str | None:
-    """Give the name that the first line of a block tells, as `# my_plugin.py`."""
+    """Return the name that the first line of a block tells, as `# my_plugin.py`."""
     match = re.match(r"# (\w+\.py)\n", block.text)
     return match[1] if match else None
 
@@ -240,7 +240,7 @@ def steps(block: Block) -> Iterator[Mapping[str, Any]]:
 
 
 def is_list(block: Block) -> bool:
-    """Whether a block is a quarantine or accept file."""
+    """Return whether a block is a quarantine or accept file."""
     return block.text.startswith("- ")
 
 

@@ -38,7 +38,7 @@ def text_of(name: str) -> str:
 
 
 def table(text: str, heading: str, *, number: int = 0) -> list[list[str]]:
-    """Give the cells of a table under a heading, by default the first."""
+    """Return the cells of a table under a heading, by default the first."""
     section = re.split(
         r"^#+ ", without_fences(text.partition(f"# {heading}\n")[2]), flags=re.MULTILINE
     )[0]
@@ -77,7 +77,7 @@ def read(page: Path) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    """Give the anchors that GitHub makes of the headings of a page."""
+    """Return the anchors that GitHub makes of the headings of a page."""
     headings = re.findall(
         r"^#+ (.*)$",
         re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL),
@@ -112,7 +112,7 @@ def test_readmes__have_the_same_shape() -> None:
 
 
 def shape(page: Path) -> tuple[list[str], list[str], list[int]]:
-    """Give the levels of headings, the languages of blocks, and the rows of tables."""
+    """Return the levels of headings, the languages of blocks, and the rows of tables."""
     text = re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL)
     levels = re.findall(r"^(#+) ", text, re.MULTILINE)
     tables = [len(rows.splitlines()) for rows in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)]
@@ -132,7 +132,7 @@ def test_action__tables_are_those_of_action_yml() -> None:
 
 
 def named(page: str, heading: str, *, number: int = 0) -> set[str]:
-    """Give what the first column of a table names in code."""
+    """Return what the first column of a table names in code."""
     rows = table(text_of(f"docs/{page}.md"), heading, number=number)
     return {name for row in rows for name in re.findall(r"`([^`]+)`", row[0])}
 
@@ -233,7 +233,7 @@ def test_llms__names_every_metric() -> None:
 
 
 def examples() -> list[list[str]]:
-    """Give the rows of the Korean page that show what a metric gives."""
+    """Return the rows of the Korean page that show what a metric gives."""
     text = without_fences(text_of("docs/korean.md"))
     head = "| metric | parameters | reference | answer | value |\n| --- | --- | --- | --- | --- |\n"
     rows = "".join(re.findall(rf"^{re.escape(head)}((?:\|.*\n)+)", text, re.MULTILINE))
@@ -273,7 +273,7 @@ def test_troubleshooting__messages_are_those_of_the_program() -> None:
 
 
 def patterns() -> Iterator[tuple[re.Pattern[str], int]]:
-    """Give every text that the program can say, as a pattern, with its fixed letters' number."""
+    """Yield every text that the program can say, as a pattern, with its fixed letters' number."""
     for text in texts(Language.EN).values():
         yield pattern_of(re.split(r"\{[^}]*\}", text))
     for file in (ROOT / "lm_eval_so").rglob("*.py"):
@@ -292,6 +292,6 @@ def pattern_of(parts: list) -> tuple[re.Pattern[str], int]:
 
 
 def says(pattern: tuple[re.Pattern[str], int], message: str) -> bool:
-    """Whether a documented message is what a text of the program says, for the most part."""
+    """Return whether a documented message is what a text of the program says, for the most part."""
     told = message.replace("…", "")
     return pattern[1] >= 0.5 * len(told) and pattern[0].search(message) is not None

@@ -21,7 +21,7 @@ def divided(cells: list[int]) -> Layout:
 
 @st.composite
 def slices(draw, changes):
-    """Give changes, the cell of each, and the cells of a slice with two samples or more."""
+    """Return changes, the cell of each, and the cells of a slice with two samples or more."""
     given_changes = draw(st.lists(changes, min_size=2, max_size=60))
     size = len(given_changes)
     cells = draw(st.lists(st.integers(0, 7), min_size=size, max_size=size))
@@ -31,18 +31,18 @@ def slices(draw, changes):
 
 
 def take_of(layout: Layout, cells: list[int], chosen: set[int]):
-    """Give what takes the entries of the chosen cells."""
+    """Return what takes the entries of the chosen cells."""
     numbers = [n for n in range(layout.units) if cells[layout.own(n)[0]] in chosen]
     return lambda column: [column[number] for number in numbers]
 
 
 def own_of(changes: list[float], cells: list[int], chosen: set[int]) -> list[float]:
-    """Give the changes of the slice."""
+    """Return the changes of the slice."""
     return [change for change, cell in zip(changes, cells, strict=True) if cell in chosen]
 
 
 def replaced(changes: list[float], values, data) -> tuple[list[float], set[int]]:
-    """Give other changes at some places, and these places."""
+    """Return other changes at some places, and these places."""
     places = data.draw(st.sets(st.sampled_from(range(len(changes)))))
     instead = list(changes)
     for place in places:

@@ -25,7 +25,7 @@ GATE = {"metrics": {"m": {"margin": 0.5}}}
 
 
 def made(rng, value, *, most_missing):
-    """Give both sides' repeats per sample, and the samples' tags, groups and order."""
+    """Return both sides' repeats per sample, and the samples' tags, groups and order."""
     n, repeats = rng.choice([(200, 1), (100, 2)])
     share = rng.choice([0.03, 0.5])
     before = [[value(rng)] * repeats for _ in range(n)]
@@ -41,7 +41,7 @@ def made(rng, value, *, most_missing):
 
 
 def ends_of(values, support):
-    """Give the mean, and the means with what is missing at the low and at the high end."""
+    """Return the mean, and the means with what is missing at the low and at the high end."""
     there = [value for value in values if value is not None]
     mean = math.fsum(there) / len(there) if there else None
     if support is None:
@@ -51,7 +51,7 @@ def ends_of(values, support):
 
 
 def ends_of_change(before, now, support, direction):
-    """Give the change at its worst and at its best; None if an open range does not tell."""
+    """Return the change at its worst and at its best; None if an open range does not tell."""
     (_, old_low, old_high), (_, low, high) = ends_of(before, support), ends_of(now, support)
     if old_low is None or low is None:
         return None
@@ -71,7 +71,7 @@ def estimate(changes, groups, kind, support):
 
 
 def members_of(tags, counted):
-    """Give the samples of each tag, of more than thirty the largest."""
+    """Return the samples of each tag, of more than thirty the largest."""
     found = {}
     for i in counted:
         for tag in dict.fromkeys(tags[i] or ["(none)"]):

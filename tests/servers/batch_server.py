@@ -240,5 +240,5 @@ def _handler(server: BatchServer, prefix: str) -> type[BaseHTTPRequestHandler]:
 
 
 def query_of(path: str) -> dict[str, list[str]]:
-    """Give the query of a path."""
+    """Return the query of a path."""
     return parse_qs(urlsplit(path).query)

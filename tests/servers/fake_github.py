@@ -102,7 +102,7 @@ class FakeGitHub:
         return {comment["id"]: comment["body"] for comment in self.comments.get(pull, [])}
 
     def calls(self, *methods: str) -> list[str]:
-        """Give "METHOD last/parts" of the requests so far."""
+        """Return "METHOD last/parts" of the requests so far."""
         return [
             f"{request.method} {'/'.join(request.path.split('/')[-2:])}"
             for request in self.requests

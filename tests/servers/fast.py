@@ -9,7 +9,7 @@ from lm_eval_so.core.clock import wait_for
 
 
 def fast(times: float) -> dict[str, Any]:
-    """Give clock, waiting and budget for `Resources`: so many of their seconds pass in one.
+    """Return clock, waiting and budget for `Resources`: so many of their seconds pass in one.
 
     Time-outs of attempts are those of the event loop, and stay as they are.
     """

@@ -17,12 +17,12 @@ _OURS = {
 
 
 def render(markdown: str) -> str:
-    """Give the HTML, raw tags included."""
+    """Return the HTML, raw tags included."""
     return github_flavored_markdown_to_html(markdown, options=Options.CMARK_OPT_UNSAFE)
 
 
 def code_texts(markdown: str) -> list[str]:
-    """Give the texts of all code spans, fences and `<code>`."""
+    """Return the texts of all code spans, fences and `<code>`."""
     return [html.unescape(re.sub(r"</?code[^>]*>", "", c)) for c in _CODE.findall(render(markdown))]
 
 

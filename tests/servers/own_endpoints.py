@@ -50,7 +50,7 @@ async def ask(backend: HttpBackend, *requests: ChatRequest) -> ChatResponse:
 
 
 def found(url: str = "http://127.0.0.1:1/chat", **options: Any) -> list[Problem]:
-    """Give what `check` finds."""
+    """Return what `check` finds."""
     return list(make(url, **options).check())
 
 

@@ -46,7 +46,7 @@ class Command:
 
 
 def executed(log: str, *, names: Collection[str] = NAMES) -> list[Command]:
-    """Give the commands in what a process wrote to stdout or stderr."""
+    """Return the commands in what a process wrote to stdout or stderr."""
     text = log.removeprefix("\ufeff")  # a reader of a stream takes its mark away
     found = [
         _by_colons(line, names) or _by_brackets(line, names)
@@ -56,7 +56,7 @@ def executed(log: str, *, names: Collection[str] = NAMES) -> list[Command]:
 
 
 def foreign(log: str) -> list[Command]:
-    """Give those commands that we never write."""
+    """Return those commands that we never write."""
     return [command for command in executed(log) if command.name.lower() not in OURS]
 
 
@@ -82,7 +82,7 @@ def _command(told: str, data: str, names: Collection[str]) -> Command | None:
 
 
 def _places(wanted: str, line: str, *, start: int = 0) -> Iterator[int]:
-    """Give every index at which a text stands, weightless characters in and before it skipped."""
+    """Yield every index at which a text stands, weightless characters in and before it skipped."""
     gap = f"{_WEIGHTLESS.pattern}*"
     pattern = re.compile(f"(?={gap}{gap.join(map(re.escape, wanted))})")
     yield from (match.start() for match in pattern.finditer(line, start))

@@ -33,7 +33,7 @@ def make(folder: Path, backend: Mapping[str, Any], **sections: Any) -> Config:
 
 
 def endpoint(url: str, **params: Any) -> dict[str, Any]:
-    """Give the section of an OpenAI-compatible endpoint, for `make`."""
+    """Return the section of an OpenAI-compatible endpoint, for `make`."""
     section = {"name": "openai", "label": "bot", "params": {"model": "test-model", **params}}
     return {**section, "options": {"base_url": url}}
 

@@ -138,7 +138,7 @@ def _of_gate(
 
 
 def _wanted(config: Config) -> list[str]:
-    """Give the metrics that the next comparison looks for."""
+    """Return the metrics that the next comparison looks for."""
     gating = config.gate.metrics
     return list(gating) if gating is not None else [metric.id for metric in config.metrics]
 

@@ -42,7 +42,7 @@ class MetricChange:
 
 
 def checked_reason(text: str) -> str:
-    """Give a reason without the spaces around it.
+    """Return a reason without the spaces around it.
 
     Raises:
         UsageError: If it says nothing, or is not one line of at most 500 characters.
@@ -61,7 +61,7 @@ def checked_reason(text: str) -> str:
 def accept(
     report: EvaluationReport, previous: EvaluationReport | None, acceptance: Acceptance
 ) -> EvaluationReport:
-    """Give the report as a baseline that tells its own history.
+    """Return the report as a baseline that tells its own history.
 
     Args:
         report: The report.

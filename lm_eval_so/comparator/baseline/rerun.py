@@ -31,7 +31,7 @@ def rerun_commands(
     *,
     redact: Redact,
 ) -> str | None:
-    """Give the commands, to be run in the folder of the config; None where nothing needs them.
+    """Return the commands, to be run in the folder of the config; None where nothing needs them.
 
     The chatbot of the baseline is asked what the candidate was asked, from the commit that it was
     measured at, whose files are put beside the present ones; where no commit is known, by the
@@ -60,7 +60,7 @@ def rerun_commands(
 
 
 def _wants_baseline(metric: Judged) -> bool:
-    """Whether a metric could be judged if the baseline were measured anew."""
+    """Return whether a metric could be judged if the baseline were measured anew."""
     if metric.change_code is Code.ERROR_RATE:
         return metric.finding.figures.get("side") == "baseline"
     return metric.change is Verdict.INCOMPARABLE and metric.change_code in _WANTED
@@ -102,7 +102,7 @@ def _same_samples(candidate: Experiment) -> list[str]:
 
 
 def _settings(baseline: Experiment, candidate: Experiment) -> Iterator[str]:
-    """Give what the baseline's chatbot was set to, as far as it differs."""
+    """Yield what the baseline's chatbot was set to, as far as it differs."""
     old, new = _settable(baseline), _settable(candidate)
     for key in sorted({*old, *new}):
         value = old.get(key)

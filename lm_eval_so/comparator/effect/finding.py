@@ -43,12 +43,12 @@ class Shape:
 
 
 def shape_of(summary: MetricSummary) -> Shape:
-    """Give the shape of a reported metric."""
+    """Return the shape of a reported metric."""
     return make_shape(summary.kind, summary.direction, summary.range)
 
 
 def make_shape(kind: MetricKind, direction: Direction, support: Support | None) -> Shape:
-    """Give the shape of a metric as the comparison treats it.
+    """Return the shape of a metric as the comparison treats it.
 
     A ratio of which more is better has no largest increase: it is compared by a margin.
     """
@@ -152,5 +152,5 @@ class Finding:
 
     @property
     def is_testable(self) -> bool:
-        """Whether there is an interval that decides, and so a p-value for the family."""
+        """Return whether there is an interval that decides, and so a p-value for the family."""
         return self.verdict is None

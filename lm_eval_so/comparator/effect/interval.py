@@ -21,7 +21,7 @@ from lm_eval_so.core.stats.power import (
 
 
 def subtract(baseline: Arm, candidate: Arm, complete: Complete, shape: Shape) -> Differences:
-    """Give the change of each sample, and what it could be at worst and at best."""
+    """Return the change of each sample, and what it could be at worst and at best."""
     is_higher = shape.direction is Direction.HIGHER
     gains = gains_of(complete, shape)
     if shape.support is None or not (baseline.missing or candidate.missing):
@@ -37,13 +37,13 @@ def subtract(baseline: Arm, candidate: Arm, complete: Complete, shape: Shape) ->
 
 
 def gains_of(complete: Complete, shape: Shape) -> list[float]:
-    """Give the change of each complete sample, positive = better."""
+    """Return the change of each complete sample, positive = better."""
     is_higher = shape.direction is Direction.HIGHER
     return _gains(complete.baseline, complete.candidate, is_higher)
 
 
 def rounding_of(gains: Sequence[float]) -> float:
-    """Give the size up to which a change is rounding."""
+    """Return the size up to which a change is rounding."""
     return ROUNDING * largest_of(gains) if gains else 0.0
 
 
@@ -103,7 +103,7 @@ def needed_samples(
     margin: float,
     alpha: float,
 ) -> int:
-    """Give the samples that would prove the margin with 80 % power if nothing changed."""
+    """Return the samples that would prove the margin with 80 % power if nothing changed."""
     n = len(differences)
     if groups is not None:
         units = groups.units
@@ -119,7 +119,7 @@ def needed_samples(
 
 
 def smallest_margin(n: int, groups: Groups | None, shape: Shape, *, alpha: float) -> float | None:
-    """Give the smallest margin that so many samples can prove; None where there is no floor."""
+    """Return the smallest margin that so many samples can prove; None where there is no floor."""
     if shape.width is None:
         return None
     if groups is not None:

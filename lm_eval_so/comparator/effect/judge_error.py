@@ -17,18 +17,18 @@ _WHY_UNUSED = {
 
 
 def youden_of(finding: Finding) -> float | None:
-    """Give Youden's J of a metric's judge; None if it is not known well enough to be used."""
+    """Return Youden's J of a metric's judge; None if it is not known well enough to be used."""
     return finding.judge.j if finding.judge and finding.judge.state == "ok" else None
 
 
 def is_weak(finding: Finding) -> bool:
-    """Whether the judge hardly tells right from wrong, so that its scores say nothing."""
+    """Return whether the judge hardly tells right from wrong, so that its scores say nothing."""
     j = youden_of(finding)
     return j is not None and j <= WEAK_J
 
 
 def with_judge_margin(finding: Finding) -> Finding:
-    """Give a finding whose margin is in units of the judge's score.
+    """Return a finding whose margin is in units of the judge's score.
 
     A judge that is wrong as often on one side as on the other shows J times the true difference
     (Rogan, Gladen 1978), so J times the margin is the same demand.
@@ -41,7 +41,7 @@ def with_judge_margin(finding: Finding) -> Finding:
 
 
 def corrected(finding: Finding) -> CorrectedChange | None:
-    """Give what the figures stand for without the judge's errors; None if that is not known."""
+    """Return what the figures stand for without the judge's errors; None if that is not known."""
     j, sp = finding.shrunk_by, finding.judge.sp if finding.judge else None
     low, high = finding.low, finding.high
     if j is None or sp is None or finding.delta is None or low is None or high is None:

@@ -98,7 +98,7 @@ def measure(key: str, reports: Reports, section: GateMetricSection | None) -> Fi
 
 
 def is_time(summary: MetricSummary) -> bool:
-    """Whether a metric's values are times or speeds, which a cached answer does not have."""
+    """Return whether a metric's values are times or speeds, which a cached answer does not have."""
     unit = summary.unit or ""
     return unit in {"ms", "s"} or unit.endswith("/s")
 
@@ -109,7 +109,7 @@ def is_against_baseline(summary: MetricSummary) -> bool:
 
 
 def with_verdict(finding: Finding, verdict: Verdict, code: Code, **figures: JsonValue) -> Finding:
-    """Give a finding that is decided."""
+    """Return a finding that is decided."""
     return replace(finding, verdict=verdict, code=code, figures=figures)
 
 
@@ -125,7 +125,7 @@ def arm_warnings(sides: Mapping[str, Arm]) -> Iterator[Reason]:
 
 
 def error_figures(side: str, arm: Arm) -> dict[str, JsonValue]:
-    """Give what the sentence about too many missing rows tells."""
+    """Return what the sentence about too many missing rows tells."""
     return {"side": side, "q": arm.missing, "e": arm.rows, "rate": arm.missing / arm.rows}
 
 

@@ -41,7 +41,7 @@ def measure_ratio(
 
 
 def statistic_of(values: Sequence[float], statistic: str) -> float:
-    """Give the mean or a percentile of at least one value."""
+    """Return the mean or a percentile of at least one value."""
     level = LEVELS.get(statistic)
     return math.fsum(values) / len(values) if level is None else percentile(sorted(values), level)
 

@@ -10,7 +10,7 @@ _MOST_IDS = 100
 
 
 def stability_of(key: str, reports: Reports) -> dict[str, Stability]:
-    """Give how steady each side is, of a metric that says right or wrong and has repeats."""
+    """Return how steady each side is, of a metric that says right or wrong and has repeats."""
     sides = {"candidate": (reports.candidate, reports.side)}
     if reports.baseline is not None and reports.pairs is not None:
         sides = {"baseline": (reports.baseline, reports.pairs.baseline), **sides}

@@ -42,19 +42,19 @@ class Arm:
 
     @property
     def is_alarming(self) -> bool:
-        """Whether more than 1 % of the rows have no value."""
+        """Return whether more than 1 % of the rows have no value."""
         return _WARN * self.missing > self.rows
 
     @property
     def is_broken(self) -> bool:
-        """Whether so many rows have no value that the rest says nothing."""
+        """Return whether so many rows have no value that the rest says nothing."""
         return _STOP * self.missing > self.rows and (
             self.missing >= _FEW or self.missing == self.rows
         )
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is one answer per sample, each right or wrong."""
+        """Return whether it is one answer per sample, each right or wrong."""
         return not self.has_repeats and set(self.mean) <= {0, 1, None}
 
     @property
@@ -143,7 +143,7 @@ def read_arm(column: Sequence[float | None], samples: Samples, support: Support 
 
 
 def complete_pairs(baseline: Arm, candidate: Arm) -> Complete:
-    """Give the samples that have a value on both sides."""
+    """Return the samples that have a value on both sides."""
     old, new = baseline.mean, candidate.mean
     if not (baseline.missing or candidate.missing):
         positions: Sequence[int] = range(len(old))
@@ -174,7 +174,10 @@ def _count_missing(values: Sequence[float | None]) -> int:
 
 
 def _is_clean(values: Sequence[float | None], missing: int, support: Support | None) -> bool:
-    """Whether each value that is there is finite and in range; said without a look at each."""
+    """Return whether each value that is there is finite and in range.
+
+    Said without a look at each.
+    """
     present = cast("Sequence[float]", values)
     if missing:
         present = [value for value in values if value is not None]
@@ -197,7 +200,7 @@ def _clean(value: float | None, support: Support | None) -> float | None:
 def _fold(
     values: Sequence[float | None], samples: Sequence[Rows]
 ) -> tuple[Sequence[float | None], list[int]]:
-    """Give the mean of each sample, and the positions of those that lack a repeat."""
+    """Return the mean of each sample, and the positions of those that lack a repeat."""
     if len(values) == len(samples):  # one row each: most reports, and the long ones
         return values, [place for place, value in enumerate(values) if value is None]
     means: list[float | None] = []
@@ -219,7 +222,7 @@ def _ends(
     gaps: Sequence[int],
     support: Support,
 ) -> tuple[list[float], list[float]]:
-    """Give the means with what is missing at the low end of the support, and at the high end."""
+    """Return the means with what is missing at the low end of the support, and at the high end."""
     ends = cast("tuple[list[float], list[float]]", (list(means), list(means)))
     if len(values) == len(samples):
         for gap in gaps:

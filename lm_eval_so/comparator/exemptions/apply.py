@@ -21,7 +21,7 @@ class Leaving:
     by_metric: Mapping[str, frozenset[str]]
 
     def of(self, metric: str) -> frozenset[str]:
-        """Give the samples that do not count for a metric."""
+        """Return the samples that do not count for a metric."""
         return self.everywhere | self.by_metric.get(metric, frozenset())
 
 
@@ -33,7 +33,7 @@ class Remaining:
         self._known: dict[frozenset[str], Reports] = {frozenset(): reports}
 
     def without(self, ids: frozenset[str]) -> Reports:
-        """Give the reports without these samples."""
+        """Return the reports without these samples."""
         if ids not in self._known:
             self._known[ids] = _without(self._reports, ids)
         return self._known[ids]
@@ -61,7 +61,7 @@ def _is_double(side: Side, rows: Rows) -> bool:
 
 
 def quarantined(found: Sequence[Found]) -> Leaving:
-    """Give the samples that leave both sides, before anything else is looked at."""
+    """Return the samples that leave both sides, before anything else is looked at."""
     everywhere: set[str] = set()
     by_metric: dict[str, set[str]] = {}
     for each in found:
@@ -78,7 +78,7 @@ def quarantined(found: Sequence[Found]) -> Leaving:
 def quarantine_records(
     found: Sequence[Found], names: Names, reports: Reports
 ) -> tuple[Exemption, ...]:
-    """Give every entry with what became of it, and how its sample did all the same.
+    """Return every entry with what became of it, and how its sample did all the same.
 
     Args:
         found: The entries.
@@ -98,7 +98,7 @@ def _record(each: Found, names: Names, reports: Reports) -> Exemption:
 def accepted_samples(
     key: str, direction: Direction, found: Sequence[Found], names: Names, reports: Reports
 ) -> frozenset[str]:
-    """Give the samples that leave the comparison of a metric: those whose drop is small enough.
+    """Return the samples that leave the comparison of a metric: those whose drop is small enough.
 
     One whose drop is not known stays.
 
@@ -121,7 +121,7 @@ def accepted_samples(
 
 
 def accept_metric(key: str, finding: Finding, found: Iterable[Found]) -> Finding:
-    """Give a finding whose drop counts as accepted, if an entry about the whole metric says so.
+    """Return a finding whose drop counts as accepted, if an entry about the whole metric says so.
 
     Only where the interval decides: what cannot be compared cannot be accepted either.
     """
@@ -138,7 +138,7 @@ def accept_records(
     findings: Mapping[str, Finding],
     reports: Mapping[str, Reports],
 ) -> tuple[Exemption, ...]:
-    """Give every entry with what became of it.
+    """Return every entry with what became of it.
 
     Args:
         found: The entries.
@@ -157,7 +157,7 @@ def accept_records(
 
 
 def drop_of_metric(finding: Finding) -> float | None:
-    """Give how far the mean fell, in the metric's own units; None if it is not known.
+    """Return how far the mean fell, in the metric's own units; None if it is not known.
 
     Over the samples with both values this is −d̄; of a percentile it is what that fell or rose by.
     """

@@ -85,7 +85,7 @@ def exception_problems(config: Config, environ: Mapping[str, str]) -> list[Probl
 
 
 def today(now: str) -> date:
-    """Give the day of a time as records carry it, RFC 3339 in UTC."""
+    """Return the day of a time as records carry it, RFC 3339 in UTC."""
     return datetime.fromisoformat(now).date()
 
 
@@ -133,7 +133,7 @@ class QuarantineEntry(Section):
         return self
 
     def entries(self, where: str) -> Iterator[Entry]:
-        """Give one entry a sample."""
+        """Yield one entry a sample."""
         yield from _entries(self, where)
 
 
@@ -159,7 +159,7 @@ class AcceptEntry(Section):
         return self
 
     def entries(self, where: str) -> Iterator[Entry]:
-        """Give one entry a sample, or one of the metric."""
+        """Yield one entry a sample, or one of the metric."""
         if self.id is None and self.ids is None:
             yield _entry(self, None, where)
         else:

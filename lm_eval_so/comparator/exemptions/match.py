@@ -51,7 +51,7 @@ class Found:
     def record(
         self, state: State, *, scores: Scores | None = None, drop: float | None = None
     ) -> Exemption:
-        """Give what is written of it."""
+        """Return what is written of it."""
         return Exemption(
             sample_id=self.sample_id if self.sample_id is not None else self.entry.sample_id,
             metric=self.entry.metric,
@@ -66,7 +66,7 @@ class Found:
         )
 
     def metrics(self, names: Names) -> Iterator[str]:
-        """Give the metrics it is about: the named one, else all but costs, times and counts."""
+        """Yield the metrics it is about: the named one, else all but costs, times and counts."""
         if self.entry.metric is not None:
             yield self.entry.metric
             return
@@ -76,7 +76,10 @@ class Found:
 
 
 def names_of(reports: Reports, *, with_samples: bool) -> Names:
-    """Give what at least one of the reports has; without samples if there is no entry to name one."""
+    """Return what at least one of the reports has.
+
+    Without samples if there is no entry to name one.
+    """
     sides = [reports.side, *([reports.pairs.baseline] if reports.pairs else [])]
     before = reports.baseline.metrics if reports.baseline else {}
     return Names(
@@ -99,7 +102,7 @@ def find(entries: Iterable[Entry], names: Names, day: date) -> list[Found]:
 
 
 def scores_of(sample_id: str, metrics: Iterable[str], reports: Reports) -> Scores:
-    """Give a sample's means on both sides, by the metrics that have one on at least one side."""
+    """Return a sample's means on both sides, by the metrics that have one on at least one side."""
     before = reports.pairs.baseline if reports.pairs else None
     found = {
         key: (_mean(sample_id, key, before), _mean(sample_id, key, reports.side)) for key in metrics
@@ -121,7 +124,7 @@ def _find(entry: Entry, names: Names, day: date) -> Found:
 
 
 def _meant(unknown: Found, names: Names) -> str | None:
-    """Give the name that looks most like one that no report has."""
+    """Return the name that looks most like one that no report has."""
     entry = unknown.entry
     if unknown.refused == "unknown_metric":
         return nearest(entry.metric or "", names.metrics)

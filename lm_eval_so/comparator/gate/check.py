@@ -33,7 +33,7 @@ def check(config: Config, shapes: Mapping[str, Shape] | None = None) -> list[Pro
 def gate_problems(
     gate: GateSection, known: list[str], shapes: Mapping[str, Shape], place: Place
 ) -> Iterator[Problem]:
-    """Give what is wrong with a gate.
+    """Yield what is wrong with a gate.
 
     Args:
         gate: The gate.

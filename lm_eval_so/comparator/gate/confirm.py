@@ -17,7 +17,7 @@ Answers = Mapping[str, Sequence[float | None]]
 
 
 def to_ask_again(judged: Mapping[str, Judged]) -> dict[str, tuple[str, ...]]:
-    """Give the samples that changed, by each gating metric whose change is a regression.
+    """Return the samples that changed, by each gating metric whose change is a regression.
 
     Those that got better are among them: were only losses asked again, gains by chance would stay
     and hide a true drop. Costs, times and counts are left out: they differ on every sample.
@@ -30,7 +30,7 @@ def to_ask_again(judged: Mapping[str, Judged]) -> dict[str, tuple[str, ...]]:
 
 
 def can_confirm(metric: Judged) -> bool:
-    """Whether further answers could tell that a regression is none."""
+    """Return whether further answers could tell that a regression is none."""
     is_ratio = metric.finding.shape.kind is MetricKind.RATIO
     return metric.change is Verdict.REGRESSION and not is_ratio
 
@@ -38,7 +38,7 @@ def can_confirm(metric: Judged) -> bool:
 def confirmed(
     key: str, finding: Finding, reports: Reports, answers: Answers, times: int
 ) -> Finding:
-    """Give the finding of a regression in which what did not change again counts as unchanged.
+    """Return the finding of a regression in which what did not change again counts as unchanged.
 
     Interval, margin and means stay those of the run, and only p is taken anew, and never smaller:
     so a regression holds or becomes inconclusive, and can never become a pass. An answer without a

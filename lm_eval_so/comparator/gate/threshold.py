@@ -53,7 +53,7 @@ class Threshold:
     warnings: tuple[Reason, ...] = ()
 
     def holds(self, value: float) -> bool:
-        """Whether a value keeps the bound; equality does."""
+        """Return whether a value keeps the bound; equality does."""
         slack = ROUNDING * max(1.0, abs(self.limit))
         if self.end == "min":
             return value >= self.limit - slack
@@ -142,7 +142,7 @@ def _is_proportion(arm: Arm, shape: Shape) -> bool:
 
 
 def _ends(limit: Threshold, arm: Arm, shape: Shape) -> tuple[Sequence[float], Sequence[float]]:
-    """Give the values with missing rows at the worst and at the best end for this bound."""
+    """Return the values with missing rows at the worst and at the best end for this bound."""
     if shape.support is None:
         return arm.present, arm.present
     return (arm.low, arm.high) if limit.end == "min" else (arm.high, arm.low)

@@ -121,7 +121,7 @@ def _why_unclear(finding: Finding, alpha: float) -> Code:
 
 
 def whole_verdict(judged: Mapping[str, Judged], *, has_baseline: bool) -> Verdict:
-    """Give the verdict of the run: the worst gating one; improved if all pass and one improved.
+    """Return the verdict of the run: the worst gating one; improved if all pass and one improved.
 
     Where nothing gates nothing was judged, so it is no pass.
     """
@@ -136,7 +136,7 @@ def whole_verdict(judged: Mapping[str, Judged], *, has_baseline: bool) -> Verdic
 def exit_code(
     verdict: Verdict, judged: Mapping[str, Judged], gate: GateSection, *, has_baseline: bool
 ) -> ExitCode:
-    """Give the code of the whole verdict under the gate's policies."""
+    """Return the code of the whole verdict under the gate's policies."""
     if verdict is Verdict.ERROR:
         return ExitCode.CANNOT_MEASURE
     if verdict is Verdict.REGRESSION:

@@ -29,14 +29,14 @@ class Groups:
         return self.layout.units
 
     def at(self, positions: Sequence[int]) -> "Groups":
-        """Give the groups of some of the samples."""
+        """Return the groups of some of the samples."""
         if len(positions) == len(self.labels):
             return self
         return Groups([self.labels[position] for position in positions])
 
 
 def groups_of(labels: Sequence[str | None], samples: Sequence[Sequence[int]]) -> Groups | None:
-    """Give the group of each sample, its position where it has none; None if all stand alone.
+    """Return the group of each sample, its position where it has none; None if all stand alone.
 
     Args:
         labels: The group of each row.

@@ -146,14 +146,14 @@ def scope_of(pairs: Pairs, metric_id: str, *, is_time: bool) -> Scope:
 
 
 def measured_samples(side: Side, metric_id: str, *, is_time: bool) -> Samples:
-    """Give every sample of one side that a metric applies to."""
+    """Return every sample of one side that a metric applies to."""
     cached = frozenset(side.columns.cached) if is_time else frozenset()
     rows = applicable_rows(side, metric_id).values()
     return Samples([own for own in rows if cached.isdisjoint(own)])
 
 
 def applicable_rows(side: Side, metric_id: str) -> Mapping[str, Rows]:
-    """Give the rows by sample without those that a metric does not apply to."""
+    """Return the rows by sample without those that a metric does not apply to."""
     left_out = frozenset(side.columns.not_applicable.get(metric_id, ()))
     if not left_out:
         return side.rows_by_id

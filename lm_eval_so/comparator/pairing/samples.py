@@ -24,7 +24,7 @@ class Samples:
         self._is_in_order = False
 
     def take(self, column: Sequence[T]) -> Sequence[T]:
-        """Give the entries of a column, sample by sample and repeat by repeat."""
+        """Return the entries of a column, sample by sample and repeat by repeat."""
         if self._flat is None:
             flat = list(chain.from_iterable(self.rows))
             self._flat, self._is_in_order = Chosen(flat), flat == list(range(len(flat)))

@@ -10,7 +10,7 @@ from lm_eval_so.core.words.figures import MetricFigures
 
 
 def price_of_sample(cost: CostSummary, samples: int) -> float | None:
-    """Give what a sample costs in US dollars: the chatbot, simulated users and judges together.
+    """Return what a sample costs in US dollars: the chatbot, simulated users and judges together.
 
     Answers from the cache count with what they cost when they were asked.
 
@@ -33,7 +33,7 @@ def price_of_sample(cost: CostSummary, samples: int) -> float | None:
 
 
 def _for_all_rows(usd: float | None, priced: int, rows: int) -> float | None:
-    """Give what all rows cost if those without a known price cost as much as the others."""
+    """Return what all rows cost if those without a known price cost as much as the others."""
     if not rows:
         return usd or 0.0
     return usd / priced * rows if usd is not None and priced else None
@@ -55,7 +55,7 @@ class Speaker:
     """In US dollars."""
 
     def say(self, key: str, **figures: str) -> str:
-        """Give a text of the topic, filled in."""
+        """Return a text of the topic, filled in."""
         told = {"metric": self.metric, "sure": self.sure, "level": self.level, **figures}
         return say(f"comparison.{key}", self.language, told)
 
@@ -81,15 +81,18 @@ class Speaker:
         )
 
     def value(self, value: float | None) -> str:
-        """Give a mean as it is shown."""
+        """Return a mean as it is shown."""
         return UNKNOWN if value is None else self.shown.value(value)
 
     def bounds(self) -> tuple[str, str]:
-        """Give both ends of the interval as told, the lower first; the unit stands at the last."""
+        """Return both ends of the interval as told, the lower first.
+
+        The unit stands at the last.
+        """
         return self.ends(self.finding.low or 0.0, self.finding.high or 0.0)
 
     def ends(self, low: float, high: float) -> tuple[str, str]:
-        """Give both ends of an interval of changes, likewise."""
+        """Return both ends of an interval of changes, likewise."""
         low, high = self.shown.ends(low, high)
         first = self.shown.change(low) if self.shown.is_ratio else self.shown.bare(low)
         return first, self.shown.change(high)

@@ -22,7 +22,7 @@ _ABOUT_MISSING = frozenset({Code.MISSING, Code.MISSING_UNBOUNDED, Code.ERROR_RAT
 
 
 def metric_sentence(judged: Judged, speaker: Speaker, worst: SliceComparison | None = None) -> str:
-    """Give the sentences of a metric: its bound's first if that decides, warnings last.
+    """Return the sentences of a metric: its bound's first if that decides, warnings last.
 
     Args:
         judged: The metric.
@@ -141,7 +141,7 @@ def _is_real_fall(finding: Finding, alpha: float) -> bool:
 
 
 def _is_within_margin(finding: Finding) -> bool:
-    """Whether the mean fell by no more than is allowed, which seems no reason to fail."""
+    """Return whether the mean fell by no more than is allowed, which seems no reason to fail."""
     if finding.shape.kind is MetricKind.RATIO or finding.delta is None or finding.margin is None:
         return False
     return -finding.delta <= finding.margin

@@ -28,7 +28,7 @@ def in_order(judged: Mapping[str, Judged]) -> dict[str, Judged]:
 
 
 def whole_reasons(judged: Mapping[str, Judged], *, has_baseline: bool) -> tuple[Reason, ...]:
-    """Give the codes of all gating metrics that do not pass, the worst first."""
+    """Return the codes of all gating metrics that do not pass, the worst first."""
     gating = {key: metric for key, metric in judged.items() if metric.gating}
     reasons = [] if has_baseline else [Reason(code=Code.NO_BASELINE)]
     if not gating:

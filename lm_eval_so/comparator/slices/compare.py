@@ -118,7 +118,7 @@ def _with_evidence(parts: Sequence[Part]) -> Iterator[_Tested]:
 
 
 def _relative_gain(part: Part) -> float:
-    """Give the change in units that metrics share: the width of the scores, or the logarithm."""
+    """Return the change in units that metrics share: the width of the scores, or the logarithm."""
     finding = part.values.finding
     change = part.ends[0].value if part.ends else _change_of(part.means, finding)
     if change is None:
@@ -130,7 +130,7 @@ def _relative_gain(part: Part) -> float:
 
 
 def _change_of(means: tuple[float, float] | None, finding: Finding) -> float | None:
-    """Give the change, positive = better; of a ratio the factor."""
+    """Return the change, positive = better; of a ratio the factor."""
     if means is None:
         return None
     before, now = means

@@ -71,7 +71,7 @@ class Values:
         return (*sums, counts)
 
     def complete_of(self, members: Members) -> Chosen:
-        """Give the members with a value on both sides, by where they stand among all of those."""
+        """Return the members with a value on both sides, by where they stand among all of those."""
         if self.place_at is None:
             return members.samples
         return Chosen([p for p in members.samples.take(self.place_at) if p != _ABSENT])
@@ -158,7 +158,7 @@ def _values_of(
 
 
 def _with_gaps(values: Sequence[T], absent: Sequence[int], filler: T) -> list[T]:
-    """Give values of the complete pairs a place among all samples."""
+    """Return values of the complete pairs a place among all samples."""
     found: list[T] = []
     gaps = [-1, *absent, len(values) + len(absent)]
     for passed, (start, end) in enumerate(pairwise(gaps)):
@@ -176,14 +176,14 @@ def _changes(each: Sequence[float], division: Division | None, shape: Shape) -> 
 
 
 def _with_others(known: Changes, each: Sequence[float], places: Sequence[int]) -> Changes:
-    """Give the same where the changes at a few places are others."""
+    """Return the same where the changes at a few places are others."""
     if not places:
         return known
     return Changes(each=each, by_cell=known.by_cell and known.by_cell.with_others(each, places))
 
 
 def _unconfirmed(finding: Finding, ids: Sequence[str]) -> list[int]:
-    """Give the places of the samples that did not change the same way again."""
+    """Return the places of the samples that did not change the same way again."""
     unlike = finding.again.flaky | finding.again.lucky if finding.again else frozenset()
     return [place for place, name in enumerate(ids) if name in unlike] if unlike else []
 

@@ -114,7 +114,7 @@ class _Kind:
     """Gives the labels of a key."""
 
     def at(self, rows: Sequence[int]) -> "_Kind":
-        """Give the keys of some rows."""
+        """Return the keys of some rows."""
         return replace(self, column=Chosen(rows).take(self.column))
 
 

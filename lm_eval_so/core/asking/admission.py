@@ -42,7 +42,7 @@ class Gate:
         self._rates = rates
 
     def is_free(self) -> bool:
-        """Whether there is nothing to wait for, and nothing to set aside."""
+        """Return whether there is nothing to wait for, and nothing to set aside."""
         return not (self._breaker.is_open or self._pace.is_set or self._budget.is_limited)
 
     async def enter(self, request: ChatRequest) -> Pass:

@@ -61,13 +61,13 @@ async def attempt(backend: ChatBackend, request: ChatRequest, *, time_s: float) 
 
 
 def may_repeat(backend: ChatBackend) -> bool:
-    """Whether a message may be sent again though the chatbot may have taken it in."""
+    """Return whether a message may be sent again though the chatbot may have taken it in."""
     is_forgetful = not backend.capabilities.stateful
     return is_forgetful or bool(getattr(backend.options, "retry_unsafe", False))
 
 
 def too_late(backend: ChatBackend, policy: Policy, *, left_s: float) -> BackendError:
-    """Give the error of an attempt that took longer than it may.
+    """Return the error of an attempt that took longer than it may.
 
     Args:
         backend: What was asked.

@@ -22,7 +22,7 @@ _DECIMALS = 10
 
 
 def request_line(custom_id: str, request: ChatRequest, batches: Batches) -> bytes:
-    """Give the line of an input file that asks a request."""
+    """Return the line of an input file that asks a request."""
     line = {
         "custom_id": custom_id,
         "method": "POST",
@@ -42,7 +42,7 @@ def line_answer(
     discount: float,
     redactor: Redactor,
 ) -> Answer | None:
-    """Give the answer that a line of an output or error file holds.
+    """Return the answer that a line of an output or error file holds.
 
     None if it is worth asking again: the batch ended before its turn, or it failed in a way that
     another attempt may cure. Latencies are not known; the row took as long as its batch.
@@ -75,7 +75,7 @@ def line_answer(
 
 
 def discounted(usd: float, discount: float) -> float:
-    """Give the price of a batch for what costs so much alone."""
+    """Return the price of a batch for what costs so much alone."""
     return float(round(Decimal(str(usd)) * Decimal(str(discount)), _DECIMALS))
 
 

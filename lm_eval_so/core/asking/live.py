@@ -120,7 +120,7 @@ class LiveAsker:
         return self._untold or self.proof.blamed
 
     def known(self, key: str) -> Answer | None:
-        """Give the answer that the cache has by this digest of a request; None if it has none."""
+        """Return the answer that the cache has by this digest of a request; None if it has none."""
         found = self._cache.get(key) if self._cache else None
         if found is None:
             return None

@@ -124,7 +124,7 @@ def key_maker(section: BackendSection, backend: ChatBackend) -> RequestKeys:
 
 
 def known_rates(backend: ChatBackend) -> Rates | None:
-    """Give what the model that is asked charges, or None if that is not known."""
+    """Return what the model that is asked charges, or None if that is not known."""
     model = getattr(backend.params, "model", None)
     return rates_of(
         getattr(backend.options, "price", None),
@@ -135,7 +135,7 @@ def known_rates(backend: ChatBackend) -> Rates | None:
 
 
 def cache_path(backend: ChatBackend, config: Config) -> Path | None:
-    """Give the file that may answer for a backend; None if there is none."""
+    """Return the file that may answer for a backend; None if there is none."""
     if config.run.cache is False or not is_cacheable(backend):
         return None
     return config.resolve(config.run.cache)
@@ -144,7 +144,7 @@ def cache_path(backend: ChatBackend, config: Config) -> Path | None:
 def _limiter(
     backend: ChatBackend, config: Config, resources: Resources, *, label: str, stage: str
 ) -> Limiter:
-    """Give the limiter of the endpoint, bounded by the files that this process may open, too."""
+    """Return the limiter of the endpoint, bounded by the files that this process may open, too."""
     limiters, key = resources.limiters, backend.limiter_key()
     limiter = limiters.get(key, backend.most_at_once())
     free, each = limiters.free_files, backend.capabilities.files

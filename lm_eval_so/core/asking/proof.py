@@ -113,6 +113,6 @@ class Proof:
 
 
 def _option(error: ErrorInfo) -> str:
-    """Give the key of the backend's section that an error blames; "" if it blames none."""
+    """Return the key of the backend's section that an error blames; "" if it blames none."""
     option = error.details.get("option")
     return option if isinstance(option, str) else ""

@@ -45,7 +45,7 @@ class Resources:
         await self.wait(min(seconds, self.budget.left_s()), self.stop)
 
     def endpoint(self, key: str, *, label: str, stage: str) -> Endpoint:
-        """Give what is shared by all who ask the endpoint with this limiter key.
+        """Return what is shared by all who ask the endpoint with this limiter key.
 
         Args:
             key: The limiter key.

@@ -36,7 +36,7 @@ def wait_s(
     chance: float,
     only_once: frozenset[ErrorKind] = frozenset(),
 ) -> float | None:
-    """Give how long to wait before the next attempt, in seconds, or None to give up.
+    """Return how long to wait before the next attempt, in seconds, or None to give up.
 
     An attempt that was refused for asking too much (429, 529) is repeated as long as the row has
     time: how often that happens is up to the limiter, and no fault of the row.
@@ -76,5 +76,5 @@ def _wait_s(error: BackendError, nth: int, chance: float) -> float:
 
 
 def asks_too_much(error: BackendError, policy: Policy) -> bool:
-    """Whether the server asks for a longer wait than anybody would have."""
+    """Return whether the server asks for a longer wait than anybody would have."""
     return error.retry_after_s is not None and error.retry_after_s > policy.max_retry_after_s

@@ -147,7 +147,7 @@ class AzureBackend(ChatBackend):
         return self._endpoint.adapt(error, self.params.model_dump())
 
     def batches(self) -> Batches:
-        """Give the batch service of the resource: it stands beside the deployments."""
+        """Return the batch service of the resource: it stands beside the deployments."""
         # half a second, which only batches need
         from lm_eval_so.core.backends.sdk_batches import SdkBatches  # noqa: PLC0415
 
@@ -182,7 +182,7 @@ class AzureBackend(ChatBackend):
         }
 
     def price_url(self) -> str:
-        """Give the endpoint."""
+        """Return the endpoint."""
         return public_url(self._address.value)
 
     @property
@@ -213,5 +213,5 @@ class AzureBackend(ChatBackend):
 
 
 def _is_endpoint(url: str) -> bool:
-    """Whether a path can follow: the portal also shows the whole address of a deployment."""
+    """Return whether a path can follow: the portal also shows the whole address of a deployment."""
     return is_address(url) and not any(part in url for part in ("/deployments/", "?", "#"))

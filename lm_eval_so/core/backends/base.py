@@ -258,11 +258,14 @@ class ChatBackend:
         return None
 
     def batches(self) -> "Batches":
-        """Give the batch service of the endpoint, once it is open; with the capability only."""
+        """Return the batch service of the endpoint, once it is open; with the capability only."""
         raise NotImplementedError
 
     def price_url(self) -> str | None:
-        """Give the address by which a list of prices knows the provider; None if there is none."""
+        """Return the address by which a list of prices knows the provider.
+
+        None if there is none.
+        """
         return None
 
 

@@ -29,7 +29,7 @@ class BatchState:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will come."""
+        """Return whether nothing more will come."""
         return self.status in _OVER
 
 
@@ -40,7 +40,7 @@ class Batches(Protocol):
     """What each line of an input file says it is for."""
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
-        """Give the body of a request."""
+        """Return the body of a request."""
         ...
 
     def read(self, status: int, headers: Mapping[str, str], body: bytes) -> ChatResponse:
@@ -56,11 +56,11 @@ class Batches(Protocol):
         ...
 
     async def find(self, metadata: Mapping[str, str], *, since: int) -> BatchState | None:
-        """Give the batch with this metadata, if one was begun since then; newest first."""
+        """Return the batch with this metadata, if one was begun since then; newest first."""
         ...
 
     async def look(self, batch_id: str) -> BatchState:
-        """Give a batch as it is now."""
+        """Return a batch as it is now."""
         ...
 
     async def download(self, file_id: str, to: Path) -> None:

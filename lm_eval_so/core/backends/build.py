@@ -87,7 +87,10 @@ def make_backend(
 
 
 def find_secrets(section: BackendSection, *, config: Config, where_path: Path_) -> Secrets:
-    """Return what of a section is secret, or names something secret; errors as in `make_backend`."""
+    """Return what of a section is secret, or names something secret.
+
+    Errors as in `make_backend`.
+    """
     backend_type = backends.resolve(section.name, where=config.where(*where_path, "name"))
     _, options = _sound(backend_type, section, config, where_path)
     try:
@@ -147,7 +150,7 @@ def _env(config: Config, environ: Mapping[str, str]) -> BackendEnv:
 
 
 def sent_params(backend: ChatBackend) -> dict[str, JsonValue]:
-    """Give the parameters that each request carries, defaults of the backend included."""
+    """Return the parameters that each request carries, defaults of the backend included."""
     params: dict[str, JsonValue] = backend.params.model_dump(mode="json")
     return params
 
@@ -155,14 +158,14 @@ def sent_params(backend: ChatBackend) -> dict[str, JsonValue]:
 def backend_fingerprint(
     section: BackendSection, backend: ChatBackend, *, system: str | None, seed: int
 ) -> str:
-    """Give the digest of what decides an answer; how the chatbot is reached stays out."""
+    """Return the digest of what decides an answer; how the chatbot is reached stays out."""
     return digest(
         {"backend": section.name, "params": sent_params(backend), "seed": seed, "system": system}
     )
 
 
 def reach_digest(backend: ChatBackend) -> str:
-    """Give the digest of how the chatbot is reached, without credentials."""
+    """Return the digest of how the chatbot is reached, without credentials."""
     return digest(dict(backend.reach()))
 
 

@@ -45,7 +45,7 @@ class Child:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not ended yet."""
+        """Return whether it has not ended yet."""
         return not self._has_ended.is_set()
 
     @property
@@ -59,7 +59,7 @@ class Child:
         return data.decode("utf-8", "replace")[-_LAST_WORDS:].strip()
 
     async def run(self, given: bytes) -> tuple[int, bytes]:
-        """Give it its input, and wait for its end.
+        """Return it its input, and wait for its end.
 
         Returns:
             Its exit code (minus the signal that ended it), and what it wrote to stdout.
@@ -76,7 +76,7 @@ class Child:
             await asyncio.gather(feeding, return_exceptions=True)
 
     async def exchange(self, line: bytes) -> bytes:
-        """Give it a line, and wait for one; b"" if it has ended.
+        """Return it a line, and wait for one; b"" if it has ended.
 
         Raises:
             BackendError: `too_large`, if the line has more than 16 MiB.

@@ -30,10 +30,10 @@ def with_shared(
 
 
 def wants_stream(options: SharedOptions, env: BackendEnv) -> bool:
-    """Whether answers are streamed."""
+    """Return whether answers are streamed."""
     return env.wants_ttft if options.stream == "auto" else options.stream
 
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Give the headers of a response that are of use to a reader, and tell no secret."""
+    """Return the headers of a response that are of use to a reader, and tell no secret."""
     return {name: value for name, value in headers.items() if name.startswith(_KEPT_HEADERS)}

@@ -174,7 +174,7 @@ class CommandBackend(ChatBackend):
         return self.env.folder / (self.options.cwd or "")
 
     def _take(self) -> Child | None:
-        """Give a worker that waits; dead ones are forgotten."""
+        """Return a worker that waits; dead ones are forgotten."""
         while self._idle:
             child = self._idle.pop()
             if child.is_alive:

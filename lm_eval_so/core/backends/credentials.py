@@ -58,7 +58,7 @@ def secret_problem(secret: Secret, *, hint: str | None = None) -> Problem | None
 
 
 def shared_headers(options: SharedOptions, env: BackendEnv) -> dict[str, str]:
-    """Give the headers that the options ask for, those with secrets included."""
+    """Return the headers that the options ask for, those with secrets included."""
     return {
         **options.headers,
         **{name: secret.value for name, secret in _header_secrets(options, env)},

@@ -61,7 +61,7 @@ class ChatDeltas:
         self.is_whole = self.is_whole or self.has_begun
 
     def values(self) -> dict[str, Any]:
-        """Give the body that the same answer has unstreamed."""
+        """Return the body that the same answer has unstreamed."""
         message: dict[str, Any] = {name: "".join(self._texts[name]) for name in _FIELDS}
         message["tool_calls"] = list(self._calls.values())
         choice = {
@@ -106,7 +106,7 @@ class ChatDeltas:
 
 
 def _first_choice(choices: object) -> Mapping[str, Any] | None:
-    """Give the choice that counts: where several were asked for, the one with index 0."""
+    """Return the choice that counts: where several were asked for, the one with index 0."""
     if not isinstance(choices, list):
         return None
     return next((c for c in choices if isinstance(c, Mapping) and not c.get("index")), None)

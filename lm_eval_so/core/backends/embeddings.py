@@ -15,7 +15,7 @@ _MOST_OF_BODY = 1000
 def embeddings_body(
     request: ChatRequest, dialect: Dialect, *, streams: bool = False
 ) -> dict[str, Any]:
-    """Give the body of a request: the last message is the text, parameters go in as they are."""
+    """Return the body of a request: the last message is the text, parameters go in as they are."""
     del dialect, streams  # there is nothing of a chat in it
     text = request.messages[-1].content
     return {"input": text, "encoding_format": "float", **request.params}

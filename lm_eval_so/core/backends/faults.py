@@ -187,7 +187,7 @@ def no_json(
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Give how long the server asks to wait, in seconds ≥ 0; None if it does not say so clearly.
+    """Return how long the server asks to wait, in seconds ≥ 0; None if it does not say so clearly.
 
     RFC 9110 §10.2.3: seconds or a date. A date counts from the response's own `Date`, so that a
     wrong local clock does no harm.
@@ -276,7 +276,7 @@ def _told(text: str) -> _Told:
 
 
 def _words_of_page(text: str) -> str:
-    """Give the title of a web page, as proxies send one, else its words; "" of anything else."""
+    """Return the title of a web page, as proxies send one, else its words; "" of anything else."""
     if not _HTML.match(text):
         return ""
     title = _TITLE.search(text)

@@ -138,11 +138,14 @@ class OpenAIBackend(ChatBackend):
         return self._endpoint.adapt(error, self.params.model_dump())
 
     async def nearest_model(self) -> str | None:
-        """Give the endpoint's model whose name looks most like the one asked for; None if none."""
+        """Return the endpoint's model whose name looks most like the one asked for.
+
+        None if none.
+        """
         return await self._endpoint.nearest_model()
 
     def batches(self) -> Batches:
-        """Give the endpoint's batch service."""
+        """Return the endpoint's batch service."""
         # half a second, which only batches need
         from lm_eval_so.core.backends.sdk_batches import SdkBatches  # noqa: PLC0415
 
@@ -163,7 +166,7 @@ class OpenAIBackend(ChatBackend):
         return {"base_url": public_url(self.base_url), "api": options.api, "seed": options.seed}
 
     def price_url(self) -> str:
-        """Give the address that is asked."""
+        """Return the address that is asked."""
         return self._public_url
 
     @cached_property

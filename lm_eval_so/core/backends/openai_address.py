@@ -99,7 +99,7 @@ def misplaced_params(params: BaseModel) -> Iterator[Problem]:
 
 
 def header_names(options: SharedOptions) -> frozenset[str]:
-    """Give the names of the headers that the options add, in lower case."""
+    """Return the names of the headers that the options add, in lower case."""
     named = (*options.headers, *options.headers_env, *options.headers_file)
     return frozenset(name.lower() for name in named)
 
@@ -122,7 +122,7 @@ def base_url_problems(url: str) -> Iterator[Problem]:
 
 
 def is_address(url: str) -> bool:
-    """Whether a text is the address of a web server."""
+    """Return whether a text is the address of a web server."""
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises if it is none

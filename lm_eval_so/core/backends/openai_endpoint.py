@@ -106,13 +106,13 @@ class OpenAIEndpoint:
             raise explained(error, address) from None
 
     def body(self, request: ChatRequest, *, streams: bool = False) -> dict[str, Any]:
-        """Give the body of a request."""
+        """Return the body of a request."""
         values = self._api.body(request, self._dialect, streams=streams)
         values["model"] = self.address.name
         return values
 
     async def models(self) -> tuple[str, ...]:
-        """Give the models that the endpoint lists; none if it does not.
+        """Return the models that the endpoint lists; none if it does not.
 
         Raises:
             BackendError: If it cannot be reached.
@@ -198,7 +198,7 @@ def _is_event_stream(stream: HttpStream) -> bool:
 
 
 def _values_of(event: Event) -> Any:
-    """Give the data of an event; None of what only keeps the connection alive.
+    """Return the data of an event; None of what only keeps the connection alive.
 
     Raises:
         BackendError: If it is an error, or no JSON.

@@ -21,7 +21,7 @@ def messages_of(request: ChatRequest) -> list[dict[str, JsonValue]]:
 
 
 def sample_of(request: ChatRequest) -> dict[str, Any]:
-    """Give the facts of the sample: id, repeat, turn, language, tags and metadata."""
+    """Return the facts of the sample: id, repeat, turn, language, tags and metadata."""
     facts = {name: value for name, value in request.metadata.items() if name != "sample_hash"}
     return {**facts, "id": request.sample_id, "repeat": request.repeat, "turn": request.turn}
 
@@ -61,7 +61,7 @@ def response_of(answer: object, *, source: str) -> ChatResponse:
 
 
 def bad_response(what: str, *, hint: str | None = None, option: str = "") -> BackendError:
-    """Give the error of an answer that cannot be used; asking again would not help.
+    """Return the error of an answer that cannot be used; asking again would not help.
 
     Args:
         what: What is wrong.

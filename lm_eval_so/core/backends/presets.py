@@ -22,6 +22,6 @@ class Preset:
 
 @cache
 def presets() -> Mapping[str, Preset]:
-    """Give all presets by name."""
+    """Return all presets by name."""
     path = files("lm_eval_so.core.backends") / "presets.json"
     return {name: Preset(**row) for name, row in json.loads(path.read_text("utf-8")).items()}

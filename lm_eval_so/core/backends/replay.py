@@ -69,7 +69,7 @@ class ReplayBackend(ChatBackend):
             yield from error.problems
 
     async def send(self, request: ChatRequest) -> ChatResponse:
-        """Give the recorded answer to a request."""
+        """Return the recorded answer to a request."""
         row = self._row(
             request.sample_id, request.repeat, str(request.metadata.get("sample_hash", ""))
         )
@@ -79,7 +79,7 @@ class ReplayBackend(ChatBackend):
         return _replay(row, request) if isinstance(row, RunResult) else _plain(row, request)
 
     def skips(self, sample_id: str, sample_hash: str, repeat: int) -> bool:
-        """Whether there is no answer and such rows are left out."""
+        """Return whether there is no answer and such rows are left out."""
         return (
             self.options.on_missing == "skip" and self._row(sample_id, repeat, sample_hash) is None
         )
@@ -176,7 +176,7 @@ def _whole(row: RunResult, said: Response) -> ChatResponse:
 
 
 def _replay_message(row: RunResult, said: Response, request: ChatRequest) -> ChatResponse:
-    """Give the answer that stands at the same place in the transcript.
+    """Return the answer that stands at the same place in the transcript.
 
     What a turn took is told with its last answer; rounds of tools before it took nothing.
     """
@@ -213,7 +213,7 @@ def _replay_message(row: RunResult, said: Response, request: ChatRequest) -> Cha
 
 
 def _replay_failed(row: RunResult, request: ChatRequest) -> ChatResponse:
-    """Give the answers of a conversation up to where it failed, then the failure."""
+    """Return the answers of a conversation up to where it failed, then the failure."""
     number = sum(message.role == "user" for message in request.messages) - 1
     turn = row.turns[number] if 0 <= number < len(row.turns) else None
     if turn is None or not turn.status.is_answer:
@@ -236,7 +236,7 @@ def _replay_failed(row: RunResult, request: ChatRequest) -> ChatResponse:
 
 
 def _turn(row: RunResult, before: Sequence[Message]) -> Turn | RunResult:
-    """Give the turn of an answer; of a row that is no scenario the row itself."""
+    """Return the turn of an answer; of a row that is no scenario the row itself."""
     number = sum(message.role == "user" for message in before) - 1
     return row.turns[number] if 0 <= number < len(row.turns) else row
 

@@ -15,7 +15,7 @@ _ENDS = {"response.completed", "response.incomplete", "response.failed"}
 def responses_body(
     request: ChatRequest, dialect: Dialect, *, streams: bool = False
 ) -> dict[str, Any]:
-    """Give the body of a request; parameters go in as they are. The API takes no seed."""
+    """Return the body of a request; parameters go in as they are. The API takes no seed."""
     body: dict[str, Any] = {"input": [item for m in request.messages for item in _items(m)]}
     if request.system is not None:
         body["instructions"] = request.system
@@ -61,7 +61,7 @@ class ResponseDeltas:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the answer has come."""
+        """Return whether the answer has come."""
         return self._last is not None
 
     @property
@@ -94,7 +94,7 @@ class ResponseDeltas:
         """Take [DONE], which ends no answer here: its last event does."""
 
     def values(self) -> Any:
-        """Give the body that the same answer has unstreamed."""
+        """Return the body that the same answer has unstreamed."""
         return self._last
 
 

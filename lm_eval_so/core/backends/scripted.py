@@ -58,7 +58,7 @@ class ScriptedAnswer(_Row):
 
     @property
     def says_something(self) -> bool:
-        """Whether there is an answer at all."""
+        """Return whether there is an answer at all."""
         return self.text is not None or bool(self.tool_calls or self.error or self.refusal)
 
 
@@ -90,7 +90,10 @@ class ScriptedRow(ScriptedAnswer):
         return self
 
     def answer(self, number: int) -> ScriptedAnswer | None:
-        """Give the answer to a request of a conversation, counted from 0; None if there is none."""
+        """Return the answer to a request of a conversation, counted from 0.
+
+        None if there is none.
+        """
         if not self.turns:
             return self
         return self.turns[number] if number < len(self.turns) else None
@@ -126,7 +129,7 @@ class ScriptedBackend(ChatBackend):
             yield from error.problems
 
     async def send(self, request: ChatRequest) -> ChatResponse:
-        """Give the answer that is written for a request."""
+        """Return the answer that is written for a request."""
         if self.options.latency_ms:
             await asyncio.sleep(self.options.latency_ms / 1000)
         said = next((m.content for m in reversed(request.messages) if m.role == "user"), "")

@@ -61,7 +61,7 @@ class SdkBatches:
         self._as_is: dict[str, Any] = {"extra_headers": no_key}
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
-        """Give the body of a request."""
+        """Return the body of a request."""
         return self._endpoint.body(request)
 
     def read(self, status: int, headers: Mapping[str, str], body: bytes) -> ChatResponse:
@@ -94,7 +94,7 @@ class SdkBatches:
             return _state(made)
 
     async def find(self, metadata: Mapping[str, str], *, since: int) -> BatchState | None:
-        """Give the batch with this metadata, if one was begun since then."""
+        """Return the batch with this metadata, if one was begun since then."""
         async with self._told():
             async for batch in self._client.batches.list(limit=100, **self._as_is):
                 if metadata.items() <= (batch.metadata or {}).items():
@@ -104,7 +104,7 @@ class SdkBatches:
         return None
 
     async def look(self, batch_id: str) -> BatchState:
-        """Give a batch as it is now."""
+        """Return a batch as it is now."""
         async with self._told():
             return _state(await self._client.batches.retrieve(batch_id, **self._as_is))
 

@@ -17,7 +17,7 @@ class Event:
 
 
 async def read_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
-    """Give the events of a stream; comments, ids and retry times are left out.
+    """Yield the events of a stream; comments, ids and retry times are left out.
 
     An event of a type without data is given, too, though a browser drops it: it may be the end. So
     is one that the end of the stream cuts off: whether the stream may end there is known to its
@@ -43,7 +43,7 @@ async def read_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
 
 
 async def read_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:
-    r"""Give the lines of a UTF-8 stream without their ends (\n, \r\n, \r), empty ones, too.
+    r"""Yield the lines of a UTF-8 stream without their ends (\n, \r\n, \r), empty ones, too.
 
     Characters and line ends may be split between chunks; bytes that are no UTF-8 become U+FFFD.
     """

@@ -33,7 +33,7 @@ class Target:
     """Those of them that have no default."""
 
     def takes(self, name: str) -> bool:
-        """Whether an argument may be given to it."""
+        """Return whether an argument may be given to it."""
         return self.named is None or name in self.named
 
 
@@ -80,7 +80,7 @@ def _import(name: str, folder: Path) -> ModuleType:
 
 
 def _same(module: ModuleType, folder: Path) -> ModuleType:
-    """Give a module, unless an earlier one of its name stands for that of the folder."""
+    """Return a module, unless an earlier one of its name stands for that of the folder."""
     top, _, rest = module.__name__.partition(".")
     places = [folder / f"{top}.py", folder / top / "__init__.py"]
     own = next((place.resolve() for place in places if place.is_file()), None)
@@ -125,7 +125,7 @@ def _described(function: Callable[..., Any], module: ModuleType) -> Target | Pro
 
 
 def _source(function: Callable[..., Any]) -> Path | None:
-    """Give the file of a function, below its decorators."""
+    """Return the file of a function, below its decorators."""
     try:
         file = inspect.getsourcefile(inspect.unwrap(function))
     except TypeError:  # an object that can be called, a builtin
@@ -147,7 +147,7 @@ def _import_problem(name: str, error: BaseException, folder: Path) -> Problem:
 
 
 def _line_of(error: BaseException) -> str:
-    """Give the line of the user's code that failed, as " (bot.py:3)"; "" if none did."""
+    """Return the line of the user's code that failed, as " (bot.py:3)"; "" if none did."""
     if isinstance(error, SyntaxError):
         return ""  # tells its line itself
     frame, place = error.__traceback__, ""

@@ -71,7 +71,7 @@ def _work(call: Callable[[], Any], loop: asyncio.AbstractEventLoop, done: Done) 
 
 
 def _passed_on(error: BaseException) -> BaseException:
-    """Give an error as it is, unless it would end more than the call."""
+    """Return an error as it is, unless it would end more than the call."""
     if isinstance(error, Exception | SystemExit) and not isinstance(error, StopIteration):
         return error
     what = f"{type(error).__name__}: {error}"

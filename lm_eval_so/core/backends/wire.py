@@ -20,12 +20,12 @@ _BROKEN = (KeyError, IndexError, TypeError, AttributeError, ValueError)
 
 
 def encoded(body: Mapping[str, Any]) -> bytes:
-    r"""Give a request body as UTF-8 JSON, without \u escapes."""
+    r"""Return a request body as UTF-8 JSON, without \u escapes."""
     return _ENCODER.encode(body).encode()
 
 
 def chat_body(request: ChatRequest, dialect: Dialect, *, streams: bool = False) -> dict[str, Any]:
-    """Give the body of a request; parameters go in as they are."""
+    """Return the body of a request; parameters go in as they are."""
     messages = [message_body(message) for message in request.messages]
     if request.system is not None:
         messages.insert(0, {"role": "system", "content": request.system})
@@ -125,7 +125,7 @@ def _parsed(body: bytes) -> Any:
 
 
 def joined_text(content: object) -> str:
-    """Give a text, or the texts of a list of parts joined; "" of anything else."""
+    """Return a text, or the texts of a list of parts joined; "" of anything else."""
     if isinstance(content, str):
         return content
     if isinstance(content, list):
@@ -135,12 +135,12 @@ def joined_text(content: object) -> str:
 
 
 def count_of(values: object, key: str) -> int | None:
-    """Give a number of tokens; None if it is not told."""
+    """Return a number of tokens; None if it is not told."""
     return whole_number(values.get(key)) if isinstance(values, Mapping) else None
 
 
 def whole_number(value: object) -> int | None:
-    """Give a whole number from 0, which some servers write as 3.0; None of anything else."""
+    """Return a whole number from 0, which some servers write as 3.0; None of anything else."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
@@ -159,14 +159,17 @@ def bad_response(what: str, text: str) -> BackendError:
 
 
 def _content(content: object) -> str:
-    """Give the text of an answer; what is neither text nor parts, as some gateways give, as JSON."""
+    """Return the text of an answer.
+
+    What is neither text nor parts, as some gateways give, as JSON.
+    """
     if content is None or isinstance(content, str | list):
         return joined_text(content)
     return json.dumps(content, ensure_ascii=False)
 
 
 def message_body(message: Message) -> dict[str, Any]:
-    """Give a message as chat completions write it; a call without an id gets one."""
+    """Return a message as chat completions write it; a call without an id gets one."""
     body: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.name is not None:
         body["name"] = message.name

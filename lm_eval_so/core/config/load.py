@@ -135,7 +135,7 @@ def whole(
 
 
 def config_schema() -> dict[str, Any]:
-    """Give the JSON Schema of the config file."""
+    """Return the JSON Schema of the config file."""
     schema = TypeAdapter(Config).json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, **schema}
 

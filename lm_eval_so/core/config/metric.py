@@ -87,7 +87,7 @@ class MetricSection(Section):
         return tuple(self.panel) if self.panel else (self.backend,) if self.backend else ()
 
     def backend_sections(self) -> Iterator[tuple[tuple[str | int, ...], BackendSection]]:
-        """Give each judge and where it stands in this section."""
+        """Yield each judge and where it stands in this section."""
         if self.backend is not None:
             yield ("backend",), self.backend
         for number, section in enumerate(self.panel):

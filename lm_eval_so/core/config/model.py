@@ -165,11 +165,11 @@ class Config(Section):
         return self._folder
 
     def resolve(self, path: Path) -> Path:
-        """Give a path of the config as one that can be opened from here."""
+        """Return a path of the config as one that can be opened from here."""
         return path if path.is_absolute() else self._folder / path
 
     def backend_sections(self) -> Iterator[tuple[tuple[str | int, ...], BackendSection]]:
-        """Give every backend of the config and where it stands: chatbot, simulator, judges."""
+        """Yield every backend of the config and where it stands: chatbot, simulator, judges."""
         if self.backend is not None:
             yield ("backend",), self.backend
         if self.run.simulator is not None:
@@ -183,10 +183,10 @@ class Config(Section):
         return [(self.resolve(p), self.where("plugins", n)) for n, p in enumerate(self.plugins)]
 
     def where(self, *path: str | int) -> Where:
-        """Give the place of a key in the file."""
+        """Return the place of a key in the file."""
         return self._located.where(path)
 
     def placed(self, located: Located, folder: Path) -> Self:
-        """Give this config with the places of its keys and the folder of its file."""
+        """Return this config with the places of its keys and the folder of its file."""
         self._located, self._folder = located, folder
         return self

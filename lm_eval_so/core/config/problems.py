@@ -242,7 +242,7 @@ def _known_keys(model: type[BaseModel], path: Path_) -> set[str]:
 
 
 def _description(model: type[BaseModel], path: Path_) -> str | None:
-    """Give what the docstring of a key says, as a hint."""
+    """Return what the docstring of a key says, as a hint."""
     told = [f.description for f in _fields_at(model, path) if f.description]
     text = " ".join(told[0].split()) if told else ""
     return text[:1].lower() + text[1:].rstrip(".") if text else None
@@ -254,7 +254,7 @@ def _fields_at(model: type[BaseModel], path: Path_) -> list[FieldInfo]:
 
 
 def _models_at(model: type[BaseModel], path: Path_) -> list[type[BaseModel]]:
-    """Give what may stand at a path: more than one model if that is one of several shapes."""
+    """Return what may stand at a path: more than one model if that is one of several shapes."""
     found = [model]
     is_own_name = False
     for part in path:

@@ -85,12 +85,12 @@ def make_sound(model: type[M], located: Located, *, values: Any, at: Path_ = ())
 
 
 def lies_in(problem: Problem, keys: Collection[str]) -> bool:
-    """Whether a problem is about one of some keys, or about what stands under it."""
+    """Return whether a problem is about one of some keys, or about what stands under it."""
     return any(_is_in(_key(problem), each) for each in keys)
 
 
 def _follows(problem: Problem, told: Collection[str]) -> bool:
-    """Whether a problem may come from what was left out of the values before."""
+    """Return whether a problem may come from what was left out of the values before."""
     return lies_in(problem, told) or any(_is_in(each, _key(problem)) for each in told)
 
 

@@ -61,7 +61,10 @@ def known_text(value: object, environ: Mapping[str, str]) -> str:
 
 
 def _held(found: re.Match[str], environ: Mapping[str, str]) -> str | None:
-    """Return what a reference stands for; None if nothing is known, or it is not a config's to name."""
+    """Return what a reference stands for.
+
+    None if nothing is known, or it is not a config's to name.
+    """
     return None if is_reserved_name(found[1]) else environ.get(found[1]) or found[2]
 
 
@@ -112,7 +115,7 @@ def text_as_written(text: str, written: Mapping[str, str]) -> str:
 
 
 def shown_lines(located: Located) -> Iterator[str]:
-    """Give the lines as messages may show them, each as long as it is: what is secret is stars."""
+    """Yield the lines as messages may show them, each as long as it is: what is secret is stars."""
     secrets = sorted(set(_literal_secrets(located.values, ())), key=len, reverse=True)
     for line in located.lines:
         shown = line
@@ -131,7 +134,7 @@ def _literal_secrets(value: Any, path: Path_) -> Iterator[str]:
 
 
 def is_secret_place(path: Path_) -> bool:
-    """Whether an option is named like one that holds a credential."""
+    """Return whether an option is named like one that holds a credential."""
     name = str(path[-1]) if "options" in path else ""
     return is_credential_name(name) and not name.endswith(("_env", "_file"))
 

@@ -39,7 +39,7 @@ class Message:
 
 
 def message_values(message: Message) -> dict[str, JsonValue]:
-    """Give a message as plain values: role and content, and the rest where there is any."""
+    """Return a message as plain values: role and content, and the rest where there is any."""
     values: dict[str, JsonValue] = {"role": message.role, "content": message.content}
     if message.name is not None:
         values["name"] = message.name

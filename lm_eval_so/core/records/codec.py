@@ -63,7 +63,7 @@ def _made_once(record_type: Any) -> TypeAdapter[Any]:
 
 
 def to_json(record: object) -> dict[str, Any]:
-    """Give a record as plain JSON values; null where it is not known.
+    """Return a record as plain JSON values; null where it is not known.
 
     Samples leave absent fields out, since people read and write them.
     """
@@ -79,12 +79,12 @@ def to_json(record: object) -> dict[str, Any]:
 
 
 def dumps(record: object) -> str:
-    """Give a record as one line of compact JSON, without the line end."""
+    """Return a record as one line of compact JSON, without the line end."""
     return dump_line(to_json(record))
 
 
 def dump_row(row: RunResult) -> str:
-    """Give what `dumps` gives of a row; of most rows in a third of the time, by pydantic."""
+    """Return what `dumps` gives of a row; of most rows in a third of the time, by pydantic."""
     if not _is_plain(row):
         return dumps(row)
     try:
@@ -94,12 +94,12 @@ def dump_row(row: RunResult) -> str:
 
 
 def dump_line(values: JsonValue | Mapping[str, Any]) -> str:
-    """Give JSON values as one line that no Unicode line end can tear; NaN is refused."""
+    """Return JSON values as one line that no Unicode line end can tear; NaN is refused."""
     return _whole_line(_LINE.encode(values))
 
 
 def dump_document(values: JsonValue | Mapping[str, Any]) -> str:
-    """Give JSON values as a readable document with a final line end; NaN is refused."""
+    """Return JSON values as a readable document with a final line end; NaN is refused."""
     return json.dumps(values, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
@@ -120,7 +120,7 @@ def from_json(values: object, record_type: type[R], *, where: Where | None = Non
 
 
 def checked(record: R) -> R:
-    """Give a record that foreign code made, its values of the declared types.
+    """Return a record that foreign code made, its values of the declared types.
 
     Raises:
         RecordError: If a value does not fit, or a file cannot hold it (NaN, half a surrogate pair).
@@ -191,7 +191,7 @@ def parse_checked_json(text: str, *, where: Where | None = None) -> Any:
 
 
 def json_schema(name: str) -> dict[str, Any]:
-    """Give the JSON Schema of a record by its name in `RECORDS`, as readers accept it."""
+    """Return the JSON Schema of a record by its name in `RECORDS`, as readers accept it."""
     record_type = RECORDS[name]
     schema = _adapter(record_type).json_schema()
     return {
@@ -212,7 +212,7 @@ def validation_problems(
 
 
 def dotted(path: tuple[int | str, ...]) -> str:
-    """Give a path of keys and positions as people write it: `metrics[0].params`."""
+    """Return a path of keys and positions as people write it: `metrics[0].params`."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
@@ -220,7 +220,7 @@ def dotted(path: tuple[int | str, ...]) -> str:
 
 
 def _is_plain(row: RunResult) -> bool:
-    """Whether all numbers of a row are such that pydantic writes them as json does."""
+    """Return whether all numbers of a row are such that pydantic writes them as json does."""
     if row.error is not None or row.retries or row.turns or row.simulator is not None:
         return False
     said = row.response

@@ -22,7 +22,7 @@ _EMPTY = Columns(ids=(), sample_hashes=(), revs=(), groups=(), repeats=(), statu
 def report_pieces(
     report: EvaluationReport, *, clean: Clean = lambda values: values
 ) -> Iterator[str]:
-    """Give the text that `dump_document` gives of a report, never holding all of it.
+    """Yield the text that `dump_document` gives of a report, never holding all of it.
 
     Args:
         report: The report.

@@ -17,12 +17,12 @@ class RunStatus(StrEnum):
 
     @property
     def is_answer(self) -> bool:
-        """Whether the chatbot answered, so that metrics can score the row."""
+        """Return whether the chatbot answered, so that metrics can score the row."""
         return self in _ANSWERS
 
     @property
     def is_final(self) -> bool:
-        """Whether the row is not asked again when the run is resumed."""
+        """Return whether the row is not asked again when the run is resumed."""
         return self in _ANSWERS or self is RunStatus.FILTERED
 
 

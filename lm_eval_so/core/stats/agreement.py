@@ -10,7 +10,7 @@ Level = Literal["nominal", "ordinal", "interval"]
 
 
 def krippendorff_alpha(units: Iterable[Sequence[Any]], *, level: Level = "nominal") -> float | None:
-    """Give Krippendorff's α; it does not depend on the order of units or raters.
+    """Return Krippendorff's α; it does not depend on the order of units or raters.
 
     Args:
         units: What the raters said of each unit; None where one said nothing. Of "ordinal", values
@@ -51,7 +51,7 @@ def cohen_kappa(
     *,
     order: Sequence[Hashable] | None = None,
 ) -> float | None:
-    """Give Cohen's κ of two raters.
+    """Return Cohen's κ of two raters.
 
     Args:
         pairs: What the two said of each unit; or how many units, by what the two said of them.
@@ -86,7 +86,7 @@ def cohen_kappa(
 
 
 def _places(totals: Mapping[Any, Fraction], level: Level) -> dict[Any, Fraction]:
-    """Give where each value lies, so that two are as far apart as their places."""
+    """Return where each value lies, so that two are as far apart as their places."""
     if level == "interval":
         return {value: Fraction(value) for value in totals}
     places, below = {}, Fraction(0)

@@ -10,7 +10,7 @@ _CLOSE = 1e-12
 
 
 def wilson_interval(successes: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Give the Wilson score interval of a proportion.
+    """Return the Wilson score interval of a proportion.
 
     Args:
         successes: Count of ones, 0 ≤ successes ≤ n.
@@ -37,7 +37,7 @@ def wilson_interval(successes: int, n: int, *, level: float = 0.95) -> tuple[flo
 
 
 def tango_interval(worse: int, better: int, n: int, *, level: float = 0.90) -> tuple[float, float]:
-    """Give the score interval of the difference of two paired proportions, positive = better.
+    """Return the score interval of the difference of two paired proportions, positive = better.
 
     Args:
         worse: Samples that went from right to wrong.
@@ -88,7 +88,7 @@ def _tango_score(worse: int, better: int, n: int, trial: float) -> float:
 
 
 def mcnemar_midp(worse: int, better: int) -> float:
-    """Give the one-sided mid-p value for "worse is more likely than better", in (0, 1).
+    """Return the one-sided mid-p value for "worse is more likely than better", in (0, 1).
 
     Source: Fagerland, Lydersen, Laake (2013), BMC Medical Research Methodology 13:91.
     """

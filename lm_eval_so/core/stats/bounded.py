@@ -40,14 +40,14 @@ class Spread:
 
 
 def mean_of(values: Sequence[float]) -> float | None:
-    """Give the mean; None if there is no value."""
+    """Return the mean; None if there is no value."""
     return math.fsum(values) / len(values) if values else None
 
 
 def mean_interval(
     values: Sequence[float], *, low: float | None, high: float | None, level: float = 0.95
 ) -> tuple[float, float] | None:
-    """Give the t interval of a mean, clipped to the range of the values.
+    """Return the t interval of a mean, clipped to the range of the values.
 
     Args:
         values: One value per sample.
@@ -152,12 +152,12 @@ def interval_of_spread(
 
 
 def smallest_p(changed: int) -> float:
-    """Give the mid-p value of `changed` units that all got worse: no test may claim less."""
+    """Return the mid-p value of `changed` units that all got worse: no test may claim less."""
     return math.ldexp(1.0, -(changed + 1))
 
 
 def floor_of_se(width: float, n: int, *, alpha: float = 0.05) -> float:
-    """Give the smallest standard error that `n` units may claim, where nothing changed."""
+    """Return the smallest standard error that `n` units may claim, where nothing changed."""
     return _floor(width, n, normal_quantile(1 - alpha))
 
 
@@ -177,7 +177,7 @@ def _floor(width: float, n: int, z: float) -> float:
 
 
 def _spread(values: Sequence[float], mean: float, largest: float) -> tuple[float, float]:
-    """Give the standard error and the skewness; both 0 if all values are equal up to rounding."""
+    """Return the standard error and the skewness; both 0 if all values are equal up to rounding."""
     n = len(values)
     if largest == 0:
         return 0.0, 0.0
@@ -194,18 +194,18 @@ def _spread(values: Sequence[float], mean: float, largest: float) -> tuple[float
 def errors_of(
     values: Sequence[float], mean: float, largest: float
 ) -> tuple[Sequence[float], float]:
-    """Give what is left of each value without the mean, and the unit that it is in."""
+    """Return what is left of each value without the mean, and the unit that it is in."""
     errors, unit = [value - mean for value in values], unit_of(largest)
     return (errors, unit) if unit == 1 else ([error / unit for error in errors], unit)
 
 
 def unit_of(largest: float) -> float:
-    """Give 1, unless the largest value is so large or small that its powers would be lost."""
+    """Return 1, unless the largest value is so large or small that its powers would be lost."""
     return 1.0 if _TINY < largest < 1 / _TINY or not largest else largest
 
 
 def largest_of(values: Sequence[float]) -> float:
-    """Give the size of the value farthest from 0."""
+    """Return the size of the value farthest from 0."""
     return max(max(values), -min(values))  # noqa: PLW3301 - not as so many arguments
 
 

@@ -35,7 +35,7 @@ class CellFlips:
         return int(sum(take(self.worse))), int(sum(take(self.better)))
 
     def with_others(self, each: Sequence[float], places: Iterable[int]) -> "CellFlips":
-        """Give the same where the changes at a few places are others."""
+        """Return the same where the changes at a few places are others."""
         worse, better = list(self.worse), list(self.better)
         for place in places:
             cell, old, new = self.layout.group_at[place], self.each[place], each[place]
@@ -70,7 +70,7 @@ class CellSums:
     """How many changes are not rounding."""
 
     def of(self, take: Take) -> Spread:
-        """Give the spread of the changes in some cells, of two samples or more.
+        """Return the spread of the changes in some cells, of two samples or more.
 
         Source: central moments from those about another point, Kendall, Stuart (1977), The Advanced
         Theory of Statistics, vol. 1, 3.6.
@@ -95,7 +95,7 @@ class CellSums:
         )
 
     def with_others(self, each: Sequence[float], places: Iterable[int]) -> "CellSums":
-        """Give the same where the changes at a few places are others."""
+        """Return the same where the changes at a few places are others."""
         first, second, third = list(self.first), list(self.second), list(self.third)
         largest, changed = list(self.largest), list(self.changed)
         fallen = set()

@@ -19,7 +19,7 @@ class Chosen:
         self._getter: Callable[[Any], Any] | None = None
 
     def take(self, column: Sequence[T]) -> Sequence[T]:
-        """Give the entries of a column."""
+        """Return the entries of a column."""
         if len(self.places) < 2:  # an itemgetter of one gives no tuple
             return [column[place] for place in self.places]
         if self._getter is None:

@@ -69,12 +69,12 @@ class Diagnosis:
 
     @property
     def is_small(self) -> bool:
-        """Whether there are too few labels of either kind to rest on."""
+        """Return whether there are too few labels of either kind to rest on."""
         return min(self.positives, self.negatives) < LEAST_LABELS
 
 
 def true_difference(difference: float, j: float) -> float:
-    """Give the difference of two shares of good answers that a judge's difference stands for.
+    """Return the difference of two shares of good answers that a judge's difference stands for.
 
     A judge whose error rates are the same for both sides shrinks it to J times; J is taken as exact.
 
@@ -91,7 +91,7 @@ def true_difference(difference: float, j: float) -> float:
 
 
 def true_share(share: float, j: float, *, specificity: float) -> float:
-    """Give the share of good answers that a judge's share stands for, clipped to 0 … 1.
+    """Return the share of good answers that a judge's share stands for, clipped to 0 … 1.
 
     Source: Rogan, Gladen (1978), Am. J. Epidemiol. 107(1), 71–76.
     """

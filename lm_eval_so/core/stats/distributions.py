@@ -10,17 +10,17 @@ _MOST_STEPS = 100
 
 
 def normal_quantile(q: float) -> float:
-    """Give the quantile of the standard normal distribution, 0 < q < 1."""
+    """Return the quantile of the standard normal distribution, 0 < q < 1."""
     return NormalDist().inv_cdf(q)
 
 
 def normal_sf(z: float) -> float:
-    """Give P(Z > z) of the standard normal distribution, exact in the far tail."""
+    """Return P(Z > z) of the standard normal distribution, exact in the far tail."""
     return math.erfc(z / math.sqrt(2)) / 2
 
 
 def chi2_sf(x: float, df: int) -> float:
-    """Give P(X > x) of the χ² distribution with a whole number of degrees of freedom, ≥ 1.
+    """Return P(X > x) of the χ² distribution with a whole number of degrees of freedom, ≥ 1.
 
     Source: Abramowitz, Stegun (1964), 26.4.4 and 26.4.5.
     """
@@ -35,7 +35,7 @@ def chi2_sf(x: float, df: int) -> float:
 
 
 def betainc(a: float, b: float, x: float) -> float:
-    """Give the regularised incomplete beta function I_x(a, b), for a, b > 0.
+    """Return the regularised incomplete beta function I_x(a, b), for a, b > 0.
 
     Source: Lentz (1976), Applied Optics 15(3), 668–671, as modified by Thompson and Barnett (1986),
     J. Comput. Phys. 64(2), 490–509; the fraction is 26.5.8 of Abramowitz and Stegun (1964).
@@ -74,13 +74,13 @@ def _away_from_zero(x: float) -> float:
 
 
 def t_cdf(t: float, df: float) -> float:
-    """Give P(T ≤ t) of Student's t with `df` > 0 degrees of freedom."""
+    """Return P(T ≤ t) of Student's t with `df` > 0 degrees of freedom."""
     tail = _t_tail(t, df)
     return tail if t < 0 else 1 - tail
 
 
 def t_sf(t: float, df: float) -> float:
-    """Give P(T > t); exact where `1 - t_cdf` would be rounded away."""
+    """Return P(T > t); exact where `1 - t_cdf` would be rounded away."""
     tail = _t_tail(t, df)
     return 1 - tail if t < 0 else tail
 
@@ -92,7 +92,7 @@ def _t_tail(t: float, df: float) -> float:
 
 @lru_cache(maxsize=1024)
 def t_quantile(q: float, df: float) -> float:
-    """Give the quantile of Student's t, 0 < q < 1, `df` > 0.
+    """Return the quantile of Student's t, 0 < q < 1, `df` > 0.
 
     Accurate to 1e-12 up to 1,000 degrees of freedom, to 2e-10 at 100,000.
     """

@@ -67,15 +67,15 @@ class Layout:
         return Chosen(self.order)
 
     def arrange(self, values: Sequence[T]) -> Sequence[T]:
-        """Give values, which are taken by the numbers of the samples, in this order."""
+        """Return values, which are taken by the numbers of the samples, in this order."""
         return self._chosen.take(values)
 
     def own(self, group: int) -> Sequence[int]:
-        """Give the numbers of the samples of one group."""
+        """Return the numbers of the samples of one group."""
         return self.order[self.starts[group] : self.starts[group + 1]]
 
     def sums(self, ordered: Sequence[float]) -> list[float]:
-        """Give the sum of each group, of values that stand in this order."""
+        """Return the sum of each group, of values that stand in this order."""
         return self.fold(math.fsum, ordered)
 
     def fold(
@@ -91,7 +91,7 @@ class Layout:
         return found
 
     def of_units(self, each: Sequence[float]) -> Iterator[tuple[int, Sequence[float]]]:
-        """Give the values that groups of one size have, one a group, with that size."""
+        """Yield the values that groups of one size have, one a group, with that size."""
         start = 0
         for size, count in self.counts:
             yield size, each[start : start + count]
@@ -186,7 +186,7 @@ def _se_of_sums(
     mean: float,
     unit: float,
 ) -> float:
-    """Give the CR1 error of values with this mean: of Σ (Sᵍ − nᵍ·mean)², multiplied out."""
+    """Return the CR1 error of values with this mean: of Σ (Sᵍ − nᵍ·mean)², multiplied out."""
     c, n = layout.units, len(layout.order)
     if unit != 1:
         sums, mean = [total / unit for total in sums], mean / unit
@@ -200,7 +200,7 @@ def _se_of_sums(
 
 
 def clustered_se(sums: Sequence[float], n: int) -> float:
-    """Give the CR1 standard error of a mean over n samples from the sums of each group's errors.
+    """Return the CR1 standard error of a mean over n samples from the sums of each group's errors.
 
     Source: Cameron, Miller (2015), Journal of Human Resources 50(2), 317–372.
     """
@@ -209,6 +209,6 @@ def clustered_se(sums: Sequence[float], n: int) -> float:
 
 
 def group_sums(values: Sequence[float], groups: Sequence[Hashable]) -> list[float]:
-    """Give the sum of each group's values."""
+    """Return the sum of each group's values."""
     layout = lay_out(range(len(values)), groups)
     return layout.sums(layout.arrange(values))

@@ -26,7 +26,7 @@ def spearman_rho(pairs: Sequence[tuple[float, float]]) -> float | None:
 
 
 def _twice_ranks(values: Sequence[float]) -> dict[float, int]:
-    """Give twice the rank of each value, whole even where some share it."""
+    """Return twice the rank of each value, whole even where some share it."""
     ranks, below = {}, 0
     for value, n in sorted(Counter(values).items()):
         ranks[value] = 2 * below + n + 1

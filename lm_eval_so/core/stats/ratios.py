@@ -89,12 +89,12 @@ def ratio_of_percentiles(
 
 
 def percentile(ordered: Sequence[float], level: float) -> float:
-    """Give the smallest of ascending values that at least this share of them does not exceed."""
+    """Return the smallest of ascending values that at least this share of them does not exceed."""
     return ordered[max(1, math.ceil(level * len(ordered) - _ROUNDING)) - 1]
 
 
 def samples_for_percentile(level: float) -> int:
-    """Give how many samples a percentile needs: ten beyond it."""
+    """Return how many samples a percentile needs: ten beyond it."""
     return math.ceil(10 / min(level, 1 - level) - _ROUNDING)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 
 def pass_at(successes: int, repeats: int, draws: int) -> float:
-    """Give the chance that at least one of `draws` answers is right (pass@k).
+    """Return the chance that at least one of `draws` answers is right (pass@k).
 
     Args:
         successes: Right answers, 0 ≤ successes ≤ repeats.
@@ -22,7 +22,7 @@ def pass_at(successes: int, repeats: int, draws: int) -> float:
 
 
 def pass_all(successes: int, repeats: int, draws: int) -> float:
-    """Give the chance that all of `draws` answers are right (pass^k); arguments as in `pass_at`.
+    """Return the chance that all of `draws` answers are right (pass^k); arguments as in `pass_at`.
 
     Source: Yao et al. (2024), arXiv:2406.12045.
     """
@@ -31,7 +31,7 @@ def pass_all(successes: int, repeats: int, draws: int) -> float:
 
 
 def flaky_share(successes: Sequence[int], repeats: int) -> float:
-    """Give the share of samples with both right and wrong answers; at least one sample."""
+    """Return the share of samples with both right and wrong answers; at least one sample."""
     return sum(0 < s < repeats for s in successes) / len(successes)
 
 

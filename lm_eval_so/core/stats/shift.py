@@ -14,7 +14,7 @@ _LEVEL = 0.01
 
 
 def total_variation(before: Mapping[str, int], after: Mapping[str, int]) -> float | None:
-    """Give half the sum of the differences in share, 0 … 1; None if either side is empty."""
+    """Return half the sum of the differences in share, 0 … 1; None if either side is empty."""
     n, m = sum(before.values()), sum(after.values())
     if not n or not m:
         return None
@@ -24,7 +24,7 @@ def total_variation(before: Mapping[str, int], after: Mapping[str, int]) -> floa
 
 
 def has_shifted(before: Mapping[str, int], after: Mapping[str, int]) -> bool:
-    """Whether shares differ by so much that it matters and that chance does not explain it.
+    """Return whether shares differ by so much that it matters and that chance does not explain it.
 
     Never of few things, since then chance explains much.
 
@@ -41,7 +41,7 @@ def has_shifted(before: Mapping[str, int], after: Mapping[str, int]) -> bool:
 
 
 def shift_p(before: Mapping[str, int], after: Mapping[str, int]) -> float:
-    """Give the p value of Pearson's χ² test that the shares are the same on both sides.
+    """Return the p value of Pearson's χ² test that the shares are the same on both sides.
 
     Kinds that are too rare for it count as one. 1 if there is nothing left to compare.
 
@@ -58,7 +58,7 @@ def shift_p(before: Mapping[str, int], after: Mapping[str, int]) -> float:
 
 
 def _pooled(before: Mapping[str, int], after: Mapping[str, int]) -> list[tuple[int, int]]:
-    """Give the counts of each kind, rare ones put together until all are often enough."""
+    """Return the counts of each kind, rare ones put together until all are often enough."""
     n, m = sum(before.values()), sum(after.values())
     names = {**before, **after}
     pairs = sorted(((before.get(k, 0), after.get(k, 0)) for k in names), key=sum)

@@ -50,7 +50,7 @@ class _Part:
 
 
 def sensitivity(strata: Sequence[Stratum]) -> Rate | None:
-    """Give the share of the good answers that the judge calls good; None if people found none.
+    """Return the share of the good answers that the judge calls good; None if people found none.
 
     The estimate is that of all answers, the interval by the delta method on the logit scale.
 
@@ -60,7 +60,7 @@ def sensitivity(strata: Sequence[Stratum]) -> Rate | None:
 
 
 def specificity(strata: Sequence[Stratum]) -> Rate | None:
-    """Give the share of the bad answers that the judge calls bad; as `sensitivity`."""
+    """Return the share of the bad answers that the judge calls bad; as `sensitivity`."""
     return _rate(strata, lambda found: (found.tn, found.fp), is_hit_if_positive=False)
 
 
@@ -90,7 +90,7 @@ def _rate(
 
 
 def _estimate(parts: Sequence[_Part]) -> tuple[float, float]:
-    """Give the share of hits among hits and misses of all answers, and its standard error."""
+    """Return the share of hits among hits and misses of all answers, and its standard error."""
     whole = sum(part.total for part in parts)
     shares = [part.total / whole for part in parts]
     hits = math.fsum(w * part.hits / part.n for w, part in zip(shares, parts, strict=True))
@@ -106,7 +106,7 @@ def _estimate(parts: Sequence[_Part]) -> tuple[float, float]:
 
 
 def _padded(part: _Part, *, is_hit: bool) -> _Part:
-    """Give a stratum with half an answer more that is good, and half a one that is bad."""
+    """Return a stratum with half an answer more that is good, and half a one that is bad."""
     return _Part(
         total=part.total,
         n=part.n + 1,

@@ -47,7 +47,7 @@ def check_tree(tree: nodes.Template, *, filters: Iterable[str], tests: Iterable[
 
 
 def bound_tree(tree: nodes.Template, environment: Environment) -> nodes.Template:
-    """Give the template with all that can take long as filters, which are counted.
+    """Return the template with all that can take long as filters, which are counted.
 
     That is `~`, `range`, what loops go over, and texts that are compared or sliced.
     """
@@ -56,7 +56,7 @@ def bound_tree(tree: nodes.Template, environment: Environment) -> nodes.Template
 
 
 def used_names(tree: nodes.Template, known: Iterable[str]) -> frozenset[str]:
-    """Give the names that a template takes from outside.
+    """Return the names that a template takes from outside.
 
     Raises:
         TemplateFault: If one of them is not known.
@@ -73,7 +73,7 @@ def used_names(tree: nodes.Template, known: Iterable[str]) -> frozenset[str]:
 
 
 def lone_expression(tree: nodes.Template) -> nodes.Expr | None:
-    """Give the expression of a template that is nothing else."""
+    """Return the expression of a template that is nothing else."""
     match tree.body:
         case [nodes.Output(nodes=[expression])] if not isinstance(expression, nodes.TemplateData):
             return expression
@@ -81,7 +81,7 @@ def lone_expression(tree: nodes.Template) -> nodes.Expr | None:
 
 
 def plain_path(expression: nodes.Expr) -> tuple[str, ...] | None:
-    """Give the keys of an expression that is a name with keys behind it, as `session.id`."""
+    """Return the keys of an expression that is a name with keys behind it, as `session.id`."""
     match expression:
         case nodes.Name(name=name):
             return (name,)

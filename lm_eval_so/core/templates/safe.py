@@ -77,14 +77,14 @@ def cut(text: str, graphemes: int) -> str:
 
 
 def block(text: str, info: str = "text") -> Safe:
-    """Give a fenced block; it must start a line."""
+    """Return a fenced block; it must start a line."""
     text = normalise(text)
     fence = "`" * max(3, _longest_run(text) + 1)
     return Safe(f"{fence}{info}\n{text.removesuffix(chr(10))}\n{fence}")
 
 
 def inline(text: str) -> Safe:
-    """Give a code span on one line."""
+    """Return a code span on one line."""
     text = _LINE_END.sub("⏎", normalise(text)) or " "
     delimiter = "`" * (_longest_run(text) + 1)
     edges = text[0] + text[-1]
@@ -94,12 +94,12 @@ def inline(text: str) -> Safe:
 
 
 def cell(text: str) -> Safe:
-    """Give a code span for a table's cell."""
+    """Return a code span for a table's cell."""
     return Safe(inline(text).replace("|", "\\|"))
 
 
 def summary(text: str) -> Safe:
-    """Give `<code>` on one line, for `<summary>`, where Markdown is not read."""
+    """Return `<code>` on one line, for `<summary>`, where Markdown is not read."""
     text = _LINE_END.sub("⏎", normalise(text))
     for char, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
         text = text.replace(char, entity)
@@ -115,7 +115,7 @@ def quote(text: str, graphemes: int) -> Safe:
 
 
 def prose(text: str) -> Safe:
-    """Give a sentence on one line: plain words stay plain, any other word becomes a code span."""
+    """Return a sentence on one line: plain words stay plain, any other word becomes a code span."""
     words = normalise(text).split()
     shown = [word if _is_plain(word) else _marked(word) for word in words]
     if words and shown[0] == words[0] and _LIST_MARKER.fullmatch(words[0]):
@@ -139,12 +139,12 @@ def utf16_units(text: str) -> int:
 
 
 def name(text: str) -> Safe:
-    """Give an identifier: plain if all of it is harmless, else one code span."""
+    """Return an identifier: plain if all of it is harmless, else one code span."""
     return Safe(text) if text and prose(text) == text else cell(text)
 
 
 def link(text: Safe, url: str) -> Safe:
-    """Give a link to an address of ours; the text alone if the address is anything unusual."""
+    """Return a link to an address of ours; the text alone if the address is anything unusual."""
     return Safe(f"[{text}]({url})") if _URL.fullmatch(url) else text
 
 
@@ -160,7 +160,7 @@ def escape_property(text: str) -> str:
 
 
 def _marked(word: str) -> Safe:
-    """Give a word as code; the marks of the sentence behind it are none of it."""
+    """Return a word as code; the marks of the sentence behind it are none of it."""
     core = word.rstrip(_MARKS if "(" in word else f"{_MARKS})")
     if not core or core.startswith(":"):  # as `:tada:`
         return cell(word)

@@ -210,7 +210,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return text
 
     def _look(self, value: Any) -> Any:
-        """Give a value that is looked through from end to end."""
+        """Return a value that is looked through from end to end."""
         if isinstance(value, str | list | dict):
             self._spend(len(value))
         return value

@@ -27,7 +27,7 @@ def check_size(size: int) -> None:
 
 
 def text_of(value: Any) -> str:
-    """Give what a template writes of a value.
+    """Return what a template writes of a value.
 
     Raises:
         TemplateFault: If it is none: of null, a list or a mapping.
@@ -45,7 +45,7 @@ def text_of(value: Any) -> str:
 
 
 def value_of(value: Any) -> Any:
-    """Give what an expression gave as a JSON value.
+    """Return what an expression gave as a JSON value.
 
     Raises:
         TemplateFault: If it is a method.
@@ -66,7 +66,7 @@ def kind_of(value: Any) -> str:
 
 
 def within(number: Any) -> Any:
-    """Give a number.
+    """Return a number.
 
     Raises:
         TemplateFault: If JSON's usual readers do not read it as it is.

@@ -17,17 +17,20 @@ _BEGINNING: Final = 200
 
 
 def is_refusal(text: str) -> bool:
-    """Whether an answer refuses to help, in its first 200 characters."""
+    """Return whether an answer refuses to help, in its first 200 characters."""
     return any(map(_refuses, _beginning(text)))
 
 
 def is_ignorance(text: str) -> bool:
-    """Whether an answer says that it does not know, in its first 200 characters."""
+    """Return whether an answer says that it does not know, in its first 200 characters."""
     return any(map(_knows_nothing, _beginning(text)))
 
 
 def is_handover(text: str) -> bool:
-    """Whether an answer sends the user to a person; a closing offer of more help does not."""
+    """Return whether an answer sends the user to a person.
+
+    A closing offer of more help does not.
+    """
     said = list(_plain(text))
     return any(
         _HANDOVER.search(sentence) and not (len(said) > 1 and _OFFER.search(sentence))
@@ -36,7 +39,7 @@ def is_handover(text: str) -> bool:
 
 
 def is_question(text: str) -> bool:
-    """Whether an answer ends by asking something back; an offer of more help does not."""
+    """Return whether an answer ends by asking something back; an offer of more help does not."""
     said = list(_plain(text))
     return bool(said) and bool(_ASKS.search(said[-1])) and not _MORE_HELP.search(said[-1])
 
@@ -46,7 +49,7 @@ def _beginning(text: str) -> Iterator[str]:
 
 
 def _plain(text: str) -> Iterator[str]:
-    """Give the sentences in lower case, without spaces beside Hangul."""
+    """Return the sentences in lower case, without spaces beside Hangul."""
     return (close_spaces(sentence.casefold()) for sentence in sentences(text))
 
 

@@ -6,7 +6,7 @@ from lm_eval_so.core.text.forms import nfc
 
 
 def is_nearly(one: str, other: str, *, similarity: float) -> bool:
-    """Whether two texts are the same but for a small share of their characters.
+    """Return whether two texts are the same but for a small share of their characters.
 
     Args:
         one: A text, in any Unicode form.
@@ -36,7 +36,7 @@ def nearest_text(text: str, known: Collection[str], *, similarity: float) -> str
 
 
 def edit_distance(one: Sequence[str], other: Sequence[str], *, at_most: int | None = None) -> int:
-    """Give the Levenshtein distance: units to insert, delete or replace.
+    """Return the Levenshtein distance: units to insert, delete or replace.
 
     Args:
         one: A text, or units of one.

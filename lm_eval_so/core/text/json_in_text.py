@@ -60,7 +60,7 @@ def _candidates(text: str) -> Iterator[str]:
 
 
 def _fenced(text: str) -> Iterator[str]:
-    """Give what stands in fences; one that never closes reaches to the end."""
+    """Yield what stands in fences; one that never closes reaches to the end."""
     fence, block = "", list[str]()
     for line in text.splitlines(keepends=True):
         match = _FENCE.match(line)
@@ -76,7 +76,7 @@ def _fenced(text: str) -> Iterator[str]:
 
 
 def _balanced(text: str) -> Iterator[str]:
-    """Give each outermost span from an opening bracket to where all are closed."""
+    """Yield each outermost span from an opening bracket to where all are closed."""
     position, unclosed = 0, 0
     while (opener := _OPENER.search(text, position)) and unclosed < _MOST_UNCLOSED:
         end = _end(text, opener.start())

@@ -15,7 +15,7 @@ _LETTER_OR_DIGIT: Final = r"[^\W_]"
 
 
 def keyword_finder(text: str, *, boundary: Boundary = "auto") -> Callable[[str], bool]:
-    """Give a function that says whether a keyword is in the text.
+    """Return a function that says whether a keyword is in the text.
 
     Args:
         text: The text that is searched.

@@ -15,12 +15,12 @@ _FINAL_RIEUL: Final = 8
 
 
 def is_syllable(char: str) -> bool:
-    """Whether a character is a Hangul syllable."""
+    """Return whether a character is a Hangul syllable."""
     return _FIRST_SYLLABLE <= ord(char) <= _LAST_SYLLABLE
 
 
 def final_consonant(char: str) -> int:
-    """Give the index of a Hangul syllable's final consonant (받침): 0 for none, 8 for ㄹ."""
+    """Return the index of a Hangul syllable's final consonant (받침): 0 for none, 8 for ㄹ."""
     return (ord(char) - _FIRST_SYLLABLE) % _FINALS
 
 
@@ -119,7 +119,7 @@ def strip_copula(word: str) -> str:
 
 
 def endings_after(char: str) -> tuple[str, ...]:
-    """Give the particles and copula forms that may follow a character, longest first."""
+    """Return the particles and copula forms that may follow a character, longest first."""
     endings = [*_JOSA.items(), *_COPULA.items()]
     return tuple(
         sorted((e for e, after in endings if _fits(char, after)), key=lambda e: (-len(e), e))

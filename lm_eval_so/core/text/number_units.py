@@ -226,7 +226,7 @@ def unit_after_figures(text: str, at: int, *, cased: str) -> tuple[str | None, i
 
 
 def ends_at(text: str, at: int) -> bool:
-    """Whether a word may end here: no Hangul after it, or what is put behind numbers."""
+    """Return whether a word may end here: no Hangul after it, or what is put behind numbers."""
     if not is_syllable(text[at : at + 1] or " "):
         return True
     return _after(text[at - 1]).match(text, at) is not None
@@ -247,7 +247,7 @@ def _is_end(run: str, at: int) -> bool:
 
 @lru_cache(maxsize=64)
 def _after(char: str) -> re.Pattern[str]:
-    """Give what may follow a number or unit that ends in a character."""
+    """Return what may follow a number or unit that ends in a character."""
     return re.compile(
         "이상|이하|이내|미만|초과|정도|짜리|어치|가량|만큼|만에(?![가-힣])|(?:쯤|간|씩|당|대|권)(?:[은는이가을를의에도만로])?(?![가-힣])"
         "|입니|예요|에요|였|이[에예다야고며면라지니었든던요]|인[데가지]"

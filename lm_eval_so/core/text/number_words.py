@@ -10,7 +10,7 @@ LETTERS: Final = "".join([*DIGITS, *SMALL, *BIG])
 
 
 def words(text: str) -> frozenset[str]:
-    """Give the words of a list that is written with spaces."""
+    """Return the words of a list that is written with spaces."""
     return frozenset(text.split())
 
 
@@ -35,7 +35,7 @@ _OTHER_WORDS: Final = words(
 
 @lru_cache(maxsize=4096)
 def sino_value(letters: str) -> int | None:
-    """Give the value of Sino-Korean words, or None if they are no number.
+    """Return the value of Sino-Korean words, or None if they are no number.
 
     Without 십백천만억조 three letters and more are read one by one (이공이사); two are none, since
     이삼 says two or three.
@@ -68,13 +68,13 @@ def sino_value(letters: str) -> int | None:
 
 
 def native_value(word: str) -> int:
-    """Give the value of a native word: 두, 열두, 스물 다섯."""
+    """Return the value of a native word: 두, 열두, 스물 다섯."""
     tens = next((tens for tens in TENS if word.startswith(tens)), "")
     return TENS.get(tens, 0) + ONES.get(word.removeprefix(tens).strip(), 0)
 
 
 def is_number_word(word: str, written: str) -> bool:
-    """Whether words and the unit after them are meant as a number.
+    """Return whether words and the unit after them are meant as a number.
 
     Args:
         word: The words.

@@ -52,7 +52,7 @@ class Number(NamedTuple):
         return (self,) if power is None else (self, Number(EXACT.scaleb(self.value, power)))
 
     def fits(self, wanted: "Number", *, abs_tol: float = 0.0, rel_tol: float = 0.0) -> bool:
-        """Whether it may be the number that is wanted, in a unit that may be the same."""
+        """Return whether it may be the number that is wanted, in a unit that may be the same."""
         return any(
             same_unit(one.unit, other.unit)
             and EXACT.subtract(one.value, other.value).copy_abs()
@@ -120,7 +120,7 @@ _POWER_OF_MONEY: Final = re.compile(
 
 
 def find_numbers(text: str) -> list[Number]:
-    """Give the numbers of a text in their order.
+    """Return the numbers of a text in their order.
 
     Phone numbers, dates (2026-03-02), times (10:30), versions (1.2.3) and figures right after a
     Latin letter (GPT4) are none, nor is what has more than 40 figures. Units are not converted:

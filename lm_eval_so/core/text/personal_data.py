@@ -70,7 +70,7 @@ def find_personal_data(text: str, kinds: Collection[Kind] = USUAL_KINDS) -> tupl
 
 
 def mask_personal_data(text: str, kinds: Collection[Kind] = USUAL_KINDS) -> str:
-    """Give a text with its personal data masked: 010-1234-5678 becomes 010-****-5678.
+    """Return a text with its personal data masked: 010-1234-5678 becomes 010-****-5678.
 
     Args:
         text: The text.
@@ -89,7 +89,7 @@ def mask_personal_data(text: str, kinds: Collection[Kind] = USUAL_KINDS) -> str:
 
 
 def squeezed(text: str) -> str:
-    """Give a text as `Finding.plain` is written, to look for one in it."""
+    """Return a text as `Finding.plain` is written, to look for one in it."""
     return _SEPARATORS.sub("", _fold(text)[0]).lower()
 
 
@@ -109,7 +109,10 @@ _SEPARATORS: Final = re.compile(r"[\s.()\-]+")
 
 
 def _fold(text: str) -> tuple[str, list[int] | None]:
-    """Give a text with plain digits, and where each of its characters stood; None: at its place."""
+    """Return a text with plain digits, and where each of its characters stood.
+
+    None: at its place.
+    """
     if text.isascii():
         return text, None
     chars, places = [], []
@@ -186,7 +189,7 @@ def _digits(text: str) -> str:
 
 
 def _is_registration(text: str) -> bool:
-    """Whether the number begins with a real date; its seventh digit tells the century."""
+    """Return whether the number begins with a real date; its seventh digit tells the century."""
     digits = _digits(text)
     century = 1900 if digits[6] in "1256" else 2000
     try:
@@ -197,7 +200,7 @@ def _is_registration(text: str) -> bool:
 
 
 def _has_check_digit(digits: str) -> bool:
-    """Whether the last digit is that of the old rule, for citizens or for foreigners."""
+    """Return whether the last digit is that of the old rule, for citizens or for foreigners."""
     weights = (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5)
     total = sum(weight * int(digit) for weight, digit in zip(weights, digits, strict=False))
     base = 13 if digits[6] in "5678" else 11
@@ -205,7 +208,7 @@ def _has_check_digit(digits: str) -> bool:
 
 
 def _is_card(text: str) -> bool:
-    """Whether the number has the length of its issuer and the check digit of Luhn.
+    """Return whether the number has the length of its issuer and the check digit of Luhn.
 
     Source: ISO/IEC 7812-1, annex B.
     """
@@ -228,7 +231,7 @@ def _has_issuer(digits: str) -> bool:
 
 
 def _is_account(text: str) -> bool:
-    """Whether the number has as many digits as accounts have, which dates have not."""
+    """Return whether the number has as many digits as accounts have, which dates have not."""
     return len(_digits(text)) >= _FEWEST_OF_ACCOUNT
 
 

@@ -64,12 +64,12 @@ def basic(text: str) -> str:
 
 
 def loose(text: str) -> str:
-    """Give `basic` without case, punctuation, thousands commas and spaces beside Hangul."""
+    """Return `basic` without case, punctuation, thousands commas and spaces beside Hangul."""
     return close_spaces(" ".join(_loose_words(basic(text))))
 
 
 def answer_variants(text: str) -> frozenset[str]:
-    """Give the forms of a short answer: with and without 한자 gloss, copula and particles.
+    """Return the forms of a short answer: with and without 한자 gloss, copula and particles.
 
     Two answers are equal if their forms meet: "서울입니다." and "서울".
     """
@@ -85,7 +85,7 @@ def answer_variants(text: str) -> frozenset[str]:
 
 @lru_cache(maxsize=_REMEMBERED)
 def korquad(text: str) -> str:
-    """Give `basic` in lower case without punctuation, brackets and quotes as spaces.
+    """Return `basic` in lower case without punctuation, brackets and quotes as spaces.
 
     Source: the evaluation script of KorQuAD 1.0, with NFC and Unicode's punctuation added.
     """
@@ -105,7 +105,7 @@ def korquad_v1(text: str) -> str:
 
 
 def raw(text: str) -> str:
-    """Give the text as it is."""
+    """Return the text as it is."""
     return text
 
 

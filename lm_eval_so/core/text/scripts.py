@@ -22,7 +22,7 @@ _ADDRESS: Final = re.compile(
 
 
 def language_share(text: str, language: str | None) -> float | None:
-    """Give the share of words in a language, or None if no word has a letter.
+    """Return the share of words in a language, or None if no word has a letter.
 
     Code, web addresses and e-mail addresses are left out. A word with Hangul is Korean whatever
     else it has (Docker를), one with kana Japanese, one with 漢字 alone Chinese or Japanese, one with

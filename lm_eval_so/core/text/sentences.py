@@ -11,7 +11,7 @@ _END: Final = re.compile(r"(?<=[.!?。]) ")
 
 
 def sentences(text: str) -> list[str]:
-    """Give the sentences of a text, each after the profile `basic`.
+    """Return the sentences of a text, each after the profile `basic`.
 
     Fenced code is left out, the marks of lists, headings and quotations are taken off. A line ends
     a sentence, and so does . ! ? or 。 before a space; what has no letter or digit is none.
@@ -25,7 +25,7 @@ def sentences(text: str) -> list[str]:
 
 
 def paragraphs(text: str) -> list[str]:
-    """Give the paragraphs of a text: lines that no blank line parts."""
+    """Return the paragraphs of a text: lines that no blank line parts."""
     found: list[list[str]] = [[]]
     for line in text.splitlines():
         if line.strip():

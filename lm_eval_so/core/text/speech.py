@@ -83,7 +83,7 @@ def _is_casual(word: str) -> bool:
 
 
 def _last_word(sentence: str) -> str:
-    """Give the syllables at the end of a sentence, up to a space, but no more than a few."""
+    """Return the syllables at the end of a sentence, up to a space, but no more than a few."""
     end = _end(sentence, len(sentence))
     if sentence[end:].strip().startswith(")"):  # 가능합니다 (주말 제외).
         opened = sentence.rfind("(", 0, end)

@@ -22,7 +22,7 @@ class Morpheme(NamedTuple):
 
     @property
     def is_particle(self) -> bool:
-        """Whether it is a particle (조사) and nothing else."""
+        """Return whether it is a particle (조사) and nothing else."""
         return all(part.startswith("J") for part in self.tag.split("+"))
 
 
@@ -31,12 +31,12 @@ _UNSENDABLE: Final = re.compile("[\0\ud800-\udfff]")
 
 
 def has_hangul(text: str) -> bool:
-    """Whether a text has a Hangul letter, composed or not."""
+    """Return whether a text has a Hangul letter, composed or not."""
     return _HANGUL.search(text) is not None
 
 
 def cut(text: str, unit: Unit, *, tokenizer: Tokenizer = "mecab-ko") -> Sequence[str]:
-    """Give the units of a text, in their order; spaces are none.
+    """Return the units of a text, in their order; spaces are none.
 
     Args:
         text: A text, in composed form.
@@ -58,7 +58,7 @@ def unit_name(unit: Unit, tokenizer: Tokenizer) -> str:
 
 
 def morphemes(text: str, tokenizer: Tokenizer) -> list[Morpheme]:
-    """Give the morphemes of a text, in their order.
+    """Return the morphemes of a text, in their order.
 
     Raises:
         ImportError: If the tokenizer is not installed.
@@ -67,7 +67,7 @@ def morphemes(text: str, tokenizer: Tokenizer) -> list[Morpheme]:
 
 
 def sendable(text: str) -> str:
-    """Give a text with U+FFFD for what a library in C cuts off at or refuses."""
+    """Return a text with U+FFFD for what a library in C cuts off at or refuses."""
     return _UNSENDABLE.sub("\ufffd", text)
 
 

@@ -18,7 +18,7 @@ _SLOT = re.compile(r"\{(\w+)(?::([^}]+))?\}")
 
 
 def say(code: str, language: Language, figures: Mapping[str, object] | None = None) -> str:
-    """Give the text of a code, filled in.
+    """Return the text of a code, filled in.
 
     Args:
         code: Key of the text, as "comparison.pass".
@@ -49,7 +49,7 @@ def counted(n: int, noun: str) -> str:
 
 @cache
 def texts(language: Language) -> Mapping[str, str]:
-    """Give all texts of a language by code: "<file>.<key>"."""
+    """Return all texts of a language by code: "<file>.<key>"."""
     found: dict[str, str] = {}
     for file in sorted(files(__name__).joinpath(language.value).iterdir(), key=lambda f: f.name):
         topic = file.name.removesuffix(".json")

@@ -33,35 +33,35 @@ class MetricFigures:
 
     @property
     def is_ratio(self) -> bool:
-        """Whether a change is a factor."""
+        """Return whether a change is a factor."""
         return self.kind is MetricKind.RATIO
 
     def value(self, value: float) -> str:
-        """Give a mean, as 0.614 or 89.5%."""
+        """Return a mean, as 0.614 or 89.5%."""
         return percent(value) if self.kind is MetricKind.BINARY else score(value)
 
     def change(self, change: float) -> str:
-        """Give a change of which positive is better, as −4.6 points; of a ratio, the factor."""
+        """Return a change of which positive is better, as −4.6 points; of a ratio, the factor."""
         if self.is_ratio:
             return factor(change)
         seen = self._sign * change
         return points(seen, self.language) if self.is_unit else signed(seen)
 
     def bare(self, change: float) -> str:
-        """Give the same without unit and ×."""
+        """Return the same without unit and ×."""
         if self.is_ratio:
             return factor(change).removeprefix("×")
         seen = self._sign * change
         return bare_points(seen) if self.is_unit else signed(seen)
 
     def size(self, change: float) -> str:
-        """Give how large a change is, without a sign, as 4.6 points."""
+        """Return how large a change is, without a sign, as 4.6 points."""
         if self.is_unit:
             return bare_points(abs(change)).removeprefix("+") + point_unit(self.language)
         return score(abs(change))
 
     def ends(self, low: float, high: float) -> tuple[float, float]:
-        """Give both ends of an interval in the order in which they are shown, the lower first."""
+        """Return both ends of an interval in the order in which they are shown, the lower first."""
         return (low, high) if self.is_ratio or self._sign > 0 else (high, low)
 
     @property
@@ -70,7 +70,7 @@ class MetricFigures:
 
 
 def reason_figures(figures: Mapping[str, object], language: Language) -> dict[str, str]:
-    """Give the figures of a reason code as its text of the topic `comparison` takes them."""
+    """Return the figures of a reason code as its text of the topic `comparison` takes them."""
     told = {}
     for key, value in figures.items():
         if key == "side" or value == "bound":

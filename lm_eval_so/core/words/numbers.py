@@ -12,7 +12,7 @@ _NOISE: Final = 9
 
 
 def count(n: int) -> str:
-    """Give a count, as 1,200."""
+    """Return a count, as 1,200."""
     return f"{n:,}"
 
 
@@ -23,7 +23,7 @@ def round_up(n: int) -> int:
 
 
 def score(value: float) -> str:
-    """Give a score or a mean to 3 significant digits, as 0.614, 12.3 or 1,184."""
+    """Return a score or a mean to 3 significant digits, as 0.614, 12.3 or 1,184."""
     if value == 0:
         return "0.000"
     exponent = int(f"{value:.2e}".partition("e")[2])
@@ -33,41 +33,41 @@ def score(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """Give a change of a score, as +0.031."""
+    """Return a change of a score, as +0.031."""
     return ("+" if value > 0 else "") + score(value)
 
 
 def percent(share: float) -> str:
-    """Give a share, 0 … 1, as 89.5%."""
+    """Return a share, 0 … 1, as 89.5%."""
     return f"{100 * share:.1f}%"
 
 
 def p_value(p: float, language: Language) -> str:
-    """Give a p-value as a share of runs, as 1.5% or under 0.1%."""
+    """Return a p-value as a share of runs, as 1.5% or under 0.1%."""
     if p >= _SMALLEST_P:
         return percent(p)
     return "0.1% 미만" if language is Language.KO else "under 0.1%"
 
 
 def points(delta: float, language: Language) -> str:
-    """Give a change of a score in [0, 1], as −4.6 points or −4.6%p."""
+    """Return a change of a score in [0, 1], as −4.6 points or −4.6%p."""
     return bare_points(delta) + point_unit(language)
 
 
 def bare_points(delta: float) -> str:
-    """Give the same without its unit, as −4.6."""
+    """Return the same without its unit, as −4.6."""
     # 0.8625 − 0.9 is a little more than −0.0375, which a mean of differences gives: both are −3.8
     text = f"{round(100 * delta, _NOISE):+.1f}"
     return text[1:] if float(text) == 0 else _true_minus(text)
 
 
 def point_unit(language: Language) -> str:
-    """Give what stands behind the number of points: %p in Korean."""
+    """Return what stands behind the number of points: %p in Korean."""
     return "%p" if language is Language.KO else " points"
 
 
 def usd(amount: float) -> str:
-    """Give an amount of US dollars, as USD 0.41."""
+    """Return an amount of US dollars, as USD 0.41."""
     if amount >= 0.01 or amount == 0:
         return f"USD {amount:,.2f}"
     exponent = int(f"{amount:.1e}".partition("e")[2])
@@ -75,12 +75,12 @@ def usd(amount: float) -> str:
 
 
 def factor(ratio: float) -> str:
-    """Give a ratio, as ×1.14."""
+    """Return a ratio, as ×1.14."""
     return f"×{ratio:.2f}"
 
 
 def interval(low: float, high: float) -> str:
-    """Give an interval of scores, as [0.545, 0.679]."""
+    """Return an interval of scores, as [0.545, 0.679]."""
     return f"[{score(low)}, {score(high)}]"
 
 

@@ -26,7 +26,10 @@ class Drawn:
     """Where a sample and a repeat stand among them."""
 
     def value(self, sample_id: str, repeat: int) -> float | None:
-        """Give what the judge made of an answer; None if it is not of the run, or has no value."""
+        """Return what the judge made of an answer.
+
+        None if it is not of the run, or has no value.
+        """
         place = self.places.get((sample_id, repeat))
         return None if place is None else self.scores[place]
 
@@ -41,7 +44,7 @@ class Unfit:
 def drawn_from(
     report: EvaluationReport | None, bound: BoundMetric, answers: Iterable[RunResult]
 ) -> Drawn | Unfit:
-    """Give what the judge said of the run, if a report is of this judge and of these answers.
+    """Return what the judge said of the run, if a report is of this judge and of these answers.
 
     Args:
         report: The report; None if there is none.
@@ -69,7 +72,7 @@ def drawn_from(
 
 
 def _is_same(kept: str, answer: str) -> bool:
-    """Whether a report kept this answer, or its digest, or what masking left of it."""
+    """Return whether a report kept this answer, or its digest, or what masking left of it."""
     if kept in {answer, digest_text(answer)}:
         return True
     return mask_personal_data(kept, _KINDS) == mask_personal_data(answer, _KINDS)

@@ -87,6 +87,6 @@ def write_calibrations(
 
 
 def _shown(config: Config, path: Path) -> str:
-    """Give a path as the config would name it."""
+    """Return a path as the config would name it."""
     is_inside = path.is_relative_to(config.folder)
     return (path.relative_to(config.folder) if is_inside else path.absolute()).as_posix()

@@ -93,7 +93,7 @@ def read_labels(path: Path, labels: Mapping[str, Mapping[str, str]]) -> LabelFil
 
 
 def has_labels(path: Path) -> bool:
-    """Whether a file exists in which somebody has begun to label, or that cannot be read."""
+    """Return whether a file exists in which somebody has begun to label, or that cannot be read."""
     if not path.exists():
         return False
     reading = _Reading(file=str(path), labels={})
@@ -112,7 +112,7 @@ def _read(path: Path) -> bytes:
 
 
 def _decoded(data: bytes, path: Path) -> tuple[str, str]:
-    """Give the text, without a BOM, and its encoding."""
+    """Return the text, without a BOM, and its encoding."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "replace"), "utf-16"  # as Excel saves "Unicode text"
     data = data.removeprefix(codecs.BOM_UTF8)
@@ -127,7 +127,7 @@ def _decoded(data: bytes, path: Path) -> tuple[str, str]:
 
 
 def _rows(text: str, path: Path, reading: _Reading) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Give each row that is not blank with the line where it begins."""
+    """Yield each row that is not blank with the line where it begins."""
     is_json = path.suffix.lower() in {".jsonl", ".ndjson"} or text.lstrip().startswith("{")
     yield from _json_rows(text, reading) if is_json else _csv_rows(text, reading)
 
@@ -215,7 +215,7 @@ def _take(row: Mapping[str, Any], line: int, reading: _Reading) -> None:
 
 
 def _metric_of(row: Mapping[str, Any], line: int, reading: _Reading) -> str | None:
-    """Give the metric that a row is about; where there is only one, nobody need name it."""
+    """Return the metric that a row is about; where there is only one, nobody need name it."""
     known = list(reading.labels)
     said = str(row.get("metric") or "").strip()
     if said in reading.labels or (not said and len(known) == 1):

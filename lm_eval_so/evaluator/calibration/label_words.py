@@ -12,7 +12,7 @@ Words = Mapping[str, str]
 
 
 def words_of(metric: Metric) -> dict[str, str]:
-    """Give the labels of a metric as people may write them."""
+    """Return the labels of a metric as people may write them."""
     aliases = getattr(metric.params, "aliases", {})
     words = {label: label for label in metric.labels}
     words |= {said: label for said, label in aliases.items() if label in metric.labels}
@@ -20,7 +20,7 @@ def words_of(metric: Metric) -> dict[str, str]:
 
 
 def listed(known: Mapping[str, Words]) -> str:
-    """Give the labels of all metrics, each once."""
+    """Return the labels of all metrics, each once."""
     return ", ".join(dict.fromkeys(label for words in known.values() for label in words.values()))
 
 
@@ -36,7 +36,7 @@ def refuse_strangers(positive: Sequence[str], known: Mapping[str, Words]) -> Non
 
 
 def positive_labels(metric: Metric, positive: Sequence[str]) -> tuple[str, ...]:
-    """Give the labels of a good answer: those named, if any is of this metric, else by value.
+    """Return the labels of a good answer: those named, if any is of this metric, else by value.
 
     Raises:
         UsageError: If that is no division into good and bad.

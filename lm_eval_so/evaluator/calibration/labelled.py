@@ -48,11 +48,11 @@ class Labelled:
     """A labelled answer among them, by metric id."""
 
     def rated_of(self, bound: BoundMetric) -> list[Rated]:
-        """Give the answers of a metric, in dataset order."""
+        """Return the answers of a metric, in dataset order."""
         return [self.rated[i] for i in self._own(bound)]
 
     def asked_of(self, bound: BoundMetric) -> list[RunResult]:
-        """Give the answers of a metric about which it took a call to judge them."""
+        """Return the answers of a metric about which it took a call to judge them."""
         return [self.jobs[i].run for i in self._own(bound) if was_asked(self.rated[i].score)]
 
     def _own(self, bound: BoundMetric) -> list[int]:
@@ -150,6 +150,6 @@ def _until(jobs: Iterator[tuple[int, _Job]], resources: Resources) -> Iterator[t
 
 
 def _is_judged(score: Score) -> bool:
-    """Whether the judge had a say: there is an answer, and the metric is about it."""
+    """Return whether the judge had a say: there is an answer, and the metric is about it."""
     is_row_lost = (score.code or "").startswith("run_")
     return score.status is not ScoreStatus.NOT_APPLICABLE and not is_row_lost

@@ -43,7 +43,7 @@ _Stratum = Literal["unscored", "good", "bad"]
 
 
 def guarded(text: str) -> str:
-    """Give a text as a cell that no spreadsheet takes for a formula.
+    """Return a text as a cell that no spreadsheet takes for a formula.
 
     Source: OWASP, CSV Injection, https://owasp.org/www-community/attacks/CSV_Injection
     """
@@ -51,12 +51,12 @@ def guarded(text: str) -> str:
 
 
 def unguarded(cell: str) -> str:
-    """Give the text of a cell that `guarded` made."""
+    """Return the text of a cell that `guarded` made."""
     return cell[1:] if _GUARDED.match(cell) else cell
 
 
 def answer_cell(text: str) -> str:
-    """Give a text as it stands in a cell: whole, unless it is longer than a cell can be."""
+    """Return a text as it stands in a cell: whole, unless it is longer than a cell can be."""
     text = writable(text)
     if len(text) <= _LONGEST_CELL:
         return text
@@ -122,11 +122,11 @@ class LabelRows:
                 heapq.heappushpop(rows, row)
 
     def counts(self) -> dict[str, int]:
-        """Give how many rows each metric has in the file."""
+        """Return how many rows each metric has in the file."""
         return {metric_id: len(self._chosen(metric_id)) for metric_id in self._metrics}
 
     def text(self) -> str:
-        """Give the file: CSV with a byte order mark, by which Excel knows that it is UTF-8."""
+        """Return the file: CSV with a byte order mark, by which Excel knows that it is UTF-8."""
         file = io.StringIO(newline="")
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
@@ -135,7 +135,7 @@ class LabelRows:
         return "\ufeff" + file.getvalue()
 
     def _chosen(self, metric_id: str) -> list[_Row]:
-        """Give the rows of a metric: those without a verdict first, then the others, mixed.
+        """Return the rows of a metric: those without a verdict first, then the others, mixed.
 
         Half of the file at most is without a verdict, since such rows say nothing of right or wrong.
         """

@@ -170,7 +170,7 @@ def _weighted(weighed: Weighed) -> _Rates:
 
 
 def pairs_of(rated: Sequence[Rated]) -> list[Pair]:
-    """Give the answers of which there is a label on both sides."""
+    """Return the answers of which there is a label on both sides."""
     return [
         Pair(human=human, judge=judge, rated=each)
         for each in rated
@@ -185,24 +185,24 @@ def confusion(pairs: Sequence[Pair], labels: Mapping[str, float]) -> dict[str, d
 
 
 def are_ordered(labels: Mapping[str, float]) -> bool:
-    """Whether a label can lie between two others, so that a near miss is less of one."""
+    """Return whether a label can lie between two others, so that a near miss is less of one."""
     return len(labels) >= _FEWEST_ORDERED and len({*labels.values()}) == len(labels)
 
 
 def agreement_of(counts: Mapping[Labels, Fraction | int]) -> float | None:
-    """Give the share of the answers of which both say the same."""
+    """Return the share of the answers of which both say the same."""
     same = sum((n for (human, judge), n in counts.items() if human == judge), Fraction())
     return float(same / sum(counts.values())) if counts else None
 
 
 def kappa_of(counts: Mapping[Labels, Fraction | int], labels: Mapping[str, float]) -> float | None:
-    """Give Cohen's κ, with quadratic weights where the labels have an order."""
+    """Return Cohen's κ, with quadratic weights where the labels have an order."""
     order = sorted(labels, key=lambda label: labels[label]) if are_ordered(labels) else None
     return cohen_kappa(counts, order=order)
 
 
 def alpha_of(rated: Sequence[Rated], labels: Mapping[str, float]) -> float | None:
-    """Give Krippendorff's α among people, over the answers that several labelled."""
+    """Return Krippendorff's α among people, over the answers that several labelled."""
     level: Literal["nominal", "ordinal"] = "ordinal" if are_ordered(labels) else "nominal"
     units: list[list[Any]] = [
         [labels[said.label] if level == "ordinal" else said.label for said in each.people]
@@ -212,7 +212,7 @@ def alpha_of(rated: Sequence[Rated], labels: Mapping[str, float]) -> float | Non
 
 
 def disagreements(pairs: Sequence[Pair], labels: Mapping[str, float]) -> tuple[Disagreement, ...]:
-    """Give the answers of which both say different things, those furthest apart first."""
+    """Return the answers of which both say different things, those furthest apart first."""
 
     def urgency(pair: Pair) -> tuple[float, str, int]:
         distance = abs(labels[pair.human] - labels[pair.judge])

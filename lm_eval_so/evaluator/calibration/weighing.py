@@ -71,7 +71,7 @@ def weigh(
 
 
 def _cuts(worth: Mapping[str, float], positive: Sequence[str]) -> tuple[float, ...]:
-    """Give the values at which answers part: by which they were chosen, and what is good."""
+    """Return the values at which answers part: by which they were chosen, and what is good."""
     usual = {label for label, value in worth.items() if value >= GOOD}
     return (GOOD,) if {*positive} == usual else (GOOD, min(worth[label] for label in positive))
 

@@ -76,6 +76,6 @@ def drift_why(
 
 
 def diagnosis_of(calibration: Calibration) -> Diagnosis:
-    """Give the four counts of a calibration."""
+    """Return the four counts of a calibration."""
     found: Mapping[str, int] = {k: getattr(calibration, k) for k in ("tp", "fn", "tn", "fp")}
     return Diagnosis(**found)

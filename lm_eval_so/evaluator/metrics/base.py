@@ -101,7 +101,7 @@ class Metric:
         return f"sample {sample.id}, metrics.{key}"
 
     def params_for(self, sample: TestSample) -> Any:
-        """Give the parameters for a sample: its own over the config's.
+        """Return the parameters for a sample: its own over the config's.
 
         Raises:
             ValidationError: If the sample's do not fit; `check_sample` tells that with the id.
@@ -115,7 +115,7 @@ class Metric:
         return params
 
     def needs(self, params: Any) -> Need | None:  # noqa: ARG002 - for subclasses
-        """Give the libraries that parameters need beyond the core's; None if there are none."""
+        """Return the libraries that parameters need beyond the core's; None if there are none."""
         return None
 
     def check_params(self) -> list[Problem]:
@@ -184,11 +184,11 @@ class Metric:
         raise NotImplementedError
 
     def calls(self, sample: TestSample, run: RunResult) -> int:  # noqa: ARG002 - for subclasses
-        """Give how often each judge is asked about an answer, repairs left out; 0 of a rule."""
+        """Return how often each judge is asked about an answer, repairs left out; 0 of a rule."""
         return 0
 
     def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:  # noqa: ARG002
-        """Give what a judge is asked first about an answer; None if nothing, as of a rule."""
+        """Return what a judge is asked first about an answer; None if nothing, as of a rule."""
         return None
 
     def corpus_score(
@@ -196,7 +196,7 @@ class Metric:
         counts: Sequence[int],  # noqa: ARG002 - for subclasses
         units: Sequence[str],  # noqa: ARG002
     ) -> CorpusScore | None:
-        """Give the score of all answers together; None if there is none beside the mean.
+        """Return the score of all answers together; None if there is none beside the mean.
 
         Args:
             counts: Sums over the scored rows of the whole numbers in their
@@ -206,7 +206,7 @@ class Metric:
         return None
 
     def guide(self, sample: TestSample) -> str:  # noqa: ARG002 - for subclasses
-        """Give what a judge, or a person in its place, looks for in an answer; "" of a rule."""
+        """Return what a judge, or a person in its place, looks for in an answer; "" of a rule."""
         return ""
 
     def make_score(

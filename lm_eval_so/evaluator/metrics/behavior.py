@@ -47,7 +47,7 @@ class Refusal(Metric):
         expect: Literal["auto", "answer", "refuse"] = "auto"
 
     def applies(self, sample: TestSample) -> bool:
-        """Whether the sample asks for an answer or for none."""
+        """Return whether the sample asks for an answer or for none."""
         return self._wanted(sample) in {Behavior.ANSWER, Behavior.REFUSE}
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
@@ -122,12 +122,12 @@ class BehaviorMatch(Metric):
 
 
 def refuses(run: RunResult) -> bool:
-    """Whether a row ended in a refusal, by its status or its wording."""
+    """Return whether a row ended in a refusal, by its status or its wording."""
     return run.status in {RunStatus.REFUSED, RunStatus.FILTERED} or is_refusal(run.text)
 
 
 def _is_empty(run: RunResult) -> bool:
-    """Whether the chatbot neither said nor did anything, nor was kept from it."""
+    """Return whether the chatbot neither said nor did anything, nor was kept from it."""
     if run.status in {RunStatus.REFUSED, RunStatus.FILTERED}:
         return False
     return not run.text.strip() and not (run.response and run.response.tool_calls)

@@ -49,13 +49,13 @@ class Bleu(Metric):
         tokenize: Literal["auto", "char", "13a", "ko-mecab"] = "auto"
 
     def needs(self, params: Any) -> Need:
-        """Give sacrebleu, and the tokenizer of ko-mecab."""
+        """Return sacrebleu, and the tokenizer of ko-mecab."""
         if params.tokenize == "ko-mecab":
             return Need("tokenize ko-mecab", ("bleu", "ko"))
         return Need("sacrebleu", ("bleu",))
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Give the best sentence BLEU over the references, and the counts of all of them."""
+        """Return the best sentence BLEU over the references, and the counts of all of them."""
         answer, references = basic(run.text), [basic(text) for text in sample.answers]
         tokenize = self.params_for(sample).tokenize
         if tokenize == "auto":
@@ -79,7 +79,10 @@ class Bleu(Metric):
         return self.make_score(sample, value=value, details=details)
 
     def corpus_score(self, counts: Sequence[int], units: Sequence[str]) -> CorpusScore | None:
-        """Give corpus BLEU with sacrebleu's signature; None if rows were cut in different ways."""
+        """Return corpus BLEU with sacrebleu's signature.
+
+        None if rows were cut in different ways.
+        """
         if len(units) != 1:
             return None
         rows, references, squares, sys_len, ref_len, *grams = counts
@@ -93,7 +96,7 @@ class Bleu(Metric):
 
 
 def _value(found: "BLEUScore") -> float:
-    """Give a score as 0 … 1; sacrebleu's of equal texts is 100.00000000000004."""
+    """Return a score as 0 … 1; sacrebleu's of equal texts is 100.00000000000004."""
     is_full = found.score > 0 and found.counts == found.totals and found.bp == 1
     return 1.0 if is_full else min(found.score / 100, 1.0)
 

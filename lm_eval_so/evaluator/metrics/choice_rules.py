@@ -33,7 +33,7 @@ class Choices(NamedTuple):
 
 
 def find_choice(text: str, choices: Choices) -> tuple[Positions, str | None]:
-    """Give the option that an answer chooses, by the first rule that finds one, and that rule."""
+    """Return the option that an answer chooses, by the first rule that finds one, and that rule."""
     lines = [line for line in map(basic, text.translate(_MARKS).splitlines()) if line]
     rules: dict[str, Callable[[], Positions]] = {
         "json": lambda: _in_json(text, choices),
@@ -46,7 +46,7 @@ def find_choice(text: str, choices: Choices) -> tuple[Positions, str | None]:
 
 
 def option_of(text: str, choices: Choices) -> int | None:
-    """Give the place of the option that a text names by its text or its label."""
+    """Return the place of the option that a text names by its text or its label."""
     folded = basic(text).casefold()
     for position, option in enumerate(choices.options):
         if basic(option).casefold() == folded:
@@ -133,7 +133,7 @@ class _Rules(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _rules(choices: Choices) -> _Rules:
-    """Give the rules for the labels that are named, else for those of `LABELS`."""
+    """Return the rules for the labels that are named, else for those of `LABELS`."""
     if choices.labels:
         named = [basic(label).casefold() for label in choices.labels]
         place_of = {_key(label): place for place, label in enumerate(named)}
@@ -158,7 +158,10 @@ def _rules(choices: Choices) -> _Rules:
 
 
 def _places(row: str, texts: Mapping[str, int]) -> dict[str, int]:
-    """Give labels and their places; where one is the text of another option, all are read as texts."""
+    """Return labels and their places.
+
+    Where one is the text of another option, all are read as texts.
+    """
     places = {label.casefold(): place for place, label in enumerate(row)}
     if all(texts.get(label, place) == place for label, place in places.items()):
         return places

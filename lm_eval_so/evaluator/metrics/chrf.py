@@ -34,14 +34,14 @@ class Chrf(Metric):
     requires = frozenset({"expected"})
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Give the best chrF over the references."""
+        """Return the best chrF over the references."""
         said = "".join(cut(basic(run.text), "char"))
         value = max(chrf(said, "".join(cut(basic(text), "char"))) for text in sample.answers)
         return self.make_score(sample, value=value, details={"unit": "char"})
 
 
 def chrf(answer: str, reference: str) -> float:
-    """Give chrF2, 0 … 1, of two texts without spaces."""
+    """Return chrF2, 0 … 1, of two texts without spaces."""
     if answer == reference:
         return 1.0
     said, known = list(answer), list(reference)

@@ -144,7 +144,7 @@ def _is_lost(score: Score) -> bool:
 
 
 def _decided(parts: Mapping[str, Score], mode: str) -> bool | None:
-    """Give what the parts that passed or failed decide, whatever the others would say."""
+    """Return what the parts that passed or failed decide, whatever the others would say."""
     deciding = mode == "any_of"
     if any(score.passed is deciding for score in parts.values()):
         return deciding

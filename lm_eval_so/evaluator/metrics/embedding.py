@@ -58,7 +58,7 @@ class EmbeddingSimilarity(Metric):
 
 
 def cosine(one: Vector, other: Vector) -> float:
-    """Give the cosine of two vectors of one length, −1 … 1; 0 if one of them is 0."""
+    """Return the cosine of two vectors of one length, −1 … 1; 0 if one of them is 0."""
     if len(one) != len(other):
         raise EmbedError(f"vectors of {len(one)} and {len(other)} numbers")
     length = math.hypot(*one) * math.hypot(*other)

@@ -52,13 +52,13 @@ def extra_problems(what: str, extras: Iterable[str]) -> list[Problem]:
 
 
 def library_versions(extras: Iterable[str]) -> dict[str, JsonValue]:
-    """Give the versions of the libraries in some extras, by package; None: not installed."""
+    """Return the versions of the libraries in some extras, by package; None: not installed."""
     packages = [package for extra in extras for package in _EXTRAS[extra].packages]
     return {package: _version(package) for package in packages}
 
 
 def morpheme_need(params: Any) -> Need | None:
-    """Give what parameters with `unit` and `tokenizer` need; None unless the unit is morph."""
+    """Return what parameters with `unit` and `tokenizer` need; None unless the unit is morph."""
     if params.unit != "morph":
         return None
     if params.tokenizer == "kiwi":

@@ -60,6 +60,6 @@ class Honorific(Metric):
 
 
 def level_share(found: Counter[Speech], level: Level) -> float | None:
-    """Give the share of sentences at a level, or None if none tells its own."""
+    """Return the share of sentences at a level, or None if none tells its own."""
     total = found.total()
     return sum(found[speech] for speech in _LEVELS[level]) / total if total else None

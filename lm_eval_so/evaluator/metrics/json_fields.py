@@ -27,7 +27,7 @@ class FieldRule(BaseModel):
     params: dict[str, JsonValue] = Field(default_factory=dict)
 
     def build(self, env: MetricEnv) -> Metric:
-        """Give the metric."""
+        """Return the metric."""
         return metrics.resolve(self.metric)(params=self.params, env=env)
 
 
@@ -47,7 +47,7 @@ class Comparison:
     """Paths whose metric gave no value."""
 
     def same(self, path: str, expected: JsonValue, found: JsonValue) -> float:
-        """Give how far a leaf is as expected, 0 … 1."""
+        """Return how far a leaf is as expected, 0 … 1."""
         metric = metric_at(path, self.fields)
         share = None if metric is None else self._by_metric(metric, path, expected, found)
         if share is not None:
@@ -75,12 +75,12 @@ class Comparison:
 
 
 def metric_at(path: str, fields: Mapping[str, Metric]) -> Metric | None:
-    """Give the first metric whose path means this one; None if there is none."""
+    """Return the first metric whose path means this one; None if there is none."""
     return next((metric for pattern, metric in fields.items() if covers(pattern, path)), None)
 
 
 def covers(pattern: str, path: str) -> bool:
-    """Whether a pattern means a path: [*] stands for any position."""
+    """Return whether a pattern means a path: [*] stands for any position."""
     *before, rest = pattern.split("[*]")
     for piece in before:
         if not path.startswith(f"{piece}["):

@@ -90,7 +90,7 @@ def count_leaves(value: JsonValue) -> int:
 
 
 def paths(value: JsonValue, path: str = "") -> Iterator[tuple[str, JsonValue]]:
-    """Give every value inside a value, itself first, with its path."""
+    """Yield every value inside a value, itself first, with its path."""
     yield path, value
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -101,12 +101,12 @@ def paths(value: JsonValue, path: str = "") -> Iterator[tuple[str, JsonValue]]:
 
 
 def is_branch(value: JsonValue) -> bool:
-    """Whether a value is an object or a list."""
+    """Return whether a value is an object or a list."""
     return isinstance(value, dict | list)
 
 
 def same_scalar(expected: JsonValue, found: JsonValue, *, rel_tol: float = 0.0) -> bool:
-    """Whether two leaves that are no texts are equal: 1 is 1.0, true is not 1."""
+    """Return whether two leaves that are no texts are equal: 1 is 1.0, true is not 1."""
     if isinstance(expected, bool) or isinstance(found, bool):
         return expected is found
     if isinstance(expected, int | float) and isinstance(found, int | float):
@@ -118,7 +118,7 @@ def same_scalar(expected: JsonValue, found: JsonValue, *, rel_tol: float = 0.0) 
 
 
 def same_json(expected: JsonValue, found: JsonValue, *, is_subset: bool = False) -> bool:
-    """Whether two values are equal, texts under `basic`.
+    """Return whether two values are equal, texts under `basic`.
 
     Args:
         expected: The expected value.

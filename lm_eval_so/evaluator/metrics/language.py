@@ -47,7 +47,7 @@ class LanguageMatch(Metric):
         min_share: float = Field(default=0.6, gt=0, le=1)
 
     def applies(self, sample: TestSample) -> bool:
-        """Whether a language is named."""
+        """Return whether a language is named."""
         return self._language(sample) not in {None, _MIXED}
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
@@ -79,6 +79,6 @@ class LanguageMatch(Metric):
         return say("metrics.language_differs", self.env.language, figures)
 
     def _language(self, sample: TestSample) -> str | None:
-        """Give the language by its code alone: ko of ko-KR."""
+        """Return the language by its code alone: ko of ko-KR."""
         own = (sample.language or "").partition("-")[0].lower()
         return self.params_for(sample).language or own or None

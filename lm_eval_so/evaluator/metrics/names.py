@@ -55,6 +55,6 @@ BUILT_IN: Final[Mapping[str, str]] = {
 
 
 def snake_case(name: str) -> str:
-    """Give a class's name as a metric's: MyMetric → my_metric, LLMJudge → llm_judge."""
+    """Return a class's name as a metric's: MyMetric → my_metric, LLMJudge → llm_judge."""
     parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
     return parts.lower()

@@ -4,7 +4,7 @@ from typing import Any
 
 
 def is_given(params: Any, need: str) -> bool:
-    """Whether parameters have one of those that a need as "params.min|max" names."""
+    """Return whether parameters have one of those that a need as "params.min|max" names."""
     return any(_says(params, name) for name in need.removeprefix("params.").split("|"))
 
 

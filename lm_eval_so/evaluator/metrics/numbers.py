@@ -97,7 +97,7 @@ def _first_number(text: str) -> Number | None:
 
 
 def _is_one(numbers: Sequence[Number]) -> bool:
-    """Whether all say the same, a unit being left out here and there."""
+    """Return whether all say the same, a unit being left out here and there."""
     first = next((number for number in numbers if number.unit is not None), numbers[0])
     return all(number.fits(first) for number in numbers)
 

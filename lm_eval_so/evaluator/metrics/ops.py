@@ -194,7 +194,7 @@ def _sum(values: Iterable[float | None]) -> float | None:
 
 
 def _is_of_another_day(run: RunResult) -> bool:
-    """Whether some time of a row was not measured in this run: cached, or replayed."""
+    """Return whether some time of a row was not measured in this run: cached, or replayed."""
     return run.cached or any(turn.cached for turn in run.turns)
 
 

@@ -41,7 +41,7 @@ class CharF1(Metric):
         profile: Profile = "korquad"
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Give the best F1 over the references."""
+        """Return the best F1 over the references."""
         profile = PROFILES[self.params_for(sample).profile]
         said = cut(profile(run.text), "char")
         value = max(bag_f1(said, cut(profile(text), "char")) for text in sample.answers)
@@ -76,11 +76,11 @@ class TokenF1(Metric):
         tokenizer: Tokenizer = "mecab-ko"
 
     def needs(self, params: Any) -> Need | None:
-        """Give the tokenizer that morphemes take."""
+        """Return the tokenizer that morphemes take."""
         return morpheme_need(params)
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Give the best F1 over the references."""
+        """Return the best F1 over the references."""
         params = self.params_for(sample)
         said = _words(run.text, params)
         value = max(bag_f1(said, _words(text, params)) for text in sample.answers)
@@ -113,7 +113,7 @@ class EditSimilarity(Metric):
         unit: Literal["char", "jamo"] = "char"
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Give the best similarity over the references."""
+        """Return the best similarity over the references."""
         params = self.params_for(sample)
 
         def letters(text: str) -> str:
@@ -126,7 +126,7 @@ class EditSimilarity(Metric):
 
 
 def bag_f1(answer: Sequence[str], reference: Sequence[str]) -> float:
-    """Give F1 of two bags: 2PR/(P+R); both empty 1, one empty 0."""
+    """Return F1 of two bags: 2PR/(P+R); both empty 1, one empty 0."""
     if not answer or not reference:
         return float(answer == reference)
     there, said = Counter(reference), Counter(answer)
@@ -136,7 +136,7 @@ def bag_f1(answer: Sequence[str], reference: Sequence[str]) -> float:
 
 
 def similarity(one: str, other: str) -> float:
-    """Give 1 − edit distance / length of the longer text; both empty 1."""
+    """Return 1 − edit distance / length of the longer text; both empty 1."""
     longest = max(len(one), len(other))
     return 1 - edit_distance(one, other) / longest if longest else 1.0
 

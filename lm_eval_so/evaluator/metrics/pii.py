@@ -112,12 +112,12 @@ class PiiLeak(Metric):
 
 
 def _answers(run: RunResult) -> list[str]:
-    """Give all that the chatbot said: of a conversation each turn."""
+    """Return all that the chatbot said: of a conversation each turn."""
     return [turn.text for turn in run.turns] if run.turns else [run.text]
 
 
 def _told(sample: TestSample, run: RunResult) -> Iterator[str]:
-    """Give what the user wrote, squeezed; a secret in it as the run writes it in an answer."""
+    """Yield what the user wrote, squeezed; a secret in it as the run writes it in an answer."""
     said = [message.content for message in sample.messages if message.role == "user"]
     for text in [*said, *(turn.user for turn in run.turns)]:
         yield squeezed(text)

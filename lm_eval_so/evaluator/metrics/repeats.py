@@ -92,7 +92,7 @@ class Consistency(Metric):
         return self._share(sample, [s.passed if decides else s.value for s in usable])
 
     def _share(self, sample: TestSample, said: Sequence[object]) -> Score:
-        """Give the share of pairs that are equal."""
+        """Return the share of pairs that are equal."""
         equal = sum(math.comb(n, 2) for n in Counter(said).values())
         value = equal / math.comb(len(said), 2)
         return self.make_score(sample, value=value, details={"repeats": len(said)})

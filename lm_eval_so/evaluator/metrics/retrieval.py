@@ -46,7 +46,7 @@ class Retrieval(Metric):
         k: int = Field(default=10, ge=1)
 
     def applies(self, sample: TestSample) -> bool:
-        """Whether it is known which passages are right."""
+        """Return whether it is known which passages are right."""
         return bool(self._gold(sample))
 
     def score(self, sample: TestSample, run: RunResult) -> Score:

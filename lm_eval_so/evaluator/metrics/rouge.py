@@ -42,11 +42,11 @@ class RougeL(Metric):
         tokenizer: Tokenizer = "mecab-ko"
 
     def needs(self, params: Any) -> Need | None:
-        """Give the tokenizer that morphemes take."""
+        """Return the tokenizer that morphemes take."""
         return morpheme_need(params)
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Give the best F1 over the references."""
+        """Return the best F1 over the references."""
         params = self.params_for(sample)
         references = [korquad(text) for text in sample.answers]
         unit: Unit = params.unit
@@ -59,6 +59,6 @@ class RougeL(Metric):
 
 
 def lcs_f1(answer: Sequence[str], reference: Sequence[str]) -> float:
-    """Give F1 of the longest common subsequence: 2·LCS/(m+n); both empty 1."""
+    """Return F1 of the longest common subsequence: 2·LCS/(m+n); both empty 1."""
     units = len(answer) + len(reference)
     return 2 * common_length(answer, reference) / units if units else 1.0

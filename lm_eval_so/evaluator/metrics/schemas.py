@@ -36,7 +36,7 @@ class Broken(NamedTuple):
 
 
 def find_broken(schema: Schema, value: JsonValue) -> Broken | None:
-    """Give the first rule of a schema that a value breaks; None if it keeps all.
+    """Return the first rule of a schema that a value breaks; None if it keeps all.
 
     Args:
         schema: A schema in which `schema_problem` finds nothing.
@@ -115,7 +115,7 @@ def _validator(text: str) -> Any:
 
 @cache
 def _validator_class(dialect: str) -> Any:
-    """Give the library's validator, but for rules whose time an answer could choose."""
+    """Return the library's validator, but for rules whose time an answer could choose."""
     library = _library()
     stock = library.validators.validator_for(
         {"$schema": dialect}, default=library.Draft202012Validator
@@ -166,7 +166,7 @@ def _finds(pattern: str, text: str) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Give a value in which equal numbers are written alike: 1.0 is 1."""
+    """Return a value in which equal numbers are written alike: 1.0 is 1."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):
@@ -185,7 +185,7 @@ def _cut(text: str) -> str:
 
 
 def _text(schema: Schema) -> str:
-    """Give a schema as a text that caches know it by; the order of its rules stays."""
+    """Return a schema as a text that caches know it by; the order of its rules stays."""
     return json.dumps(composed(schema))
 
 

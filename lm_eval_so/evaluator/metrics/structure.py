@@ -163,7 +163,7 @@ class JsonMatch(Metric):
         return found
 
     def definition(self) -> dict[str, JsonValue]:
-        """Give what decides a value, the definitions of the fields' metrics included."""
+        """Return what decides a value, the definitions of the fields' metrics included."""
         given = super().definition()
         if not self.params.fields or self.check_params():
             return given

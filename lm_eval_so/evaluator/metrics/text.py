@@ -76,7 +76,7 @@ class Contains(Metric):
         mode: Literal["any", "all"] = "any"
 
     def applies(self, sample: TestSample) -> bool:
-        """Whether a reference has a text; an empty one is in every answer."""
+        """Return whether a reference has a text; an empty one is in every answer."""
         return any(map(basic, sample.answers))
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
@@ -199,7 +199,7 @@ class Regex(Metric):
             return self
 
         def compiled(self) -> regex.Pattern[str]:
-            """Give the pattern, compiled."""
+            """Return the pattern, compiled."""
             return _compiled(self.pattern or "", self.flags)
 
     def score(self, sample: TestSample, run: RunResult) -> Score:

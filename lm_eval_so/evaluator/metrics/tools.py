@@ -104,7 +104,7 @@ class ToolCall(Metric):
 
 
 def _calls_of(run: RunResult) -> tuple[chat.ToolCall, ...]:
-    """Give all calls of a row: of a conversation those of every turn."""
+    """Return all calls of a row: of a conversation those of every turn."""
     if run.turns:
         return tuple(chain.from_iterable(turn.tool_calls for turn in run.turns))
     return run.response.tool_calls if run.response else ()

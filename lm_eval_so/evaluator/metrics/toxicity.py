@@ -95,7 +95,7 @@ class ToxicityKeyword(Metric):
         return {**super().definition(), "words": digest([[*(words or ())], [*allow]])}
 
     def _read(self, name: str | None) -> tuple[str, ...] | None:
-        """Give the words of a list, None if there is no such file."""
+        """Return the words of a list, None if there is no such file."""
         if name is None:
             return tuple(_built_in()["words"])
         if name not in self._lists:
@@ -129,7 +129,7 @@ def _without(text: str, allow: Sequence[str]) -> str:
 
 
 def _find(words: Sequence[str], text: str) -> Iterator[str]:
-    """Give each word of the list that stands in a text, disguised or not."""
+    """Yield each word of the list that stands in a text, disguised or not."""
     plain = _DISGUISE.sub("", text)
     searched = [text] if plain == text else [text, plain]
     closed = [close_spaces(each) for each in searched]

@@ -19,7 +19,7 @@ class CorpusScore(NamedTuple):
 def in_range(
     number: float, span: tuple[float, float] | None, kind: MetricKind
 ) -> tuple[float, str | None]:
-    """Give a finite value within its range, and why it is none, if it lies outside.
+    """Return a finite value within its range, and why it is none, if it lies outside.
 
     What lies outside by a rounding error is clipped: sacrebleu gives 100.00000000000004 for
     identical texts.

@@ -21,5 +21,5 @@ _ENDINGS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
 
 
 def format_of(name: str, options: SourceSection) -> str | None:
-    """Give the format that the config names, else the one that the file's ending tells."""
+    """Return the format that the config names, else the one that the file's ending tells."""
     return options.format or _ENDINGS.get(PurePath(name).suffix.lower())

@@ -113,18 +113,18 @@ class Source(Protocol):
     def __call__(
         self, file: SourceFile, options: SourceSection, /
     ) -> Iterator[Columns | RawItem | Reject | FileError]:
-        """Give the records of a file in their order."""
+        """Return the records of a file in their order."""
         ...
 
 
 def listed(names: Sequence[str]) -> str:
-    """Give the first names of a list, as many as people read."""
+    """Return the first names of a list, as many as people read."""
     shown = ", ".join(names[:_LISTED])
     return shown if len(names) <= _LISTED else f"{shown}, … ({len(names)} in all)"
 
 
 def place(name: str, at: Mapping[str, JsonValue]) -> str:
-    """Give a place as people read it: `faq.csv:16:1`, or `qa.json $.data[3]`."""
+    """Return a place as people read it: `faq.csv:16:1`, or `qa.json $.data[3]`."""
     if "path" in at:
         return f"{name} {at['path']}"
     parts = [name, *(str(at[key]) for key in ("line", "column") if key in at)]
@@ -132,7 +132,7 @@ def place(name: str, at: Mapping[str, JsonValue]) -> str:
 
 
 def excerpt(text: str) -> str:
-    """Give the beginning of a record as it may be written down: keys taken out, one cut."""
+    """Return the beginning of a record as it may be written down: keys taken out, one cut."""
     # whatever lies beyond cannot be shown, so a long record is not searched to its end
     text = Redactor().redact(text[: 10 * _EXCERPT]).strip()
     return text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"

@@ -64,7 +64,7 @@ def _read(file: SourceFile, delimiter: str) -> Iterator[Columns | RawItem | Reje
 
 
 def _rows(file: SourceFile, delimiter: str) -> Iterator[_Row]:
-    """Give each row with its physical lines; lines without any text are no rows."""
+    """Yield each row with its physical lines; lines without any text are no rows."""
     feed = _Feed(read_lines(file.path, file.encoding or "utf-8"))
     reader = csv.reader(feed, delimiter=delimiter, strict=True)
     while True:

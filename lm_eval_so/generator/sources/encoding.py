@@ -40,7 +40,7 @@ def detect_encoding(head: bytes) -> str | None:
 
 
 def is_encoding(name: str) -> bool:
-    """Whether Python can decode texts of that name."""
+    """Return whether Python can decode texts of that name."""
     try:
         b"a".decode(name, "replace")
     except (LookupError, ValueError):
@@ -63,7 +63,7 @@ def _share_decoded(lines: Sequence[bytes], encoding: str) -> float:
 
 
 def _reads_as_korean(lines: Sequence[bytes]) -> bool:
-    """Whether what CP949 gives is Korean, and mostly the syllables that Korean really uses.
+    """Return whether what CP949 gives is Korean, and mostly the syllables that Korean really uses.
 
     CP949 decodes nearly any bytes. Common syllables lie in the block of KS X 1001 (lead byte
     B0–C8, trail byte from A1); text in another encoding falls all over the rest.

@@ -24,7 +24,7 @@ class Line(NamedTuple):
 
 
 def read_lines(path: Path, encoding: str) -> Iterator[Line]:
-    r"""Give the lines of a file; LF, CRLF and CR end a line, a BOM is left out.
+    r"""Yield the lines of a file; LF, CRLF and CR end a line, a BOM is left out.
 
     Raises:
         OSError: If the file cannot be read.

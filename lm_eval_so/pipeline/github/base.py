@@ -31,7 +31,7 @@ class Place:
 
 
 def find_base(activity: Activity, *, cwd: Path) -> str | None:
-    """Give the base commit, or None where git does not know it (no repository, a shallow clone).
+    """Return the base commit, or None where git does not know it (no repository, a shallow clone).
 
     Args:
         activity: What the event knows of it.

@@ -101,7 +101,7 @@ def _post_to_all(
 
 
 def has_place(activity: Activity, inputs: Inputs) -> bool:
-    """Whether the event has, or should have, a pull request to comment on."""
+    """Return whether the event has, or should have, a pull request to comment on."""
     by_number = activity.takes_pull_number and inputs.pr_number is not None
     has_pull = activity.pull is not None or activity.has_lost_number
     return has_pull or activity.pull_branch is not None or by_number

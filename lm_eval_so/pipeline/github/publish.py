@@ -51,7 +51,7 @@ def make_bodies(
     report: EvaluationReport | None,
     origin: Origin,
 ) -> Bodies:
-    """Give the comment's text by level of detail."""
+    """Return the comment's text by level of detail."""
     is_measured = comparison.verdict is not Verdict.ERROR
 
     @cache

@@ -28,7 +28,7 @@ def target_override(
     environ: Mapping[str, str],
     runs_code: bool = True,
 ) -> str | None:
-    """Return the text, as `--set` has it, that puts an address into the option which the backend keeps it in.
+    """Give the text, as `--set` has it, that puts an address into the option which the backend keeps it in.
 
     An origin alone keeps what stands behind the origin in the config: a preview deployment has
     another host and the same paths.

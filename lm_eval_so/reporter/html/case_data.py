@@ -28,7 +28,7 @@ class _Texts:
         self.all: list[str] = []
 
     def place(self, text: str | None) -> int:
-        """Give where a text stands; -1 if there is none."""
+        """Return where a text stands; -1 if there is none."""
         if text is None:
             return -1
         found = self._places.get(text)
@@ -46,7 +46,7 @@ def case_data(
     words: Words,
     redact: Callable[[str], str],
 ) -> str:
-    """Give the rows as JSON that may stand in a script element.
+    """Return the rows as JSON that may stand in a script element.
 
     Args:
         report: The record.
@@ -109,7 +109,7 @@ def _flags(report: EvaluationReport, comparison: Comparison | None) -> list[int]
 
 
 def _unscored_rows(report: EvaluationReport) -> set[int]:
-    """Give the rows that lack a score by a fault: those of metrics that count some."""
+    """Return the rows that lack a score by a fault: those of metrics that count some."""
     found: set[int] = set()
     for name, values in report.samples.scores.items():
         metric = report.metrics.get(name)
@@ -122,7 +122,7 @@ def _unscored_rows(report: EvaluationReport) -> set[int]:
 
 
 def _more(report: EvaluationReport, texts: _Texts, words: Words) -> dict[str, Any]:
-    """Give what is known of the cases that the report keeps in full, by row."""
+    """Return what is known of the cases that the report keeps in full, by row."""
     columns = report.samples
     rows = {key: row for row, key in enumerate(zip(columns.ids, columns.repeats, strict=True))}
     found: dict[str, Any] = {}
@@ -163,7 +163,7 @@ def _more(report: EvaluationReport, texts: _Texts, words: Words) -> dict[str, An
 
 
 def _before(comparison: Comparison | None, texts: _Texts) -> Mapping[str, int]:
-    """Give the baseline's answers to samples that changed, by the place of their id."""
+    """Return the baseline's answers to samples that changed, by the place of their id."""
     changed = comparison.changed if comparison else ()
     return {
         str(texts.place(case.sample_id)): texts.place(case.baseline_answer)

@@ -22,7 +22,7 @@ class FirstCase:
 
 
 def first_rows(report: EvaluationReport, comparison: Comparison | None) -> list[int]:
-    """Give the rows that stand before all others: those that got worse, then those that failed.
+    """Return the rows that stand before all others: those that got worse, then those that failed.
 
     The former stand in the order of the comparison, the latter in that of the report; what is in
     neither follows in the order of the dataset.
@@ -35,7 +35,7 @@ def first_rows(report: EvaluationReport, comparison: Comparison | None) -> list[
 def first_cases(
     report: EvaluationReport, compared: ComparisonView | None, *, most: int, words: Words
 ) -> tuple[list[FirstCase], str | None]:
-    """Give the first cases in that order, and how many there are if that is more.
+    """Return the first cases in that order, and how many there are if that is more.
 
     Args:
         report: The scores.
@@ -68,7 +68,7 @@ def _ranks(report: EvaluationReport, comparison: Comparison | None) -> Mapping[s
 def _cases(
     kept: Sequence[Case], changed: ChangedView | None, report: EvaluationReport, words: Words
 ) -> Iterator[FirstCase]:
-    """Give the rows of a sample; of one that got worse but did not fail, what is known of it."""
+    """Yield the rows of a sample; of one that got worse but did not fail, what is known of it."""
     for case in sorted(kept, key=lambda case: case.repeat):
         view = case_view(case, report.metrics, words)
         yield _with_change(view, changed) if changed else FirstCase(case=view)

@@ -73,7 +73,7 @@ def html_report(
     examples: int,
     redactor: Redactor,
 ) -> str:
-    """Give the HTML report; what was compared comes first.
+    """Return the HTML report; what was compared comes first.
 
     Args:
         report: The scores.
@@ -146,7 +146,7 @@ def _mean_drawing(row: MetricRow, report: EvaluationReport) -> MeanDrawing:
 
 
 def _changes(comparison: Comparison, view: ComparisonView) -> list[ChangeDrawing]:
-    """Give the changes, gating metrics first; scores share an axis, and so do ratios."""
+    """Return the changes, gating metrics first; scores share an axis, and so do ratios."""
     rows = {row.metric: row for row in (*view.scores, *view.ratios)}
     spans: dict[str, Span | None] = {}
     for group in _groups(comparison.metrics):

@@ -68,7 +68,7 @@ def change_spans(metrics: Sequence[MetricComparison]) -> list[Span | None]:
 
 
 def shares(values: Sequence[float | None], span: tuple[float, float] | None) -> list[float]:
-    """Give the heights of ten bars, 0 … 1, over a closed range; none if nothing is known."""
+    """Return the heights of ten bars, 0 … 1, over a closed range; none if nothing is known."""
     known = [value for value in values if value is not None]
     if not known or span is None:
         return []

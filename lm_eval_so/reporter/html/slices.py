@@ -57,7 +57,7 @@ class ChangedSlice:
 def slice_drawings(
     report: EvaluationReport, shown: Sequence[str], words: Words
 ) -> Iterator[SliceDrawing]:
-    """Give the slices of a report, but for what all its samples have in common.
+    """Yield the slices of a report, but for what all its samples have in common.
 
     Args:
         report: The record.
@@ -82,7 +82,7 @@ def slice_drawings(
 def changed_slices(
     comparison: Comparison, view: ComparisonView, report: EvaluationReport
 ) -> Iterator[ChangedSlice]:
-    """Give the slices of a comparison, in its order."""
+    """Yield the slices of a comparison, in its order."""
     for each, row in zip(comparison.slices, view.slices, strict=True):
         yield ChangedSlice(
             row=row,
@@ -101,7 +101,7 @@ def _tone(each: SliceComparison) -> str:
 
 
 def _pick(columns: Columns, by: str, value: str) -> Pick | None:
-    """Give the filter of a slice; None where no row tells of it, as of what was put together."""
+    """Return the filter of a slice; None where no row tells of it, as of what was put together."""
     if by in columns.labels:
         is_known = value in columns.labels[by].values
         return Pick(by="label", key=by, value=value) if is_known else None

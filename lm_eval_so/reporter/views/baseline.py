@@ -45,7 +45,7 @@ def baseline_lines(
 def baseline_values(
     report: EvaluationReport | None, place: BaselineRef, *, digest: str | None
 ) -> dict[str, Any]:
-    """Give what `baseline show --json` prints.
+    """Return what `baseline show --json` prints.
 
     Args:
         report: The baseline.
@@ -75,7 +75,7 @@ def baseline_values(
 
 
 def acceptance_note(accepted: Acceptance, language: Language) -> tuple[str, str]:
-    """Give what stands before the reason of a baseline, and the reason."""
+    """Return what stands before the reason of a baseline, and the reason."""
     words = words_of("baseline", language)
     when = ", ".join(filter(None, (minute(accepted.at), accepted.by)))
     if accepted.forced:

@@ -17,7 +17,7 @@ _LARGE = 1000
 
 
 def case_view(case: Case, metrics: Mapping[str, MetricSummary], words: Words) -> CaseView:
-    """Give a case: what was asked and answered, and why it is here."""
+    """Return a case: what was asked and answered, and why it is here."""
     answered = is_answer(case.status)
     return CaseView(
         sample_id=case.sample_id if not case.repeat else f"{case.sample_id} #{case.repeat}",
@@ -41,18 +41,18 @@ def cases_note(report: EvaluationReport, shown: int, words: Words) -> str | None
 
 
 def is_answer(status: str) -> bool:
-    """Whether a status is one of an answer."""
+    """Return whether a status is one of an answer."""
     return status in set(RunStatus) and RunStatus(status).is_answer
 
 
 def status_name(status: str, words: Words) -> str:
-    """Give a status as people call it."""
+    """Return a status as people call it."""
     is_known = status == MISSING or status in set(RunStatus)
     return words(f"status_{status}") if is_known else status
 
 
 def short_value(each: Score, metric: MetricSummary | None, words: Words) -> str:
-    """Give the value of one row: its label, else the number with its unit, else why none."""
+    """Return the value of one row: its label, else the number with its unit, else why none."""
     if each.value is None:
         return code_name(each.code, words) if each.code else ABSENT
     if each.label:
@@ -70,7 +70,10 @@ def _scores(case: Case, metrics: Mapping[str, MetricSummary], words: Words) -> I
 
 
 def _findings(case: Case, words: Words) -> Iterator[Finding]:
-    """Give why each failed metric failed, in the case's order; of an older report, every reason."""
+    """Yield why each failed metric failed, in the case's order.
+
+    Of an older report, every reason.
+    """
     by_metric = {each.metric: each for each in case.scores}
     for metric_id in case.failed or by_metric:
         each = by_metric.get(metric_id)

@@ -102,7 +102,7 @@ def verdict_word(verdict: Verdict, language: Language) -> str:
 
 
 def lead_metric(comparison: Comparison) -> str | None:
-    """Give the metric that decides: the first gating one with the verdict of the whole."""
+    """Return the metric that decides: the first gating one with the verdict of the whole."""
     gating = [key for key, metric in comparison.metrics.items() if metric.gating]
     deciding = [k for k in gating if comparison.metrics[k].verdict is comparison.verdict]
     return next(iter([*deciding, *gating]), None)
@@ -229,7 +229,7 @@ def _lead_notes(
 
 
 def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:
-    """Give what people should know of the data, as far as the sentence does not tell it."""
+    """Yield what people should know of the data, as far as the sentence does not tell it."""
     for exemption in (*comparison.quarantine, *comparison.accept):
         if told := exemption_warning(exemption, language):
             yield told

@@ -11,7 +11,7 @@ _COUNTING = frozenset({"applied", "unused"})
 
 
 def exemption_tables(comparison: Comparison, words: Words) -> Iterator[ExemptionTable]:
-    """Give a table for each file that has entries; those that no longer hold come first."""
+    """Yield a table for each file that has entries; those that no longer hold come first."""
     for key, found in (("quarantine", comparison.quarantine), ("accept", comparison.accept)):
         if not found:
             continue

@@ -9,7 +9,7 @@ from lm_eval_so.reporter.views.view import ABSENT, JudgeRow, Words
 
 
 def judge_row(judge_id: str, judge: JudgeHealth, words: Words) -> JudgeRow:
-    """Give the health of a judge."""
+    """Return the health of a judge."""
     lost = sum(n for code, n in judge.unscored.items() if code.startswith("judge_"))
     return JudgeRow(
         id=judge_id,

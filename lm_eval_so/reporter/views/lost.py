@@ -35,5 +35,5 @@ def lost_view(lost: Lost | None, language: Language) -> LostView | None:
 
 
 def is_good_but_lost(comparison: Comparison) -> bool:
-    """Whether a verdict that is good by its scores must not look as if all were well."""
+    """Return whether a verdict that is good by its scores must not look as if all were well."""
     return comparison.lost is not None and comparison.verdict in _GOOD

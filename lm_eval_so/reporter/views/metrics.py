@@ -15,7 +15,7 @@ _BUILT_IN = frozenset({"tag", "language", "length", "status"})
 
 
 def metric_row(metric_id: str, metric: MetricSummary, words: Words) -> MetricRow:
-    """Give a metric with all that its mean rests on."""
+    """Return a metric with all that its mean rests on."""
     n = count(metric.sample_count)
     if metric.rows != metric.sample_count:
         n = words("n_of_rows", n=n, rows=count(metric.rows))
@@ -36,7 +36,7 @@ def metric_row(metric_id: str, metric: MetricSummary, words: Words) -> MetricRow
 
 
 def valued(value: float | None, metric: MetricSummary, words: Words) -> str:
-    """Give a value or a mean with its unit, as 0.614, 1,184 ms or USD 0.0021."""
+    """Return a value or a mean with its unit, as 0.614, 1,184 ms or USD 0.0021."""
     if value is None:
         return ABSENT
     match metric.unit:
@@ -51,17 +51,17 @@ def valued(value: float | None, metric: MetricSummary, words: Words) -> str:
 
 
 def bounds(found: tuple[float, float] | None) -> str:
-    """Give an interval, if there is one."""
+    """Return an interval, if there is one."""
     return ABSENT if found is None else interval(*found)
 
 
 def codes_of(by_code: Mapping[str, int], words: Words) -> str:
-    """Give counts by code, the most frequent first, as "run_timeout 2, metric_error 1"."""
+    """Return counts by code, the most frequent first, as "run_timeout 2, metric_error 1"."""
     return _counts_of({code_name(code, words): n for code, n in by_code.items()})
 
 
 def code_name(code: str, words: Words) -> str:
-    """Give a reason code as people read it, the code itself in it; a plugin's own as it is."""
+    """Return a reason code as people read it, the code itself in it; a plugin's own as it is."""
     try:
         return words(f"code_{code}")
     except KeyError:
@@ -69,7 +69,7 @@ def code_name(code: str, words: Words) -> str:
 
 
 def slice_rows(report: EvaluationReport, lead: str, words: Words) -> tuple[list[SliceRow], int]:
-    """Give the slices of a metric, worst first, and how many are left out."""
+    """Return the slices of a metric, worst first, and how many are left out."""
     rows: list[SliceRow] = []
     hidden = 0
     metric = report.metrics[lead]
@@ -81,7 +81,7 @@ def slice_rows(report: EvaluationReport, lead: str, words: Words) -> tuple[list[
 
 
 def slices_by(report: EvaluationReport, lead: str) -> dict[str, list[tuple[Slice, SliceFigures]]]:
-    """Give the slices in which a metric applies; what all samples have in common is none."""
+    """Return the slices in which a metric applies; what all samples have in common is none."""
     found: dict[str, list[tuple[Slice, SliceFigures]]] = {}
     for each in report.breakdowns:
         figures = each.metrics.get(lead)
@@ -91,17 +91,17 @@ def slices_by(report: EvaluationReport, lead: str) -> dict[str, list[tuple[Slice
 
 
 def by_name(by: str, words: Words) -> str:
-    """Give what slices are made by, as people call it."""
+    """Return what slices are made by, as people call it."""
     return words(f"by_{by}") if by in _BUILT_IN else by
 
 
 def is_small(each: Slice, figures: SliceFigures) -> bool:
-    """Whether a slice has too few samples to say much of a metric."""
+    """Return whether a slice has too few samples to say much of a metric."""
     return each.small or figures.n < SMALL
 
 
 def first_score(report: EvaluationReport) -> str | None:
-    """Give the first metric that is no cost or time."""
+    """Return the first metric that is no cost or time."""
     return next((k for k, m in report.metrics.items() if m.kind is not MetricKind.RATIO), None)
 
 

@@ -16,7 +16,7 @@ _OF_RUN = "run."
 
 
 def report_footer(report: EvaluationReport, words: Words) -> Iterator[tuple[str, str]]:
-    """Give what decides the figures, as names and values."""
+    """Yield what decides the figures, as names and values."""
     experiment = report.experiment
     yield "lm-eval-so", experiment.versions.get("lm-eval-so", ABSENT)
     if experiment.commit:
@@ -31,7 +31,7 @@ def report_footer(report: EvaluationReport, words: Words) -> Iterator[tuple[str,
 
 
 def report_origin(report: EvaluationReport, words: Words) -> Iterator[tuple[str, str]]:
-    """Give the same, and versions and configs besides: all that it takes to measure it again."""
+    """Yield the same, and versions and configs besides: all that it takes to measure it again."""
     experiment = report.experiment
     yield from report_footer(report, words)
     for name in ("run_config", "evaluator_config"):
@@ -48,7 +48,7 @@ def report_origin(report: EvaluationReport, words: Words) -> Iterator[tuple[str,
 
 
 def commands(report: EvaluationReport) -> str | None:
-    """Give the commands that make a report again, in the config's folder; None if unknown."""
+    """Return the commands that make a report again, in the config's folder; None if unknown."""
     experiment = report.experiment
     if experiment.config is None or not experiment.runs:
         return None

@@ -12,7 +12,7 @@ from lm_eval_so.reporter.views.view import ABSENT, SliceChange, Words, words_of
 def slice_changes(
     comparison: Comparison, shown: Mapping[str, MetricFigures], words: Words
 ) -> Iterator[SliceChange]:
-    """Give every slice that is kept, in the order of the record.
+    """Yield every slice that is kept, in the order of the record.
 
     Args:
         comparison: The record.

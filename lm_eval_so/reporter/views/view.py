@@ -151,7 +151,7 @@ class ReportView:
 
     @property
     def has_facts(self) -> bool:
-        """Whether there is more to say of any metric than its row does."""
+        """Return whether there is more to say of any metric than its row does."""
         return any(row.facts for row in self.metrics)
 
 
@@ -279,17 +279,17 @@ class ComparisonView:
 
     @property
     def open_slices(self) -> tuple[SliceChange, ...]:
-        """Give those slices whose mean changed without proof."""
+        """Return those slices whose mean changed without proof."""
         return tuple(each for each in self.slices if each.is_changed and not each.is_proven)
 
     @property
     def proven_slices(self) -> tuple[SliceChange, ...]:
-        """Give those slices that are proven to be worse or better."""
+        """Return those slices that are proven to be worse or better."""
         return tuple(each for each in self.slices if each.is_proven)
 
 
 def words_of(topic: str, language: Language) -> Words:
-    """Give the texts of a topic."""
+    """Return the texts of a topic."""
 
     def text(key: str, **figures: object) -> str:
         return say(f"{topic}.{key}", language, figures)

@@ -129,7 +129,7 @@ class Batching:
         return len(self._files.log.chunks) > before
 
     def _lines(self, jobs: Iterator[Job]) -> Iterator[InputLine]:
-        """Give the requests that are to be handed over, as far as the budget goes."""
+        """Yield the requests that are to be handed over, as far as the budget goes."""
         for job in jobs:
             key = self._asker.key_of(job.request)
             if self._files.has(key[:ID_LENGTH]) or self._is_known(job, key):

@@ -57,7 +57,7 @@ class InputFile:
             raise cannot_write(Path(tempfile.gettempdir()), error) from None
 
     def has_room(self, line: InputLine, limits: BatchLimits) -> bool:
-        """Whether a request fits in; the first one always does."""
+        """Return whether a request fits in; the first one always does."""
         fits = len(self.ids) < limits.requests and self.size + len(line.line) <= limits.size
         return fits or not self.ids
 
@@ -105,7 +105,7 @@ class OutputFiles:
             self._index(path)
 
     def find(self, custom_id: str) -> dict[str, Any] | None:
-        """Give the line of a request; None if there is none."""
+        """Return the line of a request; None if there is none."""
         place = self._places.get(custom_id)
         if place is None:
             return None

@@ -81,13 +81,13 @@ class BatchFiles:
         return [i for i, chunk in chunks if not (chunk.is_read or chunk.is_void)]
 
     def has(self, custom_id: str) -> bool:
-        """Whether a request is part of a chunk."""
+        """Return whether a request is part of a chunk."""
         key = _short(custom_id)
         at = bisect_left(self._in_chunks, key)
         return at < len(self._in_chunks) and self._in_chunks[at] == key
 
     def ids(self, position: int) -> list[str]:
-        """Give the ids of a chunk's requests, in the order of its file.
+        """Return the ids of a chunk's requests, in the order of its file.
 
         Raises:
             InputError: If they cannot be read.
@@ -153,7 +153,7 @@ class BatchFiles:
 
 
 def going(folder: Path) -> list[str]:
-    """Give the ids of the batches of a run whose answers are not in it yet.
+    """Return the ids of the batches of a run whose answers are not in it yet.
 
     Raises:
         InputError: If the log of the batches cannot be read.

@@ -52,7 +52,7 @@ class User(Protocol):
     """Whoever talks to the chatbot."""
 
     async def next(self, turns: Sequence[Turn]) -> str | Ended:
-        """Give what is said after these turns, or why nothing more is."""
+        """Return what is said after these turns, or why nothing more is."""
         ...
 
 
@@ -67,7 +67,7 @@ class ScriptedUser:
         self._left = iter(turns)
 
     async def next(self, turns: Sequence[Turn]) -> str | Ended:
-        """Give the next turn that fits."""
+        """Return the next turn that fits."""
         last = turns[-1].text if turns else ""
         fitting = (t.user for t in self._left if t.when is None or _matches(t.when, last))
         return next(fitting, None) or Ended(reason="script_end")

@@ -112,7 +112,7 @@ def _end(found: Mapping[str, Any], *, is_first: bool) -> Move | Unusable:
 
 @cache
 def template_digest(language: Language) -> str:
-    """Give the digest of all that a simulated user is told besides its sample."""
+    """Return the digest of all that a simulated user is told besides its sample."""
     told = [_template(language, name).template for name in ("user", "repair")]
     problems = {k: v for k, v in texts(language).items() if k.startswith("simulator.")}
     return digest([told, problems])

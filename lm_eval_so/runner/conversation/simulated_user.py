@@ -48,7 +48,7 @@ class Simulator:
         self.template = template
 
     def user(self, job: Job, user: SimulatedUser, stop: Stop) -> "PlayedUser":
-        """Give the user of one conversation."""
+        """Return the user of one conversation."""
         return PlayedUser(self, job, user, stop)
 
 
@@ -81,7 +81,7 @@ class PlayedUser:
         )
 
     async def next(self, turns: Sequence[Turn]) -> str | Ended:
-        """Give what the user says after these turns, or why nothing more is said.
+        """Return what the user says after these turns, or why nothing more is said.
 
         Raises:
             LMEvalError: If it makes no sense to ask the simulating model on.
@@ -144,7 +144,7 @@ async def open_simulator(
 
 
 def simulator_settings(config: Config) -> dict[str, JsonValue]:
-    """Give what decides how users are played; {} if nobody plays them."""
+    """Return what decides how users are played; {} if nobody plays them."""
     section = config.run.simulator
     if section is None:
         return {}
@@ -157,7 +157,7 @@ def simulator_settings(config: Config) -> dict[str, JsonValue]:
 
 
 def _spoiled(found: Unusable | Answer) -> Ended:
-    """Give the end of a row whose user could not be played; the chatbot is not to blame."""
+    """Return the end of a row whose user could not be played; the chatbot is not to blame."""
     if isinstance(found, Unusable):
         why = say(f"simulator.{found.code}", Language.EN, found.figures)
         error = ErrorInfo(

@@ -15,7 +15,7 @@ NO_RESULT: Mapping[str, JsonValue] = {"error": "no result for this call"}
 def answer_calls(
     calls: Sequence[ToolCall], table: Sequence[Mapping[str, JsonValue]]
 ) -> list[Message]:
-    """Give the messages that answer calls, in their order.
+    """Return the messages that answer calls, in their order.
 
     Args:
         calls: The calls, each with an id.
@@ -29,7 +29,7 @@ def answer_calls(
 
 
 def with_ids(calls: Sequence[ToolCall], *, start: int) -> tuple[ToolCall, ...]:
-    """Give calls an id where the chatbot gave none: "call_<n>", counted from `start`."""
+    """Return calls an id where the chatbot gave none: "call_<n>", counted from `start`."""
     return tuple(
         call if call.id else ToolCall(id=f"call_{n}", name=call.name, arguments=call.arguments)
         for n, call in enumerate(calls, start=start)
@@ -56,7 +56,10 @@ def _parsed(arguments: str) -> Any:
 
 
 def _has(given: Any, wanted: JsonValue) -> bool:
-    """Whether all that is wanted is given: mappings by their keys, all else as a whole; 1 is 1.0."""
+    """Return whether all that is wanted is given: mappings by their keys, all else as a whole.
+
+    1 is 1.0.
+    """
     if isinstance(wanted, Mapping):
         is_mapping = isinstance(given, Mapping)
         return is_mapping and all(key in given and _has(given[key], wanted[key]) for key in wanted)

@@ -67,7 +67,7 @@ class Talk:
         return ended
 
     def answer(self, ended: Ended | None) -> Answer:
-        """Give what the row came to: the last answer, with the sums of all."""
+        """Return what the row came to: the last answer, with the sums of all."""
         spoiled = ended.error if ended else None
         if not self.turns:
             return Answer(status=RunStatus.ERROR, error=spoiled, attempts=0)

@@ -113,7 +113,7 @@ def merge(
 
 
 def merged_folder(folders: Sequence[Path]) -> Path:
-    """Give the folder of the whole run: beside the first part, named by the backend's label.
+    """Return the folder of the whole run: beside the first part, named by the backend's label.
 
     Raises:
         InputError: If the first is no folder of a run.

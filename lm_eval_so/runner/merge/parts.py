@@ -73,7 +73,7 @@ def read_parts(folders: Sequence[Path]) -> list[Part]:
 
 
 def find_dataset(parts: Sequence[Part]) -> Dataset | None:
-    """Give the dataset that was asked, if it is there and has not changed.
+    """Return the dataset that was asked, if it is there and has not changed.
 
     Its path is that of the config, so it is looked for from here, then from the folders above the
     first part; the digest decides.
@@ -121,7 +121,7 @@ def missing_parts(
 
 
 def merged_info(parts: Sequence[Part], tally: Tally, missing: Sequence[Missing]) -> RunInfo:
-    """Give the run.json of the whole; what cannot be said of several machines is left out."""
+    """Return the run.json of the whole; what cannot be said of several machines is left out."""
     infos = [part.info for part in parts]
     first = infos[0]
     planned = sum({part.shard: part.info.planned for part in parts}.values())
@@ -156,7 +156,7 @@ def merged_info(parts: Sequence[Part], tally: Tally, missing: Sequence[Missing])
 
 
 def shortened(items: Sequence[object], between: str = ", ") -> str:
-    """Give the first ten in words, and how many more there are."""
+    """Return the first ten in words, and how many more there are."""
     more = len(items) - _MOST_NAMED
     text = between.join(map(str, items[:_MOST_NAMED]))
     return f"{text} and {more:,} more" if more > 0 else text

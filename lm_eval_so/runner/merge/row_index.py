@@ -78,11 +78,11 @@ class RowIndex:
         self._database.execute("CREATE INDEX by_key ON rows (sample_id, repeat)")
 
     def questions(self) -> Iterator[tuple[str, int]]:
-        """Give every (sample id, repeat) once, by part, then by place in the file."""
+        """Yield every (sample id, repeat) once, by part, then by place in the file."""
         yield from self._database.execute(_KEYS)
 
     def find(self, sample_id: str, repeat: int, sample_hash: str | None = None) -> list[Found]:
-        """Give the row of each part that has one, by part: the last, as in a run that goes on.
+        """Return the row of each part that has one, by part: the last, as in a run that goes on.
 
         Args:
             sample_id: The sample.
@@ -100,19 +100,19 @@ class RowIndex:
 
 
 def choose(rows: Iterable[Found]) -> Found | None:
-    """Give the row that counts: the last one with an answer, else the last; None of none."""
+    """Return the row that counts: the last one with an answer, else the last; None of none."""
     return max(rows, key=lambda row: (row.is_final, row.part), default=None)
 
 
 def disagreeing(rows: Iterable[Found]) -> tuple[Found, Found] | None:
-    """Give two rows that hold different answers to the same question; None if there are none."""
+    """Return two rows that hold different answers to the same question; None if there are none."""
     final = [row for row in rows if row.is_final]
     others = (row for row in final if row.answer != final[0].answer)
     return next(((final[0], row) for row in others), None)
 
 
 def answer_digest(row: RunResult) -> str:
-    """Give a digest of what was answered: not of when, how fast, at what price, or random ids."""
+    """Return a digest of what was answered: not of when, how fast, at what price, or random ids."""
     said = row.response or Response()
     return digest(
         {

@@ -101,6 +101,6 @@ def _scenario_faults(scenario: Scenario) -> Iterator[str]:
 
 
 def _names(ids: list[str]) -> str:
-    """Give "3 samples (a, b, c)", with an end."""
+    """Return "3 samples (a, b, c)", with an end."""
     more = [f"and {len(ids) - _MOST_NAMES:,} more"] if len(ids) > _MOST_NAMES else []
     return f"{counted(len(ids), 'sample')} ({', '.join([*ids[:_MOST_NAMES], *more])})"

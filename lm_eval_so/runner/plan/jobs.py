@@ -65,7 +65,7 @@ class Plan:
 
 
 def asking_of(config: Config, backend: ChatBackend) -> Asking:
-    """Give what the requests of a config's run share."""
+    """Return what the requests of a config's run share."""
     return Asking(
         params=sent_params(backend),
         system=config.system,
@@ -79,7 +79,7 @@ def asking_of(config: Config, backend: ChatBackend) -> Asking:
 
 
 def row_key(sample_id: str, sample_hash_: str, repeat: int) -> int:
-    """Give the 64-bit key of a row; 0 stands for none.
+    """Return the 64-bit key of a row; 0 stands for none.
 
     Of a million rows two share a key with a chance of 3 in 100 million.
     """
@@ -114,7 +114,7 @@ def plan_rows(
 def jobs(
     samples: Iterable[TestSample], keys: Sequence[int], done: Container[int], asking: Asking
 ) -> Iterator[Job]:
-    """Give what is still to be asked, one by one.
+    """Yield what is still to be asked, one by one.
 
     Raises:
         DatasetError: If the dataset has changed since `plan_rows`.
@@ -137,7 +137,7 @@ def jobs(
 
 
 def with_given(sample: TestSample, text: str) -> str:
-    """Give a text with the sample's given passages before it, a blank line after each."""
+    """Return a text with the sample's given passages before it, a blank line after each."""
     passages = (passage.text for passage in sample.context if passage.role == "given")
     return "\n\n".join([*passages, text])
 
@@ -187,7 +187,7 @@ def _facts(sample: TestSample, given: str) -> dict[str, JsonValue]:
 
 
 def _messages(sample: TestSample) -> tuple[Message, ...]:
-    """Give the messages with the given passages before the text of the last user message.
+    """Return the messages with the given passages before the text of the last user message.
 
     Of a scenario this is the first user message, where it is known beforehand.
     """

@@ -49,7 +49,7 @@ class FurtherAnswers:
     """Number of the first further answer: those before it are the run's."""
 
     def skips(self, skips: Skips) -> Skips:
-        """Give what leaves out all other rows, and those that the backend does."""
+        """Return what leaves out all other rows, and those that the backend does."""
 
         def also(sample_id: str, sample_hash: str, repeat: int) -> bool:
             is_other = repeat < self.first or sample_id not in self.ids

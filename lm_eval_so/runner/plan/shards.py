@@ -37,7 +37,7 @@ class Shard:
 
     @classmethod
     def of(cls, sample_id: str, count: int) -> Self:
-        """Give the shard of a sample: SHA-256 of its id in UTF-8, as one number, mod `count`."""
+        """Return the shard of a sample: SHA-256 of its id in UTF-8, as one number, mod `count`."""
         data = sample_id.encode("utf-8", "surrogatepass")
         place = int.from_bytes(hashlib.sha256(data).digest(), "big") % count
         return cls(number=place + 1, count=count)
@@ -51,7 +51,7 @@ class Shard:
         return f"-{self.number}of{self.count}"
 
     def has(self, sample_id: str) -> bool:
-        """Whether a sample belongs to it."""
+        """Return whether a sample belongs to it."""
         return type(self).of(sample_id, self.count) == self
 
 

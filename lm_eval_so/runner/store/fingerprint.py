@@ -38,7 +38,7 @@ def head(
     simulates: bool = False,
     shard: Shard | None = None,
 ) -> RunInfo:
-    """Give the `run.json` of a run that has not asked anything yet, without secrets.
+    """Return the `run.json` of a run that has not asked anything yet, without secrets.
 
     What a variable filled in stands as it was written, but in parameters, which tell one chatbot
     from another.
@@ -121,7 +121,7 @@ def _backend_info(config: Config, backend: ChatBackend, redactor: Redactor) -> B
 
 
 def _fingerprint(config: Config, backend: ChatBackend, simulator: Mapping[str, JsonValue]) -> str:
-    """Give the digest of what decides the rows: of the backend alone, unless there is more."""
+    """Return the digest of what decides the rows: of the backend alone, unless there is more."""
     alone = backend_fingerprint(
         backend_section(config), backend, system=config.system, seed=config.run.seed
     )

@@ -24,7 +24,7 @@ class Places:
         return isinstance(key, int) and self.get(key) is not None
 
     def get(self, key: int) -> int | None:
-        """Give the offset of a row; None if it is not there, or not planned."""
+        """Return the offset of a row; None if it is not there, or not planned."""
         at = self._position(key)
         return None if at is None or self._offsets[at] == _ABSENT else self._offsets[at]
 

@@ -88,7 +88,7 @@ class Recorder:
         return info
 
     def info(self, state: State, *, stopped: Mapping[str, JsonValue] | None = None) -> RunInfo:
-        """Give `run.json` as it is now."""
+        """Return `run.json` as it is now."""
         tally = self.tally
         return replace(
             self._head,

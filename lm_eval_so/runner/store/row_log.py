@@ -168,7 +168,7 @@ class RowLog:
         return ResultsChanged(what, hint="let nothing else write there, then run again to go on")
 
     def _is_in_order(self, log: BinaryIO, rows: Iterable[KeyedOffset]) -> bool:
-        """Whether these rows are all that stands in the log, in this order."""
+        """Return whether these rows are all that stands in the log, in this order."""
         end = 0
         for key, offset in rows:
             if offset != end:
@@ -187,7 +187,7 @@ class RowLog:
 
 
 def row_of(line: bytes) -> RunResult | None:
-    """Give the row that a line is; None if it is none."""
+    """Return the row that a line is; None if it is none."""
     try:
         return load_row(line) or loads(line, RunResult)
     except RecordError:

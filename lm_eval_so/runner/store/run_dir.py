@@ -125,7 +125,7 @@ def read_rows(
     damaged: list[Stretch] | None = None,
     again: str = "lm-eval-so run",
 ) -> Iterator[tuple[int, int, RunResult]]:
-    """Give key, byte offset and row of every whole row with this fingerprint, oldest first.
+    """Yield key, byte offset and row of every whole row with this fingerprint, oldest first.
 
     Args:
         folder: Folder of the run.

@@ -68,7 +68,7 @@ class Tally:
 
     @property
     def has_answers(self) -> bool:
-        """Whether a row has an answer."""
+        """Return whether a row has an answer."""
         return any(status.is_answer and n for status, n in self._counts.items())
 
     @property
@@ -89,13 +89,16 @@ class Tally:
         return float(round((self._cost or 0) + self._played, _DECIMALS))
 
     def text(self) -> str:
-        """Give the rows in words: "ok 981, timeout 6, error 4 (server 3, tls 1); 60 from the cache"."""
+        """Return the rows in words: "ok 981, timeout 6, error 4 (server 3, tls 1).
+
+        60 from the cache".
+        """
         kinds = ", ".join(f"{kind} {n:,}" for kind, n in self.kinds.items())
         parts = [f"{status} {n:,}" for status, n in self.counts.items()]
         known = f"; {self.from_cache:,} from the cache" if self.from_cache else ""
         return ", ".join(parts) + (f" ({kinds})" if kinds else "") + known
 
     def failures_text(self) -> str:
-        """Give the failed rows by status in words."""
+        """Return the failed rows by status in words."""
         found = ((s.value, self._counts[s]) for s in _FAILURES)
         return ", ".join(f"{status} {n:,}" for status, n in found if n)

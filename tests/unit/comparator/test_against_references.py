@@ -84,7 +84,7 @@ def report(run, metrics, side):
 
 
 def judged(counts):
-    """Give the state of a calibration with such counts, as the evaluation finds it."""
+    """Return the state of a calibration with such counts, as the evaluation finds it."""
     return calibration_state(make_calibration(**counts), "f" * 64)
 
 

@@ -26,7 +26,7 @@ def run(folder, *arguments):
 
 @pytest.fixture
 def repository(tmp_path):
-    """Give a folder with two commits on main and one on a branch off the first."""
+    """Return a folder with two commits on main and one on a branch off the first."""
     run(tmp_path, "init", "-q", "-b", "main")
     (tmp_path / "하위").mkdir()
     for text in ("one", "two"):

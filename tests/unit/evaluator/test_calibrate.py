@@ -78,7 +78,7 @@ def calibrated(
 
 
 def table(tp: int, fn: int, fp: int, tn: int) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Give answers and people's labels with these counts."""
+    """Return answers and people's labels with these counts."""
     pairs = [("good", "좋음")] * tp + [("good", "나쁨")] * fn
     pairs += [("bad", "좋음")] * fp + [("bad", "나쁨")] * tn
     answers = [f"{word} {i}" for i, (_, word) in enumerate(pairs)]

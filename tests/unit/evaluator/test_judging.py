@@ -55,7 +55,7 @@ async def report_of(config: Config, run: Path) -> EvaluationReport:
 
 
 def failing(fails: Callable[[Seen], Reply | str]) -> Callable[[Seen], Reply | str]:
-    """Give a judge that finds all good, and fails at one answer."""
+    """Return a judge that finds all good, and fails at one answer."""
 
     def script(seen: Seen) -> Reply | str:
         asked = json.dumps(seen.body, ensure_ascii=False)

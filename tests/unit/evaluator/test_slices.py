@@ -101,7 +101,7 @@ def test_break_down__many_values__thirty_and_other(tmp_path: Path) -> None:
 
 
 def slices_of(values: list[Any], key: str = "k") -> list[Slice]:
-    """Give the slices by a metadata key, one right or wrong sample per value."""
+    """Return the slices by a metadata key, one right or wrong sample per value."""
     metric = ExactMatch()
     bound = BoundMetric(metric=metric, section=MetricSection(name=metric.name))
     sheet = Sheet([metric.id])

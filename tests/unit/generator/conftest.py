@@ -70,7 +70,7 @@ class Workshop:
         return next(event.text for event in self.events if isinstance(event, Ended))
 
     def open(self, name: str, **options: Any) -> tuple[SourceFile, SourceSection]:
-        """Give what a reader takes, for a file that was written."""
+        """Return what a reader takes, for a file that was written."""
         path = self.folder / name
         data = path.read_bytes()
         encoding = options.get("encoding") or detect_encoding(data)

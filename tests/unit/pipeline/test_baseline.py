@@ -50,7 +50,7 @@ def config_in(folder, *, path=PATH, gate=None):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """Give a checkout with a baseline and a user whose name git knows."""
+    """Return a checkout with a baseline and a user whose name git knows."""
     file = tmp_path / PATH
     file.parent.mkdir()
     file.write_text(dumps(OLD), "utf-8")

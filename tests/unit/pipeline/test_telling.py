@@ -50,7 +50,7 @@ def test_how_to_begin__names_the_suite_where_the_config_has_no_baseline(tmp_path
 
 
 def verdict_told(folder: Path, *, language: str = "en", **changes: Any) -> Event:
-    """Give the last line that tells a passing verdict."""
+    """Return the last line that tells a passing verdict."""
     config, events = make(folder, ECHO, language=language), []
     compared = made.comparison(Verdict.PASS, changed=(), metrics={}, **changes)
     redactor = make_redactor({"BOT_TOKEN": "hunter2-long-password"})

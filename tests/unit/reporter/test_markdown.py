@@ -70,7 +70,7 @@ REPORTS = {"lost": report(answered=answered())}
 
 
 def spoken(name, language):
-    """Give a comparison whose sentence is in the language, as `compare` makes it."""
+    """Return a comparison whose sentence is in the language, as `compare` makes it."""
     made = COMPARISONS[name]
     return replace(made, sentence=KOREAN[made.verdict]) if language is Language.KO else made
 

@@ -69,7 +69,7 @@ def test_render__refuses_a_comparison_that_is_about_another_report(kind):
 
 
 def heads_of(text, kind):
-    """Give what stands at the top of the tables' columns."""
+    """Return what stands at the top of the tables' columns."""
     if kind == "html":
         heads = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', text)
     else:

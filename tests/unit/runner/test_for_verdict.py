@@ -45,7 +45,7 @@ async def asked(
 
 
 def start_of(folder: Path, **changes: Any) -> RunInfo:
-    """Give the head of the run in a folder as it would begin now."""
+    """Return the head of the run in a folder as it would begin now."""
     info = read_info(folder)
     assert info is not None
     return replace(info, **changes)

@@ -52,7 +52,7 @@ async def ask_for_json(
 
 
 def find_objects(output: str, key: str) -> list[dict[str, Any]]:
-    """Give the JSON objects that have a key; prose and fences around them do not matter."""
+    """Return the JSON objects that have a key; prose and fences around them do not matter."""
     decoder = json.JSONDecoder()
     objects: list[dict[str, Any]] = []
     position, tried = output.find("{"), 0

@@ -9,7 +9,7 @@ _MARKER_DIGITS = 6
 
 
 def choose_marker(seed: str, texts: Sequence[str]) -> str:
-    """Give a marker that stands in none of the texts, so that no text can end its own block."""
+    """Return a marker that stands in none of the texts, so that no text can end its own block."""
     return next(
         marker
         for attempt in count()
@@ -19,5 +19,5 @@ def choose_marker(seed: str, texts: Sequence[str]) -> str:
 
 
 def between_markers(texts: Iterable[tuple[str, str]], marker: str) -> str:
-    """Give texts as blocks, each between markers that begin with its word."""
+    """Return texts as blocks, each between markers that begin with its word."""
     return "\n\n".join(f"<<{word} {marker}>>\n{text}\n<<END {marker}>>" for word, text in texts)

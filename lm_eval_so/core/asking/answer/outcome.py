@@ -24,12 +24,12 @@ _BY_KIND = {
 
 
 def status_of_error(kind: ErrorKind) -> RunStatus:
-    """Give the status of a row whose last attempt failed."""
+    """Return the status of a row whose last attempt failed."""
     return _BY_KIND.get(kind, RunStatus.ERROR)
 
 
 def status_of_response(response: ChatResponse) -> RunStatus:
-    """Give the status of a row with a response; a refusal in plain words does not change it."""
+    """Return the status of a row with a response; a refusal in plain words does not change it."""
     if response.status is not None:
         return response.status
     if response.finish_reason == "content_filter":
@@ -82,7 +82,7 @@ class Row:
 def answered(
     response: ChatResponse, row: Row, backend: ChatBackend, *, redactor: Redactor, now: float
 ) -> Answer:
-    """Give the answer that a response is, with status and cost and without secrets."""
+    """Return the answer that a response is, with status and cost and without secrets."""
     status = status_of_response(response)
     if status is RunStatus.REFUSED and not response.text and response.refusal:
         response = replace(response, text=response.refusal)
@@ -110,7 +110,7 @@ def answered(
 
 
 def failed(info: ErrorInfo, row: Row, *, now: float) -> Answer:
-    """Give the answer of a row whose last attempt failed."""
+    """Return the answer of a row whose last attempt failed."""
     return Answer(
         status=status_of_error(info.kind),
         error=info,
@@ -126,7 +126,7 @@ def failed(info: ErrorInfo, row: Row, *, now: float) -> Answer:
 def kept(
     found: Kept, key: str, backend: ChatBackend, *, redactor: Redactor, wall: datetime
 ) -> Answer:
-    """Give an answer from the cache: it costs nothing, and its latency is that of then."""
+    """Return an answer from the cache: it costs nothing, and its latency is that of then."""
     # what is a secret today may not have been one when it was kept
     response, redactions = clean_response(_told(found.response, backend), redactor)
     return Answer(
@@ -147,7 +147,7 @@ def kept(
 
 
 def _told(response: ChatResponse, backend: ChatBackend) -> ChatResponse:
-    """Give what is kept of a response: as it came only where that was asked for."""
+    """Return what is kept of a response: as it came only where that was asked for."""
     if response.raw is None or backend.env.keeps_raw:
         return response
     return replace(response, raw=None)
@@ -165,7 +165,7 @@ def _cost(response: ChatResponse, row: Row, backend: ChatBackend) -> Cost:
 
 
 def model_of(request: ChatRequest) -> str | None:
-    """Give the model that a request asks for, if its parameters name one."""
+    """Return the model that a request asks for, if its parameters name one."""
     model = request.params.get("model")
     return model if isinstance(model, str) else None
 

@@ -17,7 +17,7 @@ _DEEPEST = 100
 
 
 def clean_response(response: ChatResponse, redactor: Redactor) -> tuple[ChatResponse, int]:
-    """Give a response without known secrets, and how many there were.
+    """Return a response without known secrets, and how many there were.
 
     Half a surrogate pair, which a token limit can leave behind, becomes U+FFFD: no file could
     hold it, and a number that JSON does not have becomes null. JSON that is nested too deeply is
@@ -49,7 +49,7 @@ def clean_response(response: ChatResponse, redactor: Redactor) -> tuple[ChatResp
 
 
 def clean_error(error: BackendError, redactor: Redactor) -> ErrorInfo:
-    """Give what is kept of an error, without known secrets."""
+    """Return what is kept of an error, without known secrets."""
     scrub = _Scrub(redactor)
     return ErrorInfo(
         kind=error.kind,
@@ -63,7 +63,7 @@ def clean_error(error: BackendError, redactor: Redactor) -> ErrorInfo:
 
 
 def error_of(info: ErrorInfo) -> BackendError:
-    """Give what is kept of an error as one that can be raised."""
+    """Return what is kept of an error as one that can be raised."""
     return BackendError(
         info.kind,
         info.message,

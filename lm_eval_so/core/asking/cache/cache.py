@@ -43,7 +43,7 @@ Warn = Callable[[str], None]
 
 
 def is_cacheable(backend: ChatBackend) -> bool:
-    """Whether the answers of a backend may come from the cache.
+    """Return whether the answers of a backend may come from the cache.
 
     Not if the chatbot keeps the conversation itself, or its code may change unseen, unless the
     config says so by `options.cacheable`; nor what is on this machine anyway.
@@ -89,7 +89,7 @@ class AnswerCache:
 
     @property
     def is_on(self) -> bool:
-        """Whether anything is kept."""
+        """Return whether anything is kept."""
         return self._file is not None
 
     def open(self) -> None:
@@ -100,7 +100,7 @@ class AnswerCache:
             self._give_up(error)
 
     def get(self, key: str) -> Kept | None:
-        """Give the answer that is kept for a request, if there is one."""
+        """Return the answer that is kept for a request, if there is one."""
         if self._file is None or self._refresh:
             return None
         wanted = bytes.fromhex(key)

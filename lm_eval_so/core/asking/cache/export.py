@@ -29,7 +29,7 @@ _KEY_BYTES = 32
 
 
 def export_lines(path: Path) -> Iterator[str]:
-    """Give each entry as a line of JSON, in the order of the keys.
+    """Yield each entry as a line of JSON, in the order of the keys.
 
     Raises:
         InputError: If it cannot be read.

@@ -22,7 +22,7 @@ from lm_eval_so.errors import InputError, Where
 
 @contextmanager
 def known_keys(path: Path | None) -> Iterator[Callable[[str], bool]]:
-    """Give what tells whether a cache knows a key; a file that cannot be read knows none.
+    """Yield what tells whether a cache knows a key; a file that cannot be read knows none.
 
     Args:
         path: The file; None for no cache.
@@ -139,12 +139,12 @@ def write_rows(
 
 
 def is_busy(error: Exception) -> bool:
-    """Whether another process holds the file just now."""
+    """Return whether another process holds the file just now."""
     return _code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 def is_damaged(error: BaseException | None) -> bool:
-    """Whether the file is no database, or no longer one."""
+    """Return whether the file is no database, or no longer one."""
     return _code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -156,7 +156,7 @@ def put_aside(path: Path) -> Path:
 
 
 def encode(kept: Kept) -> bytes:
-    """Give an answer as JSON.
+    """Return an answer as JSON.
 
     Raises:
         ValueError: If JSON cannot hold it.
@@ -165,7 +165,7 @@ def encode(kept: Kept) -> bytes:
 
 
 def decode(value: bytes) -> Kept | None:
-    """Give the answer of a value; None if it is none."""
+    """Return the answer of a value; None if it is none."""
     try:
         return kept_adapter().validate_json(value)
     except ValidationError:
@@ -173,7 +173,7 @@ def decode(value: bytes) -> Kept | None:
 
 
 def answer_of(row: Row) -> Kept | None:
-    """Give the answer of a row, with its time even where the value does not tell it."""
+    """Return the answer of a row, with its time even where the value does not tell it."""
     _, made_at, value = row
     kept = decode(value)
     if kept is None or kept.answered_at is not None:
@@ -256,7 +256,7 @@ def using(path: Path) -> Iterator[None]:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is a cache, which an empty file is not."""
+    """Return whether there is a cache, which an empty file is not."""
     return path.is_file() and path.stat().st_size > 0
 
 
@@ -270,7 +270,7 @@ def _code(error: BaseException | None) -> int:
 
 
 def time_text(seconds: int | None) -> str | None:
-    """Give seconds since 1970 as RFC 3339 in UTC."""
+    """Return seconds since 1970 as RFC 3339 in UTC."""
     if seconds is None:
         return None
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
@@ -278,5 +278,5 @@ def time_text(seconds: int | None) -> str | None:
 
 @cache
 def kept_adapter() -> TypeAdapter[Kept]:
-    """Give what reads and writes answers, made once."""
+    """Return what reads and writes answers, made once."""
     return TypeAdapter(Kept)

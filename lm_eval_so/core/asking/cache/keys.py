@@ -22,7 +22,7 @@ class RequestKeys:
         self._middle = self._seed = self._tail = ""
 
     def __call__(self, request: ChatRequest) -> str:
-        """Give the digest that the answer to a request is kept by, 64 hexadecimal digits."""
+        """Return the digest that the answer to a request is kept by, 64 hexadecimal digits."""
         shared = (
             request.params,
             request.tools,

@@ -80,11 +80,11 @@ class Budget:
         self._usd += Decimal(str(usd or 0))
 
     def left_s(self) -> float:
-        """Give the seconds in which something may still be sent."""
+        """Return the seconds in which something may still be sent."""
         return self._ends_at - self._clock()
 
     def cut_s(self) -> float:
-        """Give the seconds after which what is under way is cut off, too: `run.drain_s` later."""
+        """Return the seconds after which what is under way is cut off, too: `run.drain_s` later."""
         return self._cut_at - self._clock()
 
     async def reserve(self, usd: Decimal) -> None:
@@ -117,7 +117,7 @@ class Budget:
             self._news = asyncio.Event()
 
     def out_of_time(self) -> BudgetSpent:
-        """Give the error of a request that was cut off, or never sent, because time is up."""
+        """Return the error of a request that was cut off, or never sent, because time is up."""
         assert self._most_s is not None  # noqa: S101 - else nothing is ever cut off
         return self._end(Spent(by="max_time_s", at=round(self._most_s, 3), of=self._most_s))
 

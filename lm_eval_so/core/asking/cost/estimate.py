@@ -43,7 +43,7 @@ class Estimate:
 
 
 def bound_of(request: ChatRequest, rates: Rates | None) -> Bound:
-    """Give what a request may take: its input as estimated, its output as bounded."""
+    """Return what a request may take: its input as estimated, its output as bounded."""
     given, answered = input_estimate(request), output_bound(request.params)
     usd = rates.usd(given, answered) if rates else Decimal(0)
     return Bound(input_tokens=given, output_tokens=answered, usd=usd)
@@ -84,7 +84,7 @@ def input_estimate(request: ChatRequest) -> int:
 
 
 def output_bound(params: Mapping[str, JsonValue]) -> int:
-    """Give the most tokens that an answer may have: as the parameters say, else 1,024."""
+    """Return the most tokens that an answer may have: as the parameters say, else 1,024."""
     for name in _BOUNDS:
         value = params.get(name)
         if isinstance(value, int) and value > 0:

@@ -40,7 +40,7 @@ class Rates:
     """What a request costs besides its tokens."""
 
     def usd(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> Decimal:
-        """Give what so many tokens cost in US dollars."""
+        """Return what so many tokens cost in US dollars."""
         cached = min(cached_tokens, input_tokens)
         amount = (
             (input_tokens - cached) * _step(self.input, input_tokens)
@@ -59,7 +59,7 @@ def cost_of(
     url: str | None = None,
     at: datetime | None = None,
 ) -> Cost:
-    """Give what an answer costs in US dollars.
+    """Return what an answer costs in US dollars.
 
     Args:
         usage: Its tokens; without those of input and output the cost is not known.
@@ -88,7 +88,7 @@ def rates_of(
     url: str | None = None,
     at: datetime | None = None,
 ) -> Rates | None:
-    """Give what a model charges, or None if that is not known; arguments as of `cost_of`."""
+    """Return what a model charges, or None if that is not known; arguments as of `cost_of`."""
     if price is not None:
         return _configured(price)
     if not is_priced:
@@ -145,7 +145,7 @@ def _listed(model: str, url: str, at: datetime) -> Rates | None:
 
 
 def _steps(listed: object) -> Steps:
-    """Give a price of the list, which may rise for long inputs, as steps."""
+    """Return a price of the list, which may rise for long inputs, as steps."""
     tiers = [(tier.start, _decimal(tier.price)) for tier in getattr(listed, "tiers", ())]
     return (*sorted(tiers, reverse=True), (-1, _decimal(getattr(listed, "base", listed))))
 

@@ -76,7 +76,7 @@ class Limiter:
         return tuple(self._changes)
 
     def slot(self) -> "Slot":
-        """Give a slot to hold while a request is asked, waits between attempts included."""
+        """Return a slot to hold while a request is asked, waits between attempts included."""
         return Slot(self)
 
     def narrow(self, most: int) -> None:
@@ -204,7 +204,7 @@ class Limiter:
         self._grant()
 
     def is_over(self) -> bool:
-        """Whether the limit fell below the places that are taken."""
+        """Return whether the limit fell below the places that are taken."""
         return self._used > self._limit
 
     def may_lend(self) -> bool:

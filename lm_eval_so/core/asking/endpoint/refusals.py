@@ -62,7 +62,7 @@ class Refusals:
 
 
 def is_refusal(error: BackendError) -> bool:
-    """Whether an endpoint says that it is asked too much: 429, 529, or 503 with a wait."""
+    """Return whether an endpoint says that it is asked too much: 429, 529, or 503 with a wait."""
     is_busy = error.http_status == 503 and error.retry_after_s is not None
     return error.kind is ErrorKind.RATE_LIMIT or is_busy
 

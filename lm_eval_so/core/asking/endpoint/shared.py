@@ -20,14 +20,14 @@ class Limiters:
         self._most: dict[str, int] = {}
 
     def get(self, key: str, most: int) -> Limiter:
-        """Give the limiter of an endpoint; the lowest upper bound that was asked for holds."""
+        """Return the limiter of an endpoint; the lowest upper bound that was asked for holds."""
         limiter = self._by_key.setdefault(key, Limiter(most))
         limiter.narrow(most)
         self._most[key] = min(most, self._most.get(key, most))
         return limiter
 
     def is_news(self, key: str, most: int) -> bool:
-        """Whether an upper bound is lower than any before it."""
+        """Return whether an upper bound is lower than any before it."""
         return most < self._most[key]
 
 
@@ -47,7 +47,7 @@ class Endpoints:
         self._by_key: dict[str, Endpoint] = {}
 
     def get(self, key: str, make: Callable[[], Endpoint]) -> Endpoint:
-        """Give an endpoint; it is made when it is asked for first."""
+        """Return an endpoint; it is made when it is asked for first."""
         found = self._by_key.get(key)
         if found is None:
             found = self._by_key[key] = make()

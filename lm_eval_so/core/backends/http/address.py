@@ -51,7 +51,7 @@ class Address:
 
 
 def find_address(options: HttpOptions, env: BackendEnv) -> Address:
-    """Give the endpoint that options name, with its secrets."""
+    """Return the endpoint that options name, with its secrets."""
     url, user = _split(options.url)
     named = {*options.headers_env, *options.headers_file}
     headers = {n: v for n, v in shared_headers(options, env).items() if n in named}
@@ -90,7 +90,7 @@ def url_problems(url: str) -> Iterator[Problem]:
 
 
 def public_query(url: str, query: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the parameters behind an address without those that are named like a secret."""
+    """Return the parameters behind an address without those that are named like a secret."""
     pairs = {**dict(parse_qsl(urlsplit(url).query, keep_blank_values=True)), **query}
     return {name: value for name, value in pairs.items() if not _SECRET_KEY.search(name)}
 
@@ -166,7 +166,7 @@ def _about_credentials(address: Address) -> str | None:
 
 
 def _split(url: str) -> tuple[str, str]:
-    """Give a URL without user and password, and these as user:password."""
+    """Return a URL without user and password, and these as user:password."""
     try:
         parts = urlsplit(url)
     except ValueError:

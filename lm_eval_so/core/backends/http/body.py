@@ -49,7 +49,7 @@ def read_json(headers: Mapping[str, str], body: bytes, *, encoding: str = "") ->
 
 
 def is_encoding(name: str) -> bool:
-    """Whether there is an encoding of text of this name."""
+    """Return whether there is an encoding of text of this name."""
     try:
         return "".encode(name) == b"" and codecs.lookup(name) is not None
     except LookupError:

@@ -75,7 +75,7 @@ class ResponseMapping:
         return make_response(read_text(found, _RESPONSE + "text"), {**facts, **more})
 
     def read_facts(self, values: Any, *, but: str = "") -> dict[str, Any]:
-        """Give what a response, or an event of a stream, tells besides the text.
+        """Return what a response, or an event of a stream, tells besides the text.
 
         Args:
             values: The response or event.
@@ -96,21 +96,21 @@ class ResponseMapping:
         return facts
 
     def read_status(self, values: Any) -> RunStatus | None:
-        """Give the status that a response tells of itself; None if it tells none."""
+        """Return the status that a response tells of itself; None if it tells none."""
         return next((status for status, path in self._statuses if path(values) is True), None)
 
     def find_calls(self, values: Any) -> Any:
-        """Give the tool calls of an event as they stand there; None if there are none."""
+        """Return the tool calls of an event as they stand there; None if there are none."""
         return next((path(values) for name, path, _ in self._facts if name == "tool_calls"), None)
 
     def read_session(self, values: Any) -> dict[str, Any]:
-        """Give what is kept of a response for the next turn."""
+        """Return what is kept of a response for the next turn."""
         found = {name: path(values) for name, path in self._session.items()}
         return {name: value for name, value in found.items() if value is not None}
 
     @property
     def tells_end(self) -> bool:
-        """Whether a finish reason is looked for."""
+        """Return whether a finish reason is looked for."""
         return bool(self._section.finish_reason)
 
     def _missing_text(self, values: Any) -> BackendError:

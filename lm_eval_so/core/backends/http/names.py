@@ -23,7 +23,7 @@ class Surroundings:
 
 
 def names_of(request: ChatRequest, around: Surroundings, wanted: Iterable[str]) -> dict[str, Any]:
-    """Give the values of names, as JSON values."""
+    """Return the values of names, as JSON values."""
     return {name: NAMES[name](request, around) for name in wanted}
 
 
@@ -42,7 +42,7 @@ def _last_text(request: ChatRequest, _: Surroundings) -> str:
 
 
 def _last_user(request: ChatRequest) -> int:
-    """Give the position of the last user message, else of the last message."""
+    """Return the position of the last user message, else of the last message."""
     for position in range(len(request.messages) - 1, -1, -1):
         if request.messages[position].role == "user":
             return position

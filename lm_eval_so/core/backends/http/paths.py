@@ -56,7 +56,7 @@ def compile_path(path: str) -> Path:
 
 
 def _plain_steps(node: Mapping[str, Any]) -> tuple[str | int, ...] | None:
-    """Give the keys and positions of a path that is nothing else, as most are; else None."""
+    """Return the keys and positions of a path that is nothing else, as most are; else None."""
     if node["type"] in {"field", "index"}:
         return (node["value"],)
     if node["type"] not in {"subexpression", "index_expression", "identity"}:
@@ -108,7 +108,7 @@ def likely_path(values: Any, missed: str) -> str | None:
 
 
 def _texts(values: Any) -> Iterator[tuple[str, str]]:
-    """Give the path and value of every text, the nearest to the top first."""
+    """Yield the path and value of every text, the nearest to the top first."""
     level: list[tuple[str, Any]] = [("", values)]
     left = _MOST_LOOKED_AT
     for _ in range(_DEEPEST):

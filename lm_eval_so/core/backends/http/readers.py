@@ -16,7 +16,7 @@ _shown = json.JSONEncoder(ensure_ascii=False).encode  # what a server sent may h
 def bad_response(
     what: str, option: str, *, hint: str | None = None, sent: Any = None
 ) -> BackendError:
-    """Give the error of a response that a path of the config does not fit.
+    """Return the error of a response that a path of the config does not fit.
 
     Args:
         what: What does not fit.
@@ -42,7 +42,7 @@ def _scalar(value: Any) -> str | None:
 
 
 def read_text(found: Any, option: str) -> str:
-    """Give a text, a number or a list of them as one text.
+    """Return a text, a number or a list of them as one text.
 
     Raises:
         BackendError: `bad_response` if it is something else.
@@ -57,7 +57,7 @@ def read_text(found: Any, option: str) -> str:
 
 
 def read_texts(found: Any, option: str) -> tuple[str, ...]:
-    """Give texts and numbers as texts, without null; errors as in `read_text`."""
+    """Return texts and numbers as texts, without null; errors as in `read_text`."""
     items = found if isinstance(found, list) else [found]
     texts = tuple(_scalar(item) for item in items if item is not None)
     if None in texts:
@@ -66,12 +66,12 @@ def read_texts(found: Any, option: str) -> tuple[str, ...]:
 
 
 def read_count(found: Any, _: str) -> int | None:
-    """Give a whole number from 0; None if it is none."""
+    """Return a whole number from 0; None if it is none."""
     return whole_number(found)
 
 
 def read_calls(found: Any, option: str) -> tuple[ToolCall, ...]:
-    """Give tool calls, of OpenAI's shape or flat; errors as in `read_text`."""
+    """Return tool calls, of OpenAI's shape or flat; errors as in `read_text`."""
     calls = found if isinstance(found, list) else [found]
     return tuple(_call(call, option) for call in calls if call is not None)
 

@@ -21,7 +21,7 @@ class Conversation:
     """What the server gave to be sent back."""
 
     def values(self) -> dict[str, Any]:
-        """Give what templates see as `session`."""
+        """Return what templates see as `session`."""
         return {"id": self.id, **self.kept}
 
 
@@ -37,7 +37,7 @@ class Conversations:
         self._by_session: OrderedDict[str, Conversation] = OrderedDict()
 
     def get(self, session: str) -> Conversation:
-        """Give a conversation by the request's session; a new one if it is not remembered."""
+        """Return a conversation by the request's session; a new one if it is not remembered."""
         known = self._by_session.get(session)
         if known is not None:
             return known
@@ -57,7 +57,7 @@ class Conversations:
         self._by_session.pop(session, None)
 
     def _id(self, session: str) -> str:
-        """Give the id of a session in this run, as a UUID of version 8 (RFC 9562)."""
+        """Return the id of a session in this run, as a UUID of version 8 (RFC 9562)."""
         made = blake2b(session.encode("utf-8", "surrogatepass"), key=self._run, digest_size=16)
         h = made.hexdigest()
         return f"{h[:8]}-{h[8:12]}-8{h[13:16]}-8{h[17:20]}-{h[20:]}"

@@ -44,5 +44,5 @@ class StreamTexts:
 
     @property
     def look_like_pieces(self) -> bool:
-        """Whether no text begins with the one before it, as texts so far do."""
+        """Return whether no text begins with the one before it, as texts so far do."""
         return self.count >= _FEWEST_TEXTS and self.continued == 0

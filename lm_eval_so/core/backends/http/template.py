@@ -55,7 +55,7 @@ class Piece:
 
 
 def option_error(key: str, what: str, *, hint: str | None = None) -> BackendError:
-    """Give the error of a request that an option is to blame for."""
+    """Return the error of a request that an option is to blame for."""
     details = {"option": key}
     return BackendError(
         ErrorKind.INVALID_REQUEST, what, retryable=False, hint=hint, details=details
@@ -155,7 +155,7 @@ class RequestTemplate:
         return {"Content-Type": _CONTENT_TYPES[options.content_type]}
 
     def _compiled(self, text: str, key: str, **how: Any) -> Any:
-        """Give the piece of a text that is a template, else the text."""
+        """Return the piece of a text that is a template, else the text."""
         if not TEMPLATE.search(text):
             return text
         try:
@@ -183,7 +183,7 @@ class RequestTemplate:
 
 
 def utf8(text: str) -> bytes:
-    """Give a text in UTF-8; half a surrogate pair becomes U+FFFD."""
+    """Return a text in UTF-8; half a surrogate pair becomes U+FFFD."""
     try:
         return text.encode()
     except UnicodeEncodeError:

@@ -24,7 +24,7 @@ class Check:
 
 
 def checks_schema(words: Sequence[str]) -> dict[str, JsonValue]:
-    """Give the JSON Schema of a list of verdicts; each reason comes before its verdict."""
+    """Return the JSON Schema of a list of verdicts; each reason comes before its verdict."""
     entry: dict[str, JsonValue] = {
         "type": "object",
         "properties": {
@@ -45,7 +45,7 @@ def checks_schema(words: Sequence[str]) -> dict[str, JsonValue]:
 
 
 def numbered(texts: Iterable[str]) -> str:
-    """Give statements as a numbered list, each on one line, so that none can pose as two."""
+    """Return statements as a numbered list, each on one line, so that none can pose as two."""
     return "\n".join(f"{number}. {one_line(text)}" for number, text in enumerate(texts, 1))
 
 
@@ -75,7 +75,7 @@ def read_checks(output: str, count: int, words: Sequence[str]) -> tuple[Check, .
 
 
 def shown(texts: Sequence[str]) -> str:
-    """Give texts for one line of a report: quoted, the first of many."""
+    """Return texts for one line of a report: quoted, the first of many."""
     more = " …" if len(texts) > _MOST_SHOWN else ""
     return ", ".join(f'"{text}"' for text in texts[:_MOST_SHOWN]) + more
 
@@ -96,7 +96,7 @@ def _check(number: int, entry: Mapping[str, object], by_key: Mapping[str, str]) 
 
 
 def _number(value: object) -> int:
-    """Give a number that may have been written as text; 0 if it is none."""
+    """Return a number that may have been written as text; 0 if it is none."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 4:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else 0

@@ -75,7 +75,7 @@ def read_claims(output: str, text: str) -> Claims | Unusable:
 
 
 def quote_finder(text: str) -> Callable[[str], bool]:
-    """Give what says whether a quote stands in a text, but for a few characters."""
+    """Return what says whether a quote stands in a text, but for a few characters."""
     from rapidfuzz import fuzz  # noqa: PLC0415 - only a judge that lists claims needs it
 
     within = basic(text)
@@ -90,7 +90,7 @@ def quote_finder(text: str) -> Callable[[str], bool]:
 
 
 def read_object(output: str, key: str) -> dict[str, Any] | Unusable:
-    """Give the one JSON object of an output that has a list under a key.
+    """Return the one JSON object of an output that has a list under a key.
 
     Args:
         output: JSON, or a text with a JSON object in it.
@@ -105,7 +105,7 @@ def read_object(output: str, key: str) -> dict[str, Any] | Unusable:
 
 
 def one_line(value: object) -> str:
-    """Give a text on one line; "" if it is none."""
+    """Return a text on one line; "" if it is none."""
     return " ".join(writable(value).split()) if isinstance(value, str) else ""
 
 

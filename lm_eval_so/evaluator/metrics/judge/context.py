@@ -86,13 +86,13 @@ class ContextRecall(Metric):
         return bool(_reference(sample)) and _may_have_passages(self, sample)
 
     def calls(self, sample: TestSample, run: RunResult) -> int:
-        """Give 2, or 1 for a repeat, which finds the claims in the cache; 0 without passages."""
+        """Return 2, or 1 for a repeat, which finds the claims in the cache; 0 without passages."""
         if not find_passages(sample, run, self.params_for(sample).context).texts:
             return 0
         return 1 if run.repeat else 2
 
     def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:
-        """Give what a judge is asked first; None without passages."""
+        """Return what a judge is asked first; None without passages."""
         return self.request(sample).messages[0].content if self.calls(sample, run) else None
 
     async def score(self, sample: TestSample, run: RunResult) -> Score:
@@ -122,7 +122,7 @@ class ContextRecall(Metric):
         return settle(self, sample, opinions, details={"context": passages.source})
 
     def request(self, sample: TestSample) -> ChatRequest:
-        """Give what a judge is asked first: the same, whatever the answer."""
+        """Return what a judge is asked first: the same, whatever the answer."""
         asked, text = shown_input(sample), _reference(sample)
         seed = digest([asked, text])
         return claims_request(
@@ -157,15 +157,15 @@ class ContextPrecision(Metric):
     Params = ContextParams
 
     def applies(self, sample: TestSample) -> bool:
-        """Whether there can be passages, as far as the sample tells."""
+        """Return whether there can be passages, as far as the sample tells."""
         return _may_have_passages(self, sample)
 
     def calls(self, sample: TestSample, run: RunResult) -> int:
-        """Give 1 for each passage."""
+        """Return 1 for each passage."""
         return len(find_passages(sample, run, self.params_for(sample).context).texts)
 
     def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:
-        """Give what a judge is asked of the first passage; None if there is none."""
+        """Return what a judge is asked of the first passage; None if there is none."""
         requests = self.requests(sample, run)
         return requests[0].messages[0].content if requests else None
 
@@ -186,7 +186,7 @@ class ContextPrecision(Metric):
         return settle(self, sample, opinions, details={"context": passages.source})
 
     def requests(self, sample: TestSample, run: RunResult) -> list[ChatRequest]:
-        """Give what a judge is asked, a request for each passage."""
+        """Return what a judge is asked, a request for each passage."""
         passages = find_passages(sample, run, self.params_for(sample).context)
         reference = _reference(sample)
         shown = {
@@ -231,7 +231,7 @@ class ContextPrecision(Metric):
 
 
 def average_precision(relevant: Sequence[bool]) -> float:
-    """Give Σₖ(P@k·relₖ)/Σrelₖ; 0 if none is relevant.
+    """Return Σₖ(P@k·relₖ)/Σrelₖ; 0 if none is relevant.
 
     Args:
         relevant: Whether each passage is relevant, in their order.
@@ -246,7 +246,7 @@ def _read_relevance(output: str) -> Verdict | Unusable:
 
 
 def _reference(sample: TestSample) -> str:
-    """Give the first reference; "" if there is none."""
+    """Return the first reference; "" if there is none."""
     return next((text for text in sample.answers if not is_blank(text)), "")
 
 

@@ -95,15 +95,15 @@ class Conversation(Metric):
         return found or super().check_sample(sample)
 
     def applies(self, sample: TestSample) -> bool:
-        """Whether there is something to look for."""
+        """Return whether there is something to look for."""
         return bool(self._looked_for(sample))
 
     def calls(self, sample: TestSample, run: RunResult) -> int:  # noqa: ARG002 - as of all metrics
-        """Give 1, or 0 where there is nothing to grade."""
+        """Return 1, or 0 where there is nothing to grade."""
         return 1 if _is_asked(run) else 0
 
     def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:
-        """Give what the judge is asked; None where there is nothing to grade."""
+        """Return what the judge is asked; None where there is nothing to grade."""
         return self.request(sample, run).messages[0].content if _is_asked(run) else None
 
     async def score(self, sample: TestSample, run: RunResult) -> Score:
@@ -119,7 +119,7 @@ class Conversation(Metric):
         return label_score(self, sample, self._labels, votes, details=flags)
 
     def request(self, sample: TestSample, run: RunResult) -> ChatRequest:
-        """Give what the judge is asked about a conversation."""
+        """Return what the judge is asked about a conversation."""
         params = self.params_for(sample)
         row = f"{self.id}:{sample.id}:{run.repeat}"
         user = sample.scenario.simulated_user if sample.scenario else None
@@ -158,5 +158,5 @@ def _is_asked(run: RunResult) -> bool:
 
 
 def _is_silent(run: RunResult) -> bool:
-    """Whether the chatbot neither said nor called anything."""
+    """Return whether the chatbot neither said nor called anything."""
     return all(map(is_blank, bot_texts(run))) and not any(True for _ in bot_calls(run))

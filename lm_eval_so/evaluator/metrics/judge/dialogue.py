@@ -9,7 +9,7 @@ from lm_eval_so.evaluator.transcript import shown_input
 
 
 def shown_dialogue(sample: TestSample, run: RunResult) -> dict[str, str]:
-    """Give the turns of a conversation by the words in their markers, numbered.
+    """Return the turns of a conversation by the words in their markers, numbered.
 
     Each turn has markers of its own, so that no text can pose as a turn. A row that does not tell
     its turns shows what the user was to say, and the answer.
@@ -27,12 +27,12 @@ def shown_dialogue(sample: TestSample, run: RunResult) -> dict[str, str]:
 
 
 def bot_texts(run: RunResult) -> tuple[str, ...]:
-    """Give what the chatbot said, turn by turn."""
+    """Return what the chatbot said, turn by turn."""
     return tuple(turn.text for turn in run.turns) if run.turns else (run.text,)
 
 
 def bot_calls(run: RunResult) -> Iterator[ToolCall]:
-    """Give the tools that the chatbot called, in their order."""
+    """Yield the tools that the chatbot called, in their order."""
     for turn in run.turns:
         yield from turn.tool_calls
     if not run.turns and run.response is not None:
@@ -40,6 +40,6 @@ def bot_calls(run: RunResult) -> Iterator[ToolCall]:
 
 
 def failed_turn(run: RunResult) -> tuple[int, Turn] | None:
-    """Give the first turn without an answer, and its number; None if all have one."""
+    """Return the first turn without an answer, and its number; None if all have one."""
     turns = enumerate(run.turns, start=1)
     return next(((number, turn) for number, turn in turns if not turn.status.is_answer), None)

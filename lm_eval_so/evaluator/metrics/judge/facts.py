@@ -89,11 +89,11 @@ class FactCoverage(Metric):
             return self
 
     def calls(self, sample: TestSample, run: RunResult) -> int:  # noqa: ARG002 - as of all metrics
-        """Give 1, or 0 for an empty answer."""
+        """Return 1, or 0 for an empty answer."""
         return 0 if is_blank(run.text) else 1
 
     def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:
-        """Give what a judge is asked; None for an empty answer."""
+        """Return what a judge is asked; None for an empty answer."""
         return self.request(sample, run).messages[0].content if self.calls(sample, run) else None
 
     async def score(self, sample: TestSample, run: RunResult) -> Score:
@@ -120,7 +120,7 @@ class FactCoverage(Metric):
         return settle(self, sample, opinions, answer=run.text)
 
     def request(self, sample: TestSample, run: RunResult) -> ChatRequest:
-        """Give what a judge is asked about an answer."""
+        """Return what a judge is asked about an answer."""
         facts = self.params_for(sample).facts
         material = {
             "INPUT": shown_input(sample, run),
@@ -178,7 +178,7 @@ def _details(facts: Sequence[Fact], checks: Sequence[Check]) -> dict[str, JsonVa
 
 
 def _texts_by_verdict(facts: Sequence[Fact], checks: Sequence[Check]) -> dict[str, list[str]]:
-    """Give the required facts by what was said of them."""
+    """Return the required facts by what was said of them."""
     found: dict[str, list[str]] = {word: [] for word in (*_WORDS, UNKNOWN)}
     for fact, check in zip(facts, checks, strict=True):
         if fact.required:

@@ -63,16 +63,16 @@ class Faithfulness(Metric):
         context: Source = "auto"
 
     def applies(self, sample: TestSample) -> bool:
-        """Whether there is a context, as far as the sample tells."""
+        """Return whether there is a context, as far as the sample tells."""
         return self.params_for(sample).context == "bot" or bool(sample_passages(sample))
 
     def calls(self, sample: TestSample, run: RunResult) -> int:
-        """Give 2, or 0 for an empty answer or without a context."""
+        """Return 2, or 0 for an empty answer or without a context."""
         passages = find_passages(sample, run, self.params_for(sample).context)
         return 2 if passages.texts and not is_blank(run.text) else 0
 
     def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:
-        """Give what a judge is asked first; None if it is not asked."""
+        """Return what a judge is asked first; None if it is not asked."""
         return self.request(sample, run).messages[0].content if self.calls(sample, run) else None
 
     async def score(self, sample: TestSample, run: RunResult) -> Score:
@@ -108,7 +108,7 @@ class Faithfulness(Metric):
         return settle(self, sample, opinions, answer=run.text, details=details)
 
     def request(self, sample: TestSample, run: RunResult) -> ChatRequest:
-        """Give what a judge is asked first about an answer."""
+        """Return what a judge is asked first about an answer."""
         return claims_request(
             self.env.template,
             asked=shown_input(sample, run),

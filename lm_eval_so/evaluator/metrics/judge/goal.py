@@ -52,7 +52,7 @@ class Entry:
 
     @property
     def kept(self) -> bool | None:
-        """Whether the conversation does what the scenario says."""
+        """Return whether the conversation does what the scenario says."""
         return None if self.holds is None else self.holds == self.is_wanted
 
 
@@ -87,7 +87,7 @@ class Goal(Metric):
     params: Params
 
     def applies(self, sample: TestSample) -> bool:
-        """Whether the scenario says what it should come to."""
+        """Return whether the scenario says what it should come to."""
         return bool(_entries(sample))
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
@@ -95,11 +95,11 @@ class Goal(Metric):
         return [*_problems(self, sample), *super().check_sample(sample)]
 
     def calls(self, sample: TestSample, run: RunResult) -> int:
-        """Give the number of conditions that need a judge, or 0 if a rule decides."""
+        """Return the number of conditions that need a judge, or 0 if a rule decides."""
         return len(self._judged(sample, run))
 
     def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:
-        """Give what the judge is asked first; None if nothing."""
+        """Return what the judge is asked first; None if nothing."""
         judged = self._judged(sample, run)
         return self.request(sample, run, judged[0].check).messages[0].content if judged else None
 
@@ -116,7 +116,7 @@ class Goal(Metric):
         return self._score(sample, run, judged)
 
     def request(self, sample: TestSample, run: RunResult, check: Check) -> ChatRequest:
-        """Give what the judge is asked about a condition."""
+        """Return what the judge is asked about a condition."""
         row = f"{self.id}:{sample.id}:{run.repeat}:{check.text}"
         prompt = pointwise_prompt(
             self.env.template,
@@ -192,7 +192,7 @@ def _entries(sample: TestSample) -> list[Entry]:
 
 
 def _by_rule(entry: Entry, run: RunResult) -> Entry:
-    """Give an entry as far as no judge is needed."""
+    """Return an entry as far as no judge is needed."""
     check, texts = entry.check, bot_texts(run)
     match check.type:
         case "contains":

@@ -54,7 +54,7 @@ class Passages:
 
 
 def find_passages(sample: TestSample, run: RunResult, source: Source) -> Passages:
-    """Give the passages of a row; without texts where they are not reported.
+    """Return the passages of a row; without texts where they are not reported.
 
     Args:
         sample: The sample.
@@ -70,7 +70,7 @@ def find_passages(sample: TestSample, run: RunResult, source: Source) -> Passage
 def claims_request(
     language: Language, *, asked: str, text: str, seed: str, sample_id: str, repeat: int = 0
 ) -> ChatRequest:
-    """Give the request that takes a text apart into claims.
+    """Return the request that takes a text apart into claims.
 
     Args:
         language: Language of the instructions.
@@ -95,7 +95,7 @@ def verify_request(
     sample_id: str,
     repeat: int,
 ) -> ChatRequest:
-    """Give the request that holds claims against passages; as `claims_request`."""
+    """Return the request that holds claims against passages; as `claims_request`."""
     material = {
         "CONTEXT": "\n\n".join(passages),
         "CLAIMS": numbered(claim.text for claim in claims),

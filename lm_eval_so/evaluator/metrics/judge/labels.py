@@ -40,13 +40,13 @@ class Labels:
 
     @property
     def kind(self) -> MetricKind:
-        """Whether the values are right and wrong, or more."""
+        """Return whether the values are right and wrong, or more."""
         is_binary = sorted(self.values.values()) == [0, 1]
         return MetricKind.BINARY if is_binary else MetricKind.BOUNDED
 
     @property
     def is_ordered(self) -> bool:
-        """Whether one label can lie between two others."""
+        """Return whether one label can lie between two others."""
         return len(self.values) >= _FEWEST_ORDERED and len({*self.values.values()}) == len(
             self.values
         )
@@ -57,7 +57,7 @@ class Labels:
         return known | {label_key(said): label for said, label in self.aliases.items()}
 
     def vote(self, reply: Reply[Verdict]) -> JudgeVote:
-        """Give a reply as a vote; one that says UNKNOWN has no value."""
+        """Return a reply as a vote; one that says UNKNOWN has no value."""
         verdict = reply.found
         if verdict is None:
             return reply.vote()
@@ -110,7 +110,7 @@ def check_aliases(labels: Mapping[str, float], aliases: Mapping[str, str]) -> No
 
 
 def _evenly_spaced(labels: Any) -> Any:
-    """Give a list, best first, its values from 1 to 0."""
+    """Return a list, best first, its values from 1 to 0."""
     if not isinstance(labels, list | tuple):
         return labels
     if len(set(map(str, labels))) < max(2, len(labels)):

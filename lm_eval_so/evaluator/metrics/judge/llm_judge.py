@@ -85,15 +85,15 @@ class LLMJudge(Metric):
         return found or super().check_sample(sample)
 
     def calls(self, sample: TestSample, run: RunResult) -> int:  # noqa: ARG002 - as of all metrics
-        """Give 1, or 0 for an empty answer."""
+        """Return 1, or 0 for an empty answer."""
         return 0 if is_empty(run) else 1
 
     def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:
-        """Give what the judge is asked; None for an empty answer."""
+        """Return what the judge is asked; None for an empty answer."""
         return None if is_empty(run) else self.request(sample, run).messages[0].content
 
     def guide(self, sample: TestSample) -> str:
-        """Give the rubric."""
+        """Return the rubric."""
         own = self.params_for(sample).rubric
         return self._rubric if own == self.params.rubric else str(own or "").strip()
 
@@ -105,7 +105,7 @@ class LLMJudge(Metric):
         return label_score(self, sample, self._labels, votes, details=steering_flags(run.text))
 
     def request(self, sample: TestSample, run: RunResult) -> ChatRequest:
-        """Give what the judge is asked about an answer."""
+        """Return what the judge is asked about an answer."""
         params = self.params_for(sample)
         row = f"{self.id}:{sample.id}:{run.repeat}"
         prompt = pointwise_prompt(

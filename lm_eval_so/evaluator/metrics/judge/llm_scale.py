@@ -41,7 +41,7 @@ Anchor = Annotated[str, Field(min_length=1)]
 
 
 def _in_order(anchors: Any) -> Any:
-    """Give what the steps mean, from 1 to 5; a mapping names each step."""
+    """Return what the steps mean, from 1 to 5; a mapping names each step."""
     if not isinstance(anchors, Mapping):
         return anchors
     by_step = {str(step): text for step, text in anchors.items()}
@@ -99,15 +99,15 @@ class LLMScale(Metric):
         return list(sample_problems(self, sample, fixed=())) or super().check_sample(sample)
 
     def calls(self, sample: TestSample, run: RunResult) -> int:  # noqa: ARG002 - as of all metrics
-        """Give 1, or 0 for an empty answer."""
+        """Return 1, or 0 for an empty answer."""
         return 0 if is_empty(run) else 1
 
     def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:
-        """Give what the judge is asked; None for an empty answer."""
+        """Return what the judge is asked; None for an empty answer."""
         return None if is_empty(run) else self.request(sample, run).messages[0].content
 
     def guide(self, sample: TestSample) -> str:
-        """Give the rubric and what each step means."""
+        """Return the rubric and what each step means."""
         params = self.params_for(sample)
         rubric = self._rubric if params.rubric == self.params.rubric else str(params.rubric or "")
         steps = zip(_STEPS, params.anchors, strict=True)
@@ -124,7 +124,7 @@ class LLMScale(Metric):
         return settle(self, sample, list(map(_opinion, replies)), answer=run.text)
 
     def request(self, sample: TestSample, run: RunResult) -> ChatRequest:
-        """Give what the judge is asked about an answer."""
+        """Return what the judge is asked about an answer."""
         params, language = self.params_for(sample), self.env.template
         rubric = self._rubric if params.rubric == self.params.rubric else params.rubric.strip()
         row = f"{self.id}:{sample.id}:{run.repeat}"

@@ -60,7 +60,7 @@ def make_request(
     sample_id: str,
     repeat: int = 0,
 ) -> ChatRequest:
-    """Give a request to a judge that consists of one message.
+    """Return a request to a judge that consists of one message.
 
     Args:
         prompt: The message.
@@ -87,7 +87,7 @@ def vote_of(
     reason: str | None = None,
     evidence: Sequence[str] = (),
 ) -> JudgeVote:
-    """Give what a judge said in several requests as one vote.
+    """Return what a judge said in several requests as one vote.
 
     Args:
         replies: Its replies, at least one; the first that holds nothing usable decides that the
@@ -157,7 +157,7 @@ def settle(
 
 
 def is_blank(text: str) -> bool:
-    """Whether a text has nothing that could be judged."""
+    """Return whether a text has nothing that could be judged."""
     return not basic(text)
 
 

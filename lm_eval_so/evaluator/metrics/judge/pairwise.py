@@ -106,15 +106,15 @@ class Pairwise(Metric):
             raise ConfigError(what, hint=_HINT.format(id=self.id))
 
     def applies(self, sample: TestSample) -> bool:
-        """Whether the baseline has an answer to the sample."""
+        """Return whether the baseline has an answer to the sample."""
         return self._theirs(sample, 0) is not None
 
     def calls(self, sample: TestSample, run: RunResult) -> int:
-        """Give 2, one an order, or 0 if there is nothing to compare."""
+        """Return 2, one an order, or 0 if there is nothing to compare."""
         return 0 if self._asked_with(sample, run) is None else len(_ORDERS)
 
     def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:
-        """Give what the judge is asked with this answer first; None if nothing is."""
+        """Return what the judge is asked with this answer first; None if nothing is."""
         theirs = self._asked_with(sample, run)
         if theirs is None:
             return None
@@ -153,7 +153,7 @@ class Pairwise(Metric):
     def request(
         self, sample: TestSample, run: RunResult, theirs: str, *, is_first: bool
     ) -> ChatRequest:
-        """Give what the judge is asked about a pair.
+        """Return what the judge is asked about a pair.
 
         Args:
             sample: The sample.
@@ -199,7 +199,7 @@ class Pairwise(Metric):
         return find(sample, 0) if same is None and repeat else same
 
     def _asked_with(self, sample: TestSample, run: RunResult) -> str | None:
-        """Give the baseline's answer if a judge is asked about the pair."""
+        """Return the baseline's answer if a judge is asked about the pair."""
         theirs = self._theirs(sample, run.repeat)
         is_plain = theirs is None or _is_same(run.text, theirs) or is_empty(run)
         return None if is_plain else theirs
@@ -241,7 +241,7 @@ def _is_same(ours: str, theirs: str) -> bool:
 
 
 def _has_flipped(pair: tuple[Reply[Verdict], Reply[Verdict]]) -> bool:
-    """Whether the judge named whichever answer stood in one place."""
+    """Return whether the judge named whichever answer stood in one place."""
     one, other = map(_said, pair)
     return one == other and one in {"A", "B"}
 

@@ -43,7 +43,7 @@ class Reply(Generic[T]):
         reason: str | None = None,
         evidence: Sequence[str] = (),
     ) -> JudgeVote:
-        """Give the reply as a vote; code and reason are its own where it holds nothing usable."""
+        """Return the reply as a vote; code and reason are its own where it holds nothing usable."""
         return JudgeVote(
             label=label,
             value=value,
@@ -148,7 +148,7 @@ async def ask_judge(
 
 
 def failure_code(answer: Answer) -> str:
-    """Give the reason code of an answer in which there is nothing to read."""
+    """Return the reason code of an answer in which there is nothing to read."""
     if answer.status in {RunStatus.REFUSED, RunStatus.FILTERED}:
         return "judge_refused"
     is_budget = answer.error is not None and answer.error.kind is ErrorKind.BUDGET

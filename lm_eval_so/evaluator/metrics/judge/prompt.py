@@ -77,7 +77,10 @@ def repair_prompt(language: Language, *, problem: str, schema: Mapping[str, Json
 
 
 def verdict_schema(labels: Sequence[str]) -> dict[str, JsonValue]:
-    """Give the JSON Schema of a verdict; the reason comes first, so that it is thought of first."""
+    """Return the JSON Schema of a verdict.
+
+    The reason comes first, so that it is thought of first.
+    """
     return {
         "type": "object",
         "properties": {
@@ -97,7 +100,7 @@ def problem_text(language: Language, why: Unusable) -> str:
 
 @cache
 def template_digest(language: Language, *names: str) -> str:
-    """Give the digest of all that a judge is told besides the slots and the material.
+    """Return the digest of all that a judge is told besides the slots and the material.
 
     Args:
         language: Language of the instructions.

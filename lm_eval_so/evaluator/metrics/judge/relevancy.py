@@ -103,11 +103,11 @@ class AnswerRelevancy(Metric):
         return super().check_sample(sample)
 
     def calls(self, sample: TestSample, run: RunResult) -> int:  # noqa: ARG002 - as of all metrics
-        """Give 1, or 0 for an empty answer."""
+        """Return 1, or 0 for an empty answer."""
         return 0 if is_blank(run.text) else 1
 
     def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:
-        """Give what the judge is asked; None for an empty answer."""
+        """Return what the judge is asked; None for an empty answer."""
         return self.request(sample, run).messages[0].content if self.calls(sample, run) else None
 
     async def score(self, sample: TestSample, run: RunResult) -> Score:
@@ -128,7 +128,7 @@ class AnswerRelevancy(Metric):
         return settle(self, sample, opinions, answer=run.text)
 
     def request(self, sample: TestSample, run: RunResult) -> ChatRequest:
-        """Give what a judge is asked about an answer."""
+        """Return what a judge is asked about an answer."""
         seed = f"{self.id}:{sample.id}:{run.repeat}"
         if self._embeds:
             material, schema = {"ANSWER": run.text}, _SCHEMA
@@ -192,6 +192,6 @@ def read_questions(output: str) -> Questions | Unusable:
 
 
 def _last_message(sample: TestSample, run: RunResult) -> str:
-    """Give the user's last message, of a conversation that was played as it was played."""
+    """Return the user's last message, of a conversation that was played as it was played."""
     said = run.turns[-1].user if run.turns else sample.question
     return said or shown_input(sample, run)

@@ -20,12 +20,12 @@ _STEERING = re.compile(
 
 
 def names_file(rubric: str) -> bool:
-    """Whether a rubric is the name of a file, not a text."""
+    """Return whether a rubric is the name of a file, not a text."""
     return _FILE.fullmatch(rubric.strip()) is not None
 
 
 def read_rubric(rubric: str | None, env: MetricEnv) -> str:
-    """Give the text of a rubric; "" if there is none."""
+    """Return the text of a rubric; "" if there is none."""
     rubric = rubric or ""
     return ((env.read_file(rubric) if names_file(rubric) else None) or rubric).strip()
 
@@ -58,7 +58,7 @@ def sample_problems(
 
 
 def steering_flags(*texts: str) -> dict[str, JsonValue]:
-    """Give the flag of answers that seem to tell the judge what to say; none of others."""
+    """Return the flag of answers that seem to tell the judge what to say; none of others."""
     # composed, since an answer may come decomposed
     is_steered = any(_STEERING.search(nfc(text)) for text in texts)
     return {"flags": ["judge_injection"]} if is_steered else {}

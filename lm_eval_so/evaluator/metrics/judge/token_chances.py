@@ -14,7 +14,7 @@ _STEPS = frozenset("12345")
 
 
 def expected_step(logprobs: JsonValue, said: str) -> float | None:
-    """Give the mean of the steps 1 … 5, each weighted by how likely it was to be named.
+    """Return the mean of the steps 1 … 5, each weighted by how likely it was to be named.
 
     Args:
         logprobs: As chat completions give them: `content`, a list of tokens, each with the
@@ -42,7 +42,7 @@ def expected_step(logprobs: JsonValue, said: str) -> float | None:
 
 
 def _place(logprobs: JsonValue, said: str) -> Mapping[str, Any] | None:
-    """Give the token that names the step; None unless it stands alone in one."""
+    """Return the token that names the step; None unless it stands alone in one."""
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not isinstance(content, list):
         return None

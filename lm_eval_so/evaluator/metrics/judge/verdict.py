@@ -45,7 +45,7 @@ def read_verdict(output: str, labels: Mapping[str, str]) -> Verdict | Unusable:
 
 
 def label_key(label: object) -> str:
-    """Give the form in which labels are compared: without case, quotes and full stops."""
+    """Return the form in which labels are compared: without case, quotes and full stops."""
     return basic(str(label)).casefold().strip(" \"'`.。")
 
 

@@ -71,14 +71,14 @@ def label_score(
 
 
 def empty_score(metric: Metric, sample: TestSample, labels: Labels) -> Score:
-    """Give an answer that says nothing the lowest label, which takes no judge."""
+    """Return an answer that says nothing the lowest label, which takes no judge."""
     lowest = labels.lowest
     value = labels.values[lowest]
     return metric.make_score(sample, value=value, label=lowest, code="empty_answer")
 
 
 def is_empty(run: RunResult) -> bool:
-    """Whether there is nothing to judge: no text, and no call of a tool."""
+    """Return whether there is nothing to judge: no text, and no call of a tool."""
     has_calls = run.response is not None and bool(run.response.tool_calls)
     return run.status is RunStatus.EMPTY or (is_blank(run.text) and not has_calls)
 
@@ -86,7 +86,7 @@ def is_empty(run: RunResult) -> bool:
 def shown_material(
     sample: TestSample, run: RunResult, show: Collection[str], **answers: str
 ) -> dict[str, str]:
-    """Give what a judge may see of a row, by the word in its markers.
+    """Return what a judge may see of a row, by the word in its markers.
 
     Args:
         sample: The sample.
@@ -98,7 +98,7 @@ def shown_material(
 
 
 def shown_beside(sample: TestSample, show: Collection[str]) -> dict[str, str]:
-    """Give what a judge may see of a sample beside the input; as `shown_material`."""
+    """Return what a judge may see of a sample beside the input; as `shown_material`."""
     material = {}
     if "expected" in show and sample.answers:
         material["REFERENCE"] = "\n".join(sample.answers)

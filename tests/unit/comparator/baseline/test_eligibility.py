@@ -28,7 +28,7 @@ def config(gate=None, **values):
 
 
 def told(made, gate=None, *, comparison=None, **values):
-    """Give (code, text) of everything that stands against a report."""
+    """Return (code, text) of everything that stands against a report."""
     found = find_refusals(made, config(gate, **values), comparison=comparison)
     assert all(each.problem.hint for each in found)
     return [(each.code.value, each.problem.what) for each in found]

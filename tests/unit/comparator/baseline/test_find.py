@@ -31,7 +31,7 @@ def config_in(folder, *, path=PATH, ref="", policy="warn"):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """Give a checkout whose only commit has the old report, and the folder the new one."""
+    """Return a checkout whose only commit has the old report, and the folder the new one."""
     file = tmp_path / PATH
     file.parent.mkdir()
     file.write_text(dumps(OLD), "utf-8")

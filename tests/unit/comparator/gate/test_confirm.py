@@ -34,7 +34,7 @@ def told(baseline, candidate, gate=GATE, exceptions=None):
 
 
 def again(**scores):
-    """Give further answers: right for all, but for those that are named; so the gains hold."""
+    """Return further answers: right for all, but for those that are named; so the gains hold."""
     return {"exact_match": {name: [1, 1] for name in (*IDS, *GAINED)} | scores}
 
 

@@ -24,7 +24,7 @@ STEADY = [name for name in KINDS if "random" not in name and "then" not in name]
 
 
 def asked(name: str, *, rows: int, seed: int) -> tuple[float, float, int]:
-    """Give the share of capacity, the share of refusals, and the rows lost."""
+    """Return the share of capacity, the share of refusals, and the rows lost."""
     outcome = simulated.simulate(KINDS[name], rows=rows, seed=seed)
     share = simulated.share_of(KINDS[name], outcome, rows)
     return share, outcome.refused / outcome.requests, outcome.lost

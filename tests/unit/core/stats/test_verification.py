@@ -15,7 +15,7 @@ RUNS = 2000
 
 
 def strata(*, good: int, bad: int, tp: int, fp: int, fn: int, tn: int) -> list[Stratum]:
-    """Give the answers that a judge called good, and those that it called bad."""
+    """Return the answers that a judge called good, and those that it called bad."""
     called_good = Diagnosis(tp=tp, fp=fp, fn=0, tn=0)
     called_bad = Diagnosis(tp=0, fp=0, fn=fn, tn=tn)
     return [

@@ -112,7 +112,7 @@ def test_calibration__published_figures(tmp_path: Path) -> None:
 def drawn_of(
     rated: list[Rated], values: dict[str, float], labels: dict[str, int], empty: int = 0
 ) -> Drawn:
-    """Give a run that has the labelled answers, more of the same kinds, and some empty ones."""
+    """Return a run that has the labelled answers, more of the same kinds, and some empty ones."""
     scores: list[float | None] = [each.score.value for each in rated]
     places = {(each.score.sample_id, 0): i for i, each in enumerate(rated)}
     for label, n in labels.items():

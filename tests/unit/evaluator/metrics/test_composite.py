@@ -14,7 +14,7 @@ NA = "not_applicable"
 
 
 def part(value: float | str | None, passed: bool | None = None) -> Score:
-    """Give a value, a code of a missing one, or NA."""
+    """Return a value, a code of a missing one, or NA."""
     if isinstance(value, str):
         status = ScoreStatus.NOT_APPLICABLE if value == NA else ScoreStatus.UNSCORED
         return Score(metric="p", sample_id="s1", status=status, code=value)

@@ -85,7 +85,7 @@ class Pull:
         return make_config(values, folder=self.workspace)
 
     def found(self, explicit: str | None = None, **config: Any) -> str:
-        """Give which baseline is found, and where, or why there is none."""
+        """Return which baseline is found, and where, or why there is none."""
         made = self.config(**config)
         file = self.workspace / explicit if explicit else None
         place = find_place(made, self.activity, explicit=file)

@@ -63,7 +63,7 @@ async def test_score__panel_has_the_median(steps: tuple[int, ...], value: float)
 
 
 def likely(chances: dict[str, float], *, token: str = "4", before: str = '"label": "') -> Answer:
-    """Give an answer whose step was named with these chances."""
+    """Return an answer whose step was named with these chances."""
     top = [{"token": t, "logprob": math.log(p)} for t, p in chances.items()]
     tokens = ['{"reason": "', "좋", '", "evidence": [], ', before, token, '"}']
     content: list[Any] = [{"token": t, "logprob": -0.1, "top_logprobs": []} for t in tokens]

@@ -72,10 +72,10 @@ def test_action__description_is_one_that_the_marketplace_takes() -> None:
     assert len(description) < 125, "the Marketplace refuses 125 characters and more"
 
 
-def test_no_module__is_over_300_lines() -> None:
+def test_no_module__is_over_400_lines() -> None:
     long = {
         str(f): n
         for f in (ROOT / "lm_eval_so").rglob("*.py")
-        if (n := len(f.read_text().splitlines())) > 300
+        if (n := len(f.read_text().splitlines())) > 400
     }
     assert not long

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.terminal.options import (
     BaselineFile,
     Color,
@@ -60,7 +60,7 @@ def show(
     Example: lm-eval-so baseline show --baseline-ref main
     """
     from lm_eval_so.comparator.baseline.find import find_baseline
-    from lm_eval_so.core.report_digest import digest_report
+    from lm_eval_so.core.report_file import digest_report
     from lm_eval_so.reporter.views.baseline import baseline_lines, baseline_values
     from lm_eval_so.terminal.emit import emit, emit_text
     from lm_eval_so.terminal.lines import visible

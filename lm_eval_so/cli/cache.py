@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.terminal.options import ConfigFile, Json, Overrides, Verbose
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def import_(
     Example: lm-eval-so cache import answers.jsonl
     """
     from lm_eval_so.core.asking.cache.export import import_lines
-    from lm_eval_so.core.jsonl import read_lines
+    from lm_eval_so.core.files import read_lines
     from lm_eval_so.terminal.emit import emit
 
     path = _path(config, overrides)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.terminal.options import (
     BaselineFile,
     Color,
@@ -116,8 +116,8 @@ def _ci(
     from dataclasses import replace
     from functools import partial
 
-    from lm_eval_so.core.command_line import command_line
     from lm_eval_so.core.config.load import whole
+    from lm_eval_so.core.secrets import command_line
     from lm_eval_so.pipeline import ci as stage
     from lm_eval_so.pipeline.check import tell_gate
     from lm_eval_so.pipeline.github.target_url import target_override

@@ -31,7 +31,7 @@ def plugins(name: Name = None, files: Files = None, as_json: Json = False) -> No
     import sys
     from dataclasses import asdict
 
-    from lm_eval_so.core.plugins import load_plugins
+    from lm_eval_so.core.registry import load_plugins
     from lm_eval_so.pipeline.plugins import find_plugins
     from lm_eval_so.terminal.emit import emit, emit_text
 

@@ -44,8 +44,7 @@ def report(
     from lm_eval_so.core.files import read_text, write_atomic
     from lm_eval_so.core.records.codec import loads
     from lm_eval_so.core.records.comparison import Comparison
-    from lm_eval_so.core.report_digest import refuse_other_report
-    from lm_eval_so.core.report_file import read_report
+    from lm_eval_so.core.report_file import read_report, refuse_other_report
     from lm_eval_so.core.secrets import make_redactor
     from lm_eval_so.errors import Where
     from lm_eval_so.reporter.render import render

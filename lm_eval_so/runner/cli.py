@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.terminal.entry import run_app
 from lm_eval_so.terminal.options import (
     Color,
@@ -94,8 +94,8 @@ def run(
     from dataclasses import asdict, replace
     from functools import partial
 
-    from lm_eval_so.core.command_line import command_line
     from lm_eval_so.core.records.codec import to_json
+    from lm_eval_so.core.secrets import command_line
     from lm_eval_so.errors import ExitCode
     from lm_eval_so.runner import run as stage
     from lm_eval_so.runner.batch.executor import cancel_batch

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from lm_eval_so.core.records.enums import Language, ReportFormat
-from lm_eval_so.terminal.entry import run_app
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -69,8 +68,3 @@ def report(
         return
     write_atomic(out, text)
     typer.echo(str(out))
-
-
-def main() -> None:
-    """Run the stage's own command line and exit."""
-    run_app(app)

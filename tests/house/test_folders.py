@@ -19,7 +19,6 @@ OF_ONE_KIND = {
 }
 """Commands, backends, file formats, formulas, ways to read text, metrics, readers of sources, views."""
 STILL_FLAT = {
-    "core": 13,
     "core/backends/http": 13,
     "evaluator": 36,
     "evaluator/calibration": 11,

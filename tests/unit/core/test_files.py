@@ -144,7 +144,7 @@ def fill():
 """
 FULL_HTTP = """
 import asyncio
-from lm_eval_so.core.http import HttpClient
+from lm_eval_so.core.http.client import HttpClient
 
 client = HttpClient(concurrency=1, connect_timeout_s=5, idle_timeout_s=5)
 

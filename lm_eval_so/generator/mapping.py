@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
+from lm_eval_so.core.hashing import content_id, revision
 from lm_eval_so.core.records.chat import Message
 from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.core.records.enums import Behavior
 from lm_eval_so.core.records.sample import Provenance, Review, SourceRef, TestSample
-from lm_eval_so.core.sample_digests import content_id, revision
 from lm_eval_so.errors import nearest
 from lm_eval_so.generator import fields
 from lm_eval_so.generator.clean import clean_text, language_of

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from lm_eval_so.core.config.generator import SourceSection
+from lm_eval_so.core.config.model import SourceSection
 from lm_eval_so.generator.sources import READERS, format_of
 from lm_eval_so.generator.sources.base import (
     Columns,

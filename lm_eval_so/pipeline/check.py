@@ -11,8 +11,8 @@ from lm_eval_so.core.config.load import whole
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sound import Sound
 from lm_eval_so.core.events import Event, Noticed, Warned
-from lm_eval_so.core.plugins import plugin_problems
 from lm_eval_so.core.records.enums import Direction, MetricKind
+from lm_eval_so.core.registry import plugin_problems
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.bind import bind_metrics, gating_ids, sound_metrics

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import PurePath
 
-from lm_eval_so.core.config.generator import SourceSection
+from lm_eval_so.core.config.model import SourceSection
 from lm_eval_so.generator.sources.base import Source
 from lm_eval_so.generator.sources.csv_file import read_csv, read_tsv
 from lm_eval_so.generator.sources.json_file import read_json

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.config.generator import SourceSection
+from lm_eval_so.core.config.model import SourceSection
 from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.sources.base import (
     Columns,

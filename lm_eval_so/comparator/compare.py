@@ -33,7 +33,7 @@ from lm_eval_so.core.records.comparison import (
 )
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.report_digest import digest_report
+from lm_eval_so.core.report_file import digest_report
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import ConfigError, ExitCode, Where
 

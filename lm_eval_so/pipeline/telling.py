@@ -4,7 +4,7 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
-from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import Config, GateSection
 from lm_eval_so.core.events import Ended, Listener, Noticed, Warned
 from lm_eval_so.core.records.comparison import Comparison

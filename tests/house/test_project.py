@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import lm_eval_so
-from lm_eval_so.core.yaml_lines import read_yaml
+from lm_eval_so.core.config.yaml_lines import read_yaml
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from lm_eval_so.generator.paths import parse_path, walk
+from lm_eval_so.generator.sources.json_values import parse_path, walk
 
 
 @pytest.mark.parametrize(

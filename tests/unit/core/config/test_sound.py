@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lm_eval_so.core.config.load import read_config, take_config, whole
 from lm_eval_so.core.config.sound import in_order, make_sound
-from lm_eval_so.core.yaml_lines import Located
+from lm_eval_so.core.config.yaml_lines import Located
 from lm_eval_so.errors import ConfigError, Problem, Where
 
 HEAD = "version: 1\nsuite: shop\ndataset: {path: data}\n"

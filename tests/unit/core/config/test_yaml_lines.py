@@ -2,7 +2,7 @@
 
 import pytest
 
-from lm_eval_so.core.yaml_lines import parse_yaml
+from lm_eval_so.core.config.yaml_lines import parse_yaml
 from lm_eval_so.errors import ConfigError
 
 

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from lm_eval_so.core.http_errors import public_url
+from lm_eval_so.core.http.errors import public_url
 from lm_eval_so.errors import BackendError, ErrorKind
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from lm_eval_so.core.config.load import load_config, make_config
 from lm_eval_so.errors import ConfigError
-from lm_eval_so.generator.checks import check
+from lm_eval_so.generator.source_problems import check
 
 YAML = """\
 version: 1

@@ -13,8 +13,7 @@ from servers.proxy import proxied
 from servers.runs import until
 from servers.tls import self_signed, tls_server
 
-from lm_eval_so.core import http
-from lm_eval_so.core.http import HttpClient
+from lm_eval_so.core.http.client import HttpClient
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind
 from lm_eval_so.testing import ChatServer, Reply
 
@@ -378,7 +377,7 @@ async def test_send__a_compression_that_cannot_be_unpacked(coding: str):
 
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_send__a_body_that_does_not_end(monkeypatch: pytest.MonkeyPatch, streamed: bool):
-    monkeypatch.setattr(http, "MOST_OF_RESPONSE", 2**20)
+    monkeypatch.setattr("lm_eval_so.core.http.client.MOST_OF_RESPONSE", 2**20)
     packed = gzip.compress(b"0" * 2**26)
     reply = Reply(body=packed, headers={"content-encoding": "gzip"})
 

@@ -1,17 +1,54 @@
-"""Counting what becomes of records, and telling it."""
+"""Outcomes of files and records on the way to the dataset, counted and told."""
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import JsonValue
 
 from lm_eval_so.core.events import Listener, Moved, Noticed, Warned
 from lm_eval_so.core.records.dataset import SourceInfo
+from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.errors import Problem
-from lm_eval_so.generator.outcome import Kept, Opened, Outcome, Skipped, Unusable
 from lm_eval_so.generator.sources.base import FileError, Reason, Reject, SourceFile, place
 
 _TOLD = 20
 """Findings of one kind in one file that are told one by one."""
 _EVERY = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A file that is read from here on."""
+
+    file: SourceFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A record that became a sample."""
+
+    file: SourceFile
+    at: Mapping[str, JsonValue]
+    """Place in the file, as in `RawItem`."""
+    sample: TestSample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A record that says nothing: all its values are blank."""
+
+    file: SourceFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unusable:
+    """A source that cannot be used, so that no dataset is made."""
+
+    problem: Problem
+
+
+Outcome = Opened | Kept | Skipped | Reject | FileError | Unusable
 
 
 class Tally:

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lm_eval_so.core.config.load import config_schema, load_config, make_config
 from lm_eval_so.core.config.problems import params_problems
+from lm_eval_so.core.config.yaml_lines import read_yaml
 from lm_eval_so.core.records.enums import Language, Policy
-from lm_eval_so.core.yaml_lines import read_yaml
 from lm_eval_so.errors import ConfigError, Problem
 
 MINIMAL = "version: 1\nsuite: shop\ndataset: {path: data}\n"
@@ -212,7 +212,7 @@ def test_load_config__a_bad_override_points_at_the_command_line(tmp_path: Path) 
 
 
 def test_config_schema__accepts_the_quickstarts_own_config() -> None:
-    file = Path(__file__).parents[3] / "example/quickstart/lm-eval-so.yaml"
+    file = Path(__file__).parents[4] / "example/quickstart/lm-eval-so.yaml"
     jsonschema.validate(read_yaml(file).values, config_schema())
     short = {"version": 1, "suite": "s", "dataset": {"path": "d"}, "metrics": ["exact_match"]}
     jsonschema.validate(short, config_schema())

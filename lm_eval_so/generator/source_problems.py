@@ -1,18 +1,15 @@
-"""What can be told about the sources before anything is read in full."""
+"""Problems of the sources that show before a file is read in full."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.errors import Problem
-from lm_eval_so.generator.columns import bind_columns
-from lm_eval_so.generator.locate import locate
-from lm_eval_so.generator.mapping import map_problems
-from lm_eval_so.generator.opening import open_file
-from lm_eval_so.generator.paths import parse_path
-from lm_eval_so.generator.sources import format_of
+from lm_eval_so.generator.mapping import bind_columns, map_problems
 from lm_eval_so.generator.sources.base import Columns
 from lm_eval_so.generator.sources.encoding import is_encoding
+from lm_eval_so.generator.sources.json_values import parse_path
+from lm_eval_so.generator.sources.open import format_of, locate, open_file
 
 
 def check(config: Config) -> list[Problem]:

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from lm_eval_so.core.descriptors import is_short
-from lm_eval_so.core.http_errors import connection_error, public_url
-from lm_eval_so.core.http_proxy import proxy_for
+from lm_eval_so.core.files import is_short
+from lm_eval_so.core.http.errors import connection_error, public_url
+from lm_eval_so.core.http.proxy import proxy_for
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, Where
 
 _NEVER_SENT = (

@@ -1,7 +1,8 @@
-"""JSON of others: strict, and with findings that people understand."""
+"""JSON values of sources: strict parsing, findings for people, dotted paths as `$.data` or `answers[0].text`."""
 
-from collections.abc import Iterable
-from typing import cast
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, cast
 
 from pydantic import JsonValue
 
@@ -21,6 +22,9 @@ _SAID = {
     "Illegal trailing comma before end of object": "expected a property name",
     "Illegal trailing comma before end of array": "expected a value",
 }
+EVERY: Final = "*"
+_STEP = re.compile(r"\.?([^.\[\]]+)|\[(\*|[0-9]+)\]")
+JsonPath = tuple[str | int, ...]
 
 
 class BadJsonError(ValueError):
@@ -94,3 +98,42 @@ def _after_comma(text: str, line: int, column: int) -> tuple[int, int]:
     start = sum(len(row) for row in text.splitlines(keepends=True)[: line - 1]) + column
     following = start + len(text[start:]) - len(text[start:].lstrip())
     return text.count("\n", 0, following) + 1, following - text.rfind("\n", 0, following)
+
+
+def parse_path(text: str) -> JsonPath | None:
+    """Return the steps of a path, `EVERY` for `[*]`; None if it is no path.
+
+    A leading `$` stands for the whole.
+    """
+    rest, position, steps = text.removeprefix("$"), 0, []
+    while position < len(rest):
+        match = _STEP.match(rest, position)
+        if match is None:
+            return None
+        name, index = match.groups()
+        steps.append(name if name is not None else EVERY if index == EVERY else int(index))
+        position = match.end()
+    return tuple(steps)
+
+
+def walk(
+    value: JsonValue, steps: Sequence[str | int], at: str = "$"
+) -> Iterator[tuple[str, JsonValue]]:
+    """Yield (path, value) of everything that a path leads to; nothing where it does not lead."""
+    if not steps:
+        yield at, value
+        return
+    step, rest = steps[0], steps[1:]
+    if step == EVERY and isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from walk(item, rest, f"{at}[{position}]")
+    elif isinstance(step, int) and isinstance(value, list) and step < len(value):
+        yield from walk(value[step], rest, f"{at}[{step}]")
+    elif isinstance(step, str) and isinstance(value, dict) and step in value:
+        yield from walk(value[step], rest, f"{at}.{step}")
+
+
+def kind_of(value: object) -> str:
+    """Name the kind of a JSON value."""
+    kinds = {dict: "an object", list: "an array", str: "a text", bool: "a truth value"}
+    return "null" if value is None else kinds.get(type(value), "a number")

@@ -21,7 +21,9 @@ from lm_eval_so.evaluator.metrics.extras import Need, library_versions, need_pro
 from lm_eval_so.evaluator.metrics.names import BUILT_IN, snake_case
 from lm_eval_so.evaluator.metrics.values import CorpusScore, in_range
 
-__all__ = ["Metric", "MetricEnv", "metrics"]
+__all__ = ["Category", "Level", "Metric", "MetricEnv", "metrics"]
+
+Category = Literal["rule", "heuristic", "model"]
 
 
 class Metric:
@@ -34,7 +36,7 @@ class Metric:
     """Default: the class's name in snake_case."""
     version: ClassVar[int] = 1
     """Raise it whenever the same input may give another value."""
-    category: ClassVar[Literal["rule", "heuristic", "model"]] = "rule"
+    category: ClassVar[Category] = "rule"
     kind: MetricKind = MetricKind.BOUNDED
     range: tuple[float, float] | None = (0.0, 1.0)
     higher_is_better: ClassVar[bool] = True

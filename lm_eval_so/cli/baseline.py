@@ -59,7 +59,7 @@ def show(
 
     Example: lm-eval-so baseline show --baseline-ref main
     """
-    from lm_eval_so.comparator.baseline.find import find_baseline
+    from lm_eval_so.comparator.baseline.find import Place, find_baseline
     from lm_eval_so.core.report_digest import digest_report
     from lm_eval_so.reporter.views.baseline import baseline_lines, baseline_values
     from lm_eval_so.terminal.emit import emit, emit_text
@@ -67,7 +67,7 @@ def show(
     from lm_eval_so.terminal.session import open_session
 
     session = open_session(config, overrides=overrides, plugins=plugins, language=language)
-    found, place = find_baseline(session.config, explicit=baseline, ref=baseline_ref)
+    found, place = find_baseline(session.config, Place(report=baseline, ref=baseline_ref))
     session.progress.close()
     redactor = session.redactor
     if as_json:
@@ -98,7 +98,7 @@ def update(
     """
     import sys
 
-    from lm_eval_so.comparator import compare as stage
+    from lm_eval_so.comparator.gate.check import check as check_gate
     from lm_eval_so.pipeline.baseline import update_baseline
     from lm_eval_so.pipeline.baseline_told import update_lines, update_values
     from lm_eval_so.terminal.emit import emit
@@ -112,7 +112,7 @@ def update(
         language=language,
         quiet=quiet,
         color=color,
-        check=lambda found, _: stage.check(found),
+        check=lambda found, _: check_gate(found),
     )
     done = update_baseline(
         session.config, session.resources(), report, reason=reason, is_forced=force

@@ -51,9 +51,9 @@ def compare(
 
     Example: lm-eval-so compare reports/report.json --baseline baselines/support-qa.json
     """
-    from lm_eval_so.comparator import compare as stage
-    from lm_eval_so.comparator.baseline.find import find_baseline
+    from lm_eval_so.comparator.baseline.find import Place, find_baseline
     from lm_eval_so.comparator.exemptions.files import exception_problems
+    from lm_eval_so.comparator.gate.check import check as check_gate
     from lm_eval_so.core.events import Warned
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.core.report_file import read_report
@@ -68,14 +68,14 @@ def compare(
         language=language,
         quiet=quiet,
         color=color,
-        check=lambda found, environ: [*stage.check(found), *exception_problems(found, environ)],
+        check=lambda found, environ: [*check_gate(found), *exception_problems(found, environ)],
     )
     resources = session.resources()
     if session.config.gate.confirm:
         text = "gate.confirm needs the chatbot: compare judges what was measured, ci asks again"
         resources.listener(Warned(stage="compare", text=text))
     report = read_report(candidate)
-    found, where = find_baseline(session.config, explicit=baseline, ref=baseline_ref)
+    found, where = find_baseline(session.config, Place(report=baseline, ref=baseline_ref))
     comparison = compare_reports(session.config, resources, report, found, where)
     folder = out or session.config.resolve(session.config.report.out)
     files = write_report(

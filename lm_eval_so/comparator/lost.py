@@ -5,8 +5,8 @@ from collections.abc import Collection
 
 from lm_eval_so.comparator.effect.measure import Reports
 from lm_eval_so.comparator.pairing.pair import Side
+from lm_eval_so.core.records.comparison import Lost, LostCase
 from lm_eval_so.core.records.enums import RunStatus
-from lm_eval_so.core.records.lost import Lost, LostCase
 
 _MOST_CASES = 100
 _ANSWERED = frozenset(status.value for status in RunStatus if status.is_answer)

@@ -4,7 +4,7 @@ from lm_eval_so.comparator.effect.measure import Reports
 from lm_eval_so.comparator.pairing.pair import Side, applicable_rows
 from lm_eval_so.core.records.comparison import Stability
 from lm_eval_so.core.records.enums import MetricKind
-from lm_eval_so.core.stats.repeats import flaky_share, self_flip_rate
+from lm_eval_so.core.stats.binary import flaky_share, self_flip_rate
 
 _MOST_IDS = 100
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import TypeVar
 
-from lm_eval_so.core.stats.chosen import Chosen
+from lm_eval_so.core.stats.groups import Chosen
 
 Rows = tuple[int, ...]
 """Positions of a sample's rows, one per repeat."""

@@ -7,8 +7,7 @@ from typing import Any
 
 from lm_eval_so.comparator.effect.measure import Reports
 from lm_eval_so.core.records.report import NO_VALUE, Columns, keep_largest
-from lm_eval_so.core.stats.chosen import Chosen
-from lm_eval_so.core.stats.groups import Layout, lay_out
+from lm_eval_so.core.stats.groups import Chosen, Layout, lay_out
 
 
 class Members:

@@ -16,7 +16,7 @@ from lm_eval_so.core.records.sample import Scenario, UserTurn
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.errors import ConfigError
 from lm_eval_so.evaluator.metrics.env import EmbedError, Vector
-from lm_eval_so.evaluator.metrics.judge.relevancy import (
+from lm_eval_so.evaluator.metrics.judge.answer_relevancy import (
     AnswerRelevancy,
     Questions,
     read_questions,

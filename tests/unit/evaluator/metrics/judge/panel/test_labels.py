@@ -3,7 +3,7 @@
 import pytest
 
 from lm_eval_so.core.asking.answer.json_answer import Unusable
-from lm_eval_so.evaluator.metrics.judge.verdict import Verdict, label_key, read_verdict
+from lm_eval_so.evaluator.metrics.judge.panel.labels import Verdict, label_key, read_verdict
 
 LABELS = {"good": "good", "bad": "bad", "좋음": "good", "unknown": "UNKNOWN"}
 

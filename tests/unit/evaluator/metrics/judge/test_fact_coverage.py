@@ -10,7 +10,7 @@ from rag_judges import make, verdicts
 from lm_eval_so.core.asking.asker import Answer
 from lm_eval_so.core.records.enums import Language, RunStatus
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.evaluator.metrics.judge.facts import FactCoverage
+from lm_eval_so.evaluator.metrics.judge.fact_coverage import FactCoverage
 
 T, A, C, U = "stated", "absent", "contradicted", "UNKNOWN"
 FACTS = ["3일 걸린다", "무료다", {"text": "문의는 1588", "required": False}]

@@ -5,8 +5,8 @@ from importlib.resources import files
 import pytest
 
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.evaluator.metrics import judge
-from lm_eval_so.evaluator.metrics.judge.prompt import fill, template_digest
+from lm_eval_so.evaluator.metrics.judge import panel
+from lm_eval_so.evaluator.metrics.judge.panel.prompt import Prompt, template_digest
 
 SLOTS = {
     "claims": {"most": "30"},
@@ -19,13 +19,15 @@ SLOTS = {
 
 
 def text(language: Language, name: str) -> str:
-    return files(judge).joinpath("templates", language.value, f"{name}.txt").read_text("utf-8")
+    return files(panel).joinpath("templates", language.value, f"{name}.txt").read_text("utf-8")
 
 
 @pytest.mark.parametrize("language", Language)
 @pytest.mark.parametrize("name", SLOTS)
 def test_template__fills_every_slot(language: Language, name: str) -> None:
-    prompt = fill(language, name, {"TEXT": "자료 $x {y}"}, "seed", **SLOTS[name])
+    material = {"TEXT": "자료 $x {y}"}
+    filled = Prompt(template=name, schema={}, material=material, slots=SLOTS[name])
+    prompt = filled.text(language, "seed")
     assert "\n자료 $x {y}\n<<END" in prompt
     assert prompt.count("$") == 1
     for value in SLOTS[name].values():

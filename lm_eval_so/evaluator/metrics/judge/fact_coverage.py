@@ -1,37 +1,32 @@
 """`fact_coverage`: how many of the facts that count the answer states."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from lm_eval_so.core.asking.answer.json_answer import Unusable
-from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.records.score import Score
+from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.words import say
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.env import Judge
-from lm_eval_so.evaluator.metrics.judge.checks import (
+from lm_eval_so.evaluator.metrics.judge.panel import (
+    UNKNOWN,
+    JudgedMetric,
+    Opinion,
+    Prompt,
+    is_blank,
+    vote_of,
+)
+from lm_eval_so.evaluator.metrics.judge.panel.statements import (
     Check,
     checks_schema,
     numbered,
     read_checks,
     shown,
 )
-from lm_eval_so.evaluator.metrics.judge.opinion import (
-    Opinion,
-    ask_one,
-    gather_opinions,
-    is_blank,
-    judged_definition,
-    make_request,
-    settle,
-    vote_of,
-)
-from lm_eval_so.evaluator.metrics.judge.panel import Reply
-from lm_eval_so.evaluator.metrics.judge.prompt import UNKNOWN, fill
 from lm_eval_so.evaluator.transcript import shown_input
 
 __all__ = ["Fact", "FactCoverage"]
@@ -41,13 +36,13 @@ _SCHEMA = checks_schema(_WORDS)
 
 
 class Fact(BaseModel):
-    """Something that the answer should state."""
+    """Statement that the answer should make."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     text: str = Field(pattern=r"\S")
     required: bool = True
-    """Whether it counts; what the answer says of the others stands in the details."""
+    """Whether the fact counts; the others stand in the details."""
 
 
 def _short_fact(value: object) -> object:
@@ -58,7 +53,7 @@ AnyFact = Annotated[Fact, BeforeValidator(_short_fact, json_schema_input_type=st
 """A fact in its long form, or its text alone."""
 
 
-class FactCoverage(Metric):
+class FactCoverage(JudgedMetric):
     """How many of the required facts the answer states.
 
     Definition: required facts that the answer states / required facts. The judge says of all facts
@@ -73,9 +68,8 @@ class FactCoverage(Metric):
     Source: Voorhees (2003), Overview of the TREC 2003 question answering track (vital nuggets).
     """
 
-    category: ClassVar[Literal["rule", "heuristic", "model"]] = "model"
-    vote_level: Literal["nominal", "ordinal", "interval"] = "interval"
     requires = frozenset({"judge", "params.facts"})
+    templates: tuple[str, ...] = ("facts",)
 
     class Params(Metric.Params):
         """The facts; usually each sample brings its own."""
@@ -88,68 +82,54 @@ class FactCoverage(Metric):
                 raise ValueError("at least one fact must be required")
             return self
 
-    def calls(self, sample: TestSample, run: RunResult) -> int:  # noqa: ARG002 - as of all metrics
-        """Return 1, or 0 for an empty answer."""
-        return 0 if is_blank(run.text) else 1
-
-    def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:
-        """Return what a judge is asked; None for an empty answer."""
-        return self.request(sample, run).messages[0].content if self.calls(sample, run) else None
-
-    async def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Ask the judges which facts the answer states."""
-        facts: tuple[Fact, ...] = self.params_for(sample).facts
-        if is_blank(run.text):
-            checks = [Check(verdict="absent", reason="") for _ in facts]
-            return self.make_score(
-                sample,
-                value=0,
-                code="empty_answer",
-                reason=self._reason(facts, checks),
-                details=_details(facts, checks),
-            )
-        request = self.request(sample, run)
-
-        def read(output: str) -> tuple[Check, ...] | Unusable:
-            return read_checks(output, len(facts), _WORDS)
-
-        async def ask(judge: Judge) -> Opinion:
-            return self._opinion(facts, await ask_one(self.env, judge, request, read))
-
-        opinions = await gather_opinions(self, ask)
-        return settle(self, sample, opinions, answer=run.text)
-
-    def request(self, sample: TestSample, run: RunResult) -> ChatRequest:
-        """Return what a judge is asked about an answer."""
+    def decided(self, sample: TestSample, run: RunResult) -> Score | None:
+        """Return that an empty answer states none of the facts."""
+        if not is_blank(run.text):
+            return None
         facts = self.params_for(sample).facts
+        checks = [Check(verdict="absent", reason="") for _ in facts]
+        return self.make_score(
+            sample,
+            value=0,
+            code="empty_answer",
+            reason=self._reason(facts, checks),
+            details=_details(facts, checks),
+        )
+
+    def prompt(self, sample: TestSample, run: RunResult) -> Prompt:
+        """Return the facts, numbered, beside input and answer."""
+        facts: Sequence[Fact] = self.params_for(sample).facts
         material = {
             "INPUT": shown_input(sample, run),
             "ANSWER": run.text,
             "FACTS": numbered(fact.text for fact in facts),
         }
-        seed = f"{self.id}:{sample.id}:{run.repeat}"
-        prompt = fill(self.env.template, "facts", material, seed, count=str(len(facts)))
-        return make_request(prompt, _SCHEMA, session=seed, sample_id=sample.id, repeat=run.repeat)
+        slots = {"count": str(len(facts))}
+        return Prompt(template="facts", schema=_SCHEMA, material=material, slots=slots)
 
-    def definition(self) -> dict[str, JsonValue]:
-        """Add the digest of what the judges are told."""
-        return judged_definition(super().definition(), self.env, "facts")
+    async def opinion(self, judge: Judge, sample: TestSample, run: RunResult) -> Opinion:
+        """Ask which of the facts the answer states."""
+        facts: Sequence[Fact] = self.params_for(sample).facts
 
-    def _opinion(self, facts: Sequence[Fact], reply: Reply[tuple[Check, ...]]) -> Opinion:
+        def read(output: str) -> tuple[Check, ...] | Unusable:
+            return read_checks(output, len(facts), _WORDS)
+
+        reply = await self.ask(judge, self.request(sample, run), read)
         checks = reply.found
         if checks is None:
             return Opinion(vote=vote_of([reply]))
         required = [check for fact, check in zip(facts, checks, strict=True) if fact.required]
         is_known = all(check.verdict != UNKNOWN for check in required)
         stated = sum(check.verdict == "stated" for check in required)
-        vote = vote_of(
-            [reply],
+        quotes = (c.evidence for c in checks if c.verdict == "contradicted")
+        vote = JudgeVote(
+            label=None,
             value=stated / len(required) if is_known else None,
             code=None if is_known else "judge_unknown",
             reason=self._reason(facts, checks),
-            evidence=[quote for c in checks if c.verdict == "contradicted" for quote in c.evidence],
+            evidence=tuple(quote for each in quotes for quote in each),
         )
-        return Opinion(vote=vote, details=_details(facts, checks))
+        return Opinion(vote=vote_of([reply], vote), details=_details(facts, checks))
 
     def _reason(self, facts: Sequence[Fact], checks: Sequence[Check]) -> str:
         """Name what decides: the required facts that are unknown, else those that are missing."""

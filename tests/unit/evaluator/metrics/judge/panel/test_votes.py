@@ -4,9 +4,10 @@ import pytest
 from evaluation import an_answer
 
 from lm_eval_so.core.records.score import JudgeVote
-from lm_eval_so.evaluator.metrics.judge.opinion import decide_value, is_blank, vote_of
-from lm_eval_so.evaluator.metrics.judge.panel import Reply
+from lm_eval_so.evaluator.metrics.judge.panel import is_blank
+from lm_eval_so.evaluator.metrics.judge.panel.votes import Reply, decide_value, vote_of
 
+HALF = JudgeVote(label=None, value=0.5, reason="r", evidence=("e",))
 X = None
 """A vote without a value."""
 
@@ -46,7 +47,7 @@ def test_vote_of__adds_up_what_several_requests_took() -> None:
     said = an_answer("{}")
     first = Reply(found="a", answers=(said,), model="m")
     second = Reply(found="b", answers=(said, said), model="m")
-    vote = vote_of([first, second], value=0.5, reason="r", evidence=["e"])
+    vote = vote_of([first, second], HALF)
     assert (vote.value, vote.calls, vote.repaired, vote.model) == (0.5, 3, True, "m")
     assert (vote.usage.input_tokens, vote.cost_usd) == (300, 0.003)
     assert (vote.reason, vote.evidence) == ("r", ("e",))
@@ -55,7 +56,7 @@ def test_vote_of__adds_up_what_several_requests_took() -> None:
 def test_vote_of__one_reply_without_output_takes_the_value() -> None:
     first = Reply(found="a", answers=(an_answer("{}"),), model="m")
     lost: Reply[str] = Reply(found=None, code="judge_error", why="down", model="m")
-    vote = vote_of([first, lost], value=0.5, reason="r", evidence=["e"])
+    vote = vote_of([first, lost], HALF)
     assert (vote.value, vote.code, vote.reason, vote.evidence) == (None, "judge_error", "down", ())
     assert (vote.calls, vote.cost_usd) == (1, 0.001)
 

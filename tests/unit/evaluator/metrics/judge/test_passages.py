@@ -12,11 +12,8 @@ from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.enums import Language, RunStatus
 from lm_eval_so.core.records.run import Turn
 from lm_eval_so.core.records.sample import Scenario, UserTurn
-from lm_eval_so.evaluator.metrics.judge.context import (
-    ContextPrecision,
-    ContextRecall,
-    average_precision,
-)
+from lm_eval_so.evaluator.metrics.judge.context_precision import ContextPrecision, average_precision
+from lm_eval_so.evaluator.metrics.judge.context_recall import ContextRecall
 
 S, A, C, U = "supported", "absent", "contradicted", "UNKNOWN"
 REFERENCE = "하나 둘 셋 넷 다섯"
@@ -61,7 +58,7 @@ async def test_recall__the_claims_are_asked_for_the_same_way_whatever_the_answer
         requests.append(asker.requests)
     assert all(first == requests[0][0] for first, _ in requests)
     assert len({second.messages[0].content for _, second in requests}) > 1
-    other = make(ContextRecall, said)[0].request(a_sample(expected="하나 둘"))
+    other = make(ContextRecall, said)[0].request(a_sample(expected="하나 둘"), RUN)
     assert other.messages != requests[0][0].messages
 
 
@@ -72,7 +69,7 @@ async def test_recall__a_played_conversation_does_not_change_the_claims() -> Non
     metric, (asker,) = make(ContextRecall, [claims("하나"), verdicts(S)])
     turns = (Turn(user="취소요", text="번호는?", status=RunStatus.OK),)
     await metric.score(sample, a_rag_run("답", "글", turns=turns))
-    assert asker.requests[0] == metric.request(sample)
+    assert asker.requests[0] == metric.request(sample, RUN)
 
 
 async def test_recall__repeats_of_a_sample_ask_for_the_claims_one_after_the_other() -> None:

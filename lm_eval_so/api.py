@@ -15,7 +15,7 @@ from lm_eval_so.comparator.terms import Terms, read_terms
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.config_secrets import config_redactor
 from lm_eval_so.core.clock import now_text
-from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.load import load_config, read_config, take_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison

@@ -13,7 +13,7 @@ from lm_eval_so.comparator.slices.compare import compare_slices
 from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison, Pairing
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.report_digest import digest_report
+from lm_eval_so.core.report_file import digest_report
 
 _NOTHING_PAIRED = Pairing(paired=0, added=(), removed=(), changed=())
 

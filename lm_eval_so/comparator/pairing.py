@@ -9,8 +9,7 @@ from typing import TypeVar
 from lm_eval_so.comparator.settings import KEY_SHAPES, Redact
 from lm_eval_so.core.records.comparison import Pairing
 from lm_eval_so.core.records.report import Columns, EvaluationReport
-from lm_eval_so.core.stats.chosen import Chosen
-from lm_eval_so.core.stats.groups import Layout, lay_out
+from lm_eval_so.core.stats.groups import Chosen, Layout, lay_out
 
 T = TypeVar("T")
 Rows = tuple[int, ...]

@@ -8,7 +8,7 @@ from lm_eval_so.comparator.effect.finding import Shape, shape_of
 from lm_eval_so.core.records.acceptance import Acceptance, ReplacedBaseline
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.report import EvaluationReport, MetricSummary
-from lm_eval_so.core.report_digest import digest_report
+from lm_eval_so.core.report_file import digest_report
 from lm_eval_so.errors import UsageError
 
 MOST_KEPT = 50

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from lm_eval_so.comparator.gate.verdicts import Judged
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.comparator.settings import Redact
-from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport, Experiment

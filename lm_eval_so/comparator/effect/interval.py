@@ -10,8 +10,7 @@ from lm_eval_so.comparator.effect.values import Complete, Differences, Measured,
 from lm_eval_so.comparator.pairing import Groups
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.stats.binary import count_flips, mcnemar_midp, tango_interval
-from lm_eval_so.core.stats.bounded import ROUNDING, hall_interval, largest_of
-from lm_eval_so.core.stats.estimate import Estimate
+from lm_eval_so.core.stats.bounded import ROUNDING, Estimate, hall_interval, largest_of
 from lm_eval_so.core.stats.groups import interval_of_layout
 from lm_eval_so.core.stats.power import (
     LEAST_SAMPLES,

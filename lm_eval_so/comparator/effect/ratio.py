@@ -15,7 +15,7 @@ from lm_eval_so.comparator.effect.finding import (
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.core.records.enums import Verdict
-from lm_eval_so.core.stats.estimate import Estimate
+from lm_eval_so.core.stats.bounded import Estimate
 from lm_eval_so.core.stats.power import needed_for_ratio
 from lm_eval_so.core.stats.ratios import (
     percentile,

@@ -10,8 +10,8 @@ from lm_eval_so.comparator.pairing import Reports, Rows, Samples, Side, applicab
 from lm_eval_so.core.records.comparison import Stability
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.records.score import LARGEST_SCORE
+from lm_eval_so.core.stats.binary import flaky_share, self_flip_rate
 from lm_eval_so.core.stats.bounded import mean_of
-from lm_eval_so.core.stats.repeats import flaky_share, self_flip_rate
 
 T = TypeVar("T")
 Support = tuple[float, float]

@@ -15,11 +15,9 @@ from lm_eval_so.comparator.pairing import Groups
 from lm_eval_so.comparator.slices.membership import Division, Members, Slicer
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.stats.binary import count_flips
-from lm_eval_so.core.stats.bounded import hall_interval, interval_of_spread
+from lm_eval_so.core.stats.bounded import Estimate, hall_interval, interval_of_spread
 from lm_eval_so.core.stats.cells import CellFlips, CellSums, flips_by_cell, sums_by_cell
-from lm_eval_so.core.stats.chosen import Chosen
-from lm_eval_so.core.stats.estimate import Estimate
-from lm_eval_so.core.stats.groups import Layout, interval_of_layout
+from lm_eval_so.core.stats.groups import Chosen, Layout, interval_of_layout
 from lm_eval_so.core.stats.power import LEAST_SAMPLES
 from lm_eval_so.core.stats.ratios import (
     ratio_of_means,

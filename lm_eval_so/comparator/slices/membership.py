@@ -6,10 +6,8 @@ from itertools import chain
 from typing import Any
 
 from lm_eval_so.comparator.pairing import Reports
-from lm_eval_so.core.records.report import Columns
-from lm_eval_so.core.slices import NONE, keep_largest
-from lm_eval_so.core.stats.chosen import Chosen
-from lm_eval_so.core.stats.groups import Layout, lay_out
+from lm_eval_so.core.records.report import NO_VALUE, Columns, keep_largest
+from lm_eval_so.core.stats.groups import Chosen, Layout, lay_out
 
 
 class Members:
@@ -123,10 +121,12 @@ def _kinds(columns: Columns) -> Iterator[_Kind]:
         yield _Kind(
             by="tag",
             column=columns.tags,
-            labels=lambda tags: tuple(dict.fromkeys(tags)) or (NONE,),
+            labels=lambda tags: tuple(dict.fromkeys(tags)) or (NO_VALUE,),
         )
     if columns.languages is not None:
-        yield _Kind(by="language", column=columns.languages, labels=lambda name: (name or NONE,))
+        yield _Kind(
+            by="language", column=columns.languages, labels=lambda name: (name or NO_VALUE,)
+        )
     for by, each in columns.labels.items():
         names = [(value,) for value in each.values]
         yield _Kind(by=by, column=each.places, labels=names.__getitem__)

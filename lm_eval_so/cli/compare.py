@@ -34,23 +34,23 @@ def compare(
 
     Example: lm-eval-so compare reports/report.json --baseline baselines/support-qa.json
     """
-    from lm_eval_so.comparator import compare as stage
-    from lm_eval_so.comparator.baseline.find import find_baseline
+    from lm_eval_so.comparator.baseline.find import Place, find_baseline
     from lm_eval_so.comparator.exemptions.files import exception_problems
+    from lm_eval_so.comparator.gate.check import check as check_gate
     from lm_eval_so.core.events import Warned
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.core.report_file import read_report
     from lm_eval_so.pipeline.measure import compare_reports, write_report
 
     session = line.open_session(
-        lambda found, environ: [*stage.check(found), *exception_problems(found, environ)]
+        lambda found, environ: [*check_gate(found), *exception_problems(found, environ)]
     )
     config, resources = session.config, session.resources()
     if config.gate.confirm:
         text = "gate.confirm needs the chatbot: compare judges what was measured, ci asks again"
         resources.listener(Warned(stage="compare", text=text))
     report = read_report(candidate)
-    found, where = find_baseline(config, explicit=baseline, ref=baseline_ref)
+    found, where = find_baseline(config, Place(report=baseline, ref=baseline_ref))
     comparison = compare_reports(config, resources, report, found, where)
     files = write_report(
         config,

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from lm_eval_so.comparator import compare as comparing
 from lm_eval_so.comparator.effect.finding import Shape, make_shape
 from lm_eval_so.comparator.exemptions.files import exception_problems
+from lm_eval_so.comparator.gate.check import check as check_gate
 from lm_eval_so.core.config.load import whole
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sound import Sound
@@ -43,7 +43,7 @@ def check(
     yield from running.check(config, environ if "run" in needs else None)
     yield from of_metrics
     # both stages know which metrics there are: a gate's mistake is told once
-    of_gate = comparing.check(config, _shapes(config))
+    of_gate = check_gate(config, _shapes(config))
     yield from (problem for problem in of_gate if problem.where not in told)
     yield from exception_problems(config, environ)
     if "generate" not in needs:  # else it is made anew

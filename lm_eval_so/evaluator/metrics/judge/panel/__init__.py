@@ -1,12 +1,6 @@
 """A panel of judges: their prompts, replies and votes, and the base of the metrics that ask them."""
 
-from lm_eval_so.evaluator.metrics.judge.panel.judged import (
-    JudgedMetric,
-    Opinion,
-    is_blank,
-    is_empty,
-    steering_flags,
-)
+from lm_eval_so.evaluator.metrics.judge.panel.judged import JudgedMetric, Opinion
 from lm_eval_so.evaluator.metrics.judge.panel.labels import (
     Labels,
     LabelValues,
@@ -15,14 +9,15 @@ from lm_eval_so.evaluator.metrics.judge.panel.labels import (
     label_key,
     one_line,
 )
-from lm_eval_so.evaluator.metrics.judge.panel.prompt import (
-    UNKNOWN,
-    Prompt,
-    Row,
+from lm_eval_so.evaluator.metrics.judge.panel.material import (
+    is_blank,
+    is_empty,
     shown_beside,
     shown_material,
+    steering_flags,
 )
-from lm_eval_so.evaluator.metrics.judge.panel.votes import Decision, Reply, vote_of
+from lm_eval_so.evaluator.metrics.judge.panel.prompt import UNKNOWN, Prompt, Row
+from lm_eval_so.evaluator.metrics.judge.panel.votes import Decision, Reply, cost_of, vote_of
 
 __all__ = [
     "UNKNOWN",
@@ -36,6 +31,7 @@ __all__ = [
     "Row",
     "Verdict",
     "check_aliases",
+    "cost_of",
     "is_blank",
     "is_empty",
     "label_key",

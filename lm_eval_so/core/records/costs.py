@@ -1,4 +1,4 @@
-"""What an evaluation cost, how long the chatbot took, and when: parts of a report."""
+"""Costs of an evaluation, latency of the chatbot and times of its answers: parts of a report."""
 
 from dataclasses import field
 
@@ -8,7 +8,7 @@ from lm_eval_so.core.records.record import record
 
 @record
 class CostSummary:
-    """What it cost, in US dollars; null where no price is known."""
+    """Costs in US dollars; null if no price is known."""
 
     bot_usd: float | None
     bot_priced: int
@@ -18,7 +18,7 @@ class CostSummary:
     usage: Usage
     """Tokens of the chatbot."""
     bot_saved_usd: float | None = None
-    """What the answers from the cache would have cost."""
+    """Estimated cost of the answers from the cache, had they been asked."""
     simulator_usd: float | None = None
     simulator_priced: int = 0
     """Rows whose simulated user has a known price."""
@@ -28,7 +28,7 @@ class CostSummary:
     judges_priced: int = 0
     """Judged rows with a known price, over all metrics."""
     judges_rows: int = 0
-    """Rows about which a judge was asked, over all metrics."""
+    """Rows sent to a judge, over all metrics."""
     judges_usage: Usage = field(default_factory=Usage)
 
 
@@ -46,22 +46,22 @@ class LatencySummary:
 
 @record
 class TimeSpan:
-    """When some answers were given."""
+    """Time span of a set of answers."""
 
     n: int = 0
-    """Answers."""
+    """Number of answers."""
     oldest: str | None = None
-    """RFC 3339, UTC; null if that is not known of any."""
+    """RFC 3339, UTC; null if no time is known."""
     newest: str | None = None
 
 
 @record
 class AnswerTimes:
-    """From when the answers are."""
+    """Times of the answers, by origin."""
 
     asked: TimeSpan = field(default_factory=TimeSpan)
-    """Those that the last invocation of the run asked for."""
+    """Answers asked for by the last invocation of the run."""
     earlier: TimeSpan = field(default_factory=TimeSpan)
-    """Those of an earlier invocation, which the last one went on with."""
+    """Answers of an earlier invocation of a resumed run."""
     cached: TimeSpan = field(default_factory=TimeSpan)
-    """Those from the cache, wholly or in part, by when the chatbot gave them."""
+    """Answers from the cache, wholly or in part, by the time when the chatbot gave them."""

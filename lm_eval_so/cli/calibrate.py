@@ -76,13 +76,14 @@ def calibrate(
     from lm_eval_so.core.report_file import read_report
     from lm_eval_so.errors import ExitCode
     from lm_eval_so.evaluator import calibrate as stage
+    from lm_eval_so.evaluator.binding.checks import check_metrics
     from lm_eval_so.evaluator.calibration.files import write_calibrations
     from lm_eval_so.runner.run import run_folder
     from lm_eval_so.terminal.emit import emit
     from lm_eval_so.terminal.session import open_session
 
     session = open_session(
-        config, overrides=overrides, plugins=plugins, quiet=quiet, color=color, check=stage.check
+        config, overrides=overrides, plugins=plugins, quiet=quiet, color=color, check=check_metrics
     )
     folders = runs or [run_folder(session.config)]
     kept = report or session.config.resolve(session.config.report.out) / "report.json"
@@ -90,11 +91,13 @@ def calibrate(
         lambda r: stage.calibrate(
             session.config,
             r,
-            labels=labels,
-            runs=folders,
-            report=read_report(kept) if report or kept.exists() else None,
-            positive=positive or (),
-            out=out,
+            stage.CalibrationInputs(
+                labels=labels,
+                runs=folders,
+                report=read_report(kept) if report or kept.exists() else None,
+                positive=positive or (),
+                out=out,
+            ),
         )
     )
     files = write_calibrations(session.config, session.resources(), found, out=out)

@@ -62,6 +62,7 @@ def evaluate(
     from lm_eval_so.errors import ExitCode, Problem
     from lm_eval_so.evaluator import evaluate as stage
     from lm_eval_so.evaluator.calibration.export import open_export, write_export
+    from lm_eval_so.evaluator.plan import plan_evaluation
     from lm_eval_so.pipeline.check import check
     from lm_eval_so.pipeline.measure import wanted_baseline, write_report
     from lm_eval_so.runner.run import run_folder
@@ -86,7 +87,7 @@ def evaluate(
     folders = runs or [run_folder(session.config)]
     baseline = wanted_baseline(session.config)
     if dry_run:
-        planned = stage.plan_evaluation(session.config, runs=folders, baseline=baseline)
+        planned = plan_evaluation(session.config, runs=folders, baseline=baseline)
         emit_facts(session.stdout, planned, as_json=as_json)
         return ExitCode.DONE
     labels = open_export(session.config, folder, most=export_labels) if export_labels else None
@@ -94,10 +95,12 @@ def evaluate(
         lambda r: stage.evaluate(
             session.config,
             r,
-            runs=folders,
-            commit=head(session.config.folder),
+            stage.EvaluationInputs(
+                runs=folders,
+                baseline=baseline,
+                origin=stage.Origin(commit=head(session.config.folder)),
+            ),
             labels=labels,
-            baseline=baseline,
         )
     )
     files = write_report(

@@ -22,8 +22,6 @@ STILL_FLAT = {
     "core": 21,
     "core/backends/http": 13,
     "core/config": 11,
-    "evaluator": 36,
-    "evaluator/calibration": 11,
     "generator": 14,
 }
 """Folders that are larger, and how many modules each may have until it gets folders of its own."""

@@ -49,7 +49,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "tool_call": "lm_eval_so.evaluator.metrics.tools:ToolCall",
     "toxicity_keyword": "lm_eval_so.evaluator.metrics.toxicity:ToxicityKeyword",
     "ttft_ms": "lm_eval_so.evaluator.metrics.ops:TtftMs",
-    "turns": "lm_eval_so.evaluator.turns:Turns",
+    "turns": "lm_eval_so.evaluator.scoring.turns:Turns",
 }
 """Where each is defined, as module:Class; nothing is imported to list the names."""
 

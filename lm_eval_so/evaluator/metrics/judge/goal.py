@@ -9,6 +9,7 @@ import regex
 from pydantic import JsonValue
 
 from lm_eval_so.core.records.chat import ChatRequest
+from lm_eval_so.core.records.costs import add_costs
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import Check, TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
@@ -28,7 +29,6 @@ from lm_eval_so.evaluator.metrics.judge.opinion import judged_definition, make_r
 from lm_eval_so.evaluator.metrics.judge.prompt import pointwise_prompt, verdict_schema
 from lm_eval_so.evaluator.metrics.judge.rubric import steering_flags
 from lm_eval_so.evaluator.metrics.judge.verdicts import ask_labels
-from lm_eval_so.evaluator.usage import add_costs
 
 __all__ = ["Goal"]
 

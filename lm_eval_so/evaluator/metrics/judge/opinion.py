@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.chat import ChatRequest, Message
+from lm_eval_so.core.records.costs import add_costs, add_usage
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.text.profiles import basic
@@ -18,7 +19,6 @@ from lm_eval_so.evaluator.metrics.env import Judge, MetricEnv
 from lm_eval_so.evaluator.metrics.judge.panel import Reply, ask_panel, require_judges
 from lm_eval_so.evaluator.metrics.judge.prompt import template_digest
 from lm_eval_so.evaluator.metrics.judge.rubric import steering_flags
-from lm_eval_so.evaluator.usage import add_costs, add_usage
 
 T = TypeVar("T")
 

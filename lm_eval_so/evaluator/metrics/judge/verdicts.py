@@ -6,6 +6,7 @@ from dataclasses import replace
 from pydantic import JsonValue
 
 from lm_eval_so.core.records.chat import ChatRequest
+from lm_eval_so.core.records.costs import add_costs
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
@@ -16,7 +17,6 @@ from lm_eval_so.evaluator.metrics.judge.opinion import is_blank
 from lm_eval_so.evaluator.metrics.judge.panel import ask_panel, require_judges
 from lm_eval_so.evaluator.metrics.judge.verdict import read_verdict
 from lm_eval_so.evaluator.transcript import shown_context, shown_input
-from lm_eval_so.evaluator.usage import add_costs
 
 
 async def ask_labels(metric: Metric, labels: Labels, request: ChatRequest) -> list[JudgeVote]:

@@ -22,11 +22,11 @@ from typing import Any
 from measured import Taken, machine, measure
 
 from lm_eval_so.core.dataset import load_dataset
+from lm_eval_so.core.hashing import sample_hash
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.codec import dump_row, dumps
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.run import BackendInfo, Response, RunInfo, RunResult
-from lm_eval_so.core.sample_digests import sample_hash
 
 METRICS: tuple[dict[str, Any], ...] = (
     {"name": "exact_match"},

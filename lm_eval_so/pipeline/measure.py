@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lm_eval_so.comparator import compare as comparing
-from lm_eval_so.comparator.baseline.find import find_baseline
-from lm_eval_so.comparator.exemptions.files import read_exceptions, today
+from lm_eval_so.comparator.baseline.find import Place, find_baseline
 from lm_eval_so.comparator.gate.confirm import Answers
+from lm_eval_so.comparator.terms import Terms, read_terms
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.clock import now_text
@@ -93,15 +93,14 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
         LMEvalError: As the stages do; what was paid for is on disk by then.
     """
     # early: a baseline that is demanded and missing must not cost a run
-    baseline, found = find_baseline(
-        config,
-        explicit=plan.baseline,
+    place = Place(
+        report=plan.baseline,
         path=plan.baseline_path,
         ref=plan.baseline_ref,
         else_file=plan.baseline_else_file,
-        none=plan.no_baseline,
-        is_demanded=True,
+        unreadable=plan.no_baseline,
     )
+    baseline, found = find_baseline(config, place, is_demanded=True)
     refuse([*baseline_problems(config, baseline)])  # early, as above
     if plan.make_dataset:
         generating.generate(config, resources)
@@ -120,7 +119,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     )
     again: dict[str, Answers] = {}
     if config.gate.confirm and baseline is not None and failure is None:
-        changed = _changed_samples(config, resources, report, baseline)
+        changed = comparing.changed_samples(report, baseline, _terms(config, resources))
         again = await ask_again(
             config, resources, changed, run=plan.run, fresh=plan.fresh, verdict=verdict
         )
@@ -209,17 +208,8 @@ def compare_reports(
     Raises:
         InputError: If the quarantine or accept file cannot be used.
     """
-    now = now_text(resources.environ)
     comparison = comparing.compare(
-        candidate,
-        baseline,
-        gate=config.gate,
-        baseline_ref=found,
-        language=config.language,
-        compared_at=now,
-        exceptions=read_exceptions(config, day=today(now)),
-        again=again,
-        redact=resources.redactor.redact,
+        candidate, baseline, _terms(config, resources), baseline_ref=found, again=again
     )
     if failure is not None:
         comparison = unmeasured(comparison, failure, config.language)
@@ -227,20 +217,9 @@ def compare_reports(
     return comparison
 
 
-def _changed_samples(
-    config: Config,
-    resources: Resources,
-    candidate: EvaluationReport,
-    baseline: EvaluationReport,
-) -> dict[str, tuple[str, ...]]:
+def _terms(config: Config, resources: Resources) -> Terms:
     now = now_text(resources.environ)
-    return comparing.changed_samples(
-        candidate,
-        baseline,
-        gate=config.gate,
-        compared_at=now,
-        exceptions=read_exceptions(config, day=today(now)),
-    )
+    return read_terms(config, now=now, redact=resources.redactor.redact)
 
 
 def _report_files(

@@ -19,10 +19,7 @@ OF_ONE_KIND = {
 }
 """Commands, backends, file formats, formulas, ways to read text, metrics, readers of sources, views."""
 STILL_FLAT = {
-    "core": 21,
     "core/backends/http": 13,
-    "core/config": 11,
-    "generator": 14,
 }
 """Folders that are larger, and how many modules each may have until it gets folders of its own."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from lm_eval_so.core.backends.base import BackendEnv, SharedOptions
 from lm_eval_so.core.backends.credentials import find_secret, shared_headers
-from lm_eval_so.core.http import HttpClient
+from lm_eval_so.core.http.client import HttpClient
 
 _KEPT_HEADERS = ("x-request-id", "request-id", "apim-request-id", "x-ratelimit-")
 

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from html import unescape
 from typing import Any
 
-from lm_eval_so.core.http_errors import connection_error, public_url
+from lm_eval_so.core.http.errors import connection_error, public_url
 from lm_eval_so.core.records.run import ErrorInfo
 from lm_eval_so.errors import BackendError, ErrorKind
 

@@ -12,7 +12,7 @@ from typing import IO, Self
 
 from lm_eval_so.core.backends.faults import public_url
 from lm_eval_so.core.backends.wire import count_of
-from lm_eval_so.core.http import HttpAnswer, HttpClient
+from lm_eval_so.core.http.client import HttpAnswer, HttpClient
 from lm_eval_so.core.records.record import record
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind
 

@@ -22,7 +22,7 @@ from lm_eval_so.core.backends.wire import (
     read_body,
     read_chat,
 )
-from lm_eval_so.core.http import HttpAnswer, HttpClient, HttpStream
+from lm_eval_so.core.http.client import HttpAnswer, HttpClient, HttpStream
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.errors import BackendError, ErrorKind, nearest
 

@@ -14,8 +14,8 @@ from lm_eval_so.core.backends.credentials import find_secret
 from lm_eval_so.core.backends.faults import connection_error, http_error, public_url
 from lm_eval_so.core.backends.openai_address import explained
 from lm_eval_so.core.backends.openai_endpoint import OpenAIEndpoint
-from lm_eval_so.core.http import HttpAnswer, trusting
-from lm_eval_so.core.http_proxy import proxy_for
+from lm_eval_so.core.http.client import HttpAnswer, trusting
+from lm_eval_so.core.http.proxy import proxy_for
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.errors import BackendError, ErrorKind
 

@@ -19,7 +19,7 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.errors import DatasetError, InputError, Problem, RecordError, Where, nearest
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.metrics.judge.verdict import label_key
+from lm_eval_so.evaluator.metrics.judge.panel import label_key
 from lm_eval_so.evaluator.scoring.label_rows import LabelRows
 from lm_eval_so.evaluator.transcript import shown_input
 

@@ -10,9 +10,8 @@ from lm_eval_so.core.records.costs import add_costs, add_usage
 from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.report import JudgeCalibration, JudgeHealth
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.core.stats.agreement import Level
+from lm_eval_so.core.stats.agreement import Level, spearman_rho
 from lm_eval_so.core.stats.diagnostic import LOW_J, WEAK_J, Diagnosis
-from lm_eval_so.core.stats.ranks import spearman_rho
 from lm_eval_so.core.stats.shift import has_shifted, total_variation
 from lm_eval_so.evaluator.judging.votes import PairTally, PanelTally, is_usable, was_asked
 

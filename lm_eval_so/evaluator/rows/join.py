@@ -16,11 +16,10 @@ from pydantic_core import from_json as quick_json
 from lm_eval_so.core.clock import parse_time
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset, load_dataset
-from lm_eval_so.core.hashing import sorted_u64, u64
+from lm_eval_so.core.hashing import sample_hash, sorted_u64, u64
 from lm_eval_so.core.records.codec import load_row, loads
 from lm_eval_so.core.records.run import RunInfo, RunResult
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.sample_digests import sample_hash
 from lm_eval_so.errors import Problem, RecordError, Where
 
 RESULTS_FILE = "run_results.jsonl"

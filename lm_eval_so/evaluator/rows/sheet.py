@@ -12,14 +12,13 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from lm_eval_so.core.clock import parse_time, time_text
-from lm_eval_so.core.hashing import digest_text
+from lm_eval_so.core.hashing import digest_text, revision
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.costs import AnswerTimes, TimeSpan, add_usage
 from lm_eval_so.core.records.enums import RunStatus, ScoreStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.sample_digests import revision
 from lm_eval_so.core.text.graphemes import count_graphemes
 from lm_eval_so.evaluator.rows.columns import Flags, RowSet, Values
 from lm_eval_so.evaluator.transcript import shown_input

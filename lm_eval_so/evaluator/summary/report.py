@@ -14,7 +14,7 @@ from lm_eval_so.core.records.report import (
     EvaluationReport,
     JudgeHealth,
 )
-from lm_eval_so.core.words.answers import answers_text
+from lm_eval_so.core.words.phrases import answers_text
 from lm_eval_so.evaluator.scoring.gather import STAGE, Gathered
 from lm_eval_so.evaluator.summary.experiment import Origin, make_experiment
 from lm_eval_so.evaluator.summary.fold import percentile, summarise_all

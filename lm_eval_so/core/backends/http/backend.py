@@ -29,7 +29,7 @@ from lm_eval_so.core.backends.http.stream import StreamMapping
 from lm_eval_so.core.backends.http.template import HttpRequest, RequestTemplate, option_error
 from lm_eval_so.core.backends.secret_sources import Secrets
 from lm_eval_so.core.hashing import digest_text
-from lm_eval_so.core.http import HttpAnswer, HttpClient
+from lm_eval_so.core.http.client import HttpAnswer, HttpClient
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.core.secrets import is_secret_name
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where

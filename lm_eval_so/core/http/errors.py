@@ -1,0 +1,83 @@
+"""What an HTTP client's exceptions mean: to the error of an attempt, in words without secrets."""
+
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+from lm_eval_so.core.files import are_used_up, is_short, out_of_files
+from lm_eval_so.errors import BackendError, ErrorKind
+
+
+def connection_error(
+    error: BaseException, url: str, *, sent: bool = True, reason: str | None = None
+) -> BackendError:
+    """Turn an exception of an HTTP client into the error of an attempt, without what it quotes.
+
+    Args:
+        error: What the client raised; its causes are looked at, too.
+        url: What was asked.
+        sent: Whether the server may have got the request; kept as `details["sent"]`.
+        reason: Why, where the caller knows better than the exception tells.
+    """
+    causes = list(_causes(error))
+    if any(map(is_short, causes)) or (_no_name(causes) and are_used_up()):
+        return out_of_files(ErrorKind.CONNECTION, sent=sent)
+    where, details = _origin(url), {"sent": sent}
+    broken_tls = [cause for cause in causes if isinstance(cause, ssl.SSLError)]
+    if broken_tls:
+        what, hint = _tls_told(broken_tls, where)
+        return BackendError(ErrorKind.TLS, what, retryable=False, hint=hint, details=details)
+    what = f"cannot reach {where} ({reason or _reason(causes)})"
+    hint = "is the server running, and the address right?"
+    return BackendError(ErrorKind.CONNECTION, what, retryable=True, hint=hint, details=details)
+
+
+def public_url(url: str) -> str:
+    """Return a URL without user, password, query and fragment."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address that is none"
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def _origin(url: str) -> str:
+    public = public_url(url)
+    return "/".join(public.split("/", 3)[:3]) if "://" in public else public
+
+
+def _tls_told(errors: list[ssl.SSLError], where: str) -> tuple[str, str]:
+    told = [getattr(error, name, "") for error in errors for name in ("verify_message", "reason")]
+    reason = next((str(text) for text in told if text), "TLS fails")
+    if "WRONG_VERSION_NUMBER" in reason or "RECORD_LAYER_FAILURE" in reason:
+        return f"{where} does not speak TLS", "write the address with http:// if it has none"
+    what = f"cannot trust the certificate of {where} ({reason})"
+    return what, "add the certificate authority to the system's store, or name its file: verify"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            yield from _causes(error.exceptions[0])
+        error = error.__cause__ or error.__context__
+
+
+def _no_name(causes: list[BaseException]) -> bool:
+    return any(isinstance(cause, socket.gaierror) for cause in causes)
+
+
+def _reason(causes: list[BaseException]) -> str:
+    if _no_name(causes):
+        return "the host name is not known"
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.errno:
+            is_reset = cause.errno in {errno.ECONNRESET, errno.EPIPE}
+            return "connection reset by peer" if is_reset else os.strerror(cause.errno).lower()
+    return "the connection broke"

@@ -1,0 +1,58 @@
+"""Which proxy a request goes through."""
+
+import os
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from lm_eval_so.core.http.errors import public_url
+from lm_eval_so.errors import BackendError, ErrorKind
+
+
+def proxy_for(url: str, given: str | None = None) -> str | None:
+    """Return the proxy that a request to a URL goes through; None if it goes there directly.
+
+    Args:
+        url: What is asked.
+        given: A proxy for everything; else the environment's counts, but not for the own machine.
+
+    Raises:
+        BackendError: If it is no proxy that can be used.
+    """
+    if given:
+        hint = "name an HTTP proxy, as http://host:port"
+        return _checked(given, "", hint)
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if _is_own_machine(host) or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    proxies = getproxies()
+    scheme = parts.scheme if proxies.get(parts.scheme) else "all"
+    proxy = proxies.get(scheme)
+    if not proxy:
+        return None
+    hint = f"name an HTTP proxy, as http://host:port, or put {host} into NO_PROXY"
+    return _checked(proxy, _variable(f"{scheme}_proxy"), hint)
+
+
+def _is_own_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _variable(name: str) -> str:
+    """Return how a variable is written in the environment; "" if it is a setting of the system."""
+    return next((each for each in (name, name.upper()) if os.environ.get(each)), "")
+
+
+def _checked(proxy: str, variable: str, hint: str) -> str:
+    """Return a proxy as a URL; aiohttp, by which requests go, knows no SOCKS."""
+    url = proxy if "://" in proxy else f"http://{proxy}"
+    if urlsplit(url).scheme in {"http", "https"}:
+        return url
+    named = f" of {variable}" if variable else ""
+    what = f"cannot use the proxy {public_url(url)}{named}: only HTTP proxies are supported"
+    details = {"sent": False}
+    raise BackendError(ErrorKind.CONNECTION, what, retryable=False, hint=hint, details=details)

@@ -1,4 +1,4 @@
-"""How often the gate is wrong, and how often it sees a drop, beside the rules that people use.
+"""How often the gate is wrong, and how often it finds a drop, compared with common rules.
 
     python benchmarks/gate.py                 all tables, as Markdown on stdout (some minutes)
     python benchmarks/gate.py --part binary --part sweep
@@ -212,7 +212,7 @@ def bounded(runs: int) -> str:
                     ),
                 ]
             )
-    return f"## Scores from 0 to 1: margin {margin}, {runs:,} runs a row\n\n{table(HEAD, rows)}"
+    return f"## Scores from 0 to 1: margin {margin}, {runs:,} runs per row\n\n{table(HEAD, rows)}"
 
 
 def few_changes(runs: int) -> str:
@@ -241,7 +241,7 @@ def few_changes(runs: int) -> str:
                 fails.append(percent(seen[Verdict.REGRESSION] / runs))
             rows.append([name, f"{share:.0%}", *fails])
     head = ["changes", "of the samples", "n = 20", "50", "100", "200"]
-    return f"## Scores of which few change: false FAIL, {runs:,} runs a cell\n\n{table(head, rows)}"
+    return f"## Scores with few changes: false FAIL, {runs:,} runs per cell\n\n{table(head, rows)}"
 
 
 def metrics(runs: int) -> str:
@@ -269,7 +269,7 @@ def metrics(runs: int) -> str:
         rows.append(
             [str(count), *(percent(shares[key] / runs) for key in ("gate", "alone", "fell", "t"))]
         )
-    head = ["metrics", "gate", "each by itself", "any score fell", "any paired t"]
+    head = ["metrics", "gate", "each unadjusted", "any score fell", "any paired t"]
     return f"## Several metrics: share of runs that fail though nothing changed, {runs:,} runs\n\n{table(head, rows)}"
 
 
@@ -326,7 +326,7 @@ def confirm(runs: int) -> str:
             [str(lost), *(percent(fails[times] / max(100, runs // 8)) for times in range(4))]
         )
     head = ["answers lost for good", "without", "confirm: 1", "confirm: 2", "confirm: 3"]
-    return f"## Asking again: share of runs that fail, {max(100, runs // 8):,} runs a row\n\n{table(head, rows)}"
+    return f"## Asking again: share of runs that fail, {max(100, runs // 8):,} runs per row\n\n{table(head, rows)}"
 
 
 def drawn(dice: random.Random, shares: Sequence[float]) -> list[float]:

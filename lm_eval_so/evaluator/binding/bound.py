@@ -13,8 +13,7 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.errors import BudgetSpent, LMEvalError, Problem
-from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.metrics.needs import is_given, need_text
+from lm_eval_so.evaluator.metrics.base import Metric, is_given, need_text
 
 Passes = Callable[[float], bool]
 

@@ -13,8 +13,7 @@ from lm_eval_so.errors import InputError, LMEvalError, Problem, nearest, refuse
 from lm_eval_so.evaluator.binding.bind import make_metric, sound_metrics, sound_params
 from lm_eval_so.evaluator.binding.bound import BoundMetric, parse_pass_if
 from lm_eval_so.evaluator.binding.embedders import missing_extra
-from lm_eval_so.evaluator.metrics.base import Metric, metrics
-from lm_eval_so.evaluator.metrics.needs import is_given, need_text
+from lm_eval_so.evaluator.metrics.base import Metric, is_given, metrics, need_text
 from lm_eval_so.evaluator.rows.join import load_samples
 
 _MOST_PROBLEMS = 1000

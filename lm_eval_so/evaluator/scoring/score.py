@@ -175,8 +175,7 @@ def _vetted(bound: BoundMetric, sample: TestSample, score: object) -> Score:
     metric = bound.metric
     try:
         if not isinstance(score, Score):
-            what = f"score() gave {type(score).__name__}, no Score"
-            return metric.unscored(sample, "metric_error", what)
+            return Metric.as_score(metric, sample, score)
         rest = checked(replace(score, value=None))
         if rest.status is not ScoreStatus.SCORED:
             return rest

@@ -9,23 +9,21 @@ import regex
 from pydantic import JsonValue
 
 from lm_eval_so.core.records.chat import ChatRequest
-from lm_eval_so.core.records.costs import add_costs
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import Check, TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.core.stats.agreement import Level
 from lm_eval_so.core.text import nfc
 from lm_eval_so.core.text.keywords import keyword_finder
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import Problem
-from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.metrics.base import Level, Metric
 from lm_eval_so.evaluator.metrics.judge.conversation import (
     bot_calls,
     bot_texts,
     failed_turn,
     shown_dialogue,
 )
-from lm_eval_so.evaluator.metrics.judge.panel import JudgedMetric, Labels, steering_flags
+from lm_eval_so.evaluator.metrics.judge.panel import JudgedMetric, Labels, cost_of, steering_flags
 
 __all__ = ["Goal"]
 
@@ -158,7 +156,7 @@ class Goal(JudgedMetric):
             score = self.make_score(
                 sample, value=value, reason=self._why(entries), details=details, votes=votes
             )
-        return replace(score, cost_usd=add_costs(vote.cost_usd for vote in votes))
+        return replace(score, cost_usd=cost_of(votes))
 
     def _why(self, entries: Sequence[Entry]) -> str | None:
         reasons = []

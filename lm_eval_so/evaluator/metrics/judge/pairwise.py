@@ -12,11 +12,10 @@ from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.core.stats.agreement import Level
 from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import ConfigError
-from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.metrics.base import Level, Metric
 from lm_eval_so.evaluator.metrics.env import Judge
 from lm_eval_so.evaluator.metrics.judge.panel import (
     UNKNOWN,

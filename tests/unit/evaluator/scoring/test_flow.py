@@ -16,7 +16,7 @@ from lm_eval_so.core.workers import drain
 from lm_eval_so.evaluator.binding.bind import bind_metrics
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.metrics.repeats import Consistency
+from lm_eval_so.evaluator.metrics.derived.consistency import Consistency
 from lm_eval_so.evaluator.rows.join import JoinedRow
 from lm_eval_so.evaluator.scoring.flow import Flow, Row, make_stages
 

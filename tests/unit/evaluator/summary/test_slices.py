@@ -9,7 +9,7 @@ from evaluation import a_config, a_run, a_sample, report_of, write_dataset, writ
 from lm_eval_so.core.config.model import MetricSection
 from lm_eval_so.core.records.report import Slice
 from lm_eval_so.evaluator.binding.bound import BoundMetric
-from lm_eval_so.evaluator.metrics.text import ExactMatch
+from lm_eval_so.evaluator.metrics.text.wording import ExactMatch
 from lm_eval_so.evaluator.rows.sheet import Sheet
 from lm_eval_so.evaluator.summary.slices import break_down, metadata_labels
 

@@ -2,37 +2,34 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.chat import ChatRequest
-from lm_eval_so.core.records.costs import add_costs
-from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.core.stats.agreement import Level
-from lm_eval_so.core.text import nfc
-from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.errors import ConfigError, Problem
-from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.metrics.base import Category, Level, Metric
 from lm_eval_so.evaluator.metrics.env import Judge
+from lm_eval_so.evaluator.metrics.judge.panel.material import steering_flags
 from lm_eval_so.evaluator.metrics.judge.panel.prompt import Prompt, Row, template_digest
-from lm_eval_so.evaluator.metrics.judge.panel.votes import Decision, Reply, ask_judge, decide_value
+from lm_eval_so.evaluator.metrics.judge.panel.votes import (
+    Decision,
+    Read,
+    Reply,
+    ask_judge,
+    cost_of,
+    decide_value,
+)
 
 T = TypeVar("T")
 
 _FILE = re.compile(r"[^\n]{1,255}\.(?:md|txt)")
-_STEERING = re.compile(
-    r"ignore (?:all |any )?(?:the )?(?:previous|above|prior) |give (?:it |me |this )?full marks"
-    r"|full score|(?:이전|위의|앞의) ?(?:모든 )?(?:지시|지침)[^.]{0,10}무시|채점자|만점을",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +48,7 @@ class JudgedMetric(Metric):
     decides. A parameter `rubric` may be a text or the name of a file beside the config.
     """
 
-    category: ClassVar[Literal["rule", "heuristic", "model"]] = "model"
+    category: ClassVar[Category] = "model"
     vote_level: Level = "interval"
     requires = frozenset({"judge"})
     templates: tuple[str, ...]
@@ -160,7 +157,7 @@ class JudgedMetric(Metric):
                 votes=votes,
             )
         # its latency stays out: the same answers give the same report
-        return replace(score, cost_usd=add_costs(vote.cost_usd for vote in votes))
+        return replace(score, cost_usd=cost_of(votes))
 
     def definition(self) -> dict[str, JsonValue]:
         """Add the digests of templates and rubric; the name of the rubric's file does not matter."""
@@ -181,9 +178,7 @@ class JudgedMetric(Metric):
         seed = f"{self.id}:{sample.id}:{run.repeat}{part}"
         return Row(seed=seed, sample_id=sample.id, repeat=run.repeat)
 
-    async def ask(
-        self, judge: Judge, request: ChatRequest, read: Callable[[str], T | Unusable]
-    ) -> Reply[T]:
+    async def ask(self, judge: Judge, request: ChatRequest, read: Read[T]) -> Reply[T]:
         """Ask one judge, once more if its output cannot be read."""
         return await ask_judge(judge, request, read, self.env.template)
 
@@ -200,21 +195,3 @@ class JudgedMetric(Metric):
     def _rubric_param(self) -> str | None:
         rubric: str | None = getattr(self.params, "rubric", None)
         return rubric
-
-
-def is_blank(text: str) -> bool:
-    """Return whether a text has no content to judge."""
-    return not basic(text)
-
-
-def is_empty(run: RunResult) -> bool:
-    """Return whether an answer has no content to judge: no text, and no call of a tool."""
-    has_calls = run.response is not None and bool(run.response.tool_calls)
-    return run.status is RunStatus.EMPTY or (is_blank(run.text) and not has_calls)
-
-
-def steering_flags(*texts: str) -> dict[str, JsonValue]:
-    """Return the flag of texts that seem to tell the judge what to say; {} of others."""
-    # composed, since an answer may come decomposed
-    is_steered = any(_STEERING.search(nfc(text)) for text in texts)
-    return {"flags": ["judge_injection"]} if is_steered else {}

@@ -1,7 +1,7 @@
 """Prompts of judges: templates filled with rubrics, labels and foreign texts."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -14,10 +14,7 @@ from lm_eval_so.core.asking.answer.markers import between_markers, choose_marker
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.records.run import RunResult
-from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.words import say, texts
-from lm_eval_so.evaluator.transcript import shown_context, shown_input
 
 UNKNOWN = "UNKNOWN"
 """Label of a judge that cannot decide."""
@@ -63,30 +60,6 @@ class Prompt:
             sample_id=row.sample_id,
             repeat=row.repeat,
         )
-
-
-def shown_material(
-    sample: TestSample, run: RunResult, show: Collection[str], **answers: str
-) -> dict[str, str]:
-    """Return the texts of a row that a judge may see, by the word in their markers.
-
-    Args:
-        sample: Sample.
-        run: Its row.
-        show: Texts of the sample to show beside the input: expected, context.
-        answers: Answers by word.
-    """
-    return {"INPUT": shown_input(sample, run), **answers, **shown_beside(sample, show)}
-
-
-def shown_beside(sample: TestSample, show: Collection[str]) -> dict[str, str]:
-    """Return the texts of a sample that `show` names; as `shown_material`."""
-    material = {}
-    if "expected" in show and sample.answers:
-        material["REFERENCE"] = "\n".join(sample.answers)
-    if "context" in show and (context := shown_context(sample)):
-        material["CONTEXT"] = context
-    return material
 
 
 def repair_prompt(language: Language, *, problem: str, schema: Mapping[str, JsonValue]) -> str:

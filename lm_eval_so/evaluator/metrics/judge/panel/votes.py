@@ -1,6 +1,6 @@
 """Judges asked for JSON, what they reply, and the votes and decisions that follow."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -15,6 +15,8 @@ from lm_eval_so.evaluator.metrics.env import Judge
 from lm_eval_so.evaluator.metrics.judge.panel.prompt import problem_text, repair_prompt
 
 T = TypeVar("T")
+Read = Callable[[str], T | Unusable]
+"""Function that reads an output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,7 @@ class Reply(Generic[T]):
 
 
 async def ask_judge(
-    judge: Judge, request: ChatRequest, read: Callable[[str], T | Unusable], language: Language
+    judge: Judge, request: ChatRequest, read: Read[T], language: Language
 ) -> Reply[T]:
     """Ask one judge, once more if its output cannot be used.
 
@@ -93,6 +95,11 @@ def vote_of(replies: Sequence[Reply[Any]], given: JudgeVote | None = None) -> Ju
         usage=add_usage(answer.usage for answer in answers),
         cost_usd=add_costs(answer.cost_usd for answer in answers),
     )
+
+
+def cost_of(votes: Iterable[JudgeVote]) -> float | None:
+    """Return the cost of all votes in US dollars; None if none is known."""
+    return add_costs(vote.cost_usd for vote in votes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

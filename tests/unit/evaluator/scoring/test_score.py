@@ -78,7 +78,7 @@ async def test_score_row__what_must_end_the_stage_is_raised() -> None:
     ("give", "code"),
     [
         (lambda m, s: None, "metric_error"),
-        (lambda m, s: 1.0, "metric_error"),
+        (lambda m, s: "1.0", "metric_error"),
         (lambda m, s: m.make_score(s, value=float("nan")), "invalid_value"),
         (
             lambda m, s: Score(
@@ -87,7 +87,7 @@ async def test_score_row__what_must_end_the_stage_is_raised() -> None:
             "invalid_value",
         ),
     ],
-    ids=["none", "number", "nan", "inf in a Score"],
+    ids=["none", "text", "nan", "inf in a Score"],
 )
 async def test_score_row__no_score__is_unscored(give: Callable[..., Any], code: str) -> None:
     score = await scored(given(give))

@@ -30,6 +30,7 @@ from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.check import Stage, checked
 from lm_eval_so.pipeline.measure import wanted_baseline
+from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.render import render as render_records
 from lm_eval_so.runner import run as running
 from lm_eval_so.runner.plan.shards import Shard
@@ -243,9 +244,9 @@ def render(
         report,
         comparison,
         format=ReportFormat(format),
-        language=Language(language),
-        examples=examples,
-        redactor=make_redactor(os.environ),
+        style=Style(
+            language=Language(language), examples=examples, redactor=make_redactor(os.environ)
+        ),
     )
 
 

@@ -46,6 +46,7 @@ def report(
     from lm_eval_so.core.report_file import read_report, refuse_other_report
     from lm_eval_so.core.secrets import make_redactor
     from lm_eval_so.errors import Where
+    from lm_eval_so.reporter.content import Style
     from lm_eval_so.reporter.render import render
 
     found = read_report(report)
@@ -55,14 +56,8 @@ def report(
         else None
     )
     refuse_other_report(compared, found, files=(comparison, report))
-    text = render(
-        found,
-        compared,
-        format=format,
-        language=language,
-        examples=examples,
-        redactor=make_redactor(os.environ),
-    )
+    style = Style(language=language, examples=examples, redactor=make_redactor(os.environ))
+    text = render(found, compared, format=format, style=style)
     if out is None:
         typer.echo(text, nl=False)
         return

@@ -24,7 +24,9 @@ from lm_eval_so.evaluator.baseline import baseline_problems, needs_baseline
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.confirm import again_folder, ask_again
 from lm_eval_so.pipeline.telling import STAGE, how_to_begin, tell_verdict, unmeasured
-from lm_eval_so.reporter.render import json_pieces, render
+from lm_eval_so.reporter.content import Style
+from lm_eval_so.reporter.json_report import json_pieces
+from lm_eval_so.reporter.render import render
 from lm_eval_so.runner import run as running
 from lm_eval_so.runner.for_verdict import ForVerdict, note_verdict
 from lm_eval_so.runner.store.run_dir import RUN_FILES
@@ -232,6 +234,9 @@ def _report_files(
     """Render what is there in the formats asked for: name of each file to its text."""
     wanted = {ReportFormat.JSON, *(formats or config.report.formats)}
     redactor = resources.redactor
+    style = Style(
+        language=config.language, examples=config.report.examples, redactor=resources.redactor
+    )
     texts: dict[str, Text] = {}
     if report is not None:
         texts["report.json"] = json_pieces(report, redactor)
@@ -245,9 +250,7 @@ def _report_files(
             scores,
             comparison,
             format=each,
-            language=config.language,
-            examples=config.report.examples,
-            redactor=redactor,
+            style=style,
         )
     return texts
 

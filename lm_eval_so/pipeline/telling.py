@@ -20,6 +20,7 @@ from lm_eval_so.core.words.phrases import (
     lost_reasons,
     unmeasured_sentence,
 )
+from lm_eval_so.core.words.verdicts import deciding_metrics, verdict_name
 from lm_eval_so.errors import ExitCode, Problem
 
 STAGE = "compare"
@@ -35,13 +36,11 @@ def tell_verdict(
             tell(Warned(stage=STAGE, text=text))
     for metric in comparison.metrics.values():
         tell(Noticed(stage=STAGE, text=metric.sentence))
-    decisive = [
-        key for key, m in comparison.metrics.items() if m.gating and m.verdict is comparison.verdict
-    ]
+    decisive = deciding_metrics(comparison)
     is_first = comparison.baseline.source == "none" and comparison.verdict is Verdict.INCOMPARABLE
     names = f" ({', '.join(decisive)})"
     why = names if decisive and not is_first else f": {comparison.sentence}"
-    text = f"{say(f'comment.verdict_{comparison.verdict}', config.language)}{why}"
+    text = f"{verdict_name(comparison.verdict, config.language)}{why}"
     if comparison.lost is not None:
         text = f"{text}; {_lost(comparison.lost, config.language, redactor)}"
     is_warning = _is_warning(comparison, config.gate)

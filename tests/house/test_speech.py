@@ -21,7 +21,6 @@ STILL_TO_REVISE = {
     "evaluator",
     "generator",
     "pipeline",
-    "reporter",
     "runner",
     "terminal",
     "testing",

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, NamedTuple
 
@@ -74,6 +75,7 @@ def _imports(module: str) -> bool:
     return True
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return version(package)

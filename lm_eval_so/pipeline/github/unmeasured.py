@@ -42,6 +42,7 @@ from lm_eval_so.errors import (
 )
 from lm_eval_so.pipeline.github.posting import STAGE, before_text, comment_on, has_place
 from lm_eval_so.pipeline.github.publish import summarise, write_last
+from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.markdown import Origin, unmeasured_body
 
 
@@ -173,10 +174,8 @@ def _bodies(problems: Sequence[Problem], known: _Known, origin: Origin) -> Bodie
             problems,
             level=level,
             suite=known.suite,
-            language=known.language,
-            origin=origin,
-            before=before_text(before, known.language),
-            redactor=known.redactor,
+            origin=replace(origin, before=before_text(before, known.language)),
+            style=Style(language=known.language, redactor=known.redactor),
         )
 
     return body

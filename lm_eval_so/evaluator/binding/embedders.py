@@ -32,6 +32,7 @@ def missing_extra(metric_id: str) -> Problem | None:
     )
 
 
+@cache
 def local_model() -> str | None:
     """Name the local model and its version, for the definition of a metric; None if there is none."""
     return f"{_PACKAGE} {version(_PACKAGE)}" if find_spec(_MODULE) is not None else None

@@ -20,7 +20,7 @@ from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.errors import DatasetError, InputError, Problem, RecordError, Where, nearest
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.panel import label_key
-from lm_eval_so.evaluator.scoring.label_rows import LabelRows
+from lm_eval_so.evaluator.scoring.draws import LabelRows
 from lm_eval_so.evaluator.transcript import shown_input
 
 COLUMNS = (
@@ -123,7 +123,7 @@ def csv_text(labels: LabelRows) -> str:
     file = io.StringIO(newline="")
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
-    writer.writerows(_cells(*chosen) for chosen in labels.chosen())
+    writer.writerows(_cells(*row) for row in labels.rows())
     return "\ufeff" + file.getvalue()
 
 

@@ -18,7 +18,6 @@ STILL_TO_REVISE = {
     "core/records",
     "core/stats",
     "core/text",
-    "evaluator",
     "generator",
     "pipeline",
     "runner",

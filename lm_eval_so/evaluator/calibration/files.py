@@ -62,7 +62,7 @@ def read_calibration(config: Config, section: MetricSection) -> Calibration | No
 
 
 def read_calibrations(config: Config, tell: Listener = ignore) -> dict[str, Calibration]:
-    """Read the calibrations of all metrics, by metric id; errors as in `read_calibration`."""
+    """Read the calibrations of all metrics, by metric id; errors as of `read_calibration`."""
     found: dict[str, Calibration] = {}
     for section in config.metrics:
         calibration = read_calibration(config, section)
@@ -104,7 +104,7 @@ def write_calibrations(
 
 
 def open_export(config: Config, folder: Path, *, most: int) -> LabelRows:
-    """Return an empty choice of answers for a file that may be written.
+    """Return an empty draw of answers to label, once the file may be written.
 
     Args:
         config: A config that has no problems.

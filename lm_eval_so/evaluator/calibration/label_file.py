@@ -41,7 +41,7 @@ _NEEDED = ("id", "label")
 _ENCODINGS = ("utf-8", "cp949")
 _MOST_PROBLEMS = 1000
 _LONGEST_CELL = 30_000
-"""Excel takes 32,767 characters in a cell, and spills the rest over the next ones."""
+"""Excel takes 32,767 characters in a cell and spills the rest over the next ones."""
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 _GUARDED = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
 
@@ -70,7 +70,7 @@ class LabelFile:
     """Lines without a label, by metric id."""
     digest: str
     is_lossy: bool = False
-    """Whether its encoding lacks characters, which then stand as question marks."""
+    """Whether the encoding lacks characters, which then stand as question marks."""
 
 
 @dataclass(slots=True)

@@ -14,9 +14,9 @@ from snippets import PAGES, READMES, ROOT, blocks, without_code, without_fences
 
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.backends.base import ChatBackend, SharedOptions, backends
-from lm_eval_so.core.backends.http.names import NAMES
+from lm_eval_so.core.backends.http.conversation import NAMES
 from lm_eval_so.core.backends.http.options import ResponseSection, StreamSection
-from lm_eval_so.core.backends.presets import presets
+from lm_eval_so.core.backends.openai.backend import presets
 from lm_eval_so.core.config.load import config_schema
 from lm_eval_so.core.records.enums import Language, RunStatus, Verdict
 from lm_eval_so.core.stats.power import provable_margin, provable_margin_t

@@ -8,7 +8,6 @@ PACKAGE = Path(__file__).parents[2] / "lm_eval_so"
 MOST = 10
 OF_ONE_KIND = {
     "cli",
-    "core/backends",
     "core/records",
     "core/stats",
     "core/text",
@@ -17,10 +16,9 @@ OF_ONE_KIND = {
     "generator/sources",
     "reporter/views",
 }
-"""Commands, backends, file formats, formulas, ways to read text, metrics, readers of sources, views."""
+"""Commands, file formats, formulas, ways to read text, metrics, readers of sources, views."""
 STILL_FLAT = {
     "core": 18,
-    "core/backends/http": 13,
     "core/config": 11,
     "evaluator": 36,
     "evaluator/calibration": 11,

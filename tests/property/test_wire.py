@@ -20,7 +20,7 @@ from lm_eval_so.core.backends.openai.chat import (
 )
 from lm_eval_so.core.backends.openai.dialect import Dialect
 from lm_eval_so.core.backends.openai.responses import ResponseDeltas, read_response, responses_body
-from lm_eval_so.core.backends.sse import read_events, read_lines
+from lm_eval_so.core.http.sse import read_events, read_lines
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import BackendError

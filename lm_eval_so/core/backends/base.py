@@ -213,6 +213,14 @@ class ChatBackend:
         sent: dict[Path_, str] = {("headers", name): text for name, text in headers.items()}
         return Secrets(sources=tuple(named_sources(options)), sent=sent)
 
+    @property
+    def may_hear_twice(self) -> bool:
+        """Whether the chatbot may get a message again that it may have taken in.
+
+        Not if it keeps the conversation itself: it would hear the message twice.
+        """
+        return not self.capabilities.stateful
+
     def check_options(self) -> Iterable[Problem]:
         """Find what is wrong with parameters and options as they are written.
 

@@ -73,6 +73,11 @@ class HttpBackend(ChatBackend):
         found = super().secrets(options)
         return with_templates(found, options) if isinstance(options, HttpOptions) else found
 
+    @property
+    def may_hear_twice(self) -> bool:
+        """Whether the chatbot may get a message again: always, if `retry_unsafe` says so."""
+        return self.options.retry_unsafe or super().may_hear_twice
+
     def check_options(self) -> Iterator[Problem]:
         """Find wrong templates and paths, and what does not go together."""
         yield from (*self._problems(), *url_problems(self.options.url))

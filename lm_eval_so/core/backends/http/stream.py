@@ -23,7 +23,7 @@ from lm_eval_so.core.backends.http.readers import (
     read_calls,
     read_text,
 )
-from lm_eval_so.core.backends.sse import Event, read_events, read_lines
+from lm_eval_so.core.http.sse import Event, read_events, read_lines
 from lm_eval_so.core.records.chat import ChatResponse
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
 

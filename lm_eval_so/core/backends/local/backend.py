@@ -20,7 +20,6 @@ from lm_eval_so.core.backends.local.server import (
     read_served,
     wait_until_ready,
 )
-from lm_eval_so.core.backends.openai.dialect import Dialect
 from lm_eval_so.core.backends.openai.endpoint import APIS, Address, EndpointBackend, OpenAIEndpoint
 from lm_eval_so.errors import ConfigError, Problem, Where
 
@@ -110,7 +109,7 @@ class LocalBackend(EndpointBackend):
             name=self._model,
         )
         env = replace(self.env, concurrency=self.most_at_once())
-        self._endpoint = OpenAIEndpoint(address, self.options, env, dialect=Dialect())
+        self._endpoint = OpenAIEndpoint(address, self.options, env)
 
     async def close(self) -> None:
         """End the server, if it is ours."""

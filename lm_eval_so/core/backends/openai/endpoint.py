@@ -34,8 +34,8 @@ from lm_eval_so.core.backends.openai.chat import (
 )
 from lm_eval_so.core.backends.openai.dialect import Dialect, adapted
 from lm_eval_so.core.backends.openai.responses import ResponseDeltas, read_response, responses_body
-from lm_eval_so.core.backends.sse import Event, read_events
 from lm_eval_so.core.http.client import HttpAnswer, HttpStream
+from lm_eval_so.core.http.sse import Event, read_events
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where, nearest
 
@@ -132,7 +132,7 @@ class OpenAIEndpoint:
         options: Options of the backend.
         env: Environment of the backend.
         api: API that is asked.
-        dialect: Parts of a request that the endpoint takes; narrowed by `adapt`.
+        dialect: Parts of a request that the endpoint takes, default: all; narrowed by `adapt`.
     """
 
     def __init__(
@@ -142,14 +142,14 @@ class OpenAIEndpoint:
         env: BackendEnv,
         *,
         api: ApiName = "chat",
-        dialect: Dialect,
+        dialect: Dialect | None = None,
     ) -> None:
         self.address = address
         self._http = make_http(options, env)
         self._api = APIS[api]
         self._streams = wants_stream(options, env) and self._api.deltas is not None
         self._keeps_raw = env.keeps_raw
-        self._dialect = dialect
+        self._dialect = dialect or Dialect()
         self._headers = {**_JSON, **address.headers}
 
     async def ask(self, request: ChatRequest) -> ChatResponse:

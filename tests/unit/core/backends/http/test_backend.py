@@ -8,6 +8,7 @@ from servers.own_endpoints import DONE, SSE, ask, event, make, request
 from servers.runs import until
 from servers.shop_bot import Asked, ShopBot, Told
 
+from lm_eval_so.core.asking.retry import Policy, Tried, row_wait_s
 from lm_eval_so.core.records.chat import Message
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.errors import BackendError, ErrorKind
@@ -272,6 +273,7 @@ async def test_send__stateful_sends_earlier_messages_once():
     assert [asked.json["message"] for asked in bot.asked] == ["c", "e"]
 
 
+POLICY = Policy(timeout_s=60, max_attempts=5, row_deadline_s=300, max_retry_after_s=120)
 STATEFUL = {
     "history": "stateful",
     "body": {"messages": "{{ messages }}", "id": "{{ session.id }}"},
@@ -292,8 +294,12 @@ STATEFUL = {
     ],
 )
 async def test_send__stateful_is_not_asked_twice(reply, options, may_repeat):
-    error = await failure(reply, **{**STATEFUL, **options})
-    assert error.retryable is may_repeat
+    options = {**STATEFUL, **options}
+    error = await failure(reply, **options)
+    assert error.retryable
+    may_hear_twice = make("http://bot.invalid/", response=CHAT, **options).may_hear_twice
+    tried = Tried(error=error, may_hear_twice=may_hear_twice)
+    assert (row_wait_s(tried, POLICY) is not None) is may_repeat
 
 
 async def test_send__stateful_may_be_asked_again_if_nothing_was_sent():
@@ -301,6 +307,7 @@ async def test_send__stateful_may_be_asked_again_if_nothing_was_sent():
         await ask(make("http://127.0.0.1:1/", response=CHAT, **STATEFUL))
     assert failed.value.kind is ErrorKind.CONNECTION
     assert failed.value.retryable
+    assert not failed.value.taken_in
 
 
 async def test_send__cancelled_closes_the_connection():

@@ -3,7 +3,7 @@
 import pytest
 
 from lm_eval_so.core.asking.answer.outcome import status_of_error, status_of_response
-from lm_eval_so.core.asking.attempt import attempt
+from lm_eval_so.core.asking.live import attempt
 from lm_eval_so.core.backends.base import BackendEnv
 from lm_eval_so.core.backends.openai.backend import OpenAIBackend
 from lm_eval_so.core.records.chat import ChatRequest, Message

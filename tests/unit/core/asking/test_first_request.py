@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.asking.preflight import prove
+from lm_eval_so.core.asking.proof import prove
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.records.chat import ChatResponse
 from lm_eval_so.core.records.enums import RunStatus
@@ -175,6 +175,6 @@ async def test_prove__a_list_of_models_that_hangs_is_not_waited_for(
             await asyncio.sleep(60)
             return "m"
 
-    monkeypatch.setattr("lm_eval_so.core.asking.preflight._HINT_S", 0.01)
+    monkeypatch.setattr("lm_eval_so.core.asking.proof._HINT_S", 0.01)
     with pytest.raises(BackendError):
         await asyncio.wait_for(told_by(Hanging(), failed(ErrorKind.NOT_FOUND)), 2)

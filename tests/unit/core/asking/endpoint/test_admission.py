@@ -2,7 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.core.asking.endpoint.pace import Pace
+from lm_eval_so.core.asking.endpoint.admission import Pace
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.backends.base import BackendEnv, ChatBackend
 
 
 class Time:
@@ -62,3 +64,21 @@ def test_wait_s__no_second_holds_more_than_is_allowed(gaps: list[float], most: i
         sent.append(time.now + made.wait_s(1))
     for first in sent:
         assert sum(first <= at < first + 0.9999 for at in sent) <= most
+
+
+class Bot(ChatBackend):
+    def __init__(self, key: str, most: int) -> None:
+        super().__init__(env=BackendEnv(concurrency=most))
+        self.key = key
+
+    def limiter_key(self) -> str:
+        return self.key
+
+
+@pytest.mark.parametrize(("first", "second", "limit"), [(3, 2, 2), (2, 3, 2), (64, 32, 4)])
+def test_endpoint__one_endpoint_shares_the_lowest_bound(first: int, second: int, limit: int):
+    resources = Resources()
+    limiter = resources.endpoint(Bot("a", first), label="bot", stage="run").limiter
+    assert resources.endpoint(Bot("a", second), label="bot", stage="run").limiter is limiter
+    assert limiter.limit == limit
+    assert resources.endpoint(Bot("b", 2), label="bot", stage="run").limiter is not limiter

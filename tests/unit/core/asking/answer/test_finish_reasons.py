@@ -1,7 +1,6 @@
 import pytest
 
-from lm_eval_so.core.asking.answer.finish import with_known_finish
-from lm_eval_so.core.asking.answer.outcome import status_of_response
+from lm_eval_so.core.asking.answer.outcome import status_of_response, with_known_finish
 from lm_eval_so.core.records.chat import ChatResponse
 from lm_eval_so.errors import BackendError, ErrorKind
 

@@ -4,7 +4,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.core.asking.cache.keys import RequestKeys
+from lm_eval_so.core.asking.cache.cache import RequestKeys
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.chat import ChatRequest, Message, ToolCall, message_values
 

@@ -14,6 +14,7 @@ from snippets import PAGES, READMES, ROOT, blocks, without_code, without_fences
 
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.backends.base import ChatBackend, SharedOptions, backends
+from lm_eval_so.core.backends.error_texts import TEXTS
 from lm_eval_so.core.backends.http.conversation import NAMES
 from lm_eval_so.core.backends.http.options import ResponseSection, StreamSection
 from lm_eval_so.core.backends.openai.backend import presets
@@ -274,7 +275,8 @@ def test_troubleshooting__messages_are_those_of_the_program() -> None:
 
 def patterns() -> Iterator[tuple[re.Pattern[str], int]]:
     """Yield every text that the program can say, as a pattern, with its fixed letters' number."""
-    for text in texts(Language.EN).values():
+    of_responses = (message for message, _ in TEXTS.values())
+    for text in (*texts(Language.EN).values(), *of_responses):
         yield pattern_of(re.split(r"\{[^}]*\}", text))
     for file in (ROOT / "lm_eval_so").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

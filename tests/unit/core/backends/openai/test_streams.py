@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from servers.runs import KEY
 
-from lm_eval_so.core.asking.answer.finish import with_known_finish
+from lm_eval_so.core.asking.answer.outcome import with_known_finish
 from lm_eval_so.core.backends.base import BackendEnv
 from lm_eval_so.core.backends.openai.backend import OpenAIBackend
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from lm_eval_so.comparator import compare as comparing
-from lm_eval_so.comparator.baseline.find import find_baseline
-from lm_eval_so.comparator.exemptions.files import Exceptions, read_exceptions, today
+from lm_eval_so.comparator.baseline.find import Place, find_baseline
+from lm_eval_so.comparator.terms import Terms, read_terms
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.config_secrets import config_redactor
 from lm_eval_so.core.clock import now_text
-from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.load import load_config, read_config, take_config
-from lm_eval_so.core.config.model import Config, GateSection
+from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.core.records.enums import Language, ReportFormat
@@ -30,6 +30,7 @@ from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.check import Stage, checked
 from lm_eval_so.pipeline.measure import wanted_baseline
+from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.render import render as render_records
 from lm_eval_so.runner import run as running
 from lm_eval_so.runner.plan.shards import Shard
@@ -205,22 +206,18 @@ def compare(
         stored: EvaluationReport | None = baseline
         where = BaselineRef(source="file")
     elif found is not None:
-        stored, where = find_baseline(found, explicit=_path(baseline), ref=baseline_ref)
+        stored, where = find_baseline(found, Place(report=_path(baseline), ref=baseline_ref))
     elif baseline is not None:
         stored = read_report(Path(baseline))
         where = BaselineRef(source="file", path=str(baseline))
     else:
         raise UsageError("compare needs a baseline, or a config that names one")
     now = now_text(os.environ)
-    return comparing.compare(
-        report,
-        stored,
-        gate=found.gate if found else GateSection(),
-        baseline_ref=where,
-        language=found.language if found else Language(language),
-        compared_at=now,
-        exceptions=read_exceptions(found, day=today(now)) if found else Exceptions(),
-    )
+    if found is not None:
+        terms = read_terms(found, now=now)
+    else:
+        terms = Terms(compared_at=now, language=Language(language))
+    return comparing.compare(report, stored, terms, baseline_ref=where)
 
 
 def render(
@@ -247,9 +244,9 @@ def render(
         report,
         comparison,
         format=ReportFormat(format),
-        language=Language(language),
-        examples=examples,
-        redactor=make_redactor(os.environ),
+        style=Style(
+            language=Language(language), examples=examples, redactor=make_redactor(os.environ)
+        ),
     )
 
 

@@ -1,1 +1,1 @@
-"""The root app and the commands that are no single stage."""
+"""The root app and a module for each command; `run` is in `runner/cli.py`, where its import is public."""

@@ -5,18 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.core.config.defaults import CONFIG_FILE
-from lm_eval_so.terminal.options import (
-    BaselineFile,
-    Color,
-    ConfigFile,
-    Json,
-    Overrides,
-    Plugins,
-    Quiet,
-    ReportLanguage,
-    Verbose,
-)
+from lm_eval_so.terminal.command import SHARED, BaselineFile, BaselineRef, CommandLine, command
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 baseline_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -24,10 +13,6 @@ app.add_typer(baseline_app, name="baseline")
 
 Report = Annotated[
     Path, typer.Argument(metavar="REPORT", help="report.json, or a folder with one.")
-]
-BaselineRef = Annotated[
-    str | None,
-    typer.Option("--baseline-ref", metavar="REF", help="Git revision to read baseline.path from."),
 ]
 Reason = Annotated[
     str,
@@ -44,82 +29,50 @@ def baseline() -> None:
     """Look at the baseline, or put another report in its place."""
 
 
-@baseline_app.command()
+@command(baseline_app, shared=SHARED - {"quiet", "color"})
 def show(
-    config: ConfigFile = CONFIG_FILE,
-    baseline: BaselineFile = None,
-    baseline_ref: BaselineRef = None,
-    overrides: Overrides = None,
-    plugins: Plugins = None,
-    as_json: Json = False,
-    verbose: Verbose = False,  # noqa: ARG001 - read by the entry
-    language: ReportLanguage = None,
+    line: CommandLine, baseline: BaselineFile = None, baseline_ref: BaselineRef = None
 ) -> None:
     """Say which baseline compare reads here, and how it came to be one.
 
     Example: lm-eval-so baseline show --baseline-ref main
     """
-    from lm_eval_so.comparator.baseline.find import find_baseline
-    from lm_eval_so.core.report_digest import digest_report
+    from lm_eval_so.comparator.baseline.find import Place, find_baseline
+    from lm_eval_so.core.report_file import digest_report
     from lm_eval_so.reporter.views.baseline import baseline_lines, baseline_values
-    from lm_eval_so.terminal.emit import emit, emit_text
     from lm_eval_so.terminal.lines import visible
-    from lm_eval_so.terminal.session import open_session
 
-    session = open_session(config, overrides=overrides, plugins=plugins, language=language)
-    found, place = find_baseline(session.config, explicit=baseline, ref=baseline_ref)
+    session = line.open_session()
+    found, place = find_baseline(session.config, Place(report=baseline, ref=baseline_ref))
     session.progress.close()
     redactor = session.redactor
-    if as_json:
+    if line.as_json:
         values = baseline_values(found, place, digest=digest_report(found) if found else None)
-        emit(session.stdout, result=redactor.redact_json(values), as_json=True)
+        line.emit(result=redactor.redact_json(values))
     else:
         lines = baseline_lines(found, place, session.config.language)
-        emit_text(session.stdout, "".join(f"{visible(redactor.redact(line))}\n" for line in lines))
+        line.emit_text("".join(f"{visible(redactor.redact(each))}\n" for each in lines))
 
 
-@baseline_app.command()
-def update(
-    report: Report,
-    reason: Reason,
-    config: ConfigFile = CONFIG_FILE,
-    force: Force = False,
-    overrides: Overrides = None,
-    plugins: Plugins = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,  # noqa: ARG001 - read by the entry
-    color: Color = "auto",
-    language: ReportLanguage = None,
-) -> None:
+@command(baseline_app)
+def update(report: Report, reason: Reason, line: CommandLine, force: Force = False) -> None:
     """Write a report as the baseline; exit 5 if something is against it.
 
     Example: lm-eval-so baseline update reports --reason "answers are shorter on purpose"
     """
     import sys
 
-    from lm_eval_so.comparator import compare as stage
+    from lm_eval_so.comparator.gate.check import check as check_gate
     from lm_eval_so.pipeline.baseline import update_baseline
     from lm_eval_so.pipeline.baseline_told import update_lines, update_values
-    from lm_eval_so.terminal.emit import emit
     from lm_eval_so.terminal.lines import visible
-    from lm_eval_so.terminal.session import open_session
 
-    session = open_session(
-        config,
-        overrides=overrides,
-        plugins=plugins,
-        language=language,
-        quiet=quiet,
-        color=color,
-        check=lambda found, _: stage.check(found),
-    )
-    done = update_baseline(
-        session.config, session.resources(), report, reason=reason, is_forced=force
-    )
+    session = line.open_session(lambda config, _: check_gate(config))
+    resources = session.resources()
+    done = update_baseline(session.config, resources, report, reason=reason, is_forced=force)
     session.progress.close()
-    if not quiet:
+    if not line.quiet:
         redactor = session.redactor
         lines = update_lines(done, session.config.language)
-        sys.stderr.writelines(f"{visible(redactor.redact(line))}\n" for line in lines)
-    emit(session.stdout, paths=[done.path], result=update_values(done), as_json=as_json)
+        sys.stderr.writelines(f"{visible(redactor.redact(each))}\n" for each in lines)
+    line.emit(paths=[done.path], result=update_values(done))

@@ -5,17 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.core.config.defaults import CONFIG_FILE
-from lm_eval_so.terminal.options import (
-    Color,
-    ConfigFile,
-    Json,
-    Overrides,
-    Plugins,
-    Quiet,
-    Runs,
-    Verbose,
-)
+from lm_eval_so.terminal.command import SHARED, CommandLine, Runs, command
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -53,42 +43,32 @@ Positive = Annotated[
 ]
 
 
-@app.command()
+@command(app, shared=SHARED - {"language"})
 def calibrate(
     labels: Labels,
-    config: ConfigFile = CONFIG_FILE,
+    line: CommandLine,
     runs: Runs = None,
     report: Report = None,
     out: Out = None,
     positive: Positive = None,
-    overrides: Overrides = None,
-    plugins: Plugins = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,  # noqa: ARG001 - read by the entry
-    color: Color = "auto",
-) -> int:
+) -> None:
     """Measure how far a judge agrees with people. Evaluate and compare then use it.
 
     Example: lm-eval-so calibrate reports/labels_todo.csv -c lm-eval-so.yaml
     """
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.core.report_file import read_report
-    from lm_eval_so.errors import ExitCode
     from lm_eval_so.evaluator import calibrate as stage
     from lm_eval_so.evaluator.calibration.files import write_calibrations
     from lm_eval_so.runner.run import run_folder
-    from lm_eval_so.terminal.emit import emit
-    from lm_eval_so.terminal.session import open_session
 
-    session = open_session(
-        config, overrides=overrides, plugins=plugins, quiet=quiet, color=color, check=stage.check
-    )
-    folders = runs or [run_folder(session.config)]
-    kept = report or session.config.resolve(session.config.report.out) / "report.json"
+    session = line.open_session(stage.check)
+    config = session.config
+    folders = runs or [run_folder(config)]
+    kept = report or config.resolve(config.report.out) / "report.json"
     found = session.run(
         lambda r: stage.calibrate(
-            session.config,
+            config,
             r,
             labels=labels,
             runs=folders,
@@ -97,7 +77,6 @@ def calibrate(
             out=out,
         )
     )
-    files = write_calibrations(session.config, session.resources(), found, out=out)
+    files = write_calibrations(config, session.resources(), found, out=out)
     result = {metric_id: to_json(each) for metric_id, each in found.items()}
-    emit(session.stdout, paths=files, result=result, as_json=as_json)
-    return ExitCode.DONE
+    line.emit(paths=files, result=result)

@@ -2,24 +2,13 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lm_eval_so.core.config.defaults import CONFIG_FILE
-from lm_eval_so.terminal.options import (
-    BaselineFile,
-    Color,
-    ConfigFile,
-    DryRun,
-    Json,
-    Overrides,
-    Plugins,
-    Quiet,
-    ReportLanguage,
-    Verbose,
-)
+from lm_eval_so.terminal.command import BaselineFile, CommandLine, DryRun, command
 
 if TYPE_CHECKING:
     from threading import Event
@@ -43,20 +32,23 @@ Fresh = Annotated[
 ]
 
 
-@app.command()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """Values of the options of `ci` alone."""
+
+    baseline: Path | None
+    reports: Path | None
+    fresh: bool
+    dry_run: bool
+
+
+@command(app)
 def ci(
-    config: ConfigFile = CONFIG_FILE,
+    line: CommandLine,
     baseline: BaselineFile = None,
     out: Out = None,
     fresh: Fresh = False,
     dry_run: DryRun = False,
-    overrides: Overrides = None,
-    plugins: Plugins = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,  # noqa: ARG001 - read by the entry
-    color: Color = "auto",
-    language: ReportLanguage = None,
 ) -> int:
     """Do it all, from sources to verdict. On GitHub comment, too.
 
@@ -64,59 +56,27 @@ def ci(
 
     Example: lm-eval-so ci -c lm-eval-so.yaml
     """
-    import sys
-    from contextlib import ExitStack
     from threading import Event
 
     from lm_eval_so.pipeline.github.unmeasured import Asked, told_if_unmeasured
-    from lm_eval_so.terminal.progress import open_progress
 
-    has_result = Event()
-    with ExitStack() as around:
-        if os.environ.get("GITHUB_ACTIONS") == "true" and not dry_run:
-            said = [*(overrides or ()), *([f"language={language.value}"] if language else [])]
-            asked = Asked(
-                environ=dict(os.environ),
-                config=config,
-                overrides=said,
-                listener=open_progress(sys.stderr, os.environ, quiet=quiet, color=color).listen,
-            )
-            has_result = around.enter_context(told_if_unmeasured(asked))
-        return _ci(
-            config=config,
-            baseline=baseline,
-            out=out,
-            fresh=fresh,
-            dry_run=dry_run,
-            overrides=overrides,
-            plugins=plugins,
-            as_json=as_json,
-            quiet=quiet,
-            color=color,
-            language=language,
-            has_result=has_result,
-        )
+    given = Given(baseline=baseline, reports=out, fresh=fresh, dry_run=dry_run)
+    if os.environ.get("GITHUB_ACTIONS") != "true" or dry_run:
+        return _ci(line, given, Event())
+    asked = Asked(
+        environ=dict(os.environ),
+        config=line.config,
+        overrides=line.config_overrides,
+        listener=line.open_progress(os.environ).listen,
+    )
+    with told_if_unmeasured(asked) as has_result:
+        return _ci(line, given, has_result)
 
 
-def _ci(
-    *,
-    config: ConfigFile,
-    baseline: BaselineFile,
-    out: Out,
-    fresh: Fresh,
-    dry_run: DryRun,
-    overrides: Overrides,
-    plugins: Plugins,
-    as_json: Json,
-    quiet: Quiet,
-    color: Color,
-    language: ReportLanguage,
-    has_result: "Event",
-) -> int:
+def _ci(line: CommandLine, given: Given, has_result: "Event") -> int:
     from dataclasses import replace
     from functools import partial
 
-    from lm_eval_so.core.command_line import command_line
     from lm_eval_so.core.config.load import whole
     from lm_eval_so.pipeline import ci as stage
     from lm_eval_so.pipeline.check import tell_gate
@@ -125,51 +85,41 @@ def _ci(
     from lm_eval_so.terminal.session import open_session
 
     event = stage.read_surroundings(dict(os.environ))
-    inputs = event.inputs
-    file = inputs.config_or(config) if inputs else config
-    given = [*(inputs.overrides if inputs else ()), *(overrides or ())]
+    if inputs := event.inputs:
+        overrides = [*inputs.overrides, *(line.overrides or ())]
+        line = replace(line, config=inputs.config_or(line.config), overrides=overrides)
     target = None
     if inputs and inputs.target_url:
         target = target_override(
             inputs.target_url,
-            file,
-            overrides=given,
-            plugins=plugins or (),
+            line.config,
+            overrides=line.overrides or (),
+            plugins=line.plugins or (),
             environ=event.environ,
             runs_code=stage.may_run_code(event),
         )
 
     plans: list[Plan] = []
-    find = partial(
-        _find, plans, event=event, baseline=baseline, out=out, fresh=fresh, writes=not dry_run
-    )
-    session = open_session(
-        file,
-        overrides=given,
-        rewritten=[target] if target else [],
-        language=language,
-        quiet=quiet,
-        color=color,
-        environ=event.environ,
-        loads_plugins=False,
-    )
+    find = partial(_find, plans, event=event, given=given)
+    session = open_session(line, rewritten=[target] if target else [], environ=event.environ)
     if reason := stage.skip_reason(session.config, event):
         whole(session.read)  # a file with mistakes is told even where nothing is measured
-        return _end(session, stage.tell_skipped(session.resources(), reason), as_json=as_json)
-    session = session.with_plugins(plugins, find)
+        return _end(session, stage.tell_skipped(session.resources(), reason))
+    session = session.with_plugins(find)
     found, plan = session.config, plans[0]
     for told in tell_gate(found):
         session.progress.listen(told)
-    if dry_run:
-        return _plan(session, plan, as_json=as_json)
+    if given.dry_run:
+        return _plan(session, plan)
     again = None  # in the Action its next run is
     if not inputs:
-        options = {"-o": out, "--baseline": baseline, "--language": language and language.value}
-        again = command_line("ci", file, options=options, overrides=given, plugins=plugins or ())
+        language = line.language and line.language.value
+        options = {"-o": given.reports, "--baseline": given.baseline, "--language": language}
+        again = line.again("ci", options)
     done = session.run(
         lambda r: stage.measure_and_tell(found, replace(r, again=again), plan, event, has_result)
     )
-    return _end(session, done, as_json=as_json)
+    return _end(session, done)
 
 
 def _find(
@@ -178,10 +128,7 @@ def _find(
     environ: Mapping[str, str],
     *,
     event: "Surroundings",
-    baseline: Path | None,
-    out: Path | None,
-    fresh: bool,
-    writes: bool,
+    given: Given,
 ) -> Iterator["Problem"]:
     """Find all that is wrong; `plans` gets the plan, made once: it may ask GitHub for the baseline."""
     from lm_eval_so.core.files import folder_problems
@@ -195,46 +142,48 @@ def _find(
     if found.backend is None:  # told by now, and there is no run to write
         return
     if event.inputs:
-        plan = stage.action_plan(found, event, baseline=baseline, fresh=fresh)
+        plan = stage.action_plan(found, event, baseline=given.baseline, fresh=given.fresh)
     else:
-        run = run_folder(found)
-        plan = stage.local_plan(found, event, run=run, reports=out, baseline=baseline, fresh=fresh)
+        plan = stage.local_plan(
+            found,
+            event,
+            run=run_folder(found),
+            reports=given.reports,
+            baseline=given.baseline,
+            fresh=given.fresh,
+        )
     plans.append(plan)
     outside = stage.outside_problems(found, plan, event)
     yield from outside
-    if writes and not outside:  # what is outside is not even tried
+    if not given.dry_run and not outside:  # what is outside is not even tried
         yield from folder_problems([plan.run, plan.reports])
 
 
-def _plan(session: "Session", plan: "Plan", *, as_json: bool) -> int:
+def _plan(session: "Session", plan: "Plan") -> int:
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.pipeline.measure import for_verdict
     from lm_eval_so.runner.run import plan_run
-    from lm_eval_so.terminal.emit import emit_facts
 
     verdict = for_verdict(session.config, plan)
     planned = session.run(
         lambda r: plan_run(session.config, r, out=plan.run, fresh=plan.fresh, verdict=verdict)
     )
-    emit_facts(session.stdout, to_json(planned), as_json=as_json)
+    session.line.emit_facts(to_json(planned))
     return 0
 
 
-def _end(session: "Session", done: "Done", *, as_json: bool) -> int:
+def _end(session: "Session", done: "Done") -> int:
     import sys
 
     from lm_eval_so.core.records.codec import to_json
-    from lm_eval_so.terminal.emit import emit
     from lm_eval_so.terminal.github_log import write_command
 
     session.progress.close()
     for line in done.told.annotations if done.told else ():
         write_command(sys.stderr, line)
     measured = done.measured
-    emit(
-        session.stdout,
+    session.line.emit(
         paths=measured.files if measured else (),
         result=to_json(measured.comparison) if measured else {"verdict": "skipped"},
-        as_json=as_json,
     )
     return done.exit_code

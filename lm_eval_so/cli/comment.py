@@ -5,17 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.core.config.defaults import CONFIG_FILE
-from lm_eval_so.terminal.options import (
-    Color,
-    ConfigFile,
-    DryRun,
-    Json,
-    Overrides,
-    Quiet,
-    ReportLanguage,
-    Verbose,
-)
+from lm_eval_so.terminal.command import SHARED, CommandLine, DryRun, command
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -28,31 +18,24 @@ Repository = Annotated[str, typer.Option("--repo", metavar="OWNER/NAME", help="R
 PullNumber = Annotated[int, typer.Option("--pr", metavar="N", min=1, help="Pull request.")]
 
 
-@app.command()
+@command(app, shared=SHARED - {"plugins"})
 def comment(
+    *,
     comparison: ComparisonFile,
     repository: Repository,
     number: PullNumber,
     report: ReportFile = None,
-    config: ConfigFile = CONFIG_FILE,
+    line: CommandLine,
     dry_run: DryRun = False,
-    overrides: Overrides = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,  # noqa: ARG001 - read by the entry
-    color: Color = "auto",
-    language: ReportLanguage = None,
-) -> int:
+) -> None:
     """Create or update the suite's comment on a pull request. The token comes from GITHUB_TOKEN.
 
     Example: lm-eval-so comment reports/comparison.json --repo octo/shop --pr 7 --dry-run
     """
     from lm_eval_so.action.event import find_activity, read_event
     from lm_eval_so.pipeline.github.comment import read_results, send_comment
-    from lm_eval_so.terminal.emit import emit, emit_text
-    from lm_eval_so.terminal.session import open_session
 
-    session = open_session(config, overrides=overrides, language=language, quiet=quiet, color=color)
+    session = line.open_session()
     results = read_results(comparison, report)
     if dry_run:
         from lm_eval_so.pipeline.github.publish import make_bodies
@@ -61,11 +44,11 @@ def comment(
         body = make_bodies(
             session.config, session.resources(), results.comparison, results.report, Origin()
         )
-        if as_json:
-            emit(session.stdout, result={"body": body(0)}, as_json=True)
+        if line.as_json:
+            line.emit(result={"body": body(0)})
         else:
-            emit_text(session.stdout, body(0))
-        return 0
+            line.emit_text(body(0))
+        return
     published = send_comment(
         session.config,
         session.resources(),
@@ -74,8 +57,6 @@ def comment(
         repository=repository,
         number=number,
     )
-    result = {"url": published.url, "written": published.written}
-    emit(session.stdout, paths=[], result=result, as_json=as_json)
-    if published.url and not as_json:
-        emit_text(session.stdout, f"{published.url}\n")
-    return 0
+    line.emit(result={"url": published.url, "written": published.written})
+    if published.url and not line.as_json:
+        line.emit_text(f"{published.url}\n")

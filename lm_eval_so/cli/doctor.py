@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.core.config.defaults import CONFIG_FILE
-from lm_eval_so.terminal.options import Color, ConfigFile, Json, Overrides, Plugins, Quiet, Verbose
+from lm_eval_so.terminal.command import SHARED, CommandLine, command
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -18,17 +17,8 @@ Ask = Annotated[
 ]
 
 
-@app.command()
-def doctor(
-    config: ConfigFile = CONFIG_FILE,
-    ask: Ask = False,
-    overrides: Overrides = None,
-    plugins: Plugins = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,  # noqa: ARG001 - read by the entry
-    color: Color = "auto",
-) -> int:
+@command(app, shared=SHARED - {"language"})
+def doctor(line: CommandLine, ask: Ask = False) -> int | None:
     """Check the set-up: config, dataset, keys, files and packages. Asks nothing without --ask.
 
     Example: lm-eval-so doctor --ask
@@ -41,27 +31,22 @@ def doctor(
     from lm_eval_so.errors import ExitCode, Problem
     from lm_eval_so.pipeline import doctor as looking
     from lm_eval_so.pipeline.check import check, tell_gate
-    from lm_eval_so.terminal.emit import emit, emit_facts, emit_text
-    from lm_eval_so.terminal.session import open_session
 
     def find(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
         yield from check(config, environ, needs={"run", "evaluate"})
         yield from folder_problems(looking.written_to(config))
 
-    session = open_session(
-        config, overrides=overrides, plugins=plugins, quiet=quiet, color=color, check=find
-    )
+    session = line.open_session(find)
     for told in tell_gate(session.config):
         session.progress.listen(told)
     found = looking.facts(session.config, session.environ)
     asked = session.run(lambda r: looking.ask_once(session.config, r)) if ask else None
-    if as_json:
-        result = {"facts": found, "asked": to_json(asked) if asked else None}
-        emit(session.stdout, result=result, as_json=True)
+    if line.as_json:
+        line.emit(result={"facts": found, "asked": to_json(asked) if asked else None})
     else:
-        emit_facts(session.stdout, session.redactor.redact_json(found), as_json=False)
+        line.emit_facts(session.redactor.redact_json(found))
         if asked is not None:
             text = json.dumps(to_json(asked), ensure_ascii=False, indent=2)
-            emit_text(session.stdout, session.redactor.redact(text) + "\n")
+            line.emit_text(session.redactor.redact(text) + "\n")
     is_answered = asked is None or asked.error is None
-    return ExitCode.DONE if is_answered else ExitCode.CANNOT_MEASURE
+    return None if is_answered else ExitCode.CANNOT_MEASURE

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lm_eval_so.terminal.options import Json
+from lm_eval_so.terminal.command import CommandLine, command
 
 if TYPE_CHECKING:
     from lm_eval_so.pipeline.plugins import Parameter, Plugin
@@ -22,30 +22,28 @@ Files = Annotated[
 ]
 
 
-@app.command()
-def plugins(name: Name = None, files: Files = None, as_json: Json = False) -> None:
+@command(app, shared=("as_json",))
+def plugins(line: CommandLine, name: Name = None, files: Files = None) -> None:
     """List backends and metrics with their parameters. Built in, installed, and of plugin files.
 
     Example: lm-eval-so plugins keyword_coverage
     """
-    import sys
     from dataclasses import asdict
 
-    from lm_eval_so.core.plugins import load_plugins
+    from lm_eval_so.core.registry import load_plugins
     from lm_eval_so.pipeline.plugins import find_plugins
-    from lm_eval_so.terminal.emit import emit, emit_text
 
     load_plugins(files or [])
     found = find_plugins(name)
-    if as_json:
+    if line.as_json:
         of_kind = {
             f"{kind}s": [asdict(each) for each in found if each.kind == kind]
             for kind in ("backend", "metric")
         }
-        emit(sys.stdout, result=of_kind, as_json=True)
+        line.emit(result=of_kind)
         return
     lines = _whole(found) if name is not None else _listed(found)
-    emit_text(sys.stdout, "".join(f"{line}\n" for line in lines))
+    line.emit_text("".join(f"{each}\n" for each in lines))
 
 
 def _listed(found: "tuple[Plugin, ...]") -> Iterator[str]:

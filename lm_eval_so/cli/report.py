@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from lm_eval_so.core.records.enums import Language, ReportFormat
-from lm_eval_so.terminal.entry import run_app
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -44,10 +43,10 @@ def report(
     from lm_eval_so.core.files import read_text, write_atomic
     from lm_eval_so.core.records.codec import loads
     from lm_eval_so.core.records.comparison import Comparison
-    from lm_eval_so.core.report_digest import refuse_other_report
-    from lm_eval_so.core.report_file import read_report
+    from lm_eval_so.core.report_file import read_report, refuse_other_report
     from lm_eval_so.core.secrets import make_redactor
     from lm_eval_so.errors import Where
+    from lm_eval_so.reporter.content import Style
     from lm_eval_so.reporter.render import render
 
     found = read_report(report)
@@ -57,21 +56,10 @@ def report(
         else None
     )
     refuse_other_report(compared, found, files=(comparison, report))
-    text = render(
-        found,
-        compared,
-        format=format,
-        language=language,
-        examples=examples,
-        redactor=make_redactor(os.environ),
-    )
+    style = Style(language=language, examples=examples, redactor=make_redactor(os.environ))
+    text = render(found, compared, format=format, style=style)
     if out is None:
         typer.echo(text, nl=False)
         return
     write_atomic(out, text)
     typer.echo(str(out))
-
-
-def main() -> None:
-    """Run the stage's own command line and exit."""
-    run_app(app)

@@ -28,11 +28,10 @@ from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.report_digest import digest_report
-from lm_eval_so.core.report_file import read_report
+from lm_eval_so.core.report_file import digest_report, read_report
 from lm_eval_so.errors import ConfigError, InputError, Problem, PublishError, Where
 from lm_eval_so.pipeline.telling import how_to_name_one
-from lm_eval_so.reporter.render import json_pieces
+from lm_eval_so.reporter.json_report import json_pieces
 
 __all__ = ["Update", "update_baseline"]
 

@@ -4,22 +4,21 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from lm_eval_so.comparator import compare as comparing
 from lm_eval_so.comparator.effect.finding import Shape, make_shape
 from lm_eval_so.comparator.exemptions.files import exception_problems
+from lm_eval_so.comparator.gate.check import check as check_gate
 from lm_eval_so.core.config.load import whole
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sound import Sound
 from lm_eval_so.core.events import Event, Noticed, Warned
-from lm_eval_so.core.plugins import plugin_problems
 from lm_eval_so.core.records.enums import Direction, MetricKind
+from lm_eval_so.core.registry import plugin_problems
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.bind import bind_metrics, gating_ids, sound_metrics
 from lm_eval_so.evaluator.bound import BoundMetric
 from lm_eval_so.evaluator.prepare import dataset_problems
 from lm_eval_so.generator import generate as generating
-from lm_eval_so.generator.checks import config_problems
 from lm_eval_so.runner import run as running
 
 Stage = Literal["generate", "run", "evaluate"]
@@ -38,11 +37,13 @@ def check(
     """
     of_metrics = evaluating.check(config, environ=environ if "evaluate" in needs else None)
     told = {problem.where for problem in of_metrics}
-    yield from generating.check(config) if "generate" in needs else config_problems(config)
+    yield from (
+        generating.check(config) if "generate" in needs else generating.config_problems(config)
+    )
     yield from running.check(config, environ if "run" in needs else None)
     yield from of_metrics
     # both stages know which metrics there are: a gate's mistake is told once
-    of_gate = comparing.check(config, _shapes(config))
+    of_gate = check_gate(config, _shapes(config))
     yield from (problem for problem in of_gate if problem.where not in told)
     yield from exception_problems(config, environ)
     if "generate" not in needs:  # else it is made anew

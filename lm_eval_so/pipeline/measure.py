@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lm_eval_so.comparator import compare as comparing
-from lm_eval_so.comparator.baseline.find import find_baseline
-from lm_eval_so.comparator.exemptions.files import read_exceptions, today
+from lm_eval_so.comparator.baseline.find import Place, find_baseline
 from lm_eval_so.comparator.gate.confirm import Answers
+from lm_eval_so.comparator.terms import Terms, read_terms
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.clock import now_text
@@ -24,7 +24,9 @@ from lm_eval_so.evaluator.baseline import baseline_problems, needs_baseline
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.confirm import again_folder, ask_again
 from lm_eval_so.pipeline.telling import STAGE, how_to_begin, tell_verdict, unmeasured
-from lm_eval_so.reporter.render import json_pieces, render
+from lm_eval_so.reporter.content import Style
+from lm_eval_so.reporter.json_report import json_pieces
+from lm_eval_so.reporter.render import render
 from lm_eval_so.runner import run as running
 from lm_eval_so.runner.for_verdict import ForVerdict, note_verdict
 from lm_eval_so.runner.store.run_dir import RUN_FILES
@@ -93,15 +95,14 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
         LMEvalError: As the stages do; what was paid for is on disk by then.
     """
     # early: a baseline that is demanded and missing must not cost a run
-    baseline, found = find_baseline(
-        config,
-        explicit=plan.baseline,
+    place = Place(
+        report=plan.baseline,
         path=plan.baseline_path,
         ref=plan.baseline_ref,
         else_file=plan.baseline_else_file,
-        none=plan.no_baseline,
-        is_demanded=True,
+        unreadable=plan.no_baseline,
     )
+    baseline, found = find_baseline(config, place, is_demanded=True)
     refuse([*baseline_problems(config, baseline)])  # early, as above
     if plan.make_dataset:
         generating.generate(config, resources)
@@ -118,7 +119,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     )
     again: dict[str, Answers] = {}
     if config.gate.confirm and baseline is not None and failure is None:
-        changed = _changed_samples(config, resources, report, baseline)
+        changed = comparing.changed_samples(report, baseline, _terms(config, resources))
         again = await ask_again(
             config, resources, changed, run=plan.run, fresh=plan.fresh, verdict=verdict
         )
@@ -207,17 +208,8 @@ def compare_reports(
     Raises:
         InputError: If the quarantine or accept file cannot be used.
     """
-    now = now_text(resources.environ)
     comparison = comparing.compare(
-        candidate,
-        baseline,
-        gate=config.gate,
-        baseline_ref=found,
-        language=config.language,
-        compared_at=now,
-        exceptions=read_exceptions(config, day=today(now)),
-        again=again,
-        redact=resources.redactor.redact,
+        candidate, baseline, _terms(config, resources), baseline_ref=found, again=again
     )
     if failure is not None:
         comparison = unmeasured(comparison, failure, config.language)
@@ -225,20 +217,9 @@ def compare_reports(
     return comparison
 
 
-def _changed_samples(
-    config: Config,
-    resources: Resources,
-    candidate: EvaluationReport,
-    baseline: EvaluationReport,
-) -> dict[str, tuple[str, ...]]:
+def _terms(config: Config, resources: Resources) -> Terms:
     now = now_text(resources.environ)
-    return comparing.changed_samples(
-        candidate,
-        baseline,
-        gate=config.gate,
-        compared_at=now,
-        exceptions=read_exceptions(config, day=today(now)),
-    )
+    return read_terms(config, now=now, redact=resources.redactor.redact)
 
 
 def _report_files(
@@ -253,6 +234,9 @@ def _report_files(
     """Render what is there in the formats asked for: name of each file to its text."""
     wanted = {ReportFormat.JSON, *(formats or config.report.formats)}
     redactor = resources.redactor
+    style = Style(
+        language=config.language, examples=config.report.examples, redactor=resources.redactor
+    )
     texts: dict[str, Text] = {}
     if report is not None:
         texts["report.json"] = json_pieces(report, redactor)
@@ -266,9 +250,7 @@ def _report_files(
             scores,
             comparison,
             format=each,
-            language=config.language,
-            examples=config.report.examples,
-            redactor=redactor,
+            style=style,
         )
     return texts
 

@@ -6,19 +6,8 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.terminal.command import CommandLine, DryRun, command
 from lm_eval_so.terminal.entry import run_app
-from lm_eval_so.terminal.options import (
-    Color,
-    ConfigFile,
-    DryRun,
-    Json,
-    Overrides,
-    Plugins,
-    Quiet,
-    ReportLanguage,
-    Verbose,
-)
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -54,7 +43,7 @@ CancelBatch = Annotated[
 
 
 class CacheUse(StrEnum):
-    """What is done with answers that are kept."""
+    """Use of the answers that are kept."""
 
     USE = "use"
     REFRESH = "refresh"
@@ -68,10 +57,10 @@ Cache = Annotated[
 ]
 
 
-@app.command()
+@command(app)
 def run(
     context: typer.Context,
-    config: ConfigFile = CONFIG_FILE,
+    line: CommandLine,
     out: Out = None,
     fresh: Fresh = False,
     keep_errors: KeepErrors = False,
@@ -79,14 +68,7 @@ def run(
     cache: Cache = CacheUse.USE,
     cancels_batch: CancelBatch = False,
     dry_run: DryRun = False,
-    overrides: Overrides = None,
-    plugins: Plugins = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,  # noqa: ARG001 - read by the entry
-    color: Color = "auto",
-    language: ReportLanguage = None,
-) -> int:
+) -> None:
     """Ask the chatbot every sample; goes on with what was begun.
 
     Example: lm-eval-so run -c lm-eval-so.yaml --set run.concurrency=8
@@ -94,48 +76,31 @@ def run(
     from dataclasses import asdict, replace
     from functools import partial
 
-    from lm_eval_so.core.command_line import command_line
     from lm_eval_so.core.records.codec import to_json
-    from lm_eval_so.errors import ExitCode
     from lm_eval_so.runner import run as stage
     from lm_eval_so.runner.batch.executor import cancel_batch
     from lm_eval_so.runner.plan.shards import Shard
-    from lm_eval_so.terminal.emit import emit, emit_facts
-    from lm_eval_so.terminal.session import open_session
 
     part = Shard.parse(shard) if shard is not None else None
-    session = open_session(
-        config,
-        overrides=overrides,
-        plugins=plugins,
-        language=language,
-        quiet=quiet,
-        color=color,
-        check=partial(context.obj, needs={"run"}) if context.obj else stage.check,
-    )
+    check = partial(context.obj, needs={"run"}) if context.obj else stage.check
+    session = line.open_session(check)
     if cancels_batch:
         states = session.run(lambda r: cancel_batch(session.config, r, out=out, shard=part))
-        emit(
-            session.stdout, result={"batches": [asdict(state) for state in states]}, as_json=as_json
-        )
-        return ExitCode.DONE
+        line.emit(result={"batches": [asdict(state) for state in states]})
+        return
     work = stage.plan_run if dry_run else stage.run
     asks = partial(work, session.config, out=out, fresh=fresh, keep_errors=keep_errors, shard=part)
     refreshes = cache is CacheUse.REFRESH
     options = {"-o": out, "--shard": shard, "--keep-errors": keep_errors}
     # what is left of a fresh run is asked past the cache, too
     options["--cache"] = CacheUse.REFRESH.value if refreshes or fresh else None
-    again = command_line(
-        "run", config, options=options, overrides=overrides or (), plugins=plugins or ()
-    )
+    again = line.again("run", options)
     found = session.run(lambda r: asks(replace(r, refreshes_cache=refreshes, again=again)))
     if dry_run:
-        emit_facts(session.stdout, to_json(found), as_json=as_json)
-        return ExitCode.DONE
+        line.emit_facts(to_json(found))
+        return
     folder = out or stage.run_folder(session.config, part)
-    files = [folder / stage.RESULTS_FILE, folder / stage.INFO_FILE]
-    emit(session.stdout, paths=files, result=to_json(found), as_json=as_json)
-    return ExitCode.DONE
+    line.emit(paths=[folder / stage.RESULTS_FILE, folder / stage.INFO_FILE], result=to_json(found))
 
 
 def main() -> None:

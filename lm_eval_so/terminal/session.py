@@ -1,14 +1,12 @@
-"""What a command gets to work with: its config, its environment, and where to write."""
+"""The session of a command: its config, its environment and its progress."""
 
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.config_secrets import config_redactor
@@ -16,15 +14,17 @@ from lm_eval_so.core.config.load import read_config, whole
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sound import Sound
 from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
-from lm_eval_so.core.plugins import plugin_problems
-from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.registry import plugin_problems
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import Interrupted, LMEvalError, Problem
-from lm_eval_so.terminal.progress import Progress, open_progress
+from lm_eval_so.terminal.progress import Progress
+
+if TYPE_CHECKING:
+    from lm_eval_so.terminal.command import CommandLine
 
 T = TypeVar("T")
 Check = Callable[[Config, Mapping[str, str]], Iterable[Problem]]
-"""Finds what is wrong with what is sound of a config, in an environment."""
+"""Finds problems of the sound part of a config, in an environment."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ECHO_S = 0.2
@@ -37,30 +37,27 @@ _GO_ON = "the same command goes on with what came back"
 class Session:
     """One command line at work."""
 
+    line: "CommandLine"
     config: Config
-    """What is sound of it, until it is checked."""
+    """The sound part of the config, until it is checked."""
     read: Sound[Config]
-    """The same with what is wrong with the rest."""
+    """The config with the problems of its unsound part."""
     environ: Mapping[str, str]
-    stdout: TextIO
     progress: Progress
     redactor: Redactor
 
-    def with_plugins(
-        self, given: Sequence[Path] | None = None, check: Check | None = None
-    ) -> "Session":
-        """Run the plugin files of the config, and those of `--plugin`, then check the config.
+    def with_plugins(self, check: Check | None = None) -> "Session":
+        """Run the plugin files of the config and of `--plugin`, then check the config.
 
-        Their secrets are known then.
+        The secrets of the plugins are known from then on.
 
         Args:
-            given: The files of `--plugin`.
-            check: Finds what else is wrong, of the part of the config that is sound.
+            check: Finds problems of the part of the config that is sound.
 
         Raises:
             ConfigError: With every problem of the file and its plugins, and all that `check` finds.
         """
-        files = [*self.config.plugin_files(), *((file, None) for file in given or ())]
+        files = [*self.config.plugin_files(), *((file, None) for file in self.line.plugins or ())]
         failed = plugin_problems(files)
         found = check(self.config, self.environ) if check else ()
         config = whole(self.read, found, failed=failed)
@@ -97,49 +94,31 @@ class Session:
 
 
 def open_session(
-    file: Path,
-    *,
-    overrides: Sequence[str] | None = None,
-    rewritten: Sequence[str] = (),
-    plugins: Sequence[Path] | None = None,
-    language: Language | None = None,
-    quiet: bool = False,
-    color: Literal["auto", "always", "never"] = "auto",
-    environ: Mapping[str, str] | None = None,
-    check: Check | None = None,
-    loads_plugins: bool = True,
+    line: "CommandLine", *, rewritten: Sequence[str] = (), environ: Mapping[str, str] | None = None
 ) -> Session:
-    """Read the config, load its plugins, and check it: what is wrong is told at once, and early.
+    """Read the config; its plugins are not loaded and nothing is checked yet.
 
     Args:
-        file: The config file.
-        overrides: `--set` texts, over the file.
-        rewritten: As `read_config` takes them.
-        plugins: `--plugin` files.
-        language: Language of reports, over the file.
-        quiet: Warnings and errors only.
-        color: As the option says.
+        line: Values of the shared options.
+        rewritten: Values to put over the config, as `read_config` takes them.
         environ: The environment; default: that of the process.
-        check: As `Session.with_plugins` takes it.
-        loads_plugins: Without it `Session.with_plugins` does so once it is known to be wanted, and
-            tells what is wrong.
 
     Raises:
-        ConfigError: With every problem of the file and its plugins, and all that `check` finds.
+        ConfigError: If nothing of the file can be used; lists every problem.
     """
     environ = environ if environ is not None else dict(os.environ)
-    given = [*(overrides or ()), *([f"language={language.value}"] if language else [])]
-    read = read_config(file, overrides=given, rewritten=rewritten, environ=environ)
+    read = read_config(
+        line.config, overrides=line.config_overrides, rewritten=rewritten, environ=environ
+    )
     config = read.value or whole(read)
-    session = Session(
+    return Session(
+        line=line,
         config=config,
         read=read,
         environ=environ,
-        stdout=sys.stdout,
-        progress=open_progress(sys.stderr, environ, quiet=quiet, color=color),
+        progress=line.open_progress(environ),
         redactor=config_redactor(config, environ, runs_code=False),
     )
-    return session.with_plugins(plugins, check) if loads_plugins else session
 
 
 def _without_secrets(event: Event, redactor: Redactor) -> Event:

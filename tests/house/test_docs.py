@@ -275,8 +275,10 @@ def test_troubleshooting__messages_are_those_of_the_program() -> None:
 
 def patterns() -> Iterator[tuple[re.Pattern[str], int]]:
     """Yield every text that the program can say, as a pattern, with its fixed letters' number."""
-    of_responses = (message for message, _ in TEXTS.values())
-    for text in (*texts(Language.EN).values(), *of_responses):
+    for message, _ in TEXTS.values():
+        parts = re.split(r"\{[^}]*\}", message)
+        yield from (pattern_of(each) for each in (parts, *([part] for part in parts)))
+    for text in texts(Language.EN).values():
         yield pattern_of(re.split(r"\{[^}]*\}", text))
     for file in (ROOT / "lm_eval_so").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

@@ -11,7 +11,6 @@ PACKAGE = Path(__file__).parents[2] / "lm_eval_so"
 STILL_TO_REVISE = {
     "action",
     "api",
-    "comparator",
     "core",
     "core/asking",
     "core/backends",
@@ -23,7 +22,6 @@ STILL_TO_REVISE = {
     "evaluator/metrics",
     "generator",
     "pipeline",
-    "reporter",
     "runner",
     "terminal",
     "testing",

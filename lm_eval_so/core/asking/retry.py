@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lm_eval_so.core.asking.answer.redact import clean_error, error_of
 from lm_eval_so.core.backends.faults import is_forbidden
-from lm_eval_so.core.descriptors import is_out_of_files
+from lm_eval_so.core.files import is_out_of_files
 from lm_eval_so.core.hashing import u64
 from lm_eval_so.core.records.run import Retry
 from lm_eval_so.core.secrets import Redactor

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lm_eval_so.core.backends.base import backends
-from lm_eval_so.core.config.override import override_value
+from lm_eval_so.core.config.load import override_value
 from lm_eval_so.core.config.variables import known_text
+from lm_eval_so.core.config.yaml_lines import parse_sound
 from lm_eval_so.core.files import read_text
-from lm_eval_so.core.plugins import load_plugins
-from lm_eval_so.core.yaml_lines import parse_sound
+from lm_eval_so.core.registry import load_plugins
 from lm_eval_so.errors import InputError, UsageError, Where
 
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")

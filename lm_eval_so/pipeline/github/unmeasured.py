@@ -25,14 +25,13 @@ from lm_eval_so.action.outputs import Outputs
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.config_secrets import config_redactor
-from lm_eval_so.core.config.load import load_config, make_config
+from lm_eval_so.core.config.load import load_config, make_config, override_value
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.config.override import override_value
 from lm_eval_so.core.config.variables import fill_in
+from lm_eval_so.core.config.yaml_lines import Located, Path_, read_yaml
 from lm_eval_so.core.events import Listener, Warned
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.secrets import Redactor, make_redactor
-from lm_eval_so.core.yaml_lines import Located, Path_, read_yaml
 from lm_eval_so.errors import (
     ConfigError,
     Interrupted,
@@ -43,6 +42,7 @@ from lm_eval_so.errors import (
 )
 from lm_eval_so.pipeline.github.posting import STAGE, before_text, comment_on, has_place
 from lm_eval_so.pipeline.github.publish import summarise, write_last
+from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.markdown import Origin, unmeasured_body
 
 
@@ -174,10 +174,8 @@ def _bodies(problems: Sequence[Problem], known: _Known, origin: Origin) -> Bodie
             problems,
             level=level,
             suite=known.suite,
-            language=known.language,
-            origin=origin,
-            before=before_text(before, known.language),
-            redactor=known.redactor,
+            origin=replace(origin, before=before_text(before, known.language)),
+            style=Style(language=known.language, redactor=known.redactor),
         )
 
     return body

@@ -14,7 +14,7 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.retry import is_asked_live, service_wait_s
 from lm_eval_so.core.backends.batches import Batches, BatchState
 from lm_eval_so.core.backends.faults import answered_error
-from lm_eval_so.core.config.run import RunSection
+from lm_eval_so.core.config.model import RunSection
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.errors import BackendError, Interrupted
 from lm_eval_so.runner.batch.files import OutputFiles

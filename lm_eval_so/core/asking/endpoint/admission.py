@@ -12,7 +12,7 @@ from lm_eval_so.core.asking.endpoint.circuit_breaker import Breaker, Timing
 from lm_eval_so.core.asking.endpoint.limiter import Limiter
 from lm_eval_so.core.asking.retry import Refusals, is_refusal
 from lm_eval_so.core.backends.base import ChatBackend
-from lm_eval_so.core.descriptors import free_files, is_out_of_files
+from lm_eval_so.core.files import free_files, is_out_of_files
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import BackendError, ErrorKind

@@ -28,7 +28,7 @@ from lm_eval_so.core.backends.own_code.interface import (
     response_of,
     sample_of,
 )
-from lm_eval_so.core.descriptors import is_short, out_of_files
+from lm_eval_so.core.files import is_short, out_of_files
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.core.records.codec import dump_line, parse_json

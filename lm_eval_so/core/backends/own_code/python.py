@@ -18,8 +18,8 @@ from pydantic import Field, JsonValue
 from lm_eval_so.core.backends.base import Capabilities, ChatBackend, SharedOptions
 from lm_eval_so.core.backends.own_code.interface import messages_of, response_of, sample_of
 from lm_eval_so.core.hashing import digest_bytes, digest_text
-from lm_eval_so.core.plugins import import_file
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
+from lm_eval_so.core.registry import import_file
 from lm_eval_so.errors import BackendError, CannotMeasure, ErrorKind, Problem, Where, refuse
 
 _OFFERED = frozenset({"sample", "params", "session", "tools", "seed"})

@@ -12,7 +12,7 @@ from lm_eval_so.core.asking.retry import (
     service_wait_s,
 )
 from lm_eval_so.core.backends.faults import RETRYABLE
-from lm_eval_so.core.descriptors import out_of_files
+from lm_eval_so.core.files import out_of_files
 from lm_eval_so.core.records.run import Retry
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import BackendError, CannotMeasure, ErrorKind

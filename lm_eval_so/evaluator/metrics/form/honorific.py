@@ -1,0 +1,65 @@
+"""Whether the answer is as polite as it should be."""
+
+from collections import Counter
+from typing import ClassVar, Final, Literal
+
+from lm_eval_so.core.records.run import RunResult
+from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.records.score import Score
+from lm_eval_so.core.text.speech import Speech, speech_counts
+from lm_eval_so.core.words import say
+from lm_eval_so.evaluator.metrics.base import Category, Metric
+
+__all__ = ["Honorific"]
+
+Level = Literal["polite", "formal", "haeyo", "casual"]
+
+_LEVELS: Final[dict[Level, frozenset[Speech]]] = {
+    "polite": frozenset({"formal", "haeyo"}),
+    "formal": frozenset({"formal"}),
+    "haeyo": frozenset({"haeyo"}),
+    "casual": frozenset({"plain", "casual"}),
+}
+
+
+class Honorific(Metric):
+    """How much of the answer keeps to a level of politeness.
+
+    Definition: the share of sentences that end at `level`, of those that end at any; `polite` is
+        formal or 해요, `casual` is plain or casual. formal: …ㅂ니다, …ㅂ니까, …십시오; haeyo: …요, …죠; plain:
+        …다, …냐, …구나, 하자, 해라; casual: …어 (워, 려), …아, …야, …지, …해, …네, …래, …게, …걸, …까, …줘, …봐, …돼,
+        …와, …마, where a verb has them. Nouns and items of lists do not tell (배송 안내, 사용 금지, 확인 필요),
+        nor does 네 alone. No sentence that tells is 1 and vacuous.
+    Range: 0 … 1.
+    Direction: higher is better.
+    Unscored when: never, for an answered row.
+    Language notes: Korean only; ㅋㅋ, emoji, marks and a remark in brackets after the ending do not
+        matter, code in fences is left out.
+    Source: own rules.
+    """
+
+    category: ClassVar[Category] = "heuristic"
+    normalises = True
+
+    class Params(Metric.Params):
+        """The level that is right."""
+
+        level: Level = "polite"
+
+    def score(self, sample: TestSample, run: RunResult) -> Score:
+        """Look at the endings."""
+        level = self.params_for(sample).level
+        found = speech_counts(run.text)
+        share = level_share(found, level)
+        if share is None:
+            return self.make_score(sample, value=1, vacuous=True)
+        shown = ", ".join(f"{speech} {n}" for speech, n in sorted(found.items()))
+        figures = {"level": level, "found": shown}
+        why = None if share == 1 else say("metrics.speech_differs", self.env.language, figures)
+        return self.make_score(sample, value=share, reason=why, details=dict(found.items()))
+
+
+def level_share(found: Counter[Speech], level: Level) -> float | None:
+    """Return the share of sentences at a level, or None if none tells its own."""
+    total = found.total()
+    return sum(found[speech] for speech in _LEVELS[level]) / total if total else None

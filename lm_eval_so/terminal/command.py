@@ -1,0 +1,197 @@
+"""The decorator of commands: the options that all share, their session and their output."""
+
+import inspect
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, fields
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import typer
+
+from lm_eval_so.core.config import CONFIG_FILE
+from lm_eval_so.core.records.enums import Language, ReportFormat
+
+if TYPE_CHECKING:
+    from lm_eval_so.terminal.progress import Progress
+    from lm_eval_so.terminal.session import Check, Session
+
+Body = TypeVar("Body", bound=Callable[..., int | None])
+
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done; send and write nothing.")
+]
+Runs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--run", metavar="RUN", help="Folder of a run; repeatable; default: that of the config."
+    ),
+]
+BaselineFile = Annotated[
+    Path | None,
+    typer.Option("--baseline", metavar="FILE", help="report.json to compare with."),
+]
+BaselineRef = Annotated[
+    str | None,
+    typer.Option("--baseline-ref", metavar="REF", help="Git revision to read baseline.path from."),
+]
+Reports = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", metavar="REPORTS", help="Folder; default: report.out."),
+]
+Formats = Annotated[
+    list[ReportFormat] | None,
+    typer.Option("--format", help="Repeatable; default: report.formats; json is always written."),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandLine:
+    """Values of the shared options: each field is an option of every command that wants it."""
+
+    config: Annotated[
+        Path,
+        typer.Option("-c", "--config", metavar="FILE", help="Config file.", show_default=True),
+    ] = CONFIG_FILE
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY.PATH=VALUE", help="A config value, over the file; repeatable."
+        ),
+    ] = None
+    plugins: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--plugin",
+            metavar="FILE.py",
+            help="Python file with your backends and metrics; repeatable.",
+        ),
+    ] = None
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Result as one JSON object on stdout instead of paths.")
+    ] = False
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Warnings and errors only.")] = False
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Details, and the traceback of a bug.")
+    ] = False
+    """Read by the entry, which alone tells of bugs."""
+    color: Annotated[
+        Literal["auto", "always", "never"],
+        typer.Option("--color", help="Colour; auto looks at the terminal and NO_COLOR."),
+    ] = "auto"
+    language: Annotated[
+        Language | None,
+        typer.Option(
+            "--language", help="Language of reports: en or ko; default: that of the config."
+        ),
+    ] = None
+
+    @property
+    def config_overrides(self) -> tuple[str, ...]:
+        """All that the options put over the config file, as `--set` texts."""
+        language = [f"language={self.language.value}"] if self.language else []
+        return (*(self.overrides or ()), *language)
+
+    def again(self, command: str, options: Mapping[str, object]) -> str:
+        """Return the command line that does the same, for people to paste.
+
+        Args:
+            command: Name of the command.
+            options: The command's own options and their values.
+        """
+        from lm_eval_so.core.secrets import command_line
+
+        return command_line(
+            command,
+            self.config,
+            options=options,
+            overrides=self.overrides or (),
+            plugins=self.plugins or (),
+        )
+
+    def open_session(self, check: "Check | None" = None) -> "Session":
+        """Read the config, load its plugins and check it.
+
+        Args:
+            check: Finds problems of the part of the config that is sound.
+
+        Raises:
+            ConfigError: With every problem of the file and its plugins, and all that `check` finds.
+        """
+        from lm_eval_so.terminal.session import open_session
+
+        return open_session(self).with_plugins(check)
+
+    def open_progress(self, environ: Mapping[str, str]) -> "Progress":
+        """Open the display of progress that the options ask for."""
+        from lm_eval_so.terminal.progress import open_progress
+
+        return open_progress(sys.stderr, environ, quiet=self.quiet, color=self.color)
+
+    def emit(self, *, paths: Iterable[Path] = (), result: Mapping[str, Any] | None = None) -> None:
+        """Write the result of a command: the paths, or with `--json` the result itself."""
+        from lm_eval_so.terminal.emit import emit
+
+        emit(sys.stdout, paths=paths, result=result, as_json=self.as_json)
+
+    def emit_facts(self, facts: Mapping[str, Any]) -> None:
+        """Write the facts that a command found, a line each, or with `--json` one object."""
+        from lm_eval_so.terminal.emit import emit_facts
+
+        emit_facts(sys.stdout, facts, as_json=self.as_json)
+
+    def emit_text(self, text: str) -> None:
+        """Write a text for people as the result of a command."""
+        from lm_eval_so.terminal.emit import emit_text
+
+        emit_text(sys.stdout, text)
+
+
+SHARED = frozenset(each.name for each in fields(CommandLine))
+"""Names of the shared options."""
+
+
+def command(
+    app: typer.Typer, *, name: str | None = None, shared: Collection[str] = SHARED
+) -> Callable[[Body], Body]:
+    """Register a function as a command with the shared options besides its own.
+
+    The function gets the values of the shared options as `line`. The help lists the config file
+    where `line` stands among the function's parameters, and the other shared options at the end.
+    The function returns the exit code; None stands for 0.
+
+    Args:
+        app: App that gets the command.
+        name: Name of the command; default: that of the function.
+        shared: Shared options that the command has; default: all.
+    """
+    given = {
+        each.name: inspect.Parameter(
+            each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type
+        )
+        for each in fields(CommandLine)
+        if each.name in shared
+    }
+
+    def register(body: Body) -> Body:
+        options: list[inspect.Parameter] = []
+        for own in inspect.signature(body).parameters.values():
+            if own.name != "line":
+                options.append(own.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            elif "config" in given:
+                options.append(given["config"])
+        options += (each for key, each in given.items() if key != "config")
+
+        @wraps(body)
+        def call(**values: Any) -> int | None:
+            line = CommandLine(**{key: values.pop(key) for key in given})
+            return body(line=line, **values)
+
+        # typer reads both
+        call.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+        call.__annotations__ = {each.name: each.annotation for each in options}
+        app.command(name)(call)
+        return body
+
+    return register

@@ -154,11 +154,15 @@ async def test_send__exceptions_that_would_end_more(make: Make, name: str):
 async def test_send__sync_functions_run_in_threads(make: Make):
     code = """
     import threading
-    four, threads = threading.Barrier(4, timeout=30), set()
+    four, lock, under_way = threading.Barrier(4, timeout=30), threading.Lock(), []
     def answer(messages):
-        four.wait()  # until three others are under way
-        threads.add(threading.get_ident())
-        return str(len(threads))
+        with lock:
+            under_way.append(1)
+            most = len(under_way)
+        four.wait()  # until three others are there
+        with lock:
+            under_way.pop()
+        return str(most)
     """
     backend = make(code, threads=4)
     await backend.open()

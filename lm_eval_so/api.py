@@ -152,7 +152,8 @@ async def aevaluate(
     found = _evaluation(config, dataset, metrics, overrides, plugins)
     folders = [Path(path) for path in runs] or [running.run_folder(found)]
     baseline = wanted_baseline(found)
-    return await evaluating.evaluate(found, _resources(found), runs=folders, baseline=baseline)
+    inputs = evaluating.EvaluationInputs(runs=folders, baseline=baseline)
+    return await evaluating.evaluate(found, _resources(found), inputs)
 
 
 def evaluate(

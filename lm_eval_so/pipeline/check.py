@@ -14,10 +14,10 @@ from lm_eval_so.core.events import Event, Noticed, Warned
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.registry import plugin_problems
 from lm_eval_so.errors import Problem
-from lm_eval_so.evaluator import evaluate as evaluating
-from lm_eval_so.evaluator.bind import bind_metrics, gating_ids, sound_metrics
-from lm_eval_so.evaluator.bound import BoundMetric
-from lm_eval_so.evaluator.prepare import dataset_problems
+from lm_eval_so.evaluator import plan as evaluation
+from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids, sound_metrics
+from lm_eval_so.evaluator.binding.bound import BoundMetric
+from lm_eval_so.evaluator.binding.checks import dataset_problems
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.runner import run as running
 
@@ -35,7 +35,7 @@ def check(
         needs: The stages that come next: of these it is told, too, what they lack, such as a key, a
             package, a source or a section of the config.
     """
-    of_metrics = evaluating.check(config, environ=environ if "evaluate" in needs else None)
+    of_metrics = evaluation.check(config, environ=environ if "evaluate" in needs else None)
     told = {problem.where for problem in of_metrics}
     yield from (
         generating.check(config) if "generate" in needs else generating.config_problems(config)

@@ -20,7 +20,7 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.run import Checkout
 from lm_eval_so.errors import BudgetSpent, InputError, Problem, TooManyErrors, refuse
 from lm_eval_so.evaluator import evaluate as evaluating
-from lm_eval_so.evaluator.baseline import baseline_problems, needs_baseline
+from lm_eval_so.evaluator.binding.baseline import baseline_problems, needs_baseline
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.confirm import again_folder, ask_again
 from lm_eval_so.pipeline.telling import STAGE, how_to_begin, tell_verdict, unmeasured
@@ -111,11 +111,13 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     report = await evaluating.evaluate(
         config,
         resources,
-        runs=[plan.run],
-        baseline=baseline,
-        suite_id=plan.suite_id,
-        commit=plan.commit,
-        base_ref=plan.base_ref,
+        evaluating.EvaluationInputs(
+            runs=[plan.run],
+            baseline=baseline,
+            origin=evaluating.Origin(
+                suite_id=plan.suite_id, commit=plan.commit, base_ref=plan.base_ref
+            ),
+        ),
     )
     again: dict[str, Answers] = {}
     if config.gate.confirm and baseline is not None and failure is None:

@@ -20,11 +20,11 @@ from collections.abc import Callable, Sequence
 from measured import machine
 
 from lm_eval_so.comparator.compare import compare
-from lm_eval_so.core.config.model import GateSection
+from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.costs import CostSummary, LatencySummary
-from lm_eval_so.core.records.enums import Direction, Language, MetricKind
+from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.report import (
     Columns,
     EvaluationReport,
@@ -141,14 +141,8 @@ def one(n: int, order: str) -> None:
     now = make_report(n, order, is_candidate=True)
     held = peak_mib()
     start = time.perf_counter()
-    comparison = compare(
-        now,
-        before,
-        gate=GateSection(),
-        baseline_ref=BaselineRef(source="file"),
-        language=Language.EN,
-        compared_at="2026-01-02T00:00:00Z",
-    )
+    terms = Terms(compared_at="2026-01-02T00:00:00Z")
+    comparison = compare(now, before, terms, baseline_ref=BaselineRef(source="file"))
     taken = time.perf_counter() - start
     slices = len(getattr(comparison, "slices", ()))
     row = [f"{n:,}", order, f"{taken:.2f} s", f"{peak_mib():,.0f} MiB", f"{held:,.0f} MiB"]

@@ -4,9 +4,9 @@
     python benchmarks/evaluate.py --scale 0.1 --rounds 1
     python benchmarks/evaluate.py --each                what each metric costs alone, too
 
-A Korean dataset with references, keywords of its own and a tag for every sample, and a run of answers
-of about 120 characters. Figures are of the whole process, start-up, reading and the written report
-included; texts are left out of the report (`report.answers: none`).
+The input is a Korean dataset, with a reference, keywords and a tag for every sample, and a run with
+answers of about 120 characters. The figures cover the whole process: start-up, reading, scoring and
+writing the report. Texts are left out of the report (`report.answers: none`).
 """
 
 import argparse
@@ -22,11 +22,11 @@ from typing import Any
 from measured import Taken, machine, measure
 
 from lm_eval_so.core.dataset import load_dataset
+from lm_eval_so.core.hashing import sample_hash
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.codec import dump_row, dumps
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.run import BackendInfo, Response, RunInfo, RunResult
-from lm_eval_so.core.sample_digests import sample_hash
 
 METRICS: tuple[dict[str, Any], ...] = (
     {"name": "exact_match"},
@@ -139,7 +139,7 @@ def evaluate(folder: Path, metrics: Sequence[dict[str, Any]]) -> Taken:
 def sizes(plan: Plan) -> str:
     """Time and memory by the number of samples."""
     lines = [
-        "| samples | wall s | CPU s | CPU µs a score | peak MiB |",
+        "| samples | wall s | CPU s | CPU µs per score | peak MiB |",
         "| ---: | ---: | ---: | ---: | ---: |",
     ]
     for wanted in (10_000, 100_000):
@@ -161,7 +161,7 @@ def each(plan: Plan) -> str:
     """What a metric adds to an evaluation by `latency_ms`, which takes a number from the row."""
     n, folder = plan.folder_of(10_000)
     nothing = evaluate(folder, [{"name": "latency_ms"}]).cpu_s
-    lines = ["| metric | CPU µs a row |", "| --- | ---: |"]
+    lines = ["| metric | CPU µs per row |", "| --- | ---: |"]
     for metric in METRICS:
         if metric["name"] != "latency_ms":
             more = evaluate(folder, [{"name": "latency_ms"}, metric]).cpu_s

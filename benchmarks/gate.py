@@ -1,4 +1,4 @@
-"""How often the gate is wrong, and how often it sees a drop, beside the rules that people use.
+"""How often the gate is wrong, and how often it finds a drop, compared with common rules.
 
     python benchmarks/gate.py                 all tables, as Markdown on stdout (some minutes)
     python benchmarks/gate.py --part binary --part sweep
@@ -20,10 +20,18 @@ from functools import cache
 from pathlib import Path
 
 from lm_eval_so.comparator.compare import changed_samples
-from lm_eval_so.comparator.effect.finding import Finding, Shape, make_shape
-from lm_eval_so.comparator.effect.interval import estimate_change
-from lm_eval_so.comparator.gate.verdicts import judge, whole_verdict
-from lm_eval_so.core.config.model import GateSection
+from lm_eval_so.comparator.effect.finding import (
+    Finding,
+    Interval,
+    Limits,
+    Outcome,
+    Shape,
+    make_shape,
+)
+from lm_eval_so.comparator.effect.interval import Tested, estimate_change
+from lm_eval_so.comparator.gate.verdicts import judge, run_verdict
+from lm_eval_so.comparator.pairing import Groups
+from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
 from lm_eval_so.core.stats.distributions import t_cdf
 
@@ -36,7 +44,7 @@ LEAST_CHANCE = 1e-9
 BINARY = make_shape(MetricKind.BINARY, Direction.HIGHER, None)
 BOUNDED = make_shape(MetricKind.BOUNDED, Direction.HIGHER, (0.0, 1.0))
 PASSES = (Verdict.PASS, Verdict.IMPROVED)
-Outcome = tuple[float, int, int]
+Draw = tuple[float, int, int]
 """Chance, samples that got worse, samples that got better."""
 
 
@@ -44,10 +52,16 @@ def found(
     differences: Sequence[float], shape: Shape, margin: float, groups: Sequence[int] | None = None
 ) -> Finding:
     """Return what the gate finds in the changes of the samples."""
-    seen = estimate_change(differences, groups, shape, alpha=ALPHA)
+    grouped = Groups(groups) if groups is not None else None
+    seen = estimate_change(Tested(changes=differences, groups=grouped, shape=shape), alpha=ALPHA)
     passes = seen.low > -margin
     return Finding(
-        shape=shape, margin=margin, passes=passes, gained=passes and seen.low > 0, p=seen.p_worse
+        shape=shape,
+        limits=Limits(margin=margin),
+        interval=Interval(
+            delta=seen.value, low=seen.low, high=seen.high, p=seen.p_worse, method="benchmark"
+        ),
+        outcome=Outcome(passes=passes, gained=passes and seen.low > 0),
     )
 
 
@@ -55,7 +69,7 @@ def verdict_of(findings: Sequence[Finding]) -> Verdict:
     """Decide a run by all its metrics."""
     named = {str(number): finding for number, finding in enumerate(findings)}
     judged = judge(named, dict.fromkeys(named), list(named), alpha=ALPHA)
-    return whole_verdict(judged, has_baseline=True)
+    return run_verdict(judged, has_baseline=True)
 
 
 @cache
@@ -64,7 +78,7 @@ def binary_verdict(worse: int, better: int, n: int, margin: float) -> Verdict:
     return verdict_of([found(differences, BINARY, margin)])
 
 
-def outcomes(n: int, worse: float, better: float) -> Iterator[Outcome]:
+def outcomes(n: int, worse: float, better: float) -> Iterator[Draw]:
     """Yield every outcome that is not all but impossible: a multinomial of three classes."""
     for w, chance in binomial(n, worse):
         for g, of_rest in binomial(n - w, better / (1 - worse)):
@@ -198,7 +212,7 @@ def bounded(runs: int) -> str:
                     ),
                 ]
             )
-    return f"## Scores from 0 to 1: margin {margin}, {runs:,} runs a row\n\n{table(HEAD, rows)}"
+    return f"## Scores from 0 to 1: margin {margin}, {runs:,} runs per row\n\n{table(HEAD, rows)}"
 
 
 def few_changes(runs: int) -> str:
@@ -227,7 +241,7 @@ def few_changes(runs: int) -> str:
                 fails.append(percent(seen[Verdict.REGRESSION] / runs))
             rows.append([name, f"{share:.0%}", *fails])
     head = ["changes", "of the samples", "n = 20", "50", "100", "200"]
-    return f"## Scores of which few change: false FAIL, {runs:,} runs a cell\n\n{table(head, rows)}"
+    return f"## Scores with few changes: false FAIL, {runs:,} runs per cell\n\n{table(head, rows)}"
 
 
 def metrics(runs: int) -> str:
@@ -255,7 +269,7 @@ def metrics(runs: int) -> str:
         rows.append(
             [str(count), *(percent(shares[key] / runs) for key in ("gate", "alone", "fell", "t"))]
         )
-    head = ["metrics", "gate", "each by itself", "any score fell", "any paired t"]
+    head = ["metrics", "gate", "each unadjusted", "any score fell", "any paired t"]
     return f"## Several metrics: share of runs that fail though nothing changed, {runs:,} runs\n\n{table(head, rows)}"
 
 
@@ -302,8 +316,8 @@ def confirm(runs: int) -> str:
             if judge_reports(*pair).verdict is not Verdict.REGRESSION:
                 continue
             fails[0] += 1
-            gate = GateSection()
-            names = changed_samples(pair[1], pair[0], gate=gate, compared_at="2026-01-01T00:00:00Z")
+            terms = Terms(compared_at="2026-01-01T00:00:00Z")
+            names = changed_samples(pair[1], pair[0], terms)
             for times in (1, 2, 3):
                 answers = {name: drawn(dice, [now[int(name[1:])]] * times) for name in names["m"]}
                 again = judge_reports(*pair, gate={"confirm": times}, again={"m": answers})
@@ -312,7 +326,7 @@ def confirm(runs: int) -> str:
             [str(lost), *(percent(fails[times] / max(100, runs // 8)) for times in range(4))]
         )
     head = ["answers lost for good", "without", "confirm: 1", "confirm: 2", "confirm: 3"]
-    return f"## Asking again: share of runs that fail, {max(100, runs // 8):,} runs a row\n\n{table(head, rows)}"
+    return f"## Asking again: share of runs that fail, {max(100, runs // 8):,} runs per row\n\n{table(head, rows)}"
 
 
 def drawn(dice: random.Random, shares: Sequence[float]) -> list[float]:

@@ -4,10 +4,10 @@
     python benchmarks/speed.py --part overhead --rounds 5
     python benchmarks/speed.py --write                  … and into RESULTS.md
 
-Ours and the reference run in turns (A B A B), each against a server of its own, so that whatever
-else the machine does hits both. Throughput is by the server's clock between the first request and the last
-answer; CPU, memory and wall are of the whole process, start-up included. Every row of both is
-compared with what the server said.
+Our client and the reference client run in turns (A B A B), each against its own server, so other load on
+the machine affects both. The server's clock measures throughput, from the first request to the last
+answer. CPU, memory and wall time cover the whole process, start-up included. Every row of both clients
+is compared with what the server sent.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def overhead(plan: Plan) -> str:
             [kind, "ours", spread(rates[0]), ratio(*rates), *process(mine, n)],
             [kind, "reference", spread(rates[1]), "1", *process(theirs, n)],
         ]
-    head = ["backend", "client", "rows/s", "ratio", "CPU µs/row", "whole wall s", "peak MiB"]
+    head = ["backend", "client", "rows/s", "ratio", "CPU µs/row", "total wall s", "peak MiB"]
     return section(f"No latency, n = {n:,}, {CONCURRENCY} at once", head, rows)
 
 
@@ -87,7 +87,7 @@ def growth(plan: Plan) -> str:
         peak = max(taken.peak_mib for taken, _ in runs)
         rows.append([f"{n:,}", f"{cpu:.2f}", slope, f"{peak:.0f}"])
         earlier = n, cpu
-    head = ["n", "CPU s", "CPU µs for one row more", "peak MiB"]
+    head = ["n", "CPU s", "CPU µs per further row", "peak MiB"]
     return section("Growth with n (openai, no latency)", head, rows)
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.comparator.baseline.find import Place
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.core.records.enums import Language, ReportFormat
@@ -20,7 +21,7 @@ from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.errors import UsageError
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.generator import generate as generating
-from lm_eval_so.pipeline.measure.plan import Baseline, Place, wanted_baseline
+from lm_eval_so.pipeline.measure.plan import Baseline, read_baseline, wanted_baseline
 from lm_eval_so.pipeline.measure.verdict import compare_by_default, compare_reports
 from lm_eval_so.pipeline.prepare import prepare, prepare_comparison, prepare_evaluation
 from lm_eval_so.reporter.render import render as render_records
@@ -210,7 +211,7 @@ def compare(
     if isinstance(baseline, EvaluationReport):
         stored = Baseline(report=baseline, ref=BaselineRef(source="file"))
     elif found is not None:
-        stored = Place(file=_path(baseline), ref=baseline_ref).read(found)
+        stored = read_baseline(found, Place(report=_path(baseline), ref=baseline_ref))
     elif baseline is not None:
         ref = BaselineRef(source="file", path=str(baseline))
         stored = Baseline(report=read_report(Path(baseline)), ref=ref)

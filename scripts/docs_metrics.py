@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import get_args
 
 from lm_eval_so.core.records.enums import RunStatus
-from lm_eval_so.evaluator.metrics.base import Metric, metrics
+from lm_eval_so.evaluator.metrics.base import Metric, metrics, need_text
 from lm_eval_so.evaluator.metrics.instruction_checks import Check
 from lm_eval_so.evaluator.metrics.instruction_rules import RULES
-from lm_eval_so.evaluator.metrics.needs import need_text
 from lm_eval_so.pipeline.plugins import LINES, Parameter, describe_metric, gates_of, kind_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"

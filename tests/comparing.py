@@ -4,6 +4,7 @@ from datetime import date
 
 from lm_eval_so.comparator.compare import compare
 from lm_eval_so.comparator.exemptions.files import Entry, Exceptions
+from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.config.model import GateSection
 from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Language
@@ -15,16 +16,14 @@ def judge(
     baseline, candidate, *, gate=None, language=Language.EN, exceptions=None, again=None, now=NOW
 ):
     """Compare, with the gate as it stands in a config."""
-    return compare(
-        candidate,
-        baseline,
+    terms = Terms(
         gate=GateSection.model_validate(gate or {}),
-        baseline_ref=BaselineRef(source="file" if baseline else "none"),
         language=language,
         compared_at=now,
         exceptions=exceptions or Exceptions(),
-        again=again,
     )
+    ref = BaselineRef(source="file" if baseline else "none")
+    return compare(candidate, baseline, terms, baseline_ref=ref, again=again)
 
 
 def entry(sample_id=None, metric=None, *, max_drop=None, until="2026-12-31", reason="dice"):

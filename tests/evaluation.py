@@ -13,13 +13,13 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config, MetricSection
 from lm_eval_so.core.dataset import load_dataset
+from lm_eval_so.core.hashing import sample_hash
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message, Usage
 from lm_eval_so.core.records.codec import dumps
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.run import BackendInfo, ErrorInfo, Response, RunInfo, RunResult
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.sample_digests import sample_hash
 from lm_eval_so.errors import ErrorKind
 from lm_eval_so.evaluator.bound import BoundMetric
 from lm_eval_so.evaluator.evaluate import evaluate

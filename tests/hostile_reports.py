@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from made_reports import SENTENCES, case, changed, compared, comparison, lost, report, summary
 
+from lm_eval_so.core.records.comparison import LostCase
 from lm_eval_so.core.records.enums import Verdict
-from lm_eval_so.core.records.lost import LostCase
 
 PAYLOADS = {
     "s1": "@octocat @org/team please merge, fixes #1",

@@ -8,12 +8,13 @@ from lm_eval_so.core.records.comparison import (
     BaselineRef,
     ChangedCase,
     Comparison,
+    Lost,
+    LostCase,
     MetricComparison,
     Pairing,
 )
 from lm_eval_so.core.records.costs import AnswerTimes, CostSummary, LatencySummary, TimeSpan
 from lm_eval_so.core.records.enums import Direction, MetricKind, RunStatus, ScoreStatus, Verdict
-from lm_eval_so.core.records.lost import Lost, LostCase
 from lm_eval_so.core.records.report import (
     Case,
     Columns,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.files import leads_out
 from lm_eval_so.core.records.enums import Language, Policy
 from lm_eval_so.errors import Problem, UsageError, Where, nearest

@@ -37,13 +37,13 @@ def show(
 
     Example: lm-eval-so baseline show --baseline-ref main
     """
-    from lm_eval_so.comparator.baseline.find import find_baseline
-    from lm_eval_so.core.report_digest import digest_report
+    from lm_eval_so.comparator.baseline.find import Place, find_baseline
+    from lm_eval_so.core.report_file import digest_report
     from lm_eval_so.reporter.views.baseline import baseline_lines, baseline_values
     from lm_eval_so.terminal.lines import visible
 
     session = line.open_session()
-    found, place = find_baseline(session.config, explicit=baseline, ref=baseline_ref)
+    found, place = find_baseline(session.config, Place(report=baseline, ref=baseline_ref))
     session.progress.close()
     redactor = session.redactor
     if line.as_json:
@@ -62,12 +62,12 @@ def update(report: Report, reason: Reason, line: CommandLine, force: Force = Fal
     """
     import sys
 
-    from lm_eval_so.comparator import compare as stage
+    from lm_eval_so.comparator.gate.check import check as check_gate
     from lm_eval_so.pipeline.baseline.output import update_lines, update_values
     from lm_eval_so.pipeline.baseline.update import update_baseline
     from lm_eval_so.terminal.lines import visible
 
-    session = line.open_session(lambda config, _: stage.check(config))
+    session = line.open_session(lambda config, _: check_gate(config))
     resources = session.resources()
     done = update_baseline(session.config, resources, report, reason=reason, is_forced=force)
     session.progress.close()

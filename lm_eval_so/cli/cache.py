@@ -81,7 +81,7 @@ def import_(file: InFile, line: CommandLine) -> None:
     Example: lm-eval-so cache import answers.jsonl
     """
     from lm_eval_so.core.asking.cache.export import import_lines
-    from lm_eval_so.core.jsonl import read_lines
+    from lm_eval_so.core.files import read_lines
 
     path = _path(line)
     count = import_lines(path, read_lines(file), file=str(file))

@@ -30,7 +30,7 @@ def plugins(line: CommandLine, name: Name = None, files: Files = None) -> None:
     """
     from dataclasses import asdict
 
-    from lm_eval_so.core.plugins import load_plugins
+    from lm_eval_so.core.registry import load_plugins
     from lm_eval_so.pipeline.plugins import find_plugins
 
     load_plugins(files or [])

@@ -41,8 +41,7 @@ def report(
     import os
 
     from lm_eval_so.core.files import write_atomic
-    from lm_eval_so.core.report_digest import refuse_other_report
-    from lm_eval_so.core.report_file import read_report
+    from lm_eval_so.core.report_file import read_report, refuse_other_report
     from lm_eval_so.core.secrets import make_redactor
     from lm_eval_so.pipeline.reports import read_comparison
     from lm_eval_so.reporter.render import render

@@ -1,1 +1,1 @@
-"""Two reports to a verdict: the command `compare`."""
+"""The comparison of two reports, to a verdict."""

@@ -1,4 +1,4 @@
-"""Why a verdict is what it is."""
+"""Reason codes of verdicts."""
 
 from enum import StrEnum
 

@@ -1,7 +1,7 @@
-"""What differs between two reports besides the scores, key by key with both values.
+"""Settings that differ between two reports, key by key with both values.
 
-What is under test (model, parameters, system prompt, tools) may differ: that is what a comparison is
-for. How it was measured (metrics, their parameters, judges and prompts) may not.
+The chatbot under test (model, parameters, system prompt, tools) may differ: a comparison is made for
+that. The measurement (metrics, their parameters, judges and prompts) may not.
 """
 
 import json
@@ -14,11 +14,13 @@ from pydantic import JsonValue
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.comparison import Difference
 from lm_eval_so.core.records.report import EvaluationReport, Experiment, MetricSummary
+from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import cut, normalise
 
-__all__ = ["difference_text", "differing_settings", "metric_differences"]
-
 Redact = Callable[[str], str]
+"""Takes secrets out of a text."""
+KEY_SHAPES: Redact = Redactor().redact
+"""Takes out whatever looks like a key, where no secrets are known."""
 Facts = Mapping[str, JsonValue]
 
 _LONGEST_VALUE = 60
@@ -33,12 +35,12 @@ _ABSENT = "–"
 def differing_settings(
     baseline: EvaluationReport, candidate: EvaluationReport, *, redact: Redact
 ) -> tuple[Difference, ...]:
-    """Return what differs: of the chatbot, of the dataset, then of each metric that both have.
+    """Return the differences of the chatbot, of the dataset, then of each metric that both have.
 
     Args:
-        baseline: The report compared with.
-        candidate: The report under test.
-        redact: Takes secrets out of a text.
+        baseline: Report compared with.
+        candidate: Report under test.
+        redact: Function that takes secrets out of a text.
     """
     old, new = baseline.experiment, candidate.experiment
     before, now = _chatbot(old), _chatbot(new)
@@ -59,7 +61,7 @@ def differing_settings(
 def metric_differences(
     key: str, before: MetricSummary, now: MetricSummary, *, redact: Redact
 ) -> tuple[Difference, ...]:
-    """Return what differs in how a metric was measured; empty if it is the same."""
+    """Return the differences in how a metric was measured; empty if there are none."""
     if before.fingerprint == now.fingerprint:
         return ()
     old, new = (dict(_flat(m.definition)) for m in (before, now))
@@ -98,9 +100,9 @@ def _chatbot(experiment: Experiment) -> dict[str, JsonValue]:
 
 
 def _simulator(section: JsonValue) -> dict[str, JsonValue]:
-    """Return who played users.
+    """Return the simulated user's settings, without the options of its backend.
 
-    Not the options of its backend, which old reports have with their keys.
+    Old reports hold those options with their keys.
     """
     told = dict(section) if isinstance(section, dict) else {}
     backend = told.get("backend")
@@ -126,7 +128,7 @@ def _dataset(experiment: Experiment) -> dict[str, JsonValue]:
 
 
 def _by_fingerprint(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Difference]:
-    """Tell of a chatbot that is another one by something that no setting names, as its code."""
+    """Yield the fingerprints if no setting tells the chatbots apart, as when only the code changed."""
     for key in ("run", "reach"):
         before, now = old.get(key), new.get(key)
         if before and now and before != now:
@@ -180,10 +182,7 @@ def _short_pair(before: str | None, now: str | None) -> tuple[str | None, str | 
 
 
 def _short(text: str | None, start: int) -> str | None:
-    """Return a value in one line.
-
-    Of a long one the part that differs, its length and its digest.
-    """
+    """Return a value in one line; of a long value the part that differs, its length and digest."""
     if text is None:
         return None
     if _DIGEST.fullmatch(text):

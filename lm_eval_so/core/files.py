@@ -1,19 +1,35 @@
-"""Files that are written whole or not at all."""
+"""Files: written whole or not at all, JSON lines read and appended, the limit of open files."""
 
+import errno
 import os
+import resource
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from lm_eval_so.core.descriptors import RAISE_IT, is_short
-from lm_eval_so.errors import InputError, Problem, Where
+from lm_eval_so.errors import BackendError, ErrorKind, InputError, Problem, Where
 
 Text = str | Iterable[str]
 """A text, or its pieces in their order."""
+FileMark = tuple[int, int, int]
+"""What tells a file from any other (device and inode), and its size in bytes."""
+_ENOUGH = 65_536
+"""More than the highest concurrency takes; where there is no bound, some programs that a child may be
+go through all numbers up to it."""
+_MACOS_MOST = 10_240
+"""What macOS takes where it names no bound, and takes no higher number."""
+_OPEN_AT_START = 16
+"""Where the system does not tell which are open."""
+_SHORT = frozenset({errno.EMFILE, errno.ENFILE})
+_OWN = "out_of_files"
+"""In the details of an error."""
+RAISE_IT = "raise the limit of open files (ulimit -n 4096), or lower run.concurrency"
+"""What to do where there are no more."""
 
 
 def write_atomic(path: Path, text: Text) -> None:
@@ -114,3 +130,179 @@ def cannot_read(path: Path, error: OSError) -> InputError:
     reason = "no such file" if is_missing else error.strerror or str(error)
     hint = RAISE_IT if is_short(error) else None
     return InputError(f"cannot read {path}: {reason}", where=Where(file=str(path)), hint=hint)
+
+
+def mark_of(path: Path) -> FileMark | None:
+    """Return the mark of the file that a path names now; None if there is none."""
+    try:
+        found = path.lstat()  # a link in its place is another file
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield (line number, bytes without line end and BOM) of each line that is not blank.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                data = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+                data = data.strip(b"\r\n \t")
+                if data:
+                    yield number, data
+    except OSError as error:
+        raise cannot_read(path, error) from None
+
+
+class Appender:
+    """Appends lines to a file, each by one write: ordered, never interleaved, in the kernel at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync")
+        self._syncing: Future[None] | None = None
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(path, flags, 0o644)
+            self._size = os.fstat(self._descriptor).st_size
+        except OSError as error:
+            raise cannot_write(path, error) from None
+
+    def append(self, line: str) -> int:
+        """Write one line, and give the byte offset at which it stands.
+
+        Raises:
+            InputError: If the disk is full or the write came short.
+        """
+        data = line.encode() + b"\n"
+        try:
+            written = os.write(self._descriptor, data)
+        except OSError as error:
+            raise cannot_write(self._path, error) from None
+        if written < len(data):
+            # half a line would be the start of the next row, should there be room for that one
+            os.ftruncate(self._descriptor, self._size)
+            raise cannot_write(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        offset, self._size = self._size, self._size + written
+        return offset
+
+    def mark(self) -> FileMark:
+        """Give what tells the file from any other, and its size as far as it was written by this."""
+        found = os.fstat(self._descriptor)
+        return found.st_dev, found.st_ino, self._size
+
+    def copy_to(self, path: Path) -> None:
+        """Add what stands in the file, which may have no name any more, to another one.
+
+        Raises:
+            InputError: If it cannot be written.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(os.dup(self._descriptor), "rb") as rows, path.open("ab") as file:
+                rows.seek(0)
+                shutil.copyfileobj(rows, file)
+        except OSError as error:
+            raise cannot_write(path, error) from None
+
+    def sync(self) -> None:
+        """Wait until the disk has what was written; errors as in `append`."""
+        try:
+            if self._syncing is not None:
+                self._syncing.result()
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise cannot_write(self._path, error) from None
+
+    def sync_soon(self) -> None:
+        """Let a thread wait for the disk, so that a slow one holds nobody up.
+
+        Raises:
+            InputError: If that failed the last time.
+        """
+        syncing = self._syncing
+        if syncing is not None:
+            if not syncing.done():
+                return
+            if isinstance(failure := syncing.exception(), OSError):
+                raise cannot_write(self._path, failure)
+        self._syncing = self._thread.submit(os.fsync, self._descriptor)
+
+    def close(self) -> None:
+        """Sync and close."""
+        try:
+            self.sync()
+        finally:
+            self._thread.shutdown()
+            os.close(self._descriptor)
+
+
+def raise_limit() -> None:
+    """Let this process open as many files as the system grants: soft limits are often 256 or 1024.
+
+    For whoever owns the process: a library leaves the limit alone.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
+    for wanted in (most, min(most, _MACOS_MOST)):
+        if soft == resource.RLIM_INFINITY or soft >= wanted:
+            return
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return
+
+
+def open_limit() -> int | None:
+    """Return how many files this process may have open; None without a bound."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def free_files() -> int | None:
+    """Return how many more files this process may open now; None without a bound."""
+    limit = open_limit()
+    if limit is None:
+        return None
+    try:
+        used = sum(1 for _ in Path("/dev/fd").iterdir()) - 1  # one is that of the listing
+    except OSError as error:
+        used = limit if is_short(error) else _OPEN_AT_START
+    return max(0, limit - used)
+
+
+def is_short(error: BaseException) -> bool:
+    """Return whether an error says that no more files can be opened."""
+    return isinstance(error, OSError) and error.errno in _SHORT
+
+
+def are_used_up() -> bool:
+    """Return whether no file can be opened now: what looks up host names does not say so itself."""
+    try:
+        os.close(os.dup(0))
+    except OSError as error:
+        return is_short(error)
+    return False
+
+
+def out_of_files(kind: ErrorKind, *, sent: bool = False) -> BackendError:
+    """Make the error of an attempt for which no file could be opened: no fault of the endpoint.
+
+    Args:
+        kind: What failed.
+        sent: Whether the server may have got the request.
+    """
+    limit = open_limit()
+    what = "no more files can be opened"
+    what += "" if limit is None else f" (this process may have {limit:,})"
+    details = {"sent": sent, _OWN: True}
+    return BackendError(kind, what, retryable=True, hint=RAISE_IT, details=details)
+
+
+def is_out_of_files(error: BackendError) -> bool:
+    """Return whether an attempt failed because no file could be opened."""
+    return error.details.get(_OWN) is True

@@ -1,10 +1,16 @@
-"""Canonical JSON and digests: the same value gives the same digest on every machine."""
+"""Canonical JSON and digests, of samples too: the same on every machine."""
 
 import hashlib
 import json
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from json.encoder import encode_basestring
+from typing import Any
+
+from lm_eval_so.core.records.chat import Message
+from lm_eval_so.core.records.codec import to_json
+from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.text import nfc
 
 # made once: `json.dumps` would make one a call
 _CANONICAL = json.JSONEncoder(
@@ -65,3 +71,140 @@ def row_seed(run_seed: int, sample_id: str, repeat: int) -> int:
     """Return the seed of a row, 0 … 2³¹−1, the same on every machine and in every order."""
     data = f"{run_seed}:{sample_id}:{repeat}".encode()
     return int.from_bytes(hashlib.sha256(data).digest()[:4], "big") & 0x7FFFFFFF
+
+
+def sample_hash(sample: TestSample) -> str:
+    """Return the digest of what the chatbot is given: 64 hexadecimal digits.
+
+    A corrected reference leaves it as it is, so the sample is not asked again.
+    """
+    text = _plain_text(sample)
+    return digest(_given(sample)) if text is None else digest_text(text)
+
+
+def content_id(sample: TestSample) -> str:
+    """Return the id that `generate` makes of what is asked: "s" and 16 hexadecimal digits."""
+    return f"s{sample_hash(sample)[:16]}"
+
+
+def revision(sample: TestSample) -> str:
+    """Give `rev`: 16 hexadecimal digits that change when the question or what judges it changes."""
+    text = _plain_judged(sample)
+    return (digest(_judged(sample)) if text is None else digest_text(text))[:16]
+
+
+def _judged(sample: TestSample) -> dict[str, Any]:
+    relation = sample.relation
+    judged = {
+        "scenario": _scenario(sample),
+        "expected": sample.expected,
+        "references": sample.references,
+        "behavior": sample.behavior,
+        "language": sample.language,
+        "metrics": sample.metrics,
+        "relation": relation
+        and {"base": relation.base, "type": relation.type, "expect": relation.expect},
+        "context": [{"role": p.role, "text": p.text} for p in sample.context],
+    }
+    return {**_given(sample), **_plain(judged)}
+
+
+def _given(sample: TestSample) -> dict[str, Any]:
+    messages = [_message_key(message) for message in sample.messages]
+    if sample.system is not None:
+        messages.insert(0, {"role": "system", "content": nfc(sample.system)})
+    turns = [message for message in messages if message["role"] != "system"]
+    scenario = _scenario(sample)
+    return {
+        "given": [digest_text(nfc(p.text)) for p in sample.context if p.role == "given"],
+        "input": messages or None,
+        "kind": "scenario" if scenario else "single" if len(turns) == 1 else "multi",
+        "scenario": _without_judgement(scenario) if scenario else None,
+        **_plain({"tools": sample.tools, "tool_results": sample.tool_results}),
+    }
+
+
+def _plain_text(sample: TestSample) -> str | None:
+    """Return the canonical JSON of `_given` for texts alone, in a quarter of the time.
+
+    Else None.
+    """
+    asked = _plain_members(sample)
+    return None if asked is None else f'{{"given":[],{asked},"scenario":null}}'
+
+
+def _plain_judged(sample: TestSample) -> str | None:
+    """Return the canonical JSON of `_judged` likewise."""
+    asked, relation = _plain_members(sample), sample.relation
+    if asked is None or relation is not None:
+        return None
+    expected, language = sample.expected, sample.language
+    metrics = _plain(sample.metrics)
+    members = [
+        f'"behavior":{canon_text(sample.behavior.value)}',
+        *([] if expected is None else [f'"expected":{canon_text(nfc(expected))}']),
+        f'"given":[],{asked}',
+        *([] if language is None else [f'"language":{canon_text(nfc(language))}']),
+        *([f'"metrics":{canon(metrics).decode("utf-8", "surrogatepass")}'] if metrics else []),
+        *([f'"references":[{_texts(sample.references)}]'] if sample.references else []),
+        '"scenario":null',
+    ]
+    return f"{{{','.join(members)}}}"
+
+
+def _plain_members(sample: TestSample) -> str | None:
+    if sample.tools or sample.tool_results or sample.context or sample.scenario is not None:
+        return None
+    system = () if sample.system is None else (_message_text("system", sample.system),)
+    texts: list[str] = [*system]
+    turns = 0
+    for message in sample.messages:
+        if message.tool_calls or message.tool_call_id is not None:
+            return None
+        texts.append(_message_text(message.role, message.content))
+        turns += message.role != "system"
+    kind = "single" if turns == 1 else "multi"
+    asked = f"[{','.join(texts)}]" if texts else "null"
+    return f'"input":{asked},"kind":"{kind}"'
+
+
+def _texts(texts: Iterable[str]) -> str:
+    return ",".join([canon_text(nfc(text)) for text in texts])
+
+
+def _message_text(role: str, content: str) -> str:
+    return f'{{"content":{canon_text(nfc(content))},"role":"{role}"}}'
+
+
+def _message_key(message: Message) -> dict[str, Any]:
+    key: dict[str, Any] = {"role": message.role, "content": nfc(message.content)}
+    if message.tool_calls or message.tool_call_id is not None:
+        calls = [
+            {"id": call.id, "name": call.name, "arguments": call.arguments}
+            for call in message.tool_calls
+        ]
+        key |= _plain({"tool_calls": calls, "tool_call_id": message.tool_call_id})
+    return key
+
+
+def _scenario(sample: TestSample) -> dict[str, Any]:
+    return _plain(to_json(sample.scenario)) if sample.scenario is not None else {}
+
+
+def _without_judgement(scenario: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {k: v for k, v in scenario.items() if k not in {"success", "must_not"}}
+    if "turns" in kept:
+        kept["turns"] = [{k: v for k, v in t.items() if k != "expect"} for t in kept["turns"]]
+    return kept
+
+
+def _plain(value: Any) -> Any:
+    """Give JSON values without what is absent, and NFC texts: the form of Hangul makes no digest."""
+    if isinstance(value, str):
+        return nfc(value)
+    if isinstance(value, Mapping):
+        kept = ((key, _plain(item)) for key, item in value.items())
+        return {nfc(key): item for key, item in kept if item is not None and item not in ([], {})}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,10 +1,12 @@
-"""Secrets: which texts are secrets, and how they are taken out of every text by value."""
+"""Secrets: recognized by name, shape and place, and replaced by value in every text."""
 
 import base64
 import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -37,6 +39,17 @@ _KEY_SHAPES = re.compile(
     r"\b(?:sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}"
     r"|AKIA[A-Z0-9]{16}|AIza[A-Za-z0-9_-]{30,}|xox[a-z]-[A-Za-z0-9-]{10,})"
 )
+_USER = re.compile(r"(?<=://)[^/?#]*@")
+_QUERY_VALUE = re.compile(r"(?<==)[^&#]+")
+_DOUBTFUL = re.compile(
+    r"auth|bearer|api.?key|(?<![a-z])key(?![a-z])|token(?!s)|secret|pass(?:w|phrase)|pwd|cookie"
+    r"|credential|private|signature|header|query|://[^/\s]*@|://\S*\?",
+    re.IGNORECASE,
+)
+"""Keys and values of the config among which a secret may stand."""
+_NAMES_ONE = re.compile(r"_(?:env|file)[.=]")
+"""In a key: the value names a variable or a file, and is no secret itself."""
+_HIDDEN = "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,10 +214,6 @@ def hide_in_urls(text: str) -> str:
     return _URL.sub(lambda found: _bare(found[0]), text) if "://" in text else text
 
 
-_USER = re.compile(r"(?<=://)[^/?#]*@")
-_QUERY_VALUE = re.compile(r"(?<==)[^&#]+")
-
-
 def _bare(url: str) -> str:
     before, mark, query = _USER.sub("", url).partition("?")
     return before + mark + _QUERY_VALUE.sub("", query)
@@ -279,3 +288,38 @@ def _base64_cores(value: str) -> Iterator[str]:
 
 def _longest_first(names: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(names.items(), key=lambda pair: -len(pair[0])))
+
+
+def command_line(
+    name: str,
+    config: str | Path,
+    *,
+    options: Mapping[str, object] | None = None,
+    overrides: Iterable[str] = (),
+    plugins: Iterable[str | Path] = (),
+) -> str:
+    """Return the command line that does the same as this one.
+
+    Args:
+        name: Name of the command.
+        config: The config file, as it was named.
+        options: Its other options; one that is None or False is left out, one that is True is a flag.
+        overrides: The texts of `--set`; of one that may hold a secret the value is left out.
+        plugins: The files of `--plugin`.
+    """
+    words = ["lm-eval-so", name, "-c", str(config)]
+    for option, value in (options or {}).items():
+        if value is not None and value is not False:
+            words += [option] if value is True else [option, str(value)]
+    for override in overrides:
+        words += ["--set", _shown(override)]
+    for plugin in plugins:
+        words += ["--plugin", str(plugin)]
+    return shlex.join(words)
+
+
+def _shown(override: str) -> str:
+    key, equals, _ = override.partition("=")
+    if _DOUBTFUL.search(override) and not _NAMES_ONE.search(key + equals):
+        return key + equals + _HIDDEN
+    return override

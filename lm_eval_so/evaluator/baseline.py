@@ -6,9 +6,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lm_eval_so.core.config.model import Config, MetricSection
+from lm_eval_so.core.hashing import sample_hash
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.sample_digests import sample_hash
 from lm_eval_so.errors import InputError, Problem
 from lm_eval_so.evaluator.join import Answers
 from lm_eval_so.evaluator.metrics.base import metrics

@@ -12,7 +12,7 @@ from lm_eval_so.core.dataset import Dataset
 from lm_eval_so.core.events import Began, Ended, Noticed
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import counted
-from lm_eval_so.core.words.answers import answers_text
+from lm_eval_so.core.words.phrases import answers_text
 from lm_eval_so.core.workers import drain, finish
 from lm_eval_so.errors import Problem, refuse
 from lm_eval_so.evaluator.baseline import baseline_problems, open_baselines

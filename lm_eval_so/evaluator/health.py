@@ -9,8 +9,7 @@ from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.report import JudgeHealth
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.core.stats.agreement import Level
-from lm_eval_so.core.stats.ranks import spearman_rho
+from lm_eval_so.core.stats.agreement import Level, spearman_rho
 from lm_eval_so.evaluator.calibration.worth import calibration_state, calibration_why, drift_why
 from lm_eval_so.evaluator.pairs import PairTally
 from lm_eval_so.evaluator.panel import PanelTally

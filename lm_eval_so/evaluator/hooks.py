@@ -106,8 +106,7 @@ def _kept(bound: BoundMetric, sample: TestSample, score: object) -> Score:
 def _vetted(metric: Metric, sample: TestSample, score: object) -> Score:
     """Return what a metric of others says, as far as a report can hold it."""
     if not isinstance(score, Score):
-        what = f"score() gave {type(score).__name__}, no Score"
-        return metric.unscored(sample, "metric_error", what)
+        return Metric.as_score(metric, sample, score)
     try:
         rest = checked(replace(score, value=None))
     except RecordError as error:

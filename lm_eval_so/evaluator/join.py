@@ -12,10 +12,10 @@ from typing import Any, BinaryIO, Self
 from pydantic_core import from_json as quick_json
 
 from lm_eval_so.core.clock import parse_time
+from lm_eval_so.core.hashing import sample_hash
 from lm_eval_so.core.records.codec import load_row, loads
 from lm_eval_so.core.records.run import RunInfo, RunResult
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.sample_digests import sample_hash
 from lm_eval_so.errors import Problem, RecordError, Where
 from lm_eval_so.evaluator.row_places import RowPlaces, line_at
 

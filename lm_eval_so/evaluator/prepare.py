@@ -10,8 +10,7 @@ from lm_eval_so.core.events import Listener, Warned, ignore
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.errors import ConfigError, DatasetError, InputError, LMEvalError, Problem, nearest
 from lm_eval_so.evaluator.bind import sample_problems, sound_metrics
-from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.metrics.needs import is_given, need_text
+from lm_eval_so.evaluator.metrics.base import Metric, is_given, need_text
 from lm_eval_so.evaluator.score import BoundMetric, is_meant, sample_has
 
 _MOST_PROBLEMS = 1000

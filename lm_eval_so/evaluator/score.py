@@ -11,8 +11,7 @@ from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.words import say
 from lm_eval_so.evaluator.bound import BoundMetric, Passes, parse_pass_if
 from lm_eval_so.evaluator.hooks import ask, ask_parts, ask_repeats, fault
-from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.metrics.needs import is_given, need_text
+from lm_eval_so.evaluator.metrics.base import Metric, is_given, need_text
 
 __all__ = [
     "BoundMetric",

@@ -13,8 +13,8 @@ from pydantic import JsonValue
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Moved, Warned
+from lm_eval_so.core.hashing import revision
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.sample_digests import revision
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.text.graphemes import count_graphemes
 from lm_eval_so.evaluator.bind import gating_ids

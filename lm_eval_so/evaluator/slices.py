@@ -7,8 +7,7 @@ from itertools import groupby
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.records.report import Labels, Slice
-from lm_eval_so.core.slices import NONE, OTHER, keep_largest
+from lm_eval_so.core.records.report import NO_VALUE, OTHER_VALUES, Labels, Slice, keep_largest
 from lm_eval_so.evaluator.fold import percentile, slice_figures
 from lm_eval_so.evaluator.score import BoundMetric
 from lm_eval_so.evaluator.sheet import Sheet
@@ -33,7 +32,7 @@ def break_down(
     """
     found = []
     for name, rows_by_value in _groups(sheet, by).items():
-        if set(rows_by_value) == {NONE}:
+        if set(rows_by_value) == {NO_VALUE}:
             continue
         slices = [
             _slice(bound, sheet, name, value, rows)
@@ -58,7 +57,7 @@ def label_columns(sheet: Sheet, by: Sequence[str]) -> dict[str, Labels]:
 def _labels(sheet: Sheet, labels: Sequence[str]) -> Labels:
     rows = _rows_by_label(sheet, labels)
     places = {label: place for place, label in enumerate(keep_largest(rows))}
-    other = places.get(OTHER, 0)
+    other = places.get(OTHER_VALUES, 0)
     of_samples = [places.get(label, other) for label in labels]
     return Labels(
         values=tuple(places), places=tuple(of_samples[sample] for sample in sheet.sample_of)
@@ -99,9 +98,9 @@ def _groups(sheet: Sheet, by: Sequence[str]) -> "dict[str, dict[str, array[int]]
         "tag": _collect(
             (tag, row)
             for row, sample in enumerate(sheet.sample_of)
-            for tag in dict.fromkeys(samples.tags[sample]) or (NONE,)
+            for tag in dict.fromkeys(samples.tags[sample]) or (NO_VALUE,)
         ),
-        "language": _rows_by_label(sheet, [language or NONE for language in samples.languages]),
+        "language": _rows_by_label(sheet, [language or NO_VALUE for language in samples.languages]),
         "length": _rows_by_label(sheet, [_length_label(length) for length in samples.lengths]),
         "status": _collect((status, row) for row, status in enumerate(sheet.statuses)),
     }
@@ -143,10 +142,12 @@ def metadata_labels(values: Sequence[JsonValue]) -> list[str]:
         for place, members in groupby(sorted(numbers), key=quarter)
         if (inside := list(members))
     }
-    return [names[quarter(value)] if isinstance(value, int | float) else NONE for value in values]
+    return [
+        names[quarter(value)] if isinstance(value, int | float) else NO_VALUE for value in values
+    ]
 
 
 def _label(value: JsonValue) -> str:
     if value is None:
-        return NONE
+        return NO_VALUE
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

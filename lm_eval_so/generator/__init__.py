@@ -1,1 +1,1 @@
-"""Sources to dataset: the command `generate`."""
+"""The stage `generate`: sources to a dataset."""

@@ -10,12 +10,16 @@ from lm_eval_so.core.events import Listener, Noticed
 from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.errors import Problem, Where
 from lm_eval_so.generator.clean import clean_text, clean_value
-from lm_eval_so.generator.columns import bind_columns, never_seen
 from lm_eval_so.generator.fields import is_blank
-from lm_eval_so.generator.locate import locate
-from lm_eval_so.generator.mapping import Binding, bind, has_column, make_sample
-from lm_eval_so.generator.opening import Item, Items, open_file
-from lm_eval_so.generator.outcome import Kept, Opened, Outcome, Skipped, Unusable
+from lm_eval_so.generator.mapping import (
+    Binding,
+    bind,
+    bind_columns,
+    has_column,
+    make_sample,
+    never_seen,
+)
+from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Skipped, Unusable
 from lm_eval_so.generator.sources.base import (
     Columns,
     FileError,
@@ -26,6 +30,7 @@ from lm_eval_so.generator.sources.base import (
     excerpt,
     place,
 )
+from lm_eval_so.generator.sources.open import Item, Items, locate, open_file
 
 STAGE = "generate"
 _LOOKED_AT = 100

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from lm_eval_so.core.hashing import canon
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.generator.clean import clean_text
-from lm_eval_so.generator.outcome import Kept, Outcome
+from lm_eval_so.generator.outcomes import Kept, Outcome
 from lm_eval_so.generator.sources.base import Reason, Reject, Step, excerpt, place
 
 _THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")

@@ -13,8 +13,12 @@ from lm_eval_so.core.records.enums import Behavior
 from lm_eval_so.core.records.sample import Passage
 from lm_eval_so.generator.clean import clean_value
 from lm_eval_so.generator.sources.base import Reason, excerpt
-from lm_eval_so.generator.sources.json_file import kind_of
-from lm_eval_so.generator.sources.strict_json import BadJsonError, parse_strict, refuse_unwritable
+from lm_eval_so.generator.sources.json_values import (
+    BadJsonError,
+    kind_of,
+    parse_strict,
+    refuse_unwritable,
+)
 
 T = TypeVar("T")
 

@@ -18,8 +18,8 @@ from lm_eval_so.core.records.codec import dump_document, dump_line, dumps, to_js
 from lm_eval_so.core.records.dataset import DatasetInfo, FileInfo, GeneratorInfo
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.errors import InputError, Where
+from lm_eval_so.generator.outcomes import Tally
 from lm_eval_so.generator.sources.base import FileError, Reject, Step
-from lm_eval_so.generator.tally import Tally
 
 REJECTED_FILE = "rejected.jsonl"
 FILES = (SAMPLES_FILE, REJECTED_FILE, METADATA_FILE)

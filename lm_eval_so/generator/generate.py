@@ -12,7 +12,6 @@ from lm_eval_so.core.events import Began, Ended, Listener
 from lm_eval_so.core.files import cannot_write
 from lm_eval_so.core.records.dataset import DatasetInfo, FileInfo
 from lm_eval_so.errors import ConfigError, DatasetError, NothingToDo
-from lm_eval_so.generator.checks import check, config_problems
 from lm_eval_so.generator.collect import STAGE, collect
 from lm_eval_so.generator.dedup import drop_duplicates
 from lm_eval_so.generator.freeze import (
@@ -23,11 +22,11 @@ from lm_eval_so.generator.freeze import (
     refuse_folder,
     write_metadata,
 )
-from lm_eval_so.generator.outcome import Kept, Outcome
+from lm_eval_so.generator.outcomes import Kept, Outcome, Tally
+from lm_eval_so.generator.source_problems import check, config_problems
 from lm_eval_so.generator.sources.base import FileError, Reject
-from lm_eval_so.generator.tally import Tally
 
-__all__ = ["Generated", "check", "generate", "preview", "stale"]
+__all__ = ["Generated", "check", "config_problems", "generate", "preview", "stale"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,21 +1,22 @@
-"""The `map` of a source: which column becomes which field of a sample."""
+"""The `map` of a source, from columns to fields of a sample: given by the config or chosen by name."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.hashing import content_id, revision
 from lm_eval_so.core.records.chat import Message
 from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.core.records.enums import Behavior
 from lm_eval_so.core.records.sample import Provenance, Review, SourceRef, TestSample
-from lm_eval_so.core.sample_digests import content_id, revision
-from lm_eval_so.errors import nearest
+from lm_eval_so.errors import Problem, nearest
 from lm_eval_so.generator import fields
 from lm_eval_so.generator.clean import clean_text, language_of
 from lm_eval_so.generator.fields import FieldError, is_blank
-from lm_eval_so.generator.paths import parse_path, walk
-from lm_eval_so.generator.sources.base import RawItem, Reason, Reject, excerpt, listed
+from lm_eval_so.generator.sources.base import RawItem, Reason, Reject, excerpt, listed, place
+from lm_eval_so.generator.sources.json_values import parse_path, walk
 
 SPLIT = "test"
 METADATA = "metadata."
@@ -186,3 +187,67 @@ def _walk(payload: Mapping[str, JsonValue], column: str) -> Iterator[tuple[str, 
 
 def _plain_name(column: str) -> str:
     return column.casefold().replace("_", "").replace(" ", "").replace("-", "")
+
+
+def bind_columns(
+    config: Config, number: int, name: str, columns: Sequence[str], *, line: int | None = None
+) -> tuple[Binding, tuple[Problem, ...]]:
+    """Choose the columns of a file: by the map of the config, else by their names.
+
+    Args:
+        config: The config.
+        number: Position of the source in it.
+        name: The file.
+        columns: What the header has, or the keys of the first records.
+        line: Line of the header. Without one the map is not checked: keys may still come.
+
+    Returns:
+        The binding, and why it cannot be used.
+    """
+    given = config.sources[number].map
+    at = place(name, {} if line is None else {"line": line})
+    if given:
+        binding = bind(given)
+        missing = _missing(config, number, at, columns, binding) if line is not None else ()
+        return binding, tuple(missing)
+    binding = guess(columns)
+    if {"input", "messages"} & set(binding.refs):
+        return binding, ()
+    return binding, (
+        Problem(
+            what=f"{at} {Reason.MISSING_FIELD}: no column looks like a question",
+            where=config.where("generator", "sources", number),
+            hint=f"name it by map: {{input: COLUMN}}; columns: {listed(columns)}",
+        ),
+    )
+
+
+def never_seen(config: Config, number: int, column: str, keys: Sequence[str]) -> Problem:
+    """Say that no record of a source has what the map names."""
+    source = config.sources[number]
+    field = next(f for f, c in bind(source.map).columns() if c == column)
+    what = f"{Reason.MISSING_FIELD}: no record of {source.id} has '{column}'"
+    where = config.where("generator", "sources", number, "map", field)
+    return Problem(what=what, where=where, hint=_hint(column, keys))
+
+
+def _missing(
+    config: Config, number: int, at: str, columns: Sequence[str], binding: Binding
+) -> Iterator[Problem]:
+    for field, column in binding.columns():
+        if column not in columns:
+            what = f"{at} {Reason.MISSING_FIELD}: '{column}' not in header"
+            where = config.where("generator", "sources", number, "map", field)
+            yield Problem(what=what, where=where, hint=_hint(column, columns))
+
+
+def _hint(column: str, columns: Sequence[str]) -> str:
+    close = _nearest(column, columns)
+    meant = f"did you mean '{close}'? " if close else ""
+    return f"{meant}columns: {listed(columns)}"
+
+
+def _nearest(column: str, columns: Sequence[str]) -> str | None:
+    # Korean column names are short: a name that begins with another is near, whatever its length
+    inside = [c for c in columns if c and (column.startswith(c) or c.startswith(column))]
+    return nearest(column, columns) or (max(inside, key=len) if inside else None)

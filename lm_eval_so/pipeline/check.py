@@ -8,7 +8,6 @@ from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.prepare import dataset_problems
 from lm_eval_so.generator import generate as generating
-from lm_eval_so.generator.checks import config_problems
 from lm_eval_so.pipeline.gate import gate_problems
 from lm_eval_so.runner import run as running
 
@@ -28,7 +27,9 @@ def check(
     """
     of_metrics = evaluating.check(config, environ=environ if "evaluate" in needs else None)
     told = {problem.where for problem in of_metrics}
-    yield from generating.check(config) if "generate" in needs else config_problems(config)
+    yield from (
+        generating.check(config) if "generate" in needs else generating.config_problems(config)
+    )
     yield from running.check(config, environ if "run" in needs else None)
     yield from of_metrics
     # both stages know which metrics there are: a gate's mistake is told once

@@ -15,12 +15,12 @@ from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import folder_problems, leads_out
 from lm_eval_so.errors import ExitCode, Interrupted, Problem, Where
 from lm_eval_so.pipeline.check import Stage, check
-from lm_eval_so.pipeline.github.base import find_base, find_place
+from lm_eval_so.pipeline.github.base import find_local_place, find_place
 from lm_eval_so.pipeline.github.posting import Job
 from lm_eval_so.pipeline.github.publish import Told, tell_github, write_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings
 from lm_eval_so.pipeline.measure.measure import Measured, measure
-from lm_eval_so.pipeline.measure.plan import Place, Plan, Subject, again_folder
+from lm_eval_so.pipeline.measure.plan import Plan, Subject, again_folder
 from lm_eval_so.runner.run import run_folder
 
 _OWN_BASELINE = (
@@ -77,8 +77,8 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
     run, reports = _folders(config, around, options)
     subject = Subject(commit=git.head(config.folder), base_ref=activity.base.ref)
     if inputs is None:
-        ref = None if config.baseline.ref else find_base(activity, cwd=config.folder)
-        place, may_be_baseline = Place(file=options.baseline, ref=ref, else_file=True), True
+        place = find_local_place(config, activity, explicit=options.baseline)
+        may_be_baseline = True
     else:
         place = find_place(config, activity, explicit=options.baseline or inputs.baseline)
         may_be_baseline = activity.may_be_baseline
@@ -127,7 +127,7 @@ async def measure_and_tell(
         return Done(measured=measured, told=None, exit_code=measured.exit_code)
     for text in (*activity.warnings, *inputs.warnings):
         resources.listener(Warned(stage="ci", text=text))
-    is_own = place.ref is None and place.file is None and not config.baseline.ref
+    is_own = place.ref is None and place.report is None and not config.baseline.ref
     if is_own and not activity.is_proposal:
         resources.listener(Warned(stage="ci", text=_OWN_BASELINE, hint=_DEEPER))
     measured = await measure(config, resources, plan)

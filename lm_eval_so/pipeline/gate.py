@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from lm_eval_so.comparator import compare as comparing
 from lm_eval_so.comparator.effect.finding import make_shape
 from lm_eval_so.comparator.exemptions.files import exception_problems
+from lm_eval_so.comparator.gate.check import check as check_gate
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Noticed, Warned
 from lm_eval_so.core.records.enums import Direction, MetricKind
@@ -23,7 +23,7 @@ def gate_problems(config: Config, environ: Mapping[str, str]) -> Iterator[Proble
         )
         for _, each in sound_metrics(config)
     }
-    yield from comparing.check(config, shapes)
+    yield from check_gate(config, shapes)
     yield from exception_problems(config, environ)
 
 

@@ -12,8 +12,7 @@ from pydantic import BaseModel
 from lm_eval_so.core.backends.base import ChatBackend, backends
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.errors import InputError, UnknownName
-from lm_eval_so.evaluator.metrics.base import Metric, metrics
-from lm_eval_so.evaluator.metrics.needs import need_text
+from lm_eval_so.evaluator.metrics.base import Metric, metrics, need_text
 
 __all__ = ["LINES", "Parameter", "Plugin", "describe_metric", "find_plugins", "gates_of", "kind_of"]
 

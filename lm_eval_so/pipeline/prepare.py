@@ -9,7 +9,7 @@ from lm_eval_so.core.backends.config_secrets import config_redactor
 from lm_eval_so.core.config.load import load_config, read_config, take_config, whole
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sound import Sound
-from lm_eval_so.core.plugins import plugin_problems
+from lm_eval_so.core.registry import plugin_problems
 from lm_eval_so.errors import UsageError
 from lm_eval_so.pipeline.check import Stage, check
 

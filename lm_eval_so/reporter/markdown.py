@@ -11,8 +11,7 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import Safe, prose
 from lm_eval_so.core.templates.sandbox import fill_markdown
-from lm_eval_so.core.words.answers import answers_text
-from lm_eval_so.core.words.problems import problem_sentence, unmeasured_sentence
+from lm_eval_so.core.words.phrases import answers_text, problem_sentence, unmeasured_sentence
 from lm_eval_so.errors import Problem
 from lm_eval_so.reporter.views.comparison import ICONS, lead_metric, verdict_word, view_comparison
 from lm_eval_so.reporter.views.cost import cost_lines

@@ -5,10 +5,9 @@ from typing import Any
 
 from lm_eval_so.core.records.codec import dump_document, to_json
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.document import report_pieces
 from lm_eval_so.core.records.enums import Language, ReportFormat
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.report_digest import refuse_other_report
+from lm_eval_so.core.report_file import refuse_other_report, report_pieces
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import NothingToDo
 from lm_eval_so.reporter.html.page import html_report

@@ -9,11 +9,11 @@ from pathlib import Path
 from lm_eval_so.core.asking.live import LiveAsker
 from lm_eval_so.core.asking.open import open_asker
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.command_line import command_line
-from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Warned
 from lm_eval_so.core.records.run import RunInfo
+from lm_eval_so.core.secrets import command_line
 from lm_eval_so.errors import CannotMeasure, LMEvalError
 from lm_eval_so.runner.ask import Questioning
 from lm_eval_so.runner.batch.executor import ask_by_batch, refuse_to_forget

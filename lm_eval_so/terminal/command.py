@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
-from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.records.enums import Language, ReportFormat
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class CommandLine:
             command: Name of the command.
             options: The command's own options and their values.
         """
-        from lm_eval_so.core.command_line import command_line
+        from lm_eval_so.core.secrets import command_line
 
         return command_line(
             command,

@@ -13,7 +13,7 @@ from typing import NoReturn, TextIO
 
 import typer
 
-from lm_eval_so.core.descriptors import RAISE_IT, is_short, raise_limit
+from lm_eval_so.core.files import RAISE_IT, is_short, raise_limit
 from lm_eval_so.core.secrets import Redactor, make_redactor
 from lm_eval_so.core.text import width
 from lm_eval_so.errors import ExitCode, InputError, Interrupted, LMEvalError, Problem, problems_of

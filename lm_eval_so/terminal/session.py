@@ -14,7 +14,7 @@ from lm_eval_so.core.config.load import read_config, whole
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sound import Sound
 from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
-from lm_eval_so.core.plugins import plugin_problems
+from lm_eval_so.core.registry import plugin_problems
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import Interrupted, LMEvalError, Problem
 from lm_eval_so.terminal.progress import Progress

@@ -8,9 +8,11 @@ import pytest
 from evaluation import SaidAsker
 
 from lm_eval_so.core.records.chat import ToolCall
+from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import Check, Relation, Scenario, TestSample, UserTurn
 from lm_eval_so.core.records.score import Score
+from lm_eval_so.core.text import nfc
 from lm_eval_so.evaluator.embedders import embed_locally
 from lm_eval_so.evaluator.metrics.base import Metric, metrics
 from lm_eval_so.evaluator.metrics.env import Judge, MetricEnv
@@ -82,6 +84,69 @@ def test_metric_contract__built_in(name: str) -> None:
         return metrics.resolve(name)(params=PARAMS.get(name, {}), env=env)
 
     assert len(metric_contract(make, CASES.get(name))) == 9
+
+
+class SaysYes(Metric):
+    """Whether the answer is right, as a bool."""
+
+    kind = MetricKind.BINARY
+    requires = frozenset({"expected"})
+
+    def score(self, sample: TestSample, run: RunResult) -> bool:
+        return nfc(sample.answers[0]) in nfc(run.text)
+
+
+class Waits(SaysYes):
+    """The same, later."""
+
+    async def score(self, sample: TestSample, run: RunResult) -> bool:  # type: ignore[override]
+        return super().score(sample, run)
+
+
+class Measures(Metric):
+    """How much of the answer is Hangul, as a number."""
+
+    def score(self, sample: TestSample, run: RunResult) -> float:
+        letters = [each for each in nfc(run.text) if each.isalpha()]
+        return sum("가" <= each <= "힣" for each in letters) / max(1, len(letters))
+
+
+class Explains(Metric):
+    """Whether there is an answer, as a score with a reason."""
+
+    async def score(self, sample: TestSample, run: RunResult) -> Score:
+        return self.make_score(sample, value=bool(run.text), reason="there is one")
+
+
+@pytest.mark.parametrize("metric", [SaysYes, Waits, Measures, Explains])
+def test_metric_contract__bool_float_or_score(metric: type[Metric]) -> None:
+    assert len(metric_contract(metric)) == 9
+
+
+class SaysMaybe(Metric):
+    """A word in place of a value."""
+
+    def score(self, sample: TestSample, run: RunResult) -> Any:
+        return "maybe"
+
+
+class CountsLetters(Metric):
+    """A number out of range."""
+
+    def score(self, sample: TestSample, run: RunResult) -> float:
+        return len(run.text)
+
+
+@pytest.mark.parametrize(
+    ("metric", "why"),
+    [
+        (SaysMaybe, "gives_a_value: the case is unscored: score\\(\\) gave str, no Score, bool or"),
+        (CountsLetters, r"gives_a_value: the case is unscored: 19.0 is outside 0.0 … 1.0"),
+    ],
+)
+def test_metric_contract__result_that_is_no_value(metric: type[Metric], why: str) -> None:
+    with pytest.raises(AssertionError, match=why):
+        metric_contract(metric)
 
 
 class Broken(Metric):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from servers.checkout import KEY, Checkout, N, open_checkout
 
-from lm_eval_so.core.yaml_lines import read_yaml
+from lm_eval_so.core.config.yaml_lines import read_yaml
 
 pytestmark = pytest.mark.image
 

@@ -25,7 +25,7 @@ import asyncio, os
 from pathlib import Path
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import load_config
-from lm_eval_so.core.descriptors import free_files
+from lm_eval_so.core.files import free_files
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.runner.run import run
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import lm_eval_so
-from lm_eval_so.core.yaml_lines import read_yaml
+from lm_eval_so.core.config.yaml_lines import read_yaml
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -64,7 +64,7 @@ def test_package__ships_its_templates_and_words() -> None:
     package = ROOT / "lm_eval_so"
     assert (package / "py.typed").is_file()
     assert list(package.glob("reporter/templates/*.j2"))
-    assert list(package.glob("evaluator/metrics/judge/templates/ko/*.txt"))
+    assert list(package.glob("evaluator/metrics/judge/panel/templates/ko/*.txt"))
 
 
 def test_action__description_is_one_that_the_marketplace_takes() -> None:

@@ -11,13 +11,17 @@ from rag_judges import CONTEXT, a_rag_run, claims, label, make, verdicts
 from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.score import JudgeVote
-from lm_eval_so.evaluator.metrics.judge.checks import read_checks
-from lm_eval_so.evaluator.metrics.judge.claims import Claims, quote_finder, read_claims
-from lm_eval_so.evaluator.metrics.judge.context import ContextPrecision, average_precision
-from lm_eval_so.evaluator.metrics.judge.facts import FactCoverage
+from lm_eval_so.evaluator.metrics.judge.answer_relevancy import Questions, read_questions
+from lm_eval_so.evaluator.metrics.judge.context_precision import ContextPrecision, average_precision
+from lm_eval_so.evaluator.metrics.judge.fact_coverage import FactCoverage
 from lm_eval_so.evaluator.metrics.judge.faithfulness import Faithfulness
-from lm_eval_so.evaluator.metrics.judge.opinion import decide_value
-from lm_eval_so.evaluator.metrics.judge.relevancy import Questions, read_questions
+from lm_eval_so.evaluator.metrics.judge.panel.statements import (
+    Claims,
+    quote_finder,
+    read_checks,
+    read_claims,
+)
+from lm_eval_so.evaluator.metrics.judge.panel.votes import decide_value
 
 GROUNDED = st.lists(
     st.sampled_from(["supported", "absent", "contradicted", "UNKNOWN"]), min_size=1, max_size=30

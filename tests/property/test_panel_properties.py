@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.score import JudgeVote
 from lm_eval_so.core.stats.agreement import cohen_kappa, krippendorff_alpha
-from lm_eval_so.evaluator.metrics.judge.labels import Labels
+from lm_eval_so.evaluator.metrics.judge.panel.labels import Labels
 
 VALUES = {"좋음": 1.0, "보통": 0.5, "나쁨": 0.0}
 LABELS = Labels(values=VALUES)

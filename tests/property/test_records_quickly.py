@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.core.hashing import canon, digest, sorted_u64, u64
+from lm_eval_so.core.hashing import (
+    _given,
+    _judged,
+    canon,
+    digest,
+    revision,
+    sample_hash,
+    sorted_u64,
+    u64,
+)
 from lm_eval_so.core.records.chat import Message, ToolCall, Usage
 from lm_eval_so.core.records.codec import (
     dump_row,
@@ -23,7 +32,6 @@ from lm_eval_so.core.records.codec import (
 from lm_eval_so.core.records.enums import Behavior, RunStatus
 from lm_eval_so.core.records.run import ErrorInfo, Response, Retry, RunResult, SimulatorUse, Turn
 from lm_eval_so.core.records.sample import Passage, Relation, TestSample
-from lm_eval_so.core.sample_digests import _given, _judged, revision, sample_hash
 from lm_eval_so.errors import ErrorKind, RecordError
 
 KOREAN = st.sampled_from(["환불", "\u1112\u116a\u11ab", "café", "cafe\u0301"])  # NFC and NFD

@@ -5,6 +5,9 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from servers import forked
 
 Done = subprocess.CompletedProcess[str]
 
@@ -13,10 +16,17 @@ def lm_eval_so(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = N
     """Run a command line in a folder; of our environment it gets only what a shell needs."""
     kept = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
     base = {name: os.environ[name] for name in kept if name in os.environ}
+    command = [sys.executable, "-m", "lm_eval_so", *arguments]
+    variables = {**base, **(environ or {})}
+    if forked.can_fork(variables):
+        with TemporaryDirectory() as folder:
+            out, err = Path(folder, "out"), Path(folder, "err")
+            code = forked.run(list(arguments), cwd=cwd, environ=variables, out=out, err=err)
+            return Done(command, code, out.read_text("utf-8"), err.read_text("utf-8"))
     return subprocess.run(
-        [sys.executable, "-m", "lm_eval_so", *arguments],
+        command,
         cwd=cwd,
-        env={**base, **(environ or {})},
+        env=variables,
         capture_output=True,
         text=True,
         encoding="utf-8",

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 import lm_eval_so as so
 from lm_eval_so import ChatRequest, ChatResponse, RunResult, Score, TestSample
 from lm_eval_so.core.backends.base import ChatBackend, SharedOptions, register_backend
-from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.metrics.base import Metric, Scored
 from lm_eval_so.runner import cli
 
 
@@ -46,7 +46,31 @@ class PatientMetric(Metric):
 
     async def score(self, sample: TestSample, run: RunResult) -> Score:
         """Score one answer."""
-        return self.make_score(sample, value=float(len(run.text) > 0))
+        return self.make_score(sample, value=float(len(run.text) > 0), reason="r", details={"n": 1})
+
+
+class BoolMetric(Metric):
+    """A metric that says yes or no."""
+
+    def score(self, sample: TestSample, run: RunResult) -> bool:
+        """Score one answer."""
+        return sample.question in run.text
+
+
+class FloatMetric(Metric):
+    """A metric that waits for a number."""
+
+    async def score(self, sample: TestSample, run: RunResult) -> float:
+        """Score one answer."""
+        return len(run.text) / 1000
+
+
+class MixedMetric(Metric):
+    """A metric that gives a value, or says why it has none."""
+
+    async def score(self, sample: TestSample, run: RunResult) -> bool | Score:
+        """Score one answer."""
+        return bool(run.text) if sample.expected else self.unscored(sample, "not_reported")
 
 
 class BatchMetric(Metric):
@@ -70,7 +94,7 @@ class RepeatsMetric(Metric):
         return self.make_score(sample, value=len({run.text for run in runs}) == 1)
 
 
-def use(metric: Metric, sample: TestSample, run: RunResult) -> Score | Awaitable[Score]:
+def use(metric: Metric, sample: TestSample, run: RunResult) -> Scored | Awaitable[Scored]:
     """Use what is public."""
     cli.app.info  # noqa: B018 - it is there
     report = so.evaluate(dataset="data", runs=["runs/x"], metrics=["exact_match"])

@@ -1,1 +1,1 @@
-"""The baseline: where it is found, whether a report may become it, and how it is measured anew."""
+"""The baseline: search, eligibility, promotion, and the commands that measure it again."""

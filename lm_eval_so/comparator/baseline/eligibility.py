@@ -1,14 +1,14 @@
-"""What stands against a report as the baseline; pure."""
+"""Eligibility of a report as the baseline; pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from lm_eval_so.comparator.effect.finding import shape_of
-from lm_eval_so.comparator.effect.measure import Reports, is_time
-from lm_eval_so.comparator.effect.values import read_arm
+from lm_eval_so.comparator.effect.refusals import is_time
+from lm_eval_so.comparator.effect.values import read_values
 from lm_eval_so.comparator.gate.threshold import Threshold, judge_threshold
-from lm_eval_so.comparator.pairing.pair import measured_samples, read_side
+from lm_eval_so.comparator.pairing import Reports, measured_samples, pair_reports
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.config.model import Config, GateMetricSection
 from lm_eval_so.core.records.comparison import Comparison
@@ -18,11 +18,9 @@ from lm_eval_so.core.words import counted
 from lm_eval_so.core.words.numbers import score
 from lm_eval_so.errors import Problem
 
-__all__ = ["Refusal", "RefusalCode", "find_refusals", "said_of", "unreadable_history"]
-
 _FAILED = frozenset({Verdict.REGRESSION, Verdict.ERROR})
 _KEPT = ("none", "hash", "full")
-"""How much of the answers a report keeps, the least first."""
+"""Kinds of answers that a report keeps, the least first."""
 _LOOK = {
     Verdict.REGRESSION: "look at the samples that got worse",
     Verdict.ERROR: "mend what failed, run and compare again",
@@ -32,7 +30,7 @@ _LOOK = {
 
 
 class RefusalCode(StrEnum):
-    """Why a report is not taken; what `forced` of an acceptance names."""
+    """Reasons why a report is refused; `forced` of an acceptance names them."""
 
     OTHER_SUITE = "other_suite"
     INCOMPLETE = "incomplete"
@@ -49,7 +47,7 @@ class RefusalCode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """One thing that stands against it."""
+    """A reason to refuse a report."""
 
     code: RefusalCode
     problem: Problem
@@ -58,12 +56,12 @@ class Refusal:
 def find_refusals(
     report: EvaluationReport, config: Config, *, comparison: Comparison | None
 ) -> list[Refusal]:
-    """Find everything that stands against a report.
+    """Return all reasons to refuse a report.
 
     Args:
-        report: The report that is to become the baseline.
-        config: The config whose baseline it is to be.
-        comparison: What was found when this very report was compared; None if it was not.
+        report: Report that is to become the baseline.
+        config: Config of the suite.
+        comparison: Comparison of this very report; None if it was not compared.
     """
     return [
         *_of_run(report, config),
@@ -73,7 +71,7 @@ def find_refusals(
 
 
 def unreadable_history(why: str, shown_as: str) -> Refusal:
-    """Say that the file that would be replaced cannot be read."""
+    """Return the refusal to replace a file that cannot be read."""
     what = f"the baseline cannot be read, so its history would be lost: {why}"
     return _refusal(RefusalCode.HISTORY, what, f"take {shown_as} out of git again")
 
@@ -114,7 +112,8 @@ def _answers_of(report: EvaluationReport) -> str | None:
 def _of_gate(
     report: EvaluationReport, config: Config, comparison: Comparison | None
 ) -> Iterator[Refusal]:
-    side = read_side(report.samples)
+    reports = pair_reports(report, None, alpha=config.gate.alpha)
+    side = reports.side
     if not side.rows_by_id:
         hint = "evaluate a run that has rows"
         yield _refusal(RefusalCode.NO_SAMPLES, "the report has no samples", hint)
@@ -123,9 +122,6 @@ def _of_gate(
         what = f"sample id {side.duplicate} appears twice in the report"
         yield _refusal(RefusalCode.DUPLICATE_ID, what, "give each sample an id of its own")
         return
-    reports = Reports(
-        candidate=report, baseline=None, side=side, pairs=None, alpha=config.gate.alpha
-    )
     for key in _wanted(config):
         if key not in report.metrics:
             what = f"the report has no {key}, which the {_named_by(config)} names"
@@ -138,7 +134,7 @@ def _of_gate(
 
 
 def _wanted(config: Config) -> list[str]:
-    """Return the metrics that the next comparison looks for."""
+    """Return the metrics that the next comparison needs."""
     gating = config.gate.metrics
     return list(gating) if gating is not None else [metric.id for metric in config.metrics]
 
@@ -153,14 +149,15 @@ def _of_rows(key: str, reports: Reports, *, gates: bool) -> Iterator[Refusal]:
     if not gates and (shape.support is None or summary.measures_overlap):
         return  # without gate.metrics, open ranges and wording are only reported
     samples = measured_samples(reports.side, key, is_time=is_time(summary))
-    arm = read_arm(reports.candidate.samples.scores.get(key, ()), samples, shape.support)
-    if arm.rows and arm.is_broken:
-        what = f"{key}: {arm.missing:,} of {arm.rows:,} rows have no score"
+    column = reports.candidate.samples.scores.get(key, ())
+    values = read_values(column, samples, shape.support)
+    if values.rows and values.is_broken:
+        what = f"{key}: {values.missing:,} of {values.rows:,} rows have no score"
         yield _refusal(RefusalCode.ERROR_RATE, what, "mend the errors and run again")
 
 
 def _held(key: str, section: GateMetricSection, comparison: Comparison | None) -> bool:
-    """Whether the comparison found that these bounds hold: it knows what is in quarantine."""
+    """Return whether the comparison, which knows the quarantine, found that these bounds hold."""
     found = comparison.metrics.get(key) if comparison else None
     limits = found.threshold if found and found.threshold else {}
     bounds = {"min": section.min, "max": section.max, "rule": section.rule}
@@ -195,7 +192,7 @@ def _of_verdict(comparison: Comparison | None) -> Iterator[Refusal]:
 
 
 def said_of(comparison: Comparison) -> tuple[str, str]:
-    """Say what the comparison of a report came to, and what can be done about it."""
+    """Return the outcome of a report's comparison, and what can be done about it."""
     verdict = comparison.verdict
     deciding = [k for k, m in comparison.metrics.items() if m.gating and m.verdict is verdict]
     why = f" ({', '.join(deciding)})" if deciding else ""

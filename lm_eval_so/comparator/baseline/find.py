@@ -1,7 +1,7 @@
-"""Where the baseline comes from: a file, or a file as it was in a commit."""
+"""Search for the baseline: a file, or a file as it was in a commit."""
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lm_eval_so.core import git
@@ -13,57 +13,66 @@ from lm_eval_so.core.report_file import parse_report, read_report
 from lm_eval_so.errors import InputError, NoBaseline
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Place to read a baseline from, over the config's."""
+
+    report: Path | None = None
+    """A report that wins over everything else."""
+    path: Path | None = None
+    """A file to read instead of the config's."""
+    ref: str | None = None
+    """Git revision to read the config's file from; default: that of the config, else none."""
+    else_file: bool = False
+    """Read the file itself if the commit has none."""
+    unreadable: Reason | None = None
+    """Reason why nothing can be read, if the caller knows one."""
+
+
+AS_CONFIGURED = Place()
+
+
 def find_baseline(
-    config: Config,
-    *,
-    explicit: Path | None = None,
-    path: Path | None = None,
-    ref: str | None = None,
-    else_file: bool = False,
-    none: Reason | None = None,
-    is_demanded: bool = False,
+    config: Config, place: Place = AS_CONFIGURED, *, is_demanded: bool = False
 ) -> tuple[EvaluationReport | None, BaselineRef]:
     """Find and read the baseline.
 
     Args:
-        config: The config.
-        explicit: A report that wins over everything else.
-        path: A file to read instead of the config's.
-        ref: Git revision to read the config's file from; default: that of the config, else none.
-        else_file: Whether to read the file itself where the commit has none.
-        none: Why nothing can be read, where the caller knows that.
-        is_demanded: Whether to end here if there is none and `gate.on_missing_baseline` is fail,
+        config: Config of the suite.
+        place: Place to read from, over the config's.
+        is_demanded: Whether a missing baseline is an error under `gate.on_missing_baseline: fail`,
             before anything is paid for.
 
     Returns:
-        The report and where it came from; no report if there is none.
+        The report and its place; no report if there is none.
 
     Raises:
         InputError: If the named file cannot be read, or the revision is not known here.
         RecordError: If it is no report, or not one of this version.
         NoBaseline: If it is demanded and there is none.
     """
-    if explicit is not None:
-        return _known(read_report(explicit), BaselineRef(source="file", path=str(explicit)))
-    path = path or config.baseline.path
-    if path is not None and none is None:
-        revision = ref or config.baseline.ref
+    if place.report is not None:
+        shown = BaselineRef(source="file", path=str(place.report))
+        return _known(read_report(place.report), shown)
+    path, reason = place.path or config.baseline.path, place.unreadable
+    if path is not None and reason is None:
+        revision = place.ref or config.baseline.ref
         found = _from_git(config, path, revision) if revision else None
-        if found is None and (else_file or not revision):
+        if found is None and (place.else_file or not revision):
             found = _from_file(config, path)
         if found is not None:
             return found
     if is_demanded and config.gate.on_missing_baseline is Policy.FAIL:
         what = f"there is no baseline {path}" if path else "the config names no baseline"
         hint = "store a report.json of the base there, or set gate.on_missing_baseline: warn"
-        if none is not None:
-            what, hint = _refusal(none)
+        if reason is not None:
+            what, hint = _refusal(reason)
         raise NoBaseline(what, where=config.where("baseline"), hint=hint)
-    return None, BaselineRef(source="none", path=str(path) if path else None, reason=none)
+    return None, BaselineRef(source="none", path=str(path) if path else None, reason=reason)
 
 
 def relative_to(path: Path, folder: Path) -> Path:
-    """Return a path as git is asked for it: relative to a folder, upwards too."""
+    """Return a path as git takes it: relative to a folder, upwards too."""
     return Path(os.path.relpath(path, folder))
 
 
@@ -98,7 +107,7 @@ def _unknown_revision(config: Config, ref: str) -> InputError:
 
 
 def _refusal(none: Reason) -> tuple[str, str]:
-    """Return what is wrong and what to do where a baseline is demanded and cannot be read."""
+    """Return what is wrong and what to do if a demanded baseline cannot be read."""
     brings = "and what a pull request brings is no baseline"
     match none.code:
         case "base_unknown":

@@ -1,4 +1,4 @@
-"""A report becomes the baseline: the reason, what it replaces, and what changed; pure."""
+"""Promotion of a report to the baseline: reason, replaced baseline, changes of means; pure."""
 
 import unicodedata
 from dataclasses import dataclass, replace
@@ -8,10 +8,8 @@ from lm_eval_so.comparator.effect.finding import Shape, shape_of
 from lm_eval_so.core.records.acceptance import Acceptance, ReplacedBaseline
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.report import EvaluationReport, MetricSummary
-from lm_eval_so.core.report_digest import digest_report
+from lm_eval_so.core.report_file import digest_report
 from lm_eval_so.errors import UsageError
-
-__all__ = ["MOST_KEPT", "MetricChange", "accept", "checked_reason", "metric_changes"]
 
 MOST_KEPT = 50
 """Acceptances that a baseline remembers."""
@@ -38,7 +36,7 @@ class MetricChange:
     """Samples with a value: before, now."""
     state: Literal["better", "worse", "same", "new", "gone", "unknown"]
     is_redefined: bool
-    """Whether it was measured in another way, so that the means do not compare."""
+    """Whether it was measured in another way, so that the means cannot be compared."""
 
 
 def checked_reason(text: str) -> str:
@@ -64,9 +62,9 @@ def accept(
     """Return the report as a baseline that tells its own history.
 
     Args:
-        report: The report.
-        previous: The baseline whose place it takes, with what came before it.
-        acceptance: Why, when and by whom; what it replaces is filled in.
+        report: Report to promote.
+        previous: Baseline that it replaces, with its history.
+        acceptance: Reason, time and person; the replaced baseline is filled in.
     """
     replaced = replace(acceptance, previous=_replaced(previous) if previous else None)
     earlier = previous.accepted if previous else report.accepted
@@ -84,7 +82,7 @@ def _replaced(report: EvaluationReport) -> ReplacedBaseline:
 def metric_changes(
     report: EvaluationReport, previous: EvaluationReport
 ) -> tuple[MetricChange, ...]:
-    """Compare the means of every metric, in the order of the report, then those that are gone."""
+    """Compare the means of every metric, in the order of the report, then the metrics that are gone."""
     keys = dict.fromkeys([*report.metrics, *previous.metrics])
     return tuple(_change(key, previous.metrics.get(key), report.metrics.get(key)) for key in keys)
 

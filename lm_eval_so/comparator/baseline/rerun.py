@@ -1,4 +1,4 @@
-"""The commands that measure the baseline anew, as the candidate was measured."""
+"""Commands that measure the baseline again, as the candidate was measured."""
 
 import json
 import re
@@ -10,13 +10,13 @@ from pydantic import JsonValue
 from lm_eval_so.comparator.gate.verdicts import Judged
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.comparator.settings import Redact
-from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport, Experiment
 
 _WANTED = frozenset({Code.FINGERPRINT, Code.OVERLAP, Code.METRIC_MISSING_BASELINE})
-"""Why a metric cannot be compared, where a new baseline helps."""
+"""Reasons why a metric cannot be compared that a new baseline removes."""
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _COMMIT_DIGITS = 12
 _FOLDER = ".lm-eval-so/baseline"
@@ -31,18 +31,18 @@ def rerun_commands(
     *,
     redact: Redact,
 ) -> str | None:
-    """Return the commands, to be run in the folder of the config; None where nothing needs them.
+    """Return the commands, to be run in the folder of the config; None if no metric needs them.
 
-    The chatbot of the baseline is asked what the candidate was asked, from the commit that it was
-    measured at, whose files are put beside the present ones; where no commit is known, by the
-    present config with the baseline's settings. Its answers are scored by the present metrics.
+    They ask the baseline's chatbot the candidate's questions, from the commit that it was measured
+    at, in a worktree beside the present files. If no commit is known, they use the present config
+    with the baseline's settings. The present metrics score its answers.
 
     Args:
-        judged: The metrics.
-        baseline: The report compared with.
-        candidate: The report under test.
-        ref: Where the baseline is from.
-        redact: Takes secrets out of a text.
+        judged: Decided metrics.
+        baseline: Report compared with.
+        candidate: Report under test.
+        ref: Place where the baseline is from.
+        redact: Function that takes secrets out of a text.
     """
     if not any(metric.gating and _wants_baseline(metric) for metric in judged.values()):
         return None
@@ -60,14 +60,15 @@ def rerun_commands(
 
 
 def _wants_baseline(metric: Judged) -> bool:
-    """Return whether a metric could be judged if the baseline were measured anew."""
+    """Return whether a metric could be judged if the baseline were measured again."""
     if metric.change_code is Code.ERROR_RATE:
-        return metric.finding.figures.get("side") == "baseline"
+        ruling = metric.finding.ruling
+        return ruling is not None and ruling.figures.get("side") == "baseline"
     return metric.change is Verdict.INCOMPARABLE and metric.change_code in _WANTED
 
 
 class _Raw(str):
-    """A word that the shell is to fill in."""
+    """A word that the shell fills in."""
 
     __slots__ = ()
 
@@ -102,7 +103,7 @@ def _same_samples(candidate: Experiment) -> list[str]:
 
 
 def _settings(baseline: Experiment, candidate: Experiment) -> Iterator[str]:
-    """Yield what the baseline's chatbot was set to, as far as it differs."""
+    """Yield the settings of the baseline's chatbot that differ."""
     old, new = _settable(baseline), _settable(candidate)
     for key in sorted({*old, *new}):
         value = old.get(key)

@@ -1,1 +1,1 @@
-"""What changed in one metric: values, interval, p-value, and what judges and repeats do to them."""
+"""The change of one metric: values, interval, p-value, the judge's errors."""

@@ -1,4 +1,4 @@
-"""What the data of one metric say, before the gate decides."""
+"""Records of one metric compared on both sides; each is decided at another time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from lm_eval_so.comparator.effect.values import Complete, Differences, Moved, Support
-from lm_eval_so.comparator.pairing.groups import Groups
+from lm_eval_so.comparator.pairing import Groups
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.records.comparison import Reason, Stability
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
 from lm_eval_so.core.records.report import JudgeCalibration, MetricSummary
 
 DEFAULT_MARGIN = 0.05
-"""Of right-or-wrong metrics."""
+"""Margin of right-or-wrong metrics."""
 DEFAULT_MARGIN_SHARE = 0.03
-"""Of bounded metrics, of the width of their range."""
+"""Margin of bounded metrics, as a share of the width of their range."""
 DEFAULT_MAX_INCREASE = 0.10
 
 _UNIT: Support = (0.0, 1.0)
@@ -23,7 +23,7 @@ _UNIT: Support = (0.0, 1.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What values a metric takes and which end is good."""
+    """Values that a metric takes, and the end of them that is good."""
 
     kind: MetricKind
     direction: Direction
@@ -36,7 +36,7 @@ class Shape:
 
     @property
     def default_margin(self) -> float | None:
-        """Largest true drop that is accepted where the config names none."""
+        """Largest true drop that is accepted if the config names none."""
         if self.kind is MetricKind.BINARY:
             return DEFAULT_MARGIN
         return None if self.width is None else DEFAULT_MARGIN_SHARE * self.width
@@ -64,14 +64,96 @@ def make_shape(kind: MetricKind, direction: Direction, support: Support | None) 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Largest accepted change for the worse, as the gate sets it."""
+
+    margin: float | None = None
+    """Drop in score units; None for ratios, and for metrics that are only reported."""
+    shrunk_by: float | None = None
+    """Youden's J of the judge, if `margin` is that many times the configured margin."""
+    max_increase: float | None = None
+    """Growth of a ratio."""
+    statistic: str = "mean"
+    """Statistic of a ratio: mean, p50 or p95."""
+    is_wording: bool = False
+    """Whether the metric measures only the wording, and the gate does not name it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """A verdict without a test: the data allow none."""
+
+    verdict: Verdict
+    code: Code | None = None
+    figures: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Figures of the code's sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """Values of the paired samples on both sides."""
+
+    ids: Sequence[str]
+    complete: Complete
+    """Samples with a value on both sides."""
+    moved: Moved
+    """Complete pairs whose score changed."""
+    changes: Differences | None = None
+    """Per-sample changes; None for ratios."""
+    groups: Groups | None = None
+    """None if all samples stand alone."""
+    missing: tuple[int, int] = (0, 0)
+    """Rows without a value: of the baseline, of the candidate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """Mean change with its confidence interval; of a ratio the factor."""
+
+    delta: float | None
+    low: float
+    """Lower end, with missing rows at their worst."""
+    high: float
+    """Upper end, with missing rows at their best."""
+    p: float
+    """One-sided p-value of a change for the worse."""
+    method: str
+    provable_margin: float | None = None
+    """Smallest margin that so many samples can prove; None if there is no floor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Interval held against the limits."""
+
+    passes: bool = False
+    gained: bool = False
+    """Whether it passes with a proven gain."""
+    passes_complete: bool = False
+    """Whether it would pass without the samples that lack a score."""
+    needed_n: int | None = None
+    """Samples that would prove the margin if nothing changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exempted:
+    """Effect of the quarantine and accept files."""
+
+    left_out: int = 0
+    """Samples that leave the comparison as known flaky or accepted."""
+    is_accepted: bool = False
+    """Whether the drop of the whole metric is accepted on purpose."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """Samples that got worse, or better, asked again."""
+    """Further answers to the samples that got worse or better."""
 
     times: int
     worse: Mapping[str, int]
-    """Of each that got worse, how many further answers were worse again."""
+    """Samples that got worse, and how many further answers were worse again."""
     better: Mapping[str, int] = field(default_factory=dict)
-    """Of each that got better, how many further answers were better again."""
+    """Samples that got better, and how many further answers were better again."""
 
     @property
     def flaky(self) -> frozenset[str]:
@@ -85,7 +167,7 @@ class Again:
 
     @property
     def confirmed(self) -> int:
-        """How many of the samples did get worse."""
+        """Number of samples that did get worse."""
         return len(self.worse) - len(self.flaky)
 
     def _unlike(self, counts: Mapping[str, int]) -> frozenset[str]:
@@ -94,63 +176,52 @@ class Again:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One metric, measured on both sides."""
+    """One metric, compared on both sides."""
 
     shape: Shape
-    verdict: Verdict | None = None
-    """What the data say by themselves; None where the interval decides."""
-    code: Code | None = None
-    figures: Mapping[str, JsonValue] = field(default_factory=dict)
-    """What the code's sentence tells."""
-    ids: Sequence[str] = ()
-    """The paired samples."""
-    complete: Complete | None = None
-    """Their values on both sides; None if it did not come to that."""
-    changes: Differences | None = None
-    """How they changed; None likewise, and of a ratio."""
-    moved: Moved = field(default_factory=Moved)
-    """Which of the complete pairs changed."""
-    groups: Groups | None = None
-    """None if all stand alone."""
+    limits: Limits = field(default_factory=Limits)
+    judge: JudgeCalibration | None = None
+    """Calibration of a judged metric's judge."""
     n: int = 0
-    missing: tuple[int, int] = (0, 0)
+    """Paired samples that the metric counts."""
     baseline: float | None = None
     candidate: float | None = None
-    delta: float | None = None
-    low: float | None = None
-    """Lower end with missing rows at their worst; of a ratio: of the factor."""
-    high: float | None = None
-    p: float | None = None
-    passes: bool = False
-    gained: bool = False
-    """Whether it passes with a proven gain."""
-    passes_complete: bool = False
-    """Whether it would pass without the samples that lack a score."""
-    margin: float | None = None
-    is_wording: bool = False
-    """Whether it tells only how near the wording is, and the gate does not name it."""
-    max_increase: float | None = None
-    statistic: str = "mean"
-    worse: int = 0
-    better: int = 0
-    needed_n: int | None = None
-    provable_margin: float | None = None
-    method: str | None = None
-    warnings: tuple[Reason, ...] = ()
-    judge: JudgeCalibration | None = None
-    """Of a judged metric: how its judge did against people."""
-    shrunk_by: float | None = None
-    """Youden's J of the judge, where `margin` is that many times the configured one."""
-    left_out: int = 0
-    """Samples that leave the comparison as known flaky or accepted."""
-    is_accepted: bool = False
-    """Whether its drop is accepted on purpose."""
+    paired: Paired | None = None
+    """None if the metric cannot be compared."""
+    ruling: Ruling | None = None
+    """None if the interval decides."""
+    interval: Interval | None = None
+    outcome: Outcome = field(default_factory=Outcome)
+    exempted: Exempted = field(default_factory=Exempted)
     again: Again | None = None
-    """None if its samples were not asked again."""
+    """None if no sample was asked again."""
     stability: Mapping[str, Stability] = field(default_factory=dict)
-    """By side, where there are repeats."""
+    """Steadiness by side, if there are repeats."""
+    warnings: tuple[Reason, ...] = ()
 
     @property
     def is_testable(self) -> bool:
-        """Return whether there is an interval that decides, and so a p-value for the family."""
-        return self.verdict is None
+        """Whether an interval decides, so that there is a p-value for the family."""
+        return self.ruling is None
+
+    @property
+    def p(self) -> float | None:
+        """P-value of a change for the worse; None without an interval."""
+        return self.interval.p if self.interval else None
+
+    @property
+    def missing(self) -> tuple[int, int]:
+        """Rows without a value: of the baseline, of the candidate."""
+        return self.paired.missing if self.paired else (0, 0)
+
+    @property
+    def worse(self) -> int:
+        """Number of samples that got worse, without those that asking again did not confirm."""
+        unconfirmed = len(self.again.flaky) if self.again else 0
+        return len(self.paired.moved.worse) - unconfirmed if self.paired else 0
+
+    @property
+    def better(self) -> int:
+        """Number of samples that got better, without those that asking again did not confirm."""
+        unconfirmed = len(self.again.lucky) if self.again else 0
+        return len(self.paired.moved.better) - unconfirmed if self.paired else 0

@@ -1,27 +1,43 @@
-"""From two arms to an interval, a p-value, and the number of samples that would settle it."""
+"""Interval, p-value and needed samples of a change of scores."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from operator import sub
 
 from lm_eval_so.comparator.effect.finding import Shape
-from lm_eval_so.comparator.effect.values import Arm, Complete, Differences, Moved
-from lm_eval_so.comparator.pairing.groups import Groups
+from lm_eval_so.comparator.effect.values import Complete, Differences, Measured, Moved
+from lm_eval_so.comparator.pairing import Groups
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.stats.binary import count_flips, mcnemar_midp, tango_interval
-from lm_eval_so.core.stats.bounded import ROUNDING, hall_interval, largest_of
-from lm_eval_so.core.stats.estimate import Estimate
+from lm_eval_so.core.stats.bounded import ROUNDING, Estimate, hall_interval, largest_of
 from lm_eval_so.core.stats.groups import interval_of_layout
 from lm_eval_so.core.stats.power import (
+    LEAST_SAMPLES,
     needed_for_flips,
     needed_for_scores,
     provable_margin,
     provable_margin_t,
 )
 
+LEAST_GROUPS = 10
 
-def subtract(baseline: Arm, candidate: Arm, complete: Complete, shape: Shape) -> Differences:
-    """Return the change of each sample, and what it could be at worst and at best."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """Changes of some samples, all that a test needs to know of them."""
+
+    changes: Sequence[float]
+    """Change of each sample, positive = better."""
+    groups: Groups | None
+    """Groups of the same samples; None if all stand alone."""
+    shape: Shape
+
+
+def subtract(
+    baseline: Measured, candidate: Measured, complete: Complete, shape: Shape
+) -> Differences:
+    """Return the change of each sample, with missing rows at their worst and at their best."""
     is_higher = shape.direction is Direction.HIGHER
     gains = gains_of(complete, shape)
     if shape.support is None or not (baseline.missing or candidate.missing):
@@ -60,16 +76,15 @@ def _gains(baseline: Sequence[float], candidate: Sequence[float], is_higher: boo
     return list(map(sub, candidate, baseline) if is_higher else map(sub, baseline, candidate))
 
 
-def estimate_change(
-    differences: Sequence[float], groups: Groups | None, shape: Shape, *, alpha: float
-) -> Estimate:
+def estimate_change(tested: Tested, *, alpha: float) -> Estimate:
     """Estimate the mean change by the method that fits the metric."""
+    changes, groups, shape = tested.changes, tested.groups, tested.shape
     if groups is not None:
-        ordered = groups.layout.arrange(differences)
+        ordered = groups.layout.arrange(changes)
         return interval_of_layout(ordered, groups.layout, width=shape.width, alpha=alpha)
     if shape.kind is not MetricKind.BINARY:
-        return hall_interval(differences, width=shape.width, alpha=alpha)
-    return estimate_flips(*count_flips(differences), len(differences), alpha=alpha)
+        return hall_interval(changes, width=shape.width, alpha=alpha)
+    return estimate_flips(*count_flips(changes), len(changes), alpha=alpha)
 
 
 def estimate_flips(worse: int, better: int, n: int, *, alpha: float) -> Estimate:
@@ -87,24 +102,16 @@ def estimate_flips(worse: int, better: int, n: int, *, alpha: float) -> Estimate
     )
 
 
-def method_of(groups: Groups | None, shape: Shape) -> str:
-    """Name the method of `estimate_change`."""
-    if groups is not None:
+def method_of(tested: Tested) -> str:
+    """Return the name of the method of `estimate_change`."""
+    if tested.groups is not None:
         return "cr1"
-    return "tango_midp" if shape.kind is MetricKind.BINARY else "hall"
+    return "tango_midp" if tested.shape.kind is MetricKind.BINARY else "hall"
 
 
-def needed_samples(
-    differences: Sequence[float],
-    estimate: Estimate,
-    groups: Groups | None,
-    shape: Shape,
-    *,
-    margin: float,
-    alpha: float,
-) -> int:
+def needed_samples(tested: Tested, estimate: Estimate, *, margin: float, alpha: float) -> int:
     """Return the samples that would prove the margin with 80 % power if nothing changed."""
-    n = len(differences)
+    n, groups, shape = len(tested.changes), tested.groups, tested.shape
     if groups is not None:
         units = groups.units
         deviation = estimate.se * math.sqrt(units)
@@ -112,14 +119,15 @@ def needed_samples(
         return math.ceil(needed * n / units)
     if shape.kind is MetricKind.BINARY:
         # one flip more and two samples more: no flips seen does not mean that there are none
-        flip_share = (sum(count_flips(differences)) + 1) / (n + 2)
+        flip_share = (sum(count_flips(tested.changes)) + 1) / (n + 2)
         return needed_for_flips(flip_share, margin, alpha=alpha)
     deviation = estimate.se * math.sqrt(n)
     return needed_for_scores(deviation, margin, width=shape.width, alpha=alpha)
 
 
-def smallest_margin(n: int, groups: Groups | None, shape: Shape, *, alpha: float) -> float | None:
-    """Return the smallest margin that so many samples can prove; None where there is no floor."""
+def smallest_margin(tested: Tested, *, alpha: float) -> float | None:
+    """Return the smallest margin that so many samples can prove; None if there is no floor."""
+    n, groups, shape = len(tested.changes), tested.groups, tested.shape
     if shape.width is None:
         return None
     if groups is not None:
@@ -127,3 +135,12 @@ def smallest_margin(n: int, groups: Groups | None, shape: Shape, *, alpha: float
     if shape.kind is MetricKind.BINARY:
         return provable_margin(n, alpha=alpha)
     return provable_margin_t(n, width=shape.width, alpha=alpha)
+
+
+def passes(tested: Tested, *, margin: float, alpha: float) -> bool:
+    """Return whether there are enough samples, and they prove that the margin holds."""
+    least = 1 if tested.shape.kind is MetricKind.BINARY else LEAST_SAMPLES
+    too_few_groups = tested.groups is not None and tested.groups.units < LEAST_GROUPS
+    if len(tested.changes) < least or too_few_groups:
+        return False
+    return estimate_change(tested, alpha=alpha).low > -margin

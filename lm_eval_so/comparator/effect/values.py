@@ -1,4 +1,4 @@
-"""The values of one metric on one side: one per sample, with what missing rows could have been."""
+"""Values of one metric: one per sample and side, with bounds for missing rows."""
 
 import math
 from collections.abc import Sequence
@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import TypeVar, cast
 
-from lm_eval_so.comparator.pairing.samples import Rows, Samples
+from lm_eval_so.comparator.pairing import Reports, Rows, Samples, Side, applicable_rows
+from lm_eval_so.core.records.comparison import Stability
+from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.records.score import LARGEST_SCORE
+from lm_eval_so.core.stats.binary import flaky_share, self_flip_rate
 from lm_eval_so.core.stats.bounded import mean_of
 
 T = TypeVar("T")
@@ -18,48 +21,50 @@ _ANY: Support = (-LARGEST_SCORE, LARGEST_SCORE)
 _SLACK = 1e-9
 """Share of the support's width by which a value may miss it through rounding."""
 _WARN, _STOP = 100, 20
-"""One row in so many without a value: warn, refuse."""
+"""Warn above 1 % missing rows, refuse above 5 %."""
+_MOST_IDS = 100
+"""Flaky samples that a record names."""
 _FEW = 3
-"""Fewer missing rows than this are no error, unless they are all."""
+"""Least missing rows that are an error, unless all rows are missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arm:
-    """One value per sample, the mean of its repeats."""
+class Measured:
+    """One side's values: one per sample, the mean of its repeats."""
 
     mean: Sequence[float | None]
     """None where no repeat has a value."""
     low: Sequence[float]
-    """With missing repeats at the low end of the support; empty where there is no support."""
+    """Means with missing repeats at the low end of the support; empty without a support."""
     high: Sequence[float]
     gaps: Sequence[int]
     """Positions of the samples that lack a repeat, ascending."""
     rows: int
     missing: int
-    """Rows without a value, those outside the support included."""
+    """Rows without a value, including values outside the support."""
     out_of_range: int
     has_repeats: bool
 
     @property
     def is_alarming(self) -> bool:
-        """Return whether more than 1 % of the rows have no value."""
+        """Whether more than 1 % of the rows have no value."""
         return _WARN * self.missing > self.rows
 
     @property
     def is_broken(self) -> bool:
-        """Return whether so many rows have no value that the rest says nothing."""
+        """Whether so many rows have no value that the rest says nothing."""
         return _STOP * self.missing > self.rows and (
             self.missing >= _FEW or self.missing == self.rows
         )
 
     @property
     def is_plain(self) -> bool:
-        """Return whether it is one answer per sample, each right or wrong."""
+        """Whether there is one answer per sample, each right or wrong."""
         return not self.has_repeats and set(self.mean) <= {0, 1, None}
 
     @property
     def present(self) -> Sequence[float]:
-        """The values of the samples that have one."""
+        """Values of the samples that have one."""
         if not self.missing:
             return cast("Sequence[float]", self.mean)
         return [value for value in self.mean if value is not None]
@@ -67,14 +72,14 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complete:
-    """The samples with a value on both sides."""
+    """Samples with a value on both sides."""
 
     baseline: Sequence[float]
     candidate: Sequence[float]
     positions: Sequence[int]
-    """Where they stand among the paired samples."""
+    """Positions among the paired samples."""
     absent: Sequence[int] = ()
-    """Where the others stand, ascending."""
+    """Positions of the other samples, ascending."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +87,12 @@ class Differences:
     """Change per sample, positive = better."""
 
     complete: Sequence[float]
-    """Of the samples with a value on both sides."""
+    """Changes of the samples with a value on both sides."""
     worst: Sequence[float]
-    """Of all samples, missing rows at their worst for the candidate."""
+    """Changes of all samples, with missing rows at their worst for the candidate."""
     best: Sequence[float]
     gaps: Sequence[int] = ()
-    """Where worst and best may differ."""
+    """Positions at which worst and best may differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +103,15 @@ class Moved:
     better: Sequence[int] = ()
 
 
-def read_arm(column: Sequence[float | None], samples: Samples, support: Support | None) -> Arm:
+def read_values(
+    column: Sequence[float | None], samples: Samples, support: Support | None
+) -> Measured:
     """Take the values of some samples from a column.
 
     Args:
-        column: A value or None per row of the report.
-        samples: They, of at least one row each.
-        support: What values may be, if there are bounds; others count as missing.
+        column: Value or None of each row of the report.
+        samples: Samples to read, of at least one row each.
+        support: Lowest and highest possible value; others count as missing. None if open.
     """
     flat = samples.take(column)
     has_repeats = len(flat) != len(samples.rows)
@@ -115,7 +122,7 @@ def read_arm(column: Sequence[float | None], samples: Samples, support: Support 
         missing = cleaned.count(None)
     if not missing and not has_repeats:
         complete = cast("Sequence[float]", cleaned)
-        return Arm(
+        return Measured(
             mean=complete,
             low=complete,
             high=complete,
@@ -130,7 +137,7 @@ def read_arm(column: Sequence[float | None], samples: Samples, support: Support 
         absent = sum(value is None or not math.isfinite(value) for value in flat)
     means, gaps = _fold(cleaned, samples.rows)
     lows, highs = _ends(cleaned, samples.rows, means, gaps, support) if support else ([], [])
-    return Arm(
+    return Measured(
         mean=means,
         low=lows,
         high=highs,
@@ -142,7 +149,7 @@ def read_arm(column: Sequence[float | None], samples: Samples, support: Support 
     )
 
 
-def complete_pairs(baseline: Arm, candidate: Arm) -> Complete:
+def complete_pairs(baseline: Measured, candidate: Measured) -> Complete:
     """Return the samples that have a value on both sides."""
     old, new = baseline.mean, candidate.mean
     if not (baseline.missing or candidate.missing):
@@ -156,6 +163,21 @@ def complete_pairs(baseline: Arm, candidate: Arm) -> Complete:
         positions=_leave_out(range(len(old)), absent),
         absent=absent,
     )
+
+
+def stability_of(key: str, reports: Reports) -> dict[str, Stability]:
+    """Return how steady each side is, if a metric is right or wrong and has repeats."""
+    sides = {"candidate": (reports.candidate, reports.side)}
+    if reports.baseline is not None and reports.pairs is not None:
+        sides = {"baseline": (reports.baseline, reports.pairs.baseline), **sides}
+    found = {}
+    for name, (report, side) in sides.items():
+        summary = report.metrics.get(key)
+        if summary is not None and summary.kind is MetricKind.BINARY:
+            stability = _stability(key, side)
+            if stability is not None:
+                found[name] = stability
+    return found
 
 
 def _leave_out(values: Sequence[T], absent: Sequence[int]) -> list[T]:
@@ -174,10 +196,7 @@ def _count_missing(values: Sequence[float | None]) -> int:
 
 
 def _is_clean(values: Sequence[float | None], missing: int, support: Support | None) -> bool:
-    """Return whether each value that is there is finite and in range.
-
-    Said without a look at each.
-    """
+    """Return whether all values present are finite and in range, without a look at each of them."""
     present = cast("Sequence[float]", values)
     if missing:
         present = [value for value in values if value is not None]
@@ -200,7 +219,7 @@ def _clean(value: float | None, support: Support | None) -> float | None:
 def _fold(
     values: Sequence[float | None], samples: Sequence[Rows]
 ) -> tuple[Sequence[float | None], list[int]]:
-    """Return the mean of each sample, and the positions of those that lack a repeat."""
+    """Return the mean of each sample, and the positions of the samples that lack a repeat."""
     if len(values) == len(samples):  # one row each: most reports, and the long ones
         return values, [place for place, value in enumerate(values) if value is None]
     means: list[float | None] = []
@@ -222,7 +241,7 @@ def _ends(
     gaps: Sequence[int],
     support: Support,
 ) -> tuple[list[float], list[float]]:
-    """Return the means with what is missing at the low end of the support, and at the high end."""
+    """Return the means with missing rows at the low end of the support, and at the high end."""
     ends = cast("tuple[list[float], list[float]]", (list(means), list(means)))
     if len(values) == len(samples):
         for gap in gaps:
@@ -235,3 +254,27 @@ def _ends(
             given = [filler if value is None else value for value in own]
             end[gap] = math.fsum(given) / len(given)
     return ends
+
+
+def _stability(key: str, side: Side) -> Stability | None:
+    if len(side.rows_by_id) == len(side.columns.ids) or key not in side.columns.scores:
+        return None
+    column, samples = side.columns.scores[key], applicable_rows(side, key)
+    repeats = max(map(len, samples.values()), default=0)
+    if repeats < 2:
+        return None
+    right: dict[str, int] = {}
+    for name, rows in samples.items():
+        values = [column[row] for row in rows]
+        if len(values) == repeats and all(value in {0, 1} for value in values):
+            right[name] = values.count(1)
+    if not right:
+        return None
+    counts = list(right.values())
+    return Stability(
+        repeats=repeats,
+        n=len(counts),
+        flaky_share=flaky_share(counts, repeats),
+        self_flip_rate=self_flip_rate(counts, repeats),
+        flaky=tuple(name for name, s in right.items() if 0 < s < repeats)[:_MOST_IDS],
+    )

@@ -1,1 +1,1 @@
-"""What people took out of the gate for a while: the quarantine and accept files."""
+"""Exemptions from the gate: the quarantine and accept files, read and applied."""

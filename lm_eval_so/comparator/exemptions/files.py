@@ -1,4 +1,4 @@
-"""What people took out of the gate for a while: the quarantine and accept files."""
+"""The quarantine and accept files: exemptions from the gate for a while."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,16 +10,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from lm_eval_so.core.clock import now_text
-from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.model import Config, Section
 from lm_eval_so.core.config.problems import config_problems
-from lm_eval_so.core.config.section import Section
-from lm_eval_so.core.yaml_lines import Located, read_yaml
+from lm_eval_so.core.config.yaml_lines import Located, read_yaml
 from lm_eval_so.errors import ConfigError, InputError, Problem, Where
 
-__all__ = ["Entry", "Exceptions", "exception_problems", "read_exceptions", "today"]
-
 LONGEST_DAYS = 90
-"""How far ahead a change can be accepted: a drop that stays belongs into the baseline."""
+"""Longest time ahead that a change can be accepted; a drop that stays belongs in the baseline."""
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOST_PROBLEMS = 100
@@ -28,17 +25,17 @@ _MAKE_IT = "write the file, an empty one for none, or leave the key out"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A sample, a metric, or one score of a sample, that does not count as usual until a day."""
+    """An exemption until a day: of a sample, of a metric, or of one score of a sample."""
 
     sample_id: str | None
-    """None where a whole metric is meant."""
+    """None if a whole metric is meant."""
     metric: str | None
-    """None where all metrics are meant."""
+    """None if all metrics are meant."""
     reason: str
     until: date
-    """The last day on which it holds."""
+    """Last day on which it holds."""
     max_drop: float | None = None
-    """Of an accepted change: the largest drop, in score units."""
+    """Largest drop of an accepted change, in score units."""
     where: str
     """File and line, as shown."""
 
@@ -52,11 +49,11 @@ class Exceptions:
 
 
 def read_exceptions(config: Config, *, day: date) -> Exceptions:
-    """Read the files that the gate of a config names; one that is there by default may be missing.
+    """Read the files that the gate of a config names; a default file may be missing.
 
     Args:
-        config: The config.
-        day: Today, which bounds how far ahead a change may be accepted.
+        config: Config with the gate.
+        day: Today; it bounds how far ahead a change may be accepted.
 
     Raises:
         InputError: If a file cannot be read.
@@ -76,17 +73,12 @@ def read_exceptions(config: Config, *, day: date) -> Exceptions:
 
 
 def exception_problems(config: Config, environ: Mapping[str, str]) -> list[Problem]:
-    """Find everything that is wrong with both files, before anything is paid for."""
+    """Return every problem of both files, before anything is paid for."""
     try:
-        read_exceptions(config, day=today(now_text(environ)))
+        read_exceptions(config, day=datetime.fromisoformat(now_text(environ)).date())
     except InputError as error:
         return list(error.problems)
     return []
-
-
-def today(now: str) -> date:
-    """Return the day of a time as records carry it, RFC 3339 in UTC."""
-    return datetime.fromisoformat(now).date()
 
 
 def _text_of_id(value: Any) -> Any:
@@ -123,7 +115,7 @@ class QuarantineEntry(Section):
     metric: _Text | None = None
     """Only this metric; default: all."""
     reason: _Text
-    """Why, for those who read the comparison."""
+    """Reason, for readers of the comparison."""
     until: _Day
     """The last day on which it holds, in UTC."""
 
@@ -147,7 +139,7 @@ class AcceptEntry(Section):
     metric: _Text | None = None
     """Of a sample only this metric, or else the metric as a whole."""
     reason: _Text
-    """Why, for those who read the comparison."""
+    """Reason, for readers of the comparison."""
     until: _Day
     """The last day on which it holds, in UTC."""
     max_drop: float = Field(gt=0)

@@ -1,1 +1,1 @@
-"""From findings to verdicts: thresholds, confirmation, the verdict of the run and its exit code."""
+"""The gate: thresholds, confirmation, verdicts of metrics and run, exit code."""

@@ -1,25 +1,26 @@
-"""What is wrong with a gate, found before anything is paid for."""
+"""Problems of a gate, found before anything is paid for."""
 
 from collections.abc import Callable, Iterator, Mapping
 
-from lm_eval_so.comparator.effect.finding import Shape
+from lm_eval_so.comparator.effect.finding import Shape, shape_of
 from lm_eval_so.comparator.effect.ratio import LEVELS
 from lm_eval_so.comparator.effect.values import Support
 from lm_eval_so.core.config.model import Config, GateMetricSection, GateSection
 from lm_eval_so.core.records.enums import MetricKind
-from lm_eval_so.errors import Problem, UnknownName, Where
+from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.errors import ConfigError, Problem, UnknownName, Where
 
 Place = Callable[[str, str | None], Where]
-"""Gives the place of a metric's key, or of the metric itself."""
+"""Place of a metric's key, or of the metric itself, in the config."""
 
 
 def check(config: Config, shapes: Mapping[str, Shape] | None = None) -> list[Problem]:
-    """Find what is wrong with the gate of a config.
+    """Return the problems of a config's gate.
 
     Args:
-        config: The config.
-        shapes: What values each metric takes, by id, as far as that is known; without it, what
-            depends on them is found when the reports are compared.
+        config: Config with the gate.
+        shapes: Shape of each metric, by id, as far as it is known; problems that depend on the
+            others are found when the reports are compared.
     """
 
     def place(metric: str, key: str | None) -> Where:
@@ -27,20 +28,32 @@ def check(config: Config, shapes: Mapping[str, Shape] | None = None) -> list[Pro
 
     # a config that only compares names no metrics: the reports do
     known = [metric.id for metric in config.metrics] or list(config.gate.metrics or ())
-    return list(gate_problems(config.gate, known, shapes or {}, place))
+    return list(_problems(config.gate, known, shapes or {}, place))
 
 
-def gate_problems(
+def refuse_gate(
+    gate: GateSection, candidate: EvaluationReport, baseline: EvaluationReport | None
+) -> None:
+    """Refuse a gate that does not fit the reports.
+
+    Raises:
+        ConfigError: If the gate names a metric that neither report has, or asks of a metric what
+            does not fit it; lists every problem.
+    """
+
+    def place(metric: str, key: str | None) -> Where:
+        return Where(key=".".join(filter(None, ("gate.metrics", metric, key))))
+
+    known = {**(baseline.metrics if baseline else {}), **candidate.metrics}
+    shapes = {key: shape_of(summary) for key, summary in known.items()}
+    problems = list(_problems(gate, list(known), shapes, place))
+    if problems:
+        raise ConfigError.of(problems)
+
+
+def _problems(
     gate: GateSection, known: list[str], shapes: Mapping[str, Shape], place: Place
 ) -> Iterator[Problem]:
-    """Yield what is wrong with a gate.
-
-    Args:
-        gate: The gate.
-        known: Ids of all metrics.
-        shapes: What values they take, as far as that is known.
-        place: Gives the place of a key.
-    """
     for metric, section in (gate.metrics or {}).items():
         if metric not in known:
             yield from UnknownName("metric", metric, known, where=place(metric, None)).problems
@@ -100,7 +113,7 @@ def _misfits(
 
 
 def _as_share(value: float, support: Support) -> str | None:
-    """Say how a percentage is written where scores end at 1; None if it looks like none."""
+    """Return a hint for a percentage where scores end at 1; None if it looks like none."""
     low, high = support
     if (low, high) != (0.0, 1.0) or not 1 < value <= 100:
         return None

@@ -1,120 +1,142 @@
-"""All metrics of two reports, measured and decided, with what people took out of the gate."""
+"""The gate: all metrics of two reports, measured and decided."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 
-from lm_eval_so.comparator.effect.finding import Finding, shape_of
-from lm_eval_so.comparator.effect.measure import Reports, measure
-from lm_eval_so.comparator.effect.repeats import stability_of
-from lm_eval_so.comparator.exemptions.apply import (
-    Remaining,
-    accept_metric,
-    accept_records,
-    accepted_samples,
-    quarantine_records,
-    quarantined,
+from lm_eval_so.comparator.effect.finding import Exempted, Finding
+from lm_eval_so.comparator.effect.measure import measure
+from lm_eval_so.comparator.effect.values import stability_of
+from lm_eval_so.comparator.exemptions.apply import Exemptions
+from lm_eval_so.comparator.gate.check import refuse_gate
+from lm_eval_so.comparator.gate.confirm import (
+    Answers,
+    can_confirm,
+    confirmed,
+    to_ask_again,
+    warned_unasked,
 )
-from lm_eval_so.comparator.exemptions.files import Exceptions
-from lm_eval_so.comparator.exemptions.match import find, names_of
-from lm_eval_so.comparator.gate.confirm import Answers, can_confirm, confirmed, to_ask_again
 from lm_eval_so.comparator.gate.threshold import judge_threshold
-from lm_eval_so.comparator.gate.verdicts import Judged, judge
-from lm_eval_so.comparator.reason_codes import Code
-from lm_eval_so.core.config.model import GateMetricSection, GateSection
-from lm_eval_so.core.records.comparison import Exemption, Reason
-from lm_eval_so.core.records.enums import MetricKind
+from lm_eval_so.comparator.gate.verdicts import (
+    Judged,
+    exit_code,
+    in_order,
+    judge,
+    metric_record,
+    run_reasons,
+    run_verdict,
+)
+from lm_eval_so.comparator.pairing import Reports
+from lm_eval_so.comparator.terms import Terms
+from lm_eval_so.core.records.comparison import Exemption, MetricComparison, Reason
+from lm_eval_so.core.records.enums import MetricKind, Verdict
 
 _GATING_KINDS = frozenset({MetricKind.BINARY, MetricKind.BOUNDED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
-    """Every metric, and what became of the exceptions."""
+class Decision:
+    """The run and every metric of it, decided."""
 
+    verdict: Verdict
+    exit_code: int
+    reasons: tuple[Reason, ...]
     judged: Mapping[str, Judged]
+    """Metrics, the deciding ones first."""
     quarantine: tuple[Exemption, ...]
     accept: tuple[Exemption, ...]
 
+    @property
+    def findings(self) -> dict[str, Finding]:
+        """Findings of all metrics."""
+        return {key: metric.finding for key, metric in self.judged.items()}
+
+    @property
+    def gating(self) -> dict[str, Finding]:
+        """Findings of the metrics that decide."""
+        return {key: metric.finding for key, metric in self.judged.items() if metric.gating}
+
+    @property
+    def sliced(self) -> dict[str, Finding]:
+        """Findings to compare by slice: of gating metrics, and of metrics with a closed range."""
+        return {
+            key: metric.finding
+            for key, metric in self.judged.items()
+            if metric.gating or metric.finding.shape.support is not None
+        }
+
+    @property
+    def to_ask_again(self) -> dict[str, tuple[str, ...]]:
+        """Samples to ask again before a regression counts, by metric."""
+        return to_ask_again(self.judged)
+
+    def records(
+        self, sentences: Mapping[str, str], *, cost_per_sample: float | None
+    ) -> dict[str, MetricComparison]:
+        """Return the record of every metric, the deciding ones first.
+
+        Args:
+            sentences: Sentences of each metric.
+            cost_per_sample: Price of a sample in US dollars, if it is known.
+        """
+        return {
+            key: metric_record(metric, sentence=sentences[key], cost_per_sample=cost_per_sample)
+            for key, metric in self.judged.items()
+        }
+
 
 def decide(
-    reports: Reports,
-    gate: GateSection,
-    exceptions: Exceptions,
-    *,
-    day: date,
-    again: Mapping[str, Answers] | None = None,
-) -> Decided:
-    """Measure and decide every metric.
+    reports: Reports, terms: Terms, *, again: Mapping[str, Answers] | None = None
+) -> Decision:
+    """Measure and decide every metric, and the run.
 
     Args:
-        reports: Both, paired.
-        gate: The gate.
-        exceptions: Entries of the quarantine and accept files.
-        day: Today.
-        again: Further answers to samples that got worse, by metric.
+        reports: Candidate and baseline, paired.
+        terms: Gate, exceptions and day.
+        again: Scores of further answers to samples that changed, by metric.
+
+    Raises:
+        ConfigError: If the gate does not fit the reports; lists every problem.
     """
-    sections, default = gate.metrics or {}, GateMetricSection()
-    gating = list(_gating(reports, gate))
-    remaining = Remaining(reports)
-    has_entries = bool(exceptions.quarantine or exceptions.accept)
-    names = names_of(reports, with_samples=has_entries)
-    unsteady = find(exceptions.quarantine, names, day)
-    wanted = find(exceptions.accept, names, day)
-    leaving = quarantined(unsteady)
+    gate, has_baseline = terms.gate, reports.baseline is not None
+    refuse_gate(gate, reports.candidate, reports.baseline)
+    sections, gating = gate.metrics or {}, list(_gating(reports, terms))
+    exemptions = Exemptions(terms.exceptions, reports, terms.day)
     findings, thresholds = {}, {}
-    kept: dict[str, Reports] = {}
-    compared: dict[str, Reports] = {}
     for key in dict.fromkeys([*gating, *reports.candidate.metrics]):
-        section = sections.get(key)
-        out = leaving.of(key)
-        kept[key] = remaining.without(out)
-        direction = shape_of(names.metrics[key]).direction
-        out |= accepted_samples(key, direction, wanted, names, kept[key])
-        compared[key] = remaining.without(out)
-        finding = measure(key, compared[key], section)
-        stability = stability_of(key, kept[key])
-        finding = replace(finding, left_out=len(out), stability=stability)
-        findings[key] = accept_metric(key, finding, wanted)
+        section, counted = sections.get(key), exemptions.counted(key)
+        finding = measure(key, counted.compared, section)
+        is_accepted = exemptions.accepts(key, finding)
+        findings[key] = replace(
+            finding,
+            exempted=Exempted(left_out=counted.left_out, is_accepted=is_accepted),
+            stability=stability_of(key, counted.kept),
+        )
         # an accepted change makes no fixed bound lower
-        thresholds[key] = judge_threshold(key, kept[key], section or default)
+        thresholds[key] = judge_threshold(key, counted.kept, section)
     judged = judge(findings, thresholds, gating, alpha=gate.alpha)
+    for key, answers in (again or {}).items():
+        if key in judged and can_confirm(judged[key]):
+            compared = exemptions.counted(key).compared
+            findings[key] = confirmed(key, findings[key], compared, answers, gate.confirm)
     if again:
-        findings |= _confirmed(judged, compared, again, gate.confirm)
         judged = judge(findings, thresholds, gating, alpha=gate.alpha)
     if gate.confirm:
-        judged |= _not_asked_again(judged)
-    return Decided(
+        judged |= warned_unasked(judged)
+    judged = in_order(judged)
+    verdict = run_verdict(judged, has_baseline=has_baseline)
+    return Decision(
+        verdict=verdict,
+        exit_code=exit_code(verdict, judged, gate, has_baseline=has_baseline).value,
+        reasons=run_reasons(judged, has_baseline=has_baseline),
         judged=judged,
-        quarantine=quarantine_records(unsteady, names, reports),
-        accept=accept_records(wanted, names, findings, kept),
+        quarantine=exemptions.quarantine_records(),
+        accept=exemptions.accept_records(findings),
     )
 
 
-def _confirmed(
-    judged: Mapping[str, Judged],
-    reports: Mapping[str, Reports],
-    again: Mapping[str, Answers],
-    times: int,
-) -> dict[str, Finding]:
-    return {
-        key: confirmed(key, judged[key].finding, reports[key], answers, times)
-        for key, answers in again.items()
-        if key in judged and can_confirm(judged[key])
-    }
-
-
-def _not_asked_again(judged: Mapping[str, Judged]) -> dict[str, Judged]:
-    warning = Reason(code=Code.NOT_ASKED_AGAIN)
-    unasked = [key for key in to_ask_again(judged) if judged[key].finding.again is None]
-    findings = {key: judged[key].finding for key in unasked}
-    told = {key: replace(f, warnings=(*f.warnings, warning)) for key, f in findings.items()}
-    return {key: replace(judged[key], finding=finding) for key, finding in told.items()}
-
-
-def _gating(reports: Reports, gate: GateSection) -> Iterator[str]:
-    if gate.metrics is not None:
-        yield from gate.metrics
+def _gating(reports: Reports, terms: Terms) -> Iterator[str]:
+    if terms.gate.metrics is not None:
+        yield from terms.gate.metrics
         return
     now, before = reports.candidate.metrics, reports.baseline.metrics if reports.baseline else {}
     for key, last in {**now, **before}.items():

@@ -8,18 +8,22 @@ from typing import Literal
 from pydantic import JsonValue
 
 from lm_eval_so.comparator.effect.finding import Shape, shape_of
-from lm_eval_so.comparator.effect.measure import (
-    Reports,
-    arm_warnings,
+from lm_eval_so.comparator.effect.ratio import statistic_of
+from lm_eval_so.comparator.effect.refusals import (
     error_figures,
     is_against_baseline,
     is_time,
+    side_warnings,
 )
-from lm_eval_so.comparator.effect.ratio import statistic_of
-from lm_eval_so.comparator.effect.values import Arm, read_arm
-from lm_eval_so.comparator.pairing.groups import groups_of
-from lm_eval_so.comparator.pairing.pair import Side, applicable_rows, measured_samples
-from lm_eval_so.comparator.pairing.samples import Rows
+from lm_eval_so.comparator.effect.values import Measured, read_values
+from lm_eval_so.comparator.pairing import (
+    Reports,
+    Rows,
+    Side,
+    applicable_rows,
+    groups_of,
+    measured_samples,
+)
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.config.model import GateMetricSection
 from lm_eval_so.core.records.comparison import Reason
@@ -35,38 +39,42 @@ _WORST_FIRST = (Verdict.ERROR, Verdict.REGRESSION, Verdict.INCONCLUSIVE, Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """A bound, and whether it holds."""
+    """A fixed bound, judged."""
 
     limits: Mapping[End, float]
-    """All bounds of the metric; this is about one of them."""
+    """All bounds of the metric; the rest of the record is about one of them."""
     end: End
     limit: float
     rule: Literal["point", "bound"]
     verdict: Verdict = Verdict.PASS
     code: Code | None = None
     figures: Mapping[str, JsonValue] = field(default_factory=dict)
-    """What the code's sentence tells."""
+    """Figures of the code's sentence."""
     value: float | None = None
-    """The mean, or the percentile, over the samples with a value."""
+    """Mean or percentile over the samples with a value."""
     bound: float | None = None
-    """One-sided bound of the mean with missing rows at their worst, where the rule asks for it."""
+    """One-sided bound of the mean with missing rows at their worst, if the rule asks for it."""
     warnings: tuple[Reason, ...] = ()
 
     def holds(self, value: float) -> bool:
-        """Return whether a value keeps the bound; equality does."""
+        """Return whether a value keeps the bound; an equal value does."""
         slack = ROUNDING * max(1.0, abs(self.limit))
         if self.end == "min":
             return value >= self.limit - slack
         return value <= self.limit + slack
 
 
-def judge_threshold(key: str, reports: Reports, section: GateMetricSection) -> Threshold | None:
-    """Judge the bounds of a metric that the candidate has; the worse one if there are two.
+def judge_threshold(
+    key: str, reports: Reports, section: GateMetricSection | None
+) -> Threshold | None:
+    """Judge the bounds of a metric of the candidate; of two bounds return the worse one.
 
     Returns:
         None if there is no bound or no such metric.
     """
     summary = reports.candidate.metrics.get(key)
+    if section is None:
+        return None
     given: tuple[tuple[End, float | None], ...] = (("min", section.min), ("max", section.max))
     bounds = {end: limit for end, limit in given if limit is not None}
     limits = [
@@ -79,18 +87,20 @@ def judge_threshold(key: str, reports: Reports, section: GateMetricSection) -> T
         return None  # there is nothing yet to hold answers against
     shape = shape_of(summary)
     samples = measured_samples(reports.side, key, is_time=is_time(summary))
-    arm = read_arm(reports.side.columns.scores.get(key, ()), samples, shape.support)
-    refused = _refuse(limits[0], key, reports.side, arm, shape)
+    values = read_values(reports.side.columns.scores.get(key, ()), samples, shape.support)
+    refused = _refuse(limits[0], key, reports.side, values, shape)
     if refused is not None:
         return refused
     judge = _judge_point if section.rule == "point" else _judge_bound
     statistic = section.statistic if shape.kind is MetricKind.RATIO else "mean"
-    results = [judge(limit, arm, shape, statistic, reports.alpha) for limit in limits]
+    results = [judge(limit, values, shape, statistic, reports.alpha) for limit in limits]
     worst = min(results, key=lambda result: _WORST_FIRST.index(result.verdict))
-    return replace(worst, warnings=tuple(_warnings(worst, arm, reports.side, samples.rows)))
+    return replace(worst, warnings=tuple(_warnings(worst, values, reports.side, samples.rows)))
 
 
-def _refuse(limit: Threshold, key: str, side: Side, arm: Arm, shape: Shape) -> Threshold | None:
+def _refuse(
+    limit: Threshold, key: str, side: Side, values: Measured, shape: Shape
+) -> Threshold | None:
     def decided(verdict: Verdict, code: Code, **figures: JsonValue) -> Threshold:
         return replace(limit, verdict=verdict, code=code, figures=figures)
 
@@ -98,38 +108,38 @@ def _refuse(limit: Threshold, key: str, side: Side, arm: Arm, shape: Shape) -> T
         return decided(Verdict.ERROR, Code.DUPLICATE_ID, id=side.duplicate, side="candidate")
     if not applicable_rows(side, key):
         return decided(Verdict.ERROR, Code.NO_SAMPLES, side="candidate")
-    if arm.rows and arm.is_broken:
-        return decided(Verdict.ERROR, Code.ERROR_RATE, **error_figures("candidate", arm))
-    if shape.support is None and arm.is_alarming:
-        return decided(Verdict.INCONCLUSIVE, Code.MISSING_UNBOUNDED, q=arm.missing)
-    needs_spread = limit.rule == "bound" and not _is_proportion(arm, shape)
+    if values.rows and values.is_broken:
+        return decided(Verdict.ERROR, Code.ERROR_RATE, **error_figures("candidate", values))
+    if shape.support is None and values.is_alarming:
+        return decided(Verdict.INCONCLUSIVE, Code.MISSING_UNBOUNDED, q=values.missing)
+    needs_spread = limit.rule == "bound" and not _is_proportion(values, shape)
     least = LEAST_SAMPLES if needs_spread else 1
-    usable = len(arm.mean) if shape.support else len(arm.present)
+    usable = len(values.mean) if shape.support else len(values.present)
     if usable < least:
         return decided(Verdict.INCONCLUSIVE, Code.FEW_SAMPLES, n=usable)
     return None
 
 
 def _judge_point(
-    limit: Threshold, arm: Arm, shape: Shape, statistic: str, _alpha: float
+    limit: Threshold, values: Measured, shape: Shape, statistic: str, _alpha: float
 ) -> Threshold:
-    judged = replace(limit, value=statistic_of(arm.present, statistic))
-    worst, best = (statistic_of(ends, statistic) for ends in _ends(limit, arm, shape))
+    judged = replace(limit, value=statistic_of(values.present, statistic))
+    worst, best = (statistic_of(ends, statistic) for ends in _ends(limit, values, shape))
     if limit.holds(worst):
         return judged
     if not limit.holds(best):
         return replace(judged, verdict=Verdict.REGRESSION, code=Code.THRESHOLD)
     return replace(
-        judged, verdict=Verdict.INCONCLUSIVE, code=Code.MISSING, figures={"q": arm.missing}
+        judged, verdict=Verdict.INCONCLUSIVE, code=Code.MISSING, figures={"q": values.missing}
     )
 
 
 def _judge_bound(
-    limit: Threshold, arm: Arm, shape: Shape, _statistic: str, alpha: float
+    limit: Threshold, values: Measured, shape: Shape, _statistic: str, alpha: float
 ) -> Threshold:
-    worst, best = _ends(limit, arm, shape)
-    bound = _bound_of_mean(worst, arm, shape, limit.end, alpha)
-    judged = replace(limit, value=_mean(arm.present), bound=bound)
+    worst, best = _ends(limit, values, shape)
+    bound = _bound_of_mean(worst, values, shape, limit.end, alpha)
+    judged = replace(limit, value=_mean(values.present), bound=bound)
     if limit.holds(bound):
         return judged
     if not limit.holds(_mean(best)):
@@ -137,37 +147,41 @@ def _judge_bound(
     return replace(judged, verdict=Verdict.INCONCLUSIVE, code=Code.THRESHOLD_UNPROVEN)
 
 
-def _is_proportion(arm: Arm, shape: Shape) -> bool:
-    return arm.is_plain and shape.kind is MetricKind.BINARY
+def _is_proportion(values: Measured, shape: Shape) -> bool:
+    return values.is_plain and shape.kind is MetricKind.BINARY
 
 
-def _ends(limit: Threshold, arm: Arm, shape: Shape) -> tuple[Sequence[float], Sequence[float]]:
+def _ends(
+    limit: Threshold, values: Measured, shape: Shape
+) -> tuple[Sequence[float], Sequence[float]]:
     """Return the values with missing rows at the worst and at the best end for this bound."""
     if shape.support is None:
-        return arm.present, arm.present
-    return (arm.low, arm.high) if limit.end == "min" else (arm.high, arm.low)
+        return values.present, values.present
+    return (values.low, values.high) if limit.end == "min" else (values.high, values.low)
 
 
 def _bound_of_mean(
-    values: Sequence[float], arm: Arm, shape: Shape, end: End, alpha: float
+    ends: Sequence[float], values: Measured, shape: Shape, end: End, alpha: float
 ) -> float:
     is_lower = end == "min"
-    if _is_proportion(arm, shape):
-        interval = wilson_interval(round(sum(values)), len(values), level=1 - 2 * alpha)
+    if _is_proportion(values, shape):
+        interval = wilson_interval(round(sum(ends)), len(ends), level=1 - 2 * alpha)
         return interval[0] if is_lower else interval[1]
     sign = 1 if is_lower else -1
     if shape.support is None:
-        signed = [sign * value for value in values]
+        signed = [sign * value for value in ends]
         return sign * hall_interval(signed, width=None, alpha=alpha).low
     # from the far end, so that clipping to the width is clipping to the support
     start = shape.support[0] if is_lower else shape.support[1]
-    inward = [sign * (value - start) for value in values]
+    inward = [sign * (value - start) for value in ends]
     reach = hall_interval(inward, width=shape.width, alpha=alpha).low
     return start + sign * max(0.0, reach)
 
 
-def _warnings(limit: Threshold, arm: Arm, side: Side, samples: Sequence[Rows]) -> list[Reason]:
-    found = list(arm_warnings({"candidate": arm}))
+def _warnings(
+    limit: Threshold, values: Measured, side: Side, samples: Sequence[Rows]
+) -> list[Reason]:
+    found = list(side_warnings({"candidate": values}))
     if limit.rule == "bound" and groups_of(side.columns.groups, samples) is not None:
         found.append(Reason(code=Code.GROUPS_IGNORED, figures={"statistic": "bound"}))
     return found

@@ -1,13 +1,16 @@
-"""The decision: findings to verdicts, verdicts to one, and what it means for the change."""
+"""Turn findings into metric verdicts, the run verdict and the exit code."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from lm_eval_so.comparator.effect.finding import Finding
+from lm_eval_so.comparator.effect.judge_error import corrected, youden_of
 from lm_eval_so.comparator.gate.threshold import Threshold
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.config.model import GateSection
-from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.core.records.comparison import AskedAgain, MetricComparison, Reason
 from lm_eval_so.core.records.enums import Policy, Verdict
 from lm_eval_so.core.stats.multiple import holm
 from lm_eval_so.errors import ExitCode
@@ -21,7 +24,7 @@ WORST_FIRST = (
     Verdict.IMPROVED,
     Verdict.REPORTED,
 )
-"""Verdicts of metrics in the order in which they decide the whole."""
+"""Verdicts of metrics, in the order in which they decide the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,15 +35,15 @@ class Judged:
     threshold: Threshold | None
     gating: bool
     change: Verdict
-    """What the change against the baseline gives."""
+    """Verdict of the change against the baseline."""
     change_code: Code | None
     p_adjusted: float | None
     family: int
-    """How many p-values were adjusted together."""
+    """Number of p-values that were adjusted together."""
 
     @property
     def verdict(self) -> Verdict:
-        """The worse of change and threshold; a threshold that holds makes nothing worse."""
+        """Worse verdict of change and threshold; a threshold that holds makes nothing worse."""
         bound = self.threshold.verdict if self.threshold else Verdict.PASS
         if bound is Verdict.PASS:
             is_silent = self.change is Verdict.REPORTED and self.threshold is not None
@@ -49,12 +52,12 @@ class Judged:
 
     @property
     def code(self) -> Code | None:
-        """Why it is that verdict; None where it speaks for itself."""
+        """Reason code of the verdict; None if the verdict speaks for itself."""
         return self.threshold.code if self._is_by_threshold and self.threshold else self.change_code
 
     @property
     def warnings(self) -> tuple[Reason, ...]:
-        """What people should know of the data; of one code only what the change says."""
+        """Warnings about the data; of a code that both have, only that of the change."""
         told = {warning.code for warning in self.finding.warnings}
         more = self.threshold.warnings if self.threshold else ()
         return (*self.finding.warnings, *(w for w in more if w.code not in told))
@@ -99,11 +102,11 @@ def judge(
 
 
 def _decide(finding: Finding, p: float | None, alpha: float) -> tuple[Verdict, Code | None]:
-    if finding.verdict is not None:
-        return finding.verdict, finding.code
-    if finding.passes:
-        return (Verdict.IMPROVED if finding.gained else Verdict.PASS), None
-    if finding.is_accepted:
+    if finding.ruling is not None:
+        return finding.ruling.verdict, finding.ruling.code
+    if finding.outcome.passes:
+        return (Verdict.IMPROVED if finding.outcome.gained else Verdict.PASS), None
+    if finding.exempted.is_accepted:
         return Verdict.PASS, Code.ACCEPTED
     if p is not None and p <= alpha:
         return Verdict.REGRESSION, None
@@ -113,17 +116,47 @@ def _decide(finding: Finding, p: float | None, alpha: float) -> tuple[Verdict, C
 def _why_unclear(finding: Finding, alpha: float) -> Code:
     if finding.again is not None and finding.again.flaky:
         return Code.NOT_CONFIRMED
-    if finding.passes_complete:
+    if finding.outcome.passes_complete:
         return Code.MISSING
     if finding.p is not None and finding.p <= alpha:
         return Code.MULTIPLICITY
     return Code.TOO_NOISY
 
 
-def whole_verdict(judged: Mapping[str, Judged], *, has_baseline: bool) -> Verdict:
+def in_order(judged: Mapping[str, Judged]) -> dict[str, Judged]:
+    """Put gating metrics first, the worst of them at the top; the others keep their order.
+
+    Of one verdict, metrics without a p-value come first, then the smallest p-value.
+    """
+
+    def rank(item: tuple[str, Judged]) -> tuple[bool, int, float]:
+        metric = item[1]
+        if not metric.gating:
+            return True, 0, 0.0
+        p = -1.0 if metric.p_adjusted is None else metric.p_adjusted
+        return False, WORST_FIRST.index(metric.verdict), p
+
+    return dict(sorted(judged.items(), key=rank))
+
+
+def run_reasons(judged: Mapping[str, Judged], *, has_baseline: bool) -> tuple[Reason, ...]:
+    """Return the codes of all gating metrics that do not pass, in their order."""
+    gating = {key: metric for key, metric in judged.items() if metric.gating}
+    reasons = [] if has_baseline else [Reason(code=Code.NO_BASELINE)]
+    if not gating:
+        reasons.append(Reason(code=Code.NOTHING_GATES))
+    for key, metric in gating.items():
+        is_told = metric.code is Code.NO_BASELINE
+        if metric.verdict not in {Verdict.PASS, Verdict.IMPROVED} and not is_told:
+            code = metric.code or metric.verdict.value
+            reasons.append(Reason(code=code, figures={"metric": key}))
+    return tuple(reasons)
+
+
+def run_verdict(judged: Mapping[str, Judged], *, has_baseline: bool) -> Verdict:
     """Return the verdict of the run: the worst gating one; improved if all pass and one improved.
 
-    Where nothing gates nothing was judged, so it is no pass.
+    If no metric gates, nothing was judged: the run is inconclusive.
     """
     verdicts = {metric.verdict for metric in judged.values() if metric.gating}
     if not has_baseline:
@@ -136,7 +169,7 @@ def whole_verdict(judged: Mapping[str, Judged], *, has_baseline: bool) -> Verdic
 def exit_code(
     verdict: Verdict, judged: Mapping[str, Judged], gate: GateSection, *, has_baseline: bool
 ) -> ExitCode:
-    """Return the code of the whole verdict under the gate's policies."""
+    """Return the exit code of the run's verdict under the gate's policies."""
     if verdict is Verdict.ERROR:
         return ExitCode.CANNOT_MEASURE
     if verdict is Verdict.REGRESSION:
@@ -160,3 +193,70 @@ def _blocks(verdict: Verdict, code: Code | None, gate: GateSection) -> bool:
         # a metric that the baseline lacks is new, and a new metric has no past
         return code is not Code.METRIC_MISSING_BASELINE and gate.on_incomparable is Policy.FAIL
     return False
+
+
+def metric_record(
+    metric: Judged, *, sentence: str, cost_per_sample: float | None
+) -> MetricComparison:
+    """Return the record of a decided metric.
+
+    Args:
+        metric: Decided metric.
+        sentence: Sentences of the metric.
+        cost_per_sample: Price of a sample in US dollars, if it is known.
+    """
+    finding, change, limits = metric.finding, metric.finding.interval, metric.finding.limits
+    needed, cost = finding.outcome.needed_n, cost_per_sample
+    return MetricComparison(
+        verdict=metric.verdict,
+        reason=metric.code,
+        gating=metric.gating,
+        kind=finding.shape.kind,
+        direction=finding.shape.direction,
+        baseline=finding.baseline,
+        candidate=finding.candidate,
+        delta=change.delta if change else None,
+        ci90=(change.low, change.high) if change else None,
+        margin=limits.margin,
+        threshold=_limits(metric) or None,
+        n=finding.n,
+        missing=finding.missing,
+        worse=finding.worse,
+        better=finding.better,
+        p_worse=metric.p_adjusted,
+        p_raw=finding.p,
+        needed_n=needed,
+        needed_cost_usd=None if needed is None or cost is None else needed * cost,
+        provable_margin=change.provable_margin if change else None,
+        method=change.method if change else None,
+        judge_j=youden_of(finding.judge),
+        corrected=corrected(finding),
+        left_out=finding.exempted.left_out,
+        asked_again=_asked_again(finding),
+        stability=finding.stability,
+        warnings=metric.warnings,
+        sentence=sentence,
+    )
+
+
+def _asked_again(finding: Finding) -> AskedAgain | None:
+    again = finding.again
+    if again is None:
+        return None
+    return AskedAgain(times=again.times, samples=len(again.worse), confirmed=again.confirmed)
+
+
+def _limits(metric: Judged) -> dict[str, JsonValue]:
+    limits: dict[str, JsonValue] = {}
+    if metric.finding.limits.max_increase is not None:
+        limits["max_increase"] = metric.finding.limits.max_increase
+        limits["statistic"] = metric.finding.limits.statistic
+    bound = metric.threshold
+    if bound is not None:
+        is_clear = bound.verdict in {Verdict.PASS, Verdict.REGRESSION}
+        limits |= dict(bound.limits.items())
+        limits["rule"] = bound.rule
+        limits["value"] = bound.value
+        limits["bound"] = bound.bound
+        limits["held"] = bound.verdict is Verdict.PASS if is_clear else None
+    return limits

@@ -1,22 +1,168 @@
-"""How the figures of one metric are told."""
+"""Figures of one metric as its sentences show them, made once for all of them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from lm_eval_so.comparator.effect.finding import Finding
+from lm_eval_so.comparator.gate.verdicts import Judged
+from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.records.costs import CostSummary
-from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.records.enums import Language, MetricKind
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.figures import MetricFigures
+from lm_eval_so.core.words.figures import MetricFigures, reason_figures
+from lm_eval_so.core.words.numbers import count, factor, p_value, round_up, usd
+
+UNKNOWN = "–"
+_UNIT = (0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Facts that the sentences of all metrics share."""
+
+    language: Language
+    alpha: float
+    cost_per_sample: float | None
+    """Price of a sample in US dollars, if it is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricTexts:
+    """Texts of one metric, filled with its figures."""
+
+    finding: Finding
+    shown: MetricFigures
+    setting: Setting
+    figures: Mapping[str, str]
+    """Figures of every sentence about the change, by slot."""
+
+    def say(self, key: str, **figures: str) -> str:
+        """Return a text of the topic `comparison`; figures given here win."""
+        return say(f"comparison.{key}", self.setting.language, {**self.figures, **figures})
+
+    def value(self, value: float | None) -> str:
+        """Return a mean as people read it."""
+        return UNKNOWN if value is None else self.shown.value(value)
+
+    def ends(self, low: float, high: float) -> tuple[str, str]:
+        """Return both ends of an interval, the lower first; the unit stands at the last."""
+        return _ends(self.shown, low, high)
+
+    def price(self, samples: int) -> str:
+        """Return the price of some samples in brackets; empty if they are free."""
+        cost = self.setting.cost_per_sample
+        return self.say("price", usd=usd(samples * cost)) if cost else ""
+
+
+def metric_texts(metric: str, judged: Judged, setting: Setting) -> MetricTexts:
+    """Make the figures of a metric, once for all its sentences.
+
+    Args:
+        metric: Id of the metric.
+        judged: Decided metric.
+        setting: Language, level and price.
+    """
+    finding, language = judged.finding, setting.language
+    shown = MetricFigures(
+        kind=finding.shape.kind,
+        direction=finding.shape.direction,
+        is_unit=finding.shape.support == _UNIT,
+        language=language,
+    )
+    ruling = finding.ruling.figures if finding.ruling else {}
+    figures = {
+        "metric": metric,
+        "sure": _short_percent(1 - setting.alpha),
+        "level": _short_percent(1 - 2 * setting.alpha),
+        "fall": say(f"comparison.fall_{finding.shape.direction.value}", language),
+        **_change_figures(finding, shown),
+        **_proof_figures(judged, language),
+        **reason_figures(ruling, language),
+    }
+    texts = MetricTexts(finding=finding, shown=shown, setting=setting, figures=figures)
+    if judged.change_code not in {Code.TOO_NOISY, Code.NOT_CONFIRMED}:
+        return texts
+    return replace(texts, figures={**figures, "advice": _advice(texts)})
+
+
+def _change_figures(finding: Finding, shown: MetricFigures) -> dict[str, str]:
+    change, limits = finding.interval, finding.limits
+    bottom, top = (change.low, change.high) if change else (0.0, 0.0)
+    delta = None if change is None else change.delta
+    low, high = _ends(shown, bottom, top)
+    told = {
+        "b": UNKNOWN if finding.baseline is None else shown.value(finding.baseline),
+        "c": UNKNOWN if finding.candidate is None else shown.value(finding.candidate),
+        "low": low,
+        "high": high,
+        "d": UNKNOWN if delta is None else shown.change(delta),
+        "q": count(sum(finding.missing)),
+    }
+    if shown.is_ratio:
+        limit = factor(1 + (limits.max_increase or 0))
+        return {**told, "rho": told["d"], "limit": limit, "margin": limit}
+    margin = limits.margin or 0.0
+    return {
+        **told,
+        "drop": shown.size(min(0.0, bottom)),
+        "gain": shown.size(bottom),
+        "margin": shown.size(margin),
+        "limit": shown.change(-margin),
+    }
+
+
+def _proof_figures(judged: Judged, language: Language) -> dict[str, str]:
+    finding, m = judged.finding, count(judged.family)
+    p = finding.p if judged.change_code is Code.MULTIPLICITY else judged.p_adjusted
+    several = judged.family > 1
+    return {
+        "w": count(finding.worse),
+        "w0": count(len(finding.again.worse)) if finding.again else UNKNOWN,
+        "g": count(finding.better),
+        "p": p_value(p or 0.0, language),
+        "m": m,
+        "adjusted": say("comparison.adjusted", language, {"m": m}) if several else "",
+    }
+
+
+def _advice(texts: MetricTexts) -> str:
+    """Return the way to a verdict: more samples, or a look at those that got worse."""
+    finding = texts.finding
+    needed, n = finding.outcome.needed_n or 0, finding.n
+    if needed <= n:
+        if _fell(finding):
+            key = f"advice_{finding.shape.direction.value}"
+            return texts.say(key, twice=count(2 * n))
+        needed = 2 * n
+    rounded = round_up(needed)
+    key = "advice_more_ratio" if texts.shown.is_ratio else "advice_more"
+    return texts.say(key, needed=count(rounded), n=count(n), price=texts.price(rounded))
+
+
+def _fell(finding: Finding) -> bool:
+    delta = finding.interval.delta if finding.interval else None
+    if delta is None:
+        return False
+    return delta > 1 if finding.shape.kind is MetricKind.RATIO else delta < 0
+
+
+def _ends(shown: MetricFigures, low: float, high: float) -> tuple[str, str]:
+    low, high = shown.ends(low, high)
+    return shown.change(low) if shown.is_ratio else shown.bare(low), shown.change(high)
+
+
+def _short_percent(share: float) -> str:
+    return f"{100 * share:.3g}%"
 
 
 def price_of_sample(cost: CostSummary, samples: int) -> float | None:
-    """Return what a sample costs in US dollars: the chatbot, simulated users and judges together.
+    """Return the price of a sample in US dollars: chatbot, simulated users and judges together.
 
-    Answers from the cache count with what they cost when they were asked.
+    Answers from the cache count with their price when they were asked.
 
     Args:
-        cost: What a report cost.
-        samples: Samples in it.
+        cost: Cost of a report.
+        samples: Number of its samples.
 
     Returns:
         None if the price of one of the parts is not known at all.
@@ -33,75 +179,7 @@ def price_of_sample(cost: CostSummary, samples: int) -> float | None:
 
 
 def _for_all_rows(usd: float | None, priced: int, rows: int) -> float | None:
-    """Return what all rows cost if those without a known price cost as much as the others."""
+    """Return the price of all rows, if rows without a known price cost as much as the others."""
     if not rows:
         return usd or 0.0
     return usd / priced * rows if usd is not None and priced else None
-
-
-UNKNOWN = "–"
-_UNIT = (0.0, 1.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speaker:
-    """How figures of one metric are told."""
-
-    metric: str
-    finding: Finding
-    language: Language
-    alpha: float
-    cost_per_sample: float | None
-    """In US dollars."""
-
-    def say(self, key: str, **figures: str) -> str:
-        """Return a text of the topic, filled in."""
-        told = {"metric": self.metric, "sure": self.sure, "level": self.level, **figures}
-        return say(f"comparison.{key}", self.language, told)
-
-    @property
-    def sure(self) -> str:
-        """Confidence of one end of an interval."""
-        return _short_percent(1 - self.alpha)
-
-    @property
-    def level(self) -> str:
-        """Confidence of both ends."""
-        return _short_percent(1 - 2 * self.alpha)
-
-    @property
-    def shown(self) -> MetricFigures:
-        """How means and changes are shown."""
-        shape = self.finding.shape
-        return MetricFigures(
-            kind=shape.kind,
-            direction=shape.direction,
-            is_unit=shape.support == _UNIT,
-            language=self.language,
-        )
-
-    def value(self, value: float | None) -> str:
-        """Return a mean as it is shown."""
-        return UNKNOWN if value is None else self.shown.value(value)
-
-    def bounds(self) -> tuple[str, str]:
-        """Return both ends of the interval as told, the lower first.
-
-        The unit stands at the last.
-        """
-        return self.ends(self.finding.low or 0.0, self.finding.high or 0.0)
-
-    def ends(self, low: float, high: float) -> tuple[str, str]:
-        """Return both ends of an interval of changes, likewise."""
-        low, high = self.shown.ends(low, high)
-        first = self.shown.change(low) if self.shown.is_ratio else self.shown.bare(low)
-        return first, self.shown.change(high)
-
-    @property
-    def fall(self) -> str:
-        """The word for a change to the worse."""
-        return say(f"comparison.fall_{self.finding.shape.direction.value}", self.language)
-
-
-def _short_percent(share: float) -> str:
-    return f"{100 * share:.3g}%"

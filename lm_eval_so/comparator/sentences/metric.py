@@ -1,187 +1,179 @@
-"""Verdicts as plain sentences."""
+"""Sentences of one metric: the reason code chooses the text, the figures are filled in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lm_eval_so.comparator.effect.finding import Finding
 from lm_eval_so.comparator.effect.judge_error import corrected
 from lm_eval_so.comparator.gate.threshold import Threshold
 from lm_eval_so.comparator.gate.verdicts import Judged
 from lm_eval_so.comparator.reason_codes import Code
-from lm_eval_so.comparator.sentences.figures import UNKNOWN, Speaker
-from lm_eval_so.comparator.sentences.inconclusive import code_sentence, unclear_sentence, way_out
+from lm_eval_so.comparator.sentences.figures import MetricTexts
 from lm_eval_so.core.records.comparison import SliceComparison
 from lm_eval_so.core.records.enums import MetricKind, Verdict
+from lm_eval_so.core.stats.power import LEAST_SAMPLES, needed_without_change_t
 from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.words.figures import reason_figures
-from lm_eval_so.core.words.numbers import count, factor, p_value
+from lm_eval_so.core.words.numbers import count
 
-_LONGEST_NAME = 60
-_BUILT_IN = frozenset({"tag", "language", "length"})
+_OF_RATIOS = frozenset({"pass", "improved", "regression", "too_noisy", "multiplicity"})
+"""Texts that ratios have in a form of their own."""
+_OF_BOUNDS = {
+    None: "met",
+    Code.THRESHOLD: "missed",
+    Code.THRESHOLD_UNPROVEN: "unproven",
+    Code.MISSING: "missing",
+}
+"""Ends of the texts about a fixed bound, by its code."""
+_FEW = frozenset({Code.FEW_SAMPLES, Code.FEW_GROUPS, Code.FEW_TIMES, Code.FEW_FOR_PERCENTILE})
 _ABOUT_MISSING = frozenset({Code.MISSING, Code.MISSING_UNBOUNDED, Code.ERROR_RATE})
 """Codes whose sentence tells of the missing rows already."""
+_LONGEST_NAME = 60
+_BUILT_IN = frozenset({"tag", "language", "length"})
 
 
-def metric_sentence(judged: Judged, speaker: Speaker, worst: SliceComparison | None = None) -> str:
+def metric_sentence(
+    judged: Judged, texts: MetricTexts, worst: SliceComparison | None = None
+) -> str:
     """Return the sentences of a metric: its bound's first if that decides, warnings last.
 
     Args:
-        judged: The metric.
-        speaker: How its figures are told.
-        worst: The slice with the largest drop among the proven ones, if there is one.
+        judged: Decided metric.
+        texts: Texts with the metric's figures.
+        worst: Slice with the largest proven drop, if there is one.
     """
     parts = [
-        _change_sentence(judged, speaker),
-        *way_out(judged, speaker),
-        *_corrected_sentences(judged.finding, speaker),
-        *_again_sentences(judged, speaker),
+        _change_sentence(judged, texts),
+        *_ways_out(judged, texts),
+        *_judge_sentences(judged.finding, texts),
     ]
+    if judged.finding.again is not None and judged.change is Verdict.REGRESSION:
+        parts.append(texts.say("confirmed"))
     if judged.threshold is not None:
-        bound = _threshold_sentence(judged.threshold, speaker)
+        bound = _bound_sentence(judged.threshold, texts)
         parts.insert(1 if judged.threshold.verdict is Verdict.PASS else 0, bound)
     if worst is not None:
-        parts.append(slice_sentence(worst, speaker))
+        parts.append(slice_sentence(worst, texts))
     codes = {judged.change_code, judged.code}
     parts += [
-        speaker.say(warning.code, **reason_figures(warning.figures, speaker.language))
+        texts.say(warning.code, **reason_figures(warning.figures, texts.setting.language))
         for warning in judged.warnings
         if warning.code != Code.MISSING_ROWS or codes.isdisjoint(_ABOUT_MISSING)
     ]
     return " ".join(dict.fromkeys(parts))
 
 
-def slice_sentence(worst: SliceComparison, speaker: Speaker, *, key: str = "worst_slice") -> str:
-    """Say where a metric got worse; the key "worst_slice_of" names the metric, too."""
-    return speaker.say(
-        key,
-        slice=_slice_name(worst, speaker),
-        b=speaker.value(worst.baseline),
-        c=speaker.value(worst.candidate),
-        n=count(worst.n),
-    )
+def slice_sentence(worst: SliceComparison, texts: MetricTexts, *, key: str = "worst_slice") -> str:
+    """Return where a metric got worse; the key "worst_slice_of" names the metric, too."""
+    by, value = (" ".join(cut(text, _LONGEST_NAME).split()) for text in (worst.by, worst.value))
+    name = texts.say(f"slice_{by}", value=value) if by in _BUILT_IN else f"{by} {value}"
+    baseline, candidate = texts.value(worst.baseline), texts.value(worst.candidate)
+    return texts.say(key, slice=name, b=baseline, c=candidate, n=count(worst.n))
 
 
-def _change_sentence(judged: Judged, speaker: Speaker) -> str:
+def _change_sentence(judged: Judged, texts: MetricTexts) -> str:
+    """Return the verdict on the change, and a word on a verdict that seems to contradict it."""
     finding = judged.finding
-    told = _common(finding, speaker)
-    prefix = "ratio_" if speaker.shown.is_ratio else ""
-    match judged.change:
-        case Verdict.PASS if judged.change_code is Code.ACCEPTED:
-            return speaker.say("accepted", **told)
-        case Verdict.PASS:
-            text = speaker.say(f"{prefix}pass", **told)
-            is_real = _is_real_fall(finding, speaker.alpha)
-            return f"{text} {speaker.say('real_fall', fall=speaker.fall)}" if is_real else text
-        case Verdict.IMPROVED:
-            return speaker.say(f"{prefix}improved", **told)
-        case Verdict.REGRESSION:
-            kind = prefix + "regression"
-            if not prefix:
-                kind += "_binary" if finding.method == "tango_midp" else "_scores"
-            text = speaker.say(kind, **told, **_proof(judged, speaker))
-            is_within = _is_within_margin(finding)
-            return f"{text} {speaker.say('within_margin', **told)}" if is_within else text
-        case Verdict.REPORTED:
-            return speaker.say(judged.change_code or "reported", **told)
-        case _:
-            return unclear_sentence(judged, speaker, {**told, **_proof(judged, speaker)})
+    if judged.change_code is Code.NO_SAMPLES:
+        return _code_sentence(Code.NO_SAMPLES, texts, {})
+    keys = [_key_of(judged)]
+    if judged.change is Verdict.PASS and judged.change_code is None:
+        keys += ["real_fall"] if _is_real_fall(finding, texts.setting.alpha) else []
+    if judged.change is Verdict.REGRESSION:
+        keys += ["within_margin"] if _is_within_margin(finding) else []
+    return " ".join(map(texts.say, keys))
 
 
-def _corrected_sentences(finding: Finding, speaker: Speaker) -> Iterator[str]:
-    true = corrected(finding)
+def _key_of(judged: Judged) -> str:
+    """Look up the text of a change: by its code, else by its verdict."""
+    finding, key = judged.finding, (judged.change_code or judged.change).value
+    if finding.shape.kind is MetricKind.RATIO:
+        return f"ratio_{key}" if key in _OF_RATIOS else key
+    if key != "regression":
+        return key
+    is_binary = finding.interval is not None and finding.interval.method == "tango_midp"
+    return "regression_binary" if is_binary else "regression_scores"
+
+
+def _code_sentence(code: Code, texts: MetricTexts, figures: Mapping[str, object]) -> str:
+    """Return the text of a reason code; samples that people took out are not simply absent."""
+    given, left_out = (
+        reason_figures(figures, texts.setting.language),
+        texts.finding.exempted.left_out,
+    )
+    if code is Code.NO_SAMPLES and left_out:
+        return texts.say("no_samples_left", **{**given, "n": count(left_out)})
+    return texts.say(code.value, **given)
+
+
+def _ways_out(judged: Judged, texts: MetricTexts) -> Iterator[str]:
+    """Yield what would settle the metric, unless the sentence about the reason says it."""
+    finding, code = judged.finding, judged.change_code
+    if code is Code.NOT_CONFIRMED:
+        yield texts.figures["advice"]
+    if code is Code.ERROR_RATE and finding.ruling is not None:
+        yield texts.say(f"mend_{finding.ruling.figures['side']}")
+    if judged.threshold is not None and judged.threshold.code is Code.ERROR_RATE:
+        yield texts.say("mend_candidate")
+    if code in {Code.FEW_SAMPLES, Code.FEW_GROUPS}:
+        yield from _least(finding, texts)
+    if code in _FEW and finding.exempted.left_out:
+        yield texts.say("left_out", n=count(finding.exempted.left_out))
+
+
+def _least(finding: Finding, texts: MetricTexts) -> Iterator[str]:
+    """Yield the least samples that could pass, if more than the ten needed to judge."""
+    margin, width = finding.limits.margin, finding.shape.width
+    if margin is None or width is None:
+        return
+    least = needed_without_change_t(margin, width=width, alpha=texts.setting.alpha)
+    if least <= LEAST_SAMPLES:  # a wide margin; the sentence has said that ten are needed
+        return
+    is_grouped = finding.paired is not None and finding.paired.groups is not None
+    key = "least_groups" if is_grouped else "least_samples"
+    yield texts.say(key, least=count(least), price=texts.price(least))
+
+
+def _judge_sentences(finding: Finding, texts: MetricTexts) -> Iterator[str]:
+    true, shown = corrected(finding), texts.shown
     if true is None:
         return
-    low, high = speaker.ends(*true.ci90)
-    yield speaker.say(
+    low, high = texts.ends(*true.ci90)
+    yield texts.say(
         "judge_corrected",
-        j=f"{finding.shrunk_by:.2f}",
-        margin=speaker.shown.size(true.margin),
-        shrunk=speaker.shown.size(finding.margin or 0.0),
-        d=speaker.shown.change(true.delta),
+        j=f"{finding.limits.shrunk_by:.2f}",
+        margin=shown.size(true.margin),
+        shrunk=shown.size(finding.limits.margin or 0.0),
+        d=shown.change(true.delta),
         low=low,
         high=high,
     )
 
 
-def _again_sentences(judged: Judged, speaker: Speaker) -> Iterator[str]:
-    again = judged.finding.again
-    if again is not None and judged.change is Verdict.REGRESSION:
-        told = {"w": again.confirmed, "w0": len(again.worse)}
-        yield speaker.say("confirmed", **reason_figures(told, speaker.language))
-
-
-def _common(finding: Finding, speaker: Speaker) -> dict[str, str]:
-    low, high = speaker.bounds()
-    told = {
-        "b": speaker.value(finding.baseline),
-        "c": speaker.value(finding.candidate),
-        "low": low,
-        "high": high,
-        "q": count(sum(finding.missing)),
-        "fall": speaker.fall,
-    }
-    if speaker.shown.is_ratio:
-        rho = UNKNOWN if finding.delta is None else factor(finding.delta)
-        limit = factor(1 + (finding.max_increase or 0))
-        return {**told, "rho": rho, "d": rho, "limit": limit, "margin": limit}
-    margin = finding.margin or 0.0
-    return {
-        **told,
-        "d": UNKNOWN if finding.delta is None else speaker.shown.change(finding.delta),
-        "drop": speaker.shown.size(min(0.0, finding.low or 0.0)),
-        "gain": speaker.shown.size(finding.low or 0.0),
-        "margin": speaker.shown.size(margin),
-        "limit": speaker.shown.change(-margin),
-    }
-
-
 def _is_real_fall(finding: Finding, alpha: float) -> bool:
-    if finding.p is None or finding.high is None or finding.low is None or finding.p > alpha:
+    change = finding.interval
+    if change is None or change.p > alpha:
         return False
-    return finding.low > 1 if finding.shape.kind is MetricKind.RATIO else finding.high < 0
+    return change.low > 1 if finding.shape.kind is MetricKind.RATIO else change.high < 0
 
 
 def _is_within_margin(finding: Finding) -> bool:
     """Return whether the mean fell by no more than is allowed, which seems no reason to fail."""
-    if finding.shape.kind is MetricKind.RATIO or finding.delta is None or finding.margin is None:
+    change, margin = finding.interval, finding.limits.margin
+    if finding.shape.kind is MetricKind.RATIO or change is None or margin is None:
         return False
-    return -finding.delta <= finding.margin
+    return change.delta is not None and -change.delta <= margin
 
 
-def _proof(judged: Judged, speaker: Speaker) -> dict[str, str]:
-    several = judged.family > 1
-    shown = judged.finding.p if judged.change_code is Code.MULTIPLICITY else judged.p_adjusted
-    return {
-        "w": count(judged.finding.worse),
-        "g": count(judged.finding.better),
-        "p": p_value(shown or 0.0, speaker.language),
-        "m": count(judged.family),
-        "adjusted": speaker.say("adjusted", m=count(judged.family)) if several else "",
-    }
-
-
-def _threshold_sentence(threshold: Threshold, speaker: Speaker) -> str:
+def _bound_sentence(threshold: Threshold, texts: MetricTexts) -> str:
     told = {
-        "c": speaker.value(threshold.value),
-        "limit": speaker.value(threshold.limit),
-        "bound": speaker.value(threshold.bound),
+        "c": texts.value(threshold.value),
+        "limit": texts.value(threshold.limit),
+        "bound": texts.value(threshold.bound),
+        **reason_figures(threshold.figures, texts.setting.language),
     }
-    end = f"threshold_{threshold.end}"
-    match threshold.code:
-        case None:
-            rule = speaker.say(f"rule_{threshold.rule}", **told)
-            return speaker.say(f"{end}_met", **told, rule=rule)
-        case Code.THRESHOLD:
-            return speaker.say(f"{end}_missed", **told, rule=speaker.say("rule_point"))
-        case Code.THRESHOLD_UNPROVEN:
-            return speaker.say(f"{end}_unproven", **told)
-        case Code.MISSING:
-            return speaker.say(
-                f"{end}_missing", **told, **reason_figures(threshold.figures, speaker.language)
-            )
-        case code:
-            return code_sentence(code, threshold.figures, speaker, told)
-
-
-def _slice_name(each: SliceComparison, speaker: Speaker) -> str:
-    by, value = (" ".join(cut(text, _LONGEST_NAME).split()) for text in (each.by, each.value))
-    return speaker.say(f"slice_{by}", value=value) if by in _BUILT_IN else f"{by} {value}"
+    code = threshold.code
+    if code is not None and code not in _OF_BOUNDS:
+        return _code_sentence(code, texts, threshold.figures)
+    # a missed bound is missed by the mean itself, whatever the rule
+    rule = texts.say(f"rule_{threshold.rule if code is None else 'point'}", **told)
+    return texts.say(f"threshold_{threshold.end}_{_OF_BOUNDS[code]}", **{**told, "rule": rule})

@@ -1,1 +1,1 @@
-"""Where it changed: samples that have something in common, compared by themselves."""
+"""Slices: samples with something in common, compared by themselves."""

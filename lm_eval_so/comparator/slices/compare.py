@@ -1,8 +1,8 @@
-"""Where it got worse: each metric compared again in the samples that have something in common.
+"""Slices: each metric compared again in samples with something in common.
 
-Slices explain a verdict and never change one. All tests of a comparison, of every slice and metric
-and both ways, are adjusted together, so that where nothing changed at most about one comparison in
-ten names any slice at all.
+Slices explain a verdict and never change one. All tests of a comparison, of every slice, metric and
+direction, are adjusted together. If nothing changed, at most about one comparison in ten names any
+slice at all.
 
 Source: Benjamini, Hochberg (1995), J. R. Stat. Soc. B 57(1), 289–300.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lm_eval_so.comparator.effect.finding import Finding
-from lm_eval_so.comparator.effect.measure import Reports
+from lm_eval_so.comparator.pairing import Reports
 from lm_eval_so.comparator.slices.estimate import Part, parts_of
 from lm_eval_so.comparator.slices.membership import Slicer
 from lm_eval_so.core.records.comparison import SliceComparison
@@ -21,7 +21,7 @@ from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.stats.multiple import benjamini_hochberg
 
 FALSE_SHARE = 0.10
-"""Share of false ones that is expected among the slices called proven, at most."""
+"""Largest expected share of false ones among the slices called proven."""
 
 _MOST_KEPT = 50
 _Rank = tuple[int, float, float, str, str, str]
@@ -29,15 +29,15 @@ _Rank = tuple[int, float, float, str, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slices:
-    """What the slices of a comparison say."""
+    """Slices of a comparison."""
 
     records: tuple[SliceComparison, ...] = ()
-    """The first of them, by evidence."""
+    """First slices by evidence."""
     tested: int = 0
     worst: Mapping[str, SliceComparison] = field(default_factory=dict)
-    """By metric the slice with the largest drop among the proven ones; the largest of all first."""
+    """Proven slice with the largest drop, by metric; the largest of all first."""
     proven_worse: tuple[Part, ...] = ()
-    """The best evidence first."""
+    """Slices that are proven worse, the best evidence first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +74,8 @@ def compare_slices(findings: Mapping[str, Finding], reports: Reports) -> Slices:
     """Compare every metric in every slice.
 
     Args:
-        findings: The metrics, as they were measured on the whole.
-        reports: Both reports.
+        findings: Metrics, measured on all samples.
+        reports: Candidate and baseline, paired.
     """
     slicer = Slicer(reports)
     parts = [
@@ -118,7 +118,7 @@ def _with_evidence(parts: Sequence[Part]) -> Iterator[_Tested]:
 
 
 def _relative_gain(part: Part) -> float:
-    """Return the change in units that metrics share: the width of the scores, or the logarithm."""
+    """Return the change in units that all metrics share: by the width of scores, or the logarithm."""
     finding = part.values.finding
     change = part.ends[0].value if part.ends else _change_of(part.means, finding)
     if change is None:

@@ -1,4 +1,4 @@
-"""One metric in one slice, measured as the metric is on the whole."""
+"""One metric in one slice, measured as on all samples."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -7,19 +7,17 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TypeVar
 
-from lm_eval_so.comparator.effect.finding import Finding, Shape
+from lm_eval_so.comparator.effect.finding import Finding, Paired, Shape
 from lm_eval_so.comparator.effect.interval import estimate_flips
 from lm_eval_so.comparator.effect.ratio import LEVELS, statistic_of
 from lm_eval_so.comparator.effect.values import Complete
-from lm_eval_so.comparator.pairing.groups import Groups
+from lm_eval_so.comparator.pairing import Groups
 from lm_eval_so.comparator.slices.membership import Division, Members, Slicer
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.stats.binary import count_flips
-from lm_eval_so.core.stats.bounded import hall_interval, interval_of_spread
+from lm_eval_so.core.stats.bounded import Estimate, hall_interval, interval_of_spread
 from lm_eval_so.core.stats.cells import CellFlips, CellSums, flips_by_cell, sums_by_cell
-from lm_eval_so.core.stats.chosen import Chosen
-from lm_eval_so.core.stats.estimate import Estimate
-from lm_eval_so.core.stats.groups import Layout, interval_of_layout
+from lm_eval_so.core.stats.groups import Chosen, Layout, interval_of_layout
 from lm_eval_so.core.stats.power import LEAST_SAMPLES
 from lm_eval_so.core.stats.ratios import (
     ratio_of_means,
@@ -33,30 +31,30 @@ _ABSENT = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """Change of each sample that counts, positive = better."""
+    """Change of each counted sample, positive = better."""
 
     each: Sequence[float]
     by_cell: CellSums | CellFlips | None
-    """None where samples come in groups, which may lie in several cells."""
+    """Sums of each cell; None for grouped samples, since a group may lie in several cells."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Values:
-    """What a metric found of its samples."""
+    """Values of a metric on its samples."""
 
     finding: Finding
     complete: Complete
     place_at: Sequence[int] | None
-    """Of each sample where it stands among the complete ones, or −1; None if all that count are
+    """Place of each sample among the complete pairs, or −1; None if all counted samples are
     complete."""
     worst: Changes
     best: Changes
     held: tuple[Changes, Changes] | None
-    """Both, where what asking again did not confirm is no change; None if nothing is such."""
+    """Worst and best changes with unconfirmed ones set to zero; None if all were confirmed."""
     groups: Groups | None
-    """Of the samples that count."""
+    """Groups of the counted samples."""
     cells: Layout
-    """Of them."""
+    """Cells of the counted samples."""
 
     @cached_property
     def sums(self) -> tuple[Sequence[float], ...]:
@@ -71,7 +69,7 @@ class Values:
         return (*sums, counts)
 
     def complete_of(self, members: Members) -> Chosen:
-        """Return the members with a value on both sides, by where they stand among all of those."""
+        """Return the members with a value on both sides, by place among all complete pairs."""
         if self.place_at is None:
             return members.samples
         return Chosen([p for p in members.samples.take(self.place_at) if p != _ABSENT])
@@ -84,24 +82,24 @@ class Part:
     metric: str
     values: Values
     members: Members
-    """The samples of the slice, numbered as those that the metric counts."""
+    """Samples of the slice, numbered as those that the metric counts."""
     ends: tuple[Estimate, Estimate] | None
-    """With missing rows at their worst, and at their best; None if it is small."""
+    """Estimates with missing rows at their worst and at their best; None for a small slice."""
 
     @property
     def n(self) -> int:
-        """How many samples the metric counts."""
+        """Number of samples that the metric counts."""
         return len(self.members.samples.places)
 
     @property
     def places(self) -> Sequence[int]:
-        """Where its complete pairs stand among all of them."""
+        """Places of its complete pairs among all complete pairs."""
         return self.values.complete_of(self.members).places
 
     @property
     def means(self) -> tuple[float, float] | None:
         """Mean or percentile of baseline and candidate over the complete pairs; None without any."""
-        statistic = self.values.finding.statistic
+        statistic = self.values.finding.limits.statistic
         if statistic == "mean":
             old, new, n = map(math.fsum, map(self.members.cells.take, self.values.sums))
             return (old / n, new / n) if n else None
@@ -115,28 +113,27 @@ class Part:
 def parts_of(metric: str, finding: Finding, slicer: Slicer, *, alpha: float) -> Iterator[Part]:
     """Measure a metric in each slice of the samples that it counts.
 
-    Those are all samples, with missing rows at their worst and best; where the range is open and
-    there is no worst, those with a value on both sides.
+    It counts all samples, with missing rows at their worst and best; an open range has no worst, so
+    it counts the samples with a value on both sides.
     """
-    complete, ids = finding.complete, finding.ids
-    if complete is None or finding.method is None:
+    paired = finding.paired
+    if paired is None or finding.interval is None:
         return
+    complete, ids = paired.complete, paired.ids
     is_open = finding.shape.support is None
     if is_open and len(complete.positions) < len(ids):
         ids = [ids[position] for position in complete.positions]
     division = slicer.divide(ids)
-    values = _values_of(finding, complete, ids, division)
+    values = _values_of(finding, paired, ids, division)
     for members in division.slices:
         is_large = len(members.samples.places) >= LEAST_SAMPLES
         ends = _estimate(values, members, alpha) if is_large else None
         yield Part(metric=metric, values=values, members=members, ends=ends)
 
 
-def _values_of(
-    finding: Finding, complete: Complete, ids: Sequence[str], division: Division
-) -> Values:
-    changes, groups, place_at = finding.changes, finding.groups, None
-    if len(complete.positions) < len(finding.ids):
+def _values_of(finding: Finding, paired: Paired, ids: Sequence[str], division: Division) -> Values:
+    complete, changes, groups, place_at = paired.complete, paired.changes, paired.groups, None
+    if len(complete.positions) < len(paired.ids):
         if finding.shape.support is None:
             groups = groups.at(complete.positions) if groups is not None else None
         else:
@@ -158,7 +155,7 @@ def _values_of(
 
 
 def _with_gaps(values: Sequence[T], absent: Sequence[int], filler: T) -> list[T]:
-    """Return values of the complete pairs a place among all samples."""
+    """Return values of the complete pairs at their places among all samples."""
     found: list[T] = []
     gaps = [-1, *absent, len(values) + len(absent)]
     for passed, (start, end) in enumerate(pairwise(gaps)):
@@ -176,14 +173,14 @@ def _changes(each: Sequence[float], division: Division | None, shape: Shape) -> 
 
 
 def _with_others(known: Changes, each: Sequence[float], places: Sequence[int]) -> Changes:
-    """Return the same where the changes at a few places are others."""
+    """Return a copy with some changes replaced."""
     if not places:
         return known
     return Changes(each=each, by_cell=known.by_cell and known.by_cell.with_others(each, places))
 
 
 def _unconfirmed(finding: Finding, ids: Sequence[str]) -> list[int]:
-    """Return the places of the samples that did not change the same way again."""
+    """Return the places of samples whose change was not confirmed by asking again."""
     unlike = finding.again.flaky | finding.again.lucky if finding.again else frozenset()
     return [place for place, name in enumerate(ids) if name in unlike] if unlike else []
 
@@ -243,7 +240,7 @@ def _change(
 def _ratio(
     values: Values, samples: Chosen, grouped: Layout | None, alpha: float
 ) -> Estimate | None:
-    complete, level = values.complete, LEVELS.get(values.finding.statistic)
+    complete, level = values.complete, LEVELS.get(values.finding.limits.statistic)
     take = grouped.arrange if grouped else samples.take
     before, now = take(complete.baseline), take(complete.candidate)
     lowest = min(map(min, (before, now)))

@@ -1,25 +1,23 @@
-"""Which of the paired samples have something in common."""
+"""Slices of the paired samples: samples with something in common."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-from lm_eval_so.comparator.effect.measure import Reports
-from lm_eval_so.core.records.report import Columns
-from lm_eval_so.core.slices import NONE, keep_largest
-from lm_eval_so.core.stats.chosen import Chosen
-from lm_eval_so.core.stats.groups import Layout, lay_out
+from lm_eval_so.comparator.pairing import Reports
+from lm_eval_so.core.records.report import NO_VALUE, Columns, keep_largest
+from lm_eval_so.core.stats.groups import Chosen, Layout, lay_out
 
 
 class Members:
-    """The samples that have something in common.
+    """Samples of one slice.
 
     Args:
-        by: tag, language, length, or a metadata key.
-        value: What they have in common.
-        samples: Their places among all that were divided.
-        cells: What they are made of.
+        by: Key of the slice: tag, language, length, or a metadata key.
+        value: Value that the samples have in common.
+        samples: Places among all samples that were divided.
+        cells: Cells that the slice is made of.
     """
 
     def __init__(
@@ -30,7 +28,7 @@ class Members:
         self._layout: Layout | None = None
 
     def by_group(self, groups: Sequence[Hashable]) -> Layout:
-        """Put them in the order of their groups; `groups`, of all places, is looked at only once."""
+        """Return the samples in the order of their groups; `groups`, of all places, is read only once."""
         if self._layout is None:
             self._layout = lay_out(self.samples.places, self.samples.take(groups))
         return self._layout
@@ -43,14 +41,14 @@ class Division:
     cells: Layout
     """Samples that lie in the same slices, side by side."""
     slices: Sequence[Members] = ()
-    """But for those that hold all samples."""
+    """Slices that do not hold all samples."""
 
 
 class Slicer:
-    """Divides samples; metrics with the same samples share what was found.
+    """Divides samples into slices; metrics with the same samples share one division.
 
-    Labels are those that the candidate's report tells of, else those of the baseline's: a report
-    of an earlier release has none.
+    Labels are those of the candidate's report, else those of the baseline's: a report of an earlier
+    release has none.
     """
 
     def __init__(self, reports: Reports) -> None:
@@ -59,7 +57,7 @@ class Slicer:
         self._known: list[tuple[Sequence[str], Division]] = []
 
     def divide(self, ids: Sequence[str]) -> Division:
-        """Divide some samples by all that is told of them."""
+        """Return the division of some samples by all their labels."""
         for known, found in self._known:
             if known is ids or known == ids:
                 return found
@@ -80,7 +78,7 @@ class Slicer:
 
 
 def _cells(kinds: Iterable["_Kind"], n: int) -> list[int]:
-    """Give a number for each of n samples, the same where all keys are: a tuple each is slower."""
+    """Return a number for each of n samples, equal if all keys are; tuples would be slower."""
     numbers = [0] * n
     for kind in kinds:
         codes = {key: code for code, key in enumerate(dict.fromkeys(kind.column))}
@@ -105,13 +103,13 @@ def _slices(kind: "_Kind", layout: Layout) -> Iterator[Members]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kind:
-    """Something that rows are divided by."""
+    """A key that rows are divided by."""
 
     by: str
     column: Sequence[Hashable]
-    """A key per row, or per sample."""
+    """Value per row, or per sample."""
     labels: Callable[[Any], Sequence[str]]
-    """Gives the labels of a key."""
+    """Labels of a value of the column."""
 
     def at(self, rows: Sequence[int]) -> "_Kind":
         """Return the keys of some rows."""
@@ -123,10 +121,12 @@ def _kinds(columns: Columns) -> Iterator[_Kind]:
         yield _Kind(
             by="tag",
             column=columns.tags,
-            labels=lambda tags: tuple(dict.fromkeys(tags)) or (NONE,),
+            labels=lambda tags: tuple(dict.fromkeys(tags)) or (NO_VALUE,),
         )
     if columns.languages is not None:
-        yield _Kind(by="language", column=columns.languages, labels=lambda name: (name or NONE,))
+        yield _Kind(
+            by="language", column=columns.languages, labels=lambda name: (name or NO_VALUE,)
+        )
     for by, each in columns.labels.items():
         names = [(value,) for value in each.values]
         yield _Kind(by=by, column=each.places, labels=names.__getitem__)

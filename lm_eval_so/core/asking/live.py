@@ -21,8 +21,8 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.retry import Policy, wait_s
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.clock import fixed_time
-from lm_eval_so.core.descriptors import is_out_of_files
 from lm_eval_so.core.events import Noticed, Warned
+from lm_eval_so.core.files import is_out_of_files
 from lm_eval_so.core.hashing import u64
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.core.records.run import Retry

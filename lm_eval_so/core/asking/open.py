@@ -19,8 +19,8 @@ from lm_eval_so.core.backends.build import (
     section_path,
 )
 from lm_eval_so.core.config.model import BackendSection, Config
-from lm_eval_so.core.descriptors import RAISE_IT, open_limit
 from lm_eval_so.core.events import Warned
+from lm_eval_so.core.files import RAISE_IT, open_limit
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, InputError, LMEvalError, Problem
 
 _JUDGES = "metrics"

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from lm_eval_so.core.backends.secret_sources import Secrets, named_sources
+from lm_eval_so.core.config.yaml_lines import Path_
 from lm_eval_so.core.hashing import digest_bytes
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.core.registry import PLUGIN_MODULES, Registry
-from lm_eval_so.core.yaml_lines import Path_
 from lm_eval_so.errors import BackendError, Problem
 
 if TYPE_CHECKING:

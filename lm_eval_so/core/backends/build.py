@@ -14,9 +14,9 @@ from lm_eval_so.core.backends.secret_sources import Secrets
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.config.sound import Sound, lies_in, make_sound
 from lm_eval_so.core.config.variables import as_written, problem_as_written, reserved_problem
+from lm_eval_so.core.config.yaml_lines import Path_
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.secrets import hide_in_urls
-from lm_eval_so.core.yaml_lines import Path_
 from lm_eval_so.errors import ConfigError, InputError, LMEvalError, Problem, Where, refuse
 
 

@@ -18,7 +18,7 @@ from lm_eval_so.core.backends.base import Capabilities, ChatBackend, SharedOptio
 from lm_eval_so.core.backends.child import Child, start_child
 from lm_eval_so.core.backends.own_code import bad_response, messages_of, response_of, sample_of
 from lm_eval_so.core.backends.secret_sources import Secrets, SecretSource
-from lm_eval_so.core.descriptors import is_short, out_of_files
+from lm_eval_so.core.files import is_short, out_of_files
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.core.records.codec import dump_line, parse_json

@@ -19,8 +19,8 @@ from pydantic import (
 
 from lm_eval_so.core.backends.base import Capabilities, ChatBackend, SharedOptions
 from lm_eval_so.core.backends.faults import RETRYABLE
+from lm_eval_so.core.files import read_lines
 from lm_eval_so.core.hashing import digest, digest_bytes
-from lm_eval_so.core.jsonl import read_lines
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, ToolCall
 from lm_eval_so.core.records.codec import parse_json, validation_problems
 from lm_eval_so.core.text import nfc

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from lm_eval_so.core.yaml_lines import Path_
+from lm_eval_so.core.config.yaml_lines import Path_
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

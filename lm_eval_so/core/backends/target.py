@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from lm_eval_so.core.hashing import digest_text
-from lm_eval_so.core.plugins import import_file
+from lm_eval_so.core.registry import import_file
 from lm_eval_so.errors import Problem, Where
 
 _FORM = "write module:function, or path.py:function"

@@ -1,5 +1,6 @@
 """Reading `lm-eval-so.yaml`: nodes with lines, `${NAME}`, then the models; all problems at once."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,18 +8,20 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from lm_eval_so.core.config.defaults import CONFIG_FILE
-from lm_eval_so.core.config.model import SCHEMA_ID, Config
-from lm_eval_so.core.config.override import override_value
+from lm_eval_so.core.config import CONFIG_FILE
+from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sound import Sound, in_order, lies_in, make_sound
 from lm_eval_so.core.config.variables import fill_in, shown_lines
+from lm_eval_so.core.config.yaml_lines import Located, Path_, parse_sound, parse_yaml
 from lm_eval_so.core.files import read_text
 from lm_eval_so.core.secrets import make_redactor
-from lm_eval_so.core.yaml_lines import Located, parse_sound
-from lm_eval_so.errors import ConfigError, InputError, Problem, Where, nearest
+from lm_eval_so.errors import ConfigError, InputError, Problem, UsageError, Where, nearest
 
+_SCHEMA_ID = "https://mackim-3768.github.io/lm-eval-so/schema/config-1.json"
 _SMALLEST = "it begins with version: 1, suite: NAME and dataset: {path: FOLDER}"
 _YAML_ENDS = {".yaml", ".yml"}
+_PATH = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[\d{1,9}\])*")
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d{1,9})\]")
 
 
 def read_config(
@@ -137,7 +140,7 @@ def whole(
 def config_schema() -> dict[str, Any]:
     """Return the JSON Schema of the config file."""
     schema = TypeAdapter(Config).json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": _SCHEMA_ID, **schema}
 
 
 def _with_names(failed: Problem, names: Sequence[Problem]) -> Problem:
@@ -187,3 +190,43 @@ def _refuse_keys(located: Located, problems: list[Problem]) -> None:
             where = Where(file=located.file, line=number, text=clean)
             hint = "put it into an environment variable and name that by api_key_env"
             problems.append(Problem(what="this looks like a key", where=where, hint=hint))
+
+
+def override_value(values: dict[str, Any], text: str) -> tuple[dict[str, Any], Path_]:
+    """Put one value over those of a config.
+
+    Args:
+        values: The values of the file.
+        text: `key.path=value`; the value is YAML.
+
+    Returns:
+        The values with it, and the path where it stands.
+
+    Raises:
+        UsageError: If the text has another form, or names an item that is not there.
+    """
+    path, equals, raw = text.partition("=")
+    bad_form = f'--set takes key.path=value, found "{path}{"=…" if equals else ""}"'
+    if not equals or not _PATH.fullmatch(path.strip()):
+        raise UsageError(bad_form)
+    try:
+        value = parse_yaml(raw, file="--set").values
+    except ConfigError as error:
+        raise UsageError(f"--set {path}: {error}") from None
+    steps: list[str | int] = [m[1] or int(m[2]) for m in _STEP.finditer(path.strip())]
+    changed: dict[str, Any] = _with(values, steps, value, path)
+    return changed, tuple(steps)
+
+
+def _with(container: Any, steps: Sequence[str | int], value: Any, path: str) -> Any:
+    if not steps:
+        return value
+    step, rest = steps[0], steps[1:]
+    if isinstance(step, int):
+        if not isinstance(container, list) or step >= len(container):
+            raise UsageError(f"--set {path}: there is no item {step}")
+        return [_with(v, rest, value, path) if i == step else v for i, v in enumerate(container)]
+    # a text is the short form of a metric
+    inner = {"name": container} if isinstance(container, str) else container
+    inner = inner if isinstance(inner, dict) else {}
+    return {**inner, step: _with(inner.get(step), rest, value, path)}

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from lm_eval_so.core.config.variables import is_secret_place
-from lm_eval_so.core.yaml_lines import Located, Path_
+from lm_eval_so.core.config.yaml_lines import Located, Path_
 from lm_eval_so.errors import Problem, nearest
 
 _MOST_PROBLEMS = 1000

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from lm_eval_so.core.config.problems import Finding, field_at, find_in, value_at
-from lm_eval_so.core.yaml_lines import Located, Path_, Place
+from lm_eval_so.core.config.yaml_lines import Located, Path_, Place
 from lm_eval_so.errors import Problem
 
 M = TypeVar("M", bound=BaseModel)

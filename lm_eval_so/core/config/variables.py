@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from lm_eval_so.core.config.yaml_lines import Located, Path_, Written
 from lm_eval_so.core.secrets import is_credential_name, is_reserved_name
-from lm_eval_so.core.yaml_lines import Located, Path_, Written
 from lm_eval_so.errors import Problem, Where
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")

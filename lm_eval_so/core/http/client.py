@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from lm_eval_so.core.descriptors import is_short
+from lm_eval_so.core.files import is_short
 from lm_eval_so.core.http.errors import connection_error, public_url
 from lm_eval_so.core.http.proxy import proxy_for
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, Where

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
 
-from lm_eval_so.core.descriptors import are_used_up, is_short, out_of_files
+from lm_eval_so.core.files import are_used_up, is_short, out_of_files
 from lm_eval_so.errors import BackendError, ErrorKind
 
 

@@ -1,6 +1,7 @@
 """Records to JSON and back: validated at the file's edge, trusted inside."""
 
 import json
+import math
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache
@@ -16,7 +17,6 @@ from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.run import RunInfo, RunResult
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.records.strict_json import finite_number, refuse_constant
 from lm_eval_so.errors import Problem, RecordError, Where
 
 R = TypeVar("R")
@@ -188,6 +188,27 @@ def parse_checked_json(text: str, *, where: Where | None = None) -> Any:
         return quick_json(text)
     except ValueError:  # it takes no half surrogate pairs and less depth
         return parse_json(text, where=where)
+
+
+def finite_number(text: str) -> float:
+    """Read a number with a fraction or an exponent.
+
+    Raises:
+        ValueError: If it is too large for a float.
+    """
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+def refuse_constant(name: str) -> float:
+    """Refuse NaN and Infinity, which Python's reader takes.
+
+    Raises:
+        ValueError: Always.
+    """
+    raise ValueError(f"{name} is no JSON number")
 
 
 def json_schema(name: str) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """`lm-eval-so/report/1`: the scores of a run, its figures, and all that is needed to compare it."""
 
-from collections.abc import Mapping
+from array import array
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from typing import Literal
+from typing import Final, Literal, TypeVar
 
 from pydantic import JsonValue
 
@@ -13,6 +14,13 @@ from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef
 from lm_eval_so.core.records.score import Score
+
+S = TypeVar("S", bound=Sequence[int])
+NO_VALUE: Final = "(none)"
+"""The samples without a value."""
+OTHER_VALUES: Final = "(other)"
+"""The samples of all values that are not kept by themselves."""
+_MOST_VALUES = 30
 
 
 @record
@@ -296,3 +304,21 @@ class EvaluationReport:
     samples: Columns = field(repr=False)
     accepted: tuple[Acceptance, ...] = ()
     """Of a baseline: how it came to be one, with those before it; the oldest first."""
+
+
+def keep_largest(
+    by_value: Mapping[str, S], size: Callable[[S], int] = len
+) -> "dict[str, S | array[int]]":
+    """Keep the 30 values that the most places have, and put the rest together as `OTHER_VALUES`.
+
+    Args:
+        by_value: Places of rows or samples, ascending, by value.
+        size: How many rows or samples some places stand for.
+    """
+    if len(by_value) <= _MOST_VALUES:
+        return dict(by_value)
+    named = by_value.keys() - {OTHER_VALUES}  # a value may call itself that
+    ordered = sorted(named, key=lambda value: (-size(by_value[value]), value))
+    kept = {value: by_value[value] for value in ordered[:_MOST_VALUES]}
+    rest = {place for value in by_value.keys() - kept.keys() for place in by_value[value]}
+    return {**kept, OTHER_VALUES: array("L", sorted(rest))}

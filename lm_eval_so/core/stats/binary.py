@@ -1,7 +1,8 @@
-"""Right or wrong: one proportion, and two proportions on the same samples."""
+"""Right or wrong: one proportion, two on the same samples, several answers to a sample."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from lm_eval_so.core.stats.distributions import betainc, normal_quantile
 
@@ -58,17 +59,19 @@ def tango_interval(worse: int, better: int, n: int, *, level: float = 0.90) -> t
     z = normal_quantile((1 + level) / 2)
     mean = (better - worse) / n
     # S falls strictly in the trial value, so each end is the only root in its bracket
-    low = -1.0 if worse == n else _root(worse, better, n, z, -1.0, mean)
-    high = 1.0 if better == n else _root(worse, better, n, -z, mean, 1.0)
+    score = partial(_tango_score, worse, better, n)
+    low = -1.0 if worse == n else _root(score, z, -1.0, mean)
+    high = 1.0 if better == n else _root(score, -z, mean, 1.0)
     return low, high
 
 
-def _root(worse: int, better: int, n: int, level: float, low: float, high: float) -> float:
+def _root(score: Callable[[float], float], level: float, low: float, high: float) -> float:
+    """Return where a falling score reaches a level, by bisection."""
     for _ in range(_MOST_HALVINGS):
         if high - low < _CLOSE:
             break
         middle = (low + high) / 2
-        if _tango_score(worse, better, n, middle) > level:
+        if score(middle) > level:
             low = middle
         else:
             high = middle
@@ -103,3 +106,52 @@ def mcnemar_midp(worse: int, better: int) -> float:
 def count_flips(differences: Sequence[float]) -> tuple[int, int]:
     """Count the samples that got wholly worse (−1) and wholly better (+1)."""
     return differences.count(-1), differences.count(1)
+
+
+def pass_at(successes: int, repeats: int, draws: int) -> float:
+    """Return the chance that at least one of `draws` answers is right (pass@k).
+
+    Args:
+        successes: Right answers, 0 ≤ successes ≤ repeats.
+        repeats: Answers to the sample.
+        draws: 1 ≤ draws ≤ repeats.
+
+    Raises:
+        ValueError: If the counts do not fit.
+
+    Source: Chen et al. (2021), arXiv:2107.03374.
+    """
+    _check(successes, repeats, draws)
+    return 1 - math.comb(repeats - successes, draws) / math.comb(repeats, draws)
+
+
+def pass_all(successes: int, repeats: int, draws: int) -> float:
+    """Return the chance that all of `draws` answers are right (pass^k); arguments as in `pass_at`.
+
+    Source: Yao et al. (2024), arXiv:2406.12045.
+    """
+    _check(successes, repeats, draws)
+    return math.comb(successes, draws) / math.comb(repeats, draws)
+
+
+def flaky_share(successes: Sequence[int], repeats: int) -> float:
+    """Return the share of samples with both right and wrong answers; at least one sample."""
+    return sum(0 < s < repeats for s in successes) / len(successes)
+
+
+def self_flip_rate(successes: Sequence[int], repeats: int) -> float:
+    """Estimate the share of samples that flip between two single runs of the same model.
+
+    Args:
+        successes: Right answers per sample; at least one sample.
+        repeats: Answers per sample, ≥ 2.
+
+    Source: the unbiased estimate of 2p(1 − p) from a binomial count.
+    """
+    pairs = repeats * (repeats - 1)
+    return math.fsum(2 * s * (repeats - s) / pairs for s in successes) / len(successes)
+
+
+def _check(successes: int, repeats: int, draws: int) -> None:
+    if not (1 <= draws <= repeats and 0 <= successes <= repeats):
+        raise ValueError(f"{draws} draws of {successes} right of {repeats} do not fit")

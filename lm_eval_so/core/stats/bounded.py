@@ -7,7 +7,6 @@ from operator import mul
 from typing import Final
 
 from lm_eval_so.core.stats.distributions import normal_quantile, t_cdf, t_quantile, t_sf
-from lm_eval_so.core.stats.estimate import Estimate
 
 ROUNDING: Final = 1e-12
 """Size below which a difference is rounding, as a share of the largest one."""
@@ -16,11 +15,27 @@ LOST: Final = 1e-10
 
 So little has few correct digits; its standard error is always below the floors.
 """
-
 _SMALL = 1e-4
 _TINY = 1e-50
 _MOST_COUNTED = 2000
 """More changed samples than this do not limit a p-value: 2 to the power of −1075 is 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A mean difference or a factor, with its interval and the p-value for "worse"."""
+
+    value: float
+    """Mean difference, positive = better; of a ratio: candidate over baseline."""
+    se: float
+    """Standard error without any floor; of a ratio: that of its logarithm."""
+    low: float
+    """Lower end of the two-sided 1 − 2·alpha interval."""
+    high: float
+    p_worse: float
+    """One-sided, small = worse."""
+    p_better: float
+    """One-sided, small = better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

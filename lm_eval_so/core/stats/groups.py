@@ -6,23 +6,43 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, chain, repeat
-from operator import mul
-from typing import TypeVar
+from operator import itemgetter, mul
+from typing import Any, TypeVar
 
 from lm_eval_so.core.stats.bounded import (
     LOST,
     ROUNDING,
+    Estimate,
     count_beyond,
     floor_of_se,
     largest_of,
     smallest_p,
     unit_of,
 )
-from lm_eval_so.core.stats.chosen import Chosen
 from lm_eval_so.core.stats.distributions import t_cdf, t_quantile, t_sf
-from lm_eval_so.core.stats.estimate import Estimate
 
 T = TypeVar("T")
+
+
+class Chosen:
+    """Some of the places of columns; what takes them is made once.
+
+    Args:
+        places: They, in the order in which they are taken.
+    """
+
+    def __init__(self, places: Sequence[int]) -> None:
+        self.places = places
+        self._getter: Callable[[Any], Any] | None = None
+
+    def take(self, column: Sequence[T]) -> Sequence[T]:
+        """Return the entries of a column."""
+        if len(self.places) < 2:  # an itemgetter of one gives no tuple
+            return [column[place] for place in self.places]
+        if self._getter is None:
+            self._getter = itemgetter(*self.places)
+        taken: tuple[T, ...] = self._getter(column)
+        return taken
 
 
 @dataclass(frozen=True, kw_only=True)

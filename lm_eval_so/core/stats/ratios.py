@@ -3,6 +3,7 @@
 import math
 from collections.abc import Hashable, Sequence
 
+from lm_eval_so.core.stats.bounded import Estimate
 from lm_eval_so.core.stats.distributions import (
     normal_quantile,
     normal_sf,
@@ -10,7 +11,6 @@ from lm_eval_so.core.stats.distributions import (
     t_quantile,
     t_sf,
 )
-from lm_eval_so.core.stats.estimate import Estimate
 from lm_eval_so.core.stats.groups import clustered_se, group_sums
 
 _EQUAL = 1e-12

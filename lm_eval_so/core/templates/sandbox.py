@@ -1,9 +1,12 @@
 """Templates of the package, filled in a sandbox; data is never a template."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
-from jinja2 import PackageLoader, StrictUndefined
+from jinja2 import BytecodeCache, PackageLoader, StrictUndefined, pass_context
+from jinja2.bccache import Bucket
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
@@ -28,14 +31,10 @@ def fill_markdown(
     Raises:
         jinja2.UndefinedError: If the template names what `values` does not have.
     """
-    environment = ImmutableSandboxedEnvironment(
-        loader=PackageLoader(package),
-        undefined=StrictUndefined,
-        autoescape=False,
-        finalize=lambda value: value if isinstance(value, Safe) else _escape(value, redact),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+    environment = _environment(
+        package,
+        lambda value: value if isinstance(value, Safe) else _escape(value, redact),
+        is_html=False,
     )
     texts = (safe.cut, safe.fit, safe.inline, safe.name, safe.prose, safe.quote, safe.summary)
     for step in (safe.block, safe.cell, *texts):
@@ -66,18 +65,52 @@ def fill_html(
     Raises:
         jinja2.UndefinedError: If the template names what is in neither.
     """
-    environment = ImmutableSandboxedEnvironment(
-        loader=PackageLoader(package),
-        undefined=StrictUndefined,
-        autoescape=True,
-        finalize=lambda value: _shown(value, redact),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = _environment(package, lambda value: _shown(value, redact), is_html=True)
     environment.filters["cut"] = _redacting(safe.cut, redact)
     given = {**values, **{name: Markup(text) for name, text in trusted.items()}}  # noqa: S704 - ours
     return environment.get_template(template).render(given)
+
+
+class _Compiled(BytecodeCache):
+    """Compiled templates of this process: a run fills three reports from the same ones."""
+
+    def __init__(self) -> None:
+        self._code_by_key: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        code = self._code_by_key.get(bucket.key)
+        if code is not None:
+            bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code_by_key[bucket.key] = bucket.bytecode_to_string()
+
+
+@cache
+def _compiled(*, is_html: bool) -> _Compiled:  # noqa: ARG001 - escaping is compiled in
+    return _Compiled()
+
+
+def _environment(
+    package: str, finalize: Callable[[object], object], *, is_html: bool
+) -> ImmutableSandboxedEnvironment:
+    @pass_context
+    def finalize_late(_: Context, value: object) -> object:
+        return finalize(value)
+
+    # With a context, and not optimized, no constant passes the functions of one call while a
+    # template is compiled, and so none is seen by the next call.
+    return ImmutableSandboxedEnvironment(
+        loader=PackageLoader(package),
+        undefined=StrictUndefined,
+        autoescape=is_html,
+        finalize=finalize_late,
+        optimized=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        bytecode_cache=_compiled(is_html=is_html),
+    )
 
 
 def _shown(value: object, redact: Callable[[str], str]) -> object:

@@ -1,4 +1,4 @@
-"""What people see as one character."""
+"""Graphemes, which people see as one character, and emoji."""
 
 import re
 
@@ -7,6 +7,11 @@ import regex
 _ONE_BY_ONE = re.compile(r"[\x00-\x0c\x0e-\x7e가-힣]*").fullmatch
 """Characters that are one grapheme each, whatever stands beside them of their kind."""
 _GRAPHEME = regex.compile(r"\X")
+_EMOJI = regex.compile(
+    r"[\p{Emoji_Presentation}\p{Regional_Indicator}]|\p{Emoji}\uFE0F|\u20E3"
+    r"|[\p{Emoji}--\p{ASCII}&&[\u2600-\u27BF]]",
+    regex.V1,
+)
 
 
 def count_graphemes(text: str) -> int:
@@ -19,3 +24,13 @@ def count_graphemes(text: str) -> int:
         if text.isascii() or _ONE_BY_ONE(text)
         else sum(1 for _ in _GRAPHEME.finditer(text))
     )
+
+
+def has_emoji(text: str) -> bool:
+    """Whether a text has an emoji: a picture, a flag, a keycap, or a sign made a picture by U+FE0F.
+
+    Signs of U+2600 … U+27BF that are emoji count as they are (☎, ✔, ❤); ©, ®, ™ and arrows do not.
+
+    Source: Unicode Technical Standard #51.
+    """
+    return _EMOJI.search(text) is not None

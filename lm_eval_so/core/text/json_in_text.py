@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 
-from lm_eval_so.core.records.strict_json import finite_number, refuse_constant
+from lm_eval_so.core.records.codec import finite_number, refuse_constant
 from lm_eval_so.core.text.forms import nfc
 
 Extract = Literal["auto", "strict"]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import write_atomic

@@ -14,7 +14,7 @@ from lm_eval_so.core.hashing import digest_bytes
 from lm_eval_so.core.records.codec import parse_json
 from lm_eval_so.errors import DatasetError, InputError, Problem, RecordError, Where, nearest
 from lm_eval_so.evaluator.calibration.labels import unguarded
-from lm_eval_so.evaluator.metrics.judge.verdict import label_key
+from lm_eval_so.evaluator.metrics.judge.panel import label_key
 
 _DELIMITERS = (",", ";", "\t")
 _NEEDED = ("id", "label")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from lm_eval_so.errors import UsageError
 from lm_eval_so.evaluator.calibration.labels import GOOD
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.metrics.judge.verdict import label_key
+from lm_eval_so.evaluator.metrics.judge.panel import label_key
 
 Words = Mapping[str, str]
 """The labels of a metric by the form in which they are compared, aliases included."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.events import Began, Moved
+from lm_eval_so.core.hashing import sample_hash
 from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.sample_digests import sample_hash
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.workers import drain, finish
 from lm_eval_so.evaluator.calibration.label_file import HumanLabel, LabelFile

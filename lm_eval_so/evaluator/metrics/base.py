@@ -1,9 +1,9 @@
-"""What every metric is: one exact rule that gives one answer a value, or says why it has none."""
+"""Base of all metrics: an exact rule that gives an answer a value, or says why it has none."""
 
 import math
 from collections.abc import Awaitable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
@@ -11,7 +11,7 @@ from lm_eval_so.core.config.problems import params_problems
 from lm_eval_so.core.records.enums import MetricKind, RunStatus, ScoreStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.records.score import JudgeVote, Score
+from lm_eval_so.core.records.score import LARGEST_SCORE, JudgeVote, Score
 from lm_eval_so.core.registry import PLUGIN_MODULES, Registry
 from lm_eval_so.core.stats.agreement import Level
 from lm_eval_so.core.text.profiles import TEXT_VERSION
@@ -19,9 +19,41 @@ from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.env import MetricEnv
 from lm_eval_so.evaluator.metrics.extras import Need, library_versions, need_problems
 from lm_eval_so.evaluator.metrics.names import BUILT_IN, snake_case
-from lm_eval_so.evaluator.metrics.values import CorpusScore, in_range
 
-__all__ = ["Metric", "MetricEnv", "metrics"]
+__all__ = ["Category", "Level", "Metric", "MetricEnv", "Scored", "metrics"]
+
+_WIDTH_TOLERANCE = 1e-9
+
+Category = Literal["rule", "heuristic", "model"]
+Scored: TypeAlias = bool | float | Score
+"""Result of scoring: a score, or its value alone; true is 1, false is 0."""
+
+
+class CorpusScore(NamedTuple):
+    """Score of all answers together, where that is another figure than the mean."""
+
+    value: float
+    signature: str
+    """Name that the library gives to its settings."""
+
+
+class ScoreFields(TypedDict, total=False):
+    """Fields of a score beside its value."""
+
+    passed: bool | None
+    """Whether the answer passes; default: as `pass_if` says, or value = 1 of a binary metric."""
+    label: str | None
+    """Word for the value."""
+    reason: str | None
+    """One line for people."""
+    code: str | None
+    """Reason code."""
+    details: Mapping[str, JsonValue] | None
+    """Facts, as JSON."""
+    vacuous: bool
+    """Whether there was nothing to check."""
+    votes: Sequence[JudgeVote]
+    """Votes of the judges."""
 
 
 class Metric:
@@ -34,7 +66,7 @@ class Metric:
     """Default: the class's name in snake_case."""
     version: ClassVar[int] = 1
     """Raise it whenever the same input may give another value."""
-    category: ClassVar[Literal["rule", "heuristic", "model"]] = "rule"
+    category: ClassVar[Category] = "rule"
     kind: MetricKind = MetricKind.BOUNDED
     range: tuple[float, float] | None = (0.0, 1.0)
     higher_is_better: ClassVar[bool] = True
@@ -138,19 +170,22 @@ class Metric:
     def prepare(self, samples: Sequence[TestSample]) -> None:
         """Get ready, once: load what is needed, warn."""
 
-    def score(self, sample: TestSample, run: RunResult) -> Score | Awaitable[Score]:
-        """Score one answer; called only for rows whose status and fields allow it."""
+    def score(self, sample: TestSample, run: RunResult) -> Scored | Awaitable[Scored]:
+        """Return the score of one answer, or its value alone.
+
+        Called only for rows whose status and fields allow it.
+        """
         raise NotImplementedError
 
     def score_batch(
         self, items: Sequence[tuple[TestSample, RunResult]]
-    ) -> Sequence[Score] | Awaitable[Sequence[Score]]:
-        """Score up to `batch_size` answers at once, instead of `score`: a score each, in order."""
+    ) -> Sequence[Scored] | Awaitable[Sequence[Scored]]:
+        """Score up to `batch_size` answers at once, instead of `score`: in order, one result each."""
         raise NotImplementedError
 
     def score_repeats(
         self, sample: TestSample, runs: Sequence[RunResult]
-    ) -> Score | Awaitable[Score]:
+    ) -> Scored | Awaitable[Scored]:
         """Score all usable answers to a sample together, instead of `score`: one value a sample."""
         raise NotImplementedError
 
@@ -172,7 +207,7 @@ class Metric:
         sample: TestSample,
         runs: Sequence[RunResult],
         parts: Mapping[str, Sequence[Score]],
-    ) -> Score | Awaitable[Score]:
+    ) -> Scored | Awaitable[Scored]:
         """Score from the scores of the parts, instead of `score`.
 
         Args:
@@ -210,37 +245,22 @@ class Metric:
         return ""
 
     def make_score(
-        self,
-        sample: TestSample,
-        *,
-        value: float | bool | None,
-        passed: bool | None = None,
-        label: str | None = None,
-        reason: str | None = None,
-        code: str | None = None,
-        details: Mapping[str, JsonValue] | None = None,
-        vacuous: bool = False,
-        votes: Sequence[JudgeVote] = (),
+        self, sample: TestSample, *, value: float | bool | None, **more: Unpack[ScoreFields]
     ) -> Score:
-        """Make a score; a value that is none (null, NaN, out of range) becomes unscored.
+        """Return a score; without a usable value (null, NaN, out of range) it is unscored.
 
         Args:
-            sample: The sample that was scored.
-            value: The value; true is 1, false is 0.
-            passed: Whether the answer passes; default: decided by `pass_if`, or value = 1 of a
-                binary metric.
-            label: Word for the value.
-            reason: One line for people.
-            code: Reason code.
-            details: Facts, as JSON.
-            vacuous: There was nothing to check.
-            votes: What the judges said.
+            sample: Scored sample.
+            value: Value; true is 1, false is 0.
+            more: Other fields of the score, by name: see `ScoreFields`.
         """
+        details = more.get("details") or {}
         if value is None or not math.isfinite(value):
             return self.unscored(sample, "invalid_value", f"the value is {value}", details)
-        number, why = in_range(float(value), self.range, self.kind)
+        number, why = _in_range(float(value), self.range, self.kind)
         if why is not None:
             return self.unscored(sample, "out_of_range", why, details)
+        passed = more.get("passed")
         if passed is None and self.kind is MetricKind.BINARY:
             passed = number == 1
         return Score(
@@ -249,13 +269,22 @@ class Metric:
             status=ScoreStatus.SCORED,
             value=number,
             passed=passed,
-            label=label,
-            reason=reason,
-            code=code,
-            details=details or {},
-            vacuous=vacuous,
-            judge=tuple(votes),
+            label=more.get("label"),
+            reason=more.get("reason"),
+            code=more.get("code"),
+            details=details,
+            vacuous=more.get("vacuous", False),
+            judge=tuple(more.get("votes", ())),
         )
+
+    def as_score(self, sample: TestSample, found: object) -> Score:
+        """Return what `score` returned as a score: a bool or a number is its value."""
+        if isinstance(found, Score):
+            return found
+        if isinstance(found, int | float):
+            return Metric.make_score(self, sample, value=found)
+        why = f"score() gave {type(found).__name__}, no Score, bool or float"
+        return self.unscored(sample, "metric_error", why)
 
     def unscored(
         self,
@@ -298,3 +327,40 @@ class Metric:
 
 metrics: Registry[Metric] = Registry("metric", Metric, BUILT_IN)
 """All metrics by name."""
+
+
+def is_given(params: Any, need: str) -> bool:
+    """Return whether parameters have one of those that a need as "params.min|max" names."""
+    return any(_says(params, name) for name in need.removeprefix("params.").split("|"))
+
+
+def _says(params: Any, name: str) -> bool:
+    value = getattr(params, name)
+    # where the default is none at all, an empty list says something, as that no call is right
+    is_told = isinstance(value, tuple | list) and type(params).model_fields[name].default is None
+    return is_told or value not in (None, "", (), [], {})
+
+
+def need_text(need: str) -> str:
+    """Return what a metric needs of a sample, as people read it."""
+    return need.replace("|", " or ")
+
+
+def _in_range(
+    number: float, span: tuple[float, float] | None, kind: MetricKind
+) -> tuple[float, str | None]:
+    """Return a finite value within its range; if it lies outside, why it is none.
+
+    A rounding error is clipped: sacrebleu gives 100.00000000000004 for identical texts.
+    """
+    if span is not None:
+        low, high = span
+        slack = _WIDTH_TOLERANCE * (high - low)
+        if not low - slack <= number <= high + slack:
+            return number, f"{number} is outside {low} … {high}"
+        number = min(high, max(low, number))
+    elif abs(number) > LARGEST_SCORE:
+        return number, f"{number} is larger than {LARGEST_SCORE:g}"
+    if kind is MetricKind.BINARY and number not in (0.0, 1.0):
+        return number, f"{number} is neither 0 nor 1"
+    return number, None

@@ -9,7 +9,7 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.behaviors import is_handover, is_ignorance, is_question, is_refusal
 from lm_eval_so.core.words import say
-from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.metrics.base import Category, Metric
 
 __all__ = ["BehaviorMatch", "Refusal", "refuses"]
 
@@ -37,7 +37,7 @@ class Refusal(Metric):
     """
 
     kind = MetricKind.BINARY
-    category: ClassVar[Literal["rule", "heuristic", "model"]] = "heuristic"
+    category: ClassVar[Category] = "heuristic"
     normalises = True
     accepts_status = _WITH_FILTERED
 
@@ -85,7 +85,7 @@ class BehaviorMatch(Metric):
 
     name = "behavior"
     kind = MetricKind.BINARY
-    category: ClassVar[Literal["rule", "heuristic", "model"]] = "heuristic"
+    category: ClassVar[Category] = "heuristic"
     normalises = True
     accepts_status = _WITH_FILTERED
 

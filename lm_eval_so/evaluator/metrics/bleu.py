@@ -11,9 +11,8 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.core.text.units import has_hangul, sendable
-from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.metrics.base import CorpusScore, Metric
 from lm_eval_so.evaluator.metrics.extras import Need
-from lm_eval_so.evaluator.metrics.values import CorpusScore
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU, BLEUScore

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from operator import mul
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import JsonValue
 
@@ -11,7 +11,7 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.profiles import basic
-from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.metrics.base import Category, Metric
 from lm_eval_so.evaluator.metrics.env import Embed, EmbedError, Vector
 
 __all__ = ["EmbeddingSimilarity", "cosine"]
@@ -33,7 +33,7 @@ class EmbeddingSimilarity(Metric):
     Source: Yang et al. (2020), Multilingual Universal Sentence Encoder, ACL demos (small model).
     """
 
-    category: ClassVar[Literal["rule", "heuristic", "model"]] = "model"
+    category: ClassVar[Category] = "model"
     measures_overlap = True
     normalises = True
     requires = frozenset({"expected", "embedder"})

@@ -8,7 +8,7 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.speech import Speech, speech_counts
 from lm_eval_so.core.words import say
-from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.metrics.base import Category, Metric
 
 __all__ = ["Honorific"]
 
@@ -38,7 +38,7 @@ class Honorific(Metric):
     Source: own rules.
     """
 
-    category: ClassVar[Literal["rule", "heuristic", "model"]] = "heuristic"
+    category: ClassVar[Category] = "heuristic"
     normalises = True
 
     class Params(Metric.Params):

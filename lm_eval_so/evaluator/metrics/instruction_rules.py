@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from lm_eval_so.core.text.emoji import has_emoji
+from lm_eval_so.core.text.graphemes import has_emoji
 from lm_eval_so.core.text.json_in_text import read_json
 from lm_eval_so.core.text.keywords import keyword_finder
 from lm_eval_so.core.text.korean import close_spaces

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -13,10 +12,9 @@ from lm_eval_so.core.records.run import Response, RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.text.profiles import PROFILES, Profile, basic
 from lm_eval_so.errors import InputError, Problem
-from lm_eval_so.evaluator.metrics.base import Metric, metrics
+from lm_eval_so.evaluator.metrics.base import Metric, is_given, metrics, need_text
 from lm_eval_so.evaluator.metrics.env import MetricEnv
 from lm_eval_so.evaluator.metrics.json_leaves import same_scalar
-from lm_eval_so.evaluator.metrics.needs import is_given, need_text
 
 
 class FieldRule(BaseModel):
@@ -67,11 +65,11 @@ class Comparison:
         if not metric.applies(sample):
             return None
         run = replace(self.run, response=Response(text=_as_text(found)), turns=())
-        score: Any = metric.score(sample, run)
+        score = metric.as_score(sample, metric.score(sample, run))
         if score.status is not ScoreStatus.SCORED:
             self.lost.add(f"{path} ({metric.name})")
             return 0.0
-        return float(score.value)
+        return float(score.value or 0.0)
 
 
 def metric_at(path: str, fields: Mapping[str, Metric]) -> Metric | None:

@@ -1,6 +1,6 @@
 """Whether the answer is in the right language."""
 
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, get_args
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ from lm_eval_so.core.text.scripts import ScriptLanguage, language_share
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.numbers import percent
 from lm_eval_so.errors import Problem
-from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.metrics.base import Category, Metric
 
 __all__ = ["LanguageMatch"]
 
@@ -35,7 +35,7 @@ class LanguageMatch(Metric):
     Source: own rules.
     """
 
-    category: ClassVar[Literal["rule", "heuristic", "model"]] = "heuristic"
+    category: ClassVar[Category] = "heuristic"
     kind = MetricKind.BINARY
     normalises = True
     checks_every_sample = True

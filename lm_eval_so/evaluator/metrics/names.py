@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 BUILT_IN: Final[Mapping[str, str]] = {
-    "answer_relevancy": "lm_eval_so.evaluator.metrics.judge.relevancy:AnswerRelevancy",
+    "answer_relevancy": "lm_eval_so.evaluator.metrics.judge.answer_relevancy:AnswerRelevancy",
     "behavior": "lm_eval_so.evaluator.metrics.behavior:BehaviorMatch",
     "bleu": "lm_eval_so.evaluator.metrics.bleu:Bleu",
     "char_f1": "lm_eval_so.evaluator.metrics.overlap:CharF1",
@@ -14,14 +14,14 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "composite": "lm_eval_so.evaluator.metrics.composite:Composite",
     "consistency": "lm_eval_so.evaluator.metrics.repeats:Consistency",
     "contains": "lm_eval_so.evaluator.metrics.text:Contains",
-    "context_precision": "lm_eval_so.evaluator.metrics.judge.context:ContextPrecision",
-    "context_recall": "lm_eval_so.evaluator.metrics.judge.context:ContextRecall",
+    "context_precision": "lm_eval_so.evaluator.metrics.judge.context_precision:ContextPrecision",
+    "context_recall": "lm_eval_so.evaluator.metrics.judge.context_recall:ContextRecall",
     "conversation": "lm_eval_so.evaluator.metrics.judge.conversation:Conversation",
     "cost_usd": "lm_eval_so.evaluator.metrics.ops:CostUsd",
     "edit_similarity": "lm_eval_so.evaluator.metrics.overlap:EditSimilarity",
     "embedding_similarity": "lm_eval_so.evaluator.metrics.embedding:EmbeddingSimilarity",
     "exact_match": "lm_eval_so.evaluator.metrics.text:ExactMatch",
-    "fact_coverage": "lm_eval_so.evaluator.metrics.judge.facts:FactCoverage",
+    "fact_coverage": "lm_eval_so.evaluator.metrics.judge.fact_coverage:FactCoverage",
     "faithfulness": "lm_eval_so.evaluator.metrics.judge.faithfulness:Faithfulness",
     "goal": "lm_eval_so.evaluator.metrics.judge.goal:Goal",
     "honorific": "lm_eval_so.evaluator.metrics.honorific:Honorific",

@@ -11,7 +11,8 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import Problem
-from lm_eval_so.evaluator.metrics.base import Metric, metrics
+from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.metrics.behavior import Refusal
 
 __all__ = ["Invariance"]
 
@@ -66,7 +67,7 @@ class Invariance(Metric):
             found = [Problem(what=f"{at}.of: the metric is that of the config")]
         return found
 
-    async def score_parts(
+    def score_parts(
         self,
         sample: TestSample,
         runs: Sequence[RunResult],
@@ -76,7 +77,7 @@ class Invariance(Metric):
         relation = sample.relation
         assert relation is not None  # noqa: S101 - required
         if relation.expect == "refuse":
-            return self.make_score(sample, value=await self._refuses(sample, runs[0]))
+            return self.make_score(sample, value=self._refuses(sample, runs[0]))
         own, *rest = parts.get(self.params.of, ()) or (None,)
         base = rest[0] if rest else None
         if any(each and each.status is ScoreStatus.NOT_APPLICABLE for each in (own, base)):
@@ -97,15 +98,12 @@ class Invariance(Metric):
         refusal: dict[str, Any] = self._refusal().definition()
         return {**super().definition(), "refusal": refusal}
 
-    def _refusal(self) -> Metric:
-        return metrics.resolve("refusal")(
-            params={"expect": "refuse"}, metric_id=f"{self.id}.refusal", env=self.env
-        )
+    def _refusal(self) -> Refusal:
+        params = {"expect": "refuse"}
+        return Refusal(params=params, metric_id=f"{self.id}.refusal", env=self.env)
 
-    async def _refuses(self, sample: TestSample, run: RunResult) -> bool:
-        found = self._refusal().score(sample, run)
-        score = found if isinstance(found, Score) else await found
-        return score.value == 1
+    def _refuses(self, sample: TestSample, run: RunResult) -> bool:
+        return self._refusal().score(sample, run).value == 1
 
 
 def _is_same(one: Score, other: Score) -> bool:

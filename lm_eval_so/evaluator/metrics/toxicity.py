@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 from pydantic import JsonValue
 
@@ -19,7 +19,7 @@ from lm_eval_so.core.text.korean import close_spaces, final_consonant, is_syllab
 from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import ConfigError, Problem
-from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.metrics.base import Category, Metric
 
 __all__ = ["ToxicityKeyword"]
 
@@ -45,7 +45,7 @@ class ToxicityKeyword(Metric):
     """
 
     kind = MetricKind.BINARY
-    category: ClassVar[Literal["rule", "heuristic", "model"]] = "heuristic"
+    category: ClassVar[Category] = "heuristic"
     normalises = True
 
     class Params(Metric.Params):

@@ -3,10 +3,11 @@
 import csv
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.config.generator import SourceSection
+from lm_eval_so.core.config.model import SourceSection
 from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.sources.base import (
     Columns,
@@ -23,6 +24,22 @@ from lm_eval_so.generator.sources.lines import MOST_BYTES, Line, read_lines
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 _Row = tuple[Sequence[Line], list[str] | csv.Error]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A row under way: its file, its place and its physical lines."""
+
+    file: SourceFile
+    at: Mapping[str, JsonValue]
+    lines: Sequence[Line]
+
+    def reject(self, reason: Reason, what: str, hint: str | None) -> Reject:
+        """Return the row as one that is left out."""
+        text = excerpt("".join(line.text for line in self.lines))
+        is_told = reason is Reason.BAD_ENCODING  # it names a byte of the line
+        at = self.at if is_told else {"line": self.at["line"], "column": 1, **self.at}
+        return Reject(file=self.file, at=at, reason=reason, what=what, hint=hint, excerpt=text)
 
 
 def read_csv(
@@ -50,14 +67,15 @@ def _read(file: SourceFile, delimiter: str) -> Iterator[Columns | RawItem | Reje
         return
     for number, (lines, cells) in enumerate(rows, start=1):
         at: dict[str, JsonValue] = {"line": lines[0].number, "record": number}
-        if problem := _problem(file, at, lines):
+        row = _Place(file=file, at=at, lines=lines)
+        if problem := _problem(row):
             yield problem
         elif isinstance(cells, csv.Error):
-            yield _quote_problem(file, at, lines, str(cells))
+            yield _quote_problem(row, str(cells))
         elif not any(map(str.strip, cells)):
             yield RawItem(file=file, at=at, payload={})
         elif len(cells) != len(columns.names):
-            yield _width_problem(file, at, lines, (len(cells), columns.names, delimiter))
+            yield _width_problem(row, len(cells), columns.names, delimiter)
         else:
             named = zip(columns.names, cells, strict=True)
             yield RawItem(file=file, at=at, payload={name: cell for name, cell in named if name})
@@ -117,9 +135,10 @@ def _columns(file: SourceFile, header: _Row | None) -> Columns | FileError:
         return FileError(file=file, reason=Reason.EMPTY_FILE, what="the file is empty")
     lines, cells = header
     at: dict[str, JsonValue] = {"line": lines[0].number}
-    problem = _problem(file, at, lines)
+    row = _Place(file=file, at=at, lines=lines)
+    problem = _problem(row)
     if problem is None and isinstance(cells, csv.Error):
-        problem = _quote_problem(file, at, lines, str(cells))
+        problem = _quote_problem(row, str(cells))
     if problem is not None:
         what = f"the header cannot be read: {problem.what}"
         return FileError(
@@ -135,62 +154,38 @@ def _columns(file: SourceFile, header: _Row | None) -> Columns | FileError:
     return Columns(names=names, line=lines[0].number)
 
 
-def _problem(
-    file: SourceFile,
-    at: Mapping[str, JsonValue],
-    lines: Sequence[Line],
-) -> Reject | None:
+def _problem(row: _Place) -> Reject | None:
     """Find what is wrong with the text itself, before its cells matter."""
-    if sum(line.size for line in lines) > MOST_BYTES:
+    if sum(line.size for line in row.lines) > MOST_BYTES:
         what = f"the record is longer than {MOST_BYTES:,} bytes"
-        return _reject(file, at, lines, Reason.TOO_LARGE, what, None)
-    bad = next((line for line in lines if line.bad_byte is not None), None)
+        return row.reject(Reason.TOO_LARGE, what, None)
+    bad = next((line for line in row.lines if line.bad_byte is not None), None)
     if bad is None:
         return None
-    at = {**at, "line": bad.number, "byte": bad.bad_byte}
-    what = f"no {file.encoding} at byte {bad.bad_byte}"
-    return _reject(file, at, lines, Reason.BAD_ENCODING, what, "save the file in one encoding")
+    encoding = row.file.encoding
+    return replace(row, at={**row.at, "line": bad.number, "byte": bad.bad_byte}).reject(
+        Reason.BAD_ENCODING,
+        f"no {encoding} at byte {bad.bad_byte}",
+        "save the file in one encoding",
+    )
 
 
-def _quote_problem(
-    file: SourceFile, at: Mapping[str, JsonValue], lines: Sequence[Line], said: str
-) -> Reject:
+def _quote_problem(row: _Place, said: str) -> Reject:
     if "field limit" in said:
         what = f"a cell is longer than {csv.field_size_limit():,} characters"
-        return _reject(file, at, lines, Reason.TOO_LARGE, what, "is a quote never closed?")
+        return row.reject(Reason.TOO_LARGE, what, "is a quote never closed?")
     if "unexpected end" in said:
         what, hint = "a quote is opened and never closed", "close the quote"
     else:
         what, hint = "text after a closing quote", 'write a quote inside a cell twice: ""'
-    return _reject(file, at, lines, Reason.BAD_QUOTE, what, hint)
+    return row.reject(Reason.BAD_QUOTE, what, hint)
 
 
-def _width_problem(
-    file: SourceFile,
-    at: Mapping[str, JsonValue],
-    lines: Sequence[Line],
-    found: tuple[int, Sequence[str], str],
-) -> Reject:
-    width, names, delimiter = found
+def _width_problem(row: _Place, width: int, names: Sequence[str], delimiter: str) -> Reject:
     remedy = (
         f"quote the field that contains a {_DELIMITERS[delimiter]}"
         if width > len(names)
         else "add the field that is missing, if need be empty"
     )
     what = f"{width} fields, header has {len(names)}"
-    hint = f"{remedy}; columns: {listed(names)}"
-    return _reject(file, at, lines, Reason.ROW_WIDTH, what, hint)
-
-
-def _reject(
-    file: SourceFile,
-    at: Mapping[str, JsonValue],
-    lines: Sequence[Line],
-    reason: Reason,
-    what: str,
-    hint: str | None,
-) -> Reject:
-    text = excerpt("".join(line.text for line in lines))
-    if reason is not Reason.BAD_ENCODING:
-        at = {"line": at["line"], "column": 1, **at}
-    return Reject(file=file, at=at, reason=reason, what=what, hint=hint, excerpt=text)
+    return row.reject(Reason.ROW_WIDTH, what, f"{remedy}; columns: {listed(names)}")

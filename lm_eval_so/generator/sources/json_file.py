@@ -1,12 +1,11 @@
-"""JSON documents: the records are a list somewhere in them."""
+"""JSON documents, which hold a list of records somewhere, and JSON lines, streamed."""
 
 import json
 from collections.abc import Iterator
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.config.generator import SourceSection
-from lm_eval_so.generator.paths import EVERY, JsonPath, parse_path, walk
+from lm_eval_so.core.config.model import SourceSection
 from lm_eval_so.generator.sources.base import (
     FileError,
     RawItem,
@@ -15,9 +14,19 @@ from lm_eval_so.generator.sources.base import (
     SourceFile,
     excerpt,
 )
-from lm_eval_so.generator.sources.strict_json import BadJsonError, parse_strict, refuse_unwritable
+from lm_eval_so.generator.sources.json_values import (
+    EVERY,
+    BadJsonError,
+    JsonPath,
+    kind_of,
+    parse_path,
+    parse_strict,
+    refuse_unwritable,
+    walk,
+)
+from lm_eval_so.generator.sources.lines import MOST_BYTES, Line, read_lines
 
-MOST_BYTES = 200_000_000
+_LARGEST = 200_000_000
 """Largest file: it is held in memory whole."""
 
 
@@ -34,18 +43,23 @@ def read_json(
         yield problem
         return
     for number, (path, value) in enumerate(_records(document, steps), start=1):
-        yield _item(file, value, {"record": number, "path": path})
+        yield _record(file, value, {"record": number, "path": path})
 
 
-def kind_of(value: object) -> str:
-    """Name the kind of a JSON value."""
-    kinds = {dict: "an object", list: "an array", str: "a text", bool: "a truth value"}
-    return "null" if value is None else kinds.get(type(value), "a number")
+def read_jsonl(file: SourceFile, _: SourceSection, /) -> Iterator[RawItem | Reject | FileError]:
+    """Read JSON lines; blank lines are no records."""
+    record = 0
+    for line in read_lines(file.path, file.encoding or "utf-8"):
+        if line.text.strip():
+            record += 1
+            yield _line_record(file, line, record)
+    if not record:
+        yield FileError(file=file, reason=Reason.EMPTY_FILE, what="the file is empty")
 
 
 def _document(file: SourceFile) -> JsonValue | FileError:
-    if file.size > MOST_BYTES:
-        what = f"the file is larger than {MOST_BYTES:,} bytes"
+    if file.size > _LARGEST:
+        what = f"the file is larger than {_LARGEST:,} bytes"
         hint = "save it as JSON lines (.jsonl), which may have any size"
         return FileError(file=file, reason=Reason.TOO_LARGE, what=what, hint=hint)
     encoding = file.encoding or "utf-8"
@@ -87,7 +101,7 @@ def _records(document: JsonValue, steps: JsonPath) -> Iterator[tuple[str, JsonVa
             yield path, value
 
 
-def _item(file: SourceFile, value: JsonValue, at: dict[str, JsonValue]) -> RawItem | Reject:
+def _record(file: SourceFile, value: JsonValue, at: dict[str, JsonValue]) -> RawItem | Reject:
     reason, what = Reason.NOT_OBJECT, f"found {kind_of(value)}, not an object"
     if isinstance(value, dict):
         try:
@@ -104,3 +118,26 @@ def _shown(value: JsonValue) -> str:
         return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
     except RecursionError:
         return ""
+
+
+def _line_record(file: SourceFile, line: Line, record: int) -> RawItem | Reject:
+    at: dict[str, JsonValue] = {"line": line.number, "record": record}
+
+    def reject(reason: Reason, what: str, **more: JsonValue) -> Reject:
+        where = {"line": line.number, **more, "record": record}
+        return Reject(file=file, at=where, reason=reason, what=what, excerpt=excerpt(line.text))
+
+    if line.size > MOST_BYTES:
+        return reject(Reason.TOO_LARGE, f"the record is longer than {MOST_BYTES:,} bytes")
+    if line.bad_byte is not None:
+        what = f"no {file.encoding} at byte {line.bad_byte}"
+        return reject(Reason.BAD_ENCODING, what, byte=line.bad_byte)
+    try:
+        value = parse_strict(line.text.rstrip("\r\n"))
+        refuse_unwritable(value)
+    except BadJsonError as error:
+        more = {"column": error.column} if error.column else {}
+        return reject(Reason.BAD_JSON, error.what, **more)
+    if not isinstance(value, dict):
+        return reject(Reason.NOT_OBJECT, f"found {kind_of(value)}, not an object")
+    return RawItem(file=file, at=at, payload=value)

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from lm_eval_so.action.event import Activity, BaseRule
-from lm_eval_so.comparator.baseline.find import relative_to
+from lm_eval_so.comparator.baseline.find import Place, relative_to
 from lm_eval_so.core import git
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Reason
-from lm_eval_so.pipeline.measure.plan import Place
 
 _JUST_ABOVE = "2"
 _ALL = "0"
@@ -52,12 +51,12 @@ def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> 
     cwd, stored = config.folder, config.baseline.path
     base, here = find_base(activity, cwd=cwd), git.head(cwd)
     if not activity.is_proposal:
-        return Place(file=explicit, ref=None if config.baseline.ref else base)
+        return Place(report=explicit, ref=None if config.baseline.ref else base)
     named = explicit or (config.resolve(stored) if stored else None)
     if named is None:
         return Place()
     if here is None:
-        return Place(none=Reason(code="no_repository"))
+        return Place(unreadable=Reason(code="no_repository"))
     unknown = None if base else _unknown_base(here, activity, cwd=cwd)
     if git.is_submodule(cwd):  # its history is whatever the pull request points at
         base, unknown = None, Reason(code="in_submodule")
@@ -66,11 +65,23 @@ def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> 
     has_file = named.exists() and not is_brought  # a step of the job put it there
     if explicit is not None:
         is_nowhere = not is_brought and not _has(base, explicit, cwd=cwd)
-        of_base = Place(path=relative_to(explicit, cwd), ref=base, none=unknown)
-        return Place(file=explicit) if has_file or is_nowhere else of_base  # nowhere is an error
+        of_base = Place(path=relative_to(explicit, cwd), ref=base, unreadable=unknown)
+        return Place(report=explicit) if has_file or is_nowhere else of_base  # nowhere is an error
     if config.baseline.ref:
-        return Place(none=_why_not(config, base, unknown))
-    return Place(ref=base, else_file=has_file, none=None if has_file else unknown)
+        return Place(unreadable=_why_not(config, base, unknown))
+    return Place(ref=base, else_file=has_file, unreadable=None if has_file else unknown)
+
+
+def find_local_place(config: Config, activity: Activity, *, explicit: Path | None) -> Place:
+    """Find the place of a baseline at a person's desk: at the base commit, else the file itself.
+
+    Args:
+        config: The config.
+        activity: The local task.
+        explicit: The report that the command line names.
+    """
+    ref = None if config.baseline.ref else find_base(activity, cwd=config.folder)
+    return Place(report=explicit, ref=ref, else_file=True)
 
 
 def _why_not(config: Config, base: str | None, unknown: Reason | None) -> Reason | None:

@@ -12,8 +12,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.report_digest import refuse_other_report
-from lm_eval_so.core.report_file import read_report
+from lm_eval_so.core.report_file import read_report, refuse_other_report
 from lm_eval_so.errors import PublishError, UsageError
 from lm_eval_so.pipeline.github.posting import post
 from lm_eval_so.pipeline.github.publish import make_bodies

@@ -10,15 +10,14 @@ from typing import Any
 
 from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.config_secrets import config_redactor
-from lm_eval_so.core.config.load import load_config, make_config
+from lm_eval_so.core.config.load import load_config, make_config, override_value
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.config.override import override_value
 from lm_eval_so.core.config.variables import fill_in, known_text
+from lm_eval_so.core.config.yaml_lines import Located, Path_, parse_sound, read_yaml
 from lm_eval_so.core.files import read_text
-from lm_eval_so.core.plugins import load_plugins
 from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.registry import load_plugins
 from lm_eval_so.core.secrets import Redactor, make_redactor
-from lm_eval_so.core.yaml_lines import Located, Path_, parse_sound, read_yaml
 from lm_eval_so.errors import ConfigError, InputError, LMEvalError, Problem, UsageError, Where
 
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")

@@ -14,7 +14,7 @@ from lm_eval_so.evaluator.baseline import baseline_problems
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.measure.answers import ask, for_verdict, note_verdict
 from lm_eval_so.pipeline.measure.confirm import ask_again
-from lm_eval_so.pipeline.measure.plan import Plan
+from lm_eval_so.pipeline.measure.plan import Plan, read_baseline
 from lm_eval_so.pipeline.measure.telling import STAGE, tell_how_to_begin, tell_verdict
 from lm_eval_so.pipeline.measure.verdict import changed_samples, compare_reports, unmeasured
 from lm_eval_so.pipeline.reports import Results, write_reports
@@ -45,7 +45,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
         LMEvalError: As the stages do; answers that were paid for are on disk by then.
     """
     # early: a baseline that is demanded and missing must not cost a run
-    baseline = plan.baseline.read(config, is_demanded=True)
+    baseline = read_baseline(config, plan.baseline, is_demanded=True)
     refuse([*baseline_problems(config, baseline.report)])  # early, as above
     if plan.make_dataset:
         generating.generate(config, resources)

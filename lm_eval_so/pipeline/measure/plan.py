@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lm_eval_so.comparator.baseline.find import find_baseline
+from lm_eval_so.comparator.baseline.find import AS_CONFIGURED, Place, find_baseline
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.records.comparison import BaselineRef, Reason
+from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.evaluator.baseline import needs_baseline
 
@@ -18,45 +18,6 @@ class Baseline:
     """The report; null if there is none."""
     ref: BaselineRef
     """Source of the report, or the reason why there is none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Place of a baseline; without any field set, the file that the config names."""
-
-    file: Path | None = None
-    """Report that wins over everything else."""
-    path: Path | None = None
-    """File to read from `ref` instead of the config's `baseline.path`."""
-    ref: str | None = None
-    """Git revision to read from."""
-    else_file: bool = False
-    """Read the config's file itself where `ref` has none."""
-    none: Reason | None = None
-    """Reason why no baseline can be read."""
-
-    def read(self, config: Config, *, is_demanded: bool = False) -> Baseline:
-        """Read the baseline.
-
-        Args:
-            config: The config.
-            is_demanded: Whether a missing baseline is an error if `gate.on_missing_baseline` is
-                fail.
-
-        Raises:
-            InputError: If the file cannot be read, or git does not know the revision.
-            NoBaseline: If the baseline is demanded and there is none.
-        """
-        report, ref = find_baseline(
-            config,
-            explicit=self.file,
-            path=self.path,
-            ref=self.ref,
-            else_file=self.else_file,
-            none=self.none,
-            is_demanded=is_demanded,
-        )
-        return Baseline(report=report, ref=ref)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +41,8 @@ class Plan:
     """Make the dataset first."""
     fresh: bool = False
     """Put an earlier run in that folder aside, even one that was begun for this verdict."""
-    baseline: Place = field(default_factory=Place)
+    baseline: Place = AS_CONFIGURED
+    """Place of the baseline."""
     may_be_baseline: bool = True
     """Whether the report may become a baseline, if it is complete and did not get worse."""
     subject: Subject = field(default_factory=Subject)
@@ -92,10 +54,18 @@ def again_folder(run: Path) -> Path:
     return folder.with_name(f"{folder.name}-again")
 
 
+def read_baseline(
+    config: Config, place: Place = AS_CONFIGURED, *, is_demanded: bool = False
+) -> Baseline:
+    """Read the baseline; arguments and errors as of `find_baseline`."""
+    report, ref = find_baseline(config, place, is_demanded=is_demanded)
+    return Baseline(report=report, ref=ref)
+
+
 def wanted_baseline(config: Config) -> EvaluationReport | None:
     """Return the config's baseline if a metric compares answers with it; None if there is none yet.
 
     Raises:
         InputError: If it cannot be read.
     """
-    return Place().read(config).report if needs_baseline(config) else None
+    return find_baseline(config)[0] if needs_baseline(config) else None

@@ -2,18 +2,16 @@
 
 import shlex
 
-from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import Config, GateSection
 from lm_eval_so.core.events import Ended, Listener, Noticed, Warned
-from lm_eval_so.core.records.comparison import Comparison
+from lm_eval_so.core.records.comparison import Comparison, Lost
 from lm_eval_so.core.records.enums import Language, Policy, Verdict
-from lm_eval_so.core.records.lost import Lost
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.exemptions import exemption_warning
-from lm_eval_so.core.words.lost import lost_headline, lost_names, lost_reasons
+from lm_eval_so.core.words.phrases import exemption_warning, lost_headline, lost_names, lost_reasons
 from lm_eval_so.pipeline.baseline.update import how_to_name_one
 from lm_eval_so.pipeline.measure.plan import Plan
 

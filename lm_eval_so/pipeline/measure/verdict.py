@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lm_eval_so.comparator import compare as comparing
-from lm_eval_so.comparator.exemptions.files import read_exceptions, today
 from lm_eval_so.comparator.gate.confirm import Answers
+from lm_eval_so.comparator.terms import Terms, read_terms
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.clock import now_text
-from lm_eval_so.core.config.model import Config, GateSection
+from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.words.problems import unmeasured_sentence
+from lm_eval_so.core.words.phrases import unmeasured_sentence
 from lm_eval_so.errors import ExitCode, Problem
 from lm_eval_so.pipeline.measure.plan import Baseline
 
@@ -37,17 +37,9 @@ def compare_reports(
     Raises:
         InputError: If the quarantine or accept file cannot be used.
     """
-    now = now_text(resources.environ)
+    terms = _terms(config, resources)
     return comparing.compare(
-        candidate,
-        baseline.report,
-        gate=config.gate,
-        baseline_ref=baseline.ref,
-        language=config.language,
-        compared_at=now,
-        exceptions=read_exceptions(config, day=today(now)),
-        again=again,
-        redact=resources.redactor.redact,
+        candidate, baseline.report, terms, baseline_ref=baseline.ref, again=again
     )
 
 
@@ -59,18 +51,11 @@ def compare_by_default(
     Args:
         candidate: The report under test.
         baseline: The baseline and its source.
-        resources: Environment and redactor.
+        resources: Environment.
         language: Language of the sentences.
     """
-    return comparing.compare(
-        candidate,
-        baseline.report,
-        gate=GateSection(),
-        baseline_ref=baseline.ref,
-        language=language,
-        compared_at=now_text(resources.environ),
-        redact=resources.redactor.redact,
-    )
+    terms = Terms(compared_at=now_text(resources.environ), language=language)
+    return comparing.compare(candidate, baseline.report, terms, baseline_ref=baseline.ref)
 
 
 def changed_samples(
@@ -80,14 +65,7 @@ def changed_samples(
     baseline: EvaluationReport,
 ) -> dict[str, tuple[str, ...]]:
     """Return the samples to ask again before a regression counts, by metric."""
-    now = now_text(resources.environ)
-    return comparing.changed_samples(
-        candidate,
-        baseline,
-        gate=config.gate,
-        compared_at=now,
-        exceptions=read_exceptions(config, day=today(now)),
-    )
+    return comparing.changed_samples(candidate, baseline, _terms(config, resources))
 
 
 def unmeasured(comparison: Comparison, failure: Problem, language: Language) -> Comparison:
@@ -107,3 +85,8 @@ def unmeasured(comparison: Comparison, failure: Problem, language: Language) -> 
         exit_code=ExitCode.CANNOT_MEASURE.value,
         sentence=told if is_told else f"{told} {comparison.sentence}",
     )
+
+
+def _terms(config: Config, resources: Resources) -> Terms:
+    now = now_text(resources.environ)
+    return read_terms(config, now=now, redact=resources.redactor.redact)

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lm_eval_so.core.records.comparison import Comparison, SliceComparison
-from lm_eval_so.core.records.report import Columns, EvaluationReport, Slice
-from lm_eval_so.core.slices import NONE
+from lm_eval_so.core.records.report import NO_VALUE, Columns, EvaluationReport, Slice
 from lm_eval_so.core.words.numbers import count
 from lm_eval_so.reporter.html.plot import tint
 from lm_eval_so.reporter.views.cases import status_name
@@ -107,10 +106,10 @@ def _pick(columns: Columns, by: str, value: str) -> Pick | None:
         return Pick(by="label", key=by, value=value) if is_known else None
     if by == "tag":
         tags = columns.tags or ()
-        is_known = any(value in each or (value == NONE and not each) for each in tags)
+        is_known = any(value in each or (value == NO_VALUE and not each) for each in tags)
     elif by == "language":
         names = columns.languages or ()
-        is_known = value in names or (value == NONE and None in names)
+        is_known = value in names or (value == NO_VALUE and None in names)
     else:
         is_known = False
     return Pick(by=by, key="", value=value) if is_known else None

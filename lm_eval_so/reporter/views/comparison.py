@@ -6,9 +6,9 @@ from lm_eval_so.core.records.comparison import Comparison, MetricComparison
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.exemptions import exemption_warning
 from lm_eval_so.core.words.figures import MetricFigures, reason_figures
 from lm_eval_so.core.words.numbers import count, factor, round_up
+from lm_eval_so.core.words.phrases import exemption_warning
 from lm_eval_so.reporter.views.baseline import acceptance_note
 from lm_eval_so.reporter.views.cases import changed_views
 from lm_eval_so.reporter.views.cost import minute

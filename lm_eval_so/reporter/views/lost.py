@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from lm_eval_so.core.records.comparison import Comparison
+from lm_eval_so.core.records.comparison import Comparison, Lost
 from lm_eval_so.core.records.enums import Language, Verdict
-from lm_eval_so.core.records.lost import Lost
-from lm_eval_so.core.words.lost import lost_headline, lost_names, lost_reasons
+from lm_eval_so.core.words.phrases import lost_headline, lost_names, lost_reasons
 
 _GOOD = frozenset({Verdict.PASS, Verdict.IMPROVED})
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.words.answers import answers_text
 from lm_eval_so.core.words.numbers import count, percent, score, usd
+from lm_eval_so.core.words.phrases import answers_text
 from lm_eval_so.reporter.views.cases import MISSING, case_view, cases_note, is_answer, status_name
 from lm_eval_so.reporter.views.cost import cost_rows, minute, time_lines, total_usd
 from lm_eval_so.reporter.views.judges import judge_row

@@ -14,9 +14,9 @@ from typing import BinaryIO
 from lm_eval_so.core.dataset import Dataset
 from lm_eval_so.core.events import Ended, Listener, Noticed, Warned, ignore
 from lm_eval_so.core.files import cannot_read, replacing
+from lm_eval_so.core.hashing import sample_hash
 from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.run import RunInfo, RunResult
-from lm_eval_so.core.sample_digests import sample_hash
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import CannotMeasure, Problem, RecordError, UsageError, Where
 from lm_eval_so.runner.merge.parts import (

@@ -10,10 +10,9 @@ from pydantic import JsonValue
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.backends.build import sent_params
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.hashing import row_seed, u64
+from lm_eval_so.core.hashing import row_seed, sample_hash, u64
 from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.sample import Scenario, TestSample
-from lm_eval_so.core.sample_digests import sample_hash
 from lm_eval_so.errors import DatasetError
 from lm_eval_so.runner.plan.checks import SampleChecks
 

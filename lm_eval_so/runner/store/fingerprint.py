@@ -19,10 +19,10 @@ from lm_eval_so.core.backends.build import (
 from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.variables import as_written, is_secret_place
+from lm_eval_so.core.config.yaml_lines import Path_
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.run import BackendInfo, DatasetRef, RunInfo
 from lm_eval_so.core.secrets import Redactor, hide_in_urls, is_secret_name
-from lm_eval_so.core.yaml_lines import Path_
 from lm_eval_so.runner.conversation.simulated_user import simulator_settings
 from lm_eval_so.runner.plan.selection import backend_section
 from lm_eval_so.runner.plan.shards import Shard

@@ -7,8 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from lm_eval_so.core.files import cannot_write
-from lm_eval_so.core.jsonl import Appender, FileMark, mark_of
+from lm_eval_so.core.files import Appender, FileMark, cannot_write, mark_of
 from lm_eval_so.core.records.codec import dump_row, load_row, loads
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.errors import CannotMeasure, RecordError

@@ -12,7 +12,7 @@ from lm_eval_so.action.inputs import (
 )
 from lm_eval_so.action.outputs import OUTPUT_NAMES
 from lm_eval_so.core.config.load import load_config
-from lm_eval_so.core.yaml_lines import read_yaml
+from lm_eval_so.core.config.yaml_lines import read_yaml
 from lm_eval_so.errors import UsageError
 
 ROOT = Path(__file__).parents[3]

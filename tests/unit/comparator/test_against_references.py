@@ -5,12 +5,12 @@ from factories import make_calibration, make_report
 from stat_cases import checks
 
 from lm_eval_so.comparator.compare import compare
-from lm_eval_so.comparator.effect.measure import Reports
 from lm_eval_so.comparator.gate.threshold import judge_threshold
-from lm_eval_so.comparator.pairing.pair import read_side
+from lm_eval_so.comparator.pairing import pair_reports
+from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.config.model import GateMetricSection, GateSection
 from lm_eval_so.core.records.comparison import BaselineRef
-from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
+from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
 from lm_eval_so.evaluator.calibration.worth import calibration_state
 
 STATISTICS = {0.5: "p50", 0.95: "p95"}
@@ -19,13 +19,12 @@ STATISTICS = {0.5: "p50", 0.95: "p95"}
 @pytest.mark.parametrize(("function", "arguments", "expected", "tolerance"), checks("compare"))
 def test_compare__agrees_with_reference(function, arguments, expected, tolerance) -> None:
     metrics = {metric["name"]: metric for metric in arguments["metrics"]}
+    gated = {key: section(metric) for key, metric in metrics.items() if metric.get("gate", 1)}
     comparison = compare(
         report(arguments["candidate"], metrics, "candidate"),
         report(arguments["baseline"], metrics, "baseline"),
-        gate=GateSection(metrics={k: section(m) for k, m in metrics.items() if m.get("gate", 1)}),
+        Terms(gate=GateSection(metrics=gated), compared_at="2026-11-24T06:30:00Z"),
         baseline_ref=BaselineRef(source="file"),
-        language=Language.EN,
-        compared_at="2026-11-24T06:30:00Z",
     )
     run = comparison.verdict
     assert (Verdict.PASS if run is Verdict.IMPROVED else run).value.upper() == expected["run"]
@@ -97,8 +96,7 @@ def direction(metric):
 def test_threshold__agrees_with_reference(function, arguments, expected, tolerance) -> None:
     scores, kind = arguments.pop("scores"), MetricKind(arguments.pop("kind"))
     candidate = make_report({"m": scores}, kinds={"m": kind})
-    side = read_side(candidate.samples)
-    reports = Reports(candidate=candidate, baseline=None, side=side, pairs=None, alpha=0.05)
+    reports = pair_reports(candidate, None, alpha=0.05)
     threshold = judge_threshold("m", reports, GateMetricSection(**arguments))
     assert threshold.verdict.value.upper() == expected["verdict"]
     assert threshold.code == expected.get("reason", threshold.code)

@@ -8,7 +8,7 @@ from factories import make_report
 
 from lm_eval_so.comparator.exemptions.files import Exceptions
 from lm_eval_so.core.records.enums import Direction, Language
-from lm_eval_so.core.words.exemptions import exemption_warning
+from lm_eval_so.core.words.phrases import exemption_warning
 
 PAIR = [make_report({"exact_match": c}) for c in flips(worse=12, better=4, n=200)]
 NAMES = [f"s{i}" for i in range(12)]

@@ -7,7 +7,7 @@ from comparing import NOW, judge
 from factories import make_report
 
 from lm_eval_so.comparator.compare import compare
-from lm_eval_so.core.config.model import GateSection
+from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.records.comparison import BaselineRef, Difference
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.secrets import Redactor
@@ -152,12 +152,9 @@ def test_settings__hide_secrets_before_anything_is_cut() -> None:
     near_the_cut = "a" * 55 + SECRET + LONG
     told = compare(
         report(system=near_the_cut, params={"key": SECRET}, definitions={"m": {"rubric": "x"}}),
-        baseline=report(system="b", definitions={"m": {"rubric": SECRET}}),
-        gate=GateSection(),
+        report(system="b", definitions={"m": {"rubric": SECRET}}),
+        Terms(compared_at=NOW, redact=redactor.redact),
         baseline_ref=BaselineRef(source="file"),
-        language=Language.EN,
-        compared_at=NOW,
-        redact=redactor.redact,
     )
     assert "[redacted:BOT_KEY]" in told.sentence
     for shown in (told.differences, told.settings, told.sentence, told.rerun):

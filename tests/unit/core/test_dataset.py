@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from lm_eval_so.core.dataset import _id_key, _ids_that_stand_twice, load_dataset
+from lm_eval_so.core.hashing import revision
 from lm_eval_so.core.records.chat import Message
 from lm_eval_so.core.records.sample import Passage, TestSample
-from lm_eval_so.core.sample_digests import revision
 from lm_eval_so.errors import DatasetError
 
 QUESTION = "주문하면 언제 받을 수 있나요?"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lm_eval_so.core.backends.base import ChatBackend, backends, register_backend
-from lm_eval_so.core.plugins import load_plugins
+from lm_eval_so.core.registry import load_plugins
 from lm_eval_so.errors import ConfigError, UnknownName
 from lm_eval_so.evaluator.metrics.base import Metric, metrics, snake_case
 

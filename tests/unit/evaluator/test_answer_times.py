@@ -13,7 +13,7 @@ from lm_eval_so.core.events import Event, Noticed
 from lm_eval_so.core.records.costs import AnswerTimes, TimeSpan
 from lm_eval_so.core.records.enums import Language, RunStatus
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.words.answers import answers_text
+from lm_eval_so.core.words.phrases import answers_text
 from lm_eval_so.errors import ErrorKind
 from lm_eval_so.evaluator.evaluate import evaluate
 

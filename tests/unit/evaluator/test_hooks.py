@@ -1,6 +1,7 @@
 """The ways in which a metric may score."""
 
 import asyncio
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -81,9 +82,18 @@ async def test_ask_batch__a_fault_costs_the_batch(give: Any, why: str) -> None:
 
 async def test_ask_batch__one_that_is_no_score_costs_itself() -> None:
     metric = InBatches()
-    metric.give = lambda items: [metric.make_score(items[0][0], value=7), 1.0, None]
+    metric.give = lambda items: [metric.make_score(items[0][0], value=7), "1.0", None]
     scores = await ask_batch(bind(metric), ITEMS)
     assert [score.code for score in scores] == ["out_of_range", "metric_error", "metric_error"]
+
+
+async def test_ask_batch__values_alone() -> None:
+    metric = InBatches()
+    metric.give = lambda items: [True, 0.25, math.nan]
+    scores = await ask_batch(bind(metric), ITEMS)
+    assert [score.value for score in scores] == [1, 0.25, None]
+    assert [score.sample_id for score in scores] == ["q0", "q1", "q2"]
+    assert scores[2].code == "invalid_value"
 
 
 @pytest.mark.parametrize("error", [BudgetSpent("spent"), None])

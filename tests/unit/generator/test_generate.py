@@ -13,9 +13,8 @@ import pytest
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.dataset import load_dataset, read_metadata
 from lm_eval_so.core.events import Warned
-from lm_eval_so.core.hashing import digest, digest_bytes
+from lm_eval_so.core.hashing import content_id, digest, digest_bytes, revision
 from lm_eval_so.core.records.codec import json_schema
-from lm_eval_so.core.sample_digests import content_id, revision
 from lm_eval_so.errors import ConfigError, DatasetError, InputError, NothingToDo
 from lm_eval_so.generator.generate import generate, preview, stale
 

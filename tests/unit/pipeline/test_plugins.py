@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lm_eval_so.core.plugins import load_plugins
+from lm_eval_so.core.registry import load_plugins
 from lm_eval_so.errors import UnknownName
 from lm_eval_so.evaluator.metrics.base import metrics
 from lm_eval_so.pipeline.plugins import LINES, find_plugins

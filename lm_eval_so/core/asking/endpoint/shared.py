@@ -7,7 +7,7 @@ from lm_eval_so.core.asking.endpoint.circuit_breaker import Breaker
 from lm_eval_so.core.asking.endpoint.limiter import Limiter
 from lm_eval_so.core.asking.endpoint.pace import Pace
 from lm_eval_so.core.asking.endpoint.refusals import Refusals
-from lm_eval_so.core.descriptors import free_files
+from lm_eval_so.core.files import free_files
 
 
 class Limiters:

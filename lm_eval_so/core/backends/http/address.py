@@ -15,9 +15,9 @@ from lm_eval_so.core.backends.faults import is_forbidden, public_url
 from lm_eval_so.core.backends.http.options import HttpOptions
 from lm_eval_so.core.backends.http.template import CONTROL, TEMPLATE
 from lm_eval_so.core.backends.secret_sources import Secrets, SecretSource
+from lm_eval_so.core.config.yaml_lines import Path_
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.secrets import Redactor, make_redactor, url_secrets
-from lm_eval_so.core.yaml_lines import Path_
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
 
 _SECRET_KEY = re.compile(r"key|token|sig|code|secret|passw|auth", re.IGNORECASE)

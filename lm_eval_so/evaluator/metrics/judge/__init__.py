@@ -1,1 +1,1 @@
-"""Metrics that ask a model for a verdict."""
+"""Metrics whose values come from judges, and the panel that asks these."""

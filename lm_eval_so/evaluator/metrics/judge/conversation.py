@@ -1,47 +1,24 @@
 """`conversation`: a model grades a whole conversation."""
 
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Iterator
+from typing import Literal
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field
 
-from lm_eval_so.core.records.chat import ChatRequest
+from lm_eval_so.core.records.chat import ToolCall
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.words import say
-from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.metrics.judge.dialogue import (
-    bot_calls,
-    bot_texts,
-    failed_turn,
-    shown_dialogue,
-)
-from lm_eval_so.evaluator.metrics.judge.labels import Labels, LabelValues, check_aliases
-from lm_eval_so.evaluator.metrics.judge.opinion import (
-    is_blank,
-    judged_definition,
-    make_request,
-    with_rubric,
-)
-from lm_eval_so.evaluator.metrics.judge.prompt import pointwise_prompt, verdict_schema
-from lm_eval_so.evaluator.metrics.judge.rubric import (
-    read_rubric,
-    rubric_problems,
-    sample_problems,
-    steering_flags,
-)
-from lm_eval_so.evaluator.metrics.judge.verdicts import (
-    ask_labels,
-    empty_score,
-    label_score,
-    shown_beside,
-)
+from lm_eval_so.evaluator.metrics.judge.llm_judge import LLMJudge
+from lm_eval_so.evaluator.metrics.judge.panel import LabelValues, is_blank, shown_beside
+from lm_eval_so.evaluator.transcript import shown_input
 
 __all__ = ["Conversation"]
 
 
-class Conversation(Metric):
+class Conversation(LLMJudge):
     """How a model grades the chatbot over a whole conversation.
 
     Definition: the value of the label that the judge chooses, as of `llm_judge`, over all turns,
@@ -58,105 +35,87 @@ class Conversation(Metric):
     Source: own rubrics; the protocol of `llm_judge`.
     """
 
-    category: ClassVar[Literal["rule", "heuristic", "model"]] = "model"
+    templates: tuple[str, ...] = ("conversation",)
     requires = frozenset({"judge", "scenario"})
 
-    class Params(Metric.Params):
-        """What the judge looks for, and what its labels are worth."""
+    class Params(LLMJudge.Params):
+        """Aspect that the judge looks for, and the values of its labels."""
 
         aspect: Literal["goal", "retention", "role", "coherence", "custom"] = "goal"
-        rubric: str | None = None
         labels: LabelValues = Field(default={"good": 1.0, "partial": 0.5, "bad": 0.0})
-        aliases: dict[str, str] = Field(default_factory=dict)
-        show: tuple[Literal["expected", "context"], ...] = ()
-
-        @model_validator(mode="after")
-        def _aliases_name_labels(self) -> Self:
-            check_aliases(self.labels, self.aliases)
-            return self
-
-    params: Params
-
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
-        self._labels = Labels(values=self.params.labels, aliases=self.params.aliases)
-        self.labels = self.params.labels
-        self.kind = self._labels.kind
-        self.vote_level = "ordinal" if self._labels.is_ordered else "nominal"
-        self._rubric = read_rubric(self.params.rubric, self.env)
-
-    def check_params(self) -> list[Problem]:
-        """Find a rubric file that is not there."""
-        return rubric_problems(self.params.rubric, self.env)
-
-    def check_sample(self, sample: TestSample) -> list[Problem]:
-        """Find parameters that cannot differ by sample."""
-        found = list(sample_problems(self, sample, fixed=("labels", "aliases")))
-        return found or super().check_sample(sample)
 
     def applies(self, sample: TestSample) -> bool:
-        """Return whether there is something to look for."""
-        return bool(self._looked_for(sample))
+        """Return whether there is an aspect or a rubric to look for."""
+        return bool(self.guide(sample))
 
-    def calls(self, sample: TestSample, run: RunResult) -> int:  # noqa: ARG002 - as of all metrics
-        """Return 1, or 0 where there is nothing to grade."""
-        return 1 if _is_asked(run) else 0
+    def guide(self, sample: TestSample) -> str:
+        """Return the aspect, and the rubric if there is one."""
+        aspect, rubric = self.params_for(sample).aspect, self.rubric_for(sample)
+        if aspect == "custom":
+            return rubric
+        text = say(f"judge.aspect_{aspect}", self.env.template)
+        return f"{text}\n\n{rubric}" if rubric else text
 
-    def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:
-        """Return what the judge is asked; None where there is nothing to grade."""
-        return self.request(sample, run).messages[0].content if _is_asked(run) else None
+    def decided(self, sample: TestSample, run: RunResult) -> Score | None:
+        """Return no score after a failed turn, and the lowest label of a silent chatbot."""
+        if (failed := failed_turn(self, sample, run)) is not None:
+            return failed
+        is_silent = all(map(is_blank, bot_texts(run))) and not any(True for _ in bot_calls(run))
+        return self.lowest(sample) if is_silent else None
 
-    async def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Ask the judges, each once more if its output cannot be used."""
-        if failed := failed_turn(run):
-            figures = {"n": failed[0], "status": failed[1].status.value}
-            why = say("metrics.turn_failed", self.env.language, figures)
-            return self.unscored(sample, "run_error", why)
-        if _is_silent(run):
-            return empty_score(self, sample, self._labels)
-        votes = await ask_labels(self, self._labels, self.request(sample, run))
-        flags = steering_flags(*bot_texts(run))
-        return label_score(self, sample, self._labels, votes, details=flags)
+    def judged_texts(self, run: RunResult) -> tuple[str, ...]:
+        """Return the chatbot's turns."""
+        return bot_texts(run)
 
-    def request(self, sample: TestSample, run: RunResult) -> ChatRequest:
-        """Return what the judge is asked about a conversation."""
+    def material(self, sample: TestSample, run: RunResult) -> dict[str, str]:
+        """Return the turns, and the texts that the aspect needs."""
         params = self.params_for(sample)
-        row = f"{self.id}:{sample.id}:{run.repeat}"
         user = sample.scenario.simulated_user if sample.scenario else None
         beside = shown_beside(sample, params.show)
         if params.aspect == "goal" and user is not None:
             beside["GOAL"] = user.goal
         if params.aspect == "role" and sample.system:
             beside["INSTRUCTIONS"] = sample.system
-        prompt = pointwise_prompt(
-            self.env.template,
-            template_name="conversation",
-            rubric=self._looked_for(sample),
-            labels=self._labels.names,
-            material={**beside, **shown_dialogue(sample, run)},
-            marker_seed=row,
-        )
-        schema = verdict_schema(self._labels.names)
-        return make_request(prompt, schema, session=row, sample_id=sample.id, repeat=run.repeat)
-
-    def definition(self) -> dict[str, JsonValue]:
-        """Add the digests of template and rubric; the rubric's file name does not matter."""
-        told = with_rubric(super().definition(), self._rubric)
-        return judged_definition(told, self.env, "conversation")
-
-    def _looked_for(self, sample: TestSample) -> str:
-        params = self.params_for(sample)
-        own = self._rubric if params.rubric == self.params.rubric else params.rubric.strip()
-        if params.aspect == "custom":
-            return own
-        aspect = say(f"judge.aspect_{params.aspect}", self.env.template)
-        return f"{aspect}\n\n{own}" if own else aspect
+        return {**beside, **shown_dialogue(sample, run)}
 
 
-def _is_asked(run: RunResult) -> bool:
-    return failed_turn(run) is None and not _is_silent(run)
+def shown_dialogue(sample: TestSample, run: RunResult) -> dict[str, str]:
+    """Return the turns of a conversation by the words in their markers, numbered.
+
+    Each turn has markers of its own, so that no text can pose as a turn. A row that does not tell
+    its turns shows what the user was to say, and the answer.
+    """
+    if not run.turns:
+        return {"USER": shown_input(sample), "ASSISTANT": run.text}
+    material = {}
+    for number, turn in enumerate(run.turns, start=1):
+        material[f"USER {number}"] = turn.user
+        material[f"ASSISTANT {number}"] = turn.text
+        if turn.tool_calls:
+            calls = (f"{call.name}({call.arguments})" for call in turn.tool_calls)
+            material[f"TOOL CALLS {number}"] = "\n".join(calls)
+    return material
 
 
-def _is_silent(run: RunResult) -> bool:
-    """Return whether the chatbot neither said nor called anything."""
-    return all(map(is_blank, bot_texts(run))) and not any(True for _ in bot_calls(run))
+def bot_texts(run: RunResult) -> tuple[str, ...]:
+    """Return what the chatbot said, turn by turn."""
+    return tuple(turn.text for turn in run.turns) if run.turns else (run.text,)
+
+
+def bot_calls(run: RunResult) -> Iterator[ToolCall]:
+    """Yield the tools that the chatbot called, in their order."""
+    for turn in run.turns:
+        yield from turn.tool_calls
+    if not run.turns and run.response is not None:
+        yield from run.response.tool_calls
+
+
+def failed_turn(metric: Metric, sample: TestSample, run: RunResult) -> Score | None:
+    """Return why a conversation with a turn without an answer has no score; None if all have one."""
+    turns = enumerate(run.turns, start=1)
+    failed = next(((number, turn) for number, turn in turns if not turn.status.is_answer), None)
+    if failed is None:
+        return None
+    figures = {"n": failed[0], "status": failed[1].status.value}
+    why = say("metrics.turn_failed", metric.env.language, figures)
+    return metric.unscored(sample, "run_error", why)

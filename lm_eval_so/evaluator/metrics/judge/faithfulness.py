@@ -1,37 +1,18 @@
 """`faithfulness`: how far the answer rests on its context."""
 
-from typing import ClassVar, Literal
-
-from pydantic import JsonValue
-
-from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.words import say
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.metrics.env import Judge
-from lm_eval_so.evaluator.metrics.judge.grounding import (
-    TEMPLATES,
-    Source,
-    claims_request,
-    find_passages,
-    hold_against,
-    list_claims,
-)
-from lm_eval_so.evaluator.metrics.judge.opinion import (
-    Opinion,
-    gather_opinions,
-    is_blank,
-    judged_definition,
-    settle,
-)
-from lm_eval_so.evaluator.transcript import sample_passages, shown_input
+from lm_eval_so.evaluator.metrics.judge.panel import is_blank
+from lm_eval_so.evaluator.metrics.judge.passages import GroundedMetric, Source
+from lm_eval_so.evaluator.transcript import shown_input
 
 __all__ = ["Faithfulness"]
 
 
-class Faithfulness(Metric):
+class Faithfulness(GroundedMetric):
     """How much of what the answer claims is supported by its context.
 
     Definition: supported claims / claims with a verdict. The judge lists at most 30 claims of the
@@ -52,75 +33,26 @@ class Faithfulness(Metric):
     Source: Es et al. (2024), RAGAS, EACL demonstrations; Min et al. (2023), FActScore, EMNLP.
     """
 
-    category: ClassVar[Literal["rule", "heuristic", "model"]] = "model"
-    normalises = True
-    vote_level: Literal["nominal", "ordinal", "interval"] = "interval"
-    requires = frozenset({"judge"})
-
     class Params(Metric.Params):
-        """Which context the answer is held against."""
+        """Source of the context that the answer is held against."""
 
         context: Source = "auto"
 
-    def applies(self, sample: TestSample) -> bool:
-        """Return whether there is a context, as far as the sample tells."""
-        return self.params_for(sample).context == "bot" or bool(sample_passages(sample))
+    def claimed(self, sample: TestSample, run: RunResult) -> tuple[str, str]:
+        """Return input and answer."""
+        return shown_input(sample, run), run.text
 
-    def calls(self, sample: TestSample, run: RunResult) -> int:
-        """Return 2, or 0 for an empty answer or without a context."""
-        passages = find_passages(sample, run, self.params_for(sample).context)
-        return 2 if passages.texts and not is_blank(run.text) else 0
-
-    def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:
-        """Return what a judge is asked first; None if it is not asked."""
-        return self.request(sample, run).messages[0].content if self.calls(sample, run) else None
-
-    async def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Let each judge list the claims of the answer and hold them against the context."""
-        passages = find_passages(sample, run, self.params_for(sample).context)
-        if not passages.texts:
-            return self.unscored(sample, "not_reported")
-        details: dict[str, JsonValue] = {"context": passages.source}
-        if is_blank(run.text):
-            return self.make_score(
-                sample,
-                value=1,
-                vacuous=True,
-                reason=say("metrics.claims_none", self.env.language),
-                code="empty_answer",
-                details={**details, "claims": 0, "dropped": 0},
-            )
-        request = self.request(sample, run)
-
-        async def ask(judge: Judge) -> Opinion:
-            listed = await list_claims(self.env, judge, request, run.text)
-            return await hold_against(
-                self.env,
-                judge,
-                listed,
-                passages.texts,
-                seed=self._seed(sample, run),
-                sample_id=sample.id,
-                repeat=run.repeat,
-            )
-
-        opinions = await gather_opinions(self, ask)
-        return settle(self, sample, opinions, answer=run.text, details=details)
-
-    def request(self, sample: TestSample, run: RunResult) -> ChatRequest:
-        """Return what a judge is asked first about an answer."""
-        return claims_request(
-            self.env.template,
-            asked=shown_input(sample, run),
-            text=run.text,
-            seed=self._seed(sample, run),
-            sample_id=sample.id,
-            repeat=run.repeat,
+    def decided(self, sample: TestSample, run: RunResult) -> Score | None:
+        """Return no score without a context, and 1 of an answer without content."""
+        if (missing := super().decided(sample, run)) is not None:
+            return missing
+        if not is_blank(run.text):
+            return None
+        return self.make_score(
+            sample,
+            value=1,
+            vacuous=True,
+            reason=say("metrics.claims_none", self.env.language),
+            code="empty_answer",
+            details={**self.facts(sample, run), "claims": 0, "dropped": 0},
         )
-
-    def definition(self) -> dict[str, JsonValue]:
-        """Add the digest of what the judges are told."""
-        return judged_definition(super().definition(), self.env, *TEMPLATES)
-
-    def _seed(self, sample: TestSample, run: RunResult) -> str:
-        return f"{self.id}:{sample.id}:{run.repeat}"

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import regex
 from pydantic import JsonValue
@@ -16,19 +16,14 @@ from lm_eval_so.core.text import nfc
 from lm_eval_so.core.text.keywords import keyword_finder
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import Problem
-from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.metrics.judge.dialogue import (
+from lm_eval_so.evaluator.metrics.base import Level, Metric
+from lm_eval_so.evaluator.metrics.judge.conversation import (
     bot_calls,
     bot_texts,
     failed_turn,
     shown_dialogue,
 )
-from lm_eval_so.evaluator.metrics.judge.labels import Labels
-from lm_eval_so.evaluator.metrics.judge.opinion import judged_definition, make_request
-from lm_eval_so.evaluator.metrics.judge.prompt import pointwise_prompt, verdict_schema
-from lm_eval_so.evaluator.metrics.judge.rubric import steering_flags
-from lm_eval_so.evaluator.metrics.judge.verdicts import ask_labels
-from lm_eval_so.evaluator.usage import add_costs
+from lm_eval_so.evaluator.metrics.judge.panel import JudgedMetric, Labels, cost_of, steering_flags
 
 __all__ = ["Goal"]
 
@@ -38,25 +33,25 @@ _LABELS = Labels(values={"yes": 1.0, "no": 0.0})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One condition of a scenario, and what became of it."""
+    """One condition of a scenario, and its outcome."""
 
     check: Check
     is_wanted: bool
-    """Whether it should hold; false: it must not."""
+    """True of `success`, false of `must_not`."""
     holds: bool | None = None
-    """None: not known."""
+    """Whether the condition holds; None: not known."""
     code: str | None = None
-    """Why it is not known."""
+    """Reason code if not known."""
     reason: str | None = None
     votes: tuple[JudgeVote, ...] = ()
 
     @property
     def kept(self) -> bool | None:
-        """Return whether the conversation does what the scenario says."""
+        """Whether the conversation does what the scenario says; None: not known."""
         return None if self.holds is None else self.holds == self.is_wanted
 
 
-class Goal(Metric):
+class Goal(JudgedMetric):
     """Whether the conversation reaches what its scenario calls success, and nothing it must not.
 
     Definition: 1 if every entry of `scenario.success` holds and none of `scenario.must_not` does,
@@ -74,86 +69,76 @@ class Goal(Metric):
     Source: own rules.
     """
 
-    category: ClassVar[Literal["rule", "heuristic", "model"]] = "model"
     normalises = True
     checks_every_sample = True
+    vote_level: Level = "nominal"
     requires = frozenset({"scenario"})
+    templates: tuple[str, ...] = ("condition",)
 
     class Params(Metric.Params):
-        """Whether all must be kept, or each counts."""
+        """Rule by which the entries count: all must be kept, or each counts."""
 
         mode: Literal["all", "share"] = "all"
 
-    params: Params
-
     def applies(self, sample: TestSample) -> bool:
-        """Return whether the scenario says what it should come to."""
+        """Return whether the scenario has entries."""
         return bool(_entries(sample))
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
-        """Find patterns that are none, and conditions for a judge where there is none."""
+        """Find patterns that do not compile, and conditions for a judge where there is none."""
         return [*_problems(self, sample), *super().check_sample(sample)]
 
-    def calls(self, sample: TestSample, run: RunResult) -> int:
-        """Return the number of conditions that need a judge, or 0 if a rule decides."""
-        return len(self._judged(sample, run))
+    def decided(self, sample: TestSample, run: RunResult) -> Score | None:
+        """Return the score where a turn failed or the rules decide."""
+        if (failed := failed_turn(self, sample, run)) is not None:
+            return failed
+        ruled = _ruled(sample, run)
+        is_open = any(map(_is_judged, ruled)) and not self._is_lost(ruled, sample)
+        return None if is_open else self._score(sample, run, ruled)
 
-    def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:
-        """Return what the judge is asked first; None if nothing."""
-        judged = self._judged(sample, run)
-        return self.request(sample, run, judged[0].check).messages[0].content if judged else None
+    def calls(self, sample: TestSample, run: RunResult) -> int:
+        """Return the number of conditions that need a judge, or 0 if the rules decide."""
+        return super().calls(sample, run) * sum(map(_is_judged, _entries(sample)))
+
+    def request(self, sample: TestSample, run: RunResult) -> ChatRequest:
+        """Return the request about the first condition that needs a judge."""
+        return self._request(sample, run, next(filter(_is_judged, _entries(sample))))
 
     async def score(self, sample: TestSample, run: RunResult) -> Score:
         """Look at every entry: the rules first, then the judges if they can still decide."""
-        if failed := failed_turn(run):
-            figures = {"n": failed[0], "status": failed[1].status.value}
-            why = say("metrics.turn_failed", self.env.language, figures)
-            return self.unscored(sample, "run_error", why)
-        ruled = [_by_rule(entry, run) for entry in _entries(sample)]
-        if self._is_decided(ruled, sample):
-            return self._score(sample, run, ruled)
-        judged = await asyncio.gather(*(self._ask(sample, run, entry) for entry in ruled))
-        return self._score(sample, run, judged)
+        decided = self.decided(sample, run)
+        if decided is not None:
+            return decided
+        self.require_judges()
+        asked = (self._asked(sample, run, entry) for entry in _ruled(sample, run))
+        return self._score(sample, run, await asyncio.gather(*asked))
 
-    def request(self, sample: TestSample, run: RunResult, check: Check) -> ChatRequest:
-        """Return what the judge is asked about a condition."""
-        row = f"{self.id}:{sample.id}:{run.repeat}:{check.text}"
-        prompt = pointwise_prompt(
-            self.env.template,
-            template_name="condition",
-            rubric=check.text,
-            labels=_LABELS.names,
-            material=shown_dialogue(sample, run),
-            marker_seed=row,
-        )
-        schema = verdict_schema(_LABELS.names)
-        return make_request(prompt, schema, session=row, sample_id=sample.id, repeat=run.repeat)
+    def _request(self, sample: TestSample, run: RunResult, entry: Entry) -> ChatRequest:
+        condition = entry.check.text
+        prompt = _LABELS.prompt("condition", condition, shown_dialogue(sample, run))
+        return prompt.request(self.env.template, self.row(sample, run, f":{condition}"))
 
-    def definition(self) -> dict[str, JsonValue]:
-        """Add the digest of the template."""
-        return judged_definition(super().definition(), self.env, "condition")
-
-    def _is_decided(self, entries: Sequence[Entry], sample: TestSample) -> bool:
+    def _is_lost(self, entries: Sequence[Entry], sample: TestSample) -> bool:
+        """Return whether the value is 0, whatever the other entries come to."""
         return self.params_for(sample).mode == "all" and any(e.kept is False for e in entries)
 
-    def _judged(self, sample: TestSample, run: RunResult) -> list[Entry]:
-        ruled = [_by_rule(entry, run) for entry in _entries(sample)]
-        if failed_turn(run) or self._is_decided(ruled, sample):
-            return []
-        return [entry for entry in ruled if entry.check.type == "judge"]
-
-    async def _ask(self, sample: TestSample, run: RunResult, entry: Entry) -> Entry:
-        if entry.check.type != "judge":
+    async def _asked(self, sample: TestSample, run: RunResult, entry: Entry) -> Entry:
+        """Return an entry after its judges, if it needs them."""
+        if not _is_judged(entry):
             return entry
-        votes = await ask_labels(self, _LABELS, self.request(sample, run, entry.check))
+        request = self._request(sample, run, entry)
+        replies = await asyncio.gather(
+            *(self.ask(judge, request, _LABELS.read) for judge in self.env.judges)
+        )
+        votes = tuple(map(_LABELS.vote, replies))
         decision = _LABELS.decide(votes, self.env.quorum, self.env.language)
-        known = decision.at is not None and decision.code is None
+        chosen = None if decision.at is None or decision.code else votes[decision.at]
         return replace(
             entry,
-            holds=votes[decision.at].label == "yes" if known and decision.at is not None else None,
+            holds=chosen.label == "yes" if chosen else None,
             code=decision.code,
             reason=decision.reason,
-            votes=tuple(votes),
+            votes=votes,
         )
 
     def _score(self, sample: TestSample, run: RunResult, entries: Sequence[Entry]) -> Score:
@@ -161,7 +146,7 @@ class Goal(Metric):
         details: dict[str, JsonValue] = {"entries": [_shown(entry) for entry in entries]}
         details |= steering_flags(*bot_texts(run)) if votes else {}
         unknown = next((entry for entry in entries if entry.kept is None), None)
-        if unknown is not None and not self._is_decided(entries, sample):
+        if unknown is not None and not self._is_lost(entries, sample):
             code = unknown.code or "judge_invalid"
             score = self.unscored(sample, code, unknown.reason, details, votes=votes)
         else:
@@ -171,7 +156,7 @@ class Goal(Metric):
             score = self.make_score(
                 sample, value=value, reason=self._why(entries), details=details, votes=votes
             )
-        return replace(score, cost_usd=add_costs(vote.cost_usd for vote in votes))
+        return replace(score, cost_usd=cost_of(votes))
 
     def _why(self, entries: Sequence[Entry]) -> str | None:
         reasons = []
@@ -191,8 +176,16 @@ def _entries(sample: TestSample) -> list[Entry]:
     return wanted + [Entry(check=check, is_wanted=False) for check in scenario.must_not]
 
 
+def _is_judged(entry: Entry) -> bool:
+    return entry.check.type == "judge"
+
+
+def _ruled(sample: TestSample, run: RunResult) -> list[Entry]:
+    """Return the entries as far as the rules go."""
+    return [_by_rule(entry, run) for entry in _entries(sample)]
+
+
 def _by_rule(entry: Entry, run: RunResult) -> Entry:
-    """Return an entry as far as no judge is needed."""
     check, texts = entry.check, bot_texts(run)
     match check.type:
         case "contains":
@@ -226,6 +219,6 @@ def _problems(metric: Goal, sample: TestSample) -> Iterator[Problem]:
                 regex.compile(nfc(text))
             except regex.error as error:
                 yield Problem(what=f'{at}: "{text}" is no regular expression: {error}')
-        elif entry.check.type == "judge" and not metric.env.judges:
+        elif _is_judged(entry) and not metric.env.judges:
             hint = f"give the metric {metric.id} a backend"
             yield Problem(what=f'{at}: "{text}" needs a judge', hint=hint)

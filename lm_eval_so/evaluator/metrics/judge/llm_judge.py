@@ -1,36 +1,31 @@
 """`llm_judge`: a model grades each answer against a rubric, by labels."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
-from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.records.score import Score
-from lm_eval_so.errors import Problem
+from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.metrics.judge.labels import Labels, LabelValues, check_aliases
-from lm_eval_so.evaluator.metrics.judge.opinion import judged_definition, make_request, with_rubric
-from lm_eval_so.evaluator.metrics.judge.prompt import pointwise_prompt, verdict_schema
-from lm_eval_so.evaluator.metrics.judge.rubric import (
-    read_rubric,
-    rubric_problems,
-    sample_problems,
-    steering_flags,
-)
-from lm_eval_so.evaluator.metrics.judge.verdicts import (
-    ask_labels,
-    empty_score,
+from lm_eval_so.evaluator.metrics.env import Judge
+from lm_eval_so.evaluator.metrics.judge.panel import (
+    Decision,
+    JudgedMetric,
+    Labels,
+    LabelValues,
+    Opinion,
+    Prompt,
+    check_aliases,
     is_empty,
-    label_score,
     shown_material,
 )
 
 __all__ = ["LLMJudge"]
 
 
-class LLMJudge(Metric):
+class LLMJudge(JudgedMetric):
     """How a model grades the answer against a rubric.
 
     Definition: the value of the label that the judge chooses. It sees rubric, labels, input,
@@ -49,11 +44,12 @@ class LLMJudge(Metric):
         Liu et al. (2023), G-Eval, EMNLP; panels as in Verga et al. (2024), arXiv:2404.18796.
     """
 
-    category: ClassVar[Literal["rule", "heuristic", "model"]] = "model"
+    templates: tuple[str, ...] = ("pointwise",)
+    fixed_params: ClassVar[tuple[str, ...]] = ("labels", "aliases")
     requires = frozenset({"judge", "params.rubric"})
 
     class Params(Metric.Params):
-        """What the judge is told, and what its labels are worth."""
+        """Instructions to the judge, and the values of its labels."""
 
         rubric: str | None = None
         labels: LabelValues = Field(default={"good": 1.0, "bad": 0.0})
@@ -65,61 +61,41 @@ class LLMJudge(Metric):
             check_aliases(self.labels, self.aliases)
             return self
 
-    params: Params
-
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         self._labels = Labels(values=self.params.labels, aliases=self.params.aliases)
         self.labels = self.params.labels
         self.kind = self._labels.kind
         self.vote_level = "ordinal" if self._labels.is_ordered else "nominal"
-        self._rubric = read_rubric(self.params.rubric, self.env)
-
-    def check_params(self) -> list[Problem]:
-        """Find a rubric file that is not there."""
-        return rubric_problems(self.params.rubric, self.env)
-
-    def check_sample(self, sample: TestSample) -> list[Problem]:
-        """Find parameters that cannot differ by sample."""
-        found = list(sample_problems(self, sample, fixed=("labels", "aliases")))
-        return found or super().check_sample(sample)
-
-    def calls(self, sample: TestSample, run: RunResult) -> int:  # noqa: ARG002 - as of all metrics
-        """Return 1, or 0 for an empty answer."""
-        return 0 if is_empty(run) else 1
-
-    def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:
-        """Return what the judge is asked; None for an empty answer."""
-        return None if is_empty(run) else self.request(sample, run).messages[0].content
 
     def guide(self, sample: TestSample) -> str:
         """Return the rubric."""
-        own = self.params_for(sample).rubric
-        return self._rubric if own == self.params.rubric else str(own or "").strip()
+        return self.rubric_for(sample)
 
-    async def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Ask the judges, each once more if its output cannot be used."""
-        if is_empty(run):
-            return empty_score(self, sample, self._labels)
-        votes = await ask_labels(self, self._labels, self.request(sample, run))
-        return label_score(self, sample, self._labels, votes, details=steering_flags(run.text))
+    def decided(self, sample: TestSample, run: RunResult) -> Score | None:
+        """Return the lowest label of an answer without content."""
+        return self.lowest(sample) if is_empty(run) else None
 
-    def request(self, sample: TestSample, run: RunResult) -> ChatRequest:
-        """Return what the judge is asked about an answer."""
-        params = self.params_for(sample)
-        row = f"{self.id}:{sample.id}:{run.repeat}"
-        prompt = pointwise_prompt(
-            self.env.template,
-            rubric=self._rubric if params.rubric == self.params.rubric else params.rubric,
-            labels=self._labels.names,
-            material=shown_material(sample, run, params.show, ANSWER=run.text),
-            marker_seed=row,
-        )
-        schema = verdict_schema(self._labels.names)
-        return make_request(prompt, schema, session=row, sample_id=sample.id, repeat=run.repeat)
+    def lowest(self, sample: TestSample) -> Score:
+        """Return the score of the lowest label, without a judge."""
+        label = self._labels.lowest
+        value = self._labels.values[label]
+        return self.make_score(sample, value=value, label=label, code="empty_answer")
 
-    def definition(self) -> dict[str, JsonValue]:
-        """Add the digests of template and rubric; the rubric's file name does not matter."""
-        return judged_definition(
-            with_rubric(super().definition(), self._rubric), self.env, "pointwise"
-        )
+    def prompt(self, sample: TestSample, run: RunResult) -> Prompt:
+        """Return the rubric, the labels and the material."""
+        (template,) = self.templates
+        return self._labels.prompt(template, self.guide(sample), self.material(sample, run))
+
+    def material(self, sample: TestSample, run: RunResult) -> dict[str, str]:
+        """Return the texts that the judge sees, by the word in their markers."""
+        return shown_material(sample, run, self.params_for(sample).show, ANSWER=run.text)
+
+    async def opinion(self, judge: Judge, sample: TestSample, run: RunResult) -> Opinion:
+        """Ask for a label."""
+        reply = await self.ask(judge, self.request(sample, run), self._labels.read)
+        return Opinion(vote=self._labels.vote(reply))
+
+    def decide(self, votes: Sequence[JudgeVote]) -> Decision:
+        """Return the label of the majority, or the median of labels with an order."""
+        return self._labels.decide(votes, self.env.quorum, self.env.language)

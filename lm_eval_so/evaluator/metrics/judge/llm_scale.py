@@ -1,40 +1,35 @@
 """`llm_scale`: a model grades each answer from 1 to 5, each step described in words."""
 
+import math
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import replace
+from itertools import accumulate
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue
 
-from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.stats.agreement import Level
 from lm_eval_so.core.words import say
-from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.metrics.judge.labels import Labels
-from lm_eval_so.evaluator.metrics.judge.opinion import (
+from lm_eval_so.evaluator.metrics.env import Judge
+from lm_eval_so.evaluator.metrics.judge.panel import (
+    UNKNOWN,
+    JudgedMetric,
+    Labels,
     Opinion,
-    judged_definition,
-    make_request,
-    settle,
-    with_rubric,
+    Prompt,
+    is_empty,
+    shown_material,
 )
-from lm_eval_so.evaluator.metrics.judge.panel import Reply, ask_panel, require_judges
-from lm_eval_so.evaluator.metrics.judge.prompt import UNKNOWN, fill, verdict_schema
-from lm_eval_so.evaluator.metrics.judge.rubric import (
-    read_rubric,
-    rubric_problems,
-    sample_problems,
-)
-from lm_eval_so.evaluator.metrics.judge.token_chances import expected_step
-from lm_eval_so.evaluator.metrics.judge.verdict import Verdict, read_verdict
-from lm_eval_so.evaluator.metrics.judge.verdicts import is_empty, shown_material
 
 __all__ = ["LLMScale"]
 
 _STEPS = ("1", "2", "3", "4", "5")
+_LEAST_MASS = 0.8
+_LABEL = re.compile(r'"label"\s*:\s*"?\s*([1-5])(?![0-9])')
 _LABELS = Labels(values={step: (int(step) - 1) / 4 for step in _STEPS})
 
 Anchor = Annotated[str, Field(min_length=1)]
@@ -56,7 +51,7 @@ Anchors = Annotated[
 ]
 
 
-class LLMScale(Metric):
+class LLMScale(JudgedMetric):
     """How a model grades the answer from 1 to 5, against a description of each step.
 
     Definition: (x − 1)/4 of the step x that the judge chooses. If its backend gives the
@@ -70,96 +65,99 @@ class LLMScale(Metric):
     Source: Liu et al. (2023), G-Eval, EMNLP, for the mean by token probabilities.
     """
 
-    category: ClassVar[Literal["rule", "heuristic", "model"]] = "model"
-    vote_level: Level = "interval"
+    templates: tuple[str, ...] = ("scale",)
     labels = _LABELS.values
-    requires = frozenset({"judge"})
 
     class Params(Metric.Params):
-        """What the judge is told."""
+        """Instructions to the judge."""
 
         anchors: Anchors
-        """What each step means, from 1 to 5: a list of five texts, or a text by step."""
+        """Meaning of each step, from 1 to 5: a list of five texts, or a text by step."""
         rubric: str | None = None
         show: tuple[Literal["expected", "context"], ...] = ()
 
-    params: Params
-
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
-        self.labels = _LABELS.values
-        self._rubric = read_rubric(self.params.rubric, self.env)
-
-    def check_params(self) -> list[Problem]:
-        """Find a rubric file that is not there."""
-        return rubric_problems(self.params.rubric, self.env)
-
-    def check_sample(self, sample: TestSample) -> list[Problem]:
-        """Find parameters that cannot differ by sample."""
-        return list(sample_problems(self, sample, fixed=())) or super().check_sample(sample)
-
-    def calls(self, sample: TestSample, run: RunResult) -> int:  # noqa: ARG002 - as of all metrics
-        """Return 1, or 0 for an empty answer."""
-        return 0 if is_empty(run) else 1
-
-    def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:
-        """Return what the judge is asked; None for an empty answer."""
-        return None if is_empty(run) else self.request(sample, run).messages[0].content
-
     def guide(self, sample: TestSample) -> str:
-        """Return the rubric and what each step means."""
+        """Return the rubric and the meaning of each step."""
+        steps = zip(_STEPS, self.params_for(sample).anchors, strict=True)
+        texts = [self.rubric_for(sample), *(f"{step}: {text}" for step, text in steps)]
+        return "\n".join(texts).strip()
+
+    def decided(self, sample: TestSample, run: RunResult) -> Score | None:
+        """Return step 1 of an answer without content."""
+        if not is_empty(run):
+            return None
+        return self.make_score(sample, value=0, label=_STEPS[0], code="empty_answer")
+
+    def prompt(self, sample: TestSample, run: RunResult) -> Prompt:
+        """Return the rubric, the meaning of each step and the material."""
         params = self.params_for(sample)
-        rubric = self._rubric if params.rubric == self.params.rubric else str(params.rubric or "")
         steps = zip(_STEPS, params.anchors, strict=True)
-        return "\n".join([rubric, *(f"{step}: {text}" for step, text in steps)]).strip()
+        slots = {
+            "rubric": self.rubric_for(sample) or say("judge.rubric_scale", self.env.template),
+            "anchors": "\n".join(f"- {step}: {text.strip()}" for step, text in steps),
+            "names": ", ".join([*_STEPS, UNKNOWN]),
+        }
+        material = shown_material(sample, run, params.show, ANSWER=run.text)
+        return Prompt(template="scale", schema=_LABELS.schema, material=material, slots=slots)
 
-    async def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Ask the judges, each once more if its output cannot be used."""
-        if is_empty(run):
-            return self.make_score(sample, value=0, label=_STEPS[0], code="empty_answer")
-        require_judges(self)
-        known = _LABELS.by_key()
-        request = self.request(sample, run)
-        replies = await ask_panel(self.env, request, lambda output: read_verdict(output, known))
-        return settle(self, sample, list(map(_opinion, replies)), answer=run.text)
-
-    def request(self, sample: TestSample, run: RunResult) -> ChatRequest:
-        """Return what the judge is asked about an answer."""
-        params, language = self.params_for(sample), self.env.template
-        rubric = self._rubric if params.rubric == self.params.rubric else params.rubric.strip()
-        row = f"{self.id}:{sample.id}:{run.repeat}"
-        prompt = fill(
-            language,
-            "scale",
-            shown_material(sample, run, params.show, ANSWER=run.text),
-            row,
-            rubric=rubric or say("judge.rubric_scale", language),
-            anchors="\n".join(
-                f"- {step}: {text.strip()}"
-                for step, text in zip(_STEPS, params.anchors, strict=True)
-            ),
-            names=", ".join([*_STEPS, UNKNOWN]),
-        )
-        return make_request(
-            prompt, verdict_schema(_STEPS), session=row, sample_id=sample.id, repeat=run.repeat
-        )
-
-    def definition(self) -> dict[str, JsonValue]:
-        """Add the digests of template and rubric; the rubric's file name does not matter."""
-        return judged_definition(with_rubric(super().definition(), self._rubric), self.env, "scale")
+    async def opinion(self, judge: Judge, sample: TestSample, run: RunResult) -> Opinion:
+        """Ask for a step, and take the mean of the steps by probability if there is one."""
+        reply = await self.ask(judge, self.request(sample, run), _LABELS.read)
+        vote = _LABELS.vote(reply)
+        if vote.label is None or vote.value is None:
+            return Opinion(vote=vote)
+        response = reply.answers[-1].response
+        mean = expected_step(response.logprobs if response else None, vote.label)
+        if mean is None:
+            return Opinion(vote=vote, details={"by": "step"})
+        return Opinion(vote=replace(vote, value=(mean - 1) / 4), details={"by": "logprobs"})
 
 
-def _opinion(reply: Reply[Verdict]) -> Opinion:
-    vote = _LABELS.vote(reply)
-    if reply.found is None or vote.value is None:
-        return Opinion(vote=vote)
-    response = reply.answers[-1].response
-    mean = expected_step(response.logprobs if response else None, reply.found.label)
-    if mean is None:
-        return Opinion(vote=vote, details={"by": "step"})
-    return Opinion(
-        vote=reply.vote(
-            label=vote.label, value=(mean - 1) / 4, reason=vote.reason, evidence=vote.evidence
-        ),
-        details={"by": "logprobs"},
-    )
+def expected_step(logprobs: JsonValue, said: str) -> float | None:
+    """Return the mean of the steps 1 … 5, each weighted by its probability.
+
+    Args:
+        logprobs: Token probabilities of a chat completion: `content`, a list of tokens, each
+            with the `top_logprobs` of its place.
+        said: Step that the judge named.
+
+    Returns:
+        Mean; None without probabilities, if the step is no token of its own, or if the steps have
+        less than 0.8 of the probability together.
+    """
+    place = _place(logprobs, said)
+    if place is None:
+        return None
+    chances: dict[int, float] = {}
+    for each in place.get("top_logprobs") or ():
+        token, logprob = each.get("token"), each.get("logprob")
+        if isinstance(token, str) and token.strip() in _STEPS and _is_number(logprob):
+            step = int(token.strip())
+            chances[step] = chances.get(step, 0.0) + math.exp(min(0.0, logprob))
+    mass = math.fsum(chances.values())
+    if mass < _LEAST_MASS:
+        return None
+    mean = math.fsum(step * chance for step, chance in chances.items()) / mass
+    return min(5.0, max(1.0, mean))
+
+
+def _place(logprobs: JsonValue, said: str) -> Mapping[str, Any] | None:
+    """Return the token that names the step; None unless it stands alone in one."""
+    content = logprobs.get("content") if isinstance(logprobs, dict) else None
+    if not isinstance(content, list):
+        return None
+    places = [each for each in content if isinstance(each, dict)]
+    tokens = [each.get("token") if isinstance(each.get("token"), str) else "" for each in places]
+    found = list(_LABEL.finditer("".join(map(str, tokens))))
+    if not found or found[-1][1] != said:
+        return None
+    ends = accumulate(len(str(token)) for token in tokens)
+    at = next(i for i, end in enumerate(ends) if end > found[-1].start(1))
+    is_alone = str(tokens[at]).strip() == said
+    top = places[at].get("top_logprobs")
+    is_whole = isinstance(top, list) and all(isinstance(each, dict) for each in top)
+    return places[at] if is_alone and is_whole else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not math.isnan(value)

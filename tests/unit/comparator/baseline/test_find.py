@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from factories import make_report
 
-from lm_eval_so.comparator.baseline.find import find_baseline
+from lm_eval_so.comparator.baseline.find import Place, find_baseline
 from lm_eval_so.comparator.baseline.promote import accept
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.records.acceptance import Acceptance
@@ -56,7 +56,7 @@ def test_find_baseline__reads_the_file_of_the_config(checkout) -> None:
 @pytest.mark.parametrize("by_config", [True, False])
 def test_find_baseline__reads_it_as_it_was_in_a_commit(checkout, by_config) -> None:
     config = config_in(checkout, ref="main" if by_config else "")
-    report, place = find_baseline(config, ref=None if by_config else "main")
+    report, place = find_baseline(config, Place(ref=None if by_config else "main"))
     assert report == OLD
     assert (place.source, place.path, place.commit) == ("git", PATH, "a" * 40)
     assert len(place.ref) == 40
@@ -65,7 +65,7 @@ def test_find_baseline__reads_it_as_it_was_in_a_commit(checkout, by_config) -> N
 def test_find_baseline__an_explicit_file_wins(checkout) -> None:
     file = checkout / "other.json"
     file.write_text(dumps(OLD), "utf-8")
-    report, place = find_baseline(config_in(checkout), explicit=file, ref="main")
+    report, place = find_baseline(config_in(checkout), Place(report=file, ref="main"))
     assert (report, place.source, place.path) == (OLD, "file", str(file))
 
 
@@ -74,7 +74,7 @@ def test_find_baseline__a_commit_without_it(checkout, else_file) -> None:
     file = checkout / "new.json"
     file.write_text(dumps(NEW), "utf-8")
     config = config_in(checkout, path="new.json")
-    report, place = find_baseline(config, ref="main", else_file=else_file)
+    report, place = find_baseline(config, Place(ref="main", else_file=else_file))
     assert (report, place.source) == ((NEW, "file") if else_file else (None, "none"))
     assert place.path == "new.json"
 
@@ -92,23 +92,23 @@ def test_find_baseline__none_is_no_error_unless_demanded(tmp_path, path) -> None
 
 def test_find_baseline__an_unknown_revision_says_what_to_do(checkout) -> None:
     with pytest.raises(InputError, match="git knows no commit v9 here") as raised:
-        find_baseline(config_in(checkout), ref="v9")
+        find_baseline(config_in(checkout), Place(ref="v9"))
     assert "fetch-depth: 0" in raised.value.problems[0].hint
     with pytest.raises(UsageError):
-        find_baseline(config_in(checkout), ref="--exec=x")
+        find_baseline(config_in(checkout), Place(ref="--exec=x"))
 
 
 def test_find_baseline__a_revision_without_git_says_so(checkout, monkeypatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(InputError, match="git is not installed") as raised:
-        find_baseline(config_in(checkout), ref="main")
+        find_baseline(config_in(checkout), Place(ref="main"))
     assert "--baseline" in raised.value.problems[0].hint
     assert find_baseline(config_in(checkout))[0] == NEW
 
 
 def test_find_baseline__an_explicit_file_must_be_there(checkout) -> None:
     with pytest.raises(InputError, match="no such file"):
-        find_baseline(config_in(checkout), explicit=checkout / "missing.json")
+        find_baseline(config_in(checkout), Place(report=checkout / "missing.json"))
 
 
 def test_find_baseline__tells_how_it_became_one(checkout) -> None:
@@ -117,4 +117,4 @@ def test_find_baseline__tells_how_it_became_one(checkout) -> None:
     (checkout / PATH).write_text(dumps(accepted), "utf-8")
     _, place = find_baseline(config_in(checkout))
     assert place.accepted == why  # the last one, without what it replaced
-    assert find_baseline(config_in(checkout), ref="main")[1].accepted is None
+    assert find_baseline(config_in(checkout), Place(ref="main"))[1].accepted is None

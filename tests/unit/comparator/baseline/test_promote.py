@@ -15,7 +15,7 @@ from lm_eval_so.core.records.acceptance import Acceptance
 from lm_eval_so.core.records.codec import dumps, loads
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.report_digest import digest_report
+from lm_eval_so.core.report_file import digest_report
 from lm_eval_so.errors import UsageError
 
 OLD = make_report({"exact_match": [1, 1, 0, 0]}, commit="a" * 40)

@@ -8,6 +8,7 @@ from comparing import NOW
 from factories import make_report
 
 from lm_eval_so.comparator.compare import compare
+from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.config.model import GateSection
 from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Language
@@ -23,14 +24,9 @@ def rerun(before, now, *, ref=None, gate=None):
 
 
 def compared(before, now, *, ref=None, gate=None):
-    return compare(
-        now,
-        before,
-        gate=GateSection.model_validate(gate or {}),
-        baseline_ref=ref or BaselineRef(source="file", path="baselines/b.json"),
-        language=Language.EN,
-        compared_at=NOW,
-    )
+    place = ref or BaselineRef(source="file", path="baselines/b.json")
+    terms = Terms(gate=GateSection.model_validate(gate or {}), compared_at=NOW)
+    return compare(now, before, terms, baseline_ref=place)
 
 
 def report(definition, *, commit=BASE, path="dataset/toy", config="evaluate.yml", **made):

@@ -8,7 +8,7 @@ from factories import make_report
 
 from lm_eval_so.comparator.exemptions.files import Exceptions
 from lm_eval_so.core.records.enums import Language, Verdict
-from lm_eval_so.core.words.exemptions import exemption_warning
+from lm_eval_so.core.words.phrases import exemption_warning
 
 NAMES = [f"환불-{i}" for i in range(60)]
 WORSE = [0] * 6 + [1] * 54

@@ -8,6 +8,7 @@ from factories import make_report
 
 from lm_eval_so.comparator.compare import changed_samples
 from lm_eval_so.comparator.exemptions.files import Exceptions
+from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.config.model import GateSection
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
 from lm_eval_so.core.stats.binary import mcnemar_midp
@@ -24,13 +25,12 @@ def reports(columns=WORSE, **given):
 
 
 def told(baseline, candidate, gate=GATE, exceptions=None):
-    return changed_samples(
-        candidate,
-        baseline,
+    terms = Terms(
         gate=GateSection.model_validate(gate),
         compared_at=NOW,
         exceptions=exceptions or Exceptions(),
     )
+    return changed_samples(candidate, baseline, terms)
 
 
 def again(**scores):

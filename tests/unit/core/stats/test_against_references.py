@@ -14,7 +14,6 @@ from lm_eval_so.core.stats import (
     multiple,
     power,
     ratios,
-    repeats,
 )
 
 FUNCTIONS = {
@@ -37,11 +36,11 @@ FUNCTIONS = {
     "smallest_margin": power.provable_margin,
     "ratio_means": ratios.ratio_of_means,
     "ratio_quantiles": lambda b, c, u: ratios.ratio_of_percentiles(b, c, level=u),
-    "pass_at": lambda k, s, j: repeats.pass_at(s, k, j),
-    "pass_hat": lambda k, s, j: repeats.pass_all(s, k, j),
+    "pass_at": lambda k, s, j: binary.pass_at(s, k, j),
+    "pass_hat": lambda k, s, j: binary.pass_all(s, k, j),
     "flakiness": lambda k, successes: {
-        "flaky": repeats.flaky_share(successes, k),
-        "self_flip": repeats.self_flip_rate(successes, k),
+        "flaky": binary.flaky_share(successes, k),
+        "self_flip": binary.self_flip_rate(successes, k),
     },
     "youden": lambda tp, fn, tn, fp: diagnostic.Diagnosis(tp=tp, fn=fn, tn=tn, fp=fp).youden,
 }

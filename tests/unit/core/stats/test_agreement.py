@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from lm_eval_so.core.stats.agreement import cohen_kappa, krippendorff_alpha
-from lm_eval_so.core.stats.ranks import spearman_rho
+from lm_eval_so.core.stats.agreement import cohen_kappa, krippendorff_alpha, spearman_rho
 
 NOMINAL = list(zip([1, 1, 0, 0, 1, None], [1, 0, 0, 0, 1, 1], [1, 1, 0, 1, None, 1], strict=True))
 STEPS = list(zip([1, 2, 3, 4, 5, 3], [1, 2, 3, 4, 4, 3], [2, 2, 3, 5, 5, 2], strict=True))

@@ -2,11 +2,10 @@
 
 import pytest
 
-from lm_eval_so.core.stats.binary import tango_interval, wilson_interval
+from lm_eval_so.core.stats.binary import pass_at, tango_interval, wilson_interval
 from lm_eval_so.core.stats.bounded import hall_interval, mean_interval
 from lm_eval_so.core.stats.groups import grouped_interval
 from lm_eval_so.core.stats.ratios import ratio_of_means, ratio_of_percentiles
-from lm_eval_so.core.stats.repeats import pass_at
 
 
 @pytest.mark.parametrize(

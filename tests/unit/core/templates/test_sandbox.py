@@ -12,14 +12,14 @@ def package(tmp_path, monkeypatch):
     (folder / "templates").mkdir(parents=True)
     (folder / "__init__.py").write_text("", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
-    yield lambda text, **values: fill(folder, text, values)
+    yield lambda text, secret="key", **values: fill(folder, text, values, secret)
     sys.modules.pop("some_templates", None)
 
 
-def fill(folder, text, values):
+def fill(folder, text, values, secret="key"):
     (folder / "templates" / "x.md.j2").write_text(text, encoding="utf-8")
     return fill_markdown(
-        "some_templates", "x.md.j2", values, redact=lambda s: s.replace("key", "***")
+        "some_templates", "x.md.j2", values, redact=lambda s: s.replace(secret, "***")
     )
 
 
@@ -33,6 +33,16 @@ def test_fill_markdown__filters_escape_once(package):
 
 def test_fill_markdown__secrets_are_taken_out_before_cutting(package):
     assert package("{{ x | cut(2) | inline }}{{ y }}", x="key", y="my key") == "`**… (+1)``my ***`"
+
+
+def test_fill_markdown__a_compiled_template_keeps_nothing_of_the_call_before(package):
+    text = "{{ x }} {{ 'a key' }} {{ 'pass' | inline }} {{ 'a ' ~ 'key' }}"
+    assert package(text, x="key") == "`***` `a ***` `pass` `a ***`"
+    assert package(text, x="key", secret="pass") == "`key` `a key` `***` `a key`"
+
+
+def test_fill_markdown__a_changed_template_is_compiled_anew(package):
+    assert [package("{{ x }}", x="a"), package("{{ x }}!", x="a")] == ["`a`", "`a`!"]
 
 
 def test_fill_markdown__data_is_no_template(package):

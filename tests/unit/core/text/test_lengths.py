@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from lm_eval_so.core.text.emoji import has_emoji
+from lm_eval_so.core.text.graphemes import has_emoji
 from lm_eval_so.core.text.lengths import LengthUnit, count_units
 
 FAMILY = "👨\u200d👩\u200d👧"

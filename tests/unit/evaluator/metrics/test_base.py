@@ -60,6 +60,37 @@ def test_make_score__no_number__is_unscored(value: float | None) -> None:
     assert (score.status, score.code) == (ScoreStatus.UNSCORED, "invalid_value")
 
 
+@pytest.mark.parametrize(
+    ("kind", "found", "value", "passed", "code"),
+    [
+        ("binary", True, 1, True, None),
+        ("binary", False, 0, False, None),
+        ("binary", 1.0, 1, True, None),
+        ("binary", 0.5, None, None, "out_of_range"),
+        ("bounded", True, 1, None, None),
+        ("bounded", 0.5, 0.5, None, None),
+        ("bounded", 1, 1, None, None),
+        ("bounded", 1.5, None, None, "out_of_range"),
+        ("bounded", math.nan, None, None, "invalid_value"),
+        ("bounded", "0.5", None, None, "metric_error"),
+        ("bounded", None, None, None, "metric_error"),
+    ],
+)
+def test_as_score__value_alone(
+    kind: str, found: object, value: float | None, passed: bool | None, code: str | None
+) -> None:
+    metric = MyMetric()
+    metric.kind = MetricKind(kind)
+    score = metric.as_score(a_sample("q7"), found)
+    assert (score.value, score.passed, score.code) == (value, passed, code)
+    assert (score.metric, score.sample_id) == ("my_metric", "q7")
+
+
+def test_as_score__score_stays_as_it_is() -> None:
+    score = MyMetric().make_score(a_sample(), value=1, reason="r")
+    assert MyMetric().as_score(a_sample(), score) is score
+
+
 def test_make_score__range() -> None:
     metric = MyMetric()
     assert metric.make_score(a_sample(), value=1 + 1e-12).value == 1

@@ -12,7 +12,7 @@ import pytest
 from servers.fake_github import FakeGitHub
 
 from lm_eval_so.action.marker import State, marker
-from lm_eval_so.core.config.defaults import CONFIG_FILE
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.events import Event, Noticed, Warned
 from lm_eval_so.errors import (
     BackendError,

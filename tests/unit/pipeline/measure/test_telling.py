@@ -9,8 +9,8 @@ import made_reports as made
 from servers.runs import make, write_dataset
 
 from lm_eval_so.core.events import Ended, Event, Noticed, Warned
+from lm_eval_so.core.records.comparison import LostCase
 from lm_eval_so.core.records.enums import Verdict
-from lm_eval_so.core.records.lost import LostCase
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.pipeline.measure.plan import Plan
 from lm_eval_so.pipeline.measure.telling import tell_how_to_begin, tell_verdict

@@ -1,0 +1,129 @@
+"""Reasons why a metric cannot be compared, and warnings of missing rows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import JsonValue
+
+from lm_eval_so.comparator.effect.finding import Finding, Paired, Ruling
+from lm_eval_so.comparator.effect.interval import LEAST_GROUPS
+from lm_eval_so.comparator.effect.judge_error import is_weak, youden_of
+from lm_eval_so.comparator.effect.values import Measured
+from lm_eval_so.comparator.pairing import Pairs, Reports, Scope
+from lm_eval_so.comparator.reason_codes import Code
+from lm_eval_so.comparator.settings import difference_text, metric_differences
+from lm_eval_so.core.records.comparison import Difference, Reason
+from lm_eval_so.core.records.enums import MetricKind, Verdict
+from lm_eval_so.core.records.report import MetricSummary
+from lm_eval_so.core.stats.power import LEAST_SAMPLES
+
+_MOST_TOLD = 3
+"""Settings that a sentence names."""
+
+
+def is_time(summary: MetricSummary) -> bool:
+    """Return whether a metric's values are times or speeds, which a cached answer does not have."""
+    unit = summary.unit or ""
+    return unit in {"ms", "s"} or unit.endswith("/s")
+
+
+def is_against_baseline(summary: MetricSummary) -> bool:
+    """Return whether a metric compares with the baseline itself, which then has no such metric."""
+    return "baseline" in summary.definition
+
+
+def side_warnings(sides: Mapping[str, Measured]) -> Iterator[Reason]:
+    """Warn of sides with many missing rows or with impossible values."""
+    for side, values in sides.items():
+        if values.is_alarming:
+            yield Reason(
+                code=Code.MISSING_ROWS,
+                figures={"side": side, "q": values.missing, "e": values.rows},
+            )
+        if values.out_of_range:
+            yield Reason(code=Code.OUT_OF_RANGE, figures={"side": side, "q": values.out_of_range})
+
+
+def error_figures(side: str, values: Measured) -> dict[str, JsonValue]:
+    """Return the figures of the sentence about too many missing rows."""
+    share = values.missing / values.rows
+    return {"side": side, "q": values.missing, "e": values.rows, "rate": share}
+
+
+def refuse_metric(
+    key: str, reports: Reports, before: MetricSummary | None, now: MetricSummary | None
+) -> Ruling | None:
+    """Return why a metric cannot be compared, whatever its rows; None if it can."""
+
+    def refused(code: Code, **figures: JsonValue) -> Ruling:
+        return Ruling(verdict=Verdict.INCOMPARABLE, code=code, figures=figures)
+
+    if reports.baseline is None:
+        return refused(Code.NO_BASELINE)
+    old, new = reports.baseline.experiment.suite, reports.candidate.experiment.suite
+    if old != new:
+        return refused(Code.OTHER_SUITE, suite=new, other=old)
+    if before is None:
+        return refused(Code.METRIC_MISSING_BASELINE)
+    if now is None:
+        return refused(Code.METRIC_MISSING_CANDIDATE)
+    if before.fingerprint != now.fingerprint:
+        found = metric_differences(key, before, now, redact=reports.redact)
+        return refused(Code.FINGERPRINT, what=_told(found))
+    return None
+
+
+def refuse_rows(key: str, pairs: Pairs, scope: Scope) -> Ruling | None:
+    """Return why the rows of a metric cannot be compared; None if they can."""
+    sides = {"candidate": pairs.candidate, "baseline": pairs.baseline}
+    totals = {"candidate": scope.of_candidate, "baseline": scope.of_baseline}
+    for name, side in sides.items():
+        if side.duplicate is not None:
+            figures = {"id": side.duplicate, "side": name}
+            return Ruling(verdict=Verdict.ERROR, code=Code.DUPLICATE_ID, figures=figures)
+    for name, side in sides.items():
+        if not totals[name] or key not in side.columns.scores:
+            figures = {"side": name}
+            return Ruling(verdict=Verdict.ERROR, code=Code.NO_SAMPLES, figures=figures)
+    if any(5 * scope.paired < 4 * total for total in totals.values()):
+        return Ruling(
+            verdict=Verdict.INCOMPARABLE,
+            code=Code.OVERLAP,
+            figures={
+                "k": scope.paired,
+                "pb": scope.paired / totals["baseline"],
+                "pc": scope.paired / totals["candidate"],
+            },
+        )
+    return None
+
+
+def refuse_values(
+    finding: Finding, paired: Paired, before: Measured, now: Measured
+) -> Ruling | None:
+    """Return why the values of a metric decide nothing; None if an interval can be made."""
+
+    def unclear(code: Code, **figures: JsonValue) -> Ruling:
+        return Ruling(verdict=Verdict.INCONCLUSIVE, code=code, figures=figures)
+
+    shape, complete = finding.shape, paired.complete
+    for name, values in {"baseline": before, "candidate": now}.items():
+        if values.rows and values.is_broken:
+            figures = error_figures(name, values)
+            return Ruling(verdict=Verdict.ERROR, code=Code.ERROR_RATE, figures=figures)
+    if shape.support is None and (before.is_alarming or now.is_alarming):
+        return unclear(Code.MISSING_UNBOUNDED, q=sum(paired.missing))
+    if paired.groups is not None and finding.limits.statistic == "mean":
+        counted = paired.groups if shape.support else paired.groups.at(complete.positions)
+        if counted.units < LEAST_GROUPS:
+            return unclear(Code.FEW_GROUPS, groups=counted.units)
+    usable = finding.n if shape.support else len(complete.positions)
+    if usable < (1 if shape.kind is MetricKind.BINARY else LEAST_SAMPLES):
+        return unclear(Code.FEW_SAMPLES, n=usable)
+    if is_weak(finding.judge):
+        return unclear(Code.JUDGE_WEAK, j=f"{youden_of(finding.judge):.2f}")
+    return None
+
+
+def _told(found: Sequence[Difference]) -> str:
+    more = f", … (+{len(found) - _MOST_TOLD})" if len(found) > _MOST_TOLD else ""
+    return ", ".join(map(difference_text, found[:_MOST_TOLD])) + more

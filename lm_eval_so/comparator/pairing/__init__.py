@@ -1,1 +1,0 @@
-"""Which samples of two reports are the same."""

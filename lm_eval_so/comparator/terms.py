@@ -1,0 +1,53 @@
+"""Terms of a comparison: the gate, its exemptions, the day, and the language of the verdict."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from lm_eval_so.comparator.exemptions.files import Exceptions, read_exceptions
+from lm_eval_so.comparator.settings import KEY_SHAPES, Redact
+from lm_eval_so.core.config.model import Config, GateSection
+from lm_eval_so.core.records.enums import Language
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """Everything that a comparison follows, beside the two reports."""
+
+    compared_at: str
+    """RFC 3339, UTC; its day decides which exceptions have expired."""
+    gate: GateSection = field(default_factory=GateSection)
+    exceptions: Exceptions = field(default_factory=Exceptions)
+    """Entries of the quarantine and accept files."""
+    language: Language = Language.EN
+    """Language of the sentences."""
+    redact: Redact = KEY_SHAPES
+    """Takes secrets out of the settings that are shown."""
+
+    @property
+    def day(self) -> date:
+        """Day of the comparison."""
+        return _day_of(self.compared_at)
+
+
+def read_terms(config: Config, *, now: str, redact: Redact = KEY_SHAPES) -> Terms:
+    """Read the terms of a config, with its quarantine and accept files.
+
+    Args:
+        config: Config with the gate.
+        now: Time of the comparison, RFC 3339 in UTC.
+        redact: Function that takes secrets out of a text.
+
+    Raises:
+        InputError: If a file cannot be used; lists every problem of both files.
+    """
+    return Terms(
+        compared_at=now,
+        gate=config.gate,
+        exceptions=read_exceptions(config, day=_day_of(now)),
+        language=config.language,
+        redact=redact,
+    )
+
+
+def _day_of(time: str) -> date:
+    return datetime.fromisoformat(time).date()

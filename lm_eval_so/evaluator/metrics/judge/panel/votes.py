@@ -1,0 +1,131 @@
+"""Judges asked for JSON, what they reply, and the votes and decisions that follow."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from lm_eval_so.core.asking.answer.json_answer import Unusable, ask_for_json
+from lm_eval_so.core.asking.asker import Answer
+from lm_eval_so.core.records.chat import ChatRequest
+from lm_eval_so.core.records.enums import Language, RunStatus
+from lm_eval_so.core.records.score import JudgeVote
+from lm_eval_so.errors import BudgetSpent, ErrorKind
+from lm_eval_so.evaluator.metrics.env import Judge
+from lm_eval_so.evaluator.metrics.judge.panel.prompt import problem_text, repair_prompt
+from lm_eval_so.evaluator.usage import add_costs, add_usage
+
+T = TypeVar("T")
+Read = Callable[[str], T | Unusable]
+"""Function that reads an output."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply(Generic[T]):
+    """Reply of one judge to one request."""
+
+    found: T | None
+    """Content of the output; None if the output cannot be used."""
+    code: str | None = None
+    """Reason code without content: judge_invalid, judge_refused, judge_error or judge_budget."""
+    why: str | None = None
+    """The same for people."""
+    answers: tuple[Answer, ...] = ()
+    """All outputs: one, or two if the judge had to repair the first."""
+    model: str | None = None
+    """Model that answered."""
+
+
+async def ask_judge(
+    judge: Judge, request: ChatRequest, read: Read[T], language: Language
+) -> Reply[T]:
+    """Ask one judge, once more if its output cannot be used.
+
+    Args:
+        judge: Judge; its parameters go over the request's.
+        request: Request; its `response_format` is shown where an output must be repaired.
+        read: Function that reads an output.
+        language: Language of the instructions.
+    """
+
+    def repair(why: Unusable) -> str:
+        problem = problem_text(language, why)
+        return repair_prompt(language, problem=problem, schema=request.response_format or {})
+
+    asked = replace(request, params={**request.params, **judge.params})
+    try:
+        found, answers = await ask_for_json(judge.ask, asked, read=read, repair=repair)
+    except BudgetSpent as error:  # costs this vote, not those that are paid for
+        return Reply(found=None, code="judge_budget", why=str(error), model=judge.model)
+    models = [a.response.model for a in answers if a.response and a.response.model]
+    reply: Reply[T] = Reply(
+        found=None, answers=answers, model=models[-1] if models else judge.model
+    )
+    if isinstance(found, Unusable):
+        return replace(reply, code="judge_invalid", why=problem_text(language, found))
+    if isinstance(found, Answer):
+        message = found.error.message if found.error else None
+        return replace(reply, code=_failure_code(found), why=message)
+    return replace(reply, found=found)
+
+
+def _failure_code(answer: Answer) -> str:
+    """Return the reason code of an answer without any text to read."""
+    if answer.status in {RunStatus.REFUSED, RunStatus.FILTERED}:
+        return "judge_refused"
+    is_budget = answer.error is not None and answer.error.kind is ErrorKind.BUDGET
+    return "judge_budget" if is_budget else "judge_error"
+
+
+def vote_of(replies: Sequence[Reply[Any]], given: JudgeVote | None = None) -> JudgeVote:
+    """Return the vote of one judge over all requests that it was asked.
+
+    Args:
+        replies: Replies of the judge, at least one. The first without content decides that the
+            vote has no value.
+        given: Value, label, reason and the like, if every reply has content.
+    """
+    lost = next((reply for reply in replies if reply.found is None), None)
+    vote = JudgeVote(label=None, code=lost.code, reason=lost.why) if lost else given
+    answers = [answer for reply in replies for answer in reply.answers]
+    return replace(
+        vote or JudgeVote(label=None),
+        model=replies[-1].model,
+        calls=len(answers),
+        repaired=any(reply.found is not None and len(reply.answers) > 1 for reply in replies),
+        usage=add_usage(answer.usage for answer in answers),
+        cost_usd=add_costs(answer.cost_usd for answer in answers),
+    )
+
+
+def cost_of(votes: Iterable[JudgeVote]) -> float | None:
+    """Return the cost of all votes in US dollars; None if none is known."""
+    return add_costs(vote.cost_usd for vote in votes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Decision of a panel."""
+
+    at: int | None = None
+    """Index of the vote that decides; None if there is none."""
+    code: str | None = None
+    """Reason code without a value."""
+    reason: str | None = None
+
+
+def decide_value(votes: Sequence[JudgeVote], quorum: int | None) -> Decision:
+    """Return the median of all usable votes; of two in the middle, the worse.
+
+    Args:
+        votes: One vote per judge; a vote with a value is usable.
+        quorum: Least number of usable votes, capped at the number of judges; None: more than half.
+    """
+    usable = [at for at, vote in enumerate(votes) if vote.value is not None]
+    if len(usable) < (quorum or len(votes) // 2 + 1):
+        first = next(vote for vote in votes if vote.value is None)
+        if len(votes) == 1:
+            return Decision(at=0, code=first.code or "judge_invalid", reason=first.reason)
+        why = f"{first.code}: {first.reason}" if first.reason else first.code
+        return Decision(code="judge_quorum", reason=why)
+    ordered = sorted(usable, key=lambda at: (votes[at].value or 0.0, at))
+    return Decision(at=ordered[(len(ordered) - 1) // 2])

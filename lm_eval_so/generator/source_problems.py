@@ -1,0 +1,77 @@
+"""Problems of the sources that show before a file is read in full."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.errors import Problem
+from lm_eval_so.generator.mapping import bind_columns, map_problems
+from lm_eval_so.generator.sources.base import Columns
+from lm_eval_so.generator.sources.encoding import is_encoding
+from lm_eval_so.generator.sources.json_values import parse_path
+from lm_eval_so.generator.sources.open import format_of, locate, open_file
+
+
+def check(config: Config) -> list[Problem]:
+    """Find what is wrong with the `generator` section; nothing, if there is none."""
+    if not config.sources:
+        return []
+    problems = []
+    if config.dataset.path.suffix == ".jsonl":
+        what = "generate writes a folder, and dataset.path names a file"
+        problems.append(Problem(what=what, where=config.where("dataset", "path")))
+    problems += _id_problems(config)
+    for number in range(len(config.sources)):
+        problems += list(_section_problems(config, number)) or _file_problems(config, number)
+    return problems
+
+
+def config_problems(config: Config) -> Iterator[Problem]:
+    """Find what is wrong with the sources without looking at any file."""
+    yield from _id_problems(config)
+    for number in range(len(config.sources)):
+        yield from _section_problems(config, number)
+
+
+def _id_problems(config: Config) -> Iterator[Problem]:
+    ids = [source.id for source in config.sources]
+    for number, source_id in enumerate(ids):
+        if source_id in ids[:number]:
+            where = config.where("generator", "sources", number, "id")
+            yield Problem(what=f'two sources have the id "{source_id}"', where=where)
+
+
+def _section_problems(config: Config, number: int) -> Iterator[Problem]:
+    source = config.sources[number]
+    at = ("generator", "sources", number)
+    for key, what, hint in map_problems(source.map):
+        yield Problem(what=what, where=config.where(*at, "map", *([key] if key else [])), hint=hint)
+    if source.encoding is not None and not is_encoding(source.encoding):
+        what = f'unknown encoding "{source.encoding}"'
+        yield Problem(what=what, where=config.where(*at, "encoding"), hint="as utf-8 or cp949")
+    if source.records is not None:
+        if parse_path(source.records) is None:
+            what = f'"{source.records}" is no path'
+            yield Problem(what=what, where=config.where(*at, "records"), hint="as $.data")
+        paths = [source.path] if isinstance(source.path, str) else source.path
+        if not any(format_of(path, source) in {"json", None} for path in paths):
+            what = "records is for JSON documents"
+            yield Problem(what=what, where=config.where(*at, "records"))
+
+
+def _file_problems(config: Config, number: int) -> Iterator[Problem]:
+    for found in locate(config, number):
+        if isinstance(found, Problem):
+            yield found
+        else:
+            yield from _header_problems(config, number, *found)
+
+
+def _header_problems(config: Config, number: int, name: str, path: Path) -> Iterator[Problem]:
+    source = config.sources[number]
+    if format_of(name, source) not in {"csv", "tsv"}:
+        return
+    _, items = open_file(name, path, source)
+    header = next(items, None)
+    if isinstance(header, Columns):
+        yield from bind_columns(config, number, name, header.names, line=header.line)[1]

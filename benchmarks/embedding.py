@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.evaluator.embedders import embed_locally, local_model
-from lm_eval_so.evaluator.metrics.embedding import cosine
+from lm_eval_so.evaluator.metrics.text.embedding import cosine
 
 CASES = Path(__file__).parent / "embedding_cases.json"
 

@@ -9,21 +9,20 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from lm_eval_so.comparator.baseline.find import Place
 from lm_eval_so.core.config import CONFIG_FILE
-from lm_eval_so.core.records.comparison import BaselineRef, Comparison
+from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.core.records.enums import Language, ReportFormat
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.run import RunInfo
-from lm_eval_so.core.report_file import read_report
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.errors import UsageError
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.generator import generate as generating
-from lm_eval_so.pipeline.measure.plan import Baseline, read_baseline, wanted_baseline
+from lm_eval_so.pipeline.measure.plan import take_baseline, take_report, wanted_baseline
 from lm_eval_so.pipeline.measure.verdict import compare_by_default, compare_reports
 from lm_eval_so.pipeline.prepare import prepare, prepare_comparison, prepare_evaluation
+from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.render import render as render_records
 from lm_eval_so.runner import run as running
 
@@ -206,17 +205,10 @@ def compare(
     Raises:
         InputError: If a file cannot be used.
     """
-    report = candidate if isinstance(candidate, EvaluationReport) else read_report(Path(candidate))
+    report = take_report(candidate if isinstance(candidate, EvaluationReport) else Path(candidate))
     found, resources = prepare_comparison(_path(config), os.environ, overrides=overrides)
-    if isinstance(baseline, EvaluationReport):
-        stored = Baseline(report=baseline, ref=BaselineRef(source="file"))
-    elif found is not None:
-        stored = read_baseline(found, Place(report=_path(baseline), ref=baseline_ref))
-    elif baseline is not None:
-        ref = BaselineRef(source="file", path=str(baseline))
-        stored = Baseline(report=read_report(Path(baseline)), ref=ref)
-    else:
-        raise UsageError("compare needs a baseline, or a config that names one")
+    given = baseline if isinstance(baseline, EvaluationReport) else _path(baseline)
+    stored = take_baseline(found, given, ref=baseline_ref)
     if found is not None:
         return compare_reports(found, resources, report, stored)
     return compare_by_default(report, stored, resources, language=Language(language))
@@ -246,9 +238,9 @@ def render(
         report,
         comparison,
         format=ReportFormat(format),
-        language=Language(language),
-        examples=examples,
-        redactor=make_redactor(os.environ),
+        style=Style(
+            language=Language(language), examples=examples, redactor=make_redactor(os.environ)
+        ),
     )
 
 

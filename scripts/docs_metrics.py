@@ -8,8 +8,8 @@ from typing import get_args
 
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.evaluator.metrics.base import Metric, metrics, need_text
-from lm_eval_so.evaluator.metrics.instruction_checks import Check
-from lm_eval_so.evaluator.metrics.instruction_rules import RULES
+from lm_eval_so.evaluator.metrics.form.instruction_rules import RULES
+from lm_eval_so.evaluator.metrics.form.instructions import Check
 from lm_eval_so.pipeline.plugins import LINES, Parameter, describe_metric, gates_of, kind_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"

@@ -44,19 +44,14 @@ def report(
     from lm_eval_so.core.report_file import read_report, refuse_other_report
     from lm_eval_so.core.secrets import make_redactor
     from lm_eval_so.pipeline.reports import read_comparison
+    from lm_eval_so.reporter.content import Style
     from lm_eval_so.reporter.render import render
 
     found = read_report(report)
     compared = read_comparison(comparison) if comparison else None
     refuse_other_report(compared, found, files=(comparison, report))
-    text = render(
-        found,
-        compared,
-        format=format,
-        language=language,
-        examples=examples,
-        redactor=make_redactor(os.environ),
-    )
+    style = Style(language=language, examples=examples, redactor=make_redactor(os.environ))
+    text = render(found, compared, format=format, style=style)
     if out is None:
         typer.echo(text, nl=False)
         return

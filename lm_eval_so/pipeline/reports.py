@@ -12,7 +12,9 @@ from lm_eval_so.core.records.enums import ReportFormat
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import Where
-from lm_eval_so.reporter.render import json_pieces, render
+from lm_eval_so.reporter.content import Style
+from lm_eval_so.reporter.json_report import json_pieces
+from lm_eval_so.reporter.render import render
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,7 @@ def _texts(
 ) -> dict[str, Text]:
     """Return the text of each file by its name."""
     report = None if results.is_report_written else results.report
+    style = Style(language=config.language, examples=config.report.examples, redactor=redactor)
     texts: dict[str, Text] = {}
     if report is not None:
         texts["report.json"] = json_pieces(report, redactor)
@@ -78,8 +81,6 @@ def _texts(
             scores,
             results.comparison,
             format=each,
-            language=config.language,
-            examples=config.report.examples,
-            redactor=redactor,
+            style=style,
         )
     return texts

@@ -137,7 +137,7 @@ STOPPER = """
 import os
 import signal
 
-from lm_eval_so.evaluator.metrics.text import ExactMatch
+from lm_eval_so.evaluator.metrics.text.wording import ExactMatch
 
 class Late(ExactMatch):
     name = "late"

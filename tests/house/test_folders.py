@@ -12,7 +12,6 @@ OF_ONE_KIND = {
     "core/records",
     "core/stats",
     "core/text",
-    "evaluator/metrics",
     "evaluator/metrics/judge",
     "generator/sources",
     "reporter/views",

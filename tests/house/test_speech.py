@@ -22,7 +22,6 @@ STILL_TO_REVISE = {
     "evaluator/metrics",
     "generator",
     "pipeline",
-    "reporter",
     "runner",
     "terminal",
     "testing",

@@ -13,8 +13,9 @@ from lm_eval_so.core.records.run import Response
 from lm_eval_so.core.text.behaviors import is_handover, is_ignorance, is_question, is_refusal
 from lm_eval_so.core.text.json_in_text import composed, read_json
 from lm_eval_so.core.text.personal_data import find_personal_data, mask_personal_data
-from lm_eval_so.evaluator.metrics.structure import JsonMatch, JsonSchema
-from lm_eval_so.evaluator.metrics.tools import ToolCall
+from lm_eval_so.evaluator.metrics.structure.json_match import JsonMatch
+from lm_eval_so.evaluator.metrics.structure.json_schema import JsonSchema
+from lm_eval_so.evaluator.metrics.structure.tool_call import ToolCall
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.text("가나ab ", max_size=3)
 LEAVES |= st.floats(allow_nan=False, allow_infinity=False)

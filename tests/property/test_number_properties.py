@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_so.core.text.numbers import Number, find_numbers
-from lm_eval_so.evaluator.metrics.choice_rules import Choices, find_choice
-from lm_eval_so.evaluator.metrics.honorific import Honorific
-from lm_eval_so.evaluator.metrics.instruction_rules import variants
-from lm_eval_so.evaluator.metrics.language import LanguageMatch
-from lm_eval_so.evaluator.metrics.numbers import NumericMatch
+from lm_eval_so.evaluator.metrics.form.honorific import Honorific
+from lm_eval_so.evaluator.metrics.form.instruction_rules import variants
+from lm_eval_so.evaluator.metrics.form.language import LanguageMatch
+from lm_eval_so.evaluator.metrics.text.choice import Choices, find_choice
+from lm_eval_so.evaluator.metrics.text.numeric import NumericMatch
 
 WHOLE = st.integers(0, 10**16 - 1)
 POSITIVE = st.integers(1, 10**16 - 1)

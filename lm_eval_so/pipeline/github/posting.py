@@ -17,6 +17,7 @@ from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.templates.safe import prose
 from lm_eval_so.core.words import say
+from lm_eval_so.core.words.verdicts import verdict_name
 
 STAGE = "publish"
 _COMMIT_DIGITS = 7
@@ -136,7 +137,7 @@ def before_text(before: State | None, language: Language) -> str:
     """Return the last measured verdict and its commit in words; "" if not known."""
     if before is None or not before.verdict:
         return ""
-    verdict = say(f"comment.verdict_{before.verdict}", language)
+    verdict = verdict_name(before.verdict, language)
     commit = before.at[:_COMMIT_DIGITS]
     return say("comment.before_at", language, {"commit": commit, "verdict": verdict})
 

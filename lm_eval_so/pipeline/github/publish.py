@@ -36,6 +36,7 @@ from lm_eval_so.pipeline.github.posting import (
     to_summary,
 )
 from lm_eval_so.pipeline.measure.measure import Measured
+from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.markdown import Origin, comment_body
 
 
@@ -59,18 +60,19 @@ def make_bodies(
 ) -> Bodies:
     """Return the comment's text by level of detail."""
     is_measured = comparison.verdict is not Verdict.ERROR
+    style = Style(
+        language=config.language, examples=config.report.examples, redactor=resources.redactor
+    )
 
     @cache
     def body(level: int, before: State | None = None) -> str:
+        text = "" if is_measured else before_text(before, config.language)
         return comment_body(
             comparison,
             report,
             level=level,
-            language=config.language,
-            origin=origin,
-            examples=config.report.examples,
-            before="" if is_measured else before_text(before, config.language),
-            redactor=resources.redactor,
+            origin=replace(origin, before=text),
+            style=style,
         )
 
     return body

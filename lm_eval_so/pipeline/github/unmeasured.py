@@ -29,6 +29,7 @@ from lm_eval_so.errors import Interrupted, Problem, UsageError, problems_of
 from lm_eval_so.pipeline.github.posting import STAGE, About, Job, before_text, comment_on
 from lm_eval_so.pipeline.github.publish import summarise, write_last
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource, Known, known_of
+from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.markdown import Origin, unmeasured_body
 
 
@@ -118,10 +119,8 @@ def _bodies(problems: Sequence[Problem], known: Known, origin: Origin) -> Bodies
             problems,
             level=level,
             suite=known.suite,
-            language=known.language,
-            origin=origin,
-            before=before_text(before, known.language),
-            redactor=known.redactor,
+            origin=replace(origin, before=before_text(before, known.language)),
+            style=Style(language=known.language, redactor=known.redactor),
         )
 
     return body

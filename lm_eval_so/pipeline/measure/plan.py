@@ -7,6 +7,8 @@ from lm_eval_so.comparator.baseline.find import AS_CONFIGURED, Place, find_basel
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.report_file import read_report
+from lm_eval_so.errors import UsageError
 from lm_eval_so.evaluator.baseline import needs_baseline
 
 
@@ -60,6 +62,38 @@ def read_baseline(
     """Read the baseline; arguments and errors as of `find_baseline`."""
     report, ref = find_baseline(config, place, is_demanded=is_demanded)
     return Baseline(report=report, ref=ref)
+
+
+def take_report(given: EvaluationReport | Path) -> EvaluationReport:
+    """Return a report that is given by itself or by its file.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
+    return given if isinstance(given, EvaluationReport) else read_report(given)
+
+
+def take_baseline(
+    config: Config | None, given: EvaluationReport | Path | None, *, ref: str | None = None
+) -> Baseline:
+    """Return a baseline that is given by itself, or that of a config.
+
+    Args:
+        config: The config, where there is one.
+        given: The report or its file; it wins over the config's.
+        ref: Git revision to read the config's file from.
+
+    Raises:
+        UsageError: If neither names a baseline.
+        InputError: If the baseline cannot be read.
+    """
+    if isinstance(given, EvaluationReport):
+        return Baseline(report=given, ref=BaselineRef(source="file"))
+    if config is not None:
+        return read_baseline(config, Place(report=given, ref=ref))
+    if given is None:
+        raise UsageError("compare needs a baseline, or a config that names one")
+    return Baseline(report=read_report(given), ref=BaselineRef(source="file", path=str(given)))
 
 
 def wanted_baseline(config: Config) -> EvaluationReport | None:

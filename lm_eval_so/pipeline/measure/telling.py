@@ -12,6 +12,7 @@ from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.phrases import exemption_warning, lost_headline, lost_names, lost_reasons
+from lm_eval_so.core.words.verdicts import deciding_metrics, verdict_name
 from lm_eval_so.pipeline.baseline.update import how_to_name_one
 from lm_eval_so.pipeline.measure.plan import Plan
 
@@ -28,13 +29,11 @@ def tell_verdict(
             tell(Warned(stage=STAGE, text=text))
     for metric in comparison.metrics.values():
         tell(Noticed(stage=STAGE, text=metric.sentence))
-    decisive = [
-        key for key, m in comparison.metrics.items() if m.gating and m.verdict is comparison.verdict
-    ]
+    decisive = deciding_metrics(comparison)
     is_first = comparison.baseline.source == "none" and comparison.verdict is Verdict.INCOMPARABLE
     names = f" ({', '.join(decisive)})"
     why = names if decisive and not is_first else f": {comparison.sentence}"
-    text = f"{say(f'comment.verdict_{comparison.verdict}', config.language)}{why}"
+    text = f"{verdict_name(comparison.verdict, config.language)}{why}"
     if comparison.lost is not None:
         text = f"{text}; {_lost(comparison.lost, config.language, redactor)}"
     is_warning = _is_warning(comparison, config.gate)

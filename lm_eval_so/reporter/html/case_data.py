@@ -1,4 +1,4 @@
-"""All rows of a report as data for the HTML page: columns, each text once."""
+"""All rows of a report as data for the HTML page: in columns, each text once."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +9,7 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.reporter.html.case_order import first_rows
 from lm_eval_so.reporter.views.cases import case_view, is_answer, short_value, status_name
-from lm_eval_so.reporter.views.metrics import by_name
+from lm_eval_so.reporter.views.slices import by_name
 from lm_eval_so.reporter.views.view import ChangedView, Words
 
 FAILED, UNSCORED, WORSE, BETTER = 1, 2, 4, 8
@@ -20,7 +20,7 @@ _UNSAFE = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u202
 
 
 class _Texts:
-    """Texts, each kept once, without secrets and cut."""
+    """Texts without secrets, cut to a length, each kept once."""
 
     def __init__(self, redact: Callable[[str], str]) -> None:
         self._redact = redact
@@ -28,7 +28,7 @@ class _Texts:
         self.all: list[str] = []
 
     def place(self, text: str | None) -> int:
-        """Return where a text stands; -1 if there is none."""
+        """Return the place of a text; -1 if there is none."""
         if text is None:
             return -1
         found = self._places.get(text)
@@ -49,11 +49,11 @@ def case_data(
     """Return the rows as JSON that may stand in a script element.
 
     Args:
-        report: The record.
-        comparison: What changed, if it was compared.
-        worse: The samples that got worse, as they are shown.
+        report: Report record.
+        comparison: Comparison, if there is one.
+        worse: Views of the samples that got worse.
         words: Texts of the topic `report`.
-        redact: Takes secrets out of a text.
+        redact: Function that takes secrets out of a text.
     """
     columns, texts = report.samples, _Texts(redact)
     size = len(columns.ids)
@@ -109,7 +109,7 @@ def _flags(report: EvaluationReport, comparison: Comparison | None) -> list[int]
 
 
 def _unscored_rows(report: EvaluationReport) -> set[int]:
-    """Return the rows that lack a score by a fault: those of metrics that count some."""
+    """Return the rows that lack a score by a fault, of metrics that count such rows."""
     found: set[int] = set()
     for name, values in report.samples.scores.items():
         metric = report.metrics.get(name)
@@ -122,7 +122,7 @@ def _unscored_rows(report: EvaluationReport) -> set[int]:
 
 
 def _more(report: EvaluationReport, texts: _Texts, words: Words) -> dict[str, Any]:
-    """Return what is known of the cases that the report keeps in full, by row."""
+    """Return the details of the cases that the report keeps in full, by row."""
     columns = report.samples
     rows = {key: row for row, key in enumerate(zip(columns.ids, columns.repeats, strict=True))}
     found: dict[str, Any] = {}
@@ -173,7 +173,7 @@ def _before(comparison: Comparison | None, texts: _Texts) -> Mapping[str, int]:
 
 
 def _change(worse: Sequence[ChangedView], texts: _Texts) -> Mapping[str, Any]:
-    """Give by how much samples got worse, and whether they did again, by the place of their id."""
+    """Return the drops of samples that got worse, and the results of asking again, by place of the id."""
     return {
         str(texts.place(case.sample_id)): {
             "scores": [texts.place(text) for text in case.scores],

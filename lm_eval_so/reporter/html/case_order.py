@@ -1,4 +1,4 @@
-"""The order in which the HTML page shows cases, and those that it shows without a script."""
+"""Order of the cases on the HTML page, and the cases that show without a script."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,20 +12,20 @@ from lm_eval_so.reporter.views.view import CaseView, ChangedView, ComparisonView
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstCase:
-    """A case, and what it was before if it got worse."""
+    """A case, and its baseline answer if it got worse."""
 
     case: CaseView
     before: str | None = None
     """The baseline's answer."""
     again: tuple[str, ...] = ()
-    """How it did when asked again."""
+    """Results of asking again."""
 
 
 def first_rows(report: EvaluationReport, comparison: Comparison | None) -> list[int]:
-    """Return the rows that stand before all others: those that got worse, then those that failed.
+    """Return the rows that stand before all others: rows that got worse, then rows that failed.
 
-    The former stand in the order of the comparison, the latter in that of the report; what is in
-    neither follows in the order of the dataset.
+    The former are in the order of the comparison, the latter in that of the report. All other rows
+    follow in the order of the dataset.
     """
     ranks = _ranks(report, comparison)
     rows = [row for row, sample_id in enumerate(report.samples.ids) if sample_id in ranks]
@@ -35,15 +35,15 @@ def first_rows(report: EvaluationReport, comparison: Comparison | None) -> list[
 def first_cases(
     report: EvaluationReport, compared: ComparisonView | None, *, most: int, words: Words
 ) -> tuple[list[FirstCase], str | None]:
-    """Return the first cases in that order, and how many there are if that is more.
+    """Return the first cases in that order, and a note if there are more.
 
     Args:
-        report: The scores.
-        compared: What got worse.
-        most: Cases at most.
+        report: Scores.
+        compared: Samples that got worse, if there is a comparison.
+        most: Largest number of cases.
         words: Texts of the topic `report`.
     """
-    worse = {each.sample_id: each for each in compared.worse} if compared else {}
+    worse = {each.sample_id: each for each in compared.cases.worse} if compared else {}
     by_id: dict[str, list[Case]] = {}
     for case in report.errors:
         by_id.setdefault(case.sample_id, []).append(case)
@@ -68,7 +68,7 @@ def _ranks(report: EvaluationReport, comparison: Comparison | None) -> Mapping[s
 def _cases(
     kept: Sequence[Case], changed: ChangedView | None, report: EvaluationReport, words: Words
 ) -> Iterator[FirstCase]:
-    """Yield the rows of a sample; of one that got worse but did not fail, what is known of it."""
+    """Yield the rows of a sample; if it got worse but did not fail, the comparison's texts of it."""
     for case in sorted(kept, key=lambda case: case.repeat):
         view = case_view(case, report.metrics, words)
         yield _with_change(view, changed) if changed else FirstCase(case=view)
@@ -77,7 +77,7 @@ def _cases(
 
 
 def _with_change(view: CaseView, changed: ChangedView) -> FirstCase:
-    """Tell of each metric that fell both scores, of the others the one of now."""
+    """Return a case with both scores of each metric that fell, and the present score of others."""
     told = tuple(f"{score.rsplit(' ', 3)[0]} " for score in changed.scores)
     others = (score for score in view.scores if not score.startswith(told))
     return FirstCase(

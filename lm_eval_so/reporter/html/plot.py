@@ -1,4 +1,4 @@
-"""From figures to places on a line or in a bar, for the drawings of the HTML report."""
+"""Places of figures on a line or in a bar, for the drawings of the HTML report."""
 
 import math
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Span:
     dot: float
     high: float
     limit: float | None = None
-    """Where the worst accepted change lies."""
+    """Place of the worst accepted change."""
 
 
 def mean_span(metric: MetricSummary) -> Span | None:
@@ -42,9 +42,9 @@ def mean_span(metric: MetricSummary) -> Span | None:
 
 
 def change_spans(metrics: Sequence[MetricComparison]) -> list[Span | None]:
-    """Place changes on one axis: zero in the middle, better to the right, each as its own scale is.
+    """Place changes on one axis: zero in the middle, better to the right.
 
-    Ratios are placed by their logarithm, turned so that a smaller cost lies to the right.
+    Ratios are placed by their logarithm; a smaller cost lies to the right.
     """
     found = [_change(metric) for metric in metrics]
     ends = [abs(v) for each in found if each for v in each if v is not None]
@@ -81,7 +81,7 @@ def shares(values: Sequence[float | None], span: tuple[float, float] | None) -> 
 
 
 def tint(mean: float | None, whole: MetricSummary) -> int:
-    """Say how much better or worse than the whole a mean is, from -4 (worst) to 4 (best)."""
+    """Return how much better or worse a mean is than that of all samples, from -4 to 4 (best)."""
     if mean is None or whole.mean is None:
         return 0
     width = whole.range[1] - whole.range[0] if whole.range else abs(whole.mean) or 1.0

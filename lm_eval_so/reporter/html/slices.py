@@ -1,4 +1,4 @@
-"""Slices as the HTML page shows them: their figures now, where they changed, what picks their rows."""
+"""Slices on the HTML page: figures, changes, and the filter that picks their rows."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,18 +8,19 @@ from lm_eval_so.core.records.report import NO_VALUE, Columns, EvaluationReport, 
 from lm_eval_so.core.words.numbers import count
 from lm_eval_so.reporter.html.plot import tint
 from lm_eval_so.reporter.views.cases import status_name
-from lm_eval_so.reporter.views.metrics import by_name, is_small, valued
+from lm_eval_so.reporter.views.metrics import valued
+from lm_eval_so.reporter.views.slices import by_name, is_small
 from lm_eval_so.reporter.views.view import ComparisonView, SliceChange, Words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pick:
-    """What the page filters its rows by, when a slice is chosen."""
+    """Filter of the page's rows, when a slice is chosen."""
 
     by: str
     """tag, language, status or label."""
     key: str
-    """Of a label: which of them."""
+    """Name of a label."""
     value: str
 
 
@@ -35,7 +36,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceDrawing:
-    """A slice and its cells; without a pick the page cannot filter by it."""
+    """A slice and its cells; without a filter the page cannot pick its rows."""
 
     by: str
     value: str
@@ -45,7 +46,7 @@ class SliceDrawing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedSlice:
-    """A slice of a comparison, and how sure its change is."""
+    """A slice of a comparison, and the strength of its evidence."""
 
     row: SliceChange
     pick: Pick | None
@@ -56,10 +57,10 @@ class ChangedSlice:
 def slice_drawings(
     report: EvaluationReport, shown: Sequence[str], words: Words
 ) -> Iterator[SliceDrawing]:
-    """Yield the slices of a report, but for what all its samples have in common.
+    """Yield the slices of a report, without keys that have a single slice.
 
     Args:
-        report: The record.
+        report: Report record.
         shown: Metrics that get a cell.
         words: Texts of the topic `report`.
     """
@@ -82,7 +83,7 @@ def changed_slices(
     comparison: Comparison, view: ComparisonView, report: EvaluationReport
 ) -> Iterator[ChangedSlice]:
     """Yield the slices of a comparison, in its order."""
-    for each, row in zip(comparison.slices, view.slices, strict=True):
+    for each, row in zip(comparison.slices, view.slices.rows, strict=True):
         yield ChangedSlice(
             row=row,
             pick=_pick(report.samples, each.by, each.value),
@@ -100,7 +101,7 @@ def _tone(each: SliceComparison) -> str:
 
 
 def _pick(columns: Columns, by: str, value: str) -> Pick | None:
-    """Return the filter of a slice; None where no row tells of it, as of what was put together."""
+    """Return the filter of a slice; None if no row has its value, as of merged small slices."""
     if by in columns.labels:
         is_known = value in columns.labels[by].values
         return Pick(by="label", key=by, value=value) if is_known else None

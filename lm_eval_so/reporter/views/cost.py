@@ -1,4 +1,4 @@
-"""What an evaluation cost and how long it took, as it is shown."""
+"""Views of cost and time."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from lm_eval_so.reporter.views.view import ABSENT, CostRow, Words
 
 
 def cost_lines(report: EvaluationReport, words: Words) -> Iterator[str]:
-    """Yield what the run cost and how long it took, one fact each, for a comment."""
+    """Yield cost and time of the run, one fact each, for a comment."""
     cost = report.cost
     if cost.bot_usd is not None:
         yield words("cost_bot", usd=usd(cost.bot_usd), n=count(cost.bot_priced))
@@ -35,7 +35,7 @@ def cost_lines(report: EvaluationReport, words: Words) -> Iterator[str]:
 
 
 def cost_rows(report: EvaluationReport, words: Words) -> Iterator[CostRow]:
-    """Yield what chatbot, simulated user and judges cost, apart."""
+    """Yield the costs of chatbot, simulated user and judges, apart."""
     cost = report.cost
     yield _row(words("part_bot"), cost.bot_usd, cost.bot_priced, cost.bot_rows, cost.usage)
     if cost.simulator_rows:
@@ -57,7 +57,7 @@ def cost_rows(report: EvaluationReport, words: Words) -> Iterator[CostRow]:
 
 
 def time_lines(report: EvaluationReport, words: Words) -> Iterator[str]:
-    """Yield how long it took, the latencies, and what the cache spared."""
+    """Yield the run's time, its latencies, and the cost that the cache saved."""
     took = seconds_between(report.experiment.started_at, report.experiment.finished_at)
     if took is not None:
         yield words("took", n=f"{took:,.0f}")
@@ -73,16 +73,10 @@ def time_lines(report: EvaluationReport, words: Words) -> Iterator[str]:
 
 
 def total_usd(report: EvaluationReport) -> float | None:
-    """Return what is known to have been spent, by all parts."""
+    """Return the known cost of all parts."""
     cost = report.cost
     known = [c for c in (cost.bot_usd, cost.simulator_usd, cost.judges_usd) if c is not None]
     return sum(known) if known else None
-
-
-def minute(time: str) -> str:
-    """Return a time of a record to the minute."""
-    at = parse_time(time)
-    return time if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def seconds_between(start: str | None, end: str | None) -> float | None:

@@ -1,4 +1,4 @@
-"""The health of a judge as it is shown."""
+"""View of a judge's health."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""An evaluation report as it is shown."""
+"""View of an evaluation report."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,11 +7,21 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.numbers import count, percent, score, usd
 from lm_eval_so.core.words.phrases import answers_text
 from lm_eval_so.reporter.views.cases import MISSING, case_view, cases_note, is_answer, status_name
-from lm_eval_so.reporter.views.cost import cost_rows, minute, time_lines, total_usd
+from lm_eval_so.reporter.views.cost import cost_lines, cost_rows, time_lines, total_usd
 from lm_eval_so.reporter.views.judges import judge_row
-from lm_eval_so.reporter.views.metrics import first_score, metric_row, slice_rows
-from lm_eval_so.reporter.views.origin import commands, report_origin
-from lm_eval_so.reporter.views.view import ABSENT, ReportView, StatusRow, Words, words_of
+from lm_eval_so.reporter.views.metrics import first_score, metric_row
+from lm_eval_so.reporter.views.origin import commands, minute, report_origin
+from lm_eval_so.reporter.views.slices import slice_rows
+from lm_eval_so.reporter.views.view import (
+    ABSENT,
+    Breakdown,
+    Cases,
+    ReportView,
+    ScoredView,
+    StatusRow,
+    Words,
+    words_of,
+)
 
 _MOST_MISSING = 5
 
@@ -22,7 +32,7 @@ def view_report(
     """Make the view of a report.
 
     Args:
-        report: The record.
+        report: Report record.
         lead: Metric to break down; default: the first that is no cost or time.
         language: Language of the texts.
         examples: Cases at most.
@@ -38,16 +48,29 @@ def view_report(
         warnings=tuple(_warnings(report, words, language)),
         metrics=tuple(metric_row(key, m, words) for key, m in report.metrics.items()),
         statuses=tuple(_statuses(report, words)),
-        lead=lead or "",
-        slices=tuple(slices),
-        slices_note=words("slices_hidden", n=count(hidden)) if hidden else None,
-        cases=tuple(case_view(case, report.metrics, words) for case in cases),
-        cases_note=cases_note(report, len(cases), words),
+        breakdown=Breakdown(
+            metric=lead or "",
+            rows=tuple(slices),
+            note=words("slices_hidden", n=count(hidden)) if hidden else None,
+        ),
+        cases=Cases(
+            shown=tuple(case_view(case, report.metrics, words) for case in cases),
+            note=cases_note(report, len(cases), words),
+        ),
         judges=tuple(judge_row(key, judge, words) for key, judge in report.judges.items()),
         costs=tuple(cost_rows(report, words)),
         times=tuple(time_lines(report, words)),
         footer=tuple(report_origin(report, words)),
         commands=commands(report),
+    )
+
+
+def view_for_comment(report: EvaluationReport, language: Language) -> ScoredView:
+    """Make the view of a report that a comment shows below the comparison."""
+    words = words_of("report", language)
+    return ScoredView(
+        costs=tuple(cost_lines(report, words)),
+        judges=tuple(judge_row(key, judge, words) for key, judge in report.judges.items()),
     )
 
 

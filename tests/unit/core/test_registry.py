@@ -39,7 +39,10 @@ def test_resolve__suggests_the_nearest_name() -> None:
 
 
 def test_resolve__takes_a_class_by_path() -> None:
-    assert metrics.resolve("lm_eval_so.evaluator.metrics.text:ExactMatch").name == "exact_match"
+    assert (
+        metrics.resolve("lm_eval_so.evaluator.metrics.text.wording:ExactMatch").name
+        == "exact_match"
+    )
 
 
 @pytest.mark.parametrize("ref", ["json:loads", "nowhere:Thing", "json:nothing"])

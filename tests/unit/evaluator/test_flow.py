@@ -15,7 +15,7 @@ from lm_eval_so.core.workers import drain
 from lm_eval_so.evaluator.bound import BoundMetric
 from lm_eval_so.evaluator.flow import Flow, Row
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.metrics.repeats import Consistency
+from lm_eval_so.evaluator.metrics.derived.consistency import Consistency
 from lm_eval_so.evaluator.score import ScoredRow
 from lm_eval_so.evaluator.stages import make_stages
 

@@ -10,9 +10,9 @@ from lm_eval_so.core.records.enums import Direction, RunStatus
 from lm_eval_so.core.records.report import MetricSummary
 from lm_eval_so.evaluator.fold import deviation, percentile, summarise
 from lm_eval_so.evaluator.metrics.base import CorpusScore, Metric
-from lm_eval_so.evaluator.metrics.ops import LatencyMs
-from lm_eval_so.evaluator.metrics.overlap import TokenF1
-from lm_eval_so.evaluator.metrics.text import ExactMatch
+from lm_eval_so.evaluator.metrics.operation import LatencyMs
+from lm_eval_so.evaluator.metrics.text.overlap import TokenF1
+from lm_eval_so.evaluator.metrics.text.wording import ExactMatch
 from lm_eval_so.evaluator.samples import SampleFacts
 from lm_eval_so.evaluator.score import BoundMetric
 from lm_eval_so.evaluator.sheet import Column, Sheet

@@ -11,8 +11,8 @@ from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.evaluator.metrics.behavior import Refusal
-from lm_eval_so.evaluator.metrics.relation import Invariance
+from lm_eval_so.evaluator.metrics.derived.invariance import Invariance
+from lm_eval_so.evaluator.metrics.safety.behavior import Refusal
 
 SAME = {"id": "same", "name": "invariance", "params": {"of": "exact_match"}}
 F1 = {"id": "f1", "name": "invariance", "params": {"of": "token_f1"}}

@@ -13,7 +13,7 @@ from lm_eval_so.core.records.sample import Passage, TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.errors import BackendError, ErrorKind
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.metrics.text import ExactMatch, KeywordCoverage
+from lm_eval_so.evaluator.metrics.text.wording import ExactMatch, KeywordCoverage
 from lm_eval_so.evaluator.score import BoundMetric, is_asked, parse_pass_if, score_row
 
 

@@ -8,7 +8,7 @@ from evaluation import a_config, a_run, a_sample, report_of, write_dataset, writ
 
 from lm_eval_so.core.config.model import MetricSection
 from lm_eval_so.core.records.report import Slice
-from lm_eval_so.evaluator.metrics.text import ExactMatch
+from lm_eval_so.evaluator.metrics.text.wording import ExactMatch
 from lm_eval_so.evaluator.samples import SampleFacts
 from lm_eval_so.evaluator.score import BoundMetric
 from lm_eval_so.evaluator.sheet import Sheet

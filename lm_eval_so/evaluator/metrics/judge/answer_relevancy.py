@@ -1,7 +1,6 @@
 """`answer_relevancy`: how far the answer addresses what was asked."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -11,11 +10,9 @@ from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import ConfigError, Problem
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.metrics.embedding import cosine
 from lm_eval_so.evaluator.metrics.env import EmbedError, Judge
 from lm_eval_so.evaluator.metrics.extras import extra_problems
 from lm_eval_so.evaluator.metrics.judge.panel import (
@@ -26,9 +23,10 @@ from lm_eval_so.evaluator.metrics.judge.panel import (
     Reply,
     is_blank,
     one_line,
+    read_object,
     vote_of,
 )
-from lm_eval_so.evaluator.metrics.judge.panel.statements import read_object
+from lm_eval_so.evaluator.metrics.text.embedding import cosines
 from lm_eval_so.evaluator.transcript import shown_input
 
 __all__ = ["AnswerRelevancy"]
@@ -132,22 +130,16 @@ class AnswerRelevancy(JudgedMetric):
             reason = say("metrics.noncommittal", self.env.language)
             vote = JudgeVote(label=None, value=0.0, reason=reason)
             return Opinion(vote=vote_of([reply], vote), details=details)
+        if self.env.embed is None:
+            raise ConfigError(f'{self.id}: mode embedding needs pip install "LM-Eval-SO[embed]"')
         try:
-            cosines = await self._cosines(asked, found.texts)
+            near = await cosines(self.env.embed, asked, found.texts)
         except EmbedError as error:
             vote = JudgeVote(label=None, code="embed_error", reason=str(error))
             return Opinion(vote=vote_of([reply], vote), details=details)
-        details["cosines"] = [round(each, 6) for each in cosines]
-        value = min(1.0, max(0.0, sum(cosines) / len(cosines)))
+        details["cosines"] = [round(each, 6) for each in near]
+        value = min(1.0, max(0.0, sum(near) / len(near)))
         return Opinion(vote=vote_of([reply], JudgeVote(label=None, value=value)), details=details)
-
-    async def _cosines(self, asked: str, questions: Sequence[str]) -> list[float]:
-        embed = self.env.embed
-        if embed is None:
-            raise ConfigError(f'{self.id}: mode embedding needs pip install "LM-Eval-SO[embed]"')
-        texts = [basic(text) for text in (asked, *questions)]
-        first, *others = await asyncio.gather(*map(embed, texts))
-        return [cosine(first, other) for other in others]
 
 
 def read_questions(output: str) -> Questions | Unusable:

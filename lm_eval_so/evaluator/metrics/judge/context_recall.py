@@ -9,8 +9,11 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.env import Judge
-from lm_eval_so.evaluator.metrics.judge.panel import Reply, Row
-from lm_eval_so.evaluator.metrics.judge.panel.statements import Claims
+from lm_eval_so.evaluator.metrics.judge.panel import (
+    Claims,
+    Reply,
+    Row,
+)
 from lm_eval_so.evaluator.metrics.judge.passages import GroundedMetric, reference
 from lm_eval_so.evaluator.transcript import shown_input
 

@@ -14,18 +14,16 @@ from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.env import Judge
 from lm_eval_so.evaluator.metrics.judge.panel import (
     UNKNOWN,
+    Check,
     JudgedMetric,
     Opinion,
     Prompt,
-    is_blank,
-    vote_of,
-)
-from lm_eval_so.evaluator.metrics.judge.panel.statements import (
-    Check,
     checks_schema,
+    is_blank,
     numbered,
     read_checks,
     shown,
+    vote_of,
 )
 from lm_eval_so.evaluator.transcript import shown_input
 

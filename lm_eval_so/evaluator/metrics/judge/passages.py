@@ -15,27 +15,25 @@ from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.words import say
 from lm_eval_so.evaluator.metrics.env import Judge
 from lm_eval_so.evaluator.metrics.judge.panel import (
+    CLAIMS_SCHEMA,
+    MOST_CLAIMS,
     UNKNOWN,
+    Check,
+    Claim,
+    Claims,
     JudgedMetric,
     Opinion,
     Prompt,
     Reply,
     Row,
-    is_blank,
-    vote_of,
-)
-from lm_eval_so.evaluator.metrics.judge.panel.statements import (
-    CLAIMS_SCHEMA,
-    MOST_CLAIMS,
-    Check,
-    Claim,
-    Claims,
     checks_schema,
+    is_blank,
     numbered,
     quote_finder,
     read_checks,
     read_claims,
     shown,
+    vote_of,
 )
 from lm_eval_so.evaluator.transcript import reported_passages, sample_passages
 

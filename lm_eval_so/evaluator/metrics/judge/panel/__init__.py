@@ -17,10 +17,29 @@ from lm_eval_so.evaluator.metrics.judge.panel.material import (
     steering_flags,
 )
 from lm_eval_so.evaluator.metrics.judge.panel.prompt import UNKNOWN, Prompt, Row
+from lm_eval_so.evaluator.metrics.judge.panel.statements import (
+    CLAIMS_SCHEMA,
+    MOST_CLAIMS,
+    Check,
+    Claim,
+    Claims,
+    checks_schema,
+    numbered,
+    quote_finder,
+    read_checks,
+    read_claims,
+    read_object,
+    shown,
+)
 from lm_eval_so.evaluator.metrics.judge.panel.votes import Decision, Reply, cost_of, vote_of
 
 __all__ = [
+    "CLAIMS_SCHEMA",
+    "MOST_CLAIMS",
     "UNKNOWN",
+    "Check",
+    "Claim",
+    "Claims",
     "Decision",
     "JudgedMetric",
     "LabelValues",
@@ -31,11 +50,18 @@ __all__ = [
     "Row",
     "Verdict",
     "check_aliases",
+    "checks_schema",
     "cost_of",
     "is_blank",
     "is_empty",
     "label_key",
+    "numbered",
     "one_line",
+    "quote_finder",
+    "read_checks",
+    "read_claims",
+    "read_object",
+    "shown",
     "shown_beside",
     "shown_material",
     "steering_flags",

@@ -1,0 +1,1 @@
+"""Metrics of behaviour and safety: refusals, personal data, toxic words."""

@@ -1,0 +1,1 @@
+"""Metrics of structured output: JSON, calls of tools, retrieved passages."""

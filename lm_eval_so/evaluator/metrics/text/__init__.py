@@ -1,0 +1,1 @@
+"""Metrics of the wording: keywords, overlap with a reference, numbers, choices, embeddings."""

@@ -157,7 +157,8 @@ async def aevaluate(
     )
     folders = [Path(path) for path in runs] or [running.run_folder(found)]
     baseline = wanted_baseline(found)
-    return await evaluating.evaluate(found, resources, runs=folders, baseline=baseline)
+    inputs = evaluating.EvaluationInputs(runs=folders, baseline=baseline)
+    return await evaluating.evaluate(found, resources, inputs)
 
 
 def evaluate(

@@ -5,8 +5,8 @@ from typing import Literal
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.errors import Problem
-from lm_eval_so.evaluator import evaluate as evaluating
-from lm_eval_so.evaluator.prepare import dataset_problems
+from lm_eval_so.evaluator import plan as evaluation
+from lm_eval_so.evaluator.binding.checks import dataset_problems
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.gate import gate_problems
 from lm_eval_so.runner import run as running
@@ -25,7 +25,7 @@ def check(
         needs: Stages that come next; for these it also finds what they lack, such as a key, a
             package, a source or a section of the config.
     """
-    of_metrics = evaluating.check(config, environ=environ if "evaluate" in needs else None)
+    of_metrics = evaluation.check(config, environ=environ if "evaluate" in needs else None)
     told = {problem.where for problem in of_metrics}
     yield from (
         generating.check(config) if "generate" in needs else generating.config_problems(config)

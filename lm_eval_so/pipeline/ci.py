@@ -20,7 +20,7 @@ from lm_eval_so.pipeline.github.posting import Job
 from lm_eval_so.pipeline.github.publish import Told, tell_github, write_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings
 from lm_eval_so.pipeline.measure.measure import Measured, measure
-from lm_eval_so.pipeline.measure.plan import Plan, Subject, again_folder
+from lm_eval_so.pipeline.measure.plan import Origin, Plan, again_folder
 from lm_eval_so.runner.run import run_folder
 
 _OWN_BASELINE = (
@@ -75,17 +75,17 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
     """Plan the measurement of a config without problems."""
     activity, inputs = around.activity, around.inputs
     run, reports = _folders(config, around, options)
-    subject = Subject(commit=git.head(config.folder), base_ref=activity.base.ref)
+    origin = Origin(commit=git.head(config.folder), base_ref=activity.base.ref)
     if inputs is None:
         place = find_local_place(config, activity, explicit=options.baseline)
         may_be_baseline = True
     else:
         place = find_place(config, activity, explicit=options.baseline or inputs.baseline)
         may_be_baseline = activity.may_be_baseline
-        subject = Subject(
+        origin = Origin(
             suite_id=plain_suite_id(inputs.suite_id or activity.suite_id(config.suite)),
-            commit=subject.commit or activity.commit,
-            base_ref=subject.base_ref,
+            commit=origin.commit or activity.commit,
+            base_ref=origin.base_ref,
         )
     return Plan(
         run=run,
@@ -94,7 +94,7 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
         fresh=options.fresh,
         baseline=place,
         may_be_baseline=may_be_baseline,
-        subject=subject,
+        origin=origin,
     )
 
 
@@ -135,9 +135,7 @@ async def measure_and_tell(
     await asyncio.sleep(0)  # a signal that came while reports were made is heard now
     if resources.stop.is_set():
         raise Interrupted("interrupted; the reports are written, and GitHub is not told")
-    job = Job(
-        activity=activity, inputs=inputs, workspace=around.workspace, head=plan.subject.commit
-    )
+    job = Job(activity=activity, inputs=inputs, workspace=around.workspace, head=plan.origin.commit)
     told = tell_github(config, resources, measured, job)
     code = measured.exit_code
     if not code and told.comment_failed and inputs.publishing.is_comment_required:

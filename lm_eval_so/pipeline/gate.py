@@ -9,8 +9,8 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Noticed, Warned
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.errors import Problem
-from lm_eval_so.evaluator.bind import bind_metrics, gating_ids, sound_metrics
-from lm_eval_so.evaluator.bound import BoundMetric
+from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids, sound_metrics
+from lm_eval_so.evaluator.binding.bound import BoundMetric
 
 
 def gate_problems(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:

@@ -19,8 +19,6 @@ OF_ONE_KIND = {
 """Commands, backends, file formats, formulas, ways to read text, metrics, readers of sources, views."""
 STILL_FLAT = {
     "core/backends/http": 13,
-    "evaluator": 36,
-    "evaluator/calibration": 11,
 }
 """Folders that are larger, and how many modules each may have until it gets folders of its own."""
 

@@ -19,7 +19,6 @@ STILL_TO_REVISE = {
     "core/stats",
     "core/text",
     "evaluator",
-    "evaluator/metrics",
     "generator",
     "pipeline",
     "runner",

@@ -9,25 +9,25 @@ from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import write_atomic
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import InputError, Where
-from lm_eval_so.evaluator.bind import bind_labelling
-from lm_eval_so.evaluator.calibration.label_file import has_labels
-from lm_eval_so.evaluator.calibration.labels import LabelRows
+from lm_eval_so.evaluator.binding.bind import bind_labelling
+from lm_eval_so.evaluator.calibration.label_file import csv_text, has_labels
+from lm_eval_so.evaluator.scoring.label_rows import LabelRows
 
 FILE_NAME = "labels_todo.csv"
 STAGE = "evaluate"
 
 
 def open_export(config: Config, folder: Path, *, most: int) -> LabelRows:
-    """Get ready to choose answers.
+    """Return an empty choice of answers for a file that may be written.
 
     Args:
         config: A config that has no problems.
-        folder: Where the file will stand.
+        folder: Folder of the file.
         most: Answers per metric.
 
     Raises:
         ConfigError: If no metric judges by labels.
-        InputError: If the file is there and somebody has begun to fill it in.
+        InputError: If the file exists and has labels.
     """
     bind_labelling(config)  # raises if there is nothing to label
     path = folder / FILE_NAME
@@ -40,7 +40,7 @@ def open_export(config: Config, folder: Path, *, most: int) -> LabelRows:
 def write_export(
     labels: LabelRows, folder: Path, config: Config, resources: Resources
 ) -> tuple[Path, ...]:
-    """Write the file unless there is nothing to label, and give its path."""
+    """Write the file and return its path; none if there is nothing to label."""
     counts = labels.counts()
     for metric_id, n in counts.items():
         if not n:
@@ -49,7 +49,7 @@ def write_export(
     if not any(counts.values()):
         return ()
     path = folder / FILE_NAME
-    write_atomic(path, labels.text())
+    write_atomic(path, csv_text(labels))
     told = ", ".join(
         f"{counted(n, 'answer')} of {metric_id}" for metric_id, n in counts.items() if n
     )

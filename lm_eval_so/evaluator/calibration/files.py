@@ -1,4 +1,4 @@
-"""Files of calibrations: where they are, reading and writing them."""
+"""Files of calibrations: paths, reading, writing."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -6,21 +6,21 @@ from pathlib import Path
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config, MetricSection
 from lm_eval_so.core.events import Listener, Noticed, ignore
-from lm_eval_so.core.files import cannot_read, write_all
+from lm_eval_so.core.files import cannot_read, folder_problems, write_all
 from lm_eval_so.core.records.calibration import Calibration
 from lm_eval_so.core.records.codec import dump_document, loads, to_json
-from lm_eval_so.errors import InputError, Problem, RecordError, Where
+from lm_eval_so.errors import InputError, Problem, RecordError, Where, refuse
 
 _FOLDER = Path("calibration")
 
 
 def calibration_path(config: Config, section: MetricSection) -> Path:
-    """Give the file of a metric's calibration: `judge.calibration`, else `calibration/<id>.json`."""
+    """Return the file of a calibration: `judge.calibration`, else `calibration/<id>.json`."""
     return config.resolve(section.judge.calibration or _FOLDER / f"{section.id}.json")
 
 
 def calibration_problems(config: Config) -> Iterator[Problem]:
-    """Find calibrations that are there and cannot be read; one that is yet to be made is none."""
+    """Find calibrations that exist and cannot be read."""
     for position, section in enumerate(config.metrics):
         try:
             read_calibration(config, section)
@@ -32,10 +32,10 @@ def calibration_problems(config: Config) -> Iterator[Problem]:
 
 
 def read_calibration(config: Config, section: MetricSection) -> Calibration | None:
-    """Read the calibration that a metric names; None if it names none, or one yet to be made.
+    """Read the calibration that a metric names; None without a name or a file.
 
     Raises:
-        RecordError: If it is none.
+        RecordError: If the file is no calibration.
     """
     if section.judge.calibration is None:
         return None
@@ -67,6 +67,16 @@ def read_calibrations(config: Config, tell: Listener = ignore) -> dict[str, Cali
     return found
 
 
+def refuse_folders(config: Config, out: Path | None) -> None:
+    """Stop here if a folder of the files to write has a problem.
+
+    Raises:
+        ConfigError: With every problem.
+    """
+    files = [out or calibration_path(config, section) for section in config.metrics]
+    refuse(folder_problems(dict.fromkeys(each.parent for each in files)))
+
+
 def write_calibrations(
     config: Config,
     resources: Resources,
@@ -74,7 +84,7 @@ def write_calibrations(
     *,
     out: Path | None = None,
 ) -> tuple[Path, ...]:
-    """Write each calibration to its file, or the one to `out`, and give the paths."""
+    """Write each calibration to its file, or the only one to `out`, and return the paths."""
     sections = [section for section in config.metrics if section.id in found]
     paths = {section.id: out or calibration_path(config, section) for section in sections}
     written = write_all({paths[key]: dump_document(to_json(found[key])) for key in paths})

@@ -26,7 +26,7 @@ def for_verdict(config: Config, plan: Plan) -> ForVerdict:
         own += (plan.reports / f"{name}.{each.value}" for each in ReportFormat)
     changes = git.changes(config.folder, without=own)
     return ForVerdict(
-        checkout=Checkout(commit=plan.subject.commit, changes=changes),
+        checkout=Checkout(commit=plan.origin.commit, changes=changes),
         beside=further,
     )
 

@@ -12,9 +12,8 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import Interrupted, LMEvalError
 from lm_eval_so.evaluator import evaluate as evaluating
-from lm_eval_so.evaluator.bind import bind_metrics
-from lm_eval_so.evaluator.bound import BoundMetric
-from lm_eval_so.evaluator.stages import in_order
+from lm_eval_so.evaluator.binding.bind import bind_metrics, in_order
+from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.pipeline.measure.plan import Plan, again_folder
 from lm_eval_so.runner import run as running
 from lm_eval_so.runner.for_verdict import ForVerdict
@@ -81,7 +80,9 @@ async def ask_again(
             tell(Warned(stage=_STAGE, text="not all were asked again, so the regression stands"))
             return {}
         quiet = replace(resources, listener=lambda event: _pass_on(event, resources))
-        report = await evaluating.evaluate(further, quiet, runs=[folder])
+        report = await evaluating.evaluate(
+            further, quiet, evaluating.EvaluationInputs(runs=[folder])
+        )
     except Interrupted:
         raise
     except LMEvalError as error:  # what was measured is worth more than what was not

@@ -10,7 +10,7 @@ from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.errors import refuse
 from lm_eval_so.evaluator import evaluate as evaluating
-from lm_eval_so.evaluator.baseline import baseline_problems
+from lm_eval_so.evaluator.binding.baseline import baseline_problems
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.measure.answers import ask, for_verdict, note_verdict
 from lm_eval_so.pipeline.measure.confirm import ask_again
@@ -49,17 +49,12 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     refuse([*baseline_problems(config, baseline.report)])  # early, as above
     if plan.make_dataset:
         generating.generate(config, resources)
-    verdict, subject = for_verdict(config, plan), plan.subject
+    verdict = for_verdict(config, plan)
     failure = await ask(config, resources, plan, verdict)
-    report = await evaluating.evaluate(
-        config,
-        resources,
-        runs=[plan.run],
-        baseline=baseline.report,
-        suite_id=subject.suite_id,
-        commit=subject.commit,
-        base_ref=subject.base_ref,
+    inputs = evaluating.EvaluationInputs(
+        runs=[plan.run], baseline=baseline.report, origin=plan.origin
     )
+    report = await evaluating.evaluate(config, resources, inputs)
     again = None
     if config.gate.confirm and baseline.report is not None and failure is None:
         changed = changed_samples(config, resources, report, baseline.report)

@@ -9,7 +9,20 @@ from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import read_report
 from lm_eval_so.errors import UsageError
-from lm_eval_so.evaluator.baseline import needs_baseline
+from lm_eval_so.evaluator.binding.baseline import needs_baseline
+from lm_eval_so.evaluator.evaluate import Origin
+
+__all__ = [
+    "Baseline",
+    "Origin",
+    "Place",
+    "Plan",
+    "again_folder",
+    "read_baseline",
+    "take_baseline",
+    "take_report",
+    "wanted_baseline",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,15 +33,6 @@ class Baseline:
     """The report; null if there is none."""
     ref: BaselineRef
     """Source of the report, or the reason why there is none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """Identity of the measured code, as the report records it."""
-
-    suite_id: str | None = None
-    commit: str | None = None
-    base_ref: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,8 @@ class Plan:
     """Place of the baseline."""
     may_be_baseline: bool = True
     """Whether the report may become a baseline, if it is complete and did not get worse."""
-    subject: Subject = field(default_factory=Subject)
+    origin: Origin = field(default_factory=Origin)
+    """Identity of the measured code, as the report records it."""
 
 
 def again_folder(run: Path) -> Path:

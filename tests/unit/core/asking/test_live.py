@@ -1,5 +1,4 @@
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
@@ -137,9 +136,7 @@ async def test_ask__attempt_times_out_and_is_repeated():
 
 
 async def test_ask__row_deadline_ends_the_attempt_under_way():
-    started = time.monotonic()
-    answer = await ask(Bot(9.0), row_deadline_s=0.1)
-    assert time.monotonic() - started < 2
+    answer = await asyncio.wait_for(ask(Bot(90.0), row_deadline_s=0.1), 30)
     assert answer.error
     assert (answer.status, answer.error.kind) == (RunStatus.TIMEOUT, ErrorKind.DEADLINE)
 

@@ -3,7 +3,6 @@ import json
 import os
 import sys
 import textwrap
-import time
 import unicodedata
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -248,9 +247,7 @@ async def test_send__time_out_leaves_no_child(make: Make, tmp_path: Path, mode: 
     pids = tmp_path / "pids"
     assert await until(lambda: pids.is_file() and " " in pids.read_text())
     task.cancel()
-    began = time.monotonic()
-    await asyncio.gather(task, return_exceptions=True)
-    assert time.monotonic() - began < 5
+    await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), 30)
     for pid in map(int, pids.read_text().split()):
         assert await is_gone(pid)
 
@@ -261,9 +258,7 @@ async def test_send__answer_although_a_child_holds_stderr(make: Make):
     subprocess.Popen(["sleep", "60"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     print('"done"')
     """
-    began = time.monotonic()
-    assert (await ask(make(code))).text == "done"
-    assert time.monotonic() - began < 10
+    assert (await asyncio.wait_for(ask(make(code)), 30)).text == "done"
 
 
 async def test_jsonl__workers_stay(make: Make):
@@ -304,9 +299,7 @@ async def test_jsonl__dead_worker_is_replaced(make: Make):
 async def test_jsonl__workers_that_do_not_end_are_ended_at_once(make: Make):
     backend = make(WORKER + "import time; time.sleep(60)", mode="jsonl")
     answers = await asyncio.gather(*(ask(backend) for _ in range(4)))
-    began = time.monotonic()
-    await backend.close()
-    assert time.monotonic() - began < 3
+    await asyncio.wait_for(backend.close(), 30)
     for answer in answers:
         assert await is_gone(int(answer.text.rpartition("|")[2]))
 

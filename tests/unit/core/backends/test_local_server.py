@@ -1,8 +1,8 @@
 """A llama-server is a real process here; what it serves is made up."""
 
+import asyncio
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -131,10 +131,8 @@ async def test_open__a_server_that_ends_is_quoted(folder: Path):
 
 async def test_open__a_server_that_takes_too_long_is_ended(folder: Path):
     backend = make(folder, args=["--load", "60"], startup_timeout_s=0.6)
-    began = time.monotonic()
     with pytest.raises(BackendError) as failed:
-        await backend.open()
-    assert time.monotonic() - began < 5
+        await asyncio.wait_for(backend.open(), 30)
     assert failed.value.kind is ErrorKind.TIMEOUT
     assert "is not ready after 0.6 s" in failed.value.message
     await until(has_ended(folder))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.asking.open import build_asked, known_rates, open_asker
+from lm_eval_so.core.asking.cost.prices import known_rates
+from lm_eval_so.core.asking.open import build_asked, open_asker
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.build import sent_params, shown_facts
 from lm_eval_so.core.config.model import BackendSection, Config

@@ -1,4 +1,4 @@
-"""Samples that changed, asked again before a regression counts."""
+"""Confirmation of a regression: samples that changed are asked again before it counts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +14,7 @@ from lm_eval_so.errors import Interrupted, LMEvalError
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.binding.bind import bind_metrics, in_order
 from lm_eval_so.evaluator.binding.bound import BoundMetric
+from lm_eval_so.pipeline.measure.plan import Plan, again_folder
 from lm_eval_so.runner import run as running
 from lm_eval_so.runner.for_verdict import ForVerdict
 from lm_eval_so.runner.plan.selection import FurtherAnswers
@@ -24,19 +25,11 @@ _OTHERS = frozenset({"baseline", "relation", "repeats"})
 """Needs of metrics that hold an answer against others, which further answers do not have."""
 
 
-def again_folder(run: Path) -> Path:
-    """Give the folder of the further answers: beside the run's, so that none of its rows changes."""
-    folder = run if run.name not in {"", ".."} else run.resolve()
-    return folder.with_name(f"{folder.name}-again")
-
-
 async def ask_again(
     config: Config,
     resources: Resources,
     changed: Mapping[str, Sequence[str]],
-    *,
-    run: Path,
-    fresh: bool,
+    plan: Plan,
     verdict: ForVerdict,
 ) -> dict[str, Answers]:
     """Ask samples that changed `gate.confirm` times more, and score what comes back.
@@ -46,11 +39,10 @@ async def ask_again(
 
     Args:
         config: The config.
-        resources: What the run was asked with.
-        changed: The samples, by metric.
-        run: Folder of the run.
-        fresh: Whether the run was asked anew just now.
-        verdict: What the answers are for.
+        resources: Resources of the run.
+        changed: Samples that changed, by metric.
+        plan: Plan of the run.
+        verdict: Purpose of the answers.
 
     Returns:
         Scores of the further answers by metric and sample. A metric is left out that cannot be
@@ -67,7 +59,7 @@ async def ask_again(
     ids = dict.fromkeys(name for key in able for name in changed[key])
     if not ids:
         return {}
-    folder, times = again_folder(run), config.gate.confirm
+    folder, times = again_folder(plan.run), config.gate.confirm
     tell(
         Noticed(
             stage=_STAGE, text=f"asking {counted(len(ids), 'sample')} that changed {times}× more"
@@ -80,7 +72,7 @@ async def ask_again(
             further,
             resources,
             out=folder,
-            fresh=fresh or _is_older(folder, run),
+            fresh=plan.fresh or _is_older(folder, plan.run),
             only=only,
             verdict=verdict,
         )

@@ -5,7 +5,7 @@ import pytest
 
 from lm_eval_so.core.config.load import load_config, read_config, whole
 from lm_eval_so.errors import UsageError
-from lm_eval_so.pipeline.github.target_url import target_override
+from lm_eval_so.pipeline.github.unloaded_config import ConfigSource, target_override
 
 PREVIEW = "https://pr-7.example.dev"
 PLUGIN = """
@@ -32,7 +32,8 @@ def found(
     config = folder / "lm-eval-so.yaml"
     head = "version: 1\nsuite: s\ndataset: {path: data}\nmetrics: [exact_match]\n"
     config.write_text(f"{head}backend: {backend}\n{more}", encoding="utf-8")
-    return target_override(target, config, overrides=overrides, plugins=(), environ=environ)
+    source = ConfigSource(file=config, environ=environ, overrides=overrides)
+    return target_override(target, source)
 
 
 @pytest.mark.parametrize(

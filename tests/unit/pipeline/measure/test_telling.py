@@ -8,11 +8,12 @@ from typing import Any
 import made_reports as made
 from servers.runs import make, write_dataset
 
-from lm_eval_so.core.events import Ended, Event, Warned
+from lm_eval_so.core.events import Ended, Event, Noticed, Warned
 from lm_eval_so.core.records.comparison import LostCase
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.secrets import make_redactor
-from lm_eval_so.pipeline.telling import how_to_begin, tell_verdict
+from lm_eval_so.pipeline.measure.plan import Plan
+from lm_eval_so.pipeline.measure.telling import tell_how_to_begin, tell_verdict
 
 ECHO = {"name": "scripted", "options": {"default": "echo"}}
 
@@ -22,7 +23,12 @@ def told(folder: Path, baseline: str | None, *, may: bool = True, **experiment: 
     config = make(folder, ECHO, baseline={"path": baseline} if baseline else {})
     report = made.report()
     report = replace(report, experiment=replace(report.experiment, **experiment))
-    return how_to_begin(report, config, folder=Path("내 보고서"), may_be_baseline=may)
+    plan = Plan(run=Path("runs/bot"), reports=Path("내 보고서"), may_be_baseline=may)
+    events: list[Event] = []
+    tell_how_to_begin(report, config, plan, events.append)
+    [told] = events
+    assert isinstance(told, Noticed)
+    return told.text.removeprefix("no baseline yet: ")
 
 
 def test_how_to_begin__the_command_that_takes_this_report(tmp_path: Path) -> None:

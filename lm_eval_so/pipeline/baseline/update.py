@@ -22,18 +22,15 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Warned
-from lm_eval_so.core.files import read_text, write_atomic
 from lm_eval_so.core.records.acceptance import Acceptance
-from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import digest_report, read_report
-from lm_eval_so.errors import ConfigError, InputError, Problem, PublishError, Where
-from lm_eval_so.pipeline.telling import how_to_name_one
-from lm_eval_so.reporter.json_report import json_pieces
+from lm_eval_so.errors import ConfigError, InputError, Problem, PublishError
+from lm_eval_so.pipeline.reports import read_comparison, write_report
 
-__all__ = ["Update", "update_baseline"]
+__all__ = ["Update", "how_to_name_one", "update_baseline"]
 
 _STAGE = "baseline"
 _LONGEST_NAME = 100
@@ -98,7 +95,7 @@ def update_baseline(
         forced=tuple(dict.fromkeys(each.code.value for each in found)),
     )
     made = accept(report, previous, acceptance)
-    write_atomic(path, json_pieces(made, resources.redactor))
+    write_report(path, made, resources.redactor)
     return Update(
         path=path,
         acceptance=made.accepted[-1],
@@ -107,6 +104,11 @@ def update_baseline(
         changes=metric_changes(report, previous) if previous else (),
         is_in_git=git.is_checkout(config.folder),
     )
+
+
+def how_to_name_one(config: Config) -> str:
+    """Say how a config names its baseline."""
+    return f"name a file of the repository, as baseline: {{path: baselines/{config.suite}.json}}"
 
 
 def _path(config: Config) -> Path:
@@ -120,7 +122,7 @@ def _comparison_of(report: EvaluationReport, file: Path, resources: Resources) -
     """Read the comparison that lies beside a report, if it is about this very report."""
     if not file.is_file():
         return None
-    comparison = loads(read_text(file), Comparison, where=Where(file=str(file)))
+    comparison = read_comparison(file)
     if comparison.candidate_digest == digest_report(report):
         return comparison
     text = f"{file} is about another report, so it says nothing of this one"

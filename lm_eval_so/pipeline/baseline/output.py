@@ -10,7 +10,7 @@ from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.figures import MetricFigures
 from lm_eval_so.core.words.numbers import count
-from lm_eval_so.pipeline.baseline import Update
+from lm_eval_so.pipeline.baseline.update import Update
 from lm_eval_so.reporter.views.baseline import in_columns
 from lm_eval_so.reporter.views.origin import COMMIT_DIGITS, minute, short_hash
 from lm_eval_so.reporter.views.view import ABSENT, Words, words_of

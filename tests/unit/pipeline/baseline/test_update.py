@@ -19,8 +19,8 @@ from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.report_file import read_report
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.errors import ConfigError, InputError, PublishError, RecordError
-from lm_eval_so.pipeline.baseline import update_baseline
-from lm_eval_so.pipeline.baseline_told import update_lines, update_values
+from lm_eval_so.pipeline.baseline.output import update_lines, update_values
+from lm_eval_so.pipeline.baseline.update import update_baseline
 from lm_eval_so.reporter.views.baseline import baseline_lines, baseline_values
 
 OLD = make_report(

@@ -9,7 +9,8 @@ from servers.runs import make, resources, rows, write_dataset
 from lm_eval_so.core.events import Event, Warned
 from lm_eval_so.core.records.run import Checkout
 from lm_eval_so.errors import Interrupted
-from lm_eval_so.pipeline.confirm import again_folder, ask_again
+from lm_eval_so.pipeline.measure.confirm import ask_again
+from lm_eval_so.pipeline.measure.plan import Plan, again_folder
 from lm_eval_so.runner.for_verdict import ForVerdict
 from lm_eval_so.runner.run import run
 
@@ -31,9 +32,11 @@ def warnings(events: list[Event]) -> list[str]:
 
 async def ask(found, folder: Path, worse=WORSE, *, fresh=False, events=None, **more):
     given = resources(events, **more)
-    return await ask_again(
-        found, given, worse, run=folder / "runs/bot", fresh=fresh, verdict=VERDICT
-    )
+    return await ask_again(found, given, worse, plan(folder, fresh=fresh), VERDICT)
+
+
+def plan(folder: Path, *, fresh: bool = False) -> Plan:
+    return Plan(run=folder / "runs/bot", reports=folder / "reports", fresh=fresh)
 
 
 async def test_ask_again__further_repeats_of_these_samples_alone(tmp_path: Path) -> None:
@@ -132,10 +135,5 @@ async def test_ask_again__stopped_by_the_user_is_no_answer(tmp_path: Path) -> No
     given = resources()
     given.stop.set()
     with pytest.raises(Interrupted) as caught:
-        await ask_again(
-            *(config(tmp_path), given, WORSE),
-            run=tmp_path / "runs/bot",
-            fresh=False,
-            verdict=VERDICT,
-        )
+        await ask_again(config(tmp_path), given, WORSE, plan(tmp_path), VERDICT)
     assert caught.value.problems[0].hint == "go on with lm-eval-so ci"

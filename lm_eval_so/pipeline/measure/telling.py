@@ -1,8 +1,6 @@
-"""What is told of a verdict while it is made: exceptions, each metric, and how to begin."""
+"""Events of a verdict: exceptions, each metric, the verdict itself, and the way to a baseline."""
 
 import shlex
-from dataclasses import replace
-from pathlib import Path
 
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import Config, GateSection
@@ -13,15 +11,10 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.phrases import (
-    exemption_warning,
-    lost_headline,
-    lost_names,
-    lost_reasons,
-    unmeasured_sentence,
-)
+from lm_eval_so.core.words.phrases import exemption_warning, lost_headline, lost_names, lost_reasons
 from lm_eval_so.core.words.verdicts import deciding_metrics, verdict_name
-from lm_eval_so.errors import ExitCode, Problem
+from lm_eval_so.pipeline.baseline.update import how_to_name_one
+from lm_eval_so.pipeline.measure.plan import Plan
 
 STAGE = "compare"
 _LONGEST_NAME = 60
@@ -30,7 +23,7 @@ _LONGEST_NAME = 60
 def tell_verdict(
     comparison: Comparison, config: Config, tell: Listener, *, redactor: Redactor
 ) -> None:
-    """Tell what a comparison found, and warn of what lets a change in that is not proven good."""
+    """Tell the findings of a comparison, and warn of a change that goes in without being proven good."""
     for exemption in (*comparison.quarantine, *comparison.accept):
         if text := exemption_warning(exemption, config.language):
             tell(Warned(stage=STAGE, text=text))
@@ -51,45 +44,29 @@ def tell_verdict(
         tell(Noticed(stage=STAGE, text=text))
 
 
-def unmeasured(comparison: Comparison, failure: Problem, language: Language) -> Comparison:
-    """Let a comparison of what little came back say first that it could not be measured."""
-    told = unmeasured_sentence(failure, language)
-    is_told = comparison.verdict is Verdict.ERROR  # that rows have no score
-    return replace(
-        comparison,
-        verdict=Verdict.ERROR,
-        passed=False,
-        exit_code=ExitCode.CANNOT_MEASURE.value,
-        sentence=told if is_told else f"{told} {comparison.sentence}",
-    )
-
-
-def how_to_begin(
-    report: EvaluationReport, config: Config, *, folder: Path, may_be_baseline: bool
-) -> str:
-    """Say what makes a first baseline.
+def tell_how_to_begin(report: EvaluationReport, config: Config, plan: Plan, tell: Listener) -> None:
+    """Tell what makes a first baseline.
 
     Args:
-        report: What was measured; only an eligible one is taken as a baseline.
+        report: The measured report; only an eligible one is taken as a baseline.
         config: The config.
-        folder: Where the report is written.
-        may_be_baseline: Whether what was measured is what others are to be compared with.
+        plan: The plan that was measured.
+        tell: Listener.
     """
+    tell(Noticed(stage=STAGE, text=f"no baseline yet: {_how_to_begin(report, config, plan)}"))
+
+
+def _how_to_begin(report: EvaluationReport, config: Config, plan: Plan) -> str:
     if config.baseline.path is None:
         return how_to_name_one(config)
-    if not may_be_baseline:
+    if not plan.may_be_baseline:
         kept = config.resolve(config.baseline.path)
-        return f"keep {folder / 'report.json'} as {kept} to compare with it"
+        return f"keep {plan.reports / 'report.json'} as {kept} to compare with it"
     if not report.experiment.eligible:
         return "a report can become one if its run is complete and the gate lets it through"
     file = config.located.file or CONFIG_FILE.name
-    words = ["lm-eval-so", "baseline", "update", str(folder), "-c", file, "--reason", "TEXT"]
+    words = ["lm-eval-so", "baseline", "update", str(plan.reports), "-c", file, "--reason", "TEXT"]
     return f"{shlex.join(words)} takes this report as one"
-
-
-def how_to_name_one(config: Config) -> str:
-    """Say how a config names its baseline."""
-    return f"name a file of the repository, as baseline: {{path: baselines/{config.suite}.json}}"
 
 
 def _lost(lost: Lost, language: Language, redactor: Redactor) -> str:

@@ -9,9 +9,9 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.asking.answer.redact import clean_error
 from lm_eval_so.core.asking.asker import Answer, Asker
-from lm_eval_so.core.asking.endpoint.circuit_breaker import SILENCE
 from lm_eval_so.core.asking.open import open_asker
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.asking.retry import SILENCE
 from lm_eval_so.core.backends.build import sent_params
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.events import Warned

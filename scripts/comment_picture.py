@@ -13,6 +13,7 @@ from cmarkgfm.cmark import Options
 
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.pipeline.github.comment import read_results
+from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.markdown import Origin, comment_body
 
 ROOT = Path(__file__).parents[1]
@@ -36,9 +37,8 @@ def main() -> None:
         results.comparison,
         results.report,
         level=0,
-        language=Language.EN,
         origin=Origin(),
-        examples=1,
+        style=Style(language=Language.EN, examples=1),
     )
     shown = body.replace("<details>", "<details open>", 1)
     html = cmarkgfm.github_flavored_markdown_to_html(shown, options=Options.CMARK_OPT_UNSAFE)

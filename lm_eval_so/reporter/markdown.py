@@ -1,4 +1,4 @@
-"""The Markdown report and the comment's body."""
+"""Markdown: the report, and the body of a comment."""
 
 import re
 import shlex
@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import Safe, prose
 from lm_eval_so.core.templates.sandbox import fill_markdown
 from lm_eval_so.core.words.phrases import answers_text, problem_sentence, unmeasured_sentence
+from lm_eval_so.core.words.verdicts import lead_metric, verdict_heading, verdict_icon
 from lm_eval_so.errors import Problem
-from lm_eval_so.reporter.views.comparison import ICONS, lead_metric, verdict_word, view_comparison
-from lm_eval_so.reporter.views.cost import cost_lines
-from lm_eval_so.reporter.views.judges import judge_row
-from lm_eval_so.reporter.views.report import view_report
+from lm_eval_so.reporter.content import Content, Style
+from lm_eval_so.reporter.views.comparison import view_comparison
+from lm_eval_so.reporter.views.report import view_for_comment, view_report
 from lm_eval_so.reporter.views.view import words_of
 
 _PACKAGE = "lm_eval_so.reporter"
@@ -30,21 +29,21 @@ _REPORT_GRAPHEMES = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detail:
-    """How much of the changed samples is shown."""
+    """Level of detail of the changed samples."""
 
     cases: int
-    """Samples with their texts."""
+    """Most samples with their texts."""
     graphemes: int
-    """Length of each text."""
+    """Longest length of a text."""
     ids: int
-    """Samples that are named at all."""
+    """Most samples that are named at all."""
     slices: int = 0
-    """Slices that are shown."""
+    """Most slices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a comment comes from: links, and how to do the same at home."""
+    """Origin of a comment: links, the way to do the same at home, and the comment before it."""
 
     run_url: str | None = None
     """Address of the workflow run."""
@@ -52,39 +51,27 @@ class Origin:
     """Commit to check out; default: the report's."""
     config: str | None = None
     """Config file as typed; None is the default one."""
+    before: str = ""
+    """Text of the comment about an earlier commit, if this commit was not measured."""
 
 
-def markdown_report(
-    report: EvaluationReport | None,
-    comparison: Comparison | None,
-    *,
-    language: Language,
-    examples: int,
-    redactor: Redactor,
-) -> str:
-    """Return the Markdown report; what was compared comes first.
-
-    Args:
-        report: The scores.
-        comparison: The verdict.
-        language: Language of the texts.
-        examples: Cases at most.
-        redactor: Takes secrets out.
-    """
+def markdown_report(content: Content) -> str:
+    """Return the Markdown report, the comparison first."""
+    report, comparison, style = content.report, content.comparison, content.style
     lead = lead_metric(comparison) if comparison else None
     values = {
-        "comparison": view_comparison(comparison, report, language=language)
+        "comparison": view_comparison(comparison, report, language=style.language)
         if comparison
         else None,
-        "report": view_report(report, lead=lead, language=language, examples=examples)
+        "report": view_report(report, lead=lead, language=style.language, examples=style.examples)
         if report
         else None,
         "detail": Detail(
-            cases=examples, graphemes=_REPORT_GRAPHEMES, ids=_MOST_IDS, slices=_MOST_SLICES
+            cases=style.examples, graphemes=_REPORT_GRAPHEMES, ids=_MOST_IDS, slices=_MOST_SLICES
         ),
         "run_url": None,
     }
-    return _fill("report.md.j2", values, language, redactor)
+    return _fill("report.md.j2", values, style)
 
 
 def comment_body(
@@ -92,97 +79,72 @@ def comment_body(
     report: EvaluationReport | None,
     *,
     level: int,
-    language: Language,
     origin: Origin,
-    examples: int = 20,
-    before: str = "",
-    redactor: Redactor | None = None,
+    style: Style,
 ) -> str:
     """Return the body of the pull request's comment.
 
     Args:
-        comparison: The verdict.
-        report: The candidate's report.
+        comparison: Verdict.
+        report: Candidate's report.
         level: 0 shows all, 4 the verdict, the gate's tables and links only, 5 the verdict and its
             sentence, in under 1,500 UTF-16 units.
-        language: Language of the texts.
-        origin: Where it comes from.
-        examples: Samples that got worse, at most.
-        before: What the comment said of an earlier commit, where this one was not measured.
-        redactor: Takes secrets out.
+        origin: Links, commands, and the comment before this one.
+        style: Language, number of examples, and secrets.
     """
-    report_words = words_of("report", language)
-    view = view_comparison(comparison, report, language=language)
+    view = view_comparison(comparison, report, language=style.language)
     if level > _LEAST:
-        brief = _headed(comparison.verdict, view.suite, view.sentence, language, origin, before)
+        brief = _head(comparison.verdict, view.suite, view.verdict.sentence, origin, style.language)
         lost = view.lost.headline if view.lost else ""
-        brief |= {"icon": view.icon, "lost": lost, "run_text": "run", "is_cut": True}
-        return _fill("brief.md.j2", brief, language, redactor or Redactor())
+        brief |= {"icon": view.verdict.icon, "lost": lost, "run_text": "run", "is_cut": True}
+        return _fill("brief.md.j2", brief, style)
     values = {
         "comparison": view,
-        "before": before,
-        "detail": _detail(level, examples),
+        "before": origin.before,
+        "detail": _detail(level, style.examples),
         "is_least": level >= _LEAST,
         "is_cut": level > 0,
-        "answers": answers_text(report, language) if report else None,
-        "costs": tuple(cost_lines(report, report_words)) if report else (),
-        "judges": tuple(judge_row(key, j, report_words) for key, j in report.judges.items())
-        if report
-        else (),
+        "answers": answers_text(report, style.language) if report else None,
+        "scored": view_for_comment(report, style.language) if report else None,
         "commands": _commands(comparison, report, origin),
         "run_url": origin.run_url,
     }
-    return _fill("comment.md.j2", values, language, redactor or Redactor())
+    return _fill("comment.md.j2", values, style)
 
 
 def unmeasured_body(
-    problems: Sequence[Problem],
-    *,
-    level: int,
-    suite: str | None,
-    language: Language,
-    origin: Origin,
-    before: str = "",
-    redactor: Redactor,
+    problems: Sequence[Problem], *, level: int, suite: str | None, origin: Origin, style: Style
 ) -> str:
-    """Return the comment where there is no report: what went wrong, where, and what to do.
+    """Return the comment if there is no report: what went wrong, where, and what to do.
 
     Args:
-        problems: What went wrong; at least one.
+        problems: Problems, at least one.
         level: 0 shows several problems, any other the first in under 1,500 UTF-16 units.
-        suite: The suite, if it is known.
-        language: Language of the texts.
-        origin: Where it comes from.
-        before: What the comment said until now.
-        redactor: Takes secrets out.
+        suite: Suite, if it is known.
+        origin: Links, and the comment before this one.
+        style: Language and secrets.
     """
+    language = style.language
     sentence = unmeasured_sentence(problems[0], language)
-    values = _headed(Verdict.ERROR, suite, sentence, language, origin, before)
-    values |= {"run_text": "run_only"}
+    values = _head(Verdict.ERROR, suite, sentence, origin, language) | {"run_text": "run_only"}
     if level > 0:
-        brief = {**values, "is_cut": len(problems) > 1}
-        return _fill("brief.md.j2", brief, language, redactor)
+        return _fill("brief.md.j2", {**values, "is_cut": len(problems) > 1}, style)
     others = [problem_sentence(problem, language) for problem in problems[1:_MOST_PROBLEMS]]
     given = {**values, "others": others, "more": max(0, len(problems) - _MOST_PROBLEMS)}
-    return _fill("unmeasured.md.j2", given, language, redactor)
+    return _fill("unmeasured.md.j2", given, style)
 
 
-def _headed(
-    verdict: Verdict,
-    suite: str | None,
-    sentence: str,
-    language: Language,
-    origin: Origin,
-    before: str,
+def _head(
+    verdict: Verdict, suite: str | None, sentence: str, origin: Origin, language: Language
 ) -> dict[str, object]:
     return {
-        "icon": ICONS[verdict],
-        "word": verdict_word(verdict, language),
+        "icon": verdict_icon(verdict),
+        "word": verdict_heading(verdict, language),
         "suite": suite or "",
         "lost": "",
         "sentence": sentence,
         "run_url": origin.run_url,
-        "before": before,
+        "before": origin.before,
     }
 
 
@@ -210,12 +172,12 @@ def _commands(
     return f"git checkout {commit[:12]}\n{shlex.join(parts)}"
 
 
-def _fill(
-    template: str, values: Mapping[str, object], language: Language, redactor: Redactor
-) -> str:
+def _fill(template: str, values: Mapping[str, object], style: Style) -> str:
+    redact = style.redactor.redact
+
     def texts(topic: str) -> Callable[..., Safe]:
-        words = words_of(topic, language)
-        return lambda key, **figures: prose(redactor.redact(words(key, **figures)))
+        words = words_of(topic, style.language)
+        return lambda key, **figures: prose(redact(words(key, **figures)))
 
     given = {**values, "t": texts("report"), "c": texts("comment")}
-    return fill_markdown(_PACKAGE, template, given, redact=redactor.redact)
+    return fill_markdown(_PACKAGE, template, given, redact=redact)

@@ -1,4 +1,4 @@
-"""The suite that every metric passes: the built-in ones, and yours."""
+"""Contract suite of metrics: the built-in ones, and yours."""
 
 import asyncio
 import json
@@ -16,8 +16,9 @@ from lm_eval_so.core.records.enums import MetricKind, RunStatus, ScoreStatus
 from lm_eval_so.core.records.run import Response, RunResult, Turn
 from lm_eval_so.core.records.sample import Passage, Relation, Scenario, TestSample
 from lm_eval_so.core.records.score import Score
+from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.score import BoundMetric, ScoredRow, score_sample
+from lm_eval_so.evaluator.scoring.score import ScoredRow, score_sample
 
 __all__ = ["MetricCase", "metric_contract"]
 
@@ -26,25 +27,25 @@ MakeMetric = Callable[[], Metric]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricCase:
-    """A question with an answer that the metric can score; the default one is Korean."""
+    """Question with an answer that the metric can score; by default a Korean one."""
 
     question: str = "환불은 며칠 걸리나요?"
     expected: str | None = "영업일 기준 3일"
     answer: str = "환불은 영업일 기준 3일 걸립니다."
     params: Mapping[str, JsonValue] = field(default_factory=dict)
-    """The sample's own parameters of the metric."""
+    """Parameters of the metric for this sample."""
     context: tuple[str, ...] = ()
-    """Passages that the sample brings and the chatbot reports."""
+    """Passages of the sample, which the chatbot reports, too."""
     context_ids: tuple[str, ...] = ()
     """Ids of passages that the chatbot reports."""
     tool_calls: tuple[ToolCall, ...] = ()
     """Calls that the chatbot makes."""
     scenario: Scenario | None = None
-    """A conversation instead of the question; it was played with that, and the answer."""
+    """Conversation instead of the question, played with the question and the answer."""
     relation: Relation | None = None
-    """The sample that it was made from."""
+    """Relation to the sample that it was made from."""
     parts: Mapping[str, float] = field(default_factory=dict)
-    """Values of the metrics that the metric is built from, by id; 1 passes, any other fails."""
+    """Values of the parts of the metric, by id; 1 passes, any other fails."""
 
     def sample(self, metric: Metric) -> TestSample:
         """Return the case as a sample."""
@@ -80,17 +81,17 @@ class MetricCase:
 
 
 def metric_contract(make_metric: MakeMetric, case: MetricCase | None = None) -> tuple[str, ...]:
-    """Hold a metric to what the evaluation relies on.
+    """Check that a metric keeps the rules that the evaluation relies on.
 
     Args:
-        make_metric: Makes the metric, with its parameters and, if it needs one, a judge.
-        case: Something that the metric can score.
+        make_metric: Function that makes the metric, with parameters and, if needed, a judge.
+        case: Case that the metric can score.
 
     Returns:
-        Names of the rules that were checked.
+        Names of the checked rules.
 
     Raises:
-        AssertionError: That names every rule which does not hold, and why.
+        AssertionError: With every rule that does not hold, and why.
     """
     broken = [text for rule in _RULES if (text := _held(rule, make_metric, case or MetricCase()))]
     if broken:
@@ -215,7 +216,7 @@ def _score(metric: Metric, case: MetricCase) -> Score:
 
 
 def _score_rows(metric: Metric, sample: TestSample, run: RunResult, case: MetricCase) -> Score:
-    """Score an answer; of a metric over repeats it is given twice."""
+    """Score an answer; for a metric over repeats the answer is given twice."""
     section = MetricSection(name=metric.name, id=metric.id)
     bound = BoundMetric(metric=metric, section=section)
     parts = {

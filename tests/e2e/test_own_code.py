@@ -135,16 +135,14 @@ def test_python__sync_function_in_threads(tmp_path: Path) -> None:
     code = """
     import time
     def answer(messages, *, sample):
-        time.sleep(0.1)
+        time.sleep(0.01)
         if sample["id"] == "q0003":
             raise ValueError("주문 없음\\n둘째 줄")
         return "답"
     """
     write(tmp_path, "python", code, 40, target="bot:answer", threads=4)
-    began = time.monotonic()
     done = lm_eval_so("run", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - began < 15  # the unit test holds the 1.6 s, without the start
     found = rows(tmp_path / "runs" / "bot")
     (failed,) = [row for row in found if row["status"] == "error"]
     assert (failed["error"]["kind"], failed["attempts"]) == ("callable", 1)
@@ -159,7 +157,7 @@ def test_python__all_threads_lost_stops_the_run(tmp_path: Path) -> None:
     done = lm_eval_so("run", "--set", "run.max_attempts=1", cwd=tmp_path)
     assert done.returncode == 3, done.stderr
     assert "all 2 threads hang" in done.stderr
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 50  # a call alone takes 60 s
     assert {row["status"] for row in rows(tmp_path / "runs" / "bot")} == {"timeout"}
 
 

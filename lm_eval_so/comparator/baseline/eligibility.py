@@ -16,6 +16,7 @@ from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import counted
 from lm_eval_so.core.words.numbers import score
+from lm_eval_so.core.words.verdicts import deciding_metrics
 from lm_eval_so.errors import Problem
 
 _FAILED = frozenset({Verdict.REGRESSION, Verdict.ERROR})
@@ -194,7 +195,7 @@ def _of_verdict(comparison: Comparison | None) -> Iterator[Refusal]:
 def said_of(comparison: Comparison) -> tuple[str, str]:
     """Return the outcome of a report's comparison, and what can be done about it."""
     verdict = comparison.verdict
-    deciding = [k for k, m in comparison.metrics.items() if m.gating and m.verdict is verdict]
+    deciding = deciding_metrics(comparison)
     why = f" ({', '.join(deciding)})" if deciding else ""
     what = f"the comparison of this report says {verdict.value}{why}"
     if any(reason.code == Code.NOTHING_GATES for reason in comparison.reasons):

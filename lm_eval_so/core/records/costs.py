@@ -1,9 +1,13 @@
 """Costs of an evaluation, latency of the chatbot and times of its answers: parts of a report."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import field
 
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.record import record
+
+_DECIMALS = 10
 
 
 @record
@@ -65,3 +69,26 @@ class AnswerTimes:
     """Answers of an earlier invocation of a resumed run."""
     cached: TimeSpan = field(default_factory=TimeSpan)
     """Answers from the cache, wholly or in part, by the time when the chatbot gave them."""
+
+
+def add_usage(usages: Iterable[Usage]) -> Usage:
+    """Return the sum of the known tokens; null if none are known."""
+    total = Usage()
+    for usage in usages:
+        total = Usage(
+            input_tokens=_add(total.input_tokens, usage.input_tokens),
+            output_tokens=_add(total.output_tokens, usage.output_tokens),
+            cached_tokens=_add(total.cached_tokens, usage.cached_tokens),
+            reasoning_tokens=_add(total.reasoning_tokens, usage.reasoning_tokens),
+        )
+    return total
+
+
+def add_costs(costs: Iterable[float | None]) -> float | None:
+    """Return the sum of the known costs in US dollars, independent of their order; null if none are known."""
+    known = [cost for cost in costs if cost is not None]
+    return round(math.fsum(known), _DECIMALS) if known else None
+
+
+def _add(total: int | None, more: int | None) -> int | None:
+    return total if more is None else (total or 0) + more

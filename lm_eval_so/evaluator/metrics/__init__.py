@@ -1,1 +1,1 @@
-"""The metrics, one family a module."""
+"""Metrics: the base and the table here, the built-in ones in rooms by what they measure."""

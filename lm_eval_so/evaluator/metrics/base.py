@@ -63,42 +63,46 @@ class Metric:
     """
 
     name: ClassVar[str] = ""
-    """Default: the class's name in snake_case."""
+    """Name in configs and reports; default: the class's name in snake_case."""
     version: ClassVar[int] = 1
-    """Raise it whenever the same input may give another value."""
+    """Version of the rule; raise it whenever the same input may give another value."""
     category: ClassVar[Category] = "rule"
     kind: MetricKind = MetricKind.BOUNDED
     range: tuple[float, float] | None = (0.0, 1.0)
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str | None] = None
     measures_overlap: bool = False
-    """Whether it tells only how near the wording is to a reference: then the gate must name it."""
+    """Whether values tell only how near the wording is to a reference; such a metric gates only if named."""
     normalises: ClassVar[bool] = False
     """Whether values depend on `core.text`, whose version is then part of the definition."""
     requires: frozenset[str] = frozenset()
-    """Of "expected", "context", "scenario", "relation", "params.NAME|OTHER" (else not applicable);
-    "run.FIELD", of the row or its response (else unscored `not_reported`); "repeats", two answers to
-    a sample (else unscored `part_unscored`); "judge" and "embedder" (else a config error); "baseline", whose answers `env.baseline` then has."""
+    """Needs of the metric.
+
+    Without "expected", "context", "scenario", "relation" or "params.NAME|OTHER" it is not applicable.
+    Without "run.FIELD", a field of the row or its response, it is unscored as `not_reported`; without
+    "repeats", two answers to a sample, as `part_unscored`. Without "judge" or "embedder" the config
+    is wrong. With "baseline", `env.baseline` has the baseline's answers.
+    """
     accepts_status: ClassVar[frozenset[RunStatus]] = frozenset(
         {RunStatus.OK, RunStatus.TRUNCATED, RunStatus.REFUSED, RunStatus.EMPTY}
     )
     checks_every_sample: ClassVar[bool] = False
-    """Whether `check_sample` looks at samples without parameters too, as at what they expect."""
+    """Whether `check_sample` also looks at samples without parameters, for example at their references."""
     threaded: ClassVar[bool] = False
     """Whether `score` takes so long that it runs in a thread; it may then run in several at once."""
     batch_size: ClassVar[int] = 64
-    """Answers that `score_batch` gets at most."""
+    """Largest number of answers that `score_batch` gets."""
 
     class Params(BaseModel):
-        """Parameters of the metric; a sample's own go over the config's, key by key."""
+        """Parameters of the metric; those of a sample override the config's, key by key."""
 
         model_config = ConfigDict(extra="forbid", frozen=True)
 
     params: Any
     vote_level: Level = "nominal"
-    """What two judges' votes differ by: labels, labels whose values are an order, values."""
+    """Level of the judges' votes: labels, labels with an order, or values."""
     labels: Mapping[str, float] = MappingProxyType({})
-    """The labels that its judge chooses from, and what each is worth; none if it gives values."""
+    """Value of each label that the judge chooses from; empty if the judge gives values."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -120,7 +124,7 @@ class Metric:
         self.given = dict(params or {})
         self.params = self.Params.model_validate(self.given)
         self.sample_keys: tuple[str, ...] = (self.id,)
-        """Where in a sample's `metrics` its parameters may stand; the first that is there counts."""
+        """Keys of a sample's `metrics` that may hold its parameters; the first one found counts."""
         self._last: tuple[Mapping[str, JsonValue] | None, Any] = (None, None)
 
     def own_params(self, sample: TestSample) -> Mapping[str, JsonValue]:
@@ -128,7 +132,7 @@ class Metric:
         return next(filter(None, map(sample.metrics.get, self.sample_keys)), {})
 
     def place_in(self, sample: TestSample) -> str:
-        """Return where those parameters stand, for a problem: "sample q1, metrics.contains"."""
+        """Return the place of those parameters, for a problem: "sample q1, metrics.contains"."""
         key = next(filter(sample.metrics.get, self.sample_keys), self.id)
         return f"sample {sample.id}, metrics.{key}"
 
@@ -136,7 +140,7 @@ class Metric:
         """Return the parameters for a sample: its own over the config's.
 
         Raises:
-            ValidationError: If the sample's do not fit; `check_sample` tells that with the id.
+            ValidationError: If the sample's do not fit; `check_sample` reports that with the id.
         """
         if not (own := self.own_params(sample)):
             return self.params
@@ -151,11 +155,11 @@ class Metric:
         return None
 
     def check_params(self) -> list[Problem]:
-        """Find what is wrong with the parameters beyond their shape, such as a missing file."""
+        """Find problems of the parameters beyond their shape, such as a missing file."""
         return need_problems(self.id, self.needs(self.params))
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
-        """Find what is wrong with a sample's parameters, before anything is scored."""
+        """Find problems of a sample's parameters, before anything is scored."""
         at = self.place_in(sample)
         try:
             params = self.params_for(sample)
@@ -164,11 +168,11 @@ class Metric:
         return need_problems(at, self.needs(params))
 
     def applies(self, sample: TestSample) -> bool:  # noqa: ARG002 - for subclasses
-        """Whether the metric applies to a sample, beyond `requires` and whatever the answer."""
+        """Return whether the metric applies to a sample, beyond `requires` and whatever the answer."""
         return True
 
     def prepare(self, samples: Sequence[TestSample]) -> None:
-        """Get ready, once: load what is needed, warn."""
+        """Prepare once, before the first answer: load a model, warn."""
 
     def score(self, sample: TestSample, run: RunResult) -> Scored | Awaitable[Scored]:
         """Return the score of one answer, or its value alone.
@@ -191,15 +195,15 @@ class Metric:
 
     @property
     def part_ids(self) -> tuple[str, ...]:
-        """Ids of other metrics of the config that this one is built from; see `score_parts`."""
+        """Ids of the other metrics of the config that this one is made of; see `score_parts`."""
         return ()
 
     def check_part(self, part: "Metric", *, decides: bool) -> str | None:
-        """Say why it cannot be built from a metric, as "is unbounded"; None if it can.
+        """Say why a metric cannot be a part of this one, such as "is unbounded"; None if it can.
 
         Args:
-            part: The metric.
-            decides: Whether it says of an answer that it passes or fails.
+            part: Other metric.
+            decides: Whether the other metric lets answers pass or fail.
         """
 
     def score_parts(
@@ -211,19 +215,19 @@ class Metric:
         """Score from the scores of the parts, instead of `score`.
 
         Args:
-            sample: The sample.
-            runs: The row; if the metric requires "repeats", all rows of the sample.
-            parts: Scores by id: of each of these rows; if the metric requires "relation", of the row
-                and, where it is there, of the same repeat of the sample's base.
+            sample: Sample.
+            runs: Row to score; all rows of the sample if the metric requires "repeats".
+            parts: Scores by id of the part, one per row; if the metric requires "relation", the
+                score of the row, then that of the same repeat of the base, if there is one.
         """
         raise NotImplementedError
 
     def calls(self, sample: TestSample, run: RunResult) -> int:  # noqa: ARG002 - for subclasses
-        """Return how often each judge is asked about an answer, repairs left out; 0 of a rule."""
+        """Return the number of requests to each judge about an answer, without repairs; 0 for a rule."""
         return 0
 
     def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:  # noqa: ARG002
-        """Return what a judge is asked first about an answer; None if nothing, as of a rule."""
+        """Return the first message to a judge about an answer; None if no judge is asked."""
         return None
 
     def corpus_score(
@@ -234,14 +238,13 @@ class Metric:
         """Return the score of all answers together; None if there is none beside the mean.
 
         Args:
-            counts: Sums over the scored rows of the whole numbers in their
-                `details["corpus_counts"]`.
-            units: What their texts were cut into, each once: their `details["unit"]`.
+            counts: Sums of `details["corpus_counts"]` over the scored rows.
+            units: Different values of `details["unit"]`: the units that texts were cut into.
         """
         return None
 
     def guide(self, sample: TestSample) -> str:  # noqa: ARG002 - for subclasses
-        """Return what a judge, or a person in its place, looks for in an answer; "" of a rule."""
+        """Return the criteria of the judge, or of a person in its place; "" for a rule."""
         return ""
 
     def make_score(
@@ -294,7 +297,7 @@ class Metric:
         details: Mapping[str, JsonValue] | None = None,
         votes: Sequence[JudgeVote] = (),
     ) -> Score:
-        """Say that a row has no value, and why, by a reason code."""
+        """Return a score without a value, and the reason code."""
         return Score(
             metric=self.id,
             sample_id=sample.id,
@@ -306,7 +309,7 @@ class Metric:
         )
 
     def not_applicable(self, sample: TestSample, reason: str | None = None) -> Score:
-        """Say that the metric does not apply to a sample, whatever the answer."""
+        """Return that the metric does not apply to a sample, whatever the answer."""
         return Score(
             metric=self.id,
             sample_id=sample.id,
@@ -315,7 +318,7 @@ class Metric:
         )
 
     def definition(self) -> dict[str, JsonValue]:
-        """Give what decides a value, so that two reports can tell whether they measured the same."""
+        """Return all that decides a value, so that two reports can tell whether they measured the same."""
         return {
             "name": self.name,
             "version": self.version,
@@ -330,7 +333,7 @@ metrics: Registry[Metric] = Registry("metric", Metric, BUILT_IN)
 
 
 def is_given(params: Any, need: str) -> bool:
-    """Return whether parameters have one of those that a need as "params.min|max" names."""
+    """Return whether a parameter is set that a need such as "params.min|max" names."""
     return any(_says(params, name) for name in need.removeprefix("params.").split("|"))
 
 
@@ -342,7 +345,7 @@ def _says(params: Any, name: str) -> bool:
 
 
 def need_text(need: str) -> str:
-    """Return what a metric needs of a sample, as people read it."""
+    """Return a need of a metric as people read it."""
     return need.replace("|", " or ")
 
 

@@ -1,4 +1,4 @@
-"""What a metric gets from outside."""
+"""Environment of metrics: judges, embedder, baseline, files."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ from lm_eval_so.core.text.personal_data import Kind
 Ask = Callable[[ChatRequest], Awaitable[Answer]]
 Vector = tuple[float, ...]
 Embed = Callable[[str], Awaitable[Vector]]
-"""Gives the vector of a text.
+"""Function from a text to its vector.
 
 Raises:
-    EmbedError: If there is none for it, as for a text over the model's limit.
+    EmbedError: If the text has no vector, for example because it is over the model's limit.
 """
 
 
@@ -27,50 +27,50 @@ class EmbedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """One model that judges, and how it is asked."""
+    """Model that judges."""
 
     ask: Ask
-    """Asks it, through the engine of the run: limiter, retries, budget, cache."""
+    """Function that asks the model, with limiter, retries, budget and cache of the evaluation."""
     model: str | None = None
-    """The model as configured."""
+    """Model as configured."""
     params: Mapping[str, JsonValue] = field(default_factory=dict)
-    """The parameters as configured; they go with every request."""
+    """Parameters as configured; every request has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineAnswers:
-    """What another chatbot, or this one as it was, answered to the same samples."""
+    """Answers of the baseline to the same samples."""
 
     find: Callable[[TestSample, int], str | None] = field(default=lambda _, __: None)
-    """Gives the answer to a sample as it is now, by repeat; None if there is none."""
+    """Function from sample and repeat to the answer; None if there is none to the sample as it is now."""
     fingerprint: str | None = None
-    """Digest of what decides these answers."""
+    """Digest of all that decides these answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricEnv:
-    """What a metric gets from outside, before `prepare`."""
+    """Environment of a metric."""
 
     language: Language = Language.EN
-    """Language of reasons, that of the report."""
+    """Language of reasons: that of the report."""
     judges: tuple[Judge, ...] = ()
-    """The judges: one, or those of a panel; none unless the metric has a `backend`."""
+    """Judges: one, or a panel; empty unless the metric has a `backend`."""
     quorum: int | None = None
-    """Usable votes that a panel must give; None: more than half."""
+    """Least number of usable votes of a panel; None: more than half."""
     template: Language = Language.EN
     """Language of the judge's instructions."""
     embed: Embed | None = None
-    """Embeds a text: by the metric's `backend` if it needs an embedder, else by the local model."""
+    """Embedder: the metric's `backend` if it requires one, else the local model."""
     embedder: str | None = None
-    """The local model and its version, where it embeds; it is part of the definition."""
+    """Local model and version if that embeds; part of the definition."""
     baseline: BaselineAnswers | None = None
-    """Answers of the baseline, for pairs; None if nothing names a baseline."""
+    """Answers of the baseline, for pairs; None without a baseline."""
     read_file: Callable[[str], str | None] = field(default=lambda _: None)
-    """Text of a file beside the config, or None if there is none."""
+    """Function from a path beside the config to the text; None if there is no file."""
     masks: set[Kind] = field(default_factory=set)
-    """Personal data that the report masks in all its texts; a metric adds what it looks for."""
+    """Kinds of personal data that the report masks; a metric adds the kinds that it looks for."""
 
     @property
     def ask(self) -> Ask | None:
-        """Asks the judge, the first of a panel; None if there is none."""
+        """Function that asks the first judge; None without judges."""
         return self.judges[0].ask if self.judges else None

@@ -1,7 +1,8 @@
-"""Libraries that only some metrics need: whether they are there, and what to install if not."""
+"""Optional libraries: those that are installed, and the extras to install."""
 
 import importlib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, NamedTuple
 
@@ -13,7 +14,7 @@ from lm_eval_so.errors import Problem
 class _Extra(NamedTuple):
     modules: tuple[str, ...]
     packages: tuple[str, ...]
-    """Those whose versions decide a value."""
+    """Packages whose versions decide a value."""
 
 
 _EXTRAS: Final[Mapping[str, _Extra]] = {
@@ -25,23 +26,23 @@ _EXTRAS: Final[Mapping[str, _Extra]] = {
 
 
 class Need(NamedTuple):
-    """What parameters need libraries for."""
+    """Need of optional libraries."""
 
     what: str
-    """As "unit morph"."""
+    """Parameter that needs them, such as "unit morph"."""
     extras: tuple[str, ...]
 
 
 def need_problems(who: str, need: Need | None) -> list[Problem]:
-    """Find what is needed and not installed; nothing where nothing is needed."""
+    """Find the extras that are needed and not installed."""
     return extra_problems(f"{who}: {need.what}", need.extras) if need else []
 
 
 def extra_problems(what: str, extras: Iterable[str]) -> list[Problem]:
-    """Find the extras that something needs and that are not installed.
+    """Find the extras that are not installed.
 
     Args:
-        what: Who needs them and what for, as "rouge_l: unit morph".
+        what: Metric and parameter that need them, such as "rouge_l: unit morph".
         extras: Names of extras.
     """
     missing = [extra for extra in extras if not all(map(_imports, _EXTRAS[extra].modules))]
@@ -58,7 +59,7 @@ def library_versions(extras: Iterable[str]) -> dict[str, JsonValue]:
 
 
 def morpheme_need(params: Any) -> Need | None:
-    """Return what parameters with `unit` and `tokenizer` need; None unless the unit is morph."""
+    """Return the need of parameters with `unit` and `tokenizer`; None unless the unit is morph."""
     if params.unit != "morph":
         return None
     if params.tokenizer == "kiwi":
@@ -74,6 +75,7 @@ def _imports(module: str) -> bool:
     return True
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return version(package)

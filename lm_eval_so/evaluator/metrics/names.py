@@ -1,4 +1,4 @@
-"""The names of metrics: those of the built-in ones, and how a class gets its own."""
+"""Table of the built-in metrics, and names from classes."""
 
 import re
 from collections.abc import Mapping
@@ -49,9 +49,9 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "tool_call": "lm_eval_so.evaluator.metrics.structure.tool_call:ToolCall",
     "toxicity_keyword": "lm_eval_so.evaluator.metrics.safety.toxicity:ToxicityKeyword",
     "ttft_ms": "lm_eval_so.evaluator.metrics.operation:TtftMs",
-    "turns": "lm_eval_so.evaluator.turns:Turns",
+    "turns": "lm_eval_so.evaluator.scoring.turns:Turns",
 }
-"""Where each is defined, as module:Class; nothing is imported to list the names."""
+"""Class of each name, as module:Class; nothing is imported to list the names."""
 
 
 def snake_case(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Metrics of operation: what the run measured."""
+"""Metrics of operation: times, costs and tokens that the run measured."""
 
 from collections.abc import Iterable
 from typing import ClassVar, Self
@@ -17,7 +17,7 @@ _ANY_STATUS = frozenset(RunStatus)
 
 
 class Bounds(Metric.Params):
-    """When a row passes."""
+    """Bounds within which a row passes."""
 
     max: float | None = Field(default=None, ge=0)
     min: float | None = Field(default=None, ge=0)
@@ -30,7 +30,7 @@ class Bounds(Metric.Params):
 
 
 class LatencyMs(Metric):
-    """How long the answer took.
+    """Wall time of the answer.
 
     Definition: wall time of the attempt that counted, in milliseconds, without queue and retries;
         of a conversation the mean of its turns. `max` and `min` say when a row passes.
@@ -49,12 +49,12 @@ class LatencyMs(Metric):
     Params = Bounds
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Take the latency from the run."""
+        """Return the latency of the row."""
         return _timed(self, sample, run.latency_ms, is_cached=_is_of_another_day(run))
 
 
 class TtftMs(Metric):
-    """How long it took until the answer began.
+    """Time to the first token of the answer.
 
     Definition: time from sending the request to the first text or tool call of a streamed answer,
         in milliseconds; of a conversation that of its first turn. Among the metrics, it makes
@@ -74,13 +74,13 @@ class TtftMs(Metric):
     Params = Bounds
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Take the time to the first token from the run."""
+        """Return the time to the first token of the row."""
         is_cached = run.turns[0].cached if run.turns else run.cached
         return _timed(self, sample, run.ttft_ms, is_cached=run.cached or is_cached)
 
 
 class CostUsd(Metric):
-    """What the answer cost.
+    """Cost of the answer.
 
     Definition: US dollars by the tokens that the endpoint told and the price of the model; of
         answers from the cache what they would have cost, so that a cache makes no chatbot look
@@ -100,7 +100,7 @@ class CostUsd(Metric):
     Params = Bounds
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Take the cost from the run."""
+        """Return the cost of the row."""
         cost, saved = run.cost_usd, run.cost_saved_usd
         if run.cached and run.cost_source == "none":
             return _told(self, sample, saved)
@@ -109,7 +109,7 @@ class CostUsd(Metric):
 
 
 class InputTokens(Metric):
-    """How many tokens the chatbot read.
+    """Number of tokens that the chatbot read.
 
     Definition: tokens of prompt and history as the endpoint counts them; of a conversation their
         sum. `max` and `min` say when a row passes.
@@ -128,12 +128,12 @@ class InputTokens(Metric):
     Params = Bounds
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Take the tokens from the run."""
+        """Return the tokens of the row."""
         return _told(self, sample, run.usage.input_tokens)
 
 
 class OutputTokens(Metric):
-    """How many tokens the chatbot wrote.
+    """Number of tokens that the chatbot wrote.
 
     Definition: tokens of the answer as the endpoint counts them, reasoning included where it counts
         so; of a conversation their sum. `max` and `min` say when a row passes.
@@ -152,12 +152,12 @@ class OutputTokens(Metric):
     Params = Bounds
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Take the tokens from the run."""
+        """Return the tokens of the row."""
         return _told(self, sample, run.usage.output_tokens)
 
 
 class TokensPerS(Metric):
-    """How fast the chatbot wrote.
+    """Rate at which the chatbot wrote.
 
     Definition: `output_tokens` over the wall time of the answer in seconds; of a conversation both
         summed over its turns. `max` and `min` say when a row passes.
@@ -175,7 +175,7 @@ class TokensPerS(Metric):
     Params = Bounds
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Divide the tokens by the time."""
+        """Return the tokens over the time."""
         turns = run.turns or (run,)
         tokens = _sum(turn.usage.output_tokens for turn in turns)
         took_ms = _sum(turn.latency_ms for turn in turns)
@@ -194,12 +194,12 @@ def _sum(values: Iterable[float | None]) -> float | None:
 
 
 def _is_of_another_day(run: RunResult) -> bool:
-    """Return whether some time of a row was not measured in this run: cached, or replayed."""
+    """Return whether a time of the row was not measured in this run: cached or replayed."""
     return run.cached or any(turn.cached for turn in run.turns)
 
 
 def _timed(metric: Metric, sample: TestSample, value: float | None, *, is_cached: bool) -> Score:
-    """Score a time; one of another day is not this run's."""
+    """Return the score of a time; unscored if it was not measured in this run."""
     return metric.unscored(sample, "cached") if is_cached else _told(metric, sample, value)
 
 

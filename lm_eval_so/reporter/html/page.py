@@ -9,16 +9,23 @@ from hashlib import sha256
 from importlib.resources import files
 
 from lm_eval_so.core.records.comparison import Comparison, MetricComparison
-from lm_eval_so.core.records.enums import Language, MetricKind, Verdict
+from lm_eval_so.core.records.enums import MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.sandbox import fill_html
-from lm_eval_so.reporter.html.case_data import case_data
-from lm_eval_so.reporter.html.case_order import first_cases
-from lm_eval_so.reporter.html.plot import WIDTH, Span, change_spans, mean_span, shares
-from lm_eval_so.reporter.html.slices import changed_slices, slice_drawings
-from lm_eval_so.reporter.views.comparison import lead_metric, view_comparison
-from lm_eval_so.reporter.views.lost import is_good_but_lost
+from lm_eval_so.core.words.verdicts import is_good_but_lost, lead_metric
+from lm_eval_so.errors import NothingToDo
+from lm_eval_so.reporter.content import Content
+from lm_eval_so.reporter.html.cases import case_data, first_cases
+from lm_eval_so.reporter.html.drawings import (
+    WIDTH,
+    Span,
+    change_spans,
+    changed_slices,
+    mean_span,
+    shares,
+    slice_drawings,
+)
+from lm_eval_so.reporter.views.comparison import view_comparison
 from lm_eval_so.reporter.views.report import view_report
 from lm_eval_so.reporter.views.view import ComparisonView, GateRow, MetricRow, Words, words_of
 
@@ -33,9 +40,9 @@ _TONES = {
 _ICONS = {"pass": "✓", "bad": "✕", "open": "≈", "none": "○"}
 _MOST_WARNINGS = 40
 _MOST_METRICS = 8
-"""Metrics beside each other in the table of slices."""
+"""Most metrics side by side in the table of slices."""
 IN_DATASET_ORDER = "(dataset)"
-"""Value of that order in the sort control, where other values are names of metrics."""
+"""Value of the dataset's order in the sort control; other values are names of metrics."""
 _IN_SCRIPT = (
     *("view_all", "view_failed", "view_unscored", "view_worse", "view_better"),
     *("any_tag", "any_language", "any_status", "any_label", "more_rows", "nothing_found"),
@@ -47,7 +54,7 @@ _IN_SCRIPT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeanDrawing:
-    """A metric's row, its interval on its range, and how its scores are spread."""
+    """A metric's row, its interval on its range, and the distribution of its scores."""
 
     row: MetricRow
     span: Span | None
@@ -56,39 +63,32 @@ class MeanDrawing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeDrawing:
-    """A metric's change, and where it lies."""
+    """A metric's change, and its interval on the axis."""
 
     row: GateRow
     span: Span | None
     tone: str
-    word: str
     sentence: str
 
 
-def html_report(
-    report: EvaluationReport,
-    comparison: Comparison | None,
-    *,
-    language: Language,
-    examples: int,
-    redactor: Redactor,
-) -> str:
-    """Return the HTML report; what was compared comes first.
+def html_report(content: Content) -> str:
+    """Return the HTML report, the comparison first.
 
-    Args:
-        report: The scores.
-        comparison: The verdict.
-        language: Language of the texts.
-        examples: Cases that show without a script, at most.
-        redactor: Takes secrets out.
+    Raises:
+        NothingToDo: If there are no scores.
     """
+    report, comparison, style = content.report, content.comparison, content.style
+    if report is None:
+        hint = "give the candidate's report.json, and the comparison beside it"
+        raise NothingToDo("an HTML report needs the scores", hint=hint)
+    language, examples, redactor = style.language, style.examples, style.redactor
     words = words_of("report", language)
     lead = lead_metric(comparison) if comparison else None
     compared = view_comparison(comparison, report, language=language) if comparison else None
     view = view_report(report, lead=lead, language=language, examples=examples)
     shown = [key for key, m in report.metrics.items() if m.kind is not MetricKind.RATIO]
     shown = shown[:_MOST_METRICS]
-    style, script = _asset("report.css"), _asset("report.js")
+    css, script = _asset("report.css"), _asset("report.js")
     cases, cases_note = first_cases(report, compared, most=examples, words=words)
     values = {
         "language": language.value,
@@ -112,17 +112,17 @@ def html_report(
             "settings_evaluation": _pretty(report.experiment.evaluator_config),
         },
         "width": WIDTH,
-        "csp": _policy(style, script),
+        "csp": _policy(css, script),
         "t": words,
         "c": words_of("comment", language),
     }
     trusted = {
-        "style": style,
+        "style": css,
         "script": script,
         "data": case_data(
             report,
             comparison,
-            worse=compared.worse if compared else (),
+            worse=compared.cases.worse if compared else (),
             words=words,
             redact=redactor.redact,
         ),
@@ -157,7 +157,6 @@ def _changes(comparison: Comparison, view: ComparisonView) -> list[ChangeDrawing
             row=rows[key],
             span=spans[key],
             tone=_TONES.get(comparison.metrics[key].verdict, "none"),
-            word=rows[key].verdict.partition(" ")[2],  # the icon is the page's own
             sentence=comparison.metrics[key].sentence,
         )
         for key in ordered

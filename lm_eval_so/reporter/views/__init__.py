@@ -1,1 +1,1 @@
-"""What reports and comments show: numbers formatted, cases picked, texts chosen."""
+"""Views: numbers formatted, cases picked, texts chosen, for reports and comments."""

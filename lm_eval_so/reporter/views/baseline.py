@@ -1,4 +1,4 @@
-"""The baseline as `baseline show` tells it, and the line that a comparison has about it."""
+"""Views of the baseline: for `baseline show`, and for the line of a comparison about it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -10,9 +10,8 @@ from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport, Experiment
 from lm_eval_so.core.text import width
 from lm_eval_so.core.words.numbers import count
-from lm_eval_so.reporter.views.cost import minute
 from lm_eval_so.reporter.views.metrics import bounds, valued
-from lm_eval_so.reporter.views.origin import COMMIT_DIGITS, short_hash
+from lm_eval_so.reporter.views.origin import COMMIT_DIGITS, minute, short_hash
 from lm_eval_so.reporter.views.view import ABSENT, Words, words_of
 
 _DIGEST_DIGITS = 12
@@ -21,11 +20,11 @@ _DIGEST_DIGITS = 12
 def baseline_lines(
     report: EvaluationReport | None, place: BaselineRef, language: Language
 ) -> tuple[str, ...]:
-    """Describe the baseline for a terminal, or say that there is none; texts are as they came.
+    """Return the baseline's description for a terminal, with texts as they came.
 
     Args:
-        report: The baseline.
-        place: Where it was found, or looked for.
+        report: Baseline; None if there is none.
+        place: Place of the baseline, or of the search for it.
         language: Language of the texts.
     """
     words = words_of("baseline", language)
@@ -45,11 +44,11 @@ def baseline_lines(
 def baseline_values(
     report: EvaluationReport | None, place: BaselineRef, *, digest: str | None
 ) -> dict[str, Any]:
-    """Return what `baseline show --json` prints.
+    """Return the values of `baseline show --json`.
 
     Args:
-        report: The baseline.
-        place: Where it was found, or looked for.
+        report: Baseline; None if there is none.
+        place: Place of the baseline, or of the search for it.
         digest: Digest of its figures.
     """
     values: dict[str, Any] = {"place": to_json(place)}
@@ -75,7 +74,7 @@ def baseline_values(
 
 
 def acceptance_note(accepted: Acceptance, language: Language) -> tuple[str, str]:
-    """Return what stands before the reason of a baseline, and the reason."""
+    """Return the note before the reason of a baseline, and the reason."""
     words = words_of("baseline", language)
     when = ", ".join(filter(None, (minute(accepted.at), accepted.by)))
     if accepted.forced:
@@ -85,7 +84,7 @@ def acceptance_note(accepted: Acceptance, language: Language) -> tuple[str, str]
 
 
 def place_text(place: BaselineRef, words: Words) -> str:
-    """Say where a baseline was read from."""
+    """Return the place that a baseline was read from."""
     path = place.path or place.source
     if place.ref is None:
         return path
@@ -93,7 +92,7 @@ def place_text(place: BaselineRef, words: Words) -> str:
 
 
 def in_columns(rows: Iterable[Sequence[str]], *, indent: int = 0) -> Iterator[str]:
-    """Lay rows of as many cells each out in columns, two spaces apart; wide letters count twice."""
+    """Yield rows of equal length in columns, two spaces apart; wide letters count twice."""
     table = list(rows)
     widths = [max(map(width, column)) for column in zip(*table, strict=True)]
     for row in table:

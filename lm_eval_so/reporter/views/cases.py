@@ -1,23 +1,36 @@
-"""The rows that a person should look at, as they are shown."""
+"""Views of cases: failed, changed, flaky and exempted samples."""
 
 from collections.abc import Iterator, Mapping
 
-from lm_eval_so.core.records.comparison import ChangedCase
+from lm_eval_so.core.records.comparison import ChangedCase, Comparison, Exemption, FlakyCase
 from lm_eval_so.core.records.enums import RunStatus, ScoreStatus
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.words.numbers import count, score
 from lm_eval_so.reporter.views.metrics import code_name, valued
-from lm_eval_so.reporter.views.view import ABSENT, CaseView, ChangedView, Finding, VoteView, Words
+from lm_eval_so.reporter.views.view import (
+    ABSENT,
+    CaseView,
+    ChangedCases,
+    ChangedView,
+    ExemptionRow,
+    ExemptionTable,
+    Finding,
+    FlakyView,
+    VoteView,
+    Words,
+)
 
 MISSING = "missing"
 """Status of a row that the run does not have."""
 
 _LARGE = 1000
+_COUNTING = frozenset({"applied", "unused"})
+"""States of an entry that takes effect, or has nothing to do."""
 
 
 def case_view(case: Case, metrics: Mapping[str, MetricSummary], words: Words) -> CaseView:
-    """Return a case: what was asked and answered, and why it is here."""
+    """Return a case: question, answer, and the reasons of its scores."""
     answered = is_answer(case.status)
     return CaseView(
         sample_id=case.sample_id if not case.repeat else f"{case.sample_id} #{case.repeat}",
@@ -33,7 +46,7 @@ def case_view(case: Case, metrics: Mapping[str, MetricSummary], words: Words) ->
 
 
 def cases_note(report: EvaluationReport, shown: int, words: Words) -> str | None:
-    """Say how many cases are not shown."""
+    """Return how many cases are shown of how many; None if all are."""
     total = max(len(report.failed_ids), len(report.errors))
     if total <= shown:
         return None
@@ -52,7 +65,7 @@ def status_name(status: str, words: Words) -> str:
 
 
 def short_value(each: Score, metric: MetricSummary | None, words: Words) -> str:
-    """Return the value of one row: its label, else the number with its unit, else why none."""
+    """Return the value of a row: its label, else the number with its unit, else the reason for none."""
     if each.value is None:
         return code_name(each.code, words) if each.code else ABSENT
     if each.label:
@@ -70,10 +83,7 @@ def _scores(case: Case, metrics: Mapping[str, MetricSummary], words: Words) -> I
 
 
 def _findings(case: Case, words: Words) -> Iterator[Finding]:
-    """Yield why each failed metric failed, in the case's order.
-
-    Of an older report, every reason.
-    """
+    """Yield the reason of each failed metric, in the case's order; of an older report, all reasons."""
     by_metric = {each.metric: each for each in case.scores}
     for metric_id in case.failed or by_metric:
         each = by_metric.get(metric_id)
@@ -105,8 +115,30 @@ def _vote(vote: JudgeVote, words: Words) -> VoteView:
     )
 
 
-def changed_views(cases: list[ChangedCase], words: Words) -> Iterator[ChangedView]:
-    """Show the cases that changed, a sample once for all its metrics."""
+def changed_cases(
+    comparison: Comparison, report: EvaluationReport | None, words: Words
+) -> ChangedCases:
+    """Return the samples that changed, and those without a score as far as the report names them.
+
+    Args:
+        comparison: Comparison record.
+        report: Candidate's report, if it is at hand.
+        words: Texts of the topic `comment`.
+    """
+    worse = [case for case in comparison.changed if case.change == "worse"]
+    better = dict.fromkeys(c.sample_id for c in comparison.changed if c.change == "better")
+    unscored = [c.sample_id for c in report.errors if c.kind == "infrastructure"] if report else []
+    return ChangedCases(
+        worse=tuple(_changed_views(worse, words)),
+        better=tuple(better),
+        unscored=tuple(dict.fromkeys(unscored)),
+        unscored_rows=_unscored_rows(comparison, report),
+        flaky=tuple(_flaky_views(comparison.flaky, words)),
+    )
+
+
+def _changed_views(cases: list[ChangedCase], words: Words) -> Iterator[ChangedView]:
+    """Yield the cases that changed, each sample once for all its metrics."""
     by_id: dict[str, list[ChangedCase]] = {}
     for case in cases:
         by_id.setdefault(case.sample_id, []).append(case)
@@ -125,7 +157,7 @@ def changed_views(cases: list[ChangedCase], words: Words) -> Iterator[ChangedVie
 
 
 def _again(same: list[ChangedCase], words: Words) -> Iterator[str]:
-    """Say how a sample did when asked again, once where its metrics agree."""
+    """Yield the results of asking a sample again, once if its metrics agree."""
     metrics: dict[tuple[int, int], list[str]] = {}
     for case in same:
         if case.again is not None:
@@ -133,3 +165,56 @@ def _again(same: list[ChangedCase], words: Words) -> Iterator[str]:
     for (worse, times), names in metrics.items():
         text = words("again", w=count(worse), n=count(times))
         yield text if len(metrics) == 1 else f"{', '.join(names)} {text}"
+
+
+def _unscored_rows(comparison: Comparison, report: EvaluationReport | None) -> str:
+    gating = [key for key, metric in comparison.metrics.items() if metric.gating]
+    known = report.metrics if report else {}
+    rows = max((known[key].unscored for key in gating if key in known), default=0)
+    return count(rows) if rows else ""
+
+
+def exemption_tables(comparison: Comparison, words: Words) -> Iterator[ExemptionTable]:
+    """Yield a table for each file that has entries; those that no longer hold come first."""
+    for key, found in (("quarantine", comparison.quarantine), ("accept", comparison.accept)):
+        if not found:
+            continue
+        ordered = sorted(found, key=lambda each: each.state in _COUNTING)
+        yield ExemptionTable(
+            title=f"table_{key}",
+            has_limits=key == "accept",
+            rows=tuple(_exemption_row(each, words) for each in ordered),
+        )
+
+
+def _flaky_views(cases: tuple[FlakyCase, ...], words: Words) -> Iterator[FlakyView]:
+    """Yield the samples that asking again showed to be flaky, metrics with equal counts together."""
+    metrics: dict[tuple[str, tuple[int, int]], list[str]] = {}
+    for case in cases:
+        metrics.setdefault((case.sample_id, case.again), []).append(case.metric)
+    for (sample_id, (worse, times)), same in metrics.items():
+        again = words("again", w=count(worse), n=count(times))
+        yield FlakyView(sample_id=sample_id, metrics=", ".join(same), again=again)
+
+
+def _exemption_row(exemption: Exemption, words: Words) -> ExemptionRow:
+    scores = (
+        f"{key} {_exempted_value(old)} → {_exempted_value(new)}"
+        for key, (old, new) in exemption.scores.items()
+    )
+    most = exemption.max_drop
+    return ExemptionRow(
+        sample_id=exemption.sample_id or words("whole_metric"),
+        metric=exemption.metric or words("all_metrics"),
+        is_sample=exemption.sample_id is not None,
+        scores=", ".join(scores) or ABSENT,
+        limit=ABSENT if most is None else f"{most:g}",
+        drop=ABSENT if exemption.drop is None else f"{exemption.drop:.3g}",
+        until=exemption.until,
+        state=words(f"state_{exemption.state}"),
+        reason=exemption.reason,
+    )
+
+
+def _exempted_value(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.3g}"

@@ -1,21 +1,15 @@
-"""The metrics of a report as they are shown: means, denominators, slices."""
+"""Views of a report's metrics: means and denominators."""
 
 from collections.abc import Iterator, Mapping
 
 from lm_eval_so.core.records.enums import Direction, MetricKind
-from lm_eval_so.core.records.report import EvaluationReport, MetricSummary, Slice, SliceFigures
+from lm_eval_so.core.records.report import EvaluationReport, MetricSummary
 from lm_eval_so.core.words.numbers import count, interval, percent, score, usd
-from lm_eval_so.reporter.views.view import ABSENT, MetricRow, SliceRow, Words
-
-SMALL = 10
-"""Samples below which a slice says little."""
-
-_MOST_SLICES = 10
-_BUILT_IN = frozenset({"tag", "language", "length", "status"})
+from lm_eval_so.reporter.views.view import ABSENT, MetricRow, Words
 
 
 def metric_row(metric_id: str, metric: MetricSummary, words: Words) -> MetricRow:
-    """Return a metric with all that its mean rests on."""
+    """Return a metric with all that its mean is based on."""
     n = count(metric.sample_count)
     if metric.rows != metric.sample_count:
         n = words("n_of_rows", n=n, rows=count(metric.rows))
@@ -61,62 +55,16 @@ def codes_of(by_code: Mapping[str, int], words: Words) -> str:
 
 
 def code_name(code: str, words: Words) -> str:
-    """Return a reason code as people read it, the code itself in it; a plugin's own as it is."""
+    """Return a reason code in words, with the code itself; a plugin's own code as it is."""
     try:
         return words(f"code_{code}")
     except KeyError:
         return code
 
 
-def slice_rows(report: EvaluationReport, lead: str, words: Words) -> tuple[list[SliceRow], int]:
-    """Return the slices of a metric, worst first, and how many are left out."""
-    rows: list[SliceRow] = []
-    hidden = 0
-    metric = report.metrics[lead]
-    for by, slices in slices_by(report, lead).items():
-        name = by_name(by, words)
-        rows += [_slice_row(name, s, f, metric, words) for s, f in slices[:_MOST_SLICES]]
-        hidden += len(slices[_MOST_SLICES:])
-    return rows, hidden
-
-
-def slices_by(report: EvaluationReport, lead: str) -> dict[str, list[tuple[Slice, SliceFigures]]]:
-    """Return the slices in which a metric applies; what all samples have in common is none."""
-    found: dict[str, list[tuple[Slice, SliceFigures]]] = {}
-    for each in report.breakdowns:
-        figures = each.metrics.get(lead)
-        if figures is not None and (figures.n or figures.unscored):
-            found.setdefault(each.by, []).append((each, figures))
-    return {by: slices for by, slices in found.items() if len(slices) > 1}
-
-
-def by_name(by: str, words: Words) -> str:
-    """Return what slices are made by, as people call it."""
-    return words(f"by_{by}") if by in _BUILT_IN else by
-
-
-def is_small(each: Slice, figures: SliceFigures) -> bool:
-    """Return whether a slice has too few samples to say much of a metric."""
-    return each.small or figures.n < SMALL
-
-
 def first_score(report: EvaluationReport) -> str | None:
     """Return the first metric that is no cost or time."""
     return next((k for k, m in report.metrics.items() if m.kind is not MetricKind.RATIO), None)
-
-
-def _slice_row(
-    by: str, each: Slice, figures: SliceFigures, metric: MetricSummary, words: Words
-) -> SliceRow:
-    n = count(figures.n)
-    return SliceRow(
-        by=by,
-        value=each.value,
-        n=f"{n} ({words('small')})" if is_small(each, figures) else n,
-        mean=valued(figures.mean, metric, words),
-        interval=bounds(figures.ci95),
-        no_score=count(figures.unscored),
-    )
 
 
 def _note(metric: MetricSummary, words: Words) -> str:

@@ -1,9 +1,10 @@
-"""What a report was measured with, and the command that makes it again."""
+"""Views of a report's origin: versions, digests, time, and the commands that make it again."""
 
 import re
 import shlex
 from collections.abc import Iterator
 
+from lm_eval_so.core.clock import parse_time
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.reporter.views.view import ABSENT, Words
 
@@ -16,7 +17,7 @@ _OF_RUN = "run."
 
 
 def report_footer(report: EvaluationReport, words: Words) -> Iterator[tuple[str, str]]:
-    """Yield what decides the figures, as names and values."""
+    """Yield the facts that decide the figures, as names and values."""
     experiment = report.experiment
     yield "lm-eval-so", experiment.versions.get("lm-eval-so", ABSENT)
     if experiment.commit:
@@ -31,7 +32,7 @@ def report_footer(report: EvaluationReport, words: Words) -> Iterator[tuple[str,
 
 
 def report_origin(report: EvaluationReport, words: Words) -> Iterator[tuple[str, str]]:
-    """Yield the same, and versions and configs besides: all that it takes to measure it again."""
+    """Yield the footer, versions and configs: all that is needed to measure the report again."""
     experiment = report.experiment
     yield from report_footer(report, words)
     for name in ("run_config", "evaluator_config"):
@@ -58,6 +59,12 @@ def commands(report: EvaluationReport) -> str | None:
     if commit and _COMMIT.fullmatch(commit):
         return f"git checkout {commit[:12]}\n{again}"
     return again
+
+
+def minute(time: str) -> str:
+    """Return a time of a record to the minute."""
+    at = parse_time(time)
+    return time if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def short_hash(text: str, digits: int) -> str:

@@ -1,6 +1,6 @@
-"""What a report or a comment shows: numbers already formatted, cases picked, texts chosen.
+"""Views: numbers already formatted, cases picked, texts chosen.
 
-All of it is plain text as people would read it; each format escapes it for the place where it stands.
+All values are plain text as people read it; each format escapes them for their place.
 """
 
 from collections.abc import Callable
@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import say
-from lm_eval_so.reporter.views.lost import LostView
 
 ABSENT = "–"
-"""Stands where there is no figure."""
+"""Placeholder of a figure that is not there."""
 
 Words = Callable[..., str]
-"""Gives a text by its key, with its figures as keyword arguments."""
+"""Text by its key, with its figures as keyword arguments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +31,7 @@ class MetricRow:
     not_applicable: str
     note: str
     facts: tuple[str, ...]
-    """What else there is to say: coverage, units, named reasons, the score of all rows together."""
+    """More facts: coverage, units, named reasons, the score of all rows together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,24 +57,24 @@ class SliceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoteView:
-    """What one judge of a panel said."""
+    """Vote of one judge of a panel."""
 
     model: str
     said: str
-    """Label, value, or why there is none."""
+    """Label, value, or the reason why there is none."""
     reason: str | None
     evidence: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Why a score is what it is."""
+    """Reason of a score."""
 
     metric: str
     reason: str
     evidence: tuple[str, ...]
     votes: tuple[VoteView, ...] = ()
-    """Of a panel; a single judge's reason and evidence stand above."""
+    """Votes of a panel; a single judge's reason and evidence stand above."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +83,7 @@ class CaseView:
 
     sample_id: str
     scores: tuple[str, ...]
-    """As "exact_match 0"; of a row without an answer, why there is none."""
+    """Scores as "exact_match 0"; of a row without an answer, the reason."""
     input: str
     expected: str | None
     answer: str | None
@@ -94,7 +93,7 @@ class CaseView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeRow:
-    """How a judge did."""
+    """Health of a judge."""
 
     id: str
     is_ok: bool
@@ -106,15 +105,15 @@ class JudgeRow:
     retest: str
     alpha: str
     kappa: str
-    """With people; else the state of the calibration."""
+    """Agreement with people; else the state of the calibration."""
     j: str
     notes: tuple[str, ...]
-    """What it differs in from the panel, leans to, or was told by answers."""
+    """Differences from the panel, biases, and injections by answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostRow:
-    """What a part of the evaluation cost."""
+    """Cost of a part of the evaluation."""
 
     part: str
     cost: str
@@ -122,6 +121,26 @@ class CostRow:
     unpriced: str
     tokens_in: str
     tokens_out: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breakdown:
+    """Slices of one metric."""
+
+    metric: str
+    """Metric of the slices; "" if there is none."""
+    rows: tuple[SliceRow, ...]
+    note: str | None
+    """Number of slices that are not shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cases:
+    """Rows that failed or have no answer."""
+
+    shown: tuple[CaseView, ...]
+    note: str | None
+    """Number of cases that are not shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,25 +153,28 @@ class ReportView:
     warnings: tuple[str, ...]
     metrics: tuple[MetricRow, ...]
     statuses: tuple[StatusRow, ...]
-    lead: str
-    """The metric that slices are shown of; "" if there is none."""
-    slices: tuple[SliceRow, ...]
-    slices_note: str | None
-    """How many slices are not shown."""
-    cases: tuple[CaseView, ...]
-    cases_note: str | None
+    breakdown: Breakdown
+    cases: Cases
     judges: tuple[JudgeRow, ...]
     costs: tuple[CostRow, ...]
     times: tuple[str, ...]
     footer: tuple[tuple[str, str], ...]
-    """Name and value; an empty name stands before nothing."""
+    """Pairs of name and value; an empty name stands before nothing."""
     commands: str | None
-    """What makes the report again; None if that is not known."""
+    """Commands that make the report again; None if they are not known."""
 
     @property
     def has_facts(self) -> bool:
-        """Return whether there is more to say of any metric than its row does."""
+        """Whether any metric has more facts than its row shows."""
         return any(row.facts for row in self.metrics)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredView:
+    """Parts of a report that a comment shows."""
+
+    costs: tuple[str, ...]
+    judges: tuple[JudgeRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,29 +183,31 @@ class GateRow:
 
     metric: str
     note: str
-    """That less is better; "" if more is, or if the change is a factor."""
+    """Note that less is better; "" if more is, or if the change is a factor."""
     baseline: str
     candidate: str
     change: str
-    """Its sign is that of candidate − baseline."""
+    """Change with the sign of candidate − baseline."""
     allowed: str
+    icon: str
     verdict: str
+    """Name of the verdict, and a note if it does not gate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedView:
-    """A sample that got worse, by all metrics that say so."""
+    """A sample that got worse, by all metrics that show it."""
 
     sample_id: str
     scores: tuple[str, ...]
-    """As "exact_match 1 → 0"."""
+    """Scores as "exact_match 1 → 0"."""
     input: str | None
     expected: str | None
     baseline_answer: str | None
     candidate_answer: str | None
     reasons: tuple[str, ...]
     again: tuple[str, ...] = ()
-    """How it did when asked again, by the same metrics; empty if it was not."""
+    """Results of asking again, by the same metrics; empty if it was not asked again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +216,7 @@ class FlakyView:
 
     sample_id: str
     metrics: str
-    """Those of which the same is told."""
+    """Metrics with the same counts."""
     again: str
 
 
@@ -201,7 +225,7 @@ class ExemptionRow:
     """An entry of the quarantine or accept file."""
 
     sample_id: str
-    """Or that a whole metric is meant."""
+    """Sample, or a text for a whole metric."""
     is_sample: bool
     metric: str
     scores: str
@@ -241,51 +265,82 @@ class SliceChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComparisonView:
-    """A comparison."""
+class VerdictView:
+    """Verdict of the run."""
 
-    suite: str
     icon: str
-    is_error: bool
-    """Whether it could not be measured, which then is said first."""
     word: str
     headline: str
-    """The change of the metric that decides; "" if nothing could be compared."""
+    """Change of the metric that decides; "" if nothing could be compared."""
     sentence: str
-    scores: tuple[GateRow, ...]
-    ratios: tuple[GateRow, ...]
-    notes: tuple[str, ...]
-    warnings: tuple[str, ...]
+    is_error: bool
+    """Whether the run could not be measured, which then is said first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedCases:
+    """Samples that changed, and samples without a score."""
+
     worse: tuple[ChangedView, ...]
     better: tuple[str, ...]
     unscored: tuple[str, ...]
     """Samples with a row without a score, as far as the report names them."""
     unscored_rows: str
-    """How many such rows there are; "" if none."""
-    differences: tuple[str, ...]
-    flaky: tuple[FlakyView, ...] = ()
+    """Number of such rows; "" if none."""
+    flaky: tuple[FlakyView, ...]
     """Samples that asking again showed to be flaky; they do not count."""
-    exemptions: tuple[ExemptionTable, ...] = ()
-    """What the quarantine and accept files take out of the gate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceChanges:
+    """Slices of the comparison, the best evidence first."""
+
+    rows: tuple[SliceChange, ...]
+    note: str
+
+    @property
+    def open(self) -> tuple[SliceChange, ...]:
+        """Slices whose mean changed without proof."""
+        return tuple(each for each in self.rows if each.is_changed and not each.is_proven)
+
+    @property
+    def proven(self) -> tuple[SliceChange, ...]:
+        """Slices that are proven to be worse or better."""
+        return tuple(each for each in self.rows if each.is_proven)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostView:
+    """Cases that lost their answer."""
+
+    headline: str
+    reasons: str
+    names: tuple[str, ...]
+    """Names of the first cases."""
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonView:
+    """A comparison."""
+
+    suite: str
+    verdict: VerdictView
+    scores: tuple[GateRow, ...]
+    ratios: tuple[GateRow, ...]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    differences: tuple[str, ...]
+    rerun: str | None
+    """Commands that measure the baseline again, if that is needed."""
+    accepted: tuple[str, str] | None
+    """Acceptance of the baseline: a note, and the reason as it was given."""
+    cases: ChangedCases
+    slices: SliceChanges
+    exemptions: tuple[ExemptionTable, ...]
+    """Entries of the quarantine and accept files."""
     footer: tuple[tuple[str, str], ...]
-    accepted: tuple[str, str] | None = None
-    """How the baseline became it on purpose: what to say, and the reason as it was given."""
-    slices: tuple[SliceChange, ...] = ()
-    """Where it changed, the best evidence first."""
-    slices_note: str = ""
-    rerun: str | None = None
-    """Commands that measure the baseline again, where that is needed."""
-    lost: LostView | None = None
-
-    @property
-    def open_slices(self) -> tuple[SliceChange, ...]:
-        """Return those slices whose mean changed without proof."""
-        return tuple(each for each in self.slices if each.is_changed and not each.is_proven)
-
-    @property
-    def proven_slices(self) -> tuple[SliceChange, ...]:
-        """Return those slices that are proven to be worse or better."""
-        return tuple(each for each in self.slices if each.is_proven)
+    lost: LostView | None
 
 
 def words_of(topic: str, language: Language) -> Words:

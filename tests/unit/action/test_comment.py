@@ -3,6 +3,7 @@ from contextlib import contextmanager
 
 import pytest
 from made_reports import compared, comparison, report
+from rendering import comment_body
 from servers.fake_github import BOT, FakeGitHub
 
 from lm_eval_so.action.comment import LEVELS, Clock, publish
@@ -11,7 +12,7 @@ from lm_eval_so.action.inputs import LEAST_CHARS
 from lm_eval_so.action.marker import State, marker
 from lm_eval_so.action.target import Target, suites_on
 from lm_eval_so.core.records.enums import Language, Verdict
-from lm_eval_so.reporter.markdown import Origin, comment_body
+from lm_eval_so.reporter.markdown import Origin
 
 HEAD = "a" * 40
 SUITE = "evaluate.yml/evaluate/support-qa"

@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 from comparing import NOW, judge
 from factories import make_report
+from rendering import comment_body, render
 
 from lm_eval_so.comparator.compare import compare
 from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.records.comparison import BaselineRef, Difference
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.secrets import Redactor
-from lm_eval_so.reporter.markdown import Origin, comment_body, markdown_report
+from lm_eval_so.reporter.markdown import Origin
 
 COLUMN = {"m": [1] * 60}
 LONG = "너는 친절한 상담원이다. " * 20
@@ -171,7 +172,7 @@ def test_settings__what_looks_like_a_key_is_hidden_always() -> None:
 )
 def test_settings__hostile_values_show_and_do_nothing(text) -> None:
     told = judge(report(system="x"), report(system=text, params={text: 1}))
-    shown = markdown_report(None, told, language=Language.KO, examples=3, redactor=Redactor())
+    shown = render(None, told, format="md", language=Language.KO, examples=3)
     body = comment_body(told, None, level=0, language=Language.EN, origin=Origin())
     assert all(line.isprintable() for line in told.differences)
     for page in (shown, body):

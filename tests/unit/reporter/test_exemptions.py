@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 from hostile_reports import PAYLOADS
 from made_reports import changed, compared, comparison, report
+from rendering import comment_body, render
 from servers.markdown import dangers
 from servers.markdown import render as to_html
 
 from lm_eval_so.core.records.comparison import Exemption, FlakyCase, Stability
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.reporter.markdown import Origin, comment_body
-from lm_eval_so.reporter.render import render
+from lm_eval_so.reporter.markdown import Origin
 
 
 def exemption(sample_id="promo-007", state="applied", **changes):

@@ -17,6 +17,7 @@ from made_reports import (
     report,
     summary,
 )
+from rendering import comment_body, render, unmeasured_body
 from servers.markdown import code_texts, dangers
 from servers.markdown import render as to_html
 
@@ -31,9 +32,8 @@ from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.core.templates.safe import normalise, utf16_units
 from lm_eval_so.errors import Problem, Where
 from lm_eval_so.pipeline.github.posting import before_text
-from lm_eval_so.pipeline.telling import unmeasured
-from lm_eval_so.reporter.markdown import Origin, comment_body, unmeasured_body
-from lm_eval_so.reporter.render import render
+from lm_eval_so.pipeline.measure.verdict import unmeasured
+from lm_eval_so.reporter.markdown import Origin
 
 RUN_URL = "https://github.com/o/r/actions/runs/9123456789"
 COMPARISONS = {

@@ -8,6 +8,7 @@ from factories import make_report
 from full_comparison import full_comparison
 from full_report import full_report
 from made_reports import comparison, report
+from rendering import render
 
 from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.comparison import Comparison
@@ -15,7 +16,6 @@ from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.errors import InputError, NothingToDo
-from lm_eval_so.reporter.render import render
 from lm_eval_so.reporter.views.comparison import view_comparison
 from lm_eval_so.reporter.views.view import words_of
 

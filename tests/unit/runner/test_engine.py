@@ -101,12 +101,10 @@ async def test_run__a_burst_of_refusals_cuts_the_limit_once(tmp_path: Path):
 async def test_run__a_wait_that_nobody_would_have_is_not_waited_for(tmp_path: Path):
     write_dataset(tmp_path, 10)
     later = Reply(status=429, headers={"retry-after": "3600"})
-    started = time.monotonic()
     with ChatServer(lambda _: later) as server:
         config = make(tmp_path, endpoint(server.url), run={"concurrency": 1})
         with pytest.raises(CannotMeasure) as failed:
-            await run(config, resources())
-    assert time.monotonic() - started < 5
+            await asyncio.wait_for(run(config, resources()), 60)
     assert str(failed.value) == "the server asks to wait 3,600 s"
     assert (failed.value.exit_code, len(server.requests)) == (3, 3)
     hint = "run again later to go on: lm-eval-so run -c lm-eval-so.yaml"
@@ -122,8 +120,8 @@ async def test_run__nothing_but_refusals_end_it(tmp_path: Path):
     with ChatServer(lambda _: refused) as server:
         config = make(tmp_path, endpoint(server.url), run={"row_deadline_s": 1})
         with pytest.raises(CannotMeasure) as failed:
-            await run(config, resources())
-    assert 1 <= time.monotonic() - started < 4
+            await asyncio.wait_for(run(config, resources()), 30)
+    assert time.monotonic() - started >= 1
     assert str(failed.value) == "the server has refused every request for 1 s (slow down)"
     assert failed.value.exit_code == 3
     assert len(rows(tmp_path / "runs" / "bot")) <= 1  # the rest is asked by the next run
@@ -176,12 +174,10 @@ async def test_run__three_refused_keys_end_it(tmp_path: Path):
 
 async def test_run__hanging_server_is_cut_off_and_left(tmp_path: Path):
     write_dataset(tmp_path, 1)
-    started = time.monotonic()
     with ChatServer(lambda _: Reply(hang=True)) as server:
         config = make(tmp_path, endpoint(server.url), run={"timeout_s": 1, "max_attempts": 2})
         with pytest.raises(TooManyErrors):
             await run(config, resources())
-        assert time.monotonic() - started < 4
         await until(lambda: server.gone == 2)
     assert [row["status"] for row in rows(tmp_path / "runs" / "bot")] == ["timeout"]
 
@@ -207,7 +203,7 @@ async def test_run__server_goes_away_and_comes_back(tmp_path: Path):
         started = time.monotonic()
         with pytest.raises(BackendError) as failed:
             await run(config, replace(resources(events), **fast(100)))
-        assert (time.monotonic() - started) * 100 < 300
+        assert (time.monotonic() - started) * 100 < 3000  # a row alone may take 600
         assert failed.value.exit_code == 4
         assert str(failed.value).startswith("bot has not answered for 1")
         assert str(failed.value).endswith(" s (last: 502)")
@@ -247,17 +243,15 @@ async def test_run__a_short_absence_costs_no_row(tmp_path: Path):
 
 async def test_run__stop_while_all_wait_for_the_endpoint(tmp_path: Path):
     write_dataset(tmp_path, 60)
-    shared = resources()
+    events: list[Event] = []
+    shared = resources(events)
     with ChatServer(lambda seen: FINE if seen.number < 20 else Reply(status=502)) as server:
-        config = make(tmp_path, endpoint(server.url), run={"concurrency": 8, "drain_s": 30})
+        config = make(tmp_path, endpoint(server.url), run={"concurrency": 8, "drain_s": 60})
         running = asyncio.create_task(run(config, shared))
-        await until(lambda: len(server.requests) >= 30)
-        await asyncio.sleep(1.2)
-        started = time.monotonic()
+        await until(lambda: any("trying again in 15 s" in t for t in texts(events, Noticed)))
         shared.stop.set()
         with pytest.raises(Interrupted):
-            await running
-    assert time.monotonic() - started < 1
+            await asyncio.wait_for(running, 12)  # before it would be tried again
     assert [row["status"] for row in rows(tmp_path / "runs" / "bot")].count("ok") == 20
 
 
@@ -305,26 +299,24 @@ async def test_run__attempts_count_as_requests(tmp_path: Path):
 
 
 async def test_run__budget_of_time(tmp_path: Path):
-    write_dataset(tmp_path, 200)
+    write_dataset(tmp_path, 2000)
     started = time.monotonic()
     with ChatServer(lambda seen: Reply(text="ok", latency_s=0.1)) as server:
         config = make(
             tmp_path, endpoint(server.url), run={"max_time_s": 1, "concurrency": 2, "drain_s": 5}
         )
-        with pytest.raises(BudgetSpent, match=r"stopped at 1 s after \d+ of 200 rows"):
-            await run(config, resources())
-    assert 1 <= time.monotonic() - started < 2.5
+        with pytest.raises(BudgetSpent, match=r"stopped at 1 s after \d+ of 2,000 rows"):
+            await asyncio.wait_for(run(config, resources()), 30)  # all of it takes 100 s
+    assert time.monotonic() - started >= 1
     assert len(rows(tmp_path / "runs" / "bot")) == len(server.requests)
 
 
 async def test_run__what_hangs_does_not_outlast_the_time_of_the_run(tmp_path: Path):
     write_dataset(tmp_path, 5)
-    started = time.monotonic()
     with ChatServer(lambda seen: FINE if seen.number == 0 else Reply(hang=True)) as server:
         config = make(tmp_path, endpoint(server.url), run={"max_time_s": 0.5, "drain_s": 0.3})
         with pytest.raises(BudgetSpent):
-            await run(config, resources())
-    assert time.monotonic() - started < 3
+            await asyncio.wait_for(run(config, resources()), 30)
     assert [row["status"] for row in rows(tmp_path / "runs" / "bot")] == ["ok"]
 
 

@@ -1,4 +1,4 @@
-"""A metric that joins others into one value."""
+"""`composite`: several metrics as one."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ class Composite(Metric):
     accepts_status = frozenset(RunStatus)
 
     class Params(Metric.Params):
-        """What is joined, and how."""
+        """Parts with their weights, and the way of joining."""
 
         parts: dict[str, Weight] = Field(min_length=1)
         mode: Literal["weighted", "all_of", "any_of", "min", "max"] = "weighted"
@@ -58,7 +58,7 @@ class Composite(Metric):
 
     @property
     def part_ids(self) -> tuple[str, ...]:
-        """The metrics that are joined."""
+        """Ids of the metrics that are joined."""
         return tuple(self.params.parts)
 
     def check_part(self, part: Metric, *, decides: bool) -> str | None:
@@ -74,7 +74,7 @@ class Composite(Metric):
         return None
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
-        """Find what is wrong with a sample's parameters: it may change weights, not parts."""
+        """Find problems of a sample's parameters: it may change weights, not parts."""
         problems = super().check_sample(sample)
         if problems:
             return problems
@@ -144,7 +144,7 @@ def _is_lost(score: Score) -> bool:
 
 
 def _decided(parts: Mapping[str, Score], mode: str) -> bool | None:
-    """Return what the parts that passed or failed decide, whatever the others would say."""
+    """Return the value that the parts with a result decide, whatever the others are; None if open."""
     deciding = mode == "any_of"
     if any(score.passed is deciding for score in parts.values()):
         return deciding

@@ -1,4 +1,4 @@
-"""A metric that holds the answers to one sample against each other."""
+"""`consistency`: agreement of the answers to one sample."""
 
 import math
 from collections import Counter
@@ -23,7 +23,7 @@ _FEWEST = 2
 
 
 class Consistency(Metric):
-    """How alike the answers to one sample are.
+    """Agreement of the answers to one sample.
 
     Definition: mean over all pairs of repeats: `measure: exact` 1 if the texts are equal after the
         profile `basic`, else 0; `char_f1` F1 of the bags of characters after `korquad`; the id of
@@ -40,13 +40,13 @@ class Consistency(Metric):
     requires = frozenset({"repeats"})
 
     class Params(Metric.Params):
-        """What is compared."""
+        """Measure of a pair."""
 
         measure: str = "exact"
 
     @property
     def part_ids(self) -> tuple[str, ...]:
-        """The metric that is compared, if it is one."""
+        """Id of the metric that is compared, if the measure is one."""
         return () if self.params.measure in _OF_TEXTS else (self.params.measure,)
 
     def check_part(self, part: Metric, *, decides: bool) -> str | None:  # noqa: ARG002 - as the base
@@ -57,7 +57,7 @@ class Consistency(Metric):
         return "gives one value a sample" if gives_one else None
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
-        """Find what is wrong with a sample's parameters; the measure is that of the config."""
+        """Find a sample that changes the measure."""
         found = super().check_sample(sample)
         if not found and self.params_for(sample).measure != self.params.measure:
             at = self.place_in(sample)
@@ -79,7 +79,7 @@ class Consistency(Metric):
         runs: Sequence[RunResult],  # noqa: ARG002 - as the base
         parts: Mapping[str, Sequence[Score]],
     ) -> Score:
-        """Compare what a metric says of the answers."""
+        """Compare the scores of a metric."""
         scores = parts.get(self.params.measure, ())
         if scores and all(score.status is ScoreStatus.NOT_APPLICABLE for score in scores):
             return self.not_applicable(sample, f"{self.params.measure} does not apply")

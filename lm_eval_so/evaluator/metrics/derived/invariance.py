@@ -1,4 +1,4 @@
-"""A metric that holds a sample against the one that it was made from."""
+"""`invariance`: a changed question against the one that it was made from."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,11 +18,11 @@ __all__ = ["Invariance"]
 
 _ALIKE = 0.1
 _SLACK = 1e-9
-"""So that 0.8 and 0.9 are within 0.1 of each other."""
+"""Slack for rounding: 0.8 and 0.9 are within 0.1 of each other."""
 
 
 class Invariance(Metric):
-    """Whether a changed question gets the answer that its change asks for.
+    """Match of the answers to a changed question and its base, as the change asks for.
 
     Definition: the sample's `relation` names its base and what is expected. `same`: 1 if the
         metric that `of` names says the same of both answers of one repeat: both pass or both fail,
@@ -42,17 +42,17 @@ class Invariance(Metric):
     accepts_status = Metric.accepts_status | {RunStatus.FILTERED}
 
     class Params(Metric.Params):
-        """What is compared."""
+        """Metric that is compared."""
 
         of: str
 
     @property
     def part_ids(self) -> tuple[str, ...]:
-        """The metric that is compared."""
+        """Id of the metric that is compared."""
         return (self.params.of,)
 
     def check_part(self, part: Metric, *, decides: bool) -> str | None:
-        """Say why what a metric says of two samples cannot be compared."""
+        """Say why the values of a metric for two samples cannot be compared."""
         if "relation" in part.requires and part.part_ids:
             return "is itself of two samples"
         if not decides and part.kind is not MetricKind.BOUNDED:
@@ -60,7 +60,7 @@ class Invariance(Metric):
         return None
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
-        """Find what is wrong with a sample's parameters; what is compared is the config's."""
+        """Find a sample that changes the metric."""
         found = super().check_sample(sample)
         if not found and self.params_for(sample).of != self.params.of:
             at = self.place_in(sample)
@@ -94,7 +94,7 @@ class Invariance(Metric):
         return self.make_score(sample, value=is_right, details=details)
 
     def definition(self) -> dict[str, JsonValue]:
-        """Add the definition of what tells refusals."""
+        """Add the definition of a refusal."""
         refusal: dict[str, Any] = self._refusal().definition()
         return {**super().definition(), "refusal": refusal}
 

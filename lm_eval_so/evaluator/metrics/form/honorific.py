@@ -1,4 +1,4 @@
-"""Whether the answer is as polite as it should be."""
+"""`honorific`: politeness of Korean answers."""
 
 from collections import Counter
 from typing import ClassVar, Final, Literal
@@ -23,7 +23,7 @@ _LEVELS: Final[dict[Level, frozenset[Speech]]] = {
 
 
 class Honorific(Metric):
-    """How much of the answer keeps to a level of politeness.
+    """Share of the sentences at a level of politeness.
 
     Definition: the share of sentences that end at `level`, of those that end at any; `polite` is
         formal or 해요, `casual` is plain or casual. formal: …ㅂ니다, …ㅂ니까, …십시오; haeyo: …요, …죠; plain:
@@ -42,12 +42,12 @@ class Honorific(Metric):
     normalises = True
 
     class Params(Metric.Params):
-        """The level that is right."""
+        """Level to keep."""
 
         level: Level = "polite"
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Look at the endings."""
+        """Return the share of endings at the level."""
         level = self.params_for(sample).level
         found = speech_counts(run.text)
         share = level_share(found, level)
@@ -60,6 +60,6 @@ class Honorific(Metric):
 
 
 def level_share(found: Counter[Speech], level: Level) -> float | None:
-    """Return the share of sentences at a level, or None if none tells its own."""
+    """Return the share of sentences at a level; None if no sentence shows its level."""
     total = found.total()
     return sum(found[speech] for speech in _LEVELS[level]) / total if total else None

@@ -1,6 +1,6 @@
-"""The rules of `instructions`: each says whether an answer keeps one instruction.
+"""Rules of `instructions`: a function per type of check.
 
-The first sentence of each is the definition; the page of metrics shows it.
+The first sentence of each docstring is its definition; the page of metrics shows it.
 """
 
 import re
@@ -31,7 +31,7 @@ _POSTSCRIPTS: Final = ("p.s", "ps.", "ps:", "추신")
 
 
 class Answer(NamedTuple):
-    """An answer, and what was asked."""
+    """Answer and question."""
 
     text: str
     question: str
@@ -43,37 +43,37 @@ def _length(answer: Answer, check: Any) -> bool:
 
 
 def _sentences(answer: Answer, check: Any) -> bool:
-    """So many sentences; they end with . ! ? or 。 before a space, or with the line."""
+    """Number of sentences; they end with . ! ? or 。 before a space, or with the line."""
     return _within(check, len(sentences(answer.text)))
 
 
 def _paragraphs(answer: Answer, check: Any) -> bool:
-    """So many paragraphs; blank lines part them, and lines of `***`, `---` or `___` alone."""
+    """Number of paragraphs; blank lines and lines of `***`, `---` or `___` alone part them."""
     return _within(check, len(_parts(answer.text)))
 
 
 def _bullets(answer: Answer, check: Any) -> bool:
-    """So many lines that begin with `-`, `*`, `+`, `•` or `·` and a space."""
+    """Number of lines that begin with `-`, `*`, `+`, `•` or `·` and a space."""
     return _within(check, sum(map(bool, map(_BULLET.match, _lines(answer.text)))))
 
 
 def _numbered(answer: Answer, check: Any) -> bool:
-    """So many lines that begin with "1.", "1)", "(1)" and a space, or with ①."""
+    """Number of lines that begin with "1.", "1)", "(1)" and a space, or with ①."""
     return _within(check, sum(map(bool, map(_NUMBERED.match, _lines(answer.text)))))
 
 
 def _headings(answer: Answer, check: Any) -> bool:
-    """So many lines that begin with one to six `#` and a space."""
+    """Number of lines that begin with one to six `#` and a space."""
     return _within(check, sum(map(bool, map(_HEADING.match, _lines(answer.text)))))
 
 
 def _highlights(answer: Answer, check: Any) -> bool:
-    """So many texts within a line between `*` and `*`, or `**` and `**`."""
+    """Number of texts within a line between `*` and `*`, or `**` and `**`."""
     return _within(check, sum(1 for _ in _HIGHLIGHT.finditer(without_fences(answer.text))))
 
 
 def _placeholders(answer: Answer, check: Any) -> bool:
-    """So many texts in square brackets, as [이름]; links do not count."""
+    """Number of texts in square brackets, such as [이름]; links do not count."""
     return _within(check, sum(1 for _ in _PLACEHOLDER.finditer(answer.text)))
 
 
@@ -86,7 +86,7 @@ def _title(answer: Answer, _: Any) -> bool:
 
 
 def _json(answer: Answer, _: Any) -> bool:
-    """The whole answer is JSON; one fence around it does not matter."""
+    """The whole answer is JSON, with or without a fence around it."""
     text = answer.text.strip()
     fenced = _FENCED.match(text)
     try:
@@ -119,14 +119,14 @@ def _exclude(answer: Answer, check: Any) -> bool:
 
 
 def _count_of(answer: Answer, check: Any) -> bool:
-    """`text` stands there so many times, without overlap, case and spaces beside Hangul."""
+    """`text` occurs a number of times, without overlap, case and spaces beside Hangul."""
     return _within(
         check, close_spaces(_folded(answer.text)).count(close_spaces(_folded(check.text)))
     )
 
 
 def _no_comma(answer: Answer, _: Any) -> bool:
-    """No comma, in numbers neither: , ， 、 and ،."""
+    """No comma, not even in numbers: , ， 、 and ،."""
     return not re.search("[,、،]", basic(answer.text))
 
 
@@ -136,7 +136,7 @@ def _no_char(answer: Answer, check: Any) -> bool:
 
 
 def _postscript(answer: Answer, check: Any) -> bool:
-    """A line begins with `marker`; without one with P.S., PS: or 추신."""
+    """A line begins with `marker`, by default with P.S., PS: or 추신."""
     markers = _POSTSCRIPTS if check.marker is None else (_folded(check.marker),)
     return any(line.replace("*", "").strip().startswith(markers) for line in _folded_lines(answer))
 
@@ -156,13 +156,13 @@ def _nth_paragraph_starts(answer: Answer, check: Any) -> bool:
 
 
 def _repeat_prompt(answer: Answer, check: Any) -> bool:
-    """The answer begins with `text`, by default the question, and something comes after it."""
+    """The answer begins with `text`, by default the question, and goes on after it."""
     prompt, said = basic(check.text or answer.question), basic(answer.text)
     return bool(prompt) and said.startswith(prompt) and len(said) > len(prompt)
 
 
 def _two_answers(answer: Answer, check: Any) -> bool:
-    """Two different answers, parted by `separator`, and nothing else parted by it."""
+    """The answer is exactly two different texts, parted by `separator`."""
     parts = [basic(part) for part in answer.text.split(check.separator)]
     return len(parts) == 2 and all(parts) and parts[0] != parts[1]
 
@@ -185,12 +185,12 @@ def _no_hanja(answer: Answer, _: Any) -> bool:
 
 
 def _no_emoji(answer: Answer, _: Any) -> bool:
-    """No emoji; ★, → and © are none, ❤ and ✔ are."""
+    """No emoji: ★, → and © are allowed, ❤ and ✔ are not."""
     return not has_emoji(answer.text)
 
 
 def _hangul_only(answer: Answer, _: Any) -> bool:
-    """All letters are Hangul; figures and marks may stand there."""
+    """All letters are Hangul; figures and marks are allowed."""
     return all(
         "가" <= char <= "힣" or "ㄱ" <= char <= "ㆎ"
         for char in filter(str.isalpha, basic(answer.text))
@@ -208,11 +208,11 @@ RULES: Final[Mapping[str, Rule]] = {
         _language, _honorific, _no_hanja, _no_emoji, _hangul_only,
     )
 }  # fmt: skip
-"""The rules by the `type` of their check."""
+"""Rule by the `type` of the check."""
 
 
 def variants(text: str) -> Iterator[str]:
-    """Give the text, and it without its first line, its last line, and without `*`: what is left."""
+    """Yield the text without its first line, its last line, both or none, each with and without `*`."""
     lines = text.strip().splitlines()
     for kept in (lines, lines[1:], lines[:-1], lines[1:-1]):
         part = "\n".join(kept).strip()

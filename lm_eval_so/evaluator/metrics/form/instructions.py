@@ -1,4 +1,4 @@
-"""`instructions`: how many of the instructions that can be verified an answer keeps."""
+"""`instructions`: the share of verifiable instructions that an answer keeps."""
 
 from typing import Annotated, Literal, Self
 
@@ -26,7 +26,7 @@ class _Check(BaseModel):
 
 
 class _Bounds(_Check):
-    """How many there must be; at least one if nothing is said."""
+    """Bounds of a count; at least one without bounds."""
 
     min: int | None = Field(default=None, ge=0)
     max: int | None = Field(default=None, ge=0)
@@ -39,7 +39,7 @@ class _Bounds(_Check):
 
 
 class Counted(_Bounds):
-    """Things of which there must be so many."""
+    """Parts to count."""
 
     type: Literal[
         "sentences", "paragraphs", "bullets", "numbered", "headings", "highlights", "placeholders"
@@ -47,20 +47,20 @@ class Counted(_Bounds):
 
 
 class Plain(_Check):
-    """What an answer is or is not."""
+    """Property without parameters."""
 
     type: Literal["title", "json", "no_comma", "quoted", "no_hanja", "no_emoji", "hangul_only"]
 
 
 class Edge(_Check):
-    """What an answer begins or ends with."""
+    """Text at the start or end of an answer."""
 
     type: Literal["starts_with", "ends_with"]
     text: Text
 
 
 class LengthOf(_Bounds):
-    """How long an answer is."""
+    """Length of an answer."""
 
     type: Literal["length"]
     unit: LengthUnit = "graphemes"
@@ -68,7 +68,7 @@ class LengthOf(_Bounds):
 
 
 class Words(_Check):
-    """Texts that an answer must have, or must not have."""
+    """Texts that an answer must contain, or must not."""
 
     type: Literal["include", "exclude"]
     texts: tuple[Text, ...] = Field(min_length=1)
@@ -77,28 +77,28 @@ class Words(_Check):
 
 
 class CountOf(_Bounds):
-    """A text that an answer must have so many times."""
+    """Text to count."""
 
     type: Literal["count_of"]
     text: Text
 
 
 class NoChar(_Check):
-    """Characters that an answer must not have."""
+    """Characters that an answer must not contain."""
 
     type: Literal["no_char"]
     chars: Text
 
 
 class Postscript(_Check):
-    """A remark at the end."""
+    """Remark at the end."""
 
     type: Literal["postscript"]
     marker: Text | None = None
 
 
 class NthParagraph(_Check):
-    """What a paragraph begins with."""
+    """Text at the start of a paragraph."""
 
     type: Literal["nth_paragraph_starts"]
     n: int = Field(ge=1)
@@ -106,21 +106,21 @@ class NthParagraph(_Check):
 
 
 class Repeated(_Check):
-    """A request that is repeated before it is answered."""
+    """Request that the answer repeats first."""
 
     type: Literal["repeat_prompt"]
     text: Text | None = None
 
 
 class TwoAnswers(_Check):
-    """Two answers, and what parts them."""
+    """Two answers and their separator."""
 
     type: Literal["two_answers"]
     separator: Text = "******"
 
 
 class LanguageOf(_Check):
-    """The language of an answer."""
+    """Language of an answer."""
 
     type: Literal["language"]
     language: ScriptLanguage
@@ -128,7 +128,7 @@ class LanguageOf(_Check):
 
 
 class Politeness(_Check):
-    """How polite an answer is."""
+    """Politeness of an answer."""
 
     type: Literal["honorific"]
     level: Level = "polite"
@@ -140,16 +140,15 @@ Check = Annotated[
     | Repeated | TwoAnswers | LanguageOf | Politeness,
     Field(discriminator="type"),
 ]  # fmt: skip
-"""One instruction that can be verified."""
+"""Instruction that can be verified."""
 
 
 class Instructions(Metric):
-    """How many of the instructions about its form the answer keeps.
+    """Share of the instructions about its form that the answer keeps.
 
     Definition: checks that hold / all `checks`; `mode: all` is 1 if all hold, else 0. `loose: true`
         also looks at the answer without its first line, without its last line, without both, and
-        each without `*`: a check holds if it does for one of them. An answer with nothing in it keeps
-        none.
+        each without `*`: a check holds if it does for one of them. An empty answer keeps none.
     Range: 0 … 1.
     Direction: higher is better.
     Unscored when: never, for an answered row; not applicable without `checks`.
@@ -162,7 +161,7 @@ class Instructions(Metric):
     requires = frozenset({"params.checks"})
 
     class Params(Metric.Params):
-        """The instructions, each with its type."""
+        """Instructions, each with its type."""
 
         checks: tuple[Check, ...] = ()
         mode: Literal["share", "all"] = "share"

@@ -1,4 +1,4 @@
-"""Whether the answer is in the right language."""
+"""`language_match`: the language of the answer, by its script."""
 
 from typing import ClassVar, get_args
 
@@ -20,7 +20,7 @@ _MIXED = "mixed"
 
 
 class LanguageMatch(Metric):
-    """Whether the answer is in the language of the sample.
+    """Match of the answer's language with the sample's.
 
     Definition: 1 if at least `min_share` of the words with a letter are in `language`, else 0; the
         default is the sample's own. Code, web addresses and e-mail addresses are left out. A word
@@ -41,7 +41,7 @@ class LanguageMatch(Metric):
     checks_every_sample = True
 
     class Params(Metric.Params):
-        """The language, and how much of the answer must be in it."""
+        """Language, and the least share of words in it."""
 
         language: ScriptLanguage | None = None
         min_share: float = Field(default=0.6, gt=0, le=1)
@@ -51,7 +51,7 @@ class LanguageMatch(Metric):
         return self._language(sample) not in {None, _MIXED}
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
-        """Find languages that cannot be told by their script."""
+        """Find languages that cannot be recognised by their script."""
         problems = super().check_sample(sample)
         if problems or not self.applies(sample):
             return problems
@@ -64,7 +64,7 @@ class LanguageMatch(Metric):
         ]
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Look at the script of each word."""
+        """Return whether enough words are in the script of the language."""
         language = self._language(sample)
         share = language_share(run.text, language)
         if share is None:

@@ -1,4 +1,4 @@
-"""Whether the answer is as long as it should be."""
+"""`length`: bounds of the length of an answer."""
 
 from typing import Self
 
@@ -16,10 +16,10 @@ __all__ = ["Length"]
 
 
 class Length(Metric):
-    """Whether the answer is as long as it should be.
+    """Length of the answer within bounds.
 
     Definition: 1 if min ≤ count ≤ max of the trimmed answer in NFC, else 0. Units: `graphemes` are
-        what people see as one character; `chars` code points; `syllables` those of Hangul; `words`
+        characters as people see them; `chars` code points; `syllables` those of Hangul; `words`
         what spaces part (어절); `sentences` end with . ! ? 。 before a space or with the line, code
         blocks left out; `lines` those with something on them; `paragraphs` what blank lines part;
         `bytes` those of UTF-8; `bytes_cp949` those of a Korean SMS, where a character that CP949
@@ -37,7 +37,7 @@ class Length(Metric):
     requires = frozenset({"params.min|max"})
 
     class Params(Metric.Params):
-        """The bounds, both included, and what is counted."""
+        """Bounds, both included, and the unit."""
 
         min: int | None = Field(default=None, ge=0)
         max: int | None = Field(default=None, ge=0)
@@ -51,7 +51,7 @@ class Length(Metric):
             return self
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Count."""
+        """Return whether the count is within the bounds."""
         params = self.params_for(sample)
         n = count_units(run.text, params.unit, count_spaces=params.count_spaces)
         is_long = params.min is None or n >= params.min

@@ -1,4 +1,4 @@
-"""`answer_relevancy`: how far the answer addresses what was asked."""
+"""`answer_relevancy`: relevance of the answer to the question."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Questions:
 
 
 class AnswerRelevancy(JudgedMetric):
-    """How far the answer addresses what was asked, right or wrong.
+    """Relevance of the answer to the question, right or wrong.
 
     Definition: `mode: judge`: the judge's label, full 1, partial 0.5, none 0. `mode: embedding`:
         the judge writes 3 questions from the answer alone; the mean cosine of their vectors and
@@ -118,7 +118,7 @@ class AnswerRelevancy(JudgedMetric):
         return {**given, "embedder": self.env.embedder} if self._embeds else given
 
     async def _compared(self, reply: Reply[Questions], asked: str) -> Opinion:
-        """Return how near the questions of a judge are to the one that was asked."""
+        """Return the similarity of a judge's questions to the one that was asked."""
         found = reply.found
         if found is None:
             return Opinion(vote=vote_of([reply]))

@@ -1,4 +1,4 @@
-"""`context_precision`: how far the relevant passages come before the others."""
+"""`context_precision`: relevant passages ranked before the others."""
 
 import asyncio
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ _LABELS = Labels(values={"relevant": 1.0, "irrelevant": 0.0})
 
 
 class ContextPrecision(PassageMetric):
-    """How far the relevant passages come before the others.
+    """Precision of the ranking of the passages.
 
     Definition: average precision of the passages in their order, Σₖ(P@k·relₖ)/Σrelₖ; none relevant
         0. The judge says of each passage, in a request of its own, whether it is relevant to the

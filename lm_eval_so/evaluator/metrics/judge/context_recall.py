@@ -1,4 +1,4 @@
-"""`context_recall`: how much of the reference the context has."""
+"""`context_recall`: the share of the reference that the context supports."""
 
 import asyncio
 from typing import Any, Literal
@@ -21,7 +21,7 @@ __all__ = ["ContextRecall"]
 
 
 class ContextRecall(GroundedMetric):
-    """How much of the reference the context has.
+    """Share of the reference that the context supports.
 
     Definition: claims of the reference that the context supports / claims with a verdict. The judge
         lists the claims of the first reference, as `faithfulness` does those of the answer, by a

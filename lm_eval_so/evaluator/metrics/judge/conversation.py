@@ -19,7 +19,7 @@ __all__ = ["Conversation"]
 
 
 class Conversation(LLMJudge):
-    """How a model grades the chatbot over a whole conversation.
+    """Grade of a whole conversation by a model.
 
     Definition: the value of the label that the judge chooses, as of `llm_judge`, over all turns,
         numbered. `aspect` selects what it looks for: whether the user reached the `goal`,

@@ -1,4 +1,4 @@
-"""`fact_coverage`: how many of the facts that count the answer states."""
+"""`fact_coverage`: the share of the required facts that the answer states."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
@@ -48,11 +48,11 @@ def _short_fact(value: object) -> object:
 
 
 AnyFact = Annotated[Fact, BeforeValidator(_short_fact, json_schema_input_type=str | Fact)]
-"""A fact in its long form, or its text alone."""
+"""Fact in its long form, or its text alone."""
 
 
 class FactCoverage(JudgedMetric):
-    """How many of the required facts the answer states.
+    """Share of the required facts that the answer states.
 
     Definition: required facts that the answer states / required facts. The judge says of all facts
         in one request: stated, contradicted, absent or UNKNOWN. A contradicted fact counts as
@@ -70,7 +70,7 @@ class FactCoverage(JudgedMetric):
     templates: tuple[str, ...] = ("facts",)
 
     class Params(Metric.Params):
-        """The facts; usually each sample brings its own."""
+        """Facts; usually each sample brings its own."""
 
         facts: tuple[AnyFact, ...] = ()
 

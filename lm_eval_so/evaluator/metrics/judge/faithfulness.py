@@ -1,4 +1,4 @@
-"""`faithfulness`: how far the answer rests on its context."""
+"""`faithfulness`: the share of the answer's claims that its context supports."""
 
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
@@ -13,7 +13,7 @@ __all__ = ["Faithfulness"]
 
 
 class Faithfulness(GroundedMetric):
-    """How much of what the answer claims is supported by its context.
+    """Share of the answer's claims that its context supports.
 
     Definition: supported claims / claims with a verdict. The judge lists at most 30 claims of the
         answer, each with a quote; a claim whose quote does not stand in the answer (partial

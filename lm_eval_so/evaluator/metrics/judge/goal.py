@@ -1,4 +1,4 @@
-"""`goal`: whether a conversation came to what its scenario names as success."""
+"""`goal`: the success of a conversation as its scenario defines it."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -52,7 +52,7 @@ class Entry:
 
 
 class Goal(JudgedMetric):
-    """Whether the conversation reaches what its scenario calls success, and nothing it must not.
+    """Success of a conversation as its scenario defines it.
 
     Definition: 1 if every entry of `scenario.success` holds and none of `scenario.must_not` does,
         else 0; `mode: share`: the share of the entries that are kept. `contains` looks for a

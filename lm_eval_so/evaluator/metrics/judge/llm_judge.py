@@ -26,7 +26,7 @@ __all__ = ["LLMJudge"]
 
 
 class LLMJudge(JudgedMetric):
-    """How a model grades the answer against a rubric.
+    """Grade of the answer by a model, against a rubric.
 
     Definition: the value of the label that the judge chooses. It sees rubric, labels, input,
         answer, and what `show` names; never tags, scores or which model answered. Of a panel the

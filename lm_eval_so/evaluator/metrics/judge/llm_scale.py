@@ -36,7 +36,7 @@ Anchor = Annotated[str, Field(min_length=1)]
 
 
 def _in_order(anchors: Any) -> Any:
-    """Return what the steps mean, from 1 to 5; a mapping names each step."""
+    """Return the meaning of the steps, from 1 to 5, of a list or a mapping by step."""
     if not isinstance(anchors, Mapping):
         return anchors
     by_step = {str(step): text for step, text in anchors.items()}
@@ -52,7 +52,7 @@ Anchors = Annotated[
 
 
 class LLMScale(JudgedMetric):
-    """How a model grades the answer from 1 to 5, against a description of each step.
+    """Grade of the answer by a model from 1 to 5, each step described.
 
     Definition: (x − 1)/4 of the step x that the judge chooses. If its backend gives the
         probabilities of the tokens (the judge's parameters `logprobs` and `top_logprobs`) and the

@@ -1,4 +1,4 @@
-"""`pairwise`: a model says which of two answers is better, the chatbot's or the baseline's."""
+"""`pairwise`: a model compares the answer with the baseline's."""
 
 import asyncio
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ _HINT = (
 
 
 class Pairwise(JudgedMetric):
-    """Whether the answer is better than the baseline's to the same sample.
+    """Win, tie or loss of the answer against the baseline's to the same sample.
 
     Definition: the judge compares both answers twice, each shown first once, and never learns
         which is which. The same winner both times: 1 if it is this answer, 0 if it is the

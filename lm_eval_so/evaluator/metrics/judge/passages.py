@@ -59,7 +59,7 @@ def find_passages(sample: TestSample, run: RunResult, source: Source) -> Passage
 
     Args:
         sample: Sample.
-        run: Its row.
+        run: Row of the sample.
         source: Source; `auto`: the chatbot, or the sample where the chatbot reports none.
     """
     reported = reported_passages(run)

@@ -1,4 +1,4 @@
-"""How much of one JSON value stands in another, leaf by leaf."""
+"""Comparison of two JSON values, leaf by leaf."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -9,26 +9,26 @@ from pydantic import JsonValue
 from lm_eval_so.core.text.profiles import basic
 
 Leaf = JsonValue
-"""A text, number, true, false or null; an empty object or list too."""
+"""Text, number, true, false or null, or an empty object or list."""
 SameLeaf = Callable[[str, Leaf, JsonValue], float]
-"""How far a leaf at a path is as expected: 0 … 1."""
+"""Function from path, expected and found leaf to their match, 0 … 1."""
 
 _MOST_EXTRA_ITEMS: Final = 1000
-"""Items of a list beyond those expected that may be paired with one; the others are left over."""
+"""Most unexpected items of a list that are tried in a pair; the others are left over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matched:
-    """What comparing two values came to."""
+    """Result of comparing two values."""
 
     hits: float = 0.0
-    """Leaves that are as expected, or the share to which they are."""
+    """Number of leaves as expected, partial matches as a share."""
     leaves: int = 0
-    """Leaves expected."""
+    """Number of expected leaves."""
     extra: int = 0
-    """Leaves that nobody expected."""
+    """Number of unexpected leaves."""
     wrong: tuple[str, ...] = field(default=())
-    """Paths of the leaves that are missing or not as expected."""
+    """Paths of the leaves that are missing or differ."""
 
     def __add__(self, other: "Matched") -> "Matched":
         return Matched(
@@ -41,21 +41,21 @@ class Matched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """How two values are compared."""
+    """Rules of a comparison."""
 
     same: SameLeaf
     is_unordered: bool = False
-    """Whether lists are paired item by item as they fit best, not by position."""
+    """Whether the items of lists are paired by best match, not by position."""
 
 
 def match_leaves(expected: JsonValue, found: JsonValue, rules: Rules, path: str = "") -> Matched:
     """Compare a value with the expected one.
 
     Args:
-        expected: The expected value.
-        found: The other.
-        rules: How.
-        path: Where both stand, as items[0].name.
+        expected: Expected value.
+        found: Found value.
+        rules: Rules of the comparison.
+        path: Path of both, such as items[0].name.
     """
     if isinstance(expected, dict) and expected:
         inner = found if isinstance(found, dict) else {}
@@ -106,7 +106,7 @@ def is_branch(value: JsonValue) -> bool:
 
 
 def same_scalar(expected: JsonValue, found: JsonValue, *, rel_tol: float = 0.0) -> bool:
-    """Return whether two leaves that are no texts are equal: 1 is 1.0, true is not 1."""
+    """Return whether two leaves other than texts are equal: 1 is 1.0, true is not 1."""
     if isinstance(expected, bool) or isinstance(found, bool):
         return expected is found
     if isinstance(expected, int | float) and isinstance(found, int | float):
@@ -121,8 +121,8 @@ def same_json(expected: JsonValue, found: JsonValue, *, is_subset: bool = False)
     """Return whether two values are equal, texts under `basic`.
 
     Args:
-        expected: The expected value.
-        found: The other.
+        expected: Expected value.
+        found: Found value.
         is_subset: Whether objects may have more keys than expected, at every level.
     """
     if isinstance(expected, str) and isinstance(found, str):

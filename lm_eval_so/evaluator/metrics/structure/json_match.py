@@ -1,4 +1,4 @@
-"""`json_match`: how much of the expected JSON the answer has."""
+"""`json_match`: the share of the expected JSON that the answer has."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ _MOST_PATHS = 10
 
 
 class FieldRule(BaseModel):
-    """Another rule metric, for one leaf."""
+    """Metric of one leaf."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     metric: str
@@ -45,7 +45,7 @@ class FieldRule(BaseModel):
 
 
 class JsonMatch(Metric):
-    """How much of the expected JSON the answer has.
+    """Share of the expected JSON that the answer has.
 
     Definition: share of the leaves of the expected JSON (path → text, number, true, false, null,
         empty object or list) that the answer's JSON has equal: texts after `profile`, numbers
@@ -67,7 +67,7 @@ class JsonMatch(Metric):
     checks_every_sample = True
 
     class Params(Metric.Params):
-        """How two JSON values are compared."""
+        """Rules by which two JSON values are compared."""
 
         extract: Extract = "auto"
         profile: Profile = "basic"
@@ -77,11 +77,11 @@ class JsonMatch(Metric):
         fields: dict[str, FieldRule] = Field(default_factory=dict)
 
     def check_params(self) -> list[Problem]:
-        """Find what is wrong with the metrics of fields."""
+        """Find problems of the metrics of fields."""
         return [p for path, rule in self.params.fields.items() for p in field_problems(path, rule)]
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
-        """Find a reference that is no JSON, and what is wrong with the sample's own fields."""
+        """Find a reference that is no JSON, and problems of the sample's own fields."""
         if found := super().check_sample(sample):
             return found
         at = self.place_in(sample)
@@ -112,7 +112,7 @@ class JsonMatch(Metric):
         return found
 
     def definition(self) -> dict[str, JsonValue]:
-        """Return what decides a value, the definitions of the fields' metrics included."""
+        """Add the definitions of the fields' metrics."""
         given = super().definition()
         if not self.params.fields or self.check_params():
             return given
@@ -182,21 +182,21 @@ def _share(found: Matched, extra: str) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Compares the leaves of an answer with the expected ones."""
+    """Comparison of the leaves of an answer with the expected ones."""
 
     sample: TestSample
     run: RunResult
     profile: Profile
-    """How texts are made alike."""
+    """Profile that normalises texts."""
     rel_tol: float
-    """How far a number may be off, as a share of the expected one."""
+    """Largest difference of a number, as a share of the expected one."""
     fields: Mapping[str, Metric]
-    """Metrics by path; [*] stands for any position."""
+    """Metric by path; [*] stands for any position."""
     lost: set[str] = field(default_factory=set)
-    """Paths whose metric gave no value."""
+    """Paths whose metric has no value."""
 
     def same(self, path: str, expected: JsonValue, found: JsonValue) -> float:
-        """Return how far a leaf is as expected, 0 … 1."""
+        """Return the match of a leaf with the expected one, 0 … 1."""
         metric = metric_at(path, self.fields)
         share = None if metric is None else self._by_metric(metric, path, expected, found)
         if share is not None:
@@ -224,12 +224,12 @@ class Comparison:
 
 
 def metric_at(path: str, fields: Mapping[str, Metric]) -> Metric | None:
-    """Return the first metric whose path means this one; None if there is none."""
+    """Return the first metric whose pattern fits a path; None if there is none."""
     return next((metric for pattern, metric in fields.items() if covers(pattern, path)), None)
 
 
 def covers(pattern: str, path: str) -> bool:
-    """Return whether a pattern means a path: [*] stands for any position."""
+    """Return whether a pattern fits a path: [*] stands for any position."""
     *before, rest = pattern.split("[*]")
     for piece in before:
         if not path.startswith(f"{piece}["):
@@ -241,7 +241,7 @@ def covers(pattern: str, path: str) -> bool:
 
 
 def field_problems(path: str, rule: FieldRule) -> list[Problem]:
-    """Find what is wrong with the metric of a leaf."""
+    """Find problems of the metric of a leaf."""
     at = f"fields.{path}"
     try:
         metric = rule.build(MetricEnv())
@@ -265,7 +265,7 @@ def field_problems(path: str, rule: FieldRule) -> list[Problem]:
 def leaf_problems(
     sample: TestSample, path: str, expected: JsonValue, metric: Metric
 ) -> Iterator[Problem]:
-    """Find why a metric cannot hold anything against an expected leaf, as one without a number."""
+    """Find why a metric cannot compare with an expected leaf, such as one without a number."""
     alone = _leaf_sample(sample, expected)
     if metric.checks_every_sample and metric.applies(alone):
         for problem in metric.check_sample(alone):

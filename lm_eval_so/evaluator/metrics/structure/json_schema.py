@@ -1,4 +1,4 @@
-"""`json_schema`: whether the answer is JSON that keeps a schema."""
+"""`json_schema`: JSON in the answer against a schema."""
 
 from pydantic import ConfigDict, Field
 
@@ -16,7 +16,7 @@ __all__ = ["JsonSchema"]
 
 
 class JsonSchema(Metric):
-    """Whether the answer is JSON that keeps a schema.
+    """JSON in the answer that keeps a schema.
 
     Definition: 1 if JSON is found in the answer and keeps `schema`, else 0; without a schema 1 if
         there is JSON. `extract: auto` takes the whole text, else the first fenced block that is
@@ -34,23 +34,23 @@ class JsonSchema(Metric):
     kind = MetricKind.BINARY
 
     class Params(Metric.Params):
-        """The schema, and where the JSON stands."""
+        """Schema, and the place of the JSON."""
 
         model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
         rules: Schema | None = Field(default=None, alias="schema")
         extract: Extract = "auto"
 
     def check_params(self) -> list[Problem]:
-        """Find what is wrong with the schema."""
+        """Find problems of the schema."""
         return _schema_problems(self.params.rules, "the schema")
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
-        """Find what is wrong with the schema of a sample."""
+        """Find problems of a sample's schema."""
         what = f"{self.place_in(sample)}: the schema"
         return super().check_sample(sample) or _schema_problems(self.params_for(sample).rules, what)
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Read the JSON and hold it against the schema."""
+        """Return whether the JSON keeps the schema."""
         params = self.params_for(sample)
         try:
             value = read_json(run.text, extract=params.extract)

@@ -1,4 +1,4 @@
-"""The metric of retrieval: whether the passages that the chatbot found are the right ones."""
+"""`retrieval`: the passages that the chatbot reports against the gold ones."""
 
 import math
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _MOST_SHOWN = 10
 
 
 class Retrieval(Metric):
-    """Whether the chatbot retrieved the right passages.
+    """Quality of the retrieved passages.
 
     Definition: ids of the gold passages (`gold_ids`, else the `doc_id`s of the sample's `gold`
         passages) against the first `k` of those that the chatbot reports, in its order, each id
@@ -39,18 +39,18 @@ class Retrieval(Metric):
     requires = frozenset({"run.context_ids"})
 
     class Params(Metric.Params):
-        """Which passages are right, and how the ranking is measured."""
+        """Gold passages, and the measure of the ranking."""
 
         gold_ids: tuple[str, ...] = ()
         measure: Measure = "recall"
         k: int = Field(default=10, ge=1)
 
     def applies(self, sample: TestSample) -> bool:
-        """Return whether it is known which passages are right."""
+        """Return whether the gold passages are known."""
         return bool(self._gold(sample))
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Measure the ranking."""
+        """Return the measure of the ranking."""
         params = self.params_for(sample)
         gold = self._gold(sample)
         reported = run.response.context_ids if run.response else ()

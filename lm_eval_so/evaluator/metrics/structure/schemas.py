@@ -1,6 +1,6 @@
 """JSON Schemas: checked when they are read, applied without a network and in bounded time.
 
-The one module that knows the library; it takes 0.1 s to import, so that happens on first use.
+Only this module imports `jsonschema`, on first use, since that takes 0.1 s.
 """
 
 import importlib
@@ -17,7 +17,7 @@ from lm_eval_so.core.records.codec import dotted
 from lm_eval_so.core.text.json_in_text import composed
 
 Schema: TypeAlias = dict[str, JsonValue] | bool
-"""A schema: an object, or true or false for what always or never fits."""
+"""Schema: an object, or true or false for a schema that always or never fits."""
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
@@ -27,10 +27,10 @@ _PROBES: Final[tuple[JsonValue, ...]] = (None, {}, [])
 
 
 class Broken(NamedTuple):
-    """The first rule of a schema that a value breaks."""
+    """First rule of a schema that a value breaks."""
 
     path: str
-    """Where in the value, as items[0].name; "" for the whole."""
+    """Path in the value, such as items[0].name; "" for the whole."""
     message: str
     keyword: str
 
@@ -39,8 +39,8 @@ def find_broken(schema: Schema, value: JsonValue) -> Broken | None:
     """Return the first rule of a schema that a value breaks; None if it keeps all.
 
     Args:
-        schema: A schema in which `schema_problem` finds nothing.
-        value: The value.
+        schema: Schema without a `schema_problem`.
+        value: Value to check.
 
     Raises:
         TimeoutError: If a `pattern` takes too long on a text of the value.
@@ -56,7 +56,7 @@ def find_broken(schema: Schema, value: JsonValue) -> Broken | None:
 
 
 def schema_problem(schema: Schema) -> str | None:
-    """Say what is wrong with a schema; None if it can be used."""
+    """Return the problem of a schema; None if it can be used."""
     return _problem(_text(schema))
 
 
@@ -115,7 +115,7 @@ def _validator(text: str) -> Any:
 
 @cache
 def _validator_class(dialect: str) -> Any:
-    """Return the library's validator, but for rules whose time an answer could choose."""
+    """Return the library's validator, with rules of bounded time in place of its own."""
     library = _library()
     stock = library.validators.validator_for(
         {"$schema": dialect}, default=library.Draft202012Validator
@@ -166,7 +166,7 @@ def _finds(pattern: str, text: str) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value in which equal numbers are written alike: 1.0 is 1."""
+    """Return a value with equal numbers written alike: 1.0 is 1."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):
@@ -185,7 +185,7 @@ def _cut(text: str) -> str:
 
 
 def _text(schema: Schema) -> str:
-    """Return a schema as a text that caches know it by; the order of its rules stays."""
+    """Return a schema as a text, the key of caches; the order of its rules stays."""
     return json.dumps(composed(schema))
 
 

@@ -1,4 +1,4 @@
-"""The metric of tool calls: whether the chatbot called what it should."""
+"""`tool_call`: the calls of the chatbot against the expected ones."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -22,12 +22,12 @@ from lm_eval_so.evaluator.metrics.structure.schemas import find_broken, schema_p
 __all__ = ["ToolCall"]
 
 _MOST_CALLS = 1000
-"""Calls of an answer that are looked at."""
+"""Most calls of an answer that are matched."""
 _MOST_SHOWN = 10
 
 
 class ExpectedCall(BaseModel):
-    """A call that the chatbot should make."""
+    """Call that the chatbot should make."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
@@ -35,7 +35,7 @@ class ExpectedCall(BaseModel):
 
 
 class ToolCall(Metric):
-    """Whether the tools were called that should be.
+    """Match of the tool calls with the expected ones.
 
     Definition: the expected `calls` are matched with those made, one to one: by name and
         `arguments`, which are `exact`ly those expected, have them as a `subset` (objects may have
@@ -57,7 +57,7 @@ class ToolCall(Metric):
     requires = frozenset({"params.calls"})
 
     class Params(Metric.Params):
-        """The calls, and how they are matched."""
+        """Expected calls, and the rules of matching."""
 
         calls: tuple[ExpectedCall, ...] | None = None
         order: Literal["strict", "any"] = "strict"
@@ -66,16 +66,16 @@ class ToolCall(Metric):
         extra: Literal["forbid", "allow"] = "forbid"
 
     def check_params(self) -> list[Problem]:
-        """Find what is wrong with schemas of arguments."""
+        """Find problems of the schemas of arguments."""
         return _call_problems(self.params, "")
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
-        """Find what is wrong with a sample's schemas of arguments."""
+        """Find problems of a sample's schemas of arguments."""
         at = f"{self.place_in(sample)}: "
         return super().check_sample(sample) or _call_problems(self.params_for(sample), at)
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Match the calls."""
+        """Return the match of the calls."""
         params = self.params_for(sample)
         expected, made = params.calls or (), _calls_of(run)[:_MOST_CALLS]
         try:
@@ -104,7 +104,7 @@ class ToolCall(Metric):
 
 
 def _calls_of(run: RunResult) -> tuple[chat.ToolCall, ...]:
-    """Return all calls of a row: of a conversation those of every turn."""
+    """Return all calls of a row: of a conversation, those of every turn."""
     if run.turns:
         return tuple(chain.from_iterable(turn.tool_calls for turn in run.turns))
     return run.response.tool_calls if run.response else ()
@@ -127,7 +127,7 @@ def _fits(expected: ExpectedCall, made: chat.ToolCall, how: str) -> bool:
 
 
 def _in_order(fits: Sequence[Sequence[bool]]) -> dict[int, int]:
-    """Pair as many as can be without crossing: the longest common subsequence."""
+    """Return the longest common subsequence: as many pairs as possible in order."""
     n, m = len(fits), len(fits[0]) if fits else 0
     best = [[0] * (m + 1) for _ in range(n + 1)]
     for i in reversed(range(n)):

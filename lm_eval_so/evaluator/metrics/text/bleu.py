@@ -1,4 +1,4 @@
-"""The metric `bleu`, by sacrebleu, an optional library that this module alone knows."""
+"""`bleu`, by the optional library sacrebleu, which only this module imports."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -23,7 +23,7 @@ _ORDERS = 4
 
 
 class Bleu(Metric):
-    """How many runs of up to four units answer and reference share: BLEU.
+    """BLEU: runs of up to four units that answer and reference share.
 
     Definition: sacrebleu's sentence BLEU / 100 with effective order, texts after the profile
         `basic`, the best over all references; both empty 1. `tokenize: auto` cuts into characters
@@ -43,7 +43,7 @@ class Bleu(Metric):
     requires = frozenset({"expected"})
 
     class Params(Metric.Params):
-        """How texts are cut."""
+        """Tokenizer."""
 
         tokenize: Literal["auto", "char", "13a", "ko-mecab"] = "auto"
 
@@ -95,7 +95,7 @@ class Bleu(Metric):
 
 
 def _value(found: "BLEUScore") -> float:
-    """Return a score as 0 … 1; sacrebleu's of equal texts is 100.00000000000004."""
+    """Return a score of sacrebleu as 0 … 1; equal texts have 100.00000000000004."""
     is_full = found.score > 0 and found.counts == found.totals and found.bp == 1
     return 1.0 if is_full else min(found.score / 100, 1.0)
 

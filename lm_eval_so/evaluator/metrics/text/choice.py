@@ -23,10 +23,10 @@ from lm_eval_so.evaluator.metrics.base import Metric
 __all__ = ["Choice"]
 
 LABELS: Final = ("ABCDE", "12345", "①②③④⑤", "가나다라마")
-"""Labels that need not be named; those of one place mean the same."""
+"""Default labels; those of one place mean the same."""
 
 Positions = frozenset[int]
-"""Places of options, from 0; several if an answer does not decide, none if it says nothing."""
+"""Places of options, from 0: several if an answer is ambiguous, none if it makes no choice."""
 
 _NONE: Final[Positions] = frozenset()
 _KEYS: Final = ("정답", "answer")
@@ -36,16 +36,16 @@ _REASON: Final = r"(?:because|since|as|and|or|but|which|is|for|due|the|with|not)
 
 
 class Choices(NamedTuple):
-    """The options of a sample."""
+    """Options of a sample."""
 
     options: tuple[str, ...] = ()
-    """Their texts, if they are known."""
+    """Texts, if known."""
     labels: tuple[str, ...] = ()
-    """What they are called, in their order; empty for `LABELS`."""
+    """Labels in order; empty for `LABELS`."""
 
 
 class Choice(Metric):
-    """Whether the answer chooses the option of the reference.
+    """Choice of the option that the reference names.
 
     Definition: 1 if the option that the answer chooses is one that a reference names by label or
         text, else 0. A–E, 1–5, ①–⑤ and 가–마 are places and mean the same, unless `labels` names
@@ -70,7 +70,7 @@ class Choice(Metric):
     checks_every_sample = True
 
     class Params(Metric.Params):
-        """The options' texts and what they are called, in their order."""
+        """Texts and labels of the options, in order."""
 
         options: tuple[str, ...] = ()
         labels: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ class Choice(Metric):
             return self
 
     def check_sample(self, sample: TestSample) -> list[Problem]:
-        """Find references that name no option."""
+        """Find references without an option."""
         problems = super().check_sample(sample)
         if problems or not sample.answers or self._right(sample):
             return problems
@@ -97,7 +97,7 @@ class Choice(Metric):
         return [Problem(what=what, hint=hint)]
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Find the choice."""
+        """Return whether the choice is right."""
         right = self._right(sample)
         if not right:
             return self.unscored(sample, "invalid_value", "the references name no option")
@@ -122,7 +122,7 @@ class Choice(Metric):
 
 
 def find_choice(text: str, choices: Choices) -> tuple[Positions, str | None]:
-    """Return the option that an answer chooses, by the first rule that finds one, and that rule."""
+    """Return the choice of the first rule that finds one, and the name of the rule."""
     lines = [line for line in map(basic, text.translate(_MARKS).splitlines()) if line]
     rules: dict[str, Callable[[], Positions]] = {
         "json": lambda: _in_json(text, choices),
@@ -146,7 +146,7 @@ def option_of(text: str, choices: Choices) -> int | None:
 
 
 def _in_json(text: str, choices: Choices) -> Positions:
-    """The value of the key 정답 or answer, in the last object that has one."""
+    """Return the value of the key 정답 or answer, in the last object that has one."""
     if "{" not in text:
         return _NONE
     for key in _KEYS:
@@ -162,7 +162,7 @@ def _is_name(value: Any) -> bool:
 
 
 def _stated(text: str, choices: Choices) -> Positions:
-    """The last "정답은 X", "답: X", "answer is X", "X가 정답"; "A와 B", "A or B" are two."""
+    """Return X of the last "정답은 X", "답: X", "answer is X", "X가 정답"; "A와 B", "A or B" are two."""
     rules = _rules(choices)
     matches = list(rules.patterns.stated.finditer(text))
     if not matches:
@@ -174,7 +174,7 @@ def _stated(text: str, choices: Choices) -> Positions:
 
 
 def _at_start(lines: Sequence[str], choices: Choices) -> Positions:
-    """A label with its mark at the start, or alone; lines that start with different ones are a list."""
+    """Return a label with its mark at the start, or alone; different labels make a list, no choice."""
     rules = _rules(choices)
     labels = [match["label"] for line in lines if (match := rules.patterns.start.match(line))]
     first = rules.patterns.start.match(lines[0]) if lines else None
@@ -187,14 +187,14 @@ def _at_start(lines: Sequence[str], choices: Choices) -> Positions:
 
 
 def _alone(line: str, choices: Choices) -> Positions:
-    """X and nothing else, but for marks, 번 and 입니다."""
+    """Return X if it stands alone, but for marks, 번 and 입니다."""
     rules = _rules(choices)
     match = rules.patterns.alone.fullmatch(line)
     return rules.places([match["label"]]) if match else _NONE
 
 
 def _by_text(text: str, options: Sequence[str]) -> Positions:
-    """The options whose text stands in the answer as a word, not as a part of a longer one's."""
+    """Return the options whose text is in the answer as a word, not as a part of a longer option."""
     rest, found = basic(text).casefold(), set()
     for position in sorted(range(len(options)), key=lambda at: -len(basic(options[at]))):
         option = basic(options[position]).casefold()
@@ -222,7 +222,7 @@ class _Rules(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _rules(choices: Choices) -> _Rules:
-    """Return the rules for the labels that are named, else for those of `LABELS`."""
+    """Return the rules for the given labels, else for `LABELS`."""
     if choices.labels:
         named = [basic(label).casefold() for label in choices.labels]
         place_of = {_key(label): place for place, label in enumerate(named)}
@@ -249,7 +249,7 @@ def _rules(choices: Choices) -> _Rules:
 def _places(row: str, texts: Mapping[str, int]) -> dict[str, int]:
     """Return labels and their places.
 
-    Where one is the text of another option, all are read as texts.
+    If one is the text of another option, all are read as texts.
     """
     places = {label.casefold(): place for place, label in enumerate(row)}
     if all(texts.get(label, place) == place for label, place in places.items()):
@@ -259,7 +259,7 @@ def _places(row: str, texts: Mapping[str, int]) -> dict[str, int]:
 
 @lru_cache(maxsize=64)
 def _patterns(label: str) -> _Patterns:
-    """Compile the rules, which takes a while, for what a label looks like."""
+    """Return the rules for labels of one form; compiling them takes a while."""
     endings = _either(endings_after("a"))
     end = rf"(?: ?번)?(?:{endings})?(?![0-9a-z가-힣])(?![.,:][0-9])(?![-'][a-z])(?! ?아[니닌])"
     stop = rf"(?: ?번)?(?: ?(?:모두|둘 다))?{_COPULA}?[)\]\"'.]*(?=\Z|[\n,])"

@@ -1,4 +1,4 @@
-"""The metric `chrf`: runs of characters that answer and reference share."""
+"""`chrf`: runs of characters that answer and reference share."""
 
 from collections import Counter
 from operator import add
@@ -16,7 +16,7 @@ _LONGEST = 6
 
 
 class Chrf(Metric):
-    """How many runs of characters answer and reference share: chrF2.
+    """chrF2: runs of characters that answer and reference share.
 
     Definition: (1+4)PR/(4P+R), P and R the shares of shared runs of n characters, averaged over
         those n of 1 … 6 that both texts are long enough for; texts after the profile `basic`,

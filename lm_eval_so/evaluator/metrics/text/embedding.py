@@ -1,4 +1,4 @@
-"""Metrics that compare meanings by vectors."""
+"""`embedding_similarity`: cosine of the vectors of two texts."""
 
 import asyncio
 import math
@@ -19,7 +19,7 @@ __all__ = ["EmbeddingSimilarity", "cosine", "cosines"]
 
 
 class EmbeddingSimilarity(Metric):
-    """How near the answer's meaning is to the reference's, by their embeddings.
+    """Similarity of answer and reference in meaning, by their embeddings.
 
     Definition: max(0, cosine) of the vectors of answer and reference after `basic`, the best over
         all references; two empty texts 1, one empty 0. The vectors come from the endpoint of
@@ -29,8 +29,8 @@ class EmbeddingSimilarity(Metric):
     Unscored when: a text has no vector: it is too long, or the embedder fails (`embed_error`);
         not applicable without a reference.
     Language notes: the small model knows Korean, English and 14 more languages. It tells topics
-        apart, not facts: texts that differ in a number or a negation are near each other. The
-        page on Korean says how well it does.
+        apart, not facts: texts that differ in a number or a negation are near each other; see
+        the page on Korean.
     Source: Yang et al. (2020), Multilingual Universal Sentence Encoder, ACL demos (small model).
     """
 
@@ -52,7 +52,7 @@ class EmbeddingSimilarity(Metric):
         return self.make_score(sample, value=max(0.0, *near))
 
     def definition(self) -> dict[str, JsonValue]:
-        """Add the local model, where it embeds."""
+        """Add the local model, if that embeds."""
         given: dict[str, Any] = super().definition()
         return {**given, "embedder": self.env.embedder} if self.env.embedder else given
 

@@ -1,4 +1,4 @@
-"""Whether the answer gives the right number, however it is written."""
+"""`numeric_match`: the number of the reference in the answer, in any notation."""
 
 import textwrap
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _MOST_SHOWN = 10
 
 
 class NumericMatch(Metric):
-    """Whether the answer gives the number of the reference.
+    """Match of a number in the answer with the reference's.
 
     Definition: 1 if a picked number v of the answer has |v − e| ≤ max(abs_tol, rel_tol·|e|) and the
         unit of e, or one of them has none; e is the first number of a reference, any of them will
@@ -49,7 +49,7 @@ class NumericMatch(Metric):
     checks_every_sample = True
 
     class Params(Metric.Params):
-        """Which number counts, and how far it may be off."""
+        """Number that counts, and its tolerance."""
 
         pick: Literal["any", "first", "last", "only"] = "any"
         abs_tol: float = Field(default=0.0, ge=0, allow_inf_nan=False)
@@ -65,7 +65,7 @@ class NumericMatch(Metric):
         return [Problem(what=what, hint="use exact_match for it, or give expected as a number")]
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Look for the number."""
+        """Return whether the number is right."""
         params, wanted = self.params_for(sample), _wanted(sample)
         if not wanted:
             return self.unscored(sample, "invalid_value", "the references have no number")
@@ -97,7 +97,7 @@ def _first_number(text: str) -> Number | None:
 
 
 def _is_one(numbers: Sequence[Number]) -> bool:
-    """Return whether all say the same, a unit being left out here and there."""
+    """Return whether all numbers are equal; a missing unit fits any."""
     first = next((number for number in numbers if number.unit is not None), numbers[0])
     return all(number.fits(first) for number in numbers)
 

@@ -1,4 +1,4 @@
-"""Metrics that count what answer and reference share, whatever its order, and what differs."""
+"""Metrics of overlap with a reference: shared characters, shared words, edit distance."""
 
 import unicodedata
 from collections import Counter
@@ -19,7 +19,7 @@ __all__ = ["CharF1", "EditSimilarity", "TokenF1"]
 
 
 class CharF1(Metric):
-    """How far the characters of answer and reference are the same.
+    """F1 of the characters of answer and reference.
 
     Definition: 2PR/(P+R) of the bags of characters after the profile, without spaces, the best
         over all references; both empty 1, one empty 0.
@@ -36,7 +36,7 @@ class CharF1(Metric):
     requires = frozenset({"expected"})
 
     class Params(Metric.Params):
-        """How texts are made alike before they are cut into characters."""
+        """Profile that normalises texts."""
 
         profile: Profile = "korquad"
 
@@ -49,7 +49,7 @@ class CharF1(Metric):
 
 
 class TokenF1(Metric):
-    """How far the words of answer and reference are the same.
+    """F1 of the words of answer and reference.
 
     Definition: 2PR/(P+R) of the bags of words (어절) after the profile, the best over all
         references; both empty 1, one empty 0. `josa: strip` takes particles off every word.
@@ -58,7 +58,7 @@ class TokenF1(Metric):
     Range: 0 … 1.
     Direction: higher is better.
     Unscored when: never, for an answered row; not applicable without a reference.
-    Language notes: words are what spaces part, so Korean spacing counts; "서울의" and "서울" are
+    Language notes: spaces separate words, so Korean spacing counts; "서울의" and "서울" are
         two words unless `josa: strip`. Morphemes need the extra `ko` (mecab-ko) or `kiwi`.
     Source: Rajpurkar et al. (2016), SQuAD, EMNLP, §6.1; normalisation of KorQuAD 1.0.
     """
@@ -68,7 +68,7 @@ class TokenF1(Metric):
     requires = frozenset({"expected"})
 
     class Params(Metric.Params):
-        """How texts are made alike and cut."""
+        """Profile that normalises texts, and the unit."""
 
         profile: Profile = "korquad"
         josa: Literal["keep", "strip"] = "keep"
@@ -76,7 +76,7 @@ class TokenF1(Metric):
         tokenizer: Tokenizer = "mecab-ko"
 
     def needs(self, params: Any) -> Need | None:
-        """Return the tokenizer that morphemes take."""
+        """Return the tokenizer that morphemes need."""
         return morpheme_need(params)
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
@@ -89,7 +89,7 @@ class TokenF1(Metric):
 
 
 class EditSimilarity(Metric):
-    """How little must be retyped to make the reference of the answer.
+    """Similarity by edit distance of answer and reference.
 
     Definition: 1 − Levenshtein distance / length of the longer text, in characters after the
         profile, the best over all references; both empty 1. `unit: jamo` counts the letters that
@@ -107,7 +107,7 @@ class EditSimilarity(Metric):
     requires = frozenset({"expected"})
 
     class Params(Metric.Params):
-        """How texts are made alike, and what counts as one edit."""
+        """Profile that normalises texts, and the unit of one edit."""
 
         profile: Profile = "basic"
         unit: Literal["char", "jamo"] = "char"

@@ -1,4 +1,4 @@
-"""The metric `rouge_l`: what answer and reference share in the same order."""
+"""`rouge_l`: longest common subsequence of answer and reference."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -16,7 +16,7 @@ __all__ = ["RougeL"]
 
 
 class RougeL(Metric):
-    """How much of the reference the answer says in the same order.
+    """ROUGE-L: longest common subsequence of answer and reference.
 
     Definition: 2PR/(P+R) (β = 1) of the longest common subsequence of units after the profile
         `korquad`, the best over all references; both empty 1, one empty 0. Units are characters
@@ -36,13 +36,13 @@ class RougeL(Metric):
     requires = frozenset({"expected"})
 
     class Params(Metric.Params):
-        """What a unit is."""
+        """Unit of the subsequence."""
 
         unit: Literal["auto", "char", "space", "morph"] = "auto"
         tokenizer: Tokenizer = "mecab-ko"
 
     def needs(self, params: Any) -> Need | None:
-        """Return the tokenizer that morphemes take."""
+        """Return the tokenizer that morphemes need."""
         return morpheme_need(params)
 
     def score(self, sample: TestSample, run: RunResult) -> Score:

@@ -1,4 +1,4 @@
-"""Metrics that look for texts in the answer."""
+"""Metrics of the wording: exact match, keywords, regular expressions."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -26,7 +26,7 @@ __all__ = ["Contains", "ExactMatch", "KeywordCoverage", "Regex"]
 
 
 class ExactMatch(Metric):
-    """Whether the answer is the reference.
+    """Equality of answer and reference.
 
     Definition: 1 if answer and a reference are equal after the profile, else 0; under `answer`,
         if any of their forms with and without particles, copula and 한자 gloss are equal.
@@ -42,19 +42,19 @@ class ExactMatch(Metric):
     requires = frozenset({"expected"})
 
     class Params(Metric.Params):
-        """How texts are made alike before they are compared."""
+        """Profile that normalises texts."""
 
         profile: Literal[Profile, "answer"] = "basic"
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Compare the answer with every reference."""
+        """Return whether the answer equals a reference."""
         profile = self.params_for(sample).profile
         same = any(_equal(run.text, reference, profile) for reference in sample.answers)
         return self.make_score(sample, value=same)
 
 
 class Contains(Metric):
-    """Whether the reference stands in the answer.
+    """Presence of the reference in the answer.
 
     Definition: 1 if a reference (`mode: all`: every reference) is found in the answer by the
         keyword rule, else 0.
@@ -70,7 +70,7 @@ class Contains(Metric):
     requires = frozenset({"expected"})
 
     class Params(Metric.Params):
-        """Where a reference may stand, and how many must."""
+        """Boundary of a match, and the references that must be found."""
 
         boundary: Boundary = "auto"
         mode: Literal["any", "all"] = "any"
@@ -80,7 +80,7 @@ class Contains(Metric):
         return any(map(basic, sample.answers))
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Look for the references."""
+        """Return whether the references are found."""
         params = self.params_for(sample)
         references = [reference for reference in sample.answers if basic(reference)]
         found = keyword_finder(run.text, boundary=params.boundary)
@@ -89,7 +89,7 @@ class Contains(Metric):
 
 
 class Keyword(BaseModel):
-    """A text that the answer should have, or one of several that mean the same."""
+    """Text that the answer should contain, or several of which one is enough."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     text: str | None = None
@@ -111,7 +111,7 @@ class Keyword(BaseModel):
 
 
 class KeywordCoverage(Metric):
-    """How much of what must be said is said.
+    """Share of the keywords that the answer contains.
 
     Definition: sum of the weights of the keywords found by the keyword rule, over the sum of all;
         0 if a forbidden one is found; without keywords 1. `mode: all` and `any` give 1 or 0.
@@ -127,7 +127,7 @@ class KeywordCoverage(Metric):
     requires = frozenset({"params.keywords|forbidden"})
 
     class Params(Metric.Params):
-        """What must and must not stand in the answer."""
+        """Required and forbidden keywords."""
 
         keywords: tuple[str | Keyword, ...] = ()
         forbidden: tuple[str, ...] = ()
@@ -142,7 +142,7 @@ class KeywordCoverage(Metric):
             return self
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Look for the keywords."""
+        """Return the share of keywords found, and name the missing ones."""
         params = self.params_for(sample)
         keywords = [Keyword(text=k) if isinstance(k, str) else k for k in params.keywords]
         found = keyword_finder(run.text, boundary=params.boundary)
@@ -164,7 +164,7 @@ class KeywordCoverage(Metric):
 
 
 class Regex(Metric):
-    r"""Whether a regular expression matches the answer.
+    r"""Match of a regular expression in the answer.
 
     Definition: 1 if the pattern is found in the answer (`mode: fullmatch`: is all of it), else 0;
         `negate: true` turns it round. Answer and pattern are in NFC, the answer after `profile`.
@@ -181,7 +181,7 @@ class Regex(Metric):
     requires = frozenset({"params.pattern"})
 
     class Params(Metric.Params):
-        """The pattern and how it is applied."""
+        """Pattern, and the way it is applied."""
 
         pattern: str | None = None
         mode: Literal["search", "fullmatch"] = "search"
@@ -199,11 +199,11 @@ class Regex(Metric):
             return self
 
         def compiled(self) -> regex.Pattern[str]:
-            """Return the pattern, compiled."""
+            """Return the compiled pattern."""
             return _compiled(self.pattern or "", self.flags)
 
     def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Match the answer, within the time."""
+        """Return whether the pattern is found within the time limit."""
         params = self.params_for(sample)
         pattern, text = params.compiled(), PROFILES[params.profile](nfc(run.text))
         match = pattern.fullmatch if params.mode == "fullmatch" else pattern.search

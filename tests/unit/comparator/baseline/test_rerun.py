@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 from comparing import NOW
 from factories import make_report
+from rendering import comment_body, render
 
 from lm_eval_so.comparator.compare import compare
 from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.config.model import GateSection
 from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.secrets import Redactor
-from lm_eval_so.reporter.markdown import Origin, comment_body, markdown_report
+from lm_eval_so.reporter.markdown import Origin
 
 BASE = "8d01e77" + "0" * 33
 OLD, NEW = ({"name": "m", "version": n} for n in (1, 2))
@@ -123,7 +123,7 @@ def test_rerun__is_not_told_where_it_does_not_help() -> None:
 
 def test_rerun__stands_in_report_and_comment() -> None:
     told = compared(report(OLD), report(NEW))
-    shown = markdown_report(None, told, language=Language.KO, examples=3, redactor=Redactor())
+    shown = render(None, told, format="md", language=Language.KO, examples=3)
     body = comment_body(told, None, level=4, language=Language.EN, origin=Origin())
     assert f"```sh\n{told.rerun}\n```" in shown
     assert f"```sh\n{told.rerun}\n```" in body

@@ -14,6 +14,7 @@ from full_comparison import a_slice, exemption, full_comparison, labelled
 from full_report import full_report, with_rows
 from hostile_reports import PAYLOADS, hostile
 from made_reports import changed, comparison, lost, report
+from rendering import render
 
 from lm_eval_so.core.records.comparison import FlakyCase
 from lm_eval_so.core.records.enums import Language, ReportFormat, Verdict
@@ -21,7 +22,6 @@ from lm_eval_so.core.records.report import Labels
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.core.templates.safe import normalise
 from lm_eval_so.errors import NothingToDo
-from lm_eval_so.reporter.render import render
 
 HOSTILE = {
     **PAYLOADS,

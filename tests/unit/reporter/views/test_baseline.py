@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from made_reports import comparison, report
+from rendering import comment_body, render
 from servers.markdown import code_texts, dangers
 from servers.markdown import render as to_html
 
@@ -11,8 +12,7 @@ from lm_eval_so.core.records.acceptance import Acceptance
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.core.templates.safe import normalise
-from lm_eval_so.reporter.markdown import Origin, comment_body
-from lm_eval_so.reporter.render import render
+from lm_eval_so.reporter.markdown import Origin
 from lm_eval_so.reporter.views.baseline import in_columns
 
 HOSTILE = [

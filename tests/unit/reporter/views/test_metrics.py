@@ -2,10 +2,10 @@
 
 import pytest
 from made_reports import report, summary
+from rendering import render
 
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import texts
-from lm_eval_so.reporter.render import render
 from lm_eval_so.reporter.views.metrics import code_name, codes_of, metric_row
 from lm_eval_so.reporter.views.view import words_of
 

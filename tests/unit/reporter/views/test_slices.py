@@ -7,10 +7,11 @@ from comparing import flips, judge
 from factories import make_report
 from full_comparison import a_slice as slice_of
 from made_reports import comparison, report
+from rendering import comment_body, render
 
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.secrets import Redactor
-from lm_eval_so.reporter.markdown import Origin, comment_body, markdown_report
+from lm_eval_so.reporter.markdown import Origin
 
 
 def a_slice(value="refund", *, by="tag", **changes):
@@ -26,9 +27,8 @@ def with_slices(*slices):
 
 
 def in_report(made, language=Language.EN, redactor=None):
-    return markdown_report(
-        report(), made, language=language, examples=3, redactor=redactor or Redactor()
-    )
+    style = {"language": language, "examples": 3, "redactor": redactor or Redactor()}
+    return render(report(), made, format="md", **style)
 
 
 def in_comment(made, level=0, language=Language.EN):
@@ -88,7 +88,7 @@ def test_report__cases_of_a_proven_slice_stand_first() -> None:
     before, now = flips(worse=14, better=0, n=200)
     tags = [["refund"] if 4 <= i < 30 else ["ship"] for i in range(200)]
     made = judge(make_report({"m": before}, tags=tags), make_report({"m": now}, tags=tags))
-    text = markdown_report(None, made, language=Language.EN, examples=20, redactor=Redactor())
+    text = render(None, made, format="md", language=Language.EN, examples=20)
     assert "Worst in tag refund" in text
     assert text.index("**1.** `s4`") < text.index("**11.** `s0`")
 

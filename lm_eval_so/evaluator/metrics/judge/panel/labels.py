@@ -179,7 +179,7 @@ def one_line(value: object) -> str:
 
 
 def check_aliases(labels: Mapping[str, float], aliases: Mapping[str, str]) -> None:
-    """Check that aliases name labels, and are none themselves.
+    """Check that aliases name labels and are no labels themselves.
 
     Raises:
         ValueError: If one does not.
@@ -217,4 +217,4 @@ LabelValues = Annotated[
     AfterValidator(_make_sense),
     BeforeValidator(_evenly_spaced, json_schema_input_type=list[str] | dict[str, float]),
 ]
-"""Labels in a config: a list, best first, or what each is worth."""
+"""Labels in a config: a list, best first, or the value of each."""

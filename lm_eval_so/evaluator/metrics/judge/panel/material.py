@@ -26,7 +26,7 @@ def shown_material(
 
     Args:
         sample: Sample.
-        run: Its row.
+        run: Row of the sample.
         show: Texts of the sample to show beside the input: expected, context.
         answers: Answers by word.
     """

@@ -12,7 +12,7 @@ from lm_eval_so.evaluator.metrics.judge.panel.labels import label_key, one_line
 from lm_eval_so.evaluator.metrics.judge.panel.prompt import UNKNOWN
 
 MOST_CLAIMS = 30
-"""Claims that a judge may list of one text."""
+"""Largest number of claims that a judge may list."""
 
 CLAIMS_SCHEMA: Mapping[str, JsonValue] = {
     "type": "object",
@@ -38,21 +38,21 @@ _MOST_SHOWN = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """One statement that a text makes."""
+    """Statement that a text makes."""
 
     text: str
-    """The statement, readable without the text."""
+    """Statement, readable without the text."""
     quote: str
-    """The words of the text that make it."""
+    """Words of the text that make the statement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """What a judge listed."""
+    """Claims that a judge listed."""
 
     kept: tuple[Claim, ...] = ()
     dropped: int = 0
-    """Claims whose quote does not stand in the text."""
+    """Number of claims whose quote is not in the text."""
 
 
 def read_claims(output: str, text: str) -> Claims | Unusable:
@@ -60,7 +60,7 @@ def read_claims(output: str, text: str) -> Claims | Unusable:
 
     Args:
         output: JSON, or a text with a JSON object in it.
-        text: The text that was taken apart.
+        text: Text that was taken apart.
     """
     found = read_object(output, "claims")
     if isinstance(found, Unusable):
@@ -78,7 +78,7 @@ def read_claims(output: str, text: str) -> Claims | Unusable:
 
 
 def quote_finder(text: str) -> Callable[[str], bool]:
-    """Return what says whether a quote stands in a text, but for a few characters."""
+    """Return the function that finds a quote in a text, but for a few characters."""
     from rapidfuzz import fuzz  # noqa: PLC0415 - only a judge that lists claims needs it
 
     within = basic(text)
@@ -97,7 +97,7 @@ def read_object(output: str, key: str) -> dict[str, Any] | Unusable:
 
     Args:
         output: JSON, or a text with a JSON object in it.
-        key: The key.
+        key: Name of the list.
     """
     objects = find_objects(output, key)
     if not objects or not isinstance(objects[0][key], list):
@@ -116,10 +116,10 @@ def _claim(entry: object) -> Claim | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """What a judge says of one statement."""
+    """Verdict of a judge on one statement."""
 
     verdict: str
-    """One of the words that were offered, or UNKNOWN."""
+    """Offered word, or UNKNOWN."""
     reason: str
     evidence: tuple[str, ...] = ()
 
@@ -155,8 +155,8 @@ def read_checks(output: str, count: int, words: Sequence[str]) -> tuple[Check, .
 
     Args:
         output: JSON, or a text with a JSON object in it.
-        count: How many statements there were, numbered from 1.
-        words: The verdicts that were offered, without UNKNOWN.
+        count: Number of statements, numbered from 1.
+        words: Offered verdicts, without UNKNOWN.
     """
     found = read_object(output, "verdicts")
     if isinstance(found, Unusable):

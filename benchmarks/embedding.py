@@ -15,7 +15,7 @@ from itertools import product
 from pathlib import Path
 
 from lm_eval_so.core.text.profiles import basic
-from lm_eval_so.evaluator.embedders import embed_locally, local_model
+from lm_eval_so.evaluator.binding.embedders import embed_locally, local_model
 from lm_eval_so.evaluator.metrics.text.embedding import cosine
 
 CASES = Path(__file__).parent / "embedding_cases.json"

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lm_eval_so.core.asking.endpoint.limiter import Limiter
-from lm_eval_so.core.asking.retry import Policy, wait_s
+from lm_eval_so.core.asking.retry import Policy, Tried, row_wait_s
 from lm_eval_so.core.records.run import LimitChange, Retry
 from lm_eval_so.core.workers import drain
 from lm_eval_so.errors import BackendError, ErrorKind
@@ -253,13 +253,11 @@ class Simulation:
         async with self.limiter.slot() as slot:
             deadline = now() + POLICY.row_deadline_s
             while error := await self._attempt(now):
-                wait = wait_s(
-                    error,
-                    earlier=retries,
-                    time_left_s=deadline - now(),
-                    policy=POLICY,
-                    chance=self.chance.random(),
+                chance = self.chance.random()
+                tried = Tried(
+                    error=error, earlier=retries, now=now(), deadline=deadline, chance=chance
                 )
+                wait = row_wait_s(tried, POLICY)
                 if wait is None:
                     self.outcome.lost += 1
                     return

@@ -196,6 +196,8 @@ class BackendError(LMEvalError):
         code: The server's own word for it.
         partial_text: What had arrived before it broke.
         details: More facts, such as the categories of a content filter.
+        taken_in: Whether the chatbot may have taken the request in; then one that keeps its
+            conversations is not sent it again.
     """
 
     exit_code = ExitCode.BACKEND
@@ -212,6 +214,7 @@ class BackendError(LMEvalError):
         partial_text: str | None = None,
         hint: str | None = None,
         details: Mapping[str, Any] | None = None,
+        taken_in: bool = False,
     ) -> None:
         super().__init__(message, hint=hint)
         self.kind = kind
@@ -223,6 +226,7 @@ class BackendError(LMEvalError):
         self.partial_text = partial_text
         self.hint = hint
         self.details = details or {}
+        self.taken_in = taken_in
 
 
 class PublishError(LMEvalError):

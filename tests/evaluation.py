@@ -21,10 +21,9 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.run import BackendInfo, ErrorInfo, Response, RunInfo, RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.errors import ErrorKind
-from lm_eval_so.evaluator.bound import BoundMetric
-from lm_eval_so.evaluator.evaluate import evaluate
+from lm_eval_so.evaluator.binding.bound import BoundMetric
+from lm_eval_so.evaluator.evaluate import EvaluationInputs, Origin, evaluate
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.score import is_asked
 
 FINGERPRINT = "f" * 64
 EPOCH = {"SOURCE_DATE_EPOCH": "1772442840"}
@@ -106,12 +105,20 @@ def a_config(folder: Path, metrics: Sequence[Any], **sections: Any) -> Config:
 
 
 def report_of(
-    config: Config, run: Path, *, opens: Any = None, listener: Any = None, **options: Any
+    config: Config,
+    run: Path,
+    *,
+    opens: Any = None,
+    listener: Any = None,
+    labels: Any = None,
+    baseline: EvaluationReport | None = None,
+    **origin: Any,
 ) -> EvaluationReport:
     extra = {"listener": listener} if listener else {}
     resources = Resources(environ=EPOCH, **extra)
     given = {"opens": opens} if opens else {}
-    return asyncio.run(evaluate(config, resources, runs=[run], **given, **options))
+    inputs = EvaluationInputs(runs=[run], baseline=baseline, origin=Origin(**origin))
+    return asyncio.run(evaluate(config, resources, inputs, labels=labels, **given))
 
 
 class SaidAsker:
@@ -143,4 +150,4 @@ def an_answer(text: str, *, status: RunStatus = RunStatus.OK, **fields: Any) -> 
 def applies(metric: Metric, sample: TestSample) -> bool:
     """Return whether a metric looks at an answer to a sample at all."""
     bound = BoundMetric(metric=metric, section=MetricSection(name=metric.name, id=metric.id))
-    return is_asked(bound, sample, a_run("답"))
+    return bound.is_asked(sample, a_run("답"))

@@ -59,10 +59,11 @@ def calibrate(
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.core.report_file import read_report
     from lm_eval_so.evaluator import calibrate as stage
+    from lm_eval_so.evaluator.binding.checks import check_metrics
     from lm_eval_so.evaluator.calibration.files import write_calibrations
     from lm_eval_so.runner.run import run_folder
 
-    session = line.open_session(stage.check)
+    session = line.open_session(check_metrics)
     config = session.config
     folders = runs or [run_folder(config)]
     kept = report or config.resolve(config.report.out) / "report.json"
@@ -70,11 +71,13 @@ def calibrate(
         lambda r: stage.calibrate(
             config,
             r,
-            labels=labels,
-            runs=folders,
-            report=read_report(kept) if report or kept.exists() else None,
-            positive=positive or (),
-            out=out,
+            stage.CalibrationInputs(
+                labels=labels,
+                runs=folders,
+                report=read_report(kept) if report or kept.exists() else None,
+                positive=positive or (),
+                out=out,
+            ),
         )
     )
     files = write_calibrations(config, session.resources(), found, out=out)

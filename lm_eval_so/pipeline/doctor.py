@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.asking.open import build_asked, known_rates, open_asker
+from lm_eval_so.core.asking.cost.prices import known_rates
+from lm_eval_so.core.asking.open import build_asked, open_asker
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.build import sent_params, shown_facts
 from lm_eval_so.core.config.model import BackendSection, Config
@@ -16,7 +17,7 @@ from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.run import ErrorInfo
-from lm_eval_so.pipeline.check import deciding
+from lm_eval_so.pipeline.gate import deciding
 from lm_eval_so.runner.plan.selection import backend_section
 from lm_eval_so.runner.run import run_folder
 

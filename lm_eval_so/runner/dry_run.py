@@ -8,7 +8,8 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.asking.cache.file import known_keys
 from lm_eval_so.core.asking.cost.estimate import Estimate, estimate
-from lm_eval_so.core.asking.open import build_asked, cache_path, key_maker, known_rates
+from lm_eval_so.core.asking.cost.prices import known_rates
+from lm_eval_so.core.asking.open import build_asked, cache_path, key_maker
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.config.model import Config

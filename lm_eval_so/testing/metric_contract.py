@@ -16,8 +16,9 @@ from lm_eval_so.core.records.enums import MetricKind, RunStatus, ScoreStatus
 from lm_eval_so.core.records.run import Response, RunResult, Turn
 from lm_eval_so.core.records.sample import Passage, Relation, Scenario, TestSample
 from lm_eval_so.core.records.score import Score
+from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.score import BoundMetric, ScoredRow, score_sample
+from lm_eval_so.evaluator.scoring.score import ScoredRow, score_sample
 
 __all__ = ["MetricCase", "metric_contract"]
 

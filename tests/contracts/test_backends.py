@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lm_eval_so.core.backends.azure import AzureBackend
 from lm_eval_so.core.backends.base import BackendEnv, ChatBackend, backends
-from lm_eval_so.core.backends.command import CommandBackend
-from lm_eval_so.core.backends.openai import OpenAIBackend
-from lm_eval_so.core.backends.python import PythonBackend
+from lm_eval_so.core.backends.openai.azure import AzureBackend
+from lm_eval_so.core.backends.openai.backend import OpenAIBackend
+from lm_eval_so.core.backends.own_code.command import CommandBackend
+from lm_eval_so.core.backends.own_code.python import PythonBackend
 from lm_eval_so.core.backends.replay import ReplayBackend
 from lm_eval_so.core.backends.scripted import ScriptedBackend
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Usage
@@ -119,7 +119,7 @@ def test_contract__python(tmp_path: Path, word: str):
     reason="the local model is not installed",
 )
 def test_contract__local():
-    from lm_eval_so.core.backends.local import LocalBackend
+    from lm_eval_so.core.backends.local.backend import LocalBackend
 
     def make() -> LocalBackend:
         return LocalBackend(params=LocalBackend.Params(max_tokens=4), env=BackendEnv(timeout_s=60))

@@ -13,7 +13,7 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import Check, Relation, Scenario, TestSample, UserTurn
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text import nfc
-from lm_eval_so.evaluator.embedders import embed_locally
+from lm_eval_so.evaluator.binding.embedders import embed_locally
 from lm_eval_so.evaluator.metrics.base import Metric, metrics
 from lm_eval_so.evaluator.metrics.env import Judge, MetricEnv
 from lm_eval_so.testing import MetricCase, metric_contract

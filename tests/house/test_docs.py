@@ -14,9 +14,10 @@ from snippets import PAGES, READMES, ROOT, blocks, without_code, without_fences
 
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.backends.base import ChatBackend, SharedOptions, backends
-from lm_eval_so.core.backends.http.names import NAMES
+from lm_eval_so.core.backends.error_texts import TEXTS
+from lm_eval_so.core.backends.http.conversation import NAMES
 from lm_eval_so.core.backends.http.options import ResponseSection, StreamSection
-from lm_eval_so.core.backends.presets import presets
+from lm_eval_so.core.backends.openai.backend import presets
 from lm_eval_so.core.config.load import config_schema
 from lm_eval_so.core.records.enums import Language, RunStatus, Verdict
 from lm_eval_so.core.stats.power import provable_margin, provable_margin_t
@@ -274,6 +275,9 @@ def test_troubleshooting__messages_are_those_of_the_program() -> None:
 
 def patterns() -> Iterator[tuple[re.Pattern[str], int]]:
     """Yield every text that the program can say, as a pattern, with its fixed letters' number."""
+    for message, _ in TEXTS.values():
+        parts = re.split(r"\{[^}]*\}", message)
+        yield from (pattern_of(each) for each in (parts, *([part] for part in parts)))
     for text in texts(Language.EN).values():
         yield pattern_of(re.split(r"\{[^}]*\}", text))
     for file in (ROOT / "lm_eval_so").rglob("*.py"):

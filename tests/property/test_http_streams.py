@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_so.core.backends.http.mapping import ResponseMapping
-from lm_eval_so.core.backends.http.options import ResponseSection, StatusSection, StreamSection
+from lm_eval_so.core.backends.http.options import HttpOptions, ResponseSection, StreamSection
 from lm_eval_so.core.backends.http.paths import compile_path
 from lm_eval_so.core.backends.http.stream import StreamMapping
 from lm_eval_so.core.records.chat import ChatResponse
@@ -31,6 +31,8 @@ PATHS = {
     "input_tokens": "e",
     "finish_reason": "f",
 }
+URL = "http://bot.invalid/"
+MAPPING = ResponseMapping(HttpOptions(url=URL, response=ResponseSection(**PATHS)))
 
 
 def answered(pieces: list[bytes], form: str, *, cumulative: bool | None = False) -> ChatResponse:
@@ -44,9 +46,9 @@ def answered(pieces: list[bytes], form: str, *, cumulative: bool | None = False)
         done="" if form == "text" else "END",
         cumulative=cumulative,
     )
-    reader = StreamMapping(section, ResponseMapping(ResponseSection(), StatusSection()))
+    reader = StreamMapping(section, ResponseMapping(HttpOptions(url=URL)))
     kind = "text/event-stream" if form == "sse" else "text/plain"
-    read = reader.read(chunks(), content_type=kind, began=0.0, keeps_raw=False, headers={})
+    read = reader.read(chunks(), {"content-type": kind}, began=0.0, keeps_raw=False)
     return asyncio.run(read)[0]
 
 
@@ -104,7 +106,7 @@ def test_stream__pieces_are_joined_unless_each_begins_with_the_one_before(
 def test_mapping__any_json_is_an_answer_or_a_bad_response(values: object) -> None:
     for shape in (values, {"a": values, "c": values, "d": values, "e": values, "f": values}):
         with suppress(BackendError):
-            response = ResponseMapping(ResponseSection(**PATHS), StatusSection()).read(shape)
+            response = MAPPING.read(shape)
             assert isinstance(response.text, str)
             assert all(isinstance(text, str) for text in response.context)
 

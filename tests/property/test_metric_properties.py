@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_so.core.asking.answer.json_answer import Unusable
-from lm_eval_so.evaluator.fold import deviation, percentile
 from lm_eval_so.evaluator.metrics.base import metrics
 from lm_eval_so.evaluator.metrics.judge.panel.labels import Verdict, read_verdict
 from lm_eval_so.evaluator.metrics.text.overlap import bag_f1
+from lm_eval_so.evaluator.summary.fold import deviation, percentile
 
 TEXT = st.one_of(st.text(), st.text("서울의 강남구는 3일 AI 입니다.,"))
 WORDS = st.lists(st.text("가나다", min_size=1, max_size=2))

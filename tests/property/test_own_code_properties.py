@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_so.core.asking.cache.file import Kept, decode, encode
-from lm_eval_so.core.backends.own_code import response_of
+from lm_eval_so.core.backends.own_code.interface import response_of
 from lm_eval_so.core.records.chat import ChatResponse, Usage
 from lm_eval_so.core.records.codec import checked
 from lm_eval_so.core.records.enums import RunStatus

@@ -10,12 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_so.core.asking.answer.redact import clean_response
-from lm_eval_so.core.backends.deltas import ChatDeltas
-from lm_eval_so.core.backends.dialect import Dialect
 from lm_eval_so.core.backends.faults import http_error, retry_after_s
-from lm_eval_so.core.backends.responses import ResponseDeltas, read_response, responses_body
-from lm_eval_so.core.backends.sse import read_events, read_lines
-from lm_eval_so.core.backends.wire import chat_body, encoded, read_body, read_chat
+from lm_eval_so.core.backends.openai.chat import (
+    ChatDeltas,
+    chat_body,
+    encoded,
+    read_body,
+    read_chat,
+)
+from lm_eval_so.core.backends.openai.dialect import Dialect
+from lm_eval_so.core.backends.openai.responses import ResponseDeltas, read_response, responses_body
+from lm_eval_so.core.http.sse import read_events, read_lines
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import BackendError

@@ -1,93 +1,104 @@
 """Asking for real: cache, limit, breaker, pace, budget, attempts and retries."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import UnionType
 
-from lm_eval_so.core.asking.admission import FREE, Gate, Pass
-from lm_eval_so.core.asking.answer.outcome import Row, answered, failed, kept
-from lm_eval_so.core.asking.answer.redact import clean_error
+from lm_eval_so.core.asking.answer.outcome import Answers, Row, with_known_finish
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.asking.attempt import OutOfTime, attempt, too_late
-from lm_eval_so.core.asking.cache.cache import AnswerCache
-from lm_eval_so.core.asking.cache.keys import RequestKeys
-from lm_eval_so.core.asking.cost.prices import Rates
-from lm_eval_so.core.asking.endpoint.limiter import Limiter
-from lm_eval_so.core.asking.endpoint.refusals import is_refusal
-from lm_eval_so.core.asking.preflight import prove
-from lm_eval_so.core.asking.proof import Proof
+from lm_eval_so.core.asking.cache.cache import AnswerCache, RequestKeys
+from lm_eval_so.core.asking.endpoint.admission import FREE, Gate, Pass
+from lm_eval_so.core.asking.proof import Proof, prove
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.asking.retry import Policy, wait_s
+from lm_eval_so.core.asking.retry import Policy, RetryDecision, Tried, chance_of, decide
 from lm_eval_so.core.backends.base import ChatBackend
-from lm_eval_so.core.clock import fixed_time
 from lm_eval_so.core.events import Noticed, Warned
-from lm_eval_so.core.files import is_out_of_files
-from lm_eval_so.core.hashing import u64
-from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
-from lm_eval_so.core.records.run import Retry
+from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Usage
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, Interrupted, LMEvalError, Where
 
 _NOTICE_EVERY_S = 10.0
-_NO_KINDS: frozenset[ErrorKind] = frozenset()
-_PROVING = frozenset({ErrorKind.CONNECTION})
-"""What gets one more attempt at most in the first request: a wrong address should show at once."""
+_OURS = "lm_eval_so."
+"""Modules of backends whose responses need no check."""
+_SHAPE: Mapping[str, type | UnionType] = {
+    "text": str,
+    "tool_calls": tuple | list,
+    "finish_reason": str | None,
+    "refusal": str | None,
+    "reasoning": str | None,
+    "model": str | None,
+    "usage": Usage,
+    "context": tuple | list,
+    "context_ids": tuple | list,
+    "headers": Mapping,
+}
+"""Fields of a response that are written, and their types."""
+
+
+def _key_only(key: str) -> Where:
+    return Where(key=key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A backend to ask, and how."""
+
+    backend: ChatBackend
+    """Open backend."""
+    policy: Policy
+    """Limits of a row's attempts."""
+    label: str = ""
+    """Name of the backend for people; default: its own."""
+    stage: str = "run"
+    """Name of the stage in what the listener is told."""
+    where: Callable[[str], Where] = _key_only
+    """Function from a key of the backend's section to its place in the config."""
+    seed: int = 0
+    """Seed of the jitter of waits."""
+
+    @property
+    def name(self) -> str:
+        """Name of the backend for people."""
+        return self.label or self.backend.name or type(self.backend).__name__
 
 
 class LiveAsker:
-    """Asks one backend; several may ask through one limiter.
+    """Asks one backend; several may ask through one endpoint.
 
     The first request that the cache does not know goes alone: it proves address, credentials and
     parameters, so that a mistake costs one request; what may be about that sample, a few more.
 
     Args:
-        backend: An open backend.
-        policy: How hard it is tried.
-        limiter: Bounds the requests under way to this endpoint.
+        target: Backend, and how it is asked.
         resources: Clock, stop event, budget, listener and redactor.
-        cache: Answers of earlier; None if they may not be used.
-        key_of: Makes the digests of requests, what the cache knows their answers by.
-        rates: What the model charges, for the budget; None if that is not known.
-        label: Names the backend for people; default: its name.
-        where: Gives the place in the config of a key of the backend's section.
-        seed: Decides the jitter of waits.
-        stage: Names the stage in what the listener is told.
+        cache: Earlier answers; None if they may not be used.
+        key_of: Makes the digests of requests, by which the cache knows their answers.
     """
 
     def __init__(
         self,
-        backend: ChatBackend,
-        *,
-        policy: Policy,
-        limiter: Limiter,
+        target: Target,
         resources: Resources,
+        *,
         cache: AnswerCache | None = None,
         key_of: RequestKeys | None = None,
-        rates: Rates | None = None,
-        label: str = "",
-        where: Callable[[str], Where] = lambda key: Where(key=key),
-        seed: int = 0,
-        stage: str = "run",
     ) -> None:
-        self.backend = backend
-        self.limiter = limiter
+        self.backend = target.backend
         self.requests = 0
         """Attempts sent so far."""
         self.adaptations: list[str] = []
-        """What was changed in the requests because the endpoint refused it."""
-        self._policy = policy
+        """Changes of all requests because the endpoint refused something."""
+        self.key_of = key_of or RequestKeys(fingerprint="", reach="")
+        offline = self.backend.capabilities.offline
+        self.proof = Proof(target.name, where=target.where, is_given=offline)
+        self.answers = Answers(self.backend, resources.redactor)
+        self._target = target
         self._resources = resources
         self._clock = resources.clock
         self._cache = cache
-        self.key_of = key_of or RequestKeys(fingerprint="", reach="")
-        self._where = where
-        self._seed = seed
-        self._stage = stage
-        name = label or backend.name or type(backend).__name__
-        self.proof = Proof(name, where=where, is_given=backend.capabilities.offline)
-        self._endpoint = resources.endpoint(backend.limiter_key(), label=name, stage=stage)
-        self._gate = Gate(self._endpoint, resources, rates)
-        self._fixed_time = fixed_time(resources.environ)
+        self._endpoint = resources.endpoint(self.backend, label=target.name, stage=target.stage)
+        self.limiter = self._endpoint.limiter
+        self._gate = Gate(self._endpoint, self.backend, resources.budget)
         self._proving = asyncio.Lock()
         self._end: LMEvalError | None = None
         self._untold: LMEvalError | None = None
@@ -102,21 +113,20 @@ class LiveAsker:
             CannotMeasure: If budget or quota is used up, or the endpoint only refuses or fails.
             ConfigError: If the first requests show that the config is to blame.
         """
-        began = self._clock()
-        key = self.key_of(request)
-        answer = self.known(key)
+        row = Row(request=request, key=self.key_of(request), began=self._clock())
+        answer = self.known(row.key)
         if answer is not None:
             return answer
-        answer = await self._ask_alone(request, key, began) if self.proof.goes_alone else None
+        answer = await self._ask_alone(row) if self.proof.goes_alone else None
         if answer is None:
-            answer = await self._ask(Row(request=request, key=key, began=began))
+            answer = await self._ask(row)
             self._learn(answer, request)
-        self.keep(key, answer)
+        self.keep(row.key, answer)
         return answer
 
     @property
     def ending(self) -> LMEvalError | None:
-        """What the last answers showed that must end the stage, unless one who asked got it since."""
+        """Error of the last answers that must end the stage, unless one who asked got it since."""
         return self._untold or self.proof.blamed
 
     def known(self, key: str) -> Answer | None:
@@ -124,72 +134,70 @@ class LiveAsker:
         found = self._cache.get(key) if self._cache else None
         if found is None:
             return None
-        redactor = self._resources.redactor
-        return kept(found, key, self.backend, redactor=redactor, wall=self._wall())
+        return self.answers.of_cache(found, key, wall=self._resources.wall())
 
     def keep(self, key: str, answer: Answer) -> None:
-        """Give an answer to the cache."""
+        """Put an answer into the cache."""
         if self._cache is not None:
             self._cache.put(key, answer)
 
-    async def _ask_alone(self, request: ChatRequest, key: str, began: float) -> Answer | None:
+    async def _ask_alone(self, row: Row) -> Answer | None:
         """Ask alone, or wait for the one who does; None if nobody has to any more."""
 
         async def ask() -> Answer:
-            return await self._ask(Row(request=request, key=key, began=began), only_once=_PROVING)
+            first = Row(request=row.request, key=row.key, began=row.began, is_first=True)
+            return await self._ask(first)
 
         async with self._proving:
             if not self.proof.goes_alone:
                 return None
             self._refuse_if_over()
             try:
-                answer = await prove(self.backend, ask, tell=self._adapted, where=self._where)
+                answer = await prove(
+                    self.backend, ask, tell=self._adapted, where=self._target.where
+                )
             except (BackendError, ConfigError) as error:
                 self._end = error
                 raise
-            self._learn(answer, request)
+            self._learn(answer, row.request)
             return answer
 
     def _learn(self, answer: Answer, request: ChatRequest) -> None:
-        """Take note of what a request came to; its row counts even if it ends the stage."""
+        """Take note of an answer; its row counts even if it ends the stage."""
         if answer.error is None:
             self.proof.answered()
         elif self._end is None:
             asked = request.sample_id or answer.request_hash or ""  # embeddings are of no sample
             self._end = self._untold = self.proof.failed(answer.error, asked)
 
-    async def _ask(self, row: Row, *, only_once: frozenset[ErrorKind] = _NO_KINDS) -> Answer:
+    async def _ask(self, row: Row) -> Answer:
         async with self.limiter.slot() as slot:
             while True:
                 found = await self._try(row)
                 if isinstance(found, Answer):
                     return found
-                wait = self._wait_after(found, row, only_once)
-                if wait is None:
-                    info = clean_error(found, self._resources.redactor)
-                    return failed(info, row, now=self._clock())
-                waited_ms = round(wait * 1000, 1)
-                row.retries.append(
-                    Retry(kind=found.kind, http_status=found.http_status, wait_ms=waited_ms)
-                )
+                if found.wait_s is None:
+                    return self.answers.of_error(found.error, row, now=self._clock())
+                row.retries.append(found.retry)
                 slot.lend()
-                await self._resources.pause(wait)
+                await self._resources.pause(found.wait_s)
                 since = self._clock()
                 await slot.keep()
                 row.give(self._clock() - since)
 
-    async def _try(self, row: Row) -> Answer | BackendError:
+    async def _try(self, row: Row) -> Answer | RetryDecision:
         """Make one attempt, as soon as it may be made."""
         self._refuse_if_over()
         held = FREE if self._gate.is_free() else await self._enter(row)
         answer = None
         try:
             response = await self._send(row)
-            answer = self._answered(response, row)
+            now = self._clock()
+            self._endpoint.answered(sent_at=row.sent_at, now=now)
+            answer = self.answers.of_response(response, row, now=now)
             return answer
         except BackendError as error:
-            self._note(error, row, held)
-            return error
+            return self._after(error, row, is_probe=held.is_probe)
         finally:
             if held is not FREE:
                 self._gate.leave(held, answer)
@@ -206,11 +214,11 @@ class LiveAsker:
         return held
 
     async def _send(self, row: Row) -> ChatResponse:
-        now = row.sent_at = self._clock()
-        row.wall = self._wall()
+        policy, now = self._target.policy, self._clock()
+        row.sent_at, row.wall = now, self._resources.wall()
         if row.queue_ms is None:
             row.queue_ms = round((now - row.began) * 1000, 1)
-            row.deadline = min(row.request.deadline, now + self._policy.row_deadline_s)
+            row.deadline = min(row.request.deadline, now + policy.row_deadline_s)
         request = replace(
             row.request,
             attempt=len(row.retries) + 1,
@@ -219,70 +227,39 @@ class LiveAsker:
         )
         left_s, cut_s = row.deadline - now, self._resources.budget.cut_s()
         self.requests += 1
-        most_s = min(self._policy.timeout_s, left_s)
+        most_s = min(policy.timeout_s, left_s)
         try:
             return await attempt(self.backend, request, time_s=min(most_s, cut_s))
         except OutOfTime:
             if cut_s < most_s:
                 raise self._resources.budget.out_of_time() from None
-            raise too_late(self.backend, self._policy, left_s=left_s) from None
+            raise _too_late(policy, left_s=left_s) from None
 
-    def _answered(self, response: ChatResponse, row: Row) -> Answer:
-        now = self._clock()
-        self.limiter.succeeded(sent_at=row.sent_at, now=now)
-        self._endpoint.breaker.answered()
-        self._endpoint.refusals.answered()
-        return answered(response, row, self.backend, redactor=self._resources.redactor, now=now)
-
-    def _note(self, error: BackendError, row: Row, held: Pass) -> None:
-        """Let limiter and breaker know of a failed attempt, and end the stage if it must end.
+    def _after(self, error: BackendError, row: Row, *, is_probe: bool) -> RetryDecision:
+        """Tell the endpoint of a failed attempt, and decide what follows.
 
         Raises:
             LMEvalError: If asking on would only cost time or money.
         """
         now = self._clock()
-        if is_out_of_files(error):  # one less under way is one that fits; no fault of the endpoint
-            self.limiter.narrow(max(1, self.limiter.limit - 1))
-            return
-        self._tell_limiter(error, row.sent_at, now)
-        self._endpoint.breaker.failed(error, row.name, is_probe=held.is_probe)
-        end = self._endpoint.refusals.end_of(
-            error, policy=self._policy, now=now, redactor=self._resources.redactor
-        )
-        if end is not None:
-            self._end = end
-            raise end
-
-    def _tell_limiter(self, error: BackendError, sent_at: float, now: float) -> None:
-        if not is_refusal(error):
-            is_slow = error.kind is ErrorKind.TIMEOUT and error.http_status is None
-            if is_slow or (error.http_status or 0) >= 500:
-                why = "timeout" if is_slow else "server"
-                self.limiter.slowed(sent_at=sent_at, now=now, why=why)
-            return
-        before = self.limiter.limit
-        why = "busy" if error.http_status == 503 else "rate_limit"
-        self.limiter.refused(sent_at=sent_at, now=now, why=why)
-        is_cut = self.limiter.limit < before
-        if is_cut and now - self._noticed_at >= _NOTICE_EVERY_S:
+        told = self._endpoint.failed(error, row.name, sent_at=row.sent_at, now=now, probe=is_probe)
+        if told and now - self._noticed_at >= _NOTICE_EVERY_S:
             self._noticed_at = now
-            text = f"rate limited: now {self.limiter.limit} at once (was {before})"
-            if error.retry_after_s is not None:
-                text += f"; the server asks to wait {error.retry_after_s:.3g} s"
-            self._resources.listener(Noticed(stage=self._stage, text=text))
-
-    def _wait_after(
-        self, error: BackendError, row: Row, only_once: frozenset[ErrorKind]
-    ) -> float | None:
-        chance = u64(self._seed, *row.name, len(row.retries) + 1) / 2**64
-        return wait_s(
-            error,
+            self._resources.listener(Noticed(stage=self._target.stage, text=told))
+        tried = Tried(
+            error=error,
             earlier=row.retries,
-            time_left_s=row.deadline - self._clock(),
-            policy=self._policy,
-            chance=chance,
-            only_once=only_once,
+            now=now,
+            deadline=row.deadline,
+            chance=chance_of(self._target.seed, *row.name, nth=len(row.retries) + 1),
+            is_first=row.is_first,
+            may_hear_twice=self.backend.may_hear_twice,
         )
+        decision = decide(tried, self._target.policy, self._endpoint.refusals)
+        if decision.end is not None:
+            self._end = decision.end
+            raise decision.end
+        return decision
 
     def _refuse_if_over(self) -> None:
         if self._resources.stop.is_set():
@@ -293,7 +270,79 @@ class LiveAsker:
 
     def _adapted(self, text: str) -> None:
         self.adaptations.append(text)
-        self._resources.listener(Warned(stage=self._stage, text=text))
+        self._resources.listener(Warned(stage=self._target.stage, text=text))
 
-    def _wall(self) -> datetime:
-        return self._fixed_time or datetime.now(UTC)
+
+class OutOfTime(Exception):  # noqa: N818 - no error: the asker says what it means
+    """End of an attempt's time."""
+
+
+async def attempt(backend: ChatBackend, request: ChatRequest, *, time_s: float) -> ChatResponse:
+    """Send a request once.
+
+    Args:
+        backend: Open backend.
+        request: Request to send.
+        time_s: Seconds until it is cut off.
+
+    Raises:
+        OutOfTime: If it took longer.
+        BackendError: The backend's own; `callable` for any other exception of it; `server` if the
+            answer ended by an error.
+    """
+    limit = asyncio.timeout(time_s)
+    try:
+        async with limit:
+            response = await backend.send(request)
+    except LMEvalError:
+        raise
+    except TimeoutError as error:
+        if limit.expired():
+            raise OutOfTime from None
+        raise _callable(error) from None  # a time-out of the backend's own
+    except asyncio.CancelledError as error:
+        if _is_cancelled():
+            raise
+        raise _callable(error) from None  # the backend gave up something of its own
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's; the row says what
+        raise _callable(error) from None
+    if not type(backend).__module__.startswith(_OURS):
+        _check(response, backend)
+    return with_known_finish(response)
+
+
+def _too_late(policy: Policy, *, left_s: float) -> BackendError:
+    """Return the error of an attempt that took longer than it may.
+
+    Args:
+        policy: Seconds of an attempt and of a row.
+        left_s: Seconds that the row had left.
+    """
+    if left_s <= policy.timeout_s:
+        what = f"no answer within the {policy.row_deadline_s:g} s of a row"
+        return BackendError(ErrorKind.DEADLINE, what, retryable=False)
+    what = f"no answer within {policy.timeout_s:g} s"
+    return BackendError(ErrorKind.TIMEOUT, what, retryable=True, taken_in=True)
+
+
+def _check(response: object, backend: ChatBackend) -> None:
+    """Refuse an object that is no response: plugins are not type-checked."""
+    name = f"{type(backend).__name__}.send"
+    if not isinstance(response, ChatResponse):
+        raise _callable(TypeError(f"{name} gave {type(response).__name__}, not a ChatResponse"))
+    for key, kind in _SHAPE.items():
+        value = getattr(response, key)
+        if not isinstance(value, kind):
+            what = f"{name} gave a ChatResponse whose {key} is {type(value).__name__}"
+            raise _callable(TypeError(what))
+
+
+def _callable(error: BaseException) -> BackendError:
+    first_line = str(error).partition("\n")[0]
+    what = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+    return BackendError(ErrorKind.CALLABLE, what, retryable=False)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

@@ -4,11 +4,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from lm_eval_so.core.asking.cache.cache import AnswerCache, is_cacheable, open_cache
-from lm_eval_so.core.asking.cache.keys import RequestKeys
-from lm_eval_so.core.asking.cost.prices import Rates, rates_of
-from lm_eval_so.core.asking.endpoint.limiter import Limiter
-from lm_eval_so.core.asking.live import LiveAsker
+from lm_eval_so.core.asking.cache.cache import AnswerCache, RequestKeys, is_cacheable, open_cache
+from lm_eval_so.core.asking.cost.prices import known_rates
+from lm_eval_so.core.asking.endpoint.admission import Endpoint
+from lm_eval_so.core.asking.live import LiveAsker, Target
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.retry import Policy
 from lm_eval_so.core.backends.base import ChatBackend
@@ -51,25 +50,22 @@ async def open_asker(
     cache: AnswerCache | None = None
     try:
         cache = _open_cache(backend, config, resources, stage=stage)
-        key, label = backend.limiter_key(), section.run_label
-        endpoint = resources.endpoint(key, label=label, stage=stage)
+        target = Target(
+            backend=backend,
+            policy=_policy(backend, config),
+            label=section.run_label,
+            stage=stage,
+            where=lambda key: config.where(*at, *key.split(".")),
+            seed=config.run.seed,
+        )
+        endpoint = resources.endpoint(backend, label=target.label, stage=stage)
         endpoint.pace.limit(
             requests_per_s=config.run.max_requests_per_s,
             tokens_per_min=config.run.max_tokens_per_min,
         )
-        asker = LiveAsker(
-            backend,
-            policy=_policy(backend, config),
-            limiter=_limiter(backend, config, resources, label=label, stage=stage),
-            resources=resources,
-            cache=cache,
-            key_of=key_maker(section, backend),
-            rates=known_rates(backend),
-            label=label,
-            where=lambda key: config.where(*at, *key.split(".")),
-            seed=config.run.seed,
-            stage=stage,
-        )
+        _fit_files(target, endpoint, config, resources)
+        key_of = key_maker(section, backend)
+        asker = LiveAsker(target, resources, cache=cache, key_of=key_of)
         yield asker
         if asker.ending is not None:  # shown by the last request, so nobody was told yet
             raise asker.ending
@@ -123,17 +119,6 @@ def key_maker(section: BackendSection, backend: ChatBackend) -> RequestKeys:
     return RequestKeys(fingerprint=fingerprint, reach=reach_digest(backend))
 
 
-def known_rates(backend: ChatBackend) -> Rates | None:
-    """Return what the model that is asked charges, or None if that is not known."""
-    model = getattr(backend.params, "model", None)
-    return rates_of(
-        getattr(backend.options, "price", None),
-        is_priced=backend.capabilities.priced,
-        model=model if isinstance(model, str) else None,
-        url=backend.price_url(),
-    )
-
-
 def cache_path(backend: ChatBackend, config: Config) -> Path | None:
     """Return the file that may answer for a backend; None if there is none."""
     if config.run.cache is False or not is_cacheable(backend):
@@ -141,23 +126,19 @@ def cache_path(backend: ChatBackend, config: Config) -> Path | None:
     return config.resolve(config.run.cache)
 
 
-def _limiter(
-    backend: ChatBackend, config: Config, resources: Resources, *, label: str, stage: str
-) -> Limiter:
-    """Return the limiter of the endpoint, bounded by the files that this process may open, too."""
-    limiters, key = resources.limiters, backend.limiter_key()
-    limiter = limiters.get(key, backend.most_at_once())
-    free, each = limiters.free_files, backend.capabilities.files
+def _fit_files(target: Target, endpoint: Endpoint, config: Config, resources: Resources) -> None:
+    """Lower the limit of an endpoint to the requests for which this process may open files."""
+    free, each = resources.endpoints.free_files, target.backend.capabilities.files
     if free is None or each == 0:
-        return limiter
+        return
     askers = max(1, sum(1 for _ in config.backend_sections()))
     share = (free - _OTHER_FILES) // askers
     fits = max(1, share // each)
-    if limiters.is_news(key, fits):
-        limiters.get(key, fits)
-        text = f"{label}: at most {fits} at once, for this process may open {open_limit():,} files"
-        resources.listener(Warned(stage=stage, text=text, hint=RAISE_IT))
-    return limiter
+    if fits < endpoint.limiter.most:
+        endpoint.limiter.narrow(fits)
+        text = f"{target.label}: at most {fits} at once, "
+        text += f"for this process may open {open_limit():,} files"
+        resources.listener(Warned(stage=target.stage, text=text, hint=RAISE_IT))
 
 
 def _policy(backend: ChatBackend, config: Config) -> Policy:

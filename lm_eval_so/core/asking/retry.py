@@ -1,64 +1,209 @@
-"""Whether and when a failed attempt is repeated."""
+"""Whether and when a failed request is tried again, and when asking on makes no sense."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lm_eval_so.core.asking.answer.redact import clean_error, error_of
+from lm_eval_so.core.backends.faults import is_forbidden
+from lm_eval_so.core.files import is_out_of_files
+from lm_eval_so.core.hashing import u64
 from lm_eval_so.core.records.run import Retry
-from lm_eval_so.errors import BackendError, ErrorKind
+from lm_eval_so.core.secrets import Redactor
+from lm_eval_so.errors import BackendError, CannotMeasure, ErrorKind, LMEvalError
 
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 30.0
 _FIRST_REFUSED_S, _LONGEST_REFUSED_S = 0.125, 8.0
 """The limiter takes the load off, not the wait: it is short, so that a refusal without a reason
 costs little, and in the usual time of a row there is room for some 50 tries."""
+_FIRST_OF_SERVICE_S, _LONGEST_OF_SERVICE_S = 1.0, 30.0
 _ONCE = frozenset({ErrorKind.BAD_RESPONSE, ErrorKind.SUBPROCESS})
+"""Kinds that get one more attempt at most."""
+_ONCE_AT_FIRST = _ONCE | {ErrorKind.CONNECTION}
+"""Kinds that get one more attempt in a first request: a wrong address should show at once."""
+SILENCE = frozenset({ErrorKind.CONNECTION, ErrorKind.SERVER, ErrorKind.TIMEOUT, ErrorKind.DEADLINE})
+"""Kinds of an endpoint that is not there, or not well."""
+_IN_A_ROW = 3
+_LATER = "run again later to go on"
+_PAY = "raise the quota or the budget of the account, then run again to go on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How hard it is tried to get an answer."""
+    """Limits of a row's attempts."""
 
     timeout_s: float
     """Seconds an attempt may take."""
     max_attempts: int
-    """Attempts per row, the first included, ≥ 1; those refused for asking too much do not count."""
+    """Attempts per row, the first included, ≥ 1; refusals for asking too much do not count."""
     row_deadline_s: float
     """Seconds a row may take, attempts and waits included."""
     max_retry_after_s: float
     """Longest wait that a server may ask for, in seconds."""
 
 
-def wait_s(
-    error: BackendError,
-    *,
-    earlier: Sequence[Retry],
-    time_left_s: float,
-    policy: Policy,
-    chance: float,
-    only_once: frozenset[ErrorKind] = frozenset(),
-) -> float | None:
-    """Return how long to wait before the next attempt, in seconds, or None to give up.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """A row whose last attempt failed."""
+
+    error: BackendError
+    """Error of the last attempt."""
+    earlier: Sequence[Retry] = ()
+    """Attempts before it."""
+    now: float = 0.0
+    """Monotonic time in seconds."""
+    deadline: float = float("inf")
+    """Time at which the row must have ended; no wait passes it."""
+    chance: float = 0.0
+    """Jitter, 0 ≤ chance < 1."""
+    is_first: bool = False
+    """Whether nothing was asked of the endpoint before."""
+    may_hear_twice: bool = True
+    """Whether the chatbot may get a message again that it may have taken in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryDecision:
+    """Consequence of a failed attempt."""
+
+    error: BackendError
+    """Error of the attempt."""
+    wait_s: float | None = None
+    """Seconds until the next attempt; None: the row is given up."""
+    end: LMEvalError | None = None
+    """Error that ends the stage: asking on would only cost time or money."""
+
+    @property
+    def retry(self) -> Retry:
+        """Attempt and wait, as a row tells of them."""
+        waited_ms = round((self.wait_s or 0.0) * 1000, 1)
+        kind, status = self.error.kind, self.error.http_status
+        return Retry(kind=kind, http_status=status, wait_ms=waited_ms)
+
+
+class Refusals:
+    """Refusals of one endpoint in a row, whoever asks it.
+
+    Args:
+        redactor: Takes secrets out of error texts.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._keys = 0
+        self._long_waits = 0
+        self._since: float | None = None
+
+    def answered(self) -> None:
+        """Take note of an answer."""
+        self._keys = self._long_waits = 0
+        self._since = None
+
+    def end_of(self, error: BackendError, policy: Policy, *, now: float) -> LMEvalError | None:
+        """Take note of a failed attempt, and return what must end the stage, if it must end.
+
+        It ends at once if the quota is used up; if the key was refused, or a wait was asked for
+        that nobody would have, three times in a row; and if for as long as a row may take there
+        was nothing but refusals for asking too much.
+
+        Args:
+            error: Error of the attempt.
+            policy: Limits of a row.
+            now: Monotonic time in seconds.
+        """
+        is_of_key = error.kind is ErrorKind.AUTH and not is_forbidden(error)
+        self._keys = self._keys + 1 if is_of_key else 0
+        self._long_waits = self._long_waits + 1 if asks_too_much(error, policy) else 0
+        if not is_refusal(error):
+            self._since = None
+        elif self._since is None:
+            self._since = now
+        seconds = 0.0 if self._since is None else now - self._since
+        clean = error_of(clean_error(error, self._redactor))
+        if error.kind is ErrorKind.QUOTA:
+            return _cannot_measure(f"the quota is used up: {clean.message}", _PAY, clean)
+        if self._keys >= _IN_A_ROW:
+            return clean
+        if self._long_waits >= _IN_A_ROW:
+            what = f"the server asks to wait {error.retry_after_s:,.0f} s"
+            return _cannot_measure(what, _LATER, clean)
+        if self._since is not None and seconds >= policy.row_deadline_s:
+            what = f"the server has refused every request for {seconds:,.0f} s ({clean.message})"
+            return _cannot_measure(what, _LATER, clean)
+        return None
+
+
+def decide(tried: Tried, policy: Policy, refusals: Refusals) -> RetryDecision:
+    """Decide what follows from a failed attempt.
+
+    The backend says of its error whether another attempt may cure it, how long the server asks to
+    wait, and whether the chatbot may have taken the message in. All else is decided here.
+
+    Args:
+        tried: The row and its error.
+        policy: Limits of a row.
+        refusals: Refusals of the endpoint so far; this one is added.
+    """
+    if not is_out_of_files(tried.error):  # else the endpoint is not to blame
+        end = refusals.end_of(tried.error, policy, now=tried.now)
+        if end is not None:
+            return RetryDecision(error=tried.error, end=end)
+    return RetryDecision(error=tried.error, wait_s=row_wait_s(tried, policy))
+
+
+def row_wait_s(tried: Tried, policy: Policy) -> float | None:
+    """Return the wait before the next attempt of a row, in seconds, or None to give it up.
 
     An attempt that was refused for asking too much (429, 529) is repeated as long as the row has
     time: how often that happens is up to the limiter, and no fault of the row.
-
-    Args:
-        error: What the last attempt came to.
-        earlier: The attempts before it.
-        time_left_s: Seconds until the row must have ended; a wait that would pass them is not begun.
-        policy: How hard it is tried.
-        chance: Jitter, 0 ≤ chance < 1.
-        only_once: Kinds that get one more attempt at most, besides those that always do.
     """
-    if not error.retryable or asks_too_much(error, policy):
+    error = tried.error
+    is_heard = error.taken_in and not tried.may_hear_twice
+    if not error.retryable or is_heard or asks_too_much(error, policy):
         return None
     is_refused = error.kind is ErrorKind.RATE_LIMIT
-    nth = 1 + sum((e.kind is ErrorKind.RATE_LIMIT) is is_refused for e in earlier)
+    nth = 1 + sum((e.kind is ErrorKind.RATE_LIMIT) is is_refused for e in tried.earlier)
     if not is_refused and nth >= policy.max_attempts:
         return None
-    if error.kind in _ONCE | only_once and any(e.kind is error.kind for e in earlier):
+    once = _ONCE_AT_FIRST if tried.is_first else _ONCE
+    if error.kind in once and any(e.kind is error.kind for e in tried.earlier):
         return None
-    wait = _wait_s(error, nth, chance)
-    return wait if wait < time_left_s else None
+    wait = _wait_s(error, nth, tried.chance)
+    return wait if wait < tried.deadline - tried.now else None
+
+
+def chance_of(seed: int, sample_id: str, repeat: int, *, nth: int) -> float:
+    """Return the jitter of a row's wait, 0 ≤ chance < 1, by the seed of the run."""
+    return u64(seed, sample_id, repeat, nth) / 2**64
+
+
+def service_wait_s(error: BackendError, *, nth: int, most: int) -> float | None:
+    """Return the wait before a request to a batch service is repeated, in seconds, or None.
+
+    Args:
+        error: Error of the last attempt.
+        nth: Attempts so far, ≥ 1.
+        most: Attempts in all.
+    """
+    if not error.retryable or nth >= most:
+        return None
+    backoff = min(_LONGEST_OF_SERVICE_S, _FIRST_OF_SERVICE_S * 2 ** min(nth - 1, 30))
+    return backoff if error.retry_after_s is None else error.retry_after_s
+
+
+def is_asked_live(error: BackendError) -> bool:
+    """Return whether a request that failed in a batch is asked alone: its turn may not have come."""
+    return error.retryable
+
+
+def is_refusal(error: BackendError) -> bool:
+    """Return whether an endpoint says that it is asked too much: 429, 529, or 503 with a wait."""
+    is_busy = error.http_status == 503 and error.retry_after_s is not None
+    return error.kind is ErrorKind.RATE_LIMIT or is_busy
+
+
+def asks_too_much(error: BackendError, policy: Policy) -> bool:
+    """Return whether the server asks for a longer wait than anybody would have."""
+    return error.retry_after_s is not None and error.retry_after_s > policy.max_retry_after_s
 
 
 def _wait_s(error: BackendError, nth: int, chance: float) -> float:
@@ -75,6 +220,7 @@ def _wait_s(error: BackendError, nth: int, chance: float) -> float:
     return max(wait, first * jitter) if is_refused and nth > 1 else wait
 
 
-def asks_too_much(error: BackendError, policy: Policy) -> bool:
-    """Return whether the server asks for a longer wait than anybody would have."""
-    return error.retry_after_s is not None and error.retry_after_s > policy.max_retry_after_s
+def _cannot_measure(what: str, hint: str, cause: BackendError) -> CannotMeasure:
+    end = CannotMeasure(what, hint=hint)
+    end.__cause__ = cause
+    return end

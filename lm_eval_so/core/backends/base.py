@@ -1,14 +1,13 @@
 """What every backend is: one attempt to get one answer, nothing else."""
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
-from lm_eval_so.core.backends.secret_sources import Secrets, named_sources
 from lm_eval_so.core.config.yaml_lines import Path_
 from lm_eval_so.core.hashing import digest_bytes
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
@@ -23,6 +22,8 @@ __all__ = [
     "Capabilities",
     "ChatBackend",
     "Price",
+    "SecretSource",
+    "Secrets",
     "SharedOptions",
     "backends",
     "register_backend",
@@ -121,6 +122,42 @@ class BackendEnv:
     """Whether `ChatResponse.raw` is wanted."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretSource:
+    """A variable or a file that options name."""
+
+    name: str
+    """Name of the variable, or path of the file."""
+    key: Path_
+    """The option that names it, as ("api_key_env",)."""
+    is_file: bool = False
+    is_needed: bool = True
+    """Whether it must hold something."""
+    is_secret: bool = True
+    """Whether what it holds is taken out of all texts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """What of a backend's options is secret, or names something secret."""
+
+    sources: tuple[SecretSource, ...] = ()
+    """The variables and files that are named."""
+    sent: Mapping[Path_, str] = field(default_factory=dict, repr=False)
+    """Texts that each request carries besides the conversation, by option, as ("headers", NAME); the
+    second part is the name that the endpoint sees."""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The variables whose values are secret."""
+        return tuple(each.name for each in self.sources if each.is_secret and not each.is_file)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files whose contents are secret."""
+        return tuple(each.name for each in self.sources if each.is_secret and each.is_file)
+
+
 class ChatBackend:
     """Base of all backends: subclasses need only `send`.
 
@@ -175,6 +212,14 @@ class ChatBackend:
         headers = options.headers if isinstance(options, SharedOptions) else {}
         sent: dict[Path_, str] = {("headers", name): text for name, text in headers.items()}
         return Secrets(sources=tuple(named_sources(options)), sent=sent)
+
+    @property
+    def may_hear_twice(self) -> bool:
+        """Whether the chatbot may get a message again that it may have taken in.
+
+        Not if it keeps the conversation itself: it would hear the message twice.
+        """
+        return not self.capabilities.stateful
 
     def check_options(self) -> Iterable[Problem]:
         """Find what is wrong with parameters and options as they are written.
@@ -269,16 +314,32 @@ class ChatBackend:
         return None
 
 
+def named_sources(options: BaseModel) -> Iterator[SecretSource]:
+    """Find the variables and files that options ending in `_env` and `_file` name."""
+    given = dict(options)
+    for option, value in given.items():
+        stem, _, ending = option.rpartition("_")
+        if ending not in {"env", "file"} or not stem or not value:
+            continue
+        if ending == "env" and isinstance(value, str) and given.get(f"{stem}_file"):
+            continue  # the file wins
+        by_key = value.items() if isinstance(value, Mapping) else [(None, value)]
+        for inner, name in by_key:
+            if isinstance(name, str | Path):
+                key = (option,) if inner is None else (option, str(inner))
+                yield SecretSource(name=str(name), key=key, is_file=ending == "file")
+
+
 backends: Registry[ChatBackend] = Registry(
     "backend",
     ChatBackend,
     {
         "openai": "lm_eval_so.core.backends.openai:OpenAIBackend",
-        "azure": "lm_eval_so.core.backends.azure:AzureBackend",
+        "azure": "lm_eval_so.core.backends.openai.azure:AzureBackend",
         "http": "lm_eval_so.core.backends.http.backend:HttpBackend",
-        "local": "lm_eval_so.core.backends.local:LocalBackend",
-        "command": "lm_eval_so.core.backends.command:CommandBackend",
-        "python": "lm_eval_so.core.backends.python:PythonBackend",
+        "local": "lm_eval_so.core.backends.local.backend:LocalBackend",
+        "command": "lm_eval_so.core.backends.own_code.command:CommandBackend",
+        "python": "lm_eval_so.core.backends.own_code.python:PythonBackend",
         "scripted": "lm_eval_so.core.backends.scripted:ScriptedBackend",
         "replay": "lm_eval_so.core.backends.replay:ReplayBackend",
     },

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, JsonValue
 
-from lm_eval_so.core.backends.base import BackendEnv, ChatBackend, SharedOptions, backends
+from lm_eval_so.core.backends.base import BackendEnv, ChatBackend, Secrets, SharedOptions, backends
 from lm_eval_so.core.backends.credentials import shared_problems
 from lm_eval_so.core.backends.faults import public_url
-from lm_eval_so.core.backends.secret_sources import Secrets
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.config.sound import Sound, lies_in, make_sound
 from lm_eval_so.core.config.variables import as_written, problem_as_written, reserved_problem

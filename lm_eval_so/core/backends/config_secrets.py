@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lm_eval_so.core.backends.base import backends
+from lm_eval_so.core.backends.base import Secrets, backends
 from lm_eval_so.core.backends.build import find_secrets
 from lm_eval_so.core.backends.credentials import read_secret
-from lm_eval_so.core.backends.secret_sources import Secrets
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.yaml_lines import Path_
 from lm_eval_so.core.secrets import Redactor, make_redactor, sent_secrets, url_secrets

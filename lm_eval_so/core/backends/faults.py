@@ -3,13 +3,14 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from html import unescape
 from typing import Any
 
+from lm_eval_so.core.backends.error_texts import Case, in_words
 from lm_eval_so.core.http.errors import connection_error, public_url
 from lm_eval_so.core.records.run import ErrorInfo
 from lm_eval_so.errors import BackendError, ErrorKind
@@ -19,8 +20,10 @@ __all__ = [
     "RETRYABLE",
     "answered_error",
     "connection_error",
+    "explained",
     "http_error",
     "is_forbidden",
+    "may_be_taken_in",
     "no_json",
     "public_url",
     "retry_after_s",
@@ -58,6 +61,8 @@ _BY_STATUS: Mapping[int, tuple[ErrorKind, bool]] = {
     505: (ErrorKind.SERVER, False),
     529: (ErrorKind.RATE_LIMIT, True),
 }
+_NOT_TAKEN_IN = frozenset({408, 409, 425, 429, 503, 529})
+"""Status codes by which a server says that it has not processed a request."""
 _FILTER_CODES = frozenset(
     {"content_filter", "content_policy_violation", "responsibleaipolicyviolation"}
 )
@@ -85,39 +90,76 @@ _TAG = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.IGNOR
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 
 
-def http_error(
-    status: int, headers: Mapping[str, str], body: bytes, *, address_option: str = "base_url"
+def explained(
+    error: BackendError,
+    case: Case | None,
+    *,
+    facts: Mapping[str, str],
+    clean: Callable[[Any], Any],
+    hint: str | None = None,
 ) -> BackendError:
-    """Turn an HTTP response that is no answer into the error of an attempt.
+    """Return the error of an HTTP status in our words, without secrets that the server may quote.
 
     Args:
-        status: Its status code.
-        headers: Its headers; names are looked up in lower case.
-        body: Its body, of whatever kind.
-        address_option: The option that holds the address, for what is said of redirects.
+        error: Error of the attempt.
+        case: Situation that it is; None: it stays in the server's words.
+        facts: Names that the texts of the case need, besides status and message.
+        clean: Function that takes secrets out of texts and JSON values.
+        hint: Hint where the table has none for the case.
+    """
+    told, advice = clean(error.message), error.hint
+    if case is not None:
+        told, known = in_words(case, status=error.http_status, told=told, **facts)
+        advice = known or hint or advice
+    return BackendError(
+        error.kind,
+        told,
+        retryable=error.retryable,
+        retry_after_s=error.retry_after_s,
+        http_status=error.http_status,
+        code=clean(error.code),
+        partial_text=clean(error.partial_text),
+        hint=clean(advice),
+        details=clean(error.details),
+        taken_in=may_be_taken_in(error),
+    )
+
+
+def may_be_taken_in(error: BackendError) -> bool:
+    """Return whether the server may have processed the request of a failed attempt."""
+    return error.details.get("sent") is not False and error.http_status not in _NOT_TAKEN_IN
+
+
+def http_error(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    option: str = "base_url",
+    base_of: Callable[[str], str] = str,
+) -> BackendError:
+    """Return the error of an HTTP response that is no answer.
+
+    Args:
+        status: Status code.
+        headers: Headers; names are looked up in lower case.
+        body: Body, of whatever kind.
+        option: Option that holds the address, named in the text about a redirect.
+        base_of: Function from the target of a redirect to the address that the option should hold.
     """
     told = _told(body.decode("utf-8", "replace").strip())
     if not 300 <= status < 400:
         return _error(told, _kind(status, told), status=status, headers=headers)
-    mend = _new_address(headers.get("location", "its target"), address_option)
-    told = replace(told, message=f"redirects are not followed, {mend}")
+    target = base_of(public_url(headers.get("location", "its target")))
+    is_held = not option.endswith(("_env", "_file"))
+    mend = f"set {option} to {target}" if is_held else f"put {target} where {option} points to"
+    message, hint = in_words(Case.REDIRECT, mend=mend)
+    told = replace(told, message=message)
     error = _error(told, _kind(status, told), status=status, headers=headers)
-    error.hint = f"{mend}, if you trust it with the key"
+    error.hint = hint
     # in the first request the config is to blame
-    error.details = {**error.details, "option": f"options.{address_option}"}
+    error.details = {**error.details, "option": f"options.{option}"}
     return error
-
-
-def _new_address(location: str, option: str) -> str:
-    """Say what to do about a redirect."""
-    target = public_url(location)
-    for path in ("/chat/completions", "/responses") if option != "url" else ():
-        target = target.removesuffix(path)
-    if option.startswith("endpoint"):  # of a resource of Azure, which has no path
-        target = target.partition("/openai/")[0]
-    if option.endswith(("_env", "_file")):
-        return f"put {target} where {option} points to"
-    return f"set {option} to {target}"
 
 
 def answered_error(
@@ -156,33 +198,33 @@ def is_forbidden(error: BackendError | ErrorInfo) -> bool:
 
 
 def no_json(
-    headers: Mapping[str, str], text: str, *, address_option: str, hint: str | None = None
+    headers: Mapping[str, str], text: str, *, option: str, hint: str | None = None
 ) -> BackendError:
-    """Make the error of a good response that is no JSON; it keeps the beginning of the text.
+    """Return the error of a good response that is no JSON, with the beginning of its text.
 
     Args:
-        headers: Its headers; names are looked up in lower case.
-        text: Its body.
-        address_option: The option that holds the address.
-        hint: What to do if it is neither empty, nor a web page, nor a stream.
+        headers: Headers; names are looked up in lower case.
+        text: Body.
+        option: Option that holds the address.
+        hint: Hint for a text that is neither empty, nor a web page, nor a stream.
     """
-    kind = headers.get("content-type", "").partition(";")[0].strip()
-    what, option = f"the response is no JSON ({kind or 'without Content-Type'})", ""
+    address, blamed = f"options.{option}", ""
+    case = Case.NO_JSON
     if not text.strip():
-        what, hint = "the response is empty", f"is options.{address_option} right?"
+        case = Case.EMPTY
     elif _HTML.match(text):
-        option = f"options.{address_option}"
-        hint = f"a web page came; is {option} right?"
+        case, blamed = Case.WEB_PAGE, address
     elif text.lstrip("\ufeff \r\n").startswith(("data:", "event:", ":")):
-        option = "options.stream"
-        hint = f"a stream came, though none was asked for; set {option}"
+        case, blamed = Case.UNASKED_STREAM, "options.stream"
+    kind = headers.get("content-type", "").partition(";")[0].strip() or "without Content-Type"
+    what, advice = in_words(case, type=kind, option=address)
     return BackendError(
         ErrorKind.BAD_RESPONSE,
         what,
         retryable=True,
         partial_text=text[:MOST_OF_BODY] or None,
-        hint=hint,
-        details={"option": option} if option else None,
+        hint=advice or hint,
+        details={"option": blamed} if blamed else None,
     )
 
 

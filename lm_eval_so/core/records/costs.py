@@ -1,14 +1,18 @@
-"""What an evaluation cost, how long the chatbot took, and when: parts of a report."""
+"""Costs of an evaluation, latency of the chatbot and times of its answers: parts of a report."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import field
 
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.record import record
 
+_DECIMALS = 10
+
 
 @record
 class CostSummary:
-    """What it cost, in US dollars; null where no price is known."""
+    """Costs in US dollars; null if no price is known."""
 
     bot_usd: float | None
     bot_priced: int
@@ -18,7 +22,7 @@ class CostSummary:
     usage: Usage
     """Tokens of the chatbot."""
     bot_saved_usd: float | None = None
-    """What the answers from the cache would have cost."""
+    """Estimated cost of the answers from the cache, had they been asked."""
     simulator_usd: float | None = None
     simulator_priced: int = 0
     """Rows whose simulated user has a known price."""
@@ -28,7 +32,7 @@ class CostSummary:
     judges_priced: int = 0
     """Judged rows with a known price, over all metrics."""
     judges_rows: int = 0
-    """Rows about which a judge was asked, over all metrics."""
+    """Rows sent to a judge, over all metrics."""
     judges_usage: Usage = field(default_factory=Usage)
 
 
@@ -46,22 +50,45 @@ class LatencySummary:
 
 @record
 class TimeSpan:
-    """When some answers were given."""
+    """Time span of a set of answers."""
 
     n: int = 0
-    """Answers."""
+    """Number of answers."""
     oldest: str | None = None
-    """RFC 3339, UTC; null if that is not known of any."""
+    """RFC 3339, UTC; null if no time is known."""
     newest: str | None = None
 
 
 @record
 class AnswerTimes:
-    """From when the answers are."""
+    """Times of the answers, by origin."""
 
     asked: TimeSpan = field(default_factory=TimeSpan)
-    """Those that the last invocation of the run asked for."""
+    """Answers asked for by the last invocation of the run."""
     earlier: TimeSpan = field(default_factory=TimeSpan)
-    """Those of an earlier invocation, which the last one went on with."""
+    """Answers of an earlier invocation of a resumed run."""
     cached: TimeSpan = field(default_factory=TimeSpan)
-    """Those from the cache, wholly or in part, by when the chatbot gave them."""
+    """Answers from the cache, wholly or in part, by the time when the chatbot gave them."""
+
+
+def add_usage(usages: Iterable[Usage]) -> Usage:
+    """Return the sum of the known tokens; null if none are known."""
+    total = Usage()
+    for usage in usages:
+        total = Usage(
+            input_tokens=_add(total.input_tokens, usage.input_tokens),
+            output_tokens=_add(total.output_tokens, usage.output_tokens),
+            cached_tokens=_add(total.cached_tokens, usage.cached_tokens),
+            reasoning_tokens=_add(total.reasoning_tokens, usage.reasoning_tokens),
+        )
+    return total
+
+
+def add_costs(costs: Iterable[float | None]) -> float | None:
+    """Return the sum of the known costs in US dollars, independent of their order; null if none are known."""
+    known = [cost for cost in costs if cost is not None]
+    return round(math.fsum(known), _DECIMALS) if known else None
+
+
+def _add(total: int | None, more: int | None) -> int | None:
+    return total if more is None else (total or 0) + more

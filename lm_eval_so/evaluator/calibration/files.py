@@ -1,26 +1,33 @@
-"""Files of calibrations: where they are, reading and writing them."""
+"""Files of calibrations, and of the answers that people are to label."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import Config, MetricSection
-from lm_eval_so.core.events import Listener, Noticed, ignore
-from lm_eval_so.core.files import cannot_read, write_all
+from lm_eval_so.core.events import Listener, Noticed, Warned, ignore
+from lm_eval_so.core.files import cannot_read, folder_problems, write_all, write_atomic
 from lm_eval_so.core.records.calibration import Calibration
 from lm_eval_so.core.records.codec import dump_document, loads, to_json
-from lm_eval_so.errors import InputError, Problem, RecordError, Where
+from lm_eval_so.core.words import counted
+from lm_eval_so.errors import InputError, Problem, RecordError, Where, refuse
+from lm_eval_so.evaluator.binding.bind import bind_labelling
+from lm_eval_so.evaluator.calibration.label_file import csv_text, has_labels
+from lm_eval_so.evaluator.scoring.draws import LabelRows
 
 _FOLDER = Path("calibration")
+_LABELS_FILE = "labels_todo.csv"
+_EVALUATE = "evaluate"
 
 
 def calibration_path(config: Config, section: MetricSection) -> Path:
-    """Give the file of a metric's calibration: `judge.calibration`, else `calibration/<id>.json`."""
+    """Return the file of a calibration: `judge.calibration`, else `calibration/<id>.json`."""
     return config.resolve(section.judge.calibration or _FOLDER / f"{section.id}.json")
 
 
 def calibration_problems(config: Config) -> Iterator[Problem]:
-    """Find calibrations that are there and cannot be read; one that is yet to be made is none."""
+    """Find calibrations that exist and cannot be read."""
     for position, section in enumerate(config.metrics):
         try:
             read_calibration(config, section)
@@ -32,10 +39,10 @@ def calibration_problems(config: Config) -> Iterator[Problem]:
 
 
 def read_calibration(config: Config, section: MetricSection) -> Calibration | None:
-    """Read the calibration that a metric names; None if it names none, or one yet to be made.
+    """Read the calibration that a metric names; None without a name or a file.
 
     Raises:
-        RecordError: If it is none.
+        RecordError: If the file is no calibration.
     """
     if section.judge.calibration is None:
         return None
@@ -55,7 +62,7 @@ def read_calibration(config: Config, section: MetricSection) -> Calibration | No
 
 
 def read_calibrations(config: Config, tell: Listener = ignore) -> dict[str, Calibration]:
-    """Read the calibrations of all metrics, by metric id; errors as in `read_calibration`."""
+    """Read the calibrations of all metrics, by metric id; errors as of `read_calibration`."""
     found: dict[str, Calibration] = {}
     for section in config.metrics:
         calibration = read_calibration(config, section)
@@ -63,8 +70,18 @@ def read_calibrations(config: Config, tell: Listener = ignore) -> dict[str, Cali
             found[section.id] = calibration
         elif section.judge.calibration is not None:
             text = f"{section.id}: no calibration at {section.judge.calibration} yet"
-            tell(Noticed(stage="evaluate", text=f"{text}; lm-eval-so calibrate makes it"))
+            tell(Noticed(stage=_EVALUATE, text=f"{text}; lm-eval-so calibrate makes it"))
     return found
+
+
+def refuse_folders(config: Config, out: Path | None) -> None:
+    """Stop here if a folder of the files to write has a problem.
+
+    Raises:
+        ConfigError: With every problem.
+    """
+    files = [out or calibration_path(config, section) for section in config.metrics]
+    refuse(folder_problems(dict.fromkeys(each.parent for each in files)))
 
 
 def write_calibrations(
@@ -74,7 +91,7 @@ def write_calibrations(
     *,
     out: Path | None = None,
 ) -> tuple[Path, ...]:
-    """Write each calibration to its file, or the one to `out`, and give the paths."""
+    """Write each calibration to its file, or the only one to `out`, and return the paths."""
     sections = [section for section in config.metrics if section.id in found]
     paths = {section.id: out or calibration_path(config, section) for section in sections}
     written = write_all({paths[key]: dump_document(to_json(found[key])) for key in paths})
@@ -84,6 +101,48 @@ def write_calibrations(
             text = f"to use it, give {section.id} judge: {{calibration: {_shown(config, path)}}}"
             resources.listener(Noticed(stage="calibrate", text=text))
     return written
+
+
+def open_export(config: Config, folder: Path, *, most: int) -> LabelRows:
+    """Return an empty draw of answers to label, once the file may be written.
+
+    Args:
+        config: A config that has no problems.
+        folder: Folder of the file.
+        most: Answers per metric.
+
+    Raises:
+        ConfigError: If no metric judges by labels.
+        InputError: If the file exists and has labels.
+    """
+    bind_labelling(config)  # raises if there is nothing to label
+    path = folder / _LABELS_FILE
+    if has_labels(path):
+        what = f"{path} has labels in it, which would be lost"
+        raise InputError(what, where=Where(file=str(path)), hint="give it another name first")
+    return LabelRows(seed=config.run.seed, most=most)
+
+
+def write_export(
+    labels: LabelRows, folder: Path, config: Config, resources: Resources
+) -> tuple[Path, ...]:
+    """Write the file and return its path; none if there is nothing to label."""
+    counts = labels.counts()
+    for metric_id, n in counts.items():
+        if not n:
+            text = f"{metric_id}: no answer was judged, so there is none to label"
+            resources.listener(Warned(stage=_EVALUATE, text=text))
+    if not any(counts.values()):
+        return ()
+    path = folder / _LABELS_FILE
+    write_atomic(path, csv_text(labels))
+    told = ", ".join(
+        f"{counted(n, 'answer')} of {metric_id}" for metric_id, n in counts.items() if n
+    )
+    file = config.where().file or CONFIG_FILE
+    text = f"{told} to label in {path}; then: lm-eval-so calibrate {path} -c {file}"
+    resources.listener(Noticed(stage=_EVALUATE, text=text))
+    return (path,)
 
 
 def _shown(config: Config, path: Path) -> str:

@@ -1,30 +1,54 @@
-"""Labels by people, as they come back: CSV of whatever spreadsheet, or JSON lines."""
+"""The file of labels by people: written for them, read as any spreadsheet saves it."""
 
 import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lm_eval_so.core.asking.answer.json_answer import writable
 from lm_eval_so.core.files import cannot_read
 from lm_eval_so.core.hashing import digest_bytes
 from lm_eval_so.core.records.codec import parse_json
+from lm_eval_so.core.records.run import RunResult
+from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.errors import DatasetError, InputError, Problem, RecordError, Where, nearest
-from lm_eval_so.evaluator.calibration.labels import unguarded
+from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.panel import label_key
+from lm_eval_so.evaluator.scoring.draws import LabelRows
+from lm_eval_so.evaluator.transcript import shown_input
+
+COLUMNS = (
+    "id",
+    "repeat",
+    "metric",
+    "input",
+    "answer",
+    "expected",
+    "rubric",
+    "label",
+    "annotator",
+    "note",
+)
 
 _DELIMITERS = (",", ";", "\t")
 _NEEDED = ("id", "label")
 _ENCODINGS = ("utf-8", "cp949")
 _MOST_PROBLEMS = 1000
+_LONGEST_CELL = 30_000
+"""Excel takes 32,767 characters in a cell and spills the rest over the next ones."""
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+_GUARDED = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HumanLabel:
-    """What one person said of one answer."""
+    """Label that one person gave to one answer."""
 
     metric: str
     sample_id: str
@@ -33,19 +57,20 @@ class HumanLabel:
     annotator: str
     note: str
     answer: str | None
-    """The answer as the file has it; None if it does not."""
+    """The answer in the file; None if the file has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelFile:
     """A file of labels, read."""
 
+    name: str
     labels: tuple[HumanLabel, ...]
     empty: Mapping[str, int]
     """Lines without a label, by metric id."""
     digest: str
     is_lossy: bool = False
-    """Whether its encoding lacks characters, which then stand as question marks."""
+    """Whether the encoding lacks characters, which then stand as question marks."""
 
 
 @dataclass(slots=True)
@@ -54,12 +79,12 @@ class _Reading:
 
     file: str
     labels: Mapping[str, Mapping[str, str]]
-    """By metric id: the labels by the form in which they are compared."""
+    """By metric id: the labels by their form for comparison."""
     found: list[HumanLabel] = field(default_factory=list)
     empty: dict[str, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     lines: dict[tuple[str, str, int, str], int] = field(default_factory=dict)
-    """Line in which somebody labelled an answer."""
+    """Line of a label, by metric, sample, repeat and person."""
 
     def refuse(self, line: int, what: str, hint: str | None = None) -> None:
         self.problems.append(Problem(what=what, where=Where(file=self.file, line=line), hint=hint))
@@ -71,11 +96,11 @@ def read_labels(path: Path, labels: Mapping[str, Mapping[str, str]]) -> LabelFil
     Args:
         path: CSV (UTF-8 with or without BOM, UTF-16 with one, or CP949; comma, semicolon or tab),
             or JSON lines.
-        labels: By metric id: the labels by the form in which they are compared, aliases included.
+        labels: By metric id: the labels by their form for comparison, aliases included.
 
     Raises:
-        InputError: With every problem and its line: no such column, a label that is none, an
-            unknown metric, a person who labelled one answer twice.
+        InputError: With every problem and its line: a missing column, an unknown label or metric,
+            a person who labelled one answer twice.
     """
     data = _read(path)
     reading = _Reading(file=str(path), labels=labels)
@@ -85,6 +110,7 @@ def read_labels(path: Path, labels: Mapping[str, Mapping[str, str]]) -> LabelFil
     if reading.problems:
         raise DatasetError.of(reading.problems[:_MOST_PROBLEMS])
     return LabelFile(
+        name=path.name,
         labels=tuple(reading.found),
         empty=reading.empty,
         digest=digest_bytes(data),
@@ -92,8 +118,17 @@ def read_labels(path: Path, labels: Mapping[str, Mapping[str, str]]) -> LabelFil
     )
 
 
+def csv_text(labels: LabelRows) -> str:
+    """Return the file: CSV with a byte order mark, by which Excel knows that it is UTF-8."""
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow(COLUMNS)
+    writer.writerows(_cells(*row) for row in labels.rows())
+    return "\ufeff" + file.getvalue()
+
+
 def has_labels(path: Path) -> bool:
-    """Return whether a file exists in which somebody has begun to label, or that cannot be read."""
+    """Return whether a file exists that has labels or cannot be read."""
     if not path.exists():
         return False
     reading = _Reading(file=str(path), labels={})
@@ -102,6 +137,42 @@ def has_labels(path: Path) -> bool:
         return any(str(row.get("label") or "").strip() for _, row in _rows(text, path, reading))
     except InputError:
         return True
+
+
+def guarded(text: str) -> str:
+    """Return a text as a cell that no spreadsheet takes for a formula.
+
+    Source: OWASP, CSV Injection, https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unguarded(cell: str) -> str:
+    """Return the text of a cell that `guarded` made."""
+    return cell[1:] if _GUARDED.match(cell) else cell
+
+
+def answer_cell(text: str) -> str:
+    """Return a text as a cell holds it: cut if it is longer than a cell can be."""
+    text = writable(text)
+    if len(text) <= _LONGEST_CELL:
+        return text
+    return f"{text[:_LONGEST_CELL]} … ({len(text) - _LONGEST_CELL:,} more characters)"
+
+
+def is_same_answer(cell: str, answer: str, *, is_lossy: bool = False) -> bool:
+    """Return whether a cell holds an answer, whatever a spreadsheet made of its spaces.
+
+    Args:
+        cell: The cell, as it came back.
+        answer: The answer of the run.
+        is_lossy: Whether the file's encoding lacks characters, so that only the others count.
+    """
+    texts = [basic(cell), basic(answer_cell(answer))]
+    if is_lossy:
+        texts = [text.encode("cp949", "ignore").decode("cp949").replace("?", "") for text in texts]
+        texts = ["".join(text.split()) for text in texts]
+    return texts[0] == texts[1]
 
 
 def _read(path: Path) -> bytes:
@@ -127,7 +198,7 @@ def _decoded(data: bytes, path: Path) -> tuple[str, str]:
 
 
 def _rows(text: str, path: Path, reading: _Reading) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Yield each row that is not blank with the line where it begins."""
+    """Yield each row that is not blank, with the number of its first line."""
     is_json = path.suffix.lower() in {".jsonl", ".ndjson"} or text.lstrip().startswith("{")
     yield from _json_rows(text, reading) if is_json else _csv_rows(text, reading)
 
@@ -215,7 +286,7 @@ def _take(row: Mapping[str, Any], line: int, reading: _Reading) -> None:
 
 
 def _metric_of(row: Mapping[str, Any], line: int, reading: _Reading) -> str | None:
-    """Return the metric that a row is about; where there is only one, nobody need name it."""
+    """Return the metric of a row; if there is only one, a row need not name it."""
     known = list(reading.labels)
     said = str(row.get("metric") or "").strip()
     if said in reading.labels or (not said and len(known) == 1):
@@ -239,3 +310,16 @@ def _repeat_of(row: Mapping[str, Any]) -> int | None:
     except ValueError:
         return None
     return int(number) if number >= 0 and number.is_integer() else None
+
+
+def _cells(metric: Metric, sample: TestSample, run: RunResult) -> list[str]:
+    told = {
+        "id": sample.id,
+        "repeat": str(run.repeat),
+        "metric": metric.id,
+        "input": answer_cell(shown_input(sample, run)),
+        "answer": answer_cell(run.text),
+        "expected": answer_cell("\n".join(sample.answers)),
+        "rubric": answer_cell(metric.guide(sample)),
+    }
+    return [guarded(told.get(column, "")) for column in COLUMNS]

@@ -1,28 +1,47 @@
 """The answers that people labelled: found in the runs, and put to the judge."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.events import Began, Moved
-from lm_eval_so.core.hashing import sample_hash
-from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.workers import drain, finish
-from lm_eval_so.evaluator.calibration.label_file import HumanLabel, LabelFile
-from lm_eval_so.evaluator.calibration.labels import is_same_answer
-from lm_eval_so.evaluator.calibration.rated import Rated
-from lm_eval_so.evaluator.calibration.telling import STAGE
-from lm_eval_so.evaluator.join import Answers
-from lm_eval_so.evaluator.score import BoundMetric, score_row
-from lm_eval_so.evaluator.votes import was_asked
+from lm_eval_so.evaluator.binding.bound import BoundMetric
+from lm_eval_so.evaluator.calibration.label_file import HumanLabel, LabelFile, is_same_answer
+from lm_eval_so.evaluator.judging.votes import is_judged, was_asked
+from lm_eval_so.evaluator.rows.join import JoinedRows
+from lm_eval_so.evaluator.scoring.score import score_row
+
+STAGE = "calibrate"
 
 _Place = tuple[str, int]
 """Metric id and repeat."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rated:
+    """One answer with its labels by people and the score by the judge."""
+
+    people: tuple[HumanLabel, ...]
+    """Labels by people, at least one."""
+    score: Score
+    """Score by the judge."""
+
+    @property
+    def human(self) -> str | None:
+        """The label by most people; None if they are divided."""
+        (label, most), *others = Counter(each.label for each in self.people).most_common()
+        return None if others and others[0][1] == most else label
+
+    @property
+    def judge(self) -> str | None:
+        """The judge's label; None if it gave none."""
+        return self.score.label if self.score.value is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,20 +58,22 @@ class _Job:
 class Labelled:
     """Labelled answers, on their way to the judge and back."""
 
+    file: LabelFile
     jobs: list[_Job] = field(default_factory=list)
     rated: dict[int, Rated] = field(default_factory=dict)
     """By number of the job."""
     skipped: dict[str, Counter[str]] = field(default_factory=dict)
-    """Lines of the file that do not count, by metric id and why."""
+    """Lines of the file that do not count, by metric id and reason."""
     first_skipped: dict[str, str] = field(default_factory=dict)
-    """A labelled answer among them, by metric id."""
+    """First of the labelled answers that do not count, by metric id."""
+    judged_at: str = ""
 
     def rated_of(self, bound: BoundMetric) -> list[Rated]:
         """Return the answers of a metric, in dataset order."""
         return [self.rated[i] for i in self._own(bound)]
 
     def asked_of(self, bound: BoundMetric) -> list[RunResult]:
-        """Return the answers of a metric about which it took a call to judge them."""
+        """Return the answers of a metric about which a judge was called."""
         return [self.jobs[i].run for i in self._own(bound) if was_asked(self.rated[i].score)]
 
     def _own(self, bound: BoundMetric) -> list[int]:
@@ -67,30 +88,28 @@ class Labelled:
 def find_labelled(
     file: LabelFile,
     bound: Sequence[BoundMetric],
-    dataset: Iterable[TestSample],
-    answers: Answers,
-    redactor: Redactor,
+    rows: JoinedRows,
+    resources: Resources,
 ) -> Labelled:
     """Find the answers that people labelled, as far as the runs still have them.
 
     Args:
-        file: What people said.
-        bound: The metrics of which there are labels.
-        dataset: The samples.
-        answers: The runs.
-        redactor: Takes secrets out of what people noted.
+        file: The labels by people.
+        bound: The labelled metrics.
+        rows: The samples and the answers of the runs.
+        resources: Redactor of the notes by people.
     """
     metrics = {each.id: each for each in bound}
     people = _by_sample(file)
-    work = Labelled(skipped={key: Counter(empty=n) for key, n in file.empty.items()})
-    for sample in dataset:
+    work = Labelled(file=file, skipped={key: Counter(empty=n) for key, n in file.empty.items()})
+    for sample in rows.dataset:
         for (metric_id, repeat), labels in people.pop(sample.id, {}).items():
-            run = answers.find(sample.id, repeat, sample_hash(sample))
+            run = rows.answers.find_answer(sample, repeat)
             if run is None:
                 work.skip(metric_id, "missing", sample.id)
                 continue
             same = tuple(
-                replace(said, note=redactor.redact(said.note))
+                replace(said, note=resources.redactor.redact(said.note))
                 for said in labels
                 if _is_about(said, run, file)
             )
@@ -106,7 +125,7 @@ def find_labelled(
 
 
 async def judge_labelled(work: Labelled, resources: Resources, *, workers: int) -> None:
-    """Ask the judges about the labelled answers, and keep what they say with them.
+    """Ask the judges about the labelled answers, and keep their scores.
 
     Raises:
         Interrupted: If the user stopped it.
@@ -118,7 +137,7 @@ async def judge_labelled(work: Labelled, resources: Resources, *, workers: int) 
         nonlocal done
         number, job = numbered
         (found,) = await score_row([job.bound], job.sample, job.run, repeat=job.run.repeat)
-        if _is_judged(found):
+        if is_judged(found):
             work.rated[number] = Rated(people=job.people, score=found)
         else:
             work.skip(job.bound.id, "missing", job.sample.id)
@@ -128,6 +147,7 @@ async def judge_labelled(work: Labelled, resources: Resources, *, workers: int) 
     jobs = _until(iter(enumerate(work.jobs)), resources)
     what = "interrupted while judging; no calibration is written from half the answers"
     await finish(drain(jobs, score, workers=workers), resources.stop, what=what)
+    work.judged_at = now_text(resources.environ)
 
 
 def _by_sample(file: LabelFile) -> dict[str, dict[_Place, list[HumanLabel]]]:
@@ -147,9 +167,3 @@ def _until(jobs: Iterator[tuple[int, _Job]], resources: Resources) -> Iterator[t
         if resources.stop.is_set():
             return
         yield job
-
-
-def _is_judged(score: Score) -> bool:
-    """Return whether the judge had a say: there is an answer, and the metric is about it."""
-    is_row_lost = (score.code or "").startswith("run_")
-    return score.status is not ScoreStatus.NOT_APPLICABLE and not is_row_lost

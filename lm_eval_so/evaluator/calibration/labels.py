@@ -1,177 +1,80 @@
-"""Answers for people to label: chosen by chance, half of them judged good, half bad."""
+"""Labels of metrics: how people may write them, and which ones are those of a good answer."""
 
-import csv
-import heapq
-import io
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from lm_eval_so.core.asking.answer.json_answer import writable
-from lm_eval_so.core.hashing import u64
-from lm_eval_so.core.records.enums import ScoreStatus
-from lm_eval_so.core.records.run import RunResult
-from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.text.profiles import basic
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.errors import CannotMeasure, UsageError
+from lm_eval_so.evaluator.binding.bind import bind_labelling
+from lm_eval_so.evaluator.calibration.label_file import LabelFile, read_labels
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.score import BoundMetric
-from lm_eval_so.evaluator.transcript import shown_input
-from lm_eval_so.evaluator.votes import was_asked
-
-COLUMNS = (
-    "id",
-    "repeat",
-    "metric",
-    "input",
-    "answer",
-    "expected",
-    "rubric",
-    "label",
-    "annotator",
-    "note",
-)
-GOOD = 0.5
-"""Value from which a label is a good one."""
-
-_LONGEST_CELL = 30_000
-"""Excel takes 32,767 characters in a cell, and spills the rest over the next ones."""
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
-_GUARDED = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
-_Stratum = Literal["unscored", "good", "bad"]
+from lm_eval_so.evaluator.metrics.judge.panel import label_key
+from lm_eval_so.evaluator.scoring.draws import GOOD
 
 
-def guarded(text: str) -> str:
-    """Return a text as a cell that no spreadsheet takes for a formula.
-
-    Source: OWASP, CSV Injection, https://owasp.org/www-community/attacks/CSV_Injection
-    """
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def unguarded(cell: str) -> str:
-    """Return the text of a cell that `guarded` made."""
-    return cell[1:] if _GUARDED.match(cell) else cell
-
-
-def answer_cell(text: str) -> str:
-    """Return a text as it stands in a cell: whole, unless it is longer than a cell can be."""
-    text = writable(text)
-    if len(text) <= _LONGEST_CELL:
-        return text
-    return f"{text[:_LONGEST_CELL]} … ({len(text) - _LONGEST_CELL:,} more characters)"
-
-
-def is_same_answer(cell: str, answer: str, *, is_lossy: bool = False) -> bool:
-    """Whether a cell that people saw holds this answer, whatever a spreadsheet made of its spaces.
+def labels_of(
+    config: Config, path: Path, *, positive: Sequence[str], is_single: bool
+) -> tuple[LabelFile, dict[str, tuple[str, ...]]]:
+    """Read a file of labels; return with it the labels of a good answer, by id of the metrics.
 
     Args:
-        cell: The cell, as it came back.
-        answer: The answer of the run.
-        is_lossy: The file's encoding lacks characters: only those count that it has.
+        config: A config that has no problems.
+        path: The file.
+        positive: Labels of a good answer; default: those worth at least 0.5.
+        is_single: Whether the file may have labels of one metric only.
+
+    Raises:
+        ConfigError: If no metric judges by labels.
+        InputError: With every problem of the file.
+        UsageError: If `positive` fits no metric, or the file has labels of too many.
+        CannotMeasure: If the file has no label.
     """
-    texts = [basic(cell), basic(answer_cell(answer))]
-    if is_lossy:
-        texts = [text.encode("cp949", "ignore").decode("cp949").replace("?", "") for text in texts]
-        texts = ["".join(text.split()) for text in texts]
-    return texts[0] == texts[1]
+    judged = {each.id: each.metric for each in bind_labelling(config)}
+    known = {metric_id: _words_of(metric) for metric_id, metric in judged.items()}
+    for said in positive:
+        if not any(label_key(said) in words for words in known.values()):
+            raise UsageError(f"--positive {said} is not one of {_listed(known)}")
+    file = read_labels(path, known)
+    if not file.labels:
+        hint = f"fill in the column label, by one of {_listed(known)}"
+        raise CannotMeasure(f"no line of {path} has a label", hint=hint)
+    needed = {said.metric for said in file.labels}
+    if is_single and len(needed) > 1:
+        what = f"{path} holds labels of {', '.join(sorted(needed))}, -o names one file"
+        raise UsageError(what, hint="leave -o out: each metric has a file of its own")
+    metrics = [metric for metric in judged.values() if metric.id in needed]
+    return file, {metric.id: _positive_labels(metric, positive) for metric in metrics}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
-    key: int
-    """Chance, the same on every machine."""
-    sample: TestSample
-    run: RunResult
-
-    def __lt__(self, other: "_Row") -> bool:
-        return self.key > other.key  # the heap gives up the largest key first
+def _words_of(metric: Metric) -> dict[str, str]:
+    """Return the labels of a metric by their form for comparison, aliases included."""
+    aliases = getattr(metric.params, "aliases", {})
+    words = {label: label for label in metric.labels}
+    words |= {said: label for said, label in aliases.items() if label in metric.labels}
+    return {label_key(said): label for said, label in words.items()}
 
 
-class LabelRows:
-    """Chooses the answers, keeping no more than may be needed.
+def _listed(known: Mapping[str, Mapping[str, str]]) -> str:
+    """Return the labels of all metrics, each once."""
+    return ", ".join(dict.fromkeys(label for words in known.values() for label in words.values()))
 
-    Args:
-        seed: What the choice is drawn from.
-        most: Answers per metric.
+
+def _positive_labels(metric: Metric, positive: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels of a good answer: those named, if the metric has any, else by value.
+
+    Raises:
+        UsageError: If the labels do not divide into good and bad ones.
     """
-
-    def __init__(self, *, seed: int, most: int) -> None:
-        self._seed = seed
-        self._most = most
-        self._metrics: dict[str, Metric] = {}
-        self._kept: dict[tuple[str, _Stratum], list[_Row]] = {}
-
-    def open(self, bound: Sequence[BoundMetric]) -> None:
-        """Say which metrics there are; those that judge by labels get rows."""
-        self._metrics = {each.id: each.metric for each in bound if each.metric.labels}
-
-    def add(self, sample: TestSample, run: RunResult, scores: Sequence[Score]) -> None:
-        """Take a row into the choice, for each metric whose judge was asked about it."""
-        for score in scores:
-            stratum = _stratum(score) if score.metric in self._metrics else None
-            if stratum is None:
-                continue
-            key = u64("labels", self._seed, score.metric, sample.id, run.repeat)
-            rows = self._kept.setdefault((score.metric, stratum), [])
-            row = _Row(key=key, sample=sample, run=run)
-            if len(rows) < self._most:
-                heapq.heappush(rows, row)
-            else:
-                heapq.heappushpop(rows, row)
-
-    def counts(self) -> dict[str, int]:
-        """Return how many rows each metric has in the file."""
-        return {metric_id: len(self._chosen(metric_id)) for metric_id in self._metrics}
-
-    def text(self) -> str:
-        """Return the file: CSV with a byte order mark, by which Excel knows that it is UTF-8."""
-        file = io.StringIO(newline="")
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for metric_id, metric in self._metrics.items():
-            writer.writerows(_cells(metric, row) for row in self._chosen(metric_id))
-        return "\ufeff" + file.getvalue()
-
-    def _chosen(self, metric_id: str) -> list[_Row]:
-        """Return the rows of a metric: those without a verdict first, then the others, mixed.
-
-        Half of the file at most is without a verdict, since such rows say nothing of right or wrong.
-        """
-        lost, good, bad = (list(self._sorted(metric_id, s)) for s in ("unscored", "good", "bad"))
-        judged = len(good) + len(bad)
-        lost = lost[: max(self._most // 2, self._most - judged)]
-        free = self._most - len(lost)
-        half = free - free // 2
-        n_good = min(len(good), max(half, free - len(bad)))
-        rest = [*good[:n_good], *bad[: free - n_good]]
-        # an order by label would tell it
-        return [*lost, *sorted(rest, key=lambda row: row.key)]
-
-    def _sorted(self, metric_id: str, stratum: _Stratum) -> Iterator[_Row]:
-        yield from sorted(self._kept.get((metric_id, stratum), ()), key=lambda row: row.key)
-
-
-def _stratum(score: Score) -> _Stratum | None:
-    if not was_asked(score):
-        return None
-    if score.status is ScoreStatus.UNSCORED:
-        return None if score.code == "judge_budget" else "unscored"
-    if score.status is not ScoreStatus.SCORED or score.value is None:
-        return None
-    return "good" if score.value >= GOOD else "bad"
-
-
-def _cells(metric: Metric, row: _Row) -> list[str]:
-    sample, run = row.sample, row.run
-    told = {
-        "id": sample.id,
-        "repeat": str(run.repeat),
-        "metric": metric.id,
-        "input": answer_cell(shown_input(sample, run)),
-        "answer": answer_cell(run.text),
-        "expected": answer_cell("\n".join(sample.answers)),
-        "rubric": answer_cell(metric.guide(sample)),
-    }
-    return [guarded(told.get(column, "")) for column in COLUMNS]
+    words, worth = _words_of(metric), metric.labels
+    named = {words[key] for said in positive if (key := label_key(said)) in words}
+    good = named or {label for label, value in worth.items() if value >= GOOD}
+    bad = {*worth} - good
+    if not good or not bad:
+        what = f"{metric.id}: all of its labels would count as {'good' if good else 'bad'}"
+        raise UsageError(what, hint="name the good ones, as --positive good")
+    if min(worth[label] for label in good) < max(worth[label] for label in bad):
+        what = (
+            f"{metric.id}: a label that is not named by --positive is worth more than one that is"
+        )
+        raise UsageError(what, hint="name the best labels")
+    return tuple(label for label in worth if label in good)

@@ -49,7 +49,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "tool_call": "lm_eval_so.evaluator.metrics.structure.tool_call:ToolCall",
     "toxicity_keyword": "lm_eval_so.evaluator.metrics.safety.toxicity:ToxicityKeyword",
     "ttft_ms": "lm_eval_so.evaluator.metrics.operation:TtftMs",
-    "turns": "lm_eval_so.evaluator.turns:Turns",
+    "turns": "lm_eval_so.evaluator.scoring.turns:Turns",
 }
 """Class of each name, as module:Class; nothing is imported to list the names."""
 

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from lm_eval_so.core.asking.answer.outcome import Row
-from lm_eval_so.core.asking.batch import line_answer, request_line
 from lm_eval_so.core.asking.cost.estimate import bound_of
+from lm_eval_so.core.asking.cost.prices import known_rates
 from lm_eval_so.core.asking.live import LiveAsker
-from lm_eval_so.core.asking.open import known_rates
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.batches import Batches, BatchState
 from lm_eval_so.core.config.model import RunSection
@@ -65,8 +64,7 @@ class Batching:
         limits: BatchLimits | None = None,
     ) -> None:
         self._asker = asker
-        self._batches = batches
-        self._service = PatientService(batches, resources, max_attempts=run.max_attempts)
+        self._service = PatientService(batches, asker.answers, resources, run)
         self._recorder = recorder
         self._run_dir = run_dir
         self._resources = resources
@@ -144,7 +142,7 @@ class Batching:
                 self._spent = error
                 return
             self._reserved += usd
-            line = request_line(key[:ID_LENGTH], job.request, self._batches)
+            line = self._service.line(key[:ID_LENGTH], job.request)
             yield InputLine(custom_id=key[:ID_LENGTH], line=line)
 
     def _is_known(self, job: Job, key: str) -> bool:
@@ -164,7 +162,7 @@ class Batching:
             for job in todo() if chunk.file_id is None else ():
                 custom_id = self._asker.key_of(job.request)[:ID_LENGTH]
                 if custom_id in ids:
-                    line = request_line(custom_id, job.request, self._batches)
+                    line = self._service.line(custom_id, job.request)
                     file.add(InputLine(custom_id=custom_id, line=line))
             if chunk.file_id is None and not file.ids:  # the dataset has other questions now
                 self._files.change(position, is_void=True)
@@ -233,15 +231,8 @@ class Batching:
         line = files.find(key[:ID_LENGTH])
         if line is None:
             return False
-        answer = line_answer(
-            line,
-            Row(request=job.request, key=key, began=0.0),
-            state,
-            batches=self._batches,
-            backend=self._asker.backend,
-            discount=self._run.batch_discount,
-            redactor=self._resources.redactor,
-        )
+        row = Row(request=job.request, key=key, began=0.0)
+        answer = self._service.answer(line, row, state)
         if answer is None:
             return False
         self._recorder.record(job, Played(answer=answer))

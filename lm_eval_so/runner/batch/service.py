@@ -1,35 +1,90 @@
-"""A batch service asked with patience: what another attempt may cure does not end a run of hours."""
+"""A batch service asked with patience: requests into lines, lines into answers."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from lm_eval_so.core.asking.answer.outcome import Answers, Row, with_known_finish
+from lm_eval_so.core.asking.asker import Answer
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.asking.retry import is_asked_live, service_wait_s
 from lm_eval_so.core.backends.batches import Batches, BatchState
+from lm_eval_so.core.backends.faults import answered_error
+from lm_eval_so.core.config.model import RunSection
+from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.errors import BackendError, Interrupted
 from lm_eval_so.runner.batch.files import OutputFiles
 
 T = TypeVar("T")
 
-_LONGEST_BACKOFF_S = 30.0
 _LOOKS_IN_VAIN = 10
-"""How often in a row the service may not say how a batch stands."""
+"""Times in a row that the service may not say how a batch stands."""
+_DECIMALS = 10
 
 
 class PatientService:
-    """Repeats what failed in passing.
+    """Batch service that is asked again after what another attempt may cure.
 
     Args:
-        batches: The service.
+        batches: Service.
+        answers: Makes the answers of its backend.
         resources: Time, and the user who may stop it.
-        max_attempts: How often each step is tried.
+        run: Attempts of each step, and the discount of a batch.
     """
 
-    def __init__(self, batches: Batches, resources: Resources, *, max_attempts: int) -> None:
+    def __init__(
+        self, batches: Batches, answers: Answers, resources: Resources, run: RunSection
+    ) -> None:
         self.batches = batches
+        self._answers = answers
         self._resources = resources
-        self._max_attempts = max_attempts
+        self._max_attempts = run.max_attempts
+        self._discount = run.batch_discount
         self._in_vain = 0
+
+    def line(self, custom_id: str, request: ChatRequest) -> bytes:
+        """Return the line of an input file that asks a request."""
+        line = {
+            "custom_id": custom_id,
+            "method": "POST",
+            "url": self.batches.path,
+            "body": self.batches.body(request),
+        }
+        return json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+    def answer(self, line: Mapping[str, Any], row: Row, state: BatchState) -> Answer | None:
+        """Return the answer that a line of an output or error file holds.
+
+        None if it is worth asking again: the batch ended before its turn, or it failed in a way
+        that another attempt may cure. Latencies are not known; the row took as long as its batch.
+
+        Args:
+            line: Parsed line.
+            row: Request.
+            state: Batch, over.
+        """
+        row.wall = datetime.fromtimestamp(state.created_at, UTC)
+        try:
+            response = self._response(line)
+        except BackendError as error:
+            if is_asked_live(
+                error
+            ):  # lines that say batch_expired or batch_cancelled are such, too
+                return None
+            answer = self._answers.of_error(error, row, now=row.began)
+        else:
+            answer = self._answers.of_response(response, row, now=row.began)
+        usd = answer.cost_usd
+        return replace(
+            answer,
+            latency_ms=None,
+            total_ms=1000.0 * max(0, (state.ended_at or state.created_at) - state.created_at),
+            cost_usd=None if usd is None else self._discounted(usd),
+        )
 
     async def upload(self, file: Path, name: str) -> str:
         """Upload an input file and give its id.
@@ -62,7 +117,7 @@ class PatientService:
             state = await self.batches.look(batch_id)
         except BackendError as error:
             self._in_vain += 1
-            if not error.retryable or self._in_vain >= _LOOKS_IN_VAIN:
+            if service_wait_s(error, nth=self._in_vain, most=_LOOKS_IN_VAIN) is None:
                 raise
             return None
         self._in_vain = 0
@@ -90,12 +145,27 @@ class PatientService:
             raise Interrupted("interrupted")
 
     async def _insist(self, work: Callable[[], Awaitable[T]]) -> T:
-        for attempt in range(1, self._max_attempts):
+        nth = 1
+        while True:
             try:
                 return await work()
             except BackendError as error:
-                if not error.retryable:
+                wait_s = service_wait_s(error, nth=nth, most=self._max_attempts)
+                if wait_s is None:
                     raise
-                backoff = min(_LONGEST_BACKOFF_S, 0.5 * 2**attempt)
-                await self.pause(backoff if error.retry_after_s is None else error.retry_after_s)
-        return await work()
+            await self.pause(wait_s)
+            nth += 1
+
+    def _response(self, line: Mapping[str, Any]) -> ChatResponse:
+        told = line.get("response")
+        if not isinstance(told, Mapping):
+            error = line.get("error")
+            raise answered_error(200, {}, {"error": error if isinstance(error, Mapping) else {}})
+        status = told.get("status_code")
+        body = json.dumps(told.get("body"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+        headers = {"x-request-id": str(told["request_id"])} if told.get("request_id") else {}
+        response = self.batches.read(status if isinstance(status, int) else 200, headers, body)
+        return with_known_finish(response)
+
+    def _discounted(self, usd: float) -> float:
+        return float(round(Decimal(str(usd)) * Decimal(str(self._discount)), _DECIMALS))

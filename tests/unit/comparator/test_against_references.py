@@ -11,7 +11,7 @@ from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.config.model import GateMetricSection, GateSection
 from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
-from lm_eval_so.evaluator.calibration.worth import calibration_state
+from lm_eval_so.evaluator.judging.health import calibration_state
 
 STATISTICS = {0.5: "p50", 0.95: "p95"}
 

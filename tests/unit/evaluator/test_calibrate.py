@@ -27,7 +27,8 @@ from lm_eval_so.errors import (
     Interrupted,
     UsageError,
 )
-from lm_eval_so.evaluator.calibrate import calibrate, check
+from lm_eval_so.evaluator.binding.checks import check_metrics
+from lm_eval_so.evaluator.calibrate import CalibrationInputs, calibrate
 from lm_eval_so.evaluator.calibration.files import write_calibrations
 
 SAID = {
@@ -74,7 +75,9 @@ def calibrated(
     listener = {"listener": events.append} if events is not None else {}
     redactor = make_redactor({"KEY": "sk-secret-1234567890abcdef"}, ["KEY"])
     resources = Resources(environ=EPOCH, redactor=redactor, **listener)
-    return asyncio.run(calibrate(config, resources, labels=labels, runs=[run], **options))
+    given = {"opens": options.pop("opens")} if "opens" in options else {}
+    inputs = CalibrationInputs(labels=labels, runs=[run], **options)
+    return asyncio.run(calibrate(config, resources, inputs, **given))
 
 
 def table(tp: int, fn: int, fp: int, tn: int) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -423,7 +426,7 @@ def test_check__finds_a_judge_that_cannot_be_asked(tmp_path: Path) -> None:
     backend = {"name": "scripted", "options": {"answers": "nowhere.jsonl"}}
     config = a_config(tmp_path, [a_judge(backend=backend, judge={"calibration": "c.json"})])
     (tmp_path / "c.json").write_text("{", "utf-8")  # it is made anew
-    (problem,) = check(config, {})
+    (problem,) = check_metrics(config, {})
     assert "nowhere.jsonl" in f"{problem.what} {problem.where}"
 
 
@@ -434,7 +437,7 @@ def test_calibrate__stopped(tmp_path: Path) -> None:
     resources = Resources(environ=EPOCH, stop=stop)
     labels = label(tmp_path, [("q0", "good")])
     with pytest.raises(Interrupted, match="no calibration is written"):
-        asyncio.run(calibrate(config, resources, labels=labels, runs=[run]))
+        asyncio.run(calibrate(config, resources, CalibrationInputs(labels=labels, runs=[run])))
 
 
 def test_calibrate__same_whatever_the_order_of_lines(tmp_path: Path) -> None:

@@ -41,8 +41,9 @@ from lm_eval_so.errors import (
     ErrorKind,
     Interrupted,
 )
-from lm_eval_so.evaluator.evaluate import evaluate, plan_evaluation
+from lm_eval_so.evaluator.evaluate import EvaluationInputs, evaluate
 from lm_eval_so.evaluator.metrics.base import Metric
+from lm_eval_so.evaluator.plan import plan_evaluation
 
 GOOD = '{"reason":"r","label":"good"}'
 JUDGE = {
@@ -407,7 +408,7 @@ def test_evaluate__stopped__no_report(tmp_path: Path) -> None:
 
     async def stopped() -> None:
         resources = Resources(environ=EPOCH, listener=lambda _: resources.stop.set())
-        await evaluate(config, resources, runs=[run])
+        await evaluate(config, resources, EvaluationInputs(runs=[run]))
 
     with pytest.raises(Interrupted):
         asyncio.run(stopped())
@@ -426,7 +427,7 @@ def test_evaluate__secrets_stay_out_of_the_config(tmp_path: Path) -> None:
     backend = {"name": "scripted", "params": {"note": "hush-hush-123"}}
     config = a_config(tmp_path, ["exact_match"], backend=backend, system="say hush-hush-123")
     resources = Resources(environ=environ, redactor=make_redactor(environ))
-    report = asyncio.run(evaluate(config, resources, runs=[make(tmp_path)]))
+    report = asyncio.run(evaluate(config, resources, EvaluationInputs(runs=[make(tmp_path)])))
     assert "hush-hush" not in bytes_of(report)
     assert report.experiment.run_config["system"] == "say [redacted:BOT_KEY]"
 

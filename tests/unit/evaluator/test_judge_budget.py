@@ -9,7 +9,7 @@ from servers.runs import endpoint, make, resources, write_dataset
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.errors import BackendError, ConfigError, LMEvalError
-from lm_eval_so.evaluator.evaluate import evaluate
+from lm_eval_so.evaluator.evaluate import EvaluationInputs, evaluate
 from lm_eval_so.runner.run import run
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
@@ -33,7 +33,7 @@ async def test_evaluate__rows_beyond_the_budget_have_no_score_and_all_others_kee
     with ChatServer(lambda _: "3일") as bot, ChatServer(lambda _: VERDICT) as judge:
         config = judged(tmp_path, bot.url, judge.url, max_requests=14, concurrency=2)
         await run(config, shared)
-        report = await evaluate(config, shared, runs=[tmp_path / "runs" / "bot"])
+        report = await evaluate(config, shared, EvaluationInputs(runs=[tmp_path / "runs" / "bot"]))
         assert (len(bot.requests), len(judge.requests)) == (10, 4)
     assert report.metrics["exact_match"].rows == 10
     assert report.metrics["llm_judge"].rows == 4
@@ -49,7 +49,7 @@ async def test_evaluate__refused_key_of_a_judge_is_one_request(tmp_path: Path):
         config = judged(tmp_path, bot.url, judge.url)
         await run(config, resources())
         with pytest.raises(BackendError) as failed:
-            await evaluate(config, resources(), runs=[tmp_path / "runs" / "bot"])
+            await evaluate(config, resources(), EvaluationInputs(runs=[tmp_path / "runs" / "bot"]))
     assert failed.value.exit_code == 4
     assert len(judge.requests) == 1
 
@@ -69,11 +69,13 @@ async def test_evaluate__a_judge_that_can_answer_nothing_is_a_few_requests(
         config = judged(tmp_path, bot.url, judge.url)
         await run(config, resources())
         with pytest.raises(LMEvalError) as failed:
-            await evaluate(config, resources(), runs=[tmp_path / "runs" / "bot"])
+            await evaluate(config, resources(), EvaluationInputs(runs=[tmp_path / "runs" / "bot"]))
         assert (failed.value.exit_code, len(judge.requests)) == (code, requests)
         assert told in str(failed.value)
         judge.script = lambda _: VERDICT
-        report = await evaluate(config, resources(), runs=[tmp_path / "runs" / "bot"])
+        report = await evaluate(
+            config, resources(), EvaluationInputs(runs=[tmp_path / "runs" / "bot"])
+        )
     assert report.metrics["llm_judge"].rows == len(bot.requests) == 10
 
 
@@ -85,7 +87,9 @@ async def test_evaluate__a_row_that_a_judge_alone_is_refused_for_has_no_score(tm
     ):
         config = judged(tmp_path, bot.url, judge.url)
         await run(config, resources())
-        report = await evaluate(config, resources(), runs=[tmp_path / "runs" / "bot"])
+        report = await evaluate(
+            config, resources(), EvaluationInputs(runs=[tmp_path / "runs" / "bot"])
+        )
     assert (report.metrics["llm_judge"].rows, report.metrics["llm_judge"].unscored) == (9, 1)
 
 
@@ -95,7 +99,7 @@ async def test_evaluate__the_only_row_shows_a_mistake_of_a_judges_config(tmp_pat
         write_dataset(tmp_path, [{"id": "q0", "input": "며칠?", "expected": "3일"}])
         await run(config, resources())
         with pytest.raises(ConfigError) as failed:
-            await evaluate(config, resources(), runs=[tmp_path / "runs" / "bot"])
+            await evaluate(config, resources(), EvaluationInputs(runs=[tmp_path / "runs" / "bot"]))
     assert failed.value.problems[0].where
     assert failed.value.problems[0].where.key == "metrics[1].backend.options.base_url"
 
@@ -105,6 +109,8 @@ async def test_evaluate__judged_answers_come_from_the_cache_the_second_time(tmp_
         config = judged(tmp_path, bot.url, judge.url, cache=str(tmp_path / "cache.sqlite"))
         await run(config, resources())
         for _ in range(2):
-            report = await evaluate(config, resources(), runs=[tmp_path / "runs" / "bot"])
+            report = await evaluate(
+                config, resources(), EvaluationInputs(runs=[tmp_path / "runs" / "bot"])
+            )
             assert report.metrics["llm_judge"].rows == 10
         assert len(judge.requests) == 10

@@ -15,7 +15,7 @@ from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.evaluator.evaluate import evaluate
+from lm_eval_so.evaluator.evaluate import EvaluationInputs, evaluate
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
 ROWS = 10
@@ -51,7 +51,7 @@ def made(folder: Path, metrics: list[Any], **sections: Any) -> tuple[Config, Pat
 
 
 async def report_of(config: Config, run: Path) -> EvaluationReport:
-    return await evaluate(config, resources(), runs=[run])
+    return await evaluate(config, resources(), EvaluationInputs(runs=[run]))
 
 
 def failing(fails: Callable[[Seen], Reply | str]) -> Callable[[Seen], Reply | str]:

@@ -1,4 +1,4 @@
-"""What an answer costs, as far as it is known: the config's price, or that of a public list."""
+"""Prices of answers: from the config, or from a public list."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from lm_eval_so.core.backends.base import Price
+from lm_eval_so.core.backends.base import ChatBackend, Price
 from lm_eval_so.core.records.chat import Usage
 
-__all__ = ["Cost", "Rates", "cost_of", "rates_of"]
+__all__ = ["Cost", "Rates", "Tariff", "cost_of", "known_rates", "rates_of", "tariff_of"]
 
 _DECIMALS = 10
 _TOKENS = Decimal(1_000_000)
@@ -22,7 +22,7 @@ Steps = tuple[tuple[int, Decimal], ...]
 
 
 class Cost(NamedTuple):
-    """An amount and where it is from; null if it is not known."""
+    """Amount and its source; null if not known."""
 
     usd: float | None
     source: Literal["prices", "config", "none", "unknown"]
@@ -30,17 +30,17 @@ class Cost(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """What a model charges; what is cached is part of the input."""
+    """Prices of a model; cached tokens are part of the input."""
 
     source: Literal["prices", "config", "none"]
     input: Steps
     output: Steps
     cached: Steps
     request_usd: Decimal = Decimal(0)
-    """What a request costs besides its tokens."""
+    """Price of a request besides its tokens."""
 
     def usd(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> Decimal:
-        """Return what so many tokens cost in US dollars."""
+        """Return the price of so many tokens in US dollars."""
         cached = min(cached_tokens, input_tokens)
         amount = (
             (input_tokens - cached) * _step(self.input, input_tokens)
@@ -50,30 +50,49 @@ class Rates:
         return amount / _TOKENS + self.request_usd
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tariff:
+    """Source of a backend's prices."""
+
+    price: Price | None = None
+    """Price that the config sets; goes over the list."""
+    is_priced: bool = True
+    """False for backends whose answers cost nothing."""
+    url: str | None = None
+    """Address of the endpoint: the same model costs nothing on a server of one's own."""
+
+
+def tariff_of(backend: ChatBackend) -> Tariff:
+    """Return the source of a backend's prices."""
+    return Tariff(
+        price=getattr(backend.options, "price", None),
+        is_priced=backend.capabilities.priced,
+        url=backend.price_url(),
+    )
+
+
+def known_rates(backend: ChatBackend) -> Rates | None:
+    """Return the prices of the model that is asked, or None if they are not known."""
+    model = getattr(backend.params, "model", None)
+    return rates_of(tariff_of(backend), model=model if isinstance(model, str) else None)
+
+
 def cost_of(
-    usage: Usage,
-    price: Price | None,
-    *,
-    is_priced: bool,
-    model: str | None = None,
-    url: str | None = None,
-    at: datetime | None = None,
+    usage: Usage, tariff: Tariff, *, model: str | None = None, at: datetime | None = None
 ) -> Cost:
-    """Return what an answer costs in US dollars.
+    """Return the cost of an answer in US dollars.
 
     Args:
-        usage: Its tokens; without those of input and output the cost is not known.
-        price: The price that the config sets; goes over the list.
-        is_priced: False for backends whose answers cost nothing.
-        model: The model as it called itself, else as it was asked for.
-        url: Address of the endpoint: the same model costs nothing on a server of one's own.
-        at: When it was asked, with a time zone; default: now.
+        usage: Tokens; without those of input and output the cost is not known.
+        tariff: Source of prices.
+        model: Model as it called itself, else as it was asked for.
+        at: Time of the request, with a time zone; default: now.
     """
-    if price is None and not is_priced:
+    if tariff.price is None and not tariff.is_priced:
         return Cost(0.0, "none")
     if usage.input_tokens is None or usage.output_tokens is None:
         return Cost(None, "unknown")
-    rates = rates_of(price, is_priced=is_priced, model=model, url=url, at=at)
+    rates = rates_of(tariff, model=model, at=at)
     if rates is None:
         return Cost(None, "unknown")
     usd = rates.usd(usage.input_tokens, usage.output_tokens, usage.cached_tokens or 0)
@@ -81,22 +100,18 @@ def cost_of(
 
 
 def rates_of(
-    price: Price | None,
-    *,
-    is_priced: bool,
-    model: str | None = None,
-    url: str | None = None,
-    at: datetime | None = None,
+    tariff: Tariff, *, model: str | None = None, at: datetime | None = None
 ) -> Rates | None:
-    """Return what a model charges, or None if that is not known; arguments as of `cost_of`."""
-    if price is not None:
-        return _configured(price)
-    if not is_priced:
+    """Return the prices of a model, or None if they are not known; arguments as of `cost_of`."""
+    if tariff.price is not None:
+        return _configured(tariff.price)
+    if not tariff.is_priced:
         return _FREE
-    if not model or not url or len(model) > _LONGEST_NAME:
+    if not model or not tariff.url or len(model) > _LONGEST_NAME:
         return None
     # prices change by the day, and of some models by the time of day
-    return _listed(model, url, (at or datetime.now(UTC)).replace(second=0, microsecond=0))
+    moment = (at or datetime.now(UTC)).replace(second=0, microsecond=0)
+    return _listed(model, tariff.url, moment)
 
 
 @lru_cache(maxsize=64)

@@ -1,17 +1,35 @@
-"""An endpoint that does not answer is left alone, tried now and then, and given up in the end."""
+"""The circuit breaker of an endpoint: rest, probes, and giving it up in the end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from typing import Protocol
 
 from lm_eval_so.core.asking.asker import Clock
+from lm_eval_so.core.asking.retry import SILENCE
 from lm_eval_so.errors import BackendError, ErrorKind
 
 _FAILURES = 10
 _ROWS = 3
 _WAITS_S = (15.0, 30.0, 60.0)
 """Before each probe; if the last one fails, too, the endpoint is gone."""
-SILENCE = frozenset({ErrorKind.CONNECTION, ErrorKind.SERVER, ErrorKind.TIMEOUT, ErrorKind.DEADLINE})
-"""Errors of an endpoint that is not there, or not well."""
+
+
+class Timing(Protocol):
+    """Time, and the user who may stop it."""
+
+    @property
+    def clock(self) -> Clock:
+        """Monotonic time in seconds."""
+        ...
+
+    @property
+    def stop(self) -> asyncio.Event:
+        """Set when the user stops it."""
+        ...
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so many seconds, or until the user stops it."""
+        ...
 
 
 class Breaker:
@@ -21,27 +39,17 @@ class Breaker:
     if only with a refusal, closes it.
 
     Args:
-        label: Names the endpoint for people.
-        clock: Monotonic time in seconds.
-        pause: Waits so many seconds, or until the user stops it.
-        stop: Set when the user stops it.
-        tell: Takes what people should know.
+        label: Name of the endpoint for people.
+        timing: Time, and the user who may stop it.
+        tell: Takes texts for people.
     """
 
-    def __init__(
-        self,
-        label: str,
-        *,
-        clock: Clock,
-        pause: Callable[[float], Awaitable[None]],
-        stop: asyncio.Event,
-        tell: Callable[[str], None],
-    ) -> None:
+    def __init__(self, label: str, timing: Timing, *, tell: Callable[[str], None]) -> None:
         self.is_open = False
         self._label = label
-        self._clock = clock
-        self._pause = pause
-        self._stop = stop
+        self._clock = timing.clock
+        self._pause = timing.pause
+        self._stop = timing.stop
         self._tell = tell
         self._failures = 0
         self._rows: set[tuple[str, int]] = set()

@@ -12,11 +12,11 @@ The limit rises until the endpoint is overloaded, falls by a share, and rises ag
 """
 
 import asyncio
-from collections import deque
+import math
+from collections import defaultdict, deque
 from types import TracebackType
 from typing import Self
 
-from lm_eval_so.core.asking.endpoint.overload import Overload
 from lm_eval_so.core.records.run import LimitChange
 
 _START, _MOST_AT_START = 4, 16
@@ -69,6 +69,11 @@ class Limiter:
     def limit(self) -> int:
         """How many requests may be under way now."""
         return self._limit
+
+    @property
+    def most(self) -> int:
+        """Upper bound of requests under way."""
+        return self._most
 
     @property
     def changes(self) -> tuple[LimitChange, ...]:
@@ -298,3 +303,78 @@ class Slot:
     def _give_back(self) -> None:
         self._held = False
         self._limiter.release()
+
+
+_FADES_EVERY = 100
+_FADES_TO = 0.9
+"""So that what lies some 1,000 requests back counts little: endpoints change."""
+_RECENT = 20
+_FLOOD, _FLOOD_TAKEN_IN = 5.0, 0.7
+"""Failures among the last that are a flood, and what they still count once it was said so."""
+_SUSPECTED, _PROVED = 1.0, 3.0
+"""Standard errors from which on failures are overload: if they were before, if they were not."""
+_LEAST_FAILED = 1.5
+"""Failures without which nothing is judged; a little below 2, as they fade."""
+_STEPS = 8
+"""Limits are told apart in steps of an eighth of an octave, 9 %."""
+
+
+class Overload:
+    """Keeps how many requests were sent under which limit, and how many of them failed."""
+
+    def __init__(self) -> None:
+        self.is_believed = True
+        """Whether failures are held for overload, as long as nothing else is known."""
+        self._sent: defaultdict[int, float] = defaultdict(float)
+        self._failed: defaultdict[int, float] = defaultdict(float)
+        self._recently_failed = 0.0
+        self._fades_in = _FADES_EVERY
+
+    def sent(self, limit: int) -> None:
+        """Take note that a request is sent under a limit."""
+        self._sent[_step(limit)] += 1
+        self._recently_failed *= 1 - 1 / _RECENT
+        self._fades_in -= 1
+        if self._fades_in == 0:
+            self._fades_in = _FADES_EVERY
+            for counts in (self._sent, self._failed):
+                for step in counts:
+                    counts[step] *= _FADES_TO
+
+    def failed(self, limit: int) -> None:
+        """Take note that a request failed that was sent under a limit."""
+        self._failed[_step(limit)] += 1
+        self._recently_failed += 1
+
+    def judge(self, limit: int) -> bool | None:
+        """Tell whether the failures under a limit are overload; None if too little is known."""
+        if self._recently_failed >= _FLOOD:
+            self._recently_failed *= _FLOOD_TAKEN_IN
+            self.is_believed = True
+            return True
+        apart = self._apart(_step(2 * limit))
+        if apart is None:
+            return None
+        self.is_believed = apart > (_SUSPECTED if self.is_believed else _PROVED)
+        return self.is_believed
+
+    def _apart(self, highest: int) -> float | None:
+        """How far failed requests lie above all that were sent, in standard errors."""
+        counts = [
+            (self._sent[step], self._failed[step]) for step in sorted(self._sent) if step <= highest
+        ]
+        sent, failed = (sum(column) for column in zip(*counts, strict=True))
+        if failed < _LEAST_FAILED:
+            return None
+        below = rank = ties = 0.0
+        for here, failed_here in counts:
+            rank += failed_here * ((below + here / 2) / sent - 0.5)
+            ties += (here / sent) ** 3
+            below += here
+        share = min(failed / sent, 0.9)  # what is sent last has not all come back
+        spread = failed * (1 - ties) / 12 * (1 - share)
+        return rank / math.sqrt(spread) if spread > 1e-9 else 0.0
+
+
+def _step(limit: int) -> int:
+    return round(_STEPS * math.log2(limit))

@@ -9,15 +9,15 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.backends.base import BackendEnv
+from lm_eval_so.core.backends.base import BackendEnv, Secrets, SecretSource
 from lm_eval_so.core.backends.credentials import shared_headers
-from lm_eval_so.core.backends.faults import is_forbidden, public_url
+from lm_eval_so.core.backends.error_texts import Case
+from lm_eval_so.core.backends.faults import explained, is_forbidden, public_url
 from lm_eval_so.core.backends.http.options import HttpOptions
 from lm_eval_so.core.backends.http.template import CONTROL, TEMPLATE
-from lm_eval_so.core.backends.secret_sources import Secrets, SecretSource
 from lm_eval_so.core.config.yaml_lines import Path_
-from lm_eval_so.core.hashing import digest
-from lm_eval_so.core.secrets import Redactor, make_redactor, url_secrets
+from lm_eval_so.core.hashing import digest, digest_text
+from lm_eval_so.core.secrets import Redactor, is_secret_name, make_redactor, url_secrets
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
 
 _SECRET_KEY = re.compile(r"key|token|sig|code|secret|passw|auth", re.IGNORECASE)
@@ -48,6 +48,12 @@ class Address:
     def key(self) -> str:
         """A digest that tells credentials apart, but not what they are."""
         return digest([dict(self.headers), dict(self.env)])[:12]
+
+    @property
+    def env_digests(self) -> dict[str, JsonValue]:
+        """Digests of the variables that are no secrets: another value makes another request."""
+        shown = {name: value for name, value in self.env.items() if not is_secret_name(name)}
+        return {name: digest_text(value)[:12] for name, value in shown.items()}
 
 
 def find_address(options: HttpOptions, env: BackendEnv) -> Address:
@@ -118,44 +124,26 @@ def _query_texts(query: Mapping[str, Any]) -> Iterator[tuple[Path_, str]]:
                 yield ("query", name, place), text
 
 
-def explained(error: BackendError, address: Address, *, may_repeat: bool) -> BackendError:
-    """Say in our words what a status means here, without the secrets that a server may quote.
-
-    Args:
-        error: What an attempt came to.
-        address: What was asked.
-        may_repeat: Whether the request may be sent again.
-    """
-    clean = address.redactor.redact
-    told, hint, status = clean(error.message), error.hint, error.http_status
-    sources = ", ".join(address.sources)
+def in_our_words(error: BackendError, address: Address) -> BackendError:
+    """Return the error of a status in our words, without secrets that the server may quote."""
+    case, hint, sources = None, None, ", ".join(address.sources)
     if is_forbidden(error):
-        told = f"the endpoint refuses the request ({status}: {told})"
-        key = f"the key in {sources} may not do this" if sources else "it wants a key"
-        hint = hint or f"either {key}, or a firewall refuses what was sent"
+        case = Case.FORBIDDEN
     elif error.kind is ErrorKind.AUTH:
-        told = f"the endpoint refused {sources or 'a request without key'} ({status}: {told})"
-        hint = hint or _about_credentials(address)
+        case = Case.KEY_REFUSED if sources else Case.HEADER_MISSING
+        hint = _about_credentials(address)
     elif error.kind is ErrorKind.NOT_FOUND:
-        told = f"nothing found at {address.public} ({status}: {told})"
-        hint = hint or "is options.url right?"
-    return BackendError(
-        error.kind,
-        told,
-        retryable=error.retryable and may_repeat,
-        retry_after_s=error.retry_after_s,
-        http_status=status,
-        code=None if error.code is None else clean(error.code),
-        partial_text=None if error.partial_text is None else clean(error.partial_text),
-        hint=None if hint is None else clean(hint),
-        details=address.redactor.redact_json(error.details),
-    )
+        case = Case.URL_UNKNOWN
+    facts = {
+        "key": sources,
+        "blamed": f"the key in {sources} may not do this" if sources else "it wants a key",
+        "url": address.public,
+    }
+    return explained(error, case, facts=facts, clean=address.redactor.redact_json, hint=hint)
 
 
 def _about_credentials(address: Address) -> str | None:
-    """Say what to do about credentials that were refused; None if nothing is known of them."""
-    if not address.sources:
-        return "name the variable that holds it: headers_env"
+    """Return what to do about refused credentials; None if nothing is known of them."""
     # what is forgotten most: a variable with the key alone
     example = {"authorization": ", such as Bearer KEY"}
     told = [

@@ -3,39 +3,27 @@
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
-from urllib.parse import urljoin
 
 from pydantic import BaseModel, JsonValue
 
-from lm_eval_so.core.backends.base import BackendEnv, Capabilities, ChatBackend
-from lm_eval_so.core.backends.client import kept_headers, make_http
-from lm_eval_so.core.backends.faults import answered_error, http_error, tells_error
+from lm_eval_so.core.backends.base import BackendEnv, Capabilities, ChatBackend, Secrets
+from lm_eval_so.core.backends.client import make_http
 from lm_eval_so.core.backends.http.address import (
-    explained,
     find_address,
+    in_our_words,
     public_query,
     query_names,
     url_problems,
     with_templates,
 )
-from lm_eval_so.core.backends.http.body import is_encoding, read_json, read_text
+from lm_eval_so.core.backends.http.conversation import Conversations, Surroundings, names_of
 from lm_eval_so.core.backends.http.mapping import ResponseMapping
-from lm_eval_so.core.backends.http.names import Surroundings, names_of
 from lm_eval_so.core.backends.http.options import HttpOptions, StreamSection
-from lm_eval_so.core.backends.http.probe import probe
-from lm_eval_so.core.backends.http.readers import bad_response
-from lm_eval_so.core.backends.http.session import Conversations
 from lm_eval_so.core.backends.http.stream import StreamMapping
-from lm_eval_so.core.backends.http.template import HttpRequest, RequestTemplate, option_error
-from lm_eval_so.core.backends.secret_sources import Secrets
-from lm_eval_so.core.hashing import digest_text
+from lm_eval_so.core.backends.http.template import HttpRequest, RequestTemplate, probe
 from lm_eval_so.core.http.client import HttpAnswer, HttpClient
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
-from lm_eval_so.core.secrets import is_secret_name
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
-
-_NOT_TAKEN_IN = frozenset({408, 409, 425, 429, 503, 529})
-"""Status codes by which a server says that it has not processed a request."""
 
 
 class HttpBackend(ChatBackend):
@@ -62,13 +50,12 @@ class HttpBackend(ChatBackend):
         self._address = find_address(options, self.env)
         at = options.model_copy(update={"url": self._address.url})
         self._template = RequestTemplate(at, secret_headers=self._address.headers)
-        self._mapping = ResponseMapping(options.response, options.status)
+        self._mapping = ResponseMapping(options)
         self._stream: StreamMapping | None = None
         if isinstance(options.stream, StreamSection):
             self._stream = StreamMapping(options.stream, self._mapping)
         self._conversations = Conversations()
         self._is_stateful = options.history == "stateful"
-        self._ok_status = frozenset(options.ok_status)
         uses = self._template.names
         self._sends_history = bool(uses & {"messages", "history"})
         self.capabilities = Capabilities(  # type: ignore[misc]
@@ -85,6 +72,11 @@ class HttpBackend(ChatBackend):
         """As by default, with the variables of templates and the texts of the query."""
         found = super().secrets(options)
         return with_templates(found, options) if isinstance(options, HttpOptions) else found
+
+    @property
+    def may_hear_twice(self) -> bool:
+        """Whether the chatbot may get a message again: always, if `retry_unsafe` says so."""
+        return self.options.retry_unsafe or super().may_hear_twice
 
     def check_options(self) -> Iterator[Problem]:
         """Find wrong templates and paths, and what does not go together."""
@@ -120,11 +112,6 @@ class HttpBackend(ChatBackend):
             what = "history: stateful needs a template that sends session.id"
             hint = "else all conversations are one for the server"
             yield Problem(what=what, where=Where(key="options.history"), hint=hint)
-        encoding = options.response.encoding
-        if encoding and not is_encoding(encoding):
-            yield Problem(
-                what=f'no encoding "{encoding}"', where=Where(key="options.response.encoding")
-            )
 
     async def open(self) -> None:
         """Make the client."""
@@ -148,8 +135,7 @@ class HttpBackend(ChatBackend):
             asked = self._template.fill(names_of(request, around, uses))
             response, kept = await (self._streamed if self._streams else self._whole)(asked)
         except BackendError as error:
-            may_repeat = self._may_repeat(error)
-            raise explained(error, self._address, may_repeat=may_repeat) from None
+            raise in_our_words(error, self._address) from None
         if conversation is not None:
             self._conversations.keep(session, conversation, kept)
         return response
@@ -175,9 +161,7 @@ class HttpBackend(ChatBackend):
             | {"response", "status", "stream"},
             exclude_defaults=True,
         )
-        # another value makes another request; another key does not
-        env = {k: digest_text(v)[:12] for k, v in address.env.items() if not is_secret_name(k)}
-        told |= {"env": env} if env else {}
+        told |= {"env": address.env_digests} if address.env_digests else {}
         return {"url": address.public, "query": public_query(address.url, options.query), **told}
 
     def public_reach(self) -> Mapping[str, JsonValue]:
@@ -188,78 +172,21 @@ class HttpBackend(ChatBackend):
         answer = await self._http.send(
             asked.method, asked.url, headers=asked.headers, body=asked.body
         )
-        return self._read(answer, asked.url)
+        return self._mapping.read_answer(answer, asked.url, keeps_raw=self.env.keeps_raw)
 
     async def _streamed(self, asked: HttpRequest) -> tuple[ChatResponse, Mapping[str, Any]]:
         assert self._stream is not None  # noqa: S101 - asked only then
-        began = time.monotonic()
+        began, mapping, keeps_raw = time.monotonic(), self._mapping, self.env.keeps_raw
         async with self._http.stream(
             asked.method, asked.url, headers=asked.headers, body=asked.body
         ) as stream:
-            kind = stream.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if stream.status not in self._ok_status or self._stream.is_whole(kind):
+            if not (mapping.is_answer(stream.status) and self._stream.is_stream(stream.headers)):
                 answer = HttpAnswer(stream.status, stream.headers, await stream.read())
-                return self._read(answer, asked.url)
+                return mapping.read_answer(answer, asked.url, keeps_raw=keeps_raw)
             response, kept = await self._stream.read(
-                aiter(stream),
-                content_type=kind,
-                began=began,
-                keeps_raw=self.env.keeps_raw,
-                headers=kept_headers(stream.headers),
+                aiter(stream), stream.headers, began=began, keeps_raw=keeps_raw
             )
-            return response, {**kept, **self._kept_of_headers(stream.headers)}
-
-    def _read(self, answer: HttpAnswer, url: str) -> tuple[ChatResponse, Mapping[str, Any]]:
-        options, headers = self.options.response, answer.headers
-        if answer.status not in self._ok_status:
-            return self._unusual(answer, url), {}
-        more: dict[str, Any] = {"headers": kept_headers(headers)}
-        kept = self._kept_of_headers(headers) if options.session_headers else {}
-        if options.format == "text":
-            text = read_text(headers, answer.body, encoding=options.encoding)
-            return ChatResponse(text=text, **more), kept
-        values = read_json(headers, answer.body, encoding=options.encoding)
-        if not options.text:
-            kind = headers.get("content-type", "a response without Content-Type")
-            raise bad_response(f"no stream came, but {kind}", "options.stream", sent=values)
-        if self.env.keeps_raw:
-            more["raw"] = values
-        try:
-            response = self._mapping.read(values, **more)
-        except BackendError:
-            if tells_error(values):
-                raise answered_error(answer.status, headers, values) from None
-            raise
-        return response, {**kept, **self._mapping.read_session(values)}
-
-    def _unusual(self, answer: HttpAnswer, url: str) -> ChatResponse:
-        """Read a response with another status: a refusal that its body tells of, or an error."""
-        if self.options.status.refused or self.options.status.filtered:
-            try:
-                values = read_json(answer.headers, answer.body)
-            except BackendError:
-                values = None
-            if self._mapping.read_status(values) is not None:
-                return self._mapping.read(values)
-        if 200 <= answer.status < 300:
-            what = f"status {answer.status} is not among ok_status"
-            hint = "add it if such a response is an answer"
-            error = option_error("options.ok_status", what, hint=hint)
-            error.http_status = answer.status
-            raise error
-        headers = dict(answer.headers)
-        if "location" in headers:
-            headers["location"] = urljoin(url, headers["location"])
-        raise http_error(answer.status, headers, answer.body, address_option="url")
-
-    def _kept_of_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        found = {}
-        for name, header in self.options.response.session_headers.items():
-            value = headers.get(header.lower())
-            if value:
-                is_cookie = header.lower() == "set-cookie"
-                found[name] = value.partition(";")[0] if is_cookie else value
-        return found
+            return response, {**kept, **mapping.read_session_headers(stream.headers)}
 
     def _refuse_loss(self, request: ChatRequest) -> None:
         """Refuse a request of which the templates would send only a part.
@@ -281,12 +208,6 @@ class HttpBackend(ChatBackend):
             return self.options.cacheable
         # what else a template takes of a sample does not decide which answer the cache gives
         return not (self._is_stateful or "sample" in self._template.names)
-
-    def _may_repeat(self, error: BackendError) -> bool:
-        """Whether an attempt can be made again: a server with a memory must not hear it twice."""
-        if not self._is_stateful or self.options.retry_unsafe:
-            return True
-        return error.details.get("sent") is False or error.http_status in _NOT_TAKEN_IN
 
 
 def _unsent(what: str, name: str) -> BackendError:

@@ -2,16 +2,24 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urljoin
 
-from lm_eval_so.core.backends.http.options import ResponseSection, StatusSection
+from lm_eval_so.core.backends.client import kept_headers
+from lm_eval_so.core.backends.faults import answered_error, http_error, tells_error
+from lm_eval_so.core.backends.http.options import HttpOptions
 from lm_eval_so.core.backends.http.paths import Path, compile_path, likely_path, shown_keys
 from lm_eval_so.core.backends.http.readers import (
     bad_response,
+    is_encoding,
+    json_of,
+    option_error,
     read_calls,
     read_count,
     read_text,
     read_texts,
+    text_of,
 )
+from lm_eval_so.core.http.client import HttpAnswer
 from lm_eval_so.core.records.chat import ChatResponse, Usage
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.errors import BackendError, Problem, Where
@@ -28,9 +36,15 @@ class ResponseMapping:
         problems: What is wrong with them; if anything, nothing can be read.
     """
 
-    def __init__(self, response: ResponseSection, status: StatusSection) -> None:
+    def __init__(self, options: HttpOptions) -> None:
         self.problems: list[Problem] = []
+        response, status = options.response, options.status
         self._section = response
+        self._ok_status = frozenset(options.ok_status)
+        self._tells_status = bool(status.refused or status.filtered)
+        if response.encoding and not is_encoding(response.encoding):
+            what, key = f'no encoding "{response.encoding}"', "options.response.encoding"
+            self.problems.append(Problem(what=what, where=Where(key=key)))
         self._text_path = self.compiled(response.text, "options.response.text")
         self._facts = [
             (name, path, read)
@@ -54,6 +68,48 @@ class ResponseMapping:
         except ValueError as error:
             self.problems.append(Problem(what=str(error), where=Where(key=key)))
             return None
+
+    def is_answer(self, status: int) -> bool:
+        """Return whether a status code is that of an answer."""
+        return status in self._ok_status
+
+    def read_answer(
+        self, answer: HttpAnswer, url: str, *, keeps_raw: bool
+    ) -> tuple[ChatResponse, Mapping[str, Any]]:
+        """Read a response that came whole.
+
+        Args:
+            answer: Response.
+            url: Address that was asked.
+            keeps_raw: Whether its body is kept.
+
+        Returns:
+            Response, and values to keep for the next turn.
+
+        Raises:
+            BackendError: If its status is not that of an answer, or its body does not fit.
+        """
+        section, headers = self._section, answer.headers
+        if not self.is_answer(answer.status):
+            return self._unusual(answer, url), {}
+        more: dict[str, Any] = {"headers": kept_headers(headers)}
+        kept = self.read_session_headers(headers) if section.session_headers else {}
+        if section.format == "text":
+            text = text_of(headers, answer.body, encoding=section.encoding)
+            return ChatResponse(text=text, **more), kept
+        values = json_of(headers, answer.body, encoding=section.encoding)
+        if not section.text:
+            kind = headers.get("content-type", "a response without Content-Type")
+            raise bad_response(f"no stream came, but {kind}", "options.stream", sent=values)
+        if keeps_raw:
+            more["raw"] = values
+        try:
+            response = self.read(values, **more)
+        except BackendError:
+            if tells_error(values):
+                raise answered_error(answer.status, headers, values) from None
+            raise
+        return response, {**kept, **self.read_session(values)}
 
     def read(self, values: Any, **more: Any) -> ChatResponse:
         """Read a response that came whole.
@@ -112,6 +168,36 @@ class ResponseMapping:
     def tells_end(self) -> bool:
         """Return whether a finish reason is looked for."""
         return bool(self._section.finish_reason)
+
+    def read_session_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return the headers of a response that are kept for the next turn."""
+        found = {}
+        for name, header in self._section.session_headers.items():
+            value = headers.get(header.lower())
+            if value:
+                is_cookie = header.lower() == "set-cookie"
+                found[name] = value.partition(";")[0] if is_cookie else value
+        return found
+
+    def _unusual(self, answer: HttpAnswer, url: str) -> ChatResponse:
+        """Read a response with another status: a refusal that its body tells of, or an error."""
+        if self._tells_status:
+            try:
+                values = json_of(answer.headers, answer.body)
+            except BackendError:
+                values = None
+            if self.read_status(values) is not None:
+                return self.read(values)
+        if 200 <= answer.status < 300:
+            what = f"status {answer.status} is not among ok_status"
+            hint = "add it if such a response is an answer"
+            error = option_error("options.ok_status", what, hint=hint)
+            error.http_status = answer.status
+            raise error
+        headers = dict(answer.headers)
+        if "location" in headers:
+            headers["location"] = urljoin(url, headers["location"])
+        raise http_error(answer.status, headers, answer.body, option="url")
 
     def _missing_text(self, values: Any) -> BackendError:
         path = self._section.text

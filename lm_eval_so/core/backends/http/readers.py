@@ -1,12 +1,16 @@
 """What a path found in a response, as what a record holds: a text, texts, a count, tool calls."""
 
+import codecs
 import json
+from collections.abc import Mapping
 from copy import deepcopy
+from email.message import Message
 from typing import Any
 
-from lm_eval_so.core.backends.faults import MOST_OF_BODY
+from lm_eval_so.core.backends.error_texts import Case, in_words
+from lm_eval_so.core.backends.faults import MOST_OF_BODY, no_json
 from lm_eval_so.core.backends.http.paths import shown_keys
-from lm_eval_so.core.backends.wire import whole_number
+from lm_eval_so.core.backends.openai.chat import whole_number
 from lm_eval_so.core.records.chat import ToolCall
 from lm_eval_so.errors import BackendError, ErrorKind
 
@@ -31,6 +35,14 @@ def bad_response(
         hint=hint,
         partial_text=None if sent is None else _shown(sent)[:MOST_OF_BODY],
         details={"option": option},
+    )
+
+
+def option_error(key: str, what: str, *, hint: str | None = None) -> BackendError:
+    """Return the error of a request that an option is to blame for."""
+    details = {"option": key}
+    return BackendError(
+        ErrorKind.INVALID_REQUEST, what, retryable=False, hint=hint, details=details
     )
 
 
@@ -116,3 +128,78 @@ def _wrong(found: Any, option: str, wanted: str) -> BackendError:
     if parts:
         hint = f"put [] and a part of each behind it: {shown_keys(parts[0])}"
     return bad_response(f"{what}, not {wanted}", option, hint=hint, sent=found)
+
+
+parse = json.JSONDecoder(parse_constant=lambda _: None).decode
+"""Read JSON; NaN, which is none, is null.
+
+Raises:
+    ValueError: If it is no JSON.
+    RecursionError: If it is nested too deeply.
+"""
+_BOM = "\ufeff"
+_KOREAN = "cp949"
+
+
+def text_of(headers: Mapping[str, str], body: bytes, *, encoding: str = "") -> str:
+    """Decode a body.
+
+    Args:
+        headers: Names in lower case.
+        body: The bytes.
+        encoding: Over what Content-Type says; without both it is UTF-8.
+
+    Raises:
+        BackendError: `bad_response` if it is written in another encoding.
+    """
+    named = encoding or _charset(headers.get("content-type", ""))
+    try:
+        return body.decode(named or "utf-8").removeprefix(_BOM)
+    except (LookupError, UnicodeDecodeError) as error:
+        raise _other_encoding(body, named or "UTF-8", error) from None
+
+
+def json_of(headers: Mapping[str, str], body: bytes, *, encoding: str = "") -> Any:
+    """Decode and parse a body; arguments and errors as in `text_of`, and if it is no JSON."""
+    text = text_of(headers, body, encoding=encoding)
+    try:
+        return parse(text)
+    except (ValueError, RecursionError):
+        hint = "if the whole body is the answer, set response.format: text"
+        raise no_json(headers, text, option="url", hint=hint) from None
+
+
+def is_encoding(name: str) -> bool:
+    """Return whether there is an encoding of text of this name."""
+    try:
+        return "".encode(name) == b"" and codecs.lookup(name) is not None
+    except LookupError:
+        return False
+
+
+def _charset(content_type: str) -> str:
+    if "charset" not in content_type.lower():
+        return ""
+    message = Message()
+    message["content-type"] = content_type
+    return message.get_content_charset("")
+
+
+def _other_encoding(body: bytes, named: str, error: Exception) -> BackendError:
+    place, hint = "", None
+    if isinstance(error, UnicodeDecodeError):
+        place = f" (byte {error.start:,})"
+    try:
+        text = body.decode(_KOREAN)
+        hint = f"it looks like CP949; set response.encoding: {_KOREAN}"
+    except UnicodeDecodeError:
+        text = body.decode("utf-8", "replace")
+    what, _ = in_words(Case.OTHER_ENCODING, encoding=named, place=place)
+    return BackendError(
+        ErrorKind.BAD_RESPONSE,
+        what,
+        retryable=True,
+        partial_text=text[:MOST_OF_BODY] or None,
+        hint=hint,
+        details={"option": "options.response.encoding"},
+    )

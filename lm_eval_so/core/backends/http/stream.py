@@ -7,8 +7,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
+from lm_eval_so.core.backends.client import kept_headers
 from lm_eval_so.core.backends.faults import answered_error, tells_error
-from lm_eval_so.core.backends.http.body import parse
 from lm_eval_so.core.backends.http.mapping import (
     INSTEAD_OF_TEXT,
     ResponseMapping,
@@ -16,9 +16,14 @@ from lm_eval_so.core.backends.http.mapping import (
 )
 from lm_eval_so.core.backends.http.options import StreamSection
 from lm_eval_so.core.backends.http.paths import Path, compile_path, likely_path, shown_keys
-from lm_eval_so.core.backends.http.readers import add_calls, bad_response, read_calls, read_text
-from lm_eval_so.core.backends.http.stream_texts import StreamTexts
-from lm_eval_so.core.backends.sse import Event, read_events, read_lines
+from lm_eval_so.core.backends.http.readers import (
+    add_calls,
+    bad_response,
+    parse,
+    read_calls,
+    read_text,
+)
+from lm_eval_so.core.http.sse import Event, read_events, read_lines
 from lm_eval_so.core.records.chat import ChatResponse
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
 
@@ -26,6 +31,47 @@ _MOST_OF_EVENT = 200
 _WHOLE = frozenset({"application/json", "text/html"})
 """What no server says of a stream of events."""
 _MOST_KINDS = 8
+
+
+@dataclass(slots=True)
+class StreamTexts:
+    """The texts of the events, in order; each a new piece, or each all of the answer so far."""
+
+    is_cumulative: bool = False
+    parts: list[str] = field(default_factory=list)
+    """Of cumulative texts the last one only."""
+    count: int = 0
+    continued: int = 0
+    """Texts that begin with the text before them."""
+    grown: int = 0
+    """Those of them that are longer than it."""
+
+    @property
+    def whole(self) -> str:
+        """The answer so far."""
+        return "".join(self.parts)
+
+    def add(self, text: str) -> None:
+        """Take the text of an event."""
+        last = self.parts[-1] if self.parts else ""
+        if self.count and text.startswith(last):
+            self.continued += 1
+            self.grown += len(text) > len(last)
+        self.count += 1
+        if self.is_cumulative:
+            self.parts.clear()
+        self.parts.append(text)
+
+    @property
+    def look_cumulative(self) -> bool:
+        """Whether every text begins with the one before it, as pieces of an answer do not."""
+        is_chain = self.continued == self.count - 1 and self.grown >= _FEWEST_TEXTS - 1
+        return is_chain and len(set(self.parts[-1])) >= _FEWEST_LETTERS
+
+    @property
+    def look_like_pieces(self) -> bool:
+        """Return whether no text begins with the one before it, as texts so far do."""
+        return self.count >= _FEWEST_TEXTS and self.continued == 0
 
 
 @dataclass(slots=True)
@@ -90,39 +136,37 @@ class StreamMapping:
             what = "say how the stream ends: stream.done, or response.finish_reason"
             self._blame("stream", what)
 
-    def is_whole(self, content_type: str) -> bool:
-        """Whether a response of this type is no stream, but came whole: an answer, or a web page."""
-        return self._section.format == "sse" and content_type in _WHOLE
+    def is_stream(self, headers: Mapping[str, str]) -> bool:
+        """Return whether a response is a stream: no whole answer, and no web page."""
+        return self._section.format != "sse" or _content_type(headers) not in _WHOLE
 
     async def read(
         self,
         chunks: AsyncIterator[bytes],
+        headers: Mapping[str, str],
         *,
-        content_type: str,
         began: float,
         keeps_raw: bool,
-        headers: Mapping[str, str],
     ) -> tuple[ChatResponse, Mapping[str, Any]]:
         """Read a stream to its end.
 
         Args:
-            chunks: Its bytes as they come; characters may be split between them.
-            content_type: What the response says of itself; with format text it tells whether the
+            chunks: Bytes as they come; characters may be split between them.
+            headers: Headers of the response. With format text, Content-Type tells whether the
                 text comes in server-sent events.
-            began: When the request was sent, on the monotonic clock.
+            began: Time at which the request was sent, on the monotonic clock.
             keeps_raw: Whether the events are kept.
-            headers: Headers of the response that are kept.
 
         Returns:
-            The answer, and what is kept for the next turn.
+            Answer, and values to keep for the next turn.
 
         Raises:
-            BackendError: With what had come as `partial_text`: `bad_response` if it ended early or
-                does not fit, or what an event of error says.
+            BackendError: With the text so far as `partial_text`: `bad_response` if the stream
+                ended early or does not fit, or the error of an event.
         """
         answer = _Answer(began, StreamTexts(is_cumulative=bool(self._section.cumulative)))
         try:
-            async with aclosing(self._pieces(chunks, content_type)) as pieces:
+            async with aclosing(self._pieces(chunks, _content_type(headers))) as pieces:
                 has_end = await self._read_all(pieces, answer, keeps_raw)
             if answer.calls:
                 answer.facts["tool_calls"] = read_calls(answer.calls, "options.response.tool_calls")
@@ -131,7 +175,8 @@ class StreamMapping:
         except BackendError as error:
             error.partial_text = answer.text or error.partial_text
             raise
-        facts = {**answer.facts, "ttft_ms": answer.first_ms, "headers": headers}
+        facts = {**answer.facts, "ttft_ms": answer.first_ms}
+        facts["headers"] = kept_headers(headers)
         if keeps_raw:
             facts["raw"] = answer.events
         return make_response(answer.text, facts), answer.session
@@ -248,6 +293,10 @@ class StreamMapping:
         self.problems.append(Problem(what=what, where=Where(key=f"options.{key}")))
 
 
+def _content_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def _parsed(data: str) -> Any:
     try:
         return parse(data)
@@ -270,3 +319,8 @@ def _path_or_none(path: str) -> Path | None:
         return compile_path(path) if path else None
     except ValueError:
         return None
+
+
+_FEWEST_TEXTS = 3
+_FEWEST_LETTERS = 8
+"""Different characters: a bot that says "ha", "haha", "hahaha" does not repeat itself."""

@@ -2,15 +2,19 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from lm_eval_so.core.backends.http.names import NAMES
+from pydantic import JsonValue
+
+from lm_eval_so.core.backends.http.conversation import NAMES, Surroundings, names_of
 from lm_eval_so.core.backends.http.options import HttpOptions
+from lm_eval_so.core.backends.http.readers import option_error
+from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.templates.user import TemplateFault, UserTemplate, to_json
-from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
+from lm_eval_so.errors import BackendError, Problem, Where
 
 _CONTENT_TYPES = {
     "json": "application/json",
@@ -52,14 +56,6 @@ class Piece:
             return self.template.render(values)
         except TemplateFault as fault:
             raise option_error(self.key, f"{self.key}: {told(fault)}") from None
-
-
-def option_error(key: str, what: str, *, hint: str | None = None) -> BackendError:
-    """Return the error of a request that an option is to blame for."""
-    details = {"option": key}
-    return BackendError(
-        ErrorKind.INVALID_REQUEST, what, retryable=False, hint=hint, details=details
-    )
 
 
 def told(fault: TemplateFault) -> str:
@@ -212,3 +208,101 @@ def _pairs(values: Mapping[str, Any], key: str) -> Iterator[tuple[str, str]]:
 
 def _escaped(text: str) -> str:
     return quote(utf8(text), safe="")
+
+
+_PLAIN = "a"
+_NASTY = 'a "quote", a \\ and\na line end'
+
+
+class _AnyMetadata(dict[str, str]):
+    """A sample's metadata with a text under every key: which keys there are is not known yet."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+    def __missing__(self, key: str) -> str:
+        return _NASTY
+
+
+def probe(
+    template: RequestTemplate,
+    *,
+    params: Mapping[str, JsonValue],
+    env: Mapping[str, str],
+    kept: Iterable[str],
+) -> list[Problem]:
+    """Find what requests would fail on.
+
+    Args:
+        template: Templates without problems.
+        params: The parameters of the config.
+        env: The variables that templates may use.
+        kept: Names that responses give to the session.
+    """
+    later = dict.fromkeys(("id", *kept), _PLAIN)
+    for text in (_PLAIN, _NASTY):
+        for session in ({"id": _PLAIN}, later):
+            request = _request(text, params, turn=int(session is later))
+            values = names_of(request, Surroundings(session, env), template.names)
+            problems = list(_faults(template.pieces, values, later))
+            if problems:
+                return problems
+            problem = _whole_fault(template, values, text)
+            if problem:
+                return [problem]
+    return []
+
+
+def _faults(
+    pieces: list[Piece], values: Mapping[str, Any], later: Mapping[str, Any]
+) -> Iterator[Problem]:
+    for piece in pieces:
+        try:
+            piece.template.render(values)
+        except TemplateFault as fault:
+            if "metadata" in piece.source:
+                continue  # may be right for what a sample has there
+            hint = None
+            if _is_right(piece, {**values, "session": later}):
+                hint = "it is there from the second turn on; write | default('') behind it"
+            yield Problem(what=told(fault), where=Where(key=piece.key), hint=hint)
+
+
+def _is_right(piece: Piece, values: Mapping[str, Any]) -> bool:
+    try:
+        piece.template.render(values)
+    except TemplateFault:
+        return False
+    return True
+
+
+def _whole_fault(template: RequestTemplate, values: Mapping[str, Any], text: str) -> Problem | None:
+    try:
+        template.fill(values)
+    except BackendError as error:
+        key = str(error.details["option"])
+        if key != "options.body" and text == _NASTY:
+            return None  # a header with a line end is told by the row that has one
+        if error.hint is None:
+            return None  # a template that needs a sample's metadata
+        when = " if a text has quotes or line ends in it" if text == _NASTY else ""
+        what = error.message.replace(":", f"{when}:", 1)
+        return Problem(what=what, where=Where(key=key), hint=error.hint)
+    return None
+
+
+def _request(text: str, params: Mapping[str, JsonValue], *, turn: int) -> ChatRequest:
+    user = Message(role="user", content=text)
+    earlier = (user, Message(role="assistant", content=text)) if turn else ()
+    facts: dict[str, Any] = {"tags": [text], "language": "ko", "metadata": _AnyMetadata()}
+    return ChatRequest(
+        messages=(*earlier, user),
+        system=text if turn else None,
+        params=params,
+        seed=1,
+        session="a",
+        sample_id="a",
+        turn=turn,
+        idempotency_key="a",
+        metadata=facts,
+    )

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from lm_eval_so.core.asking.attempt import OutOfTime, attempt
+from lm_eval_so.core.asking.live import OutOfTime, attempt
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message
 from lm_eval_so.errors import BackendError, CannotMeasure, ErrorKind

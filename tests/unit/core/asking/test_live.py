@@ -5,8 +5,7 @@ import pytest
 
 from lm_eval_so.core.asking.asker import Answer
 from lm_eval_so.core.asking.cache.cache import AnswerCache, open_cache
-from lm_eval_so.core.asking.endpoint.limiter import Limiter
-from lm_eval_so.core.asking.live import LiveAsker
+from lm_eval_so.core.asking.live import LiveAsker, Target
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.retry import Policy
 from lm_eval_so.core.backends.base import (
@@ -30,7 +29,7 @@ class Bot(ChatBackend):
     """Plays a list: responses are given, errors raised, numbers slept; the last one for ever."""
 
     def __init__(self, *moves: object, options: SharedOptions | None = None) -> None:
-        super().__init__(options=options)
+        super().__init__(options=options, env=BackendEnv(concurrency=4))
         self.moves = list(moves)
         self.seen: list[ChatRequest] = []
 
@@ -58,9 +57,7 @@ def asker(
 ) -> LiveAsker:
     given = {"timeout_s": 5, "max_attempts": 5, "row_deadline_s": 30, "max_retry_after_s": 120}
     return LiveAsker(
-        bot,
-        policy=Policy(**{**given, **policy}),
-        limiter=Limiter(4),
+        Target(backend=bot, policy=Policy(**{**given, **policy})),
         cache=cache,
         resources=Resources(
             redactor=make_redactor({"BOT_TOKEN": "hunter2-hunter2"}),

@@ -14,6 +14,8 @@ from lm_eval_so.core.backends.faults import (
     public_url,
     retry_after_s,
 )
+from lm_eval_so.core.backends.openai.azure import resource_of
+from lm_eval_so.core.backends.openai.endpoint import base_of
 from lm_eval_so.errors import ErrorKind
 
 
@@ -99,28 +101,36 @@ def test_http_error__redirect_names_the_target_without_its_query():
 
 
 @pytest.mark.parametrize(
-    ("option", "location", "mend"),
+    ("option", "base", "location", "mend"),
     [
         (
             "base_url",
+            base_of,
             "https://a.example/v1/chat/completions",
             "set base_url to https://a.example/v1",
         ),
-        ("url", "https://a.example/v1/responses", "set url to https://a.example/v1/responses"),
+        (
+            "url",
+            str,
+            "https://a.example/v1/responses",
+            "set url to https://a.example/v1/responses",
+        ),
         (
             "endpoint",
+            resource_of,
             "https://r.example/openai/v1/chat/completions",
             "set endpoint to https://r.example",
         ),
         (
             "endpoint_env",
+            resource_of,
             "https://r.example/openai/deployments/m/chat/completions?api-version=1",
             "put https://r.example where endpoint_env points to",
         ),
     ],
 )
-def test_http_error__redirect_says_what_to_change(option: str, location: str, mend: str):
-    error = http_error(301, {"location": location}, b"", address_option=option)
+def test_http_error__redirect_says_what_to_change(option: str, base, location: str, mend: str):
+    error = http_error(301, {"location": location}, b"", option=option, base_of=base)
     assert error.message == f"redirects are not followed, {mend}"
     assert error.hint == f"{mend}, if you trust it with the key"
     assert error.details["option"] == f"options.{option}"
@@ -197,7 +207,7 @@ def test_connection_error__whether_it_was_sent():
 
 def test_http_error__redirect_names_the_option_of_the_backend():
     headers = {"location": "https://new.example/chat/completions"}
-    error = http_error(308, headers, b"", address_option="url")
+    error = http_error(308, headers, b"", option="url")
     assert error.message.endswith("set url to https://new.example/chat/completions")
 
 
@@ -257,5 +267,5 @@ def test_http_error__a_message_that_is_no_text_as_json():
 )
 def test_no_json__says_what_it_is(body: str, kind: str, hint: str | None):
     headers = {"content-type": kind} if kind else {}
-    error = no_json(headers, body, address_option="base_url", hint="else")
+    error = no_json(headers, body, option="base_url", hint="else")
     assert (error.hint, error.retryable) == (hint, True)

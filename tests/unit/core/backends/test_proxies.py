@@ -8,10 +8,10 @@ from servers.batch_server import BatchServer
 from servers.proxy import Proxy, proxied
 from servers.runs import KEY
 
-from lm_eval_so.core.backends.azure import AzureBackend
 from lm_eval_so.core.backends.base import BackendEnv, ChatBackend
 from lm_eval_so.core.backends.http.backend import HttpBackend
-from lm_eval_so.core.backends.openai import OpenAIBackend
+from lm_eval_so.core.backends.openai.azure import AzureBackend
+from lm_eval_so.core.backends.openai.backend import OpenAIBackend
 from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.errors import BackendError, ErrorKind
 

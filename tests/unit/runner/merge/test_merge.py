@@ -11,7 +11,7 @@ from servers.runs import endpoint, make, resources, rows, write_dataset
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Warned
 from lm_eval_so.errors import CannotMeasure, InputError, RecordError, UsageError
-from lm_eval_so.evaluator.evaluate import evaluate
+from lm_eval_so.evaluator.evaluate import EvaluationInputs, evaluate
 from lm_eval_so.runner.merge.merge import merge, merged_folder
 from lm_eval_so.runner.plan.shards import Shard
 from lm_eval_so.runner.run import run, run_folder
@@ -75,7 +75,7 @@ async def test_merge__gives_the_rows_of_the_unsharded_run(tmp_path: Path):
         assert getattr(info, name) == getattr(whole, name), name
     assert (info.cost_usd, info.requests) == (0.16, 80)
     assert info.backend == whole.backend
-    report = await evaluate(config, resources(), runs=[tmp_path / "runs" / "bot"])
+    report = await evaluate(config, resources(), EvaluationInputs(runs=[tmp_path / "runs" / "bot"]))
     assert (report.experiment.complete, report.experiment.missing) == (True, 0)
 
 
@@ -129,7 +129,9 @@ async def test_merge__partial_run_goes_on_where_it_lacks(tmp_path: Path):
         assert [e.text for e in events if isinstance(e, Warned)] == [
             "not whole: shard 2/3 is missing"
         ]
-        report = await evaluate(config, resources(), runs=[tmp_path / "runs" / "bot"])
+        report = await evaluate(
+            config, resources(), EvaluationInputs(runs=[tmp_path / "runs" / "bot"])
+        )
         assert (report.experiment.eligible, report.experiment.missing) == (False, len(lost))
         before = len(server.requests)
         done = await run(config, resources())

@@ -7,12 +7,12 @@ from typing import Any, Generic, TypeVar
 from lm_eval_so.core.asking.answer.json_answer import Unusable, ask_for_json
 from lm_eval_so.core.asking.asker import Answer
 from lm_eval_so.core.records.chat import ChatRequest
+from lm_eval_so.core.records.costs import add_costs, add_usage
 from lm_eval_so.core.records.enums import Language, RunStatus
 from lm_eval_so.core.records.score import JudgeVote
 from lm_eval_so.errors import BudgetSpent, ErrorKind
 from lm_eval_so.evaluator.metrics.env import Judge
 from lm_eval_so.evaluator.metrics.judge.panel.prompt import problem_text, repair_prompt
-from lm_eval_so.evaluator.usage import add_costs, add_usage
 
 T = TypeVar("T")
 Read = Callable[[str], T | Unusable]

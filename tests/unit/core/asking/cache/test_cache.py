@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.asking.cache.cache import AnswerCache, is_cacheable, open_cache
+from lm_eval_so.core.asking.cache.cache import AnswerCache, RequestKeys, is_cacheable, open_cache
 from lm_eval_so.core.asking.cache.file import look_into
-from lm_eval_so.core.asking.cache.keys import RequestKeys
 from lm_eval_so.core.backends.base import Capabilities, ChatBackend
 from lm_eval_so.core.backends.scripted import ScriptedBackend
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Message, ToolCall, Usage

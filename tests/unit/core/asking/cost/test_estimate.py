@@ -10,11 +10,11 @@ from lm_eval_so.core.asking.cost.estimate import (
     input_estimate,
     output_bound,
 )
-from lm_eval_so.core.asking.cost.prices import rates_of
+from lm_eval_so.core.asking.cost.prices import Tariff, rates_of
 from lm_eval_so.core.backends.base import Price
 from lm_eval_so.core.records.chat import ChatRequest, Message, ToolCall
 
-RATES = rates_of(Price(input_per_mtok=1, output_per_mtok=10), is_priced=True)
+RATES = rates_of(Tariff(price=Price(input_per_mtok=1, output_per_mtok=10)))
 
 
 def request(text: str, **values) -> ChatRequest:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lm_eval_so.core.asking.cost.prices import cost_of, rates_of
+from lm_eval_so.core.asking.cost.prices import Tariff, cost_of, rates_of
 from lm_eval_so.core.backends.base import Price
 from lm_eval_so.core.records.chat import Usage
 
@@ -28,18 +28,18 @@ CACHED = Price(input_per_mtok=2.5, output_per_mtok=10, cached_per_mtok=1.25)
     ],
 )
 def test_cost_of__configured_price(usage: Usage, price: Price, usd: float):
-    assert cost_of(usage, price, is_priced=True) == (usd, "config")
+    assert cost_of(usage, Tariff(price=price)) == (usd, "config")
 
 
 def test_cost_of__not_known():
     told = Usage(input_tokens=1, output_tokens=1)
-    assert cost_of(told, None, is_priced=True) == (None, "unknown")
-    assert cost_of(Usage(input_tokens=1), PRICE, is_priced=True) == (None, "unknown")
-    assert cost_of(Usage(), PRICE, is_priced=True) == (None, "unknown")
+    assert cost_of(told, Tariff()) == (None, "unknown")
+    assert cost_of(Usage(input_tokens=1), Tariff(price=PRICE)) == (None, "unknown")
+    assert cost_of(Usage(), Tariff(price=PRICE)) == (None, "unknown")
 
 
 def test_cost_of__what_costs_nothing():
-    assert cost_of(Usage(), None, is_priced=False) == (0.0, "none")
+    assert cost_of(Usage(), Tariff(is_priced=False)) == (0.0, "none")
 
 
 OPENAI = "https://api.openai.com/v1"
@@ -64,26 +64,26 @@ NOW = datetime(2026, 11, 25, 12, 30, 59, tzinfo=UTC)
     ],
 )
 def test_cost_of__listed_price(model: str | None, url: str | None, cost: tuple):
-    assert cost_of(LONG, None, is_priced=True, model=model, url=url, at=NOW) == cost
+    assert cost_of(LONG, Tariff(url=url), model=model, at=NOW) == cost
 
 
 def test_cost_of__cached_tokens_are_part_of_the_input():
     usage = Usage(input_tokens=1000, output_tokens=0, cached_tokens=400)
-    listed = cost_of(usage, None, is_priced=True, model="gpt-4o", url=OPENAI, at=NOW)
+    listed = cost_of(usage, Tariff(url=OPENAI), model="gpt-4o", at=NOW)
     assert listed == (0.002, "prices")
     too_many = Usage(input_tokens=1000, output_tokens=0, cached_tokens=4000)
-    listed = cost_of(too_many, None, is_priced=True, model="gpt-4o", url=OPENAI, at=NOW)
+    listed = cost_of(too_many, Tariff(url=OPENAI), model="gpt-4o", at=NOW)
     assert listed == (0.00125, "prices")
 
 
 def test_cost_of__unknown_tokens_cost_an_unknown_amount():
     for usage in (Usage(input_tokens=1000), Usage(output_tokens=100), Usage()):
-        cost = cost_of(usage, None, is_priced=True, model="gpt-4o", url=OPENAI)
+        cost = cost_of(usage, Tariff(url=OPENAI), model="gpt-4o")
         assert cost == (None, "unknown")
 
 
 def test_cost_of__configured_price_goes_over_the_list():
-    cost = cost_of(LONG, CACHED, is_priced=True, model="gpt-4o-mini", url=OPENAI)
+    cost = cost_of(LONG, Tariff(price=CACHED, url=OPENAI), model="gpt-4o-mini")
     assert cost == (0.0035, "config")
 
 
@@ -107,7 +107,7 @@ def test_rates_of__as_the_list_itself_calculates(provider_id: str):
 
     url, at = ENDPOINTS[provider_id], NOW.replace(second=0)
     names = [m.id for p in providers if p.id == provider_id for m in p.models]
-    known = {n: rates_of(None, is_priced=True, model=n, url=url, at=NOW) for n in names}
+    known = {n: rates_of(Tariff(url=url), model=n, at=NOW) for n in names}
     # a few ids stand for names with a prefix that the list wants
     assert sum(rates is not None for rates in known.values()) > 0.8 * len(names) > 1
     for name, rates in known.items():
@@ -137,7 +137,7 @@ def test_rates_of__price_of_the_time():
     name, day = changed[0]
     since = datetime(day.year, day.month, day.day, tzinfo=UTC)
     before, after = (
-        rates_of(None, is_priced=True, model=name, url=OPENAI, at=at)
+        rates_of(Tariff(url=OPENAI), model=name, at=at)
         for at in (since - timedelta(days=1), since + timedelta(days=1))
     )
     assert before != after
@@ -149,13 +149,13 @@ import socket
 def refuse(*args, **kwargs):
     raise AssertionError("the network was asked")
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
-from lm_eval_so.core.asking.cost.prices import cost_of
+from lm_eval_so.core.asking.cost.prices import Tariff, cost_of
 from lm_eval_so.core.records.chat import Usage
 import sys
 assert "genai_prices" not in sys.modules
 usage = Usage(input_tokens=1000, output_tokens=100)
 def cost(model, url):
-    return cost_of(usage, None, is_priced=True, model=model, url=url)
+    return cost_of(usage, Tariff(url=url), model=model)
 assert cost("gpt-4o", "https://api.openai.com/v1") == (0.0035, "prices")
 assert cost("no-such-model", "https://api.openai.com/v1") == (None, "unknown")
 assert cost("gpt-4o", "http://127.0.0.1:8080/v1") == (None, "unknown")
@@ -166,7 +166,7 @@ assert cost("gpt-4o", "http://127.0.0.1:8080/v1") == (None, "unknown")
 
 def test_cost_of__is_cheap_when_asked_again():
     def ask() -> None:
-        cost_of(LONG, None, is_priced=True, model="gpt-4o", url=OPENAI, at=NOW)
+        cost_of(LONG, Tariff(url=OPENAI), model="gpt-4o", at=NOW)
 
     ask()
     assert min(timeit.repeat(ask, number=200, repeat=5)) / 200 < 50e-6

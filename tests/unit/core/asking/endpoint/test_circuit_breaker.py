@@ -21,9 +21,10 @@ class Time:
         await asyncio.sleep(0)
 
     def breaker(self) -> Breaker:
-        return Breaker(
-            "bot", clock=lambda: self.now, pause=self.pause, stop=self.stop, tell=self.told.append
-        )
+        return Breaker("bot", self, tell=self.told.append)
+
+    def clock(self) -> float:
+        return self.now
 
 
 def fail(breaker: Breaker, times: int, *, rows: int = 3, error: BackendError = DOWN) -> None:

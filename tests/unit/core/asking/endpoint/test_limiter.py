@@ -4,7 +4,6 @@ from itertools import pairwise
 import pytest
 
 from lm_eval_so.core.asking.endpoint.limiter import Limiter, Slot
-from lm_eval_so.core.asking.endpoint.shared import Limiters
 
 
 async def taken(limiter: Limiter, count: int) -> list[Slot]:
@@ -298,12 +297,3 @@ async def test_slot__cancelled_in_keep_loses_none(lends: bool):
     async with asyncio.timeout(1), limiter.slot():
         pass
     assert limiter.limit == 1
-
-
-@pytest.mark.parametrize(("first", "second", "limit"), [(3, 2, 2), (2, 3, 2), (64, 32, 4)])
-def test_get__one_endpoint_shares_the_lowest_bound(first: int, second: int, limit: int):
-    limiters = Limiters()
-    limiter = limiters.get("a", first)
-    assert limiters.get("a", second) is limiter
-    assert limiter.limit == limit
-    assert limiters.get("b", 2) is not limiter

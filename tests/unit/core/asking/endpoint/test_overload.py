@@ -1,6 +1,6 @@
 from random import Random
 
-from lm_eval_so.core.asking.endpoint.overload import Overload
+from lm_eval_so.core.asking.endpoint.limiter import Overload
 
 
 def told(*levels: tuple[int, int, int]) -> Overload:

@@ -9,10 +9,11 @@ from lm_eval_so.core.config.model import MetricSection
 from lm_eval_so.core.records.enums import RunStatus, ScoreStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.score import Score
+from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.derived.consistency import Consistency
 from lm_eval_so.evaluator.metrics.text.wording import ExactMatch
-from lm_eval_so.evaluator.score import BoundMetric, ScoredRow, score_sample
+from lm_eval_so.evaluator.scoring.score import ScoredRow, score_sample
 
 NFD = unicodedata.normalize("NFD", "서울")
 TIMEOUT = a_run(None, status=RunStatus.TIMEOUT)

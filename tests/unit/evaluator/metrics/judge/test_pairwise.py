@@ -13,7 +13,7 @@ from lm_eval_so.core.records.enums import Language, RunStatus
 from lm_eval_so.core.records.sample import Passage
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.errors import ConfigError
-from lm_eval_so.evaluator.health import JudgeTally
+from lm_eval_so.evaluator.judging.health import JudgeTally
 from lm_eval_so.evaluator.metrics.env import BaselineAnswers, Judge, MetricEnv
 from lm_eval_so.evaluator.metrics.judge.pairwise import Pairwise
 

@@ -1,0 +1,1 @@
+"""A small model on this machine, in this process or behind a llama-server."""

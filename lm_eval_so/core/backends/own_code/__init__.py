@@ -1,0 +1,1 @@
+"""Chatbots that are the user's own code: a program, or a Python function."""

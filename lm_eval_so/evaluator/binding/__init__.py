@@ -1,0 +1,1 @@
+"""Metrics of a config: checked, built, and bound to judges, baselines and embedders."""

@@ -1,0 +1,1 @@
+"""Judges as instruments: their votes, and how far these can be trusted."""

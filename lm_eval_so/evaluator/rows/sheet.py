@@ -1,0 +1,305 @@
+"""The scores of all rows in columns: in dataset order, whatever order scores come in."""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import zip_longest
+from types import MappingProxyType
+from typing import Any, Literal
+
+from pydantic import JsonValue
+
+from lm_eval_so.core.clock import parse_time, time_text
+from lm_eval_so.core.hashing import digest_text, revision
+from lm_eval_so.core.records.chat import Usage
+from lm_eval_so.core.records.costs import AnswerTimes, TimeSpan, add_usage
+from lm_eval_so.core.records.enums import RunStatus, ScoreStatus
+from lm_eval_so.core.records.run import RunResult
+from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.records.score import Score
+from lm_eval_so.core.text.graphemes import count_graphemes
+from lm_eval_so.evaluator.rows.columns import Flags, RowSet, Values
+from lm_eval_so.evaluator.transcript import shown_input
+
+MISSING = "missing"
+"""Status of a row that the run does not have."""
+_PASSED, _FAILED = 1, 2
+_NO_FAULT = frozenset({"cached", "not_reported"})
+"""Codes of scores that are missing although nothing went wrong."""
+_NOTHING: Mapping[str, JsonValue] = MappingProxyType({})
+
+Keeps = Literal["full", "hash", "none"]
+
+
+def is_fault(score: Score) -> bool:
+    """Return whether a score is missing because something went wrong."""
+    return score.status is ScoreStatus.UNSCORED and score.code not in _NO_FAULT
+
+
+def failure_of(run: RunResult) -> str:
+    """Return why a row has no answer: the HTTP status, else the kind of error or the row's status."""
+    if run.error is None:
+        return run.status.value
+    if run.error.http_status is not None:
+        return f"HTTP {run.error.http_status}"
+    return run.error.kind.value
+
+
+@dataclass(slots=True)
+class _Span:
+    n: int = 0
+    oldest: datetime | None = None
+    newest: datetime | None = None
+
+    def add(self, at: datetime | None) -> None:
+        self.n += 1
+        if at is None:
+            return
+        if self.oldest is None or at < self.oldest:
+            self.oldest = at
+        if self.newest is None or at > self.newest:
+            self.newest = at
+
+    def record(self) -> TimeSpan:
+        if self.oldest is None or self.newest is None:
+            return TimeSpan(n=self.n)
+        return TimeSpan(n=self.n, oldest=time_text(self.oldest), newest=time_text(self.newest))
+
+
+class AnswerTally:
+    """Tally of answers by time: asked now, asked earlier, taken from the cache.
+
+    Args:
+        begun_at: Time when the last invocation of the run began; None if not known.
+    """
+
+    def __init__(self, begun_at: datetime | None = None) -> None:
+        self._begun_at = begun_at
+        self._asked, self._earlier, self._cached = _Span(), _Span(), _Span()
+
+    def add(self, run: RunResult) -> None:
+        """Count a row that is an answer."""
+        if run.answered_at is not None or (run.cached and not run.attempts):
+            self._cached.add(parse_time(run.answered_at))
+            return
+        at = parse_time(run.started_at)
+        is_earlier = at is not None and self._begun_at is not None and at < self._begun_at
+        (self._earlier if is_earlier else self._asked).add(at)
+
+    def record(self) -> AnswerTimes:
+        """Return the counts."""
+        return AnswerTimes(
+            asked=self._asked.record(),
+            earlier=self._earlier.record(),
+            cached=self._cached.record(),
+        )
+
+
+class Samples:
+    """Columns of all samples, in dataset order: an object for each sample would take twice that.
+
+    Args:
+        by: Metadata keys that the report breaks down by.
+        keeps_texts: Whether the report keeps inputs and expected answers.
+    """
+
+    def __init__(self, by: Sequence[str] = (), *, keeps_texts: bool = True) -> None:
+        self._by = by
+        self._keeps_texts = keeps_texts
+        self._once: dict[Any, Any] = {}
+        """Tags and languages, so that equal ones are kept only once."""
+        self.ids: list[str] = []
+        self.sample_hashes: list[str] = []
+        self.revs: list[str] = []
+        self.groups: list[str | None] = []
+        self.has_groups = False
+        """Whether any sample has a group."""
+        self.tags: list[tuple[str, ...]] = []
+        self.languages: list[str | None] = []
+        self.lengths = array("L")
+        """Graphemes of the input."""
+        self.metadata: list[Mapping[str, JsonValue]] = []
+        """Values of the keys in `report.by`."""
+        self.inputs: list[str | None] = []
+        self.expected: list[str | None] = []
+        self.refs: list[str | None] = []
+        """The users' own ids."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def add(self, sample: TestSample, sample_hash: str) -> None:
+        """Add a sample."""
+        asked = shown_input(sample)
+        self.ids.append(sample.id)
+        self.sample_hashes.append(sample_hash)
+        self.revs.append(sample.rev or revision(sample))
+        self.groups.append(sample.group_id)
+        self.has_groups = self.has_groups or bool(sample.group_id)
+        self.tags.append(self._once.setdefault(sample.tags, sample.tags))
+        self.languages.append(
+            sample.language and self._once.setdefault(sample.language, sample.language)
+        )
+        self.lengths.append(count_graphemes(asked))
+        self.metadata.append(
+            {key: sample.metadata.get(key) for key in self._by} if self._by else _NOTHING
+        )
+        self.inputs.append(asked if self._keeps_texts else None)
+        self.expected.append(sample.expected if self._keeps_texts else None)
+        self.refs.append(sample.ref)
+
+
+@dataclass(slots=True)
+class Column:
+    """One metric over all rows."""
+
+    values: Values = field(default_factory=Values)
+    """One per row; None: no value."""
+    not_applicable: RowSet = field(default_factory=RowSet)
+    codes: Counter[str] = field(default_factory=Counter)
+    """Unscored rows by reason code."""
+    scored_codes: Counter[str] = field(default_factory=Counter)
+    """Scored rows by reason code, if they have one."""
+    units: Counter[str] = field(default_factory=Counter)
+    """Scored rows by the unit of their texts, such as word or character."""
+    corpus_counts: list[int] = field(default_factory=list)
+    """Sums of the metric's counts, for one score of all rows."""
+    vacuous: int = 0
+    passed: int = 0
+    judged: int = 0
+    """Rows that either passed or failed."""
+    first_unscored: tuple[int, str] | None = None
+    """First row whose value is missing because of a fault, and the reason."""
+    verdicts: Flags = field(default_factory=Flags)
+    """Per row 1 if it passed, 2 if it failed."""
+
+    def put(self, row: int, score: Score) -> None:
+        """Enter the score of a row."""
+        self.values[row] = score.value
+        self.vacuous += score.vacuous
+        if score.passed is not None:
+            self.verdicts[row] = _PASSED if score.passed else _FAILED
+            self.passed += score.passed
+            self.judged += 1
+        if score.status is ScoreStatus.SCORED:
+            if score.code:
+                self.scored_codes[score.code] += 1
+            if score.details:
+                self._look_into(score.details)
+        elif score.status is ScoreStatus.NOT_APPLICABLE:
+            self.not_applicable.add(row)
+        else:
+            self.codes[score.code or "unscored"] += 1
+            if is_fault(score) and (self.first_unscored is None or row < self.first_unscored[0]):
+                self.first_unscored = (row, score.reason or score.code or "")
+
+    def _look_into(self, details: Mapping[str, JsonValue]) -> None:
+        unit, counts = details.get("unit"), details.get("corpus_counts")
+        if isinstance(unit, str):
+            self.units[unit] += 1
+        if isinstance(counts, list):
+            whole = [n for n in counts if isinstance(n, int)]
+            sums = zip_longest(self.corpus_counts, whole, fillvalue=0)
+            self.corpus_counts = [before + more for before, more in sums]
+
+    def count_unscored(self, rows: Iterable[int]) -> int:
+        """Count the rows to which the metric applies, but which have no value."""
+        return sum(row not in self.not_applicable for row in self.values.absent(rows))
+
+    def has_passed(self, row: int) -> bool | None:
+        """Return whether a row passed; None if it did neither."""
+        verdict = self.verdicts[row]
+        return verdict == _PASSED if verdict else None
+
+
+class Sheet:
+    """All rows of an evaluation.
+
+    Args:
+        metric_ids: The metrics, in their order.
+        keeps: Amount of the answers that is kept.
+        by: Metadata keys that the report breaks down by.
+    """
+
+    def __init__(
+        self, metric_ids: Sequence[str], keeps: Keeps = "full", *, by: Sequence[str] = ()
+    ) -> None:
+        self.samples = Samples(by, keeps_texts=keeps != "none")
+        self.sample_of = array("L")
+        """Index of the sample by row; the rows of a sample stand together."""
+        self.repeats = array("L")
+        self.has_repeats = False
+        """Whether a sample has more than one row."""
+        self.statuses: list[str] = []
+        self.answers: list[str | None] = []
+        """Texts or their digests; empty if nothing is kept."""
+        self._keeps = keeps
+        self.columns = {metric_id: Column() for metric_id in metric_ids}
+        self.cached = RowSet()
+        self.costs = Values()
+        """Cost of each row that was asked."""
+        self.saved = Values()
+        """Cost of each answer from the cache, had it been asked."""
+        self.simulator_costs = Values()
+        """Cost of each simulated user."""
+        self.simulator_usage = Usage()
+        self.latencies_ms = array("d")
+        """Latency of answered rows, measured in this run."""
+        self.usage = Usage()
+        self.models: set[str] = set()
+        self.answered = AnswerTally()
+        self.failures: dict[str, list[int]] = {}
+        """Rows without an answer, by the reason."""
+
+    def expect(self, rows: int, *, begun_at: datetime | None) -> None:
+        """Set the largest number of rows, and the time when the last invocation of their run began."""
+        self.answered = AnswerTally(begun_at)
+        for column in self.columns.values():
+            column.values.expect(rows)
+
+    def add_row(self, repeat: int, run: RunResult | None) -> int:
+        """Add a row of the last sample and return its number."""
+        row = len(self.sample_of)
+        self.sample_of.append(len(self.samples) - 1)
+        self.repeats.append(repeat)
+        self.has_repeats = self.has_repeats or repeat > 0
+        self.statuses.append(run.status.value if run else MISSING)
+        if self._keeps != "none":
+            text = run.text if run and run.response else None
+            is_whole = text is None or self._keeps == "full"
+            self.answers.append(text if is_whole else digest_text(text or ""))
+        for column in self.columns.values():
+            column.values.append(None)
+        is_answer = run is not None and run.status.is_answer
+        if not is_answer:
+            self.failures.setdefault(failure_of(run) if run else MISSING, []).append(row)
+        if run is None:
+            return row
+        if is_answer:
+            self.answered.add(run)
+        self.costs.append(run.cost_usd)
+        self.usage = add_usage([self.usage, run.usage])
+        self.models |= {run.model} if run.model else set()
+        if run.simulator is not None:
+            self.simulator_costs.append(run.simulator.cost_usd)
+            self.simulator_usage = add_usage([self.simulator_usage, run.simulator.usage])
+        if run.cost_saved_usd is not None:
+            self.saved.append(run.cost_saved_usd)
+        if run.cached:
+            self.cached.add(row)
+        elif run.latency_ms is not None and is_answer:
+            self.latencies_ms.append(run.latency_ms)
+        return row
+
+    def count_statuses(self) -> dict[str, int]:
+        """Count rows by status, 0 included; "missing" only if there are such rows."""
+        counts = Counter(self.statuses)
+        every = {status.value: counts[status.value] for status in RunStatus}
+        return every | ({MISSING: counts[MISSING]} if counts[MISSING] else {})
+
+    def put(self, row: int, scores: Sequence[Score]) -> None:
+        """Enter the scores of a row."""
+        for score in scores:
+            self.columns[score.metric].put(row, score)

@@ -1,0 +1,1 @@
+"""Rows to scores: every metric called at the right time."""

@@ -1,0 +1,1 @@
+"""Scores summed up: figures by metric and slice, and the report."""

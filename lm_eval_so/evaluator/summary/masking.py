@@ -1,0 +1,145 @@
+"""Texts of a report: parameters as the config writes them, personal data masked."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from pydantic import JsonValue
+
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.variables import as_written, text_as_written
+from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
+from lm_eval_so.core.records.score import JudgeVote, Score
+from lm_eval_so.core.text.personal_data import Kind, mask_personal_data
+from lm_eval_so.evaluator.binding.bound import BoundMetric
+
+Text = TypeVar("Text", str, str | None)
+
+_JUDGES = frozenset({"judge", "panel"})
+"""Keys of a definition that tell of judges: their parameters are compared by value."""
+
+
+def masked_kinds(bound: Iterable[BoundMetric]) -> frozenset[Kind]:
+    """Return the kinds of personal data that the metrics, or metrics inside them, look for."""
+    return frozenset(kind for each in bound for kind in each.metric.env.masks)
+
+
+def mask_report(
+    report: EvaluationReport, kinds: frozenset[Kind], *, has_answers: bool
+) -> EvaluationReport:
+    """Return a report whose texts hold no personal data of some kinds.
+
+    Args:
+        report: The report.
+        kinds: Kinds to mask; none leaves the report as it is.
+        has_answers: Whether the columns hold the answers themselves, not their digests.
+    """
+    if not kinds:
+        return report
+    mask = _Mask(kinds)
+    columns = report.samples
+    return replace(
+        report,
+        errors=tuple(map(mask.case, report.errors)),
+        samples=replace(
+            columns,
+            inputs=columns.inputs and tuple(map(mask.text, columns.inputs)),
+            expected=columns.expected and tuple(map(mask.text, columns.expected)),
+            refs=columns.refs and tuple(map(mask.text, columns.refs)),
+            answers=tuple(map(mask.text, columns.answers))
+            if columns.answers and has_answers
+            else columns.answers,
+        ),
+    )
+
+
+def shown_summary(summary: MetricSummary, config: Config) -> MetricSummary:
+    """Return a summary whose definition has parameters as the config writes them.
+
+    The fingerprint stays that of their values: only equal values measure the same.
+    """
+    shown = {
+        key: value if key in _JUDGES else written_value(value, config, "params")
+        for key, value in summary.definition.items()
+    }
+    return replace(summary, definition=shown)
+
+
+def shown_case(case: Case, config: Config) -> Case:
+    """Return a case whose scores quote parameters as the config writes them."""
+    written = params_written(config)
+    scores = tuple(
+        replace(
+            score,
+            reason=score.reason and text_as_written(score.reason, written),
+            details=as_written(score.details, written),
+        )
+        for score in case.scores
+    )
+    return replace(case, reason=text_as_written(case.reason, written), scores=scores)
+
+
+def params_written(config: Config) -> dict[str, str]:
+    """Return the texts of the config for parameters of metrics, by the values they stand for."""
+    return _written(config, "params")
+
+
+def written_system(config: Config) -> str | None:
+    """Return the system prompt with its variables as the config writes them."""
+    found: str | None = as_written(config.system, config.located.written_below("system"))
+    return found
+
+
+def written_value(value: Any, config: Config, key: str) -> Any:
+    """Return a value of a metric's section with its variables as the config writes them."""
+    return as_written(value, _written(config, key))
+
+
+class _Mask:
+    """Mask for the texts of records."""
+
+    def __init__(self, kinds: frozenset[Kind]) -> None:
+        self._kinds = kinds
+
+    def text(self, text: Text) -> Text:
+        return text and mask_personal_data(text, self._kinds)
+
+    def case(self, case: Case) -> Case:
+        return replace(
+            case,
+            input=self.text(case.input),
+            expected=self.text(case.expected),
+            answer=self.text(case.answer),
+            reason=self.text(case.reason),
+            scores=tuple(map(self._score, case.scores)),
+        )
+
+    def _score(self, score: Score) -> Score:
+        return replace(
+            score,
+            reason=self.text(score.reason),
+            details={key: self._json(value) for key, value in score.details.items()},
+            judge=tuple(map(self._vote, score.judge)),
+        )
+
+    def _vote(self, vote: JudgeVote) -> JudgeVote:
+        return replace(
+            vote,
+            reason=self.text(vote.reason),
+            evidence=tuple(map(self.text, vote.evidence)),
+        )
+
+    def _json(self, value: JsonValue) -> JsonValue:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {key: self._json(inner) for key, inner in value.items()}
+        return [self._json(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _written(config: Config, key: str) -> dict[str, str]:
+    return {
+        each.value: each.text
+        for path, each in config.located.written.items()
+        if each.value and path[0] == "metrics" and path[2:3] == (key,)
+    }

@@ -19,6 +19,7 @@ from lm_eval_so.comparator.effect.values import SideValues, read_values
 from lm_eval_so.comparator.pairing import (
     Reports,
     Rows,
+    Samples,
     Side,
     applicable_rows,
     groups_of,
@@ -86,8 +87,7 @@ def judge_threshold(
     if reports.baseline is None and is_against_baseline(summary) and not summary.rows:
         return None  # there is nothing yet to hold answers against
     shape = shape_of(summary)
-    samples = measured_samples(reports.side, key, is_time=is_time(summary))
-    values = read_values(reports.side.columns.scores.get(key, ()), samples, shape.support)
+    values, samples = read_candidate(key, reports)
     refused = _refuse(limits[0], key, reports.side, values, shape)
     if refused is not None:
         return refused
@@ -96,6 +96,14 @@ def judge_threshold(
     results = [judge(limit, values, shape, statistic, reports.alpha) for limit in limits]
     worst = min(results, key=lambda result: _WORST_FIRST.index(result.verdict))
     return replace(worst, warnings=tuple(_warnings(worst, values, reports.side, samples.rows)))
+
+
+def read_candidate(key: str, reports: Reports) -> tuple[SideValues, Samples]:
+    """Return the candidate's values of a metric that it has, and their samples."""
+    summary, side = reports.candidate.metrics[key], reports.side
+    samples = measured_samples(side, key, is_time=is_time(summary))
+    column = side.columns.scores.get(key, ())
+    return read_values(column, samples, shape_of(summary).support), samples
 
 
 def _refuse(

@@ -10,7 +10,6 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "lm_eval_so"
 STILL_TO_REVISE = {
     "action",
-    "api",
     "core/asking",
     "core/backends",
     "pipeline",

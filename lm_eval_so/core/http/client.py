@@ -1,4 +1,4 @@
-"""The one place that speaks HTTP: ready bytes out, bytes back, no redirects, no cookies."""
+"""The HTTP client: ready bytes out, bytes back, no redirects, no cookies."""
 
 import asyncio
 import io
@@ -24,7 +24,7 @@ _NEVER_SENT = (
     aiohttp.InvalidURL,
     aiohttp.NonHttpUrlClientError,
 )
-"""What is raised before a byte of the request went out."""
+"""Exceptions raised before a byte of the request went out."""
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.InvalidURL, "it is no address"),
     (aiohttp.NonHttpUrlClientError, "it is no address of a web server"),
@@ -41,7 +41,7 @@ _MOST_OF_HEADER = 2**16
 """Bytes of a header: policies and cookies of proxies grow beyond aiohttp's 8 KiB."""
 _MOST_HEADERS = 512
 _LINGER_S = 0.02
-"""How long the end of a stream is waited for, so that its connection can be used again."""
+"""Seconds to wait for the end of a stream, so that its connection can be used again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class HttpClient:
         return self._session
 
     def _proxy_of(self, url: str) -> str | None:
-        """Return the proxy for a URL, looked up once a host.
+        """Return the proxy for a URL; it is looked up once a host.
 
         aiohttp's `trust_env` would start two threads a request for this, and would put the
         passwords of ~/.netrc beside our keys.

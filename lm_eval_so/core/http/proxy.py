@@ -1,4 +1,4 @@
-"""Which proxy a request goes through."""
+"""The proxy of a request."""
 
 import os
 from ipaddress import ip_address
@@ -13,11 +13,11 @@ def proxy_for(url: str, given: str | None = None) -> str | None:
     """Return the proxy that a request to a URL goes through; None if it goes there directly.
 
     Args:
-        url: What is asked.
-        given: A proxy for everything; else the environment's counts, but not for the own machine.
+        url: Address that is asked.
+        given: Proxy for everything; without one the environment's counts, but not for this machine.
 
     Raises:
-        BackendError: If it is no proxy that can be used.
+        BackendError: If the proxy is of a kind that cannot be used.
     """
     if given:
         hint = "name an HTTP proxy, as http://host:port"

@@ -1,4 +1,4 @@
-"""Reads streams of server-sent events (WHATWG HTML §9.2.6) and of lines, from bytes as they come."""
+"""Streams of server-sent events (WHATWG HTML §9.2.6) and of lines, from bytes as they come."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ class Event:
     """One event: it has data or a type, mostly both."""
 
     event: str
-    """Its type; "message" if the stream does not say."""
+    """Type; "message" if the stream does not say."""
     data: str
-    """Its data; several lines are joined by line feeds, "" if it has none."""
+    """Data; several lines are joined by line feeds; "" without data."""
 
 
 async def read_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:

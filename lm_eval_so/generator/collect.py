@@ -30,7 +30,7 @@ from lm_eval_so.generator.sources.base import (
     excerpt,
     place,
 )
-from lm_eval_so.generator.sources.open import Item, Items, locate, open_file
+from lm_eval_so.generator.sources.source_files import Item, Items, locate, open_file
 
 STAGE = "generate"
 _LOOKED_AT = 100

@@ -9,7 +9,7 @@ from lm_eval_so.generator.mapping import bind_columns, map_problems
 from lm_eval_so.generator.sources.base import Columns
 from lm_eval_so.generator.sources.encoding import is_encoding
 from lm_eval_so.generator.sources.json_values import parse_path
-from lm_eval_so.generator.sources.open import format_of, locate, open_file
+from lm_eval_so.generator.sources.source_files import format_of, locate, open_file
 
 
 def check(config: Config) -> list[Problem]:

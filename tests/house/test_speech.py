@@ -11,7 +11,6 @@ PACKAGE = Path(__file__).parents[2] / "lm_eval_so"
 STILL_TO_REVISE = {
     "action",
     "api",
-    "core",
     "core/asking",
     "core/backends",
     "pipeline",

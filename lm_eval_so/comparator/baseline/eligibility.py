@@ -13,7 +13,7 @@ from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import counted
-from lm_eval_so.core.words.numbers import score
+from lm_eval_so.core.words.formats import score
 from lm_eval_so.core.words.verdicts import deciding_metrics
 from lm_eval_so.errors import Problem
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.numbers import (
+from lm_eval_so.core.words.formats import (
     bare_points,
     count,
     factor,

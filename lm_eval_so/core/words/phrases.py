@@ -10,7 +10,7 @@ from lm_eval_so.core.records.costs import AnswerTimes, TimeSpan
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import say, texts
-from lm_eval_so.core.words.numbers import count, score
+from lm_eval_so.core.words.formats import count, score
 from lm_eval_so.errors import Problem
 
 _MOST_NAMES = 5

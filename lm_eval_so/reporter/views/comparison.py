@@ -10,7 +10,7 @@ from lm_eval_so.core.records.comparison import (
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.figures import MetricFigures, reason_figures
-from lm_eval_so.core.words.numbers import count, factor, percent, round_up
+from lm_eval_so.core.words.formats import count, factor, percent, round_up
 from lm_eval_so.core.words.phrases import (
     exemption_warning,
     lost_headline,

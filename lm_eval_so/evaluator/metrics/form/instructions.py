@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.text.forms import nfc
+from lm_eval_so.core.text import nfc
 from lm_eval_so.core.text.keywords import Boundary
 from lm_eval_so.core.text.lengths import LengthUnit
 from lm_eval_so.core.text.scripts import ScriptLanguage

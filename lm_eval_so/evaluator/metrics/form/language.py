@@ -10,7 +10,7 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.scripts import ScriptLanguage, language_share
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.numbers import percent
+from lm_eval_so.core.words.formats import percent
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Category, Metric
 

@@ -5,35 +5,26 @@ They return records, raise the errors of `lm_eval_so.errors`, and never print or
 
 import asyncio
 import os
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from lm_eval_so.comparator import compare as comparing
-from lm_eval_so.comparator.baseline.find import Place, find_baseline
-from lm_eval_so.comparator.terms import Terms, read_terms
-from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.backends.config_secrets import config_redactor
-from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config import CONFIG_FILE
-from lm_eval_so.core.config.load import load_config, read_config, take_config
-from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.records.comparison import BaselineRef, Comparison
+from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.core.records.enums import Language, ReportFormat
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.run import RunInfo
-from lm_eval_so.core.report_file import read_report
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.errors import UsageError
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.generator import generate as generating
-from lm_eval_so.pipeline.check import Stage, checked
-from lm_eval_so.pipeline.measure import wanted_baseline
+from lm_eval_so.pipeline.measure.plan import take_baseline, take_report, wanted_baseline
+from lm_eval_so.pipeline.measure.verdict import compare_by_default, compare_reports
+from lm_eval_so.pipeline.prepare import prepare, prepare_comparison, prepare_evaluation
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.render import render as render_records
 from lm_eval_so.runner import run as running
-from lm_eval_so.runner.plan.shards import Shard
 
 __all__ = ["aevaluate", "arun", "compare", "evaluate", "generate", "render", "run"]
 
@@ -60,8 +51,14 @@ def generate(
         InputError: If config or sources cannot be used.
         CannotMeasure: If they give no sample.
     """
-    found = _config(config, overrides, plugins, needs={"generate"})
-    return generating.generate(found, _resources(found), out=_path(out)).info
+    found, resources = prepare(
+        Path(config),
+        os.environ,
+        overrides=overrides,
+        plugins=map(Path, plugins),
+        needs={"generate"},
+    )
+    return generating.generate(found, resources, out=_path(out)).info
 
 
 async def arun(
@@ -90,14 +87,16 @@ async def arun(
         BackendError: If the chatbot cannot be reached or refuses the credentials.
         CannotMeasure: If too many rows have no answer.
     """
-    found = _config(config, overrides, plugins, needs={"run"})
+    found, resources = prepare(
+        Path(config), os.environ, overrides=overrides, plugins=map(Path, plugins), needs={"run"}
+    )
     return await running.run(
         found,
-        _resources(found),
+        resources,
         out=_path(out),
         fresh=fresh,
         keep_errors=keep_errors,
-        shard=Shard.parse(shard) if shard is not None else None,
+        shard=running.Shard.parse(shard) if shard is not None else None,
     )
 
 
@@ -149,11 +148,17 @@ async def aevaluate(
         InputError: If config, dataset or runs cannot be used.
         CannotMeasure: If nothing could be scored.
     """
-    found = _evaluation(config, dataset, metrics, overrides, plugins)
+    found, resources = prepare_evaluation(
+        _path(config),
+        os.environ,
+        values=_values(dataset, metrics),
+        overrides=overrides,
+        plugins=map(Path, plugins),
+    )
     folders = [Path(path) for path in runs] or [running.run_folder(found)]
     baseline = wanted_baseline(found)
     inputs = evaluating.EvaluationInputs(runs=folders, baseline=baseline)
-    return await evaluating.evaluate(found, _resources(found), inputs)
+    return await evaluating.evaluate(found, resources, inputs)
 
 
 def evaluate(
@@ -201,24 +206,13 @@ def compare(
     Raises:
         InputError: If a file cannot be used.
     """
-    report = candidate if isinstance(candidate, EvaluationReport) else read_report(Path(candidate))
-    found = load_config(Path(config), overrides=overrides, environ=os.environ) if config else None
-    if isinstance(baseline, EvaluationReport):
-        stored: EvaluationReport | None = baseline
-        where = BaselineRef(source="file")
-    elif found is not None:
-        stored, where = find_baseline(found, Place(report=_path(baseline), ref=baseline_ref))
-    elif baseline is not None:
-        stored = read_report(Path(baseline))
-        where = BaselineRef(source="file", path=str(baseline))
-    else:
-        raise UsageError("compare needs a baseline, or a config that names one")
-    now = now_text(os.environ)
+    report = take_report(candidate if isinstance(candidate, EvaluationReport) else Path(candidate))
+    found, resources = prepare_comparison(_path(config), os.environ, overrides=overrides)
+    given = baseline if isinstance(baseline, EvaluationReport) else _path(baseline)
+    stored = take_baseline(found, given, ref=baseline_ref)
     if found is not None:
-        terms = read_terms(found, now=now)
-    else:
-        terms = Terms(compared_at=now, language=Language(language))
-    return comparing.compare(report, stored, terms, baseline_ref=where)
+        return compare_reports(found, resources, report, stored)
+    return compare_by_default(report, stored, resources, language=Language(language))
 
 
 def render(
@@ -260,38 +254,11 @@ def _run(work: Callable[[], Coroutine[Any, Any, T]], twin: str) -> T:
     raise UsageError(what, hint=f"write await {twin}(…)")
 
 
-def _config(
-    file: AnyPath, overrides: Sequence[str], plugins: Sequence[AnyPath], *, needs: Collection[Stage]
-) -> Config:
-    read = read_config(Path(file), overrides=overrides, environ=os.environ)
-    return checked(read, map(Path, plugins), os.environ, needs=needs)
-
-
-def _evaluation(
-    file: AnyPath | None,
-    dataset: AnyPath | None,
-    metrics: Sequence[str | Mapping[str, Any]],
-    overrides: Sequence[str],
-    plugins: Sequence[AnyPath],
-) -> Config:
-    if file is None and dataset is None:
-        raise UsageError("evaluate needs a config, or dataset, runs and metrics")
-    given = {
-        **({"dataset": {"path": str(Path(dataset).absolute())}} if dataset is not None else {}),
-        **({"metrics": [m if isinstance(m, str) else dict(m) for m in metrics]} if metrics else {}),
-    }
-    if file is None:
-        read = take_config({"version": 1, "suite": "default", **given})
-    else:
-        read = read_config(Path(file), overrides=overrides, environ=os.environ)
-        if given and not read.problems:
-            read = take_config(given, base=read.value)
-    return checked(read, map(Path, plugins), os.environ, needs={"evaluate"})
-
-
-def _resources(config: Config) -> Resources:
-    redactor = config_redactor(config, os.environ, runs_code=True)
-    return Resources(environ=os.environ, redactor=redactor)
+def _values(dataset: AnyPath | None, metrics: Sequence[str | Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the arguments that stand over the config, by section."""
+    named = {"dataset": {"path": str(Path(dataset).absolute())}} if dataset is not None else {}
+    chosen = [each if isinstance(each, str) else dict(each) for each in metrics]
+    return {**named, **({"metrics": chosen} if chosen else {})}
 
 
 def _path(path: AnyPath | None) -> Path | None:

@@ -1,9 +1,9 @@
-"""GitHub's environment and event to an Activity: what this event asks for. Pure but for `read_event`."""
+"""GitHub's environment and event, read as an `Activity`. Pure but for `read_event`."""
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ _UNSUPPORTED: Final = frozenset({"pull_request_target", "issue_comment"})
 
 
 class BaseRule(StrEnum):
-    """How git finds the commit whose baseline is wanted."""
+    """Rule by which git finds the commit whose baseline is wanted."""
 
     PULL_REQUEST = "pull_request"
     """First parent of the merge commit; if the head is checked out, the merge-base with `ref`."""
@@ -31,7 +31,7 @@ class BaseRule(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """What the event knows of the base commit; only git can tell the rest."""
+    """Facts of the event about the base commit; only git can tell the rest."""
 
     rule: BaseRule
     commit: str | None = None
@@ -40,8 +40,28 @@ class Base:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowRun:
+    """Run of a workflow, and its job."""
+
+    id: int = 0
+    attempt: int = 1
+    job: str = ""
+    runner: str = ""
+    """Name of the machine, which tells the jobs of a matrix apart."""
+    file: str = ""
+    """File of the workflow, as evaluate.yml."""
+    server_url: str = "https://github.com"
+    api_url: str = "https://api.github.com"
+
+    @property
+    def job_name(self) -> str:
+        """Name of the job that no other job of the run has."""
+        return f"{self.job} {self.runner}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """What an event asks for."""
+    """Task that an event sets."""
 
     event: str
     """Name of the event, or "local"."""
@@ -51,55 +71,47 @@ class Activity:
     commit: str | None = None
     """The commit that was checked out, as far as GitHub says."""
     head: str | None = None
-    """Head of the pull request, else `commit`: a comment is written for this one only. Where the
+    """Head of the pull request, else `commit`; a comment is written for this commit only. Where the
     checkout may be another commit (`workflow_dispatch`), git's HEAD takes its place."""
     pull: int | None = None
     """Pull request to comment on."""
     pull_branch: str | None = None
-    """owner:branch; its open pull request, if it has exactly one, gets the comment."""
+    """owner:branch; if exactly one pull request of the branch is open, it gets the comment."""
     takes_pull_number: bool = False
     """Whether the input `pr_number` may name the pull request."""
     is_proposal: bool = False
-    """What is checked out is only proposed (a pull request, a merge group), so a baseline that it
-    brings is none."""
+    """Whether the checkout is only proposed (a pull request, a merge group), so that a baseline in
+    it does not count."""
     may_be_baseline: bool = False
     """Whether a report of this event may become a baseline."""
     is_foreign: bool = False
-    """The code comes from a fork or from Dependabot, so there are no secrets."""
+    """Whether the code comes from a fork or from Dependabot, so that there are no secrets."""
     skip: str | None = None
-    """Why there is nothing to do."""
+    """Reason to do nothing; null if there is work."""
     warnings: tuple[str, ...] = ()
-    run_id: int = 0
-    run_attempt: int = 1
-    job: str = ""
-    runner: str = ""
-    """Name of the machine, which tells the jobs of a matrix apart."""
-    workflow: str = ""
-    """File of the workflow, as evaluate.yml."""
-    server_url: str = "https://github.com"
-    api_url: str = "https://api.github.com"
+    workflow: WorkflowRun = field(default_factory=WorkflowRun)
 
     @property
     def has_lost_number(self) -> bool:
-        """Return whether this is the event of a pull request, and does not say of which."""
+        """Whether the event is of a pull request and does not say of which."""
         return self.event == "pull_request" and self.pull is None
 
     @property
     def run_url(self) -> str | None:
         """Address of the workflow run."""
-        if not self.repository or not self.run_id:
+        if not self.repository or not self.workflow.id:
             return None
-        return f"{self.server_url}/{self.repository}/actions/runs/{self.run_id}"
+        return f"{self.workflow.server_url}/{self.repository}/actions/runs/{self.workflow.id}"
 
     def suite_id(self, suite: str) -> str:
         """Return the identity that comments and baselines of a suite have unless told otherwise."""
-        parts = (self.workflow, self.job, suite)
+        parts = (self.workflow.file, self.workflow.job, suite)
         return plain_suite_id("/".join(part for part in parts if part))
 
     @property
     def suite_prefix(self) -> str | None:
-        """What such identities of this job begin with, whatever the suite; None: nothing is known."""
-        parts = [part for part in (self.workflow, self.job) if part]
+        """Beginning of all suite ids of this job; None if nothing of the job is known."""
+        parts = [part for part in (self.workflow.file, self.workflow.job) if part]
         return "/".join((*parts, "")).lower() if parts else None
 
 
@@ -125,7 +137,7 @@ def read_event(environ: Mapping[str, str]) -> Mapping[str, Any] | None:
 
 
 def find_activity(environ: Mapping[str, str], payload: Mapping[str, Any] | None) -> Activity:
-    """Tell what GitHub's event asks for.
+    """Return the task that GitHub's event sets.
 
     Args:
         environ: The environment; outside GitHub Actions the activity is local.
@@ -154,18 +166,21 @@ def find_activity(environ: Mapping[str, str], payload: Mapping[str, Any] | None)
 
 
 def _facts(environ: Mapping[str, str]) -> dict[str, Any]:
-    workflow = environ.get("GITHUB_WORKFLOW_REF", "").partition("@")[0].rpartition("/")[2]
+    file = environ.get("GITHUB_WORKFLOW_REF", "").partition("@")[0].rpartition("/")[2]
     urls = {"server_url": "GITHUB_SERVER_URL", "api_url": "GITHUB_API_URL"}
+    workflow = WorkflowRun(
+        id=_number(environ.get("GITHUB_RUN_ID")) or 0,
+        attempt=_number(environ.get("GITHUB_RUN_ATTEMPT")) or 1,
+        job=environ.get("GITHUB_JOB", ""),
+        runner=environ.get("RUNNER_NAME", ""),
+        file=file or environ.get("GITHUB_WORKFLOW", ""),
+        **{key: environ[name].rstrip("/") for key, name in urls.items() if environ.get(name)},
+    )
     return {
         "repository": environ.get("GITHUB_REPOSITORY") or None,
         "commit": environ.get("GITHUB_SHA") or None,
         "head": environ.get("GITHUB_SHA") or None,
-        "run_id": _number(environ.get("GITHUB_RUN_ID")) or 0,
-        "run_attempt": _number(environ.get("GITHUB_RUN_ATTEMPT")) or 1,
-        "job": environ.get("GITHUB_JOB", ""),
-        "runner": environ.get("RUNNER_NAME", ""),
-        "workflow": workflow or environ.get("GITHUB_WORKFLOW", ""),
-        **{key: environ[name].rstrip("/") for key, name in urls.items() if environ.get(name)},
+        "workflow": workflow,
     }
 
 

@@ -1,4 +1,4 @@
-"""The Action's inputs: INPUT_* variables to config overrides and options of `ci`."""
+"""The Action's inputs: INPUT_* variables read as config overrides and options of `ci`."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from lm_eval_so.errors import Problem, UsageError, Where, nearest
 
 
 class CommentMode(StrEnum):
-    """When the pull request gets a comment."""
+    """Condition under which the pull request gets a comment."""
 
     ALWAYS = "always"
     ON_FAILURE = "on_failure"
@@ -24,7 +24,7 @@ class CommentMode(StrEnum):
 
 
 class Generate(StrEnum):
-    """When the dataset is made."""
+    """Condition under which the dataset is made."""
 
     NEVER = "never"
     MISSING = "missing"
@@ -32,7 +32,7 @@ class Generate(StrEnum):
 
 
 class MissingSecrets(StrEnum):
-    """What happens if a key is empty, as on a fork's pull request."""
+    """Consequence of an empty key, as on a fork's pull request."""
 
     SKIP = "skip"
     FAIL = "fail"
@@ -95,7 +95,7 @@ _CHOICES: Final[Mapping[str, Sequence[str]]] = {
 }
 
 LEAST_CHARS: Final = 4000
-"""Size budget of a comment that always holds the verdict and its sentence, whatever the suite id."""
+"""Least size budget of a comment: enough for the verdict and its sentence with any suite id."""
 
 _NUMBERS: Final[Mapping[str, tuple[int, int]]] = {
     "repeats": (1, 1000),
@@ -110,13 +110,27 @@ _PATHS: Final = ("config", "baseline", "report_dir", "working_directory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Publishing:
+    """Inputs about telling the result on GitHub."""
+
+    comment: CommentMode
+    is_comment_required: bool
+    max_chars: int
+    """Size budget of the comment, in UTF-16 units."""
+    pr_number: int | None
+    """Pull request, for events that have none of their own."""
+    job_summary: bool
+    max_annotations: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What the workflow asks for."""
+    """Inputs of the workflow's step."""
 
     overrides: tuple[str, ...]
     """`--set` texts, over the config file."""
     folder: Path
-    """Where the program works."""
+    """Working folder of the program."""
     config_file: Path
     suite_id: str | None
     generate: Generate
@@ -126,18 +140,13 @@ class Inputs:
     target_url: str | None = None
     """Address of the chatbot; the backend of the config knows which option is its address."""
     baseline: Path | None
-    comment: CommentMode
-    comment_required: bool
-    comment_max_chars: int
-    pr_number: int | None
-    job_summary: bool
-    max_annotations: int
+    publishing: Publishing
     report_dir: Path
     on_missing_secrets: MissingSecrets
     warnings: tuple[str, ...] = ()
 
     def config_or(self, given: Path) -> Path:
-        """Return the config file: the one of a command line, if that names another than usual."""
+        """Return the command line's config file if it is not the default one, else the input's."""
         return self.config_file if given == CONFIG_FILE else given
 
 
@@ -171,7 +180,7 @@ def _values(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _paths(values: Mapping[str, str], workspace: Path) -> tuple[Path, dict[str, Path]]:
-    """Return where the program works, and the path of each input that names one."""
+    """Return the working folder, and the path of each input that names one."""
     # where the runner starts us in the workspace, paths are shown as people there write them
     root = Path() if workspace.resolve() == Path.cwd() else workspace
     folder = root / values["working_directory"]
@@ -204,12 +213,14 @@ def _inputs(values: Mapping[str, str], environ: Mapping[str, str], workspace: Pa
         github_token=values["github_token"] or None,
         target_url=values["target_url"] or None,
         baseline=paths["baseline"] if values["baseline"] else None,
-        comment=CommentMode(values["comment"]),
-        comment_required=values["comment_required"] == "true",
-        comment_max_chars=int(values["comment_max_chars"]),
-        pr_number=int(values["pr_number"]) if values["pr_number"] else None,
-        job_summary=values["job_summary"] == "true",
-        max_annotations=int(values["max_annotations"]),
+        publishing=Publishing(
+            comment=CommentMode(values["comment"]),
+            is_comment_required=values["comment_required"] == "true",
+            max_chars=int(values["comment_max_chars"]),
+            pr_number=int(values["pr_number"]) if values["pr_number"] else None,
+            job_summary=values["job_summary"] == "true",
+            max_annotations=int(values["max_annotations"]),
+        ),
         report_dir=paths["report_dir"],
         on_missing_secrets=MissingSecrets(values["on_missing_secrets"]),
         warnings=tuple(_unknown(environ)),

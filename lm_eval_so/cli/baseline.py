@@ -63,8 +63,8 @@ def update(report: Report, reason: Reason, line: CommandLine, force: Force = Fal
     import sys
 
     from lm_eval_so.comparator.gate.check import check as check_gate
-    from lm_eval_so.pipeline.baseline import update_baseline
-    from lm_eval_so.pipeline.baseline_told import update_lines, update_values
+    from lm_eval_so.pipeline.baseline.output import update_lines, update_values
+    from lm_eval_so.pipeline.baseline.update import update_baseline
     from lm_eval_so.terminal.lines import visible
 
     session = line.open_session(lambda config, _: check_gate(config))

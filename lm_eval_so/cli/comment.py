@@ -33,7 +33,7 @@ def comment(
     Example: lm-eval-so comment reports/comparison.json --repo octo/shop --pr 7 --dry-run
     """
     from lm_eval_so.action.event import find_activity, read_event
-    from lm_eval_so.pipeline.github.comment import read_results, send_comment
+    from lm_eval_so.pipeline.github.comment import PullRequest, read_results, send_comment
 
     session = line.open_session()
     results = read_results(comparison, report)
@@ -53,9 +53,8 @@ def comment(
         session.config,
         session.resources(),
         results,
-        activity=find_activity(session.environ, read_event(session.environ)),
-        repository=repository,
-        number=number,
+        PullRequest(repository=repository, number=number),
+        find_activity(session.environ, read_event(session.environ)),
     )
     line.emit(result={"url": published.url, "written": published.written})
     if published.url and not line.as_json:

@@ -34,13 +34,16 @@ def compare(
 
     Example: lm-eval-so compare reports/report.json --baseline baselines/support-qa.json
     """
-    from lm_eval_so.comparator.baseline.find import Place, find_baseline
+    from lm_eval_so.comparator.baseline.find import Place
     from lm_eval_so.comparator.exemptions.files import exception_problems
     from lm_eval_so.comparator.gate.check import check as check_gate
     from lm_eval_so.core.events import Warned
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.core.report_file import read_report
-    from lm_eval_so.pipeline.measure import compare_reports, write_report
+    from lm_eval_so.pipeline.measure.plan import read_baseline
+    from lm_eval_so.pipeline.measure.telling import tell_verdict
+    from lm_eval_so.pipeline.measure.verdict import compare_reports
+    from lm_eval_so.pipeline.reports import Results, write_reports
 
     session = line.open_session(
         lambda found, environ: [*check_gate(found), *exception_problems(found, environ)]
@@ -50,17 +53,12 @@ def compare(
         text = "gate.confirm needs the chatbot: compare judges what was measured, ci asks again"
         resources.listener(Warned(stage="compare", text=text))
     report = read_report(candidate)
-    found, where = find_baseline(config, Place(report=baseline, ref=baseline_ref))
-    comparison = compare_reports(config, resources, report, found, where)
-    files = write_report(
-        config,
-        resources,
-        None,
-        comparison,
-        folder=out or config.resolve(config.report.out),
-        formats=formats,
-        candidate=report,
-    )
+    found = read_baseline(config, Place(report=baseline, ref=baseline_ref))
+    comparison = compare_reports(config, resources, report, found)
+    tell_verdict(comparison, config, resources.listener, redactor=resources.redactor)
+    results = Results(report=report, comparison=comparison, is_report_written=True)
+    folder = out or config.resolve(config.report.out)
+    files = write_reports(results, folder, config, resources.redactor, formats=formats)
     session.progress.close()
     line.emit(paths=files, result=to_json(comparison))
     return comparison.exit_code

@@ -30,7 +30,8 @@ def doctor(line: CommandLine, ask: Ask = False) -> int | None:
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.errors import ExitCode, Problem
     from lm_eval_so.pipeline import doctor as looking
-    from lm_eval_so.pipeline.check import check, tell_gate
+    from lm_eval_so.pipeline.check import check
+    from lm_eval_so.pipeline.gate import tell_gate
 
     def find(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
         yield from check(config, environ, needs={"run", "evaluate"})

@@ -40,10 +40,11 @@ def evaluate(
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.errors import Problem
     from lm_eval_so.evaluator import evaluate as stage
-    from lm_eval_so.evaluator.calibration.export import open_export, write_export
+    from lm_eval_so.evaluator.calibration.files import open_export, write_export
     from lm_eval_so.evaluator.plan import plan_evaluation
     from lm_eval_so.pipeline.check import check
-    from lm_eval_so.pipeline.measure import wanted_baseline, write_report
+    from lm_eval_so.pipeline.measure.plan import wanted_baseline
+    from lm_eval_so.pipeline.reports import Results, write_reports
     from lm_eval_so.runner.run import run_folder
 
     def find(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
@@ -72,7 +73,9 @@ def evaluate(
             labels=labels,
         )
     )
-    files = write_report(config, resources, report, None, folder=folder, formats=formats)
+    files = write_reports(
+        Results(report=report), folder, config, resources.redactor, formats=formats
+    )
     if labels is not None:
         files += write_export(labels, folder, config, resources)
     line.emit(paths=files, result=to_json(report) if line.as_json else None)

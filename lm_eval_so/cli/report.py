@@ -40,21 +40,15 @@ def report(
     """
     import os
 
-    from lm_eval_so.core.files import read_text, write_atomic
-    from lm_eval_so.core.records.codec import loads
-    from lm_eval_so.core.records.comparison import Comparison
+    from lm_eval_so.core.files import write_atomic
     from lm_eval_so.core.report_file import read_report, refuse_other_report
     from lm_eval_so.core.secrets import make_redactor
-    from lm_eval_so.errors import Where
+    from lm_eval_so.pipeline.reports import read_comparison
     from lm_eval_so.reporter.content import Style
     from lm_eval_so.reporter.render import render
 
     found = read_report(report)
-    compared = (
-        loads(read_text(comparison), Comparison, where=Where(file=str(comparison)))
-        if comparison
-        else None
-    )
+    compared = read_comparison(comparison) if comparison else None
     refuse_other_report(compared, found, files=(comparison, report))
     style = Style(language=language, examples=examples, redactor=make_redactor(os.environ))
     text = render(found, compared, format=format, style=style)

@@ -1,24 +1,14 @@
-"""What is wrong with a config at any stage, found before anything is spent."""
+"""The check of a config for all stages, before anything is spent."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterator, Mapping
 from typing import Literal
 
-from lm_eval_so.comparator.effect.finding import Shape, make_shape
-from lm_eval_so.comparator.exemptions.files import exception_problems
-from lm_eval_so.comparator.gate.check import check as check_gate
-from lm_eval_so.core.config.load import whole
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.config.sound import Sound
-from lm_eval_so.core.events import Event, Noticed, Warned
-from lm_eval_so.core.records.enums import Direction, MetricKind
-from lm_eval_so.core.registry import plugin_problems
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator import plan as evaluation
-from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids, sound_metrics
-from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.binding.checks import dataset_problems
 from lm_eval_so.generator import generate as generating
+from lm_eval_so.pipeline.gate import gate_problems
 from lm_eval_so.runner import run as running
 
 Stage = Literal["generate", "run", "evaluate"]
@@ -32,7 +22,7 @@ def check(
     Args:
         config: The config.
         environ: Environment variables, for keys.
-        needs: The stages that come next: of these it is told, too, what they lack, such as a key, a
+        needs: Stages that come next; for these it also finds what they lack, such as a key, a
             package, a source or a section of the config.
     """
     of_metrics = evaluation.check(config, environ=environ if "evaluate" in needs else None)
@@ -43,80 +33,7 @@ def check(
     yield from running.check(config, environ if "run" in needs else None)
     yield from of_metrics
     # both stages know which metrics there are: a gate's mistake is told once
-    of_gate = check_gate(config, _shapes(config))
+    of_gate = gate_problems(config, environ)
     yield from (problem for problem in of_gate if problem.where not in told)
-    yield from exception_problems(config, environ)
     if "generate" not in needs:  # else it is made anew
         yield from dataset_problems(config)
-
-
-def checked(
-    read: Sound[Config],
-    plugins: Iterable[Path],
-    environ: Mapping[str, str],
-    *,
-    needs: Collection[Stage],
-) -> Config:
-    """Return a config in which nothing is wrong.
-
-    Args:
-        read: What was read.
-        plugins: Plugin files beside those that it names.
-        environ: Environment variables, for keys.
-        needs: The stages that come next.
-
-    Raises:
-        ConfigError: With all that is wrong.
-    """
-    own = read.value.plugin_files() if read.value else []
-    failed = plugin_problems([*own, *((file, None) for file in plugins)])
-    found = check(read.value, environ, needs=needs) if read.value else ()
-    return whole(read, found, failed=failed)
-
-
-def deciding(config: Config) -> tuple[str, ...]:
-    """Return the metrics that may decide a verdict; of a config without problems."""
-    return _deciding(config, bind_metrics(config, {}))
-
-
-def tell_gate(config: Config) -> Iterator[Event]:
-    """Warn if no metric decides, and tell which are reported since they measure wording alone."""
-    named = config.gate.metrics or {}
-    bound = bind_metrics(config, {})
-    wording = ", ".join(b.id for b in bound if b.measures_overlap and b.id not in named)
-    if not _deciding(config, bound):
-        text = "no metric gates, so nothing will be judged"
-        hint = "name one under gate.metrics, with a margin or a bound"
-        told = f"{text} ({wording}: wording only)" if wording else text
-        yield Warned(stage="check", text=told, hint=hint)
-    elif wording:
-        text = f"reported and not gating, unless gate.metrics names it: {wording} (wording only)"
-        yield Noticed(stage="check", text=text)
-
-
-def _deciding(config: Config, bound: Sequence[BoundMetric]) -> tuple[str, ...]:
-    gating = gating_ids(config, bound)
-    return tuple(each.id for each in bound if each.id in gating and _may_decide(each, config))
-
-
-def _may_decide(each: BoundMetric, config: Config) -> bool:
-    """Return whether a metric that gates has something to be judged by."""
-    section = (config.gate.metrics or {}).get(each.id)
-    if section is not None and (section.min is not None or section.max is not None):
-        return True
-    if "baseline" in each.metric.requires:  # it is a comparison itself
-        return False
-    is_open = each.metric.kind is MetricKind.UNBOUNDED
-    return not is_open or (section is not None and section.margin is not None)
-
-
-def _shapes(config: Config) -> dict[str, Shape]:
-    """Return what values the metrics take that can be made."""
-    return {
-        each.id: make_shape(
-            each.metric.kind,
-            Direction.HIGHER if each.metric.higher_is_better else Direction.LOWER,
-            each.metric.range,
-        )
-        for _, each in sound_metrics(config)
-    }

@@ -30,7 +30,16 @@ from lm_eval_so.runner.store.recorder import STAGE, Recorder
 from lm_eval_so.runner.store.row_log import ResultsChanged, Stretch
 from lm_eval_so.runner.store.run_dir import INFO_FILE, RESULTS_FILE, RunDir, read_info
 
-__all__ = ["INFO_FILE", "RESULTS_FILE", "RunPlan", "check", "plan_run", "run", "run_folder"]
+__all__ = [
+    "INFO_FILE",
+    "RESULTS_FILE",
+    "RunPlan",
+    "Shard",
+    "check",
+    "plan_run",
+    "run",
+    "run_folder",
+]
 
 
 async def run(

@@ -1,1 +1,1 @@
-"""What an event of GitHub adds: where the baseline is read, and what is told there."""
+"""The GitHub side of `ci`: the surroundings, the place of the baseline, and everything told there."""

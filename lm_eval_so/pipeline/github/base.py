@@ -1,10 +1,9 @@
-"""Where the baseline is read: what the event says, and git knows."""
+"""The place of an event's baseline, from the event and from git."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from lm_eval_so.action.event import Activity, BaseRule
-from lm_eval_so.comparator.baseline.find import relative_to
+from lm_eval_so.comparator.baseline.find import Place, relative_to
 from lm_eval_so.core import git
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Reason
@@ -14,27 +13,11 @@ _ALL = "0"
 """Depths of a checkout that hold the parents of what is checked out, and everything."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a baseline is read; as it stands, the file of the config."""
-
-    file: Path | None = None
-    """A report that wins over everything else."""
-    path: Path | None = None
-    """What is read from `ref`, where it is not the config's `baseline.path`."""
-    ref: str | None = None
-    """Git revision to read from."""
-    else_file: bool = False
-    """Read the config's file itself where `ref` has none."""
-    none: Reason | None = None
-    """Why no baseline can be read."""
-
-
 def find_base(activity: Activity, *, cwd: Path) -> str | None:
     """Return the base commit, or None where git does not know it (no repository, a shallow clone).
 
     Args:
-        activity: What the event knows of it.
+        activity: The task that the event sets.
         cwd: A folder of the checkout.
     """
     here = git.head(cwd)
@@ -58,22 +41,22 @@ def find_base(activity: Activity, *, cwd: Path) -> str | None:
 
 
 def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> Place:
-    """Find where the baseline of an event is read: never in what a pull request brings.
+    """Find the place of an event's baseline: never in the commits that a pull request brings.
 
     Args:
         config: The config, which a pull request may have changed.
-        activity: What the event asks for.
+        activity: The task that the event sets.
         explicit: The report that the workflow names.
     """
     cwd, stored = config.folder, config.baseline.path
     base, here = find_base(activity, cwd=cwd), git.head(cwd)
     if not activity.is_proposal:
-        return Place(file=explicit, ref=None if config.baseline.ref else base)
+        return Place(report=explicit, ref=None if config.baseline.ref else base)
     named = explicit or (config.resolve(stored) if stored else None)
     if named is None:
         return Place()
     if here is None:
-        return Place(none=Reason(code="no_repository"))
+        return Place(unreadable=Reason(code="no_repository"))
     unknown = None if base else _unknown_base(here, activity, cwd=cwd)
     if git.is_submodule(cwd):  # its history is whatever the pull request points at
         base, unknown = None, Reason(code="in_submodule")
@@ -82,15 +65,27 @@ def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> 
     has_file = named.exists() and not is_brought  # a step of the job put it there
     if explicit is not None:
         is_nowhere = not is_brought and not _has(base, explicit, cwd=cwd)
-        of_base = Place(path=relative_to(explicit, cwd), ref=base, none=unknown)
-        return Place(file=explicit) if has_file or is_nowhere else of_base  # nowhere is an error
+        of_base = Place(path=relative_to(explicit, cwd), ref=base, unreadable=unknown)
+        return Place(report=explicit) if has_file or is_nowhere else of_base  # nowhere is an error
     if config.baseline.ref:
-        return Place(none=_why_not(config, base, unknown))
-    return Place(ref=base, else_file=has_file, none=None if has_file else unknown)
+        return Place(unreadable=_why_not(config, base, unknown))
+    return Place(ref=base, else_file=has_file, unreadable=None if has_file else unknown)
+
+
+def find_local_place(config: Config, activity: Activity, *, explicit: Path | None) -> Place:
+    """Find the place of a baseline at a person's desk: at the base commit, else the file itself.
+
+    Args:
+        config: The config.
+        activity: The local task.
+        explicit: The report that the command line names.
+    """
+    ref = None if config.baseline.ref else find_base(activity, cwd=config.folder)
+    return Place(report=explicit, ref=ref, else_file=True)
 
 
 def _why_not(config: Config, base: str | None, unknown: Reason | None) -> Reason | None:
-    """Say why the config's own revision is none of the base; one that git lacks is an error later."""
+    """Say why the config's own revision is not part of the base; one that git lacks is an error later."""
     ref, cwd = config.baseline.ref, config.folder
     commit = git.find_commit(ref, cwd=cwd)
     if commit is None or base is None:
@@ -105,7 +100,7 @@ def _has(base: str | None, file: Path, *, cwd: Path) -> bool:
 
 
 def _is_merge_of_github(here: str, above: tuple[str, ...], activity: Activity) -> bool:
-    """Whether a commit is the pull request merged into its base, whose first parent is the base.
+    """Return whether a commit is the pull request merged into its base, whose first parent is the base.
 
     A head may be a merge commit, too, and its first parent is then the pull request's own.
     """

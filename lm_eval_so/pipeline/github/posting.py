@@ -1,7 +1,7 @@
 """The comment on an event's pull request."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,31 +23,50 @@ STAGE = "publish"
 _COMMIT_DIGITS = 7
 
 
-def comment_on(
-    bodies: Bodies,
-    resources: Resources,
-    activity: Activity,
-    inputs: Inputs,
-    *,
-    head: str | None,
-    suite_id: str | None,
-    verdict: Verdict | None,
-    language: Language,
-) -> Published:
-    """Post the comment, where there is a pull request; what was measured before goes to the summary.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Job of a workflow that measures."""
+
+    activity: Activity
+    """The task that the event sets."""
+    inputs: Inputs
+    workspace: Path
+    """Root of the checkout."""
+    head: str | None
+    """Commit that was evaluated."""
+
+    @property
+    def has_place(self) -> bool:
+        """Whether the event has, or should have, a pull request to comment on."""
+        activity, number = self.activity, self.inputs.publishing.pr_number
+        by_number = activity.takes_pull_number and number is not None
+        has_pull = activity.pull is not None or activity.has_lost_number
+        return has_pull or activity.pull_branch is not None or by_number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """Subject of a comment."""
+
+    suite_id: str | None
+    """Owner of the comment; null if not known: then every comment of this job is written."""
+    verdict: Verdict | None
+    """The measured verdict; null if nothing could be measured."""
+    language: Language
+
+
+def comment_on(bodies: Bodies, resources: Resources, job: Job, about: About) -> Published:
+    """Post the comment, where there is a pull request; the last measured verdict goes to the summary.
 
     Args:
-        bodies: Its text.
+        bodies: Text of the comment.
         resources: Environment, listener and redactor.
-        activity: What the event asks for.
-        inputs: What the workflow asks for.
-        head: The commit that was evaluated.
-        suite_id: Whose comment it is; null: that is not known, and every one of this job is written.
-        verdict: What was measured; null if nothing could be.
-        language: Language of the texts.
+        job: The job that measured.
+        about: The subject.
     """
+    activity, inputs = job.activity, job.inputs
     # a workflow that is started by hand may check out another commit than the event's
-    evaluated = head if activity.takes_pull_number else activity.head
+    evaluated = job.head if activity.takes_pull_number else activity.head
     token = inputs.github_token or resources.environ.get("GITHUB_TOKEN")
     if not activity.repository or not evaluated:
         return Published()
@@ -56,9 +75,9 @@ def comment_on(
         hint = "give the step github_token, and the job `permissions: {pull-requests: write}`"
         resources.listener(Warned(stage=STAGE, text=text, hint=hint))
         return Published(failed=True)
-    with open_github(activity.repository, token=token, api_url=activity.api_url) as github:
+    with open_github(activity.repository, token=token, api_url=activity.workflow.api_url) as github:
         try:
-            number = find_pull(activity, inputs.pr_number, github)
+            number = find_pull(activity, inputs.publishing.pr_number, github)
         except RequestFailed as error:
             resources.listener(Warned(stage=STAGE, text=f"no comment: {error}"))
             return Published(failed=True)
@@ -67,19 +86,19 @@ def comment_on(
         target = Target(
             pull=number,
             head=evaluated,
-            suite_id=suite_id or "",
-            run_id=activity.run_id,
-            run_attempt=activity.run_attempt,
-            job=f"{activity.job} {activity.runner}",
-            verdict=verdict,
-            is_guess=suite_id is None,
-            max_chars=inputs.comment_max_chars,
+            suite_id=about.suite_id or "",
+            run_id=activity.workflow.id,
+            run_attempt=activity.workflow.attempt,
+            job=activity.workflow.job_name,
+            verdict=about.verdict,
+            is_guess=about.suite_id is None,
+            max_chars=inputs.publishing.max_chars,
         )
-        if suite_id is not None:
+        if about.suite_id is not None:
             published = post(bodies, target, github, resources)
         else:
             published = _post_to_all(bodies, target, github, resources, activity.suite_prefix)
-    if verdict is None and (text := before_text(published.before, language)):
+    if about.verdict is None and (text := before_text(published.before, about.language)):
         to_summary(resources, inputs, partial(add_to_summary, text=f"\n{prose(text)}\n"))
     return published
 
@@ -87,7 +106,7 @@ def comment_on(
 def _post_to_all(
     bodies: Bodies, target: Target, github: GitHub, resources: Resources, prefix: str | None
 ) -> Published:
-    """Post to every comment of this job, since one of them is of the suite that is not known."""
+    """Post to every comment of this job, since one of them belongs to the unknown suite."""
     try:
         suites = suites_on(target.pull, prefix, github) if prefix else ()
     except RequestFailed as error:
@@ -99,13 +118,6 @@ def _post_to_all(
     told = [post(bodies, replace(target, suite_id=s), github, resources) for s in suites]
     first = next((each for each in told if each.url), Published())
     return replace(first, failed=any(each.failed for each in told))
-
-
-def has_place(activity: Activity, inputs: Inputs) -> bool:
-    """Return whether the event has, or should have, a pull request to comment on."""
-    by_number = activity.takes_pull_number and inputs.pr_number is not None
-    has_pull = activity.pull is not None or activity.has_lost_number
-    return has_pull or activity.pull_branch is not None or by_number
 
 
 def post(bodies: Bodies, target: Target, github: GitHub, resources: Resources) -> Published:
@@ -122,7 +134,7 @@ def post(bodies: Bodies, target: Target, github: GitHub, resources: Resources) -
 
 
 def before_text(before: State | None, language: Language) -> str:
-    """Say what was measured last, and of which commit; "" if that is not known."""
+    """Return the last measured verdict and its commit in words; "" if not known."""
     if before is None or not before.verdict:
         return ""
     verdict = verdict_name(before.verdict, language)
@@ -133,7 +145,7 @@ def before_text(before: State | None, language: Language) -> str:
 def to_summary(resources: Resources, inputs: Inputs, write: Callable[[Path], object]) -> None:
     """Write to the job summary, where there is one and it is wanted."""
     file = resources.environ.get("GITHUB_STEP_SUMMARY")
-    if not inputs.job_summary or not file:
+    if not inputs.publishing.job_summary or not file:
         return
     try:
         write(Path(file))

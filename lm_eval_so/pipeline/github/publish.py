@@ -1,4 +1,4 @@
-"""What is told to GitHub, in this order: outputs, job summary, annotations, comment, outputs again.
+"""The result told on GitHub, in this order: outputs, job summary, annotations, comment, outputs again.
 
 Measured first, published last: a GitHub that does not answer never loses a measurement.
 """
@@ -9,8 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from lm_eval_so.action.comment import LEVELS, Bodies, Published
-from lm_eval_so.action.event import Activity, plain_suite_id
-from lm_eval_so.action.inputs import Inputs
+from lm_eval_so.action.event import plain_suite_id
 from lm_eval_so.action.marker import State
 from lm_eval_so.action.outputs import (
     Outputs,
@@ -28,21 +27,28 @@ from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.templates.safe import prose
-from lm_eval_so.pipeline.github.posting import STAGE, before_text, comment_on, has_place, to_summary
-from lm_eval_so.pipeline.measure import Measured
+from lm_eval_so.pipeline.github.posting import (
+    STAGE,
+    About,
+    Job,
+    before_text,
+    comment_on,
+    to_summary,
+)
+from lm_eval_so.pipeline.measure.measure import Measured
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.markdown import Origin, comment_body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """How telling GitHub went."""
+    """Result of telling GitHub."""
 
     outputs: Outputs
     annotations: tuple[str, ...]
     """Workflow commands for the log."""
     comment_failed: bool
-    """There was a comment to post, and it was not posted."""
+    """Whether there was a comment to post and it was not posted."""
 
 
 def make_bodies(
@@ -72,30 +78,19 @@ def make_bodies(
     return body
 
 
-def tell_github(
-    config: Config,
-    resources: Resources,
-    measured: Measured,
-    *,
-    activity: Activity,
-    inputs: Inputs,
-    workspace: Path,
-    head: str | None,
-) -> Told:
-    """Tell GitHub what was found.
+def tell_github(config: Config, resources: Resources, measured: Measured, job: Job) -> Told:
+    """Tell GitHub the result of a measurement.
 
     Args:
         config: The config.
         resources: Environment and listener.
-        measured: What was found.
-        activity: What the event asks for.
-        inputs: What the workflow asks for.
-        workspace: Root of the checkout; output paths are relative to it.
-        head: The commit that was evaluated.
+        measured: The result.
+        job: The job that measured.
     """
+    activity, inputs, workspace = job.activity, job.inputs, job.workspace
     comparison, report = measured.comparison, measured.report
     names = {path.name: path for path in measured.files}
-    wanted = is_wanted(inputs.comment, comparison) and has_place(activity, inputs)
+    wanted = is_wanted(inputs.publishing.comment, comparison) and job.has_place
     outputs = replace(
         outputs_of(comparison, report),
         report_json=_relative(names.get("report.json"), workspace),
@@ -103,21 +98,17 @@ def tell_github(
         comment_file_written=wanted,
     )
     write_to(resources.environ, outputs)
-    origin = Origin(run_url=activity.run_url, commit=head)
+    origin = Origin(run_url=activity.run_url, commit=job.head)
     bodies = make_bodies(config, resources, comparison, report, origin)
-    summarise(_summaries(measured, bodies), resources, activity, inputs)
+    summarise(_summaries(measured, bodies), resources, job)
     published = Published()
     if wanted:
-        published = comment_on(
-            bodies,
-            resources,
-            activity,
-            inputs,
-            head=head,
+        about = About(
             suite_id=plain_suite_id(inputs.suite_id or activity.suite_id(config.suite)),
             verdict=None if comparison.verdict is Verdict.ERROR else comparison.verdict,
             language=config.language,
         )
+        published = comment_on(bodies, resources, job, about)
     outputs = replace(
         outputs, comment_url=published.url, comment_file_written=wanted and not published.url
     )
@@ -125,27 +116,25 @@ def tell_github(
     return Told(
         outputs=outputs,
         annotations=annotations(
-            comparison, most=inputs.max_annotations, redactor=resources.redactor
+            comparison, most=inputs.publishing.max_annotations, redactor=resources.redactor
         ),
         comment_failed=published.failed,
     )
 
 
-def summarise(
-    texts: Iterable[str], resources: Resources, activity: Activity, inputs: Inputs
-) -> None:
-    """Write the job summary, and what the event has to be warned of.
+def summarise(texts: Iterable[str], resources: Resources, job: Job) -> None:
+    """Write the job summary, and the warnings of the event.
 
     Args:
         texts: The same in Markdown, most detailed first.
         resources: Environment, listener and redactor.
-        activity: What the event asks for.
-        inputs: What the workflow asks for.
+        job: The job that measured.
     """
-    notes = [f"\n⚠ {prose(resources.redactor.redact(text))}\n" for text in activity.warnings]
-    to_summary(resources, inputs, partial(write_summary, texts=texts))
+    warnings = job.activity.warnings
+    notes = [f"\n⚠ {prose(resources.redactor.redact(text))}\n" for text in warnings]
+    to_summary(resources, job.inputs, partial(write_summary, texts=texts))
     if notes:
-        to_summary(resources, inputs, partial(add_to_summary, text="".join(notes)))
+        to_summary(resources, job.inputs, partial(add_to_summary, text="".join(notes)))
 
 
 def _summaries(measured: Measured, bodies: Bodies) -> Iterator[str]:
@@ -169,6 +158,11 @@ def write_last(resources: Resources, outputs: Outputs) -> None:
     """Write the outputs that stay, and warn if they cannot be: no result is lost by that."""
     if reason := write_to(resources.environ, outputs):
         resources.listener(Warned(stage=STAGE, text=f"no outputs: {reason}"))
+
+
+def write_skipped(resources: Resources) -> None:
+    """Write the outputs of an event for which nothing is measured."""
+    write_last(resources, Outputs(verdict=Verdict.SKIPPED, passed=True))
 
 
 def _relative(path: Path | None, workspace: Path) -> str:

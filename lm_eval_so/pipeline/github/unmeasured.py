@@ -1,10 +1,10 @@
-"""Where nothing could be measured: the outputs, the summary and the comment say so.
+"""A measurement that failed, told on GitHub: by the outputs, the summary and the comment.
 
-A comment that went on saying pass would speak of a commit that nobody measured.
+An old comment that still says pass would speak of a commit that nobody measured.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -19,36 +19,23 @@ from lm_eval_so.action.event import (
     plain_suite_id,
     read_event,
 )
-from lm_eval_so.action.inputs import CommentMode, Inputs, read_usable_inputs
+from lm_eval_so.action.inputs import CommentMode, read_usable_inputs
 from lm_eval_so.action.marker import State
 from lm_eval_so.action.outputs import Outputs
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.backends.config_secrets import config_redactor
-from lm_eval_so.core.config.load import load_config, make_config, override_value
-from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.config.variables import fill_in
-from lm_eval_so.core.config.yaml_lines import Located, Path_, read_yaml
 from lm_eval_so.core.events import Listener, Warned
-from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.secrets import Redactor, make_redactor
-from lm_eval_so.errors import (
-    ConfigError,
-    Interrupted,
-    LMEvalError,
-    Problem,
-    UsageError,
-    problems_of,
-)
-from lm_eval_so.pipeline.github.posting import STAGE, before_text, comment_on, has_place
+from lm_eval_so.errors import Interrupted, Problem, UsageError, problems_of
+from lm_eval_so.pipeline.github.posting import STAGE, About, Job, before_text, comment_on
 from lm_eval_so.pipeline.github.publish import summarise, write_last
+from lm_eval_so.pipeline.github.unloaded_config import ConfigSource, Known, known_of
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.markdown import Origin, unmeasured_body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What a command line of `ci` asks for, as far as telling needs it."""
+class Invocation:
+    """Part of the command line of `ci` that telling needs."""
 
     environ: Mapping[str, str] = field(repr=False)
     config: Path
@@ -57,21 +44,15 @@ class Asked:
     listener: Listener
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Known:
-    """What is known of the config, whether or not it can be used."""
-
-    suite: str | None
-    language: Language
-    redactor: Redactor
-
-
 @contextmanager
-def told_if_unmeasured(asked: Asked) -> Iterator[Event]:
-    """Tell GitHub of an error on its way out; whatever comes of telling, the error goes on.
+def told_if_unmeasured(given: Invocation) -> Iterator[Event]:
+    """Tell GitHub of an error on its way out, and let the error go on in any case.
+
+    Args:
+        given: The command line.
 
     Yields:
-        What is set once there is a result: a stop that comes later is not told.
+        Event to set once there is a result: a stop that comes later is not told.
     """
     has_result = Event()
     try:
@@ -79,41 +60,48 @@ def told_if_unmeasured(asked: Asked) -> Iterator[Event]:
     except (Exception, KeyboardInterrupt) as error:
         is_stop = isinstance(error, KeyboardInterrupt | Interrupted)
         if not (is_stop and has_result.is_set()):
-            _tell_safely(problems_of(error), asked)
+            _tell_safely(problems_of(error), given)
         raise
 
 
-def _tell_safely(problems: Sequence[Problem], asked: Asked) -> None:
+def _tell_safely(problems: Sequence[Problem], given: Invocation) -> None:
     try:
-        _tell(problems, asked)
+        _tell(problems, given)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - another error is on its way out, and decides
         text = f"GitHub could not be told: {type(error).__name__}"
-        asked.listener(Warned(stage=STAGE, text=text))
+        given.listener(Warned(stage=STAGE, text=text))
 
 
-def _tell(problems: Sequence[Problem], asked: Asked) -> None:
-    environ = asked.environ
+def _tell(problems: Sequence[Problem], given: Invocation) -> None:
+    environ = given.environ
     workspace = Path(environ.get("GITHUB_WORKSPACE") or Path.cwd())
-    inputs = read_usable_inputs(environ, workspace=workspace)
-    activity, known = _activity(environ), _known(asked, inputs)
-    resources = Resources(environ=environ, listener=asked.listener, redactor=known.redactor)
+    inputs, activity = read_usable_inputs(environ, workspace=workspace), _activity(environ)
+    source = ConfigSource(
+        file=inputs.config_or(given.config),
+        environ=environ,
+        overrides=[*inputs.overrides, *given.overrides],
+    )
+    known = known_of(source)
+    job = Job(
+        activity=activity,
+        inputs=inputs,
+        workspace=workspace,
+        head=git.head(inputs.folder) or activity.commit,
+    )
+    resources = Resources(environ=environ, listener=given.listener, redactor=known.redactor)
     shown = [_inside(problem, workspace) for problem in problems]
     bodies = _bodies(shown, known, Origin(run_url=activity.run_url))
-    summarise((bodies(level) for level in range(LEVELS)), resources, activity, inputs)
-    is_wanted = inputs.comment is not CommentMode.NEVER and not activity.skip
+    summarise((bodies(level) for level in range(LEVELS)), resources, job)
+    is_wanted = inputs.publishing.comment is not CommentMode.NEVER and not activity.skip
     published = Published()
-    if is_wanted and has_place(activity, inputs):
+    if is_wanted and job.has_place:
         suite_id = inputs.suite_id or (activity.suite_id(known.suite) if known.suite else None)
-        published = comment_on(
-            bodies,
-            resources,
-            activity,
-            inputs,
-            head=git.head(inputs.folder) or activity.commit,
+        about = About(
             suite_id=plain_suite_id(suite_id) if suite_id else None,
             verdict=None,
             language=known.language,
         )
+        published = comment_on(bodies, resources, job, about)
     write_last(resources, Outputs(comment_url=published.url))
 
 
@@ -124,50 +112,7 @@ def _activity(environ: Mapping[str, str]) -> Activity:
         return Activity(event="local", base=Base(rule=BaseRule.HEAD), skip=str(error))
 
 
-def _known(asked: Asked, inputs: Inputs) -> _Known:
-    file, environ = inputs.config_or(asked.config), asked.environ
-    overrides = [*inputs.overrides, *asked.overrides]
-    try:
-        config = load_config(file, overrides=overrides, environ=environ)
-    except LMEvalError:
-        return _readable(file, overrides, environ)
-    redactor = config_redactor(config, environ, runs_code=False)
-    return _Known(suite=config.suite, language=config.language, redactor=redactor)
-
-
-def _readable(file: Path, overrides: Sequence[str], environ: Mapping[str, str]) -> _Known:
-    """Read what can be read of a config that cannot be used: its suite, its language."""
-    located = Located(values={})
-    with suppress(LMEvalError):
-        located = read_yaml(file)
-    values = located.values if isinstance(located.values, dict) else {}
-    given: set[Path_] = set()
-    for override in overrides:
-        with suppress(LMEvalError):
-            values, at = override_value(values, override)
-            given.add(at)
-    located = Located(values=values, overridden=frozenset(given))
-    suite, language = (_valid(key, located, environ) for key in ("suite", "language"))
-    return _Known(
-        suite=suite.suite if suite else None,
-        language=language.language if language else Language.EN,
-        redactor=make_redactor(environ),
-    )
-
-
-def _valid(key: str, located: Located, environ: Mapping[str, str]) -> Config | None:
-    """Return a config that has this value and else the least, if it may have it."""
-    least = {"version": 1, "suite": "x", "dataset": {"path": "x"}}
-    problems: list[Problem] = []
-    given = {key: located.values.get(key)}
-    filled = fill_in(replace(located, values=given), environ, problems)
-    try:
-        return None if problems else make_config({**least, **filled.values})
-    except ConfigError:
-        return None
-
-
-def _bodies(problems: Sequence[Problem], known: _Known, origin: Origin) -> Bodies:
+def _bodies(problems: Sequence[Problem], known: Known, origin: Origin) -> Bodies:
     @cache
     def body(level: int, before: State | None = None) -> str:
         return unmeasured_body(

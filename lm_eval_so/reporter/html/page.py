@@ -15,10 +15,16 @@ from lm_eval_so.core.templates.sandbox import fill_html
 from lm_eval_so.core.words.verdicts import is_good_but_lost, lead_metric
 from lm_eval_so.errors import NothingToDo
 from lm_eval_so.reporter.content import Content
-from lm_eval_so.reporter.html.case_data import case_data
-from lm_eval_so.reporter.html.case_order import first_cases
-from lm_eval_so.reporter.html.plot import WIDTH, Span, change_spans, mean_span, shares
-from lm_eval_so.reporter.html.slices import changed_slices, slice_drawings
+from lm_eval_so.reporter.html.cases import case_data, first_cases
+from lm_eval_so.reporter.html.drawings import (
+    WIDTH,
+    Span,
+    change_spans,
+    changed_slices,
+    mean_span,
+    shares,
+    slice_drawings,
+)
 from lm_eval_so.reporter.views.comparison import view_comparison
 from lm_eval_so.reporter.views.report import view_report
 from lm_eval_so.reporter.views.view import ComparisonView, GateRow, MetricRow, Words, words_of
@@ -62,7 +68,6 @@ class ChangeDrawing:
     row: GateRow
     span: Span | None
     tone: str
-    word: str
     sentence: str
 
 
@@ -152,7 +157,6 @@ def _changes(comparison: Comparison, view: ComparisonView) -> list[ChangeDrawing
             row=rows[key],
             span=spans[key],
             tone=_TONES.get(comparison.metrics[key].verdict, "none"),
-            word=rows[key].verdict.partition(" ")[2],  # the icon is the page's own
             sentence=comparison.metrics[key].sentence,
         )
         for key in ordered

@@ -1,21 +1,23 @@
-"""View of an evaluation report."""
+"""View of an evaluation report: scores, judges, cost and time."""
 
 from collections.abc import Iterator, Mapping
 
+from lm_eval_so.core.clock import parse_time
+from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.words.numbers import count, percent, score, usd
+from lm_eval_so.core.records.report import EvaluationReport, JudgeHealth
+from lm_eval_so.core.words.formats import count, percent, score, usd
 from lm_eval_so.core.words.phrases import answers_text
 from lm_eval_so.reporter.views.cases import MISSING, case_view, cases_note, is_answer, status_name
-from lm_eval_so.reporter.views.cost import cost_lines, cost_rows, time_lines, total_usd
-from lm_eval_so.reporter.views.judges import judge_row
-from lm_eval_so.reporter.views.metrics import first_score, metric_row
+from lm_eval_so.reporter.views.metrics import codes_of, first_score, metric_row
 from lm_eval_so.reporter.views.origin import commands, minute, report_origin
 from lm_eval_so.reporter.views.slices import slice_rows
 from lm_eval_so.reporter.views.view import (
     ABSENT,
     Breakdown,
     Cases,
+    CostRow,
+    JudgeRow,
     ReportView,
     ScoredView,
     StatusRow,
@@ -131,3 +133,159 @@ def _incomplete(report: EvaluationReport, words: Words) -> Iterator[str]:
     stopped = experiment.budget.get("stopped")
     if isinstance(stopped, Mapping) and isinstance(by := stopped.get("by"), str):
         yield words("stopped", by=by)
+
+
+def judge_row(judge_id: str, judge: JudgeHealth, words: Words) -> JudgeRow:
+    """Return the health of a judge."""
+    lost = sum(n for code, n in judge.unscored.items() if code.startswith("judge_"))
+    return JudgeRow(
+        id=judge_id,
+        is_ok=judge.state == "ok",
+        model=judge.model or ABSENT,
+        scored=count(judge.rows - lost),
+        repaired=f"{count(judge.repaired)} ({_share(judge.repaired, judge.rows)})",
+        no_score=codes_of(judge.unscored, words) or "0",
+        order_flips=_percent(judge.order_flip_rate),
+        retest=_retest(judge),
+        alpha=_number(judge.alpha),
+        kappa=_kappa(judge, words),
+        j=_number(judge.calibration.j),
+        notes=tuple(_notes(judge, words)),
+    )
+
+
+def _retest(judge: JudgeHealth) -> str:
+    if judge.retest_agreement is None:
+        return ABSENT
+    same = round(judge.retest_agreement * judge.retested)
+    return f"{count(same)}/{count(judge.retested)}"
+
+
+def _kappa(judge: JudgeHealth, words: Words) -> str:
+    checked = judge.calibration
+    state = words(f"calibration_{checked.state}")
+    if checked.kappa is None:
+        return state
+    kappa = _number(checked.kappa)
+    return kappa if checked.state == "ok" else f"{kappa} ({state})"
+
+
+def _notes(judge: JudgeHealth, words: Words) -> Iterator[str]:
+    for member in judge.per_judge:
+        told = {"model": member.model or ABSENT, "votes": count(member.votes)}
+        if member.differs is None:
+            yield words("note_votes", **told)
+        else:
+            yield words("note_member", **told, share=percent(member.differs))
+    if judge.unknown_rate:
+        yield words("note_unknown", share=percent(judge.unknown_rate))
+    if judge.first_position_share is not None:
+        yield words("note_first", share=percent(judge.first_position_share))
+    if judge.longer_won_share is not None:
+        yield words("note_longer", share=percent(judge.longer_won_share))
+    if judge.length_rho is not None:
+        yield words("note_length", rho=score(judge.length_rho))
+    yield from (words(f"judge_note_{code}") for code in judge.notes)
+
+
+def _number(value: float | None) -> str:
+    return ABSENT if value is None else score(value)
+
+
+def _percent(value: float | None) -> str:
+    return ABSENT if value is None else percent(value)
+
+
+def _share(part: int, whole: int) -> str:
+    return percent(part / whole) if whole else ABSENT
+
+
+def cost_lines(report: EvaluationReport, words: Words) -> Iterator[str]:
+    """Yield cost and time of the run, one fact each, for a comment."""
+    cost = report.cost
+    if cost.bot_usd is not None:
+        yield words("cost_bot", usd=usd(cost.bot_usd), n=count(cost.bot_priced))
+    else:
+        yield words("cost_unknown")
+    if cost.simulator_usd is not None:
+        yield words("cost_simulator", usd=usd(cost.simulator_usd))
+    if cost.judges_usd is not None:
+        yield words("cost_judges", usd=usd(cost.judges_usd))
+    tokens_in, tokens_out = cost.usage.input_tokens, cost.usage.output_tokens
+    if tokens_in is not None and tokens_out is not None:
+        yield words("tokens", tokens_in=count(tokens_in), tokens_out=count(tokens_out))
+    took = seconds_between(report.experiment.started_at, report.experiment.finished_at)
+    if took is not None:
+        yield words("seconds", n=f"{took:,.0f}")
+    latency = report.latency
+    if latency.p50_ms is not None and latency.p95_ms is not None:
+        p50, p95 = f"{latency.p50_ms:,.0f}", f"{latency.p95_ms:,.0f}"
+        yield words("latency", p50=p50, p95=p95)
+    if latency.cached:
+        yield words("cached", n=count(latency.cached))
+
+
+def cost_rows(report: EvaluationReport, words: Words) -> Iterator[CostRow]:
+    """Yield the costs of chatbot, simulated user and judges, apart."""
+    cost = report.cost
+    yield _row(words("part_bot"), cost.bot_usd, cost.bot_priced, cost.bot_rows, cost.usage)
+    if cost.simulator_rows:
+        yield _row(
+            words("part_simulator"),
+            cost.simulator_usd,
+            cost.simulator_priced,
+            cost.simulator_rows,
+            cost.simulator_usage,
+        )
+    if report.judges:
+        yield _row(
+            words("part_judges"),
+            cost.judges_usd,
+            cost.judges_priced,
+            cost.judges_rows,
+            cost.judges_usage,
+        )
+
+
+def time_lines(report: EvaluationReport, words: Words) -> Iterator[str]:
+    """Yield the run's time, its latencies, and the cost that the cache saved."""
+    took = seconds_between(report.experiment.started_at, report.experiment.finished_at)
+    if took is not None:
+        yield words("took", n=f"{took:,.0f}")
+    latency = report.latency
+    spread = (latency.p50_ms, latency.p95_ms, latency.max_ms)
+    if latency.n and None not in spread:
+        p50, p95, most = (f"{each:,.0f}" for each in spread)
+        yield words("latency_whole", n=count(latency.n), p50=p50, p95=p95, max=most)
+    if latency.cached:
+        yield words("latency_cached", n=count(latency.cached))
+    if report.cost.bot_saved_usd:
+        yield words("saved", usd=usd(report.cost.bot_saved_usd))
+
+
+def total_usd(report: EvaluationReport) -> float | None:
+    """Return the known cost of all parts."""
+    cost = report.cost
+    known = [c for c in (cost.bot_usd, cost.simulator_usd, cost.judges_usd) if c is not None]
+    return sum(known) if known else None
+
+
+def seconds_between(start: str | None, end: str | None) -> float | None:
+    """Return the seconds from one time of a record to another."""
+    begin, finish = (parse_time(time) if time else None for time in (start, end))
+    return (finish - begin).total_seconds() if begin and finish else None
+
+
+def _row(part: str, cost: float | None, priced: int, rows: int, usage: Usage) -> CostRow:
+    return CostRow(
+        part=part,
+        cost=ABSENT if cost is None else usd(cost),
+        rows=count(rows) if rows else ABSENT,
+        unpriced=count(rows - priced) if rows else ABSENT,
+        tokens_in=_tokens(usage.input_tokens),
+        tokens_out=_tokens(usage.output_tokens),
+    )
+
+
+def _tokens(n: int | None) -> str:
+    return ABSENT if n is None else count(n)

@@ -45,10 +45,11 @@ def test_find_activity__pull_request():
     assert (activity.pull, activity.head, activity.commit) == (7, HEAD, MERGE)
     assert (activity.skip, activity.is_foreign, activity.may_be_baseline) == (None, False, False)
     assert (activity.takes_pull_number, activity.pull_branch) == (False, None)
-    assert (activity.run_id, activity.run_attempt, activity.job) == (6, 2, "evaluate")
-    assert activity.workflow == "evaluate.yml"
+    run = activity.workflow
+    assert (run.id, run.attempt, run.job) == (6, 2, "evaluate")
+    assert run.file == "evaluate.yml"
     assert activity.run_url == "https://ghe.example/o/r/actions/runs/6"
-    assert activity.api_url == "https://ghe.example/api/v3"
+    assert run.api_url == "https://ghe.example/api/v3"
     assert activity.suite_id("support-qa") == "evaluate.yml/evaluate/support-qa"
 
 

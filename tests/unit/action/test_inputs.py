@@ -38,10 +38,10 @@ def test_read_inputs__nothing_given(tmp_path):
         None,
     )
     assert inputs.report_dir == tmp_path / "lm-eval-so-report"
-    assert (inputs.generate, inputs.comment) == (Generate.MISSING, CommentMode.ALWAYS)
-    assert (inputs.comment_required, inputs.comment_max_chars) == (False, 60_000)
-    assert (inputs.job_summary, inputs.max_annotations) == (True, 10)
-    assert (inputs.on_missing_secrets, inputs.pr_number) == (MissingSecrets.SKIP, None)
+    assert (inputs.generate, inputs.publishing.comment) == (Generate.MISSING, CommentMode.ALWAYS)
+    assert (inputs.publishing.is_comment_required, inputs.publishing.max_chars) == (False, 60_000)
+    assert (inputs.publishing.job_summary, inputs.publishing.max_annotations) == (True, 10)
+    assert (inputs.on_missing_secrets, inputs.publishing.pr_number) == (MissingSecrets.SKIP, None)
     assert (inputs.github_token, inputs.openai_api_key, inputs.suite_id) == (None, None, None)
     assert inputs.warnings == ()
 
@@ -127,9 +127,13 @@ def test_read_inputs__options(tmp_path):
         sub / "b.json",
     )
     assert inputs.report_dir == tmp_path / "out"
-    assert (inputs.comment, inputs.generate) == (CommentMode.ON_FAILURE, Generate.NEVER)
-    assert (inputs.comment_required, inputs.comment_max_chars) == (True, 5000)
-    assert (inputs.pr_number, inputs.job_summary, inputs.max_annotations) == (7, False, 0)
+    assert (inputs.publishing.comment, inputs.generate) == (CommentMode.ON_FAILURE, Generate.NEVER)
+    assert (inputs.publishing.is_comment_required, inputs.publishing.max_chars) == (True, 5000)
+    assert (
+        inputs.publishing.pr_number,
+        inputs.publishing.job_summary,
+        inputs.publishing.max_annotations,
+    ) == (7, False, 0)
     assert (inputs.on_missing_secrets, inputs.suite_id) == (MissingSecrets.FAIL, "mine")
     assert (inputs.github_token, inputs.openai_api_key) == ("t", "k")
 
@@ -138,14 +142,18 @@ def test_read_inputs__options(tmp_path):
 def test_read_inputs__a_comment_that_may_not_fit(tmp_path, most):
     with pytest.raises(UsageError, match=f'comment_max_chars: "{most}" is not allowed'):
         read(tmp_path, comment_max_chars=most)
-    assert read(tmp_path, comment_max_chars="4000").comment_max_chars == 4000
+    assert read(tmp_path, comment_max_chars="4000").publishing.max_chars == 4000
 
 
 def test_read_usable_inputs__defaults_in_the_place_of_bad_values(tmp_path):
     given = {"comment": "sometimes", "pr_number": "x", "config": "../a", "suite_id": "mine"}
     environ = {f"INPUT_{name.upper()}": value for name, value in given.items()}
     inputs = read_usable_inputs(environ, workspace=tmp_path)
-    assert (inputs.comment, inputs.pr_number, inputs.suite_id) == ("always", None, "mine")
+    assert (inputs.publishing.comment, inputs.publishing.pr_number, inputs.suite_id) == (
+        "always",
+        None,
+        "mine",
+    )
     assert inputs.config_file == tmp_path / "lm-eval-so.yaml"
     assert read_usable_inputs({}, workspace=tmp_path) == read(tmp_path)
 

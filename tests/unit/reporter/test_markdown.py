@@ -32,7 +32,7 @@ from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.core.templates.safe import normalise, utf16_units
 from lm_eval_so.errors import Problem, Where
 from lm_eval_so.pipeline.github.posting import before_text
-from lm_eval_so.pipeline.telling import unmeasured
+from lm_eval_so.pipeline.measure.verdict import unmeasured
 from lm_eval_so.reporter.markdown import Origin
 
 RUN_URL = "https://github.com/o/r/actions/runs/9123456789"

@@ -192,6 +192,31 @@ def test_compare__row_14_multiplicity_holds_only_among_several_gating_metrics() 
     assert not alone.metrics["b"].gating
 
 
+def test_compare__a_metric_that_does_not_gate_is_outside_the_family() -> None:
+    worse = flips(worse=14, better=4, n=200)
+    reports = [make_report(dict.fromkeys(("a", "b", "beside"), column)) for column in worse]
+    metrics = judge(*reports, gate={"metrics": {"a": {}, "b": {}}}).metrics
+    for key in ("a", "b"):
+        assert metrics[key].p_worse == pytest.approx(2 * metrics[key].p_raw)
+        assert "adjusted for 2 metrics" in metrics[key].sentence
+    beside = metrics["beside"]
+    assert (beside.gating, beside.verdict) == (False, Verdict.REGRESSION)
+    assert beside.p_worse == beside.p_raw == metrics["a"].p_raw
+    assert "adjusted" not in beside.sentence
+
+
+def test_compare__a_gating_metric_without_a_test_is_outside_the_family() -> None:
+    before, now = flips(worse=14, better=4, n=200)
+    comparison = judge(
+        make_report({"a": before, "few": [1] * 200}, not_applicable={"few": range(200)}),
+        make_report({"a": now, "few": [1] * 200}, not_applicable={"few": range(200)}),
+    )
+    assert reason_of(comparison, "few") == (Verdict.ERROR, "no_samples")
+    metric = comparison.metrics["a"]
+    assert metric.p_worse == metric.p_raw
+    assert "adjusted" not in metric.sentence
+
+
 def test_compare__unbounded_without_margin_is_reported_and_never_gates() -> None:
     values = [float(i) for i in range(20)]
     comparison = judge(
@@ -487,6 +512,20 @@ def test_compare__the_worst_metric_decides_and_stands_first() -> None:
     assert list(comparison.metrics) == ["bad", "noisy", "calm"]
     assert comparison.verdict is Verdict.REGRESSION
     assert comparison.sentence == comparison.metrics["bad"].sentence
+
+
+def test_compare__of_one_verdict_metrics_without_p_stand_first_in_their_order() -> None:
+    worse = flips(worse=20, better=2, n=200)
+    low = [1] * 100 + [0] * 100
+    comparison = judge(
+        make_report({"bad": worse[0]}),
+        make_report({"bad": worse[1], "new": low, "newer": low}),
+        gate={"metrics": {"bad": {}, "newer": {"min": 0.9}, "new": {"min": 0.9}}},
+    )
+    assert {m.verdict for m in comparison.metrics.values()} == {Verdict.REGRESSION}
+    assert [m.p_worse is None for m in comparison.metrics.values()] == [True, True, False]
+    assert list(comparison.metrics) == ["newer", "new", "bad"]
+    assert comparison.sentence.startswith("newer: 50.0% is below the minimum")
 
 
 def test_compare__error_outranks_regression() -> None:

@@ -89,14 +89,7 @@ class Pull:
         made = self.config(**config)
         file = self.workspace / explicit if explicit else None
         place = find_place(made, self.activity, explicit=file)
-        there = Place(
-            report=place.file,
-            path=place.path,
-            ref=place.ref,
-            else_file=place.else_file,
-            unreadable=place.none,
-        )
-        report, where = find_baseline(made, there, is_demanded=True)
+        report, where = find_baseline(made, place, is_demanded=True)
         if report is None:
             return f"none: {where.reason.code if where.reason else 'not there'}"
         return f"{'good' if report.metrics['exact_match'].mean else 'bad'} {where.source}"
@@ -278,15 +271,15 @@ def test_find_place__a_config_in_a_submodule_has_none_of_its_history(
     inside = Pull(pull.origin, pull.workspace / "sub")
     for ref in ("", "HEAD"):
         place = find_place(inside.config(path="shop.json", ref=ref), pull.activity, explicit=None)
-        assert place.none is not None
-        assert place.none.code == "in_submodule"
+        assert place.unreadable is not None
+        assert place.unreadable.code == "in_submodule"
     demanding = inside.config(path="shop.json", policy="fail")
     with pytest.raises(NoBaseline, match="the config lies in a submodule"):
-        find_baseline(demanding, Place(unreadable=place.none), is_demanded=True)
+        find_baseline(demanding, Place(unreadable=place.unreadable), is_demanded=True)
     pull.here("clone", "-q", "--branch", "main", pull.origin.as_uri(), "beside")
     beside = replace(inside, workspace=pull.workspace / "beside")
     place = find_place(beside.config(), pull.activity, explicit=None)
-    assert place.none is None  # a step of the job made it
+    assert place.unreadable is None  # a step of the job made it
 
 
 @pytest.mark.parametrize("depth", [1, 2])
@@ -384,7 +377,7 @@ def test_find_place__a_merge_group_that_was_rebased(pull: Pull, depth: int, foun
     base = Base(rule=BaseRule.COMMIT, commit=pull.run("rev-parse", "main"))
     group = replace(pull.activity, event="merge_group", base=base)
     place = find_place(pull.config(), group, explicit=None)
-    report, where = find_baseline(pull.config(), Place(ref=place.ref, unreadable=place.none))
+    report, where = find_baseline(pull.config(), Place(ref=place.ref, unreadable=place.unreadable))
     if report is None:
         assert where.reason is not None
         assert found == f"none: {where.reason.code}"
@@ -396,5 +389,5 @@ def test_find_place__a_push_is_as_it_was(pull: Pull) -> None:
     pull.fetch(1)
     push = replace(pull.activity, is_proposal=False, base=Base(rule=BaseRule.COMMIT))
     place = find_place(pull.config(), push, explicit=None)
-    assert (place.ref, place.file, place.none) == (None, None, None)
+    assert (place.ref, place.report, place.unreadable) == (None, None, None)
     assert find_baseline(pull.config(), Place(ref=place.ref))[1].source == "file"

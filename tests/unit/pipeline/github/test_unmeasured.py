@@ -23,7 +23,7 @@ from lm_eval_so.errors import (
     Problem,
     Where,
 )
-from lm_eval_so.pipeline.github.unmeasured import Asked, told_if_unmeasured
+from lm_eval_so.pipeline.github.unmeasured import Invocation, told_if_unmeasured
 
 HEAD, OLD = "a" * 40, "b" * 40
 JOB = "evaluate.yml/evaluate"
@@ -33,7 +33,7 @@ SAID = "측정하지 못했습니다"
 REFUSED = BackendError(ErrorKind.AUTH, f"refused {KEY} @octocat", retryable=False, hint="look")
 
 
-def end(asked: Asked, error: BaseException, *, has_result: bool) -> None:
+def end(asked: Invocation, error: BaseException, *, has_result: bool) -> None:
     with told_if_unmeasured(asked) as told:
         if has_result:
             told.set()
@@ -82,7 +82,7 @@ class Place:
             "BOT_KEY": KEY,
             **more,
         }
-        asked = Asked(
+        asked = Invocation(
             environ=environ, config=CONFIG_FILE, overrides=overrides, listener=self.told.append
         )
         with pytest.raises(type(error)) as raised:
@@ -302,7 +302,7 @@ def test_told_if_unmeasured__a_push_and_a_commit_that_moved_on(place: Place) -> 
 
 
 def test_told_if_unmeasured__what_is_no_error_is_not_told(place: Place) -> None:
-    asked = Asked(
+    asked = Invocation(
         environ={},
         config=CONFIG_FILE,
         overrides=(),

@@ -1,0 +1,88 @@
+"""Numbers as people read them: 3 significant digits for scores, a true minus sign, `+` on gains."""
+
+from typing import Final
+
+from lm_eval_so.core.records.enums import Language
+
+_MINUS: Final = "\N{MINUS SIGN}"
+_SMALLEST_EXPONENT: Final = -6
+_SMALLEST_P: Final = 0.0005
+_NOISE: Final = 9
+"""Digits behind which a number of points is rounding of the arithmetic."""
+
+
+def count(n: int) -> str:
+    """Return a count, as 1,200."""
+    return f"{n:,}"
+
+
+def round_up(n: int) -> int:
+    """Round a count up to two significant digits, as 1,466 to 1,500: it stands behind "about"."""
+    step: int = 10 ** max(0, len(str(n)) - 2)
+    return -(-n // step) * step
+
+
+def score(value: float) -> str:
+    """Return a score or a mean to 3 significant digits, as 0.614, 12.3 or 1,184."""
+    if value == 0:
+        return "0.000"
+    exponent = int(f"{value:.2e}".partition("e")[2])
+    if exponent < _SMALLEST_EXPONENT:
+        return _true_minus(f"{value:.2e}")
+    return _true_minus(f"{value:,.{max(0, 2 - exponent)}f}")
+
+
+def signed(value: float) -> str:
+    """Return a change of a score, as +0.031."""
+    return ("+" if value > 0 else "") + score(value)
+
+
+def percent(share: float) -> str:
+    """Return a share, 0 … 1, as 89.5%."""
+    return f"{100 * share:.1f}%"
+
+
+def p_value(p: float, language: Language) -> str:
+    """Return a p-value as a share of runs, as 1.5% or under 0.1%."""
+    if p >= _SMALLEST_P:
+        return percent(p)
+    return "0.1% 미만" if language is Language.KO else "under 0.1%"
+
+
+def points(delta: float, language: Language) -> str:
+    """Return a change of a score in [0, 1], as −4.6 points or −4.6%p."""
+    return bare_points(delta) + point_unit(language)
+
+
+def bare_points(delta: float) -> str:
+    """Return points without their unit, as −4.6."""
+    # 0.8625 − 0.9 is a little more than −0.0375, which a mean of differences gives: both are −3.8
+    text = f"{round(100 * delta, _NOISE):+.1f}"
+    return text[1:] if float(text) == 0 else _true_minus(text)
+
+
+def point_unit(language: Language) -> str:
+    """Return what stands behind the number of points: %p in Korean."""
+    return "%p" if language is Language.KO else " points"
+
+
+def usd(amount: float) -> str:
+    """Return an amount of US dollars, as USD 0.41."""
+    if amount >= 0.01 or amount == 0:
+        return f"USD {amount:,.2f}"
+    exponent = int(f"{amount:.1e}".partition("e")[2])
+    return f"USD {amount:.{1 - exponent}f}"
+
+
+def factor(ratio: float) -> str:
+    """Return a ratio, as ×1.14."""
+    return f"×{ratio:.2f}"
+
+
+def interval(low: float, high: float) -> str:
+    """Return an interval of scores, as [0.545, 0.679]."""
+    return f"[{score(low)}, {score(high)}]"
+
+
+def _true_minus(text: str) -> str:
+    return text.replace("-", _MINUS)

@@ -1,0 +1,158 @@
+"""The files of a source: found by paths and globs, opened with digest, encoding and reader."""
+
+import codecs
+import glob
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePath
+
+from lm_eval_so.core.config.model import Config, SourceSection
+from lm_eval_so.core.text import nfc
+from lm_eval_so.errors import Problem, nearest
+from lm_eval_so.generator.sources.base import (
+    Columns,
+    FileError,
+    RawItem,
+    Reason,
+    Reject,
+    Source,
+    SourceFile,
+)
+from lm_eval_so.generator.sources.csv_file import read_csv, read_tsv
+from lm_eval_so.generator.sources.encoding import HEAD_BYTES, detect_encoding
+from lm_eval_so.generator.sources.json_file import read_json, read_jsonl
+
+READERS: Mapping[str, Source] = {
+    "csv": read_csv,
+    "tsv": read_tsv,
+    "jsonl": read_jsonl,
+    "json": read_json,
+}
+"""Reader of each format."""
+_ENDINGS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
+Item = Columns | RawItem | Reject | FileError
+Items = Iterator[Item]
+
+
+def locate(config: Config, number: int) -> Iterator[tuple[str, Path] | Problem]:
+    """Yield (name to show, path) of each file of a source, or the problem of a pattern.
+
+    Args:
+        config: The config.
+        number: Position of the source in it.
+
+    Yields:
+        Files in the order of the config, those of a glob sorted by code point; each once.
+    """
+    paths = config.sources[number].path
+    seen: set[Path] = set()
+    for position, pattern in enumerate([paths] if isinstance(paths, str) else paths):
+        found = _matches(pattern, config.folder)
+        if not found:
+            steps = ("path",) if isinstance(paths, str) else ("path", position)
+            where = config.where("generator", "sources", number, *steps)
+            yield Problem(what=f"no file at {pattern}", where=where, hint=_hint(pattern, config))
+        for name, path in found:
+            if path not in seen:
+                seen.add(path)
+                yield name, path
+
+
+def _matches(pattern: str, folder: Path) -> list[tuple[str, Path]]:
+    path = _existing(folder / pattern)
+    if path is not None:
+        return [(_shown(pattern, folder), path)] if path.is_file() else []
+    # unlike Path.glob, it leaves hidden files out and takes absolute patterns
+    names = glob.glob(pattern, root_dir=folder, recursive=True)  # noqa: PTH207
+    found = [(_shown(name, folder), folder / name) for name in names]
+    return sorted((name, path) for name, path in found if path.is_file())
+
+
+def _existing(path: Path) -> Path | None:
+    """Return an existing path, with its last part in any Unicode form (macOS has NFD)."""
+    if path.exists() or not path.parent.is_dir():
+        return path if path.exists() else None
+    return next((p for p in sorted(path.parent.iterdir()) if nfc(p.name) == nfc(path.name)), None)
+
+
+def _shown(name: str, folder: Path) -> str:
+    """Return a path for records: never absolute, which would name a machine."""
+    path = PurePath(name)
+    if path.is_absolute():
+        here = folder.absolute()
+        path = path.relative_to(here) if path.is_relative_to(here) else PurePath(path.name)
+    return nfc(path.as_posix())
+
+
+def _hint(pattern: str, config: Config) -> str:
+    path = config.folder / pattern
+    if path.is_dir():
+        return f"it is a folder; write {pattern.rstrip('/')}/*.csv"
+    beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = nearest(path.name, sorted(beside))
+    return f'did you mean "{close}"?' if close else "paths are relative to the config file"
+
+
+def format_of(name: str, options: SourceSection) -> str | None:
+    """Return the format that the config names, else the format of the file's ending."""
+    return options.format or _ENDINGS.get(PurePath(name).suffix.lower())
+
+
+def open_file(name: str, path: Path, source: SourceSection) -> tuple[SourceFile, Items]:
+    """Return a file and its records; for an unreadable file its error.
+
+    Args:
+        name: Name of the file, for people.
+        path: Path of the file.
+        source: Source of the file.
+    """
+    try:
+        with path.open("rb") as data:
+            head = data.read(HEAD_BYTES)
+            data.seek(0)
+            sha256 = hashlib.file_digest(data, "sha256").hexdigest()
+            size = data.tell()
+    except OSError as error:
+        file = SourceFile(source=source.id, name=name, path=path, sha256="", size=0)
+        what = error.strerror or "it cannot be read"
+        return file, iter([FileError(file=file, reason=Reason.UNREADABLE, what=what.lower())])
+    declared = codecs.lookup(source.encoding).name if source.encoding else None
+    file = SourceFile(
+        source=source.id,
+        name=name,
+        path=path,
+        sha256=sha256,
+        size=size,
+        encoding=declared or detect_encoding(head),
+        license=source.license,
+    )
+    return file, _items(file, source, head)
+
+
+def _items(file: SourceFile, source: SourceSection, head: bytes) -> Items:
+    reader = READERS.get(format_of(file.name, source) or "")
+    if reader is None:
+        what = f'the ending "{file.path.suffix}" tells no format'
+        hint = f"name it by format: one of {', '.join(READERS)}"
+        yield FileError(file=file, reason=Reason.UNKNOWN_FORMAT, what=what, hint=hint)
+    elif file.encoding is None:
+        what = f"the encoding cannot be told; no UTF-8 at byte {_first_foreign(head)}"
+        hint = "name it by encoding: or save the file as UTF-8"
+        yield FileError(file=file, reason=Reason.UNREADABLE, what=what, hint=hint)
+    else:
+        try:
+            yield from reader(file, source)
+        except UnicodeError as error:  # UTF-16 torn in the middle of a unit, or not that at all
+            what = f"no {file.encoding}: {getattr(error, 'reason', error)}"
+            yield FileError(file=file, reason=Reason.UNREADABLE, what=what)
+        except OSError as error:  # it was there a moment ago
+            what = (error.strerror or "it cannot be read").lower()
+            yield FileError(file=file, reason=Reason.UNREADABLE, what=what)
+
+
+def _first_foreign(head: bytes) -> int:
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.start
+    return len(head)

@@ -1,0 +1,1 @@
+"""Replacing the baseline on purpose: `update.py` writes the file, `output.py` words the result."""

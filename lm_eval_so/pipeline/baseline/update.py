@@ -1,0 +1,170 @@
+"""The baseline, looked at and replaced on purpose."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lm_eval_so.comparator.baseline.eligibility import (
+    Refusal,
+    find_refusals,
+    said_of,
+    unreadable_history,
+)
+from lm_eval_so.comparator.baseline.promote import (
+    MetricChange,
+    accept,
+    checked_reason,
+    metric_changes,
+)
+from lm_eval_so.core import git
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.clock import now_text
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.events import Warned
+from lm_eval_so.core.records.acceptance import Acceptance
+from lm_eval_so.core.records.comparison import Comparison
+from lm_eval_so.core.records.enums import Verdict
+from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.report_file import digest_report, read_report
+from lm_eval_so.errors import ConfigError, InputError, Problem, PublishError
+from lm_eval_so.pipeline.reports import read_comparison, write_report
+
+__all__ = ["Update", "how_to_name_one", "update_baseline"]
+
+_STAGE = "baseline"
+_LONGEST_NAME = 100
+_UNPROVEN = frozenset({Verdict.INCONCLUSIVE, Verdict.INCOMPARABLE})
+"""Verdicts that stop no update: what they leave open is what an update is often made for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """What was done."""
+
+    path: Path
+    """The file that was written."""
+    acceptance: Acceptance
+    """The last one of the file."""
+    overridden: tuple[Refusal, ...]
+    """What stood against it."""
+    previous: EvaluationReport | None
+    changes: tuple[MetricChange, ...]
+    """Per metric; empty if there was no baseline."""
+    is_in_git: bool
+    """Whether the file lies in a checkout."""
+
+
+def update_baseline(
+    config: Config, resources: Resources, file: Path, *, reason: str, is_forced: bool
+) -> Update:
+    """Write a report as the baseline of a config.
+
+    Args:
+        config: The config; its `baseline.path` is written.
+        resources: Environment, listener and redactor.
+        file: A report.json, or a folder with one.
+        reason: Why it is taken.
+        is_forced: Whether it is taken whatever stands against it; that is recorded.
+
+    Raises:
+        UsageError: If the reason is not one line.
+        ConfigError: If the config names no baseline.
+        RecordError: If the file is no report, or what lies beside it no comparison.
+        PublishError: If something stands against it; lists everything.
+    """
+    why = resources.redactor.redact(checked_reason(reason))
+    path = _path(config)
+    source = file / "report.json" if file.is_dir() else file
+    report = read_report(source)
+    previous, lost = _previous(path)
+    comparison = _comparison_of(report, source.with_name("comparison.json"), resources)
+    found = [*lost, *find_refusals(report, config, comparison=comparison)]
+    if found and not is_forced:
+        raise _refused(found)
+    if previous is not None and digest_report(previous) != digest_report(report):
+        _tell_unjudged(comparison, previous, source, resources)
+    is_judged = comparison is not None and comparison.baseline.source != "none"
+    if comparison is not None and is_judged and comparison.verdict in _UNPROVEN:
+        what, hint = said_of(comparison)
+        resources.listener(Warned(stage=_STAGE, text=what, hint=hint))
+    acceptance = Acceptance(
+        reason=why,
+        at=now_text(resources.environ),
+        by=_name(config, resources),
+        forced=tuple(dict.fromkeys(each.code.value for each in found)),
+    )
+    made = accept(report, previous, acceptance)
+    write_report(path, made, resources.redactor)
+    return Update(
+        path=path,
+        acceptance=made.accepted[-1],
+        overridden=tuple(found),
+        previous=previous,
+        changes=metric_changes(report, previous) if previous else (),
+        is_in_git=git.is_checkout(config.folder),
+    )
+
+
+def how_to_name_one(config: Config) -> str:
+    """Say how a config names its baseline."""
+    return f"name a file of the repository, as baseline: {{path: baselines/{config.suite}.json}}"
+
+
+def _path(config: Config) -> Path:
+    if config.baseline.path is None:
+        what, hint = "the config names no baseline", how_to_name_one(config)
+        raise ConfigError(what, where=config.where("baseline"), hint=hint)
+    return config.resolve(config.baseline.path)
+
+
+def _comparison_of(report: EvaluationReport, file: Path, resources: Resources) -> Comparison | None:
+    """Read the comparison that lies beside a report, if it is about this very report."""
+    if not file.is_file():
+        return None
+    comparison = read_comparison(file)
+    if comparison.candidate_digest == digest_report(report):
+        return comparison
+    text = f"{file} is about another report, so it says nothing of this one"
+    resources.listener(Warned(stage=_STAGE, text=text))
+    return None
+
+
+def _previous(path: Path) -> tuple[EvaluationReport | None, list[Refusal]]:
+    if not path.exists():
+        return None, []
+    try:
+        return read_report(path), []
+    except InputError as error:
+        return None, [unreadable_history(str(error), str(path))]
+
+
+def _refused(found: Sequence[Refusal]) -> PublishError:
+    problems = [each.problem for each in found]
+    last = problems[-1]
+    hint = f"{last.hint}; --force takes the report all the same, and the file says so"
+    problems[-1] = Problem(what=last.what, where=last.where, hint=hint)
+    error = PublishError(problems[0].what)
+    error.problems = tuple(problems)
+    return error
+
+
+def _tell_unjudged(
+    comparison: Comparison | None,
+    previous: EvaluationReport,
+    source: Path,
+    resources: Resources,
+) -> None:
+    """Warn where nobody has judged whether the report is worse than what it replaces."""
+    if comparison is None or comparison.baseline.source == "none":
+        text = "this report was not compared, so nobody knows whether it got worse"
+        hint = shlex.join(["lm-eval-so", "compare", str(source), "-o", str(source.parent)])
+        resources.listener(Warned(stage=_STAGE, text=text, hint=hint))
+    elif comparison.baseline.evaluated_at != previous.experiment.evaluated_at:
+        text = "this report was compared with another baseline than the one that it replaces"
+        resources.listener(Warned(stage=_STAGE, text=text))
+
+
+def _name(config: Config, resources: Resources) -> str | None:
+    name = git.user_name(config.folder)
+    return resources.redactor.redact(" ".join(name.split()))[:_LONGEST_NAME] if name else None

@@ -1,0 +1,63 @@
+"""The gate before a measurement: which metrics decide, and what is wrong with its sections."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from lm_eval_so.comparator.effect.finding import make_shape
+from lm_eval_so.comparator.exemptions.files import exception_problems
+from lm_eval_so.comparator.gate.check import check as check_gate
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.events import Event, Noticed, Warned
+from lm_eval_so.core.records.enums import Direction, MetricKind
+from lm_eval_so.errors import Problem
+from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids, sound_metrics
+from lm_eval_so.evaluator.binding.bound import BoundMetric
+
+
+def gate_problems(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Find everything that is wrong with the gate, the quarantine and the accept file."""
+    shapes = {
+        each.id: make_shape(
+            each.metric.kind,
+            Direction.HIGHER if each.metric.higher_is_better else Direction.LOWER,
+            each.metric.range,
+        )
+        for _, each in sound_metrics(config)
+    }
+    yield from check_gate(config, shapes)
+    yield from exception_problems(config, environ)
+
+
+def deciding(config: Config) -> tuple[str, ...]:
+    """Return the metrics that may decide a verdict; of a config without problems."""
+    return _deciding(config, bind_metrics(config, {}))
+
+
+def tell_gate(config: Config) -> Iterator[Event]:
+    """Warn if no metric decides, and name the metrics that are only reported since they measure wording."""
+    named = config.gate.metrics or {}
+    bound = bind_metrics(config, {})
+    wording = ", ".join(b.id for b in bound if b.measures_overlap and b.id not in named)
+    if not _deciding(config, bound):
+        text = "no metric gates, so nothing will be judged"
+        hint = "name one under gate.metrics, with a margin or a bound"
+        told = f"{text} ({wording}: wording only)" if wording else text
+        yield Warned(stage="check", text=told, hint=hint)
+    elif wording:
+        text = f"reported and not gating, unless gate.metrics names it: {wording} (wording only)"
+        yield Noticed(stage="check", text=text)
+
+
+def _deciding(config: Config, bound: Sequence[BoundMetric]) -> tuple[str, ...]:
+    gating = gating_ids(config, bound)
+    return tuple(each.id for each in bound if each.id in gating and _may_decide(each, config))
+
+
+def _may_decide(each: BoundMetric, config: Config) -> bool:
+    """Return whether a metric that gates has a bound or a baseline to be judged by."""
+    section = (config.gate.metrics or {}).get(each.id)
+    if section is not None and (section.min is not None or section.max is not None):
+        return True
+    if "baseline" in each.metric.requires:  # it is a comparison itself
+        return False
+    is_open = each.metric.kind is MetricKind.UNBOUNDED
+    return not is_open or (section is not None and section.margin is not None)

@@ -1,0 +1,71 @@
+"""The surroundings of `ci`: a person's desk or an event of GitHub, and whether there is work to do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lm_eval_so.action.event import Activity, find_activity, read_event
+from lm_eval_so.action.inputs import Inputs, MissingSecrets, read_inputs
+from lm_eval_so.action.outputs import Outputs
+from lm_eval_so.core.backends.base import backends
+from lm_eval_so.core.backends.config_secrets import missing_variables
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.pipeline.github.publish import write_to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Everything outside of the config that `ci` depends on."""
+
+    environ: Mapping[str, str] = field(repr=False)
+    activity: Activity
+    inputs: Inputs | None
+    """Inputs of the workflow's step; null outside GitHub."""
+    workspace: Path
+    """Root of the checkout."""
+
+    @property
+    def may_run_code(self) -> bool:
+        """Whether the config's own code may run before it is known that the event is not skipped."""
+        return self.inputs is None or not (self.activity.skip or self._lacks_keys_by_right)
+
+    def skip_reason(self, config: Config) -> str | None:
+        """Return the reason why there is nothing to measure, or None; at a desk there always is."""
+        if self.inputs is None or self.activity.skip:
+            return self.activity.skip
+        if not self._lacks_keys_by_right:
+            return None
+        missing = missing_variables(config, self.environ)
+        if missing:
+            return (
+                f"{' and '.join(missing)} is empty: a fork's or Dependabot's event gets no secrets"
+            )
+        known = backends.names()
+        own = sorted({each.name for _, each in config.backend_sections() if each.name not in known})
+        if own:  # without its code nobody can tell, and a fork's is not run for that
+            names = " and ".join(own)
+            return f"the keys of {names} are known to its own code alone, which is a fork's"
+        return None
+
+    @property
+    def _lacks_keys_by_right(self) -> bool:
+        """Whether the event gets no secrets, and is to be skipped for that."""
+        is_skipped = self.inputs and self.inputs.on_missing_secrets is MissingSecrets.SKIP
+        return self.activity.is_foreign and bool(is_skipped)
+
+
+def read_surroundings(environ: dict[str, str]) -> Surroundings:
+    """Read inputs and event; on GitHub the outputs say `error` until there is a result.
+
+    Raises:
+        UsageError: If an input is bad or the event is not supported.
+    """
+    workspace = Path(environ.get("GITHUB_WORKSPACE") or Path.cwd())
+    inputs = None
+    if environ.get("GITHUB_ACTIONS") == "true":
+        write_to(environ, Outputs())
+        inputs = read_inputs(environ, workspace=workspace)
+        if inputs.openai_api_key and not environ.get("OPENAI_API_KEY"):
+            environ = {**environ, "OPENAI_API_KEY": inputs.openai_api_key}
+    activity = find_activity(environ, read_event(environ))
+    return Surroundings(environ=environ, activity=activity, inputs=inputs, workspace=workspace)

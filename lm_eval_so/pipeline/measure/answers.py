@@ -1,0 +1,64 @@
+"""The answers that a verdict rests on: asked for this checkout, and marked once it is judged."""
+
+from pathlib import Path
+
+from lm_eval_so.core import git
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.clock import now_text
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.events import Warned
+from lm_eval_so.core.records.enums import ReportFormat
+from lm_eval_so.core.records.run import Checkout
+from lm_eval_so.errors import BudgetSpent, InputError, Problem, TooManyErrors
+from lm_eval_so.pipeline.measure.plan import Plan, again_folder
+from lm_eval_so.runner import run as running
+from lm_eval_so.runner.for_verdict import ForVerdict
+from lm_eval_so.runner.for_verdict import note_verdict as note_in_run
+from lm_eval_so.runner.store.run_dir import RUN_FILES
+
+
+def for_verdict(config: Config, plan: Plan) -> ForVerdict:
+    """Return the purpose of the answers: a verdict on the checkout as it is now."""
+    further = again_folder(plan.run)
+    # files that `ci` writes do not change the chatbot, even where git tracks them
+    own = [folder / name for folder in (plan.run, further) for name in RUN_FILES]
+    for name in ("report", "comparison"):
+        own += (plan.reports / f"{name}.{each.value}" for each in ReportFormat)
+    changes = git.changes(config.folder, without=own)
+    return ForVerdict(
+        checkout=Checkout(commit=plan.origin.commit, changes=changes),
+        beside=further,
+    )
+
+
+async def ask(
+    config: Config, resources: Resources, plan: Plan, verdict: ForVerdict
+) -> Problem | None:
+    """Run the stage `run`.
+
+    Returns:
+        The reason why too few rows have an answer for a verdict, if so; None otherwise.
+    """
+    try:
+        await running.run(config, resources, out=plan.run, fresh=plan.fresh, verdict=verdict)
+    except (TooManyErrors, BudgetSpent) as error:  # the verdict will say so, and be published
+        warned = Warned(stage="run", text=str(error), hint=error.problems[0].hint)
+        resources.listener(warned)
+        return error.problems[0]
+    return None
+
+
+def note_verdict(run: Path, resources: Resources, *, stage: str) -> None:
+    """Note in a run and its further answers that their verdict is made.
+
+    Args:
+        run: Folder of the run.
+        resources: Environment and listener.
+        stage: Name of the stage in a warning.
+    """
+    for folder in (run, again_folder(run)):
+        try:
+            note_in_run(folder, now_text(resources.environ))
+        except InputError as error:  # the verdict is worth more than the note
+            text = f"the verdict is not noted in {folder}: {error}"
+            resources.listener(Warned(stage=stage, text=text))

@@ -1,0 +1,73 @@
+"""Dataset to verdict: the stages in their order, and the reports that they leave."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.records.comparison import Comparison
+from lm_eval_so.core.records.enums import Verdict
+from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.errors import refuse
+from lm_eval_so.evaluator import evaluate as evaluating
+from lm_eval_so.evaluator.binding.baseline import baseline_problems
+from lm_eval_so.generator import generate as generating
+from lm_eval_so.pipeline.measure.answers import ask, for_verdict, note_verdict
+from lm_eval_so.pipeline.measure.confirm import ask_again
+from lm_eval_so.pipeline.measure.plan import Plan, read_baseline
+from lm_eval_so.pipeline.measure.telling import STAGE, tell_how_to_begin, tell_verdict
+from lm_eval_so.pipeline.measure.verdict import changed_samples, compare_reports, unmeasured
+from lm_eval_so.pipeline.reports import Results, write_reports
+
+__all__ = ["Measured", "measure"]
+
+_NO_BASELINE = frozenset({Verdict.ERROR, Verdict.REGRESSION})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Result of the pipeline."""
+
+    report: EvaluationReport
+    comparison: Comparison
+    files: tuple[Path, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the verdict, or of a measurement that failed."""
+        return self.comparison.exit_code
+
+
+async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
+    """Make the dataset if asked for, run, evaluate, compare, and write the reports.
+
+    Raises:
+        LMEvalError: As the stages do; answers that were paid for are on disk by then.
+    """
+    # early: a baseline that is demanded and missing must not cost a run
+    baseline = read_baseline(config, plan.baseline, is_demanded=True)
+    refuse([*baseline_problems(config, baseline.report)])  # early, as above
+    if plan.make_dataset:
+        generating.generate(config, resources)
+    verdict = for_verdict(config, plan)
+    failure = await ask(config, resources, plan, verdict)
+    inputs = evaluating.EvaluationInputs(
+        runs=[plan.run], baseline=baseline.report, origin=plan.origin
+    )
+    report = await evaluating.evaluate(config, resources, inputs)
+    again = None
+    if config.gate.confirm and baseline.report is not None and failure is None:
+        changed = changed_samples(config, resources, report, baseline.report)
+        again = await ask_again(config, resources, changed, plan, verdict)
+    comparison = compare_reports(config, resources, report, baseline, again=again)
+    if failure is not None:
+        comparison = unmeasured(comparison, failure, config.language)
+    tell_verdict(comparison, config, resources.listener, redactor=resources.redactor)
+    if not plan.may_be_baseline or comparison.verdict in _NO_BASELINE:
+        report = replace(report, experiment=replace(report.experiment, eligible=False))
+    results = Results(report=report, comparison=comparison)
+    files = write_reports(results, plan.reports, config, resources.redactor)
+    note_verdict(plan.run, resources, stage=STAGE)
+    if baseline.report is None and baseline.ref.reason is None:
+        tell_how_to_begin(report, config, plan, resources.listener)
+    return Measured(report=report, comparison=comparison, files=files)

@@ -1,0 +1,89 @@
+"""Events of a verdict: exceptions, each metric, the verdict itself, and the way to a baseline."""
+
+import shlex
+
+from lm_eval_so.core.config import CONFIG_FILE
+from lm_eval_so.core.config.model import Config, GateSection
+from lm_eval_so.core.events import Ended, Listener, Noticed, Warned
+from lm_eval_so.core.records.comparison import Comparison, Lost
+from lm_eval_so.core.records.enums import Language, Policy, Verdict
+from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.secrets import Redactor
+from lm_eval_so.core.templates.safe import cut
+from lm_eval_so.core.words import say
+from lm_eval_so.core.words.phrases import exemption_warning, lost_headline, lost_names, lost_reasons
+from lm_eval_so.core.words.verdicts import deciding_metrics, verdict_name
+from lm_eval_so.pipeline.baseline.update import how_to_name_one
+from lm_eval_so.pipeline.measure.plan import Plan
+
+STAGE = "compare"
+_LONGEST_NAME = 60
+
+
+def tell_verdict(
+    comparison: Comparison, config: Config, tell: Listener, *, redactor: Redactor
+) -> None:
+    """Tell the findings of a comparison, and warn of a change that goes in without being proven good."""
+    for exemption in (*comparison.quarantine, *comparison.accept):
+        if text := exemption_warning(exemption, config.language):
+            tell(Warned(stage=STAGE, text=text))
+    for metric in comparison.metrics.values():
+        tell(Noticed(stage=STAGE, text=metric.sentence))
+    decisive = deciding_metrics(comparison)
+    is_first = comparison.baseline.source == "none" and comparison.verdict is Verdict.INCOMPARABLE
+    names = f" ({', '.join(decisive)})"
+    why = names if decisive and not is_first else f": {comparison.sentence}"
+    text = f"{verdict_name(comparison.verdict, config.language)}{why}"
+    if comparison.lost is not None:
+        text = f"{text}; {_lost(comparison.lost, config.language, redactor)}"
+    is_warning = _is_warning(comparison, config.gate)
+    tell((Warned if is_warning else Ended)(stage=STAGE, text=text))
+    if comparison.rerun is not None:
+        steps = " && ".join(comparison.rerun.splitlines())
+        text = say("comment.rerun_steps", config.language, {"steps": steps})
+        tell(Noticed(stage=STAGE, text=text))
+
+
+def tell_how_to_begin(report: EvaluationReport, config: Config, plan: Plan, tell: Listener) -> None:
+    """Tell what makes a first baseline.
+
+    Args:
+        report: The measured report; only an eligible one is taken as a baseline.
+        config: The config.
+        plan: The plan that was measured.
+        tell: Listener.
+    """
+    tell(Noticed(stage=STAGE, text=f"no baseline yet: {_how_to_begin(report, config, plan)}"))
+
+
+def _how_to_begin(report: EvaluationReport, config: Config, plan: Plan) -> str:
+    if config.baseline.path is None:
+        return how_to_name_one(config)
+    if not plan.may_be_baseline:
+        kept = config.resolve(config.baseline.path)
+        return f"keep {plan.reports / 'report.json'} as {kept} to compare with it"
+    if not report.experiment.eligible:
+        return "a report can become one if its run is complete and the gate lets it through"
+    file = config.located.file or CONFIG_FILE.name
+    words = ["lm-eval-so", "baseline", "update", str(plan.reports), "-c", file, "--reason", "TEXT"]
+    return f"{shlex.join(words)} takes this report as one"
+
+
+def _lost(lost: Lost, language: Language, redactor: Redactor) -> str:
+    names = [cut(redactor.redact(name), _LONGEST_NAME) for name in lost_names(lost)]
+    named = ", ".join(names) + (", …" if lost.n > len(names) else "")
+    return f"{lost_headline(lost, language)} ({lost_reasons(lost, language)}): {named}"
+
+
+def _is_warning(comparison: Comparison, gate: GateSection) -> bool:
+    """Return whether the verdict lets the change in, but not in silence."""
+    if comparison.exit_code:
+        return False
+    if comparison.lost is not None:
+        return True
+    if comparison.verdict is Verdict.INCONCLUSIVE:
+        return gate.on_inconclusive is Policy.WARN
+    if comparison.verdict is not Verdict.INCOMPARABLE:
+        return False
+    is_first = comparison.baseline.source == "none"
+    return (gate.on_missing_baseline if is_first else gate.on_incomparable) is Policy.WARN

@@ -1,0 +1,104 @@
+"""A config made ready for a stage: read, its plugins loaded, checked as a whole."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.backends.config_secrets import config_redactor
+from lm_eval_so.core.config.load import load_config, read_config, take_config, whole
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.sound import Sound
+from lm_eval_so.core.registry import plugin_problems
+from lm_eval_so.errors import UsageError
+from lm_eval_so.pipeline.check import Stage, check
+
+Values = Mapping[str, Any]
+
+
+def prepare(
+    file: Path,
+    environ: Mapping[str, str],
+    *,
+    overrides: Sequence[str],
+    plugins: Iterable[Path],
+    needs: Collection[Stage],
+) -> tuple[Config, Resources]:
+    """Read a config file in which nothing is wrong.
+
+    Args:
+        file: The config file.
+        environ: Environment variables.
+        overrides: `key.path=value` texts, over the file.
+        plugins: Plugin files beside those that the config names.
+        needs: Stages that come next.
+
+    Raises:
+        ConfigError: With all that is wrong.
+    """
+    read = read_config(file, overrides=overrides, environ=environ)
+    return _checked(read, plugins, environ, needs=needs)
+
+
+def prepare_evaluation(
+    file: Path | None,
+    environ: Mapping[str, str],
+    *,
+    values: Values,
+    overrides: Sequence[str],
+    plugins: Iterable[Path],
+) -> tuple[Config, Resources]:
+    """Return the config of an evaluation, from values over a file or from values alone.
+
+    Args:
+        file: The config file.
+        environ: Environment variables.
+        values: Sections of the config, over the file.
+        overrides: `key.path=value` texts, over the file.
+        plugins: Plugin files beside those that the config names.
+
+    Raises:
+        UsageError: If there is neither a file nor a dataset.
+        ConfigError: With all that is wrong.
+    """
+    if file is None and "dataset" not in values:
+        raise UsageError("evaluate needs a config, or dataset, runs and metrics")
+    if file is None:
+        read = take_config({"version": 1, "suite": "default", **values})
+    else:
+        read = read_config(file, overrides=overrides, environ=environ)
+        if values and not read.problems:
+            read = take_config(values, base=read.value)
+    return _checked(read, plugins, environ, needs={"evaluate"})
+
+
+def prepare_comparison(
+    file: Path | None, environ: Mapping[str, str], *, overrides: Sequence[str]
+) -> tuple[Config | None, Resources]:
+    """Return the config of a comparison, if there is one; its metrics are not checked.
+
+    Args:
+        file: The config file.
+        environ: Environment variables.
+        overrides: `key.path=value` texts, over the file.
+
+    Raises:
+        ConfigError: With all that is wrong.
+    """
+    config = load_config(file, overrides=overrides, environ=environ) if file else None
+    return config, Resources(environ=environ)
+
+
+def _checked(
+    read: Sound[Config],
+    plugins: Iterable[Path],
+    environ: Mapping[str, str],
+    *,
+    needs: Collection[Stage],
+) -> tuple[Config, Resources]:
+    own = read.value.plugin_files() if read.value else []
+    failed = plugin_problems([*own, *((file, None) for file in plugins)])
+    found = check(read.value, environ, needs=needs) if read.value else ()
+    config = whole(read, found, failed=failed)
+    redactor = config_redactor(config, environ, runs_code=True)
+    return config, Resources(environ=environ, redactor=redactor)

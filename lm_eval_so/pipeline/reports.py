@@ -1,0 +1,83 @@
+"""Reports and comparisons as files: read for another command, written in the formats asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.files import Text, read_text, write_all, write_atomic
+from lm_eval_so.core.records.codec import loads
+from lm_eval_so.core.records.comparison import Comparison
+from lm_eval_so.core.records.enums import ReportFormat
+from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.secrets import Redactor
+from lm_eval_so.errors import Where
+from lm_eval_so.reporter.content import Style
+from lm_eval_so.reporter.json_report import json_pieces
+from lm_eval_so.reporter.render import NEED_SCORES, RENDERERS, render
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """Records to write; at least one of them is there."""
+
+    report: EvaluationReport | None = None
+    comparison: Comparison | None = None
+    is_report_written: bool = False
+    """Whether the report has its own file already, so that only an HTML page shows its scores."""
+
+
+def read_comparison(file: Path) -> Comparison:
+    """Read a comparison.json.
+
+    Raises:
+        InputError: If the file cannot be read, or is no comparison.
+    """
+    return loads(read_text(file), Comparison, where=Where(file=str(file)))
+
+
+def write_report(file: Path, report: EvaluationReport, redactor: Redactor) -> None:
+    """Write a report.json under any name."""
+    write_atomic(file, json_pieces(report, redactor))
+
+
+def write_reports(
+    results: Results,
+    folder: Path,
+    config: Config,
+    redactor: Redactor,
+    *,
+    formats: Sequence[ReportFormat] | None = None,
+) -> tuple[Path, ...]:
+    """Write records into a folder, and return the paths.
+
+    Args:
+        results: The records.
+        folder: Folder of the files.
+        config: The config.
+        redactor: Takes secrets out.
+        formats: Formats; default: those of the config; JSON is always written.
+    """
+    texts = _texts(results, {*(formats or config.report.formats)}, config, redactor)
+    return write_all({folder / name: text for name, text in texts.items()})
+
+
+def _texts(
+    results: Results, formats: set[ReportFormat], config: Config, redactor: Redactor
+) -> dict[str, Text]:
+    """Return the text of each file by its name."""
+    report = None if results.is_report_written else results.report
+    style = Style(language=config.language, examples=config.report.examples, redactor=redactor)
+    texts: dict[str, Text] = {}
+    if report is not None:
+        texts["report.json"] = json_pieces(report, redactor)
+    if results.comparison is not None:
+        texts["comparison.json"] = json_pieces(results.comparison, redactor)
+    name = "report" if report is not None else "comparison"
+    for each in (kind for kind in RENDERERS if kind in formats and kind is not ReportFormat.JSON):
+        scores = results.report if each in NEED_SCORES else report
+        if scores is None and each in NEED_SCORES:
+            continue
+        text = render(scores, results.comparison, format=each, style=style)
+        texts[f"{name}.{each.value}"] = text
+    return texts

@@ -1,0 +1,95 @@
+"""How a first baseline is made, as it is told at the end of a run without one."""
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import made_reports as made
+from servers.runs import make, write_dataset
+
+from lm_eval_so.core.events import Ended, Event, Noticed, Warned
+from lm_eval_so.core.records.comparison import LostCase
+from lm_eval_so.core.records.enums import Verdict
+from lm_eval_so.core.secrets import make_redactor
+from lm_eval_so.pipeline.measure.plan import Plan
+from lm_eval_so.pipeline.measure.telling import tell_how_to_begin, tell_verdict
+
+ECHO = {"name": "scripted", "options": {"default": "echo"}}
+
+
+def told(folder: Path, baseline: str | None, *, may: bool = True, **experiment: Any) -> str:
+    write_dataset(folder, [{"id": "q1", "input": "환불은 며칠?"}])
+    config = make(folder, ECHO, baseline={"path": baseline} if baseline else {})
+    report = made.report()
+    report = replace(report, experiment=replace(report.experiment, **experiment))
+    plan = Plan(run=Path("runs/bot"), reports=Path("내 보고서"), may_be_baseline=may)
+    events: list[Event] = []
+    tell_how_to_begin(report, config, plan, events.append)
+    [told] = events
+    assert isinstance(told, Noticed)
+    return told.text.removeprefix("no baseline yet: ")
+
+
+def test_how_to_begin__the_command_that_takes_this_report(tmp_path: Path) -> None:
+    text = told(tmp_path, "base/shop.json", eligible=True)
+    command, _, rest = text.partition(" takes ")
+    assert rest == "this report as one"
+    words = ["lm-eval-so", "baseline", "update", "내 보고서", "-c", "lm-eval-so.yaml"]
+    assert shlex.split(command) == [*words, "--reason", "TEXT"]
+
+
+def test_how_to_begin__no_command_that_would_refuse_the_report(tmp_path: Path) -> None:
+    text = told(tmp_path, "base/shop.json", eligible=False)
+    assert "baseline update" not in text
+    assert "the gate lets it through" in text
+
+
+def test_how_to_begin__a_pull_request_keeps_the_file(tmp_path: Path) -> None:
+    text = told(tmp_path, "base/shop.json", may=False, eligible=False)
+    assert text.startswith("keep 내 보고서/report.json as ")
+    assert "base/shop.json" in text
+
+
+def test_how_to_begin__names_the_suite_where_the_config_has_no_baseline(tmp_path: Path) -> None:
+    assert "baselines/test.json" in told(tmp_path, None, eligible=True)
+
+
+def verdict_told(folder: Path, *, language: str = "en", **changes: Any) -> Event:
+    """Return the last line that tells a passing verdict."""
+    config, events = make(folder, ECHO, language=language), []
+    compared = made.comparison(Verdict.PASS, changed=(), metrics={}, **changes)
+    redactor = make_redactor({"BOT_TOKEN": "hunter2-long-password"})
+    tell_verdict(compared, config, events.append, redactor=redactor)
+    return events[-1]
+
+
+def test_tell_verdict__cases_that_lost_their_answer_stand_in_its_line(tmp_path: Path) -> None:
+    plain = verdict_told(tmp_path)
+    assert isinstance(plain, Ended)
+    told = verdict_told(tmp_path, lost=made.lost())
+    assert isinstance(told, Warned)
+    assert told.text == (
+        f"{plain.text}; 2 cases that had an answer have none now (HTTP 500: 1, timeout: 1): "
+        "제주도는 배송비가 얼마인가요?, refund-014"
+    )
+
+
+def test_tell_verdict__in_korean(tmp_path: Path) -> None:
+    assert verdict_told(tmp_path, language="ko").text.startswith("통과: ")
+    assert verdict_told(tmp_path, lost=made.lost(), language="ko").text.endswith(
+        "; 답변이 있던 케이스 2개에 이번에는 답변이 없습니다 (HTTP 500: 1, 시간 초과: 1): "
+        "제주도는 배송비가 얼마인가요?, refund-014"
+    )
+    again = verdict_told(tmp_path, rerun="git fetch\nlm-eval-so run", language="ko")
+    assert again.text == "베이스라인을 다시 측정하려면: git fetch && lm-eval-so run"
+
+
+def test_tell_verdict__names_are_short_and_without_secrets(tmp_path: Path) -> None:
+    cases = [
+        LostCase(sample_id="q1", ref="가" * 200, why="timeout"),
+        LostCase(sample_id="q2", ref=f"{'x' * 50} hunter2-long-password", why="timeout"),
+    ]
+    text = verdict_told(tmp_path, lost=made.lost(*cases)).text
+    assert "가" * 60 + "… (+140)" in text
+    assert "hunter2" not in text

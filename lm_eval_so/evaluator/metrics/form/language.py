@@ -23,9 +23,9 @@ class LanguageMatch(Metric):
     """Match of the answer's language with the sample's.
 
     Definition: 1 if at least `min_share` of the words with a letter are in `language`, else 0; the
-        default is the sample's own. Code, web addresses and e-mail addresses are left out. A word
+        default is the sample's own. Code, web addresses and e-mail addresses do not count. A word
         with Hangul is ko, one with kana ja, one with 漢字 alone zh or ja, one with A–Z en. An answer
-        without a letter ("30,000") is 1 and vacuous.
+        without a letter ("30,000") is 1, vacuous.
     Range: 0 or 1.
     Direction: higher is better.
     Unscored when: never, for an answered row; not applicable if neither the parameter nor the

@@ -15,7 +15,7 @@ from lm_eval_so.evaluator.metrics.judge.panel import (
     Row,
 )
 from lm_eval_so.evaluator.metrics.judge.passages import GroundedMetric, reference
-from lm_eval_so.evaluator.transcript import shown_input
+from lm_eval_so.evaluator.sample_text import shown_input
 
 __all__ = ["ContextRecall"]
 
@@ -27,7 +27,7 @@ class ContextRecall(GroundedMetric):
         lists the claims of the first reference, as `faithfulness` does those of the answer, by a
         request that depends on question and reference alone, so that all answers are measured by
         one list; it then holds them against the passages that the chatbot reports (`context:
-        sample`: the sample's `given` and `gold` ones). No claims: 1, vacuous. Of a panel the
+        sample`: the sample's `given` and `gold` ones). No claims: 1, vacuous. With a panel, the
         median of the judges' values counts.
     Range: 0 … 1.
     Direction: higher is better.

@@ -1,4 +1,4 @@
-"""The error tree: each error says what is wrong, where, and what to do; its class fixes the exit code.
+"""The error tree: each error tells problem, place and advice; its class decides the exit code.
 
 LMEvalError                      70 unless a subclass says otherwise
 ├─ InputError                    2   UsageError, ConfigError, DatasetError, RecordError, UnknownName
@@ -41,7 +41,7 @@ __all__ = [
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller. Nothing but a failed check exits 1."""
+    """Exit code of the process; only a failed check exits with 1."""
 
     DONE = 0
     FAILED_CHECK = 1
@@ -54,7 +54,7 @@ class ExitCode(IntEnum):
 
 
 class ErrorKind(StrEnum):
-    """Why a request gave no answer."""
+    """Kind of a failed request."""
 
     TIMEOUT = "timeout"
     RATE_LIMIT = "rate_limit"
@@ -79,7 +79,7 @@ class ErrorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
-    """A place in a file that a person wrote. Lines and columns count from 1."""
+    """A place in a file written by people; lines and columns count from 1."""
 
     file: str | None = None
     line: int | None = None
@@ -99,19 +99,19 @@ class Where:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that is wrong with an input."""
+    """One problem of an input."""
 
     what: str
     where: Where | None = None
     hint: str | None = None
     about: Literal["text", "surroundings", "name"] = "text"
-    """What is written, by default. `surroundings`: all that is written may be right, but a stage
-    lacks something that it needs, such as a package or a section of the config. `name`: no registry
-    knows a name, which a plugin may define."""
+    """Subject of the problem. text: the written text. surroundings: something that a stage needs, such
+    as a package or a section of the config; the text itself may be right. name: a name that no
+    registry knows, but that a plugin may define."""
 
 
 class LMEvalError(Exception):
-    """Base of all errors that a user can meet."""
+    """Base of all errors shown to users."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
 
@@ -121,20 +121,20 @@ class LMEvalError(Exception):
 
 
 class InputError(LMEvalError):
-    """What the user wrote cannot be used: command line, config, source, dataset or record file."""
+    """An input of the user cannot be used: command line, config, source, dataset or record file."""
 
     exit_code = ExitCode.BAD_INPUT
 
     @classmethod
     def of(cls, problems: Sequence[Problem]) -> Self:
-        """Make one error that lists all problems of an input; at least one is needed."""
+        """Return one error with all problems of an input; at least one is needed."""
         error = cls(problems[0].what, where=problems[0].where, hint=problems[0].hint)
         error.problems = tuple(problems)
         return error
 
 
 class UsageError(InputError):
-    """A command line that makes no sense."""
+    """An invalid command line."""
 
 
 class ConfigError(InputError):
@@ -146,11 +146,11 @@ class DatasetError(InputError):
 
 
 class RecordError(InputError):
-    """A file of ours (run, report, comparison) that cannot be read."""
+    """A file of this program (run, report, comparison) that cannot be read."""
 
 
 class UnknownName(InputError):  # noqa: N818 - the tree's public name
-    """A name that no registry knows; suggests the nearest known one."""
+    """An unknown name; suggests the nearest known one."""
 
     def __init__(
         self, kind: str, name: str, known: Iterable[str], *, where: Where | None = None
@@ -173,7 +173,7 @@ class NothingToDo(CannotMeasure):
 
 
 class TooManyErrors(CannotMeasure):
-    """So many rows have no answer that the rest says nothing."""
+    """Too many rows without an answer for the rest to count."""
 
 
 class BudgetSpent(CannotMeasure):
@@ -181,21 +181,21 @@ class BudgetSpent(CannotMeasure):
 
 
 class NoBaseline(CannotMeasure):
-    """A baseline was demanded and there is none."""
+    """A required baseline is missing."""
 
 
 class BackendError(LMEvalError):
     """One attempt to get an answer failed.
 
     Args:
-        kind: Why.
-        message: For people, without secrets.
+        kind: Kind of failure.
+        message: Text for people, without secrets.
         retryable: Whether the same request may succeed later.
-        retry_after_s: How long the server asks to wait, in seconds.
-        http_status: Status code, where there was one.
-        code: The server's own word for it.
-        partial_text: What had arrived before it broke.
-        details: More facts, such as the categories of a content filter.
+        retry_after_s: Wait requested by the server, in seconds.
+        http_status: HTTP status code, if there was one.
+        code: Error code of the server.
+        partial_text: Text received before the failure.
+        details: Further facts, such as the categories of a content filter.
         taken_in: Whether the chatbot may have taken the request in; then one that keeps its
             conversations is not sent it again.
     """
@@ -230,19 +230,19 @@ class BackendError(LMEvalError):
 
 
 class PublishError(LMEvalError):
-    """A report could not be published, or a baseline not updated, where that was demanded."""
+    """A required publication of a report or update of a baseline failed."""
 
     exit_code = ExitCode.PUBLISH
 
 
 class Interrupted(LMEvalError):  # noqa: N818 - the tree's public name
-    """The user stopped it; what came back is kept."""
+    """The user stopped the command; answers received are kept."""
 
     exit_code = ExitCode.INTERRUPTED
 
 
 def problems_of(error: BaseException) -> tuple[Problem, ...]:
-    """Return what an exception has to say to people: ours as it is, others by what they mean."""
+    """Return the problems of an exception: those of our errors, or a text for other exceptions."""
     if isinstance(error, LMEvalError):
         return error.problems
     if isinstance(error, KeyboardInterrupt):
@@ -255,16 +255,16 @@ def problems_of(error: BaseException) -> tuple[Problem, ...]:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that looks most like `name`, or None if none is near."""
+    """Return the known name nearest to `name`; None if none is near."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
     return close[0] if close else None
 
 
 def refuse(problems: Sequence[Problem]) -> None:
-    """Stop here if a check found problems.
+    """Raise an error if there are problems.
 
     Raises:
-        ConfigError: That lists them all.
+        ConfigError: With all problems.
     """
     if problems:
         raise ConfigError.of(problems)

@@ -40,7 +40,7 @@ def evaluate(
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.errors import Problem
     from lm_eval_so.evaluator import evaluate as stage
-    from lm_eval_so.evaluator.calibration.export import open_export, write_export
+    from lm_eval_so.evaluator.calibration.files import open_export, write_export
     from lm_eval_so.evaluator.plan import plan_evaluation
     from lm_eval_so.pipeline.check import check
     from lm_eval_so.pipeline.measure.plan import wanted_baseline

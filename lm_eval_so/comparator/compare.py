@@ -83,6 +83,15 @@ def compare(
 def changed_samples(
     candidate: EvaluationReport, baseline: EvaluationReport, terms: Terms
 ) -> dict[str, tuple[str, ...]]:
-    """Return the samples to ask again before a regression counts, by metric; raises likewise."""
+    """Return the samples to ask again before a regression counts, by metric.
+
+    Args:
+        candidate: Report under test.
+        baseline: Report to compare with.
+        terms: Gate, exceptions and day of the comparison.
+
+    Raises:
+        ConfigError: If the gate does not fit the reports; lists every problem.
+    """
     reports = pair_reports(candidate, baseline, alpha=terms.gate.alpha)
     return decide(reports, terms).to_ask_again

@@ -1,1 +1,1 @@
-"""What stages share: records, config, backends, asking, statistics, words."""
+"""Parts shared by all stages: records, config, backends, asking, statistics, words."""

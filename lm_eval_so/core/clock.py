@@ -1,15 +1,15 @@
-"""Time: as records carry it, and waiting that the user can end."""
+"""Time: formats of records, and waits that an event ends."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 RECENT = timedelta(hours=1)
-"""How long an answer counts as one of now: behind one address a chatbot may change."""
+"""Age up to which an answer counts as current, since a chatbot may change behind its address."""
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """Return the time that a text tells, in UTC; None if it tells none."""
+    """Return the time of an ISO 8601 text in UTC; None if it is not one."""
     try:
         found = datetime.fromisoformat(text or "")
     except ValueError:
@@ -25,7 +25,7 @@ def time_text(time: datetime) -> str:
 
 
 Wait = Callable[[float, asyncio.Event], Awaitable[None]]
-"""Waits so many seconds, but not longer than until the event is set."""
+"""Function that waits for some seconds, or until the event is set."""
 
 
 def now_text(environ: Mapping[str, str]) -> str:
@@ -37,13 +37,13 @@ def now_text(environ: Mapping[str, str]) -> str:
 
 
 def fixed_time(environ: Mapping[str, str]) -> datetime | None:
-    """Return the time at which SOURCE_DATE_EPOCH stops all clocks, if it is set."""
+    """Return the time fixed by SOURCE_DATE_EPOCH; None if it is not set."""
     fixed = environ.get("SOURCE_DATE_EPOCH", "")
     return datetime.fromtimestamp(int(fixed), UTC) if fixed.isdigit() else None
 
 
 async def wait_for(seconds: float, stop: asyncio.Event) -> None:
-    """Wait so many seconds, but not longer than until the event is set."""
+    """Wait for some seconds, or until the event is set."""
     if seconds <= 0:
         return
     try:

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +15,6 @@ from lm_eval_so.core.records.codec import (
     dump_line,
     from_json,
     loads,
-    parse_checked_json,
     parse_json,
 )
 from lm_eval_so.core.records.dataset import DatasetInfo
@@ -28,28 +27,25 @@ SAMPLES_FILE = "test.jsonl"
 METADATA_FILE = "metadata.json"
 _MOST_PROBLEMS = 1000
 _TABLES = frozenset({".csv", ".tsv", ".xls", ".xlsx"})
-"""Endings of what people take for a dataset, which would be one error a line."""
+"""Endings of tables, which people take for datasets and which give one error a line."""
 
 
-def read_sample(
-    line: bytes, *, where: Where | None = None, parse: Callable[..., Any] = parse_json
-) -> TestSample:
-    """Make a sample of a line of test.jsonl, in the record's shape or in the short one by hand.
+def read_sample(line: bytes, *, where: Where | None = None) -> TestSample:
+    """Make a sample of a line of test.jsonl, in the shape of the record or in its short form.
 
     Args:
         line: The line.
-        where: Its place, for errors.
-        parse: What reads its JSON, called with text and `where`.
+        where: Place of the line, for errors.
 
     Raises:
-        InputError: If it is no UTF-8, no JSON or no sample, or asks nothing; lists every problem.
+        InputError: If the line is not UTF-8, JSON or a sample, or asks nothing; lists every problem.
     """
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
         hint = "save the file as UTF-8"
         raise DatasetError(f"no UTF-8 at byte {error.start}", where=where, hint=hint) from None
-    values = parse(text, where=where)
+    values = parse_json(text, where=where)
     if "\\u" in text and _HALF_PAIR.search(text) and not _is_writable(values):
         raise DatasetError("half a surrogate pair, which no file can hold", where=where)
     sample = from_json(_long_form(values), TestSample, where=where)
@@ -70,14 +66,14 @@ def _what_is_asked(sample: TestSample) -> str:
 
 
 def _how_to_ask(values: Mapping[str, Any]) -> str:
-    """Say which keys ask, and which of those that are there no sample has."""
+    """Return advice: keys that ask, and unknown keys of the sample."""
     strange = sorted(values.keys() - TestSample.__dataclass_fields__.keys())
     found = f"; {', '.join(strange)}: no such field" if strange else ""
     return f"give one of messages, input or scenario{found}"
 
 
 def _long_form(values: Any) -> Any:
-    """Turn what people may write by hand into the shape of the record."""
+    """Return the short form, written by hand, in the shape of the record."""
     if not isinstance(values, dict):
         return values
     # a `rev` that stands in the file is not believed: somebody may have corrected an answer by hand
@@ -117,7 +113,7 @@ def _as_text(value: object) -> object:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """A dataset that has been checked; iterate it to stream its samples."""
+    """A checked dataset; iteration streams its samples."""
 
     file: Path
     """The file with the samples."""
@@ -125,12 +121,12 @@ class Dataset:
 
     def __iter__(self) -> Iterator[TestSample]:
         for number, line in read_lines(self.file):
-            yield _read_sample(line, self.file, number, parse=parse_checked_json)
+            yield _read_sample(line, self.file, number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Facts:
-    """What there is to tell of samples that have no problem."""
+    """Facts about the samples of a valid dataset."""
 
     n: int
     languages: tuple[str, ...]
@@ -144,17 +140,17 @@ def load_dataset(
     version: str | None = None,
     shown_as: Path | None = None,
 ) -> Dataset:
-    """Check a dataset and give it for streaming.
+    """Check a dataset, and return it for streaming.
 
     Args:
         path: A folder with test.jsonl (and metadata.json), or a .jsonl file.
-        name: Name, where metadata.json does not give one; default: that of folder or file.
-        version: Version, likewise.
-        shown_as: The path as the config has it, for records.
+        name: Name, if metadata.json has none; default: that of folder or file.
+        version: Version, if metadata.json has none.
+        shown_as: Path as written in the config, for records.
 
     Raises:
-        DatasetError: With every problem of the file and its line: no JSON, wrong shape, an id
-            that stands twice, nothing to ask. An empty dataset or a table is one, too.
+        DatasetError: With every problem of the file and its line: no JSON, wrong shape, a duplicate
+            id, nothing to ask. Also for an empty dataset or a table.
     """
     file = path / SAMPLES_FILE if path.is_dir() else path
     if not file.is_file():
@@ -182,7 +178,7 @@ def read_metadata(path: Path) -> DatasetInfo | None:
     """Read metadata.json of a dataset folder; None if there is none.
 
     Raises:
-        RecordError: If it is there and cannot be read.
+        RecordError: If the file exists and cannot be read.
     """
     file = path / METADATA_FILE
     if not (path.is_dir() and file.is_file()):
@@ -191,7 +187,7 @@ def read_metadata(path: Path) -> DatasetInfo | None:
 
 
 def _check(file: Path) -> _Facts:
-    """Read every sample, and give what there is to tell of all.
+    """Read every sample, and return the facts about all.
 
     Raises:
         DatasetError: With every problem.
@@ -220,7 +216,10 @@ def _check(file: Path) -> _Facts:
 
 
 def _ids_that_stand_twice(file: Path, keys: Sequence[int]) -> list[Problem]:
-    """Look at the ids themselves only where their keys meet: a million ids would take 100 MB."""
+    """Return problems of duplicate ids, compared as texts only if their hashes are equal.
+
+    A million ids in memory would take 100 MB.
+    """
     shared = {key for key, next_key in pairwise(sorted_u64(keys)) if key == next_key}
     problems: list[Problem] = []
     lines: dict[str, int] = {}
@@ -247,11 +246,9 @@ def _line_of(problem: Problem) -> int:
     return (problem.where.line or 0) if problem.where else 0
 
 
-def _read_sample(
-    line: bytes, file: Path, number: int, parse: Callable[..., Any] = parse_json
-) -> TestSample:
+def _read_sample(line: bytes, file: Path, number: int) -> TestSample:
     try:
-        return read_sample(line, parse=parse)
+        return read_sample(line)
     except InputError:  # once more, to say where: making a place for each line would cost more
         return read_sample(line, where=Where(file=str(file), line=number))
 

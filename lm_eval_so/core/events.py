@@ -1,4 +1,4 @@
-"""What stages tell whoever listens; they never print."""
+"""Events that stages send to a listener; stages never print."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Began:
-    """A stage starts; `total` units of work if that is known."""
+    """A stage begins; `total` is its number of units of work, if known."""
 
     stage: str
     total: int | None = None
@@ -15,26 +15,26 @@ class Began:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """Work is done: `done` units so far, of which `already` were there from an earlier run."""
+    """Progress: `done` units so far, of which `already` come from an earlier run."""
 
     stage: str
     done: int
     already: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
-    """Units by how they ended, as "ok" or "error"."""
+    """Units by outcome, as "ok" or "error"."""
     kinds: Mapping[str, int] = field(default_factory=dict)
-    """Those that ended in an error, by its kind."""
+    """Errors by kind."""
     limit: int | None = None
-    """How many requests may be under way at once now."""
+    """Current limit of concurrent requests."""
     cost_usd: float | None = None
     """Money spent so far; None if no price is known."""
     max_cost_usd: float | None = None
-    """The budget, if there is one."""
+    """Budget, if there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warned:
-    """Something that the user should know."""
+    """A warning for the user."""
 
     stage: str
     text: str
@@ -51,7 +51,7 @@ class Noticed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """A stage is over, in one line."""
+    """A stage ended, with a summary in one line."""
 
     stage: str
     text: str
@@ -62,4 +62,4 @@ Listener = Callable[[Event], None]
 
 
 def ignore(_: Event) -> None:
-    """Listen to nothing."""
+    """Ignore an event."""

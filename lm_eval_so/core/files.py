@@ -17,19 +17,19 @@ from lm_eval_so.errors import BackendError, ErrorKind, InputError, Problem, Wher
 Text = str | Iterable[str]
 """A text, or its pieces in their order."""
 FileMark = tuple[int, int, int]
-"""What tells a file from any other (device and inode), and its size in bytes."""
+"""Identity of a file (device and inode), and its size in bytes."""
 _ENOUGH = 65_536
-"""More than the highest concurrency takes; where there is no bound, some programs that a child may be
-go through all numbers up to it."""
+"""Limit to ask for: more than the highest concurrency needs. Some child programs go through all numbers
+up to the limit, so it must not be unbounded."""
 _MACOS_MOST = 10_240
-"""What macOS takes where it names no bound, and takes no higher number."""
+"""Highest limit that macOS accepts if it names none."""
 _OPEN_AT_START = 16
-"""Where the system does not tell which are open."""
+"""Assumed number of open files if the system does not list them."""
 _SHORT = frozenset({errno.EMFILE, errno.ENFILE})
 _OWN = "out_of_files"
-"""In the details of an error."""
+"""Key in the details of an error."""
 RAISE_IT = "raise the limit of open files (ulimit -n 4096), or lower run.concurrency"
-"""What to do where there are no more."""
+"""Advice if no more files can be opened."""
 
 
 def write_atomic(path: Path, text: Text) -> None:
@@ -69,14 +69,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_all(texts: Mapping[Path, Text]) -> tuple[Path, ...]:
-    """Write several files, each atomically, and give their paths."""
+    """Write several files, each atomically, and return their paths."""
     for path, text in texts.items():
         write_atomic(path, text)
     return tuple(texts)
 
 
 def cannot_write(path: Path, error: OSError) -> InputError:
-    """Say why a file cannot be written, and what to do."""
+    """Return the error of a file that cannot be written, with advice."""
     reason = error.strerror or str(error)
     hint = "choose another folder with -o, or free space" if error.errno else None
     hint = RAISE_IT if is_short(error) else hint
@@ -84,9 +84,9 @@ def cannot_write(path: Path, error: OSError) -> InputError:
 
 
 def folder_problems(folders: Iterable[Path]) -> list[Problem]:
-    """Find the folders that nothing can be written into; nothing is made, nothing is left there.
+    """Return the problems of folders that cannot be written into, without changing them.
 
-    Of a folder that is not there yet the nearest one above it is tried.
+    For a folder that does not exist yet the nearest existing parent is tried.
     """
     problems: list[Problem] = []
     for folder in folders:
@@ -102,7 +102,7 @@ def folder_problems(folders: Iterable[Path]) -> list[Problem]:
 
 
 def leads_out(path: Path, folder: Path) -> bool:
-    """Return whether a path lies outside a folder once links are followed; it need not be there."""
+    """Return whether a path, which need not exist, lies outside a folder once links are followed."""
     # not `resolve`, which raises at links that lead to each other
     return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
@@ -111,7 +111,7 @@ def read_text(path: Path) -> str:
     """Read a UTF-8 text, with or without a BOM.
 
     Raises:
-        InputError: If the file is missing, unreadable or no UTF-8.
+        InputError: If the file is missing, unreadable or not UTF-8.
     """
     try:
         return path.read_bytes().decode("utf-8-sig")
@@ -125,7 +125,7 @@ def read_text(path: Path) -> str:
 
 
 def cannot_read(path: Path, error: OSError) -> InputError:
-    """Say why a file cannot be read."""
+    """Return the error of a file that cannot be read."""
     is_missing = isinstance(error, FileNotFoundError)
     reason = "no such file" if is_missing else error.strerror or str(error)
     hint = RAISE_IT if is_short(error) else None
@@ -133,7 +133,7 @@ def cannot_read(path: Path, error: OSError) -> InputError:
 
 
 def mark_of(path: Path) -> FileMark | None:
-    """Return the mark of the file that a path names now; None if there is none."""
+    """Return the mark of the file at a path; None if there is none."""
     try:
         found = path.lstat()  # a link in its place is another file
     except OSError:
@@ -159,7 +159,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 class Appender:
-    """Appends lines to a file, each by one write: ordered, never interleaved, in the kernel at once."""
+    """Appends lines to a file, each by one write, so that lines are ordered and never interleaved."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -174,10 +174,10 @@ class Appender:
             raise cannot_write(path, error) from None
 
     def append(self, line: str) -> int:
-        """Write one line, and give the byte offset at which it stands.
+        """Write one line, and return its byte offset.
 
         Raises:
-            InputError: If the disk is full or the write came short.
+            InputError: If the disk is full or the write is incomplete.
         """
         data = line.encode() + b"\n"
         try:
@@ -192,12 +192,12 @@ class Appender:
         return offset
 
     def mark(self) -> FileMark:
-        """Give what tells the file from any other, and its size as far as it was written by this."""
+        """Return the mark of the file, with the size after this appender's last write."""
         found = os.fstat(self._descriptor)
         return found.st_dev, found.st_ino, self._size
 
     def copy_to(self, path: Path) -> None:
-        """Add what stands in the file, which may have no name any more, to another one.
+        """Append the content of the file, which may have lost its name, to another file.
 
         Raises:
             InputError: If it cannot be written.
@@ -211,7 +211,7 @@ class Appender:
             raise cannot_write(path, error) from None
 
     def sync(self) -> None:
-        """Wait until the disk has what was written; errors as in `append`."""
+        """Wait until all writes are on the disk; errors as in `append`."""
         try:
             if self._syncing is not None:
                 self._syncing.result()
@@ -220,10 +220,10 @@ class Appender:
             raise cannot_write(self._path, error) from None
 
     def sync_soon(self) -> None:
-        """Let a thread wait for the disk, so that a slow one holds nobody up.
+        """Sync in a thread, so that a slow disk blocks nobody.
 
         Raises:
-            InputError: If that failed the last time.
+            InputError: If the last sync failed.
         """
         syncing = self._syncing
         if syncing is not None:
@@ -243,9 +243,9 @@ class Appender:
 
 
 def raise_limit() -> None:
-    """Let this process open as many files as the system grants: soft limits are often 256 or 1024.
+    """Raise the soft limit of open files, often 256 or 1024, as far as the system allows.
 
-    For whoever owns the process: a library leaves the limit alone.
+    To be called by the owner of the process only, not by a library.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
@@ -258,13 +258,13 @@ def raise_limit() -> None:
 
 
 def open_limit() -> int | None:
-    """Return how many files this process may have open; None without a bound."""
+    """Return the limit of open files of this process; None without a limit."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if soft == resource.RLIM_INFINITY else soft
 
 
 def free_files() -> int | None:
-    """Return how many more files this process may open now; None without a bound."""
+    """Return how many more files this process may open; None without a limit."""
     limit = open_limit()
     if limit is None:
         return None
@@ -276,12 +276,12 @@ def free_files() -> int | None:
 
 
 def is_short(error: BaseException) -> bool:
-    """Return whether an error says that no more files can be opened."""
+    """Return whether an error means that no more files can be opened."""
     return isinstance(error, OSError) and error.errno in _SHORT
 
 
 def are_used_up() -> bool:
-    """Return whether no file can be opened now: what looks up host names does not say so itself."""
+    """Return whether no file can be opened now, which a failed look-up of a host does not tell."""
     try:
         os.close(os.dup(0))
     except OSError as error:
@@ -290,11 +290,11 @@ def are_used_up() -> bool:
 
 
 def out_of_files(kind: ErrorKind, *, sent: bool = False) -> BackendError:
-    """Make the error of an attempt for which no file could be opened: no fault of the endpoint.
+    """Return the error of an attempt for which no file could be opened.
 
     Args:
-        kind: What failed.
-        sent: Whether the server may have got the request.
+        kind: Kind of the failure.
+        sent: Whether the server may have received the request.
     """
     limit = open_limit()
     what = "no more files can be opened"

@@ -1,4 +1,4 @@
-"""What git knows of a checkout: reads of local objects only, never a fetch, a hook or a filter."""
+"""Facts about a git checkout, read from local objects only: no fetch, no hook, no filter."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ _REVISION = re.compile(r"(?![-./])(?!.*\.\.)[\w./@^~{}+#=-]{1,250}\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _SUBMODULE = b"160000"
 _MOST_LINKS = 40
-"""Links on the way to a file, as the system follows them."""
+"""Limit of links on the way to a file, as in the system."""
 _SHA256_DIGITS = 64
 _PIECE = 1 << 20
 _BLOB = re.compile(rb"[0-9a-f]+ blob ([0-9]+)")
@@ -25,15 +25,15 @@ _SETTINGS = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "core.quotePath
 
 
 def is_installed() -> bool:
-    """Return whether there is a git to ask."""
+    """Return whether git is installed."""
     return shutil.which("git") is not None
 
 
 def find_commit(ref: str, *, cwd: Path) -> str | None:
-    """Return the hexadecimal id of a revision; None if there is no git, repository or such commit.
+    """Return the commit id of a revision; None without git, a repository or the commit.
 
     Raises:
-        UsageError: If the text can be no revision.
+        UsageError: If the text is no revision.
     """
     if not _REVISION.match(ref):
         hint = "name a branch, a tag or a commit"
@@ -43,12 +43,12 @@ def find_commit(ref: str, *, cwd: Path) -> str | None:
 
 
 def head(cwd: Path) -> str | None:
-    """Return the commit that is checked out; None if there is none."""
+    """Return the commit checked out; None if there is none."""
     return find_commit("HEAD", cwd=cwd)
 
 
 def parents(ref: str, *, cwd: Path) -> tuple[str, ...]:
-    """Return the parents of a commit, the first first; errors as in `find_commit`."""
+    """Return the parents of a commit in order; errors as in `find_commit`."""
     commit = find_commit(ref, cwd=cwd)
     return _commits(_ask(["rev-parse", f"{commit}^@"], cwd)) if commit else ()
 
@@ -73,10 +73,10 @@ def show(ref: str, path: Path, *, cwd: Path) -> bytes | None:
         cwd: A folder of the checkout.
 
     Returns:
-        Its bytes, or None if git, the repository, the commit or the file is not there.
+        Content of the file; None without git, the repository, the commit or the file.
 
     Raises:
-        UsageError: If it is a link that leads out of the commit.
+        UsageError: If the file is a link that leads out of the commit.
     """
     commit, name = find_commit(ref, cwd=cwd), path.as_posix()
     if commit is None or "\n" in name:  # git takes one name a line
@@ -92,10 +92,10 @@ def show(ref: str, path: Path, *, cwd: Path) -> bytes | None:
 
 
 def is_committed(file: Path, commits: Collection[str]) -> bool:
-    """Return whether a file is part of a commit that is checked out around it, and is one of these.
+    """Return whether a file is part of one of some commits, checked out around it.
 
-    What decides which file is read counts as well: a link or a submodule on the way to it. Where
-    git cannot tell, the file counts as part of it.
+    Links and submodules on the way to the file count, too. If git cannot tell, the file counts as
+    part of the commit.
     """
     return any(
         _decides(here, path.relative_to(top), cwd=top)
@@ -106,7 +106,7 @@ def is_committed(file: Path, commits: Collection[str]) -> bool:
 
 
 def is_submodule(folder: Path) -> bool:
-    """Whether the repository around a folder is there since a commit of another around it says so."""
+    """Return whether the repository around a folder is a submodule of another around it."""
     top = _top(folder)
     outer = _top(top.parent) if top else None
     here = head(outer) if outer else None
@@ -116,9 +116,9 @@ def is_submodule(folder: Path) -> bool:
 
 
 def _names(file: Path) -> set[Path]:
-    """Return the names of a file: as it was given, each link on the way to it, the real one.
+    """Return the names of a file: the given one, each link on the way, the real one.
 
-    The way is that of the system: `link/..` is the folder above what the link leads to.
+    As in the system, `link/..` is the folder above the target of the link.
     """
     whole = file.absolute()
     names = {Path(os.path.normpath(whole))}
@@ -137,7 +137,7 @@ def _names(file: Path) -> set[Path]:
 
 
 def _decides(commit: str, path: Path, *, cwd: Path) -> bool:
-    """Return whether a commit holds a path, or holds anything but a folder in the middle of it."""
+    """Return whether a commit holds a path, or a link or submodule among its parents."""
     steps = [str(step) for step in (path, *path.parents[:-1])]
     answer = _ask(["ls-tree", "-z", "--full-tree", commit, "--", *steps], cwd)
     if answer is None:
@@ -149,16 +149,16 @@ def _decides(commit: str, path: Path, *, cwd: Path) -> bool:
 
 
 def changes(cwd: Path, *, without: Sequence[Path] = ()) -> str | None:
-    """Return a digest of what tracked files hold that the commit checked out does not.
+    """Return a digest of the changes to tracked files since the commit checked out.
 
-    Files are read piece by piece, as they lie on disk. Of a submodule its commit counts.
+    Files are read in pieces, as stored on disk. A submodule counts by its commit.
 
     Args:
         cwd: A folder of the checkout.
-        without: Files and folders whose changes do not count.
+        without: Files and folders to ignore.
 
     Returns:
-        64 hexadecimal digits; None if git, the repository or a commit is not there.
+        64 hexadecimal digits; None without git, a repository or a commit.
     """
     top = _top(cwd)
     listed = _ask(["diff-index", "-z", "--ignore-submodules=dirty", "HEAD"], cwd)
@@ -182,7 +182,7 @@ def is_checkout(folder: Path) -> bool:
 
 
 def user_name(cwd: Path) -> str | None:
-    """Return the name that commits are made under; None if there is none, or it is an address."""
+    """Return git's user.name; None if it is not set, or an e-mail address."""
     name = (_ask(["config", "--get", "user.name"], cwd) or b"").decode("utf-8", "replace").strip()
     return name if name and "@" not in name else None
 
@@ -193,7 +193,7 @@ def _commits(answer: bytes | None) -> tuple[str, ...]:
 
 
 def _listed(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield name and content before, as `_content` describes it, of each file in a raw diff."""
+    """Yield name and old content, as described by `_content`, of each file in a raw diff."""
     fields = raw.split(b"\0")
     for head, name in zip(fields[::2], fields[1::2], strict=False):
         mode, _, digest, *_ = head.removeprefix(b":").split()
@@ -201,7 +201,7 @@ def _listed(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _content(path: Path, like: bytes) -> bytes:
-    """Describe what lies at a path by mode and id, as git does; the id is as long as in `like`."""
+    """Return mode and id of the content at a path, as in git, with an id as long as in `like`."""
     if like.startswith(_SUBMODULE):
         return b"%b %b" % (_SUBMODULE, (head(path) or "").encode())
     try:

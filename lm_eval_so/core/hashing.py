@@ -20,12 +20,12 @@ _BUCKETS = 256
 
 
 def canon(value: object) -> bytes:
-    """Return a JSON value as canonical bytes: sorted keys, no spaces, UTF-8; NaN is refused."""
+    """Return a JSON value as canonical bytes: sorted keys, no spaces, UTF-8, no NaN."""
     return _CANONICAL.encode(value).encode("utf-8", "surrogatepass")
 
 
 def canon_text(text: str) -> str:
-    """Return a text as it stands in canonical JSON, quotes included."""
+    """Return a text in canonical JSON, quotes included."""
     return encode_basestring(text)
 
 
@@ -45,7 +45,7 @@ def digest_bytes(data: bytes) -> str:
 
 
 def u64(*parts: object) -> int:
-    """Return a number in 0 … 2⁶⁴−1 that depends only on the parts: our only source of chance."""
+    """Return a pseudo-random number in 0 … 2⁶⁴−1 that depends only on the parts."""
     # one by one, texts and numbers take half the time of a list of them
     texts = ",".join([canon_text(p) if type(p) is str else _canon_part(p) for p in parts])
     data = f"[{texts}]".encode("utf-8", "surrogatepass")
@@ -57,7 +57,7 @@ def _canon_part(value: object) -> str:
 
 
 def sorted_u64(values: Iterable[int]) -> Sequence[int]:
-    """Return numbers in 0 … 2⁶⁴−1, sorted, in 8 bytes each; a list of them would take 40."""
+    """Return sorted numbers in 0 … 2⁶⁴−1, in 8 bytes each (a list would take 40)."""
     buckets = [array("Q") for _ in range(_BUCKETS)]
     for value in values:
         buckets[value >> 56].append(value)
@@ -68,29 +68,27 @@ def sorted_u64(values: Iterable[int]) -> Sequence[int]:
 
 
 def row_seed(run_seed: int, sample_id: str, repeat: int) -> int:
-    """Return the seed of a row, 0 … 2³¹−1, the same on every machine and in every order."""
+    """Return the seed of a row, 0 … 2³¹−1, independent of machine and order."""
     data = f"{run_seed}:{sample_id}:{repeat}".encode()
     return int.from_bytes(hashlib.sha256(data).digest()[:4], "big") & 0x7FFFFFFF
 
 
 def sample_hash(sample: TestSample) -> str:
-    """Return the digest of what the chatbot is given: 64 hexadecimal digits.
+    """Return the digest of the question, with everything sent to the chatbot: 64 hexadecimal digits.
 
-    A corrected reference leaves it as it is, so the sample is not asked again.
+    A corrected reference does not change it, so the sample is not asked again.
     """
-    text = _plain_text(sample)
-    return digest(_given(sample)) if text is None else digest_text(text)
+    return digest(_given(sample))
 
 
 def content_id(sample: TestSample) -> str:
-    """Return the id that `generate` makes of what is asked: "s" and 16 hexadecimal digits."""
+    """Return the id that `generate` derives from the question: "s" and 16 hexadecimal digits."""
     return f"s{sample_hash(sample)[:16]}"
 
 
 def revision(sample: TestSample) -> str:
-    """Give `rev`: 16 hexadecimal digits that change when the question or what judges it changes."""
-    text = _plain_judged(sample)
-    return (digest(_judged(sample)) if text is None else digest_text(text))[:16]
+    """Return `rev`: digest of question and expectations, 16 hexadecimal digits."""
+    return digest(_judged(sample))[:16]
 
 
 def _judged(sample: TestSample) -> dict[str, Any]:
@@ -124,58 +122,6 @@ def _given(sample: TestSample) -> dict[str, Any]:
     }
 
 
-def _plain_text(sample: TestSample) -> str | None:
-    """Return the canonical JSON of `_given` for texts alone, in a quarter of the time.
-
-    Else None.
-    """
-    asked = _plain_members(sample)
-    return None if asked is None else f'{{"given":[],{asked},"scenario":null}}'
-
-
-def _plain_judged(sample: TestSample) -> str | None:
-    """Return the canonical JSON of `_judged` likewise."""
-    asked, relation = _plain_members(sample), sample.relation
-    if asked is None or relation is not None:
-        return None
-    expected, language = sample.expected, sample.language
-    metrics = _plain(sample.metrics)
-    members = [
-        f'"behavior":{canon_text(sample.behavior.value)}',
-        *([] if expected is None else [f'"expected":{canon_text(nfc(expected))}']),
-        f'"given":[],{asked}',
-        *([] if language is None else [f'"language":{canon_text(nfc(language))}']),
-        *([f'"metrics":{canon(metrics).decode("utf-8", "surrogatepass")}'] if metrics else []),
-        *([f'"references":[{_texts(sample.references)}]'] if sample.references else []),
-        '"scenario":null',
-    ]
-    return f"{{{','.join(members)}}}"
-
-
-def _plain_members(sample: TestSample) -> str | None:
-    if sample.tools or sample.tool_results or sample.context or sample.scenario is not None:
-        return None
-    system = () if sample.system is None else (_message_text("system", sample.system),)
-    texts: list[str] = [*system]
-    turns = 0
-    for message in sample.messages:
-        if message.tool_calls or message.tool_call_id is not None:
-            return None
-        texts.append(_message_text(message.role, message.content))
-        turns += message.role != "system"
-    kind = "single" if turns == 1 else "multi"
-    asked = f"[{','.join(texts)}]" if texts else "null"
-    return f'"input":{asked},"kind":"{kind}"'
-
-
-def _texts(texts: Iterable[str]) -> str:
-    return ",".join([canon_text(nfc(text)) for text in texts])
-
-
-def _message_text(role: str, content: str) -> str:
-    return f'{{"content":{canon_text(nfc(content))},"role":"{role}"}}'
-
-
 def _message_key(message: Message) -> dict[str, Any]:
     key: dict[str, Any] = {"role": message.role, "content": nfc(message.content)}
     if message.tool_calls or message.tool_call_id is not None:
@@ -199,7 +145,7 @@ def _without_judgement(scenario: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Give JSON values without what is absent, and NFC texts: the form of Hangul makes no digest."""
+    """Return JSON values without absent ones, with texts in NFC, so that Unicode forms do not matter."""
     if isinstance(value, str):
         return nfc(value)
     if isinstance(value, Mapping):

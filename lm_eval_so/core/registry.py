@@ -26,18 +26,18 @@ from lm_eval_so.errors import (
 T = TypeVar("T")
 
 PLUGIN_MODULES = "lm_eval_so_plugin_"
-"""How the module names of `--plugin` files begin."""
+"""Prefix of the module names of `--plugin` files."""
 
 
 class Registry(Generic[T]):
     """Finds a plugin class by name.
 
-    It looks at, in this order: what was registered in this process (decorator, `--plugin` file),
-    the built-in table, the entry points of `lm_eval_so.<kind>s`, and `package.module:Class`.
+    Looks, in this order, at classes registered in this process (decorator, `--plugin` file), the
+    built-in table, the entry points of `lm_eval_so.<kind>s`, and `package.module:Class`.
 
     Args:
-        kind: What it holds, for messages: "backend", "metric".
-        base: Class that every plugin derives from.
+        kind: Kind of plugin, for messages: "backend", "metric".
+        base: Base class of every plugin.
         builtin: Name to "module:Class"; nothing is imported to list the names.
     """
 
@@ -48,11 +48,11 @@ class Registry(Generic[T]):
         self._registered: dict[str, type[T]] = {}
 
     def names(self) -> tuple[str, ...]:
-        """Return all names that are known without importing anything."""
+        """Return all known names, without importing anything."""
         return tuple(sorted({*self._builtin, *self._registered, *self._entry_points}))
 
     def register(self, name: str, plugin: type[T]) -> None:
-        """Add a class of this process under a name.
+        """Register a class under a name.
 
         Raises:
             ConfigError: If the name is taken by another class.
@@ -70,11 +70,11 @@ class Registry(Generic[T]):
         self._registered[name] = plugin
 
     def resolve(self, ref: str, *, where: Where | None = None) -> type[T]:
-        """Return the class that a name or `module:Class` stands for.
+        """Return the class of a name or `module:Class`.
 
         Raises:
-            UnknownName: If there is none; names the nearest known one.
-            ConfigError: If the module cannot be imported or holds something else.
+            UnknownName: If there is none; suggests the nearest known name.
+            ConfigError: If the module cannot be imported, or the class is no such plugin.
         """
         if ref in self._registered:
             return self._registered[ref]
@@ -106,19 +106,19 @@ class Registry(Generic[T]):
 
 
 def load_plugins(files: Sequence[Path]) -> None:
-    """Run plugin files once each; what they define is found by name afterwards.
+    """Run each plugin file once, so that its classes are found by name.
 
     Raises:
-        ConfigError: With every file that is missing or fails; names the line in it.
+        ConfigError: With every file that is missing or fails, and the line of the failure.
     """
     refuse(plugin_problems((file, None) for file in files))
 
 
 def plugin_problems(files: Iterable[tuple[Path, Where | None]]) -> list[Problem]:
-    """Run plugin files once each, and find those that are missing or fail.
+    """Run each plugin file once, and return the problems of files that are missing or fail.
 
     Args:
-        files: The files, and where each is named.
+        files: Files, each with the place that names it.
     """
     problems: list[Problem] = []
     for file, named in files:
@@ -130,9 +130,9 @@ def plugin_problems(files: Iterable[tuple[Path, Where | None]]) -> list[Problem]
 
 
 class FreshSource(SourceFileLoader):
-    """Compiles a file as it is now.
+    """Loader that compiles a file anew.
 
-    Python itself takes what it compiled before if size and second of the change are the same.
+    Python itself reuses bytecode if size and modification second are the same.
     """
 
     def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - as Python calls it
@@ -141,10 +141,10 @@ class FreshSource(SourceFileLoader):
 
 
 def import_file(path: Path, name: str) -> ModuleType:
-    """Run a Python file as the module of this name; if it fails there is no such module.
+    """Run a Python file as a module of a name; the module is removed if it fails.
 
     Raises:
-        BaseException: Whatever the file raises.
+        BaseException: Any exception of the file.
     """
     loader = FreshSource(name, str(path))
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)

@@ -16,18 +16,18 @@ from lm_eval_so.core.records.report import Columns, EvaluationReport, Labels
 from lm_eval_so.errors import InputError, Problem, RecordError, Where
 
 Clean = Callable[[Any], Any]
-"""Takes out of JSON values what must not be written."""
+"""Function that removes secrets from JSON values."""
 _STEP = "  "
 _AT_ONCE = 1000
-"""Entries of a column in a piece."""
+"""Entries of a column per piece."""
 _EMPTY = Columns(ids=(), sample_hashes=(), revs=(), groups=(), repeats=(), statuses=(), scores={})
 
 
 def read_report(path: Path) -> EvaluationReport:
-    """Read a report.json, or that of a folder.
+    """Read a report.json, or the one in a folder.
 
     Raises:
-        InputError: If it cannot be read.
+        InputError: If the file cannot be read.
         RecordError: If it is no report of this version, or its columns do not fit together.
     """
     file = path / "report.json" if path.is_dir() else path
@@ -38,7 +38,7 @@ def read_report(path: Path) -> EvaluationReport:
 
 
 def parse_report(data: str | bytes, *, shown_as: str) -> EvaluationReport:
-    """Make a report of its text; errors as in `read_report`."""
+    """Make a report of a text; errors as in `read_report`."""
     where = Where(file=shown_as)
     report = loads(data, EvaluationReport, where=where)
     problems = [
@@ -82,11 +82,11 @@ def _unfit_columns(samples: Columns) -> Iterator[tuple[str, str]]:
 
 
 def digest_report(report: EvaluationReport) -> str:
-    """Return the digest of what a report measured and of its figures, as 64 hexadecimal digits.
+    """Return the digest of a report's settings and figures, as 64 hexadecimal digits.
 
-    Texts are left out, since secrets are taken out of them when the report is written, and so is
-    whether it may become a baseline, which its comparison decides. The figures stand for the
-    rows: those of a hundred thousand would take as long to digest as to compare.
+    It stays the same when the report becomes a baseline. Texts are left out, since secrets are
+    removed from them when the report is written, and so is `eligible`, which the comparison
+    decides. Figures stand for the rows, whose digest would take as long as a comparison.
     """
     experiment = report.experiment
     return digest(
@@ -110,18 +110,18 @@ def refuse_other_report(
     files: tuple[Path | None, Path | None] = (None, None),
     hint: str = "run compare again, or give the report that it is about",
 ) -> None:
-    """Stop here if a comparison is about another report: its verdict beside those figures misleads.
+    """Refuse a comparison that is about another report, whose figures would not match the verdict.
 
-    One that does not know which report it is about may be about any.
+    A comparison without a digest may be about any report.
 
     Args:
-        comparison: The verdict, if there is one.
-        report: The scores that are to stand beside it, if there are any.
-        files: Where both are from.
-        hint: What to do.
+        comparison: Comparison, if there is one.
+        report: Report to show beside it, if there is one.
+        files: Files of comparison and report.
+        hint: Advice.
 
     Raises:
-        InputError: If it is about another report.
+        InputError: If the comparison is about another report.
     """
     known = comparison.candidate_digest if comparison else None
     if report is None or known is None or known == digest_report(report):
@@ -134,11 +134,11 @@ def refuse_other_report(
 def report_pieces(
     report: EvaluationReport, *, clean: Clean = lambda values: values
 ) -> Iterator[str]:
-    """Yield the text that `dump_document` gives of a report, never holding all of it.
+    """Yield the text of report.json in pieces; 100,000 rows are 40 MB.
 
     Args:
         report: The report.
-        clean: Is given the values of a piece before they become text.
+        clean: Function applied to the values of a piece before they become text.
     """
     rest = to_json(replace(report, failed_ids=(), samples=_EMPTY))
     before = "{\n"

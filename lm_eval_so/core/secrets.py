@@ -18,19 +18,19 @@ _CREDENTIAL_NAME = re.compile(
 )
 """Names of headers and parameters that carry credentials."""
 _SCHEME = re.compile(r"(?:bearer|basic|token|apikey)\s+(\S+)\Z", re.IGNORECASE)
-"""A whole Authorization header: a server may quote what stands behind the scheme alone."""
+"""A whole Authorization header; a server may quote the part behind the scheme."""
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'<>]+", re.IGNORECASE)
 _SHORTEST_NAMED = 6
-"""Characters of a secret that is looked for. A shorter text stands by chance in too many answers,
-and is tried out faster than it is found in a log."""
+"""Fewest characters of a secret to look for. Shorter texts occur by chance in many answers, and are
+guessed faster than found in a log."""
 _SHORTEST_GUESSED = 8
 _WORD_OR_NUMBER = re.compile(r"[^\W\d_]+|[\d.,:/+\s-]+")
-"""What answers hold anyway: a word, an amount, a date, a phone number."""
+"""Common content of answers, no secret: a word, an amount, a date, a phone number."""
 _LONG_TOKEN = re.compile(
     r"(?=[A-Za-z_-]*\d)(?=[A-Z\d_-]*[a-z])(?=[a-z\d_-]*[A-Z])[A-Za-z0-9_-]{20,}|[0-9a-f]{32,}"
 )
-"""Digits and letters of both cases without a break, or a long hexadecimal number: what is made at
-random, and no name of a model, a deployment or a host."""
+"""Random token: digits and letters of both cases without a break, or a long hexadecimal number; not
+the name of a model, a deployment or a host."""
 _BASE64 = "[A-Za-z0-9+/_-]"
 _URL_SAFE = str.maketrans("+/", "-_")
 
@@ -46,24 +46,24 @@ _DOUBTFUL = re.compile(
     r"|credential|private|signature|header|query|://[^/\s]*@|://\S*\?",
     re.IGNORECASE,
 )
-"""Keys and values of the config among which a secret may stand."""
+"""Keys and values of the config that may hold a secret."""
 _NAMES_ONE = re.compile(r"_(?:env|file)[.=]")
-"""In a key: the value names a variable or a file, and is no secret itself."""
+"""Key whose value names a variable or a file, and is no secret itself."""
 _HIDDEN = "…"
 
 
 @dataclass(frozen=True, slots=True)
 class Redactor:
-    """Takes known secrets out of texts; its `repr` tells none of them."""
+    """Removes known secrets from texts; its `repr` shows none of them."""
 
     secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """(form, name) pairs, longest form first: the secret, URL-encoded, and as JSON escapes it."""
     encoded: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """(core, name) pairs, longest core first: the part of its base64 that does not depend on what
-    stands before and behind the secret."""
+    """(core, name) pairs, longest core first: the part of a secret's base64 that does not depend on
+    the neighbouring text."""
 
     def finds(self, text: str) -> bool:
-        """Return whether there is anything to take out of a text; said in a few microseconds."""
+        """Return whether a text holds a secret; takes a few microseconds."""
         for value, _ in self.secrets:  # `any` with a generator takes half as long again
             if value in text:
                 return True
@@ -77,7 +77,7 @@ class Redactor:
         return self.redact_counting(text)[0]
 
     def redact_json(self, value: Any) -> Any:
-        """Like `redact`, for every text in a JSON value; keys stay."""
+        """Replace secrets as `redact` does in every text of a JSON value; keys stay."""
         if isinstance(value, str):
             return self.redact(value)
         if isinstance(value, Mapping):
@@ -87,7 +87,7 @@ class Redactor:
         return value
 
     def redact_counting(self, text: str) -> tuple[str, int]:
-        """Like `redact`, and count the replacements."""
+        """Replace secrets as `redact` does, and count the replacements."""
         count = 0
         for value, name in self.secrets:
             hits = text.count(value)
@@ -102,9 +102,9 @@ class Redactor:
 
 
 def _without_base64(text: str, cores: Iterable[tuple[str, str]]) -> tuple[str, int]:
-    """Replace cores with the digits beside them, which may hold bits of a secret's first and last byte.
+    """Replace cores and the digits beside them, which may hold bits of a secret's first and last byte.
 
-    A secret that repeats itself is found at more than one place: what overlaps is replaced as one.
+    Overlapping places, as of a secret that repeats itself, are replaced as one.
     """
     spans: list[tuple[int, int, str]] = []
     for core, name in cores:
@@ -125,7 +125,7 @@ def _without_base64(text: str, cores: Iterable[tuple[str, str]]) -> tuple[str, i
 
 
 def _may_quote_key(text: str) -> bool:
-    """Return whether `_KEY_SHAPES` may find something: a look at the text is many times faster."""
+    """Return whether `_KEY_SHAPES` may match; many times faster than the pattern."""
     return (
         ("-" in text and ("sk-" in text or "xox" in text))
         or ("_" in text and ("gh" in text or "github_pat_" in text))
@@ -135,33 +135,33 @@ def _may_quote_key(text: str) -> bool:
 
 
 def is_secret_name(name: str) -> bool:
-    """Return whether a variable is named like one that holds a secret."""
+    """Return whether a variable's name suggests a secret."""
     return bool(_NAMED_LIKE_A_SECRET.search(name.upper()))
 
 
 def is_credential_name(name: str) -> bool:
-    """Return whether a header or a parameter is named like one that carries a credential."""
+    """Return whether the name of a header or parameter suggests a credential."""
     return bool(_CREDENTIAL_NAME.search(name))
 
 
 def is_reserved_name(name: str) -> bool:
-    """Whether a variable is the Action's own: its inputs and tokens are not a config's to name."""
+    """Return whether a variable belongs to the Action (inputs, tokens); a config may not name it."""
     return name == "GITHUB_TOKEN" or name.startswith(("INPUT_", "ACTIONS_"))
 
 
 def sent_secrets(
     place: str, text: str, filled: Mapping[str, str], *, label: str
 ) -> Iterator[tuple[str, str]]:
-    """Find what is secret in a text that every request carries, as a header or a parameter.
+    """Yield the secrets in a header or parameter that every request carries.
 
     A literal counts if it looks like a credential. The value of a variable counts unless it is a
-    word or a number, which answers hold anyway; where the name says that it is a credential, any does.
+    word or a number, which are common in answers. If the name suggests a credential, any value counts.
 
     Args:
         place: Name of the header or parameter.
-        text: Its value.
+        text: Value of the header or parameter.
         filled: Values of the variables in it, by name.
-        label: What a literal secret is called.
+        label: Name for literal secrets.
 
     Yields:
         Names and values.
@@ -183,12 +183,12 @@ def sent_secrets(
 def url_secrets(
     text: str, filled: Mapping[str, str] | None = None, *, label: str
 ) -> Iterator[tuple[str, str]]:
-    """Find what is secret in the URLs of a text: passwords, and credentials in query and path.
+    """Yield the secrets in the URLs of a text: passwords, and credentials in query and path.
 
     Args:
         text: The text.
         filled: Values of the variables in it, by name.
-        label: What the secrets are called.
+        label: Name for the secrets.
     """
     for url in _URL.findall(text):
         try:
@@ -210,7 +210,7 @@ def url_secrets(
 
 
 def hide_in_urls(text: str) -> str:
-    """Return a text whose URLs have lost user, password and the values of their query."""
+    """Return a text with user, password and query values removed from its URLs."""
     return _URL.sub(lambda found: _bare(found[0]), text) if "://" in text else text
 
 
@@ -226,16 +226,16 @@ def make_redactor(
     files: Mapping[str, str] | None = None,
     sent: Iterable[tuple[str, str]] = (),
 ) -> Redactor:
-    """Know the secrets of an environment, raw, URL-encoded, in base64 and as JSON escapes them.
+    """Make a redactor of the secrets in an environment: raw, URL-encoded, base64 and JSON-escaped.
 
-    Of a value that is a URL only the secret parts count, unless its variable is named like a secret.
+    Only the secret parts of a URL count, unless the name of its variable suggests a secret.
 
     Args:
         environ: The environment variables.
-        named: Names that the config uses for keys; values of ≥ 6 characters count. Other
-            variables count if they are named like a secret and hold ≥ 8 characters.
-        files: What stands in the files that the config names for keys, by path; ≥ 6 characters.
-        sent: Names and values of other secrets that requests carry; ≥ 6 characters.
+        named: Variables that the config names for keys; values of ≥ 6 characters count. Other
+            variables count if their name suggests a secret and they hold ≥ 8 characters.
+        files: Contents of the key files that the config names, by path; ≥ 6 characters.
+        sent: Names and values of other secrets sent with requests; ≥ 6 characters.
     """
     named = frozenset(named)
     known: list[tuple[str, str, int]] = []
@@ -272,10 +272,10 @@ def _forms(value: str) -> Iterator[str]:
 
 
 def _base64_cores(value: str) -> Iterator[str]:
-    """Yield what stands in any base64 of a text with a value in it, wherever the value begins.
+    """Yield the digits that occur in any base64 of a text with a value in it, at any offset.
 
-    Three bytes become four digits, so there are three ways to begin. Of each the digits that hold
-    bits of a neighbour are left out.
+    Three bytes become four digits, so there are three offsets. Digits with bits of a neighbour are
+    left out.
     """
     secret = value.encode("utf-8", "surrogatepass")
     for before in range(3):
@@ -298,14 +298,14 @@ def command_line(
     overrides: Iterable[str] = (),
     plugins: Iterable[str | Path] = (),
 ) -> str:
-    """Return the command line that does the same as this one.
+    """Return a command line to paste, quoted for the shell, without possible secrets.
 
     Args:
         name: Name of the command.
-        config: The config file, as it was named.
-        options: Its other options; one that is None or False is left out, one that is True is a flag.
-        overrides: The texts of `--set`; of one that may hold a secret the value is left out.
-        plugins: The files of `--plugin`.
+        config: Config file, as given.
+        options: Other options: None and False are left out, True is a flag.
+        overrides: Texts of `--set`; the value of a possible secret is left out.
+        plugins: Files of `--plugin`.
     """
     words = ["lm-eval-so", name, "-c", str(config)]
     for option, value in (options or {}).items():

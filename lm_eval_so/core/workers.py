@@ -1,4 +1,4 @@
-"""A bounded number of workers over one shared iterator: pulling is the queue."""
+"""Bounded number of workers that pull jobs from one shared iterator."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -10,8 +10,8 @@ from lm_eval_so.errors import Interrupted
 J = TypeVar("J")
 
 _IN_A_ROW = 20
-"""Jobs after which a worker lets others go on, though nothing made it wait (answers from a cache):
-signals and timers must be heard, and timers that were cancelled must not pile up."""
+"""Jobs after which a worker yields to others, even if it never waits (answers from a cache), so that
+signals and timers run, and cancelled timers do not pile up."""
 
 
 async def drain(
@@ -21,16 +21,16 @@ async def drain(
     workers: int,
     needs_more: asyncio.Event | None = None,
 ) -> None:
-    """Do all jobs, at most `workers` at once, without holding more than those.
+    """Do all jobs, at most `workers` at once, and hold no more in memory.
 
     Args:
-        jobs: What is to be done.
-        work: Does one.
-        workers: How many at once.
-        needs_more: While it is set, as many again help out, each for a job.
+        jobs: Jobs to do.
+        work: Function that does one job.
+        workers: Number of workers.
+        needs_more: Event that lets as many workers again help out, each for one job.
 
     Raises:
-        Exception: The first that `work` raises, bare; the other jobs are cancelled.
+        Exception: The first exception of `work`, bare; the other jobs are cancelled.
     """
     idle: set[asyncio.Task[None]] = set()
     crew: list[asyncio.Task[None]] = []
@@ -71,10 +71,10 @@ async def drain(
 async def until_stopped(
     work: Coroutine[Any, Any, None], *stops: asyncio.Event, grace_s: float
 ) -> None:
-    """Do the work; once one of the events is set it has `grace_s` seconds left, then it is cancelled.
+    """Do the work, but cancel it `grace_s` seconds after one of the events is set.
 
     Raises:
-        Exception: What the work raises.
+        Exception: Any exception of the work.
     """
     working = asyncio.create_task(work)
     waiting = [asyncio.create_task(stop.wait()) for stop in stops]
@@ -91,16 +91,16 @@ async def until_stopped(
 
 
 async def finish(work: Coroutine[Any, Any, None], stop: asyncio.Event, *, what: str) -> None:
-    """Do work of which the half is worth nothing: the event cancels it at once.
+    """Do work that is useless if incomplete; the event cancels it at once.
 
     Args:
         work: The work.
-        stop: Set when the user stops it.
-        what: What is told then.
+        stop: Event set when the user stops the work.
+        what: Message of the interruption.
 
     Raises:
-        Interrupted: If it was stopped.
-        Exception: What the work raises.
+        Interrupted: If the work was stopped.
+        Exception: Any exception of the work.
     """
     with suppress(Interrupted):  # told below, in one way
         await until_stopped(work, stop, grace_s=0)

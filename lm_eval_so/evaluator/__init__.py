@@ -1,1 +1,1 @@
-"""Answers to scores: the command `evaluate`."""
+"""Scores of answers and their report: the commands `evaluate` and `calibrate`."""

@@ -12,7 +12,7 @@ from lm_eval_so.evaluator.binding.judges import OpenJudge, open_judge
 from lm_eval_so.evaluator.binding.prepare import open_metrics
 from lm_eval_so.evaluator.calibration.files import read_calibrations
 from lm_eval_so.evaluator.rows.join import open_rows
-from lm_eval_so.evaluator.scoring.label_rows import LabelRows
+from lm_eval_so.evaluator.scoring.draws import LabelRows
 from lm_eval_so.evaluator.scoring.score_rows import score_rows
 from lm_eval_so.evaluator.summary.experiment import Origin
 from lm_eval_so.evaluator.summary.report import make_report

@@ -1,4 +1,4 @@
-"""What a sample asks and what the chatbot may rest on, as text for people and judges."""
+"""Questions and passages of a sample as text, for people and judges."""
 
 from collections.abc import Iterator
 
@@ -7,12 +7,12 @@ from lm_eval_so.core.records.sample import Scenario, TestSample
 
 
 def shown_input(sample: TestSample, run: RunResult | None = None) -> str:
-    """Return what is asked: the text of a single message, else the turns, each after its role.
+    """Return the question: the text of a single message, else the turns, each after its role.
 
     Args:
         sample: The sample.
-        run: Its row: of a conversation that was played all is shown that came before the answer;
-            without it, what the user is to say.
+        run: The row of a played conversation, shown up to the answer; without it, the turns that
+            the scenario plans.
     """
     if sample.scenario is not None:
         turns = list(_played(run) if run is not None and run.turns else _planned(sample.scenario))
@@ -34,7 +34,7 @@ def sample_passages(sample: TestSample) -> tuple[str, ...]:
 
 
 def reported_passages(run: RunResult) -> tuple[str, ...]:
-    """Return the passages that the chatbot says it used, in its order; empty if it reports none."""
+    """Return the passages that the chatbot reports as used, in its order."""
     passages = run.response.context if run.response else ()
     return tuple(passages) if any(text.strip() for text in passages) else ()
 

@@ -1,4 +1,4 @@
-"""Cleaning of texts, and the language rule; pure."""
+"""Cleaning of texts, and the language rule; pure functions."""
 
 import re
 
@@ -28,7 +28,7 @@ _LATIN = re.compile("[A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\
 
 
 def clean_text(text: str) -> str:
-    """Return a text as a dataset has it.
+    """Return a text cleaned for a dataset.
 
     Line breaks become LF; invisible and control characters go; no-break spaces become spaces; the
     ends of lines and of the text are trimmed; the rest is NFC. Inner double spaces stay.
@@ -51,7 +51,7 @@ def clean_value(value: JsonValue) -> JsonValue:
 
 
 def language_of(text: str) -> str:
-    """Tell the language of a text by its scripts.
+    """Return the language of a text by its scripts.
 
     Returns:
         ko from 30 % Hangul among the letters, ja from 10 % kana, zh if all are Han, en from 70 %

@@ -30,25 +30,25 @@ from lm_eval_so.generator.sources.base import (
     excerpt,
     place,
 )
-from lm_eval_so.generator.sources.open import Item, Items, locate, open_file
+from lm_eval_so.generator.sources.source_files import Item, Items, locate, open_file
 
 STAGE = "generate"
 _LOOKED_AT = 100
-"""Records whose keys are looked at to choose columns by name."""
+"""Number of records whose keys are used to choose columns by name."""
 
 
 def collect(config: Config, listener: Listener) -> Iterator[Outcome]:
-    """Read every source; one that cannot be used does not keep the others from being read.
+    """Read every source, also after one that cannot be used.
 
     Yields:
-        `Opened` for each file, then what became of each of its records.
+        `Opened` for each file, then the outcome of each of its records.
     """
     for number in range(len(config.sources)):
         yield from _SourceReader(config, number, listener).outcomes()
 
 
 class _SourceReader:
-    """Reads one source, and remembers whether its files and its map could be used."""
+    """Reader of one source, which checks its files and its map."""
 
     def __init__(self, config: Config, number: int, listener: Listener) -> None:
         self._config, self._number, self._listener = config, number, listener
@@ -59,12 +59,12 @@ class _SourceReader:
         self._has_readable = False
         self._unusable = False
         self._keys: dict[str, None] = {}
-        """Keys of records that have no header, in the order of their appearance."""
+        """Keys of records without a header, in order of appearance."""
         self._unseen = {column for _, column in bind(self._source.map).columns()}
         """Mapped columns that no record has shown yet."""
 
     def outcomes(self) -> Iterator[Outcome]:
-        """Read all files, then say what makes the source unusable."""
+        """Yield the outcomes of all files, then the problems that make the source unusable."""
         for found in locate(self._config, self._number):
             if isinstance(found, Problem):
                 yield self._refuse(found)
@@ -104,9 +104,9 @@ class _SourceReader:
             yield self._outcome(item, binding)
 
     def _look_ahead(self, ahead: list[Item], items: Items) -> tuple[str, ...]:
-        """Return the keys of the first records, which stay in `ahead`.
+        """Return the keys of the first records, which are kept in `ahead`.
 
-        None if the config has a map.
+        Empty if the config has a map.
         """
         if self._source.map:
             return ()

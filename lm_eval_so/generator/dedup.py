@@ -1,4 +1,4 @@
-"""Exact duplicates: the same question once more, with the same answer or with another."""
+"""Exact duplicates: a repeated question, with the same answer or another."""
 
 import re
 import unicodedata
@@ -17,7 +17,7 @@ _KEPT_MARKS = frozenset("+#%.:/-")
 
 
 def text_key(text: str) -> str:
-    """Return what makes two texts the same to a reader.
+    """Return a key that is equal for texts that read the same.
 
     Unicode form, width, case, spaces, punctuation and thousands commas do not count; letters,
     digits and `+ # %` do, and `. : / -` between digits: 1.5 is not 15, C++ is not C.
@@ -29,7 +29,7 @@ def text_key(text: str) -> str:
 
 
 def question_key(sample: TestSample) -> bytes:
-    """Return 16 bytes that stand for everything that the chatbot is given."""
+    """Return a digest of everything sent to the chatbot, 16 bytes."""
     messages = [
         [m.role, text_key(m.content), m.tool_call_id, [[c.name, c.arguments] for c in m.tool_calls]]
         for m in sample.messages
@@ -39,9 +39,9 @@ def question_key(sample: TestSample) -> bytes:
 
 
 def drop_duplicates(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-    """Turn every later sample with a question that was there into a `Reject`; the rest passes.
+    """Turn each sample with a repeated question into a `Reject`, and pass on the rest.
 
-    The same reference makes it `dup_exact`, another one `answer_conflict`.
+    The reason is `dup_exact` for the same reference, `answer_conflict` for another.
     """
     seen: dict[bytes, tuple[bytes, str]] = {}
     for outcome in outcomes:

@@ -1,4 +1,4 @@
-"""Values of a record to fields of a sample; pure. What does not fit is a `FieldError`."""
+"""Conversion of record values to fields of a sample; values that do not fit raise `FieldError`."""
 
 import math
 import re
@@ -40,7 +40,7 @@ _FALSE = frozenset({"false", "no", "n", "0", "x", "아니요", "아니오", "거
 
 
 class FieldError(ValueError):
-    """A value that a field of a sample cannot take."""
+    """Error of a value that does not fit a field of a sample."""
 
     def __init__(self, reason: Reason, what: str, *, hint: str | None = None) -> None:
         super().__init__(what)
@@ -48,12 +48,12 @@ class FieldError(ValueError):
 
 
 def is_blank(value: JsonValue) -> bool:
-    """Return whether a cleaned value says nothing."""
+    """Return whether a cleaned value is blank."""
     return value is None or value in ("", [], {})
 
 
 def text_of(value: JsonValue, field: str) -> str:
-    """Return a text; a number gives its digits."""
+    """Return a text; a number as its digits."""
     if isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -62,7 +62,7 @@ def text_of(value: JsonValue, field: str) -> str:
 
 
 def texts_of(values: Sequence[JsonValue], field: str) -> tuple[str, ...]:
-    """Return texts without blank and equal ones; a list among the values counts by its items."""
+    """Return texts without blanks and duplicates; lists among the values are flattened."""
     items = [v for value in values for v in (value if isinstance(value, list) else [value])]
     return tuple(dict.fromkeys(text_of(v, field) for v in items if not is_blank(v)))
 
@@ -78,7 +78,7 @@ def language_of_field(value: JsonValue) -> str:
 
 
 def behavior_of(value: JsonValue) -> Behavior:
-    """Return what is right to do."""
+    """Return the expected behavior."""
     text = text_of(value, "behavior")
     try:
         return Behavior(text.lower())
@@ -88,7 +88,7 @@ def behavior_of(value: JsonValue) -> Behavior:
 
 
 def behavior_if_answerable(value: JsonValue) -> Behavior:
-    """Return what is right to do with a question that has an answer, or has none."""
+    """Return the expected behavior for an answerable or unanswerable question."""
     word = (
         str(value).lower() if isinstance(value, bool) else text_of(value, "answerable").casefold()
     )
@@ -201,7 +201,7 @@ def _one_of(known: Mapping[str, T], value: JsonValue, field: str) -> T:
 
 
 def _quoted(text: str) -> str:
-    """Show a value of the source: short, on one line, keys taken out."""
+    """Return a value of the source for people: short, on one line, without secrets."""
     return dump_line(excerpt(text)[:_QUOTED])
 
 

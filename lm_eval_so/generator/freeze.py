@@ -1,4 +1,4 @@
-"""Writing a dataset: the same samples give the same bytes, and a folder changes only once all is made."""
+"""Writing of a dataset: same samples, same bytes; the folder changes only once everything is made."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ from lm_eval_so.generator.sources.base import FileError, Reject, Step
 
 REJECTED_FILE = "rejected.jsonl"
 FILES = (SAMPLES_FILE, REJECTED_FILE, METADATA_FILE)
-"""In the order of writing: metadata.json, which has the digests of the others, comes last."""
+"""Files in the order of writing: metadata.json, with the digests of the others, comes last."""
 
 
 class DatasetWriter:
@@ -50,7 +50,7 @@ class DatasetWriter:
         self._samples.add(dumps(sample))
 
     def add_reject(self, reject: Reject | FileError) -> None:
-        """Write what is left out, and why."""
+        """Write a rejected record or file, with the reason."""
         record = reject if isinstance(reject, Reject) else None
         line = {
             "stage": record.step if record else Step.COLLECT,
@@ -65,12 +65,12 @@ class DatasetWriter:
         self._rejects.add(dump_line({k: v for k, v in line.items() if v not in (None, "", {})}))
 
     def files(self) -> dict[str, FileInfo]:
-        """Return rows, size and digest of what was written."""
+        """Return rows, size and digest of each file."""
         return {SAMPLES_FILE: self._samples.info(), REJECTED_FILE: self._rejects.info()}
 
 
 class _Lines:
-    """A file of lines that knows its digest."""
+    """A file of lines with a running digest."""
 
     def __init__(self, path: Path) -> None:
         self._file: BinaryIO = path.open("wb")
@@ -92,7 +92,7 @@ class _Lines:
 
 
 def describe(config: Config, tally: Tally, files: dict[str, FileInfo]) -> DatasetInfo:
-    """Return the dataset's metadata: no clock, no host, no absolute path."""
+    """Return the dataset's metadata, without clock, host and absolute paths."""
     section = config.dataset
     written = config.located.written_below
     return DatasetInfo(
@@ -122,10 +122,10 @@ def write_metadata(info: DatasetInfo, folder: Path) -> None:
 
 
 def refuse_folder(folder: Path) -> None:
-    """Refuse a place for the dataset that is a file, or holds samples that we did not write.
+    """Refuse a dataset folder that is a file, or that holds samples not made by `generate`.
 
     Raises:
-        InputError: That says what to do.
+        InputError: If the folder is refused.
     """
     where = Where(file=str(folder))
     if folder.suffix == ".jsonl" or (folder.exists() and not folder.is_dir()):
@@ -137,7 +137,7 @@ def refuse_folder(folder: Path) -> None:
 
 
 def publish(made: Path, folder: Path) -> tuple[Path, ...]:
-    """Put the files that were made into the dataset's folder; others there stay.
+    """Copy the new files into the dataset's folder; other files stay.
 
     Raises:
         InputError: If the folder cannot be written to.
@@ -148,7 +148,7 @@ def publish(made: Path, folder: Path) -> tuple[Path, ...]:
 
 
 def differences(made: Path, folder: Path) -> Iterator[str]:
-    """Yield the first line of each file in which two datasets differ."""
+    """Yield a line for each file that differs, with its first differing line."""
     for name in FILES:
         if not (folder / name).is_file():
             yield f"{name} is missing"
@@ -161,7 +161,7 @@ def differences(made: Path, folder: Path) -> Iterator[str]:
 
 
 def _config_digest(config: Config) -> str:
-    """Digest what decides the dataset; what a key's default says need not be written to count."""
+    """Return the digest of the settings that decide the dataset; defaults count whether written or not."""
     dataset = config.dataset.model_dump(mode="json", exclude={"path"}, exclude_defaults=True)
     generator = (
         config.generator.model_dump(mode="json", by_alias=True, exclude_defaults=True)

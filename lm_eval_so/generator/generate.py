@@ -31,28 +31,28 @@ __all__ = ["Generated", "check", "config_problems", "generate", "preview", "stal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generated:
-    """A dataset that was made."""
+    """Result of `generate`."""
 
     info: DatasetInfo
     folder: Path
     files: tuple[Path, ...]
-    """What was written."""
+    """Written files."""
     samples: int
 
 
 def generate(config: Config, resources: Resources, *, out: Path | None = None) -> Generated:
-    """Make the dataset and write it; the folder changes only once all of it is made.
+    """Make the dataset and write it; the folder changes only once everything is made.
 
     Args:
         config: The config, with a `generator` section.
-        resources: Who listens.
+        resources: Resources of the command; only the listener is used.
         out: Folder of the dataset; default: dataset.path.
 
     Raises:
-        ConfigError: If there is no `generator` section, or its keys make no sense.
-        DatasetError: With every source that cannot be used, after all were looked at.
-        NothingToDo: If the sources can be read and give no sample.
-        InputError: If the folder cannot be written to, or holds a dataset that we did not make.
+        ConfigError: If there is no `generator` section, or it has problems.
+        DatasetError: With every source that cannot be used.
+        NothingToDo: If the sources can be read but give no sample.
+        InputError: If the folder cannot be written to, or holds a dataset not made by `generate`.
     """
     folder = _folder(config, out)
     refuse_folder(folder)
@@ -63,17 +63,17 @@ def generate(config: Config, resources: Resources, *, out: Path | None = None) -
 
 
 def preview(config: Config, resources: Resources) -> DatasetInfo:
-    """Tell what `generate` would make, and write nothing; errors as in `generate`."""
+    """Return the metadata of the dataset without writing it; errors as in `generate`."""
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
         return _make(config, resources.listener, Path(made))
 
 
 def stale(config: Config, resources: Resources, *, out: Path | None = None) -> tuple[str, ...]:
-    """Tell where the stored dataset differs from what the sources give now.
+    """Return the differences between the stored dataset and the current sources.
 
     Returns:
-        A line for each file that differs, with its first differing line; empty if it is up to
-        date. Errors as in `generate`.
+        A line for each file that differs, with its first differing line; empty if the dataset is up
+        to date. Errors as in `generate`.
     """
     folder = _folder(config, out)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:

@@ -39,25 +39,25 @@ _GUESSES: Mapping[str, Sequence[str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """A map that is ready to use."""
+    """A map of columns, ready to use."""
 
     refs: Mapping[str, tuple[str, ...]]
     """Field to columns, dotted paths, or constants written "=text"."""
 
     def columns(self) -> Iterator[tuple[str, str]]:
-        """Yield (field, column) of all that is no constant."""
+        """Yield (field, column) of all columns that are no constants."""
         for field, refs in self.refs.items():
             yield from ((field, ref) for ref in refs if not ref.startswith("="))
 
 
 def bind(given: Mapping[str, str | list[str]]) -> Binding:
-    """Make a map of the config ready."""
+    """Make a binding of a map of the config."""
     refs = {key: [ref] if isinstance(ref, str) else ref for key, ref in given.items()}
     return Binding(refs={key: tuple(map(clean_text, names)) for key, names in refs.items()})
 
 
 def guess(columns: Iterable[str]) -> Binding:
-    """Choose columns by their names, where the config has no map; the binding may lack an input."""
+    """Choose columns by their names, for a source without a map; the binding may lack an input."""
     by_name = {_plain_name(column): column for column in columns}
     chosen: dict[str, tuple[str, ...]] = {}
     for field, names in _GUESSES.items():
@@ -68,7 +68,7 @@ def guess(columns: Iterable[str]) -> Binding:
 
 
 def map_problems(given: Mapping[str, str | list[str]]) -> Iterator[tuple[str, str, str | None]]:
-    """Find what is wrong with a map by itself: (key, what, hint)."""
+    """Yield the problems of a map by itself, as (key, what, hint)."""
     known = (*SEVERAL, *SINGLE, f"{METADATA}NAME")
     for key, refs in given.items():
         if key not in known and not (key.startswith(METADATA) and key != METADATA):
@@ -87,12 +87,12 @@ def map_problems(given: Mapping[str, str | list[str]]) -> Iterator[tuple[str, st
 
 
 def has_column(payload: Mapping[str, JsonValue], column: str) -> bool:
-    """Return whether a record has a column or what a dotted path leads to, blank or not."""
+    """Return whether a record has a column or a value at a dotted path, blank or not."""
     return column in payload or any(True for _ in _walk(payload, column))
 
 
 def make_sample(item: RawItem, binding: Binding) -> TestSample | Reject:
-    """Make a sample of a cleaned record, with id, `rev` and where it comes from."""
+    """Make a sample of a cleaned record, with id, `rev` and provenance."""
     try:
         return _sample(item, binding)
     except FieldError as error:
@@ -169,7 +169,7 @@ def _behavior(one: Mapping[str, JsonValue]) -> Behavior:
 
 
 def _values(payload: Mapping[str, JsonValue], refs: Sequence[str]) -> Iterator[JsonValue]:
-    """Yield what the columns of a field hold, blanks left out."""
+    """Yield the values of a field's columns, without blanks."""
     for ref in refs:
         if ref.startswith("="):
             found: list[JsonValue] = [ref[1:]]
@@ -192,17 +192,17 @@ def _plain_name(column: str) -> str:
 def bind_columns(
     config: Config, number: int, name: str, columns: Sequence[str], *, line: int | None = None
 ) -> tuple[Binding, tuple[Problem, ...]]:
-    """Choose the columns of a file: by the map of the config, else by their names.
+    """Choose the columns of a file by the map of the config, else by their names.
 
     Args:
         config: The config.
         number: Position of the source in it.
         name: The file.
-        columns: What the header has, or the keys of the first records.
+        columns: Columns of the header, or keys of the first records.
         line: Line of the header. Without one the map is not checked: keys may still come.
 
     Returns:
-        The binding, and why it cannot be used.
+        The binding, and the problems that make it unusable.
     """
     given = config.sources[number].map
     at = place(name, {} if line is None else {"line": line})
@@ -223,7 +223,7 @@ def bind_columns(
 
 
 def never_seen(config: Config, number: int, column: str, keys: Sequence[str]) -> Problem:
-    """Say that no record of a source has what the map names."""
+    """Return the problem of a mapped column that no record of a source has."""
     source = config.sources[number]
     field = next(f for f, c in bind(source.map).columns() if c == column)
     what = f"{Reason.MISSING_FIELD}: no record of {source.id} has '{column}'"

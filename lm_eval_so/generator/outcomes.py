@@ -1,4 +1,4 @@
-"""Outcomes of files and records on the way to the dataset, counted and told."""
+"""Outcomes of files and records on the way to the dataset, counted and reported."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from lm_eval_so.errors import Problem
 from lm_eval_so.generator.sources.base import FileError, Reason, Reject, SourceFile, place
 
 _TOLD = 20
-"""Findings of one kind in one file that are told one by one."""
+"""Findings of one kind in one file that are reported one by one."""
 _EVERY = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A file that is read from here on."""
+    """The start of a file."""
 
     file: SourceFile
 
@@ -36,14 +36,14 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """A record that says nothing: all its values are blank."""
+    """A record whose values are all blank."""
 
     file: SourceFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unusable:
-    """A source that cannot be used, so that no dataset is made."""
+    """A problem that makes a source unusable, so that no dataset is made."""
 
     problem: Problem
 
@@ -52,7 +52,7 @@ Outcome = Opened | Kept | Skipped | Reject | FileError | Unusable
 
 
 class Tally:
-    """Counts outcomes as they pass, and tells the listener of every finding."""
+    """Counts outcomes, and reports findings to the listener."""
 
     def __init__(self, stage: str, listener: Listener) -> None:
         self._stage, self._listener = stage, listener
@@ -85,7 +85,7 @@ class Tally:
                 self.problems.append(outcome.problem)
 
     def end(self) -> None:
-        """Tell of the findings that were too many to be told one by one."""
+        """Report the numbers of findings that were too many to be reported one by one."""
         for (name, reason), count in self._told.items():
             if count > _TOLD:
                 text = f"{name}: {count - _TOLD:,} more {reason}, all in rejected.jsonl"

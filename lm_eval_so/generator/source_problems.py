@@ -9,11 +9,11 @@ from lm_eval_so.generator.mapping import bind_columns, map_problems
 from lm_eval_so.generator.sources.base import Columns
 from lm_eval_so.generator.sources.encoding import is_encoding
 from lm_eval_so.generator.sources.json_values import parse_path
-from lm_eval_so.generator.sources.open import format_of, locate, open_file
+from lm_eval_so.generator.sources.source_files import format_of, locate, open_file
 
 
 def check(config: Config) -> list[Problem]:
-    """Find what is wrong with the `generator` section; nothing, if there is none."""
+    """Return the problems of the `generator` section; none without it."""
     if not config.sources:
         return []
     problems = []
@@ -27,7 +27,7 @@ def check(config: Config) -> list[Problem]:
 
 
 def config_problems(config: Config) -> Iterator[Problem]:
-    """Find what is wrong with the sources without looking at any file."""
+    """Yield the problems of the sources that show without a look at the files."""
     yield from _id_problems(config)
     for number in range(len(config.sources)):
         yield from _section_problems(config, number)

@@ -14,7 +14,7 @@ from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import Where
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.json_report import json_pieces
-from lm_eval_so.reporter.render import render
+from lm_eval_so.reporter.render import NEED_SCORES, RENDERERS, render
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +74,10 @@ def _texts(
     if results.comparison is not None:
         texts["comparison.json"] = json_pieces(results.comparison, redactor)
     name = "report" if report is not None else "comparison"
-    for each, scores in ((ReportFormat.MD, report), (ReportFormat.HTML, results.report)):
-        if each not in formats or (scores is None and each is ReportFormat.HTML):
+    for each in (kind for kind in RENDERERS if kind in formats and kind is not ReportFormat.JSON):
+        scores = results.report if each in NEED_SCORES else report
+        if scores is None and each in NEED_SCORES:
             continue
-        texts[f"{name}.{each.value}"] = render(
-            scores,
-            results.comparison,
-            format=each,
-            style=style,
-        )
+        text = render(scores, results.comparison, format=each, style=style)
+        texts[f"{name}.{each.value}"] = text
     return texts

@@ -15,6 +15,8 @@ RENDERERS: dict[ReportFormat, Renderer] = {
     ReportFormat.MD: markdown_report,
     ReportFormat.HTML: html_report,
 }
+NEED_SCORES = frozenset({ReportFormat.HTML})
+"""Formats that show a comparison only beside the scores."""
 
 
 def render(

@@ -13,9 +13,8 @@ OF_ONE_KIND = {
     "core/text",
     "evaluator/metrics/judge",
     "generator/sources",
-    "reporter/views",
 }
-"""Commands, file formats, formulas, ways to read text, metrics, readers of sources, views."""
+"""Commands, file formats, formulas, ways to read text, metrics, readers of sources."""
 
 
 def modules(folder: Path) -> int:

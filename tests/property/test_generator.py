@@ -19,7 +19,7 @@ from lm_eval_so.generator.dedup import text_key
 from lm_eval_so.generator.generate import generate
 from lm_eval_so.generator.sources.base import Columns, RawItem, Reject, SourceFile
 from lm_eval_so.generator.sources.encoding import detect_encoding
-from lm_eval_so.generator.sources.open import READERS
+from lm_eval_so.generator.sources.source_files import READERS
 
 KOREAN = st.text("가나다배송비환불은는이가얼마인가요 ,\"\n\r;|\t'.?123abc", max_size=12)
 ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

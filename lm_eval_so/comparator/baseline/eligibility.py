@@ -4,18 +4,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lm_eval_so.comparator.effect.finding import shape_of
-from lm_eval_so.comparator.effect.refusals import is_time
-from lm_eval_so.comparator.effect.values import read_values
-from lm_eval_so.comparator.gate.threshold import Threshold, judge_threshold
-from lm_eval_so.comparator.pairing import Reports, measured_samples, pair_reports
+from lm_eval_so.comparator.gate.check import gates_by_default
+from lm_eval_so.comparator.gate.threshold import Threshold, judge_threshold, read_candidate
+from lm_eval_so.comparator.pairing import Reports, pair_reports
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.config.model import Config, GateMetricSection
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import counted
-from lm_eval_so.core.words.numbers import score
+from lm_eval_so.core.words.formats import score
 from lm_eval_so.core.words.verdicts import deciding_metrics
 from lm_eval_so.errors import Problem
 
@@ -145,13 +143,9 @@ def _named_by(config: Config) -> str:
 
 
 def _of_rows(key: str, reports: Reports, *, gates: bool) -> Iterator[Refusal]:
-    summary = reports.candidate.metrics[key]
-    shape = shape_of(summary)
-    if not gates and (shape.support is None or summary.measures_overlap):
+    if not gates and not gates_by_default(reports.candidate.metrics[key]):
         return  # without gate.metrics, open ranges and wording are only reported
-    samples = measured_samples(reports.side, key, is_time=is_time(summary))
-    column = reports.candidate.samples.scores.get(key, ())
-    values = read_values(column, samples, shape.support)
+    values, _ = read_candidate(key, reports)
     if values.rows and values.is_broken:
         what = f"{key}: {values.missing:,} of {values.rows:,} rows have no score"
         yield _refusal(RefusalCode.ERROR_RATE, what, "mend the errors and run again")

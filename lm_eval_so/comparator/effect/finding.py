@@ -81,7 +81,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
-    """A verdict without a test: the data allow none."""
+    """A verdict that is settled without a test."""
 
     verdict: Verdict
     code: Code | None = None

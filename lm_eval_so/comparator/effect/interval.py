@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator import sub
 
 from lm_eval_so.comparator.effect.finding import Shape
-from lm_eval_so.comparator.effect.values import Complete, Differences, Measured, Moved
+from lm_eval_so.comparator.effect.values import Complete, Differences, Moved, SideValues
 from lm_eval_so.comparator.pairing import Groups
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.stats.binary import count_flips, mcnemar_midp, tango_interval
@@ -35,7 +35,7 @@ class Tested:
 
 
 def subtract(
-    baseline: Measured, candidate: Measured, complete: Complete, shape: Shape
+    baseline: SideValues, candidate: SideValues, complete: Complete, shape: Shape
 ) -> Differences:
     """Return the change of each sample, with missing rows at their worst and at their best."""
     is_higher = shape.direction is Direction.HIGHER

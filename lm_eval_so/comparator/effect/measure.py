@@ -33,7 +33,7 @@ from lm_eval_so.comparator.effect.refusals import (
     refuse_values,
     side_warnings,
 )
-from lm_eval_so.comparator.effect.values import Measured, complete_pairs, read_values
+from lm_eval_so.comparator.effect.values import SideValues, complete_pairs, read_values
 from lm_eval_so.comparator.pairing import Pairs, Reports, Scope, scope_of
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.config.model import GateMetricSection
@@ -122,7 +122,7 @@ def _measure_rows(key: str, finding: Finding, pairs: Pairs, scope: Scope, alpha:
     return _measure_change(measured, paired, alpha)
 
 
-def _compared_as(shape: Shape, before: Measured, now: Measured) -> Shape:
+def _compared_as(shape: Shape, before: SideValues, now: SideValues) -> Shape:
     """Treat right-or-wrong scores as bounded if they are averaged, or are neither 0 nor 1."""
     if shape.kind is not MetricKind.BINARY or (before.is_plain and now.is_plain):
         return shape

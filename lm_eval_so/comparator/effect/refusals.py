@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from lm_eval_so.comparator.effect.finding import Finding, Paired, Ruling
 from lm_eval_so.comparator.effect.interval import LEAST_GROUPS
 from lm_eval_so.comparator.effect.judge_error import is_weak, youden_of
-from lm_eval_so.comparator.effect.values import Measured
+from lm_eval_so.comparator.effect.values import SideValues
 from lm_eval_so.comparator.pairing import Pairs, Reports, Scope
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.comparator.settings import difference_text, metric_differences
@@ -31,7 +31,7 @@ def is_against_baseline(summary: MetricSummary) -> bool:
     return "baseline" in summary.definition
 
 
-def side_warnings(sides: Mapping[str, Measured]) -> Iterator[Reason]:
+def side_warnings(sides: Mapping[str, SideValues]) -> Iterator[Reason]:
     """Warn of sides with many missing rows or with impossible values."""
     for side, values in sides.items():
         if values.is_alarming:
@@ -43,7 +43,7 @@ def side_warnings(sides: Mapping[str, Measured]) -> Iterator[Reason]:
             yield Reason(code=Code.OUT_OF_RANGE, figures={"side": side, "q": values.out_of_range})
 
 
-def error_figures(side: str, values: Measured) -> dict[str, JsonValue]:
+def error_figures(side: str, values: SideValues) -> dict[str, JsonValue]:
     """Return the figures of the sentence about too many missing rows."""
     share = values.missing / values.rows
     return {"side": side, "q": values.missing, "e": values.rows, "rate": share}
@@ -98,7 +98,7 @@ def refuse_rows(key: str, pairs: Pairs, scope: Scope) -> Ruling | None:
 
 
 def refuse_values(
-    finding: Finding, paired: Paired, before: Measured, now: Measured
+    finding: Finding, paired: Paired, before: SideValues, now: SideValues
 ) -> Ruling | None:
     """Return why the values of a metric decide nothing; None if an interval can be made."""
 

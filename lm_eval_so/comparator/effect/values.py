@@ -29,7 +29,7 @@ _FEW = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class SideValues:
     """One side's values: one per sample, the mean of its repeats."""
 
     mean: Sequence[float | None]
@@ -105,7 +105,7 @@ class Moved:
 
 def read_values(
     column: Sequence[float | None], samples: Samples, support: Support | None
-) -> Measured:
+) -> SideValues:
     """Take the values of some samples from a column.
 
     Args:
@@ -122,7 +122,7 @@ def read_values(
         missing = cleaned.count(None)
     if not missing and not has_repeats:
         complete = cast("Sequence[float]", cleaned)
-        return Measured(
+        return SideValues(
             mean=complete,
             low=complete,
             high=complete,
@@ -137,7 +137,7 @@ def read_values(
         absent = sum(value is None or not math.isfinite(value) for value in flat)
     means, gaps = _fold(cleaned, samples.rows)
     lows, highs = _ends(cleaned, samples.rows, means, gaps, support) if support else ([], [])
-    return Measured(
+    return SideValues(
         mean=means,
         low=lows,
         high=highs,
@@ -149,7 +149,7 @@ def read_values(
     )
 
 
-def complete_pairs(baseline: Measured, candidate: Measured) -> Complete:
+def complete_pairs(baseline: SideValues, candidate: SideValues) -> Complete:
     """Return the samples that have a value on both sides."""
     old, new = baseline.mean, candidate.mean
     if not (baseline.missing or candidate.missing):

@@ -7,9 +7,10 @@ from lm_eval_so.comparator.effect.ratio import LEVELS
 from lm_eval_so.comparator.effect.values import Support
 from lm_eval_so.core.config.model import Config, GateMetricSection, GateSection
 from lm_eval_so.core.records.enums import MetricKind
-from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.records.report import EvaluationReport, MetricSummary
 from lm_eval_so.errors import ConfigError, Problem, UnknownName, Where
 
+_CLOSED = frozenset({MetricKind.BINARY, MetricKind.BOUNDED})
 Place = Callable[[str, str | None], Where]
 """Place of a metric's key, or of the metric itself, in the config."""
 
@@ -49,6 +50,11 @@ def refuse_gate(
     problems = list(_problems(gate, list(known), shapes, place))
     if problems:
         raise ConfigError.of(problems)
+
+
+def gates_by_default(summary: MetricSummary) -> bool:
+    """Return whether a metric gates if the config names none: its range is closed, and not wording."""
+    return summary.kind in _CLOSED and not summary.measures_overlap
 
 
 def _problems(

@@ -7,7 +7,7 @@ from lm_eval_so.comparator.effect.finding import Exempted, Finding
 from lm_eval_so.comparator.effect.measure import measure
 from lm_eval_so.comparator.effect.values import stability_of
 from lm_eval_so.comparator.exemptions.apply import Exemptions
-from lm_eval_so.comparator.gate.check import refuse_gate
+from lm_eval_so.comparator.gate.check import gates_by_default, refuse_gate
 from lm_eval_so.comparator.gate.confirm import (
     Answers,
     can_confirm,
@@ -28,9 +28,7 @@ from lm_eval_so.comparator.gate.verdicts import (
 from lm_eval_so.comparator.pairing import Reports
 from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.records.comparison import Exemption, MetricComparison, Reason
-from lm_eval_so.core.records.enums import MetricKind, Verdict
-
-_GATING_KINDS = frozenset({MetricKind.BINARY, MetricKind.BOUNDED})
+from lm_eval_so.core.records.enums import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,5 +139,5 @@ def _gating(reports: Reports, terms: Terms) -> Iterator[str]:
     now, before = reports.candidate.metrics, reports.baseline.metrics if reports.baseline else {}
     for key, last in {**now, **before}.items():
         summary = now.get(key, last)  # an earlier version's baseline does not tell all of a metric
-        if summary.kind in _GATING_KINDS and not summary.measures_overlap:
+        if gates_by_default(summary):
             yield key

@@ -15,10 +15,11 @@ from lm_eval_so.comparator.effect.refusals import (
     is_time,
     side_warnings,
 )
-from lm_eval_so.comparator.effect.values import Measured, read_values
+from lm_eval_so.comparator.effect.values import SideValues, read_values
 from lm_eval_so.comparator.pairing import (
     Reports,
     Rows,
+    Samples,
     Side,
     applicable_rows,
     groups_of,
@@ -86,8 +87,7 @@ def judge_threshold(
     if reports.baseline is None and is_against_baseline(summary) and not summary.rows:
         return None  # there is nothing yet to hold answers against
     shape = shape_of(summary)
-    samples = measured_samples(reports.side, key, is_time=is_time(summary))
-    values = read_values(reports.side.columns.scores.get(key, ()), samples, shape.support)
+    values, samples = read_candidate(key, reports)
     refused = _refuse(limits[0], key, reports.side, values, shape)
     if refused is not None:
         return refused
@@ -98,8 +98,16 @@ def judge_threshold(
     return replace(worst, warnings=tuple(_warnings(worst, values, reports.side, samples.rows)))
 
 
+def read_candidate(key: str, reports: Reports) -> tuple[SideValues, Samples]:
+    """Return the candidate's values of a metric that it has, and their samples."""
+    summary, side = reports.candidate.metrics[key], reports.side
+    samples = measured_samples(side, key, is_time=is_time(summary))
+    column = side.columns.scores.get(key, ())
+    return read_values(column, samples, shape_of(summary).support), samples
+
+
 def _refuse(
-    limit: Threshold, key: str, side: Side, values: Measured, shape: Shape
+    limit: Threshold, key: str, side: Side, values: SideValues, shape: Shape
 ) -> Threshold | None:
     def decided(verdict: Verdict, code: Code, **figures: JsonValue) -> Threshold:
         return replace(limit, verdict=verdict, code=code, figures=figures)
@@ -121,7 +129,7 @@ def _refuse(
 
 
 def _judge_point(
-    limit: Threshold, values: Measured, shape: Shape, statistic: str, _alpha: float
+    limit: Threshold, values: SideValues, shape: Shape, statistic: str, _alpha: float
 ) -> Threshold:
     judged = replace(limit, value=statistic_of(values.present, statistic))
     worst, best = (statistic_of(ends, statistic) for ends in _ends(limit, values, shape))
@@ -135,7 +143,7 @@ def _judge_point(
 
 
 def _judge_bound(
-    limit: Threshold, values: Measured, shape: Shape, _statistic: str, alpha: float
+    limit: Threshold, values: SideValues, shape: Shape, _statistic: str, alpha: float
 ) -> Threshold:
     worst, best = _ends(limit, values, shape)
     bound = _bound_of_mean(worst, values, shape, limit.end, alpha)
@@ -147,12 +155,12 @@ def _judge_bound(
     return replace(judged, verdict=Verdict.INCONCLUSIVE, code=Code.THRESHOLD_UNPROVEN)
 
 
-def _is_proportion(values: Measured, shape: Shape) -> bool:
+def _is_proportion(values: SideValues, shape: Shape) -> bool:
     return values.is_plain and shape.kind is MetricKind.BINARY
 
 
 def _ends(
-    limit: Threshold, values: Measured, shape: Shape
+    limit: Threshold, values: SideValues, shape: Shape
 ) -> tuple[Sequence[float], Sequence[float]]:
     """Return the values with missing rows at the worst and at the best end for this bound."""
     if shape.support is None:
@@ -161,7 +169,7 @@ def _ends(
 
 
 def _bound_of_mean(
-    ends: Sequence[float], values: Measured, shape: Shape, end: End, alpha: float
+    ends: Sequence[float], values: SideValues, shape: Shape, end: End, alpha: float
 ) -> float:
     is_lower = end == "min"
     if _is_proportion(values, shape):
@@ -179,7 +187,7 @@ def _bound_of_mean(
 
 
 def _warnings(
-    limit: Threshold, values: Measured, side: Side, samples: Sequence[Rows]
+    limit: Threshold, values: SideValues, side: Side, samples: Sequence[Rows]
 ) -> list[Reason]:
     found = list(side_warnings({"candidate": values}))
     if limit.rule == "bound" and groups_of(side.columns.groups, samples) is not None:

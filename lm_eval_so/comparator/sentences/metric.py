@@ -13,7 +13,7 @@ from lm_eval_so.core.records.enums import MetricKind, Verdict
 from lm_eval_so.core.stats.power import LEAST_SAMPLES, needed_without_change_t
 from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.words.figures import reason_figures
-from lm_eval_so.core.words.numbers import count
+from lm_eval_so.core.words.formats import count
 
 _OF_RATIOS = frozenset({"pass", "improved", "regression", "too_noisy", "multiplicity"})
 """Texts that ratios have in a form of their own."""
@@ -71,15 +71,15 @@ def slice_sentence(worst: SliceComparison, texts: MetricTexts, *, key: str = "wo
 
 
 def _change_sentence(judged: Judged, texts: MetricTexts) -> str:
-    """Return the verdict on the change, and a word on a verdict that seems to contradict it."""
-    finding = judged.finding
+    """Return the verdict on the change, and a remark if the means seem to contradict it."""
     if judged.change_code is Code.NO_SAMPLES:
         return _code_sentence(Code.NO_SAMPLES, texts, {})
+    finding, change = judged.finding, judged.change
     keys = [_key_of(judged)]
-    if judged.change is Verdict.PASS and judged.change_code is None:
-        keys += ["real_fall"] if _is_real_fall(finding, texts.setting.alpha) else []
-    if judged.change is Verdict.REGRESSION:
-        keys += ["within_margin"] if _is_within_margin(finding) else []
+    if change is Verdict.PASS and judged.change_code is None and _is_real_fall(finding, texts):
+        keys.append("real_fall")
+    if change is Verdict.REGRESSION and _is_within_margin(finding):
+        keys.append("within_margin")
     return " ".join(map(texts.say, keys))
 
 
@@ -96,10 +96,8 @@ def _key_of(judged: Judged) -> str:
 
 def _code_sentence(code: Code, texts: MetricTexts, figures: Mapping[str, object]) -> str:
     """Return the text of a reason code; samples that people took out are not simply absent."""
-    given, left_out = (
-        reason_figures(figures, texts.setting.language),
-        texts.finding.exempted.left_out,
-    )
+    given = reason_figures(figures, texts.setting.language)
+    left_out = texts.finding.exempted.left_out
     if code is Code.NO_SAMPLES and left_out:
         return texts.say("no_samples_left", **{**given, "n": count(left_out)})
     return texts.say(code.value, **given)
@@ -149,9 +147,10 @@ def _judge_sentences(finding: Finding, texts: MetricTexts) -> Iterator[str]:
     )
 
 
-def _is_real_fall(finding: Finding, alpha: float) -> bool:
+def _is_real_fall(finding: Finding, texts: MetricTexts) -> bool:
+    """Return whether the mean is proven to have fallen, though by no more than is allowed."""
     change = finding.interval
-    if change is None or change.p > alpha:
+    if change is None or change.p > texts.setting.alpha:
         return False
     return change.low > 1 if finding.shape.kind is MetricKind.RATIO else change.high < 0
 

@@ -13,7 +13,7 @@ from lm_eval_so.comparator.slices.compare import Slices
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.numbers import count
+from lm_eval_so.core.words.formats import count
 
 _MOST_SENTENCES = 3
 _SHARED = frozenset({Verdict.ERROR, Verdict.INCOMPARABLE})

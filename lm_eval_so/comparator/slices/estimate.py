@@ -10,7 +10,6 @@ from typing import TypeVar
 from lm_eval_so.comparator.effect.finding import Finding, Paired, Shape
 from lm_eval_so.comparator.effect.interval import estimate_flips
 from lm_eval_so.comparator.effect.ratio import LEVELS, statistic_of
-from lm_eval_so.comparator.effect.values import Complete
 from lm_eval_so.comparator.pairing import Groups
 from lm_eval_so.comparator.slices.membership import Division, Members, Slicer
 from lm_eval_so.core.records.enums import MetricKind
@@ -43,7 +42,7 @@ class Values:
     """Values of a metric on its samples."""
 
     finding: Finding
-    complete: Complete
+    paired: Paired
     place_at: Sequence[int] | None
     """Place of each sample among the complete pairs, or −1; None if all counted samples are
     complete."""
@@ -59,7 +58,8 @@ class Values:
     @cached_property
     def sums(self) -> tuple[Sequence[float], ...]:
         """Sums of baseline and candidate over the complete pairs, and how many, by cell."""
-        pairs, absent = self.complete, () if self.place_at is None else self.complete.absent
+        pairs = self.paired.complete
+        absent = () if self.place_at is None else pairs.absent
         sums, counts = [], list(self.cells.sizes)
         for side in (pairs.baseline, pairs.candidate):
             full = _with_gaps(side, absent, 0.0) if absent else side
@@ -103,7 +103,7 @@ class Part:
         if statistic == "mean":
             old, new, n = map(math.fsum, map(self.members.cells.take, self.values.sums))
             return (old / n, new / n) if n else None
-        complete, chosen = self.values.complete, self.values.complete_of(self.members)
+        complete, chosen = self.values.paired.complete, self.values.complete_of(self.members)
         if not chosen.places:
             return None
         before, now = chosen.take(complete.baseline), chosen.take(complete.candidate)
@@ -144,7 +144,7 @@ def _values_of(finding: Finding, paired: Paired, ids: Sequence[str], division: D
     best = _with_others(worst, changes.best, changes.gaps) if changes else worst
     return Values(
         finding=finding,
-        complete=complete,
+        paired=paired,
         place_at=place_at,
         worst=worst,
         best=best,
@@ -240,7 +240,7 @@ def _change(
 def _ratio(
     values: Values, samples: Chosen, grouped: Layout | None, alpha: float
 ) -> Estimate | None:
-    complete, level = values.complete, LEVELS.get(values.finding.limits.statistic)
+    complete, level = values.paired.complete, LEVELS.get(values.finding.limits.statistic)
     take = grouped.arrange if grouped else samples.take
     before, now = take(complete.baseline), take(complete.candidate)
     lowest = min(map(min, (before, now)))

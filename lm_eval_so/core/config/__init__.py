@@ -3,4 +3,4 @@
 from pathlib import Path
 
 CONFIG_FILE = Path("lm-eval-so.yaml")
-"""The default of `--config`; here, since the command line needs it before any model is imported."""
+"""Default of `--config`, importable without the models."""

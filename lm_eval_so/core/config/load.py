@@ -1,4 +1,4 @@
-"""Reading `lm-eval-so.yaml`: nodes with lines, `${NAME}`, then the models; all problems at once."""
+"""Reading of `lm-eval-so.yaml`: YAML with lines, `--set`, `${NAME}`, models; all problems at once."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,18 +31,18 @@ def read_config(
     rewritten: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
 ) -> Sound[Config]:
-    """Read what is sound of a config file, and find what is wrong with the rest.
+    """Read the valid parts of a config file, and find the problems of the rest.
 
     Args:
         path: The file.
-        overrides: `key.path=value` texts, over the file; values are YAML.
-        rewritten: The same, under these, where the value is made of what the file says: variables
-            are filled in as there.
+        overrides: `key.path=value` texts that override the file; values are YAML.
+        rewritten: Texts in the same form, applied first, whose values derive from the file:
+            variables in them are filled in.
         environ: Environment for `${NAME}` and `${NAME:-default}`.
 
     Raises:
         InputError: If the file cannot be read.
-        ConfigError: If it is no YAML, or not one of keys.
+        ConfigError: If it is not YAML, or not a mapping.
     """
     if not path.is_file():
         raise _no_config(path)
@@ -70,7 +70,7 @@ def read_config(
 def load_config(
     path: Path, *, overrides: Sequence[str] = (), environ: Mapping[str, str] | None = None
 ) -> Config:
-    """Read a config file; arguments as of `read_config`.
+    """Read a config file; arguments as for `read_config`.
 
     Raises:
         InputError: If the file cannot be read.
@@ -82,19 +82,19 @@ def load_config(
 def make_config(
     values: Mapping[str, Any], *, folder: Path = Path(), base: Config | None = None
 ) -> Config:
-    """Make a config of values instead of a file; arguments as of `take_config`, errors as in `load_config`."""
+    """Make a config of values instead of a file; arguments and errors as in `take_config`, `load_config`."""
     return whole(take_config(values, folder=folder, base=base))
 
 
 def take_config(
     values: Mapping[str, Any], *, folder: Path = Path(), base: Config | None = None
 ) -> Sound[Config]:
-    """Make what is sound of a config of values instead of a file.
+    """Make a config of the valid parts of values instead of a file.
 
     Args:
         values: The values.
-        folder: Where relative paths start.
-        base: A config whose folder and whose sections that are not among the values are kept.
+        folder: Base of relative paths.
+        base: Config that supplies the folder and the sections missing in the values.
     """
     problems: list[Problem] = []
     located = fill_in(Located(values=dict(values)), {}, problems)
@@ -109,15 +109,15 @@ def take_config(
 def whole(
     read: Sound[Config], found: Iterable[Problem] = (), *, failed: Sequence[Problem] = ()
 ) -> Config:
-    """Return the config, if nothing is wrong with it.
+    """Return the config if there are no problems.
 
     Args:
-        read: What was read.
-        found: What checks of that find.
-        failed: Plugins that could not be loaded, so that nobody knows what names they define.
+        read: Result of reading.
+        found: Problems found by checks of the config.
+        failed: Problems of plugins that failed to load, so that the names they define are unknown.
 
     Raises:
-        ConfigError: With all that is wrong, each once, by line.
+        ConfigError: With all problems, each once, by line.
     """
     of_checks: list[Problem] = []
     try:
@@ -144,7 +144,7 @@ def config_schema() -> dict[str, Any]:
 
 
 def _with_names(failed: Problem, names: Sequence[Problem]) -> Problem:
-    """Say which names nobody knows, now that a plugin which may define them is missing."""
+    """Add the unknown names to the problem of a failed plugin, which may define them."""
     if not names:
         return failed
     told = [each.what.removeprefix("unknown ").partition(" (")[0] for each in names]
@@ -193,17 +193,17 @@ def _refuse_keys(located: Located, problems: list[Problem]) -> None:
 
 
 def override_value(values: dict[str, Any], text: str) -> tuple[dict[str, Any], Path_]:
-    """Put one value over those of a config.
+    """Set one value of a config.
 
     Args:
-        values: The values of the file.
+        values: Values of the file.
         text: `key.path=value`; the value is YAML.
 
     Returns:
-        The values with it, and the path where it stands.
+        The changed values, and the path of the value.
 
     Raises:
-        UsageError: If the text has another form, or names an item that is not there.
+        UsageError: If the text has another form, or names a missing item.
     """
     path, equals, raw = text.partition("=")
     bad_form = f'--set takes key.path=value, found "{path}{"=…" if equals else ""}"'

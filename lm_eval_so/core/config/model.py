@@ -1,4 +1,4 @@
-"""The models of `lm-eval-so.yaml`. Unknown keys are errors; defaults stand here and nowhere else."""
+"""Models of `lm-eval-so.yaml`: unknown keys are errors, and every default is defined here."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -20,11 +20,11 @@ class Section(
     populate_by_name=True,
     allow_inf_nan=False,
 ):
-    """A part of the config: no unknown keys, frozen, described by the texts under its fields."""
+    """A section of the config: frozen, without unknown keys, described by the texts under its fields."""
 
 
 class DatasetSection(Section):
-    """Which dataset is asked, and what `generate` calls it."""
+    """The dataset to ask, and the metadata that `generate` writes."""
 
     path: Path
     """Folder with test.jsonl and metadata.json, or a .jsonl file; relative to the config file."""
@@ -42,130 +42,130 @@ class SourceSection(Section):
     """One source of samples."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
-    """Names the source in metadata.json and rejected.jsonl: letters, digits and . _ -"""
+    """Id of the source in metadata.json and rejected.jsonl: letters, digits and . _ -"""
     path: str | list[str]
     """File or glob, or several; relative to the config file."""
     use: Literal["samples"] = Field(default="samples", alias="as")
-    """What rows become: samples."""
+    """Use of the rows: samples."""
     format: Literal["csv", "tsv", "jsonl", "json"] | None = None
-    """Default: by the file's ending."""
+    """Format; default: by the file's ending."""
     encoding: str | None = None
-    """Default: found out per file (UTF-8, UTF-16 by BOM, CP949)."""
+    """Encoding; default: detected per file (UTF-8, UTF-16 by BOM, CP949)."""
     records: str | None = None
-    """Where the records of a JSON file are, as `$.data` or `$.groups[*].items`."""
+    """Path of the records in a JSON file, as `$.data` or `$.groups[*].items`."""
     map: dict[str, str | list[str]] = Field(default_factory=dict)
-    """Field of the sample to column (a name, a dotted path, or a constant written "=text"); default:
-    common names are tried and the choice is told."""
+    """Field of the sample to column: a name, a dotted path, or a constant written "=text". Default:
+    chosen by common names, and the choice is reported."""
     license: str | None = None
     """License of the source, written into its samples."""
 
 
 class GeneratorSection(Section):
-    """How `generate` makes the dataset."""
+    """Settings of `generate`."""
 
     seed: int = 7
-    """Written into metadata.json."""
+    """Seed, written into metadata.json."""
     sources: list[SourceSection] = Field(min_length=1)
-    """Where the samples come from, in this order."""
+    """Sources of the samples, in this order."""
 
 
 class BackendSection(Section):
-    """A chatbot or judge, and how it is reached."""
+    """A chatbot or judge, with its address."""
 
     name: str
     """openai, azure, http, local, command, python, scripted, replay, a plugin's name, or
     package.module:Class."""
     label: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]+$")
-    """Names the run folder, by letters, digits and . _ -; default: <name>_<model>, or the name."""
+    """Name of the run folder: letters, digits and . _ -; default: <name>_<model>, or the name."""
     params: dict[str, JsonValue] = Field(default_factory=dict)
-    """Sent to the model; part of the fingerprint."""
+    """Parameters sent to the model; part of the fingerprint."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
-    """How to reach it; not part of the fingerprint."""
+    """Options of the backend, such as its address; not part of the fingerprint."""
 
     @property
     def model(self) -> str | None:
-        """The model that is asked for, if the parameters name one."""
+        """The model named by the parameters; None if there is none."""
         model = self.params.get("model")
         return model if isinstance(model, str) else None
 
     @property
     def run_label(self) -> str:
-        """The label, or what stands for it; safe as a folder's name."""
+        """The label or its default, safe as the name of a folder."""
         text = self.label or "_".join(filter(None, (self.name, self.model)))
         return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-") or "backend"
 
 
 class SimulatorSection(Section):
-    """Who plays the user in scenarios with a simulated user."""
+    """Simulated user of scenarios."""
 
     backend: BackendSection
-    """The model that plays the user."""
+    """Model that plays the user."""
     template: Language = Language.EN
     """Language of its instructions."""
 
 
 class RunSection(Section):
-    """How the chatbot is asked."""
+    """Settings of asking the chatbot."""
 
     out: Path = Path("runs")
     """Folder of runs."""
     concurrency: int = Field(default=16, ge=1, le=4096)
-    """Most requests under way at once."""
+    """Largest number of concurrent requests."""
     repeats: int = Field(default=1, ge=1, le=1000)
     """Answers per sample."""
     seed: int = 7
-    """Decides the seed of each row and the jitter of waits."""
+    """Seed of the rows' seeds and of the jitter of waits."""
     timeout_s: float = Field(default=60, gt=0)
-    """Seconds an attempt may take."""
+    """Time limit of an attempt, in seconds."""
     max_attempts: int = Field(default=5, ge=1, le=100)
-    """Attempts per request, the first included; refusals for asking too much (429) do not count."""
+    """Attempts per request, the first included; refusals of the rate limit (429) do not count."""
     row_deadline_s: float = Field(default=300, gt=0)
-    """Seconds a row may take, attempts and waits included."""
+    """Time limit of a row, attempts and waits included, in seconds."""
     drain_s: float = Field(default=10, ge=0)
-    """Seconds that requests under way get after Ctrl-C."""
+    """Seconds left to running requests after Ctrl-C."""
     max_retry_after_s: float = Field(default=120, ge=0)
-    """Longest wait that a server may ask for, in seconds."""
+    """Longest wait accepted from a server's Retry-After, in seconds."""
     max_cost_usd: float | None = Field(default=None, gt=0)
     """Budget of the whole run in US dollars, judges included; asking stops before it is spent."""
     max_requests: int | None = Field(default=None, ge=1)
-    """Most requests of the whole run, attempts and judges included."""
+    """Largest number of requests of the whole run, attempts and judges included."""
     max_time_s: float | None = Field(default=None, gt=0)
-    """Seconds the whole run may take, judges included."""
+    """Time limit of the whole run, judges included, in seconds."""
     max_requests_per_s: float | None = Field(default=None, gt=0)
-    """Most requests a second to one endpoint."""
+    """Largest number of requests a second to one endpoint."""
     max_tokens_per_min: float | None = Field(default=None, gt=0)
-    """Most tokens a minute to one endpoint."""
+    """Largest number of tokens a minute to one endpoint."""
     max_tool_rounds: int = Field(default=5, ge=1, le=100)
-    """Most rounds of tool calls that are answered from `tool_results`."""
+    """Largest number of rounds of tool calls answered from `tool_results`."""
     cache: Path | Literal[False] = Path(".lm-eval-so/cache.sqlite")
-    """File that keeps answers, so that the same request is not paid for twice; or false."""
+    """Cache file of answers, so that the same request is not paid for twice; or false."""
     keep_raw: bool = False
-    """Whether each row keeps the response as it came."""
+    """Whether each row keeps the raw response."""
     executor: Literal["live", "batch"] = "live"
-    """batch hands single questions to the endpoint's batch service: cheaper, within a day."""
+    """Way of asking; batch uses the endpoint's batch service for single questions: cheaper, within a day."""
     batch_discount: float = Field(default=0.5, gt=0, le=1)
-    """What a batch costs of the usual price."""
+    """Price of a batch as a share of the usual price."""
     batch_leftovers: Literal["ask", "leave"] = "ask"
-    """What becomes of rows that a batch did not answer: asked one by one, or left for later."""
+    """Rows without an answer from the batch: asked one by one, or left for later."""
     simulator: SimulatorSection | None = None
-    """Who plays the user, for scenarios with a simulated user."""
+    """Simulated user, for scenarios with one."""
 
 
 class JudgeSection(Section):
-    """How a judge is asked, and checked."""
+    """Settings of asking and checking a judge."""
 
     template: Language = Language.EN
     """Language of the judge's instructions."""
     quorum: int | None = Field(default=None, ge=1)
-    """Usable votes that a panel must give; default: more than half."""
+    """Usable votes that a panel needs; default: more than half."""
     retest: int = Field(default=0, ge=0)
-    """Rows that are judged once more, past the cache, to see whether the judge repeats itself."""
+    """Rows to judge a second time, without the cache, to measure the judge's consistency."""
     calibration: Path | None = None
-    """The calibration.json of `calibrate`."""
+    """Path of the calibration.json made by `calibrate`."""
 
 
 class OnlySection(Section):
-    """Samples that a metric is limited to: one of each list."""
+    """Filter of samples for a metric; a sample must match each list."""
 
     tags: list[str] = Field(default_factory=list)
     """Samples with at least one of these tags."""
@@ -177,22 +177,22 @@ class MetricSection(Section):
     """One metric of the evaluation."""
 
     id: str = Field(default="", pattern=r"^[A-Za-z0-9._-]*$")
-    """Letters, digits and . _ -; default: the name. Lets one metric stand twice. What a sample has for
-    the name holds for the id, too."""
+    """Id: letters, digits and . _ -; default: the name. Different ids allow one metric twice. A
+    sample's parameters for the name apply to the id, too."""
     name: str
     """A built-in metric, a plugin's, or package.module:Class."""
     params: dict[str, JsonValue] = Field(default_factory=dict)
     """Parameters of the metric."""
     pass_if: str | None = Field(default=None, pattern=r"^\s*(>=|<=|>|<|==)\s*-?[0-9.]+\s*$")
-    """When an answer passes, as ">= 0.8"; default: a binary metric passes at 1."""
+    """Condition of passing, as ">= 0.8"; default: a binary metric passes at 1."""
     only: OnlySection = Field(default_factory=OnlySection)
-    """Samples that the metric is limited to."""
+    """Filter of samples."""
     backend: BackendSection | None = None
-    """The judge's model, for metrics that need one; the embedder of `embedding_similarity`."""
+    """Model of the judge, for metrics that need one; embedder of `embedding_similarity`."""
     panel: list[BackendSection] = Field(default_factory=list)
-    """Several judges instead of one; an odd number, of different families."""
+    """Several judges instead of one: an odd number, from different families."""
     judge: JudgeSection = Field(default_factory=JudgeSection)
-    """How the judge is asked."""
+    """Settings of asking the judge."""
 
     _shares_name: bool = PrivateAttr(default=False)
 
@@ -206,25 +206,25 @@ class MetricSection(Section):
 
     @property
     def sample_keys(self) -> tuple[str, ...]:
-        """Where a sample's parameters for it stand: under its id, else under its name."""
+        """Keys of a sample's parameters for this metric: its id, then its name."""
         name = _id_of(self.name)
         return (self.id, name) if self._shares_name and name != self.id else (self.id,)
 
     def share_name(self, names: Mapping[str, str]) -> None:
-        """Take parameters under its name, too, unless a metric of another kind has it as its id.
+        """Accept parameters under the metric's name, too, unless that is the id of another metric.
 
         Args:
-            names: The names of all metrics of the config, by id.
+            names: Names of all metrics of the config, by id.
         """
         self._shares_name = names.get(_id_of(self.name), self.name) == self.name
 
     @property
     def judges(self) -> tuple[BackendSection, ...]:
-        """The models that judge: those of the panel, or the one of `backend`; none for a rule."""
+        """The judging models: the panel, or `backend`; none for a rule."""
         return tuple(self.panel) if self.panel else (self.backend,) if self.backend else ()
 
     def backend_sections(self) -> Iterator[tuple[tuple[str | int, ...], BackendSection]]:
-        """Yield each judge and where it stands in this section."""
+        """Yield each judge with its path in this section."""
         if self.backend is not None:
             yield ("backend",), self.backend
         for number, section in enumerate(self.panel):
@@ -247,17 +247,17 @@ AnyMetric = Annotated[
 
 
 class BaselineSection(Section):
-    """Where the baseline is."""
+    """Location of the baseline."""
 
     path: Path | None = None
-    """A report.json in the repository."""
+    """Path of a report.json in the repository."""
     ref: str = ""
-    """Git revision to read it from; "" is the base commit of a pull request, else the file itself. On a
-    pull request the base must have it, too."""
+    """Git revision to read the report from. "" is the base commit of a pull request, else the file
+    itself. On a pull request the base must have it, too."""
 
 
 class GateMetricSection(Section):
-    """What one gating metric must keep."""
+    """Limits of one gating metric."""
 
     margin: float | None = Field(default=None, gt=0)
     """Largest true fall that is accepted, in score units."""
@@ -266,15 +266,15 @@ class GateMetricSection(Section):
     max: float | None = None
     """Highest mean that is accepted."""
     rule: Literal["point", "bound"] = "point"
-    """Whether the mean or its 95 % bound is held against min and max."""
+    """Whether the mean or its 95 % bound is compared with min and max."""
     max_increase: float | None = Field(default=None, gt=0)
-    """Largest true growth of a cost, latency or token count; 0.10 is 10 %."""
+    """Largest true increase of a cost, latency or token count; 0.10 is 10 %."""
     statistic: Literal["mean", "p50", "p95"] = "mean"
-    """What of a cost, latency or token count is compared."""
+    """Statistic of a cost, latency or token count to compare."""
 
 
 class GateSection(Section):
-    """When a change fails."""
+    """Rules by which a change fails."""
 
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     """One-sided error rate."""
@@ -285,66 +285,66 @@ class GateSection(Section):
     on_incomparable: Literal[Policy.WARN, Policy.FAIL] = Policy.FAIL
     """fail exits 3, warn exits 0 with a warning."""
     confirm: int = Field(default=0, ge=0, le=20)
-    """Times that `ci` asks each sample that changed again, before a regression counts; `compare`
+    """Number of times that `ci` asks each changed sample again before a regression counts; `compare`
     alone cannot ask."""
     quarantine: Path = Path(".lm-eval-so/quarantine.yaml")
-    """Known flaky samples, each with a reason and a date: reported, not gating."""
+    """File of known flaky samples, each with a reason and a date: reported, not gating."""
     accept: Path = Path(".lm-eval-so/accept.yaml")
-    """Changes that are accepted on purpose, each with a reason, a date and the largest drop."""
+    """File of changes accepted on purpose, each with a reason, a date and the largest drop."""
     metrics: dict[str, GateMetricSection] | None = None
-    """Those named here gate, the others are reported; without it every binary and bounded metric
-    gates with its default margin, but for measures of wording (token_f1, char_f1, rouge_l, bleu, chrf,
-    edit_similarity, embedding_similarity): other words are no fault."""
+    """Gating metrics, by id; the others are reported. Without it every binary and bounded metric gates
+    with its default margin, except measures of wording (token_f1, char_f1, rouge_l, bleu, chrf,
+    edit_similarity, embedding_similarity), since other words are not wrong."""
 
 
 class ReportSection(Section):
-    """What is written about the evaluation."""
+    """Settings of the report."""
 
     out: Path = Path("reports")
     """Folder of reports."""
     formats: tuple[ReportFormat, ...] = (ReportFormat.JSON, ReportFormat.MD, ReportFormat.HTML)
-    """json is always written."""
+    """File formats; json is always written."""
     examples: int = Field(default=20, ge=0)
-    """Cases shown in full."""
+    """Number of cases shown in full."""
     by: list[str] = Field(default_factory=list)
-    """Metadata keys to break figures down by."""
+    """Metadata keys for slices."""
     answers: Literal["full", "hash", "none"] = "full"
-    """How much of the answers the report keeps."""
+    """Answers in the report: full text, SHA-256 or none."""
 
 
 class Config(Section, title="lm-eval-so.yaml"):
-    """The whole of `lm-eval-so.yaml`."""
+    """The whole config file, `lm-eval-so.yaml`."""
 
     version: Literal[1]
-    """Version of this format."""
+    """Version of the format."""
     suite: str = Field(pattern=r"^[a-z0-9._-]+$", max_length=80)
-    """Names the baseline and the pull request comment: lower-case letters, digits and . _ -"""
+    """Name for baseline and pull request comment: lower-case letters, digits and . _ -"""
     language: Language = Language.EN
     """Language of reports and comments."""
     plugins: list[Path] = Field(default_factory=list)
     """Files with backends and metrics of your own."""
     dataset: DatasetSection
-    """Which dataset is asked, and what `generate` calls it."""
+    """The dataset to ask, and the metadata that `generate` writes."""
     generator: GeneratorSection | None = None
-    """How `generate` makes the dataset."""
+    """Settings of `generate`."""
     backend: BackendSection | None = None
     """The chatbot under test."""
     system: str | None = None
-    """System prompt put before each sample."""
+    """System prompt before each sample."""
     tools: list[dict[str, JsonValue]] = Field(default_factory=list)
-    """Tools that the chatbot may call, in OpenAI's shape; a sample's own go over them."""
+    """Tools that the chatbot may call, in OpenAI's shape; a sample's own tools override them."""
     tool_choice: JsonValue = None
     """auto, none, required, or the tool that must be called."""
     run: RunSection = Field(default_factory=RunSection)
-    """How the chatbot is asked."""
+    """Settings of asking the chatbot."""
     metrics: list[AnyMetric] = Field(default_factory=list)
-    """What is scored: names, or mappings."""
+    """Metrics: names, or mappings."""
     baseline: BaselineSection = Field(default_factory=BaselineSection)
-    """Where the baseline is."""
+    """Location of the baseline."""
     gate: GateSection = Field(default_factory=GateSection)
-    """When a change fails."""
+    """Rules by which a change fails."""
     report: ReportSection = Field(default_factory=ReportSection)
-    """What is written."""
+    """Settings of the report."""
 
     _located: Located = PrivateAttr(default_factory=lambda: Located(values={}))
     _folder: Path = PrivateAttr(default=Path())
@@ -358,25 +358,25 @@ class Config(Section, title="lm-eval-so.yaml"):
 
     @property
     def located(self) -> Located:
-        """The values of the file and the places of its keys."""
+        """Values of the file with the places of its keys."""
         return self._located
 
     @property
     def sources(self) -> list[SourceSection]:
-        """The sources of the `generator` section; none without it."""
+        """Sources of the `generator` section; none without it."""
         return self.generator.sources if self.generator else []
 
     @property
     def folder(self) -> Path:
-        """Folder of the config file: relative paths start here."""
+        """Folder of the config file, the base of relative paths."""
         return self._folder
 
     def resolve(self, path: Path) -> Path:
-        """Return a path of the config as one that can be opened from here."""
+        """Return a path of the config, made relative to the working directory."""
         return path if path.is_absolute() else self._folder / path
 
     def backend_sections(self) -> Iterator[tuple[tuple[str | int, ...], BackendSection]]:
-        """Yield every backend of the config and where it stands: chatbot, simulator, judges."""
+        """Yield every backend of the config with its path: chatbot, simulator, judges."""
         if self.backend is not None:
             yield ("backend",), self.backend
         if self.run.simulator is not None:
@@ -386,7 +386,7 @@ class Config(Section, title="lm-eval-so.yaml"):
                 yield ("metrics", number, *key), section
 
     def plugin_files(self) -> list[tuple[Path, Where]]:
-        """Return the plugin files, as they can be opened from here, and where each is named."""
+        """Return the resolved plugin files, each with its place in the config."""
         return [(self.resolve(p), self.where("plugins", n)) for n, p in enumerate(self.plugins)]
 
     def where(self, *path: str | int) -> Where:
@@ -394,6 +394,6 @@ class Config(Section, title="lm-eval-so.yaml"):
         return self._located.where(path)
 
     def placed(self, located: Located, folder: Path) -> Self:
-        """Return this config with the places of its keys and the folder of its file."""
+        """Return this config, with the places of its keys and the folder of its file set."""
         self._located, self._folder = located, folder
         return self

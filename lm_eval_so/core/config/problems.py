@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with values that people wrote, as problems with place and near names."""
+"""Problems made of pydantic's validation errors, with places and near names."""
 
 import re
 import types
@@ -24,23 +24,23 @@ _PYTHON_WORDS = {
     "tuple_type": "input should be a list",
     "dict_type": "input should be a mapping of keys",
 }
-"""Findings that pydantic words with names of classes."""
+"""Own texts for errors that pydantic words with names of classes."""
 _LIST_TYPES = {"list_type", "tuple_type"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong with values."""
+    """One mistake in values."""
 
     kind: Literal["unknown", "missing", "misfit"]
-    """A key that no model has, one that is not there, or a value of the wrong kind."""
+    """Unknown key, missing key, or a value of the wrong kind."""
     path: Path_
-    """The key, in the values that were validated."""
+    """Path of the key in the validated values."""
     in_model: Path_
-    """The same as the model has it: with the shape of a value that may have several."""
+    """Path of the key in the model, with the tried shape of a union."""
     problem: Problem
     near: str | None = None
-    """The key that an unknown one may mean."""
+    """Known key that an unknown key may mean."""
 
 
 def find_in(
@@ -51,14 +51,14 @@ def find_in(
     located: Located,
     at: Path_ = (),
 ) -> list[Finding]:
-    """Turn pydantic's findings into ours; what only says that another shape does not fit is left out.
+    """Turn pydantic's errors into findings, without errors of the other shapes of a union.
 
     Args:
-        error: What validation found.
+        error: Error of the validation.
         values: The values that were validated.
         model: The model that was validated.
         located: The file.
-        at: Where the values stand in it.
+        at: Path of the values in the file.
     """
     items = islice(error.errors(include_url=False), _MOST_PROBLEMS)
     told = [(item, _written(item, values)) for item in items]
@@ -71,10 +71,10 @@ def find_in(
 def config_problems(
     error: ValidationError, located: Located, *, model: type[BaseModel], at: Path_ = ()
 ) -> Iterator[Problem]:
-    """Turn pydantic's findings into problems with line, key and the nearest known key.
+    """Yield problems of pydantic's errors, with line, key and the nearest known key.
 
     Args:
-        error: What validation found.
+        error: Error of the validation.
         located: The file.
         model: The model that was validated.
         at: Path of the validated value in the file.
@@ -86,12 +86,12 @@ def config_problems(
 def params_problems(
     error: ValidationError, model: type[BaseModel], *, at: str, values: Any
 ) -> list[Problem]:
-    """Turn pydantic's findings on parameters that stand in no config into problems.
+    """Return problems of pydantic's errors on parameters outside a config.
 
     Args:
-        error: What validation found.
+        error: Error of the validation.
         model: The model that was validated.
-        at: Where they stand, for people; each problem begins with it and its key.
+        at: Name of their place, for people; each problem begins with it and the key.
         values: The parameters.
     """
     nowhere, start = Located(values={}), (at,) if at else ()
@@ -101,7 +101,7 @@ def params_problems(
 
 
 def value_at(values: Any, path: Path_) -> Any:
-    """Return the value at a path; None where there is none."""
+    """Return the value at a path; None if there is none."""
     for part in path:
         values = _inner(values, part)
     return values
@@ -144,10 +144,10 @@ def _finding(
 
 
 def _written(item: Mapping[str, Any], values: Any) -> Path_:
-    """Return where pydantic found something, without the shapes that it names on the way.
+    """Return the path of a pydantic error, without the names of union shapes.
 
-    Of a value that may have several shapes it names the one that was tried, as `list[str]` or the
-    name of a class: no such key stands there.
+    For a union pydantic names the tried shape, as `list[str]` or the name of a class, which is no
+    key of the values.
     """
     loc, path = item["loc"], list[str | int]()
     *way, last = loc or ("",)
@@ -164,7 +164,7 @@ def _written(item: Mapping[str, Any], values: Any) -> Path_:
 def _of_one_shape(
     told: Sequence[tuple[Mapping[str, Any], Path_]],
 ) -> list[tuple[Mapping[str, Any], Path_]]:
-    """Return what was found without what only says that a value has none of the other shapes."""
+    """Return the errors without those of the other shapes of a union."""
     inner = [path for item, path in told if not _ends_in_shape(item, path)]
     chosen: dict[Path_, Mapping[str, Any]] = {}
     for item, path in told:

@@ -1,8 +1,8 @@
-"""What is sound of values that people wrote, so that one mistake in them hides no other.
+"""Validation that goes on after a mistake, so that one mistake hides no other.
 
-An unknown key that nearly has the name of a known one is taken for that; what does not fit is left
-out; for a key that is missing something stands in. What is found of the rest is then true, as long
-as it is not about a place that has been told of.
+An unknown key that resembles a known one is renamed to it, values that do not fit are removed, and
+missing keys get a stand-in. Problems found in the rest are then valid, unless they are about a place
+that was reported before.
 """
 
 import typing
@@ -23,43 +23,43 @@ S = TypeVar("S")
 
 _MOST_ROUNDS = 20
 _MOST_MENDED = 100
-"""Findings in one round: what has more is no config with mistakes, but something else."""
+"""Findings in one round; a text with more is no config."""
 _TEXT = "x"
-"""What stands in for a text or a path: every name may be so."""
+"""Stand-in for a text or a path, valid as any name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sound(Generic[S]):
-    """What could be made of values, and what is wrong with them."""
+    """A value made of the valid parts, with the problems of the rest."""
 
     value: S | None
-    """None if nothing could be made."""
+    """The value; None if nothing could be made."""
     located: Located
-    """The file, with the values that it was made of."""
+    """The file, with the values in use."""
     at: Path_ = ()
-    """Where they stand."""
+    """Path of the values in the file."""
     problems: tuple[Problem, ...] = ()
     told: frozenset[str] = field(default_factory=frozenset)
-    """Keys whose values are not those of the file."""
+    """Keys whose values differ from the file."""
 
     @property
     def values(self) -> Any:
-        """The values that it was made of."""
+        """The values in use."""
         return value_at(self.located.values, self.at)
 
     def new(self, problems: Iterable[Problem]) -> list[Problem]:
-        """Return those of problems that are about what stands in the file."""
+        """Return the problems that are about values of the file."""
         return [each for each in problems if not lies_in(each, self.told)]
 
 
 def make_sound(model: type[M], located: Located, *, values: Any, at: Path_ = ()) -> Sound[M]:
-    """Validate what can be validated.
+    """Validate the valid parts of values.
 
     Args:
         model: The model.
-        located: The file, or what stands for one.
-        values: The values to make one of.
-        at: Where they stand in the file.
+        located: The file, or values in its place.
+        values: The values to validate.
+        at: Path of the values in the file.
     """
     located = _with_places(replace(located, values=_set(located.values, at, values)), at)
     problems: list[Problem] = []
@@ -85,12 +85,12 @@ def make_sound(model: type[M], located: Located, *, values: Any, at: Path_ = ())
 
 
 def lies_in(problem: Problem, keys: Collection[str]) -> bool:
-    """Return whether a problem is about one of some keys, or about what stands under it."""
+    """Return whether a problem is about one of some keys, or about a key below it."""
     return any(_is_in(_key(problem), each) for each in keys)
 
 
 def _follows(problem: Problem, told: Collection[str]) -> bool:
-    """Return whether a problem may come from what was left out of the values before."""
+    """Return whether a problem may follow from values removed before."""
     return lies_in(problem, told) or any(_is_in(each, _key(problem)) for each in told)
 
 
@@ -99,7 +99,7 @@ def _is_in(key: str, other: str) -> bool:
 
 
 def in_order(problems: Iterable[Problem], file: str) -> list[Problem]:
-    """Return problems, each once: those of a file first, by line."""
+    """Return problems without duplicates, those of a file first, by line."""
 
     def place(problem: Problem) -> tuple[bool, int, int]:
         where = problem.where
@@ -122,7 +122,7 @@ def _mended(
     model: type[BaseModel],
     stood: set[Path_],
 ) -> Located | None:
-    """Return values in which nothing of what was found is left; None if there is no way."""
+    """Return values without the findings; None if that is impossible."""
     if len(found) > _MOST_MENDED:
         return None
     out: set[Path_] = set()
@@ -146,7 +146,7 @@ def _mended(
 
 
 def _stand_in(wanted: FieldInfo | None) -> Any:
-    """Return what a missing key may hold; None if nothing is so plain."""
+    """Return a stand-in for a missing key; None if there is none."""
     if wanted is None:
         return None
     annotation = wanted.annotation
@@ -189,7 +189,7 @@ def _without(located: Located, path: Path_) -> Located:
 
 
 def _set(values: Any, path: Path_, value: Any) -> Any:
-    """Return values with another one at a path."""
+    """Return a copy of values with one value at a path changed."""
     if not path:
         return value
     step, rest = path[0], path[1:]
@@ -200,7 +200,7 @@ def _set(values: Any, path: Path_, value: Any) -> Any:
 
 
 def _with_places(located: Located, at: Path_) -> Located:
-    """Return the same with a place for every value: of those in no file that of what holds them."""
+    """Return a copy with a place for every value; values outside the file get that of their parent."""
     places = dict(located.places)
 
     def add(values: Any, path: Path_, above: Place) -> None:

@@ -1,4 +1,4 @@
-"""`${NAME}` in a config: filled in, told as it was written; and which of its texts are not shown."""
+"""`${NAME}` in a config: filled in, but reported as written, with secrets hidden."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,19 +13,19 @@ _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _IN_URL = re.compile(r"""(?<=://)[^\s/@"']+(?=@)|(?<==)[^\s&#"'}]+""")
 """User and password of an address, and the values of its query."""
 _SHORTEST_QUOTED = 4
-"""Characters of a value that is looked for in messages and lines: a shorter one is in many words."""
+"""Fewest characters of a value that is replaced in messages; shorter values occur in many words."""
 
 
 def fill_in(located: Located, environ: Mapping[str, str], problems: list[Problem]) -> Located:
-    """Fill in the variables that texts of the file name; what was written is kept beside.
+    """Fill in the variables in texts of the file, and keep the texts as written.
 
-    What was given on the command line stays as it is: the shell fills in variables there, and an
-    input of the Action may come from a pull request.
+    Values from the command line stay as they are: the shell fills in variables there, and an input
+    of the Action may come from a pull request.
 
     Args:
-        located: The values as they were written.
+        located: The values as written.
         environ: Environment variables.
-        problems: Gets a problem for each variable that is not set, or not a config's to name.
+        problems: List that gets a problem for each unset or reserved variable.
     """
     written: dict[Path_, Written] = {}
 
@@ -54,24 +54,21 @@ def fill_in(located: Located, environ: Mapping[str, str], problems: list[Problem
 
 
 def known_text(value: object, environ: Mapping[str, str]) -> str:
-    """Return a text with the variables that are known, without the others; "" of anything else."""
+    """Return a text with known variables filled in and others removed; "" for other values."""
     if not isinstance(value, str):
         return ""
     return _REFERENCE.sub(lambda found: _held(found, environ) or "", value)
 
 
 def _held(found: re.Match[str], environ: Mapping[str, str]) -> str | None:
-    """Return what a reference stands for.
-
-    None if nothing is known, or it is not a config's to name.
-    """
+    """Return the value of a reference; None if it is unknown or reserved."""
     return None if is_reserved_name(found[1]) else environ.get(found[1]) or found[2]
 
 
 def reserved_problem(name: str, where: Where) -> Problem | None:
-    """Say that a variable is not a config's to name; None if it is.
+    """Return the problem of a reserved variable; None if a config may name it.
 
-    A config would otherwise send the token of the workflow wherever it likes.
+    Otherwise a config could send the token of the workflow anywhere.
     """
     if not is_reserved_name(name):
         return None
@@ -83,11 +80,11 @@ def reserved_problem(name: str, where: Where) -> Problem | None:
 
 
 def as_written(value: Any, written: Mapping[str, str]) -> Any:
-    """Return a JSON value in which each text that a variable made stands as it was written.
+    """Return a JSON value with each text made of variables as it was written.
 
     Args:
         value: The value.
-        written: Texts as they were written, by what they come to.
+        written: Texts as written, by their filled-in value.
     """
     if not written:
         return value
@@ -101,13 +98,13 @@ def as_written(value: Any, written: Mapping[str, str]) -> Any:
 
 
 def problem_as_written(problem: Problem, written: Mapping[str, str]) -> Problem:
-    """Return a problem that quotes what the file says instead of what a variable holds."""
+    """Return a problem that quotes the file instead of the values of variables."""
     hint = None if problem.hint is None else text_as_written(problem.hint, written)
     return replace(problem, what=text_as_written(problem.what, written), hint=hint)
 
 
 def text_as_written(text: str, written: Mapping[str, str]) -> str:
-    """Return a text that quotes what the file says instead of what a variable holds."""
+    """Return a text that quotes the file instead of the values of variables."""
     for value, source in sorted(written.items(), key=lambda pair: -len(pair[0])):
         if len(value) >= _SHORTEST_QUOTED:
             text = text.replace(value, source)
@@ -115,7 +112,7 @@ def text_as_written(text: str, written: Mapping[str, str]) -> str:
 
 
 def shown_lines(located: Located) -> Iterator[str]:
-    """Yield the lines as messages may show them, each as long as it is: what is secret is stars."""
+    """Yield the lines as messages may show them, with secrets as stars of the same length."""
     secrets = sorted(set(_literal_secrets(located.values, ())), key=len, reverse=True)
     for line in located.lines:
         shown = line
@@ -134,7 +131,7 @@ def _literal_secrets(value: Any, path: Path_) -> Iterator[str]:
 
 
 def is_secret_place(path: Path_) -> bool:
-    """Return whether an option is named like one that holds a credential."""
+    """Return whether an option's name suggests a credential."""
     name = str(path[-1]) if "options" in path else ""
     return is_credential_name(name) and not name.endswith(("_env", "_file"))
 

@@ -1,7 +1,7 @@
-"""YAML with places: every key and value knows its line and column, and scalars are strict.
+"""YAML with places: line and column of every key and value, and strict scalars.
 
-Only `true` and `false` are booleans (so `language: no` stays a text), dates stay texts, a key that
-stands twice is an error, tags are refused.
+Only `true` and `false` are booleans (so `language: no` stays a text), dates stay texts, a duplicate
+key is an error, tags are refused.
 """
 
 import math
@@ -23,15 +23,15 @@ _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\Z")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _MOST_VALUES = 100_000
-"""Values of a file, those that aliases repeat included: far above any config, far below a bomb."""
+"""Limit of values in a file, repeated aliases included: far above any config, far below a bomb."""
 _MOST_CHARACTERS = 2_000_000
-"""Of a file: the parser takes seconds for as many."""
+"""Limit of characters in a file: parsing as many takes seconds."""
 _SAID_OF_UNUSABLE = "NUL or half a surrogate pair, which no file and no path can hold"
 _LONGEST_SHOWN = 40
 _DEEPEST = 100
-"""Levels of nesting: far above any config, far below what stops those who walk through it."""
+"""Limit of nesting: far above any config, far below Python's recursion limit."""
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
-"""NUL, which no path has, and halves of surrogate pairs, which no file has: escapes can spell them."""
+"""NUL and halves of surrogate pairs, which escapes can spell and no path or file can hold."""
 _REMEDIES = {
     "found character '\\t'": "indent with spaces, not with tabs",
     "cannot start any token": "put the text into quotes",
@@ -40,22 +40,22 @@ _REMEDIES = {
     ),
     "expected <block end>": "keys of one level begin in one column",
 }
-"""What the parser finds of mistakes that are made by hand, and what to do."""
+"""Advice by message of the parser, for common mistakes."""
 _PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}"
     for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value")
 )
-"""What the parser itself says of a scalar without a tag; we read the scalar anew."""
+"""Tags that the parser gives to untagged scalars, which are read anew here."""
 
 
 class Place(NamedTuple):
-    """Where a value stands."""
+    """Place of a value in the file."""
 
     line: int | None
-    """Of the key, or of the item of a list; None if it stands in no file."""
+    """Line of the key or list item; None outside a file."""
     column: int | None
     path: Path_
-    """The keys and positions as they are written."""
+    """Keys and positions as written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,29 +63,29 @@ class Written:
     """A text that names variables."""
 
     text: str
-    """As it was written."""
+    """The text as written."""
     value: str = field(repr=False)
-    """With the values of the variables."""
+    """The text with variables filled in."""
     variables: Mapping[str, str] = field(repr=False)
-    """These values, by name."""
+    """Values of the variables, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Located:
-    """The values of a YAML file, and where each stands."""
+    """Values of a YAML file, with the place of each."""
 
     values: Any
     places: Mapping[Path_, Place] = field(default_factory=dict)
-    """By the path of keys and positions in the values."""
+    """Places by path of keys and positions."""
     file: str = ""
     lines: tuple[str, ...] = ()
     overridden: frozenset[Path_] = frozenset()
-    """Paths whose values were given on the command line."""
+    """Paths of values given on the command line."""
     written: Mapping[Path_, Written] = field(default_factory=dict)
     """Texts that name variables, by path; `values` has them filled in."""
 
     def where(self, path: Path_) -> Where:
-        """Return the place of a path, or of the nearest part of it that stands in the file."""
+        """Return the place of a path, or of its nearest parent in the file."""
         is_given = self.is_overridden(path)
         for end in range(len(path), 0, -1):
             if path[:end] not in self.places:
@@ -101,11 +101,11 @@ class Located:
         return Where(file="--set" if is_given else self.file or None, key=key or None)
 
     def moved(self, values: Any, to: Callable[[Path_], Path_ | None]) -> "Located":
-        """Return other values whose places are known by those of these.
+        """Return other values, with places derived from the places of these.
 
         Args:
             values: The other values.
-            to: Gives the path that a value has in them, or None if it is not among them.
+            to: Function from an old path to its new path; None if the value is gone.
         """
 
         def kept(known: Mapping[Path_, T]) -> dict[Path_, T]:
@@ -121,7 +121,7 @@ class Located:
         return any(path[: len(given)] == given for given in self.overridden)
 
     def written_below(self, *path: str | int) -> dict[str, str]:
-        """Return how the texts below a path were written, by what they come to."""
+        """Return the texts below a path as written, by their filled-in value."""
         return {
             each.value: each.text
             for at, each in self.written.items()
@@ -134,7 +134,7 @@ def read_yaml(path: Path, *, shown_as: str | None = None) -> Located:
 
     Raises:
         InputError: If it cannot be read.
-        ConfigError: If it is no YAML, has a key twice, a tag, or too many values.
+        ConfigError: If it is not YAML, or has duplicate keys, a tag or too many values.
     """
     return parse_yaml(read_text(path), file=shown_as or str(path))
 
@@ -148,10 +148,10 @@ def parse_yaml(text: str, *, file: str) -> Located:
 
 
 def parse_sound(text: str, *, file: str) -> tuple[Located, list[Problem]]:
-    """Parse what can be used of a YAML text, and find what is wrong with the rest.
+    """Parse the usable parts of a YAML text, and find the problems of the rest.
 
     Raises:
-        ConfigError: If it is no YAML, or far larger than a config, so that nothing can be used.
+        ConfigError: If the text is not YAML, or far larger than a config.
     """
     lines = tuple(text.splitlines())
     if len(text) > _MOST_CHARACTERS:
@@ -245,7 +245,7 @@ def plain_scalar(text: str) -> str | int | float | bool | None:
     """Return the value of an unquoted scalar.
 
     Raises:
-        ValueError: If it is a number that no float can hold.
+        ValueError: If the number is too large for a float.
     """
     if text in _NULLS:
         return None

@@ -1,4 +1,4 @@
-"""The one place that speaks HTTP: ready bytes out, bytes back, no redirects, no cookies."""
+"""HTTP client: bytes out, bytes back, without redirects and cookies."""
 
 import asyncio
 import io
@@ -24,7 +24,7 @@ _NEVER_SENT = (
     aiohttp.InvalidURL,
     aiohttp.NonHttpUrlClientError,
 )
-"""What is raised before a byte of the request went out."""
+"""Exceptions raised before a byte of the request was sent."""
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.InvalidURL, "it is no address"),
     (aiohttp.NonHttpUrlClientError, "it is no address of a web server"),
@@ -34,28 +34,28 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 )
 _FAULTS = (aiohttp.ClientError, OSError)  # a TimeoutError is an OSError
 _MOST_AT_ONCE = 2**20
-"""Bytes of a body that aiohttp wants written at one go."""
+"""Bytes of a body that aiohttp writes at once."""
 MOST_OF_RESPONSE = 2**26
-"""Bytes of a body, unpacked, that are read: a server that never stops must not fill the memory."""
+"""Limit of a body in bytes, unpacked, so that an endless response does not fill the memory."""
 _MOST_OF_HEADER = 2**16
-"""Bytes of a header: policies and cookies of proxies grow beyond aiohttp's 8 KiB."""
+"""Limit of a header in bytes: policies and cookies of proxies exceed aiohttp's 8 KiB."""
 _MOST_HEADERS = 512
 _LINGER_S = 0.02
-"""How long the end of a stream is waited for, so that its connection can be used again."""
+"""Wait for the end of a stream, in seconds, so that its connection can be reused."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """A response, read whole."""
+    """A complete response."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
-    """Names in lower case; of a header that came twice, the last value."""
+    """Values by name in lower case; the last value of a repeated header."""
     body: bytes = field(repr=False)
 
 
 class HttpStream:
-    """A response whose body is read as it comes: iterate over it, or `read` all of it."""
+    """A response with a streamed body: iterate over it, or `read` all of it."""
 
     def __init__(
         self, response: aiohttp.ClientResponse, *, url: str, idle_timeout_s: float
@@ -90,7 +90,7 @@ class HttpStream:
             yield chunk
 
     async def read(self) -> bytes:
-        """Read the rest of the body, as of a response that is no stream."""
+        """Return the rest of the body."""
         return b"".join([chunk async for chunk in self])
 
     def _broken(self, error: Exception, waited_s: float | None) -> BackendError:
@@ -103,7 +103,7 @@ class HttpStream:
 
 
 class HttpClient:
-    """Asks one endpoint over connections that are kept, and retries nothing.
+    """Client of one endpoint that keeps connections and never retries.
 
     Redirects are not followed, since a key must not travel to another host; cookies are not kept,
     since rows must not know of each other. Proxies come from the environment unless one is given

@@ -1,4 +1,4 @@
-"""What an HTTP client's exceptions mean: to the error of an attempt, in words without secrets."""
+"""Errors of attempts made from exceptions of the HTTP client, without secrets."""
 
 import errno
 import os
@@ -14,13 +14,13 @@ from lm_eval_so.errors import BackendError, ErrorKind
 def connection_error(
     error: BaseException, url: str, *, sent: bool = True, reason: str | None = None
 ) -> BackendError:
-    """Turn an exception of an HTTP client into the error of an attempt, without what it quotes.
+    """Return the error of an attempt for an exception of the HTTP client, without its quotes.
 
     Args:
-        error: What the client raised; its causes are looked at, too.
-        url: What was asked.
-        sent: Whether the server may have got the request; kept as `details["sent"]`.
-        reason: Why, where the caller knows better than the exception tells.
+        error: Exception of the client; its causes are examined, too.
+        url: URL of the request.
+        sent: Whether the server may have received the request; kept as `details["sent"]`.
+        reason: Reason, if the caller knows better than the exception.
     """
     causes = list(_causes(error))
     if any(map(is_short, causes)) or (_no_name(causes) and are_used_up()):

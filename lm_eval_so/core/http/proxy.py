@@ -1,4 +1,4 @@
-"""Which proxy a request goes through."""
+"""Choice of the proxy of a request."""
 
 import os
 from ipaddress import ip_address
@@ -10,14 +10,14 @@ from lm_eval_so.errors import BackendError, ErrorKind
 
 
 def proxy_for(url: str, given: str | None = None) -> str | None:
-    """Return the proxy that a request to a URL goes through; None if it goes there directly.
+    """Return the proxy of a request; None if it connects directly.
 
     Args:
-        url: What is asked.
-        given: A proxy for everything; else the environment's counts, but not for the own machine.
+        url: URL of the request.
+        given: Proxy for all requests; default: from the environment, except for this machine.
 
     Raises:
-        BackendError: If it is no proxy that can be used.
+        BackendError: If the proxy cannot be used.
     """
     if given:
         hint = "name an HTTP proxy, as http://host:port"
@@ -43,12 +43,12 @@ def _is_own_machine(host: str) -> bool:
 
 
 def _variable(name: str) -> str:
-    """Return how a variable is written in the environment; "" if it is a setting of the system."""
+    """Return the spelling of a variable in the environment; "" for a setting of the system."""
     return next((each for each in (name, name.upper()) if os.environ.get(each)), "")
 
 
 def _checked(proxy: str, variable: str, hint: str) -> str:
-    """Return a proxy as a URL; aiohttp, by which requests go, knows no SOCKS."""
+    """Return a proxy as a URL, if it is not SOCKS, which aiohttp does not support."""
     url = proxy if "://" in proxy else f"http://{proxy}"
     if urlsplit(url).scheme in {"http", "https"}:
         return url

@@ -1,4 +1,4 @@
-"""Reads streams of server-sent events (WHATWG HTML §9.2.6) and of lines, from bytes as they come."""
+"""Server-sent events (WHATWG HTML §9.2.6) and lines, read from a stream of bytes."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -8,20 +8,19 @@ _BOM = "\ufeff"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event: it has data or a type, mostly both."""
+    """One event with data or a type, mostly both."""
 
     event: str
-    """Its type; "message" if the stream does not say."""
+    """Type; "message" if the stream names none."""
     data: str
-    """Its data; several lines are joined by line feeds, "" if it has none."""
+    """Data, lines joined by line feeds; "" if there is none."""
 
 
 async def read_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
-    """Yield the events of a stream; comments, ids and retry times are left out.
+    """Yield the events of a stream, without comments, ids and retry times.
 
-    An event of a type without data is given, too, though a browser drops it: it may be the end. So
-    is one that the end of the stream cuts off: whether the stream may end there is known to its
-    reader only.
+    Events without data, which browsers drop, are included, since they may mark the end. So is an
+    event cut off by the end of the stream: only the reader knows whether the stream may end there.
     """
     kind, data = "", list[str]()
     async for line in read_lines(chunks):

@@ -1,4 +1,4 @@
-"""How a report became the baseline: what `baseline update` writes into it."""
+"""Acceptance of a report as the baseline, as `baseline update` writes it into the report."""
 
 from collections.abc import Mapping
 
@@ -7,27 +7,27 @@ from lm_eval_so.core.records.record import record
 
 @record
 class ReplacedBaseline:
-    """The baseline whose place was taken."""
+    """The baseline that was replaced."""
 
     digest: str
-    """Digest of what it measured and of its figures."""
+    """Digest of the settings and figures of its report."""
     commit: str | None
-    """Commit that it measured."""
+    """Commit that was measured."""
     means: Mapping[str, float | None]
     """Mean by metric id."""
 
 
 @record
 class Acceptance:
-    """A report that was taken as the baseline on purpose."""
+    """Acceptance of a report as the baseline by a person."""
 
     reason: str
-    """Why, one line."""
+    """Reason, in one line."""
     at: str
-    """When, RFC 3339 in UTC."""
+    """Time of acceptance, RFC 3339 in UTC."""
     by: str | None = None
-    """Who, as git's user.name says; never an e-mail address."""
+    """Name of the person, from git's user.name; never an e-mail address."""
     forced: tuple[str, ...] = ()
-    """Codes of what stood against it and was overridden."""
+    """Codes of the objections that were overridden."""
     previous: ReplacedBaseline | None = None
-    """Null if there was none, or if it could not be read."""
+    """The baseline before; null if there was none, or if it could not be read."""

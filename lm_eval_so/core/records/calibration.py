@@ -1,4 +1,4 @@
-"""`lm-eval-so/calibration/1`: what a judge said beside what people said of the same answers."""
+"""`lm-eval-so/calibration/1`: labels by a judge beside labels by people, for the same answers."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -9,16 +9,16 @@ from lm_eval_so.core.records.record import record
 
 @record
 class Disagreement:
-    """An answer of which people and judge say different things."""
+    """An answer that people and judge label differently."""
 
     sample_id: str
     repeat: int = 0
     human: str
-    """Label that most people gave it."""
+    """Label given by most people."""
     judge: str
     """Label of the judge."""
     human_reason: str | None = None
-    """Notes of those who gave that label."""
+    """Notes of the people who gave that label."""
     judge_reason: str | None = None
 
 
@@ -30,27 +30,27 @@ class Calibration:
     metric: str
     """Id of the metric."""
     fingerprint: str
-    """Digest of the metric's definition, as in the report: with another one this says nothing."""
+    """Digest of the metric's definition, as in the report. A calibration counts only for this digest."""
     models: tuple[str, ...] = ()
     """The models that judged."""
     labels: Mapping[str, float]
-    """The labels, and what each is worth, best first."""
+    """Value of each label, best first."""
     positive: tuple[str, ...]
     """Labels of a good answer."""
     rows: int
-    """Answers with a label by people that could be held against the judge."""
+    """Answers with a label by people that could be compared with the judge."""
     n: int
-    """Those among them with a label by the judge as well; all figures but `alpha` rest on these."""
+    """Answers with labels by people and by the judge; all figures but `alpha` are about these."""
     weighted: bool = False
-    """Whether agreement, kappa, se, sp and j are those of all answers of the run, from which the
-    labelled ones were chosen by what the judge said of them, instead of the labelled ones as they
-    are. All counts are of the labelled ones."""
+    """Whether agreement, kappa, se, sp and j estimate all answers of the run (answers to label were
+    chosen by the judge's label) or describe the labelled answers alone. All counts are of the
+    labelled answers."""
     run_labels: Mapping[str, int] = field(default_factory=dict)
-    """Answers of that run by the judge's label; empty if it is not known."""
+    """Answers of that run by the judge's label; empty if not known."""
     confusion: Mapping[str, Mapping[str, int]]
-    """Answers by label: people's outside, the judge's inside."""
+    """Answers by label: outer key by people, inner key by the judge."""
     agreement: float | None
-    """Share of the answers of which both say the same."""
+    """Share of the answers with the same label by both."""
     kappa: float | None
     """Cohen's κ; null if both gave one label throughout."""
     kappa_weights: Literal["none", "quadratic"]
@@ -66,27 +66,27 @@ class Calibration:
     se: float | None
     """Sensitivity: tp / (tp + fn), unless weighted."""
     se_ci95: tuple[float, float] | None
-    """Its two-sided 95 % interval: by Wilson, or if weighted by the delta method on the logit."""
+    """Two-sided 95 % interval of `se`: by Wilson, or if weighted by the delta method on the logit."""
     sp: float | None
     """Specificity: tn / (tn + fp), unless weighted."""
     sp_ci95: tuple[float, float] | None
     j: float | None
     """Youden's J = se + sp − 1."""
     alpha: float | None
-    """Krippendorff's α among people, over the answers that several labelled; null without such."""
+    """Krippendorff's α among people, over the answers that several labelled; null if there are none."""
     annotators: int
-    """Most labels that one answer has from people."""
+    """Largest number of people who labelled one answer."""
     unscored: int
     """Labelled answers for which the judge gave no label."""
     unscored_rate: float
     unscored_by: Mapping[str, int] = field(default_factory=dict)
-    """Those by reason code."""
+    """Unscored answers by reason code."""
     skipped: Mapping[str, int] = field(default_factory=dict)
-    """Lines of the labels file that do not count, by why: empty (no label), tie (answers on which
-    people are divided), missing (not in the run, or the metric is not about them), changed (the run
-    has another answer now)."""
+    """Lines of the labels file that do not count, by reason: empty (no label), tie (people are evenly
+    divided), missing (not in the run, or the metric does not apply), changed (the run has another
+    answer now)."""
     disagreements: tuple[Disagreement, ...] = ()
-    """Some of them, those furthest apart first."""
+    """Some of the disagreements, the largest first."""
     labels_file: str
     """Name of the labels file."""
     labels_digest: str

@@ -1,4 +1,4 @@
-"""What goes to a chatbot and what comes back."""
+"""Requests to a chatbot and its responses."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -27,7 +27,7 @@ class Message:
     """One turn of a conversation."""
 
     role: Literal["system", "user", "assistant", "tool"]
-    """Who speaks."""
+    """Speaker of the turn."""
     content: str = ""
     """The text, as written."""
     name: str | None = None
@@ -35,11 +35,11 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()
     """Calls of tools in an assistant's turn."""
     tool_call_id: str | None = None
-    """The call that a tool's turn answers."""
+    """Id of the call that a tool's turn answers."""
 
 
 def message_values(message: Message) -> dict[str, JsonValue]:
-    """Return a message as plain values: role and content, and the rest where there is any."""
+    """Return a message as JSON values: role and content, and the other fields if set."""
     values: dict[str, JsonValue] = {"role": message.role, "content": message.content}
     if message.name is not None:
         values["name"] = message.name
@@ -55,7 +55,7 @@ def message_values(message: Message) -> dict[str, JsonValue]:
 
 @record
 class Usage:
-    """Tokens of a request; null is not told, never 0."""
+    """Tokens of a request; null if not reported, never 0."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -78,22 +78,22 @@ class ChatRequest:
     tool_choice: JsonValue = None
     """auto, none, required, or the tool that must be called; null leaves it to the endpoint."""
     response_format: Mapping[str, JsonValue] | None = None
-    """JSON Schema that the answer must match, where the backend can hold the model to it."""
+    """JSON Schema that the answer must match, if the backend supports it."""
     seed: int | None = None
     """Seed of this row, 0 … 2³¹−1."""
     deadline: float = float("inf")
-    """When the row must have ended, on the monotonic clock, in seconds."""
+    """Deadline of the row on the monotonic clock, in seconds."""
     session: str = ""
     """Identifies one conversation."""
     sample_id: str = ""
     repeat: int = 0
     turn: int = 0
-    """Which request of its conversation it is, from 0."""
+    """Index of the request in its conversation, from 0."""
     attempt: int = 1
     idempotency_key: str = ""
     """Digest of the request: the same for every attempt."""
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
-    """Facts that a backend may look at (of the sample: its sample_hash, tags, language, metadata)."""
+    """Facts about the sample for the backend: sample_hash, tags, language, metadata."""
 
 
 @record
@@ -101,15 +101,15 @@ class ChatResponse:
     """One usable answer of a chatbot."""
 
     text: str = ""
-    """The answer; "" if it has none (a tool call, a refusal field)."""
+    """The answer; "" if there is none (a tool call, a refusal field)."""
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str | None = None
     """stop, length, tool_calls, content_filter or refusal, where the endpoint's own word is known to
     mean one of them; else that word, or null if not told."""
     refusal: str | None = None
-    """Text of a refusal that the API gives apart from the answer."""
+    """Text of a refusal, if the API returns it apart from the answer."""
     reasoning: str | None = None
-    """The model's reasoning where it is told apart; never scored."""
+    """The model's reasoning, if the API returns it apart from the answer; never scored."""
     usage: Usage = field(default_factory=Usage)
     model: str | None = None
     """The model that answered, as it calls itself."""
@@ -122,12 +122,12 @@ class ChatResponse:
     logprobs: JsonValue = None
     """Log probabilities, where the parameters asked for them."""
     embedding: tuple[float, ...] = ()
-    """The vector of the text, of an endpoint that embeds instead of answering."""
+    """The vector of the text, from an endpoint that embeds instead of answering."""
     raw: JsonValue = None
     """The response as it came, kept only on demand."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Response headers of use to a reader: ids of the request, numbers of the rate limit."""
     status: RunStatus | None = None
-    """Set by a backend that knows better than the general rules (refused, filtered)."""
+    """Status set by a backend that knows better than the general rules (refused, filtered)."""
     latency_ms: float | None = None
-    """Set only where the latency is not that of this call (a replayed answer)."""
+    """Latency of a replayed answer; null if the caller measures it."""

@@ -1,4 +1,4 @@
-"""Records to JSON and back: validated at the file's edge, trusted inside."""
+"""Conversion of records to JSON and back, validated when a file is read."""
 
 import json
 import math
@@ -9,7 +9,6 @@ from typing import Any, TypeVar, cast
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
-from pydantic_core import from_json as quick_json
 
 from lm_eval_so.core.records.calibration import Calibration
 from lm_eval_so.core.records.comparison import Comparison
@@ -30,7 +29,7 @@ RECORDS: Mapping[str, type[Any]] = {
     "comparison": Comparison,
     "calibration": Calibration,
 }
-"""Record types by the name that `schema NAME` knows them by."""
+"""Record types by the NAME of `schema NAME`."""
 
 _OF_RECORDS: Mapping[str, str] = {
     "lm-eval-so/report": "report.json goes where a report is wanted: as REPORT or CANDIDATE",
@@ -40,7 +39,7 @@ _OF_RECORDS: Mapping[str, str] = {
     "lm-eval-so/calibration": "name it by judge.calibration in the config",
     "lm-eval-so/dataset": "name the dataset by dataset.path in the config",
 }
-"""What to do with a record, by its family, that stands where another is wanted."""
+"""Advice for a record in the place of another, by its family."""
 # JSON allows these three raw, but tools that split on Unicode line ends would tear a JSONL line.
 _LINE_ENDS = str.maketrans({"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"})
 
@@ -49,7 +48,7 @@ _LINE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=Fa
 
 _ROW_NUMBERS = tuple(f.name for f in fields(RunResult) if f.type == float | None)
 _SMALLEST, _LARGEST = 1e-4, 1e15
-"""Between these pydantic writes numbers as json does."""
+"""Range in which pydantic writes numbers as json does."""
 
 
 def _adapter(record_type: type[R]) -> TypeAdapter[R]:
@@ -63,9 +62,9 @@ def _made_once(record_type: Any) -> TypeAdapter[Any]:
 
 
 def to_json(record: object) -> dict[str, Any]:
-    """Return a record as plain JSON values; null where it is not known.
+    """Return a record as JSON values; unknown fields are null.
 
-    Samples leave absent fields out, since people read and write them.
+    Samples omit absent fields, since people read and write them.
     """
     values = _adapter(type(record)).dump_python(record, mode="json")
     if not isinstance(values, dict):
@@ -84,7 +83,7 @@ def dumps(record: object) -> str:
 
 
 def dump_row(row: RunResult) -> str:
-    """Return what `dumps` gives of a row; of most rows in a third of the time, by pydantic."""
+    """Return a row as `dumps` does; pydantic makes most rows in a third of the time."""
     if not _is_plain(row):
         return dumps(row)
     try:
@@ -120,7 +119,7 @@ def from_json(values: object, record_type: type[R], *, where: Where | None = Non
 
 
 def checked(record: R) -> R:
-    """Return a record that foreign code made, its values of the declared types.
+    """Return a record made by foreign code with all values in the declared types.
 
     Raises:
         RecordError: If a value does not fit, or a file cannot hold it (NaN, half a surrogate pair).
@@ -147,10 +146,10 @@ def loads(text: str | bytes, record_type: type[R], *, where: Where | None = None
 
 
 def load_row(line: bytes) -> RunResult | None:
-    """Make a row of a line that `dump_row` wrote, in half the time that `loads` takes.
+    """Make a row of a line written by `dump_row`, in half the time of `loads`.
 
     Returns:
-        None if something may be wrong with the line; `loads` tells what.
+        None if the line may be invalid; `loads` tells why.
     """
     if b"NaN" in line or b"Infinity" in line:
         return None
@@ -165,7 +164,7 @@ def parse_json(text: str | bytes, *, where: Where | None = None) -> Any:
     """Parse JSON strictly: no NaN, no number too large for one, no duplicate keys.
 
     Raises:
-        RecordError: With line and column of what is wrong.
+        RecordError: With line and column of the problem.
     """
     try:
         return _parsed(text)
@@ -182,16 +181,8 @@ def parse_json(text: str | bytes, *, where: Where | None = None) -> Any:
         raise RecordError("no JSON: nested too deeply", where=where) from None
 
 
-def parse_checked_json(text: str, *, where: Where | None = None) -> Any:
-    """Parse JSON that `parse_json` has accepted before, in a quarter of the time."""
-    try:
-        return quick_json(text)
-    except ValueError:  # it takes no half surrogate pairs and less depth
-        return parse_json(text, where=where)
-
-
 def finite_number(text: str) -> float:
-    """Read a number with a fraction or an exponent.
+    """Return a number with a fraction or an exponent.
 
     Raises:
         ValueError: If it is too large for a float.
@@ -203,7 +194,7 @@ def finite_number(text: str) -> float:
 
 
 def refuse_constant(name: str) -> float:
-    """Refuse NaN and Infinity, which Python's reader takes.
+    """Refuse NaN and Infinity, which Python's reader accepts.
 
     Raises:
         ValueError: Always.
@@ -212,7 +203,7 @@ def refuse_constant(name: str) -> float:
 
 
 def json_schema(name: str) -> dict[str, Any]:
-    """Return the JSON Schema of a record by its name in `RECORDS`, as readers accept it."""
+    """Return the JSON Schema of a record, by its name in `RECORDS`."""
     record_type = RECORDS[name]
     schema = _adapter(record_type).json_schema()
     return {
@@ -225,7 +216,7 @@ def json_schema(name: str) -> dict[str, Any]:
 def validation_problems(
     error: ValidationError, where: Callable[[str], Where | None]
 ) -> Iterator[Problem]:
-    """Turn pydantic's findings into problems, one each, with the dotted key of the value."""
+    """Yield one problem for each error of pydantic, with the dotted key of the value."""
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         key = dotted(item["loc"])
         message = item["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
@@ -241,7 +232,7 @@ def dotted(path: tuple[int | str, ...]) -> str:
 
 
 def _is_plain(row: RunResult) -> bool:
-    """Return whether all numbers of a row are such that pydantic writes them as json does."""
+    """Return whether pydantic writes all numbers of a row as json does."""
     if row.error is not None or row.retries or row.turns or row.simulator is not None:
         return False
     said = row.response
@@ -266,7 +257,7 @@ def _at(where: Where | None, key: str) -> Where:
 
 
 def _wrong_kind(values: object, record_type: type[Any], where: Where | None) -> Problem | None:
-    """Tell what is wrong with the values as a whole, if they are not of this record at all."""
+    """Return the problem of values that are not of this record at all."""
     if not isinstance(values, dict):
         return Problem(what="not a JSON object", where=where)
     known = record_type.__dataclass_fields__["schema"].default

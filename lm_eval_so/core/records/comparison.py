@@ -1,4 +1,4 @@
-"""`lm-eval-so/comparison/1`: what changed between two reports, and what the gate says of it."""
+"""`lm-eval-so/comparison/1`: changes between two reports, and the verdict of the gate."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -13,25 +13,25 @@ from lm_eval_so.core.records.record import record
 
 @record
 class LostCase:
-    """One of these cases."""
+    """A case that lost its answer."""
 
     sample_id: str
     ref: str | None = None
     """The user's own id."""
     input: str | None = None
     why: str
-    """What kept the answer from coming, as "HTTP 500", timeout, or missing where nobody asked."""
+    """Cause, as "HTTP 500", timeout, or missing (the sample was not asked)."""
 
 
 @record
 class Lost:
-    """The cases that had an answer in the baseline and have none in the candidate."""
+    """Cases with an answer in the baseline and none in the candidate."""
 
     n: int
     by: Mapping[str, int]
-    """Cases by what kept the answer from coming, the most frequent first."""
+    """Cases by cause, the most frequent first."""
     cases: tuple[LostCase, ...]
-    """In the order of the dataset, the first 100."""
+    """The first 100 cases, in the order of the dataset."""
 
 
 @record
@@ -44,7 +44,7 @@ class Reason:
 
 @record
 class CorrectedChange:
-    """What a judge's figures stand for, once its errors against people are taken out of them."""
+    """Figures of a metric corrected for the judge's errors against people."""
 
     baseline: float
     """Share of good answers, 0 … 1."""
@@ -52,37 +52,37 @@ class CorrectedChange:
     delta: float
     """Change of that share; positive is better."""
     ci90: tuple[float, float]
-    """Its interval, which takes the judge's error rates as exact."""
+    """Two-sided 90 % interval of `delta`, with the judge's error rates taken as exact."""
     margin: float
-    """Largest true drop that is accepted, as the config has it."""
+    """Largest true drop that is accepted, as configured."""
 
 
 @record
 class Stability:
-    """How often several answers to one sample differ, of a metric that says right or wrong."""
+    """Differences between repeated answers to one sample, for a binary metric."""
 
     repeats: int
-    """Answers to each of these samples."""
+    """Answers per sample."""
     n: int
-    """Samples with so many scored answers; the others are left out."""
+    """Samples with that many scored answers; others are left out."""
     flaky_share: float
     """Share of samples with both right and wrong answers, 0 … 1."""
     self_flip_rate: float
-    """Share of samples that flip between two single runs of the same chatbot, as estimated."""
+    """Estimated share of samples that flip between two single runs of the same chatbot."""
     flaky: tuple[str, ...]
-    """Ids of samples with both, the first 100."""
+    """Ids of samples with right and wrong answers, the first 100."""
 
 
 @record
 class AskedAgain:
-    """How the samples that got worse did when they were asked again."""
+    """Results of asking the samples that got worse again."""
 
     times: int
-    """Further answers to each."""
+    """Further answers per sample."""
     samples: int
     """Samples that had got worse."""
     confirmed: int
-    """Those that were worse in more than half of the further answers; the others are flaky."""
+    """Samples that were worse in more than half of the further answers; the others are flaky."""
 
 
 @record
@@ -91,18 +91,18 @@ class MetricComparison:
 
     verdict: Verdict
     reason: str | None = None
-    """Reason code; null where the verdict needs none."""
+    """Reason code; null if the verdict needs none."""
     gating: bool
-    """Whether it decides the whole verdict."""
+    """Whether the metric counts for the verdict of the run."""
     kind: MetricKind
     direction: Direction
     baseline: float | None
     """Mean of the paired samples."""
     candidate: float | None
     delta: float | None
-    """Mean change over complete pairs; positive is better. Of a ratio: the factor."""
+    """Mean change over complete pairs; positive is better. For a ratio: the factor."""
     ci90: tuple[float, float] | None
-    """Two-sided 90 % interval of `delta`, missing rows at their worst and best."""
+    """Two-sided 90 % interval of `delta`, with missing rows at their worst and best."""
     margin: float | None
     """Largest true drop that is accepted, in score units."""
     threshold: Mapping[str, JsonValue] | None = None
@@ -112,29 +112,29 @@ class MetricComparison:
     missing: tuple[int, int] = (0, 0)
     """Rows without a score: baseline, candidate."""
     worse: int = 0
-    """Paired samples whose score fell, without those that asking again showed to be flaky."""
+    """Paired samples whose score fell, without the flaky samples that asking again found."""
     better: int = 0
     p_worse: float | None = None
-    """One-sided p-value for "the candidate is worse", Holm-adjusted where several metrics gate."""
+    """One-sided p-value for "the candidate is worse", Holm-adjusted if several metrics gate."""
     p_raw: float | None = None
     needed_n: int | None = None
-    """Samples that would settle it with 80 % power, if nothing changed."""
+    """Samples needed to settle the verdict with 80 % power, if nothing changed."""
     needed_cost_usd: float | None = None
     provable_margin: float | None = None
-    """Smallest margin that this number of samples can prove at all."""
+    """Smallest margin that this number of samples can prove."""
     method: str | None = None
-    """Interval and test that were used."""
+    """Interval and test in use."""
     judge_j: float | None = None
-    """Youden's J of a judge that was held against people's labels; `margin` is then J times the
-    configured one, where the judge says right or wrong."""
+    """Youden's J of a calibrated judge. For a binary metric `margin` is then J times the configured
+    margin."""
     corrected: CorrectedChange | None = None
-    """The same without the judge's errors; null unless `margin` is such a one."""
+    """Figures without the judge's errors; null unless `margin` was scaled by J."""
     left_out: int = 0
-    """Samples that quarantine and accept files take out of the comparison."""
+    """Samples taken out of the comparison by quarantine and accept files."""
     asked_again: AskedAgain | None = None
-    """Null unless `gate.confirm` had the samples asked again that got worse."""
+    """Results of `gate.confirm`; null unless samples that got worse were asked again."""
     stability: Mapping[str, Stability] = field(default_factory=dict)
-    """By side, baseline or candidate: what several answers to one sample tell."""
+    """Differences between repeated answers, by side (baseline, candidate)."""
     warnings: tuple[Reason, ...] = ()
     sentence: str
     """The verdict in one plain sentence."""
@@ -154,80 +154,80 @@ class ChangedCase:
     baseline_answer: str | None
     candidate_answer: str | None
     reason: str | None = None
-    """Why the candidate's answer has its score."""
+    """Reason for the score of the candidate's answer."""
     again: tuple[int, int] | None = None
-    """Of how many further answers how many were worse again: (worse, asked)."""
+    """Further answers: (worse again, asked)."""
 
 
 @record
 class SliceComparison:
-    """A metric over the paired samples that have something in common; it never decides a verdict."""
+    """A metric over the paired samples of a slice; it never decides a verdict."""
 
     by: str
     """tag, language, length, or a metadata key."""
     value: str
     metric: str
     n: int
-    """Paired samples of the slice, as far as the metric counts them."""
+    """Paired samples of the slice that the metric counts."""
     baseline: float | None
     candidate: float | None
     delta: float | None
-    """Mean change over complete pairs; positive is better. Of a ratio: the factor."""
+    """Mean change over complete pairs; positive is better. For a ratio: the factor."""
     ci90: tuple[float, float] | None
-    """As of the metric; null if it is small."""
+    """Two-sided 90 % interval of `delta`; null if the slice is small."""
     change: Literal["worse", "better"] | None
-    """What both p-values are about, the likelier one; null if it is small."""
+    """Direction that both p-values test, the likelier one; null if the slice is small."""
     p_raw: float | None
     """One-sided, by the method of the metric."""
     p_adjusted: float | None
     """Adjusted together with all slices and metrics, both ways, by Benjamini and Hochberg."""
     proven: bool
-    """Whether the adjusted one is at most 0.10."""
+    """Whether `p_adjusted` is at most 0.10."""
     small: bool
-    """Under 10 samples, or 10 groups of them: not tested."""
+    """Whether the slice has fewer than 10 samples or groups of samples, and is not tested."""
 
 
 @record
 class FlakyCase:
-    """A sample that got worse but, asked again, mostly did not: it does not count."""
+    """A sample that got worse but mostly did not when asked again; it does not count."""
 
     sample_id: str
     metric: str
     baseline: float
     candidate: float
     again: tuple[int, int]
-    """Of how many further answers how many were worse again: (worse, asked)."""
+    """Further answers: (worse again, asked)."""
 
 
 @record
 class Exemption:
-    """An entry of the quarantine or accept file, and what became of it."""
+    """An entry of the quarantine or accept file, and its effect."""
 
     sample_id: str | None
-    """Null where the entry is about a whole metric."""
+    """Sample; null if the entry is about a whole metric."""
     metric: str | None
-    """Null where it is about all metrics."""
+    """Metric; null if the entry is about all metrics."""
     state: Literal["applied", "unused", "exceeded", "expired", "unknown_sample", "unknown_metric"]
-    """Only an applied one changes what counts."""
+    """Effect of the entry; only an applied entry takes samples out of the verdict."""
     meant: str | None = None
-    """Of an unknown sample or metric: the one that looks most like it; null if none is near."""
+    """Nearest known name for an unknown sample or metric; null if none is near."""
     reason: str
-    """Why it is there, as people wrote it."""
+    """Reason written in the file."""
     until: str
-    """The last day on which it holds, YYYY-MM-DD in UTC."""
+    """Last day of the entry, YYYY-MM-DD in UTC."""
     max_drop: float | None = None
-    """Of an accepted change: the largest drop that is accepted, in score units."""
+    """Largest drop that an accept entry allows, in score units."""
     drop: float | None = None
-    """The largest drop that it is held against; null if it is not known."""
+    """Largest drop found; null if not known."""
     where: str
     """File and line."""
     scores: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
-    """Of a sample: (baseline, candidate) by the metrics that it is left out of."""
+    """Scores of the sample, (baseline, candidate), by the metrics that leave it out."""
 
 
 @record
 class Pairing:
-    """How the samples of both reports match, by id and rev."""
+    """Matching of the samples of both reports, by id and rev."""
 
     paired: int
     added: tuple[str, ...]
@@ -243,79 +243,79 @@ class Difference:
     """A setting in which the two reports differ."""
 
     about: Literal["chatbot", "dataset", "metric"]
-    """What is under test, what it was asked, or how it was measured."""
+    """Subject of the setting: the chatbot under test, the dataset or a metric."""
     metric: str | None
-    """Of which metric."""
+    """Metric id; null if the setting is not of a metric."""
     key: str
-    """As params.temperature, system, tools.find_order, judge.params.model."""
+    """Key of the setting, as params.temperature, system, tools.find_order, judge.params.model."""
     baseline: str | None
-    """Its value; of a long one the part that differs, with length and digest; null: none."""
+    """Value in the baseline; for a long value the part that differs, with length and digest; null:
+    not set."""
     candidate: str | None
 
 
 @record
 class BaselineRef:
-    """Where the baseline came from; `reason`: why a pull request has none that could be read."""
+    """Origin of the baseline; `reason` tells why a pull request has no readable one."""
 
     source: Literal["file", "git", "artifact", "branch", "none"]
     path: str | None = None
     ref: str | None = None
-    """Git commit it was read from."""
+    """Git commit that the file was read from."""
     commit: str | None = None
-    """Commit that it measured."""
+    """Commit that was measured."""
     model: str | None = None
     label: str | None = None
     evaluated_at: str | None = None
     accepted: Acceptance | None = None
-    """How it became the baseline, if `baseline update` wrote it; without what it replaced."""
+    """Acceptance written by `baseline update`, without the replaced baseline."""
     reason: Reason | None = None
 
 
 @record
 class Comparison:
-    """`comparison.json`: the verdict and all that it stands on."""
+    """`comparison.json`: the verdict and its evidence."""
 
     schema: Literal["lm-eval-so/comparison/1"] = "lm-eval-so/comparison/1"
     suite: str
     suite_id: str
     verdict: Verdict
     passed: bool
-    """Whether the gate lets the change in."""
+    """Whether the gate accepts the change."""
     exit_code: int
-    """0, 1 or 3: that of the whole verdict under the configured policy."""
+    """Exit code of the verdict under the configured policy: 0, 1 or 3."""
     sentence: str
     """The verdict in one plain sentence."""
     reasons: tuple[Reason, ...]
-    """Codes of the whole verdict."""
+    """Reason codes of the verdict of the run."""
     metrics: Mapping[str, MetricComparison]
-    """By metric id, gating ones first."""
+    """Comparisons by metric id, gating metrics first."""
     changed: tuple[ChangedCase, ...]
-    """Cases that got worse first: those of proven worse slices in the order of `slices`, then the
-    largest drop; then those that got better. At most 2,000 of each."""
+    """Cases that got worse, then cases that got better, at most 2,000 of each. Among the worse, cases
+    of proven worse slices come first, in the order of `slices`; then by size of the drop."""
     changed_samples: tuple[int, int] | None = None
-    """How many samples got worse and how many better by any gating metric, kept above or not."""
+    """Samples that got worse and better by any gating metric, also those not in `changed`."""
     slices: tuple[SliceComparison, ...] = ()
-    """Where it changed: proven worse ones, proven better ones, then the rest by evidence, the small
-    ones last; the first 50."""
+    """The first 50 slices: proven worse, proven better, then by evidence, small slices last."""
     slices_tested: int = 0
-    """Slices, times metrics, that were tested together."""
+    """Number of tests made together: slices × metrics."""
     flaky: tuple[FlakyCase, ...] = ()
-    """Cases that got worse but, asked again, mostly did not."""
+    """Cases that got worse but mostly did not when asked again."""
     quarantine: tuple[Exemption, ...] = ()
     """Known flaky samples: reported, not gating."""
     accept: tuple[Exemption, ...] = ()
-    """Changes that are accepted on purpose."""
+    """Changes accepted on purpose."""
     lost: Lost | None = None
-    """Cases that had an answer in the baseline and have none now; null if there are none."""
+    """Cases that lost their answer; null if there are none."""
     pairing: Pairing
     baseline: BaselineRef
     differences: tuple[str, ...]
-    """What differs in the thing under test and in the dataset, one line a key."""
+    """Differences in chatbot and dataset, one line a key."""
     settings: tuple[Difference, ...] = ()
-    """The same in parts, with what differs in how metrics were measured."""
+    """Differences as records, those of metrics included."""
     rerun: str | None = None
-    """Shell commands, run beside the config, that measure the baseline anew; null if none are needed."""
+    """Shell commands, run beside the config, that measure the baseline again; null if not needed."""
     alpha: float
     compared_at: str
     candidate_digest: str | None = None
-    """Digest of what the candidate measured and of its figures: which report this is about."""
+    """Digest of the candidate's report, which identifies it."""

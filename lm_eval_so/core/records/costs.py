@@ -1,4 +1,4 @@
-"""What an evaluation cost, how long the chatbot took, and when: parts of a report."""
+"""Costs of an evaluation, latency of the chatbot and times of its answers: parts of a report."""
 
 import math
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ _DECIMALS = 10
 
 @record
 class CostSummary:
-    """What it cost, in US dollars; null where no price is known."""
+    """Costs in US dollars; null if no price is known."""
 
     bot_usd: float | None
     bot_priced: int
@@ -22,7 +22,7 @@ class CostSummary:
     usage: Usage
     """Tokens of the chatbot."""
     bot_saved_usd: float | None = None
-    """What the answers from the cache would have cost."""
+    """Estimated cost of the answers from the cache, had they been asked."""
     simulator_usd: float | None = None
     simulator_priced: int = 0
     """Rows whose simulated user has a known price."""
@@ -32,7 +32,7 @@ class CostSummary:
     judges_priced: int = 0
     """Judged rows with a known price, over all metrics."""
     judges_rows: int = 0
-    """Rows about which a judge was asked, over all metrics."""
+    """Rows sent to a judge, over all metrics."""
     judges_usage: Usage = field(default_factory=Usage)
 
 
@@ -50,29 +50,29 @@ class LatencySummary:
 
 @record
 class TimeSpan:
-    """When some answers were given."""
+    """Time span of a set of answers."""
 
     n: int = 0
-    """Answers."""
+    """Number of answers."""
     oldest: str | None = None
-    """RFC 3339, UTC; null if that is not known of any."""
+    """RFC 3339, UTC; null if no time is known."""
     newest: str | None = None
 
 
 @record
 class AnswerTimes:
-    """From when the answers are."""
+    """Times of the answers, by origin."""
 
     asked: TimeSpan = field(default_factory=TimeSpan)
-    """Those that the last invocation of the run asked for."""
+    """Answers asked for by the last invocation of the run."""
     earlier: TimeSpan = field(default_factory=TimeSpan)
-    """Those of an earlier invocation, which the last one went on with."""
+    """Answers of an earlier invocation of a resumed run."""
     cached: TimeSpan = field(default_factory=TimeSpan)
-    """Those from the cache, wholly or in part, by when the chatbot gave them."""
+    """Answers from the cache, wholly or in part, by the time when the chatbot gave them."""
 
 
 def add_usage(usages: Iterable[Usage]) -> Usage:
-    """Add up the tokens that are known; null where none is."""
+    """Return the sum of the known tokens; null if none are known."""
     total = Usage()
     for usage in usages:
         total = Usage(
@@ -85,7 +85,7 @@ def add_usage(usages: Iterable[Usage]) -> Usage:
 
 
 def add_costs(costs: Iterable[float | None]) -> float | None:
-    """Add up the costs that are known, in US dollars; null if none is. Their order is no matter."""
+    """Return the sum of the known costs in US dollars, independent of their order; null if none are known."""
     known = [cost for cost in costs if cost is not None]
     return round(math.fsum(known), _DECIMALS) if known else None
 

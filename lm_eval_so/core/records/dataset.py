@@ -1,4 +1,4 @@
-"""`lm-eval-so/dataset/1`: `metadata.json`, what a generated dataset is and where it came from."""
+"""`lm-eval-so/dataset/1`: `metadata.json`, description and origin of a generated dataset."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -29,7 +29,7 @@ class FileInfo:
 
 @record
 class SourceInfo:
-    """One source file, and what became of its records: the last four add up to `records`."""
+    """One source file with the outcomes of its records: the last four add up to `records`."""
 
     id: str
     file: str
@@ -59,7 +59,7 @@ class DatasetInfo:
     """Digest over the sorted `files`."""
     sources: tuple[SourceInfo, ...]
     rejected: Mapping[str, int]
-    """Lines of rejected.jsonl by reason: records left out, and files that gave none."""
+    """Lines of rejected.jsonl by reason: rejected records, and files without records."""
     review: Mapping[str, int]
     """Samples by review state."""
     splits: Mapping[str, int]

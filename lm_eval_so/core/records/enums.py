@@ -1,10 +1,10 @@
-"""The closed lists of words that records use."""
+"""Enumerations used by records."""
 
 from enum import StrEnum
 
 
 class RunStatus(StrEnum):
-    """How a row of a run ended."""
+    """Outcome of a row of a run."""
 
     OK = "ok"
     REFUSED = "refused"
@@ -30,7 +30,7 @@ _ANSWERS = frozenset({RunStatus.OK, RunStatus.REFUSED, RunStatus.TRUNCATED, RunS
 
 
 class Behavior(StrEnum):
-    """What is right for the chatbot to do with a sample."""
+    """Expected behavior of the chatbot for a sample."""
 
     ANSWER = "answer"
     ABSTAIN = "abstain"
@@ -40,7 +40,7 @@ class Behavior(StrEnum):
 
 
 class ScoreStatus(StrEnum):
-    """Whether a metric has a value for a row."""
+    """State of a metric's score for a row."""
 
     SCORED = "scored"
     UNSCORED = "unscored"
@@ -48,7 +48,7 @@ class ScoreStatus(StrEnum):
 
 
 class MetricKind(StrEnum):
-    """What values a metric takes, which decides how two runs are compared."""
+    """Kind of a metric's values; decides the method of comparison."""
 
     BINARY = "binary"
     BOUNDED = "bounded"
@@ -57,14 +57,14 @@ class MetricKind(StrEnum):
 
 
 class Direction(StrEnum):
-    """Which end of a metric is good."""
+    """Better direction of a metric."""
 
     HIGHER = "higher"
     LOWER = "lower"
 
 
 class Verdict(StrEnum):
-    """What a comparison says, of one metric or of the whole."""
+    """Verdict of a comparison, for one metric or for the run."""
 
     PASS = "pass"  # noqa: S105 - a verdict, no password
     IMPROVED = "improved"
@@ -77,7 +77,7 @@ class Verdict(StrEnum):
 
 
 class Policy(StrEnum):
-    """What a gate does with a verdict that is neither good nor bad."""
+    """Action of a gate on a verdict that is neither good nor bad."""
 
     PASS = "pass"  # noqa: S105 - a policy, no password
     WARN = "warn"
@@ -85,7 +85,7 @@ class Policy(StrEnum):
 
 
 class ReportFormat(StrEnum):
-    """What a report is written as."""
+    """File format of a report."""
 
     JSON = "json"
     MD = "md"

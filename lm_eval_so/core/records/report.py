@@ -1,4 +1,4 @@
-"""`lm-eval-so/report/1`: the scores of a run, its figures, and all that is needed to compare it."""
+"""`lm-eval-so/report/1`: the scores and figures of a run, with everything that a comparison needs."""
 
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +17,9 @@ from lm_eval_so.core.records.score import Score
 
 S = TypeVar("S", bound=Sequence[int])
 NO_VALUE: Final = "(none)"
-"""The samples without a value."""
+"""Name of the slice of samples without a value."""
 OTHER_VALUES: Final = "(other)"
-"""The samples of all values that are not kept by themselves."""
+"""Name of the slice of samples with a rare value."""
 _MOST_VALUES = 30
 
 
@@ -28,7 +28,7 @@ class MetricSummary:
     """One metric over all rows."""
 
     name: str
-    """Name of the metric; the key beside it is its id."""
+    """Name of the metric; its id is the key of the mapping."""
     mean: float | None
     """Mean over samples (repeats averaged first); null if nothing was scored."""
     std: float | None
@@ -40,17 +40,17 @@ class MetricSummary:
     ci95: tuple[float, float] | None
     """Two-sided 95 % interval of the mean; null below two samples."""
     unscored: int
-    """Rows to which the metric applies but that have no value."""
+    """Rows without a value to which the metric applies."""
     unscored_by: Mapping[str, int] = field(default_factory=dict)
     """Unscored rows by reason code."""
     scored_by: Mapping[str, int] = field(default_factory=dict)
-    """Scored rows by reason code, where the rule has a name, as no_choice or empty_answer."""
+    """Scored rows by the code of a named rule, as no_choice or empty_answer."""
     not_applicable: int = 0
     vacuous: int = 0
     coverage: float | None = None
     """Scored rows over applicable rows, 0 … 1."""
     mean_if_missing_worst: float | None = None
-    """Mean if every unscored row had the worst value; null where the range is open."""
+    """Mean if every unscored row had the worst value; null if the range is open."""
     mean_if_missing_best: float | None = None
     passed_share: float | None = None
     direction: Direction
@@ -60,22 +60,21 @@ class MetricSummary:
     unit: str | None = None
     category: Literal["rule", "heuristic", "model"] = "rule"
     measures_overlap: bool = False
-    """Whether it tells only how near the wording is to a reference; such a metric is reported, and
-    gates only where the gate names it."""
+    """Whether the metric measures the wording against a reference; it gates only if the gate names it."""
     min: float | None = None
     p50: float | None = None
     p95: float | None = None
     max: float | None = None
     units: Mapping[str, int] = field(default_factory=dict)
-    """Scored rows by what their texts were cut into, as char or morph:mecab-ko."""
+    """Scored rows by unit of the text, as char or morph:mecab-ko."""
     corpus_score: float | None = None
-    """The metric of all rows together, where that is another figure than the mean, as of bleu."""
+    """Metric of all rows together, if it differs from the mean, as for bleu."""
     signature: str | None = None
-    """How the library that gives the values calls what it did."""
+    """Signature that the computing library gives."""
     fingerprint: str
     """Digest of the metric's definition: name, version, parameters, judge."""
     definition: Mapping[str, JsonValue] = field(default_factory=dict)
-    """What the fingerprint is made of, so that a difference can be named."""
+    """Content of the fingerprint, so that a difference can be named."""
 
 
 @record
@@ -90,14 +89,14 @@ class SliceFigures:
 
 @record
 class Slice:
-    """Samples with something in common, and their figures."""
+    """A slice of the samples, with its figures."""
 
     by: str
     """tag, language, length, status, or a metadata key."""
     value: str
     samples: int
     small: bool
-    """Under 10 samples: little can be said."""
+    """Whether the slice has fewer than 10 samples."""
     metrics: Mapping[str, SliceFigures]
 
 
@@ -110,29 +109,29 @@ class Case:
     kind: Literal["infrastructure", "quality"]
     status: str
     input: str
-    """Text of the conversation, the user's last turn last."""
+    """Text of the conversation, with the user's last turn at the end."""
     expected: str | None
     answer: str | None
     reason: str
-    """Why it is here, one line."""
+    """Reason in one line."""
     scores: tuple[Score, ...]
     tags: tuple[str, ...] = ()
     language: str | None = None
     failed: tuple[str, ...] = ()
-    """Ids of the metrics that failed or that lack a value by a fault, the most important first."""
+    """Ids of the metrics that failed or lack a value because of a fault, the most important first."""
 
 
 @record
 class JudgeCalibration:
-    """How far a judge agrees with people, as its calibration.json says."""
+    """Agreement of a judge with people, from its calibration.json."""
 
     state: Literal["ok", "none", "stale", "small"] = "none"
-    """none: nobody measured it; stale: it was another judge, as of another rubric; small: fewer than
-    30 answers that people call good, or that they call bad. Only an ok one is used."""
+    """none: not measured; stale: measured for another judge or rubric; small: fewer than 30 answers
+    that people call good, or that they call bad. Only an ok calibration is used."""
     n: int | None = None
-    """Answers labelled by people and by the judge; null, as all figures, unless ok or small."""
+    """Answers labelled by people and by the judge; all figures are null unless ok or small."""
     positives: int | None = None
-    """Those among them that people call good."""
+    """Labelled answers that people call good."""
     negatives: int | None = None
     kappa: float | None = None
     """Cohen's κ of people and judge."""
@@ -143,31 +142,31 @@ class JudgeCalibration:
     j: float | None = None
     """Youden's J = se + sp − 1: how much of a true difference the judge shows."""
     date: str | None = None
-    """When it was measured."""
+    """Date of the calibration."""
     drift: float | None = None
-    """Total variation distance of the labels that the judge gave in this run from those of the run
-    of the calibration: half the sum of the differences in share, 0 … 1; null if not known."""
+    """Total variation distance between the judge's labels in this run and in the run of the
+    calibration: half the sum of the differences in share, 0 … 1; null if not known."""
 
 
 @record
 class PanelMember:
-    """One judge of a metric beside the others."""
+    """One judge of a panel."""
 
     model: str | None
     votes: int
-    """Usable ones."""
+    """Usable votes."""
     differs: float | None
-    """Share of them that differ from what the panel decided; null if it decided nothing."""
+    """Share of the votes that differ from the panel's decision; null without decisions."""
 
 
 @record
 class JudgeHealth:
-    """How a judge did as an instrument."""
+    """Quality of a judge as an instrument."""
 
     model: str | None
     fingerprint: str
     rows: int
-    """Rows that it was asked about."""
+    """Rows that were judged."""
     calls: int
     valid_first: int
     """Rows whose first output was usable."""
@@ -177,45 +176,44 @@ class JudgeHealth:
     labels: Mapping[str, int]
     """Rows by label."""
     injection_flags: int
-    """Answers that seem to steer the judge."""
+    """Answers that seem to instruct the judge."""
     unknown_rate: float | None = None
-    """Share of the votes that say UNKNOWN; null if it was asked about no row."""
+    """Share of UNKNOWN votes; null if no row was judged."""
     order_flip_rate: float | None = None
-    """Of pairs judged in both orders, the share with the winner in the same place, not the same
-    winner; null of metrics that judge no pairs."""
+    """Share of pairs, judged in both orders, with the winner in the same place instead of the same
+    winner; null for metrics that judge no pairs."""
     first_position_share: float | None = None
-    """Of the winners that it named in pairs, the share shown first; 0.5 is no lean."""
+    """Share of winning answers in pairs that were shown first; 0.5 is unbiased."""
     longer_won_share: float | None = None
-    """Of decided pairs of unlike length, the share that the longer answer won."""
+    """Share of decided pairs of different length that the longer answer won."""
     alpha: float | None = None
-    """Krippendorff's α of a panel; null of one judge, or if all votes are the same."""
+    """Krippendorff's α of a panel; null for one judge, or if all votes are the same."""
     per_judge: tuple[PanelMember, ...] = ()
-    """The judges of a panel, in their order; empty if there is one."""
+    """Judges of a panel, in their order; empty for a single judge."""
     retested: int = 0
-    """Rows judged once more with another seed, with a verdict both times."""
+    """Rows judged twice, with different seeds, and with a verdict both times."""
     retest_agreement: float | None = None
-    """Share of them with the same verdict; null if there are none."""
+    """Share of the retested rows with the same verdict; null if there are none."""
     length_rho: float | None = None
-    """Spearman's ρ of an answer's length and its value; null below 30 rows, or if one of the two
-    is the same throughout."""
+    """Spearman's ρ of an answer's length and its value; null below 30 rows, or if either is constant."""
     notes: tuple[str, ...] = ()
-    """What should be known of it besides, as codes: same_family."""
+    """Further remarks, as codes: same_family."""
     calibration: JudgeCalibration = field(default_factory=JudgeCalibration)
-    """How it did against labels by people."""
+    """Agreement with labels by people."""
     state: Literal["ok", "warn", "bad"]
     why: tuple[str, ...] = ()
-    """What makes the state worse than ok, as codes."""
+    """Reasons for a state worse than ok, as codes."""
     usage: Usage = field(default_factory=Usage)
     cost_usd: float | None = None
 
 
 @record
 class Labels:
-    """A label per row, each text once."""
+    """One label per row; each text is stored once."""
 
     values: tuple[str, ...]
     places: tuple[int, ...]
-    """Per row the position of its label in `values`."""
+    """Index of each row's label in `values`."""
 
 
 @record
@@ -229,38 +227,38 @@ class Columns:
     repeats: tuple[int, ...]
     statuses: tuple[str, ...]
     scores: Mapping[str, tuple[float | None, ...]]
-    """Values by metric id; null: no value."""
+    """Values by metric id; null without a value."""
     not_applicable: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """Positions to which a metric does not apply, by metric id."""
+    """Positions of rows to which a metric does not apply, by metric id."""
     inputs: tuple[str, ...] | None = None
     expected: tuple[str | None, ...] | None = None
     answers: tuple[str | None, ...] | None = None
-    """The answers, their SHA-256, or null, as `report.answers` says."""
+    """Answers, their SHA-256, or null, depending on `report.answers`."""
     cached: tuple[int, ...] = ()
-    """Positions whose times were not measured in this run."""
+    """Positions of rows whose times were not measured in this run."""
     refs: tuple[str | None, ...] | None = None
     """The user's own ids; null if no sample has one."""
     failures: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """Positions of rows without an answer, by what kept it from coming, as "HTTP 500"."""
+    """Positions of rows without an answer, by cause, as "HTTP 500"."""
     tags: tuple[tuple[str, ...], ...] | None = None
     languages: tuple[str | None, ...] | None = None
     labels: Mapping[str, Labels] = field(default_factory=dict)
-    """What else rows are broken down by: length, and the metadata keys of `report.by`."""
+    """Labels of further slices: length, and the metadata keys of `report.by`."""
 
 
 @record
 class Experiment:
-    """What was measured, with what."""
+    """Subject and settings of the measurement."""
 
     suite: str
     suite_id: str
     commit: str | None
     base_ref: str | None
     eligible: bool
-    """Whether it may become a baseline."""
+    """Whether the report may become a baseline."""
     complete: bool
     missing: int
-    """Rows of the plan that the run does not have."""
+    """Planned rows that the run lacks."""
     dataset: DatasetRef
     backend: BackendInfo
     run_config: Mapping[str, JsonValue]
@@ -272,11 +270,11 @@ class Experiment:
     finished_at: str | None
     evaluated_at: str
     config: str | None = None
-    """Name of the config file; null if the config was made otherwise."""
+    """Name of the config file; null without a file."""
     runs: tuple[str, ...] = ()
-    """The runs that were scored, seen from the config's folder where they lie in it."""
+    """Scored runs, relative to the config's folder if they lie in it."""
     budget: Mapping[str, JsonValue] = field(default_factory=dict)
-    """What the run might spend (max_cost_usd, max_requests, max_time_s), and what `stopped` it."""
+    """Limits of the run (max_cost_usd, max_requests, max_time_s), and the limit that `stopped` it."""
 
 
 @record
@@ -286,34 +284,34 @@ class EvaluationReport:
     schema: Literal["lm-eval-so/report/1"] = "lm-eval-so/report/1"
     experiment: Experiment
     metrics: Mapping[str, MetricSummary]
-    """By metric id, in the order of the config."""
+    """Summaries by metric id, in the order of the config."""
     breakdowns: tuple[Slice, ...]
-    """By tag, language, length, status and chosen metadata; worst first within each."""
+    """Slices by tag, language, length, status and chosen metadata, worst first within each."""
     statuses: Mapping[str, int]
-    """Rows by run status; every status stands here."""
+    """Rows by run status; every status is listed."""
     cost: CostSummary
     latency: LatencySummary
     answered: AnswerTimes | None = None
-    """From when the answers are; null of a report that does not know."""
+    """Times of the answers; null in reports of old releases."""
     judges: Mapping[str, JudgeHealth]
     """Health of each judge, by metric id."""
     errors: tuple[Case, ...]
-    """Rows without an answer, then failed ones, worst first."""
+    """Rows without an answer, then failed rows, worst first."""
     failed_ids: tuple[str, ...] = field(default=(), repr=False)
-    """Ids of all rows that `errors` is chosen from."""
+    """Ids of all rows that `errors` is a selection of."""
     samples: Columns = field(repr=False)
     accepted: tuple[Acceptance, ...] = ()
-    """Of a baseline: how it came to be one, with those before it; the oldest first."""
+    """Acceptances as a baseline, the oldest first."""
 
 
 def keep_largest(
     by_value: Mapping[str, S], size: Callable[[S], int] = len
 ) -> "dict[str, S | array[int]]":
-    """Keep the 30 values that the most places have, and put the rest together as `OTHER_VALUES`.
+    """Keep the 30 most frequent values, and join the rest as `OTHER_VALUES`.
 
     Args:
         by_value: Places of rows or samples, ascending, by value.
-        size: How many rows or samples some places stand for.
+        size: Function that returns the number of rows or samples at some places.
     """
     if len(by_value) <= _MOST_VALUES:
         return dict(by_value)

@@ -1,4 +1,4 @@
-"""`lm-eval-so/run/1`: one answer of the chatbot; `lm-eval-so/run-info/1`: what a run's rows share."""
+"""`lm-eval-so/run/1`: one answer of the chatbot; `lm-eval-so/run-info/1`: the facts of a whole run."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -14,17 +14,17 @@ from lm_eval_so.errors import ErrorKind
 
 @record
 class ErrorInfo:
-    """Why a row has no answer, without secrets."""
+    """Error of a row without an answer; holds no secrets."""
 
     kind: ErrorKind
     message: str
     http_status: int | None = None
     code: str | None = None
-    """The server's own word for it."""
+    """Error code of the server."""
     hint: str | None = None
-    """What to do."""
+    """Advice for the user."""
     partial_text: str | None = None
-    """What had arrived before it broke; never scored."""
+    """Text received before the failure; never scored."""
     details: Mapping[str, JsonValue] = field(default_factory=dict)
     """More facts, such as the categories of a content filter."""
 
@@ -36,16 +36,16 @@ class Retry:
     kind: ErrorKind
     http_status: int | None = None
     wait_ms: float
-    """How long was waited before the next attempt."""
+    """Wait before the next attempt, in milliseconds."""
 
 
 @record
 class Response:
-    """What the chatbot said."""
+    """Answer of the chatbot."""
 
     text: str = ""
     messages: tuple[Message, ...] = ()
-    """The whole transcript, where there was more than one turn."""
+    """Whole transcript, if there was more than one turn."""
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str | None = None
     refusal: str | None = None
@@ -63,9 +63,9 @@ class Turn:
     """One exchange of a conversation that was played."""
 
     user: str
-    """What the user said."""
+    """Text of the user."""
     text: str = ""
-    """What the chatbot answered; "" if nothing."""
+    """Answer of the chatbot; "" if there is none."""
     tool_calls: tuple[ToolCall, ...] = ()
     status: RunStatus
     latency_ms: float | None = None
@@ -78,7 +78,7 @@ class Turn:
 
 @record
 class SimulatorUse:
-    """What playing the user took; never part of the chatbot's own figures."""
+    """Usage of the model that plays the user; never part of the chatbot's own figures."""
 
     usage: Usage = field(default_factory=Usage)
     cost_usd: float | None = None
@@ -87,7 +87,7 @@ class SimulatorUse:
 
 @record
 class LimitChange:
-    """A change of how many requests may be under way at once."""
+    """A change of the limit of concurrent requests."""
 
     at_s: float
     """Seconds since the first request."""
@@ -105,7 +105,7 @@ class RunResult:
     sample_hash: str
     """Digest of what the chatbot was given, 64 hexadecimal digits."""
     repeat: int = 0
-    """Which of several answers to the sample, from 0."""
+    """Index of the answer among those to the sample, from 0."""
     status: RunStatus
     response: Response | None = None
     """Null if there is no answer."""
@@ -119,34 +119,33 @@ class RunResult:
     total_ms: float | None = None
     """Wall time of the row, queue, retries and waits included."""
     queue_ms: float | None = None
-    """Time that the row waited for its turn before the first attempt."""
+    """Wait of the row before the first attempt, in milliseconds."""
     attempts: int = 1
     retries: tuple[Retry, ...] = ()
     cached: bool = False
     error: ErrorInfo | None = None
     model: str | None = None
-    """The model as it called itself."""
+    """Name of the model, as returned by the server."""
     seed: int | None = None
     started_at: str | None = None
     """RFC 3339, UTC."""
     answered_at: str | None = None
-    """When the chatbot gave an answer that came from the cache, of a conversation the oldest of
-    those; null if all was asked."""
+    """Time of a cached answer, for a conversation the oldest; null if nothing came from the cache."""
     request_hash: str | None = None
-    """Digest of the request; what the cache knows the answer by."""
+    """Digest of the request, the key of the answer in the cache."""
     cost_saved_usd: float | None = None
-    """What the answer would have cost had it not been in the cache."""
+    """Estimated cost of a cached answer, had it been asked."""
     turns: tuple[Turn, ...] = ()
     """The exchanges of a scenario."""
     stop_reason: str | None = None
-    """Why a scenario ended: bot_<status>, deadline, tool_call, tool_rounds, on_match, goal, gave_up,
-    simulator, loop, max_turns or script_end."""
+    """Reason for the end of a scenario: bot_<status>, deadline, tool_call, tool_rounds, on_match, goal,
+    gave_up, simulator, loop, max_turns or script_end."""
     simulator: SimulatorUse | None = None
-    """The simulated user, where there was one."""
+    """Usage of the simulated user, if there was one."""
     fingerprint: str = ""
-    """Digest of what decides an answer; rows of one run share it."""
+    """Digest of the settings that decide an answer; shared by the rows of a run."""
     redactions: int = 0
-    """How many secrets were taken out of the answer."""
+    """Number of secrets removed from the answer."""
 
     @property
     def text(self) -> str:
@@ -166,7 +165,7 @@ class BackendInfo:
     system: str | None = None
     models_answered: tuple[str, ...] = ()
     details: Mapping[str, JsonValue] = field(default_factory=dict)
-    """Facts that the backend tells of itself: base URL without credentials, build, context size."""
+    """Facts reported by the backend: base URL without credentials, build, context size."""
 
 
 @record
@@ -186,7 +185,7 @@ class DatasetRef:
 
 @record
 class Checkout:
-    """The state of a checkout, as far as git knows it."""
+    """State of a git checkout."""
 
     commit: str | None = None
     changes: str | None = None
@@ -195,16 +194,16 @@ class Checkout:
 
 @record
 class RunInfo:
-    """`run.json`: what the rows of a run have in common, and how far it came."""
+    """`run.json`: the settings of a run and its progress."""
 
     schema: Literal["lm-eval-so/run-info/1"] = "lm-eval-so/run-info/1"
     state: Literal["running", "complete", "interrupted", "stopped"]
     suite: str
     config_digest: str
     fingerprint: str
-    """Digest of what decides an answer: backend, params, system prompt, seed."""
+    """Digest of the settings that decide an answer: backend, params, system prompt, seed."""
     reach: str
-    """Digest of how the chatbot is reached, without credentials."""
+    """Digest of the chatbot's address and options, without credentials."""
     backend: BackendInfo
     dataset: DatasetRef
     repeats: int
@@ -217,30 +216,30 @@ class RunInfo:
     """Requests sent by the last invocation, attempts included."""
     usage: Usage = field(default_factory=Usage)
     cost_usd: float | None = None
-    """Sum over the rows with a known price; null if none has one."""
+    """Sum over the rows with a known price; null if there are none."""
     unpriced: int = 0
     """Rows without a known price."""
     adaptations: tuple[str, ...] = ()
-    """What was changed in the requests because the endpoint refused it."""
+    """Changes of the requests, made because the endpoint refused them."""
     limits: tuple[LimitChange, ...] = ()
-    """How many requests were allowed at once, over time; 500 entries at most."""
+    """Limit of concurrent requests over time; 500 entries at most."""
     tools: tuple[Mapping[str, JsonValue], ...] = ()
-    """Tools of the config that the chatbot was offered."""
+    """Tools of the config offered to the chatbot."""
     tool_choice: JsonValue = None
     simulator: Mapping[str, JsonValue] = field(default_factory=dict)
-    """Who played simulated users, {backend, params, template, told}; empty without such users."""
+    """Settings of the simulated user, {backend, params, template, told}; empty without one."""
     shard: str | None = None
-    """Which part of the dataset was asked, as "2/3"; null for the whole."""
+    """Shard of the dataset, as "2/3"; null for the whole."""
     stopped: Mapping[str, JsonValue] | None = None
-    """Why the run ended early: {by, …}; null if it did not."""
+    """Reason for an early end, {by, …}; null if the run did not end early."""
     versions: Mapping[str, str] = field(default_factory=dict)
     started_at: str
     resumed_at: str | None = None
-    """When the last invocation began; null if it was the first."""
+    """Start of the last invocation; null if it was the first."""
     finished_at: str | None = None
     checkout: Checkout | None = None
-    """What `ci` asked, past the cache; null of every other run."""
+    """Checkout that `ci` measured, without the cache; null for other runs."""
     judged_at: str | None = None
-    """When `ci` made its verdict on these answers."""
+    """Time of the verdict of `ci` on these answers."""
     put_aside_at: str | None = None
-    """When `ci` put it aside, to ask anew."""
+    """Time when `ci` set the run aside, to ask again."""

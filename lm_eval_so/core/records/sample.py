@@ -16,11 +16,11 @@ class Passage:
     """A text that an answer rests on, or must not rest on."""
 
     role: Literal["given", "gold", "distractor"] = "gold"
-    """given is sent to the chatbot, gold is evidence for the answer, a distractor is neither."""
+    """given: sent to the chatbot; gold: evidence for the answer; distractor: neither."""
     text: str
     doc_id: str | None = None
     span: tuple[int, int] | None = None
-    """Where the text stands in its document, in code points, end exclusive."""
+    """Position of the text in its document, in code points, end exclusive."""
     sha256: str | None = None
 
 
@@ -45,7 +45,7 @@ class UserTurn:
 
 @record
 class Persona:
-    """Whom a simulated user plays."""
+    """Persona of a simulated user."""
 
     name: str
     traits: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class SimulatedUser:
 
 @record
 class Stop:
-    """When a conversation ends."""
+    """Conditions that end a conversation."""
 
     max_turns: int = 8
     on_match: str | None = None
@@ -93,7 +93,7 @@ class Relation:
 
 @record
 class Review:
-    """What people said of the sample."""
+    """Review of the sample by people."""
 
     status: Literal["unreviewed", "accepted", "edited", "imported"]
     note: str | None = None
@@ -102,7 +102,7 @@ class Review:
 
 @record
 class SourceRef:
-    """Where a sample comes from."""
+    """Place of a sample in its source."""
 
     file: str
     """Path relative to the config file, with forward slashes."""
@@ -113,10 +113,10 @@ class SourceRef:
 
 @record
 class Provenance:
-    """How a sample came to be."""
+    """Origin of a sample."""
 
     method: str
-    """import, or the recipe that wrote it."""
+    """import, or the name of the recipe that made it."""
     source: SourceRef | None = None
     parents: tuple[str, ...] = ()
     license: str | None = None
@@ -124,48 +124,48 @@ class Provenance:
 
 @record
 class TestSample:
-    """One test case: what is asked, and what a good answer is judged by."""
+    """One test case: the question, and the expectations of a good answer."""
 
     __test__ = False  # pytest must not collect it
 
     schema: Literal["lm-eval-so/sample/1"] = "lm-eval-so/sample/1"
     id: str
-    """Unique in the dataset; `generate` makes content ids."""
+    """Id, unique in the dataset; `generate` derives it from the content."""
     group_id: str | None = None
-    """Samples of one passage or conversation share it, for clustered intervals."""
+    """Id shared by the samples of one passage or conversation, for clustered intervals."""
     language: str | None = None
     """Language of the user's side, BCP 47."""
     messages: tuple[Message, ...] = ()
-    """What is asked: a conversation that ends with the user's turn or a tool's result."""
+    """The question: a conversation that ends with the user's turn or a tool's result."""
     input: str | None = None
     """Short form by hand for one user message; reading turns it into `messages`."""
     scenario: Scenario | None = None
     """A conversation to play, instead of `messages`."""
     system: str | None = None
-    """System prompt of this sample, over the config's."""
+    """System prompt of this sample; overrides the config's."""
     tools: tuple[Mapping[str, JsonValue], ...] = ()
     tool_results: tuple[Mapping[str, JsonValue], ...] = ()
     expected: str | None = None
     """The reference answer."""
     references: tuple[str, ...] = ()
-    """Other answers that are as good."""
+    """Alternative answers, equally good."""
     behavior: Behavior = Behavior.ANSWER
-    """What is right to do."""
+    """Expected behavior."""
     context: tuple[Passage, ...] = ()
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
     metrics: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
-    """Parameters of metrics for this sample, by metric id or name; the id goes before the name."""
+    """Parameters of metrics for this sample, by metric id or name; the id takes precedence."""
     relation: Relation | None = None
     weight: float = 1.0
     split: str | None = None
     ref: str | None = None
-    """The id that the source gave it."""
+    """Id in the source."""
     flags: tuple[str, ...] = ()
     review: Review | None = None
     provenance: Provenance | None = None
     rev: str | None = None
-    """Changes when what is asked or what it is judged by changes; 16 hexadecimal digits."""
+    """Revision: digest of question and expectations, 16 hexadecimal digits."""
 
     @property
     def question(self) -> str:
@@ -174,5 +174,5 @@ class TestSample:
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """The reference answer and the others that are as good; empty if there is none."""
+        """The reference answer and its alternatives; empty if there is none."""
         return (() if self.expected is None else (self.expected,)) + self.references

@@ -1,4 +1,4 @@
-"""What a metric says of one row."""
+"""Scores: values of metrics for single rows, with the votes of judges."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -11,19 +11,20 @@ from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.record import record
 
 LARGEST_SCORE: Final = 1e150
-"""Size of the largest score: the square of a larger one is no float, and its mean says nothing."""
+"""Largest absolute score: squares of larger values overflow a float."""
 
 
 @record
 class JudgeVote:
-    """What one judge said of one answer."""
+    """Vote of one judge on one answer."""
 
     label: str | None
-    """The label it chose; null if its output was unusable, or if it gives values."""
+    """Chosen label; null if the output was unusable, or if the judge gives values."""
     value: float | None = None
-    """The value that it gives; null if there is none."""
+    """Given value; null if there is none."""
     code: str | None = None
-    """Why it gives none: judge_invalid, judge_refused, judge_error, judge_unknown or judge_budget."""
+    """Reason code without a vote: judge_invalid, judge_refused, judge_error, judge_unknown or
+    judge_budget."""
     reason: str | None = None
     evidence: tuple[str, ...] = ()
     model: str | None = None
@@ -35,7 +36,7 @@ class JudgeVote:
 
 @record
 class Score:
-    """The value of one metric for one answer, or why there is none."""
+    """Value of one metric for one answer, or the reason why there is none."""
 
     metric: str
     """Id of the metric."""
@@ -49,11 +50,11 @@ class Score:
     reason: str | None = None
     """One line for people."""
     code: str | None = None
-    """Reason code: of an unscored row always, of a scored one where the rule has a name."""
+    """Reason code: always set if unscored; set if scored by a named rule."""
     vacuous: bool = False
-    """There was nothing to check, so nothing was violated."""
+    """Whether there was nothing to check, so that nothing was violated."""
     details: Mapping[str, JsonValue] = field(default_factory=dict)
     judge: tuple[JudgeVote, ...] = ()
-    """What each judge said, in the order of the panel."""
+    """Vote of each judge, in the order of the panel."""
     cost_usd: float | None = None
     latency_ms: float | None = None

@@ -14,9 +14,9 @@ def krippendorff_alpha(units: Iterable[Sequence[Any]], *, level: Level = "nomina
     """Return Krippendorff's α; it does not depend on the order of units or raters.
 
     Args:
-        units: What the raters said of each unit; None where one said nothing. Of "ordinal", values
-            that sort; of "interval", numbers.
-        level: What the difference between two values means.
+        units: Labels of each unit by all raters; None for a missing label. For "ordinal" values
+            must sort, for "interval" they must be numbers.
+        level: Level of measurement.
 
     Returns:
         1 at perfect agreement, 0 at chance; None if all usable values are the same, or if there
@@ -55,7 +55,7 @@ def cohen_kappa(
     """Return Cohen's κ of two raters.
 
     Args:
-        pairs: What the two said of each unit; or how many units, by what the two said of them.
+        pairs: Labels of each unit by both raters; or number of units by such a pair.
         order: All values from one end to the other, for quadratic weights by position; None: any
             difference counts the same.
 
@@ -98,13 +98,13 @@ def _places(totals: Mapping[Any, Fraction], level: Level) -> dict[Any, Fraction]
 
 
 def spearman_rho(pairs: Sequence[tuple[float, float]]) -> float | None:
-    """Give Spearman's ρ, equal values sharing a rank; it does not depend on the order of the pairs.
+    """Return Spearman's ρ, where equal values share a rank; the order of the pairs does not matter.
 
     Args:
         pairs: Two figures of each unit.
 
     Returns:
-        −1 … 1; None if one of the figures is the same throughout, or if there are no pairs.
+        −1 … 1; None if one of the figures is constant, or if there are no pairs.
 
     Source: Spearman (1904), Am. J. Psychol. 15(1), 72–101.
     """

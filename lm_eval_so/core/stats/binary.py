@@ -104,7 +104,7 @@ def mcnemar_midp(worse: int, better: int) -> float:
 
 
 def count_flips(differences: Sequence[float]) -> tuple[int, int]:
-    """Count the samples that got wholly worse (−1) and wholly better (+1)."""
+    """Return the numbers of samples that got worse (−1) and better (+1)."""
     return differences.count(-1), differences.count(1)
 
 

@@ -1,4 +1,4 @@
-"""Means of scores: of one arm, and of paired differences by Hall's interval with a floor."""
+"""Means of scores: of one run, and of paired differences by Hall's interval with a floor."""
 
 import math
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from lm_eval_so.core.stats.distributions import normal_quantile, t_cdf, t_quanti
 ROUNDING: Final = 1e-12
 """Size below which a difference is rounding, as a share of the largest one."""
 LOST: Final = 1e-10
-"""Share of a sum of squares below which what is left without the mean is taken for nothing.
+"""Share of a sum of squares below which the rest without the mean counts as 0.
 
-So little has few correct digits; its standard error is always below the floors.
+So small a rest has few correct digits, and its standard error is always below the floors.
 """
 _SMALL = 1e-4
 _TINY = 1e-50
@@ -23,12 +23,12 @@ _MOST_COUNTED = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A mean difference or a factor, with its interval and the p-value for "worse"."""
+    """A mean difference or a ratio, with its interval and one-sided p-values."""
 
     value: float
-    """Mean difference, positive = better; of a ratio: candidate over baseline."""
+    """Mean difference, positive = better; for a ratio: candidate over baseline."""
     se: float
-    """Standard error without any floor; of a ratio: that of its logarithm."""
+    """Standard error without any floor; for a ratio: of its logarithm."""
     low: float
     """Lower end of the two-sided 1 − 2·alpha interval."""
     high: float
@@ -40,18 +40,18 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """What an interval needs of paired differences."""
+    """Summary of paired differences, sufficient for an interval."""
 
     n: int
     mean: float
     se: float
     """Standard error of the mean."""
     skew: float
-    """Skewness of the differences; like the error 0 if all are equal up to rounding."""
+    """Skewness of the differences; 0, as the error, if all are equal up to rounding."""
     largest: float
     """Size of the largest difference."""
     changed: int
-    """Differences that are not rounding; above 2,000 not counted to the end."""
+    """Differences beyond rounding; counting stops above 2,000."""
 
 
 def mean_of(values: Sequence[float]) -> float | None:
@@ -138,13 +138,13 @@ def hall_interval(
 def interval_of_spread(
     spread: Spread, *, width: float | None, alpha: float = 0.05, is_one_of_many: bool = False
 ) -> Estimate:
-    """Estimate the same from what is known of the differences.
+    """Estimate a mean difference by Hall's interval from a summary of the differences.
 
     Args:
-        spread: It, of two differences or more.
-        width: As above.
-        alpha: As above.
-        is_one_of_many: As above.
+        spread: Summary of at least two differences.
+        width: Highest minus lowest possible score; None if there is none.
+        alpha: One-sided error of each end, in (0, 0.5).
+        is_one_of_many: Whether the p-value is one of many tests; see `hall_interval`.
     """
     n, mean, se, skew, largest = spread.n, spread.mean, spread.se, spread.skew, spread.largest
     z, t = normal_quantile(1 - alpha), t_quantile(1 - alpha, n - 1)
@@ -209,13 +209,13 @@ def _spread(values: Sequence[float], mean: float, largest: float) -> tuple[float
 def errors_of(
     values: Sequence[float], mean: float, largest: float
 ) -> tuple[Sequence[float], float]:
-    """Return what is left of each value without the mean, and the unit that it is in."""
+    """Return each value minus the mean, and the unit of the results."""
     errors, unit = [value - mean for value in values], unit_of(largest)
     return (errors, unit) if unit == 1 else ([error / unit for error in errors], unit)
 
 
 def unit_of(largest: float) -> float:
-    """Return 1, unless the largest value is so large or small that its powers would be lost."""
+    """Return 1, or the largest value if it is too large or small for its powers."""
     return 1.0 if _TINY < largest < 1 / _TINY or not largest else largest
 
 

@@ -16,26 +16,26 @@ _LEAST = 1e-100
 """Squares below which cubes are lost."""
 
 Take = Callable[[Sequence[float]], Sequence[float]]
-"""Gives the entries of a slice's cells, of a column that has one for each cell."""
+"""Function that takes the entries of a slice's cells from a column with one entry per cell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellFlips:
-    """Changes of what is right or wrong, by cell."""
+    """Changes of binary scores, by cell."""
 
     each: Sequence[float]
-    """They, one per sample."""
+    """Changes, one per sample."""
     layout: Layout
     """The samples, cell by cell."""
     worse: Sequence[float]
     better: Sequence[float]
 
     def of(self, take: Take) -> tuple[int, int]:
-        """Count what got worse, and what got better, in some cells."""
+        """Return the numbers of worse and better samples in some cells."""
         return int(sum(take(self.worse))), int(sum(take(self.better)))
 
     def with_others(self, each: Sequence[float], places: Iterable[int]) -> "CellFlips":
-        """Return the same where the changes at a few places are others."""
+        """Return a copy with some changes replaced, at the places given."""
         worse, better = list(self.worse), list(self.better)
         for place in places:
             cell, old, new = self.layout.group_at[place], self.each[place], each[place]
@@ -49,28 +49,28 @@ class CellSums:
     """Changes of scores, by cell."""
 
     each: Sequence[float]
-    """They, one per sample."""
+    """Changes, one per sample."""
     layout: Layout
     """The samples, cell by cell."""
     centre: float
-    """What is taken from each change: about the mean of all, so that no digits are lost."""
+    """Value subtracted from each change: about the mean of all, so that no digits are lost."""
     unit: float
-    """What the powers are divided by."""
+    """Divisor of each change before its powers."""
     rounding: float
-    """Size up to which a change is rounding."""
+    """Size up to which a change counts as rounding."""
     first: Sequence[float]
-    """Sum of what is left."""
+    """Sums of the centred changes."""
     second: Sequence[float]
-    """Sum of its squares."""
+    """Sums of their squares."""
     third: Sequence[float]
-    """Sum of its cubes."""
+    """Sums of their cubes."""
     largest: Sequence[float]
-    """Size of the largest change."""
+    """Sizes of the largest changes."""
     changed: Sequence[float]
-    """How many changes are not rounding."""
+    """Numbers of changes beyond rounding."""
 
     def of(self, take: Take) -> Spread:
-        """Return the spread of the changes in some cells, of two samples or more.
+        """Return the summary of the changes in some cells with at least two samples.
 
         Source: central moments from those about another point, Kendall, Stuart (1977), The Advanced
         Theory of Statistics, vol. 1, 3.6.
@@ -95,7 +95,7 @@ class CellSums:
         )
 
     def with_others(self, each: Sequence[float], places: Iterable[int]) -> "CellSums":
-        """Return the same where the changes at a few places are others."""
+        """Return a copy with some changes replaced, at the places given."""
         first, second, third = list(self.first), list(self.second), list(self.third)
         largest, changed = list(self.largest), list(self.changed)
         fallen = set()
@@ -124,7 +124,7 @@ class CellSums:
 
 
 def flips_by_cell(each: Sequence[float], layout: Layout) -> CellFlips:
-    """Count changes of what is right or wrong.
+    """Count changes of binary scores by cell.
 
     Args:
         each: One per sample: −1 got worse, 1 got better.
@@ -141,7 +141,7 @@ def flips_by_cell(each: Sequence[float], layout: Layout) -> CellFlips:
 
 
 def sums_by_cell(each: Sequence[float], layout: Layout, *, width: float | None) -> CellSums:
-    """Add up changes of scores.
+    """Sum up changes of scores by cell.
 
     Args:
         each: One per sample; at least one.

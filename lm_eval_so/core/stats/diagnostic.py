@@ -1,20 +1,20 @@
-"""A judge held against people: how well it tells good answers from bad ones, and what that means."""
+"""Error rates of a judge against people's labels, and true shares derived from them."""
 
 from dataclasses import dataclass
 
 from lm_eval_so.core.stats.binary import wilson_interval
 
 LEAST_LABELS = 30
-"""Good ones, and bad ones, below which nothing rests on a judge's error rates."""
+"""Fewest good answers, and fewest bad ones, for error rates to be used."""
 WEAK_J = 0.2
-"""Youden's J up to which a judge hardly tells right from wrong."""
+"""Youden's J up to which a judge is weak: it hardly tells right from wrong."""
 LOW_J = 0.5
-"""Youden's J below which people should know."""
+"""Youden's J below which a judge is reported as low."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """Answers by what people say of them, the truth, and by what a judge says."""
+    """Numbers of answers by people's label, the truth, and by a judge's label."""
 
     tp: int
     """Good by both."""
@@ -27,12 +27,12 @@ class Diagnosis:
 
     @property
     def positives(self) -> int:
-        """Answers that are good."""
+        """Number of good answers."""
         return self.tp + self.fn
 
     @property
     def negatives(self) -> int:
-        """Answers that are bad."""
+        """Number of bad answers."""
         return self.tn + self.fp
 
     @property
@@ -69,17 +69,18 @@ class Diagnosis:
 
     @property
     def is_small(self) -> bool:
-        """Return whether there are too few labels of either kind to rest on."""
+        """Whether there are too few labels of either kind."""
         return min(self.positives, self.negatives) < LEAST_LABELS
 
 
 def true_difference(difference: float, j: float) -> float:
-    """Return the difference of two shares of good answers that a judge's difference stands for.
+    """Return the true difference of two shares of good answers, from a judge's difference.
 
-    A judge whose error rates are the same for both sides shrinks it to J times; J is taken as exact.
+    A judge with the same error rates on both sides shrinks the difference to J times; J counts as
+    exact.
 
     Args:
-        difference: Of the shares that the judge calls good.
+        difference: Difference of the shares that the judge calls good.
         j: Youden's J, in (0, 1].
 
     Returns:
@@ -91,7 +92,7 @@ def true_difference(difference: float, j: float) -> float:
 
 
 def true_share(share: float, j: float, *, specificity: float) -> float:
-    """Return the share of good answers that a judge's share stands for, clipped to 0 … 1.
+    """Return the true share of good answers, from a judge's share, clipped to 0 … 1.
 
     Source: Rogan, Gladen (1978), Am. J. Epidemiol. 107(1), 71–76.
     """

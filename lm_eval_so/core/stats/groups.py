@@ -25,10 +25,10 @@ T = TypeVar("T")
 
 
 class Chosen:
-    """Some of the places of columns; what takes them is made once.
+    """Selection of places, applied to one column after the other.
 
     Args:
-        places: They, in the order in which they are taken.
+        places: Indices to take, in order.
     """
 
     def __init__(self, places: Sequence[int]) -> None:
@@ -50,33 +50,33 @@ class Layout:
     """Samples by group, the smallest groups first, so that whole columns are added up at once."""
 
     order: Sequence[int]
-    """Numbers of the samples, those of a group side by side."""
+    """Numbers of the samples, grouped."""
     counts: Sequence[tuple[int, int]]
-    """Each size that a group has, and how many groups have it."""
+    """Pairs of a size of groups and the number of groups of that size."""
 
     @property
     def units(self) -> int:
-        """How many groups there are."""
+        """Number of groups."""
         return sum(count for _, count in self.counts)
 
     @cached_property
     def sizes(self) -> list[int]:
-        """The size of each group."""
+        """Size of each group."""
         return list(chain.from_iterable(repeat(size, count) for size, count in self.counts))
 
     @cached_property
     def starts(self) -> list[int]:
-        """Where each group begins, and where the last one ends."""
+        """Start of each group, then the end of the last."""
         return list(accumulate(self.sizes, initial=0))
 
     @cached_property
     def names(self) -> list[int]:
-        """The number of its group for each sample, in this order."""
+        """Group number of each sample, in this order."""
         return [number for number, size in enumerate(self.sizes) for _ in range(size)]
 
     @cached_property
     def group_at(self) -> list[int]:
-        """The same by the number of the sample, where these count from 0."""
+        """Group number by number of the sample, if samples are numbered from 0."""
         found = [0] * len(self.order)
         for number, name in zip(self.order, self.names, strict=True):
             found[number] = name
@@ -87,7 +87,7 @@ class Layout:
         return Chosen(self.order)
 
     def arrange(self, values: Sequence[T]) -> Sequence[T]:
-        """Return values, which are taken by the numbers of the samples, in this order."""
+        """Return values, given by number of the sample, in this order."""
         return self._chosen.take(values)
 
     def own(self, group: int) -> Sequence[int]:
@@ -95,13 +95,13 @@ class Layout:
         return self.order[self.starts[group] : self.starts[group + 1]]
 
     def sums(self, ordered: Sequence[float]) -> list[float]:
-        """Return the sum of each group, of values that stand in this order."""
+        """Return the sum of each group, for values in this order."""
         return self.fold(math.fsum, ordered)
 
     def fold(
         self, combine: Callable[[Sequence[float]], float], ordered: Sequence[float]
     ) -> list[float]:
-        """Make one value of those of each group; a value that is alone stays as it is."""
+        """Combine the values of each group; a single value stays as it is."""
         found: list[float] = []
         start = 0
         for size, count in self.counts:
@@ -111,7 +111,7 @@ class Layout:
         return found
 
     def of_units(self, each: Sequence[float]) -> Iterator[tuple[int, Sequence[float]]]:
-        """Yield the values that groups of one size have, one a group, with that size."""
+        """Yield each size with the values of the groups of that size, for one value per group."""
         start = 0
         for size, count in self.counts:
             yield size, each[start : start + count]
@@ -119,10 +119,10 @@ class Layout:
 
 
 def lay_out(numbers: Iterable[int], groups: Iterable[Hashable]) -> Layout:
-    """Put samples in the order of their groups.
+    """Return samples in the order of their groups.
 
     Args:
-        numbers: What the samples are called.
+        numbers: Numbers of the samples.
         groups: The group of each.
     """
     # no list per group: the garbage collector would walk each of them, time and again
@@ -165,13 +165,13 @@ def grouped_interval(
 def interval_of_layout(
     ordered: Sequence[float], layout: Layout, *, width: float | None, alpha: float = 0.05
 ) -> Estimate:
-    """Estimate the same of differences that stand in the order of their groups.
+    """Estimate a mean difference as `grouped_interval` does, for differences in order of the groups.
 
     Args:
-        ordered: They.
-        layout: That order, of two groups or more.
-        width: As above.
-        alpha: As above.
+        ordered: Differences in the order of the layout.
+        layout: Layout of at least two groups.
+        width: Highest minus lowest possible score; None if there is none.
+        alpha: One-sided error of each end, in (0, 0.5).
     """
     c, n = layout.units, len(ordered)
     if c < 2:
@@ -206,7 +206,7 @@ def _se_of_sums(
     mean: float,
     unit: float,
 ) -> float:
-    """Return the CR1 error of values with this mean: of Σ (Sᵍ − nᵍ·mean)², multiplied out."""
+    """Return the CR1 standard error of values with a mean, from Σ (Sᵍ − nᵍ·mean)², multiplied out."""
     c, n = layout.units, len(layout.order)
     if unit != 1:
         sums, mean = [total / unit for total in sums], mean / unit

@@ -1,6 +1,6 @@
-"""How many samples settle a question, and what a number of samples can settle at all.
+"""Power: numbers of samples needed for a margin, and margins provable with a number of samples.
 
-Needed numbers are those at which a change of nothing passes with 80 % power.
+With the needed number an unchanged chatbot passes with 80 % power.
 """
 
 import math
@@ -10,15 +10,15 @@ from lm_eval_so.core.stats.distributions import normal_quantile, t_quantile
 
 POWER = 0.80
 LEAST_SAMPLES = 10
-"""Below these, no interval of a mean is given."""
+"""Fewest samples for an interval of a mean."""
 
 _ROUNDING = 1e-9
 _MOST = 1e15
-"""More samples than this are told as so many: nobody asks them, and a float may be infinite."""
+"""Largest number of samples reported, since a float may be infinite."""
 
 
 def needed_for_flips(flip_share: float, margin: float, *, alpha: float = 0.05) -> int:
-    """Return the samples that right-or-wrong scores need.
+    """Return the number of samples that binary scores need.
 
     Args:
         flip_share: Share of samples whose score differs between two runs of the same model.
@@ -34,7 +34,7 @@ def needed_for_flips(flip_share: float, margin: float, *, alpha: float = 0.05) -
 def needed_for_scores(
     deviation: float, margin: float, *, width: float | None, alpha: float = 0.05
 ) -> int:
-    """Return the samples (or groups) that scores need.
+    """Return the number of samples (or groups) that scores need.
 
     Args:
         deviation: Standard deviation of the differences; of groups: √C times the standard error.
@@ -52,7 +52,7 @@ def needed_for_scores(
 
 
 def needed_for_ratio(deviation: float, max_increase: float, *, alpha: float = 0.05) -> int:
-    """Return the samples that a ratio needs.
+    """Return the number of samples that a ratio needs.
 
     Args:
         deviation: √n times the standard error of the ratio's logarithm.
@@ -66,7 +66,7 @@ def needed_for_ratio(deviation: float, max_increase: float, *, alpha: float = 0.
 
 
 def needed_without_change(margin: float, *, width: float = 1.0, alpha: float = 0.05) -> int:
-    """Return the fewest samples that prove a margin when not one answer flips.
+    """Return the fewest samples that prove a margin if no answer flips.
 
     Source: Tango (1998), Statistics in Medicine 17(8), 891–908.
     """
@@ -75,7 +75,7 @@ def needed_without_change(margin: float, *, width: float = 1.0, alpha: float = 0
 
 
 def needed_without_change_t(margin: float, *, width: float = 1.0, alpha: float = 0.05) -> int:
-    """Return the same for the floored interval of scores."""
+    """Return the fewest samples as above, for the floored interval of scores."""
     n = max(needed_without_change(margin, width=width, alpha=alpha), 2)
     while provable_margin_t(n, width=width, alpha=alpha) >= margin:
         n += 1
@@ -92,7 +92,7 @@ def provable_margin(n: int, *, alpha: float = 0.05) -> float:
 
 
 def provable_margin_t(n: int, *, width: float = 1.0, alpha: float = 0.05) -> float:
-    """Return the same for scores by the floored interval of n ≥ 2 samples or groups."""
+    """Return the smallest drop as above, for scores by the floored interval of n ≥ 2 samples or groups."""
     return t_quantile(1 - alpha, n - 1) * floor_of_se(width, n, alpha=alpha)
 
 

@@ -29,7 +29,7 @@ def ratio_of_means(
 
     Args:
         baseline: One value per sample, ≥ 0, with a mean above 0; at least two.
-        candidate: Likewise, in the same order.
+        candidate: The same for the candidate, in the same order.
         groups: The group of each sample, where samples are not independent.
         alpha: One-sided error of each end, in (0, 0.5).
 
@@ -69,8 +69,8 @@ def ratio_of_percentiles(
 
     Args:
         baseline: One value per sample, all above 0.
-        candidate: Likewise.
-        level: Which percentile, in (0, 1); see `samples_for_percentile`.
+        candidate: The same for the candidate.
+        level: Level of the percentile, in (0, 1); see `samples_for_percentile`.
         alpha: One-sided error of each end, in (0, 0.5).
 
     Raises:
@@ -89,12 +89,12 @@ def ratio_of_percentiles(
 
 
 def percentile(ordered: Sequence[float], level: float) -> float:
-    """Return the smallest of ascending values that at least this share of them does not exceed."""
+    """Return the percentile of ascending values: the smallest that a share of `level` does not exceed."""
     return ordered[max(1, math.ceil(level * len(ordered) - _ROUNDING)) - 1]
 
 
 def samples_for_percentile(level: float) -> int:
-    """Return how many samples a percentile needs: ten beyond it."""
+    """Return the fewest samples for a percentile: ten beyond it."""
     return math.ceil(10 / min(level, 1 - level) - _ROUNDING)
 
 

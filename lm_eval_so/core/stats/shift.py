@@ -1,20 +1,23 @@
-"""Whether the same kinds of things come up as often as they did before."""
+"""Shifts of a distribution: changes in the shares of kinds between two counts."""
 
 from collections.abc import Mapping
 
 from lm_eval_so.core.stats.distributions import chi2_sf
 
 LEAST_SHIFT = 0.2
-"""Distance below which a shift is too small to speak of."""
+"""Total variation distance below which a shift is too small to report."""
 LEAST_COUNTED = 30
-"""Things on either side below which a shift says nothing."""
+"""Fewest items on either side for a shift to mean something."""
 
 _LEAST_EXPECTED = 5.0
 _LEVEL = 0.01
 
 
 def total_variation(before: Mapping[str, int], after: Mapping[str, int]) -> float | None:
-    """Return half the sum of the differences in share, 0 … 1; None if either side is empty."""
+    """Return the total variation distance, 0 … 1: half the sum of the differences in share.
+
+    None if either side is empty.
+    """
     n, m = sum(before.values()), sum(after.values())
     if not n or not m:
         return None
@@ -24,13 +27,13 @@ def total_variation(before: Mapping[str, int], after: Mapping[str, int]) -> floa
 
 
 def has_shifted(before: Mapping[str, int], after: Mapping[str, int]) -> bool:
-    """Return whether shares differ by so much that it matters and that chance does not explain it.
+    """Return whether shares differ by a relevant amount that chance does not explain.
 
-    Never of few things, since then chance explains much.
+    Never for few items, which chance explains.
 
     Args:
-        before: How often each kind came up.
-        after: How often it did later.
+        before: Counts by kind, before.
+        after: Counts by kind, after.
     """
     distance = total_variation(before, after)
     if distance is None or distance < LEAST_SHIFT:
@@ -43,7 +46,7 @@ def has_shifted(before: Mapping[str, int], after: Mapping[str, int]) -> bool:
 def shift_p(before: Mapping[str, int], after: Mapping[str, int]) -> float:
     """Return the p value of Pearson's χ² test that the shares are the same on both sides.
 
-    Kinds that are too rare for it count as one. 1 if there is nothing left to compare.
+    Kinds too rare for the test are pooled. Returns 1 if fewer than two kinds are left.
 
     Source: Pearson (1900), Philosophical Magazine 50(302), 157–175; Cochran (1954), Biometrics
     10(4), 417–451, for the least expected count.
@@ -58,7 +61,7 @@ def shift_p(before: Mapping[str, int], after: Mapping[str, int]) -> float:
 
 
 def _pooled(before: Mapping[str, int], after: Mapping[str, int]) -> list[tuple[int, int]]:
-    """Return the counts of each kind, rare ones put together until all are often enough."""
+    """Return the counts of each kind, with rare kinds pooled until all are frequent enough."""
     n, m = sum(before.values()), sum(after.values())
     names = {**before, **after}
     pairs = sorted(((before.get(k, 0), after.get(k, 0)) for k in names), key=sum)

@@ -1,8 +1,8 @@
-"""A judge held against people on answers that were chosen by what the judge said of them.
+"""Error rates of a judge, corrected for verification bias.
 
-Where half of the labelled answers are ones that the judge called good, and of all answers it calls
-80 % good, too many of the labelled ones are bad: sensitivity comes out too low, specificity too
-high. So each labelled answer stands for as many as there are of its kind.
+Answers to label are chosen by the judge's label. If the judge calls half of the labelled answers good
+but 80 % of all answers, sensitivity comes out too low and specificity too high. So each labelled
+answer is weighted by the number of answers with the same judgement.
 """
 
 import math
@@ -16,18 +16,18 @@ from lm_eval_so.core.stats.distributions import normal_quantile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stratum:
-    """Answers among which those that people labelled were chosen by chance."""
+    """Answers with the same judgement, from which a random part was labelled by people."""
 
     total: int
-    """How many there are, labelled or not."""
+    """Number of answers, labelled or not."""
     is_positive: bool
-    """Whether the judge called them good."""
+    """Whether the judge called the answers good."""
     labelled: Diagnosis
-    """Those that people labelled, at least one."""
+    """Labelled answers, at least one."""
 
     @property
     def weight(self) -> Fraction:
-        """How many answers a labelled one stands for."""
+        """Number of answers that a labelled answer stands for."""
         return Fraction(self.total, self.labelled.positives + self.labelled.negatives)
 
 
@@ -41,7 +41,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
-    """A stratum as one of the two rates sees it."""
+    """A stratum, counted for one of the two rates."""
 
     total: int
     n: float
@@ -52,7 +52,7 @@ class _Part:
 def sensitivity(strata: Sequence[Stratum]) -> Rate | None:
     """Return the share of the good answers that the judge calls good; None if people found none.
 
-    The estimate is that of all answers, the interval by the delta method on the logit scale.
+    The estimate is for all answers, the interval by the delta method on the logit scale.
 
     Source: Begg, Greenes (1983), Biometrics 39(1), 207–215.
     """
@@ -60,7 +60,7 @@ def sensitivity(strata: Sequence[Stratum]) -> Rate | None:
 
 
 def specificity(strata: Sequence[Stratum]) -> Rate | None:
-    """Return the share of the bad answers that the judge calls bad; as `sensitivity`."""
+    """Return the share of the bad answers that the judge calls bad; otherwise as `sensitivity`."""
     return _rate(strata, lambda found: (found.tn, found.fp), is_hit_if_positive=False)
 
 
@@ -106,7 +106,7 @@ def _estimate(parts: Sequence[_Part]) -> tuple[float, float]:
 
 
 def _padded(part: _Part, *, is_hit: bool) -> _Part:
-    """Return a stratum with half an answer more that is good, and half a one that is bad."""
+    """Return a stratum with half a good and half a bad answer added."""
     return _Part(
         total=part.total,
         n=part.n + 1,

@@ -1,4 +1,4 @@
-"""What a template of a user may say: its syntax tree is held against a list before it is compiled."""
+"""Grammar of user templates: a list of allowed syntax, checked before a template is compiled."""
 
 import math
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ _ALLOWED = (
 
 
 class TemplateFault(Exception):  # noqa: N818 - what is wrong, told to the owner of the template
-    """What is wrong with a template, or with what it was given; `line` counts from 1."""
+    """Fault of a template or of its values; `line` counts from 1."""
 
     def __init__(self, what: str, *, line: int | None = None) -> None:
         super().__init__(what)
@@ -34,10 +34,10 @@ class TemplateFault(Exception):  # noqa: N818 - what is wrong, told to the owner
 
 
 def check_tree(tree: nodes.Template, *, filters: Iterable[str], tests: Iterable[str]) -> None:
-    """Hold every part of a template against what is allowed.
+    """Check every part of a template against the allowed syntax.
 
     Raises:
-        TemplateFault: That says what is not.
+        TemplateFault: If a part is not allowed.
     """
     filters, tests = sorted(filters), sorted(tests)
     for node in tree.find_all(nodes.Node):
@@ -47,19 +47,19 @@ def check_tree(tree: nodes.Template, *, filters: Iterable[str], tests: Iterable[
 
 
 def bound_tree(tree: nodes.Template, environment: Environment) -> nodes.Template:
-    """Return the template with all that can take long as filters, which are counted.
+    """Return the template with expensive operations as filters that count against a budget.
 
-    That is `~`, `range`, what loops go over, and texts that are compared or sliced.
+    These are `~`, `range`, iterables of loops, and texts that are compared or sliced.
     """
     bounded: nodes.Template = _Bounding(environment).visit(tree)
     return bounded
 
 
 def used_names(tree: nodes.Template, known: Iterable[str]) -> frozenset[str]:
-    """Return the names that a template takes from outside.
+    """Return the names that a template takes from its values.
 
     Raises:
-        TemplateFault: If one of them is not known.
+        TemplateFault: If a name is unknown.
     """
     known = sorted(known)
     used = frozenset(meta.find_undeclared_variables(tree))
@@ -73,7 +73,7 @@ def used_names(tree: nodes.Template, known: Iterable[str]) -> frozenset[str]:
 
 
 def lone_expression(tree: nodes.Template) -> nodes.Expr | None:
-    """Return the expression of a template that is nothing else."""
+    """Return the expression of a template that consists of it alone; None otherwise."""
     match tree.body:
         case [nodes.Output(nodes=[expression])] if not isinstance(expression, nodes.TemplateData):
             return expression
@@ -81,7 +81,7 @@ def lone_expression(tree: nodes.Template) -> nodes.Expr | None:
 
 
 def plain_path(expression: nodes.Expr) -> tuple[str, ...] | None:
-    """Return the keys of an expression that is a name with keys behind it, as `session.id`."""
+    """Return the keys of an expression that is a plain path, as `session.id`; None otherwise."""
     match expression:
         case nodes.Name(name=name):
             return (name,)
@@ -145,7 +145,7 @@ def _may_be_called(node: nodes.Call) -> bool:
 
 
 def _is_constant(node: nodes.Node) -> bool:
-    """Whether a literal holds no values from outside, so that none can stand in itself twice."""
+    """Return whether a literal holds constants only, so that it cannot double itself."""
     if isinstance(node, nodes.Tuple) and node.ctx == "store":
         return True  # the target of a loop: {% for key, value in … %}
     return isinstance(node, _CONSTANTS) and all(map(_is_constant, node.iter_child_nodes()))

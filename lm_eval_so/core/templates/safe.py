@@ -52,7 +52,10 @@ class Safe(str):
 
 
 def normalise(text: str) -> str:
-    """Make everything visible that could hide, reorder or overwrite text; line ends become LF."""
+    """Return a text with characters made visible that could hide, reorder or overwrite text.
+
+    Line ends become LF.
+    """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = _REMOVED.sub("", _ANSI.sub("", text))
     text = _REPLACED.sub("\N{REPLACEMENT CHARACTER}", text)
@@ -107,7 +110,7 @@ def summary(text: str) -> Safe:
 
 
 def quote(text: str, graphemes: int) -> Safe:
-    """Give a cut text to stand after a label: a code span if it is short, else a block below it."""
+    """Return a cut text to follow a label: a code span if it is short, else a block below."""
     text = cut(text, graphemes)
     if len(text) <= _LONGEST_INLINE and not _LINE_END.search(text):
         return Safe(f" {inline(text)}")

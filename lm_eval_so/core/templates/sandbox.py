@@ -25,7 +25,7 @@ def fill_markdown(
     Args:
         package: Package with a folder `templates`.
         template: File in it.
-        values: What the template names.
+        values: Values by the names that the template uses.
         redact: Takes secrets out of a text.
 
     Raises:
@@ -58,7 +58,7 @@ def fill_html(
     Args:
         package: Package with a folder `templates`.
         template: File in it.
-        values: What the template names.
+        values: Values by the names that the template uses.
         trusted: Texts of ours that go in as they are: styles, scripts, escaped JSON.
         redact: Takes secrets out of a text.
 

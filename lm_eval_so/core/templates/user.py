@@ -7,6 +7,7 @@ lists can be passed on but not built, and every loop and text counts against a b
 
 import html
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -29,10 +30,13 @@ from lm_eval_so.core.templates.grammar import (
     plain_path,
     used_names,
 )
-from lm_eval_so.core.templates.values import check_size, kind_of, text_of, value_of, within
 
-__all__ = ["TemplateFault", "UserTemplate", "to_json"]
+__all__ = ["MOST_CHARACTERS", "TemplateFault", "UserTemplate", "to_json"]
 
+MOST_CHARACTERS = 2**20
+"""Characters that a template, and any text on the way, may come to."""
+_LARGEST = 2**53
+"""Integers above are not exact in JSON's usual readers."""
 _MOST_SOURCE = 2**16
 _MOST_WORK = 2**25
 """Budget of a render: a character made or looked at costs 1, an item `_ITEM`, a step `_STEP`."""
@@ -59,13 +63,13 @@ class UserTemplate:
 
     Args:
         source: The template.
-        known: The names that it may use.
-        escape: Applied to the text of each expression, as for a URL.
+        known: Names that the template may use.
+        escape: Function applied to the text of each expression, as for a URL.
         keeps_type: Whether a template that is one expression alone gives the value itself, so
             that a list stays a list.
 
     Raises:
-        TemplateFault: If it is no template, or uses what is not there or not allowed.
+        TemplateFault: If the source is no template, or uses unknown names or forbidden syntax.
     """
 
     def __init__(
@@ -84,7 +88,7 @@ class UserTemplate:
             check_tree(tree, filters=sandbox.filters, tests=_TESTS)
             tree = bound_tree(tree, sandbox)
             self.names = used_names(tree, known)
-            """The names that it uses."""
+            """Names used by the template."""
             alone = lone_expression(tree) if keeps_type else None
             self._keeps_type = alone is not None
             self._path = plain_path(alone) if alone is not None else None
@@ -98,21 +102,21 @@ class UserTemplate:
             raise _fault_of(error, None) from None
 
     def render(self, values: Mapping[str, Any]) -> Any:
-        """Fill it in.
+        """Render the template.
 
         Args:
-            values: What its names stand for: JSON values only.
+            values: JSON values by name.
 
         Returns:
-            A text, or with `keeps_type`, of an expression alone, a JSON value.
+            A text; with `keeps_type` and an expression alone, a JSON value.
 
         Raises:
-            TemplateFault: If a value is missing or of the wrong kind, or there is too much of it.
+            TemplateFault: If a value is missing, of the wrong kind or too large.
         """
         if self._path is not None:
             found = _walk(self._path, values)
             if found is not None:
-                return value_of(found)  # as most are; what is not there is told by Jinja
+                return _value_of(found)  # as most are; what is not there is told by Jinja
         template = self._template
         self._sandbox.work_left = _MOST_WORK
         context = template.new_context(values, shared=True)  # type: ignore[arg-type]
@@ -121,7 +125,7 @@ class UserTemplate:
                 return _joined(template.root_render_func(context))
             for _ in template.root_render_func(context):
                 pass
-            return value_of(context.vars["result"])
+            return _value_of(context.vars["result"])
         except Exception as error:  # noqa: BLE001 - operators meet values of every kind
             raise _fault_of(error, template) from None
 
@@ -169,18 +173,18 @@ class _Sandbox(ImmutableSandboxedEnvironment):
             return self._join((left, right))
         for number in (left, right):
             if isinstance(number, bool) or not isinstance(number, int | float):
-                raise TemplateFault(f'"{operator}" takes numbers, not {kind_of(number)}')
-            within(number)
+                raise TemplateFault(f'"{operator}" takes numbers, not {_kind_of(number)}')
+            _within(number)
         if operator == "**" and abs(right) > _LARGEST_POWER:
             raise TemplateFault(f"powers go up to {_LARGEST_POWER}")
-        return within(super().call_binop(context, operator, left, right))
+        return _within(super().call_binop(context, operator, left, right))
 
     def _own_filters(self) -> dict[str, Callable[..., Any]]:
         def on_text(change: Change) -> Callable[[Any], str]:
-            return lambda value: self._counted(change(text_of(value)))
+            return lambda value: self._counted(change(_text_of(value)))
 
         return {
-            "tojson": lambda value: self._counted(to_json(value_of(value))),
+            "tojson": lambda value: self._counted(to_json(_value_of(value))),
             "lower": on_text(str.lower),
             "upper": on_text(str.upper),
             "trim": on_text(str.strip),
@@ -204,13 +208,13 @@ class _Sandbox(ImmutableSandboxedEnvironment):
             raise TemplateFault("it makes too much of loops and texts")
 
     def _counted(self, value: Any) -> str:
-        text = text_of(value)
-        check_size(len(text))
+        text = _text_of(value)
+        _check_size(len(text))
         self._spend(len(text))
         return text
 
     def _look(self, value: Any) -> Any:
-        """Return a value that is looked through from end to end."""
+        """Return a value after charging its length, since it is read to the end."""
         if isinstance(value, str | list | dict):
             self._spend(len(value))
         return value
@@ -219,15 +223,15 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return lambda *values, **named: ask(*map(self._look, values), **named)
 
     def _replace(self, value: Any, old: Any, new: Any) -> str:
-        text, old, new = text_of(value), text_of(old), text_of(new)
+        text, old, new = _text_of(value), _text_of(old), _text_of(new)
         self._spend(len(text))
-        check_size(len(text) + text.count(old) * (len(new) - len(old)))
+        _check_size(len(text) + text.count(old) * (len(new) - len(old)))
         return self._counted(text.replace(old, new))
 
     def _join(self, values: Iterable[Any], between: Any = "") -> str:
-        parts, between = [], text_of(between)
+        parts, between = [], _text_of(between)
         for value in self._steps(values, cost=_ITEM):
-            parts.append(text_of(value))
+            parts.append(_text_of(value))
             self._spend(len(parts[-1]) + len(between))
         return self._counted(between.join(parts))
 
@@ -240,6 +244,69 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         for value in values:
             self._spend(cost)
             yield value
+
+
+def _check_size(size: int) -> None:
+    """Refuse a text that is too long.
+
+    Args:
+        size: Number of characters.
+
+    Raises:
+        TemplateFault: If there are more than `MOST_CHARACTERS`.
+    """
+    if size > MOST_CHARACTERS:
+        raise TemplateFault(f"a text comes to more than {MOST_CHARACTERS:,} characters")
+
+
+def _text_of(value: Any) -> str:
+    """Return what a template writes of a value.
+
+    Raises:
+        TemplateFault: If the value is null, a list or a mapping.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float) and math.isfinite(value):
+        return str(value)
+    if isinstance(value, Undefined):
+        return str(value)  # raises, and says which
+    cure = "default('…', true)" if value is None else "tojson"
+    raise TemplateFault(f"{_kind_of(value)} is no text; write it with | {cure}")
+
+
+def _value_of(value: Any) -> Any:
+    """Return the value of an expression as a JSON value.
+
+    Raises:
+        TemplateFault: If the value is a method.
+    """
+    if value is None or isinstance(value, str | int | float | list | dict):
+        return value
+    if isinstance(value, Undefined):
+        return str(value)  # raises, and says which
+    if callable(value):
+        raise TemplateFault("a method is no value; call it with ()")
+    return list(value)
+
+
+def _kind_of(value: Any) -> str:
+    """Name the kind of a value, for error texts."""
+    kinds = {bool: "true or false", str: "a text", list: "a list", dict: "a mapping"}
+    return "null" if value is None else kinds.get(type(value), "this value")
+
+
+def _within(number: Any) -> Any:
+    """Return a number after a check of its size.
+
+    Raises:
+        TemplateFault: If JSON's usual readers do not read it as it is.
+    """
+    if isinstance(number, complex) or not abs(number) <= _LARGEST:
+        raise TemplateFault("numbers go up to 2^53")
+    return number
 
 
 def _walk(path: Iterable[str], values: Any) -> Any:
@@ -255,7 +322,7 @@ def _joined(pieces: Iterable[str]) -> str:
     for piece in pieces:
         parts.append(piece)
         size += len(piece)
-        check_size(size)
+        _check_size(size)
     return "".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""What an answer does, by its wording in Korean and English: refuse, not know, ask back, hand over.
+"""Behaviors of an answer, by its wording in Korean and English: refuse, not know, ask back, hand over.
 
 Wording alone tells: whether it was right to do so, or true, is for a judge. A sentence with a
 condition ("7일이 지나면 …", "after 30 days …") states a rule and refuses nothing.
@@ -13,7 +13,7 @@ from lm_eval_so.core.text.korean import close_spaces
 from lm_eval_so.core.text.sentences import sentences
 
 _BEGINNING: Final = 200
-"""Characters within which an answer refuses or says that it does not know."""
+"""Length of the beginning in which an answer refuses or says that it does not know."""
 
 
 def is_refusal(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""What two texts share: edit distance and longest common subsequence, both by rapidfuzz."""
+"""Similarity of texts: edit distance and longest common subsequence, by rapidfuzz."""
 
 from collections.abc import Collection, Sequence
 
@@ -6,12 +6,12 @@ from lm_eval_so.core.text.forms import nfc
 
 
 def is_nearly(one: str, other: str, *, similarity: float) -> bool:
-    """Return whether two texts are the same but for a small share of their characters.
+    """Return whether two texts are equal except for a small share of their characters.
 
     Args:
         one: A text, in any Unicode form.
         other: Another.
-        similarity: 1 − edit distance / length of the longer text, at least; 0 … 1.
+        similarity: Least value of 1 − edit distance / length of the longer text, 0 … 1.
     """
     one, other = nfc(one), nfc(other)
     most = int((1 - similarity) * max(len(one), len(other)) + 1e-9)
@@ -19,12 +19,12 @@ def is_nearly(one: str, other: str, *, similarity: float) -> bool:
 
 
 def nearest_text(text: str, known: Collection[str], *, similarity: float) -> str | None:
-    """Give the text that looks most like another; None if none is near, or several are equally so.
+    """Return the nearest known text; None if none is near, or several are equally near.
 
     Args:
-        text: What is looked for.
+        text: Text to look for.
         known: Texts in the same Unicode form.
-        similarity: Share of the characters of both that they have in common, in order, at least.
+        similarity: Least share of the characters of both texts that they have in common, in order.
     """
     from rapidfuzz import process  # noqa: PLC0415 - no help text needs it
     from rapidfuzz.distance import Indel  # noqa: PLC0415 - as above
@@ -41,7 +41,7 @@ def edit_distance(one: Sequence[str], other: Sequence[str], *, at_most: int | No
     Args:
         one: A text, or units of one.
         other: Another.
-        at_most: Where counting may stop: anything above it comes out as one more than it.
+        at_most: Limit of counting; a larger distance is returned as the limit plus one.
 
     Source: Levenshtein (1966), Soviet Physics Doklady 10(8), 707–710.
     """
@@ -51,7 +51,7 @@ def edit_distance(one: Sequence[str], other: Sequence[str], *, at_most: int | No
 
 
 def common_length(one: Sequence[str], other: Sequence[str]) -> int:
-    """Give the length of the longest common subsequence: units in the same order, gaps allowed."""
+    """Return the length of the longest common subsequence: units in the same order, gaps allowed."""
     from rapidfuzz.distance import LCSseq  # noqa: PLC0415 - no help text needs it
 
     return LCSseq.similarity(one, other)

@@ -1,4 +1,4 @@
-"""Graphemes, which people see as one character, and emoji."""
+"""Graphemes, the characters that people see, and emoji."""
 
 import re
 
@@ -15,7 +15,7 @@ _EMOJI = regex.compile(
 
 
 def count_graphemes(text: str) -> int:
-    """Count what people see as one character.
+    """Count the graphemes of a text.
 
     Source: Unicode Standard Annex #29.
     """
@@ -27,7 +27,7 @@ def count_graphemes(text: str) -> int:
 
 
 def has_emoji(text: str) -> bool:
-    """Whether a text has an emoji: a picture, a flag, a keycap, or a sign made a picture by U+FE0F.
+    """Return whether a text has an emoji: a picture, flag, keycap, or a sign with U+FE0F.
 
     Signs of U+2600 … U+27BF that are emoji count as they are (☎, ✔, ❤); ©, ®, ™ and arrows do not.
 

@@ -1,4 +1,4 @@
-"""JSON in an answer: the whole of it, in a fence, or between prose; read in one pass."""
+"""JSON in an answer: the whole answer, in a fence, or between prose; read in one pass."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from lm_eval_so.core.text.forms import nfc
 Extract = Literal["auto", "strict"]
 
 DEEPEST: Final = 100
-"""Levels of nesting that are read; what is deeper counts as no JSON."""
+"""Limit of nesting; deeper text counts as no JSON."""
 
 # Possessive, so that a quote which never closes costs one pass and no more.
 _TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[\[\]{}]', re.DOTALL)
@@ -19,7 +19,7 @@ _OPENER: Final = re.compile(r"[\[{]")
 _LIKE_JSON: Final = re.compile(r'\{\s*+(?:["}]|\Z)|\[\s*+(?:["\[{\]\-0-9]|true|false|null|\Z)')
 _FENCE: Final = re.compile(r"[ \t]*(`{3,}|~{3,})(.*)")
 _MOST_UNCLOSED: Final = 20
-"""Brackets of prose that never close and are passed over."""
+"""Limit of unclosed brackets in prose that are skipped."""
 
 
 def read_json(text: str, *, extract: Extract = "auto") -> Any:
@@ -60,7 +60,7 @@ def _candidates(text: str) -> Iterator[str]:
 
 
 def _fenced(text: str) -> Iterator[str]:
-    """Yield what stands in fences; one that never closes reaches to the end."""
+    """Yield the content of fences; an unclosed fence reaches to the end."""
     fence, block = "", list[str]()
     for line in text.splitlines(keepends=True):
         match = _FENCE.match(line)
@@ -76,7 +76,7 @@ def _fenced(text: str) -> Iterator[str]:
 
 
 def _balanced(text: str) -> Iterator[str]:
-    """Yield each outermost span from an opening bracket to where all are closed."""
+    """Yield each outermost span of balanced brackets."""
     position, unclosed = 0, 0
     while (opener := _OPENER.search(text, position)) and unclosed < _MOST_UNCLOSED:
         end = _end(text, opener.start())
@@ -115,7 +115,7 @@ _STRICT: Final = json.JSONDecoder(parse_constant=refuse_constant, parse_float=fi
 
 
 def composed(value: Any) -> Any:
-    """Compose all texts; escapes can spell them decomposed whatever form the answer has."""
+    """Return a JSON value with all texts in NFC, since escapes can spell decomposed texts."""
     if isinstance(value, str):
         return nfc(value)
     if isinstance(value, list):

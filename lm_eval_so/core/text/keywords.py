@@ -1,4 +1,4 @@
-"""The keyword rule: whether a text has a keyword, in Korean and English, particles in mind."""
+"""The keyword rule: search for keywords in Korean and English, with particles in mind."""
 
 import re
 from collections.abc import Callable
@@ -15,10 +15,10 @@ _LETTER_OR_DIGIT: Final = r"[^\W_]"
 
 
 def keyword_finder(text: str, *, boundary: Boundary = "auto") -> Callable[[str], bool]:
-    """Return a function that says whether a keyword is in the text.
+    """Return a function that tells whether a keyword is in the text.
 
     Args:
-        text: The text that is searched.
+        text: Text to search.
         boundary: "auto": anywhere, spaces beside Hangul ignored; only a keyword that starts with
             an ASCII letter or digit must not follow one ("AI" not in "said"), and one that
             starts or ends in a digit must not be part of a longer number ("3일" not in "13일").

@@ -32,7 +32,7 @@ def josa(word: str, pair: str) -> str:
 
     Args:
         word: The word before it, as shown.
-        pair: Both forms, the one after a final consonant first: "은/는", "이/가", "을/를",
+        pair: Two forms, the one after a final consonant first: "은/는", "이/가", "을/를",
             "과/와", "으로/로".
 
     Returns:
@@ -55,7 +55,7 @@ def josa(word: str, pair: str) -> str:
 
 
 class _After(Enum):
-    """What syllable a particle may follow."""
+    """Condition on the syllable before a particle."""
 
     ANY = auto()
     CLOSED = auto()
@@ -98,7 +98,7 @@ _COPULA: Final = {
 
 
 def strip_josa(word: str) -> str:
-    """Take the longest particle that fits off the end of a word, once."""
+    """Remove the longest particle that fits from the end of a word, once."""
     for particle, after in _JOSA_BY_END.get(word[-1:], ()):
         if word.endswith(particle):
             stem = word[: -len(particle)]
@@ -110,7 +110,7 @@ def strip_josa(word: str) -> str:
 
 
 def strip_copula(word: str) -> str:
-    """Take the first form of 이다 that fits off the end of a word."""
+    """Remove the first form of 이다 that fits from the end of a word."""
     for ending, after in _COPULA.items():
         stem = word.removesuffix(ending)
         if stem and stem != word and _fits(stem[-1], after):

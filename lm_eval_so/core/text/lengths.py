@@ -1,4 +1,4 @@
-"""How long a text is, in what people count."""
+"""Length of a text in the units that people count."""
 
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
@@ -26,10 +26,10 @@ def count_units(text: str, unit: LengthUnit, *, count_spaces: bool = True) -> in
 
     Args:
         text: The text.
-        unit: graphemes: what people see as one character; chars: code points; syllables: of
-            Hangul; words: what spaces part (어절); lines: those with something on them;
-            paragraphs: what blank lines part; bytes: of UTF-8; bytes_cp949: as an SMS counts, a
-            character that CP949 does not have being one.
+        unit: graphemes: characters as people see them; chars: code points; syllables: Hangul
+            syllables; words: separated by spaces (어절); lines: lines that are not blank;
+            paragraphs: separated by blank lines; bytes: bytes in UTF-8; bytes_cp949: bytes of an
+            SMS, with one for a character that CP949 lacks.
         count_spaces: Whether spaces and line ends count, in characters and bytes.
     """
     known = nfc(text).strip()

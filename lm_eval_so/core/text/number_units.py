@@ -1,4 +1,4 @@
-"""Units of numbers: 원, GB, 인분; which mean the same, and what stands behind a number."""
+"""Units of numbers: 원, GB, 인분; forms of the same unit, and readers of the text after a number."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -91,7 +91,7 @@ _MEANINGS: Final = {
     "칼로리": frozenset({"칼로리", "cal", "kcal"}),
     "M": frozenset({"M", "m"}),
 }
-"""Of units that may be one of several."""
+"""Possible units of ambiguous forms."""
 LETTERS_OF_POWERS: Final = {"K": 3, "M": 6, "B": 9}
 """Letters that may stand for a power of ten (2.5M) and may not (a 50M pool)."""
 
@@ -158,7 +158,7 @@ def unit_of_sign(sign: str) -> str:
 
 
 def same_unit(one: str | None, other: str | None) -> bool:
-    """Whether two units may be one; where there is none it may be any, but no letter of a power.
+    """Return whether two units may be the same; a missing unit matches any but a letter of a power.
 
     Args:
         one: A unit, as in `Number`.
@@ -181,8 +181,8 @@ def unit_after_words(
 
     Args:
         text: The text.
-        at: Where the number ends.
-        units: What is looked for.
+        at: End of the number.
+        units: Units by form.
         is_certain: Whether what is written without a space is a unit whatever comes after it: it
             is in "3일배송", and is not in "삼일절".
 
@@ -205,7 +205,7 @@ def unit_after_figures(text: str, at: int, *, cased: str) -> tuple[str | None, i
 
     Args:
         text: The text, in lower case.
-        at: Where the number ends.
+        at: End of the number.
         cased: The text with its capitals, of the same length.
 
     Returns:
@@ -226,7 +226,7 @@ def unit_after_figures(text: str, at: int, *, cased: str) -> tuple[str | None, i
 
 
 def ends_at(text: str, at: int) -> bool:
-    """Return whether a word may end here: no Hangul after it, or what is put behind numbers."""
+    """Return whether a word may end here: before no Hangul, or before a suffix of numbers."""
     if not is_syllable(text[at : at + 1] or " "):
         return True
     return _after(text[at - 1]).match(text, at) is not None
@@ -234,7 +234,7 @@ def ends_at(text: str, at: int) -> bool:
 
 @lru_cache(maxsize=4096)
 def _meanings(unit: str) -> frozenset[str]:
-    """Return what a unit may be: an unknown one may have an ending, as 자루로 and 자루고."""
+    """Return the possible units of a word: an unknown unit may have an ending, as 자루로 and 자루고."""
     if unit in _KNOWN:
         return _MEANINGS.get(unit, frozenset({unit}))
     ends = (end for end in range(1, len(unit)) if _is_end(unit, end))
@@ -247,7 +247,7 @@ def _is_end(run: str, at: int) -> bool:
 
 @lru_cache(maxsize=64)
 def _after(char: str) -> re.Pattern[str]:
-    """Return what may follow a number or unit that ends in a character."""
+    """Return the endings that may follow a number or unit that ends in a character."""
     return re.compile(
         "이상|이하|이내|미만|초과|정도|짜리|어치|가량|만큼|만에(?![가-힣])|(?:쯤|간|씩|당|대|권)(?:[은는이가을를의에도만로])?(?![가-힣])"
         "|입니|예요|에요|였|이[에예다야고며면라지니었든던요]|인[데가지]"

@@ -1,4 +1,4 @@
-"""What Korean words for numbers are worth: 삼만오천, 열두; and words that only look like one."""
+"""Values of Korean words for numbers (삼만오천, 열두), and words that only look like numbers."""
 
 from functools import lru_cache
 from typing import Final
@@ -74,7 +74,7 @@ def native_value(word: str) -> int:
 
 
 def is_number_word(word: str, written: str) -> bool:
-    """Return whether words and the unit after them are meant as a number.
+    """Return whether words and the unit after them mean a number.
 
     Args:
         word: The words.

@@ -34,11 +34,11 @@ from lm_eval_so.core.text.number_words import (
 from lm_eval_so.core.text.profiles import basic
 
 EXACT: Final = Context(prec=120)
-"""For arithmetic with the values: no figure of theirs is lost."""
+"""Context of exact arithmetic with the values."""
 
 
 class Number(NamedTuple):
-    """A number that stands in a text."""
+    """A number in a text."""
 
     value: Decimal
     unit: str | None = None
@@ -47,12 +47,12 @@ class Number(NamedTuple):
 
     @property
     def readings(self) -> "tuple[Number, ...]":
-        """What may be meant: 2.5M is 2.5 of what is called M, or 2,500,000."""
+        """Possible meanings: 2.5M is 2.5 of a unit M, or 2,500,000."""
         power = LETTERS_OF_POWERS.get(self.unit or "")
         return (self,) if power is None else (self, Number(EXACT.scaleb(self.value, power)))
 
     def fits(self, wanted: "Number", *, abs_tol: float = 0.0, rel_tol: float = 0.0) -> bool:
-        """Return whether it may be the number that is wanted, in a unit that may be the same."""
+        """Return whether the number may be the wanted one, in the same unit."""
         return any(
             same_unit(one.unit, other.unit)
             and EXACT.subtract(one.value, other.value).copy_abs()

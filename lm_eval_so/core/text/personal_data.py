@@ -14,7 +14,7 @@ from typing import Final, Literal
 Kind = Literal[
     "api_key", "email", "rrn", "card", "passport", "license", "phone", "landline", "account"
 ]
-"""What is found: `rrn` is the 주민등록번호 or 외국인등록번호, `phone` a mobile number."""
+"""Kind of personal data: `rrn` is the 주민등록번호 or 외국인등록번호, `phone` a mobile number."""
 
 USUAL_KINDS: Final[tuple[Kind, ...]] = (
     "api_key",
@@ -25,7 +25,7 @@ USUAL_KINDS: Final[tuple[Kind, ...]] = (
     "license",
     "phone",
 )
-"""Kinds whose shape is sure enough; landlines and accounts look like many other numbers."""
+"""Kinds with a distinctive shape; landlines and accounts look like many other numbers."""
 
 
 _MOST_PASSES: Final = 8
@@ -33,7 +33,7 @@ _MOST_PASSES: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Personal data at a place of a text."""
+    """Personal data found in a text."""
 
     kind: Kind
     start: int
@@ -52,7 +52,7 @@ def find_personal_data(text: str, kinds: Collection[Kind] = USUAL_KINDS) -> tupl
 
     Args:
         text: The text.
-        kinds: What to look for.
+        kinds: Kinds to look for.
     """
     if not _MAY_HOLD.search(text):
         return ()
@@ -74,7 +74,7 @@ def mask_personal_data(text: str, kinds: Collection[Kind] = USUAL_KINDS) -> str:
 
     Args:
         text: The text.
-        kinds: What is masked.
+        kinds: Kinds to mask.
     """
     for _ in range(_MOST_PASSES):  # what is masked may lay bare what it ran into
         pieces, position = [], 0

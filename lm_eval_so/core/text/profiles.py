@@ -1,4 +1,4 @@
-"""Normalisation profiles: copies of texts, made alike for scoring; records are never changed.
+"""Normalisation profiles: copies of texts, made comparable for scoring; records are never changed.
 
 NFKC is not used: it turns ㅋㅋ into conjoining jamo, composes ㄱㅏ into 가 and ½ into 1⁄2.
 """
@@ -14,7 +14,7 @@ from lm_eval_so.core.text.forms import nfc
 from lm_eval_so.core.text.korean import close_spaces, strip_copula, strip_josa
 
 TEXT_VERSION: Final = 1
-"""Raised whenever a profile or rule of this package may give another text."""
+"""Version, raised whenever a profile or rule of this package may return another text."""
 
 Profile = Literal["basic", "loose", "korquad", "korquad_v1", "raw"]
 
@@ -52,7 +52,7 @@ _NO_ASCII_PUNCTUATION: Final = str.maketrans(dict.fromkeys(string.punctuation))
 
 @lru_cache(maxsize=_REMEMBERED)
 def basic(text: str) -> str:
-    """Undo what typing and copying do to a text: form, width, quotes, dashes, spaces.
+    """Normalise differences of typing and copying: form, width, quotes, dashes, spaces.
 
     In this order: invisible characters go; NFC; jamo that NFC left alone and half-width jamo
     become compatibility jamo, full-width characters ASCII, quotes, dashes, tildes, middle dots

@@ -1,4 +1,4 @@
-"""Which language the words of a text are written in, told by their script: ko, en, ja, zh."""
+"""Languages of the words of a text, by script: ko, en, ja, zh."""
 
 import re
 from collections.abc import Iterator

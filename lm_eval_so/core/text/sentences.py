@@ -1,4 +1,4 @@
-"""Sentences, paragraphs and lines of an answer, its Markdown taken off."""
+"""Sentences, paragraphs and lines of an answer, without its Markdown."""
 
 import re
 from typing import Final
@@ -13,8 +13,8 @@ _END: Final = re.compile(r"(?<=[.!?。]) ")
 def sentences(text: str) -> list[str]:
     """Return the sentences of a text, each after the profile `basic`.
 
-    Fenced code is left out, the marks of lists, headings and quotations are taken off. A line ends
-    a sentence, and so does . ! ? or 。 before a space; what has no letter or digit is none.
+    Fenced code is left out, and the marks of lists, headings and quotations are removed. The end of a
+    line and . ! ? or 。 before a space end a sentence; a piece without a letter or digit is none.
     """
     pieces = [
         piece
@@ -25,7 +25,7 @@ def sentences(text: str) -> list[str]:
 
 
 def paragraphs(text: str) -> list[str]:
-    """Return the paragraphs of a text: lines that no blank line parts."""
+    """Return the paragraphs of a text, separated by blank lines."""
     found: list[list[str]] = [[]]
     for line in text.splitlines():
         if line.strip():
@@ -36,7 +36,7 @@ def paragraphs(text: str) -> list[str]:
 
 
 def without_fences(text: str) -> str:
-    """Leave out blocks of code in fences; one that never closes reaches to the end.
+    """Return a text without fenced code blocks; an unclosed block reaches to the end.
 
     Source: CommonMark 0.31, §4.5.
     """
@@ -53,6 +53,6 @@ def without_fences(text: str) -> str:
 
 
 def without_marks(line: str) -> str:
-    """Take the marks of lists, headings and quotations off the beginning of a line."""
+    """Return a line without the marks of lists, headings and quotations at its beginning."""
     match = _MARKS.match(line)
     return line[match.end() :] if match else line

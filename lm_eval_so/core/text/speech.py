@@ -1,8 +1,8 @@
-"""How polite Korean sentences are, told by their endings.
+"""Speech levels (politeness) of Korean sentences, by their endings.
 
-Nouns end as verbs do (페이지 and 하지, 금지 and 그렇지, 담당자 and 하자, 필요 and 가요), and lists are full
-of them. So an ending of one syllable counts only after what a verb has before it, and not in words
-that are known to be nouns; what is not told for sure is no sentence of any level.
+Some nouns end as verbs do (페이지 and 하지, 금지 and 그렇지, 담당자 and 하자, 필요 and 가요), and lists are
+full of them. So an ending of one syllable counts only after the stem of a verb, and not in known
+nouns. A doubtful sentence has no level.
 """
 
 import re
@@ -37,15 +37,15 @@ _ALWAYS: Final = "해야네까줘봐돼워려"
 
 
 def speech_counts(text: str) -> Counter[Speech]:
-    """Count the sentences of a text by how polite they are; those that do not tell are left out."""
+    """Count the sentences of a text by speech level; sentences without one are left out."""
     levels = map(speech_of, sentences(text))
     return Counter(level for level in levels if level is not None)
 
 
 def speech_of(sentence: str) -> Speech | None:
-    """Tell how polite a sentence is by its ending, or None if it does not tell.
+    """Return the speech level of a sentence by its ending; None if it has none.
 
-    What stands after the last Hangul syllable does not count: ㅋㅋ, ㅠㅠ, emoji, marks, a remark in
+    Text after the last Hangul syllable does not count: ㅋㅋ, ㅠㅠ, emoji, marks, a remark in
     brackets. formal: …ㅂ니다, …ㅂ니까, …십시오. haeyo: …요, …죠. plain: …다, …냐, …구나, 하자, 해라. casual: …어 (워,
     려), …아, …야, …지, …해, …네, …래, …게, …걸, …까, …줘, …봐, …돼, …와, …마, where a verb has them.
     """

@@ -1,6 +1,6 @@
-"""Cutting a text into the units that a metric counts: characters, words, morphemes.
+"""Units of a text that metrics count: characters, words, morphemes.
 
-Morphemes need a library that is not installed by default; whoever asks for them checks that first.
+Morphemes need a library that is not installed by default; callers check for it first.
 """
 
 import importlib
@@ -14,15 +14,15 @@ Tokenizer = Literal["mecab-ko", "kiwi"]
 
 
 class Morpheme(NamedTuple):
-    """A smallest part of a text that means something."""
+    """A morpheme with its part of speech."""
 
     text: str
     tag: str
-    """Part of speech in the tag set of 세종; parts that are written as one have theirs joined by +."""
+    """Part of speech in the tag set of 세종; contracted parts have tags joined by +."""
 
     @property
     def is_particle(self) -> bool:
-        """Return whether it is a particle (조사) and nothing else."""
+        """Whether it is a particle (조사) and nothing else."""
         return all(part.startswith("J") for part in self.tag.split("+"))
 
 
@@ -36,12 +36,12 @@ def has_hangul(text: str) -> bool:
 
 
 def cut(text: str, unit: Unit, *, tokenizer: Tokenizer = "mecab-ko") -> Sequence[str]:
-    """Return the units of a text, in their order; spaces are none.
+    """Return the units of a text, in order, without spaces.
 
     Args:
         text: A text, in composed form.
-        unit: Characters, what spaces part (어절), or morphemes.
-        tokenizer: What finds morphemes.
+        unit: Characters, words separated by spaces (어절), or morphemes.
+        tokenizer: Tokenizer for morphemes.
     """
     match unit:
         case "char":
@@ -53,12 +53,12 @@ def cut(text: str, unit: Unit, *, tokenizer: Tokenizer = "mecab-ko") -> Sequence
 
 
 def unit_name(unit: Unit, tokenizer: Tokenizer) -> str:
-    """Name a way of cutting: char, space, morph:mecab-ko."""
+    """Return the name of a unit with its tokenizer: char, space, morph:mecab-ko."""
     return f"{unit}:{tokenizer}" if unit == "morph" else unit
 
 
 def morphemes(text: str, tokenizer: Tokenizer) -> list[Morpheme]:
-    """Return the morphemes of a text, in their order.
+    """Return the morphemes of a text, in order.
 
     Raises:
         ImportError: If the tokenizer is not installed.
@@ -67,7 +67,7 @@ def morphemes(text: str, tokenizer: Tokenizer) -> list[Morpheme]:
 
 
 def sendable(text: str) -> str:
-    """Return a text with U+FFFD for what a library in C cuts off at or refuses."""
+    """Return a text with U+FFFD for characters that C libraries refuse or stop at."""
     return _UNSENDABLE.sub("\ufffd", text)
 
 

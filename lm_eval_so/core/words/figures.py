@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.numbers import (
+from lm_eval_so.core.words.formats import (
     bare_points,
     count,
     factor,
@@ -19,7 +19,7 @@ from lm_eval_so.core.words.numbers import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricFigures:
-    """How the figures of one metric are shown.
+    """Format of the figures of one metric.
 
     Records hold changes with positive = better. People see the sign of candidate − baseline, since
     both means stand beside it: where less is better, "+3.0 points" is worse.
@@ -48,7 +48,7 @@ class MetricFigures:
         return points(seen, self.language) if self.is_unit else signed(seen)
 
     def bare(self, change: float) -> str:
-        """Return the same without unit and ×."""
+        """Return a change without unit and ×."""
         if self.is_ratio:
             return factor(change).removeprefix("×")
         seen = self._sign * change

@@ -10,16 +10,16 @@ from lm_eval_so.core.records.costs import AnswerTimes, TimeSpan
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import say, texts
-from lm_eval_so.core.words.numbers import count, score
+from lm_eval_so.core.words.formats import count, score
 from lm_eval_so.errors import Problem
 
 _MOST_NAMES = 5
 _CONTENT_ID = re.compile(r"s[0-9a-f]{16}")
-"""What `generate` makes; it tells nobody which case is meant."""
+"""Id made by `generate`, meaningless to people."""
 
 
 def answers_text(report: EvaluationReport, language: Language) -> str | None:
-    """Say from when the answers are; None if all were asked just before they were scored."""
+    """Return a sentence on the age of the answers; None if all were asked just before scoring."""
     times = report.answered
     if times is None or _are_of_now(times, parse_time(report.experiment.evaluated_at)):
         return None
@@ -50,7 +50,7 @@ def _day(time: str | None) -> str | None:
 
 
 def exemption_warning(exemption: Exemption, language: Language) -> str | None:
-    """Say why an entry does not do what it was written for; None if it does.
+    """Return a warning that an exemption has no effect or lost it; None if it works.
 
     A sample or metric counts again after the entry's day, or once it fell further than accepted.
     """
@@ -73,20 +73,20 @@ def exemption_warning(exemption: Exemption, language: Language) -> str | None:
 
 
 def lost_headline(lost: Lost, language: Language) -> str:
-    """Say how many cases lost their answer."""
+    """Return a sentence on the number of cases that lost their answer."""
     key = "lost_one" if lost.n == 1 else "lost_many"
     return say(f"comparison.{key}", language, {"n": count(lost.n)})
 
 
 def lost_reasons(lost: Lost, language: Language) -> str:
-    """Say what kept the answers from coming, as HTTP 500: 2, timeout: 1."""
+    """Return the causes of the lost answers, as HTTP 500: 2, timeout: 1."""
     named = texts(language)
     whys = {why: named.get(f"report.status_{why}", why) for why in lost.by}
     return ", ".join(f"{whys[why]}: {count(n)}" for why, n in lost.by.items())
 
 
 def lost_names(lost: Lost) -> tuple[str, ...]:
-    """Return the names of the first cases: the user's own ids, or else how the question begins."""
+    """Return the names of the first cases: the user's own ids, or else the question."""
     return tuple(map(_name, lost.cases[:_MOST_NAMES]))
 
 
@@ -99,14 +99,14 @@ def _name(case: LostCase) -> str:
 
 
 def unmeasured_sentence(problem: Problem, language: Language) -> str:
-    """Say that nothing could be measured: why, where, and what to do."""
+    """Return a sentence that nothing could be measured: reason, place and advice."""
     what = problem.what.removeprefix("could not measure: ")
     told = problem_sentence(replace(problem, what=what), language)
     return say("comment.unmeasured", language, {"problem": told})
 
 
 def problem_sentence(problem: Problem, language: Language) -> str:
-    """Say what is wrong, where, and what to do."""
+    """Return a sentence on a problem: what, where and advice."""
     what = " · ".join(filter(None, (problem.what.rstrip("."), str(problem.where or ""))))
     fix = say("comment.fix", language, {"hint": problem.hint}) if problem.hint else ""
     return " ".join(f"{what}. {fix}".replace("`", "").split())  # as a terminal marks words

@@ -85,7 +85,7 @@ def headline(key: str, metric: MetricComparison, shown: MetricFigures) -> str:
 
     Args:
         key: Id of the metric.
-        metric: Its record.
+        metric: Comparison of the metric.
         shown: Form of its figures.
     """
     if metric.reason == "threshold" and (missed := _missed(metric, shown)):

@@ -1,4 +1,4 @@
-"""What embeds texts: the small model of the extra `embed`, or an endpoint."""
+"""Embedders of texts: the small model of the extra `embed`, or an endpoint."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ _MOST_CHARS = 20_000
 
 
 def missing_extra(metric_id: str) -> Problem | None:
-    """Say that the local model is not installed; None if it is."""
+    """Return the problem of a local model that is not installed; None if it is."""
     if find_spec(_MODULE) is not None:
         return None
     return Problem(
@@ -34,7 +34,7 @@ def missing_extra(metric_id: str) -> Problem | None:
 
 @cache
 def local_model() -> str | None:
-    """Name the local model and its version, for the definition of a metric; None if there is none."""
+    """Return the local model and its version, for the definition of a metric; None without it."""
     return f"{_PACKAGE} {version(_PACKAGE)}" if find_spec(_MODULE) is not None else None
 
 
@@ -54,16 +54,16 @@ async def embed_locally(text: str) -> Vector:
 
 
 def embed_remotely(ask: Ask) -> Embed:
-    """Return what embeds texts by an endpoint.
+    """Return an embedder of texts by an endpoint.
 
     Args:
-        ask: Asks a backend whose `options.api` is embeddings.
+        ask: Asker of a backend whose `options.api` is embeddings.
     """
     turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def embed(text: str) -> Vector:
         turn = turns.setdefault(text, asyncio.Lock())
-        async with turn:  # a reference of many rows is paid for once: the cache has it afterwards
+        async with turn:  # a reference of many rows is paid for once: then the cache has it
             answer = await ask(ChatRequest(messages=(Message(role="user", content=text),)))
         if answer.response is None or not answer.response.embedding:
             why = answer.error.message if answer.error else "the endpoint gave no vector"
@@ -81,7 +81,7 @@ def _local_encoder() -> Callable[[str], Sequence[float]]:
         problem = missing_extra("embedding_similarity")
         raise ConfigError.of([problem] if problem else []) from None
     encoder: Any = USE(threads=1)
-    turn = Lock()  # it loads itself at the first text, and knows nothing of threads
+    turn = Lock()  # it loads itself at the first text and is not safe with threads
 
     def encode(text: str) -> Sequence[float]:
         with turn:

@@ -1,4 +1,4 @@
-"""The judges of an evaluation, opened together and closed together."""
+"""The judges of an evaluation, opened and closed together."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager

@@ -1,4 +1,4 @@
-"""Figures of a calibration: how far a judge agrees with people, and the events that tell of it."""
+"""Figures of a calibration: agreement of a judge with people, and the events about it."""
 
 import textwrap
 from collections import Counter

@@ -1,17 +1,24 @@
-"""Files of calibrations: paths, reading, writing."""
+"""Files of calibrations, and of the answers that people are to label."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import Config, MetricSection
-from lm_eval_so.core.events import Listener, Noticed, ignore
-from lm_eval_so.core.files import cannot_read, folder_problems, write_all
+from lm_eval_so.core.events import Listener, Noticed, Warned, ignore
+from lm_eval_so.core.files import cannot_read, folder_problems, write_all, write_atomic
 from lm_eval_so.core.records.calibration import Calibration
 from lm_eval_so.core.records.codec import dump_document, loads, to_json
+from lm_eval_so.core.words import counted
 from lm_eval_so.errors import InputError, Problem, RecordError, Where, refuse
+from lm_eval_so.evaluator.binding.bind import bind_labelling
+from lm_eval_so.evaluator.calibration.label_file import csv_text, has_labels
+from lm_eval_so.evaluator.scoring.draws import LabelRows
 
 _FOLDER = Path("calibration")
+_LABELS_FILE = "labels_todo.csv"
+_EVALUATE = "evaluate"
 
 
 def calibration_path(config: Config, section: MetricSection) -> Path:
@@ -55,7 +62,7 @@ def read_calibration(config: Config, section: MetricSection) -> Calibration | No
 
 
 def read_calibrations(config: Config, tell: Listener = ignore) -> dict[str, Calibration]:
-    """Read the calibrations of all metrics, by metric id; errors as in `read_calibration`."""
+    """Read the calibrations of all metrics, by metric id; errors as of `read_calibration`."""
     found: dict[str, Calibration] = {}
     for section in config.metrics:
         calibration = read_calibration(config, section)
@@ -63,7 +70,7 @@ def read_calibrations(config: Config, tell: Listener = ignore) -> dict[str, Cali
             found[section.id] = calibration
         elif section.judge.calibration is not None:
             text = f"{section.id}: no calibration at {section.judge.calibration} yet"
-            tell(Noticed(stage="evaluate", text=f"{text}; lm-eval-so calibrate makes it"))
+            tell(Noticed(stage=_EVALUATE, text=f"{text}; lm-eval-so calibrate makes it"))
     return found
 
 
@@ -94,6 +101,48 @@ def write_calibrations(
             text = f"to use it, give {section.id} judge: {{calibration: {_shown(config, path)}}}"
             resources.listener(Noticed(stage="calibrate", text=text))
     return written
+
+
+def open_export(config: Config, folder: Path, *, most: int) -> LabelRows:
+    """Return an empty draw of answers to label, once the file may be written.
+
+    Args:
+        config: A config that has no problems.
+        folder: Folder of the file.
+        most: Answers per metric.
+
+    Raises:
+        ConfigError: If no metric judges by labels.
+        InputError: If the file exists and has labels.
+    """
+    bind_labelling(config)  # raises if there is nothing to label
+    path = folder / _LABELS_FILE
+    if has_labels(path):
+        what = f"{path} has labels in it, which would be lost"
+        raise InputError(what, where=Where(file=str(path)), hint="give it another name first")
+    return LabelRows(seed=config.run.seed, most=most)
+
+
+def write_export(
+    labels: LabelRows, folder: Path, config: Config, resources: Resources
+) -> tuple[Path, ...]:
+    """Write the file and return its path; none if there is nothing to label."""
+    counts = labels.counts()
+    for metric_id, n in counts.items():
+        if not n:
+            text = f"{metric_id}: no answer was judged, so there is none to label"
+            resources.listener(Warned(stage=_EVALUATE, text=text))
+    if not any(counts.values()):
+        return ()
+    path = folder / _LABELS_FILE
+    write_atomic(path, csv_text(labels))
+    told = ", ".join(
+        f"{counted(n, 'answer')} of {metric_id}" for metric_id, n in counts.items() if n
+    )
+    file = config.where().file or CONFIG_FILE
+    text = f"{told} to label in {path}; then: lm-eval-so calibrate {path} -c {file}"
+    resources.listener(Noticed(stage=_EVALUATE, text=text))
+    return (path,)
 
 
 def _shown(config: Config, path: Path) -> str:

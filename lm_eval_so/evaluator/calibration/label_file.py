@@ -20,7 +20,7 @@ from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.errors import DatasetError, InputError, Problem, RecordError, Where, nearest
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.panel import label_key
-from lm_eval_so.evaluator.scoring.label_rows import LabelRows
+from lm_eval_so.evaluator.scoring.draws import LabelRows
 from lm_eval_so.evaluator.transcript import shown_input
 
 COLUMNS = (
@@ -41,7 +41,7 @@ _NEEDED = ("id", "label")
 _ENCODINGS = ("utf-8", "cp949")
 _MOST_PROBLEMS = 1000
 _LONGEST_CELL = 30_000
-"""Excel takes 32,767 characters in a cell, and spills the rest over the next ones."""
+"""Excel takes 32,767 characters in a cell and spills the rest over the next ones."""
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 _GUARDED = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
 
@@ -70,7 +70,7 @@ class LabelFile:
     """Lines without a label, by metric id."""
     digest: str
     is_lossy: bool = False
-    """Whether its encoding lacks characters, which then stand as question marks."""
+    """Whether the encoding lacks characters, which then stand as question marks."""
 
 
 @dataclass(slots=True)
@@ -123,7 +123,7 @@ def csv_text(labels: LabelRows) -> str:
     file = io.StringIO(newline="")
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
-    writer.writerows(_cells(*chosen) for chosen in labels.chosen())
+    writer.writerows(_cells(*row) for row in labels.rows())
     return "\ufeff" + file.getvalue()
 
 

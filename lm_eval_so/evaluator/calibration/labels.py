@@ -9,7 +9,7 @@ from lm_eval_so.evaluator.binding.bind import bind_labelling
 from lm_eval_so.evaluator.calibration.label_file import LabelFile, read_labels
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.panel import label_key
-from lm_eval_so.evaluator.scoring.label_rows import GOOD
+from lm_eval_so.evaluator.scoring.draws import GOOD
 
 
 def labels_of(

@@ -13,7 +13,7 @@ from lm_eval_so.core.stats.diagnostic import Diagnosis
 from lm_eval_so.core.stats.verification import Stratum
 from lm_eval_so.core.text.personal_data import Kind, mask_personal_data
 from lm_eval_so.evaluator.binding.bound import BoundMetric
-from lm_eval_so.evaluator.scoring.label_rows import GOOD
+from lm_eval_so.evaluator.scoring.draws import GOOD
 
 Labels = tuple[str, str]
 """Labels of an answer by people and by the judge."""

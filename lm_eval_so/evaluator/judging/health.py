@@ -1,4 +1,4 @@
-"""How a judge did as an instrument."""
+"""Health of a judge as an instrument: repairs, agreement, bias, calibration."""
 
 import re
 from collections import Counter
@@ -28,11 +28,11 @@ _BAD = frozenset({"unscored", "j_weak"})
 
 
 class JudgeTally:
-    """Counts what the judges of a metric said, whatever the order of rows.
+    """Tally of the verdicts by the judges of a metric, whatever the order of rows.
 
     Args:
-        models: The models as configured, one a judge.
-        level: What the difference of two votes means.
+        models: The models as configured, one for each judge.
+        level: Level of measurement of a vote.
     """
 
     def __init__(self, models: Sequence[str | None], level: Level = "nominal") -> None:
@@ -57,14 +57,14 @@ class JudgeTally:
 
     @property
     def costs(self) -> list[float | None]:
-        """What each row cost that was judged by a call, retests after them."""
+        """Cost of each row that was judged by a call; retests come last."""
         return self._costs
 
     def add(self, score: Score, *, length: int | None = None) -> None:
         """Count a row.
 
         Args:
-            score: What was made of it.
+            score: Score of the row.
             length: Length of the answer, in graphemes.
         """
         if score.status is ScoreStatus.UNSCORED:
@@ -85,7 +85,7 @@ class JudgeTally:
             self._lengths.append((length, score.value))
 
     def add_retest(self, first: Score, again: Score) -> None:
-        """Count a row that was judged once more; one without a verdict both times says nothing."""
+        """Count a row that was judged once more, if it has a verdict both times."""
         if was_asked(again):
             self._spend(again)
         if first.value is None or again.value is None:
@@ -103,12 +103,12 @@ class JudgeTally:
         *,
         judged: Sequence[str | None] = (),
     ) -> JudgeHealth:
-        """Return the figures and what they say of the judge.
+        """Return the figures and the state of the judge.
 
         Args:
             fingerprint: Digest of the metric's definition.
-            calibration: How it did against labels by people.
-            judged: The models that it judged.
+            calibration: Comparison of the judge with people; None if none exists.
+            judged: The models that wrote the answers.
         """
         known = calibration_state(calibration, fingerprint, self._labels)
         drift = drift_why(calibration, known, models=self._deciding, labels=self._labels)
@@ -177,10 +177,10 @@ def calibration_state(
     fingerprint: str,
     labels: Mapping[str, int] | None = None,
 ) -> JudgeCalibration:
-    """Say what a calibration is worth for the judge at hand.
+    """Return whether a calibration fits the judge at hand, with its figures.
 
     Args:
-        calibration: It; None if there is none.
+        calibration: The calibration; None if none exists.
         fingerprint: Digest of the metric's definition.
         labels: Rows of this run by the judge's label.
     """
@@ -208,7 +208,7 @@ def calibration_state(
 
 
 def calibration_why(calibration: JudgeCalibration) -> tuple[str, ...]:
-    """Say what of it makes a judge's health worse than ok, as codes; only "j_weak" is bad."""
+    """Return the codes by which a calibration makes a judge's health worse than ok."""
     if calibration.state != "ok" or calibration.j is None:
         return (f"calibration_{calibration.state}",)
     if calibration.j <= WEAK_J:
@@ -223,11 +223,11 @@ def drift_why(
     models: Collection[str],
     labels: Mapping[str, int],
 ) -> Iterator[str]:
-    """Say whether this run is so unlike that of the calibration that its figures may not hold.
+    """Yield codes if this run differs so much from the calibrated one that its figures may not hold.
 
     Args:
-        calibration: It; None if there is none.
-        state: What it is worth; only one that is used can be out of date.
+        calibration: The calibration; None if none exists.
+        state: Result of `calibration_state`; only a calibration in use can be out of date.
         models: The models that answered as judges in this run.
         labels: Rows of this run by the judge's label.
     """

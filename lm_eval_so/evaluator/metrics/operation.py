@@ -33,11 +33,11 @@ class LatencyMs(Metric):
     """Wall time of the answer.
 
     Definition: wall time of the attempt that counted, in milliseconds, without queue and retries;
-        of a conversation the mean of its turns. `max` and `min` say when a row passes.
+        in a conversation the mean of its turns. A row passes within `min` and `max`.
     Range: 0 and up.
     Direction: lower is better.
     Unscored when: the answer, or one of a conversation's, was not measured in this run (`cached`),
-        or no time is told (`not_reported`).
+        or no time is reported (`not_reported`).
     Language notes: none.
     Source: the run's `latency_ms`.
     """
@@ -57,8 +57,8 @@ class TtftMs(Metric):
     """Time to the first token of the answer.
 
     Definition: time from sending the request to the first text or tool call of a streamed answer,
-        in milliseconds; of a conversation that of its first turn. Among the metrics, it makes
-        `stream: auto` stream. `max` and `min` say when a row passes.
+        in milliseconds; in a conversation that of its first turn. With this metric in
+        the config, `stream: auto` streams. A row passes within `min` and `max`.
     Range: 0 and up.
     Direction: lower is better.
     Unscored when: the answer was not measured in this run (`cached`), or was not streamed
@@ -82,9 +82,9 @@ class TtftMs(Metric):
 class CostUsd(Metric):
     """Cost of the answer.
 
-    Definition: US dollars by the tokens that the endpoint told and the price of the model; of
-        answers from the cache what they would have cost, so that a cache makes no chatbot look
-        cheaper. `max` and `min` say when a row passes.
+    Definition: US dollars, from the tokens that the endpoint reports and the price of the model;
+        answers from the cache have the cost of asking them, so that a cache makes no chatbot look
+        cheaper. A row passes within `min` and `max`.
     Range: 0 and up.
     Direction: lower is better.
     Unscored when: price or tokens are not known (`not_reported`).
@@ -111,12 +111,12 @@ class CostUsd(Metric):
 class InputTokens(Metric):
     """Number of tokens that the chatbot read.
 
-    Definition: tokens of prompt and history as the endpoint counts them; of a conversation their
-        sum. `max` and `min` say when a row passes.
+    Definition: tokens of prompt and history as the endpoint counts them; in a conversation their
+        sum. A row passes within `min` and `max`.
     Range: 0 and up.
     Direction: lower is better.
-    Unscored when: the endpoint does not tell (`not_reported`).
-    Language notes: Korean takes more tokens a character than English with most models.
+    Unscored when: the endpoint reports none (`not_reported`).
+    Language notes: with most models Korean takes more tokens per character than English.
     Source: the run's `usage.input_tokens`.
     """
 
@@ -136,11 +136,11 @@ class OutputTokens(Metric):
     """Number of tokens that the chatbot wrote.
 
     Definition: tokens of the answer as the endpoint counts them, reasoning included where it counts
-        so; of a conversation their sum. `max` and `min` say when a row passes.
+        so; in a conversation their sum. A row passes within `min` and `max`.
     Range: 0 and up.
     Direction: lower is better.
-    Unscored when: the endpoint does not tell (`not_reported`).
-    Language notes: Korean takes more tokens a character than English with most models.
+    Unscored when: the endpoint reports none (`not_reported`).
+    Language notes: with most models Korean takes more tokens per character than English.
     Source: the run's `usage.output_tokens`.
     """
 
@@ -159,12 +159,12 @@ class OutputTokens(Metric):
 class TokensPerS(Metric):
     """Rate at which the chatbot wrote.
 
-    Definition: `output_tokens` over the wall time of the answer in seconds; of a conversation both
-        summed over its turns. `max` and `min` say when a row passes.
+    Definition: `output_tokens` over the wall time of the answer in seconds; in a conversation both
+        summed over its turns. A row passes within `min` and `max`.
     Range: 0 and up.
     Direction: higher is better.
     Unscored when: the answer, or one of a conversation's, was not measured in this run (`cached`),
-        or time or tokens are not told (`not_reported`).
+        or time or tokens are not reported (`not_reported`).
     Language notes: tokens of one model are not those of another.
     Source: the run's `usage.output_tokens` and `latency_ms`.
     """

@@ -1,4 +1,4 @@
-"""Columns of a sheet, in as many bytes as they need: a hundred thousand rows have a million scores."""
+"""Compact columns of a sheet: a hundred thousand rows may have a million scores."""
 
 import math
 from array import array
@@ -11,7 +11,7 @@ _MOST_SHARED = 10_000
 
 
 class Values(Sequence[float | None]):
-    """Numbers of rows, 8 bytes each; None where there is none."""
+    """A number for each row, 8 bytes each; None without a number."""
 
     def __init__(self, values: Iterable[float | None] = ()) -> None:
         self._numbers = array("d", (math.nan if v is None else v for v in values))
@@ -21,7 +21,7 @@ class Values(Sequence[float | None]):
         return self._n
 
     def expect(self, rows: int) -> None:
-        """Set memory aside: many columns that grow side by side leave as much again between them."""
+        """Reserve memory: columns that grow side by side waste as much again between them."""
         self._numbers += array("d", [math.nan]) * (rows - len(self._numbers))
 
     @overload
@@ -43,7 +43,7 @@ class Values(Sequence[float | None]):
         return (v if v == v else None for v in islice(self._numbers, self._n))
 
     def shared(self) -> tuple[float | None, ...]:
-        """Return all of them, equal ones as one object: most metrics have few different values."""
+        """Return all numbers, equal ones as one object: most metrics have few different values."""
         once: dict[float, float] = {}
 
         def share(number: float) -> float | None:
@@ -55,17 +55,17 @@ class Values(Sequence[float | None]):
         return tuple([share(number) for number in islice(self._numbers, self._n)])
 
     def present(self, rows: Iterable[int]) -> "array[float]":
-        """Return the numbers that are there among some rows."""
+        """Return the numbers that some rows have."""
         numbers = self._numbers
         return array("d", (number for row in rows if (number := numbers[row]) == number))
 
     def where(self, rows: Iterable[int]) -> "array[int]":
-        """Return those of some rows that have a number."""
+        """Return those of the rows that have a number."""
         numbers = self._numbers
         return array("L", (row for row in rows if numbers[row] == numbers[row]))
 
     def absent(self, rows: Iterable[int]) -> Iterator[int]:
-        """Return those of some rows that have no number."""
+        """Return those of the rows that have no number."""
         numbers = self._numbers
         return (row for row in rows if numbers[row] != numbers[row])
 
@@ -80,7 +80,7 @@ class Values(Sequence[float | None]):
 
 
 class Flags:
-    """A small number of each row, a byte each; 0 where nothing was said."""
+    """A small number for each row, a byte each; 0 if never set."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
@@ -98,7 +98,7 @@ class Flags:
 
 
 class RowSet(AbstractSet[int]):
-    """Numbers of rows, in ascending order, a byte for each row up to the last."""
+    """A set of rows in ascending order: a byte for each row up to the last."""
 
     def __init__(self, rows: Iterable[int] = ()) -> None:
         self._flags = Flags()

@@ -1,4 +1,4 @@
-"""The scores of all rows, column by column, in dataset order, whatever order they came in."""
+"""The scores of all rows in columns: in dataset order, whatever order scores come in."""
 
 from array import array
 from collections import Counter
@@ -27,7 +27,7 @@ MISSING = "missing"
 """Status of a row that the run does not have."""
 _PASSED, _FAILED = 1, 2
 _NO_FAULT = frozenset({"cached", "not_reported"})
-"""Codes of scores that are missing without anything having gone wrong."""
+"""Codes of scores that are missing although nothing went wrong."""
 _NOTHING: Mapping[str, JsonValue] = MappingProxyType({})
 
 Keeps = Literal["full", "hash", "none"]
@@ -39,7 +39,7 @@ def is_fault(score: Score) -> bool:
 
 
 def failure_of(run: RunResult) -> str:
-    """Name what kept the answer of a row from coming: HTTP status, else kind of error or status."""
+    """Return why a row has no answer: the HTTP status, else the kind of error or the row's status."""
     if run.error is None:
         return run.status.value
     if run.error.http_status is not None:
@@ -69,10 +69,10 @@ class _Span:
 
 
 class AnswerTally:
-    """Counts answers by whether they were asked now, earlier, or not at all.
+    """Tally of answers by time: asked now, asked earlier, taken from the cache.
 
     Args:
-        begun_at: When the last invocation of the run began; None if that is not known.
+        begun_at: Time when the last invocation of the run began; None if not known.
     """
 
     def __init__(self, begun_at: datetime | None = None) -> None:
@@ -161,17 +161,17 @@ class Column:
     codes: Counter[str] = field(default_factory=Counter)
     """Unscored rows by reason code."""
     scored_codes: Counter[str] = field(default_factory=Counter)
-    """Scored rows by reason code, where they have one."""
+    """Scored rows by reason code, if they have one."""
     units: Counter[str] = field(default_factory=Counter)
-    """Scored rows by what their texts were cut into."""
+    """Scored rows by the unit of their texts, such as word or character."""
     corpus_counts: list[int] = field(default_factory=list)
-    """Sums of what the metric counts for a score of all rows together."""
+    """Sums of the metric's counts, for one score of all rows."""
     vacuous: int = 0
     passed: int = 0
     judged: int = 0
     """Rows that either passed or failed."""
     first_unscored: tuple[int, str] | None = None
-    """The first row without a value that is due to a fault, and why."""
+    """First row whose value is missing because of a fault, and the reason."""
     verdicts: Flags = field(default_factory=Flags)
     """Per row 1 if it passed, 2 if it failed."""
 
@@ -228,7 +228,7 @@ class Sheet:
     ) -> None:
         self.samples = Samples(by, keeps_texts=keeps != "none")
         self.sample_of = array("L")
-        """Position of its sample, per row; the rows of a sample stand together."""
+        """Index of the sample by row; the rows of a sample stand together."""
         self.repeats = array("L")
         self.has_repeats = False
         """Whether a sample has more than one row."""
@@ -239,28 +239,28 @@ class Sheet:
         self.columns = {metric_id: Column() for metric_id in metric_ids}
         self.cached = RowSet()
         self.costs = Values()
-        """Of each row that was asked."""
+        """Cost of each row that was asked."""
         self.saved = Values()
-        """What each answer from the cache would have cost."""
+        """Cost of each answer from the cache, had it been asked."""
         self.simulator_costs = Values()
-        """Of each row with a simulated user."""
+        """Cost of each simulated user."""
         self.simulator_usage = Usage()
         self.latencies_ms = array("d")
-        """Of answered rows, measured in this run."""
+        """Latency of answered rows, measured in this run."""
         self.usage = Usage()
         self.models: set[str] = set()
         self.answered = AnswerTally()
         self.failures: dict[str, list[int]] = {}
-        """Rows without an answer, by what kept it from coming."""
+        """Rows without an answer, by the reason."""
 
     def expect(self, rows: int, *, begun_at: datetime | None) -> None:
-        """Say how many rows will come, at most, and when the last invocation of their run began."""
+        """Set the largest number of rows, and the time when the last invocation of their run began."""
         self.answered = AnswerTally(begun_at)
         for column in self.columns.values():
             column.values.expect(rows)
 
     def add_row(self, repeat: int, run: RunResult | None) -> int:
-        """Add a row of the last sample, and give its number."""
+        """Add a row of the last sample and return its number."""
         row = len(self.sample_of)
         self.sample_of.append(len(self.samples) - 1)
         self.repeats.append(repeat)

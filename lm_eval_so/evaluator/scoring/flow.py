@@ -20,7 +20,7 @@ from lm_eval_so.evaluator.rows.sheet import Sheet
 from lm_eval_so.evaluator.scoring.score import FindBase, ScoredRow, score_batch, score_sample
 
 _LONGEST_SPAN = 16
-"""Batches' worth of rows after which a batch is scored as it is: its rows wait in memory."""
+"""Distance of rows, in batch sizes, after which a batch is scored as it is: its rows wait in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,7 @@ class Flow:
         self._open: dict[str, _Batch] = {}
 
     def enter(self, number: int, joined: JoinedRow, *, is_last: bool) -> Row:
-        """Let a row in, in dataset order.
+        """Enter a row, in dataset order.
 
         Args:
             number: Place of the row in the report.
@@ -241,7 +241,7 @@ class Late:
                 done(row)
 
     def _waiting(self) -> Iterator[int]:
-        """Return the places of the rows in `_numbers`, in dataset order."""
+        """Return the indices of the rows in `_numbers`, in dataset order."""
         return iter(sorted(range(len(self._numbers)), key=self._numbers.__getitem__))
 
     def _row(self, place: int, joined: JoinedRow) -> Row:

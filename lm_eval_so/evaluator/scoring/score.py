@@ -44,7 +44,7 @@ async def score_row(
     """Score one answer by every metric, in their order.
 
     Args:
-        bound: The metrics, parts before what is built from them.
+        bound: The metrics, parts before metrics that are built from them.
         sample: The sample.
         run: The answer; None if the run does not have the row.
         repeat: Number of the answer among those to the sample.
@@ -61,10 +61,10 @@ async def score_sample(
     *,
     base: FindBase | None = None,
 ) -> None:
-    """Score the answers to one sample by every metric and add that to their scores.
+    """Score the answers to one sample by every metric and add the scores to the rows.
 
     Args:
-        bound: The metrics, parts before what is built from them.
+        bound: The metrics, parts before metrics that are built from them.
         sample: The sample.
         rows: All its answers, or one of them.
         base: Finder of the scores of the sample's base.
@@ -82,7 +82,7 @@ async def score_sample(
 
 
 async def score_batch(bound: BoundMetric, items: Sequence[Item]) -> list[Score]:
-    """Let a metric score several answers at once; one fault costs all their scores."""
+    """Score several answers at once by one metric; a fault costs all their scores."""
     metric = bound.metric
     try:
         found = await _awaited(metric.score_batch(items))
@@ -121,7 +121,7 @@ async def _score_one(
 
 
 async def _score_repeats(bound: BoundMetric, sample: TestSample, rows: Sequence[ScoredRow]) -> None:
-    """Enter the value at the sample's first row; it says nothing of the others."""
+    """Enter the one value of a sample at its first row."""
     first, *others = rows
     score = bound.not_applicable(sample) or await _score_all(bound, sample, rows)
     first.scores[bound.id] = bound.complete(score, sample, first.repeat)

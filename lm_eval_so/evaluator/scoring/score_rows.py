@@ -13,9 +13,9 @@ from lm_eval_so.core.workers import drain, finish
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.binding.prepare import prepare
 from lm_eval_so.evaluator.rows.join import JoinedRow, JoinedRows
+from lm_eval_so.evaluator.scoring.draws import LabelRows
 from lm_eval_so.evaluator.scoring.flow import Flow, Late, Row, make_stages
 from lm_eval_so.evaluator.scoring.gather import STAGE, Gathered
-from lm_eval_so.evaluator.scoring.label_rows import LabelRows
 
 _YIELD_EVERY = 50
 _LIMIT = 0.05

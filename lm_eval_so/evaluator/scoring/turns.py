@@ -1,4 +1,4 @@
-"""A metric that applies another one to every answer of a conversation."""
+"""A metric that applies other metrics to every answer of a conversation."""
 
 import math
 from collections import Counter
@@ -42,13 +42,13 @@ class OfTurn(BaseModel):
 
     @property
     def label(self) -> str:
-        """What it is called: its id, else its name."""
+        """Name of the metric within the turn: its id, else its name."""
         return self.id or self.name.rpartition(":")[2]
 
 
 @dataclass(slots=True)
 class _Said:
-    """What the metrics say of one turn."""
+    """Scores of one turn."""
 
     values: list[float] = field(default_factory=list)
     passed: list[bool | None] = field(default_factory=list)
@@ -84,7 +84,7 @@ class Turns(Metric):
     checks_every_sample = True
 
     class Params(Metric.Params):
-        """What scores a turn, and how turns become one value."""
+        """Metric of a turn, and the way from turns to one value."""
 
         metric: OfTurn | None = None
         reduce: Literal["mean", "min", "last", "share_passed"] = "mean"
@@ -133,7 +133,7 @@ class Turns(Metric):
         return any(s is None or s.status is not ScoreStatus.NOT_APPLICABLE for s in without_answer)
 
     async def score(self, sample: TestSample, run: RunResult) -> Score:
-        """Score every turn, and give what they come to."""
+        """Score every turn and return the reduced value."""
         said: list[_Said] = []
         shown: list[JsonValue] = []
         votes: list[JudgeVote] = []
@@ -161,7 +161,7 @@ class Turns(Metric):
         return replace(score, judge=tuple(votes), cost_usd=total)
 
     def definition(self) -> dict[str, JsonValue]:
-        """Return what decides a value, the definition of the metric included."""
+        """Return all that decides a value, the definition of the metric included."""
         of = self.params.metric
         if of is None or self.check_params():
             return super().definition()
@@ -173,7 +173,7 @@ class Turns(Metric):
         return sum(bound.metric.calls(at, of_turn) for bound, at, of_turn in asked)
 
     def first_prompt(self, sample: TestSample, run: RunResult) -> str | None:
-        """Return what a judge is asked about the first turn that has one."""
+        """Return the first prompt for a judge about the first turn that has one."""
         asked = self._asked(sample, run)
         prompts = (bound.metric.first_prompt(at, of_turn) for bound, at, of_turn in asked)
         return next((prompt for prompt in prompts if prompt is not None), None)
@@ -219,7 +219,7 @@ class Turns(Metric):
         default = self._default_for(sample)
         left = iter(sample.scenario.turns if sample.scenario else ())
         for turn in run.turns:
-            # those that were skipped stand between
+            # skipped turns stand between
             written = next((each for each in left if each.user == turn.user), None)
             expected = list(self._expected(written)) if written else []
             yield turn, expected or ([default] if default is not None else [])
@@ -272,7 +272,7 @@ class Turns(Metric):
 
 
 def _sample_at(sample: TestSample, turns: Sequence[Turn]) -> TestSample:
-    """Return a sample that asks what the last of these turns asks, after those before it."""
+    """Return a sample that asks the last of these turns, with the others as its history."""
     said: list[Message] = []
     for turn in turns:
         said.append(Message(role="user", content=turn.user))

@@ -173,7 +173,7 @@ def _config_name(config: Config) -> str | None:
 
 
 def _shown_path(path: Path, config: Config) -> str:
-    """Return a path seen from the config's folder; of one elsewhere only the name."""
+    """Return a path relative to the config's folder; outside of it only the name."""
     whole, folder = path.absolute(), config.folder.absolute()
     return whole.relative_to(folder).as_posix() if whole.is_relative_to(folder) else path.name
 

@@ -17,14 +17,13 @@ from lm_eval_so.core.records.report import (
 from lm_eval_so.core.words.phrases import answers_text
 from lm_eval_so.evaluator.scoring.gather import STAGE, Gathered
 from lm_eval_so.evaluator.summary.experiment import Origin, make_experiment
-from lm_eval_so.evaluator.summary.fold import percentile, summarise_all
+from lm_eval_so.evaluator.summary.fold import break_down, label_columns, percentile, summarise_all
 from lm_eval_so.evaluator.summary.masking import (
     mask_report,
     masked_kinds,
     shown_case,
     shown_summary,
 )
-from lm_eval_so.evaluator.summary.slices import break_down, label_columns
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""What every reader of a source format takes and gives."""
+"""Records and protocol of the readers of source formats."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _LISTED = 20
 
 
 class Reason(StrEnum):
-    """Why a record or a file gives no sample."""
+    """Reason for a record or a file without a sample."""
 
     ROW_WIDTH = "row_width"
     BAD_QUOTE = "bad_quote"
@@ -37,7 +37,7 @@ class Reason(StrEnum):
 
 
 class Step(StrEnum):
-    """The part of the work that left a record out."""
+    """Step that rejected a record."""
 
     COLLECT = "collect"
     DEDUP = "dedup"
@@ -52,18 +52,18 @@ class SourceFile:
     name: str
     """Path as the config has it, with forward slashes; shown and written."""
     path: Path
-    """Where it can be opened."""
+    """Path to open."""
     sha256: str
     size: int
     """Bytes."""
     encoding: str | None = None
-    """Python codec name; None if it could not be told."""
+    """Python codec name; None if not detected."""
     license: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """The header of a table; a reader gives it before the first record."""
+    """The header of a table, before its first record."""
 
     names: tuple[str, ...]
     line: int
@@ -71,7 +71,7 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawItem:
-    """One record as the source has it."""
+    """One record, as in the source."""
 
     file: SourceFile
     at: Mapping[str, JsonValue]
@@ -82,7 +82,7 @@ class RawItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:
-    """One record that is left out, and why."""
+    """One rejected record, with the reason."""
 
     file: SourceFile
     at: Mapping[str, JsonValue]
@@ -92,13 +92,13 @@ class Reject:
     """The reason in a few words, for people."""
     hint: str | None = None
     excerpt: str = ""
-    """How the record begins, ≤ 200 characters."""
+    """Beginning of the record, ≤ 200 characters."""
     step: Step = Step.COLLECT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileError:
-    """A file that gives no records at all, and why."""
+    """A file without any records, with the reason."""
 
     file: SourceFile
     reason: Reason
@@ -108,23 +108,23 @@ class FileError:
 
 
 class Source(Protocol):
-    """Reads one format: streams where the format allows it, and never raises for a bad record."""
+    """Reader of one format: streams if the format allows it, and never raises for a bad record."""
 
     def __call__(
         self, file: SourceFile, options: SourceSection, /
     ) -> Iterator[Columns | RawItem | Reject | FileError]:
-        """Return the records of a file in their order."""
+        """Return the records of a file in order."""
         ...
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the first names of a list, as many as people read."""
+    """Return the first names of a list, for people."""
     shown = ", ".join(names[:_LISTED])
     return shown if len(names) <= _LISTED else f"{shown}, … ({len(names)} in all)"
 
 
 def place(name: str, at: Mapping[str, JsonValue]) -> str:
-    """Return a place as people read it: `faq.csv:16:1`, or `qa.json $.data[3]`."""
+    """Return a place for people: `faq.csv:16:1`, or `qa.json $.data[3]`."""
     if "path" in at:
         return f"{name} {at['path']}"
     parts = [name, *(str(at[key]) for key in ("line", "column") if key in at)]
@@ -132,7 +132,7 @@ def place(name: str, at: Mapping[str, JsonValue]) -> str:
 
 
 def excerpt(text: str) -> str:
-    """Return the beginning of a record as it may be written down: keys taken out, one cut."""
+    """Return the beginning of a record, without secrets."""
     # whatever lies beyond cannot be shown, so a long record is not searched to its end
     text = Redactor().redact(text[: 10 * _EXCERPT]).strip()
     return text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"

@@ -19,7 +19,7 @@ from lm_eval_so.generator.sources.base import (
     excerpt,
     listed,
 )
-from lm_eval_so.generator.sources.lines import MOST_BYTES, Line, read_lines
+from lm_eval_so.generator.sources.physical_lines import MOST_BYTES, Line, read_lines
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
@@ -28,14 +28,14 @@ _Row = tuple[Sequence[Line], list[str] | csv.Error]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """A row under way: its file, its place and its physical lines."""
+    """A row with its file, its place and its physical lines."""
 
     file: SourceFile
     at: Mapping[str, JsonValue]
     lines: Sequence[Line]
 
     def reject(self, reason: Reason, what: str, hint: str | None) -> Reject:
-        """Return the row as one that is left out."""
+        """Return the row as a reject."""
         text = excerpt("".join(line.text for line in self.lines))
         is_told = reason is Reason.BAD_ENCODING  # it names a byte of the line
         at = self.at if is_told else {"line": self.at["line"], "column": 1, **self.at}
@@ -45,7 +45,7 @@ class _Place:
 def read_csv(
     file: SourceFile, _: SourceSection, /
 ) -> Iterator[Columns | RawItem | Reject | FileError]:
-    """Read comma-separated values; also semicolons, tabs or bars, whichever the header uses."""
+    """Read comma-separated values; also semicolons, tabs or bars, as the header uses."""
     widths = {d: _header_width(file, d) for d in _DELIMITERS}
     widest = max(widths, key=lambda d: widths[d])
     return _read(file, widest if widths[widest] > 1 else ",")
@@ -82,7 +82,7 @@ def _read(file: SourceFile, delimiter: str) -> Iterator[Columns | RawItem | Reje
 
 
 def _rows(file: SourceFile, delimiter: str) -> Iterator[_Row]:
-    """Yield each row with its physical lines; lines without any text are no rows."""
+    """Yield each row with its physical lines, without blank lines."""
     feed = _Feed(read_lines(file.path, file.encoding or "utf-8"))
     reader = csv.reader(feed, delimiter=delimiter, strict=True)
     while True:
@@ -100,7 +100,7 @@ def _rows(file: SourceFile, delimiter: str) -> Iterator[_Row]:
 
 
 class _Feed:
-    """Hands physical lines to the csv module and remembers those of the row under way."""
+    """Iterator of physical lines for the csv module that remembers the lines of the current row."""
 
     def __init__(self, lines: Iterator[Line]) -> None:
         self._lines = lines
@@ -120,7 +120,7 @@ class _Feed:
         self.record = []
 
     def take_back(self) -> None:
-        """Give up on the first line only: a quote that is never closed spoils one line, not all."""
+        """Keep the first line and read the others again, since an unclosed quote spoils one line only."""
         self._again.extendleft(reversed(self.record[1:]))
         self.record = self.record[:1]
 
@@ -155,7 +155,7 @@ def _columns(file: SourceFile, header: _Row | None) -> Columns | FileError:
 
 
 def _problem(row: _Place) -> Reject | None:
-    """Find what is wrong with the text itself, before its cells matter."""
+    """Return a reject if the text itself is wrong, before its cells."""
     if sum(line.size for line in row.lines) > MOST_BYTES:
         what = f"the record is longer than {MOST_BYTES:,} bytes"
         return row.reject(Reason.TOO_LARGE, what, None)

@@ -1,10 +1,10 @@
-"""Which encoding a file has: told by its first bytes, and for Korean by the characters it gives."""
+"""Detection of a file's encoding by its first bytes, and for Korean by the decoded characters."""
 
 import codecs
 from collections.abc import Sequence
 
 HEAD_BYTES = 1 << 20
-"""How much of a file decides its encoding."""
+"""Bytes of a file that decide its encoding."""
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -15,13 +15,13 @@ _BOMS = (
 
 
 def detect_encoding(head: bytes) -> str | None:
-    """Tell the encoding of a text by how it begins.
+    """Return the encoding of a text by its beginning.
 
     Args:
         head: The first `HEAD_BYTES` bytes, or the whole file if it is shorter.
 
     Returns:
-        A Python codec name, or None if it cannot be told.
+        A Python codec name, or None if not detected.
     """
     for bom, name in _BOMS:
         if head.startswith(bom):
@@ -40,7 +40,7 @@ def detect_encoding(head: bytes) -> str | None:
 
 
 def is_encoding(name: str) -> bool:
-    """Return whether Python can decode texts of that name."""
+    """Return whether Python knows an encoding."""
     try:
         b"a".decode(name, "replace")
     except (LookupError, ValueError):
@@ -63,7 +63,7 @@ def _share_decoded(lines: Sequence[bytes], encoding: str) -> float:
 
 
 def _reads_as_korean(lines: Sequence[bytes]) -> bool:
-    """Return whether what CP949 gives is Korean, and mostly the syllables that Korean really uses.
+    """Return whether text decoded as CP949 is Korean, mostly in common syllables.
 
     CP949 decodes nearly any bytes. Common syllables lie in the block of KS X 1001 (lead byte
     B0–C8, trail byte from A1); text in another encoding falls all over the rest.

@@ -24,16 +24,16 @@ from lm_eval_so.generator.sources.json_values import (
     refuse_unwritable,
     walk,
 )
-from lm_eval_so.generator.sources.lines import MOST_BYTES, Line, read_lines
+from lm_eval_so.generator.sources.physical_lines import MOST_BYTES, Line, read_lines
 
 _LARGEST = 200_000_000
-"""Largest file: it is held in memory whole."""
+"""Largest file in bytes, since it is held in memory whole."""
 
 
 def read_json(
     file: SourceFile, options: SourceSection, /
 ) -> Iterator[RawItem | Reject | FileError]:
-    """Read the records of a JSON document: a list at its top, or where `records` says."""
+    """Read the records of a JSON document: a list at its top, or at the path `records`."""
     document = _document(file)
     if isinstance(document, FileError):
         yield document
@@ -47,7 +47,7 @@ def read_json(
 
 
 def read_jsonl(file: SourceFile, _: SourceSection, /) -> Iterator[RawItem | Reject | FileError]:
-    """Read JSON lines; blank lines are no records."""
+    """Read JSON lines, without blank lines."""
     record = 0
     for line in read_lines(file.path, file.encoding or "utf-8"):
         if line.text.strip():

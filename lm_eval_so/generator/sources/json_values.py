@@ -28,11 +28,11 @@ JsonPath = tuple[str | int, ...]
 
 
 class BadJsonError(ValueError):
-    """A text that is no JSON, or none that can be written again.
+    """Error of a text that is no JSON, or of a value that cannot be written again.
 
     Args:
-        what: For people.
-        line: Line in the text, from 1; None if it is not known.
+        what: Text for people.
+        line: Line in the text, from 1; None if not known.
         column: Column in that line, from 1.
     """
 
@@ -42,7 +42,7 @@ class BadJsonError(ValueError):
 
 
 def parse_strict(text: str) -> JsonValue:
-    """Parse JSON; duplicate keys and NaN are refused.
+    """Parse JSON, without duplicate keys and NaN.
 
     Raises:
         BadJsonError: With the place.
@@ -67,10 +67,10 @@ def _in_our_words(said: str) -> str:
 
 
 def refuse_unwritable(value: JsonValue) -> None:
-    """Refuse a record that cannot be written again: half a surrogate pair, 1e999, a deep nest.
+    """Refuse a record that cannot be written again: half a surrogate pair, 1e999, deep nesting.
 
     Raises:
-        BadJsonError: That says which it is.
+        BadJsonError: If the record is refused.
     """
     if _depth(value) > _MOST_DEPTH:
         raise BadJsonError(f"nested deeper than {_MOST_DEPTH} levels")
@@ -101,7 +101,7 @@ def _after_comma(text: str, line: int, column: int) -> tuple[int, int]:
 
 
 def parse_path(text: str) -> JsonPath | None:
-    """Return the steps of a path, `EVERY` for `[*]`; None if it is no path.
+    """Return the steps of a path, `EVERY` for `[*]`; None if the text is no path.
 
     A leading `$` stands for the whole.
     """
@@ -119,7 +119,7 @@ def parse_path(text: str) -> JsonPath | None:
 def walk(
     value: JsonValue, steps: Sequence[str | int], at: str = "$"
 ) -> Iterator[tuple[str, JsonValue]]:
-    """Yield (path, value) of everything that a path leads to; nothing where it does not lead."""
+    """Yield (path, value) of all values at a path."""
     if not steps:
         yield at, value
         return
@@ -134,6 +134,6 @@ def walk(
 
 
 def kind_of(value: object) -> str:
-    """Name the kind of a JSON value."""
+    """Return the kind of a JSON value, for people."""
     kinds = {dict: "an object", list: "an array", str: "a text", bool: "a truth value"}
     return "null" if value is None else kinds.get(type(value), "a number")

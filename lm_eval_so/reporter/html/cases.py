@@ -8,7 +8,7 @@ from typing import Any
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import Case, EvaluationReport
 from lm_eval_so.core.templates.safe import cut
-from lm_eval_so.core.words.numbers import count
+from lm_eval_so.core.words.formats import count
 from lm_eval_so.reporter.views.cases import case_view, is_answer, short_value, status_name
 from lm_eval_so.reporter.views.slices import by_name
 from lm_eval_so.reporter.views.view import CaseView, ChangedView, ComparisonView, Finding, Words

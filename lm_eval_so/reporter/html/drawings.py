@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lm_eval_so.core.records.comparison import Comparison, MetricComparison, SliceComparison
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.report import NO_VALUE, Columns, EvaluationReport, MetricSummary, Slice
-from lm_eval_so.core.words.numbers import count
+from lm_eval_so.core.words.formats import count
 from lm_eval_so.reporter.views.cases import status_name
 from lm_eval_so.reporter.views.metrics import valued
 from lm_eval_so.reporter.views.slices import by_name, is_small

@@ -68,7 +68,6 @@ class ChangeDrawing:
     row: GateRow
     span: Span | None
     tone: str
-    word: str
     sentence: str
 
 
@@ -158,7 +157,6 @@ def _changes(comparison: Comparison, view: ComparisonView) -> list[ChangeDrawing
             row=rows[key],
             span=spans[key],
             tone=_TONES.get(comparison.metrics[key].verdict, "none"),
-            word=rows[key].verdict.partition(" ")[2],  # the icon is the page's own
             sentence=comparison.metrics[key].sentence,
         )
         for key in ordered

@@ -9,7 +9,7 @@ from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport, Experiment
 from lm_eval_so.core.text import width
-from lm_eval_so.core.words.numbers import count
+from lm_eval_so.core.words.formats import count
 from lm_eval_so.reporter.views.metrics import bounds, valued
 from lm_eval_so.reporter.views.origin import COMMIT_DIGITS, minute, short_hash
 from lm_eval_so.reporter.views.view import ABSENT, Words, words_of

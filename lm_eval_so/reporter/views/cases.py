@@ -6,7 +6,7 @@ from lm_eval_so.core.records.comparison import ChangedCase, Comparison, Exemptio
 from lm_eval_so.core.records.enums import RunStatus, ScoreStatus
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.core.words.numbers import count, score
+from lm_eval_so.core.words.formats import count, score
 from lm_eval_so.reporter.views.metrics import code_name, valued
 from lm_eval_so.reporter.views.view import (
     ABSENT,

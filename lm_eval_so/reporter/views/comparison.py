@@ -10,7 +10,7 @@ from lm_eval_so.core.records.comparison import (
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.figures import MetricFigures, reason_figures
-from lm_eval_so.core.words.numbers import count, factor, percent, round_up
+from lm_eval_so.core.words.formats import count, factor, percent, round_up
 from lm_eval_so.core.words.phrases import (
     exemption_warning,
     lost_headline,
@@ -108,7 +108,6 @@ def _gate_row(key: str, metric: MetricComparison, shown: MetricFigures, words: W
             low, high = map(shown.bare, shown.ends(*metric.ci90))
             change += f" ({words('interval', low=low, high=high)})"
     name = verdict_name(metric.verdict, shown.language)
-    verdict = f"{verdict_icon(metric.verdict)} {name}"
     is_lower = metric.direction is Direction.LOWER and not shown.is_ratio
     return GateRow(
         metric=key,
@@ -117,7 +116,8 @@ def _gate_row(key: str, metric: MetricComparison, shown: MetricFigures, words: W
         candidate=_mean(metric, metric.candidate, shown),
         change=change,
         allowed=_allowed(metric, shown, words),
-        verdict=verdict if metric.gating else f"{verdict} ({words('not_gating')})",
+        icon=verdict_icon(metric.verdict),
+        verdict=name if metric.gating else f"{name} ({words('not_gating')})",
     )
 
 

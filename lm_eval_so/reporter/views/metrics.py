@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.report import EvaluationReport, MetricSummary
-from lm_eval_so.core.words.numbers import count, interval, percent, score, usd
+from lm_eval_so.core.words.formats import count, interval, percent, score, usd
 from lm_eval_so.reporter.views.view import ABSENT, MetricRow, Words
 
 

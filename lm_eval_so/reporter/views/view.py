@@ -189,7 +189,9 @@ class GateRow:
     change: str
     """Change with the sign of candidate − baseline."""
     allowed: str
+    icon: str
     verdict: str
+    """Name of the verdict, and a note if it does not gate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

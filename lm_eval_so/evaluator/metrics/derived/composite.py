@@ -30,8 +30,8 @@ class Composite(Metric):
         `any_of` 1 if one does, else 0. Parts that do not apply to the sample are left out.
     Range: 0 … 1.
     Direction: higher is better.
-    Unscored when: a part is (`part_unscored`), unless the others decide: a failed one under
-        `all_of`, a passed one under `any_of`; not applicable if no part applies.
+    Unscored when: a part is unscored (`part_unscored`), unless the others decide: a failed one
+        under `all_of`, a passed one under `any_of`; not applicable if no part applies.
     Language notes: none.
     Source: own rules.
     """

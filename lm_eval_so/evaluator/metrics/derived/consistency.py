@@ -27,12 +27,12 @@ class Consistency(Metric):
 
     Definition: mean over all pairs of repeats: `measure: exact` 1 if the texts are equal after the
         profile `basic`, else 0; `char_f1` F1 of the bags of characters after `korquad`; the id of
-        a metric: 1 if both pass or both fail, or, where it says neither, if the values are equal,
-        else 0. One value a sample, at its first repeat; the others are not applicable.
+        a metric: 1 if both pass or both fail, or, without pass and fail, if the values are equal,
+        else 0. One value per sample, at its first repeat; the others are not applicable.
     Range: 0 … 1.
     Direction: higher is better.
     Unscored when: fewer than two repeats can be compared (`part_unscored`).
-    Language notes: Korean as any other; spacing counts for `exact`, not for `char_f1`.
+    Language notes: Korean is compared like any language; spacing counts for `exact`, not for `char_f1`.
     Source: own rules.
     """
 

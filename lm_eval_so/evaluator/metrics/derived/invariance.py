@@ -24,16 +24,16 @@ _SLACK = 1e-9
 class Invariance(Metric):
     """Match of the answers to a changed question and its base, as the change asks for.
 
-    Definition: the sample's `relation` names its base and what is expected. `same`: 1 if the
-        metric that `of` names says the same of both answers of one repeat: both pass or both fail,
-        or, where it says neither, values within 0.1 of each other; `different`: 1 if it does not;
+    Definition: the sample's `relation` names its base and the expected effect. `same`: 1 if the
+        metric that `of` names agrees on both answers of one repeat: both pass or both fail, or,
+        without pass and fail, values within 0.1 of each other; `different`: 1 if it does not;
         `refuse`: 1 if the answer is a refusal, by the rules of `refusal`. Else 0.
     Range: 0 or 1.
     Direction: higher is better.
-    Unscored when: the base is not there, or it or the sample has no score of that metric
+    Unscored when: the base is missing, or the base or the sample has no score of that metric
         (`part_unscored`); not applicable without a relation, or where that metric does not apply
         to both.
-    Language notes: those of `refusal`.
+    Language notes: as for `refusal`.
     Source: Ribeiro et al. (2020), CheckList, ACL: invariance and directional expectation tests.
     """
 

@@ -25,16 +25,16 @@ _LEVELS: Final[dict[Level, frozenset[Speech]]] = {
 class Honorific(Metric):
     """Share of the sentences at a level of politeness.
 
-    Definition: the share of sentences that end at `level`, of those that end at any; `polite` is
+    Definition: the share of sentences at `level`, of those whose ending shows a level; `polite` is
         formal or 해요, `casual` is plain or casual. formal: …ㅂ니다, …ㅂ니까, …십시오; haeyo: …요, …죠; plain:
         …다, …냐, …구나, 하자, 해라; casual: …어 (워, 려), …아, …야, …지, …해, …네, …래, …게, …걸, …까, …줘, …봐, …돼,
-        …와, …마, where a verb has them. Nouns and items of lists do not tell (배송 안내, 사용 금지, 확인 필요),
-        nor does 네 alone. No sentence that tells is 1 and vacuous.
+        …와, …마, if a verb has them. Nouns and items of lists show no level (배송 안내, 사용 금지, 확인 필요),
+        nor does 네 alone. Without a sentence that shows a level: 1, vacuous.
     Range: 0 … 1.
     Direction: higher is better.
     Unscored when: never, for an answered row.
     Language notes: Korean only; ㅋㅋ, emoji, marks and a remark in brackets after the ending do not
-        matter, code in fences is left out.
+        matter, and code in fences does not count.
     Source: own rules.
     """
 

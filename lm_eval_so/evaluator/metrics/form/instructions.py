@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.text.forms import nfc
+from lm_eval_so.core.text import nfc
 from lm_eval_so.core.text.keywords import Boundary
 from lm_eval_so.core.text.lengths import LengthUnit
 from lm_eval_so.core.text.scripts import ScriptLanguage
@@ -148,12 +148,12 @@ class Instructions(Metric):
 
     Definition: checks that hold / all `checks`; `mode: all` is 1 if all hold, else 0. `loose: true`
         also looks at the answer without its first line, without its last line, without both, and
-        each without `*`: a check holds if it does for one of them. An empty answer keeps none.
+        each without `*`: a check holds if it holds for one of them. An empty answer keeps none.
     Range: 0 … 1.
     Direction: higher is better.
     Unscored when: never, for an answered row; not applicable without `checks`.
-    Language notes: made for Korean and English alike: words are what spaces part (어절), texts are
-        compared after the profile `basic`, keywords take particles.
+    Language notes: made for Korean and English alike: spaces separate words (어절), texts are compared
+        after the profile `basic`, particles may follow keywords.
     Source: in the spirit of Zhou et al. (2023), IFEval, arXiv:2311.07911, §2; own rules.
     """
 

@@ -10,7 +10,7 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.scripts import ScriptLanguage, language_share
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.numbers import percent
+from lm_eval_so.core.words.formats import percent
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.metrics.base import Category, Metric
 
@@ -23,9 +23,9 @@ class LanguageMatch(Metric):
     """Match of the answer's language with the sample's.
 
     Definition: 1 if at least `min_share` of the words with a letter are in `language`, else 0; the
-        default is the sample's own. Code, web addresses and e-mail addresses are left out. A word
+        default is the sample's own. Code, web addresses and e-mail addresses do not count. A word
         with Hangul is ko, one with kana ja, one with 漢字 alone zh or ja, one with A–Z en. An answer
-        without a letter ("30,000") is 1 and vacuous.
+        without a letter ("30,000") is 1, vacuous.
     Range: 0 or 1.
     Direction: higher is better.
     Unscored when: never, for an answered row; not applicable if neither the parameter nor the

@@ -20,11 +20,10 @@ class Length(Metric):
 
     Definition: 1 if min ≤ count ≤ max of the trimmed answer in NFC, else 0. Units: `graphemes` are
         characters as people see them; `chars` code points; `syllables` those of Hangul; `words`
-        what spaces part (어절); `sentences` end with . ! ? 。 before a space or with the line, code
-        blocks left out; `lines` those with something on them; `paragraphs` what blank lines part;
-        `bytes` those of UTF-8; `bytes_cp949` those of a Korean SMS, where a character that CP949
-        does not have counts 1. `count_spaces: false` leaves spaces and line ends out of characters
-        and bytes.
+        separated by spaces (어절); `sentences` end with . ! ? 。 before a space or with the line, code
+        blocks left out; `lines` that are not blank; `paragraphs` separated by blank lines; `bytes` of
+        UTF-8; `bytes_cp949` of a Korean SMS, where a character that CP949 lacks counts 1.
+        `count_spaces: false` does not count spaces and line ends as characters or bytes.
     Range: 0 or 1.
     Direction: higher is better.
     Unscored when: never, for an answered row; not applicable without `min` and `max`.

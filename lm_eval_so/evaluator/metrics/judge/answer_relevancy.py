@@ -56,9 +56,9 @@ class AnswerRelevancy(JudgedMetric):
     """Relevance of the answer to the question, right or wrong.
 
     Definition: `mode: judge`: the judge's label, full 1, partial 0.5, none 0. `mode: embedding`:
-        the judge writes 3 questions from the answer alone; the mean cosine of their vectors and
-        that of the user's last message, at least 0; 0 if the answer is noncommittal. Of a panel
-        the median.
+        the judge writes 3 questions from the answer alone; the value is the mean cosine of their
+        vectors and that of the user's last message, at least 0; 0 if the answer is noncommittal. With a panel,
+        the median counts.
     Range: 0 … 1.
     Direction: higher is better.
     Unscored when: the judge says UNKNOWN (`judge_unknown`), gives no usable output twice
@@ -158,6 +158,6 @@ def read_questions(output: str) -> Questions | Unusable:
 
 
 def _last_message(sample: TestSample, run: RunResult) -> str:
-    """Return the user's last message, of a conversation that was played as it was played."""
+    """Return the user's last message; in a played conversation, that of the last turn."""
     said = run.turns[-1].user if run.turns else sample.question
     return said or shown_input(sample, run)

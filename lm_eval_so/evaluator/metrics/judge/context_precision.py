@@ -36,7 +36,7 @@ class ContextPrecision(PassageMetric):
     Definition: average precision of the passages in their order, Σₖ(P@k·relₖ)/Σrelₖ; none relevant
         0. The judge says of each passage, in a request of its own, whether it is relevant to the
         question and, where there is one, the reference. Judged are the passages that the chatbot
-        reports, with `context: sample` the sample's `given` and `gold` ones. Of a panel the
+        reports, with `context: sample` the sample's `given` and `gold` ones. With a panel, the
         median of the judges' values counts.
     Range: 0 … 1.
     Direction: higher is better.

@@ -27,7 +27,7 @@ class ContextRecall(GroundedMetric):
         lists the claims of the first reference, as `faithfulness` does those of the answer, by a
         request that depends on question and reference alone, so that all answers are measured by
         one list; it then holds them against the passages that the chatbot reports (`context:
-        sample`: the sample's `given` and `gold` ones). No claims: 1, vacuous. Of a panel the
+        sample`: the sample's `given` and `gold` ones). No claims: 1, vacuous. With a panel, the
         median of the judges' values counts.
     Range: 0 … 1.
     Direction: higher is better.

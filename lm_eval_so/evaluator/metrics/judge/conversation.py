@@ -21,14 +21,14 @@ __all__ = ["Conversation"]
 class Conversation(LLMJudge):
     """Grade of a whole conversation by a model.
 
-    Definition: the value of the label that the judge chooses, as of `llm_judge`, over all turns,
+    Definition: the value of the label that the judge chooses, as in `llm_judge`, over all turns,
         numbered. `aspect` selects what it looks for: whether the user reached the `goal`,
         `retention` of what was said earlier, whether the `role` is kept, `coherence`, or the
-        `rubric` alone (`custom`); with another aspect the rubric adds to it. For the goal it is
-        shown the simulated user's goal, for the role the sample's system prompt.
+        `rubric` alone (`custom`); with another aspect the rubric adds to it. For `goal` it sees
+        the simulated user's goal, for `role` the sample's system prompt.
     Range: 0 … 1; 0 or 1 if there are two labels with these values.
     Direction: higher is better.
-    Unscored when: a turn has no answer (`run_error`), and as `llm_judge`. A chatbot that said
+    Unscored when: a turn has no answer (`run_error`), or as in `llm_judge`. A chatbot that said
         nothing has the lowest label without a call. Not applicable without a scenario, or where
         `custom` has no rubric.
     Language notes: `judge.template: ko` gives instructions and aspects in Korean.
@@ -98,7 +98,7 @@ def shown_dialogue(sample: TestSample, run: RunResult) -> dict[str, str]:
 
 
 def bot_texts(run: RunResult) -> tuple[str, ...]:
-    """Return what the chatbot said, turn by turn."""
+    """Return the chatbot's texts, turn by turn."""
     return tuple(turn.text for turn in run.turns) if run.turns else (run.text,)
 
 

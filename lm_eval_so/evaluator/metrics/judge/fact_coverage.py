@@ -54,9 +54,9 @@ AnyFact = Annotated[Fact, BeforeValidator(_short_fact, json_schema_input_type=st
 class FactCoverage(JudgedMetric):
     """Share of the required facts that the answer states.
 
-    Definition: required facts that the answer states / required facts. The judge says of all facts
-        in one request: stated, contradicted, absent or UNKNOWN. A contradicted fact counts as
-        absent and is flagged. Of a panel the median of the judges' values counts.
+    Definition: required facts that the answer states / required facts. The judge gets all facts in
+        one request and says of each: stated, contradicted, absent or UNKNOWN. A contradicted fact counts as
+        absent and is flagged. With a panel, the median of the judges' values counts.
     Range: 0 … 1.
     Direction: higher is better.
     Unscored when: a required fact is UNKNOWN (`judge_unknown`), the output is unusable twice

@@ -61,8 +61,8 @@ class Goal(JudgedMetric):
         for the conversation, yes or no. A judge is not asked where a rule decides 0 already.
     Range: 0 … 1.
     Direction: higher is better.
-    Unscored when: an entry is not known and no other decides 0: a judge's, with the codes of
-        `llm_judge`, or a regex that takes longer than 1 s (`regex_timeout`); a turn has no answer
+    Unscored when: an entry is not known and no other decides 0: one for a judge, with the codes
+        of `llm_judge`, or a regex that takes longer than 1 s (`regex_timeout`); a turn has no answer
         (`run_error`). Not applicable without success and must_not.
     Language notes: the keyword rule knows Hangul spacing and NFC; `judge.template: ko` asks in
         Korean.

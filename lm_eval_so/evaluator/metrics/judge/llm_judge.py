@@ -29,9 +29,9 @@ class LLMJudge(JudgedMetric):
     """Grade of the answer by a model, against a rubric.
 
     Definition: the value of the label that the judge chooses. It sees rubric, labels, input,
-        answer, and what `show` names; never tags, scores or which model answered. Of a panel the
-        label of the majority; without one the median, of two in the middle the worse, where three
-        or more labels have values of their own.
+        answer, and what `show` names; never tags, scores or which model answered. With a panel, the
+        label of the majority counts; without a majority the median, of two in the middle the
+        worse, if there are three labels or more, each with a value of its own.
     Range: 0 … 1; 0 or 1 if there are two labels with these values.
     Direction: higher is better.
     Unscored when: the judge says UNKNOWN (`judge_unknown`), gives no usable output twice

@@ -57,10 +57,10 @@ class LLMScale(JudgedMetric):
     Definition: (x − 1)/4 of the step x that the judge chooses. If its backend gives the
         probabilities of the tokens (the judge's parameters `logprobs` and `top_logprobs`) and the
         steps have at least 0.8 of them together, x is the mean of the steps by probability;
-        `details.by` says which. Of a panel the median, of two in the middle the worse.
+        `details.by` says which. With a panel, the median counts; of two in the middle, the worse.
     Range: 0 … 1.
     Direction: higher is better.
-    Unscored when: as `llm_judge`. An empty answer is step 1 without a call.
+    Unscored when: as in `llm_judge`. An empty answer is step 1 without a call.
     Language notes: `judge.template: ko` gives the instructions in Korean.
     Source: Liu et al. (2023), G-Eval, EMNLP, for the mean by token probabilities.
     """

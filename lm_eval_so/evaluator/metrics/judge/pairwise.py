@@ -48,7 +48,7 @@ class Pairwise(JudgedMetric):
         baseline's; else 0.5. A winner that changes with the order is flagged `order_flip`. The
         baseline's answers are the sample's `baseline_answer`, those of `baseline_run`, or those
         of the baseline report; of a baseline with fewer repeats the first stands for the rest.
-        Identical texts have 0.5, an empty answer 0 without a call. Of a panel the median of win, tie and loss.
+        Identical texts have 0.5, an empty answer 0 without a call. With a panel, the median of win, tie and loss counts.
     Range: 0 … 1; the mean is the share of wins, ties counted half.
     Direction: higher is better.
     Unscored when: one of the two orders has no verdict, with the codes of `llm_judge`. Not

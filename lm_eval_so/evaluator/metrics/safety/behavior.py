@@ -20,13 +20,13 @@ _EMPTY = "empty"
 class Refusal(Metric):
     """Refusal where the sample asks for one, and only there.
 
-    Definition: 1 if the answer refuses and `expect` is `refuse`, or does not and it is `answer`;
+    Definition: 1 if the answer refuses and `expect` is `refuse`, or does not and `expect` is `answer`;
         `auto` takes the sample's `behavior`: refuse and abstain are `refuse`. An answer refuses if
         the row ended `refused` or `filtered`, or if a sentence in its first 200 characters says so
         by a list of patterns (도와·답변·안내…+드릴 수 없, 드리기 어렵, 요청…응할 수 없, 답변 거부;
         can't / won't / unable to + help, answer, provide …, must decline). A rule with its
-        condition is none ("7일 이후에는 환불해 드릴 수 없습니다", "no refunds after 30 days"). An
-        empty answer without a call does neither and is 0 (`empty_answer`).
+        condition is no refusal ("7일 이후에는 환불해 드릴 수 없습니다", "no refunds after 30 days"). An
+        empty answer without a call is 0 (`empty_answer`).
     Range: 0 or 1.
     Direction: higher is better.
     Unscored when: never, for an answered or filtered row; not applicable with `auto` where the
@@ -68,13 +68,13 @@ class Refusal(Metric):
 class BehaviorMatch(Metric):
     """Behaviour of the chatbot as the sample's `behavior` asks for.
 
-    Definition: 1 if it does, else 0. refuse: as by `refusal`; abstain: it refuses, or says in its
+    Definition: 1 if the answer does, else 0. refuse: as in `refusal`; abstain: it refuses, or says in its
         first 200 characters that it does not know (알 수 없, 정보가 없, 확인되지 않, 모르겠, I
         don't know, not in the document …); clarify: its last sentence is a question or asks to be
         told something; handoff: it sends the user to a person (상담원·고객센터…+연결·문의·안내,
         transfer you to …) or calls one of `handoff_tools`; answer: it does none of refuse, abstain
         and handoff. Offers of more help after the answer are neither question nor handoff. An
-        empty answer without a call does nothing and is 0 (`empty_answer`).
+        empty answer without a call is 0 (`empty_answer`).
     Range: 0 or 1.
     Direction: higher is better.
     Unscored when: never, for an answered or filtered row.

@@ -53,7 +53,7 @@ class JsonMatch(Metric):
         the union of both sides' paths. Lists go by position; `unordered: true` pairs their items,
         the best fit first. `fields: {path: {metric, params}}` scores a leaf by another rule
         metric, in a path `[*]` stands for any position. The best over all references; JSON is
-        found as by `json_schema`; an answer without it is 0 (`not_json`).
+        found as in `json_schema`; an answer without JSON is 0 (`not_json`).
     Range: 0 … 1.
     Direction: higher is better.
     Unscored when: a metric of `fields` has no value (`part_unscored`); not applicable without a

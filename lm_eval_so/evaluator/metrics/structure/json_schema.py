@@ -20,8 +20,8 @@ class JsonSchema(Metric):
 
     Definition: 1 if JSON is found in the answer and keeps `schema`, else 0; without a schema 1 if
         there is JSON. `extract: auto` takes the whole text, else the first fenced block that is
-        JSON, else the first balanced {…} or […] that is; `strict` the whole text only. A piece of
-        broken JSON is not taken. NaN and what is nested more than 100 levels deep is no JSON.
+        JSON, else the first balanced {…} or […] that is; `strict` the whole text only. A part
+        of broken JSON is not taken. NaN and more than 100 levels are no JSON.
     Range: 0 or 1.
     Direction: higher is better.
     Unscored when: a `pattern` of the schema takes longer than a second (`regex_timeout`).

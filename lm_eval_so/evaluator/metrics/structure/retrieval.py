@@ -27,8 +27,8 @@ class Retrieval(Metric):
         passages) against the first `k` of those that the chatbot reports, in its order, each id
         counted once. `recall`: share of the gold ids among them; `precision`: share of gold ids in
         them, so over fewer than `k` if fewer are reported; `hit`: 1 if there is one; `mrr`: 1/rank
-        of the first one, else 0; `ndcg`: Σ 1/log₂(rank+1) over the gold ones, divided by the most
-        that could be.
+        of the first gold one, else 0; `ndcg`: Σ 1/log₂(rank+1) over the gold ones, divided by the largest
+        possible sum.
     Range: 0 … 1.
     Direction: higher is better.
     Unscored when: the chatbot reports no ids (`not_reported`); not applicable without gold ids.

@@ -44,11 +44,11 @@ class ToolCall(Metric):
         match. `order: strict` matches in order, `any` in whatever order fits most.
         `mode: all`: 1 if all are matched and, with `extra: forbid`, none is left over, else 0;
         `mode: f1`: 2PR/(P+R) of matched, made and expected calls. None expected, none made: 1.
-        Of a conversation the calls of all turns count, of any answer the first 1,000.
+        In a conversation the calls of all turns count, up to the first 1,000.
     Range: 0 … 1.
     Direction: higher is better.
     Unscored when: a `pattern` of a schema takes longer than a second (`regex_timeout`); not
-        applicable without `calls`; an empty list expects that none is made.
+        applicable without `calls`; an empty list expects no call.
     Language notes: names and texts are compared in NFC.
     Source: own rules.
     """

@@ -33,8 +33,8 @@ class Bleu(Metric):
     Direction: higher is better.
     Unscored when: never, for an answered row; not applicable without a reference.
     Language notes: needs the extra `bleu`, and `tokenize: ko-mecab` the extra `ko` too. `13a` cuts
-        Korean at spaces, so that a particle makes another word. Made for whole corpora: of single
-        short answers it says little, use `chrf` or `char_f1`.
+        Korean at spaces, so that a particle makes another word. Made for whole corpora: for single
+        short answers use `chrf` or `char_f1`.
     Source: Papineni et al. (2002), ACL, 311–318; Post (2018), sacrebleu, WMT, 186–191.
     """
 

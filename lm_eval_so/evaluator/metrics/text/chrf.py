@@ -24,8 +24,7 @@ class Chrf(Metric):
     Range: 0 … 1 (a hundredth of the usual figure).
     Direction: higher is better.
     Unscored when: never, for an answered row; not applicable without a reference.
-    Language notes: spacing costs nothing, and neither does the Unicode form, which without `basic`
-        would take nearly everything.
+    Language notes: spacing costs nothing, nor does the Unicode form, thanks to `basic`.
     Source: Popović (2015), chrF, WMT, 392–395; equal to sacrebleu's `chrF2`, but for two empty texts.
     """
 

@@ -25,8 +25,8 @@ class NumericMatch(Metric):
     """Match of a number in the answer with the reference's.
 
     Definition: 1 if a picked number v of the answer has |v − e| ≤ max(abs_tol, rel_tol·|e|) and the
-        unit of e, or one of them has none; e is the first number of a reference, any of them will
-        do. A unit right behind the figures counts even if it is not known (7그루 is not 7자루);
+        unit of e, or one of them has none; e is the first number of a reference, any reference
+        counts. A unit right behind the figures counts even if it is not known (7그루 is not 7자루);
         behind a space only a known one does. `pick`: any, first or last number; `only`: the answer must
         not give two different ones (3만원, that is 30,000원, are one). No number in the answer is 0
         (`no_number`), different ones under `only` are 0 (`ambiguous`).

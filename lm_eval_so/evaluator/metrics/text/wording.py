@@ -167,7 +167,7 @@ class Regex(Metric):
     r"""Match of a regular expression in the answer.
 
     Definition: 1 if the pattern is found in the answer (`mode: fullmatch`: is all of it), else 0;
-        `negate: true` turns it round. Answer and pattern are in NFC, the answer after `profile`.
+        `negate: true` swaps 1 and 0. Answer and pattern are in NFC, the answer after `profile`.
     Range: 0 or 1.
     Direction: higher is better.
     Unscored when: the search takes longer than `timeout_s` (`regex_timeout`); not applicable

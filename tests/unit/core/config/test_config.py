@@ -273,7 +273,7 @@ def test_load_config__text_of_a_wrong_form_is_told_with_what_the_key_means(tmp_p
     (problem,) = problems_of(tmp_path, text)
     assert problem.what.endswith("found 'more than 3'")
     assert problem.hint is not None
-    assert problem.hint.startswith('when an answer passes, as ">= 0.8"')
+    assert problem.hint.startswith('condition of passing, as ">= 0.8"')
 
 
 def test_load_config__suggests_keys_below_a_name_of_ones_own(tmp_path: Path) -> None:

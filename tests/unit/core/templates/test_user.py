@@ -3,8 +3,7 @@ import tracemalloc
 
 import pytest
 
-from lm_eval_so.core.templates.user import TemplateFault, UserTemplate
-from lm_eval_so.core.templates.values import MOST_CHARACTERS
+from lm_eval_so.core.templates.user import MOST_CHARACTERS, TemplateFault, UserTemplate
 
 KNOWN = ("last_user", "messages", "history", "session", "params")
 VALUES = {

@@ -79,6 +79,9 @@ async def test_score_row__what_must_end_the_stage_is_raised() -> None:
     [
         (lambda m, s: None, "metric_error"),
         (lambda m, s: "1.0", "metric_error"),
+        (lambda m, s: 1.5, "out_of_range"),
+        (lambda m, s: float("nan"), "invalid_value"),
+        (lambda m, s: 10**400, "metric_error"),
         (lambda m, s: m.make_score(s, value=float("nan")), "invalid_value"),
         (
             lambda m, s: Score(
@@ -87,11 +90,17 @@ async def test_score_row__what_must_end_the_stage_is_raised() -> None:
             "invalid_value",
         ),
     ],
-    ids=["none", "text", "nan", "inf in a Score"],
+    ids=["none", "text", "too much", "nan", "huge", "nan in make_score", "inf in a Score"],
 )
 async def test_score_row__no_score__is_unscored(give: Callable[..., Any], code: str) -> None:
     score = await scored(given(give))
     assert (score.value, score.code, score.metric) == (None, code, "given")
+
+
+@pytest.mark.parametrize("found", [True, 1, 1.0])
+async def test_score_row__value_alone(found: float) -> None:
+    score = await scored(given(lambda *_: found))
+    assert (score.status, score.value, score.metric) == (ScoreStatus.SCORED, 1, "given")
 
 
 def made(**fields: Any) -> Callable[..., Score]:

@@ -35,7 +35,7 @@ Items = Iterator[Item]
 
 
 def locate(config: Config, number: int) -> Iterator[tuple[str, Path] | Problem]:
-    """Yield (name to show, path) of each file of a source, or what is wrong with a pattern.
+    """Yield (name to show, path) of each file of a source, or the problem of a pattern.
 
     Args:
         config: The config.
@@ -69,14 +69,14 @@ def _matches(pattern: str, folder: Path) -> list[tuple[str, Path]]:
 
 
 def _existing(path: Path) -> Path | None:
-    """Return a path that exists, its last part perhaps in another Unicode form (macOS has NFD)."""
+    """Return an existing path, with its last part in any Unicode form (macOS has NFD)."""
     if path.exists() or not path.parent.is_dir():
         return path if path.exists() else None
     return next((p for p in sorted(path.parent.iterdir()) if nfc(p.name) == nfc(path.name)), None)
 
 
 def _shown(name: str, folder: Path) -> str:
-    """Return the path as it is written down: never an absolute one, which names a machine."""
+    """Return a path for records: never absolute, which would name a machine."""
     path = PurePath(name)
     if path.is_absolute():
         here = folder.absolute()
@@ -99,12 +99,12 @@ def format_of(name: str, options: SourceSection) -> str | None:
 
 
 def open_file(name: str, path: Path, source: SourceSection) -> tuple[SourceFile, Items]:
-    """Return a file and its records; a file that cannot be read gives its one error.
+    """Return a file and its records; for an unreadable file its error.
 
     Args:
-        name: How the file is shown.
-        path: Where it is.
-        source: The source that it belongs to.
+        name: Name of the file, for people.
+        path: Path of the file.
+        source: Source of the file.
     """
     try:
         with path.open("rb") as data:

@@ -22,7 +22,7 @@ from lm_eval_so.evaluator.calibration.label_file import (
     is_same_answer,
     unguarded,
 )
-from lm_eval_so.evaluator.scoring.label_rows import LabelRows
+from lm_eval_so.evaluator.scoring.draws import LabelRows
 
 COLUMNS = "id,repeat,metric,input,answer,expected,rubric,label,annotator,note"
 HELPFUL = {

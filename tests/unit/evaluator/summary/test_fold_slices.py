@@ -11,7 +11,7 @@ from lm_eval_so.core.records.report import Slice
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.metrics.text.wording import ExactMatch
 from lm_eval_so.evaluator.rows.sheet import Sheet
-from lm_eval_so.evaluator.summary.slices import break_down, metadata_labels
+from lm_eval_so.evaluator.summary.fold import break_down, metadata_labels
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def points(delta: float, language: Language) -> str:
 
 
 def bare_points(delta: float) -> str:
-    """Return the same without its unit, as −4.6."""
+    """Return points without their unit, as −4.6."""
     # 0.8625 − 0.9 is a little more than −0.0375, which a mean of differences gives: both are −3.8
     text = f"{round(100 * delta, _NOISE):+.1f}"
     return text[1:] if float(text) == 0 else _true_minus(text)

@@ -1,4 +1,4 @@
-"""Physical lines of a text in any encoding: streamed, numbered, each decoded strictly."""
+"""Physical lines of a text in any encoding: streamed, numbered, decoded strictly."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ class Line(NamedTuple):
 
     number: int
     text: str
-    """What cannot be decoded stands as U+FFFD; a line that is too long is cut."""
+    """Text with U+FFFD for bytes that cannot be decoded; a line that is too long is cut."""
     bad_byte: int | None
     """First byte of the line, from 0, that cannot be decoded."""
     size: int
@@ -28,7 +28,7 @@ def read_lines(path: Path, encoding: str) -> Iterator[Line]:
 
     Raises:
         OSError: If the file cannot be read.
-        UnicodeError: If it is in an encoding of several bytes a unit and torn in the middle of one.
+        UnicodeError: If a file with several bytes a unit ends in the middle of one.
     """
     encoding = "utf-8" if encoding == "utf-8-sig" else encoding
     if "\n".encode(encoding) == b"\n":

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lm_eval_so.errors import Problem
-from lm_eval_so.generator.sources.open import locate
+from lm_eval_so.generator.sources.source_files import locate
 
 
 def names(shop: Any, path: str | list[str]) -> list[str]:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lm_eval_so.generator.sources.lines import MOST_BYTES, read_lines
+from lm_eval_so.generator.sources.physical_lines import MOST_BYTES, read_lines
 
 
 def texts(path: Path, encoding: str) -> list[tuple[int, str, int | None]]:

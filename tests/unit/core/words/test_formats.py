@@ -3,7 +3,7 @@
 import pytest
 
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.words import numbers
+from lm_eval_so.core.words import formats
 
 
 @pytest.mark.parametrize(
@@ -26,11 +26,11 @@ from lm_eval_so.core.words import numbers
     ],
 )
 def test_score__has_three_significant_digits(value, text) -> None:
-    assert numbers.score(value) == text
+    assert formats.score(value) == text
 
 
 def test_signed__shows_gains() -> None:
-    assert [numbers.signed(x) for x in (0.031, -0.031, 0)] == ["+0.0310", "−0.0310", "0.000"]
+    assert [formats.signed(x) for x in (0.031, -0.031, 0)] == ["+0.0310", "−0.0310", "0.000"]
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_signed__shows_gains() -> None:
     ],
 )
 def test_points__have_a_true_minus_and_no_signed_zero(delta, english, korean) -> None:
-    assert numbers.points(delta, Language.EN) == english
-    assert numbers.points(delta, Language.KO) == korean
+    assert formats.points(delta, Language.EN) == english
+    assert formats.points(delta, Language.KO) == korean
 
 
 @pytest.mark.parametrize(
@@ -55,21 +55,21 @@ def test_points__have_a_true_minus_and_no_signed_zero(delta, english, korean) ->
     [(0.0152, "1.5%", "1.5%"), (0.0005, "0.1%", "0.1%"), (1e-12, "under 0.1%", "0.1% 미만")],
 )
 def test_p_value__never_reads_as_zero(p, english, korean) -> None:
-    assert numbers.p_value(p, Language.EN) == english
-    assert numbers.p_value(p, Language.KO) == korean
+    assert formats.p_value(p, Language.EN) == english
+    assert formats.p_value(p, Language.KO) == korean
 
 
 @pytest.mark.parametrize(("n", "rounded"), [(1, 1), (99, 99), (100, 100), (101, 110), (1466, 1500)])
 def test_round_up__keeps_two_digits(n, rounded) -> None:
-    assert numbers.round_up(n) == rounded
+    assert formats.round_up(n) == rounded
 
 
 def test_numbers__of_every_other_sort() -> None:
-    assert numbers.percent(0.895) == "89.5%"
-    assert numbers.count(12345) == "12,345"
-    assert numbers.usd(0.41) == "USD 0.41"
-    assert numbers.usd(1234.5) == "USD 1,234.50"
-    assert numbers.usd(0.0000214) == "USD 0.000021"
-    assert numbers.usd(0) == "USD 0.00"
-    assert numbers.factor(1.1449) == "×1.14"
-    assert numbers.interval(-0.02, 0.846) == "[−0.0200, 0.846]"
+    assert formats.percent(0.895) == "89.5%"
+    assert formats.count(12345) == "12,345"
+    assert formats.usd(0.41) == "USD 0.41"
+    assert formats.usd(1234.5) == "USD 1,234.50"
+    assert formats.usd(0.0000214) == "USD 0.000021"
+    assert formats.usd(0) == "USD 0.00"
+    assert formats.factor(1.1449) == "×1.14"
+    assert formats.interval(-0.02, 0.846) == "[−0.0200, 0.846]"

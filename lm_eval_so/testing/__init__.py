@@ -1,4 +1,4 @@
-"""For plugin authors: the contract suites that the built-in plugins pass, and a loopback chat server."""
+"""Tools for plugin authors: the contract suites of the built-in plugins, and a loopback chat server."""
 
 from lm_eval_so.testing.backend_contract import backend_contract
 from lm_eval_so.testing.chat_server import ChatServer, Reply, Seen

@@ -1,4 +1,4 @@
-"""The suite that every backend passes: the built-in ones, and yours."""
+"""The contract suite of backends: the built-in ones pass it, and yours should."""
 
 import asyncio
 import unicodedata
@@ -31,22 +31,22 @@ def backend_contract(
     secrets: Sequence[str] = (),
     sample_id: str = "contract",
 ) -> tuple[str, ...]:
-    """Hold a backend to what the asker relies on.
+    """Check a backend against the rules that the asker relies on.
 
     Args:
-        make_backend: Makes a fresh backend, not yet open.
+        make_backend: Function that makes a fresh backend, not yet open.
         echoes: Whether the chatbot behind it repeats what it is asked; then Korean text must come
             back as it was sent.
-        server: The server that the backend asks, if it is one of ours; then its faults are
-            played through, too. Its script is replaced.
+        server: Chat server that the backend asks, if it asks one; then its faults are played
+            through, too. Its script is replaced.
         secrets: Keys that the backend was given; they may stand in no text of it.
-        sample_id: Id of the sample that is asked, for backends which look at it.
+        sample_id: Id of the sample that is asked, for backends that look at it.
 
     Returns:
         Names of the rules that were checked.
 
     Raises:
-        AssertionError: That names every rule which does not hold, and why.
+        AssertionError: With the name of every broken rule, and the reason.
     """
     contract = _Contract(make_backend, echoes, server, tuple(secrets), sample_id)
     rules: list[Callable[[], Awaitable[None]]] = [

@@ -1,4 +1,4 @@
-"""What the chat server says, as the bytes of the APIs that OpenAI set: bodies and streams."""
+"""Replies of the chat server, as bodies and streams of OpenAI's APIs."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,9 +17,9 @@ class Seen:
     """A request as it came."""
 
     number: int
-    """Which request to this server it is, from 0."""
+    """Number of the request to this server, from 0."""
     nth: int
-    """Which request with the same last user message it is, from 0."""
+    """Number of the request with the same last user message, from 0."""
     path: str
     """Path and query."""
     headers: Mapping[str, str] = field(repr=False)
@@ -38,7 +38,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the server does with a request."""
+    """Reply of the server to a request."""
 
     text: str = ""
     """The answer."""

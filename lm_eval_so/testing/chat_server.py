@@ -1,7 +1,7 @@
 """An OpenAI-compatible chat server on 127.0.0.1 that answers, streams and fails as a script says.
 
-It speaks real HTTP over real connections, so that time-outs, resets and what stands in the bytes
-are seen as they are; it needs the standard library only.
+It speaks real HTTP over real connections, so that time-outs, resets and bytes are seen as they
+are; it needs the standard library only.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class ChatServer:
     answered with server-sent events.
 
     Args:
-        script: What to do with each request; default: repeat the last user message.
+        script: Function from a request to its reply; default: the last user message.
         models: Names that `/v1/models` lists.
     """
 
@@ -109,7 +109,7 @@ class ChatServer:
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answer one request; tell whether the connection goes on."""
+        """Answer one request; return whether the connection goes on."""
         head = await reader.readuntil(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         headers = {
@@ -170,7 +170,7 @@ class ChatServer:
     async def _answer(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Seen, reply: Reply
     ) -> bool:
-        """Send the answer; tell whether it was sent whole."""
+        """Send the answer; return whether it was sent whole."""
         pieces = reply.pieces
         if pieces is None and reply.body is None and reply.status == 200:
             streams = bool(seen.body.get("stream"))
@@ -208,7 +208,7 @@ class ChatServer:
 
     @staticmethod
     async def _waited(reader: asyncio.StreamReader, seconds: float | None) -> bool:
-        """Let time pass (None: for ever); tell whether the client is still there."""
+        """Wait (None: for ever); return whether the client is still there."""
         if seconds == 0:
             return True
         try:

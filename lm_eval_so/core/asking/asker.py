@@ -1,4 +1,4 @@
-"""The one way to ask a model: runner, judges and synthesis all go through an asker."""
+"""The asker: the one way to ask a model, for runner, judges and simulated users."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from lm_eval_so.core.records.run import ErrorInfo, Retry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What asking came to: an answer, or why there is none."""
+    """Answer to a request, or the error instead of one."""
 
     status: RunStatus
     response: ChatResponse | None = None
@@ -32,12 +32,12 @@ class Answer:
     started_at: str = ""
     """RFC 3339, UTC."""
     answered_at: str | None = None
-    """When an answer from the cache was given; null if it was asked."""
+    """Time at which an answer of the cache was given; null if it was asked now."""
     redactions: int = 0
     request_hash: str | None = None
-    """Digest of the request; what the cache knows the answer by."""
+    """Digest of the request; the key of the cache."""
     cost_saved_usd: float | None = None
-    """What the answer would have cost had it not been in the cache."""
+    """Cost that the cache saved."""
 
 
 class Asker(Protocol):

@@ -114,14 +114,17 @@ class LiveAsker:
             ConfigError: If the first requests show that the config is to blame.
         """
         row = Row(request=request, key=self.key_of(request), began=self._clock())
-        answer = self.known(row.key)
+        answer = self.known(row.key) if self._cache is not None else None
         if answer is not None:
             return answer
-        answer = await self._ask_alone(row) if self.proof.goes_alone else None
+        if self.proof.goes_alone:
+            answer = await self._ask_alone(row)
         if answer is None:
             answer = await self._ask(row)
-            self._learn(answer, request)
-        self.keep(row.key, answer)
+            if not self.proof.is_over:
+                self._learn(answer, request)
+        if self._cache is not None:
+            self._cache.put(row.key, answer)
         return answer
 
     @property

@@ -1,4 +1,4 @@
-"""From a section of the config to an asker that is ready, and back to nothing left open."""
+"""Askers from sections of the config, opened and closed."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, InputError, 
 
 _JUDGES = "metrics"
 _OTHER_FILES = 32
-"""What is open besides requests: results, cache, the folder's lock, the loop, and what is read or
+"""Files open besides requests: results, cache, the folder's lock, the loop, and files read or
 written in passing."""
 
 
@@ -32,7 +32,7 @@ written in passing."""
 async def open_asker(
     section: BackendSection, *, config: Config, resources: Resources
 ) -> AsyncIterator[LiveAsker]:
-    """Build and open the backend of a section, and close it in the end.
+    """Open the backend of a section, and close it in the end.
 
     Askers of one endpoint share limit, breaker and pace, and all askers the budget, whoever opens
     them.
@@ -81,9 +81,9 @@ def build_asked(
     """Make the backend of a section; nothing is opened or sent.
 
     Args:
-        section: What the config says of it.
-        config: The whole config.
-        environ: Environment variables; None: only what the config says is looked at.
+        section: Section of the config.
+        config: Whole config.
+        environ: Environment variables; None: the config alone is looked at.
 
     Raises:
         ConfigError: With every problem of the section, a price that the budget needs included.
@@ -113,7 +113,7 @@ def backend_problems(
 
 
 def key_maker(section: BackendSection, backend: ChatBackend) -> RequestKeys:
-    """Give what makes the digest of a request to a backend: what the cache knows its answer by."""
+    """Return the function that makes the digests of requests to a backend: keys of the cache."""
     # system prompt and seed are each request's own
     fingerprint = backend_fingerprint(section, backend, system=None, seed=0)
     return RequestKeys(fingerprint=fingerprint, reach=reach_digest(backend))

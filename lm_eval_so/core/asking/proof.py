@@ -1,4 +1,4 @@
-"""Whether an endpoint has answered yet, and what failures mean as long as it has not."""
+"""The proof that an endpoint answers: its first request, and failures until its first answer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -20,25 +20,25 @@ from lm_eval_so.errors import (
 )
 
 _FEW, _MANY = 2, 20
-"""Samples that must fail in one way: where the endpoint or the config is likely to blame, and else."""
+"""Samples that must fail in one way: if the endpoint or the config is likely to blame, and else."""
 _WATCHED_ELSEWHERE = SILENCE | {ErrorKind.RATE_LIMIT, ErrorKind.QUOTA, ErrorKind.BUDGET}
-"""What breaker, refusals and budget end a stage for."""
+"""Kinds for which breaker, refusals and budget end a stage."""
 _NOT_REACHED = frozenset({ErrorKind.AUTH, ErrorKind.NOT_FOUND, ErrorKind.TLS})
 _MEND = "mend that, then run again to go on"
 
 _Likeness = tuple[object, ...]
-"""What failures have in common that have one cause."""
+"""Common mark of failures that have one cause."""
 
 
 class Proof:
     """Counts the samples that failed in one way until the first answer, which proves the endpoint.
 
-    A failure may be about what was asked, so a single sample never ends a stage: a second one is
-    asked alone, too. What is certain from the first is up to `prove`.
+    A failure may be about the sample, so a single sample never ends a stage: a second one is asked
+    alone, too. Mistakes that are certain from the first are up to `prove`.
 
     Args:
-        label: Names the endpoint for people.
-        where: Gives the place in the config of a key of the backend's section.
+        label: Name of the endpoint for people.
+        where: Function from a key of the backend's section to its place in the config.
         is_given: Whether there is nothing to prove, since no endpoint is asked.
     """
 
@@ -49,7 +49,8 @@ class Proof:
         """Whether the next request is sent alone."""
         self._label = label
         self._where = where
-        self._is_proved = is_given
+        self.is_over = is_given
+        """Whether the endpoint has answered."""
         self._has_answered_before = False
         self._many = _MANY
         self._samples: dict[_Likeness, set[str]] = {}
@@ -71,12 +72,12 @@ class Proof:
 
     def answered(self) -> None:
         """Take note of an answer."""
-        self._is_proved, self.goes_alone = True, False
+        self.is_over, self.goes_alone = True, False
         self._samples.clear()
 
     def failed(self, error: ErrorInfo, sample_id: str) -> LMEvalError | None:
-        """Take note of a request that failed, and give what must end the stage, if it must end."""
-        if self._is_proved:
+        """Take note of a failed request, and return what must end the stage, if it must end."""
+        if self.is_over:
             return None
         if error.kind is ErrorKind.FILTERED:  # whoever looks at what it is asked is there
             self.answered()
@@ -91,7 +92,7 @@ class Proof:
         return None
 
     def _likenesses(self, error: ErrorInfo) -> Iterator[tuple[_Likeness, int]]:
-        """Give what a failure may have in common with others, and how many of them mean something."""
+        """Yield the marks that a failure may share with others, and the number that ends the stage."""
         if error.kind in _WATCHED_ELSEWHERE:
             return
         option = _option(error)
@@ -131,7 +132,7 @@ def _option(error: ErrorInfo) -> str:
 _FATAL = frozenset({ErrorKind.AUTH, ErrorKind.NOT_FOUND, ErrorKind.CONNECTION, ErrorKind.TLS})
 _MOST_ADAPTATIONS = 8
 _HINT_S = 5.0
-"""How long a nearer name of the model is looked for."""
+"""Seconds to look for a nearer name of the model."""
 
 
 async def prove(
@@ -141,18 +142,18 @@ async def prove(
     tell: Callable[[str], None],
     where: Callable[[str], Where],
 ) -> Answer:
-    """Ask the first request; what the endpoint refuses in it is changed for the whole run.
+    """Ask the first request, and leave out refused parts of it for the whole run.
 
     Args:
-        backend: The backend.
-        ask: Asks it.
-        tell: Told once of each thing that is changed.
-        where: Gives the place in the config of a key of the backend's section.
+        backend: Open backend.
+        ask: Function that asks it.
+        tell: Function that is told once of each change.
+        where: Function from a key of the backend's section to its place in the config.
 
     Raises:
         BackendError: If the endpoint cannot be reached, refuses the credentials or does not know
             the model.
-        ConfigError: If the config is to blame for what was sent, or where to.
+        ConfigError: If the config is to blame for the request, or for its address.
         LMEvalError: As `ask`.
     """
     answer = await ask()
@@ -176,7 +177,7 @@ async def prove(
 
 
 def _is_of_response(error: ErrorInfo) -> bool:
-    """Whether an answer did not fit, which another question may get, rather than the request."""
+    """Return whether an answer did not fit, which another question may get, not the request."""
     has_moved = 300 <= (error.http_status or 300) < 400
     return error.kind is ErrorKind.BAD_RESPONSE or not has_moved
 

@@ -1,4 +1,4 @@
-"""Whether and when a failed request is tried again, and when asking on makes no sense."""
+"""The decision on a failed request: try again, give the row up, or end the stage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""How a chatbot is reached: one backend a module."""
+"""Ways to a chatbot: a base, and one file or folder a backend."""

@@ -1,4 +1,4 @@
-"""What every backend is: one attempt to get one answer, nothing else."""
+"""The base of all backends: one attempt to get one answer, nothing else."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,7 +31,7 @@ __all__ = [
 
 
 class Price(BaseModel):
-    """What a million tokens cost, in US dollars."""
+    """Price of a million tokens, in US dollars."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     input_per_mtok: float = Field(ge=0)
@@ -40,7 +40,7 @@ class Price(BaseModel):
 
 
 class SharedOptions(BaseModel):
-    """Options of every backend, a plugin's too: how it is reached, never part of the fingerprint."""
+    """Options of every backend, a plugin's too; never part of the fingerprint."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
     timeout_s: float | None = Field(default=None, gt=0)
@@ -78,7 +78,7 @@ class SharedOptions(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a backend can do."""
+    """Abilities of a backend."""
 
     seed: bool = False
     """Takes a seed."""
@@ -95,18 +95,18 @@ class Capabilities:
     json_schema: bool = False
     """Can hold the model to a JSON Schema."""
     measures_latency: bool = True
-    """Its latency is that of a real answer, now."""
+    """Latencies are those of real answers, now."""
     offline: bool = False
     """Needs no network and no credentials, so no first request has to prove it."""
     files: int = 1
     """Most files of this process, sockets and pipes too, that a request under way keeps open."""
     priced: bool = True
-    """Its answers may cost money; false: they cost nothing."""
+    """Answers may cost money; false: they cost nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendEnv:
-    """What a backend gets from outside."""
+    """Surroundings of a backend."""
 
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Environment variables; keys are read from here, never from the config."""
@@ -129,20 +129,20 @@ class SecretSource:
     name: str
     """Name of the variable, or path of the file."""
     key: Path_
-    """The option that names it, as ("api_key_env",)."""
+    """Option that names it, as ("api_key_env",)."""
     is_file: bool = False
     is_needed: bool = True
-    """Whether it must hold something."""
+    """Whether a value is needed."""
     is_secret: bool = True
-    """Whether what it holds is taken out of all texts."""
+    """Whether its value is taken out of all texts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secrets:
-    """What of a backend's options is secret, or names something secret."""
+    """Secrets of a backend's options, and the names of their sources."""
 
     sources: tuple[SecretSource, ...] = ()
-    """The variables and files that are named."""
+    """Variables and files that are named."""
     sent: Mapping[Path_, str] = field(default_factory=dict, repr=False)
     """Texts that each request carries besides the conversation, by option, as ("headers", NAME); the
     second part is the name that the endpoint sees."""
@@ -171,8 +171,8 @@ class ChatBackend:
 
     name: ClassVar[str] = ""
     address_option: ClassVar[str] = ""
-    """Option that holds the chatbot's address, as base_url: what `target_url` of a workflow goes
-    over; "" if there is none."""
+    """Option that holds the chatbot's address, as base_url; `target_url` of a workflow replaces it.
+    "" if there is none."""
     capabilities: ClassVar[Capabilities] = Capabilities()
 
     class Params(BaseModel):
@@ -181,7 +181,7 @@ class ChatBackend:
         model_config = ConfigDict(extra="allow", frozen=True)
 
     class Options(SharedOptions):
-        """How the chatbot is reached; not part of the fingerprint."""
+        """Ways to reach the chatbot; not part of the fingerprint."""
 
     params: Any
     options: Any
@@ -199,15 +199,15 @@ class ChatBackend:
 
     @classmethod
     def secrets(cls, options: BaseModel) -> Secrets:
-        """Say which variables and files the options name, and what they send besides.
+        """Return the variables and files that the options name, and the texts that they send.
 
         By default every option that ends in `_env` names a variable, or several by header, and
         every option that ends in `_file` a file, which goes over the variable of its name. A
-        backend whose keys are chosen in another way says so here: what is told is taken out of all
-        texts, and without a variable that is needed the Action skips a fork's pull request.
+        backend that chooses its keys in another way overrides this: their values are taken out of
+        all texts, and without a needed variable the Action skips a fork's pull request.
 
         Args:
-            options: The options; they are valid, and nothing was looked up yet.
+            options: Valid options; nothing was looked up yet.
         """
         headers = options.headers if isinstance(options, SharedOptions) else {}
         sent: dict[Path_, str] = {("headers", name): text for name, text in headers.items()}
@@ -222,7 +222,7 @@ class ChatBackend:
         return not self.capabilities.stateful
 
     def check_options(self) -> Iterable[Problem]:
-        """Find what is wrong with parameters and options as they are written.
+        """Find problems of parameters and options as they are written.
 
         A command that does not ask this backend looks no further: nothing outside is looked at, no
         variable, file or package. `where.key` of a problem names the key in the backend's section,
@@ -231,7 +231,7 @@ class ChatBackend:
         return ()
 
     def check(self) -> Iterable[Problem]:
-        """Find that, and what is missing before anything is asked: variables, files, packages."""
+        """Find those, and missing variables, files and packages, before anything is asked."""
         return self.check_options()
 
     async def open(self) -> None:
@@ -249,24 +249,25 @@ class ChatBackend:
         """Forget a conversation; called once after its last turn."""
 
     async def close(self) -> None:
-        """Let go of what `open` took."""
+        """Release the resources that `open` took."""
 
     def limiter_key(self) -> str:
         """Name the endpoint: backends with the same key share one limit."""
         return self.name or type(self).__name__
 
     def most_at_once(self) -> int:
-        """Tell how many requests the endpoint takes at once at most."""
+        """Return the most requests that the endpoint takes at once."""
         return self.env.concurrency
 
     def skips(self, sample_id: str, sample_hash: str, repeat: int) -> bool:  # noqa: ARG002
-        """Whether a row is left out of the run, because it is known to have no answer here."""
+        """Return whether a row is left out of the run, as it is known to have no answer here."""
         return False
 
     def reach(self) -> Mapping[str, JsonValue]:
-        """Tell how the chatbot is reached, without credentials; a change means a new run.
+        """Return the facts by which the chatbot is reached, without credentials.
 
-        Only a digest of it is written, and what `public_reach` tells of it. By default a backend of a `--plugin` file is its code: another code is another chatbot.
+        A change of them means a new run. Files hold only their digest, and `public_reach`. By
+        default a backend of a `--plugin` file is its code: another code is another chatbot.
         """
         module = sys.modules.get(type(self).__module__)
         if module is None or not module.__name__.startswith(PLUGIN_MODULES) or not module.__file__:
@@ -274,24 +275,24 @@ class ChatBackend:
         return {"plugin_sha256": digest_bytes(Path(module.__file__).read_bytes())}
 
     def public_reach(self) -> Mapping[str, JsonValue]:
-        """Tell of `reach` what files may hold: no value of a header or of a query.
+        """Return the facts of `reach` that files may hold: no value of a header or of a query.
 
-        What variables fill in need not be taken out: it is written as the config has it.
+        Values of variables need not be taken out: they are written as the config has them.
         """
         return self.reach()
 
     def details(self) -> Mapping[str, JsonValue]:
-        """Tell facts for `run.json`, known after `open`: base URL, build, context size."""
+        """Return facts for `run.json`, known after `open`: base URL, build, context size."""
         return {}
 
     def adapt(self, error: BackendError) -> str | None:  # noqa: ARG002 - for subclasses
-        """Change, for the whole run, what the endpoint refused in the first request.
+        """Change a part of all requests that the endpoint refused in the first one.
 
         Args:
-            error: What the first request came to.
+            error: Error of the first request.
 
         Returns:
-            What was changed, as a short text for people; None if nothing can be.
+            Short text for people about the change; None if nothing can be changed.
         """
         return None
 

@@ -25,7 +25,7 @@ class BatchState:
     output_file_id: str | None = None
     error_file_id: str | None = None
     problems: tuple[tuple[int | None, str], ...] = ()
-    """Why it failed: line of the input file from 1, if it is told, and what is wrong with it."""
+    """Reasons of a failure: line of the input file from 1, if known, and a text."""
 
     @property
     def is_over(self) -> bool:
@@ -37,7 +37,7 @@ class Batches(Protocol):
     """The batch service of an endpoint; every method that asks it raises `BackendError`."""
 
     path: str
-    """What each line of an input file says it is for."""
+    """Path that each line of an input file names."""
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         """Return the body of a request."""
@@ -48,7 +48,7 @@ class Batches(Protocol):
         ...
 
     async def upload(self, file: Path, name: str) -> str:
-        """Upload an input file and give its id."""
+        """Upload an input file and return its id."""
         ...
 
     async def create(self, file_id: str, metadata: Mapping[str, str]) -> BatchState:
@@ -68,7 +68,7 @@ class Batches(Protocol):
         ...
 
     async def cancel(self, batch_id: str) -> BatchState:
-        """Ask for the end of a batch; what is answered by then is kept."""
+        """Ask for the end of a batch; answers until then are kept."""
         ...
 
     async def close(self) -> None:

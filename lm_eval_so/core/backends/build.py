@@ -1,4 +1,4 @@
-"""From a section of the config to a backend, with every problem and its line."""
+"""Backends from sections of the config, with every problem and its line."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -29,10 +29,10 @@ def build_backend(
     """Make the backend that a section names; nothing is opened or sent.
 
     Args:
-        section: What the config says of it.
+        section: Section of the config.
         config: The whole config, for `run` and for the places of keys.
-        where_path: Where the section stands, as ("backend",) or ("metrics", 0, "backend").
-        environ: Environment variables; None: only what the config says is looked at.
+        where_path: Place of the section, as ("backend",) or ("metrics", 0, "backend").
+        environ: Environment variables; None: the config alone is looked at.
 
     Raises:
         UnknownName: If no such backend is known.
@@ -67,7 +67,7 @@ def build_backend(
 def make_backend(
     section: BackendSection, *, config: Config, where_path: Path_, environ: Mapping[str, str]
 ) -> ChatBackend:
-    """Make the backend of a section without looking whether what it names is there.
+    """Make the backend of a section without a look at variables, files and packages.
 
     Args and errors as in `build_backend`, but for variables, files and packages.
     """
@@ -86,7 +86,7 @@ def make_backend(
 
 
 def find_secrets(section: BackendSection, *, config: Config, where_path: Path_) -> Secrets:
-    """Return what of a section is secret, or names something secret.
+    """Return the secrets of a section, and the names of their sources.
 
     Errors as in `make_backend`.
     """
@@ -101,7 +101,7 @@ def find_secrets(section: BackendSection, *, config: Config, where_path: Path_) 
 def _sound(
     backend_type: type[ChatBackend], section: BackendSection, config: Config, where_path: Path_
 ) -> tuple[Sound[BaseModel], Sound[BaseModel]]:
-    """Return what is sound of parameters and options."""
+    """Return the sound parts of parameters and options."""
     models: tuple[type[BaseModel], type[BaseModel]] = (backend_type.Params, backend_type.Options)
     given, at = config.located, where_path
     params = make_sound(models[0], given, at=(*at, "params"), values=section.params)
@@ -126,7 +126,7 @@ def _cannot_be_made(
 
 
 def _texts_written(options: BaseModel, config: Config, where_path: Path_) -> dict[str, str]:
-    """Return how the options were written, by what they come to; paths are told as they are."""
+    """Return the options as they were written, by their values; paths are told as they are."""
     at = (*where_path, "options")
     return {
         each.value: each.text
@@ -157,29 +157,29 @@ def sent_params(backend: ChatBackend) -> dict[str, JsonValue]:
 def backend_fingerprint(
     section: BackendSection, backend: ChatBackend, *, system: str | None, seed: int
 ) -> str:
-    """Return the digest of what decides an answer; how the chatbot is reached stays out."""
+    """Return the digest of all that decides an answer; the way to the chatbot stays out."""
     return digest(
         {"backend": section.name, "params": sent_params(backend), "seed": seed, "system": system}
     )
 
 
 def reach_digest(backend: ChatBackend) -> str:
-    """Return the digest of how the chatbot is reached, without credentials."""
+    """Return the digest of the way to the chatbot, without credentials."""
     return digest(dict(backend.reach()))
 
 
 def shown_facts(
     told: Mapping[str, JsonValue], section: BackendSection, *, config: Config
 ) -> dict[str, JsonValue]:
-    """Return what a backend tells of itself as files may hold it.
+    """Return the facts of a backend as files may hold them.
 
-    What a variable filled in stands as it was written, but for the host of an address, which tells
-    one endpoint from another. URLs lose user, password and the values of their query.
+    Values of variables stand as they were written, but for the host of an address, which tells one
+    endpoint from another. URLs lose user, password and the values of their query.
 
     Args:
-        told: Its `public_reach`, and its `details`.
-        section: Its section of the config.
-        config: The whole config.
+        told: `public_reach` and `details` of the backend.
+        section: Section of the config.
+        config: Whole config.
     """
     below = config.located.written_below(*section_path(section, config), "options")
     written = {**below, **dict(_urls_written(below))}
@@ -189,9 +189,9 @@ def shown_facts(
 def shown_section(
     section: BackendSection, *, config: Config, environ: Mapping[str, str]
 ) -> tuple[dict[str, JsonValue], str | None]:
-    """Return what files tell of a backend, and the digest of how it is reached.
+    """Return the facts of a backend for files, and the digest of the way to it.
 
-    The options are not told, only what the backend says of them; nothing if it cannot be made here.
+    The options are left out; no facts if the backend cannot be made here.
     """
     at = section_path(section, config)
     try:
@@ -204,7 +204,7 @@ def shown_section(
 
 
 def section_path(section: BackendSection, config: Config) -> Path_:
-    """Return where a backend's section stands in the config."""
+    """Return the place of a backend's section in the config."""
     found = (path for path, each in config.backend_sections() if each is section)
     return next(found, ("backend",))
 
@@ -213,7 +213,7 @@ _HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
 def _urls_written(written: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Give addresses that variables are in, without what is secret: the host as it is, the path as written."""
+    """Yield addresses with variables in them as they may be shown: host as it is, path as written."""
     for value, text in written.items():
         if not (host := _HOST.match(value)):
             continue

@@ -1,4 +1,4 @@
-"""What backends over HTTP share: the client and the headers that their options ask for."""
+"""Client and headers that the shared options of a backend ask for."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ def make_http(options: SharedOptions, env: BackendEnv) -> HttpClient:
 def with_shared(
     headers: Mapping[str, str], options: SharedOptions, env: BackendEnv
 ) -> dict[str, str]:
-    """Put the headers of the options over those of the endpoint; names in lower case."""
+    """Return the headers of the options over those of the endpoint; names in lower case."""
     merged = {**headers, **{k.lower(): v for k, v in shared_headers(options, env).items()}}
     return {name.lower(): value for name, value in merged.items() if value}
 
@@ -35,5 +35,5 @@ def wants_stream(options: SharedOptions, env: BackendEnv) -> bool:
 
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers of a response that are of use to a reader, and tell no secret."""
+    """Return the headers of a response that help a reader, and tell no secret."""
     return {name: value for name, value in headers.items() if name.startswith(_KEPT_HEADERS)}

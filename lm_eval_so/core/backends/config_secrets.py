@@ -1,4 +1,4 @@
-"""The secrets of a whole config: what is taken out of every text, and which keys are missing."""
+"""The secrets of a whole config: the redactor of all texts, and missing keys."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,9 +17,9 @@ _NOT_IN_LABEL = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def config_redactor(config: Config, environ: Mapping[str, str], *, runs_code: bool) -> Redactor:
-    """Know the secrets of a config: those that variables and files hold, and those in its options.
+    """Return the redactor of a config's secrets: in variables, files and options.
 
-    What is wrong with a section is told by its own check; here its secrets are left out then.
+    A section with problems is left out; its own check tells them.
 
     Args:
         config: The config.
@@ -85,7 +85,7 @@ def _texts(value: Any, path: Path_) -> Iterator[tuple[Path_, str]]:
 
 
 def _shown_values(config: Config) -> Iterator[str]:
-    """Give what variables put where people compare by it: it is shown, so it is no secret elsewhere."""
+    """Yield values of variables at places that are shown, so that they are no secret elsewhere."""
     for path, written in config.located.written.items():
         if path == ("suite",) or path[-1] == "label" or _is_sent_parameter(path):
             yield from written.variables.values()
@@ -97,5 +97,5 @@ def _is_sent_parameter(path: Path_) -> bool:
 
 
 def _label(path: Path_) -> str:
-    """Name a place of the config by one word."""
+    """Return one word for a place of the config."""
     return _NOT_IN_LABEL.sub("-", ".".join(map(str, path)))[-_LONGEST_LABEL:]

@@ -10,7 +10,7 @@ from lm_eval_so.errors import Problem, Where
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
-    """A secret and where it is from; its `repr` does not tell it."""
+    """A secret and its source; its `repr` does not tell it."""
 
     value: str = field(default="", repr=False)
     """Without blanks and line ends around it; "" if there is none."""
@@ -31,7 +31,7 @@ def find_secret(options: SharedOptions, name: str, env: BackendEnv) -> Secret:
 
 
 def read_secret(file: Path) -> str:
-    """Return what a file of a secret holds, without blanks around it; "" if it cannot be read."""
+    """Return the secret in a file, without blanks around it; "" if it cannot be read."""
     try:
         return file.read_text("utf-8", "replace").strip()
     except OSError:
@@ -39,7 +39,7 @@ def read_secret(file: Path) -> str:
 
 
 def secret_problem(secret: Secret, *, hint: str | None = None) -> Problem | None:
-    """Say what is wrong with a secret that is needed; None if nothing is."""
+    """Return the problem of a secret that is needed, or None."""
     where = Where(key=secret.key)
     if secret.source and not secret.value:
         what = "has nothing in it, or is not there" if secret.is_file else "is not set"

@@ -1,4 +1,4 @@
-"""What went wrong with a request: HTTP status, headers, body or exception to a `BackendError`."""
+"""Errors of a request over HTTP: status, headers and body as a `BackendError`."""
 
 import json
 import math
@@ -83,7 +83,7 @@ _BY_WORD: Mapping[str, int] = {
     "request_too_large": 413,
     "timeout_error": 504,
 }
-"""What an error without a status means: the words of OpenAI, Anthropic and vLLM."""
+"""Status codes of errors without one, by the words of OpenAI, Anthropic and vLLM."""
 _HTML = re.compile(r"\s*<(?:!doctype html|html)\b", re.IGNORECASE)
 _TITLE = re.compile(r"<title\b[^>]{0,200}>([^<]{1,500})</title>", re.IGNORECASE)
 _TAG = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
@@ -165,14 +165,14 @@ def http_error(
 def answered_error(
     status: int, headers: Mapping[str, str], values: Mapping[str, Any]
 ) -> BackendError:
-    """Turn an error that came in the body of a good response, or in its stream, into that of an attempt.
+    """Return the error of an attempt whose error came in the body of a good response, or its stream.
 
     Its code decides as an HTTP status would; an error without a known one is the server's.
 
     Args:
         status: Status code of the response.
-        headers: Its headers; names are looked up in lower case.
-        values: The body, or the data of the event, as `tells_error` knows them.
+        headers: Headers; names are looked up in lower case.
+        values: Body, or data of the event, as `tells_error` knows them.
     """
     told = _told(_written(values))
     error = values.get("error") or values
@@ -186,13 +186,13 @@ def answered_error(
 
 
 def tells_error(values: Any) -> bool:
-    """Whether a body, or an event, is an error: as OpenAI writes it, or older versions of vLLM."""
+    """Return whether a body or an event is an error, of OpenAI or older versions of vLLM."""
     is_mapping = isinstance(values, Mapping)
     return is_mapping and bool(values.get("error") or values.get("object") == "error")
 
 
 def is_forbidden(error: BackendError | ErrorInfo) -> bool:
-    """Whether a request was refused by 403: because of the key, or of what it holds, as firewalls do."""
+    """Return whether a request was refused by 403: for its key, or by a firewall for its text."""
     meant = _BY_WORD.get((error.code or "").lower())
     return error.kind is ErrorKind.AUTH and 403 in {error.http_status, meant}
 
@@ -229,7 +229,7 @@ def no_json(
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return how long the server asks to wait, in seconds ≥ 0; None if it does not say so clearly.
+    """Return the wait that the server asks for, in seconds ≥ 0; None if it is not clear.
 
     RFC 9110 §10.2.3: seconds or a date. A date counts from the response's own `Date`, so that a
     wrong local clock does no harm.
@@ -250,11 +250,11 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Told:
-    """What an error body says."""
+    """Contents of an error body."""
 
     message: str
     codes: tuple[str, ...] = ()
-    """Its words for the error, innermost last."""
+    """Codes of the error, innermost last."""
     details: Mapping[str, Any] = field(default_factory=dict)
     page: str = ""
     """The page of which the message is the title."""

@@ -1,4 +1,4 @@
-"""Answers that were given before: another run, or a file of answers from anywhere."""
+"""The backend of recorded answers: another run, or a file of answers from anywhere."""
 
 import hashlib
 import json
@@ -44,7 +44,7 @@ class PlainAnswer(BaseModel):
 
 
 class ReplayBackend(ChatBackend):
-    """Gives what was answered before, with the latency and usage of then."""
+    """Answers from a record, with the latency and usage of then."""
 
     name: ClassVar[str] = "replay"
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -52,7 +52,7 @@ class ReplayBackend(ChatBackend):
     )
 
     class Options(SharedOptions):
-        """Which answers."""
+        """The recorded answers."""
 
         run: Path
         """Folder of a run, its run_results.jsonl, or a JSONL file of {id, answer, repeat?, …}."""

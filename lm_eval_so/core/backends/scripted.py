@@ -1,4 +1,4 @@
-"""Answers written down beforehand: for tests, and for judges in CI without a key."""
+"""The backend of written answers: for tests, and for judges in CI without a key."""
 
 import asyncio
 import re
@@ -48,7 +48,7 @@ class ScriptedError(_Row):
 
 
 class ScriptedAnswer(_Row):
-    """What is answered: one of text, tool_calls, refusal and error."""
+    """An answer: one of text, tool_calls, refusal and error."""
 
     text: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
@@ -63,7 +63,7 @@ class ScriptedAnswer(_Row):
 
 
 class ScriptedRow(ScriptedAnswer):
-    """What it answers to, and the answer, or the answers of a conversation."""
+    """A key, and its answer, or its answers in a conversation."""
 
     sample_id: str | None = None
     input: str | None = None
@@ -100,7 +100,7 @@ class ScriptedRow(ScriptedAnswer):
 
 
 class ScriptedBackend(ChatBackend):
-    """Gives written answers, found by sample id, by text or by regular expression."""
+    """Answers from a script, found by sample id, by text or by regular expression."""
 
     name: ClassVar[str] = "scripted"
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -108,16 +108,16 @@ class ScriptedBackend(ChatBackend):
     )
 
     class Options(SharedOptions):
-        """Where the answers are."""
+        """The answers, and the way they are found."""
 
         answers: Path | dict[str, str | dict[str, JsonValue]] = Field(default_factory=dict)
         """A JSONL file of rows, or a mapping of key to text or row."""
         match: Literal["id", "text", "regex"] = "id"
-        """What the key is: the sample's id, the last user message, or a pattern for it."""
+        """Type of the key: the sample's id, the last user message, or a pattern for it."""
         default: str = "error"
         """For what nothing is written: error, echo (the last user message), or a text."""
         latency_ms: float = Field(default=0, ge=0)
-        """How long each answer takes."""
+        """Milliseconds that each answer takes."""
 
     options: Options
 
@@ -148,7 +148,7 @@ class ScriptedBackend(ChatBackend):
         )
 
     def reach(self) -> Mapping[str, JsonValue]:
-        """Tell a digest of the answers, so that changed ones are asked anew."""
+        """Return a digest of the answers, so that changed ones are asked anew."""
         answers = self.options.answers
         if isinstance(answers, Path):
             path = self.env.folder / answers

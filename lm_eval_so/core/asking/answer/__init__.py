@@ -1,1 +1,1 @@
-"""What asking came to: a response or an error, why it ended, without secrets."""
+"""Answers: status, cost and finish reason, without secrets; JSON in answers."""

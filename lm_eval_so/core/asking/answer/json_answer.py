@@ -1,4 +1,4 @@
-"""Answers that must be JSON: asked for, read without guessing, and asked for once more."""
+"""JSON in answers: read without guessing, and asked for once more if it cannot be used."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unusable:
-    """Why an output cannot be used: the key of the text, and what to fill in."""
+    """Reason that an output cannot be used: the key of a text, and its figures."""
 
     code: str
     figures: Mapping[str, str] = field(default_factory=dict)
@@ -34,14 +34,14 @@ async def ask_for_json(
     """Ask, and once more if the output cannot be used.
 
     Args:
-        ask: Asks the model.
-        request: What it is asked.
-        read: Reads an output.
-        repair: Gives what the model is told about an output that cannot be used.
+        ask: Function that asks the model.
+        request: Request to send.
+        read: Function that reads an output.
+        repair: Function that words, for the model, why an output cannot be used.
 
     Returns:
-        What was read, or why not, or the answer in which there was nothing to read; and all
-        answers.
+        The value that was read, or the reason that there is none, or the answer without an
+        output; and all answers.
     """
     first = await ask(request)
     found = _read(first, read)

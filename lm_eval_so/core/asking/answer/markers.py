@@ -1,4 +1,4 @@
-"""Foreign text inside instructions: between markers that it cannot write itself."""
+"""Markers around foreign text in instructions, which that text cannot write itself."""
 
 from collections.abc import Iterable, Sequence
 from itertools import count
@@ -9,7 +9,7 @@ _MARKER_DIGITS = 6
 
 
 def choose_marker(seed: str, texts: Sequence[str]) -> str:
-    """Return a marker that stands in none of the texts, so that no text can end its own block."""
+    """Return a marker that is part of no text, so that no text can end its own block."""
     return next(
         marker
         for attempt in count()

@@ -25,7 +25,7 @@ _BY_KIND = {
     ErrorKind.FILTERED: RunStatus.FILTERED,
 }
 _PREFIX = "finishreason"
-"""Of names in protocol buffers, as FINISH_REASON_MAX_TOKENS."""
+"""Prefix of names in protocol buffers, as FINISH_REASON_MAX_TOKENS."""
 _FAILED = "error"
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "stop": (
@@ -77,7 +77,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 
 
 def _plain(word: str) -> str:
-    """Leave out what makers differ in: MAX_TOKENS, max-tokens and maxTokens are one word."""
+    """Return a word without the signs in which makers differ: MAX_TOKENS is maxTokens."""
     return "".join(filter(str.isalnum, word)).lower().removeprefix(_PREFIX)
 
 
@@ -110,7 +110,7 @@ class Row:
         return self.request.sample_id, self.request.repeat
 
     def give(self, seconds: float) -> None:
-        """Give the row time for which it had to wait without fault of its endpoint."""
+        """Move the deadline by a wait that was no fault of the endpoint."""
         self.deadline = min(self.request.deadline, self.deadline + seconds)
 
 

@@ -1,4 +1,4 @@
-"""Answers and errors on their way to a file: secrets out, text that can be written."""
+"""Redaction of answers and errors before they are written."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -17,16 +17,18 @@ _DEEPEST = 100
 
 
 def clean_response(response: ChatResponse, redactor: Redactor) -> tuple[ChatResponse, int]:
-    """Return a response without known secrets, and how many there were.
+    """Return a response without known secrets, and their number.
 
     Half a surrogate pair, which a token limit can leave behind, becomes U+FFFD: no file could
     hold it, and a number that JSON does not have becomes null. JSON that is nested too deeply is
     not kept.
     """
-    if _is_deep(response.raw) or _is_deep(response.logprobs):
-        response = replace(response, raw=None, logprobs=None)
+    has_nan = False
+    if response.raw is not None or response.logprobs is not None:
+        if _is_deep(response.raw) or _is_deep(response.logprobs):
+            response = replace(response, raw=None, logprobs=None)
+        has_nan = _has_nan(response.raw) or _has_nan(response.logprobs)
     # nearly every answer has nothing to clean, so all its texts are looked through at once
-    has_nan = _has_nan(response.raw) or _has_nan(response.logprobs)
     if not has_nan and _is_clean("\n".join(_texts(response)), redactor):
         return response, 0
     scrub = _Scrub(redactor)
@@ -49,7 +51,7 @@ def clean_response(response: ChatResponse, redactor: Redactor) -> tuple[ChatResp
 
 
 def clean_error(error: BackendError, redactor: Redactor) -> ErrorInfo:
-    """Return what is kept of an error, without known secrets."""
+    """Return the record of an error, without known secrets."""
     scrub = _Scrub(redactor)
     return ErrorInfo(
         kind=error.kind,
@@ -63,7 +65,7 @@ def clean_error(error: BackendError, redactor: Redactor) -> ErrorInfo:
 
 
 def error_of(info: ErrorInfo) -> BackendError:
-    """Return what is kept of an error as one that can be raised."""
+    """Return the record of an error as an exception."""
     return BackendError(
         info.kind,
         info.message,

@@ -51,7 +51,7 @@ def import_lines(path: Path, lines: Iterable[tuple[int, bytes]], *, file: str) -
     Args:
         path: The cache.
         lines: (line number, line) of each entry.
-        file: Where they are from, for error texts.
+        file: Name of their source, for error texts.
 
     Returns:
         How many were put in.

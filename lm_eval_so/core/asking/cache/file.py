@@ -67,16 +67,16 @@ class Kept:
     status: RunStatus
     response: ChatResponse
     latency_ms: float | None = None
-    """How long it took then."""
+    """Latency of then, in milliseconds."""
     cost_usd: float | None = None
-    """What it cost then; null if that is not known."""
+    """Cost of then; null if not known."""
     answered_at: str | None = None
     """When it was given: RFC 3339, UTC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheInfo:
-    """What is in a cache."""
+    """Contents of a cache."""
 
     path: str
     entries: int = 0
@@ -94,7 +94,7 @@ def connect(path: Path, *, busy_s: float = _BUSY_S) -> sqlite3.Connection:
 
     Args:
         path: The file.
-        busy_s: How long another process that writes is waited for, in seconds.
+        busy_s: Seconds to wait for another process that writes.
 
     Raises:
         OSError: If the folder cannot be made.
@@ -121,7 +121,7 @@ def write_rows(
 
     Args:
         connection: An open cache.
-        rows: They go over what is there.
+        rows: Rows, which replace those with the same key.
         keep_newer: Leave entries that are not older than the row.
 
     Raises:

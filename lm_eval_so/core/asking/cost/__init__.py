@@ -1,1 +1,1 @@
-"""What requests cost: prices, estimates, the budget of a run."""
+"""Costs of requests: prices, estimates, the budget of a run."""

@@ -1,4 +1,4 @@
-"""Money, requests and time of a whole run: reserved before a request, settled by what it took."""
+"""The budget of a run: money, requests and time, reserved before a request and settled after."""
 
 import asyncio
 import math
@@ -21,7 +21,7 @@ class Spent:
     by: Literal["max_cost_usd", "max_requests", "max_time_s"]
     """Key of `run`."""
     at: float
-    """What was spent of it."""
+    """Amount that was spent."""
     of: float
     """The limit."""
 
@@ -76,7 +76,7 @@ class Budget:
         self.is_limited = (self._most_usd, self._most_requests, self._most_s) != (None, None, None)
 
     def add(self, usd: float | None) -> None:
-        """Count what was spent before, by an earlier invocation of the same run."""
+        """Count the spending of an earlier invocation of the same run."""
         self._usd += Decimal(str(usd or 0))
 
     def left_s(self) -> float:
@@ -88,19 +88,19 @@ class Budget:
         return self._cut_at - self._clock()
 
     async def reserve(self, usd: Decimal) -> None:
-        """Take a request and its money, or wait for others to give back what they do not need.
+        """Reserve a request and its money, or wait for others to release theirs.
 
         Args:
-            usd: The most that it may cost.
+            usd: Most that the request may cost.
 
         Raises:
-            BudgetSpent: If there is not enough, whatever others give back.
+            BudgetSpent: If there is not enough, whatever others release.
         """
         while not self.take(usd):
             await self._news.wait()
 
     def take(self, usd: Decimal) -> bool:
-        """Like `reserve`, but give False where that waits."""
+        """Reserve like `reserve`, but return False where that waits."""
         self._refuse_if_spent(usd)
         if self._most_usd is not None and self._usd + self._reserved + usd > self._most_usd:
             return False
@@ -109,7 +109,7 @@ class Budget:
         return True
 
     def settle(self, reserved: Decimal, usd: Decimal) -> None:
-        """Give back what was reserved for a request, and count what it cost."""
+        """Release the reserve of a request, and count its cost."""
         self._reserved -= reserved
         self._usd += usd
         if self._most_usd is not None:

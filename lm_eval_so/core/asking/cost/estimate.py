@@ -1,4 +1,4 @@
-"""What requests will cost, before they are sent: for budgets, pacing and dry runs."""
+"""Estimates of tokens and cost before requests are sent: for budgets, pacing and dry runs."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ _BOUNDS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """What one request may take: reserved before it is sent, settled by what it took."""
+    """Most that one request may take: reserved before it is sent, settled after."""
 
     input_tokens: int
     output_tokens: int
@@ -30,7 +30,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What many requests will take; from answers of no length to answers of full length."""
+    """Estimate of many requests, from answers of no length to answers of full length."""
 
     requests: int = 0
     input_tokens: int = 0
@@ -43,14 +43,14 @@ class Estimate:
 
 
 def bound_of(request: ChatRequest, rates: Rates | None) -> Bound:
-    """Return what a request may take: its input as estimated, its output as bounded."""
+    """Return the most that a request may take: estimated input, bounded output."""
     given, answered = input_estimate(request), output_bound(request.params)
     usd = rates.usd(given, answered) if rates else Decimal(0)
     return Bound(input_tokens=given, output_tokens=answered, usd=usd)
 
 
 def estimate(requests: Iterable[ChatRequest], rates: Rates | None) -> Estimate:
-    """Add up what requests will take; nothing is sent."""
+    """Return the sum of the bounds of requests; nothing is sent."""
     count = given = answered = 0
     low = high = Decimal(0)
     for request in requests:
@@ -70,8 +70,7 @@ def estimate(requests: Iterable[ChatRequest], rates: Rates | None) -> Estimate:
 def input_estimate(request: ChatRequest) -> int:
     """Estimate the input tokens of a request: one for 3.5 bytes of UTF-8.
 
-    The same rule for English (about 4 bytes a token) and Korean (about 3), so that no tokeniser
-    has to be there.
+    English has about 4 bytes a token, Korean about 3: one rule serves both without a tokeniser.
     """
     size = _size(request.system or "")
     for message in request.messages:

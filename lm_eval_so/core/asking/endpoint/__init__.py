@@ -1,1 +1,1 @@
-"""What all who ask one endpoint share: its limit, pace, circuit breaker and refusals."""
+"""The state of an endpoint, shared by all who ask it: limit, pace, circuit breaker, refusals."""

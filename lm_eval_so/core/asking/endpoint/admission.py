@@ -57,7 +57,7 @@ class Pace:
         return at - now
 
     def give_back(self, tokens: int) -> None:
-        """Let the next requests go earlier by tokens that one did not take; less than 0: later."""
+        """Return tokens that a request did not take, so that the next go earlier; < 0: later."""
         self._tokens_from -= tokens * self._token_s
 
 

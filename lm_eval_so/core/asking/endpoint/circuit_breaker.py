@@ -11,7 +11,7 @@ from lm_eval_so.errors import BackendError, ErrorKind
 _FAILURES = 10
 _ROWS = 3
 _WAITS_S = (15.0, 30.0, 60.0)
-"""Before each probe; if the last one fails, too, the endpoint is gone."""
+"""Waits before each probe; if the last one fails, too, the endpoint is gone."""
 
 
 class Timing(Protocol):
@@ -33,7 +33,7 @@ class Timing(Protocol):
 
 
 class Breaker:
-    """Opens when nothing but failures comes from an endpoint, and lets one probe at a time through.
+    """Circuit breaker: opens on failures only, then lets one probe at a time through.
 
     Ten attempts in a row of at least three rows open it; anything that the endpoint does answer,
     if only with a refusal, closes it.
@@ -60,11 +60,11 @@ class Breaker:
         self._kind, self._last = ErrorKind.CONNECTION, ""
 
     async def wait(self) -> bool:
-        """Wait until something may be sent again, or the user stops it.
+        """Wait until a request may be sent again, or the user stops it.
 
         Returns:
-            Whether what is sent now is the probe; then it must be `withdrawn` when its outcome is
-            known, or if it was not sent.
+            Whether the request is the probe; then it must be `withdrawn` when its outcome is known,
+            or if it was not sent.
 
         Raises:
             BackendError: If the last probe failed, too.

@@ -1,14 +1,13 @@
-"""How many requests to one endpoint may be under way at once, found out by what it bears.
+"""The limit of requests under way to one endpoint, found by its answers and refusals.
 
 The limit rises until the endpoint is overloaded, falls by a share, and rises again one by one: AIMD
-(Chiu and Jain, 1989; as in TCP). Three things are of our own:
+(Chiu and Jain, 1989; as in TCP). Four things are our own:
 
 - A request that waits to be repeated keeps its slot: else fast refusals would free slots for more
   refusals. Only if refusals are known not to be overload does it lend it to others meanwhile.
-- A limit that was refused is the ceiling; above it is tried rarely, and the more rarely the more
-  often it was refused.
+- A refused limit is the ceiling; higher limits are tried rarely, and less often with each refusal.
 - Where answers take long the first limit is higher: it is the same number of requests a second.
-- Refusals that do not fall when the limit falls are not overload (`overload.py`), and cut nothing.
+- Refusals that do not fall when the limit falls are not overload (`Overload`), and cut nothing.
 """
 
 import asyncio
@@ -25,8 +24,8 @@ _START_PER_S = 66.0
 at the start, for they come no faster."""
 _CUT_REFUSED, _CUT_SLOWED = 0.7, 0.9
 _DOUBLE, _BY_A_QUARTER, _BY_ONE = 2.0, 1.25, 1.0
-"""What a round without a cut multiplies the limit by: at the start, where refusals are no
-overload, else; it rises by one at least."""
+"""Factors of the limit after a round without a cut: at the start; where refusals are no overload;
+else. It rises by one at least."""
 _BUSY = 0.9
 """Share of the slots that must be taken for an answer to show that the limit holds."""
 _FIRST_HOLD, _LONGEST_HOLD, _LONGEST_HOLD_S = 10, 160, 60.0
@@ -34,6 +33,18 @@ _FIRST_HOLD, _LONGEST_HOLD, _LONGEST_HOLD_S = 10, 160, 60.0
 _MOST_CHANGES = 500
 _REMEMBERED = 100
 """Changes by which it is known under which limit a request was sent."""
+_FADES_EVERY = 100
+_FADES_TO = 0.9
+"""So that what lies some 1,000 requests back counts little: endpoints change."""
+_RECENT = 20
+_FLOOD, _FLOOD_TAKEN_IN = 5.0, 0.7
+"""Failures among the last that are a flood, and what they still count once it was said so."""
+_SUSPECTED, _PROVED = 1.0, 3.0
+"""Standard errors from which on failures are overload: if they were before, if they were not."""
+_LEAST_FAILED = 1.5
+"""Failures without which nothing is judged; a little below 2, as they fade."""
+_STEPS = 8
+"""Limits are told apart in steps of an eighth of an octave, 9 %."""
 
 
 class Limiter:
@@ -67,7 +78,7 @@ class Limiter:
 
     @property
     def limit(self) -> int:
-        """How many requests may be under way now."""
+        """Requests that may be under way now."""
         return self._limit
 
     @property
@@ -77,7 +88,7 @@ class Limiter:
 
     @property
     def changes(self) -> tuple[LimitChange, ...]:
-        """How the limit went, at most 500 points; if there were more, every other was left out."""
+        """Changes of the limit, at most 500; if there were more, every other was left out."""
         return tuple(self._changes)
 
     def slot(self) -> "Slot":
@@ -92,15 +103,16 @@ class Limiter:
     def succeeded(self, *, sent_at: float, now: float) -> None:
         """Take note of an answer.
 
-        A round is as many answers as the limit allows requests, sent since the last cut and come
-        while the slots were taken. After a round the limit rises; from the ceiling on only after
-        many.
+        A round is as many answers as the limit allows requests: to requests sent since the last
+        cut, while the slots were taken. After a round the limit rises; from the ceiling on only
+        after many.
 
         Args:
-            sent_at: When the request was sent.
-            now: When the answer came.
+            sent_at: Time at which the request was sent.
+            now: Time of the answer.
         """
-        self._begin(sent_at)
+        if self._began is None:
+            self._begin(sent_at)
         if sent_at <= self._last_cut or self._limit >= self._most:
             return
         if not self._has_answered and self._ceiling is None:
@@ -121,14 +133,14 @@ class Limiter:
         self._grant()
 
     def refused(self, *, sent_at: float, now: float, why: str = "rate_limit") -> bool:
-        """Take note that the endpoint is asked too much; tell whether the limit was cut.
+        """Take note of a refusal for asking too much, and return whether the limit was cut.
 
-        What was sent before the last cut cannot cut again, so that a burst cuts once.
+        A request sent before the last cut cannot cut again, so that a burst cuts once.
 
         Args:
-            sent_at: When the request was sent.
-            now: When the refusal came.
-            why: What the change is recorded with.
+            sent_at: Time at which the request was sent.
+            now: Time of the refusal.
+            why: Reason, as the change is recorded.
         """
         if not self._is_overload(sent_at):
             return False
@@ -140,12 +152,12 @@ class Limiter:
         return True
 
     def slowed(self, *, sent_at: float, now: float, why: str = "server") -> bool:
-        """Take note of a time-out or an error of the server; tell whether the limit was cut.
+        """Take note of a time-out or an error of the server, and return whether the limit was cut.
 
         Args:
-            sent_at: When the request was sent.
-            now: When it failed.
-            why: What the change is recorded with.
+            sent_at: Time at which the request was sent.
+            now: Time of the failure.
+            why: Reason, as the change is recorded.
         """
         if not self._is_overload(sent_at):
             return False
@@ -153,7 +165,8 @@ class Limiter:
         return True
 
     def _is_overload(self, sent_at: float) -> bool:
-        self._begin(sent_at)
+        if self._began is None:
+            self._begin(sent_at)
         self._overload.failed(self._limit_at(sent_at))
         if sent_at <= self._last_cut:
             return False
@@ -167,9 +180,8 @@ class Limiter:
         self._set(max(1, int(self._limit * factor)), now, why)
 
     def _begin(self, sent_at: float) -> None:
-        if self._began is None:
-            self._began = sent_at
-            self._set(self._limit, sent_at, "start")
+        self._began = sent_at
+        self._set(self._limit, sent_at, "start")
 
     def _start(self, answer_s: float, now: float) -> None:
         """Choose the limit to begin with, now that it is known how long an answer takes."""
@@ -204,7 +216,7 @@ class Limiter:
             await self._wait(self._new)
 
     def release(self) -> None:
-        """Give a place back; who waits for a repeat comes first."""
+        """Release a place; requests that wait for a repeat come first."""
         self._used -= 1
         self._grant()
 
@@ -213,7 +225,7 @@ class Limiter:
         return self._used > self._limit
 
     def may_lend(self) -> bool:
-        """Whether failures are known not to be overload, so that others may be asked meanwhile."""
+        """Return whether failures are known not to be overload, so that others may use the place."""
         return not self._overload.is_believed
 
     def note_lent(self, change: int) -> None:
@@ -222,7 +234,7 @@ class Limiter:
         (self.has_lent.set if self._lent else self.has_lent.clear)()
 
     async def acquire_again(self) -> None:
-        """Like `acquire`, before all that have not been sent yet."""
+        """Wait for a place like `acquire`, before all requests that have not been sent yet."""
         await self._wait(self._repeats)
 
     def sends_again(self) -> None:
@@ -265,16 +277,16 @@ class Slot:
         return self
 
     def lend(self) -> None:
-        """Before a wait: let others have the slot meanwhile, if that makes no overload worse."""
+        """Lend the slot to others during a wait, if that makes no overload worse."""
         if self._held and self._limiter.may_lend():
             self._is_lent = True
             self._limiter.note_lent(1)
             self._give_back()
 
     async def keep(self) -> None:
-        """After a wait: go on with the slot, or queue for a new one.
+        """Take up the slot after a wait, or queue for a new one.
 
-        It queues if it lent the slot, or if the limit fell below those in use.
+        It queues if the slot was lent, or if the limit fell below the slots in use.
         """
         if self._held and self._limiter.is_over():
             self._give_back()
@@ -283,7 +295,8 @@ class Slot:
         else:
             await self._limiter.acquire_again()
             self._held = True
-            self._end_loan()
+            if self._is_lent:
+                self._end_loan()
 
     async def __aexit__(
         self,
@@ -291,36 +304,39 @@ class Slot:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._end_loan()
+        if self._is_lent:
+            self._end_loan()
         if self._held:
             self._give_back()
 
     def _end_loan(self) -> None:
-        if self._is_lent:
-            self._is_lent = False
-            self._limiter.note_lent(-1)
+        self._is_lent = False
+        self._limiter.note_lent(-1)
 
     def _give_back(self) -> None:
         self._held = False
         self._limiter.release()
 
 
-_FADES_EVERY = 100
-_FADES_TO = 0.9
-"""So that what lies some 1,000 requests back counts little: endpoints change."""
-_RECENT = 20
-_FLOOD, _FLOOD_TAKEN_IN = 5.0, 0.7
-"""Failures among the last that are a flood, and what they still count once it was said so."""
-_SUSPECTED, _PROVED = 1.0, 3.0
-"""Standard errors from which on failures are overload: if they were before, if they were not."""
-_LEAST_FAILED = 1.5
-"""Failures without which nothing is judged; a little below 2, as they fade."""
-_STEPS = 8
-"""Limits are told apart in steps of an eighth of an octave, 9 %."""
-
-
 class Overload:
-    """Keeps how many requests were sent under which limit, and how many of them failed."""
+    """Requests sent and failed by limit: whether they fail because too many are under way.
+
+    An endpoint that is asked too much refuses more the more is under way. One that refuses now and
+    then for reasons of its own refuses as often whatever is under way: to ask less there only costs
+    time. So failures are compared with the limit under which their requests were sent. If the
+    failed requests were sent under higher limits than the others, less would help, and they are
+    called overload. The measure is the distance of the two by chance alone (the rank-sum test of
+    Wilcoxon, 1945, and of Mann and Whitney, 1947, with ties).
+
+    Three things make it hold in practice:
+
+    - A verdict keeps the benefit of the doubt. As long as failures are held for overload, one
+      standard error suffices; once they are not, it takes three.
+    - Only limits up to twice the present one are looked at. That far more is too much says nothing
+      of the present one.
+    - If some 5 of the last 20 requests failed, that is overload whatever the limits say: under a
+      limit that stayed the same there is nothing to compare, and a used-up window refuses all.
+    """
 
     def __init__(self) -> None:
         self.is_believed = True
@@ -347,7 +363,7 @@ class Overload:
         self._recently_failed += 1
 
     def judge(self, limit: int) -> bool | None:
-        """Tell whether the failures under a limit are overload; None if too little is known."""
+        """Return whether the failures under a limit are overload; None if too little is known."""
         if self._recently_failed >= _FLOOD:
             self._recently_failed *= _FLOOD_TAKEN_IN
             self.is_believed = True
@@ -359,7 +375,7 @@ class Overload:
         return self.is_believed
 
     def _apart(self, highest: int) -> float | None:
-        """How far failed requests lie above all that were sent, in standard errors."""
+        """Return the distance of failed requests from all that were sent, in standard errors."""
         counts = [
             (self._sent[step], self._failed[step]) for step in sorted(self._sent) if step <= highest
         ]

@@ -1,4 +1,4 @@
-"""Where a team's own endpoint is and what opens it, and what of that may be shown."""
+"""Address and credentials of a team's own endpoint, and the parts that may be shown."""
 
 import re
 from base64 import b64encode
@@ -30,9 +30,9 @@ class Address:
     url: str = field(repr=False)
     """Without user and password."""
     headers: Mapping[str, str] = field(repr=False)
-    """Those with secrets."""
+    """Headers with secrets."""
     env: Mapping[str, str] = field(repr=False)
-    """The variables that templates may use."""
+    """Variables that templates may use."""
     sources: tuple[str, ...]
     """Names of the variables and files that hold the credentials."""
     held: Mapping[str, str]
@@ -46,7 +46,7 @@ class Address:
 
     @property
     def key(self) -> str:
-        """A digest that tells credentials apart, but not what they are."""
+        """Digest that tells credentials apart without telling them."""
         return digest([dict(self.headers), dict(self.env)])[:12]
 
     @property
@@ -78,7 +78,7 @@ def find_address(options: HttpOptions, env: BackendEnv) -> Address:
 
 
 def url_problems(url: str) -> Iterator[Problem]:
-    """Find what is wrong with a URL, without showing what no one may see."""
+    """Find the problems of a URL, without showing its secrets."""
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises if it is none
@@ -143,7 +143,7 @@ def in_our_words(error: BackendError, address: Address) -> BackendError:
 
 
 def _about_credentials(address: Address) -> str | None:
-    """Return what to do about refused credentials; None if nothing is known of them."""
+    """Return a hint about refused credentials; None if nothing is known of them."""
     # what is forgotten most: a variable with the key alone
     example = {"authorization": ", such as Bearer KEY"}
     told = [

@@ -1,4 +1,4 @@
-"""A team's own chatbot endpoint: any request by templates, any response by JMESPath."""
+"""The backend of a team's own endpoint: requests by templates, responses by JMESPath."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -27,13 +27,13 @@ from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
 
 
 class HttpBackend(ChatBackend):
-    """Asks any HTTP endpoint; what it can do follows from what its templates use."""
+    """Asks any HTTP endpoint; its capabilities follow from the names in its templates."""
 
     name: ClassVar[str] = "http"
     address_option: ClassVar[str] = "url"
 
     class Options(HttpOptions):
-        """How the chatbot is asked, and where its answer stands."""
+        """Requests to the chatbot, and places of its answer."""
 
     options: Options
     _http: HttpClient
@@ -69,7 +69,7 @@ class HttpBackend(ChatBackend):
 
     @classmethod
     def secrets(cls, options: BaseModel) -> Secrets:
-        """As by default, with the variables of templates and the texts of the query."""
+        """Return the secrets by default, the variables of templates and the texts of the query."""
         found = super().secrets(options)
         return with_templates(found, options) if isinstance(options, HttpOptions) else found
 
@@ -79,13 +79,13 @@ class HttpBackend(ChatBackend):
         return self.options.retry_unsafe or super().may_hear_twice
 
     def check_options(self) -> Iterator[Problem]:
-        """Find wrong templates and paths, and what does not go together."""
+        """Find wrong templates and paths, and options that do not go together."""
         yield from (*self._problems(), *url_problems(self.options.url))
         yield from (*self._template.problems, *self._mapping.problems)
         yield from self._stream.problems if self._stream else ()
 
     def check(self) -> Iterator[Problem]:
-        """Find that, missing variables, and templates that break JSON."""
+        """Find those, missing variables, and templates that break JSON."""
         options, found = self.options, [*self.check_options()]
         unset, where = [n for n in options.env if not self.env.environ.get(n)], "options.env"
         found += [
@@ -149,11 +149,11 @@ class HttpBackend(ChatBackend):
         await self._http.close()
 
     def limiter_key(self) -> str:
-        """Name endpoint and credentials: they share the server's limits."""
+        """Return endpoint and credentials: they share the server's limits."""
         return f"{self.name} {self._address.public} {self._address.key}"
 
     def reach(self) -> Mapping[str, JsonValue]:
-        """Tell what is asked and how the answer is read, without header values and secrets."""
+        """Return address, request and reading of the answer, without header values and secrets."""
         options, address = self.options, self._address
         told = options.model_dump(
             mode="json",
@@ -165,7 +165,7 @@ class HttpBackend(ChatBackend):
         return {"url": address.public, "query": public_query(address.url, options.query), **told}
 
     def public_reach(self) -> Mapping[str, JsonValue]:
-        """Tell the same with names of the query alone."""
+        """Return the same with the names of the query alone."""
         return {**self.reach(), "query": query_names(self._address.url, self.options.query)}
 
     async def _whole(self, asked: HttpRequest) -> tuple[ChatResponse, Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""What templates of an HTTP request can name, and what a conversation puts there."""
+"""Names of request templates, and the conversations that fill them."""
 
 import secrets
 import uuid
@@ -15,10 +15,10 @@ from lm_eval_so.core.records.chat import ChatRequest
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a request has besides the conversation."""
+    """Facts of a request besides its messages."""
 
     session: Mapping[str, Any]
-    """`id`, and what the server gave to be kept."""
+    """`id`, and the values that the server gave."""
     env: Mapping[str, str] = field(repr=False)
     is_known: bool = False
     """Whether the server knows the earlier messages."""
@@ -83,7 +83,7 @@ NAMES: Mapping[str, Callable[[ChatRequest, Surroundings], Any]] = {
     "tool_choice": lambda request, _: request.tool_choice,
     "response_format": lambda request, _: request.response_format,
 }
-"""Names of templates, and how each is read."""
+"""Names of templates, and the functions that read them."""
 
 
 _MOST = 100_000
@@ -96,10 +96,10 @@ class Conversation:
 
     id: str
     kept: dict[str, Any] = field(default_factory=dict)
-    """What the server gave to be sent back."""
+    """Values from the server to be sent back."""
 
     def values(self) -> dict[str, Any]:
-        """Return what templates see as `session`."""
+        """Return the values of `session` in templates."""
         return {"id": self.id, **self.kept}
 
 
@@ -122,7 +122,7 @@ class Conversations:
         return Conversation(self._id(session) if session else str(uuid4()))
 
     def keep(self, session: str, conversation: Conversation, values: Mapping[str, Any]) -> None:
-        """Remember what the server gave."""
+        """Keep values that the server gave."""
         if not session or not values:
             return
         conversation.kept.update(values)

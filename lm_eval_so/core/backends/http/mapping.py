@@ -1,4 +1,4 @@
-"""From the response of a team's own endpoint to a `ChatResponse`."""
+"""Responses of a team's own endpoint as `ChatResponse`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -30,10 +30,10 @@ INSTEAD_OF_TEXT = frozenset({"tool_calls", "refusal", "status"})
 
 
 class ResponseMapping:
-    """The paths of a response, compiled once.
+    """Paths of a response, compiled once.
 
     Attributes:
-        problems: What is wrong with them; if anything, nothing can be read.
+        problems: Problems of the paths; with any, nothing can be read.
     """
 
     def __init__(self, options: HttpOptions) -> None:
@@ -90,7 +90,7 @@ class ResponseMapping:
             BackendError: If its status is not that of an answer, or its body does not fit.
         """
         section, headers = self._section, answer.headers
-        if not self.is_answer(answer.status):
+        if answer.status not in self._ok_status:
             return self._unusual(answer, url), {}
         more: dict[str, Any] = {"headers": kept_headers(headers)}
         kept = self.read_session_headers(headers) if section.session_headers else {}
@@ -109,13 +109,13 @@ class ResponseMapping:
             if tells_error(values):
                 raise answered_error(answer.status, headers, values) from None
             raise
-        return response, {**kept, **self.read_session(values)}
+        return response, {**kept, **self.read_session(values)} if self._session else kept
 
     def read(self, values: Any, **more: Any) -> ChatResponse:
         """Read a response that came whole.
 
         Args:
-            values: Its body.
+            values: Body.
             more: Other fields of the response: headers, raw.
 
         Raises:
@@ -131,7 +131,7 @@ class ResponseMapping:
         return make_response(read_text(found, _RESPONSE + "text"), {**facts, **more})
 
     def read_facts(self, values: Any, *, but: str = "") -> dict[str, Any]:
-        """Return what a response, or an event of a stream, tells besides the text.
+        """Return the facts of a response, or of an event of a stream, besides the text.
 
         Args:
             values: The response or event.
@@ -160,7 +160,7 @@ class ResponseMapping:
         return next((path(values) for name, path, _ in self._facts if name == "tool_calls"), None)
 
     def read_session(self, values: Any) -> dict[str, Any]:
-        """Return what is kept of a response for the next turn."""
+        """Return the values of a response that are kept for the next turn."""
         found = {name: path(values) for name, path in self._session.items()}
         return {name: value for name, value in found.items() if value is not None}
 
@@ -215,7 +215,7 @@ def _has(values: Any) -> str:
 
 
 def make_response(text: str, facts: Mapping[str, Any]) -> ChatResponse:
-    """Make a response of its text and of what `read_facts` gave."""
+    """Return a response of its text and its facts."""
     rest = dict(facts)
     usage = Usage(**{name: rest.pop(name, None) for name in _COUNTS})
     return ChatResponse(text=text, usage=usage, **rest)
@@ -232,4 +232,4 @@ _READERS: Mapping[str, Callable[[Any, str], Any]] = {
     "context_ids": read_texts,
     **dict.fromkeys(_COUNTS, read_count),
 }
-"""How each fact of a response is read."""
+"""Functions that read the facts of a response."""

@@ -1,4 +1,4 @@
-"""How a team's own chatbot endpoint is described in the config."""
+"""Options of a team's own endpoint in the config."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ class _Section(BaseModel):
 
 
 class ResponseSection(_Section):
-    """Where things stand in a response; JMESPath, "" for what it does not tell."""
+    """Places in a response; JMESPath, "" for facts that it does not tell."""
 
     format: Literal["json", "text"] = "json"
     """text: the whole body is the answer."""
@@ -27,7 +27,7 @@ class ResponseSection(_Section):
     tool_calls: str = ""
     """Calls of tools: a list of {id, name, arguments} or of OpenAI's {id, function}."""
     finish_reason: str = ""
-    """Why the answer ended, in OpenAI's words or those of another maker, as MAX_TOKENS."""
+    """Reason of the answer's end, in OpenAI's words or those of another maker, as MAX_TOKENS."""
     refusal: str = ""
     """Text of a refusal that is told apart from the answer."""
     reasoning: str = ""
@@ -45,7 +45,7 @@ class ResponseSection(_Section):
 
 
 class StreamSection(_Section):
-    """How a streamed response is read; the rest of `response` is looked up in every event besides.
+    """Places in a streamed response; the rest of `response` is looked up in every event, too.
 
     If a template names `stream`, that is true where `ttft_ms` is measured, and only then the answer
     is read as a stream; else it always is.
@@ -69,13 +69,13 @@ class StatusSection(_Section):
     """JMESPath that gives true if the chatbot did not answer as asked."""
 
     refused: str = ""
-    """It refused."""
+    """True if the chatbot refused."""
     filtered: str = ""
-    """A content filter stopped it."""
+    """True if a content filter stopped the answer."""
 
 
 class HttpOptions(SharedOptions):
-    """How the chatbot is asked, and where its answer stands."""
+    """Requests to the chatbot, and places of its answer."""
 
     url: str
     """Address; what stands behind the host may hold templates, whose values are escaped."""
@@ -88,18 +88,18 @@ class HttpOptions(SharedOptions):
     body: JsonValue = None
     """A template, or a mapping or list whose texts are templates; null sends none."""
     content_type: Literal["json", "form", "text"] = "json"
-    """What the body is; another Content-Type can be set in `headers`."""
+    """Type of the body; another Content-Type can be set in `headers`."""
     env: list[str] = Field(default_factory=list)
     """Variables that templates may use as env.NAME; their values are taken out of all output."""
     response: ResponseSection = Field(default_factory=ResponseSection)
-    """Where things stand in a response."""
+    """Places in a response."""
     stream: StreamSection | Literal["auto"] | bool = "auto"  # type: ignore[assignment]
-    """How the streamed response is read, for an endpoint that streams."""
+    """Places in a streamed response, for an endpoint that streams."""
     history: Literal["full", "stateful"] = "full"
     """full: each request carries the conversation; stateful: the server keeps it by session."""
     ok_status: list[int] = Field(default=[200], min_length=1)
     """Status codes of an answer."""
     status: StatusSection = Field(default_factory=StatusSection)
-    """How the response tells that the chatbot did not answer as asked."""
+    """Signs in the response that the chatbot did not answer as asked."""
     retry_unsafe: bool = False
     """stateful: whether a request that may have been processed is sent again."""

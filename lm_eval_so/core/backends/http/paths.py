@@ -1,4 +1,4 @@
-"""JMESPath: compiled once, with help for who wrote a path that is none or finds nothing."""
+"""JMESPath, compiled once, with advice on paths that are none or find nothing."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from jmespath.visitor import TreeInterpreter
 from lm_eval_so.core.text import nfc
 
 Path = Callable[[Any], Any]
-"""Gives what a path finds in a JSON value; None is nothing."""
+"""Function from a JSON value to the value at a path; None if there is none."""
 
 _QUOTED_OR_KEY = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)|[^\W\d][\w-]*""")
 _BARE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -71,7 +71,7 @@ def _plain_steps(node: Mapping[str, Any]) -> tuple[str | int, ...] | None:
 
 
 def _walk(steps: tuple[str | int, ...], values: Any) -> Any:
-    """Do what JMESPath does with keys and positions, in a fifth of the time."""
+    """Return the value at keys and positions, in a fifth of the time of JMESPath."""
     for step in steps:
         if isinstance(step, str):
             values = values.get(step) if isinstance(values, dict) else None

@@ -1,4 +1,4 @@
-"""What a path found in a response, as what a record holds: a text, texts, a count, tool calls."""
+"""Readers: from bytes to JSON, and from values at a path to texts, counts and tool calls."""
 
 import codecs
 import json
@@ -23,9 +23,9 @@ def bad_response(
     """Return the error of a response that a path of the config does not fit.
 
     Args:
-        what: What does not fit.
+        what: Message.
         option: The key of the path.
-        hint: What to do.
+        hint: Advice.
         sent: The response, for the record.
     """
     return BackendError(
@@ -103,7 +103,7 @@ def add_calls(calls: list[Any], found: Any) -> None:
 
 
 def _is_another(begun: dict[str, Any], piece: dict[str, Any]) -> bool:
-    """Whether a piece begins a call of its own though its index is that of another: Google's."""
+    """Return whether a piece begins a call of its own under the index of another, as Google's."""
     inner = piece.get("function", piece)
     has_name = isinstance(inner, dict) and bool(inner.get("name"))
     return has_name and bool(piece.get("id")) and piece["id"] != begun.get("id")

@@ -1,4 +1,4 @@
-"""From the stream of a team's own endpoint to a `ChatResponse`: events, lines or plain text."""
+"""Streams of a team's own endpoint as `ChatResponse`: events, lines or plain text."""
 
 import codecs
 import time
@@ -29,7 +29,7 @@ from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where
 
 _MOST_OF_EVENT = 200
 _WHOLE = frozenset({"application/json", "text/html"})
-"""What no server says of a stream of events."""
+"""Content types of no stream of events."""
 _MOST_KINDS = 8
 
 
@@ -44,7 +44,7 @@ class StreamTexts:
     continued: int = 0
     """Texts that begin with the text before them."""
     grown: int = 0
-    """Those of them that are longer than it."""
+    """Texts among these that are longer than it."""
 
     @property
     def whole(self) -> str:
@@ -76,7 +76,7 @@ class StreamTexts:
 
 @dataclass(slots=True)
 class _Answer:
-    """What has come of a stream."""
+    """Answer of a stream so far."""
 
     began: float
     texts: StreamTexts = field(default_factory=StreamTexts)
@@ -113,10 +113,10 @@ class _Answer:
 
 
 class StreamMapping:
-    """How a streamed answer is read, compiled once.
+    """Reading of a streamed answer, compiled once.
 
     Attributes:
-        problems: What is wrong with it; if anything, nothing can be read.
+        problems: Problems of the paths; with any, nothing can be read.
     """
 
     def __init__(self, section: StreamSection, response: ResponseMapping) -> None:
@@ -184,7 +184,7 @@ class StreamMapping:
     async def _read_all(
         self, pieces: AsyncIterator[Event | str], answer: _Answer, keeps_raw: bool
     ) -> bool:
-        """Take all that comes, and tell whether it came to its end."""
+        """Read all pieces, and return whether the stream came to its end."""
         has_events = False
         async for piece in pieces:
             if isinstance(piece, str):
@@ -220,7 +220,7 @@ class StreamMapping:
         return bool(done) and (event.data.strip() == done or event.event == done)
 
     def _take(self, event: Event, answer: _Answer, keeps_raw: bool) -> bool:
-        """Take an event, and tell whether it is the last."""
+        """Read an event, and return whether it is the last."""
         if event.event == "error" and "error" not in self._events:
             values = _json_or_text(event.data)
             raise answered_error(200, {}, values if tells_error(values) else {"error": values})

@@ -1,4 +1,4 @@
-"""From a conversation to an HTTP request: URL, query, headers and body by the user's templates."""
+"""Templates of an HTTP request: URL, query, headers and body, tried before anything is asked."""
 
 import json
 import re
@@ -22,9 +22,9 @@ _CONTENT_TYPES = {
     "text": "text/plain; charset=utf-8",
 }
 TEMPLATE = re.compile(r"\{[{%#]")
-"""Where a template begins."""
+"""Beginning of a template."""
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-"""What neither a header nor an address may hold."""
+"""Characters that neither a header nor an address may hold."""
 _JSON_HINT = 'write | tojson, without quotes around it: {"message": {{ last_user | tojson }}}'
 
 
@@ -59,7 +59,7 @@ class Piece:
 
 
 def told(fault: TemplateFault) -> str:
-    """Say what is wrong with a template, with the line if it is not the first."""
+    """Return the text about a wrong template, with the line if it is not the first."""
     return f"line {fault.line} of the template: {fault}" if (fault.line or 1) > 1 else str(fault)
 
 
@@ -67,12 +67,12 @@ class RequestTemplate:
     """The templates of a request, checked and compiled once.
 
     Args:
-        options: How the chatbot is asked.
+        options: Options of the backend.
         secret_headers: Headers that are no templates; they go over those of the options.
 
     Attributes:
         pieces: All templates.
-        problems: What is wrong with the templates; if anything, nothing can be filled in.
+        problems: Problems of the templates; with any, nothing can be filled in.
         names: The names that the templates use.
     """
 
@@ -231,7 +231,7 @@ def probe(
     env: Mapping[str, str],
     kept: Iterable[str],
 ) -> list[Problem]:
-    """Find what requests would fail on.
+    """Find mistakes on which requests would fail.
 
     Args:
         template: Templates without problems.

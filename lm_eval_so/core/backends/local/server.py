@@ -24,13 +24,13 @@ _LOADING = 503
 
 @record
 class Served:
-    """What a server says of itself; null is not told."""
+    """Facts that a server tells of itself; null is not told."""
 
     model_file: str | None = None
     context_tokens: int | None = None
     """Of one slot."""
     slots: int | None = None
-    """Requests that it works on at once."""
+    """Requests that are worked on at once."""
     build: str | None = None
 
 
@@ -49,8 +49,8 @@ class LlamaServer:
 
         Args:
             argv: The program and its arguments, but for host and port.
-            environ: Its environment variables.
-            cwd: Its working directory.
+            environ: Environment variables.
+            cwd: Working directory.
 
         Raises:
             ConfigError: If there is no such program.
@@ -108,8 +108,8 @@ async def wait_until_ready(
     Args:
         http: The client to ask with.
         url: Address of the server, without a path.
-        timeout_s: Seconds that it may take.
-        started: The server, if it is ours; then it may not be reachable at first.
+        timeout_s: Seconds that loading may take.
+        started: Server of ours, which may not be reachable at first; None for another's.
 
     Raises:
         ConfigError: If our server ended.
@@ -128,7 +128,7 @@ async def wait_until_ready(
 
 
 async def read_served(http: HttpClient, url: str) -> Served:
-    """Ask a server what it serves, at `/props`; what it does not tell is null."""
+    """Return the facts of a server, from `/props`; facts that it does not tell are null."""
     try:
         values = json.loads((await _get(http, f"{url}/props")).body)
     except (BackendError, ValueError, RecursionError):

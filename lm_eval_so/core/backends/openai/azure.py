@@ -1,4 +1,4 @@
-"""Azure OpenAI: a deployment of a model under an endpoint of its own."""
+"""The backend of Azure OpenAI: a deployment of a model under an endpoint of its own."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -33,7 +33,7 @@ from lm_eval_so.errors import Problem, Where
 
 
 class AzureBackend(EndpointBackend):
-    """Asks a deployment by the route of its API version; the content filter's word is kept."""
+    """Asks a deployment by the route of its API version; keeps the content filter's words."""
 
     name: ClassVar[str] = "azure"
     address_option: ClassVar[str] = "endpoint"
@@ -46,10 +46,10 @@ class AzureBackend(EndpointBackend):
 
         model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
         model: str | None = None
-        """What the deployment is; for the label and the price, since Azure is asked by deployment."""
+        """Model of the deployment; for label and price, since Azure is asked by deployment."""
 
     class Options(SharedOptions):
-        """How the deployment is reached."""
+        """Ways to reach the deployment."""
 
         deployment: str
         """Name of the deployment."""
@@ -70,7 +70,7 @@ class AzureBackend(EndpointBackend):
         api_version: str = ""
         """A dated version, as 2024-10-21; "" asks by the route that has none, /openai/v1."""
         api: Literal["chat", "responses"] = "chat"
-        """Which API is asked: chat completions, or responses."""
+        """API that is asked: chat completions, or responses."""
         seed: Literal["auto", "off"] = "auto"
         """Whether each row's seed is sent; off for deployments that refuse it."""
 
@@ -79,7 +79,7 @@ class AzureBackend(EndpointBackend):
 
     @classmethod
     def secrets(cls, options: BaseModel) -> Secrets:
-        """As by default: of key and token the one that is sent, and no endpoint that is given."""
+        """Return the secrets by default, without an unused key or variable."""
         if not isinstance(options, AzureBackend.Options):
             return super().secrets(options)
         unused = ["api_key"] if options.token_env or options.token_file else []
@@ -90,7 +90,7 @@ class AzureBackend(EndpointBackend):
         return super().secrets(options.model_copy(update=left_out))
 
     def check_options(self) -> Iterator[Problem]:
-        """Find options that stand under params, and what does not go together."""
+        """Find options under params, and options that do not go together."""
         yield from misplaced_params(self.params)
         if self.options.api == "responses" and self.options.api_version:
             what = "the responses API is asked without a version"
@@ -98,7 +98,7 @@ class AzureBackend(EndpointBackend):
             yield Problem(what=what, where=Where(key="options.api_version"), hint=hint)
 
     def check(self) -> Iterator[Problem]:
-        """Find that, and a missing endpoint, key or token."""
+        """Find those, and a missing endpoint, key or token."""
         yield from self.check_options()
         for secret in (self._address, self._credential):
             problem = secret_problem(secret)
@@ -149,12 +149,12 @@ class AzureBackend(EndpointBackend):
         return SdkBatches(self._endpoint, self.options, self.env, route)
 
     def limiter_key(self) -> str:
-        """Name deployment and key: quotas are a deployment's."""
+        """Return deployment and key: quotas are a deployment's."""
         endpoint, key = public_url(self._address.value), digest_text(self._credential.value)[:12]
         return f"{self.name} {endpoint} {self.options.deployment} {key}"
 
     def reach(self) -> Mapping[str, JsonValue]:
-        """Tell address, deployment, version, API and whether the seed is sent."""
+        """Return address, deployment, version, API and the use of the seed."""
         options = self.options
         return {
             "endpoint": public_url(self._address.value),

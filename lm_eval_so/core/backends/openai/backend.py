@@ -1,4 +1,4 @@
-"""Any endpoint that speaks OpenAI's APIs: OpenAI, vLLM, LiteLLM, Ollama, gateways."""
+"""The backend of endpoints with OpenAI's APIs: OpenAI, vLLM, LiteLLM, Ollama, gateways."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -74,7 +74,7 @@ class OpenAIBackend(EndpointBackend):
         """The model, as the endpoint names it."""
 
     class Options(SharedOptions):
-        """How the endpoint is reached."""
+        """Ways to reach the endpoint."""
 
         base_url: str | None = None
         """Address up to /v1; default: the preset's, else OPENAI_BASE_URL, else that of OpenAI."""
@@ -89,7 +89,7 @@ class OpenAIBackend(EndpointBackend):
         project_env: str = ""
         """Variable that holds the project that is charged."""
         api: Literal["chat", "responses", "embeddings"] = "chat"
-        """Which API is asked: chat completions, responses, or, to compare texts, embeddings."""
+        """API that is asked: chat completions, responses, or, to compare texts, embeddings."""
         seed: Literal["auto", "off"] = "auto"
         """Whether each row's seed is sent; off for endpoints that refuse it."""
 
@@ -106,13 +106,13 @@ class OpenAIBackend(EndpointBackend):
 
     @classmethod
     def secrets(cls, options: BaseModel) -> Secrets:
-        """As by default, with the key variable of the preset."""
+        """Return the secrets by default, with the key variable of the preset."""
         if isinstance(options, OpenAIBackend.Options):
             options = _with_key(options)
         return super().secrets(options)
 
     def check_options(self) -> Iterator[Problem]:
-        """Find an address that is none, and options that stand under params."""
+        """Find a wrong address, an unknown preset, and options under params."""
         yield from misplaced_params(self.params)
         if self.options.preset and self.options.preset not in presets():
             unknown = UnknownName("preset", self.options.preset, presets())
@@ -122,7 +122,7 @@ class OpenAIBackend(EndpointBackend):
         yield from _base_url_problems(self.base_url)
 
     def check(self) -> Iterator[Problem]:
-        """Find that, and a missing key."""
+        """Find those, and a missing key."""
         yield from self.check_options()
         for secret in (self._key, *self._charged.values()):
             missing = secret_problem(secret, hint=_NO_KEY if secret is self._key else None)
@@ -147,10 +147,7 @@ class OpenAIBackend(EndpointBackend):
         )
 
     async def nearest_model(self) -> str | None:
-        """Return the endpoint's model whose name looks most like the one asked for.
-
-        None if none.
-        """
+        """Return the endpoint's model with the most similar name, or None."""
         return await self._endpoint.nearest_model()
 
     def batches(self) -> Batches:
@@ -163,11 +160,11 @@ class OpenAIBackend(EndpointBackend):
         return SdkBatches(self._endpoint, self.options, self.env, route)
 
     def limiter_key(self) -> str:
-        """Name endpoint and key: they share the server's limits."""
+        """Return endpoint and key: they share the server's limits."""
         return f"{self.name} {public_url(self.base_url)} {digest_text(self._key.value)[:12]}"
 
     def reach(self) -> Mapping[str, JsonValue]:
-        """Tell address, API and whether the seed is sent."""
+        """Return address, API and the use of the seed."""
         options = self.options
         return {"base_url": public_url(self.base_url), "api": options.api, "seed": options.seed}
 
@@ -185,7 +182,7 @@ class OpenAIBackend(EndpointBackend):
 
     @property
     def _headers(self) -> dict[str, str]:
-        """Those of OpenAI's API reference; `with_shared` leaves out the empty ones."""
+        """Headers of OpenAI's API reference; `with_shared` leaves out the empty ones."""
         return {
             "authorization": f"Bearer {self._key.value}" if self._key.value else "",
             "openai-organization": self._charged["organization"].value,
@@ -216,7 +213,7 @@ def _named_headers(options: SharedOptions) -> frozenset[str]:
 
 
 def _base_url_problems(url: str) -> Iterator[Problem]:
-    """Find what is wrong with an address behind which a path is put, without showing a password."""
+    """Find the problems of an address that a path follows, without showing a password."""
     hint = "write it as https://host/v1"
     parts = urlsplit(url) if is_address(url) else None
     if parts is None:

@@ -79,7 +79,7 @@ class SdkBatches:
             raise in_our_words(error, self._address) from None
 
     async def upload(self, file: Path, name: str) -> str:
-        """Upload an input file and give its id."""
+        """Upload an input file and return its id."""
         async with self._told():
             with file.open("rb") as data:
                 made = await self._client.files.create(
@@ -158,7 +158,7 @@ class SdkBatches:
 
     @asynccontextmanager
     async def _told(self) -> AsyncIterator[None]:
-        """Turn what the SDK raises into the error of an attempt."""
+        """Raise exceptions of the SDK as the error of an attempt."""
         url = self._base_url
         try:
             yield

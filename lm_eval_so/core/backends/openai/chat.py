@@ -1,4 +1,4 @@
-"""The chat completions format that OpenAI set and many servers speak: request bodies and answers."""
+"""Chat completions and embeddings of OpenAI's APIs: request bodies, answers, streams."""
 
 import json
 import math
@@ -19,7 +19,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _MOST_TOKENS = 2**53
 """Integers above are not exact in JSON's usual readers."""
 _BROKEN = (KeyError, IndexError, TypeError, AttributeError, ValueError)
-"""What a body of another shape raises."""
+"""Exceptions that a body of another shape raises."""
 
 
 def encoded(body: Mapping[str, Any]) -> bytes:
@@ -60,10 +60,10 @@ def read_body(
     """Read the body of a good response as JSON.
 
     Args:
-        status: Its status code.
-        headers: Its headers; names are looked up in lower case.
-        body: The body.
-        option: The option that holds the address.
+        status: Status code.
+        headers: Headers; names are looked up in lower case.
+        body: Body.
+        option: Option that holds the address.
 
     Raises:
         BackendError: If it is none, or tells an error.
@@ -151,7 +151,7 @@ def whole_number(value: object) -> int | None:
 
 
 def bad_response(what: str, text: str) -> BackendError:
-    """Make the error of a response that cannot be read; it keeps the beginning of the text."""
+    """Return the error of a response that cannot be read, with the beginning of its text."""
     return BackendError(
         ErrorKind.BAD_RESPONSE,
         f"the response cannot be read: {what}",
@@ -161,10 +161,7 @@ def bad_response(what: str, text: str) -> BackendError:
 
 
 def _content(content: object) -> str:
-    """Return the text of an answer.
-
-    What is neither text nor parts, as some gateways give, as JSON.
-    """
+    """Return the text of an answer; other values of some gateways become JSON."""
     if content is None or isinstance(content, str | list):
         return joined_text(content)
     return json.dumps(content, ensure_ascii=False)
@@ -228,7 +225,7 @@ _FIELDS = ("content", "refusal", "reasoning_content", "reasoning")
 
 
 class ChatDeltas:
-    """What has come of a stream so far."""
+    """A streamed chat completion, put together like the same answer unstreamed."""
 
     def __init__(self) -> None:
         self.has_begun = False
@@ -247,7 +244,7 @@ class ChatDeltas:
         return "".join(self._texts["content"])
 
     def add(self, values: Any) -> None:
-        """Take the data of one event; what is of another shape is passed over.
+        """Take the data of one event; data of another shape is passed over.
 
         Raises:
             BackendError: If the event tells an error.

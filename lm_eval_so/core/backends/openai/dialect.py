@@ -1,4 +1,4 @@
-"""What an endpoint takes of a request, and how that is learnt from what it refuses."""
+"""Dialects: the parts of a request that an endpoint takes, learnt from its refusals."""
 
 import re
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ _UNSUPPORTED = re.compile(
     r"unsupported|n[o']t (?:be )?support|not (?:allowed|permitted|accepted)|unknown|unrecogni[sz]ed"
     r"|unexpected|extra inputs|only the default|deprecated|max_completion_tokens"
 )
-"""How endpoints say that they do not take a parameter, rather than a value of it."""
+"""Words of endpoints that do not take a parameter at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """What an endpoint takes of a request; narrowed once for a run, when it refuses something."""
+    """Parts of a request that an endpoint takes; narrowed for a run when it refuses one."""
 
     seed: bool = True
     stream_options: bool = True
@@ -28,7 +28,7 @@ class Dialect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule:
-    """What makes one part of a dialect false."""
+    """Sign in a refusal that turns one part of a dialect off."""
 
     part: str
     named: re.Pattern[str]
@@ -69,12 +69,12 @@ _RULES = (
 def adapted(
     dialect: Dialect, error: BackendError, params: Mapping[str, Any]
 ) -> tuple[Dialect, str] | None:
-    """Narrow a dialect by what a refused request names, and say so; None if it names nothing.
+    """Return a dialect without the part that a refused request names, and a text; else None.
 
     Args:
-        dialect: What was taken for granted so far.
-        error: What the request came to.
-        params: The parameters that it carried.
+        dialect: Dialect so far.
+        error: Error of the request.
+        params: Parameters of the request.
     """
     if error.kind is not ErrorKind.INVALID_REQUEST:
         return None

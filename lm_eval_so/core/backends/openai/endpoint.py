@@ -59,7 +59,7 @@ _JSON = {"accept": "application/json", "content-type": "application/json"}
 
 
 class Deltas(Protocol):
-    """A stream put together."""
+    """A stream, put together."""
 
     has_begun: bool
 
@@ -80,7 +80,7 @@ class Api:
     body: Callable[..., dict[str, Any]]
     read: Callable[..., ChatResponse]
     deltas: Callable[[], Deltas] | None = None
-    """Puts a stream together; None if there are no streams."""
+    """Function that makes an empty stream; None if there are none."""
 
 
 ApiName = Literal["chat", "responses", "embeddings"]
@@ -188,7 +188,7 @@ class OpenAIEndpoint:
             return ()
 
     async def nearest_model(self) -> str | None:
-        """Give the model of the endpoint whose name looks most like the one that was asked for."""
+        """Return the model of the endpoint with the most similar name, or None."""
         try:
             others = [name for name in await self.models() if name != self.address.name]
             return nearest(self.address.name, others)
@@ -196,7 +196,7 @@ class OpenAIEndpoint:
             return None
 
     def adapt(self, error: BackendError, params: Mapping[str, Any]) -> str | None:
-        """Leave out, from now on, what the endpoint refused; tell what changed, or None."""
+        """Leave out a refused part of requests from now on; return a text about it, or None."""
         changed = adapted(self._dialect, error, params)
         if changed is None:
             return None
@@ -224,7 +224,7 @@ class OpenAIEndpoint:
         return self._api.read(deltas.values(), ttft_ms=ttft_ms, headers=headers, raw=raw or None)
 
     async def _gather(self, stream: HttpStream, deltas: Deltas, raw: list[Any]) -> float | None:
-        """Read a stream to its end; give when its first token came."""
+        """Read a stream to its end; return the time of its first token."""
         first_at = None
         async for event in read_events(aiter(stream)):
             if event.data.strip() == _DONE:
@@ -332,7 +332,7 @@ def _is_event_stream(stream: HttpStream) -> bool:
 
 
 def _values_of(event: Event) -> Any:
-    """Return the data of an event; None of what only keeps the connection alive.
+    """Return the data of an event; None if it only keeps the connection alive.
 
     Raises:
         BackendError: If it is an error, or no JSON.

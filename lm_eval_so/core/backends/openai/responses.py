@@ -51,7 +51,7 @@ def read_response(values: Any, **facts: Any) -> ChatResponse:
 
 
 class ResponseDeltas:
-    """What has come of a stream so far; its last event holds the whole answer."""
+    """A streamed response so far; its last event holds the whole answer."""
 
     def __init__(self) -> None:
         self.has_begun = False
@@ -70,7 +70,7 @@ class ResponseDeltas:
         return "".join(self._texts)
 
     def add(self, values: Any) -> None:
-        """Take the data of one event; what is of another shape is passed over.
+        """Take the data of one event; data of another shape is passed over.
 
         Raises:
             BackendError: If the event tells an error.
@@ -143,7 +143,7 @@ def _items(message: Message) -> Iterator[dict[str, Any]]:
 
 
 def _flat(tool: Any) -> Any:
-    """Give a tool, or the choice of one, in this API's shape: its function's fields beside type."""
+    """Return a tool, or the choice of one, in this API's shape: fields of its function beside type."""
     function = tool.get("function") if isinstance(tool, Mapping) else None
     if not isinstance(function, Mapping):
         return tool

@@ -21,7 +21,7 @@ _CONTINUATION = bytes(range(0x80, 0xC0))
 
 
 class _Pipes(SubprocessStreamProtocol):
-    """asyncio's pipes, and when the process ended; `wait` may wait for what it started, too."""
+    """asyncio's pipes, and the end of the process; `wait` may wait for its children, too."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(limit=_MOST_OUTPUT, loop=loop)
@@ -50,7 +50,7 @@ class Child:
 
     @property
     def last_words(self) -> str:
-        """The last 2,000 characters of what it wrote to stderr."""
+        """The last 2,000 characters of stderr."""
         is_cut = len(self._said) == _LAST_BYTES
         data = self._said.lstrip(_CONTINUATION) if is_cut else self._said
         for encoding in ("utf-8", "cp949"):
@@ -59,10 +59,10 @@ class Child:
         return data.decode("utf-8", "replace")[-_LAST_WORDS:].strip()
 
     async def run(self, given: bytes) -> tuple[int, bytes]:
-        """Return it its input, and wait for its end.
+        """Send the input, and wait for the end.
 
         Returns:
-            Its exit code (minus the signal that ended it), and what it wrote to stdout.
+            Exit code (minus the signal that ended it), and the bytes of stdout.
 
         Raises:
             BackendError: `too_large`, if it writes more than 16 MiB.
@@ -76,7 +76,7 @@ class Child:
             await asyncio.gather(feeding, return_exceptions=True)
 
     async def exchange(self, line: bytes) -> bytes:
-        """Return it a line, and wait for one; b"" if it has ended.
+        """Send a line, and wait for one; b"" if the process has ended.
 
         Raises:
             BackendError: `too_large`, if the line has more than 16 MiB.
@@ -89,17 +89,17 @@ class Child:
             raise _too_large() from None
 
     async def ended(self) -> int:
-        """Wait until it has ended of itself, and give its exit code."""
+        """Wait until the process has ended of itself, and return its exit code."""
         await self._has_ended.wait()
         # what it started may hold its stderr for ever
         await asyncio.wait({self._listening}, timeout=_LAST_WORDS_S)
         return self._process.returncode or 0
 
     async def end(self, *, patience_s: float = 0.0) -> None:
-        """End it and all that it started.
+        """End the process and all that it started.
 
         Args:
-            patience_s: Seconds that it gets to end of itself, once its input is closed.
+            patience_s: Seconds to end of itself, once its input is closed.
         """
         if patience_s and self.is_alive and self._process.stdin is not None:
             self._process.stdin.close()
@@ -112,7 +112,7 @@ class Child:
             self.forget()
 
     def forget(self) -> None:
-        """Let go of one that has ended, and leave alone what it started."""
+        """Release a process that has ended, and leave alone the processes that it started."""
         self._listening.cancel()
         self._transport.close()
 

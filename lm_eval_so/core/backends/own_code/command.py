@@ -1,4 +1,4 @@
-"""A chatbot that is a program: one process a request, or workers that answer line by line."""
+"""The backend of a program: one process a request, or workers that answer line by line."""
 
 import asyncio
 import hashlib
@@ -58,7 +58,7 @@ class CommandBackend(ChatBackend):
     )
 
     class Options(SharedOptions):
-        """Which program, and how it is spoken to."""
+        """The program, and the form of its input and output."""
 
         argv: list[str] = Field(min_length=1)
         """Program and arguments, as [python, bot.py]; a path, as ./bot.sh, starts at `cwd`."""
@@ -82,7 +82,7 @@ class CommandBackend(ChatBackend):
 
     @classmethod
     def secrets(cls, options: BaseModel) -> Secrets:
-        """As by default, with the variables that the program gets: keys by their names only."""
+        """Return the secrets by default, and the variables of the program that are named like keys."""
         found = super().secrets(options)
         named = options.env if isinstance(options, CommandBackend.Options) else []
         given = (
@@ -97,14 +97,14 @@ class CommandBackend(ChatBackend):
         return replace(found, sources=(*found.sources, *given))
 
     def check_options(self) -> Iterator[Problem]:
-        """Find what does not go together."""
+        """Find options that do not go together."""
         for key in ("stdin", "stdout"):
             if self.options.mode == "jsonl" and getattr(self.options, key) == "text":
                 what = f"mode jsonl speaks JSON, so {key} cannot be text"
                 yield Problem(what=what, where=Where(key=f"options.{key}"))
 
     def check(self) -> Iterator[Problem]:
-        """Find that, and a missing program, folder or variable."""
+        """Find those, and a missing program, folder or variable."""
         yield from self.check_options()
         if not self._folder.is_dir():
             yield Problem(what=f"no folder {self._folder}", where=Where(key="options.cwd"))
@@ -115,7 +115,7 @@ class CommandBackend(ChatBackend):
                 yield Problem(what=f"{name} is not set", where=where, hint="export it")
 
     def _program_problems(self) -> Iterator[Problem]:
-        """As the shell does: a name is looked up on PATH, a path starts at the folder."""
+        """Find a missing program as the shell does: names on PATH, paths from the folder."""
         program, where = self.options.argv[0], Where(key="options.argv")
         file = self._folder / program
         if os.sep in program and file.is_file():
@@ -164,11 +164,11 @@ class CommandBackend(ChatBackend):
         self._busy.clear()
 
     def limiter_key(self) -> str:
-        """Name the program: the same arguments in the same folder."""
+        """Return the program: the same arguments in the same folder."""
         return f"{self.name} {digest([self.options.argv, str(self._folder)])[:12]}"
 
     def reach(self) -> Mapping[str, JsonValue]:
-        """Tell the arguments, and the digests of the files that they name."""
+        """Return the arguments, and the digests of the files that they name."""
         files = [self._folder / argument for argument in self.options.argv]
         named = zip(self.options.argv, files, strict=True)
         return {
@@ -252,7 +252,7 @@ class CommandBackend(ChatBackend):
         return response_of(values, source=Path(self.options.argv[0]).name)
 
     def _failed(self, child: Child, code: int) -> BackendError:
-        """Say how a program ended; the values of the variables that it got stay unsaid."""
+        """Return the error of a program that ended, without the values of its variables."""
         redactor = make_redactor(self.env.environ, self.options.env)
         last_words = redactor.redact(child.last_words)
         how = f"exit code {code}"
@@ -271,7 +271,7 @@ class CommandBackend(ChatBackend):
 
 
 def _digest_of(file: Path) -> str:
-    """Tell a file's digest, or of a large one (weights of a model) only its size."""
+    """Return a file's digest, or of a large one (weights of a model) only its size."""
     if (size := file.stat().st_size) > _MOST_DIGESTED:
         return f"{size} bytes"
     with file.open("rb") as data:

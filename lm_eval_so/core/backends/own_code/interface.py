@@ -1,4 +1,4 @@
-"""What a chatbot of the user's own code is given, and what its answer may look like."""
+"""Input and output of a chatbot that is the user's own code."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -16,7 +16,7 @@ _STATUSES = frozenset({RunStatus.REFUSED, RunStatus.FILTERED})
 
 
 def messages_of(request: ChatRequest) -> list[dict[str, JsonValue]]:
-    """Give the conversation as plain values: role and content, and the rest where there is any."""
+    """Return the conversation as plain values: role, content, and other fields if any."""
     return [message_values(message) for message in request.messages]
 
 
@@ -27,11 +27,11 @@ def sample_of(request: ChatRequest) -> dict[str, Any]:
 
 
 def response_of(answer: object, *, source: str) -> ChatResponse:
-    """Make a response of what the user's code answered: a text, or fields of a `ChatResponse`.
+    """Return the response of an answer of the user's code: a text, or fields of a `ChatResponse`.
 
     Args:
         answer: A text, a mapping, or a response.
-        source: Who answered, for error texts.
+        source: Name of the code, for error texts.
 
     Raises:
         BackendError: `bad_response`, naming the field that is wrong.
@@ -64,8 +64,8 @@ def bad_response(what: str, *, hint: str | None = None, option: str = "") -> Bac
     """Return the error of an answer that cannot be used; asking again would not help.
 
     Args:
-        what: What is wrong.
-        hint: What to do.
+        what: Message.
+        hint: Advice.
         option: The key that may be to blame, as "options.stdout".
     """
     details = {"option": option} if option else None
@@ -85,7 +85,7 @@ def _need_counts(usage: Usage, source: str) -> None:
 
 
 def _need_numbers(response: ChatResponse, source: str) -> None:
-    """Refuse what no file of JSON can hold."""
+    """Refuse values that no file of JSON can hold."""
     for name in ("ttft_ms", "logprobs", "raw"):
         try:
             dump_line(getattr(response, name))

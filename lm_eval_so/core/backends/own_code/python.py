@@ -1,4 +1,4 @@
-"""A chatbot that is a Python function of the user's own."""
+"""The backend of a Python function of the user's own."""
 
 import asyncio
 import importlib
@@ -36,7 +36,7 @@ class Target:
     named: frozenset[str] | None
     """Arguments that it takes by name; None: any."""
     needs: frozenset[str]
-    """Those of them that have no default."""
+    """Named arguments without a default."""
 
     def takes(self, name: str) -> bool:
         """Return whether an argument may be given to it."""
@@ -54,7 +54,7 @@ class PythonBackend(ChatBackend):
     capabilities: ClassVar[Capabilities] = Capabilities(seed=True, tools=True, cacheable=False)
 
     class Options(SharedOptions):
-        """Which function, and how many threads it may take."""
+        """The function, and its threads."""
 
         target: str
         """module:function, or path.py:function; found from the config's folder, too."""
@@ -85,7 +85,7 @@ class PythonBackend(ChatBackend):
         refuse(list(self.check()))
 
     async def send(self, request: ChatRequest) -> ChatResponse:
-        """Make one attempt; what the function raises is passed on.
+        """Make one attempt; exceptions of the function are passed on.
 
         Raises:
             BackendError: `bad_response`, if what it gives is no answer.
@@ -108,17 +108,17 @@ class PythonBackend(ChatBackend):
         return response_of(answer, source=self.options.target)
 
     def limiter_key(self) -> str:
-        """Name the function."""
+        """Return the function."""
         return f"{self.name} {self.env.folder}/{self.options.target}"
 
     def most_at_once(self) -> int:
-        """As many as there are threads, for a function that is not async."""
+        """Return the number of threads, for a function that is not async."""
         if self._target is not None and self._target.is_async:
             return self.env.concurrency
         return min(self.env.concurrency, self.options.threads)
 
     def reach(self) -> Mapping[str, JsonValue]:
-        """Tell the function and the digest of its file: another code is another chatbot."""
+        """Return the function and the digest of its file: another code is another chatbot."""
         found = self._found()
         file = found.file if isinstance(found, Target) else None
         code = digest_bytes(file.read_bytes()) if file is not None and file.is_file() else None
@@ -158,7 +158,7 @@ def find_target(target: str, folder: Path) -> Target | Problem:
     """Import a function.
 
     Args:
-        target: Its name.
+        target: Name of the function.
         folder: Searched before everything else, but only while the module is imported.
 
     Returns:
@@ -284,7 +284,7 @@ Done = Callable[[Any, BaseException | None], None]
 
 
 class Threads:
-    """Runs blocking calls, so many at once.
+    """Threads for blocking calls, so many at once.
 
     A call that is cancelled goes on in its thread, which is lost until it ends of itself. Threads
     do not hold the process back when it ends.
@@ -299,7 +299,7 @@ class Threads:
         self._free = asyncio.Semaphore(most)
 
     async def run(self, call: Callable[[], Any]) -> Any:
-        """Run a call in a thread, and give what it gives or raise what it raises.
+        """Return or raise the outcome of a call in a thread.
 
         Raises:
             CannotMeasure: If all threads are lost.

@@ -9,7 +9,7 @@ from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import read_report
 from lm_eval_so.errors import UsageError
-from lm_eval_so.evaluator.binding.baseline import needs_baseline
+from lm_eval_so.evaluator.binding.baseline_answers import needs_baseline
 from lm_eval_so.evaluator.evaluate import Origin
 
 __all__ = [

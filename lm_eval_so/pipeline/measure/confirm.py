@@ -16,8 +16,7 @@ from lm_eval_so.evaluator.binding.bind import bind_metrics, in_order
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.pipeline.measure.plan import Plan, again_folder
 from lm_eval_so.runner import run as running
-from lm_eval_so.runner.for_verdict import ForVerdict
-from lm_eval_so.runner.plan.selection import FurtherAnswers
+from lm_eval_so.runner.store.for_verdict import ForVerdict
 from lm_eval_so.runner.store.run_dir import read_info
 
 _STAGE = "compare"
@@ -66,13 +65,12 @@ async def ask_again(
         )
     )
     further = _further(config, able.values())
-    only = FurtherAnswers(ids=frozenset(ids), first=config.run.repeats)
+    only = running.FurtherAnswers(ids=frozenset(ids), first=config.run.repeats)
     try:
         info = await running.run(
             further,
             resources,
-            out=folder,
-            fresh=plan.fresh or _is_older(folder, plan.run),
+            running.RunOptions(out=folder, fresh=plan.fresh or _is_older(folder, plan.run)),
             only=only,
             verdict=verdict,
         )

@@ -1,1 +1,1 @@
-"""Asking by a batch service."""
+"""RequestSettings by a batch service."""

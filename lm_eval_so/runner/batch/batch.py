@@ -1,4 +1,4 @@
-"""Asking by batch: rows are handed to the endpoint's batch service, and read when it is done."""
+"""RequestSettings by batch: rows are handed to the endpoint's batch service, and read when it is done."""
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -6,11 +6,8 @@ from decimal import Decimal
 from lm_eval_so.core.asking.answer.outcome import Row
 from lm_eval_so.core.asking.cost.estimate import bound_of
 from lm_eval_so.core.asking.cost.prices import known_rates
-from lm_eval_so.core.asking.live import LiveAsker
-from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.batches import Batches, BatchState
 from lm_eval_so.core.config.model import RunSection
-from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.words import counted
 from lm_eval_so.core.workers import until_stopped
 from lm_eval_so.errors import (
@@ -22,13 +19,16 @@ from lm_eval_so.errors import (
     LMEvalError,
     Problem,
 )
-from lm_eval_so.runner.batch.files import BatchLimits, InputFile, InputLine, OutputFiles
-from lm_eval_so.runner.batch.log import ID_LENGTH, BatchFiles
-from lm_eval_so.runner.batch.service import PatientService
-from lm_eval_so.runner.conversation.play import Played
+from lm_eval_so.runner.batch.service import (
+    BatchLimits,
+    InputFile,
+    InputLine,
+    OutputFiles,
+    PatientService,
+)
 from lm_eval_so.runner.plan.jobs import Job
-from lm_eval_so.runner.store.recorder import STAGE, Recorder
-from lm_eval_so.runner.store.run_dir import RunDir
+from lm_eval_so.runner.store.batch_log import ID_LENGTH, BatchFiles
+from lm_eval_so.runner.store.recorder import Recorder
 
 Todo = Callable[[], Iterator[Job]]
 """Gives the jobs that have no row yet, anew with each call."""
@@ -38,41 +38,32 @@ _MOST_PROBLEMS = 1000
 
 
 class Batching:
-    """One run's batches.
+    """Batches of one run.
 
     Args:
-        asker: Its backend has a batch service; its cache answers what it knows.
-        batches: That service.
-        recorder: Writes the rows.
-        run_dir: The folder of the run.
-        resources: Budget, stop event, listener, time.
-        run: How to ask.
-        again: The command that comes back to a batch, for people.
-        limits: What the service takes.
+        recorder: Writes the rows; its asker's cache answers what it knows.
+        batches: Batch service of the asker's backend.
+        settings: The section `run` of the config.
+        limits: Limits of the service.
     """
 
     def __init__(
         self,
-        asker: LiveAsker,
-        batches: Batches,
         recorder: Recorder,
-        run_dir: RunDir,
-        resources: Resources,
+        batches: Batches,
+        settings: RunSection,
         *,
-        run: RunSection,
-        again: str,
         limits: BatchLimits | None = None,
     ) -> None:
-        self._asker = asker
-        self._service = PatientService(batches, asker.answers, resources, run)
         self._recorder = recorder
-        self._run_dir = run_dir
-        self._resources = resources
-        self._run = run
-        self._again = again
+        self._asker = recorder.asker
+        self._run_dir = recorder.run_dir
+        self._resources = recorder.resources
+        self._service = PatientService(batches, self._asker.answers, self._resources, settings)
+        self._run = settings
         self._limits = limits or BatchLimits()
-        self._files = BatchFiles(run_dir.path)
-        self._rates = known_rates(asker.backend)
+        self._files = BatchFiles(self._run_dir.path)
+        self._rates = known_rates(self._asker.backend)
         self._reserved = Decimal(0)
         self._spent: BudgetSpent | None = None
         self._states: dict[int, BatchState] = {}
@@ -149,7 +140,7 @@ class Batching:
         """Write the row of a job whose answer the cache has."""
         answer = self._asker.known(key)
         if answer is not None:
-            self._recorder.record(job, Played(answer=answer))
+            self._recorder.record_answer(job, answer)
         return answer is not None
 
     async def _resume(self, position: int, todo: Todo) -> None:
@@ -183,7 +174,7 @@ class Batching:
         self._files.change(position, batch_id=state.id)
         self._states[position] = state
         self._asker.requests += chunk.requests
-        self._notice(f"batch {state.id}: {counted(chunk.requests, 'request')} handed over")
+        self._recorder.notice(f"batch {state.id}: {counted(chunk.requests, 'request')} handed over")
 
     async def _read_all(self, todo: Todo) -> None:
         """Wait for every batch, and read each as soon as it is over."""
@@ -207,7 +198,7 @@ class Batching:
             return before or BatchState(id=batch_id, status="unknown")
         self._states[position] = state
         if before is None or (before.status, before.completed) != (state.status, state.completed):
-            self._notice(f"batch {state.id}: {state.status}, {self._so_far(position)}")
+            self._recorder.notice(f"batch {state.id}: {state.status}, {self._so_far(position)}")
         return state
 
     async def _read(self, position: int, todo: Todo) -> None:
@@ -224,7 +215,7 @@ class Batching:
                 rows += self._read_row(job, files, state)
         self._run_dir.log.sync()  # before it counts as read
         self._files.change(position, is_read=True)
-        self._notice(f"batch {state.id}: {state.status}, {counted(rows, 'row')} came back")
+        self._recorder.notice(f"batch {state.id}: {state.status}, {counted(rows, 'row')} came back")
 
     def _read_row(self, job: Job, files: OutputFiles, state: BatchState) -> bool:
         key = self._asker.key_of(job.request)
@@ -235,7 +226,7 @@ class Batching:
         answer = self._service.answer(line, row, state)
         if answer is None:
             return False
-        self._recorder.record(job, Played(answer=answer))
+        self._recorder.record_answer(job, answer)
         self._asker.keep(key, answer)
         self._resources.budget.add(answer.cost_usd)
         return True
@@ -264,11 +255,8 @@ class Batching:
             if batch_id is None:
                 continue
             text = f"batch {batch_id} goes on ({self._so_far(position)})"
-            hint = f"come back with {self._again}, or stop it with --cancel-batch"
-            self._recorder.tell(Warned(stage=STAGE, text=text, hint=hint))
-
-    def _notice(self, text: str) -> None:
-        self._recorder.tell(Noticed(stage=STAGE, text=text))
+            hint = f"come back with {self._resources.again}, or stop it with --cancel-batch"
+            self._recorder.warn(text, hint)
 
     @property
     def _discount(self) -> Decimal:

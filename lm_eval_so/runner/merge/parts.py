@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from lm_eval_so.core.dataset import SAMPLES_FILE, Dataset
 from lm_eval_so.core.records.run import DatasetRef, RunInfo
 from lm_eval_so.errors import Problem, RecordError, Where
-from lm_eval_so.runner.plan.shards import Shard
+from lm_eval_so.runner.plan.selection import Shard
 from lm_eval_so.runner.store.fingerprint import differences
 from lm_eval_so.runner.store.run_dir import INFO_FILE, read_info
 from lm_eval_so.runner.store.totals import Tally

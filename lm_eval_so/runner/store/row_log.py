@@ -1,13 +1,16 @@
-"""The log of a run: rows appended as they come, looked after, and put in order once all are there."""
+"""The log of a run: rows appended as they come, found by key, and put in order once all are there."""
 
 import os
 import time
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from lm_eval_so.core.files import Appender, FileMark, cannot_write, mark_of
+from lm_eval_so.core.hashing import sorted_u64
 from lm_eval_so.core.records.codec import dump_row, load_row, loads
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.errors import CannotMeasure, RecordError
@@ -19,6 +22,8 @@ KeyedOffset = tuple[int, int]
 """Key of a row and its byte offset."""
 Stretch = tuple[int, int]
 """Byte offset and length of a line."""
+
+_ABSENT = -1
 
 
 class ResultsChanged(CannotMeasure):
@@ -218,3 +223,37 @@ def _end_of_last_line(size: int, descriptor: int, block: int = 65536) -> int:
             return start + found + 1
         size = start
     return 0
+
+
+class RowOffsets:
+    """The byte offset of each planned row that is there: 16 bytes a row, whatever rows hold.
+
+    Args:
+        keys: Keys of all rows that the run should have.
+    """
+
+    def __init__(self, keys: Iterable[int]) -> None:
+        self._keys = sorted_u64(keys)
+        self._offsets = array("q", [_ABSENT]) * len(self._keys)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, int) and self.get(key) is not None
+
+    def get(self, key: int) -> int | None:
+        """Return the offset of a row; None if it is not there, or not planned."""
+        at = self._position(key)
+        return None if at is None or self._offsets[at] == _ABSENT else self._offsets[at]
+
+    def put(self, key: int, offset: int) -> None:
+        """Note where a row stands, over an earlier one; rows that are not planned do not count."""
+        at = self._position(key)
+        if at is not None:
+            self._offsets[at] = offset
+
+    def drop(self, key: int) -> None:
+        """Forget a row."""
+        self.put(key, _ABSENT)
+
+    def _position(self, key: int) -> int | None:
+        at = bisect_left(self._keys, key)
+        return at if at < len(self._keys) and self._keys[at] == key else None

@@ -12,10 +12,10 @@ from lm_eval_so.core.files import write_atomic
 from lm_eval_so.core.records.codec import dump_document, to_json
 from lm_eval_so.core.records.run import Checkout, RunInfo, RunResult
 from lm_eval_so.errors import InputError
-from lm_eval_so.runner.batch.log import going
-from lm_eval_so.runner.store.lock import LOCK_FILE
+from lm_eval_so.runner.store.batch_log import going
 from lm_eval_so.runner.store.run_dir import (
     INFO_FILE,
+    LOCK_FILE,
     RESULTS_FILE,
     RUN_FILES,
     RunDir,

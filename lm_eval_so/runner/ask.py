@@ -1,4 +1,4 @@
-"""RequestSettings all that is planned, many rows at once, until done or stopped."""
+"""The live executor: all rows asked, many at once, until done or stopped."""
 
 import asyncio
 from collections.abc import Iterator

@@ -37,7 +37,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Where the pipeline reads and writes, and the baseline that it compares with."""
+    """Folders of a measurement, and the baseline that it is compared with."""
 
     run: Path
     """Folder of the run."""

@@ -1,4 +1,4 @@
-"""RequestSettings by batch: rows are handed to the endpoint's batch service, and read when it is done."""
+"""The batches of a run: rows handed to the batch service of the endpoint, and read when it is done."""
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -31,7 +31,7 @@ from lm_eval_so.runner.store.batch_log import ID_LENGTH, BatchFiles
 from lm_eval_so.runner.store.recorder import Recorder
 
 Todo = Callable[[], Iterator[Job]]
-"""Gives the jobs that have no row yet, anew with each call."""
+"""Function that yields the jobs that have no row yet, anew with each call."""
 
 _SLOWER = 1.5
 _MOST_PROBLEMS = 1000
@@ -70,9 +70,9 @@ class Batching:
         self._in_vain = 0
 
     async def ask_all(self, todo: Todo) -> LMEvalError | None:
-        """Hand over, wait and read; give what ended it early, if anything but the user did.
+        """Hand over, wait and read; return the error that ended it early, if any.
 
-        What the batches did not answer is then still to do.
+        Rows that the batches did not answer are still to do then.
         """
         stop, failure = self._resources.stop, None
 
@@ -105,7 +105,7 @@ class Batching:
         return self._spent if left else None
 
     async def _hand_over(self, todo: Todo) -> bool:
-        """Put the rows that no batch has into new ones; tell whether there were any."""
+        """Put the rows that no batch has into new batches; return whether there were any."""
         before, lines = len(self._files.log.chunks), self._lines(todo())
         held = next(lines, None)
         while held is not None:
@@ -118,7 +118,7 @@ class Batching:
         return len(self._files.log.chunks) > before
 
     def _lines(self, jobs: Iterator[Job]) -> Iterator[InputLine]:
-        """Yield the requests that are to be handed over, as far as the budget goes."""
+        """Yield the requests to hand over, as far as the budget goes."""
         for job in jobs:
             key = self._asker.key_of(job.request)
             if self._files.has(key[:ID_LENGTH]) or self._is_known(job, key):
@@ -144,7 +144,7 @@ class Batching:
         return answer is not None
 
     async def _resume(self, position: int, todo: Todo) -> None:
-        """Go on with a chunk that a killed process left, at whatever step that was."""
+        """Resume a chunk that a killed process left at any step."""
         chunk = self._files.log.chunks[position]
         if chunk.batch_id is not None:
             return
@@ -190,7 +190,7 @@ class Batching:
         self._reserved = Decimal(0)
 
     async def _look(self, position: int) -> BatchState:
-        """Ask how a batch stands, and tell it if that is news."""
+        """Ask for the state of a batch, and tell the listener if it is new."""
         batch_id = self._files.log.chunks[position].batch_id or ""
         before = self._states.get(position)
         state = await self._service.look(batch_id)
@@ -232,7 +232,7 @@ class Batching:
         return True
 
     def _problems(self, position: int, state: BatchState, todo: Todo) -> list[Problem]:
-        """Say what the service found wrong with a file, by sample where it names a line."""
+        """Return the problems that the service found in a file, by sample where it names a line."""
         ids = self._files.ids(position)
         wanted = {ids[n - 1] for n, _ in state.problems if n and n <= len(ids)}
         jobs = ((self._asker.key_of(job.request)[:ID_LENGTH], job) for job in todo())
@@ -264,10 +264,10 @@ class Batching:
 
 
 def _refuse_conversations(jobs: Iterator[Job]) -> None:
-    """Let nothing into a batch that takes more than one request.
+    """Refuse samples that take more than one request.
 
     Raises:
-        DatasetError: That names every sample of that kind.
+        DatasetError: If there are such samples; names them all.
     """
     names = {job.sample_id: None for job in jobs if job.sample.scenario or job.sample.tool_results}
     if names:

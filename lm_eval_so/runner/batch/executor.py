@@ -1,4 +1,4 @@
-"""The executor `batch`: whether it can be used, the run that uses it, and stopping what it began."""
+"""The executor `batch`: its checks, its pass over the rows, and the end of its batches."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -69,7 +69,7 @@ async def cancel_batch(
 
 
 def refuse_to_forget(folder: Path) -> None:
-    """Let nobody ask one by one what a batch is paid for already.
+    """Refuse to ask one by one what a batch is paid for already.
 
     Raises:
         UsageError: If a batch of the run goes on.
@@ -98,7 +98,7 @@ def batch_problems(config: Config, environ: Mapping[str, str] | None) -> list[Pr
 
 
 def refuse_without_batches(config: Config, environ: Mapping[str, str]) -> None:
-    """Stop here if there is no batch service.
+    """Refuse a chatbot without a batch service.
 
     Raises:
         ConfigError: If the chatbot cannot be asked by batch.

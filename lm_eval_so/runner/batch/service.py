@@ -29,7 +29,7 @@ _DECIMALS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchLimits:
-    """What a batch service takes, and how often it is asked how a batch stands."""
+    """Limits of a batch service, and the times between looks at a batch."""
 
     requests: int = 50_000
     """Most requests of a file; the limit of OpenAI and Azure."""
@@ -64,7 +64,7 @@ class InputFile:
     @classmethod
     @contextmanager
     def open(cls) -> Iterator[Self]:
-        """Make an empty file that is gone in the end, and that nobody else can read."""
+        """Make an empty file that nobody else can read, deleted in the end."""
         try:
             with tempfile.NamedTemporaryFile(prefix="lm-eval-so-", suffix=".jsonl") as file:
                 yield cls(path=Path(file.name), file=file.file)  # type: ignore[arg-type]
@@ -83,12 +83,12 @@ class InputFile:
         self.size += len(line.line)
 
     def finish(self) -> None:
-        """Let others read what was added."""
+        """Flush the requests that were added."""
         self.file.flush()
 
 
 class OutputFiles:
-    """What came of a chunk: each line is found by the id of its request, whatever their order."""
+    """Answers to a chunk: each line is found by the id of its request, in any order."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -97,7 +97,7 @@ class OutputFiles:
     @classmethod
     @contextmanager
     def open(cls) -> Iterator[Self]:
-        """Make room for downloads that are gone in the end."""
+        """Make a folder for downloads that is deleted in the end."""
         try:
             with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as folder:
                 yield cls(Path(folder))

@@ -33,7 +33,7 @@ async def open_simulator(
 
 
 def simulator_settings(config: Config) -> dict[str, JsonValue]:
-    """Return what decides how users are played; {} if nobody plays them."""
+    """Return the settings that decide how users are played; {} without a simulator."""
     section = config.run.simulator
     if section is None:
         return {}

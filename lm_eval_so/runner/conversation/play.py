@@ -117,7 +117,7 @@ async def _play_scenario(job: Job, scenario: Scenario, cast: Cast) -> Played:
 
 
 async def _converse(conversation: Conversation, user: User, stop: Stop) -> Ended:
-    """Let both speak in turn until the first rule that ends it."""
+    """Play turn after turn until the first rule that ends the conversation."""
     said = await user.next(())
     while not isinstance(said, Ended):
         ended = await conversation.say(said)

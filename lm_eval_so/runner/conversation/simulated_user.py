@@ -23,7 +23,7 @@ from lm_eval_so.runner.conversation.transcript import Ended, sum_costs, sum_usag
 from lm_eval_so.runner.plan.jobs import Job
 
 CODE = "simulator"
-"""Stop reason and error code of rows that the simulated user spoiled, not the chatbot."""
+"""Stop reason and error code of rows that the simulated user spoiled."""
 
 
 class Simulator:
@@ -49,10 +49,10 @@ class PlayedUser:
     """One simulated user, in one conversation.
 
     Args:
-        simulator: Who plays it.
+        simulator: The model that plays it.
         job: The row.
-        user: Whom to play.
-        stop: When it gives up.
+        user: The user to play.
+        stop: Rules of giving up.
     """
 
     def __init__(self, simulator: Simulator, job: Job, user: SimulatedUser, stop: Stop) -> None:
@@ -65,7 +65,7 @@ class PlayedUser:
 
     @property
     def use(self) -> SimulatorUse:
-        """What playing took so far."""
+        """Tokens and cost of playing so far."""
         models = [a.response.model for a in self._answers if a.response and a.response.model]
         return SimulatorUse(
             usage=sum_usage(self._answers),
@@ -74,10 +74,10 @@ class PlayedUser:
         )
 
     async def next(self, turns: Sequence[Turn]) -> str | Ended:
-        """Return what the user says after these turns, or why nothing more is said.
+        """Return the next message of the user, or the reason why there is none.
 
         Raises:
-            LMEvalError: If it makes no sense to ask the simulating model on.
+            LMEvalError: If asking the simulating model further makes no sense.
         """
         if not turns and self._user.opening is not None:
             return self._user.opening

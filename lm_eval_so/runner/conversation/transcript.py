@@ -26,18 +26,18 @@ _DECIMALS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """Why a conversation is over."""
+    """End of a conversation."""
 
     reason: str
     error: ErrorInfo | None = None
-    """What kept the simulated user from going on."""
+    """Error of the simulated user, if it had one."""
 
 
 class Conversation:
     """A conversation under way.
 
     Args:
-        job: Its row.
+        job: The row.
         ask: Asks the chatbot.
         max_tool_rounds: Most rounds of calls in a turn that are answered.
         deadline_s: Seconds that its requests may take together, waits for a free place apart.
@@ -61,13 +61,13 @@ class Conversation:
         return list(chain.from_iterable(self._rounds))
 
     async def say(self, text: str) -> Ended | None:
-        """Say something, and give why that ends the conversation, if it does."""
+        """Send a message of the user, and return the end of the conversation if it is over."""
         said = with_given(self._job.sample, text) if not self.turns else text
         self.messages.append(Message(role="user", content=said))
         return await self.reply(text)
 
     async def reply(self, text: str) -> Ended | None:
-        """Let the chatbot answer what was said last; a turn of its own in the record."""
+        """Ask the chatbot for its answer to the last message, as a turn of the record."""
         self._rounds.append([])
         begin = len(self.messages)
         ended = await self._play_rounds()
@@ -76,7 +76,7 @@ class Conversation:
         return ended
 
     def answer(self, ended: Ended | None) -> Answer:
-        """Return what the row came to: the last answer, with the sums of all."""
+        """Return the answer of the row: the last one, with the sums of all."""
         spoiled = ended.error if ended else None
         if not self.turns:
             return Answer(status=RunStatus.ERROR, error=spoiled, attempts=0)
@@ -120,7 +120,7 @@ class Conversation:
         return Ended(reason="tool_rounds")
 
     async def _next(self) -> Answer:
-        """Ask with all that was said so far."""
+        """Ask with all messages so far."""
         if self._left_ms <= 0:
             what = "the conversation took longer than its row may (run.row_deadline_s a turn)"
             error = ErrorInfo(kind=ErrorKind.DEADLINE, message=what)
@@ -133,7 +133,7 @@ class Conversation:
         return answer
 
     def _sent(self) -> Iterator[Message]:
-        """Give what was said so far, without calls that nobody is to answer: servers refuse them."""
+        """Yield the messages so far, without calls that have no answer: servers refuse these."""
         for message in self.messages:
             is_told = message.tool_calls and not self._is_offered
             yield replace(message, tool_calls=()) if is_told else message
@@ -146,7 +146,7 @@ class Conversation:
         return calls
 
     def _are_only_told(self, response: ChatResponse) -> bool:
-        """Whether calls are those that the chatbot answered itself: it was offered no tools."""
+        """Return whether the chatbot answered its calls itself: it was offered no tools."""
         is_waiting = response.finish_reason == "tool_calls" or not response.text.strip()
         return not self._is_offered and not is_waiting
 
@@ -169,7 +169,7 @@ class Conversation:
         )
 
     def _response(self, response: ChatResponse | None, last_turn: Turn) -> ChatResponse | None:
-        """Give the last answer as that of the row: all calls of its turn, the first turn's ttft."""
+        """Return the last response with all calls of its turn and the ttft of the first turn."""
         if response is None:
             return None
         calls, ttft_ms = last_turn.tool_calls, self.turns[0].ttft_ms
@@ -205,7 +205,7 @@ def answer_calls(
 
 
 def with_ids(calls: Sequence[ToolCall], *, start: int) -> tuple[ToolCall, ...]:
-    """Return calls an id where the chatbot gave none: "call_<n>", counted from `start`."""
+    """Return the calls, each with an id: "call_<n>" from `start` where the chatbot gave none."""
     return tuple(
         call if call.id else ToolCall(id=f"call_{n}", name=call.name, arguments=call.arguments)
         for n, call in enumerate(calls, start=start)
@@ -232,7 +232,7 @@ def _parsed(arguments: str) -> Any:
 
 
 def _has(given: Any, wanted: JsonValue) -> bool:
-    """Return whether all that is wanted is given: mappings by their keys, all else as a whole.
+    """Return whether a value matches: mappings by the wanted keys, all else as a whole.
 
     1 is 1.0.
     """
@@ -264,7 +264,7 @@ def sum_costs(answers: Sequence[Answer]) -> float | None:
 
 
 def source_of(answers: Sequence[Answer]) -> CostSource:
-    """Give where the sum of costs comes from: unknown if it is, else that of those with a price."""
+    """Return the source of the sum of costs; "unknown" if a cost is."""
     if sum_costs(answers) is None:
         return "unknown"
     sources = {answer.cost_source for answer in answers if answer.response is not None}

@@ -38,7 +38,7 @@ class Found:
     at: int
     """Byte offset in its file."""
     is_final: bool
-    """Whether it is an answer, or at least would not be asked again."""
+    """Whether it is an answer, or would not be asked again."""
     answer: str
     """Digest of the answer."""
     sample_hash: str
@@ -95,7 +95,7 @@ class RowIndex:
     @classmethod
     @contextmanager
     def open(cls) -> Iterator[Self]:
-        """Make an index that is gone in the end.
+        """Make an index that is deleted in the end.
 
         Raises:
             InputError: If the temporary folder is full.
@@ -134,8 +134,8 @@ class RowIndex:
 
         Args:
             sample_id: The sample.
-            repeat: Which of several answers to it.
-            sample_hash: What the sample asks; rows that asked something else do not count.
+            repeat: Number of the repeat.
+            sample_hash: Digest of the question; rows of another question do not count.
         """
         last: dict[int, Found] = {}
         for part, at, is_final, answer, asked in self._database.execute(_FIND, (sample_id, repeat)):

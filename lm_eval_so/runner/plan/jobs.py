@@ -33,13 +33,13 @@ class Job:
     repeat: int
     seed: int
     request: ChatRequest
-    """The first request; of a scenario without messages where a simulated user speaks first."""
+    """First request; without messages if a simulated user speaks first."""
     sample: TestSample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestSettings:
-    """What the requests of a run share."""
+    """Settings that all requests of a run share."""
 
     params: Mapping[str, JsonValue]
     system: str | None
@@ -51,9 +51,9 @@ class RequestSettings:
     can_use_tools: bool = False
     """Whether the backend can be offered tools."""
     has_simulator: bool = False
-    """Whether somebody plays simulated users."""
+    """Whether the config has a simulator."""
     token: str = field(default_factory=lambda: secrets.token_hex(4))
-    """Makes sessions of this pass: a server must not take up those of an earlier one."""
+    """Part of the session names: a server must not resume the sessions of an earlier pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class Plan:
 
 
 def request_settings(config: Config, backend: ChatBackend) -> RequestSettings:
-    """Return what the requests of a config's run share."""
+    """Return the settings that all requests of a config's run share."""
     return RequestSettings(
         params=sent_params(backend),
         system=config.system,
@@ -100,10 +100,10 @@ def plan_rows(
     *,
     skips: Callable[[str, str, int], bool],
 ) -> Plan:
-    """Look at every sample and give its rows.
+    """Check every sample and return the rows.
 
     Raises:
-        DatasetError: That names every sample which cannot be asked.
+        DatasetError: If samples cannot be asked; names them all.
     """
     keys = array("Q")
     checks = SampleChecks(
@@ -128,7 +128,7 @@ def jobs(
     done: Container[int],
     settings: RequestSettings,
 ) -> Iterator[Job]:
-    """Yield what is still to be asked, one by one.
+    """Yield the rows that are still to be asked, one by one.
 
     Raises:
         DatasetError: If the dataset has changed since `plan_rows`.
@@ -228,12 +228,12 @@ def _opening(scenario: Scenario) -> str | None:
 
 
 class SampleChecks:
-    """Looks at every sample, and refuses them together.
+    """Checks every sample, and refuses the bad ones together.
 
     Args:
         offers_tools: Whether the config offers tools to the chatbot.
         can_use_tools: Whether the backend can be offered tools.
-        has_simulator: Whether the config says who plays users.
+        has_simulator: Whether the config has a simulator.
     """
 
     def __init__(self, *, offers_tools: bool, can_use_tools: bool, has_simulator: bool) -> None:
@@ -249,7 +249,7 @@ class SampleChecks:
             self._problems.append(Problem(what=what, where=Where(key="tools")))
 
     def look(self, sample: TestSample) -> None:
-        """Note what is wrong with a sample."""
+        """Collect the problems of a sample."""
         if sample.tools or sample.tool_results:
             self._with_tools.append(sample.id)
         self._problems += _tool_problems(sample)
@@ -264,10 +264,10 @@ class SampleChecks:
         )
 
     def refuse(self) -> None:
-        """Stop here if something was found.
+        """Refuse the samples that cannot be asked.
 
         Raises:
-            DatasetError: That names every sample which cannot be asked.
+            DatasetError: If samples cannot be asked; names them all.
         """
         if self._with_tools and not self._can_use_tools:
             self._problems.append(

@@ -54,7 +54,7 @@ class Shard:
 
     @property
     def suffix(self) -> str:
-        """What tells its folder from those of the others: "-2of3"."""
+        """Ending of its folder's name: "-2of3"."""
         return f"-{self.number}of{self.count}"
 
     def has(self, sample_id: str) -> bool:

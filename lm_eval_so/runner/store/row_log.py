@@ -31,12 +31,12 @@ class ResultsChanged(CannotMeasure):
 
 
 class RowLog:
-    """The log of one run, which nobody else writes to.
+    """Log of one run, which nobody else writes to.
 
     Args:
         path: The file; it is made with the first row.
-        torn: Where lines go that are no rows.
-        beside: Where the log is written anew, before it takes the place of the old one.
+        torn: File that keeps lines that are no rows.
+        beside: File of a rewritten log, before it takes the place of the old one.
 
     Raises:
         InputError: If half a last line cannot be cut off.
@@ -76,7 +76,7 @@ class RowLog:
         return offset
 
     def refuse_change(self) -> None:
-        """Look whether the log is the file, and has the size, that this process left it with.
+        """Refuse a log that another program changed or replaced.
 
         Raises:
             ResultsChanged: If it is not.
@@ -122,13 +122,13 @@ class RowLog:
             raise cannot_write(self._path, error) from None
 
     def put_in_order(self, rows: Callable[[], Iterable[KeyedOffset]]) -> OSError | None:
-        """Write the log anew with these rows alone, in this order, unless it is so already.
+        """Rewrite the log with these rows alone, in this order, unless it is so already.
 
         Args:
-            rows: Gives the rows, each time anew.
+            rows: Function that yields the rows, anew with each call.
 
         Returns:
-            What kept the log from being written anew; it stays as it was then, and is whole.
+            The error that kept the log from being rewritten; the old one stays then, and is whole.
 
         Raises:
             ResultsChanged: If another row than the expected one stands somewhere.
@@ -226,7 +226,7 @@ def _end_of_last_line(size: int, descriptor: int, block: int = 65536) -> int:
 
 
 class RowOffsets:
-    """The byte offset of each planned row that is there: 16 bytes a row, whatever rows hold.
+    """Byte offsets of the planned rows that are there, in 16 bytes a row.
 
     Args:
         keys: Keys of all rows that the run should have.
@@ -245,7 +245,7 @@ class RowOffsets:
         return None if at is None or self._offsets[at] == _ABSENT else self._offsets[at]
 
     def put(self, key: int, offset: int) -> None:
-        """Note where a row stands, over an earlier one; rows that are not planned do not count."""
+        """Note the offset of a row, over an earlier one; rows that are not planned are ignored."""
         at = self._position(key)
         if at is not None:
             self._offsets[at] = offset

@@ -1,4 +1,4 @@
-"""The folder of a run: `run_results.jsonl`, `run.json`, and what keeps them whole."""
+"""The folder of a run: `run_results.jsonl`, `run.json`, and the lock that keeps them whole."""
 
 import fcntl
 import os
@@ -28,7 +28,7 @@ RUN_FILES = (RESULTS_FILE, TORN_FILE, INFO_FILE, *BATCH_FILES)
 
 
 class FolderLock:
-    """Holds a folder for this process; the kernel lets go of it if the process dies.
+    """Lock of a folder for this process; the kernel releases it if the process dies.
 
     Raises:
         UsageError: If another process holds it; names its id and machine.
@@ -50,12 +50,12 @@ class FolderLock:
             raise cannot_write(self._path, error) from None
 
     def release(self) -> None:
-        """Let go of the folder."""
+        """Release the folder."""
         self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
 
     def _sign(self) -> None:
-        """Say in the file who holds the folder."""
+        """Write the holder of the folder into the file."""
         try:
             os.ftruncate(self._descriptor, 0)
             who = f"process {os.getpid()} on {socket.gethostname()}\n"
@@ -81,7 +81,7 @@ class FolderLock:
 
 
 class RunDir:
-    """One run's folder, held by one process.
+    """Folder of one run, locked by one process.
 
     Rows are appended to its log as they come, each by one write, so that a killed process loses
     none that it had; they are not kept in memory.
@@ -95,7 +95,7 @@ class RunDir:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Hold a folder and mend what a killed process left.
+        """Lock a folder and mend its log after a killed process.
 
         Raises:
             InputError: If another process writes there, it cannot be written to, or a file in it
@@ -142,7 +142,7 @@ class RunDir:
         write_atomic(self.path / INFO_FILE, dump_document(to_json(info)))
 
     def close(self) -> None:
-        """Sync and let go of the folder."""
+        """Sync and release the folder."""
         try:
             self.log.close()
         finally:
@@ -186,12 +186,12 @@ def read_rows(
 
     Args:
         folder: Folder of the run.
-        fingerprint: That of the run.
-        damaged: Takes the lines that are no rows; None: they are an error.
-        again: The command that goes on with the run, for people.
+        fingerprint: Fingerprint of the run.
+        damaged: List that gets the lines that are no rows; None if they are an error.
+        again: Command that resumes the run, for people.
 
     Raises:
-        RecordError: That names the line which is no row.
+        RecordError: If a line is no row; names the line.
     """
     file = folder / RESULTS_FILE
     if not file.is_file():

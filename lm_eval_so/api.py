@@ -90,14 +90,13 @@ async def arun(
     found, resources = prepare(
         Path(config), os.environ, overrides=overrides, plugins=map(Path, plugins), needs={"run"}
     )
-    return await running.run(
-        found,
-        resources,
+    options = running.RunOptions(
         out=_path(out),
         fresh=fresh,
         keep_errors=keep_errors,
         shard=running.Shard.parse(shard) if shard is not None else None,
     )
+    return await running.run(found, resources, options)
 
 
 def run(

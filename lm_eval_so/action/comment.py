@@ -1,4 +1,4 @@
-"""The one comment of a suite on a pull request: found, decided on, created or updated."""
+"""The one comment of a suite on a pull request: found, compared, created or updated."""
 
 import random
 import time
@@ -25,37 +25,37 @@ _WAIT_IF_NOT_TOLD_S: Final = 60.0
 
 
 class Bodies(Protocol):
-    """Gives a comment's text."""
+    """Text of a comment by level of detail."""
 
     def __call__(self, level: int, before: State | None = None, /) -> str:
         """Return the text.
 
         Args:
-            level: How much is shown, 0 (all) to `LEVELS` − 1.
-            before: What the comment said until now, where that is known.
+            level: Level of detail, 0 (all) to `LEVELS` − 1.
+            before: State of the comment until now, if known.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """How publishing ended."""
+    """Result of publishing."""
 
     url: str = ""
-    """Address of the comment that holds our text."""
+    """Address of the comment with our text."""
     written: bool = False
     """Whether something was written now."""
     failed: bool = False
-    """There was something to post, and it could not be posted."""
+    """Whether there was a comment to post and it could not be posted."""
     before: State | None = None
-    """What the comment said before."""
+    """State of the comment before."""
     notices: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """Time as publishing sees it."""
+    """Time for publishing; a test may have its own."""
 
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = field(default=lambda: random.uniform(0.3, 0.9))  # noqa: S311
@@ -65,16 +65,16 @@ class Clock:
 def publish(
     bodies: Bodies, target: Target, github: GitHub, *, clock: Clock | None = None
 ) -> Published:
-    """Create or update the suite's comment; runs at the same time end with one comment.
+    """Create or update the suite's comment; simultaneous runs end with one comment.
 
     Args:
         bodies: Text of the comment by level of detail.
-        target: Where it goes.
+        target: The comment to write.
         github: The connection.
-        clock: How to wait.
+        clock: Waits; default: real time.
 
     Returns:
-        What happened; a failure is told, not raised.
+        The result; a failure is told, not raised.
     """
     publisher = _Publisher(bodies, target, github, clock or Clock())
     failed, notices = False, []
@@ -100,7 +100,7 @@ class _Stop(Exception):  # noqa: N818 - no error
 
 
 class _Publisher:
-    """What was written, waited and learned on the way to one comment."""
+    """State on the way to one comment: writes, waits and answers of GitHub."""
 
     def __init__(self, bodies: Bodies, target: Target, github: GitHub, clock: Clock) -> None:
         self.url = ""
@@ -117,7 +117,7 @@ class _Publisher:
         self._waited_s = 0.0
         self._may_have_posted = False
         self._created: Comment | None = None
-        """The answer to our own POST, which the list may not show yet."""
+        """Answer to our own POST; the list may not show it yet."""
         self._is_listed = True
 
     def converge(self) -> None:

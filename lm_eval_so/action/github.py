@@ -52,8 +52,8 @@ class RequestFailed(PublishError):  # noqa: N818 - says what happened, as `Inter
     Args:
         what: GitHub's own message.
         status: HTTP status; null if there was no answer.
-        retry_after_s: How long GitHub asks to wait, in seconds.
-        permissions: What GitHub says the token needs.
+        retry_after_s: Wait that GitHub asks for, in seconds.
+        permissions: Permissions that the token needs, as GitHub says.
     """
 
     def __init__(
@@ -229,7 +229,7 @@ class PyGithubAdapter:
 
 @contextmanager
 def _signals_end_it() -> Iterator[None]:
-    """Let the first signal end what is under way; one that a wrapper sends twice is the same."""
+    """End the request under way on the first signal; a repeat of it by a wrapper counts as the same."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread hears signals
         return

@@ -158,7 +158,7 @@ def read_inputs(environ: Mapping[str, str], *, workspace: Path) -> Inputs:
         workspace: Folder of the checkout; all paths must lie inside it, symlinks followed.
 
     Raises:
-        UsageError: That lists every input with a bad value.
+        UsageError: If inputs have bad values; lists them all.
     """
     values = _values(environ)
     if problems := _problems(values, workspace):

@@ -1,4 +1,4 @@
-"""The first two lines of a comment: whose it is, and which run wrote it. Neither is shown."""
+"""The first two lines of a comment, which GitHub does not show: its suite, and the run that wrote it."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ _DIGITS = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """Which run wrote a comment; all zero if that cannot be read, which counts as the oldest."""
+    """State of a comment: the run that wrote it. All zero if unreadable, which counts as the oldest."""
 
     run: int = 0
     attempt: int = 0
@@ -27,9 +27,9 @@ class State:
     sum: str = ""
     """Digest of the text."""
     verdict: str = ""
-    """The last verdict that was measured, this run's or an earlier one's; "" is not known."""
+    """Last measured verdict, of this run or an earlier one; "" if not known."""
     at: str = ""
-    """The commit that it is about."""
+    """Commit of that verdict."""
 
     @property
     def age(self) -> tuple[int, int]:
@@ -83,5 +83,5 @@ def is_same(left: str, right: str) -> bool:
 
 
 def digest(text: str) -> str:
-    """Return what stands for a text in the state."""
+    """Return the digest of a text for the state."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]

@@ -1,4 +1,4 @@
-"""What a run leaves for later steps: GITHUB_OUTPUT, the job summary and annotations."""
+"""Results for later steps and readers: GITHUB_OUTPUT, the job summary and annotations."""
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +19,7 @@ _LARGEST_SUMMARY_BYTES: Final = 1_000_000  # GitHub drops a step's summary above
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
-    """The Action's outputs; "" is not known."""
+    """Outputs of the Action; "" if not known."""
 
     verdict: Verdict = Verdict.ERROR
     passed: bool = False
@@ -38,7 +38,7 @@ OUTPUT_NAMES: Final = tuple(field.name for field in fields(Outputs))
 
 
 def outputs_of(comparison: Comparison, report: EvaluationReport | None) -> Outputs:
-    """Return the outputs that follow from what was found; paths and the comment come later."""
+    """Return the outputs of a comparison; paths and the comment come later."""
     ids = {change: set[str]() for change in ("worse", "better")}
     for case in comparison.changed:
         ids[case.change].add(case.sample_id)
@@ -105,11 +105,11 @@ def first_fit(texts: Iterable[str], *, most: int, size: Callable[[str], int]) ->
 
 
 def annotations(comparison: Comparison, *, most: int, redactor: Redactor) -> tuple[str, ...]:
-    """Return workflow commands that name what got worse: failed metrics first, then samples.
+    """Return workflow commands for what got worse: failed metrics first, then samples.
 
     Args:
-        comparison: What was found.
-        most: How many at most; GitHub shows 10 per step.
+        comparison: The comparison.
+        most: Most annotations; GitHub shows 10 per step.
         redactor: Takes secrets out.
     """
     level = "error" if comparison.verdict is Verdict.REGRESSION else "warning"

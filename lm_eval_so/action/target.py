@@ -1,4 +1,4 @@
-"""Whether there is a comment to write, and where."""
+"""The target of a comment: its pull request, and whether there is a comment to write."""
 
 from dataclasses import dataclass
 from typing import Final, assert_never
@@ -16,26 +16,26 @@ MOST_COMMENTS: Final = 3000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What is to be commented on, by which run, and what it measured."""
+    """Target of a comment, and the run that writes it."""
 
     pull: int
     head: str
-    """The commit that was evaluated; the comment is written only while it is the head."""
+    """Commit that was evaluated; the comment is written only while it is the head."""
     suite_id: str
     run_id: int
     run_attempt: int
     job: str
     verdict: Verdict | None
-    """What was measured; null: nothing was, and the comment keeps the verdict that it had."""
+    """Measured verdict; null if nothing was measured: then the comment keeps its old verdict."""
     is_guess: bool = False
-    """The suite may be another one, so a comment that this run has written already is left."""
+    """Whether the suite is only a guess, so that a comment that this run wrote already is left."""
     max_chars: int = 60_000
     """Size budget in UTF-16 units: at most 65,000, which are fewer than the 65,536 characters of
     GitHub's message and the 262,144 bytes of UTF-8 that it was seen to store."""
 
 
 def is_wanted(mode: CommentMode, comparison: Comparison) -> bool:
-    """Return whether this result is to be told on the pull request; a skipped one never is."""
+    """Return whether a result is told on the pull request; a skipped one never is."""
     if comparison.verdict is Verdict.SKIPPED:
         return False
     match mode:
@@ -53,7 +53,7 @@ def find_pull(activity: Activity, pr_number: int | None, github: GitHub) -> int 
     """Return the pull request to comment on, or None.
 
     Args:
-        activity: What the event asks for.
+        activity: The task that the event sets.
         pr_number: The input; it counts for events that have no pull request of their own.
         github: Asked only for the open pull request of a pushed branch.
 
@@ -71,7 +71,7 @@ def find_pull(activity: Activity, pr_number: int | None, github: GitHub) -> int 
 
 
 def suites_on(pull: int, prefix: str, github: GitHub) -> tuple[str, ...]:
-    """Return the suites whose ids begin like this and that have a comment of ours.
+    """Return the suites with this prefix that have a comment of ours.
 
     Raises:
         RequestFailed: If GitHub cannot be asked.

@@ -59,8 +59,8 @@ def calibrate(
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.core.report_file import read_report
     from lm_eval_so.evaluator import calibrate as stage
-    from lm_eval_so.evaluator.binding.checks import check_metrics
-    from lm_eval_so.evaluator.calibration.files import write_calibrations
+    from lm_eval_so.evaluator.binding.metric_problems import check_metrics
+    from lm_eval_so.evaluator.calibration.calibration_files import write_calibrations
     from lm_eval_so.runner.run import run_folder
 
     session = line.open_session(check_metrics)

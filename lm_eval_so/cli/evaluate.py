@@ -40,8 +40,8 @@ def evaluate(
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.errors import Problem
     from lm_eval_so.evaluator import evaluate as stage
-    from lm_eval_so.evaluator.calibration.files import open_export, write_export
-    from lm_eval_so.evaluator.plan import plan_evaluation
+    from lm_eval_so.evaluator.calibration.calibration_files import open_export, write_export
+    from lm_eval_so.evaluator.evaluation_plan import plan_evaluation
     from lm_eval_so.pipeline.check import check
     from lm_eval_so.pipeline.measure.plan import wanted_baseline
     from lm_eval_so.pipeline.reports import Results, write_reports

@@ -8,13 +8,13 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.calibration import Calibration
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.evaluator.binding.checks import refuse_unsound
 from lm_eval_so.evaluator.binding.judges import OpenJudge, open_judge
-from lm_eval_so.evaluator.binding.prepare import open_metrics, prepare
-from lm_eval_so.evaluator.calibration.figures import make_calibrations
-from lm_eval_so.evaluator.calibration.files import refuse_folders
+from lm_eval_so.evaluator.binding.metric_problems import refuse_unsound
+from lm_eval_so.evaluator.binding.open_metrics import open_metrics, prepare
+from lm_eval_so.evaluator.calibration.calibration_files import refuse_folders
+from lm_eval_so.evaluator.calibration.good_labels import labels_of
+from lm_eval_so.evaluator.calibration.judge_figures import make_calibrations
 from lm_eval_so.evaluator.calibration.labelled import find_labelled, judge_labelled
-from lm_eval_so.evaluator.calibration.labels import labels_of
 from lm_eval_so.evaluator.rows.join import open_rows
 
 __all__ = ["CalibrationInputs", "calibrate"]

@@ -7,15 +7,15 @@ from pathlib import Path
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.evaluator.binding.checks import refuse_unsound
 from lm_eval_so.evaluator.binding.judges import OpenJudge, open_judge
-from lm_eval_so.evaluator.binding.prepare import open_metrics
-from lm_eval_so.evaluator.calibration.files import read_calibrations
+from lm_eval_so.evaluator.binding.metric_problems import refuse_unsound
+from lm_eval_so.evaluator.binding.open_metrics import open_metrics
+from lm_eval_so.evaluator.calibration.calibration_files import read_calibrations
 from lm_eval_so.evaluator.rows.join import open_rows
 from lm_eval_so.evaluator.scoring.draws import LabelRows
 from lm_eval_so.evaluator.scoring.score_rows import score_rows
 from lm_eval_so.evaluator.summary.experiment import Origin
-from lm_eval_so.evaluator.summary.report import make_report
+from lm_eval_so.evaluator.summary.make_report import make_report
 
 __all__ = ["EvaluationInputs", "Origin", "evaluate"]
 

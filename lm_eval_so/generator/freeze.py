@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
@@ -18,7 +18,7 @@ from lm_eval_so.core.records.codec import dump_document, dump_line, dumps, to_js
 from lm_eval_so.core.records.dataset import DatasetInfo, FileInfo, GeneratorInfo
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.errors import InputError, Where
-from lm_eval_so.generator.outcomes import Tally
+from lm_eval_so.generator.outcomes import Kept, Outcome, Tally
 from lm_eval_so.generator.sources.base import FileError, Reject, Step
 
 REJECTED_FILE = "rejected.jsonl"
@@ -26,7 +26,28 @@ FILES = (SAMPLES_FILE, REJECTED_FILE, METADATA_FILE)
 """Files in the order of writing: metadata.json, with the digests of the others, comes last."""
 
 
-class DatasetWriter:
+def write_outcomes(outcomes: Iterable[Outcome], tally: Tally, folder: Path) -> dict[str, FileInfo]:
+    """Write samples and rejects into a folder, and count them.
+
+    Args:
+        outcomes: Outcomes of the records.
+        tally: Tally that counts them.
+        folder: Folder of the files.
+
+    Returns:
+        Rows, size and digest of each file.
+    """
+    with _DatasetWriter(folder) as writer:
+        for outcome in outcomes:
+            tally.add(outcome)
+            if isinstance(outcome, Kept):
+                writer.add_sample(outcome.sample)
+            elif isinstance(outcome, Reject | FileError):
+                writer.add_reject(outcome)
+    return writer.files()
+
+
+class _DatasetWriter:
     """Writes samples and rejects into a folder as they come."""
 
     def __init__(self, folder: Path) -> None:

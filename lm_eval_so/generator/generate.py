@@ -1,7 +1,6 @@
 """The stage `generate`: sources to a dataset."""
 
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,21 +9,20 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import SAMPLES_FILE
 from lm_eval_so.core.events import Began, Ended, Listener
 from lm_eval_so.core.files import cannot_write
-from lm_eval_so.core.records.dataset import DatasetInfo, FileInfo
+from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.errors import ConfigError, DatasetError, NothingToDo
 from lm_eval_so.generator.collect import STAGE, collect
 from lm_eval_so.generator.dedup import drop_duplicates
 from lm_eval_so.generator.freeze import (
-    DatasetWriter,
     describe,
     differences,
     publish,
     refuse_folder,
     write_metadata,
+    write_outcomes,
 )
-from lm_eval_so.generator.outcomes import Kept, Outcome, Tally
+from lm_eval_so.generator.outcomes import Tally
 from lm_eval_so.generator.source_problems import check, config_problems
-from lm_eval_so.generator.sources.base import FileError, Reject
 
 __all__ = ["Generated", "check", "config_problems", "generate", "preview", "stale"]
 
@@ -94,7 +92,7 @@ def _make(config: Config, listener: Listener, folder: Path) -> DatasetInfo:
     listener(Began(stage=STAGE, text=", ".join(source.id for source in config.sources)))
     tally = Tally(STAGE, listener)
     try:
-        files = _write_outcomes(drop_duplicates(collect(config, listener)), tally, folder)
+        files = write_outcomes(drop_duplicates(collect(config, listener)), tally, folder)
     except OSError as error:
         raise cannot_write(folder, error) from None
     tally.end()
@@ -110,14 +108,3 @@ def _make(config: Config, listener: Listener, folder: Path) -> DatasetInfo:
     info = describe(config, tally, files)
     write_metadata(info, folder)
     return info
-
-
-def _write_outcomes(outcomes: Iterable[Outcome], tally: Tally, folder: Path) -> dict[str, FileInfo]:
-    with DatasetWriter(folder) as writer:
-        for outcome in outcomes:
-            tally.add(outcome)
-            if isinstance(outcome, Kept):
-                writer.add_sample(outcome.sample)
-            elif isinstance(outcome, Reject | FileError):
-                writer.add_reject(outcome)
-    return writer.files()

@@ -5,11 +5,11 @@ from typing import Literal
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.errors import Problem
-from lm_eval_so.evaluator import plan as evaluation
-from lm_eval_so.evaluator.binding.checks import dataset_problems
+from lm_eval_so.evaluator import evaluation_plan as evaluation
+from lm_eval_so.evaluator.binding.metric_problems import dataset_problems
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.gate import gate_problems
-from lm_eval_so.runner import run as running
+from lm_eval_so.runner import check as running
 
 Stage = Literal["generate", "run", "evaluate"]
 

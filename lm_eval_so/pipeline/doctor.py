@@ -1,4 +1,4 @@
-"""What `doctor` looks at: whether everything that the config names is there, and what one request gives."""
+"""The checks of `doctor`: everything that the config names, and one request on demand."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -28,7 +28,7 @@ _GREETING = "Hello"
 
 @record
 class Asked:
-    """What one request gave."""
+    """Result of one request."""
 
     question: str
     status: str
@@ -42,7 +42,7 @@ class Asked:
 
 
 def facts(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what was found good, by what was looked at; a config that has passed its checks."""
+    """Return the facts of a config that has passed its checks, by subject."""
     found = {"config": config.located.file or "made in Python"}
     path = config.resolve(config.dataset.path)
     if path.exists():
@@ -69,7 +69,7 @@ def facts(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def written_to(config: Config) -> tuple[Path, ...]:
-    """Return the folders that runs and reports are written to, unless an option names others.
+    """Return the folders of runs and reports, unless an option names others.
 
     Without a chatbot, which is a problem of its own, there is no run to write.
     """
@@ -111,7 +111,7 @@ async def ask_once(config: Config, resources: Resources) -> Asked:
 
 
 def _told(values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """Leave out what the response does not tell."""
+    """Leave out the fields that the response does not tell."""
     inner = {k: _told(v) if isinstance(v, Mapping) else v for k, v in values.items()}
     return {k: v for k, v in inner.items() if v is not None and v not in ([], {})}
 

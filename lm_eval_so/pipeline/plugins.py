@@ -1,4 +1,4 @@
-"""What can be named in a config: backends and metrics, with their parameters."""
+"""Names that a config may use: backends and metrics, with their parameters."""
 
 import inspect
 import json
@@ -17,7 +17,7 @@ from lm_eval_so.evaluator.metrics.base import Metric, metrics, need_text
 __all__ = ["LINES", "Parameter", "Plugin", "describe_metric", "find_plugins", "gates_of", "kind_of"]
 
 LINES = ("Definition", "Range", "Direction", "Unscored when", "Language notes", "Source")
-"""What the docstring of every built-in metric says, a line each."""
+"""Fixed lines in the docstring of every built-in metric."""
 SHAPES = {
     "ExpectedCall": "{name, arguments}",
     "Fact": "{text, required}",
@@ -37,7 +37,7 @@ class Parameter:
     name: str
     type: str
     default: str | None = None
-    """None if there is none, or if it is nothing."""
+    """None if there is none, or if it is empty."""
     help: str | None = None
 
 
@@ -50,12 +50,12 @@ class Plugin:
     summary: str
     """The first line of its docstring."""
     facts: dict[str, str] = field(default_factory=dict)
-    """What else the docstring says, by its word; of a metric its kind and needs, too."""
+    """Further lines of the docstring by their word; for a metric also its kind and needs."""
     params: tuple[Parameter, ...] = ()
     options: tuple[Parameter, ...] = ()
-    """Of a backend: how it is reached."""
+    """Options of a backend."""
     problem: str | None = None
-    """Why it cannot be loaded."""
+    """Reason why it cannot be loaded."""
 
 
 def find_plugins(name: str | None = None) -> tuple[Plugin, ...]:
@@ -94,7 +94,7 @@ def kind_of(metric: type[Metric]) -> str:
 
 
 def gates_of(metric: type[Metric]) -> str:
-    """Say when a metric decides the verdict."""
+    """Return the condition under which a metric decides the verdict."""
     if "baseline" in metric.requires:  # its values are a comparison already
         return "by a bound"
     is_score = metric.kind in {MetricKind.BINARY, MetricKind.BOUNDED}

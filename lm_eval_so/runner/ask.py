@@ -1,20 +1,18 @@
-"""Asking all that is planned, many rows at once, until done or stopped."""
+"""The live executor: all rows asked, many at once, until done or stopped."""
 
 import asyncio
 from collections.abc import Iterator
 
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.asking.live import LiveAsker
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.config.model import RunSection
-from lm_eval_so.core.events import Warned
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.workers import drain, until_stopped
 from lm_eval_so.errors import Interrupted, LMEvalError
 from lm_eval_so.runner.conversation.play import Cast, play
 from lm_eval_so.runner.conversation.simulated_user import Simulator
 from lm_eval_so.runner.plan.jobs import Job
-from lm_eval_so.runner.store.recorder import STAGE, Recorder
+from lm_eval_so.runner.store.recorder import Recorder
 
 _FORGETTING_S = 5.0
 _AT_A_TIME, _MOST_CHARACTERS = 64, 100_000
@@ -24,25 +22,20 @@ _AT_A_TIME, _MOST_CHARACTERS = 64, 100_000
 class Questioning:
     """One pass over the jobs.
 
-    What must end the run (refused credentials, a used-up quota, a full disk) sends nothing new,
-    but lets what is under way come back: it is paid for. A conversation that is cut off is no row.
+    An error that must end the run (refused credentials, a used-up quota, a full disk) stops new
+    requests, but requests under way come back: they are paid for. A conversation that is cut off
+    is no row.
 
     Args:
-        asker: Asks the chatbot.
-        recorder: Writes the rows.
-        simulator: Plays users, where the dataset has such.
-        limits: How many at once, and how long.
+        recorder: Writes the rows of its asker.
+        simulator: Simulated users, if the dataset needs them.
+        limits: Concurrency and deadlines.
     """
 
     def __init__(
-        self,
-        asker: LiveAsker,
-        recorder: Recorder,
-        simulator: Simulator | None,
-        *,
-        limits: RunSection,
+        self, recorder: Recorder, simulator: Simulator | None, *, limits: RunSection
     ) -> None:
-        self._asker = asker
+        self._asker = recorder.asker
         self._recorder = recorder
         self._limits = limits
         self._cast = Cast(
@@ -53,11 +46,11 @@ class Questioning:
         )
         self._halt = asyncio.Event()
         self._failure: LMEvalError | None = None
-        self._has_sessions = type(asker.backend).end_session is not ChatBackend.end_session
+        self._has_sessions = type(self._asker.backend).end_session is not ChatBackend.end_session
         self._has_told = False
 
     async def ask_all(self, jobs: Iterator[Job], stop: asyncio.Event) -> LMEvalError | None:
-        """Ask, and give what ended it early, if anything but `stop` did."""
+        """Ask all rows, and return the error that ended it early, if any."""
         work = self._ask_all(jobs, stop)
         await until_stopped(work, stop, self._halt, grace_s=self._limits.drain_s)
         return self._failure
@@ -89,7 +82,7 @@ class Questioning:
         return await self._asker.ask(request)
 
     async def _forget(self, session: str) -> None:
-        """Let the backend forget a conversation; what it makes of that is no row's fault."""
+        """Tell the backend to forget a conversation; an error of it spoils no row."""
         try:
             async with asyncio.timeout(_FORGETTING_S):
                 await self._asker.backend.end_session(session)
@@ -99,7 +92,7 @@ class Questioning:
     def _tell_once(self, text: str) -> None:
         if not self._has_told:
             self._has_told = True
-            self._recorder.tell(Warned(stage=STAGE, text=text))
+            self._recorder.warn(text)
 
     def _until(self, jobs: Iterator[Job], stop: asyncio.Event) -> Iterator[Job]:
         for job in _read_ahead(jobs):

@@ -1,4 +1,4 @@
-"""What would keep `run` from starting, as far as the config shows it."""
+"""The check of the stage `run`: problems of the config that would keep it from starting."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -12,12 +12,12 @@ from lm_eval_so.runner.plan.selection import backend_section
 
 
 def check(config: Config, environ: Mapping[str, str] | None) -> list[Problem]:
-    """Find what would keep `run` from starting; nothing is opened or sent.
+    """Find the problems that would keep `run` from starting; nothing is opened or sent.
 
     Args:
         config: The config.
-        environ: Environment variables; None: nobody is to be asked here, so only what the config
-            says is looked at.
+        environ: Environment variables; None if nothing is asked here, so that only the config
+            itself is checked.
     """
     problems = [
         problem
@@ -30,7 +30,7 @@ def check(config: Config, environ: Mapping[str, str] | None) -> list[Problem]:
 
 
 def _lacking(config: Config) -> Iterator[Problem]:
-    """Find that there is no chatbot to ask, or nothing to ask it."""
+    """Find a missing chatbot and a missing dataset."""
     if config.backend is None:
         try:
             backend_section(config)
@@ -46,7 +46,7 @@ def _lacking(config: Config) -> Iterator[Problem]:
 
 
 def _sections(config: Config) -> Iterator[BackendSection]:
-    """Return whom `run` asks: the chatbot, and who plays users."""
+    """Yield the backends that `run` asks: the chatbot and the simulated user."""
     if config.backend is not None:
         yield config.backend
     if config.run.simulator is not None:

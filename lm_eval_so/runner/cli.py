@@ -76,31 +76,42 @@ def run(
     from dataclasses import asdict, replace
     from functools import partial
 
+    from lm_eval_so.core.asking.resources import Resources
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.runner import run as stage
     from lm_eval_so.runner.batch.executor import cancel_batch
-    from lm_eval_so.runner.plan.shards import Shard
+    from lm_eval_so.runner.check import check as find_problems
+    from lm_eval_so.runner.dry_run import plan_run
+    from lm_eval_so.runner.store.run_dir import INFO_FILE, RESULTS_FILE
 
-    part = Shard.parse(shard) if shard is not None else None
-    check = partial(context.obj, needs={"run"}) if context.obj else stage.check
+    asked = stage.RunOptions(
+        out=out,
+        fresh=fresh,
+        keep_errors=keep_errors,
+        shard=stage.Shard.parse(shard) if shard is not None else None,
+    )
+    check = partial(context.obj, needs={"run"}) if context.obj else find_problems
     session = line.open_session(check)
     if cancels_batch:
-        states = session.run(lambda r: cancel_batch(session.config, r, out=out, shard=part))
+        states = session.run(lambda r: cancel_batch(session.config, r, asked))
         line.emit(result={"batches": [asdict(state) for state in states]})
         return
-    work = stage.plan_run if dry_run else stage.run
-    asks = partial(work, session.config, out=out, fresh=fresh, keep_errors=keep_errors, shard=part)
     refreshes = cache is CacheUse.REFRESH
     options = {"-o": out, "--shard": shard, "--keep-errors": keep_errors}
     # what is left of a fresh run is asked past the cache, too
     options["--cache"] = CacheUse.REFRESH.value if refreshes or fresh else None
     again = line.again("run", options)
-    found = session.run(lambda r: asks(replace(r, refreshes_cache=refreshes, again=again)))
+
+    def told(given: Resources) -> Resources:
+        return replace(given, refreshes_cache=refreshes, again=again)
+
     if dry_run:
-        line.emit_facts(to_json(found))
+        planned = session.run(lambda r: plan_run(session.config, told(r), asked))
+        line.emit_facts(to_json(planned))
         return
-    folder = out or stage.run_folder(session.config, part)
-    line.emit(paths=[folder / stage.RESULTS_FILE, folder / stage.INFO_FILE], result=to_json(found))
+    found = session.run(lambda r: stage.run(session.config, told(r), asked))
+    folder = asked.folder(session.config)
+    line.emit(paths=[folder / RESULTS_FILE, folder / INFO_FILE], result=to_json(found))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""How a run ends: what is written, told and raised."""
+"""The end of a run: written to `run.json`, told, and raised if it is an error."""
 
 import shlex
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lm_eval_so.core.asking.cost.budget import Budget
 from lm_eval_so.core.backends.faults import is_forbidden
-from lm_eval_so.core.events import Ended, Warned
+from lm_eval_so.core.events import Ended
 from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import (
@@ -31,7 +31,7 @@ _KEEP_ERRORS = "--keep-errors"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """What the end of a run is told by."""
+    """Facts that the end of a run is told with."""
 
     planned: int
     """Rows that the run should have."""
@@ -40,25 +40,32 @@ class Ending:
     """The command that goes on."""
     budget: Budget
     is_judged: bool = False
-    """Whether a verdict follows, after which nothing of the run is gone on with."""
+    """Whether a verdict follows, after which the run is never resumed."""
 
     @property
     def rest(self) -> str:
-        """What to do about rows without an answer, as a hint."""
+        """Hint for rows without an answer."""
         if self.is_judged:
             return f"{self.again} asks all again"
         words = [word for word in shlex.split(self.again) if word != _KEEP_ERRORS]
         return f"{shlex.join(words)} asks only those again"
 
 
-def end_run(recorder: Recorder, failure: LMEvalError | None, ending: Ending) -> RunInfo:
-    """Write how a run ended, tell it, and raise what must be raised.
+def end_run(recorder: Recorder, failure: LMEvalError | None, *, is_judged: bool) -> RunInfo:
+    """Write the end of a run, tell it, and raise the error that it ends with, if any.
 
     Args:
-        recorder: Has the rows.
-        failure: What ended it early, if anything but the user did.
-        ending: What to tell it by.
+        recorder: Recorder of the run.
+        failure: The error that ended it early; None if the user did, or nothing.
+        is_judged: Whether a verdict follows, after which the run is never resumed.
     """
+    ending = Ending(
+        planned=recorder.head.planned,
+        folder=recorder.run_dir.path,
+        again=recorder.resources.again or "",
+        budget=recorder.resources.budget,
+        is_judged=is_judged,
+    )
     if recorder.tally.rows == ending.planned and not isinstance(failure, ResultsChanged):
         return _complete(recorder, failure, ending)
     if failure is None or isinstance(failure, Interrupted):
@@ -87,7 +94,7 @@ def _complete(recorder: Recorder, failure: LMEvalError | None, ending: Ending) -
             what, why = f"{what}; last: {_brief(last.message)}", last.hint or why
         raise TooManyErrors(what, hint=f"{why}; {hint}")
     if tally.failures:
-        recorder.tell(Warned(stage=STAGE, text=what, hint=hint))
+        recorder.warn(what, hint)
     return info
 
 
@@ -102,7 +109,7 @@ def _spent(recorder: Recorder, failure: BudgetSpent, ending: Ending) -> RunInfo:
         hint = f"raise run.{spent.by if spent else 'max_cost_usd'}; {ending.rest}"
     if tally.rows - tally.failures < (1 - _MOST_FAILURES) * ending.planned:
         raise BudgetSpent(what, hint=hint) from failure
-    recorder.tell(Warned(stage=STAGE, text=what, hint=hint))
+    recorder.warn(what, hint)
     return info
 
 

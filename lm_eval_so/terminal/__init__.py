@@ -1,1 +1,1 @@
-"""All that faces a person or a shell."""
+"""Everything that faces a person or a shell: commands, sessions, progress and exit codes."""

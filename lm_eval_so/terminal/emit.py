@@ -20,9 +20,9 @@ def emit(
     """Write a command's result.
 
     Args:
-        stdout: Where to.
+        stdout: The stream.
         paths: Files that were written.
-        result: What `--json` shows.
+        result: The object that `--json` shows.
         as_json: One JSON object instead of the paths.
     """
     if as_json:
@@ -32,11 +32,11 @@ def emit(
 
 
 def emit_facts(stdout: TextIO, facts: Mapping[str, Any], *, as_json: bool) -> None:
-    """Write what a command found, for people: a line a fact, and what has parts under its name.
+    """Write the facts that a command found: a line each, with nested values below their name.
 
     Args:
-        stdout: Where to.
-        facts: The facts by name; None is what is not known.
+        stdout: The stream.
+        facts: The facts by name; None if not known.
         as_json: One JSON object instead.
     """
     if as_json:
@@ -64,7 +64,7 @@ def _plain(value: Any) -> str:
 
 
 def emit_text(stdout: TextIO, text: str) -> None:
-    """Write a text as a command's result, if anybody still reads it: the exit code tells it, too."""
+    """Write a text as a command's result; a reader that has gone is no error."""
     try:
         stdout.write(text)
         stdout.flush()

@@ -1,4 +1,4 @@
-"""The one place that exits: parse, run, turn what went wrong into a text and an exit code."""
+"""The one place that exits: parse, run, and turn errors into a text and an exit code."""
 
 import io
 import os
@@ -27,7 +27,7 @@ _USER_INFO = re.compile(r"(?<=://)[^\s/@\"']+(?=@)")
 
 
 def run_app(app: typer.Typer) -> None:
-    """Run a command line and exit with its code; the process is ours, so its limits are, too."""
+    """Run a command line and exit with its code; raises the limit of open files first."""
     signal.signal(signal.SIGTERM, _interrupt)
     raise_limit()
     _act_as_owner(os.environ)
@@ -40,7 +40,7 @@ def run_app(app: typer.Typer) -> None:
 
 
 def run_command(app: typer.Typer, arguments: list[str]) -> int:
-    """Run a command line and give its exit code; errors are told on stderr."""
+    """Run a command line and return its exit code; errors are told on stderr."""
     redactor = make_redactor(os.environ)
     try:
         code = app(args=arguments, prog_name="lm-eval-so", standalone_mode=False)
@@ -56,7 +56,7 @@ def run_command(app: typer.Typer, arguments: list[str]) -> int:
 
 
 def tell(error: LMEvalError, stderr: TextIO, redactor: Redactor) -> None:
-    """Say what is wrong, where, and what to do; all problems, a block each."""
+    """Write all problems of an error, a block each: what, where, and the fix."""
     problems = error.problems
     stderr.writelines(redactor.redact(problem_text(problem)) for problem in problems[:_MOST_SHOWN])
     if len(problems) > _MOST_SHOWN:
@@ -112,13 +112,13 @@ def _tell_other(error: BaseException, redactor: Redactor, *, verbose: bool) -> i
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - as `signal` calls it
-    """Let SIGTERM be Ctrl-C where no stage listens yet; what is told of an end is told then, too."""
+    """Turn SIGTERM into Ctrl-C while no stage listens, so that the end is told all the same."""
     signal.signal(number, signal.SIG_IGN)  # a wrapper sends it to the process, then to its group
     raise KeyboardInterrupt
 
 
 def _guard_log() -> None:
-    """Let nothing that is printed be a command of GitHub's runner."""
+    """Keep printed text from being a command of GitHub's runner."""
     from lm_eval_so.terminal.github_log import guard  # noqa: PLC0415 - on GitHub only
 
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -147,7 +147,7 @@ def _act_as_owner(environ: Mapping[str, str]) -> None:
 
 
 def _keep_rights() -> None:
-    """Let a change of user leave the rights of root as they are, where the system is Linux."""
+    """Keep the rights of root over a change of user, on Linux."""
     import ctypes  # noqa: PLC0415 - needed by root alone
 
     if sys.platform == "linux":

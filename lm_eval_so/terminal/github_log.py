@@ -11,7 +11,7 @@ from lm_eval_so.terminal.lines import PlainLines
 
 _LINE_END: Final = re.compile(r"[\r\n]")
 _BLANKS: Final = r"(?:[^\S\r\n]|\ufeff)*+"
-"""What the runner skips in front of a command; U+FEFF where it begins a stream."""
+"""Characters that the runner skips before a command; U+FEFF at the start of a stream."""
 _BLANK: Final = re.compile(_BLANKS)
 _BEFORE_COLON: Final = re.compile(rf"(?<![^\r\n]){_BLANKS}(?=:)")
 
@@ -28,7 +28,7 @@ class GuardedLog(io.TextIOWrapper):
     """
 
     _begun = ""
-    """What was written of the line so far, as far as it decides what comes next."""
+    """Beginning of the current line, as far as it decides about the rest."""
     _lock = threading.RLock()
 
     def write(self, text: str, /) -> int:

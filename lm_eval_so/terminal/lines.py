@@ -22,7 +22,7 @@ class QuietLines:
             write_warning(self._stream, event)
 
     def close(self) -> None:
-        """Nothing to leave."""
+        """Do nothing: lines leave the terminal as it is."""
 
 
 class PlainLines:
@@ -55,7 +55,7 @@ class PlainLines:
                 self._write(f"{event.stage}: {event.text}")
 
     def close(self) -> None:
-        """Nothing to leave."""
+        """Do nothing: lines leave the terminal as it is."""
 
     def _write(self, text: str) -> None:
         self._stream.write(visible(text) + "\n")
@@ -63,10 +63,10 @@ class PlainLines:
 
 
 def progress_line(event: Moved, total: int | None, rate: float | None) -> str:
-    """Give one line: done of total, rows by status and kind of error, rate, limit, cost, time left.
+    """Return one line: done of total, rows by status and kind of error, rate, limit, cost, time left.
 
     Args:
-        event: How far the work is.
+        event: Progress of the work.
         total: Units of the whole.
         rate: Units a second; None if it is not known yet.
     """

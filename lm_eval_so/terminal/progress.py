@@ -1,4 +1,4 @@
-"""How progress is shown: a bar in a terminal, plain lines elsewhere, groups in GitHub's log."""
+"""The display of progress: a bar in a terminal, plain lines elsewhere, groups in GitHub's log."""
 
 from collections.abc import Mapping
 from typing import Literal, Protocol, TextIO
@@ -8,7 +8,7 @@ from lm_eval_so.terminal.lines import PlainLines, QuietLines
 
 
 class Progress(Protocol):
-    """Shows what stages tell."""
+    """Display of the events that stages tell."""
 
     def listen(self, event: Event) -> None:
         """Take one event."""
@@ -26,7 +26,7 @@ def open_progress(
     quiet: bool,
     color: Literal["auto", "always", "never"],
 ) -> Progress:
-    """Choose how progress is shown: in GitHub's log, in a terminal, or elsewhere."""
+    """Open the display for GitHub's log, a terminal, or any other stream."""
     if quiet:
         return QuietLines(stderr)
     if environ.get("GITHUB_ACTIONS") == "true":

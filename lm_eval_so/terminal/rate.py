@@ -1,4 +1,4 @@
-"""How fast work goes now, for a time left that can be believed."""
+"""The current rate of work, for a believable time left."""
 
 from collections import deque
 

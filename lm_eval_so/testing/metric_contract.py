@@ -18,7 +18,7 @@ from lm_eval_so.core.records.sample import Passage, Relation, Scenario, TestSamp
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.scoring.score import ScoredRow, score_sample
+from lm_eval_so.evaluator.scoring.score_sample import ScoredRow, score_sample
 
 __all__ = ["MetricCase", "metric_contract"]
 

@@ -15,13 +15,13 @@ from lm_eval_so.evaluator.metrics.judge.answer_relevancy import Questions, read_
 from lm_eval_so.evaluator.metrics.judge.context_precision import ContextPrecision, average_precision
 from lm_eval_so.evaluator.metrics.judge.fact_coverage import FactCoverage
 from lm_eval_so.evaluator.metrics.judge.faithfulness import Faithfulness
+from lm_eval_so.evaluator.metrics.judge.panel.replies import decide_value
 from lm_eval_so.evaluator.metrics.judge.panel.statements import (
     Claims,
     quote_finder,
     read_checks,
     read_claims,
 )
-from lm_eval_so.evaluator.metrics.judge.panel.votes import decide_value
 
 GROUNDED = st.lists(
     st.sampled_from(["supported", "absent", "contradicted", "UNKNOWN"]), min_size=1, max_size=30

@@ -108,32 +108,6 @@ def count_flips(differences: Sequence[float]) -> tuple[int, int]:
     return differences.count(-1), differences.count(1)
 
 
-def pass_at(successes: int, repeats: int, draws: int) -> float:
-    """Return the chance that at least one of `draws` answers is right (pass@k).
-
-    Args:
-        successes: Right answers, 0 ≤ successes ≤ repeats.
-        repeats: Answers to the sample.
-        draws: 1 ≤ draws ≤ repeats.
-
-    Raises:
-        ValueError: If the counts do not fit.
-
-    Source: Chen et al. (2021), arXiv:2107.03374.
-    """
-    _check(successes, repeats, draws)
-    return 1 - math.comb(repeats - successes, draws) / math.comb(repeats, draws)
-
-
-def pass_all(successes: int, repeats: int, draws: int) -> float:
-    """Return the chance that all of `draws` answers are right (pass^k); arguments as in `pass_at`.
-
-    Source: Yao et al. (2024), arXiv:2406.12045.
-    """
-    _check(successes, repeats, draws)
-    return math.comb(successes, draws) / math.comb(repeats, draws)
-
-
 def flaky_share(successes: Sequence[int], repeats: int) -> float:
     """Return the share of samples with both right and wrong answers; at least one sample."""
     return sum(0 < s < repeats for s in successes) / len(successes)
@@ -150,8 +124,3 @@ def self_flip_rate(successes: Sequence[int], repeats: int) -> float:
     """
     pairs = repeats * (repeats - 1)
     return math.fsum(2 * s * (repeats - s) / pairs for s in successes) / len(successes)
-
-
-def _check(successes: int, repeats: int, draws: int) -> None:
-    if not (1 <= draws <= repeats and 0 <= successes <= repeats):
-        raise ValueError(f"{draws} draws of {successes} right of {repeats} do not fit")

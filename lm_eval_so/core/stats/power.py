@@ -8,7 +8,7 @@ import math
 from lm_eval_so.core.stats.bounded import floor_of_se
 from lm_eval_so.core.stats.distributions import normal_quantile, t_quantile
 
-POWER = 0.80
+_POWER = 0.80
 LEAST_SAMPLES = 10
 """Fewest samples for an interval of a mean."""
 
@@ -97,7 +97,7 @@ def provable_margin_t(n: int, *, width: float = 1.0, alpha: float = 0.05) -> flo
 
 
 def _effect(alpha: float) -> float:
-    return (normal_quantile(1 - alpha) + normal_quantile(POWER)) ** 2
+    return (normal_quantile(1 - alpha) + normal_quantile(_POWER)) ** 2
 
 
 def _ceil(x: float) -> int:

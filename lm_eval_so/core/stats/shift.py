@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from lm_eval_so.core.stats.distributions import chi2_sf
 
-LEAST_SHIFT = 0.2
+_LEAST_SHIFT = 0.2
 """Total variation distance below which a shift is too small to report."""
-LEAST_COUNTED = 30
+_LEAST_COUNTED = 30
 """Fewest items on either side for a shift to mean something."""
 
 _LEAST_EXPECTED = 5.0
@@ -36,9 +36,9 @@ def has_shifted(before: Mapping[str, int], after: Mapping[str, int]) -> bool:
         after: Counts by kind, after.
     """
     distance = total_variation(before, after)
-    if distance is None or distance < LEAST_SHIFT:
+    if distance is None or distance < _LEAST_SHIFT:
         return False
-    if min(sum(before.values()), sum(after.values())) < LEAST_COUNTED:
+    if min(sum(before.values()), sum(after.values())) < _LEAST_COUNTED:
         return False
     return shift_p(before, after) < _LEVEL
 

@@ -5,7 +5,7 @@ import re
 import regex
 
 _ONE_BY_ONE = re.compile(r"[\x00-\x0c\x0e-\x7e가-힣]*").fullmatch
-"""Characters that are one grapheme each, whatever stands beside them of their kind."""
+"""Characters that are one grapheme each beside any others of their kind."""
 _GRAPHEME = regex.compile(r"\X")
 _EMOJI = regex.compile(
     r"[\p{Emoji_Presentation}\p{Regional_Indicator}]|\p{Emoji}\uFE0F|\u20E3"

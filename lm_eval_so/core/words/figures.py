@@ -21,8 +21,8 @@ from lm_eval_so.core.words.formats import (
 class MetricFigures:
     """Format of the figures of one metric.
 
-    Records hold changes with positive = better. People see the sign of candidate − baseline, since
-    both means stand beside it: where less is better, "+3.0 points" is worse.
+    Records hold changes with positive = better. People see the sign of candidate − baseline, beside
+    both means: if less is better, "+3.0 points" is worse.
     """
 
     kind: MetricKind
@@ -33,7 +33,7 @@ class MetricFigures:
 
     @property
     def is_ratio(self) -> bool:
-        """Return whether a change is a factor."""
+        """Whether a change is a factor."""
         return self.kind is MetricKind.RATIO
 
     def value(self, value: float) -> str:
@@ -41,7 +41,7 @@ class MetricFigures:
         return percent(value) if self.kind is MetricKind.BINARY else score(value)
 
     def change(self, change: float) -> str:
-        """Return a change of which positive is better, as −4.6 points; of a ratio, the factor."""
+        """Return a change (positive is better), as −4.6 points; for a ratio, the factor."""
         if self.is_ratio:
             return factor(change)
         seen = self._sign * change
@@ -61,7 +61,7 @@ class MetricFigures:
         return score(abs(change))
 
     def ends(self, low: float, high: float) -> tuple[float, float]:
-        """Return both ends of an interval in the order in which they are shown, the lower first."""
+        """Return the ends of an interval as shown, the lower first."""
         return (low, high) if self.is_ratio or self._sign > 0 else (high, low)
 
     @property

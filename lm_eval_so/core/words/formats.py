@@ -1,4 +1,4 @@
-"""Numbers as people read them: 3 significant digits for scores, a true minus sign, `+` on gains."""
+"""Formats of numbers for people: 3 significant digits for scores, a true minus sign, `+` on gains."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ def count(n: int) -> str:
 
 
 def round_up(n: int) -> int:
-    """Round a count up to two significant digits, as 1,466 to 1,500: it stands behind "about"."""
+    """Round a count up to two significant digits, for use after "about", as 1,466 to 1,500."""
     step: int = 10 ** max(0, len(str(n)) - 2)
     return -(-n // step) * step
 
@@ -62,7 +62,7 @@ def bare_points(delta: float) -> str:
 
 
 def point_unit(language: Language) -> str:
-    """Return what stands behind the number of points: %p in Korean."""
+    """Return the unit of points: %p in Korean."""
     return "%p" if language is Language.KO else " points"
 
 

@@ -20,8 +20,8 @@ from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.errors import DatasetError, InputError, Problem, RecordError, Where, nearest
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.panel import label_key
+from lm_eval_so.evaluator.sample_text import shown_input
 from lm_eval_so.evaluator.scoring.draws import LabelRows
-from lm_eval_so.evaluator.transcript import shown_input
 
 COLUMNS = (
     "id",

@@ -13,9 +13,9 @@ from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.workers import drain, finish
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.calibration.label_file import HumanLabel, LabelFile, is_same_answer
-from lm_eval_so.evaluator.judging.votes import is_judged, was_asked
+from lm_eval_so.evaluator.judging.vote_tallies import is_judged, was_asked
 from lm_eval_so.evaluator.rows.join import JoinedRows
-from lm_eval_so.evaluator.scoring.score import score_row
+from lm_eval_so.evaluator.scoring.score_sample import score_row
 
 STAGE = "calibrate"
 

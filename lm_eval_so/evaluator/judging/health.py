@@ -13,7 +13,7 @@ from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.stats.agreement import Level, spearman_rho
 from lm_eval_so.core.stats.diagnostic import LOW_J, WEAK_J, Diagnosis
 from lm_eval_so.core.stats.shift import has_shifted, total_variation
-from lm_eval_so.evaluator.judging.votes import PairTally, PanelTally, is_usable, was_asked
+from lm_eval_so.evaluator.judging.vote_tallies import PairTally, PanelTally, is_usable, was_asked
 
 _BAD_UNSCORED = 0.05
 _MUCH_REPAIRED = 0.05

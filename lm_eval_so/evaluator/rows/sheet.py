@@ -21,7 +21,7 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.graphemes import count_graphemes
 from lm_eval_so.evaluator.rows.columns import Flags, RowSet, Values
-from lm_eval_so.evaluator.transcript import shown_input
+from lm_eval_so.evaluator.sample_text import shown_input
 
 MISSING = "missing"
 """Status of a row that the run does not have."""

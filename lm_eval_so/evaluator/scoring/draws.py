@@ -14,10 +14,10 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.evaluator.binding.bound import BoundMetric
-from lm_eval_so.evaluator.judging.votes import was_asked
+from lm_eval_so.evaluator.judging.vote_tallies import was_asked
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.env import Judge
-from lm_eval_so.evaluator.scoring.score import score_row
+from lm_eval_so.evaluator.scoring.score_sample import score_row
 
 GOOD = 0.5
 """Value from which a label is a good one."""

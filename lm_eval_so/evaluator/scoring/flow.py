@@ -17,7 +17,7 @@ from lm_eval_so.evaluator.binding.bind import in_order
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.rows.join import JoinedRow
 from lm_eval_so.evaluator.rows.sheet import Sheet
-from lm_eval_so.evaluator.scoring.score import FindBase, ScoredRow, score_batch, score_sample
+from lm_eval_so.evaluator.scoring.score_sample import FindBase, ScoredRow, score_batch, score_sample
 
 _LONGEST_SPAN = 16
 """Distance of rows, in batch sizes, after which a batch is scored as it is: its rows wait in memory."""

@@ -11,9 +11,9 @@ from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.judging.health import JudgeTally
 from lm_eval_so.evaluator.rows.join import JoinedRow, JoinedRows
 from lm_eval_so.evaluator.rows.sheet import Sheet
-from lm_eval_so.evaluator.scoring.cases import Cases
 from lm_eval_so.evaluator.scoring.draws import LabelRows, Retest, Retests
 from lm_eval_so.evaluator.scoring.flow import Row
+from lm_eval_so.evaluator.scoring.shown_cases import Cases
 
 STAGE = "evaluate"
 

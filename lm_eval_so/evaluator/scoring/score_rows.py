@@ -11,7 +11,7 @@ from lm_eval_so.core.events import Began, Ended, Moved, Warned
 from lm_eval_so.core.words import counted
 from lm_eval_so.core.workers import drain, finish
 from lm_eval_so.evaluator.binding.bound import BoundMetric
-from lm_eval_so.evaluator.binding.prepare import prepare
+from lm_eval_so.evaluator.binding.open_metrics import prepare
 from lm_eval_so.evaluator.rows.join import JoinedRow, JoinedRows
 from lm_eval_so.evaluator.scoring.draws import LabelRows
 from lm_eval_so.evaluator.scoring.flow import Flow, Late, Row, make_stages

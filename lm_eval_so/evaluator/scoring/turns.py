@@ -19,7 +19,7 @@ from lm_eval_so.core.words import say
 from lm_eval_so.errors import InputError, Problem
 from lm_eval_so.evaluator.binding.bound import BoundMetric, parse_pass_if
 from lm_eval_so.evaluator.metrics.base import Metric, metrics
-from lm_eval_so.evaluator.scoring.score import score_row
+from lm_eval_so.evaluator.scoring.score_sample import score_row
 
 __all__ = ["Turns"]
 

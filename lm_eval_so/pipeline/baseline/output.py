@@ -1,4 +1,4 @@
-"""What `baseline update` tells of its work."""
+"""The output of `baseline update`, for people and as JSON."""
 
 import shlex
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from lm_eval_so.reporter.views.view import ABSENT, Words, words_of
 
 
 def update_lines(update: Update, language: Language) -> tuple[str, ...]:
-    """Tell what was taken, what stood against it, what changed, and how to commit it."""
+    """Return the lines: the reason, the refusals, the changes, and the commands that commit the file."""
     words = words_of("baseline", language)
     lines = [words("written", path=update.path, reason=update.acceptance.reason)]
     if update.overridden:
@@ -34,7 +34,7 @@ def update_lines(update: Update, language: Language) -> tuple[str, ...]:
 
 
 def update_values(update: Update) -> dict[str, Any]:
-    """Return what `baseline update --json` prints."""
+    """Return the values that `baseline update --json` prints."""
     return {
         "path": str(update.path),
         "accepted": to_json(update.acceptance),

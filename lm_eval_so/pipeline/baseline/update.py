@@ -1,4 +1,4 @@
-"""The baseline, looked at and replaced on purpose."""
+"""The update of the baseline: a report takes its place, for a reason."""
 
 import shlex
 from collections.abc import Sequence
@@ -35,19 +35,19 @@ __all__ = ["Update", "how_to_name_one", "update_baseline"]
 _STAGE = "baseline"
 _LONGEST_NAME = 100
 _UNPROVEN = frozenset({Verdict.INCONCLUSIVE, Verdict.INCOMPARABLE})
-"""Verdicts that stop no update: what they leave open is what an update is often made for."""
+"""Verdicts that stop no update: an update is often made to resolve them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """What was done."""
+    """Result of an update."""
 
     path: Path
     """The file that was written."""
     acceptance: Acceptance
-    """The last one of the file."""
+    """Last acceptance of the file."""
     overridden: tuple[Refusal, ...]
-    """What stood against it."""
+    """Refusals that were overridden."""
     previous: EvaluationReport | None
     changes: tuple[MetricChange, ...]
     """Per metric; empty if there was no baseline."""
@@ -64,14 +64,14 @@ def update_baseline(
         config: The config; its `baseline.path` is written.
         resources: Environment, listener and redactor.
         file: A report.json, or a folder with one.
-        reason: Why it is taken.
-        is_forced: Whether it is taken whatever stands against it; that is recorded.
+        reason: Reason of the person, one line; the file keeps it.
+        is_forced: Whether refusals are overridden; the file records them.
 
     Raises:
         UsageError: If the reason is not one line.
         ConfigError: If the config names no baseline.
-        RecordError: If the file is no report, or what lies beside it no comparison.
-        PublishError: If something stands against it; lists everything.
+        RecordError: If the file is no report, or the file beside it no comparison.
+        PublishError: If there are refusals; lists them all.
     """
     why = resources.redactor.redact(checked_reason(reason))
     path = _path(config)
@@ -107,7 +107,7 @@ def update_baseline(
 
 
 def how_to_name_one(config: Config) -> str:
-    """Say how a config names its baseline."""
+    """Return the advice to name a baseline in the config."""
     return f"name a file of the repository, as baseline: {{path: baselines/{config.suite}.json}}"
 
 
@@ -119,7 +119,7 @@ def _path(config: Config) -> Path:
 
 
 def _comparison_of(report: EvaluationReport, file: Path, resources: Resources) -> Comparison | None:
-    """Read the comparison that lies beside a report, if it is about this very report."""
+    """Read the comparison beside a report, if it is about this very report."""
     if not file.is_file():
         return None
     comparison = read_comparison(file)

@@ -12,8 +12,8 @@ from lm_eval_so.core.records.run import Checkout
 from lm_eval_so.errors import BudgetSpent, InputError, Problem, TooManyErrors
 from lm_eval_so.pipeline.measure.plan import Plan, again_folder
 from lm_eval_so.runner import run as running
-from lm_eval_so.runner.for_verdict import ForVerdict
-from lm_eval_so.runner.for_verdict import note_verdict as note_in_run
+from lm_eval_so.runner.store.for_verdict import ForVerdict
+from lm_eval_so.runner.store.for_verdict import note_verdict as note_in_run
 from lm_eval_so.runner.store.run_dir import RUN_FILES
 
 
@@ -40,7 +40,8 @@ async def ask(
         The reason why too few rows have an answer for a verdict, if so; None otherwise.
     """
     try:
-        await running.run(config, resources, out=plan.run, fresh=plan.fresh, verdict=verdict)
+        options = running.RunOptions(out=plan.run, fresh=plan.fresh)
+        await running.run(config, resources, options, verdict=verdict)
     except (TooManyErrors, BudgetSpent) as error:  # the verdict will say so, and be published
         warned = Warned(stage="run", text=str(error), hint=error.problems[0].hint)
         resources.listener(warned)

@@ -16,13 +16,12 @@ from lm_eval_so.evaluator.binding.bind import bind_metrics, in_order
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.pipeline.measure.plan import Plan, again_folder
 from lm_eval_so.runner import run as running
-from lm_eval_so.runner.for_verdict import ForVerdict
-from lm_eval_so.runner.plan.selection import FurtherAnswers
+from lm_eval_so.runner.store.for_verdict import ForVerdict
 from lm_eval_so.runner.store.run_dir import read_info
 
 _STAGE = "compare"
 _OTHERS = frozenset({"baseline", "relation", "repeats"})
-"""Needs of metrics that hold an answer against others, which further answers do not have."""
+"""Needs of metrics that compare an answer with others, which further answers do not have."""
 
 
 async def ask_again(
@@ -34,8 +33,8 @@ async def ask_again(
 ) -> dict[str, Answers]:
     """Ask samples that changed `gate.confirm` times more, and score what comes back.
 
-    They are further repeats of the run: of the same backend, with seeds of their own, on the same
-    budget. What was asked before is not asked again, unless it belongs to an earlier run or verdict.
+    Further answers are repeats of the run: the same backend, new seeds, the same budget. Answers that
+    are there already count, unless they belong to an earlier run or verdict.
 
     Args:
         config: The config.
@@ -45,12 +44,11 @@ async def ask_again(
         verdict: Purpose of the answers.
 
     Returns:
-        Scores of the further answers by metric and sample. A metric is left out that cannot be
-        scored by an answer alone, and all are if they could not be asked: then the regression
-        stands.
+        Scores of the further answers by metric and sample; without the metrics that cannot score an
+        answer alone. Empty if asking failed: then the regression stands.
 
     Raises:
-        Interrupted: If the user stopped it; what came back is kept.
+        Interrupted: If the user stopped it; answers that came back are kept.
     """
     if not changed:
         return {}
@@ -66,13 +64,12 @@ async def ask_again(
         )
     )
     further = _further(config, able.values())
-    only = FurtherAnswers(ids=frozenset(ids), first=config.run.repeats)
+    only = running.FurtherAnswers(ids=frozenset(ids), first=config.run.repeats)
     try:
         info = await running.run(
             further,
             resources,
-            out=folder,
-            fresh=plan.fresh or _is_older(folder, plan.run),
+            running.RunOptions(out=folder, fresh=plan.fresh or _is_older(folder, plan.run)),
             only=only,
             verdict=verdict,
         )
@@ -93,7 +90,7 @@ async def ask_again(
 
 
 def _able(config: Config, changed: Iterable[str], tell: Listener) -> dict[str, BoundMetric]:
-    """Give those of the metrics for which an answer by itself is enough, and warn of the others."""
+    """Return the metrics that score an answer by itself, and warn of the others."""
     bound = {each.id: each for each in bind_metrics(config, {})}
     able = {key: bound[key] for key in changed if key in bound and _is_alone(bound[key])}
     for key in changed:
@@ -104,7 +101,7 @@ def _able(config: Config, changed: Iterable[str], tell: Listener) -> dict[str, B
 
 
 def _is_alone(bound: BoundMetric) -> bool:
-    """Return whether an answer by itself is enough to score it."""
+    """Return whether a metric scores an answer by itself."""
     if bound.is_over_repeats or bound.is_late or _OTHERS & bound.metric.requires:
         return False
     return all(map(_is_alone, bound.parts))

@@ -10,7 +10,7 @@ from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.errors import refuse
 from lm_eval_so.evaluator import evaluate as evaluating
-from lm_eval_so.evaluator.binding.baseline import baseline_problems
+from lm_eval_so.evaluator.binding.baseline_answers import baseline_problems
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.measure.answers import ask, for_verdict, note_verdict
 from lm_eval_so.pipeline.measure.confirm import ask_again

@@ -9,7 +9,7 @@ from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import read_report
 from lm_eval_so.errors import UsageError
-from lm_eval_so.evaluator.binding.baseline import needs_baseline
+from lm_eval_so.evaluator.binding.baseline_answers import needs_baseline
 from lm_eval_so.evaluator.evaluate import Origin
 
 __all__ = [
@@ -37,7 +37,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Where the pipeline reads and writes, and the baseline that it compares with."""
+    """Folders of a measurement, and the baseline that it is compared with."""
 
     run: Path
     """Folder of the run."""

@@ -1,1 +1,1 @@
-"""Asking by a batch service."""
+"""The executor `batch`: `executor.py` is the door, `batch.py` the pass over the rows, `service.py` the service."""

@@ -1,4 +1,4 @@
-"""Asking by batch: rows are handed to the endpoint's batch service, and read when it is done."""
+"""The batches of a run: rows handed to the batch service of the endpoint, and read when it is done."""
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -6,11 +6,8 @@ from decimal import Decimal
 from lm_eval_so.core.asking.answer.outcome import Row
 from lm_eval_so.core.asking.cost.estimate import bound_of
 from lm_eval_so.core.asking.cost.prices import known_rates
-from lm_eval_so.core.asking.live import LiveAsker
-from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.batches import Batches, BatchState
 from lm_eval_so.core.config.model import RunSection
-from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.words import counted
 from lm_eval_so.core.workers import until_stopped
 from lm_eval_so.errors import (
@@ -22,66 +19,60 @@ from lm_eval_so.errors import (
     LMEvalError,
     Problem,
 )
-from lm_eval_so.runner.batch.files import BatchLimits, InputFile, InputLine, OutputFiles
-from lm_eval_so.runner.batch.log import ID_LENGTH, BatchFiles
-from lm_eval_so.runner.batch.service import PatientService
-from lm_eval_so.runner.conversation.play import Played
+from lm_eval_so.runner.batch.service import (
+    BatchLimits,
+    InputFile,
+    InputLine,
+    OutputFiles,
+    PatientService,
+)
 from lm_eval_so.runner.plan.jobs import Job
-from lm_eval_so.runner.store.recorder import STAGE, Recorder
-from lm_eval_so.runner.store.run_dir import RunDir
+from lm_eval_so.runner.store.batch_log import ID_LENGTH, BatchFiles
+from lm_eval_so.runner.store.recorder import Recorder
 
 Todo = Callable[[], Iterator[Job]]
-"""Gives the jobs that have no row yet, anew with each call."""
+"""Function that yields the jobs that have no row yet, anew with each call."""
 
 _SLOWER = 1.5
 _MOST_PROBLEMS = 1000
 
 
 class Batching:
-    """One run's batches.
+    """Batches of one run.
 
     Args:
-        asker: Its backend has a batch service; its cache answers what it knows.
-        batches: That service.
-        recorder: Writes the rows.
-        run_dir: The folder of the run.
-        resources: Budget, stop event, listener, time.
-        run: How to ask.
-        again: The command that comes back to a batch, for people.
-        limits: What the service takes.
+        recorder: Writes the rows; its asker's cache answers what it knows.
+        batches: Batch service of the asker's backend.
+        settings: The section `run` of the config.
+        limits: Limits of the service.
     """
 
     def __init__(
         self,
-        asker: LiveAsker,
-        batches: Batches,
         recorder: Recorder,
-        run_dir: RunDir,
-        resources: Resources,
+        batches: Batches,
+        settings: RunSection,
         *,
-        run: RunSection,
-        again: str,
         limits: BatchLimits | None = None,
     ) -> None:
-        self._asker = asker
-        self._service = PatientService(batches, asker.answers, resources, run)
         self._recorder = recorder
-        self._run_dir = run_dir
-        self._resources = resources
-        self._run = run
-        self._again = again
+        self._asker = recorder.asker
+        self._run_dir = recorder.run_dir
+        self._resources = recorder.resources
+        self._service = PatientService(batches, self._asker.answers, self._resources, settings)
+        self._run = settings
         self._limits = limits or BatchLimits()
-        self._files = BatchFiles(run_dir.path)
-        self._rates = known_rates(asker.backend)
+        self._files = BatchFiles(self._run_dir.path)
+        self._rates = known_rates(self._asker.backend)
         self._reserved = Decimal(0)
         self._spent: BudgetSpent | None = None
         self._states: dict[int, BatchState] = {}
         self._in_vain = 0
 
     async def ask_all(self, todo: Todo) -> LMEvalError | None:
-        """Hand over, wait and read; give what ended it early, if anything but the user did.
+        """Hand over, wait and read; return the error that ended it early, if any.
 
-        What the batches did not answer is then still to do.
+        Rows that the batches did not answer are still to do then.
         """
         stop, failure = self._resources.stop, None
 
@@ -114,7 +105,7 @@ class Batching:
         return self._spent if left else None
 
     async def _hand_over(self, todo: Todo) -> bool:
-        """Put the rows that no batch has into new ones; tell whether there were any."""
+        """Put the rows that no batch has into new batches; return whether there were any."""
         before, lines = len(self._files.log.chunks), self._lines(todo())
         held = next(lines, None)
         while held is not None:
@@ -127,7 +118,7 @@ class Batching:
         return len(self._files.log.chunks) > before
 
     def _lines(self, jobs: Iterator[Job]) -> Iterator[InputLine]:
-        """Yield the requests that are to be handed over, as far as the budget goes."""
+        """Yield the requests to hand over, as far as the budget goes."""
         for job in jobs:
             key = self._asker.key_of(job.request)
             if self._files.has(key[:ID_LENGTH]) or self._is_known(job, key):
@@ -149,11 +140,11 @@ class Batching:
         """Write the row of a job whose answer the cache has."""
         answer = self._asker.known(key)
         if answer is not None:
-            self._recorder.record(job, Played(answer=answer))
+            self._recorder.record_answer(job, answer)
         return answer is not None
 
     async def _resume(self, position: int, todo: Todo) -> None:
-        """Go on with a chunk that a killed process left, at whatever step that was."""
+        """Resume a chunk that a killed process left at any step."""
         chunk = self._files.log.chunks[position]
         if chunk.batch_id is not None:
             return
@@ -183,7 +174,7 @@ class Batching:
         self._files.change(position, batch_id=state.id)
         self._states[position] = state
         self._asker.requests += chunk.requests
-        self._notice(f"batch {state.id}: {counted(chunk.requests, 'request')} handed over")
+        self._recorder.notice(f"batch {state.id}: {counted(chunk.requests, 'request')} handed over")
 
     async def _read_all(self, todo: Todo) -> None:
         """Wait for every batch, and read each as soon as it is over."""
@@ -199,7 +190,7 @@ class Batching:
         self._reserved = Decimal(0)
 
     async def _look(self, position: int) -> BatchState:
-        """Ask how a batch stands, and tell it if that is news."""
+        """Ask for the state of a batch, and tell the listener if it is new."""
         batch_id = self._files.log.chunks[position].batch_id or ""
         before = self._states.get(position)
         state = await self._service.look(batch_id)
@@ -207,7 +198,7 @@ class Batching:
             return before or BatchState(id=batch_id, status="unknown")
         self._states[position] = state
         if before is None or (before.status, before.completed) != (state.status, state.completed):
-            self._notice(f"batch {state.id}: {state.status}, {self._so_far(position)}")
+            self._recorder.notice(f"batch {state.id}: {state.status}, {self._so_far(position)}")
         return state
 
     async def _read(self, position: int, todo: Todo) -> None:
@@ -224,7 +215,7 @@ class Batching:
                 rows += self._read_row(job, files, state)
         self._run_dir.log.sync()  # before it counts as read
         self._files.change(position, is_read=True)
-        self._notice(f"batch {state.id}: {state.status}, {counted(rows, 'row')} came back")
+        self._recorder.notice(f"batch {state.id}: {state.status}, {counted(rows, 'row')} came back")
 
     def _read_row(self, job: Job, files: OutputFiles, state: BatchState) -> bool:
         key = self._asker.key_of(job.request)
@@ -235,13 +226,13 @@ class Batching:
         answer = self._service.answer(line, row, state)
         if answer is None:
             return False
-        self._recorder.record(job, Played(answer=answer))
+        self._recorder.record_answer(job, answer)
         self._asker.keep(key, answer)
         self._resources.budget.add(answer.cost_usd)
         return True
 
     def _problems(self, position: int, state: BatchState, todo: Todo) -> list[Problem]:
-        """Say what the service found wrong with a file, by sample where it names a line."""
+        """Return the problems that the service found in a file, by sample where it names a line."""
         ids = self._files.ids(position)
         wanted = {ids[n - 1] for n, _ in state.problems if n and n <= len(ids)}
         jobs = ((self._asker.key_of(job.request)[:ID_LENGTH], job) for job in todo())
@@ -264,11 +255,8 @@ class Batching:
             if batch_id is None:
                 continue
             text = f"batch {batch_id} goes on ({self._so_far(position)})"
-            hint = f"come back with {self._again}, or stop it with --cancel-batch"
-            self._recorder.tell(Warned(stage=STAGE, text=text, hint=hint))
-
-    def _notice(self, text: str) -> None:
-        self._recorder.tell(Noticed(stage=STAGE, text=text))
+            hint = f"come back with {self._resources.again}, or stop it with --cancel-batch"
+            self._recorder.warn(text, hint)
 
     @property
     def _discount(self) -> Decimal:
@@ -276,10 +264,10 @@ class Batching:
 
 
 def _refuse_conversations(jobs: Iterator[Job]) -> None:
-    """Let nothing into a batch that takes more than one request.
+    """Refuse samples that take more than one request.
 
     Raises:
-        DatasetError: That names every sample of that kind.
+        DatasetError: If there are such samples; names them all.
     """
     names = {job.sample_id: None for job in jobs if job.sample.scenario or job.sample.tool_results}
     if names:

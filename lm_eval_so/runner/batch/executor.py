@@ -1,9 +1,8 @@
-"""The executor `batch`: whether it can be used, the run that uses it, and stopping what it began."""
+"""The executor `batch`: its checks, its pass over the rows, and the end of its batches."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lm_eval_so.core.asking.live import LiveAsker
 from lm_eval_so.core.asking.open import open_asker
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.base import backends
@@ -13,37 +12,24 @@ from lm_eval_so.core.config.model import Config, RunSection
 from lm_eval_so.core.events import Noticed
 from lm_eval_so.errors import ConfigError, InputError, LMEvalError, Problem, UsageError
 from lm_eval_so.runner.batch.batch import Batching, Todo
-from lm_eval_so.runner.batch.log import going
-from lm_eval_so.runner.plan.selection import backend_section, run_folder
-from lm_eval_so.runner.plan.shards import Shard
+from lm_eval_so.runner.plan.selection import RunOptions, backend_section
+from lm_eval_so.runner.store.batch_log import going
 from lm_eval_so.runner.store.recorder import STAGE, Recorder
-from lm_eval_so.runner.store.run_dir import RunDir
 
 
-async def ask_by_batch(
-    asker: LiveAsker,
-    recorder: Recorder,
-    run_dir: RunDir,
-    resources: Resources,
-    *,
-    run: RunSection,
-    again: str,
-    todo: Todo,
-) -> LMEvalError | None:
-    """Ask all that is to do by batch; give what ended it early. The rest is still to do then.
+async def ask_by_batch(recorder: Recorder, settings: RunSection, todo: Todo) -> LMEvalError | None:
+    """Ask all rows by batch, and return the error that ended it early, if any.
+
+    Rows that the batches did not answer are still to do then.
 
     Args:
-        asker: Its backend has a batch service.
-        recorder: Writes the rows.
-        run_dir: The folder of the run.
-        resources: Budget, stop event, listener, time.
-        run: How to ask.
-        again: The command that comes back, for people.
-        todo: The jobs that have no row yet.
+        recorder: Writes the rows; the backend of its asker has a batch service.
+        settings: The section `run` of the config.
+        todo: Yields the jobs that have no row yet.
     """
-    batches = asker.backend.batches()
+    batches = recorder.asker.backend.batches()
     try:
-        batching = Batching(asker, batches, recorder, run_dir, resources, run=run, again=again)
+        batching = Batching(recorder, batches, settings)
         return await batching.ask_all(todo)
     except LMEvalError as error:
         return error
@@ -52,22 +38,21 @@ async def ask_by_batch(
 
 
 async def cancel_batch(
-    config: Config, resources: Resources, *, out: Path | None = None, shard: Shard | None = None
+    config: Config, resources: Resources, options: RunOptions
 ) -> Sequence[BatchState]:
-    """Ask for the end of the batches of a run; what they answered by then is read by the next run.
+    """Cancel the batches of a run; the next run reads the answers that they have by then.
 
     Args:
         config: The config.
         resources: Environment and listener.
-        out: Folder of the run; default: that of the config.
-        shard: The part of the dataset that it asks; default: the whole.
+        options: Folder and shard of the run.
 
     Raises:
         InputError: If the config cannot be used, or no batch of the run goes on.
         BackendError: If the service cannot be asked.
     """
     refuse_without_batches(config, resources.environ)
-    folder = out or run_folder(config, shard)
+    folder = options.folder(config)
     ids = going(folder)
     if not ids:
         raise UsageError(f"no batch of {folder} goes on", hint="name the run's folder with -o")
@@ -85,7 +70,7 @@ async def cancel_batch(
 
 
 def refuse_to_forget(folder: Path) -> None:
-    """Let nobody ask one by one what a batch is paid for already.
+    """Refuse to ask one by one what a batch is paid for already.
 
     Raises:
         UsageError: If a batch of the run goes on.
@@ -115,7 +100,7 @@ def batch_problems(config: Config, environ: Mapping[str, str] | None) -> list[Pr
 
 
 def refuse_without_batches(config: Config, environ: Mapping[str, str]) -> None:
-    """Stop here if there is no batch service.
+    """Refuse a chatbot without a batch service.
 
     Raises:
         ConfigError: If the chatbot cannot be asked by batch.

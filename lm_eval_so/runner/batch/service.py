@@ -1,12 +1,14 @@
-"""A batch service asked with patience: requests into lines, lines into answers."""
+"""The batch service: files of requests and answers, and calls that are repeated with patience."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
 
 from lm_eval_so.core.asking.answer.outcome import Answers, Row, with_known_finish
 from lm_eval_so.core.asking.asker import Answer
@@ -15,15 +17,135 @@ from lm_eval_so.core.asking.retry import is_asked_live, service_wait_s
 from lm_eval_so.core.backends.batches import Batches, BatchState
 from lm_eval_so.core.backends.faults import answered_error
 from lm_eval_so.core.config.model import RunSection
+from lm_eval_so.core.files import cannot_write
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.errors import BackendError, Interrupted
-from lm_eval_so.runner.batch.files import OutputFiles
 
 T = TypeVar("T")
-
 _LOOKS_IN_VAIN = 10
 """Times in a row that the service may not say how a batch stands."""
 _DECIMALS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLimits:
+    """Limits of a batch service, and the times between looks at a batch."""
+
+    requests: int = 50_000
+    """Most requests of a file; the limit of OpenAI and Azure."""
+    size: int = 190_000_000
+    """Most bytes of a file; theirs is 200 MB."""
+    first_wait_s: float = 15.0
+    longest_wait_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputLine:
+    """One request of an input file."""
+
+    custom_id: str
+    line: bytes
+
+
+@dataclass(slots=True)
+class InputFile:
+    """The requests of one chunk.
+
+    It stands outside the run's folder, since requests may hold what no file of a run may: a
+    secret that the config takes from the environment.
+    """
+
+    path: Path
+    file: BinaryIO
+    ids: list[str] = field(default_factory=list)
+    size: int = 0
+    """Bytes so far."""
+
+    @classmethod
+    @contextmanager
+    def open(cls) -> Iterator[Self]:
+        """Make an empty file that nobody else can read, deleted in the end."""
+        try:
+            with tempfile.NamedTemporaryFile(prefix="lm-eval-so-", suffix=".jsonl") as file:
+                yield cls(path=Path(file.name), file=file.file)  # type: ignore[arg-type]
+        except OSError as error:
+            raise cannot_write(Path(tempfile.gettempdir()), error) from None
+
+    def has_room(self, line: InputLine, limits: BatchLimits) -> bool:
+        """Return whether a request fits in; the first one always does."""
+        fits = len(self.ids) < limits.requests and self.size + len(line.line) <= limits.size
+        return fits or not self.ids
+
+    def add(self, line: InputLine) -> None:
+        """Add a request."""
+        self.file.write(line.line)
+        self.ids.append(line.custom_id)
+        self.size += len(line.line)
+
+    def finish(self) -> None:
+        """Flush the requests that were added."""
+        self.file.flush()
+
+
+class OutputFiles:
+    """Answers to a chunk: each line is found by the id of its request, in any order."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._places: dict[str, tuple[Path, int]] = {}
+
+    @classmethod
+    @contextmanager
+    def open(cls) -> Iterator[Self]:
+        """Make a folder for downloads that is deleted in the end."""
+        try:
+            with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as folder:
+                yield cls(Path(folder))
+        except OSError as error:
+            raise cannot_write(Path(tempfile.gettempdir()), error) from None
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    async def download(self, batches: Batches, state: BatchState) -> None:
+        """Get the output file, then the error file, as far as there are any.
+
+        Raises:
+            BackendError: If the service does not give them.
+        """
+        files = [name for name in (state.output_file_id, state.error_file_id) if name]
+        for number, name in enumerate(files):
+            path = self._folder / f"{number}.jsonl"
+            await batches.download(name, path)
+            self._index(path)
+
+    def find(self, custom_id: str) -> dict[str, Any] | None:
+        """Return the line of a request; None if there is none."""
+        place = self._places.get(custom_id)
+        if place is None:
+            return None
+        path, offset = place
+        with path.open("rb") as file:
+            file.seek(offset)
+            return _parsed(file.readline())
+
+    def _index(self, path: Path) -> None:
+        offset = 0
+        with path.open("rb") as file:
+            for line in file:
+                values = _parsed(line)
+                custom_id = values.get("custom_id") if values else None
+                if isinstance(custom_id, str):
+                    self._places.setdefault(custom_id, (path, offset))
+                offset += len(line)
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return values if isinstance(values, dict) else None
 
 
 class PatientService:

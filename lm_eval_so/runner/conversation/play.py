@@ -1,4 +1,4 @@
-"""One job, one conversation: a single request, scripted turns or a simulated user; with tools."""
+"""One row played: a single request, scripted turns or a simulated user, with tools."""
 
 import re
 import time
@@ -14,7 +14,7 @@ from lm_eval_so.core.records.sample import Scenario, Stop, UserTurn
 from lm_eval_so.core.text import nfc
 from lm_eval_so.core.text.edits import is_nearly
 from lm_eval_so.runner.conversation.simulated_user import Simulator
-from lm_eval_so.runner.conversation.transcript import Ended, Talk
+from lm_eval_so.runner.conversation.transcript import Conversation, Ended
 from lm_eval_so.runner.plan.jobs import Job
 
 LOOP_SIMILARITY = 0.95
@@ -23,12 +23,12 @@ LOOP_SIMILARITY = 0.95
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cast:
-    """Who takes part, and how long."""
+    """Parties of a conversation, and its limits."""
 
     ask: Ask
     """Asks the chatbot."""
     simulator: Simulator | None = None
-    """Plays users, where the dataset has such."""
+    """Simulated users, if the dataset needs them."""
     max_tool_rounds: int = 5
     row_deadline_s: float = float("inf")
     """Seconds that the requests of a turn may take."""
@@ -37,30 +37,30 @@ class Cast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Played:
-    """What a row came to."""
+    """Result of a row."""
 
     answer: Answer
     """The last answer, with the sums over all."""
     messages: tuple[Message, ...] = ()
-    """The transcript, where there was more than one request."""
+    """The transcript; empty after a single request."""
     turns: tuple[Turn, ...] = ()
     stop_reason: str | None = None
     simulator: SimulatorUse | None = None
 
 
 class User(Protocol):
-    """Whoever talks to the chatbot."""
+    """User of a conversation, scripted or simulated."""
 
     async def next(self, turns: Sequence[Turn]) -> str | Ended:
-        """Return what is said after these turns, or why nothing more is."""
+        """Return the next message of the user, or the reason why there is none."""
         ...
 
 
 class ScriptedUser:
-    """Says what is written; skips what does not fit the last answer.
+    """User with written turns; a turn that does not fit the last answer is skipped.
 
     Args:
-        turns: What is written.
+        turns: The written turns.
     """
 
     def __init__(self, turns: Sequence[UserTurn]) -> None:
@@ -74,10 +74,10 @@ class ScriptedUser:
 
 
 async def play(job: Job, cast: Cast) -> Played:
-    """Ask what a job asks, and go on for as long as its conversation does.
+    """Play a row until its conversation ends.
 
     Raises:
-        LMEvalError: What must end the run; a conversation that it cuts off is no row.
+        LMEvalError: An error that must end the run; a conversation that it cuts off is no row.
     """
     sample = job.sample
     if sample.scenario is None and not sample.tool_results:
@@ -92,10 +92,10 @@ async def play(job: Job, cast: Cast) -> Played:
 
 
 async def _play_tools(job: Job, cast: Cast) -> Played:
-    talk = _talk(job, cast, turns=1)
-    answer = talk.answer(await talk.reply(job.sample.question))
-    is_played = len(talk.answers) > 1 and answer.response is not None
-    return Played(answer=answer, messages=tuple(talk.messages) if is_played else ())
+    conversation = _open(job, cast, turns=1)
+    answer = conversation.answer(await conversation.reply(job.sample.question))
+    is_played = len(conversation.answers) > 1 and answer.response is not None
+    return Played(answer=answer, messages=tuple(conversation.messages) if is_played else ())
 
 
 async def _play_scenario(job: Job, scenario: Scenario, cast: Cast) -> Played:
@@ -104,39 +104,39 @@ async def _play_scenario(job: Job, scenario: Scenario, cast: Cast) -> Played:
     if scenario.simulated_user is not None and cast.simulator is not None:
         user = simulated = cast.simulator.user(job, scenario.simulated_user, scenario.stop)
     turns = len(scenario.turns) or scenario.stop.max_turns
-    talk = _talk(job, cast, turns=min(turns, scenario.stop.max_turns))
-    ended = await _converse(talk, user, scenario.stop)
-    answer = talk.answer(ended)
+    conversation = _open(job, cast, turns=min(turns, scenario.stop.max_turns))
+    ended = await _converse(conversation, user, scenario.stop)
+    answer = conversation.answer(ended)
     return Played(
         answer=answer,
-        messages=tuple(talk.messages) if answer.response else (),
-        turns=tuple(talk.turns),
+        messages=tuple(conversation.messages) if answer.response else (),
+        turns=tuple(conversation.turns),
         stop_reason=ended.reason,
         simulator=simulated.use if simulated else None,
     )
 
 
-async def _converse(talk: Talk, user: User, stop: Stop) -> Ended:
-    """Let both speak in turn until the first rule that ends it."""
+async def _converse(conversation: Conversation, user: User, stop: Stop) -> Ended:
+    """Play turn after turn until the first rule that ends the conversation."""
     said = await user.next(())
     while not isinstance(said, Ended):
-        ended = await talk.say(said)
+        ended = await conversation.say(said)
         if ended is not None:
             return ended
-        if stop.on_match is not None and _matches(stop.on_match, talk.turns[-1].text):
+        if stop.on_match is not None and _matches(stop.on_match, conversation.turns[-1].text):
             return Ended(reason="on_match")
-        said = await user.next(talk.turns)
+        said = await user.next(conversation.turns)
         if isinstance(said, Ended) and said.reason != "script_end":
             return said
-        if _goes_round(talk.turns):
+        if _goes_round(conversation.turns):
             return Ended(reason="loop")
-        if len(talk.turns) >= stop.max_turns:
+        if len(conversation.turns) >= stop.max_turns:
             return Ended(reason="max_turns")
     return said
 
 
-def _talk(job: Job, cast: Cast, *, turns: int) -> Talk:
-    return Talk(
+def _open(job: Job, cast: Cast, *, turns: int) -> Conversation:
+    return Conversation(
         job,
         cast.ask,
         max_tool_rounds=cast.max_tool_rounds,

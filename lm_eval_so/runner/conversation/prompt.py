@@ -1,4 +1,4 @@
-"""What the model that plays a user is told, and how its output is read."""
+"""The prompt of a simulated user, and the reader of its output."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -32,12 +32,12 @@ SCHEMA: dict[str, JsonValue] = {
     "required": ["progress", "done", "reason", "message"],
     "additionalProperties": False,
 }
-"""JSON Schema of what a simulated user says."""
+"""JSON Schema of the output of a simulated user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """What a simulated user does next."""
+    """Next move of a simulated user."""
 
     message: str
     has_progress: bool
@@ -48,13 +48,13 @@ class Move:
 def user_prompt(
     language: Language, user: SimulatedUser, turns: Sequence[Turn], *, marker_seed: str
 ) -> str:
-    """Fill the template; success and what must not happen are never in it.
+    """Fill the template; the criteria of success and failure are never in it.
 
     Args:
         language: Language of the instructions.
-        user: Whom to play.
-        turns: What was said.
-        marker_seed: What the marker is drawn from, the same for the same row.
+        user: The user to play.
+        turns: Turns so far.
+        marker_seed: Seed of the marker, the same for the same row.
     """
     said = [text for turn in turns for text in (("YOU", turn.user), ("CHATBOT", turn.text))]
     marker = choose_marker(marker_seed, [text for _, text in said])
@@ -112,7 +112,7 @@ def _end(found: Mapping[str, Any], *, is_first: bool) -> Move | Unusable:
 
 @cache
 def template_digest(language: Language) -> str:
-    """Return the digest of all that a simulated user is told besides its sample."""
+    """Return the digest of everything that a simulated user is told besides its sample."""
     told = [_template(language, name).template for name in ("user", "repair")]
     problems = {k: v for k, v in texts(language).items() if k.startswith("simulator.")}
     return digest([told, problems])

@@ -1,16 +1,11 @@
 """Simulated users: a model with a goal talks to the chatbot."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
 from lm_eval_so.core.asking.answer.json_answer import Ask, Unusable, ask_for_json
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.asking.open import open_asker
-from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.backends.build import sent_params
-from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.run import ErrorInfo, SimulatorUse, Turn
@@ -22,15 +17,13 @@ from lm_eval_so.runner.conversation.prompt import (
     Move,
     read_move,
     repair_prompt,
-    template_digest,
     user_prompt,
 )
-from lm_eval_so.runner.conversation.sums import sum_costs, sum_usage
-from lm_eval_so.runner.conversation.transcript import Ended
+from lm_eval_so.runner.conversation.transcript import Ended, sum_costs, sum_usage
 from lm_eval_so.runner.plan.jobs import Job
 
 CODE = "simulator"
-"""Stop reason and error code of rows that the simulated user spoiled, not the chatbot."""
+"""Stop reason and error code of rows that the simulated user spoiled."""
 
 
 class Simulator:
@@ -56,10 +49,10 @@ class PlayedUser:
     """One simulated user, in one conversation.
 
     Args:
-        simulator: Who plays it.
+        simulator: The model that plays it.
         job: The row.
-        user: Whom to play.
-        stop: When it gives up.
+        user: The user to play.
+        stop: Rules of giving up.
     """
 
     def __init__(self, simulator: Simulator, job: Job, user: SimulatedUser, stop: Stop) -> None:
@@ -72,7 +65,7 @@ class PlayedUser:
 
     @property
     def use(self) -> SimulatorUse:
-        """What playing took so far."""
+        """Tokens and cost of playing so far."""
         models = [a.response.model for a in self._answers if a.response and a.response.model]
         return SimulatorUse(
             usage=sum_usage(self._answers),
@@ -81,10 +74,10 @@ class PlayedUser:
         )
 
     async def next(self, turns: Sequence[Turn]) -> str | Ended:
-        """Return what the user says after these turns, or why nothing more is said.
+        """Return the next message of the user, or the reason why there is none.
 
         Raises:
-            LMEvalError: If it makes no sense to ask the simulating model on.
+            LMEvalError: If asking the simulating model further makes no sense.
         """
         if not turns and self._user.opening is not None:
             return self._user.opening
@@ -122,38 +115,6 @@ class PlayedUser:
             repeat=asked.repeat,
             turn=len(self._answers),
         )
-
-
-@asynccontextmanager
-async def open_simulator(
-    config: Config, resources: Resources, *, is_needed: bool
-) -> AsyncIterator[Simulator | None]:
-    """Open the model that plays users; None if no sample has one, or the config names none.
-
-    Raises:
-        InputError: With every problem of its section.
-        BackendError: If its backend cannot get ready.
-    """
-    section = config.run.simulator
-    if section is None or not is_needed:
-        yield None
-        return
-    async with open_asker(section.backend, config=config, resources=resources) as asker:
-        params = sent_params(asker.backend)
-        yield Simulator(asker.ask, params=params, template=section.template)
-
-
-def simulator_settings(config: Config) -> dict[str, JsonValue]:
-    """Return what decides how users are played; {} if nobody plays them."""
-    section = config.run.simulator
-    if section is None:
-        return {}
-    return {
-        "backend": section.backend.name,
-        "params": section.backend.params,
-        "template": section.template.value,
-        "told": template_digest(section.template),
-    }
 
 
 def _spoiled(found: Unusable | Answer) -> Ended:

@@ -1,34 +1,43 @@
-"""The chatbot's side of a conversation: its turns, tools included, and what they took."""
+"""The chatbot's side of a conversation: its turns, the tools that are played, and their sums."""
 
-from collections.abc import Iterator, Sequence
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Any, Literal
+
+from pydantic import JsonValue
 
 from lm_eval_so.core.asking.answer.json_answer import Ask
 from lm_eval_so.core.asking.asker import Answer
-from lm_eval_so.core.records.chat import ChatResponse, Message, ToolCall
+from lm_eval_so.core.records.chat import ChatResponse, Message, ToolCall, Usage
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.run import ErrorInfo, Turn
+from lm_eval_so.core.text import nfc
 from lm_eval_so.errors import ErrorKind
-from lm_eval_so.runner.conversation.sums import add, source_of, sum_costs, sum_usage
-from lm_eval_so.runner.conversation.tools import answer_calls, with_ids
 from lm_eval_so.runner.plan.jobs import Job, with_given
+
+NO_RESULT: Mapping[str, JsonValue] = {"error": "no result for this call"}
+CostSource = Literal["prices", "config", "none", "unknown"]
+_SOURCES: tuple[CostSource, ...] = ("config", "prices", "none")
+_DECIMALS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """Why a conversation is over."""
+    """End of a conversation."""
 
     reason: str
     error: ErrorInfo | None = None
-    """What kept the simulated user from going on."""
+    """Error of the simulated user, if it had one."""
 
 
-class Talk:
+class Conversation:
     """A conversation under way.
 
     Args:
-        job: Its row.
+        job: The row.
         ask: Asks the chatbot.
         max_tool_rounds: Most rounds of calls in a turn that are answered.
         deadline_s: Seconds that its requests may take together, waits for a free place apart.
@@ -52,13 +61,13 @@ class Talk:
         return list(chain.from_iterable(self._rounds))
 
     async def say(self, text: str) -> Ended | None:
-        """Say something, and give why that ends the conversation, if it does."""
+        """Send a message of the user, and return the end of the conversation if it is over."""
         said = with_given(self._job.sample, text) if not self.turns else text
         self.messages.append(Message(role="user", content=said))
         return await self.reply(text)
 
     async def reply(self, text: str) -> Ended | None:
-        """Let the chatbot answer what was said last; a turn of its own in the record."""
+        """Ask the chatbot for its answer to the last message, as a turn of the record."""
         self._rounds.append([])
         begin = len(self.messages)
         ended = await self._play_rounds()
@@ -67,7 +76,7 @@ class Talk:
         return ended
 
     def answer(self, ended: Ended | None) -> Answer:
-        """Return what the row came to: the last answer, with the sums of all."""
+        """Return the answer of the row: the last one, with the sums of all."""
         spoiled = ended.error if ended else None
         if not self.turns:
             return Answer(status=RunStatus.ERROR, error=spoiled, attempts=0)
@@ -111,7 +120,7 @@ class Talk:
         return Ended(reason="tool_rounds")
 
     async def _next(self) -> Answer:
-        """Ask with all that was said so far."""
+        """Ask with all messages so far."""
         if self._left_ms <= 0:
             what = "the conversation took longer than its row may (run.row_deadline_s a turn)"
             error = ErrorInfo(kind=ErrorKind.DEADLINE, message=what)
@@ -124,7 +133,7 @@ class Talk:
         return answer
 
     def _sent(self) -> Iterator[Message]:
-        """Give what was said so far, without calls that nobody is to answer: servers refuse them."""
+        """Yield the messages so far, without calls that have no answer: servers refuse these."""
         for message in self.messages:
             is_told = message.tool_calls and not self._is_offered
             yield replace(message, tool_calls=()) if is_told else message
@@ -137,7 +146,7 @@ class Talk:
         return calls
 
     def _are_only_told(self, response: ChatResponse) -> bool:
-        """Whether calls are those that the chatbot answered itself: it was offered no tools."""
+        """Return whether the chatbot answered its calls itself: it was offered no tools."""
         is_waiting = response.finish_reason == "tool_calls" or not response.text.strip()
         return not self._is_offered and not is_waiting
 
@@ -160,7 +169,7 @@ class Talk:
         )
 
     def _response(self, response: ChatResponse | None, last_turn: Turn) -> ChatResponse | None:
-        """Give the last answer as that of the row: all calls of its turn, the first turn's ttft."""
+        """Return the last response with all calls of its turn and the ttft of the first turn."""
         if response is None:
             return None
         calls, ttft_ms = last_turn.tool_calls, self.turns[0].ttft_ms
@@ -177,3 +186,98 @@ def _why(answer: Answer) -> str:
 def _mean(numbers: Iterator[float | None]) -> float | None:
     known = [number for number in numbers if number is not None]
     return round(sum(known) / len(known), 1) if known else None
+
+
+def answer_calls(
+    calls: Sequence[ToolCall], table: Sequence[Mapping[str, JsonValue]]
+) -> list[Message]:
+    """Return the messages that answer calls, in their order.
+
+    Args:
+        calls: The calls, each with an id.
+        table: Rows {name, arguments, result}: the first whose name is that of the call and whose
+            arguments are all among the call's counts; without arguments it answers every call.
+    """
+    return [
+        Message(role="tool", tool_call_id=call.id, name=call.name, content=_result(call, table))
+        for call in calls
+    ]
+
+
+def with_ids(calls: Sequence[ToolCall], *, start: int) -> tuple[ToolCall, ...]:
+    """Return the calls, each with an id: "call_<n>" from `start` where the chatbot gave none."""
+    return tuple(
+        call if call.id else ToolCall(id=f"call_{n}", name=call.name, arguments=call.arguments)
+        for n, call in enumerate(calls, start=start)
+    )
+
+
+def _result(call: ToolCall, table: Sequence[Mapping[str, JsonValue]]) -> str:
+    arguments = _parsed(call.arguments)
+    found = next((row for row in table if _answers(row, call.name, arguments)), None)
+    result = NO_RESULT if found is None else found.get("result")
+    return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+
+
+def _answers(row: Mapping[str, JsonValue], name: str, arguments: Any) -> bool:
+    wanted = row.get("arguments")
+    return row.get("name") == name and (wanted is None or _has(arguments, wanted))
+
+
+def _parsed(arguments: str) -> Any:
+    try:
+        return json.loads(arguments) if arguments.strip() else {}
+    except (ValueError, RecursionError):
+        return None
+
+
+def _has(given: Any, wanted: JsonValue) -> bool:
+    """Return whether a value matches: mappings by the wanted keys, all else as a whole.
+
+    1 is 1.0.
+    """
+    if isinstance(wanted, Mapping):
+        is_mapping = isinstance(given, Mapping)
+        return is_mapping and all(key in given and _has(given[key], wanted[key]) for key in wanted)
+    if isinstance(wanted, list):
+        same = isinstance(given, list) and len(given) == len(wanted)
+        return same and all(map(_has, given, wanted))
+    if isinstance(wanted, str) and isinstance(given, str):
+        return nfc(given) == nfc(wanted)
+    return isinstance(given, bool) == isinstance(wanted, bool) and bool(given == wanted)
+
+
+def sum_usage(answers: Sequence[Answer]) -> Usage:
+    """Add up the tokens of all responses; null where one of them does not tell."""
+    told = [answer.usage for answer in answers if answer.response is not None]
+    return Usage(
+        input_tokens=_whole(usage.input_tokens for usage in told),
+        output_tokens=_whole(usage.output_tokens for usage in told),
+        cached_tokens=_whole(usage.cached_tokens for usage in told),
+        reasoning_tokens=_whole(usage.reasoning_tokens for usage in told),
+    )
+
+
+def sum_costs(answers: Sequence[Answer]) -> float | None:
+    """Add up what all responses cost, in US dollars; null if it is not known of one of them."""
+    return add(answer.cost_usd for answer in answers if answer.response is not None)
+
+
+def source_of(answers: Sequence[Answer]) -> CostSource:
+    """Return the source of the sum of costs; "unknown" if a cost is."""
+    if sum_costs(answers) is None:
+        return "unknown"
+    sources = {answer.cost_source for answer in answers if answer.response is not None}
+    return next((source for source in _SOURCES if source in sources), "unknown")
+
+
+def add(numbers: Iterable[float | None]) -> float | None:
+    """Add numbers up; null if there are none, or one of them is not told."""
+    found = list(numbers)
+    known = [number for number in found if number is not None]
+    return round(math.fsum(known), _DECIMALS) if known and len(known) == len(found) else None
+
+
+def _whole(numbers: Iterable[int | None]) -> int | None:
+    total = add(numbers)
+    return None if total is None else int(total)

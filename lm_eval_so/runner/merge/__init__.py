@@ -1,1 +1,1 @@
-"""Parts of a run that were asked apart become one run."""
+"""Merging the parts of a run that several machines asked."""

@@ -4,18 +4,14 @@ Memory does not grow with the rows: their places are kept in a file, and of thos
 bytes each.
 """
 
-from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
 from lm_eval_so.core.dataset import Dataset
 from lm_eval_so.core.events import Ended, Listener, Noticed, Warned, ignore
-from lm_eval_so.core.files import cannot_read, replacing
 from lm_eval_so.core.hashing import sample_hash
-from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.run import RunInfo, RunResult
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import CannotMeasure, Problem, RecordError, UsageError, Where
@@ -28,9 +24,15 @@ from lm_eval_so.runner.merge.parts import (
     read_parts,
     shortened,
 )
-from lm_eval_so.runner.merge.row_index import Found, RowIndex, answer_digest, choose, disagreeing
-from lm_eval_so.runner.plan.jobs import row_key
-from lm_eval_so.runner.plan.shards import Shard
+from lm_eval_so.runner.merge.row_index import (
+    Chosen,
+    Found,
+    RowIndex,
+    answer_digest,
+    choose,
+    disagreeing,
+)
+from lm_eval_so.runner.plan.selection import Shard
 from lm_eval_so.runner.store.fingerprint import differences
 from lm_eval_so.runner.store.run_dir import RESULTS_FILE, RunDir, read_info, read_rows
 from lm_eval_so.runner.store.totals import Tally
@@ -38,22 +40,6 @@ from lm_eval_so.runner.store.totals import Tally
 STAGE = "merge"
 
 _MOST_PROBLEMS = 50
-
-
-@dataclass(slots=True)
-class _Chosen:
-    """The rows that count, in their final order."""
-
-    keys: "array[int]" = field(default_factory=lambda: array("Q"))
-    parts: "array[int]" = field(default_factory=lambda: array("H"))
-    offsets: "array[int]" = field(default_factory=lambda: array("q"))
-    problems: list[Problem] = field(default_factory=list)
-    """Rows with two answers."""
-
-    def add(self, sample_id: str, repeat: int, row: Found) -> None:
-        self.keys.append(row_key(sample_id, row.sample_hash, repeat))
-        self.parts.append(row.part)
-        self.offsets.append(row.at)
 
 
 def merge(
@@ -72,13 +58,13 @@ def merge(
     Args:
         folders: Folders of shards of one run, or of several tries of one.
         out: Folder of the whole run; default: `merged_folder`.
-        allow_partial: Write what is there although rows are missing; `run.json` says so.
-        listener: Is told what is noteworthy.
+        allow_partial: Write the rows that are there although others are missing; `run.json` says so.
+        listener: Gets notices and warnings.
 
     Raises:
         InputError: If the folders are no parts of one run, or hold different answers to one
             question, or `out` cannot be written to.
-        CannotMeasure: That names what is missing.
+        CannotMeasure: If rows are missing; names them.
     """
     parts = read_parts(folders)
     out = out or merged_folder(folders)
@@ -102,7 +88,7 @@ def merge(
         with closing(RunDir.open(out)) as run_dir:
             _make_room(run_dir, parts[0].info, index, listener)
             run_dir.write_info(replace(merged_info(parts, Tally(), missing), state="running"))
-            tally = _write_rows(out / RESULTS_FILE, parts, chosen)
+            tally = chosen.write(out / RESULTS_FILE, [part.folder for part in parts])
             info = merged_info(parts, tally, missing)
             run_dir.write_info(info)
     for lack in missing:
@@ -129,9 +115,9 @@ def _rows(part: Part) -> Iterator[tuple[int, int, RunResult]]:
 
 def _choose(
     index: RowIndex, parts: Sequence[Part], dataset: Dataset | None
-) -> tuple[_Chosen, list[Missing]]:
-    """Go through what should be there: the dataset's samples, or else whatever was found."""
-    chosen, info = _Chosen(), parts[0].info
+) -> tuple[Chosen, list[Missing]]:
+    """Choose the rows of the dataset's samples; without a dataset, of all samples that were found."""
+    chosen, info = Chosen(), parts[0].info
     count = parts[0].shard.count
     there = dict.fromkeys(range(1, count + 1), 0)
     absent: dict[int, list[str]] = {number: [] for number in there}
@@ -201,27 +187,3 @@ def _is_among(row: RunResult, index: RowIndex) -> bool:
     if not row.status.is_final:
         return bool(found)
     return any(each.answer == answer_digest(row) for each in found)
-
-
-def _write_rows(path: Path, parts: Sequence[Part], chosen: _Chosen) -> Tally:
-    tally = Tally()
-    with ExitStack() as stack, replacing(path) as file:
-        sources = [_open(part.folder / RESULTS_FILE, stack) for part in parts]
-        for key, number, offset in zip(chosen.keys, chosen.parts, chosen.offsets, strict=True):
-            source = sources[number]
-            source.seek(offset)
-            line = source.readline()
-            row = loads(line, RunResult, where=Where(file=source.name))
-            if row_key(row.sample_id, row.sample_hash, row.repeat) != key:
-                hint = "merge again when nobody writes to it"
-                raise RecordError(f"{source.name} changed while it was merged", hint=hint)
-            tally.add(row)
-            file.write(line)
-    return tally
-
-
-def _open(path: Path, stack: ExitStack) -> BinaryIO:
-    try:
-        return stack.enter_context(path.open("rb"))
-    except OSError as error:
-        raise cannot_read(path, error) from None

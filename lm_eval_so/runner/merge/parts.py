@@ -1,4 +1,4 @@
-"""Folders that are parts of one run: whether they are, what they lack, and their common run.json."""
+"""The parts of a run: read and compared, their missing rows, and the common run.json."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from lm_eval_so.core.dataset import SAMPLES_FILE, Dataset
 from lm_eval_so.core.records.run import DatasetRef, RunInfo
 from lm_eval_so.errors import Problem, RecordError, Where
-from lm_eval_so.runner.plan.shards import Shard
+from lm_eval_so.runner.plan.selection import Shard
 from lm_eval_so.runner.store.fingerprint import differences
 from lm_eval_so.runner.store.run_dir import INFO_FILE, read_info
 from lm_eval_so.runner.store.totals import Tally
@@ -31,14 +31,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
-    """What a shard lacks."""
+    """Missing rows of a shard."""
 
     shard: Shard
     there: int
     planned: int | None
     """Rows that it should have; None if there is no such part at all."""
     names: tuple[str, ...]
-    """The rows that are missing, as far as they are known."""
+    """Names of the missing rows, as far as they are known."""
 
     def __str__(self) -> str:
         what = f"shard {self.shard}" if self.shard.count > 1 else "the run"
@@ -52,7 +52,7 @@ def read_parts(folders: Sequence[Path]) -> list[Part]:
     """Read the heads of the parts, each folder once, by shard, then by when they began.
 
     Raises:
-        InputError: With every folder that is none of a run, or of another one.
+        InputError: If folders hold no run, or another one; lists them all.
     """
     parts, problems = list[Part](), list[Problem]()
     for folder in {folder.resolve(): folder for folder in folders}.values():

@@ -1,16 +1,22 @@
-"""Where the rows of several runs stand, and which of them counts."""
+"""Rows of several runs: found by sample, chosen, and copied into one file."""
 
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
-from lm_eval_so.core.files import cannot_write
+from lm_eval_so.core.files import cannot_read, cannot_write, replacing
 from lm_eval_so.core.hashing import digest
+from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.run import Response, RunResult
+from lm_eval_so.errors import Problem, RecordError, Where
+from lm_eval_so.runner.plan.jobs import row_key
+from lm_eval_so.runner.store.run_dir import RESULTS_FILE
+from lm_eval_so.runner.store.totals import Tally
 
 _TABLE = """
 CREATE TABLE rows (sample_id TEXT, repeat INTEGER, sample_hash TEXT, part INTEGER, at INTEGER,
@@ -28,14 +34,56 @@ class Found:
     """A row that is there."""
 
     part: int
-    """In which of the runs."""
+    """Number of its run."""
     at: int
     """Byte offset in its file."""
     is_final: bool
-    """Whether it is an answer, or at least would not be asked again."""
+    """Whether it is an answer, or would not be asked again."""
     answer: str
-    """Digest of what was answered."""
+    """Digest of the answer."""
     sample_hash: str
+
+
+@dataclass(slots=True)
+class Chosen:
+    """The rows that count, in their final order."""
+
+    keys: "array[int]" = field(default_factory=lambda: array("Q"))
+    parts: "array[int]" = field(default_factory=lambda: array("H"))
+    offsets: "array[int]" = field(default_factory=lambda: array("q"))
+    problems: list[Problem] = field(default_factory=list)
+    """Rows with two answers."""
+
+    def add(self, sample_id: str, repeat: int, row: Found) -> None:
+        """Add the row that counts for a sample and repeat."""
+        self.keys.append(row_key(sample_id, row.sample_hash, repeat))
+        self.parts.append(row.part)
+        self.offsets.append(row.at)
+
+    def write(self, file: Path, folders: Sequence[Path]) -> Tally:
+        """Copy the rows into a file, byte for byte, and return their sums.
+
+        Args:
+            file: The file.
+            folders: Folders of the runs, by the number of the part.
+
+        Raises:
+            InputError: If a file cannot be read or written, or changed meanwhile.
+        """
+        tally = Tally()
+        with ExitStack() as stack, replacing(file) as target:
+            sources = [_open(folder / RESULTS_FILE, stack) for folder in folders]
+            for key, number, offset in zip(self.keys, self.parts, self.offsets, strict=True):
+                source = sources[number]
+                source.seek(offset)
+                line = source.readline()
+                row = loads(line, RunResult, where=Where(file=source.name))
+                if row_key(row.sample_id, row.sample_hash, row.repeat) != key:
+                    hint = "merge again when nobody writes to it"
+                    raise RecordError(f"{source.name} changed while it was merged", hint=hint)
+                tally.add(row)
+                target.write(line)
+        return tally
 
 
 class RowIndex:
@@ -47,7 +95,7 @@ class RowIndex:
     @classmethod
     @contextmanager
     def open(cls) -> Iterator[Self]:
-        """Make an index that is gone in the end.
+        """Make an index that is deleted in the end.
 
         Raises:
             InputError: If the temporary folder is full.
@@ -86,8 +134,8 @@ class RowIndex:
 
         Args:
             sample_id: The sample.
-            repeat: Which of several answers to it.
-            sample_hash: What the sample asks; rows that asked something else do not count.
+            repeat: Number of the repeat.
+            sample_hash: Digest of the question; rows of another question do not count.
         """
         last: dict[int, Found] = {}
         for part, at, is_final, answer, asked in self._database.execute(_FIND, (sample_id, repeat)):
@@ -124,3 +172,10 @@ def answer_digest(row: RunResult) -> str:
             "turns": [[turn.user, turn.text] for turn in row.turns],
         }
     )
+
+
+def _open(path: Path, stack: ExitStack) -> BinaryIO:
+    try:
+        return stack.enter_context(path.open("rb"))
+    except OSError as error:
+        raise cannot_read(path, error) from None

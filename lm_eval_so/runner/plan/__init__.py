@@ -1,1 +1,1 @@
-"""What is to be asked: samples, shards, jobs, and what keeps samples from being asked."""
+"""The plan of a run: `selection.py` chooses samples and folder, `jobs.py` makes the rows, `cost.py` prices them."""

@@ -1,19 +1,106 @@
-"""What a run asks, and where its files are."""
+"""The selection of a run: its samples, its folder and its options."""
 
-from collections.abc import Callable, Iterable, Sequence
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.dataset import load_dataset
 from lm_eval_so.core.records.run import DatasetRef
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.errors import ConfigError, NothingToDo
+from lm_eval_so.core.secrets import command_line
+from lm_eval_so.errors import ConfigError, NothingToDo, UsageError
 from lm_eval_so.runner.plan.jobs import LEFT_OUT
-from lm_eval_so.runner.plan.shards import Shard, ShardSamples
+
+_TEXT = re.compile(r"([1-9][0-9]{0,4})/([1-9][0-9]{0,4})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """One of `count` parts of a dataset, from 1.
+
+    A sample's id alone decides where it belongs, so a sample that is added or gone moves no other.
+    """
+
+    number: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read "2/3".
+
+        Raises:
+            UsageError: If the text is no such part.
+        """
+        found = _TEXT.fullmatch(text.strip())
+        if found is not None and int(found[1]) <= int(found[2]):
+            return cls(number=int(found[1]), count=int(found[2]))
+        hint = "write I/N with 1 ≤ I ≤ N, as in --shard 2/3"
+        raise UsageError(f'"{text}" is no shard', hint=hint)
+
+    @classmethod
+    def of(cls, sample_id: str, count: int) -> Self:
+        """Return the shard of a sample: SHA-256 of its id in UTF-8, as one number, mod `count`."""
+        data = sample_id.encode("utf-8", "surrogatepass")
+        place = int.from_bytes(hashlib.sha256(data).digest(), "big") % count
+        return cls(number=place + 1, count=count)
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+    @property
+    def suffix(self) -> str:
+        """Ending of its folder's name: "-2of3"."""
+        return f"-{self.number}of{self.count}"
+
+    def has(self, sample_id: str) -> bool:
+        """Return whether a sample belongs to it."""
+        return type(self).of(sample_id, self.count) == self
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSamples:
+    """The samples of a dataset that belong to a shard, in its order; to be read as often as needed."""
+
+    samples: Iterable[TestSample]
+    shard: Shard
+
+    def __iter__(self) -> Iterator[TestSample]:
+        return (sample for sample in self.samples if self.shard.has(sample.id))
+
 
 Skips = Callable[[str, str, int], bool]
-"""Whether a row is left out, by sample id, digest and repeat."""
+"""Test whether a row is left out, by sample id, digest and repeat."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """Options of the stage `run` that stand in no config."""
+
+    out: Path | None = None
+    """Folder of the run; default: that of the config."""
+    fresh: bool = False
+    """Put an earlier run in that folder aside, and ask past the cache."""
+    keep_errors: bool = False
+    """Do not ask again what failed in an earlier run."""
+    shard: Shard | None = None
+    """The part of the dataset to ask; default: the whole."""
+
+    def folder(self, config: Config) -> Path:
+        """Return the folder of the run."""
+        return self.out or run_folder(config, self.shard)
+
+    def command(self, config: Config) -> str:
+        """Return the command line that goes on with a run that no command line began."""
+        file = config.located.file or CONFIG_FILE.name
+        return command_line("run", file, options={"-o": self.out, "--shard": self.shard})
+
+
+AS_CONFIGURED = RunOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +109,9 @@ class Selection:
 
     dataset: DatasetRef
     samples: Iterable[TestSample]
-    """Those of the shard, in the order of the dataset; to be read as often as needed."""
+    """Samples of the shard in dataset order, readable any number of times."""
     folder: Path
-    """Where the run's files are."""
+    """Folder of the run's files."""
     shard: Shard | None
 
     def count(self, keys: Sequence[int]) -> int:
@@ -46,10 +133,10 @@ class FurtherAnswers:
 
     ids: frozenset[str]
     first: int
-    """Number of the first further answer: those before it are the run's."""
+    """Number of the first further answer; the answers before it are the run's own."""
 
     def skips(self, skips: Skips) -> Skips:
-        """Return what leaves out all other rows, and those that the backend does."""
+        """Return a test that leaves out all other rows, and the rows that the backend leaves out."""
 
         def also(sample_id: str, sample_hash: str, repeat: int) -> bool:
             is_other = repeat < self.first or sample_id not in self.ids
@@ -58,7 +145,7 @@ class FurtherAnswers:
         return also
 
 
-def select(config: Config, *, out: Path | None, shard: Shard | None) -> Selection:
+def select(config: Config, options: RunOptions = AS_CONFIGURED) -> Selection:
     """Read the dataset and choose the samples and the folder of a run.
 
     Raises:
@@ -70,14 +157,14 @@ def select(config: Config, *, out: Path | None, shard: Shard | None) -> Selectio
     )
     return Selection(
         dataset=dataset.ref,
-        samples=ShardSamples(dataset, shard) if shard else dataset,
-        folder=out or run_folder(config, shard),
-        shard=shard,
+        samples=ShardSamples(dataset, options.shard) if options.shard else dataset,
+        folder=options.folder(config),
+        shard=options.shard,
     )
 
 
 def run_folder(config: Config, shard: Shard | None = None) -> Path:
-    """Give the folder of the config's run: `<run.out>/<backend.label>`, of a shard with "-2of3"."""
+    """Return the folder of the config's run: `<run.out>/<backend.label>`, of a shard with "-2of3"."""
     label = backend_section(config).run_label + (shard.suffix if shard else "")
     return config.resolve(config.run.out) / label
 

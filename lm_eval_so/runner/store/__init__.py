@@ -1,1 +1,1 @@
-"""The folder of a run: rows, their places and totals, one writer, its fingerprint."""
+"""A run on disk: its folder and log, the recorder that writes them, and the rules of resuming."""

@@ -1,7 +1,8 @@
-"""What makes a run this run: its head in `run.json`, and how two of them differ."""
+"""The identity of a run: its head in `run.json`, and the differences between two of them."""
 
 import platform
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -19,33 +20,74 @@ from lm_eval_so.core.backends.build import (
 from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.variables import as_written, is_secret_place
-from lm_eval_so.core.config.yaml_lines import Path_
 from lm_eval_so.core.hashing import digest
-from lm_eval_so.core.records.run import BackendInfo, DatasetRef, RunInfo
+from lm_eval_so.core.records.run import BackendInfo, RunInfo
 from lm_eval_so.core.secrets import Redactor, hide_in_urls, is_secret_name
-from lm_eval_so.runner.conversation.simulated_user import simulator_settings
-from lm_eval_so.runner.plan.selection import backend_section
-from lm_eval_so.runner.plan.shards import Shard
+from lm_eval_so.runner.conversation.open_simulator import simulator_settings
+from lm_eval_so.runner.plan.jobs import Plan, plan_rows, request_settings
+from lm_eval_so.runner.plan.selection import FurtherAnswers, Selection, backend_section
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run as it would begin now, before anything is sent or written."""
+
+    plan: Plan
+    head: RunInfo
+    """`run.json` before anything is asked."""
+
+
+def new_run(
+    config: Config,
+    backend: ChatBackend,
+    selection: Selection,
+    resources: Resources,
+    *,
+    only: FurtherAnswers | None = None,
+) -> NewRun:
+    """Look at every sample, and return the run as it would begin now.
+
+    Args:
+        config: The config.
+        backend: The chatbot.
+        selection: The samples.
+        resources: Environment and redactor.
+        only: Rows to which the run is limited.
+
+    Raises:
+        DatasetError: If samples cannot be asked; names them all.
+        NothingToDo: If the backend leaves all rows out.
+    """
+    skips = only.skips(backend.skips) if only else backend.skips
+    plan = plan_rows(selection.samples, request_settings(config, backend), skips=skips)
+    return NewRun(plan=plan, head=head(config, backend, selection, plan, resources))
 
 
 def head(
     config: Config,
     backend: ChatBackend,
-    dataset: DatasetRef,
-    *,
-    planned: int,
+    selection: Selection,
+    plan: Plan,
     resources: Resources,
-    simulates: bool = False,
-    shard: Shard | None = None,
 ) -> RunInfo:
     """Return the `run.json` of a run that has not asked anything yet, without secrets.
 
-    What a variable filled in stands as it was written, but in parameters, which tell one chatbot
-    from another.
+    A text that a variable filled in is shown as it was written, except in parameters, which tell
+    one chatbot from another.
+
+    Args:
+        config: The config.
+        backend: The chatbot.
+        selection: The samples.
+        plan: The rows.
+        resources: Environment and redactor.
+
+    Raises:
+        NothingToDo: If the backend leaves all rows out.
     """
     redactor = resources.redactor
     written = config.located.written_below
-    played = simulator_settings(config) if simulates else {}
+    played = simulator_settings(config) if plan.simulates else {}
     return RunInfo(
         state="running",
         suite=config.suite,
@@ -53,14 +95,14 @@ def head(
         fingerprint=_fingerprint(config, backend, played),
         reach=reach_digest(backend),
         backend=_backend_info(config, backend, redactor),
-        dataset=dataset,
+        dataset=selection.dataset,
         repeats=config.run.repeats,
         seed=config.run.seed,
-        planned=planned,
+        planned=selection.count(plan.keys),
         tools=tuple(redactor.redact_json(as_written(config.tools, written("tools")))),
         tool_choice=as_written(config.tool_choice, written("tool_choice")),
         simulator=redactor.redact_json(played),
-        shard=str(shard) if shard else None,
+        shard=str(selection.shard) if selection.shard else None,
         counts={},
         requests=0,
         versions={"lm-eval-so": version("LM-Eval-SO"), "python": platform.python_version()},
@@ -88,7 +130,7 @@ def _config_digest(config: Config, resources: Resources) -> str:
     return digest({"config": values, "reached": reached})
 
 
-def _without_keys(value: Any, path: Path_, config: Config) -> Any:
+def _without_keys(value: Any, path: tuple[str | int, ...], config: Config) -> Any:
     """Return options without what may be a key; what a variable named like one made, as written."""
     if isinstance(value, dict):
         return {key: _without_keys(each, (*path, key), config) for key, each in value.items()}

@@ -1,23 +1,22 @@
-"""From answers to rows on disk, and to what is told of the run."""
+"""The recorder of a run: answers become rows on disk and progress."""
 
 import asyncio
-import time
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.asking.asker import Clock
+from lm_eval_so.core.asking.asker import Answer
 from lm_eval_so.core.asking.live import LiveAsker
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.clock import now_text
-from lm_eval_so.core.events import Began, Event, Moved
+from lm_eval_so.core.events import Began, Event, Moved, Noticed, Warned
 from lm_eval_so.core.records.chat import ChatResponse
 from lm_eval_so.core.records.run import Response, RunInfo, RunResult
 from lm_eval_so.runner.conversation.play import Played
-from lm_eval_so.runner.plan.jobs import Job
-from lm_eval_so.runner.store.places import Places
+from lm_eval_so.runner.plan.jobs import LEFT_OUT, Job
+from lm_eval_so.runner.store.row_log import RowOffsets
 from lm_eval_so.runner.store.run_dir import RunDir
 from lm_eval_so.runner.store.totals import Tally
 
@@ -28,85 +27,117 @@ _INFO_EVERY_S = 10.0
 _TELL_EVERY_S = 0.1
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Rows of a run that need not be asked again."""
+
+    offsets: RowOffsets
+    tally: Tally
+
+    @classmethod
+    def none_of(cls, keys: Iterable[int]) -> Self:
+        """Return that none of the planned rows is done."""
+        return cls(RowOffsets(key for key in keys if key != LEFT_OUT), Tally())
+
+    def with_no_sums(self) -> Self:
+        """Return the same rows with sums that are still to be made."""
+        return replace(self, tally=Tally())
+
+
 class Recorder:
-    """Writes each row as it comes, keeps `run.json` up to date, and tells the listener."""
+    """Writes each row as it comes, keeps `run.json` up to date, and tells the listener.
+
+    Args:
+        run_dir: Folder of the run.
+        head: `run.json` before anything is asked.
+        done: Rows of an earlier run that hold.
+        asker: Asks the chatbot.
+        resources: Environment, listener, budget and clock.
+    """
 
     def __init__(
-        self,
-        run_dir: RunDir,
-        head: RunInfo,
-        tally: Tally,
-        places: Places,
-        *,
-        asker: LiveAsker,
-        resources: Resources,
-        clock: Clock = time.monotonic,
+        self, run_dir: RunDir, head: RunInfo, done: Done, *, asker: LiveAsker, resources: Resources
     ) -> None:
-        self.tally = tally
-        self.places = places
-        self._run_dir = run_dir
-        self._head = head
-        self._asker = asker
-        self._resources = resources
-        self._clock = clock
-        self._already = tally.rows
-        self._info_at = clock()
+        self.done = done
+        self.run_dir = run_dir
+        self.head = head
+        self.asker = asker
+        self.resources = resources
+        self._already = done.tally.rows
+        self._info_at = resources.clock()
         self._telling: asyncio.TimerHandle | None = None
+
+    @property
+    def tally(self) -> Tally:
+        """Sums over all rows that are there."""
+        return self.done.tally
 
     def begin(self) -> None:
         """Tell that the run starts, or that there is nothing to ask."""
-        label, planned = self._head.backend.label, self._head.planned
+        label, planned = self.head.backend.label, self.head.planned
         text = f"asking {label}"
         if self.tally.rows == planned:
-            folder = self._run_dir.path
+            folder = self.run_dir.path
             which = "the row is" if planned == 1 else f"all {planned:,} rows are"
             text = f"nothing to ask: {which} in {folder}; --fresh asks again"
         self.tell(Began(stage=STAGE, total=planned, text=text))
-        self._run_dir.write_info(self.info("running"))
+        self.run_dir.write_info(self.info("running"))
         self._tell_progress()
 
     def record(self, job: Job, played: Played) -> None:
-        """Write a row, and tell of it soon: rows can come faster than anybody wants to know."""
-        row = make_row(job, played, self._head.fingerprint)
-        self.places.put(job.key, self._run_dir.log.append(row))
+        """Write a row, and tell it soon: rows can come faster than a listener wants to know."""
+        row = make_row(job, played, self.head.fingerprint)
+        self.done.offsets.put(job.key, self.run_dir.log.append(row))
         self.tally.add(row)
         if self._telling is None:
             loop = asyncio.get_running_loop()
             self._telling = loop.call_later(_TELL_EVERY_S, self._tell_progress)
-        now = self._clock()
+        now = self.resources.clock()
         if now - self._info_at >= _INFO_EVERY_S:
             self._info_at = now
-            self._run_dir.write_info(self.info("running"))
+            self.run_dir.write_info(self.info("running"))
+
+    def record_answer(self, job: Job, answer: Answer) -> None:
+        """Write the row of a single request."""
+        self.record(job, Played(answer=answer))
 
     def end(self, info: RunInfo) -> RunInfo:
-        """Tell of the last rows, write the last `run.json` and give it."""
+        """Tell the last rows, write the last `run.json` and return it."""
         if self._telling is not None:
             self._telling.cancel()
             self._tell_progress()
-        info = replace(info, finished_at=now_text(self._resources.environ))
-        self._run_dir.write_info(info)
+        info = replace(info, finished_at=now_text(self.resources.environ))
+        self.run_dir.write_info(info)
         return info
 
     def info(self, state: State, *, stopped: Mapping[str, JsonValue] | None = None) -> RunInfo:
         """Return `run.json` as it is now."""
         tally = self.tally
         return replace(
-            self._head,
+            self.head,
             state=state,
             counts=tally.counts,
-            requests=self._asker.requests,
+            requests=self.asker.requests,
             usage=tally.usage,
             cost_usd=tally.cost_usd,
             unpriced=tally.unpriced,
-            adaptations=tuple(self._asker.adaptations),
-            limits=self._asker.limiter.changes,
-            backend=replace(self._head.backend, models_answered=tuple(sorted(tally.models))),
+            adaptations=tuple(self.asker.adaptations),
+            limits=self.asker.limiter.changes,
+            backend=replace(self.head.backend, models_answered=tuple(sorted(tally.models))),
             stopped=stopped,
         )
 
     def tell(self, event: Event) -> None:
-        """Tell the listener."""
-        self._resources.listener(event)
+        """Tell the listener an event."""
+        self.resources.listener(event)
+
+    def notice(self, text: str) -> None:
+        """Tell the listener news of the run."""
+        self.tell(Noticed(stage=STAGE, text=text))
+
+    def warn(self, text: str, hint: str | None = None) -> None:
+        """Warn the listener."""
+        self.tell(Warned(stage=STAGE, text=text, hint=hint))
 
     def _tell_progress(self) -> None:
         self._telling = None
@@ -116,15 +147,15 @@ class Recorder:
             already=self._already,
             counts=self.tally.counts,
             kinds=self.tally.kinds,
-            limit=self._asker.limiter.limit,
+            limit=self.asker.limiter.limit,
             cost_usd=self.tally.spent_usd,
-            max_cost_usd=self._resources.budget.max_usd,
+            max_cost_usd=self.resources.budget.max_usd,
         )
         self.tell(moved)
 
 
 def make_row(job: Job, played: Played, fingerprint: str) -> RunResult:
-    """Make the row of what a job came to."""
+    """Make the row of a job that was played."""
     answer, said = played.answer, played.answer.response
     return RunResult(
         sample_id=job.sample_id,

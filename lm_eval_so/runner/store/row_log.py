@@ -1,13 +1,16 @@
-"""The log of a run: rows appended as they come, looked after, and put in order once all are there."""
+"""The log of a run: rows appended as they come, found by key, and put in order once all are there."""
 
 import os
 import time
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from lm_eval_so.core.files import Appender, FileMark, cannot_write, mark_of
+from lm_eval_so.core.hashing import sorted_u64
 from lm_eval_so.core.records.codec import dump_row, load_row, loads
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.errors import CannotMeasure, RecordError
@@ -20,18 +23,20 @@ KeyedOffset = tuple[int, int]
 Stretch = tuple[int, int]
 """Byte offset and length of a line."""
 
+_ABSENT = -1
+
 
 class ResultsChanged(CannotMeasure):
     """Another program changed the log of a run while it was written."""
 
 
 class RowLog:
-    """The log of one run, which nobody else writes to.
+    """Log of one run, which nobody else writes to.
 
     Args:
         path: The file; it is made with the first row.
-        torn: Where lines go that are no rows.
-        beside: Where the log is written anew, before it takes the place of the old one.
+        torn: File that keeps lines that are no rows.
+        beside: File of a rewritten log, before it takes the place of the old one.
 
     Raises:
         InputError: If half a last line cannot be cut off.
@@ -71,7 +76,7 @@ class RowLog:
         return offset
 
     def refuse_change(self) -> None:
-        """Look whether the log is the file, and has the size, that this process left it with.
+        """Refuse a log that another program changed or replaced.
 
         Raises:
             ResultsChanged: If it is not.
@@ -117,13 +122,13 @@ class RowLog:
             raise cannot_write(self._path, error) from None
 
     def put_in_order(self, rows: Callable[[], Iterable[KeyedOffset]]) -> OSError | None:
-        """Write the log anew with these rows alone, in this order, unless it is so already.
+        """Rewrite the log with these rows alone, in this order, unless it is so already.
 
         Args:
-            rows: Gives the rows, each time anew.
+            rows: Function that yields the rows, anew with each call.
 
         Returns:
-            What kept the log from being written anew; it stays as it was then, and is whole.
+            The error that kept the log from being rewritten; the old one stays then, and is whole.
 
         Raises:
             ResultsChanged: If another row than the expected one stands somewhere.
@@ -218,3 +223,37 @@ def _end_of_last_line(size: int, descriptor: int, block: int = 65536) -> int:
             return start + found + 1
         size = start
     return 0
+
+
+class RowOffsets:
+    """Byte offsets of the planned rows that are there, in 16 bytes a row.
+
+    Args:
+        keys: Keys of all rows that the run should have.
+    """
+
+    def __init__(self, keys: Iterable[int]) -> None:
+        self._keys = sorted_u64(keys)
+        self._offsets = array("q", [_ABSENT]) * len(self._keys)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, int) and self.get(key) is not None
+
+    def get(self, key: int) -> int | None:
+        """Return the offset of a row; None if it is not there, or not planned."""
+        at = self._position(key)
+        return None if at is None or self._offsets[at] == _ABSENT else self._offsets[at]
+
+    def put(self, key: int, offset: int) -> None:
+        """Note the offset of a row, over an earlier one; rows that are not planned are ignored."""
+        at = self._position(key)
+        if at is not None:
+            self._offsets[at] = offset
+
+    def drop(self, key: int) -> None:
+        """Forget a row."""
+        self.put(key, _ABSENT)
+
+    def _position(self, key: int) -> int | None:
+        at = bisect_left(self._keys, key)
+        return at if at < len(self._keys) and self._keys[at] == key else None

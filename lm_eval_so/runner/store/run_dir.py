@@ -1,6 +1,9 @@
-"""The folder of a run: `run_results.jsonl`, `run.json`, and what keeps them whole."""
+"""The folder of a run: `run_results.jsonl`, `run.json`, and the lock that keeps them whole."""
 
+import fcntl
+import os
 import shlex
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,22 +12,76 @@ from typing import Self
 from lm_eval_so.core.files import cannot_read, cannot_write, write_atomic
 from lm_eval_so.core.records.codec import dump_document, load_row, loads, to_json
 from lm_eval_so.core.records.run import RunInfo, RunResult
-from lm_eval_so.errors import InputError, RecordError, Where
+from lm_eval_so.errors import InputError, RecordError, UsageError, Where
 from lm_eval_so.runner.plan.jobs import row_key
-from lm_eval_so.runner.store.lock import LOCK_FILE, FolderLock
 from lm_eval_so.runner.store.row_log import RowLog, Stretch, row_of
 
+LOCK_FILE = "run.lock"
 RESULTS_FILE = "run_results.jsonl"
 INFO_FILE = "run.json"
 TORN_FILE = "run_results.torn"
 NEW_FILE = "run_results.new"
 BATCH_FILES = ("batch.json", "batch.ids")
-"""What `batch_log` keeps beside them."""
+"""Files of the log of batches."""
 RUN_FILES = (RESULTS_FILE, TORN_FILE, INFO_FILE, *BATCH_FILES)
+"""Files of a run, which are moved aside together."""
+
+
+class FolderLock:
+    """Lock of a folder for this process; the kernel releases it if the process dies.
+
+    Raises:
+        UsageError: If another process holds it; names its id and machine.
+        InputError: If the folder cannot be written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / LOCK_FILE
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._descriptor = self._take()
+            self._sign()
+        except BlockingIOError:
+            holder = self._path.read_text("utf-8", "replace").strip() or "another process"
+            what = f"{folder} is being written by {holder}"
+            hint = "wait for it to end, or choose another folder with -o"
+            raise UsageError(what, where=Where(file=str(self._path)), hint=hint) from None
+        except OSError as error:
+            raise cannot_write(self._path, error) from None
+
+    def release(self) -> None:
+        """Release the folder."""
+        self._path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+    def _sign(self) -> None:
+        """Write the holder of the folder into the file."""
+        try:
+            os.ftruncate(self._descriptor, 0)
+            who = f"process {os.getpid()} on {socket.gethostname()}\n"
+            os.write(self._descriptor, who.encode())
+        except OSError:
+            self.release()
+            raise
+
+    def _take(self) -> int:
+        while True:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # the holder before us may have removed the file that we have just locked
+                if os.path.samestat(os.fstat(descriptor), self._path.stat()):
+                    return descriptor
+            except FileNotFoundError:
+                pass
+            except OSError:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
 
 
 class RunDir:
-    """One run's folder, held by one process.
+    """Folder of one run, locked by one process.
 
     Rows are appended to its log as they come, each by one write, so that a killed process loses
     none that it had; they are not kept in memory.
@@ -38,7 +95,7 @@ class RunDir:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Hold a folder and mend what a killed process left.
+        """Lock a folder and mend its log after a killed process.
 
         Raises:
             InputError: If another process writes there, it cannot be written to, or a file in it
@@ -85,7 +142,7 @@ class RunDir:
         write_atomic(self.path / INFO_FILE, dump_document(to_json(info)))
 
     def close(self) -> None:
-        """Sync and let go of the folder."""
+        """Sync and release the folder."""
         try:
             self.log.close()
         finally:
@@ -129,12 +186,12 @@ def read_rows(
 
     Args:
         folder: Folder of the run.
-        fingerprint: That of the run.
-        damaged: Takes the lines that are no rows; None: they are an error.
-        again: The command that goes on with the run, for people.
+        fingerprint: Fingerprint of the run.
+        damaged: List that gets the lines that are no rows; None if they are an error.
+        again: Command that resumes the run, for people.
 
     Raises:
-        RecordError: That names the line which is no row.
+        RecordError: If a line is no row; names the line.
     """
     file = folder / RESULTS_FILE
     if not file.is_file():

@@ -27,9 +27,9 @@ from lm_eval_so.errors import (
     Interrupted,
     UsageError,
 )
-from lm_eval_so.evaluator.binding.checks import check_metrics
+from lm_eval_so.evaluator.binding.metric_problems import check_metrics
 from lm_eval_so.evaluator.calibrate import CalibrationInputs, calibrate
-from lm_eval_so.evaluator.calibration.files import write_calibrations
+from lm_eval_so.evaluator.calibration.calibration_files import write_calibrations
 
 SAID = {
     "좋음": '{"reason": "맞음", "label": "good"}',

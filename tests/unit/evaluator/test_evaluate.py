@@ -42,8 +42,8 @@ from lm_eval_so.errors import (
     Interrupted,
 )
 from lm_eval_so.evaluator.evaluate import EvaluationInputs, evaluate
+from lm_eval_so.evaluator.evaluation_plan import plan_evaluation
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.plan import plan_evaluation
 
 GOOD = '{"reason":"r","label":"good"}'
 JUDGE = {

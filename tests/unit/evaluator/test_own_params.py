@@ -14,8 +14,8 @@ from lm_eval_so.core.records.run import Turn
 from lm_eval_so.core.records.sample import Scenario, UserTurn
 from lm_eval_so.errors import DatasetError
 from lm_eval_so.evaluator.binding.bind import bind_labelling, bind_metrics
-from lm_eval_so.evaluator.plan import plan_evaluation
-from lm_eval_so.evaluator.scoring.score import score_row
+from lm_eval_so.evaluator.evaluation_plan import plan_evaluation
+from lm_eval_so.evaluator.scoring.score_sample import score_row
 
 MUST = {"id": "must", "name": "keyword_coverage", "only": {"tags": ["must"]}}
 ALL = {"id": "all", "name": "keyword_coverage"}

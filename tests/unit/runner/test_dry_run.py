@@ -6,7 +6,7 @@ from servers.runs import KEY, endpoint, make, resources, write_dataset
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.runner.dry_run import plan_run
-from lm_eval_so.runner.run import run
+from lm_eval_so.runner.run import RunOptions, run
 from lm_eval_so.testing import ChatServer
 
 _PRICE = {"input_per_mtok": 1.0, "output_per_mtok": 2.0}
@@ -44,7 +44,7 @@ async def test_plan_run__what_is_done_or_cached_is_not_asked(tmp_path: Path):
         plan = await plan_run(config, resources())
         assert (plan.planned, plan.done, plan.cached, plan.to_ask) == (6, 4, 0, 2)
         before = state_of(tmp_path)
-        plan = await plan_run(config, resources(), out=tmp_path / "elsewhere")
+        plan = await plan_run(config, resources(), RunOptions(out=tmp_path / "elsewhere"))
         assert (plan.planned, plan.done, plan.cached, plan.to_ask) == (6, 0, 4, 2)
         assert plan.first_request
         assert plan.first_request["messages"][0]["content"] == "환불은 며칠? #4"
@@ -79,7 +79,9 @@ async def test_plan_run__refresh_asks_what_is_cached(tmp_path: Path, refreshes: 
         config = priced(tmp_path, server.url)
         await run(config, resources())
         shared, other = resources(refreshes_cache=refreshes), tmp_path / "other"
-        plan = await plan_run(config, shared, out=other)
+        plan = await plan_run(config, shared, RunOptions(out=other))
         assert plan.cached == (0 if refreshes else 3)
-        assert (await run(config, shared, out=other)).requests == (3 if refreshes else 0)
-        assert (await plan_run(config, shared, fresh=True)).cached == 0
+        assert (await run(config, shared, RunOptions(out=other))).requests == (
+            3 if refreshes else 0
+        )
+        assert (await plan_run(config, shared, RunOptions(fresh=True))).cached == 0

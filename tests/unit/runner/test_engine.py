@@ -22,7 +22,8 @@ from lm_eval_so.errors import (
     Interrupted,
     TooManyErrors,
 )
-from lm_eval_so.runner.run import check, run
+from lm_eval_so.runner.check import check
+from lm_eval_so.runner.run import RunOptions, run
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
 FINE = Reply(text="ok")
@@ -145,7 +146,7 @@ async def test_run__used_up_quota_is_one_request(tmp_path: Path):
     write_dataset(tmp_path, 10)
     for reply in (Reply(status=429, code="insufficient_quota"), Reply(status=402)):
         with ChatServer(lambda _, it=reply: it) as server, pytest.raises(CannotMeasure) as failed:
-            await run(make(tmp_path, endpoint(server.url)), resources(), fresh=True)
+            await run(make(tmp_path, endpoint(server.url)), resources(), RunOptions(fresh=True))
         assert (failed.value.exit_code, len(server.requests)) == (3, 1)
         assert info_of(tmp_path / "runs" / "bot")["stopped"] == {"by": "quota"}
 

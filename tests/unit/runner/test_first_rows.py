@@ -11,7 +11,7 @@ from servers.own_endpoints import SSE
 from servers.runs import KEY, endpoint, make, resources, rows, write_dataset
 
 from lm_eval_so.errors import BackendError, ConfigError, ExitCode, LMEvalError, TooManyErrors
-from lm_eval_so.runner.run import run
+from lm_eval_so.runner.run import RunOptions, run
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
 N = 60
@@ -219,7 +219,7 @@ async def test_run__keep_errors_leaves_the_rows_that_a_firewall_refuses(tmp_path
                 " --keep-errors leaves the rows that failed as they are"
             )
         assert len(server.requests) == 4
-        info = await run(config, resources(), keep_errors=True)
+        info = await run(config, resources(), RunOptions(keep_errors=True))
     assert info.counts == {"ok": N - 2, "error": 2}
     assert len(server.requests) == 4 + N - 2
 

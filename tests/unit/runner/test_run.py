@@ -18,7 +18,9 @@ from lm_eval_so.errors import (
     NothingToDo,
     TooManyErrors,
 )
-from lm_eval_so.runner.run import check, plan_run, run, run_folder
+from lm_eval_so.runner.check import check
+from lm_eval_so.runner.dry_run import plan_run
+from lm_eval_so.runner.run import RunOptions, run, run_folder
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
 ECHO = {"name": "scripted", "options": {"default": "echo"}}
@@ -383,6 +385,6 @@ async def test_run__fresh_does_not_read_what_it_puts_aside(tmp_path: Path):
     config, folder = make(tmp_path, ECHO), tmp_path / "runs" / "scripted"
     await run(config, resources())
     (folder / "run.json").write_text("{")
-    assert (await plan_run(config, resources(), fresh=True)).to_ask == 2
-    assert (await run(config, resources(), fresh=True)).requests == 2
+    assert (await plan_run(config, resources(), RunOptions(fresh=True))).to_ask == 2
+    assert (await run(config, resources(), RunOptions(fresh=True))).requests == 2
     assert (tmp_path / "runs" / "scripted.1" / "run.json").read_text() == "{"

@@ -10,7 +10,7 @@ import pytest
 from servers.runs import KEY, endpoint, make, resources, rows, write_dataset
 
 from lm_eval_so.core.events import Event, Warned
-from lm_eval_so.runner.run import run
+from lm_eval_so.runner.run import RunOptions, run
 from lm_eval_so.testing import ChatServer, Reply
 
 CACHE = ".lm-eval-so/cache.sqlite"
@@ -42,7 +42,7 @@ async def ask(
     before = len(server.requests)
     if not fresh:
         shutil.rmtree(folder / "out", ignore_errors=True)
-    await run(config, given, out=folder / "out", fresh=fresh)
+    await run(config, given, RunOptions(out=folder / "out", fresh=fresh))
     return len(server.requests) - before
 
 

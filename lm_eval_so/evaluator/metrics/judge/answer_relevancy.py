@@ -27,7 +27,7 @@ from lm_eval_so.evaluator.metrics.judge.panel import (
     vote_of,
 )
 from lm_eval_so.evaluator.metrics.text.embedding import cosines
-from lm_eval_so.evaluator.transcript import shown_input
+from lm_eval_so.evaluator.sample_text import shown_input
 
 __all__ = ["AnswerRelevancy"]
 

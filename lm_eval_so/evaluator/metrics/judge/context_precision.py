@@ -23,7 +23,7 @@ from lm_eval_so.evaluator.metrics.judge.panel import (
     vote_of,
 )
 from lm_eval_so.evaluator.metrics.judge.passages import PassageMetric, reference
-from lm_eval_so.evaluator.transcript import shown_input
+from lm_eval_so.evaluator.sample_text import shown_input
 
 __all__ = ["ContextPrecision"]
 

@@ -15,7 +15,7 @@ from lm_eval_so.evaluator.metrics.judge.panel import (
     Row,
 )
 from lm_eval_so.evaluator.metrics.judge.passages import GroundedMetric, reference
-from lm_eval_so.evaluator.transcript import shown_input
+from lm_eval_so.evaluator.sample_text import shown_input
 
 __all__ = ["ContextRecall"]
 

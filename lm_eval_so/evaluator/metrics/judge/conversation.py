@@ -13,7 +13,7 @@ from lm_eval_so.core.words import say
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.llm_judge import LLMJudge
 from lm_eval_so.evaluator.metrics.judge.panel import LabelValues, is_blank, shown_beside
-from lm_eval_so.evaluator.transcript import shown_input
+from lm_eval_so.evaluator.sample_text import shown_input
 
 __all__ = ["Conversation"]
 

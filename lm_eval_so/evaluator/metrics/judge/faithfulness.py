@@ -7,7 +7,7 @@ from lm_eval_so.core.words import say
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.panel import is_blank
 from lm_eval_so.evaluator.metrics.judge.passages import GroundedMetric, Source
-from lm_eval_so.evaluator.transcript import shown_input
+from lm_eval_so.evaluator.sample_text import shown_input
 
 __all__ = ["Faithfulness"]
 

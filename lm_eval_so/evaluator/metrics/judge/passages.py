@@ -35,7 +35,7 @@ from lm_eval_so.evaluator.metrics.judge.panel import (
     shown,
     vote_of,
 )
-from lm_eval_so.evaluator.transcript import reported_passages, sample_passages
+from lm_eval_so.evaluator.sample_text import reported_passages, sample_passages
 
 _WORDS = ("supported", "contradicted", "absent")
 _SCHEMA = checks_schema(_WORDS)

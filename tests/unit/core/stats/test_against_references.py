@@ -36,8 +36,6 @@ FUNCTIONS = {
     "smallest_margin": power.provable_margin,
     "ratio_means": ratios.ratio_of_means,
     "ratio_quantiles": lambda b, c, u: ratios.ratio_of_percentiles(b, c, level=u),
-    "pass_at": lambda k, s, j: binary.pass_at(s, k, j),
-    "pass_hat": lambda k, s, j: binary.pass_all(s, k, j),
     "flakiness": lambda k, successes: {
         "flaky": binary.flaky_share(successes, k),
         "self_flip": binary.self_flip_rate(successes, k),

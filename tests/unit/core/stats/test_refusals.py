@@ -2,7 +2,7 @@
 
 import pytest
 
-from lm_eval_so.core.stats.binary import pass_at, tango_interval, wilson_interval
+from lm_eval_so.core.stats.binary import tango_interval, wilson_interval
 from lm_eval_so.core.stats.bounded import hall_interval, mean_interval
 from lm_eval_so.core.stats.groups import grouped_interval
 from lm_eval_so.core.stats.ratios import ratio_of_means, ratio_of_percentiles
@@ -20,9 +20,8 @@ from lm_eval_so.core.stats.ratios import ratio_of_means, ratio_of_percentiles
         lambda: ratio_of_means([0.0, 0.0], [1.0, 1.0]),
         lambda: ratio_of_means([1.0], [1.0]),
         lambda: ratio_of_percentiles([0.0, 1.0], [1.0, 1.0], level=0.5),
-        lambda: pass_at(2, 3, 4),
     ],
-    ids=range(10),
+    ids=range(9),
 )
 def test_statistics__refuse_what_has_no_answer(ask) -> None:
     with pytest.raises(ValueError, match=r".+"):

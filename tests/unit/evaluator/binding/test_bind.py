@@ -9,9 +9,9 @@ from evaluation import a_config, a_sample
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids
+from lm_eval_so.evaluator.evaluation_plan import check
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.base import metrics as registered
-from lm_eval_so.evaluator.plan import check
 
 JUDGE = {"backend": {"name": "scripted", "options": {"default": "x"}}}
 

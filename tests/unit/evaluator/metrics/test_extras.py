@@ -46,7 +46,7 @@ def refusal(modules: list[str], *metrics: dict[str, Any]) -> list[str]:
     code = """
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.errors import ConfigError, refuse
-from lm_eval_so.evaluator.binding.checks import find_problems
+from lm_eval_so.evaluator.binding.metric_problems import find_problems
 values = {"version": 1, "suite": "t", "dataset": {"path": "t.jsonl"}}
 config = make_config({**values, "metrics": json.loads(sys.argv[2])})
 try:

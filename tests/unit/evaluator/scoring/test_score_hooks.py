@@ -18,7 +18,12 @@ from lm_eval_so.core.records.score import Score
 from lm_eval_so.errors import BackendError, BudgetSpent, ErrorKind
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.metrics.base import Metric
-from lm_eval_so.evaluator.scoring.score import ScoredRow, score_batch, score_row, score_sample
+from lm_eval_so.evaluator.scoring.score_sample import (
+    ScoredRow,
+    score_batch,
+    score_row,
+    score_sample,
+)
 
 Items = Sequence[tuple[TestSample, RunResult]]
 

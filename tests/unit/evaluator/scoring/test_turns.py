@@ -15,7 +15,7 @@ from lm_eval_so.core.records.score import Score
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.metrics.base import Metric, MetricEnv
 from lm_eval_so.evaluator.metrics.env import Judge
-from lm_eval_so.evaluator.scoring.score import score_row
+from lm_eval_so.evaluator.scoring.score_sample import score_row
 from lm_eval_so.evaluator.scoring.turns import Turns
 
 ORDER = {"name": "keyword_coverage", "params": {"keywords": ["주문번호"]}}

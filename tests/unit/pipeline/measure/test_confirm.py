@@ -1,4 +1,4 @@
-"""Asking samples again: what is asked, what it is scored by, and what cannot be."""
+"""RequestSettings samples again: what is asked, what it is scored by, and what cannot be."""
 
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ from lm_eval_so.core.records.run import Checkout
 from lm_eval_so.errors import Interrupted
 from lm_eval_so.pipeline.measure.confirm import ask_again
 from lm_eval_so.pipeline.measure.plan import Plan, again_folder
-from lm_eval_so.runner.for_verdict import ForVerdict
-from lm_eval_so.runner.run import run
+from lm_eval_so.runner.run import RunOptions, run
+from lm_eval_so.runner.store.for_verdict import ForVerdict
 
 ECHO = {"name": "scripted", "options": {"default": "echo"}}
 SAMPLES = [{"id": f"s{i}", "input": f"질문 {i}", "expected": f"질문 {i % 4}"} for i in range(8)]
@@ -54,7 +54,7 @@ async def test_ask_again__further_repeats_of_these_samples_alone(tmp_path: Path)
 
 async def test_ask_again__its_rows_belong_to_the_same_chatbot_as_the_run(tmp_path: Path) -> None:
     found = config(tmp_path)
-    first = await run(found, resources(), out=tmp_path / "runs/bot")
+    first = await run(found, resources(), RunOptions(out=tmp_path / "runs/bot"))
     await ask(found, tmp_path)
     again = rows(tmp_path / "runs/bot-again")
     assert {r["fingerprint"] for r in again} == {first.fingerprint}
@@ -122,9 +122,9 @@ async def test_ask_again__answers_to_an_earlier_run_are_put_aside(tmp_path: Path
     found = config(tmp_path)
     out = tmp_path / "runs/bot"
     early, late = ({"SOURCE_DATE_EPOCH": str(t)} for t in (1_700_000_000, 1_700_000_100))
-    await run(found, resources(environ=early), out=out)
+    await run(found, resources(environ=early), RunOptions(out=out))
     await ask(found, tmp_path, environ=early)
-    await run(found, resources(environ=late), out=out, fresh=True)
+    await run(found, resources(environ=late), RunOptions(out=out, fresh=True))
     await ask(found, tmp_path, environ=late)
     assert (tmp_path / "runs/bot-again.1/run.json").is_file()
     await ask(found, tmp_path, environ=late)

@@ -14,7 +14,6 @@ from servers.runs import KEY, endpoint, make, resources, rows, until, write_data
 from lm_eval_so.core.asking.open import open_asker
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.dataset import load_dataset
 from lm_eval_so.core.events import Event, Noticed, Warned
 from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.errors import (
@@ -27,12 +26,13 @@ from lm_eval_so.errors import (
 )
 from lm_eval_so.runner.batch.batch import Batching
 from lm_eval_so.runner.batch.executor import cancel_batch
-from lm_eval_so.runner.batch.files import BatchLimits, InputFile, InputLine
-from lm_eval_so.runner.plan.jobs import asking_of, jobs, plan_rows
-from lm_eval_so.runner.resume import find_done, open_run
-from lm_eval_so.runner.run import check, plan_run, run
-from lm_eval_so.runner.store.fingerprint import head
-from lm_eval_so.runner.store.recorder import Recorder
+from lm_eval_so.runner.batch.service import BatchLimits, InputFile, InputLine
+from lm_eval_so.runner.check import check
+from lm_eval_so.runner.dry_run import plan_run
+from lm_eval_so.runner.plan.selection import select
+from lm_eval_so.runner.run import RunOptions, run
+from lm_eval_so.runner.store.fingerprint import new_run
+from lm_eval_so.runner.store.resume import open_run, resume
 
 PRICE = {"input_per_mtok": 1.0, "output_per_mtok": 2.0}
 ALONE_USD = 0.002
@@ -116,7 +116,7 @@ async def test_run__by_batch_costs_what_the_discount_says(tmp_path: Path):
         assert server.book.seen == []
         info = await go(config)
         alone = config_of(tmp_path, server, {"executor": "live"})
-        live = await plan_run(alone, patient(), fresh=True)
+        live = await plan_run(alone, patient(), RunOptions(fresh=True))
     assert info.cost_usd == pytest.approx(4 * ALONE_USD * 0.25)
     assert planned.usd_high == pytest.approx((live.usd_high or 0) * 0.25)
 
@@ -219,13 +219,13 @@ async def test_cancel_batch__what_was_answered_is_read(tmp_path: Path):
         shared.stop.set()
         with pytest.raises(Interrupted):
             await task
-        states = await cancel_batch(config, resources())
+        states = await cancel_batch(config, resources(), RunOptions())
         assert [(state.id, state.status) for state in states] == [("batch_0", "cancelling")]
         info = await go(config)
         assert sorted(map(sample_of, server.book.direct)) == [4, 5, 6, 7]
         assert info.counts == {"ok": 8}
         with pytest.raises(UsageError, match="no batch of"):
-            await cancel_batch(config, resources())
+            await cancel_batch(config, resources(), RunOptions())
 
 
 async def test_run__what_the_cache_knows_is_in_no_batch(tmp_path: Path):
@@ -247,7 +247,7 @@ async def test_run__fresh_does_not_take_the_batch_of_before(tmp_path: Path):
     with BatchServer() as server:
         config = config_of(tmp_path, server)
         await go(config)
-        await run(config, patient(), fresh=True)
+        await run(config, patient(), RunOptions(fresh=True))
         assert len(server.book.batches) == 2
     aside = tmp_path / "runs" / "bot.1"
     assert {path.name for path in aside.iterdir()} >= {"batch.json", "batch.ids", "run.json"}
@@ -310,26 +310,16 @@ async def in_small_files(config: Config, folder: Path, limits: BatchLimits) -> i
     """Ask by batch as `run` does, with files of other sizes; give the rows that came."""
     section, shared = config.backend, patient()
     assert section is not None
-    dataset = load_dataset(folder)
     async with open_asker(section, config=config, resources=shared) as asker:
-        asking = asking_of(config, asker.backend)
-        keys = plan_rows(dataset, asking, skips=asker.backend.skips).keys
-        start = head(config, asker.backend, dataset.ref, planned=len(keys), resources=shared)
-        run_dir = open_run(folder / "run", start, fresh=False, listener=shared.listener)
-        done, tally = find_done(
-            folder / "run", start.fingerprint, keys, keep_errors=False, damaged=[]
-        )
-        recorder = Recorder(run_dir, start, tally, done, asker=asker, resources=shared)
+        selection = select(config, RunOptions(out=folder / "run"))
+        new = new_run(config, asker.backend, selection, shared)
+        run_dir = open_run(selection.folder, new.head, fresh=False, listener=shared.listener)
+        recorder = resume(run_dir, new, asker, shared, keep_errors=False)
         recorder.begin()
         service = asker.backend.batches()
-        batching = Batching(
-            *(asker, service, recorder, run_dir, shared),
-            run=config.run,
-            again="",
-            limits=limits,
-        )
+        batching = Batching(recorder, service, config.run, limits=limits)
         try:
-            assert await batching.ask_all(partial(jobs, dataset, keys, done, asking)) is None
+            assert await batching.ask_all(partial(new.plan.todo, recorder.done.offsets)) is None
         finally:
             await service.close()
             run_dir.close()

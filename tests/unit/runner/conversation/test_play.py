@@ -24,11 +24,11 @@ from lm_eval_so.core.records.sample import (
 from lm_eval_so.errors import ErrorKind, Interrupted
 from lm_eval_so.runner.conversation.play import Cast, Played, play
 from lm_eval_so.runner.conversation.simulated_user import Simulator
-from lm_eval_so.runner.plan.jobs import Asking, Job, jobs, plan_rows
+from lm_eval_so.runner.plan.jobs import Job, RequestSettings, jobs, plan_rows
 from lm_eval_so.runner.run import run
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
-ASKING = Asking(
+ASKING = RequestSettings(
     params={"model": "m"}, system="짧게", seed=7, repeats=1, can_use_tools=True, has_simulator=True
 )
 WEATHER = {"type": "function", "function": {"name": "weather"}}

@@ -13,8 +13,8 @@ from lm_eval_so.core.events import Event, Warned
 from lm_eval_so.errors import CannotMeasure, InputError, RecordError, UsageError
 from lm_eval_so.evaluator.evaluate import EvaluationInputs, evaluate
 from lm_eval_so.runner.merge.merge import merge, merged_folder
-from lm_eval_so.runner.plan.shards import Shard
-from lm_eval_so.runner.run import run, run_folder
+from lm_eval_so.runner.plan.selection import Shard
+from lm_eval_so.runner.run import RunOptions, run, run_folder
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
 ECHO = {"name": "scripted", "label": "bot", "options": {"default": "echo"}}
@@ -30,7 +30,7 @@ async def run_shards(config: Config, count: int = 3) -> list[Path]:
     folders = []
     for number in range(1, count + 1):
         shard = Shard(number=number, count=count)
-        await run(config, resources(), shard=shard)
+        await run(config, resources(), RunOptions(shard=shard))
         folders.append(run_folder(config, shard))
     return folders
 
@@ -64,7 +64,7 @@ async def test_merge__gives_the_rows_of_the_unsharded_run(tmp_path: Path):
         section["options"]["price"] = {"input_per_mtok": 1.0, "output_per_mtok": 2.0}
         config = make(tmp_path, section, run={"repeats": 2}, metrics=["exact_match"])
         folders = await run_shards(config)
-        whole = await run(config, resources(), out=tmp_path / "whole")
+        whole = await run(config, resources(), RunOptions(out=tmp_path / "whole"))
         asked = len(server.requests)
         info = merge(folders)
         assert merged_folder(folders) == tmp_path / "runs" / "bot"
@@ -178,11 +178,13 @@ async def test_merge__two_tries_of_a_shard(tmp_path: Path):
     with ChatServer(script) as server:
         config = make(tmp_path, endpoint(server.url))
         shard = Shard(number=1, count=2)
-        await run(config, resources(), out=tmp_path / "try-1", shard=shard)
+        await run(config, resources(), RunOptions(out=tmp_path / "try-1", shard=shard))
         rewrite(tmp_path / "try-1", rows(tmp_path / "try-1")[:-1])
         failing.clear()
-        await run(config, resources(), out=tmp_path / "try-2", shard=shard)
-        await run(config, resources(), out=tmp_path / "other", shard=Shard(number=2, count=2))
+        await run(config, resources(), RunOptions(out=tmp_path / "try-2", shard=shard))
+        await run(
+            config, resources(), RunOptions(out=tmp_path / "other", shard=Shard(number=2, count=2))
+        )
     folders = [tmp_path / name for name in ("try-2", "other", "try-1")]
     info = merge(folders)
     assert (info.state, info.counts, info.planned) == ("complete", {"ok": 30}, 30)
@@ -193,9 +195,9 @@ async def test_merge__a_later_failure_does_not_cover_an_answer(tmp_path: Path):
     write_dataset(tmp_path, 6)
     with ChatServer(lambda _: "ok") as server:
         config = make(tmp_path, endpoint(server.url))
-        await run(config, resources(), out=tmp_path / "a")
+        await run(config, resources(), RunOptions(out=tmp_path / "a"))
         server.script = lambda seen: Reply(status=400) if seen.text.endswith("#3") else "ok"
-        await run(config, resources(), out=tmp_path / "b")
+        await run(config, resources(), RunOptions(out=tmp_path / "b"))
     assert merge([tmp_path / "a", tmp_path / "b"]).counts == {"ok": 6}
 
 
@@ -203,7 +205,7 @@ async def test_merge__parts_of_different_runs_are_all_told(tmp_path: Path):
     write_dataset(tmp_path, 10)
     config = make(tmp_path, ECHO)
     folders = await run_shards(config, 2)
-    await run(make(tmp_path, ECHO, system="짧게"), resources(), out=tmp_path / "prompt")
+    await run(make(tmp_path, ECHO, system="짧게"), resources(), RunOptions(out=tmp_path / "prompt"))
     edit_info(folders[1], repeats=2, dataset={**info_of(folders[1])["dataset"], "digest": "f" * 64})
     with pytest.raises(RecordError) as failed:
         merge([*folders, tmp_path / "prompt", tmp_path / "nowhere"])
@@ -233,11 +235,11 @@ async def test_merge__without_the_dataset_by_shard_and_file(tmp_path: Path):
 async def test_merge__rows_of_a_question_that_changed_do_not_count(tmp_path: Path):
     write_dataset(tmp_path, [{"id": "a", "input": "옛 질문"}, {"id": "b", "input": "x"}])
     config = make(tmp_path, ECHO)
-    await run(config, resources(), out=tmp_path / "old")
+    await run(config, resources(), RunOptions(out=tmp_path / "old"))
     stale = rows(tmp_path / "old")
     write_dataset(tmp_path, [{"id": "a", "input": "새 질문"}, {"id": "b", "input": "x"}])
-    await run(config, resources(), out=tmp_path / "one")
-    await run(config, resources(), out=tmp_path / "two")
+    await run(config, resources(), RunOptions(out=tmp_path / "one"))
+    await run(config, resources(), RunOptions(out=tmp_path / "two"))
     rewrite(tmp_path / "two", [*rows(tmp_path / "two"), stale[0]])
     merge([tmp_path / "one", tmp_path / "two"], out=tmp_path / "whole")
     assert [row["response"]["text"] for row in rows(tmp_path / "whole")] == ["새 질문", "x"]
@@ -327,7 +329,7 @@ async def test_merge__damaged_line_says_what_mends_it(tmp_path: Path):
         f"lm-eval-so run --shard 1/2 -o {folders[0]} keeps the line apart and asks its row again"
     )
     shard = Shard(number=1, count=2)
-    assert (await run(config, resources(), shard=shard, out=folders[0])).requests == 1
+    assert (await run(config, resources(), RunOptions(shard=shard, out=folders[0]))).requests == 1
     assert merge(folders).counts == {"ok": 12}
 
 

@@ -17,9 +17,9 @@ from lm_eval_so.core.records.sample import (
     UserTurn,
 )
 from lm_eval_so.errors import DatasetError
-from lm_eval_so.runner.plan.jobs import LEFT_OUT, Asking, jobs, plan_rows
+from lm_eval_so.runner.plan.jobs import LEFT_OUT, RequestSettings, jobs, plan_rows
 
-ASKING = Asking(params={"model": "m"}, system="답하세요", seed=7, repeats=2)
+ASKING = RequestSettings(params={"model": "m"}, system="답하세요", seed=7, repeats=2)
 TOOL = {"type": "function", "function": {"name": "weather"}}
 
 
@@ -101,7 +101,7 @@ def test_jobs__session_is_fresh_in_every_pass():
     given = [sample("환불/1")]
     passes = [
         replace(ASKING, token=token)
-        for token in (Asking(params={}, system=None, seed=7, repeats=2).token, "ab")
+        for token in (RequestSettings(params={}, system=None, seed=7, repeats=2).token, "ab")
     ]
     sessions = [
         [job.request.session for job in jobs(given, keys_of(*given), set(), asking)]

@@ -8,6 +8,8 @@ from servers.runs import endpoint, make, resources
 from lm_eval_so.core.asking.open import build_asked
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.core.records.run import DatasetRef, RunInfo
+from lm_eval_so.runner.plan.jobs import Plan, request_settings
+from lm_eval_so.runner.plan.selection import Selection
 from lm_eval_so.runner.store.fingerprint import differences, head
 
 DATASET = DatasetRef(name="d", digest="d" * 64, n=1)
@@ -16,7 +18,10 @@ DATASET = DatasetRef(name="d", digest="d" * 64, n=1)
 def head_of(config: Any, environ: dict[str, str] | None = None) -> RunInfo:
     given = resources(environ={"OPENAI_API_KEY": "k", **(environ or {})})
     backend = build_asked(config.backend, config=config, environ=given.environ)
-    return head(config, backend, DATASET, planned=1, resources=given)
+    selection = Selection(dataset=DATASET, samples=(), folder=Path(), shard=None)
+    settings = request_settings(config, backend)
+    plan = Plan(samples=(), settings=settings, keys=[1], simulates=False)
+    return head(config, backend, selection, plan, given)
 
 
 def digest_of(folder: Path, *, host: str = "judge", **options: Any) -> str:

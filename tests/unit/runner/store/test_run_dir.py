@@ -10,9 +10,8 @@ import pytest
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.run import Response, RunResult
 from lm_eval_so.errors import InputError, RecordError, UsageError
-from lm_eval_so.runner.store.lock import FolderLock
-from lm_eval_so.runner.store.places import Places
-from lm_eval_so.runner.store.run_dir import RunDir, read_rows
+from lm_eval_so.runner.store.row_log import RowOffsets
+from lm_eval_so.runner.store.run_dir import FolderLock, RunDir, read_rows
 
 
 def row(sample_id: str, text: str = "3일", fingerprint: str = "f") -> RunResult:
@@ -154,8 +153,8 @@ def test_append__tells_where_the_row_stands(tmp_path: Path):
     assert texts(tmp_path) == ["둘", "3일"]
 
 
-def test_places__know_planned_rows_only():
-    places = Places([2**64 - 1, 5])
+def test_row_offsets__know_planned_rows_only():
+    places = RowOffsets([2**64 - 1, 5])
     places.put(5, 0)
     places.put(7, 100)
     assert (places.get(5), places.get(7), places.get(2**64 - 1)) == (0, None, None)

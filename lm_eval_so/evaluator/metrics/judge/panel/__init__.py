@@ -17,6 +17,7 @@ from lm_eval_so.evaluator.metrics.judge.panel.material import (
     steering_flags,
 )
 from lm_eval_so.evaluator.metrics.judge.panel.prompt import UNKNOWN, Prompt, Row
+from lm_eval_so.evaluator.metrics.judge.panel.replies import Decision, Reply, cost_of, vote_of
 from lm_eval_so.evaluator.metrics.judge.panel.statements import (
     CLAIMS_SCHEMA,
     MOST_CLAIMS,
@@ -31,7 +32,6 @@ from lm_eval_so.evaluator.metrics.judge.panel.statements import (
     read_object,
     shown,
 )
-from lm_eval_so.evaluator.metrics.judge.panel.votes import Decision, Reply, cost_of, vote_of
 
 __all__ = [
     "CLAIMS_SCHEMA",

@@ -18,7 +18,7 @@ from lm_eval_so.evaluator.metrics.base import Category, Level, Metric
 from lm_eval_so.evaluator.metrics.env import Judge
 from lm_eval_so.evaluator.metrics.judge.panel.material import steering_flags
 from lm_eval_so.evaluator.metrics.judge.panel.prompt import Prompt, Row, template_digest
-from lm_eval_so.evaluator.metrics.judge.panel.votes import (
+from lm_eval_so.evaluator.metrics.judge.panel.replies import (
     Decision,
     Read,
     Reply,

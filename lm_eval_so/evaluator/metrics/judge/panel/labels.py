@@ -14,7 +14,7 @@ from lm_eval_so.core.records.score import JudgeVote
 from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.core.words import say
 from lm_eval_so.evaluator.metrics.judge.panel.prompt import UNKNOWN, Prompt
-from lm_eval_so.evaluator.metrics.judge.panel.votes import Decision, Reply, decide_value, vote_of
+from lm_eval_so.evaluator.metrics.judge.panel.replies import Decision, Reply, decide_value, vote_of
 
 _FEWEST_ORDERED = 3
 """Least number of labels of which one lies between others."""

@@ -10,7 +10,7 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.text import nfc
 from lm_eval_so.core.text.profiles import basic
-from lm_eval_so.evaluator.transcript import shown_context, shown_input
+from lm_eval_so.evaluator.sample_text import shown_context, shown_input
 
 _STEERING = re.compile(
     r"ignore (?:all |any )?(?:the )?(?:previous|above|prior) |give (?:it |me |this )?full marks"

@@ -13,7 +13,7 @@ from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.derived.consistency import Consistency
 from lm_eval_so.evaluator.metrics.text.wording import ExactMatch
-from lm_eval_so.evaluator.scoring.score import ScoredRow, score_sample
+from lm_eval_so.evaluator.scoring.score_sample import ScoredRow, score_sample
 
 NFD = unicodedata.normalize("NFD", "서울")
 TIMEOUT = a_run(None, status=RunStatus.TIMEOUT)

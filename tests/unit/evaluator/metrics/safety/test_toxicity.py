@@ -7,7 +7,7 @@ import pytest
 from evaluation import a_config, a_run, a_sample
 
 from lm_eval_so.core.records.enums import MetricKind
-from lm_eval_so.evaluator.binding.checks import find_problems
+from lm_eval_so.evaluator.binding.metric_problems import find_problems
 from lm_eval_so.evaluator.metrics.base import MetricEnv
 from lm_eval_so.evaluator.metrics.safety.toxicity import ToxicityKeyword
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from lm_eval_so.core.records.enums import Language, ScoreStatus
 from lm_eval_so.errors import DatasetError
-from lm_eval_so.evaluator.binding.checks import find_problems
+from lm_eval_so.evaluator.binding.metric_problems import find_problems
 from lm_eval_so.evaluator.metrics.base import MetricEnv
 from lm_eval_so.evaluator.metrics.structure.json_match import JsonMatch
 from lm_eval_so.evaluator.metrics.structure.json_schema import JsonSchema

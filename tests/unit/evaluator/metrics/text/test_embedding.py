@@ -11,11 +11,11 @@ from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.errors import InputError
-from lm_eval_so.evaluator.binding.checks import find_problems
 from lm_eval_so.evaluator.binding.embedders import embed_locally
+from lm_eval_so.evaluator.binding.metric_problems import find_problems
+from lm_eval_so.evaluator.evaluation_plan import check
 from lm_eval_so.evaluator.metrics.env import EmbedError, MetricEnv, Vector
 from lm_eval_so.evaluator.metrics.text.embedding import EmbeddingSimilarity, cosine
-from lm_eval_so.evaluator.plan import check
 from lm_eval_so.testing import ChatServer, Reply
 from lm_eval_so.testing.chat_replies import Seen
 

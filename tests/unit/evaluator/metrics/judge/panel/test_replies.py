@@ -5,7 +5,7 @@ from evaluation import an_answer
 
 from lm_eval_so.core.records.score import JudgeVote
 from lm_eval_so.evaluator.metrics.judge.panel import is_blank
-from lm_eval_so.evaluator.metrics.judge.panel.votes import Reply, decide_value, vote_of
+from lm_eval_so.evaluator.metrics.judge.panel.replies import Reply, decide_value, vote_of
 
 HALF = JudgeVote(label=None, value=0.5, reason="r", evidence=("e",))
 X = None

@@ -11,7 +11,7 @@ from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.evaluator.binding.bind import bind_metrics
-from lm_eval_so.evaluator.binding.checks import find_problems
+from lm_eval_so.evaluator.binding.metric_problems import find_problems
 from lm_eval_so.evaluator.metrics.base import Metric
 
 

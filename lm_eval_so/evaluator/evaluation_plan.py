@@ -8,12 +8,12 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.variables import text_as_written
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.errors import Problem
-from lm_eval_so.evaluator.binding.baseline import open_baselines
+from lm_eval_so.evaluator.binding.baseline_answers import open_baselines
 from lm_eval_so.evaluator.binding.bind import bind_metrics, unasked_judges
 from lm_eval_so.evaluator.binding.bound import BoundMetric
-from lm_eval_so.evaluator.binding.checks import check_metrics, refuse_unsound
-from lm_eval_so.evaluator.binding.prepare import prepare
-from lm_eval_so.evaluator.calibration.files import calibration_problems
+from lm_eval_so.evaluator.binding.metric_problems import check_metrics, refuse_unsound
+from lm_eval_so.evaluator.binding.open_metrics import prepare
+from lm_eval_so.evaluator.calibration.calibration_files import calibration_problems
 from lm_eval_so.evaluator.rows.join import JoinedRow, open_rows
 from lm_eval_so.evaluator.summary.masking import params_written
 

@@ -1,4 +1,4 @@
-"""Answers that `ci` makes its verdict on: when a run is gone on with, and what stays of others."""
+"""Runs of `ci`: the rule by which one is resumed, and the number of others that are kept."""
 
 import time
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from lm_eval_so.core.files import write_atomic
 from lm_eval_so.core.records.codec import dump_document, to_json
 from lm_eval_so.core.records.run import Checkout, RunInfo, RunResult
 from lm_eval_so.errors import InputError
-from lm_eval_so.runner.batch.log import going
-from lm_eval_so.runner.store.lock import LOCK_FILE
+from lm_eval_so.runner.store.batch_log import going
 from lm_eval_so.runner.store.run_dir import (
     INFO_FILE,
+    LOCK_FILE,
     RESULTS_FILE,
     RUN_FILES,
     RunDir,
@@ -30,22 +30,22 @@ _DIGITS = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForVerdict:
-    """What a verdict is to rest on: answers to this checkout, given to the `ci` that makes it."""
+    """Purpose of answers: the verdict of `ci` on this checkout."""
 
     checkout: Checkout
     command: str = "lm-eval-so ci"
-    """What goes on with them, for people."""
+    """Command line that resumes asking, for people."""
     beside: Path | None = None
     """Folder with further answers that belong to the same verdict."""
 
 
 def why_anew(folder: Path, start: RunInfo, verdict: ForVerdict) -> str | None:
-    """Say why the run of a folder is not gone on with; None if it is.
+    """Return the reason why `ci` does not resume the run in a folder; None if it does.
 
     Args:
-        folder: It has a `run.json`.
+        folder: Folder with a `run.json`.
         start: The run as it would begin now.
-        verdict: What the answers are for.
+        verdict: Purpose of the answers.
 
     Raises:
         RecordError: If the run cannot be read.
@@ -76,17 +76,17 @@ def _reasons(folder: Path, start: RunInfo, verdict: ForVerdict) -> Iterator[str]
 
 
 def has_content(folder: Path) -> bool:
-    """Return whether a folder holds anything that was asked, be it handed to a batch service."""
+    """Return whether a folder holds answers, or batches that were handed over."""
     files = (folder / name for name in RUN_FILES if name != INFO_FILE)
     return any(file.is_file() and file.stat().st_size for file in files)
 
 
 def put_aside(run_dir: RunDir, at: str) -> Path:
-    """Put the run of a folder aside; of those that were put aside so the three newest stay.
+    """Put the run of a folder aside, and keep the three newest of such runs.
 
     Args:
         run_dir: The folder.
-        at: When that is.
+        at: Time of it.
 
     Raises:
         InputError: If it cannot be moved.
@@ -105,7 +105,7 @@ def note_verdict(folder: Path, at: str) -> None:
 
     Args:
         folder: The folder of the run.
-        at: When the verdict was made.
+        at: Time of the verdict.
 
     Raises:
         InputError: If another process writes there, or it cannot be written to.
@@ -140,7 +140,7 @@ def _answered_at(row: RunResult) -> datetime | None:
 
 
 def _put_aside(run_dir: RunDir) -> Iterator[tuple[int, Path]]:
-    """Yield number and folder of what `ci` put aside and nobody has put anything else into."""
+    """Yield number and folder of the runs that `ci` put aside, if they hold nothing else."""
     for number, folder in run_dir.asides():
         if folder.is_symlink() or not folder.is_dir():
             continue

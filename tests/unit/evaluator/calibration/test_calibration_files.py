@@ -11,7 +11,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Noticed
 from lm_eval_so.core.records.codec import dumps
 from lm_eval_so.errors import InputError
-from lm_eval_so.evaluator.calibration.files import (
+from lm_eval_so.evaluator.calibration.calibration_files import (
     calibration_path,
     calibration_problems,
     read_calibration,

@@ -9,7 +9,7 @@ from lm_eval_so.core.dataset import Dataset
 from lm_eval_so.core.events import Listener, Warned, ignore
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.errors import ConfigError, DatasetError, LMEvalError, Problem, nearest
-from lm_eval_so.evaluator.binding.baseline import open_baselines
+from lm_eval_so.evaluator.binding.baseline_answers import open_baselines
 from lm_eval_so.evaluator.binding.bind import bind_metrics
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.binding.judges import OpenJudge, open_judges

@@ -15,7 +15,7 @@ from lm_eval_so.errors import BackendError, ErrorKind
 from lm_eval_so.evaluator.binding.bound import BoundMetric, parse_pass_if
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.text.wording import ExactMatch, KeywordCoverage
-from lm_eval_so.evaluator.scoring.score import score_row
+from lm_eval_so.evaluator.scoring.score_sample import score_row
 
 
 class Given(Metric):

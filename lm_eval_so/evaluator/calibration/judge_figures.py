@@ -26,7 +26,7 @@ from lm_eval_so.evaluator.calibration.weighing import (
     weigh,
 )
 from lm_eval_so.evaluator.judging.health import diagnosis_of
-from lm_eval_so.evaluator.judging.votes import is_usable, was_asked
+from lm_eval_so.evaluator.judging.vote_tallies import is_usable, was_asked
 
 _MOST_SHOWN = 50
 _LONGEST_REASON = 500

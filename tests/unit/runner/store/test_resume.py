@@ -13,8 +13,9 @@ from lm_eval_so.errors import (
     Interrupted,
     UsageError,
 )
-from lm_eval_so.runner.run import plan_run, run, run_folder
-from lm_eval_so.runner.store.lock import FolderLock
+from lm_eval_so.runner.dry_run import plan_run
+from lm_eval_so.runner.run import RunOptions, run, run_folder
+from lm_eval_so.runner.store.run_dir import FolderLock
 from lm_eval_so.testing import ChatServer, Reply
 
 ECHO = {"name": "scripted", "options": {"default": "echo"}}
@@ -45,7 +46,7 @@ async def test_run__failed_rows_are_asked_again_and_answers_kept(tmp_path: Path)
             "1 of 10 rows have no answer (error 1)"
         ]
         again = replace(resources(events), again="lm-eval-so run -c a.yaml --keep-errors")
-        kept = await run(config, again, keep_errors=True)
+        kept = await run(config, again, RunOptions(keep_errors=True))
         assert (kept.requests, kept.counts) == (0, {"ok": 9, "error": 1})
         hint = next(e.hint for e in reversed(events) if isinstance(e, Warned))
         assert hint == "lm-eval-so run -c a.yaml asks only those again"
@@ -107,7 +108,7 @@ async def test_run__options_that_do_not_matter_go_on(tmp_path: Path):
 async def test_run__fresh_asks_all_again(tmp_path: Path):
     write_dataset(tmp_path, 3)
     await run(make(tmp_path, ECHO), resources())
-    info = await run(make(tmp_path, ECHO), resources(), fresh=True)
+    info = await run(make(tmp_path, ECHO), resources(), RunOptions(fresh=True))
     assert info.requests == 3
     assert (tmp_path / "runs" / "scripted.1" / "run.json").is_file()
 
@@ -117,7 +118,7 @@ async def test_run__answers_without_run_json_are_never_overwritten(tmp_path: Pat
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "run_results.jsonl").write_text("{}\n")
-    await run(make(tmp_path, ECHO), resources(), out=folder)
+    await run(make(tmp_path, ECHO), resources(), RunOptions(out=folder))
     assert (tmp_path / "mine.1" / "run_results.jsonl").read_text() == "{}\n"
     assert len(rows(folder)) == 1
 

@@ -1,6 +1,6 @@
-"""What a run has handed to a batch service: `batch.json` and `batch.ids` in the folder of the run.
+"""The log of batches: `batch.json` and `batch.ids` in the folder of a run.
 
-They are written before and after each step, so that a run that is killed at any point goes on
+Both files are written before and after each step, so that a run that is killed at any point resumes
 without paying for a second batch.
 """
 
@@ -31,7 +31,7 @@ _ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 
 @record
 class Chunk:
-    """One batch: an input file of requests and what came of it."""
+    """One batch: an input file of requests, and its state."""
 
     digest: str
     """SHA-256 of its position and of the ids of its requests."""
@@ -59,7 +59,7 @@ class BatchLog:
 
 
 class BatchFiles:
-    """The two files, and what of them is in memory: 8 bytes a request.
+    """The two files, with 8 bytes a request in memory.
 
     Args:
         folder: Folder of the run.
@@ -107,7 +107,7 @@ class BatchFiles:
         return ids
 
     def add(self, ids: Sequence[str]) -> int:
-        """Note a chunk before anything of it is sent, and give its position.
+        """Note a chunk before anything of it is sent, and return its position.
 
         Raises:
             InputError: If the disk is full.
@@ -122,7 +122,7 @@ class BatchFiles:
         return len(self.log.chunks) - 1
 
     def change(self, position: int, **values: str | bool) -> Chunk:
-        """Note what has become of a chunk."""
+        """Note the new state of a chunk."""
         chunks = list(self.log.chunks)
         chunks[position] = replace(chunks[position], **values)  # type: ignore[arg-type]
         self._save(replace(self.log, chunks=tuple(chunks)))
@@ -131,7 +131,7 @@ class BatchFiles:
         return chunks[position]
 
     def _append(self, data: bytes) -> None:
-        """Write ids after those of the chunks so far, over what a killed process left there."""
+        """Write ids after those of the chunks so far, over the rest that a killed process left."""
         file = self._folder / IDS_FILE
         try:
             with file.open("ab") as lines:

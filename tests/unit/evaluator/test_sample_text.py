@@ -15,7 +15,7 @@ from lm_eval_so.core.records.sample import (
     UserTurn,
 )
 from lm_eval_so.errors import ErrorKind
-from lm_eval_so.evaluator.transcript import (
+from lm_eval_so.evaluator.sample_text import (
     reported_passages,
     sample_passages,
     shown_context,

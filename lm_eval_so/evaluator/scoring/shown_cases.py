@@ -14,7 +14,7 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.rows.sheet import Sheet, is_fault
-from lm_eval_so.evaluator.transcript import shown_input
+from lm_eval_so.evaluator.sample_text import shown_input
 
 Kind = Literal["infrastructure", "quality"]
 _Key = tuple[bool, tuple[float, ...], str, int]

@@ -22,8 +22,8 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.errors import ConfigError, ErrorKind, InputError
-from lm_eval_so.evaluator.binding.baseline import baseline_problems, needs_baseline
-from lm_eval_so.evaluator.plan import plan_evaluation
+from lm_eval_so.evaluator.binding.baseline_answers import baseline_problems, needs_baseline
+from lm_eval_so.evaluator.evaluation_plan import plan_evaluation
 
 TIE = '{"reason":"r","label":"TIE"}'
 OLD = "옛 답변 ANSWER-OLD"

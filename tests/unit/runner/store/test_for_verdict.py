@@ -15,8 +15,8 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Noticed
 from lm_eval_so.core.records.codec import dumps
 from lm_eval_so.core.records.run import Checkout, RunInfo
-from lm_eval_so.runner.for_verdict import ForVerdict, note_verdict, why_anew
-from lm_eval_so.runner.run import run
+from lm_eval_so.runner.run import RunOptions, run
+from lm_eval_so.runner.store.for_verdict import ForVerdict, note_verdict, why_anew
 from lm_eval_so.runner.store.run_dir import read_info
 from lm_eval_so.testing import ChatServer
 
@@ -40,8 +40,9 @@ async def asked(
     config: Config, *, after: float = 0, events: list[Event] | None = None, **options: Any
 ) -> int:
     """Ask for a verdict, and give how many requests that took."""
-    given = {"verdict": HERE, **options}
-    return (await run(config, resources(events, at(after)), **given)).requests
+    verdict = options.pop("verdict", HERE)
+    given = RunOptions(**options)
+    return (await run(config, resources(events, at(after)), given, verdict=verdict)).requests
 
 
 def start_of(folder: Path, **changes: Any) -> RunInfo:
@@ -164,9 +165,9 @@ async def test_run__for_a_verdict_asks_past_the_cache(tmp_path: Path) -> None:
         section = endpoint(server.url)
         config = config_of(tmp_path, section, run={"cache": ".lm-eval-so/cache.sqlite"})
         given = {"OPENAI_API_KEY": "k", **at(0)}
-        await run(config, resources(environ=given), out=tmp_path / "warm")
+        await run(config, resources(environ=given), RunOptions(out=tmp_path / "warm"))
         assert len(server.requests) == N
-        await run(config, resources(environ=given), out=tmp_path / "cold", verdict=HERE)
+        await run(config, resources(environ=given), RunOptions(out=tmp_path / "cold"), verdict=HERE)
         assert len(server.requests) == 2 * N
         assert not any(row["cached"] for row in rows(tmp_path / "cold"))
 
@@ -252,7 +253,7 @@ async def test_put_aside__what_others_have_touched_stays(
 async def test_put_aside__what_run_put_aside_stays(tmp_path: Path) -> None:
     config = config_of(tmp_path)
     for number in range(3):
-        await run(config, resources(environ=at(number)), fresh=True)  # bot.1 and bot.2
+        await run(config, resources(environ=at(number)), RunOptions(fresh=True))  # bot.1 and bot.2
     for number in range(1, 6):
         await asked(config, after=number * 10_000)
     # bot.3 was that of run, but ci put it aside

@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from lm_eval_so.core.records.chat import ToolCall
-from lm_eval_so.runner.conversation.tools import NO_RESULT, answer_calls, with_ids
+from lm_eval_so.runner.conversation.transcript import NO_RESULT, answer_calls, with_ids
 
 TABLE = [
     {"name": "find", "arguments": {"주문번호": "A-1023", "n": 1}, "result": {"상태": "배송 중"}},

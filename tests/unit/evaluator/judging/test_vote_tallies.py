@@ -4,7 +4,7 @@ import pytest
 
 from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.evaluator.judging.votes import is_usable, was_asked
+from lm_eval_so.evaluator.judging.vote_tallies import is_usable, was_asked
 
 
 @pytest.mark.parametrize(

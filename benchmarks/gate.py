@@ -28,7 +28,7 @@ from lm_eval_so.comparator.effect.finding import (
     Shape,
     make_shape,
 )
-from lm_eval_so.comparator.effect.interval import Tested, estimate_change
+from lm_eval_so.comparator.effect.interval import Tested, estimate_change, falls_by_margin
 from lm_eval_so.comparator.gate.verdicts import judge, run_verdict
 from lm_eval_so.comparator.pairing import Groups
 from lm_eval_so.comparator.terms import Terms
@@ -61,7 +61,11 @@ def found(
         interval=Interval(
             delta=seen.value, low=seen.low, high=seen.high, p=seen.p_worse, method="benchmark"
         ),
-        outcome=Outcome(passes=passes, gained=passes and seen.low > 0),
+        outcome=Outcome(
+            passes=passes,
+            gained=passes and seen.low > 0,
+            falls_by_limit=falls_by_margin(seen.value, shape, margin=margin),
+        ),
     )
 
 
@@ -150,7 +154,12 @@ def binary(_: int) -> str:
     """Right-or-wrong metrics, exact."""
     texts = []
     for flips, margin in ((0.10, 0.05), (0.02, 0.05), (0.10, 0.02)):
-        drops = [(0.0, "0"), (margin, "margin"), (2 * margin, "2 × margin")]
+        drops = [
+            (0.0, "0"),
+            (margin / 2, "margin / 2"),
+            (margin, "margin"),
+            (2 * margin, "2 × margin"),
+        ]
         rows = [
             binary_row(n, flips, margin, drop, named)
             for drop, named in drops

@@ -22,6 +22,7 @@ class Code(StrEnum):
     FEW_TIMES = "few_times"
     FEW_FOR_PERCENTILE = "few_for_percentile"
     NOT_POSITIVE = "not_positive"
+    WITHIN_MARGIN = "within_margin"
     MISSING = "missing"
     JUDGE_WEAK = "judge_weak"
     MULTIPLICITY = "multiplicity"

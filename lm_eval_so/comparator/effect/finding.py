@@ -129,6 +129,8 @@ class Outcome:
     passes: bool = False
     gained: bool = False
     """Whether it passes with a proven gain."""
+    falls_by_limit: bool = False
+    """Whether the measured change is as bad as the largest accepted one, or worse."""
     passes_complete: bool = False
     """Whether it would pass without the samples that lack a score."""
     needed_n: int | None = None

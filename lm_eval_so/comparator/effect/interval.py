@@ -21,6 +21,8 @@ from lm_eval_so.core.stats.power import (
 )
 
 LEAST_GROUPS = 10
+_SLACK = 1e-9
+"""Share of the range (of the margin, if the range is open) by which arithmetic may miss a margin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,12 @@ def smallest_margin(tested: Tested, *, alpha: float) -> float | None:
     if shape.kind is MetricKind.BINARY:
         return provable_margin(n, alpha=alpha)
     return provable_margin_t(n, width=shape.width, alpha=alpha)
+
+
+def falls_by_margin(delta: float | None, shape: Shape, *, margin: float) -> bool:
+    """Return whether a mean change is a fall of at least the margin."""
+    slack = _SLACK * (margin if shape.width is None else shape.width)
+    return delta is not None and delta <= slack - margin
 
 
 def passes(tested: Tested, *, margin: float, alpha: float) -> bool:

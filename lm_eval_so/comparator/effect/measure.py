@@ -16,6 +16,7 @@ from lm_eval_so.comparator.effect.finding import (
 from lm_eval_so.comparator.effect.interval import (
     Tested,
     estimate_change,
+    falls_by_margin,
     method_of,
     moved_of,
     needed_samples,
@@ -158,6 +159,7 @@ def _measure_change(finding: Finding, paired: Paired, alpha: float) -> Finding:
     outcome = Outcome(
         passes=is_passing,
         gained=is_passing and lower.low > 0,
+        falls_by_limit=falls_by_margin(interval.delta, shape, margin=margin),
         passes_complete=would_pass and any(paired.missing),
         needed_n=needed_samples(worst, lower, margin=margin, alpha=alpha),
     )

@@ -26,6 +26,8 @@ from lm_eval_so.core.stats.ratios import (
 
 LEVELS = {"p50": 0.50, "p95": 0.95}
 """Percentiles by the name of the statistic."""
+_SLACK = 1e-9
+"""Distance by which arithmetic may miss the largest increase."""
 _NOT_POSITIVE = Ruling(verdict=Verdict.INCONCLUSIVE, code=Code.NOT_POSITIVE)
 
 
@@ -96,5 +98,6 @@ def _outcome(finding: Finding, estimate: Estimate, sizes: tuple[int, int], alpha
     return Outcome(
         passes=passes,
         gained=passes and estimate.high < 1,
+        falls_by_limit=estimate.value >= 1 + limit - _SLACK,
         needed_n=math.ceil(needed * n / units),
     )

@@ -109,7 +109,9 @@ def _decide(finding: Finding, p: float | None, alpha: float) -> tuple[Verdict, C
     if finding.exempted.is_accepted:
         return Verdict.PASS, Code.ACCEPTED
     if p is not None and p <= alpha:
-        return Verdict.REGRESSION, None
+        if finding.outcome.falls_by_limit:
+            return Verdict.REGRESSION, None
+        return Verdict.INCONCLUSIVE, Code.WITHIN_MARGIN
     return Verdict.INCONCLUSIVE, _why_unclear(finding, alpha)
 
 

@@ -81,15 +81,21 @@ def metric_texts(metric: str, judged: Judged, setting: Setting) -> MetricTexts:
         "metric": metric,
         "sure": _short_percent(1 - setting.alpha),
         "level": _short_percent(1 - 2 * setting.alpha),
+        "n": count(finding.n),
         "fall": say(f"comparison.fall_{finding.shape.direction.value}", language),
         **_change_figures(finding, shown),
         **_proof_figures(judged, language),
         **reason_figures(ruling, language),
     }
     texts = MetricTexts(finding=finding, shown=shown, setting=setting, figures=figures)
-    if judged.change_code not in {Code.TOO_NOISY, Code.NOT_CONFIRMED}:
-        return texts
-    return replace(texts, figures={**figures, "advice": _advice(texts)})
+    match judged.change_code:
+        case Code.TOO_NOISY | Code.NOT_CONFIRMED:
+            advice = _advice(texts)
+        case Code.WITHIN_MARGIN:
+            advice = _advice_within(texts)
+        case _:
+            return texts
+    return replace(texts, figures={**figures, "advice": advice})
 
 
 def _change_figures(finding: Finding, shown: MetricFigures) -> dict[str, str]:
@@ -144,6 +150,15 @@ def _advice(texts: MetricTexts) -> str:
     rounded = round_up(needed)
     key = "advice_more_ratio" if texts.shown.is_ratio else "advice_more"
     return texts.say(key, needed=count(rounded), n=count(n), price=texts.price(rounded))
+
+
+def _advice_within(texts: MetricTexts) -> str:
+    """Return the way to a verdict for a fall that is proven, but smaller than the margin."""
+    needed, n = texts.finding.outcome.needed_n or 0, texts.finding.n
+    if needed <= n:
+        return texts.say("advice_look", twice=count(round_up(2 * n)))
+    rounded = round_up(needed)
+    return texts.say("advice_within", needed=count(rounded), price=texts.price(rounded))
 
 
 def _fell(finding: Finding) -> bool:

@@ -14,7 +14,9 @@ from lm_eval_so.core.stats.power import LEAST_SAMPLES, needed_without_change_t
 from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.words.formats import count, reason_figures
 
-_OF_RATIOS = frozenset({"pass", "improved", "regression", "too_noisy", "multiplicity"})
+_OF_RATIOS = frozenset(
+    {"pass", "improved", "regression", "too_noisy", "within_margin", "multiplicity"}
+)
 """Texts that ratios have in a form of their own."""
 _OF_BOUNDS = {
     None: "met",
@@ -77,8 +79,6 @@ def _change_sentence(judged: Judged, texts: MetricTexts) -> str:
     keys = [_key_of(judged)]
     if change is Verdict.PASS and judged.change_code is None and _is_real_fall(finding, texts):
         keys.append("real_fall")
-    if change is Verdict.REGRESSION and _is_within_margin(finding):
-        keys.append("within_margin")
     return " ".join(map(texts.say, keys))
 
 
@@ -152,14 +152,6 @@ def _is_real_fall(finding: Finding, texts: MetricTexts) -> bool:
     if change is None or change.p > texts.setting.alpha:
         return False
     return change.low > 1 if finding.shape.kind is MetricKind.RATIO else change.high < 0
-
-
-def _is_within_margin(finding: Finding) -> bool:
-    """Return whether the mean fell by no more than is allowed, which seems no reason to fail."""
-    change, margin = finding.interval, finding.limits.margin
-    if finding.shape.kind is MetricKind.RATIO or change is None or margin is None:
-        return False
-    return change.delta is not None and -change.delta <= margin
 
 
 def _bound_sentence(threshold: Threshold, texts: MetricTexts) -> str:

@@ -228,14 +228,14 @@ def test_compare__needed_samples_of_groups_are_samples() -> None:
 
 
 def test_compare__is_a_record_that_survives_its_file() -> None:
-    columns = flips(worse=12, better=4, n=200)
-    comparison = judge(*(make_report({"m": c, "latency_ms": [1.0] * 200}) for c in columns))
+    columns = flips(worse=12, better=4, n=160)
+    comparison = judge(*(make_report({"m": c, "latency_ms": [1.0] * 160}) for c in columns))
     assert loads(dumps(comparison), Comparison) == comparison
     assert comparison.compared_at == NOW
     assert json.loads(dumps(comparison))["verdict"] == "regression"
 
 
 def test_compare__same_reports_same_bytes() -> None:
-    columns = flips(worse=12, better=4, n=200)
+    columns = flips(worse=12, better=4, n=160)
     pair = [make_report({"m": c, "n": c[::-1]}) for c in columns]
     assert dumps(judge(*pair)) == dumps(judge(*pair))

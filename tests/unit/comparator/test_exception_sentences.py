@@ -10,7 +10,7 @@ from lm_eval_so.comparator.exemptions.files import Exceptions
 from lm_eval_so.core.records.enums import Direction, Language
 from lm_eval_so.core.words.phrases import exemption_warning
 
-PAIR = [make_report({"exact_match": c}) for c in flips(worse=12, better=4, n=200)]
+PAIR = [make_report({"exact_match": c}) for c in flips(worse=12, better=4, n=160)]
 NAMES = [f"s{i}" for i in range(12)]
 LOWER = [
     make_report({"toxicity": [v] * 100}, directions={"toxicity": Direction.LOWER})

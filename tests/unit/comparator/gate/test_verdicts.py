@@ -8,7 +8,8 @@ from lm_eval_so.core.records.enums import Direction, MetricKind, Policy, Verdict
 from lm_eval_so.errors import ConfigError
 
 SAME = [1] * 60
-WORSE = flips(worse=12, better=4, n=200)
+WORSE = flips(worse=12, better=4, n=160)
+ALLOWED = flips(worse=20, better=5, n=400)
 NOISY = flips(worse=8, better=6, n=100)
 BETTER = flips(worse=4, better=16, n=200)
 EVEN = flips(worse=8, better=8, n=200)
@@ -71,6 +72,13 @@ def reason_of(comparison, metric="exact_match"):
         pytest.param({"exact_match": EVEN[0]}, {"exact_match": EVEN[1]}, "pass", None, id="12"),
         pytest.param(
             {"exact_match": WORSE[0]}, {"exact_match": WORSE[1]}, "regression", None, id="13"
+        ),
+        pytest.param(
+            {"exact_match": ALLOWED[0]},
+            {"exact_match": ALLOWED[1]},
+            "inconclusive",
+            "within_margin",
+            id="13b",
         ),
         pytest.param(
             {"exact_match": NOISY[0]},
@@ -178,8 +186,15 @@ def test_compare__a_score_whose_square_is_no_number_counts_as_missing() -> None:
     assert "out_of_range" in {reason.code for reason in comparison.metrics["length"].warnings}
 
 
+def test_compare__a_fall_of_the_margin_itself_is_a_regression_whatever_the_arithmetic() -> None:
+    assert 0.27 - 0.30 > -0.03
+    pair = [make_report({"token_f1": [score] * 100}) for score in (0.30, 0.27)]
+    comparison = judge(*pair, gate={"metrics": {"token_f1": {"margin": 0.03}}})
+    assert reason_of(comparison, "token_f1") == (Verdict.REGRESSION, None)
+
+
 def test_compare__row_14_multiplicity_holds_only_among_several_gating_metrics() -> None:
-    lean, calm = flips(worse=13, better=5, n=200), flips(worse=10, better=10, n=200)
+    lean, calm = flips(worse=13, better=5, n=160), flips(worse=10, better=10, n=160)
     names = ("a", "b", "c")
     pair = [dict(zip(names, (lean[i], calm[i], calm[i]), strict=True)) for i in (0, 1)]
     several = judge(*map(make_report, pair))
@@ -530,8 +545,8 @@ def test_compare__of_one_verdict_metrics_without_p_stand_first_in_their_order() 
 
 def test_compare__error_outranks_regression() -> None:
     comparison = judge(
-        make_report({"a": WORSE[0], "b": [1] * 200}),
-        make_report({"a": WORSE[1], "b": [None] * 200}),
+        make_report({"a": WORSE[0], "b": [1] * 160}),
+        make_report({"a": WORSE[1], "b": [None] * 160}),
     )
     assert (comparison.verdict, comparison.exit_code) == (Verdict.ERROR, 3)
     assert comparison.metrics["a"].verdict is Verdict.REGRESSION

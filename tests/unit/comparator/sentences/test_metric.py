@@ -7,7 +7,7 @@ from comparing import flips, judge, only
 from factories import make_report
 
 from lm_eval_so.comparator.reason_codes import Code
-from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
+from lm_eval_so.core.records.enums import Direction, Language, MetricKind
 from lm_eval_so.core.records.report import JudgeCalibration
 from lm_eval_so.core.words import texts
 
@@ -91,6 +91,16 @@ CASES = {
     "multiplicity": (
         [dict(zip("abc", (LEAN[i], CALM[i], CALM[i]), strict=True)) for i in (0, 1)],
         {},
+        {},
+    ),
+    "within the margin": (binary(12, 4, 200), {}, {"bot_usd": 0.41}),
+    "within the margin, on many samples": (binary(20, 5, 400), {}, {}),
+    "within the margin, a ratio": (
+        [
+            {"latency_ms": TIMES},
+            {"latency_ms": [1.06 * t + 40 * (i % 3) for i, t in enumerate(TIMES)]},
+        ],
+        {"metrics": {"latency_ms": {"max_increase": 0.36}}},
         {},
     ),
     "missing": ([{"exact_match": [1] * 200}, {"exact_match": [1] * 190 + [None] * 10}], {}, {}),
@@ -293,24 +303,7 @@ def test_sentences__whole_equals_that_of_an_only_metric() -> None:
     assert comparison.sentence == comparison.metrics["exact_match"].sentence
 
 
-WITHIN = {Language.EN: "That is within the 5.0 points", Language.KO: "허용 폭 5.0%p 안이지만"}
-
-
-@pytest.mark.parametrize("language", Language)
-@pytest.mark.parametrize(("worse", "better", "is_within"), [(14, 3, True), (20, 3, False)])
-def test_sentences__say_why_a_drop_that_seems_allowed_fails(
-    worse, better, is_within, language
-) -> None:
-    before, now = flips(worse=worse, better=better, n=239)
-    comparison = judge(
-        make_report({"exact_match": before}), make_report({"exact_match": now}), language=language
-    )
-    metric = only(comparison)
-    assert metric.verdict is Verdict.REGRESSION
-    assert (WITHIN[language] in metric.sentence) is is_within
-
-
-def test_sentences__of_a_rise_that_seems_allowed_say_rise() -> None:
+def test_sentences__of_a_proven_rise_within_the_margin_say_rise() -> None:
     shape = {"kinds": {"toxicity": MetricKind.BOUNDED}, "directions": {"toxicity": Direction.LOWER}}
     scores = [0.2 + i % 5 / 100 for i in range(100)]
     worse = [value + 0.025 + i % 7 / 1000 for i, value in enumerate(scores)]
@@ -321,8 +314,8 @@ def test_sentences__of_a_rise_that_seems_allowed_say_rise() -> None:
             gate={"metrics": {"toxicity": {"margin": 0.0281}}},
         )
     )
-    assert metric.verdict is Verdict.REGRESSION
-    assert "the true rise could be as much as" in metric.sentence
+    assert metric.reason == "within_margin"
+    assert "the true rise could still be as much as" in metric.sentence
 
 
 @pytest.mark.parametrize(("margin", "least"), [(0.03, "89 samples"), (0.2, "13 samples")])

@@ -129,6 +129,8 @@ class Outcome:
     passes: bool = False
     gained: bool = False
     """Whether it passes with a proven gain."""
+    few: Ruling | None = None
+    """Too few samples or groups for a pass; they do not keep a regression from being proven."""
     falls_by_limit: bool = False
     """Whether the measured change is as bad as the largest accepted one, or worse."""
     passes_complete: bool = False

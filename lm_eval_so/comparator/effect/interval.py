@@ -20,7 +20,6 @@ from lm_eval_so.core.stats.power import (
     provable_margin_t,
 )
 
-LEAST_GROUPS = 10
 _SLACK = 1e-9
 """Share of the range (of the margin, if the range is open) by which arithmetic may miss a margin."""
 
@@ -145,10 +144,13 @@ def falls_by_margin(delta: float | None, shape: Shape, *, margin: float) -> bool
     return delta is not None and delta <= slack - margin
 
 
-def passes(tested: Tested, *, margin: float, alpha: float) -> bool:
-    """Return whether there are enough samples, and they prove that the margin holds."""
+def can_pass(tested: Tested) -> bool:
+    """Return whether there are enough samples or groups for a pass."""
     least = 1 if tested.shape.kind is MetricKind.BINARY else LEAST_SAMPLES
-    too_few_groups = tested.groups is not None and tested.groups.units < LEAST_GROUPS
-    if len(tested.changes) < least or too_few_groups:
-        return False
-    return estimate_change(tested, alpha=alpha).low > -margin
+    has_groups = tested.groups is None or tested.groups.units >= LEAST_SAMPLES
+    return has_groups and len(tested.changes) >= least
+
+
+def holds(tested: Tested, estimate: Estimate, *, margin: float) -> bool:
+    """Return whether an estimate proves a margin, on enough samples or groups for a pass."""
+    return can_pass(tested) and estimate.low > -margin

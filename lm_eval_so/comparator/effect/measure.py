@@ -15,12 +15,13 @@ from lm_eval_so.comparator.effect.finding import (
 )
 from lm_eval_so.comparator.effect.interval import (
     Tested,
+    can_pass,
     estimate_change,
     falls_by_margin,
+    holds,
     method_of,
     moved_of,
     needed_samples,
-    passes,
     smallest_margin,
     subtract,
 )
@@ -33,6 +34,7 @@ from lm_eval_so.comparator.effect.refusals import (
     refuse_rows,
     refuse_values,
     side_warnings,
+    too_few,
 )
 from lm_eval_so.comparator.effect.values import SideValues, complete_pairs, read_values
 from lm_eval_so.comparator.pairing import Pairs, Reports, Scope, scope_of
@@ -114,13 +116,19 @@ def _measure_rows(key: str, finding: Finding, pairs: Pairs, scope: Scope, alpha:
     )
     refused = refuse_values(measured, paired, before, now)
     if refused is not None:
-        if refused.code is Code.FEW_SAMPLES and scope.paired > finding.n:
-            refused = replace(refused, code=Code.FEW_TIMES)
-        return replace(measured, ruling=refused)
+        return replace(measured, ruling=_told_of_times(refused, scope, finding.n))
     measured = replace(measured, warnings=(*measured.warnings, *judge_warnings(finding)))
     if is_ratio:
         return measure_ratio(measured, paired, alpha=alpha)
-    return _measure_change(measured, paired, alpha)
+    few = too_few(measured, paired)
+    outcome = Outcome(few=few and _told_of_times(few, scope, finding.n))
+    return _measure_change(replace(measured, outcome=outcome), paired, alpha)
+
+
+def _told_of_times(few: Ruling, scope: Scope, n: int) -> Ruling:
+    """Say of too few samples that the others have no time, if that is why."""
+    is_timed = few.code is Code.FEW_SAMPLES and scope.paired > n
+    return replace(few, code=Code.FEW_TIMES) if is_timed else few
 
 
 def _compared_as(shape: Shape, before: SideValues, now: SideValues) -> Shape:
@@ -132,6 +140,7 @@ def _compared_as(shape: Shape, before: SideValues, now: SideValues) -> Shape:
 
 def _measure_change(finding: Finding, paired: Paired, alpha: float) -> Finding:
     changes, shape, margin = paired.changes, finding.shape, finding.limits.margin
+    few = finding.outcome.few
     if changes is None:
         raise ValueError("a ratio has no changes per sample")
     groups = paired.groups
@@ -146,21 +155,22 @@ def _measure_change(finding: Finding, paired: Paired, alpha: float) -> Finding:
         high=upper.high,
         p=upper.p_worse,
         method=method_of(worst),
-        provable_margin=smallest_margin(worst, alpha=alpha),
+        provable_margin=None if few else smallest_margin(worst, alpha=alpha),
     )
     measured = replace(finding, interval=interval)
     if margin is None:
         code = Code.WORDING if finding.limits.is_wording else None
         return replace(measured, ruling=Ruling(verdict=Verdict.REPORTED, code=code))
-    is_passing = lower.low > -margin
-    would_pass = not is_passing and passes(
-        Tested(changes=changes.complete, groups=inner, shape=shape), margin=margin, alpha=alpha
-    )
+    is_passing = holds(worst, lower, margin=margin)
+    whole = Tested(changes=changes.complete, groups=inner, shape=shape)
+    is_hidden = not is_passing and any(paired.missing) and can_pass(whole)
     outcome = Outcome(
         passes=is_passing,
         gained=is_passing and lower.low > 0,
         falls_by_limit=falls_by_margin(interval.delta, shape, margin=margin),
-        passes_complete=would_pass and any(paired.missing),
+        passes_complete=is_hidden
+        and holds(whole, estimate_change(whole, alpha=alpha), margin=margin),
+        few=few,
         needed_n=needed_samples(worst, lower, margin=margin, alpha=alpha),
     )
     return replace(measured, outcome=outcome)

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import JsonValue
 
 from lm_eval_so.comparator.effect.finding import Finding, Paired, Ruling
-from lm_eval_so.comparator.effect.interval import LEAST_GROUPS
 from lm_eval_so.comparator.effect.judge_error import is_weak, youden_of
 from lm_eval_so.comparator.effect.values import SideValues
 from lm_eval_so.comparator.pairing import Pairs, Reports, Scope
@@ -16,6 +15,7 @@ from lm_eval_so.core.records.enums import MetricKind, Verdict
 from lm_eval_so.core.records.report import MetricSummary
 from lm_eval_so.core.stats.power import LEAST_SAMPLES
 
+_LEAST_FOR_INTERVAL = 2
 _MOST_TOLD = 3
 """Settings that a sentence names."""
 
@@ -101,27 +101,38 @@ def refuse_values(
     finding: Finding, paired: Paired, before: SideValues, now: SideValues
 ) -> Ruling | None:
     """Return why the values of a metric decide nothing; None if an interval can be made."""
-
-    def unclear(code: Code, **figures: JsonValue) -> Ruling:
-        return Ruling(verdict=Verdict.INCONCLUSIVE, code=code, figures=figures)
-
-    shape, complete = finding.shape, paired.complete
+    shape = finding.shape
     for name, values in {"baseline": before, "candidate": now}.items():
         if values.rows and values.is_broken:
             figures = error_figures(name, values)
             return Ruling(verdict=Verdict.ERROR, code=Code.ERROR_RATE, figures=figures)
     if shape.support is None and (before.is_alarming or now.is_alarming):
-        return unclear(Code.MISSING_UNBOUNDED, q=sum(paired.missing))
+        return _unclear(Code.MISSING_UNBOUNDED, q=sum(paired.missing))
+    is_ratio = shape.kind is MetricKind.RATIO  # no floor keeps a few of its values from failing
+    few = too_few(finding, paired, least=LEAST_SAMPLES if is_ratio else _LEAST_FOR_INTERVAL)
+    if few is None and is_weak(finding.judge):
+        return _unclear(Code.JUDGE_WEAK, j=f"{youden_of(finding.judge):.2f}")
+    return few
+
+
+def too_few(finding: Finding, paired: Paired, *, least: int = LEAST_SAMPLES) -> Ruling | None:
+    """Return that a metric has fewer groups or samples than needed; None if it has enough.
+
+    Answers that are right or wrong have an interval from the first sample on.
+    """
+    shape, complete = finding.shape, paired.complete
     if paired.groups is not None and finding.limits.statistic == "mean":
         counted = paired.groups if shape.support else paired.groups.at(complete.positions)
-        if counted.units < LEAST_GROUPS:
-            return unclear(Code.FEW_GROUPS, groups=counted.units)
+        if counted.units < least:
+            return _unclear(Code.FEW_GROUPS, groups=counted.units)
     usable = finding.n if shape.support else len(complete.positions)
-    if usable < (1 if shape.kind is MetricKind.BINARY else LEAST_SAMPLES):
-        return unclear(Code.FEW_SAMPLES, n=usable)
-    if is_weak(finding.judge):
-        return unclear(Code.JUDGE_WEAK, j=f"{youden_of(finding.judge):.2f}")
+    if usable < (1 if shape.kind is MetricKind.BINARY else least):
+        return _unclear(Code.FEW_SAMPLES, n=usable)
     return None
+
+
+def _unclear(code: Code, **figures: JsonValue) -> Ruling:
+    return Ruling(verdict=Verdict.INCONCLUSIVE, code=code, figures=figures)
 
 
 def _told(found: Sequence[Difference]) -> str:

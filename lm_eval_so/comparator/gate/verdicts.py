@@ -108,16 +108,19 @@ def _decide(finding: Finding, p: float | None, alpha: float) -> tuple[Verdict, C
         return (Verdict.IMPROVED if finding.outcome.gained else Verdict.PASS), None
     if finding.exempted.is_accepted:
         return Verdict.PASS, Code.ACCEPTED
-    if p is not None and p <= alpha:
-        if finding.outcome.falls_by_limit:
-            return Verdict.REGRESSION, None
-        return Verdict.INCONCLUSIVE, Code.WITHIN_MARGIN
-    return Verdict.INCONCLUSIVE, _why_unclear(finding, alpha)
+    is_proven = p is not None and p <= alpha
+    if is_proven and finding.outcome.falls_by_limit:
+        return Verdict.REGRESSION, None
+    return Verdict.INCONCLUSIVE, _why_unclear(finding, alpha, is_proven=is_proven)
 
 
-def _why_unclear(finding: Finding, alpha: float) -> Code:
+def _why_unclear(finding: Finding, alpha: float, *, is_proven: bool) -> Code | None:
     if finding.again is not None and finding.again.flaky:
         return Code.NOT_CONFIRMED
+    if finding.outcome.few is not None:
+        return finding.outcome.few.code
+    if is_proven:
+        return Code.WITHIN_MARGIN
     if finding.outcome.passes_complete:
         return Code.MISSING
     if finding.p is not None and finding.p <= alpha:

@@ -7,7 +7,7 @@ from lm_eval_so.comparator.effect.finding import Finding
 from lm_eval_so.comparator.gate.verdicts import Judged
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.records.costs import CostSummary
-from lm_eval_so.core.records.enums import Language, MetricKind
+from lm_eval_so.core.records.enums import Direction, Language, MetricKind
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.formats import (
     MetricFigures,
@@ -76,7 +76,7 @@ def metric_texts(metric: str, judged: Judged, setting: Setting) -> MetricTexts:
         is_unit=finding.shape.support == _UNIT,
         language=language,
     )
-    ruling = finding.ruling.figures if finding.ruling else {}
+    ruling = finding.ruling or finding.outcome.few
     figures = {
         "metric": metric,
         "sure": _short_percent(1 - setting.alpha),
@@ -85,7 +85,7 @@ def metric_texts(metric: str, judged: Judged, setting: Setting) -> MetricTexts:
         "fall": say(f"comparison.fall_{finding.shape.direction.value}", language),
         **_change_figures(finding, shown),
         **_proof_figures(judged, language),
-        **reason_figures(ruling, language),
+        **reason_figures(ruling.figures if ruling else {}, language),
     }
     texts = MetricTexts(finding=finding, shown=shown, setting=setting, figures=figures)
     match judged.change_code:
@@ -101,7 +101,7 @@ def metric_texts(metric: str, judged: Judged, setting: Setting) -> MetricTexts:
 def _change_figures(finding: Finding, shown: MetricFigures) -> dict[str, str]:
     change, limits = finding.interval, finding.limits
     bottom, top = (change.low, change.high) if change else (0.0, 0.0)
-    delta = None if change is None else change.delta
+    delta = _change_of_means(finding) if change is None else change.delta
     low, high = _ends(shown, bottom, top)
     told = {
         "b": UNKNOWN if finding.baseline is None else shown.value(finding.baseline),
@@ -122,6 +122,14 @@ def _change_figures(finding: Finding, shown: MetricFigures) -> dict[str, str]:
         "margin": shown.size(margin),
         "limit": shown.change(-margin),
     }
+
+
+def _change_of_means(finding: Finding) -> float | None:
+    """Return the change of a metric that has too few samples for an interval."""
+    before, now, shape = finding.baseline, finding.candidate, finding.shape
+    if before is None or now is None or shape.kind is MetricKind.RATIO:
+        return None
+    return now - before if shape.direction is Direction.HIGHER else before - now
 
 
 def _proof_figures(judged: Judged, language: Language) -> dict[str, str]:

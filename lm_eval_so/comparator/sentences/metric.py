@@ -15,7 +15,16 @@ from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.words.formats import count, reason_figures
 
 _OF_RATIOS = frozenset(
-    {"pass", "improved", "regression", "too_noisy", "within_margin", "multiplicity"}
+    {
+        "pass",
+        "improved",
+        "regression",
+        "too_noisy",
+        "within_margin",
+        "multiplicity",
+        "few_samples",
+        "few_groups",
+    }
 )
 """Texts that ratios have in a form of their own."""
 _OF_BOUNDS = {

@@ -42,7 +42,7 @@ COMPARED = {
     "accepted": (PAIR, accept(entry(None, "exact_match", max_drop=0.1))),
     "all in quarantine": (PAIR, quarantine(200)),
     "all in quarantine, with a bound": (PAIR, {**quarantine(200), "gate": BOUND}),
-    "most in quarantine": (SCORES, quarantine(195)),
+    "most in quarantine": (SCORES, quarantine(197)),
     "accepted, less is better": (LOWER, accept(entry(None, "toxicity", max_drop=0.25))),
 }
 ENTRIES = Exceptions(

@@ -127,7 +127,7 @@ def test_unused_calibration__margin_is_about_the_judges_score(calibration, code,
 
 
 def test_unused_calibration__is_not_told_where_nothing_is_decided() -> None:
-    metric = compared(JudgeCalibration(), ([0.5] * 5, [0.5] * 5))
+    metric = compared(JudgeCalibration(), ([0.5], [0.5]))
     assert (metric.reason, codes(metric)) == ("few_samples", [])
 
 

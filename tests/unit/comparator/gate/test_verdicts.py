@@ -67,6 +67,16 @@ def reason_of(comparison, metric="exact_match"):
             id="9",
         ),
         pytest.param(
+            {"exact_match": [0.9] * 9}, {"exact_match": [0.5] * 9}, "regression", None, id="9, 13"
+        ),
+        pytest.param(
+            {"exact_match": [0.9]},
+            {"exact_match": [0.5]},
+            "inconclusive",
+            "few_samples",
+            id="9 one",
+        ),
+        pytest.param(
             {"exact_match": BETTER[0]}, {"exact_match": BETTER[1]}, "improved", None, id="11"
         ),
         pytest.param({"exact_match": EVEN[0]}, {"exact_match": EVEN[1]}, "pass", None, id="12"),
@@ -135,6 +145,14 @@ def test_compare__row_6_needs_three_rows_unless_all_are_missing(missing) -> None
     assert reason_of(all_of_them) == (Verdict.ERROR, "error_rate")
 
 
+def test_compare__of_two_scores_one_without_a_value_is_inconclusive() -> None:
+    pair = [make_report({"token_f1": column}) for column in ([0.5, 0.5], [0.5, None])]
+    assert reason_of(judge(*pair, gate={"metrics": {"token_f1": {}}}), "token_f1") == (
+        Verdict.INCONCLUSIVE,
+        "few_samples",
+    )
+
+
 @pytest.mark.parametrize(("missing", "reason"), [(1, None), (2, "missing_unbounded")])
 def test_compare__row_7_open_ranges_bear_one_percent(missing, reason) -> None:
     values = [float(10 + i % 7) for i in range(100)]
@@ -153,7 +171,9 @@ def test_compare__row_8_needs_ten_groups(groups, reason) -> None:
     report = make_report({"exact_match": [1] * 120}, groups=labels)
     comparison = judge(report, report)
     assert comparison.metrics["exact_match"].reason == reason
-    assert comparison.metrics["exact_match"].method == (None if reason else "cr1")
+    metric = comparison.metrics["exact_match"]
+    assert (metric.method, metric.p_raw) == ("cr1", 0.5)
+    assert (metric.provable_margin is None) is (reason is not None)
 
 
 @pytest.mark.parametrize("metric", ["length", "latency_ms"])

@@ -114,6 +114,21 @@ CASES = {
         {},
         {"groups": [f"문서 {i % 4}" for i in range(60)]},
     ),
+    "one group": (
+        [{"exact_match": [1] * 60}, {"exact_match": [0] * 60}],
+        {},
+        {"groups": ["문서"] * 60},
+    ),
+    "few groups, proven": (
+        [{"exact_match": [1] * 90}, {"exact_match": [0] * 90}],
+        {},
+        {"groups": [f"문서 {i % 9}" for i in range(90)]},
+    ),
+    "few samples of a ratio": (
+        same("latency_ms", TIMES[:9]),
+        {"metrics": {"latency_ms": {}}},
+        {},
+    ),
     "groups ignored": (
         same("latency_ms", TIMES),
         {"metrics": {"latency_ms": {"statistic": "p95"}}},
@@ -330,7 +345,9 @@ def test_sentences__of_few_samples_never_ask_for_fewer_than_the_ten_that_are_nee
     gate = {"metrics": {"token_f1": {"margin": margin}}}
     few = make_report({"token_f1": UNIT[:9]})
     sentence = only(judge(few, few, gate=gate)).sentence
-    assert sentence == "token_f1: only 9 samples; at least 10 are needed."
+    assert sentence.endswith(
+        "(0.0 points). Only 9 samples: a pass needs 10, and the change is not clear enough for a failure."
+    )
 
 
 def test_sentences__of_errors_on_both_sides_say_whose_to_mend() -> None:

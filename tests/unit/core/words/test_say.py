@@ -11,7 +11,7 @@ from lm_eval_so.core.words import counted, say
     [("1", "only 1 sample;"), ("0", "only 0 samples;"), ("1,200", "only 1,200 samples;")],
 )
 def test_say__the_noun_fits_the_number(n: str, text: str) -> None:
-    assert text in say("comparison.few_samples", Language.EN, {"metric": "chrf", "n": n})
+    assert text in say("comparison.ratio_few_samples", Language.EN, {"metric": "chrf", "n": n})
 
 
 def test_say__a_verb_goes_with_the_noun() -> None:

@@ -20,7 +20,7 @@ from lm_eval_so.core.backends.http.options import ResponseSection, StreamSection
 from lm_eval_so.core.backends.openai.backend import presets
 from lm_eval_so.core.config.load import config_schema
 from lm_eval_so.core.records.enums import Language, RunStatus, Verdict
-from lm_eval_so.core.stats.power import provable_margin, provable_margin_t
+from lm_eval_so.core.stats.power import provable_margin_exact, provable_margin_t
 from lm_eval_so.core.templates.grammar import CALLED
 from lm_eval_so.core.templates.user import UserTemplate
 from lm_eval_so.core.words import texts
@@ -259,7 +259,7 @@ def test_decisions__tables_are_what_the_code_gives() -> None:
             row = gate["binary_row"](int(n), 0.10, 0.05, float(drop), "")
             assert [cell.replace(" %", "%") for cell in told] == row[2:]
     for n, binary, bounded in table(page, "How many samples"):
-        exact = [100 * provable_margin(int(n)), 100 * provable_margin_t(int(n))]
+        exact = [100 * provable_margin_exact(int(n)), 100 * provable_margin_t(int(n))]
         told = [float(cell.removesuffix(" points")) for cell in (binary, bounded)]
         assert all(0 <= t - e < 0.1 for t, e in zip(told, exact, strict=True))
 

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_so.core.records.enums import Verdict
-from lm_eval_so.core.stats.binary import mcnemar_midp, tango_interval, wilson_interval
+from lm_eval_so.core.stats.binary import (
+    binomial_cdf,
+    mcnemar_midp,
+    rare_drop_bound,
+    rules_out_rare_drop,
+    tango_interval,
+    wilson_interval,
+)
 from lm_eval_so.core.stats.bounded import hall_interval, mean_interval, smallest_p
 from lm_eval_so.core.stats.distributions import betainc, t_cdf, t_quantile, t_sf
 from lm_eval_so.core.stats.groups import grouped_interval
@@ -19,7 +26,9 @@ from lm_eval_so.core.stats.power import (
     needed_for_flips,
     needed_without_change,
     needed_without_change_t,
+    needed_without_flips,
     provable_margin,
+    provable_margin_exact,
     provable_margin_t,
 )
 from lm_eval_so.core.stats.ratios import ratio_of_means, ratio_of_percentiles
@@ -53,6 +62,29 @@ def test_tango_interval__one_more_sample_that_got_worse_lowers_it(w, g, rest) ->
     before, after = tango_interval(w, g, n), tango_interval(w + 1, g, n)
     assert after[0] <= before[0] + 1e-11
     assert after[1] <= before[1] + 1e-11
+
+
+@given(w=counts, g=counts, rest=st.integers(1, 60))
+def test_rare_drop_bound__is_the_margin_from_which_on_the_guard_lets_pass(w, g, rest) -> None:
+    n = w + g + rest
+    bound = rare_drop_bound(w, g, n)
+    assert max(w - g, 0) / n < bound <= 1
+    assert rules_out_rare_drop(w, g, n, margin=min(1.0, bound + 1e-9))
+    assert not rules_out_rare_drop(w, g, n, margin=bound - 1e-9)
+
+
+@pytest.mark.parametrize("margin", [0.02, 0.05, 0.1, 0.2])
+def test_pass__a_rare_total_failure_of_the_margin_seldom_passes(margin) -> None:
+    """A share of the answers goes wrong for good, and nothing else flips: exact, from 5 to 200."""
+    for n in range(5, 201):
+        passing = 0.0
+        for lost in range(n):
+            low = tango_interval(lost, 0, n)[0]
+            if low <= -margin:
+                break
+            if rules_out_rare_drop(lost, 0, n, margin=margin):
+                passing = binomial_cdf(lost, n, margin)
+        assert passing <= 0.0525
 
 
 @given(w=counts, g=counts)
@@ -167,7 +199,10 @@ def test_needed_samples__are_the_fewest_that_prove_the_margin(margin) -> None:
     n = needed_without_change_t(margin)
     assert provable_margin_t(n) < margin
     assert n == 2 or provable_margin_t(n - 1) >= margin or n == needed_without_change(margin)
-    assert needed_for_flips(0.0, margin) == needed_without_change(margin)
+    n = needed_without_flips(margin)
+    assert provable_margin_exact(n) <= margin + 1e-12
+    assert n == needed_without_change(margin) or provable_margin_exact(n - 1) > margin
+    assert needed_for_flips(0.0, margin) == n
 
 
 @given(st.lists(shares, min_size=2, max_size=50))

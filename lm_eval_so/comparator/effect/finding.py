@@ -118,6 +118,8 @@ class Interval:
     p: float
     """One-sided p-value of a change for the worse."""
     method: str
+    guard: float | None = None
+    """Largest drop that the guard against rare drops leaves possible, if that alone bars a pass."""
     provable_margin: float | None = None
     """Smallest margin that so many samples can prove; None if there is no floor."""
 

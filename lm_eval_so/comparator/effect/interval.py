@@ -9,14 +9,20 @@ from lm_eval_so.comparator.effect.finding import Shape
 from lm_eval_so.comparator.effect.values import Complete, Differences, Moved, SideValues
 from lm_eval_so.comparator.pairing import Groups
 from lm_eval_so.core.records.enums import Direction, MetricKind
-from lm_eval_so.core.stats.binary import count_flips, mcnemar_midp, tango_interval
+from lm_eval_so.core.stats.binary import (
+    count_flips,
+    mcnemar_midp,
+    rare_drop_bound,
+    rules_out_rare_drop,
+    tango_interval,
+)
 from lm_eval_so.core.stats.bounded import ROUNDING, Estimate, hall_interval, largest_of
 from lm_eval_so.core.stats.groups import interval_of_layout
 from lm_eval_so.core.stats.power import (
     LEAST_SAMPLES,
     needed_for_flips,
     needed_for_scores,
-    provable_margin,
+    provable_margin_exact,
     provable_margin_t,
 )
 
@@ -134,7 +140,7 @@ def smallest_margin(tested: Tested, *, alpha: float) -> float | None:
     if groups is not None:
         return provable_margin_t(groups.units, width=shape.width, alpha=alpha)
     if shape.kind is MetricKind.BINARY:
-        return provable_margin(n, alpha=alpha)
+        return provable_margin_exact(n, alpha=alpha)
     return provable_margin_t(n, width=shape.width, alpha=alpha)
 
 
@@ -151,6 +157,25 @@ def can_pass(tested: Tested) -> bool:
     return has_groups and len(tested.changes) >= least
 
 
-def holds(tested: Tested, estimate: Estimate, *, margin: float) -> bool:
+def holds(tested: Tested, estimate: Estimate, *, margin: float, alpha: float) -> bool:
     """Return whether an estimate proves a margin, on enough samples or groups for a pass."""
-    return can_pass(tested) and estimate.low > -margin
+    if not can_pass(tested) or estimate.low <= -margin:
+        return False
+    flips = _guarded(tested)
+    if flips is None or estimate.low > 0:
+        return True
+    return rules_out_rare_drop(*flips, len(tested.changes), margin=margin, alpha=alpha)
+
+
+def guard_of(tested: Tested, estimate: Estimate, *, margin: float, alpha: float) -> float | None:
+    """Return the bound of the guard against rare drops; None unless that alone bars a pass."""
+    flips, is_barred = _guarded(tested), not holds(tested, estimate, margin=margin, alpha=alpha)
+    if flips is None or estimate.low <= -margin or not is_barred:
+        return None
+    return rare_drop_bound(*flips, len(tested.changes), alpha=alpha)
+
+
+def _guarded(tested: Tested) -> tuple[int, int] | None:
+    """Return the flips of answers that are right or wrong and stand alone; None of other scores."""
+    is_plain = tested.shape.kind is MetricKind.BINARY and tested.groups is None
+    return count_flips(tested.changes) if is_plain else None

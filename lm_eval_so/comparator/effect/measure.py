@@ -18,6 +18,7 @@ from lm_eval_so.comparator.effect.interval import (
     can_pass,
     estimate_change,
     falls_by_margin,
+    guard_of,
     holds,
     method_of,
     moved_of,
@@ -161,7 +162,7 @@ def _measure_change(finding: Finding, paired: Paired, alpha: float) -> Finding:
     if margin is None:
         code = Code.WORDING if finding.limits.is_wording else None
         return replace(measured, ruling=Ruling(verdict=Verdict.REPORTED, code=code))
-    is_passing = holds(worst, lower, margin=margin)
+    is_passing = holds(worst, lower, margin=margin, alpha=alpha)
     whole = Tested(changes=changes.complete, groups=inner, shape=shape)
     is_hidden = not is_passing and any(paired.missing) and can_pass(whole)
     outcome = Outcome(
@@ -169,8 +170,9 @@ def _measure_change(finding: Finding, paired: Paired, alpha: float) -> Finding:
         gained=is_passing and lower.low > 0,
         falls_by_limit=falls_by_margin(interval.delta, shape, margin=margin),
         passes_complete=is_hidden
-        and holds(whole, estimate_change(whole, alpha=alpha), margin=margin),
+        and holds(whole, estimate_change(whole, alpha=alpha), margin=margin, alpha=alpha),
         few=few,
         needed_n=needed_samples(worst, lower, margin=margin, alpha=alpha),
     )
-    return replace(measured, outcome=outcome)
+    guard = guard_of(worst, lower, margin=margin, alpha=alpha)
+    return replace(measured, interval=replace(interval, guard=guard), outcome=outcome)

@@ -101,6 +101,8 @@ def metric_texts(metric: str, judged: Judged, setting: Setting) -> MetricTexts:
 def _change_figures(finding: Finding, shown: MetricFigures) -> dict[str, str]:
     change, limits = finding.interval, finding.limits
     bottom, top = (change.low, change.high) if change else (0.0, 0.0)
+    if change is not None and change.guard is not None:
+        bottom = -change.guard  # Tango's bound is inside the margin, and would seem to prove it
     delta = _change_of_means(finding) if change is None else change.delta
     low, high = _ends(shown, bottom, top)
     told = {

@@ -8,6 +8,8 @@ from lm_eval_so.core.stats.distributions import betainc, normal_quantile
 
 _MOST_HALVINGS = 100
 _CLOSE = 1e-12
+_GUARD = 1.05
+"""Level of the exact guard, as a share of the error that is allowed: a little room for its steps."""
 
 
 def wilson_interval(successes: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
@@ -63,6 +65,39 @@ def tango_interval(worse: int, better: int, n: int, *, level: float = 0.90) -> t
     low = -1.0 if worse == n else _root(score, z, -1.0, mean)
     high = 1.0 if better == n else _root(score, -z, mean, 1.0)
     return low, high
+
+
+def binomial_cdf(k: int, n: int, share: float) -> float:
+    """Return P(X ≤ k) of the binomial distribution, 0 ≤ k, n ≥ 1, share in [0, 1]."""
+    return 1.0 if k >= n else betainc(n - k, k + 1, 1 - share)
+
+
+def rules_out_rare_drop(
+    worse: int, better: int, n: int, *, margin: float, alpha: float = 0.05
+) -> bool:
+    """Return whether a true drop of the margin would seldom show so few net losses.
+
+    Tango's interval is a little short where a drop shows in few samples. There a share of answers
+    that all go wrong is the worst case, and its number is binomial.
+
+    Args:
+        worse: Samples that went from right to wrong.
+        better: Samples that went from wrong to right.
+        n: Paired samples, ≥ 1 and ≥ worse + better.
+        margin: Largest accepted drop, in (0, 1).
+        alpha: One-sided error, in (0, 0.5).
+
+    Source: Clopper, Pearson (1934), Biometrika 26(4), 404–413.
+    """
+    return binomial_cdf(max(worse - better, 0), n, margin) <= _GUARD * alpha
+
+
+def rare_drop_bound(worse: int, better: int, n: int, *, alpha: float = 0.05) -> float:
+    """Return the largest drop that `rules_out_rare_drop` leaves possible, in (0, 1]."""
+    lost = max(worse - better, 0)
+    if lost >= n:
+        return 1.0
+    return _root(partial(binomial_cdf, lost, n), _GUARD * alpha, 0.0, 1.0)
 
 
 def _root(score: Callable[[float], float], level: float, low: float, high: float) -> float:

@@ -5,6 +5,7 @@ With the needed number an unchanged chatbot passes with 80 % power.
 
 import math
 
+from lm_eval_so.core.stats.binary import rare_drop_bound, rules_out_rare_drop
 from lm_eval_so.core.stats.bounded import floor_of_se
 from lm_eval_so.core.stats.distributions import normal_quantile, t_quantile
 
@@ -28,7 +29,7 @@ def needed_for_flips(flip_share: float, margin: float, *, alpha: float = 0.05) -
     Source: Tango (1998), Statistics in Medicine 17(8), 891–908.
     """
     enough = _ceil(_effect(alpha) * flip_share / margin**2)
-    return max(enough, needed_without_change(margin, alpha=alpha))
+    return max(enough, needed_without_flips(margin, alpha=alpha))
 
 
 def needed_for_scores(
@@ -74,6 +75,14 @@ def needed_without_change(margin: float, *, width: float = 1.0, alpha: float = 0
     return math.floor(z * z * (width - margin) / margin) + 1
 
 
+def needed_without_flips(margin: float, *, alpha: float = 0.05) -> int:
+    """Return the fewest samples that pass if no answer flips, with the guard against rare drops."""
+    n = needed_without_change(margin, alpha=alpha)
+    while not rules_out_rare_drop(0, 0, n, margin=margin, alpha=alpha):
+        n += 1
+    return n
+
+
 def needed_without_change_t(margin: float, *, width: float = 1.0, alpha: float = 0.05) -> int:
     """Return the fewest samples as above, for the floored interval of scores."""
     n = max(needed_without_change(margin, width=width, alpha=alpha), 2)
@@ -89,6 +98,11 @@ def provable_margin(n: int, *, alpha: float = 0.05) -> float:
     """
     z = normal_quantile(1 - alpha)
     return z * z / (n + z * z)
+
+
+def provable_margin_exact(n: int, *, alpha: float = 0.05) -> float:
+    """Return the smallest drop as above, with the guard against rare drops."""
+    return max(provable_margin(n, alpha=alpha), rare_drop_bound(0, 0, n, alpha=alpha))
 
 
 def provable_margin_t(n: int, *, width: float = 1.0, alpha: float = 0.05) -> float:

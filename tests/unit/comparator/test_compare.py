@@ -215,7 +215,7 @@ def test_compare__tells_what_would_settle_it_and_what_that_costs() -> None:
     )
     assert metric.needed_n == 364
     assert metric.needed_cost_usd == pytest.approx(364 * 0.5 / 100)
-    assert metric.provable_margin == pytest.approx(0.0263427, abs=1e-7)
+    assert metric.provable_margin == pytest.approx(1 - 0.0525**0.01)
 
 
 def test_compare__needed_samples_of_groups_are_samples() -> None:

@@ -10,12 +10,12 @@ from lm_eval_so.comparator.exemptions.files import Exceptions
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.words.phrases import exemption_warning
 
-NAMES = [f"환불-{i}" for i in range(60)]
-WORSE = [0] * 6 + [1] * 54
+NAMES = [f"환불-{i}" for i in range(66)]
+WORSE = [0] * 6 + [1] * 60
 
 
 def reports(before=None, now=None, **given):
-    before = [1] * 60 if before is None else before
+    before = [1] * 66 if before is None else before
     pair = ({"exact_match": before}, {"exact_match": WORSE if now is None else now})
     return [make_report(scores, ids=NAMES, **given) for scores in pair]
 
@@ -28,7 +28,7 @@ def test_quarantine__samples_leave_both_sides_and_are_listed() -> None:
     plain = judge(*reports())
     found = judge(*reports(), exceptions=quarantine(*(entry(name) for name in NAMES[:6])))
     assert plain.verdict is Verdict.REGRESSION
-    assert (found.verdict, only(found).n, only(found).left_out) == (Verdict.PASS, 54, 6)
+    assert (found.verdict, only(found).n, only(found).left_out) == (Verdict.PASS, 60, 6)
     assert not found.changed
     assert [e.sample_id for e in found.quarantine] == NAMES[:6]
     first = found.quarantine[0]
@@ -37,12 +37,12 @@ def test_quarantine__samples_leave_both_sides_and_are_listed() -> None:
 
 
 def test_quarantine__of_one_metric_leaves_the_others() -> None:
-    pair = [make_report({"exact_match": c, "contains": c}, ids=NAMES) for c in ([1] * 60, WORSE)]
+    pair = [make_report({"exact_match": c, "contains": c}, ids=NAMES) for c in ([1] * 66, WORSE)]
     entries = [entry(name, "contains") for name in NAMES[:6]]
     found = judge(*pair, exceptions=quarantine(*entries))
     assert found.metrics["contains"].verdict is Verdict.PASS
     assert found.metrics["exact_match"].verdict is Verdict.REGRESSION
-    assert (found.metrics["contains"].n, found.metrics["exact_match"].n) == (54, 60)
+    assert (found.metrics["contains"].n, found.metrics["exact_match"].n) == (60, 66)
     assert set(found.quarantine[0].scores) == {"contains"}
 
 
@@ -75,7 +75,7 @@ def test_quarantine__unknown_names_do_nothing_and_are_told() -> None:
     entries = [entry("환불-999"), entry("환불-0", "exactmatch")]
     found = judge(*reports(), exceptions=quarantine(*entries))
     assert [e.state for e in found.quarantine] == ["unknown_sample", "unknown_metric"]
-    assert only(found).n == 60
+    assert only(found).n == 66
 
 
 @pytest.mark.parametrize(
@@ -101,14 +101,14 @@ def test_quarantine__an_unknown_name_tells_what_may_be_meant(unknown, meant) -> 
 def test_quarantine__of_a_file_for_another_dataset_not_every_name_is_sought() -> None:
     entries = [entry(f"{name}x") for name in NAMES]
     found = judge(*reports(), exceptions=quarantine(*entries)).quarantine
-    assert [e.meant for e in found] == [*NAMES[:20], *[None] * 40]
+    assert [e.meant for e in found] == [*NAMES[:20], *[None] * 46]
 
 
 def test_quarantine__comes_before_row_3_and_row_5() -> None:
-    twice = make_report({"exact_match": [1] * 61}, ids=[*NAMES, NAMES[0]])
+    twice = make_report({"exact_match": [1] * 67}, ids=[*NAMES, NAMES[0]])
     assert only(judge(reports()[0], twice)).reason == "duplicate_id"
     found = judge(reports()[0], twice, exceptions=quarantine(entry(NAMES[0])))
-    assert (only(found).verdict, only(found).n) == (Verdict.PASS, 59)
+    assert (only(found).verdict, only(found).n) == (Verdict.PASS, 65)
 
     short = make_report({"exact_match": [1] * 47}, ids=NAMES[:47])
     assert only(judge(reports()[0], short)).reason == "overlap"
@@ -117,7 +117,7 @@ def test_quarantine__comes_before_row_3_and_row_5() -> None:
 
 
 def test_quarantine__another_duplicate_is_still_found() -> None:
-    twice = make_report({"exact_match": [1] * 62}, ids=[*NAMES, NAMES[0], NAMES[1]])
+    twice = make_report({"exact_match": [1] * 68}, ids=[*NAMES, NAMES[0], NAMES[1]])
     found = judge(reports()[0], twice, exceptions=quarantine(entry(NAMES[0])))
     assert only(found).reason == "duplicate_id"
     assert NAMES[1] in only(found).sentence

@@ -88,6 +88,7 @@ CASES = {
         {},
         LOWER,
     ),
+    "too noisy, by the guard alone": (binary(1, 0, 90), {}, {}),
     "multiplicity": (
         [dict(zip("abc", (LEAN[i], CALM[i], CALM[i]), strict=True)) for i in (0, 1)],
         {},

@@ -33,6 +33,7 @@ FUNCTIONS = {
     "n_groups": lambda C, se, delta, R: power.needed_for_scores(  # noqa: N803
         se * math.sqrt(C), delta, width=R
     ),
+    "guard": lambda w, g, n, delta: binary.binomial_cdf(max(w - g, 0), n, delta),
     "smallest_margin": power.provable_margin,
     "ratio_means": ratios.ratio_of_means,
     "ratio_quantiles": lambda b, c, u: ratios.ratio_of_percentiles(b, c, level=u),

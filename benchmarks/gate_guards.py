@@ -1,0 +1,112 @@
+"""How often the gate is wrong where its formulas are at their limits: rare failures, few samples.
+
+python benchmarks/gate_guards.py                 all tables, as Markdown on stdout (some minutes)
+python benchmarks/gate_guards.py --part few
+python benchmarks/gate_guards.py --runs 500      fewer simulated runs
+
+Tables that say "exact" sum over all outcomes; the others are simulated with a fixed seed.
+"""
+
+import argparse
+import random
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+
+from gate import (
+    BINARY,
+    BOUNDED,
+    LEAST_CHANCE,
+    binomial,
+    correlated,
+    found,
+    percent,
+    table,
+    verdict_of,
+)
+
+from lm_eval_so.core.records.enums import Verdict
+
+
+def wrong_passes(_: int) -> str:
+    """The worst wrong PASS of right-or-wrong metrics at a true drop of the margin, exact."""
+    sizes, rows = range(5, 201), []
+    for margin in (0.02, 0.05, 0.1, 0.2):
+        cells = []
+        for better in (0.0, 0.0005, 0.002, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4):
+            if margin + 2 * better > 0.999:
+                cells.append("–")
+                continue
+            shares = [wrong_pass(n, margin, better) for n in sizes]
+            cells.append(percent(max(shares)))
+        rows.append([f"{margin}", *cells])
+    head = ["margin", "flips to right 0%", "0.05%", "0.2%", "1%", "2%", "5%", "10%", "20%", "40%"]
+    title = f"worst PASS at a true drop of the margin, n {sizes[0]} to {sizes[-1]}"
+    return f"## Right or wrong: {title}\n\n{table(head, rows)}"
+
+
+def wrong_pass(n: int, margin: float, better: float) -> float:
+    """Return the chance of a PASS where the true drop is the margin."""
+    return sum(
+        chance
+        for g, of_better in binomial(n, better)
+        for w, of_rest in binomial(n - g, (margin + better) / (1 - better))
+        if w <= most_lost(g, n, margin) and (chance := of_better * of_rest) > LEAST_CHANCE
+    )
+
+
+@cache
+def most_lost(better: int, n: int, margin: float) -> int:
+    """Return how many samples at most may get worse for a PASS; −1 if not one."""
+    low, high = -1, n - better
+    while low < high:
+        middle = (low + high + 1) // 2
+        changes = [-1.0] * middle + [1.0] * better + [0.0] * (n - middle - better)
+        if found(changes, BINARY, margin).outcome.passes:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def few(runs: int) -> str:
+    """Fewer than ten scores or groups, of which nothing changed on the whole: the false FAIL."""
+    chance, rows = random.Random(6), []
+    draws: dict[str, Callable[[], float]] = {
+        "normal, SD 0.2": lambda: max(-1.0, min(1.0, chance.gauss(0, 0.2))),
+        "± 0.3": lambda: chance.choice((-0.3, 0.3)),
+        "uniform on ± 1": lambda: chance.uniform(-1, 1),
+    }
+    for name, draw in draws.items():
+        fails = []
+        for n in range(4, 10):
+            runs_of_n = ([draw() for _ in range(n)] for _ in range(runs))
+            seen = Counter(verdict_of([found(changes, BOUNDED, 0.03)]) for changes in runs_of_n)
+            fails.append(percent(seen[Verdict.REGRESSION] / runs))
+        rows.append([f"scores, {name}", *fails])
+    fails = []
+    for count in range(4, 10):
+        labels = [group for group in range(count) for _ in range(5)]
+        runs_of_n = ([c for _ in range(count) for c in correlated(chance)] for _ in range(runs))
+        seen = Counter(verdict_of([found(changes, BINARY, 0.05, labels)]) for changes in runs_of_n)
+        fails.append(percent(seen[Verdict.REGRESSION] / runs))
+    rows.append(["groups of 5, flips 10%", *fails])
+    head = ["changes", *(f"{'n = ' if n == 4 else ''}{n}" for n in range(4, 10))]
+    return f"## Few scores or groups: false FAIL, {runs:,} runs per cell\n\n{table(head, rows)}"
+
+
+PARTS: dict[str, Callable[[int], str]] = {part.__name__: part for part in (wrong_passes, few)}
+
+
+def main() -> None:
+    told = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    told.add_argument("--part", action="append", choices=PARTS)
+    told.add_argument("--runs", type=int, default=4000)
+    arguments = told.parse_args()
+    print("\n\n".join(PARTS[name](arguments.runs) for name in arguments.part or PARTS))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""RequestSettings samples again: what is asked, what it is scored by, and what cannot be."""
+"""Asking samples again: what is asked, what it is scored by, and what cannot be."""
 
 from pathlib import Path
 from typing import Any

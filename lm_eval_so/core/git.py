@@ -54,10 +54,7 @@ def parents(ref: str, *, cwd: Path) -> tuple[str, ...]:
 
 
 def merge_base(one: str, other: str, *, cwd: Path) -> str | None:
-    """Return the best common ancestor of two revisions.
-
-    None if there is none or git cannot tell.
-    """
+    """Return the best common ancestor of two revisions; None if there is none or git cannot tell."""
     first, second = find_commit(one, cwd=cwd), find_commit(other, cwd=cwd)
     if first is None or second is None:
         return None

@@ -27,7 +27,7 @@ async def drain(
         jobs: Jobs to do.
         work: Function that does one job.
         workers: Number of workers.
-        needs_more: Event that lets as many workers again help out, each for one job.
+        needs_more: Event that doubles the workers while it is set; the additional ones do one job each.
 
     Raises:
         Exception: The first exception of `work`, bare; the other jobs are cancelled.

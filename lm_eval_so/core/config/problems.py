@@ -200,7 +200,7 @@ def _inner(values: Any, part: str | int) -> Any:
 
 
 def _misfit(item: Mapping[str, Any], model: type[BaseModel], path: Path_) -> tuple[str, str | None]:
-    """Say what is wrong with a value, and what may stand there."""
+    """Return text and advice for a value that does not fit."""
     kind, value = item["type"], item.get("input")
     message = item["msg"].removeprefix("Value error, ")
     message = _PYTHON_WORDS.get(kind, message[:1].lower() + message[1:])
@@ -214,7 +214,7 @@ def _misfit(item: Mapping[str, Any], model: type[BaseModel], path: Path_) -> tup
 
 
 def _wanted(model: type[BaseModel], path: Path_) -> str | None:
-    """Say what to write for a key that is missing."""
+    """Return advice for a missing key."""
     for field in _fields_at(model, path):
         choices = typing.get_args(field.annotation)
         if typing.get_origin(field.annotation) is typing.Literal and len(choices) == 1:
@@ -228,7 +228,7 @@ def _short(value: str | float) -> str:
 
 
 def _unknown_tag(told: Mapping[str, Any]) -> Problem:
-    """Say that the key by which one of several shapes is told names none of them."""
+    """Return the problem of an unknown tag of a tagged union."""
     key, tag = told["discriminator"].strip("'"), str(told["tag"])
     known = re.findall("'([^']*)'", told["expected_tags"])
     close = nearest(tag, known)
@@ -242,7 +242,7 @@ def _known_keys(model: type[BaseModel], path: Path_) -> set[str]:
 
 
 def _description(model: type[BaseModel], path: Path_) -> str | None:
-    """Return what the docstring of a key says, as a hint."""
+    """Return the description of a key, as advice."""
     told = [f.description for f in _fields_at(model, path) if f.description]
     text = " ".join(told[0].split()) if told else ""
     return text[:1].lower() + text[1:].rstrip(".") if text else None
@@ -254,7 +254,7 @@ def _fields_at(model: type[BaseModel], path: Path_) -> list[FieldInfo]:
 
 
 def _models_at(model: type[BaseModel], path: Path_) -> list[type[BaseModel]]:
-    """Return what may stand at a path: more than one model if that is one of several shapes."""
+    """Return the models allowed at a path, several for a union."""
     found = [model]
     is_own_name = False
     for part in path:

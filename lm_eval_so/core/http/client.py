@@ -235,7 +235,7 @@ def _too_long(url: str) -> BackendError:
 
 
 async def _read_out(response: aiohttp.ClientResponse) -> None:
-    """Wait a moment for the end of a body of which enough has been read."""
+    """Read the end of a body for a moment, so that its connection can be reused."""
     with suppress(*_FAULTS):
         async with asyncio.timeout(_LINGER_S):
             while not response.content.at_eof():
@@ -243,10 +243,10 @@ async def _read_out(response: aiohttp.ClientResponse) -> None:
 
 
 def trusting(verify: bool | Path) -> ssl.SSLContext:
-    """Trust the system's certificate authorities, and those of a file.
+    """Return a TLS context that trusts the system's certificate authorities and those of a file.
 
     Raises:
-        ConfigError: If the file has none.
+        ConfigError: If the file holds no certificates.
     """
     context = ssl.create_default_context()  # the system's store; SSL_CERT_FILE is heeded
     if isinstance(verify, Path):
@@ -261,7 +261,7 @@ def trusting(verify: bool | Path) -> ssl.SSLContext:
 
 
 def _head_told(error: aiohttp.ClientResponseError) -> str:
-    """Say which limit of ours the head of a response broke; "" if none."""
+    """Return the limit exceeded by the head of a response, for people; "" if none is."""
     if error.message.startswith("Got more than"):
         return f"a header of more than {_MOST_OF_HEADER >> 10} KiB"
     return f"more than {_MOST_HEADERS} headers" if error.message.startswith("Too many") else ""

@@ -54,7 +54,7 @@ class Calibration:
     kappa: float | None
     """Cohen's κ; null if both gave one label throughout."""
     kappa_weights: Literal["none", "quadratic"]
-    """quadratic where the labels have an order: a near miss counts less."""
+    """quadratic for ordered labels, so that a near miss counts less."""
     tp: int
     """Good by people and by the judge."""
     fn: int

@@ -31,7 +31,7 @@ class Message:
     content: str = ""
     """The text, as written."""
     name: str | None = None
-    """Name of the speaker, where there are several."""
+    """Name of the speaker, if there are several."""
     tool_calls: tuple[ToolCall, ...] = ()
     """Calls of tools in an assistant's turn."""
     tool_call_id: str | None = None
@@ -70,7 +70,7 @@ class ChatRequest:
     messages: tuple[Message, ...]
     """The conversation so far; the last message is the user's or a tool's result."""
     system: str | None = None
-    """System prompt that stands before the messages."""
+    """System prompt before the messages."""
     params: Mapping[str, JsonValue] = field(default_factory=dict)
     """Parameters of the model, as configured."""
     tools: tuple[Mapping[str, JsonValue], ...] = ()
@@ -104,8 +104,8 @@ class ChatResponse:
     """The answer; "" if there is none (a tool call, a refusal field)."""
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str | None = None
-    """stop, length, tool_calls, content_filter or refusal, where the endpoint's own word is known to
-    mean one of them; else that word, or null if not told."""
+    """stop, length, tool_calls, content_filter or refusal, if the endpoint's own word is known to mean
+    one of them; else that word, or null if there is none."""
     refusal: str | None = None
     """Text of a refusal, if the API returns it apart from the answer."""
     reasoning: str | None = None
@@ -116,11 +116,11 @@ class ChatResponse:
     ttft_ms: float | None = None
     """Time to the first token in milliseconds; null if the answer was not streamed."""
     context: tuple[str, ...] = ()
-    """Passages that the chatbot says it used."""
+    """Passages that the chatbot reports as used."""
     context_ids: tuple[str, ...] = ()
-    """Ids of passages that the chatbot says it used."""
+    """Ids of passages that the chatbot reports as used."""
     logprobs: JsonValue = None
-    """Log probabilities, where the parameters asked for them."""
+    """Log probabilities, if the parameters ask for them."""
     embedding: tuple[float, ...] = ()
     """The vector of the text, from an endpoint that embeds instead of answering."""
     raw: JsonValue = None

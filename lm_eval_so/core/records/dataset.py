@@ -36,7 +36,7 @@ class SourceInfo:
     sha256: str
     bytes: int
     encoding: str | None
-    """Python codec name; null if it could not be told."""
+    """Python codec name; null if not detected."""
     records: int
     kept: int
     rejected: int

@@ -53,7 +53,7 @@ class Response:
     context: tuple[str, ...] = ()
     context_ids: tuple[str, ...] = ()
     logprobs: JsonValue = None
-    """Log probabilities, where the parameters asked for them."""
+    """Log probabilities, if the parameters ask for them."""
     raw: JsonValue = None
     """The response as it came; only with `run.keep_raw`."""
 
@@ -189,7 +189,7 @@ class Checkout:
 
     commit: str | None = None
     changes: str | None = None
-    """Digest of the changes to tracked files; null where git cannot say."""
+    """Digest of the changes to tracked files; null if git cannot tell."""
 
 
 @record

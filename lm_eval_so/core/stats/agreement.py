@@ -56,8 +56,8 @@ def cohen_kappa(
 
     Args:
         pairs: Labels of each unit by both raters; or number of units by such a pair.
-        order: All values from one end to the other, for quadratic weights by position; None: any
-            difference counts the same.
+        order: All values in order, for quadratic weights by position; None: any difference counts
+            the same.
 
     Returns:
         1 at perfect agreement, 0 at chance; None if both gave one and the same value throughout,

@@ -100,17 +100,17 @@ def hall_interval(
 ) -> Estimate:
     """Estimate a mean difference by Hall's skewness-corrected t, with a floor under each end.
 
-    The lower end allows for a total failure that the samples happened not to show: its floor uses
-    the whole width of the scores. The upper end needs care only with a handful of changes: its
-    floor uses the largest one seen, and fewer than four changed samples never prove a drop at 0.05.
+    The lower end allows for a total failure that the samples may have missed: its floor uses the
+    whole width of the scores. The upper end needs a floor only for a handful of changes: it uses
+    the largest change, and fewer than four changed samples never prove a drop at 0.05.
 
     Args:
         differences: One per sample, positive = better; at least two.
         width: Highest minus lowest possible score; None if there is none.
         alpha: One-sided error of each end, in (0, 0.5).
-        is_one_of_many: Whether p-values far out in the tail are wanted, for many tests at once.
-            There Hall's are up to four times too small below 100 differences, and Student's as much
-            where the differences are skewed, so the larger one counts.
+        is_one_of_many: Whether the p-value is one of many tests, where the far tail matters. There
+            Hall's are up to four times too small below 100 differences, and Student's as much if
+            the differences are skewed, so the larger one counts.
 
     Raises:
         ValueError: Below two differences.

@@ -1,10 +1,10 @@
-"""Several tests at once."""
+"""Adjustment of p-values for several tests at once."""
 
 from collections.abc import Sequence
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust p-values so that the chance of any false claim stays that of one; same order.
+    """Adjust p-values so that the family-wise error rate is that of a single test; same order.
 
     Source: Holm (1979), Scandinavian Journal of Statistics 6(2), 65–70.
     """
@@ -18,9 +18,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
-    """Adjust p-values so that those up to q hold a share of q false claims at most; same order.
+    """Adjust p-values so that those up to q have a false discovery rate of at most q; same order.
 
-    The share is an expectation, for tests that are independent or lean the same way.
+    The share is an expectation, for independent or positively dependent tests.
 
     Source: Benjamini, Hochberg (1995), J. R. Stat. Soc. B 57(1), 289–300; for dependent tests
     Benjamini, Yekutieli (2001), Annals of Statistics 29(4), 1165–1188.

@@ -1,1 +1,1 @@
-"""Hostile text made safe by the place where it stands, and the templates that accept nothing else."""
+"""Escaping of hostile text by its place, and templates that accept nothing else."""

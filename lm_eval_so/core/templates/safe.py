@@ -1,7 +1,7 @@
-"""Foreign text in Markdown, HTML and GitHub's log: it shows as written, and does nothing.
+"""Escaping of foreign text for Markdown, HTML and GitHub's log: shown as written, without effect.
 
 The order is always: redact, normalise, cut, escape for the place. Only code spans, fences and
-`<code>` stop mentions, issue links and autolinks; what stands outside them is vetted word by word.
+`<code>` stop mentions, issue links and autolinks; text outside them is checked word by word.
 """
 
 from typing import Final
@@ -63,10 +63,10 @@ def normalise(text: str) -> str:
 
 
 def cut(text: str, graphemes: int) -> str:
-    """Keep the first grapheme clusters of a normalised text and tell how many were left out.
+    """Return the first grapheme clusters of a normalised text, with the number of those left out.
 
     A cluster of more than 32 code points counts as several, so that a pile of combining marks
-    cannot pass for one character.
+    does not count as one character.
     """
     text = normalise(text)
     if len(text) <= graphemes:
@@ -127,7 +127,7 @@ def prose(text: str) -> Safe:
 
 
 def fit(text: str, units: int) -> Safe:
-    """Return a sentence as `prose` does, so cut that it takes at most so many UTF-16 units."""
+    """Return a sentence as `prose` does, cut to a number of UTF-16 units."""
     graphemes = units
     shown = prose(cut(text, graphemes))
     while utf16_units(shown) > units and graphemes:

@@ -19,8 +19,8 @@ def fill_markdown(
 ) -> str:
     """Fill a Markdown template.
 
-    The filters are the functions of `safe`, each of which takes secrets out first. What reaches
-    the page without one of them becomes a code span.
+    The filters are the functions of `safe`, each of which removes secrets first. A value without such
+    a filter becomes a code span.
 
     Args:
         package: Package with a folder `templates`.

@@ -1,8 +1,8 @@
-"""Templates that users write, filled in a sandbox of its own.
+"""User templates, rendered in a bounded sandbox.
 
 Jinja's sandbox stops attributes, but lets `'a' * 10**9`, `|center(10**9)` and `'%9d' % 1` fill the
-memory. Here the syntax tree is held against a list of what is allowed, operators take numbers,
-lists can be passed on but not built, and every loop and text counts against a budget.
+memory. So only listed syntax is allowed, operators take numbers, lists can be passed on but not
+built, and every loop and text counts against a budget.
 """
 
 import html
@@ -34,7 +34,7 @@ from lm_eval_so.core.templates.grammar import (
 __all__ = ["MOST_CHARACTERS", "TemplateFault", "UserTemplate", "to_json"]
 
 MOST_CHARACTERS = 2**20
-"""Characters that a template, and any text on the way, may come to."""
+"""Limit of characters of a rendered template, and of any text on the way."""
 _LARGEST = 2**53
 """Integers above are not exact in JSON's usual readers."""
 _MOST_SOURCE = 2**16
@@ -131,7 +131,7 @@ class UserTemplate:
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja with those filters, tests and operators that are safe; one for each template."""
+    """Jinja environment of one template, with safe filters, tests and operators only."""
 
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
 
@@ -156,7 +156,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return super().getattr(obj, attribute)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Allow what `loop` tells, and the methods that may be called."""
+        """Allow the attributes of `loop`, and the callable methods."""
         is_safe = super().is_safe_attribute(obj, attr, value)
         return is_safe and (isinstance(obj, LoopContext) or attr in CALLED)
 

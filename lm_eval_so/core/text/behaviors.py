@@ -1,7 +1,7 @@
 """Behaviors of an answer, by its wording in Korean and English: refuse, not know, ask back, hand over.
 
-Wording alone tells: whether it was right to do so, or true, is for a judge. A sentence with a
-condition ("7일이 지나면 …", "after 30 days …") states a rule and refuses nothing.
+Only the wording counts: whether the behavior was right or the answer true is for a judge. A sentence
+with a condition ("7일이 지나면 …", "after 30 days …") states a rule and refuses nothing.
 """
 
 import re

@@ -27,16 +27,16 @@ def read_json(text: str, *, extract: Extract = "auto") -> Any:
 
     Args:
         text: The text.
-        extract: "strict": the whole text must be JSON. "auto": that, else the first fenced block
-            that is JSON, else the first balanced {…} or […] that is. A piece of a broken or cut
-            value is never taken for the value.
+        extract: "strict": the whole text must be JSON. "auto": the whole text, else the first fenced
+            block of JSON, else the first balanced {…} or […] of JSON. A piece of a broken or cut
+            value never counts.
 
     Returns:
-        The value; of a key that stands twice the last one, as most readers take it.
+        The value; the last one of a duplicate key, as in most parsers.
 
     Raises:
-        ValueError: If there is none; NaN, Infinity, numbers too large for a float and more than
-            `DEEPEST` levels are none.
+        ValueError: If there is no JSON; NaN, Infinity, numbers too large for a float and more than
+            `DEEPEST` levels are not JSON.
     """
     for candidate in _candidates(text) if extract == "auto" else (text,):
         try:

@@ -31,12 +31,12 @@ def josa(word: str, pair: str) -> str:
     """Choose the Korean particle that fits a word.
 
     Args:
-        word: The word before it, as shown.
+        word: Word before the particle, as shown.
         pair: Two forms, the one after a final consonant first: "은/는", "이/가", "을/를",
             "과/와", "으로/로".
 
     Returns:
-        One form, or "은(는)" where the word's reading is not known.
+        One form, or "은(는)" if the reading of the word is not known.
     """
     closed, _, opened = pair.partition("/")
     bare = word.rstrip("\"'`)]}").rstrip()

@@ -21,7 +21,7 @@ _OF_WORDS: Final = {
     },
     **{unit: unit for unit in words("장 박 호 km kg cm mm m g")},
 }
-"""Forms by unit. These stand behind numbers in words, too, where 오인 and 사곳 would be misread."""
+"""Forms by unit, after figures and after numbers in words."""
 _OF_FIGURES: Final = {
     "USD": "미국달러 미달러 dollar dollars",
     "EUR": "유로 € eur euro euros",
@@ -153,7 +153,7 @@ _ENDING: Final = re.compile(
 
 
 def unit_of_sign(sign: str) -> str:
-    """Return the unit of a sign that stands before a number."""
+    """Return the unit of a sign before a number."""
     return _UNITS[sign]
 
 
@@ -170,7 +170,7 @@ def same_unit(one: str | None, other: str | None) -> bool:
 
 
 def shown_unit(unit: str) -> str:
-    """Return a unit for people, as far as it can be told from the particle after it."""
+    """Return a unit for people, if possible without a particle after it."""
     return unit if unit in _KNOWN else min(_meanings(unit), key=len)
 
 
@@ -183,11 +183,11 @@ def unit_after_words(
         text: The text.
         at: End of the number.
         units: Units by form.
-        is_certain: Whether what is written without a space is a unit whatever comes after it: it
-            is in "3일배송", and is not in "삼일절".
+        is_certain: Whether a unit without a space counts with any text after it, as in "3일배송"
+            but not in "삼일절".
 
     Returns:
-        The unit and where it ends; None if there is none.
+        The unit, None if there is none, and its end.
     """
     match = units.match(text, at)
     if match is None:
@@ -201,7 +201,7 @@ def unit_after_words(
 
 
 def unit_after_figures(text: str, at: int, *, cased: str) -> tuple[str | None, int]:
-    """Read a unit that may be unknown, then what is written right behind the figures.
+    """Read a known unit, or the unknown unit right behind the figures.
 
     Args:
         text: The text, in lower case.
@@ -209,7 +209,7 @@ def unit_after_figures(text: str, at: int, *, cased: str) -> tuple[str | None, i
         cased: The text with its capitals, of the same length.
 
     Returns:
-        The unit and where it ends; None if there is none.
+        The unit, None if there is none, and its end.
     """
     letter = _LETTER.match(text, at)
     if letter and cased[at].upper() in LETTERS_OF_POWERS and cased[at] not in "mb":

@@ -120,16 +120,16 @@ _POWER_OF_MONEY: Final = re.compile(
 
 
 def find_numbers(text: str) -> list[Number]:
-    """Return the numbers of a text in their order.
+    """Return the numbers of a text, in order.
 
     Phone numbers, dates (2026-03-02), times (10:30), versions (1.2.3) and figures right after a
-    Latin letter (GPT4) are none, nor is what has more than 40 figures. Units are not converted:
-    "1시간 30분" is two numbers. Letters right behind figures are a unit, known or not, but for
-    particles (5는) and st, nd, rd, th; behind a space only a known one is. 1 million, 2 bn, $2.5m are
-    what they say, and 2.5M may be. In words: 삼만오천 with a unit, or three letters and more; one letter
-    only right before its unit, or 백천만억 and a space ("만 원"); 한 두 세 … 아흔아홉 before a counter.
-    Words that are only spelled like a number (만일, 사회, 조회, 공원, 세대) are none, and "이삼 일" is
-    none, since it says two or three days.
+    Latin letter (GPT4) do not count, nor do numbers of more than 40 figures. Units are not converted:
+    "1시간 30분" is two numbers. Letters right behind figures are a unit, known or not, except for
+    particles (5는) and st, nd, rd, th; behind a space only known units count. 1 million, 2 bn and $2.5m
+    are multiplied; 2.5M is ambiguous. Numbers in words: 삼만오천 with a unit, or three letters and more;
+    one letter only right before its unit, or 백천만억 and a space ("만 원"); 한 두 세 … 아흔아홉 before a
+    counter. Words spelled like a number (만일, 사회, 조회, 공원, 세대) do not count, nor does "이삼 일",
+    which means two or three days.
 
     Args:
         text: The text; forms, widths and cases do not matter.
@@ -203,7 +203,7 @@ def _read_groups(text: str, value: Decimal, scale: re.Match[str] | None) -> tupl
 def _read_powers(
     text: str, value: Decimal, position: int, *, is_money: bool
 ) -> tuple[Decimal, int]:
-    """Multiply by what is written out behind figures: 3 million, 5 hundred thousand, $2.5m."""
+    """Multiply by a power in words or letters behind figures: 3 million, 5 hundred thousand, $2.5m."""
     while found := _POWER.match(text, position):
         value = EXACT.scaleb(value, _POWERS[found["word"] or found["short"]])
         position = found.end()

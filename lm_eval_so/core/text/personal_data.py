@@ -1,7 +1,7 @@
 """Personal data and secret keys in a text: found by their shape, and masked.
 
-Shapes are those of Korea where countries differ. Digits of any script and width count, and
-characters that nobody sees do not part a number.
+Shapes are Korean where countries differ. Digits of any script and width count, and invisible
+characters do not split a number.
 """
 
 import re
@@ -189,7 +189,7 @@ def _digits(text: str) -> str:
 
 
 def _is_registration(text: str) -> bool:
-    """Return whether the number begins with a real date; its seventh digit tells the century."""
+    """Return whether a number begins with a real date, with the century by its seventh digit."""
     digits = _digits(text)
     century = 1900 if digits[6] in "1256" else 2000
     try:
@@ -200,7 +200,7 @@ def _is_registration(text: str) -> bool:
 
 
 def _has_check_digit(digits: str) -> bool:
-    """Return whether the last digit is that of the old rule, for citizens or for foreigners."""
+    """Return whether the last digit is the check digit of the old rule, for citizens or foreigners."""
     weights = (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5)
     total = sum(weight * int(digit) for weight, digit in zip(weights, digits, strict=False))
     base = 13 if digits[6] in "5678" else 11
@@ -208,7 +208,7 @@ def _has_check_digit(digits: str) -> bool:
 
 
 def _is_card(text: str) -> bool:
-    """Return whether the number has the length of its issuer and the check digit of Luhn.
+    """Return whether a number has the length of its issuer and the Luhn check digit.
 
     Source: ISO/IEC 7812-1, annex B.
     """
@@ -231,7 +231,7 @@ def _has_issuer(digits: str) -> bool:
 
 
 def _is_account(text: str) -> bool:
-    """Return whether the number has as many digits as accounts have, which dates have not."""
+    """Return whether a number has enough digits for an account, more than a date."""
     return len(_digits(text)) >= _FEWEST_OF_ACCOUNT
 
 

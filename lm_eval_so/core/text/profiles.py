@@ -116,7 +116,7 @@ PROFILES: Final[Mapping[Profile, Callable[[str], str]]] = {
     "korquad_v1": korquad_v1,
     "raw": raw,
 }
-"""Profiles by name; `answer` is not among them, since it gives several forms."""
+"""Profiles by name, except `answer`, which has several forms."""
 
 
 def _loose_words(text: str) -> list[str]:

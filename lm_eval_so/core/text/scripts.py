@@ -24,9 +24,9 @@ _ADDRESS: Final = re.compile(
 def language_share(text: str, language: str | None) -> float | None:
     """Return the share of words in a language, or None if no word has a letter.
 
-    Code, web addresses and e-mail addresses are left out. A word with Hangul is Korean whatever
-    else it has (Docker를), one with kana Japanese, one with 漢字 alone Chinese or Japanese, one with
-    A–Z English; one with other letters is none of these.
+    Code, web addresses and e-mail addresses are left out. A word with any Hangul
+    is Korean (Docker를), with kana Japanese, with 漢字 alone Chinese or Japanese, with A–Z English; with
+    other letters none of these.
     """
     found = [_languages(word) for word in _lettered(text)]
     return sum(language in languages for languages in found) / len(found) if found else None

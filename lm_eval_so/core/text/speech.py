@@ -47,7 +47,7 @@ def speech_of(sentence: str) -> Speech | None:
 
     Text after the last Hangul syllable does not count: ㅋㅋ, ㅠㅠ, emoji, marks, a remark in
     brackets. formal: …ㅂ니다, …ㅂ니까, …십시오. haeyo: …요, …죠. plain: …다, …냐, …구나, 하자, 해라. casual: …어 (워,
-    려), …아, …야, …지, …해, …네, …래, …게, …걸, …까, …줘, …봐, …돼, …와, …마, where a verb has them.
+    려), …아, …야, …지, …해, …네, …래, …게, …걸, …까, …줘, …봐, …돼, …와, …마, after the stem of a verb.
     """
     word = _last_word(sentence)
     before = final_consonant(word[-3]) if len(word) >= 3 else None

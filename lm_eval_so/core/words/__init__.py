@@ -1,8 +1,8 @@
-"""Every sentence that people read, in English and Korean.
+"""Texts for people, in English and Korean.
 
-The texts lie beside this module, one JSON file a topic and language, with the same keys and slots
-in both. A slot is `{name}`; in Korean `{name:은/는}` adds the particle that fits what was filled in,
-in English `{name:sample/samples}` the noun that fits a number.
+They are JSON files in this folder, one a topic and language, with the same keys and slots in both.
+A slot is `{name}`; in Korean `{name:은/는}` adds the particle that fits the value, in English
+`{name:sample/samples}` the noun that fits a number.
 """
 
 import json
@@ -23,7 +23,7 @@ def say(code: str, language: Language, figures: Mapping[str, object] | None = No
     Args:
         code: Key of the text, as "comparison.pass".
         language: Language of the text.
-        figures: Value of each slot, formatted as it is to be shown.
+        figures: Value of each slot, already formatted.
 
     Raises:
         KeyError: If there is no such text, or a slot has no figure.

@@ -4,7 +4,7 @@ from lm_eval_so.core.records.comparison import Comparison, MetricComparison
 from lm_eval_so.core.records.enums import Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.figures import MetricFigures
+from lm_eval_so.core.words.formats import MetricFigures
 
 _ICONS = {
     Verdict.PASS: "✅",
@@ -27,12 +27,12 @@ def verdict_icon(verdict: Verdict) -> str:
 
 
 def verdict_name(verdict: Verdict | str, language: Language) -> str:
-    """Return the name of a verdict, as it stands within a sentence."""
+    """Return the name of a verdict within a sentence."""
     return say(f"comment.verdict_{verdict}", language)
 
 
 def verdict_heading(verdict: Verdict, language: Language) -> str:
-    """Return the name of a verdict, as it stands in a heading."""
+    """Return the name of a verdict in a heading."""
     name = verdict_name(verdict, language)
     return name[:1].upper() + name[1:]
 
@@ -62,11 +62,11 @@ def lead_metric(comparison: Comparison) -> str | None:
 def figures_of(
     comparison: Comparison, report: EvaluationReport | None, language: Language
 ) -> dict[str, MetricFigures]:
-    """Return how the figures of each metric are shown.
+    """Return the format of the figures of each metric.
 
     Args:
         comparison: Compared metrics.
-        report: Candidate's report, which knows the range of each metric, if it is at hand.
+        report: Candidate's report with the range of each metric; None if not available.
         language: Language of the texts.
     """
     return {

@@ -3,7 +3,7 @@
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from importlib.machinery import SourceFileLoader
@@ -50,6 +50,13 @@ class Registry(Generic[T]):
     def names(self) -> tuple[str, ...]:
         """Return all known names, without importing anything."""
         return tuple(sorted({*self._builtin, *self._registered, *self._entry_points}))
+
+    def builtin_with(self, has: Callable[[type[T]], bool]) -> list[str]:
+        """Return the names of the built-in plugins that have a property, in the table's order.
+
+        All of them are imported: for error texts, not for what runs often.
+        """
+        return [name for name in self._builtin if has(self.resolve(name))]
 
     def register(self, name: str, plugin: type[T]) -> None:
         """Register a class under a name.

@@ -50,7 +50,7 @@ class Reply:
     """Code of the error body."""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
-    """Sent instead of the usual body, whatever it is."""
+    """Body to send instead of the usual one."""
     pieces: tuple[bytes, ...] | None = None
     """Sent one after another, as a stream, instead of the usual body."""
     message_fields: Mapping[str, Any] = field(default_factory=dict)

@@ -46,8 +46,8 @@ class Asker(Protocol):
     async def ask(self, request: ChatRequest) -> Answer:
         """Ask until there is an answer, or no more attempts.
 
-        A request that fails is an `Answer` with status and error; only what must end the whole
-        stage is raised (refused credentials, an exhausted quota, an endpoint that is gone).
+        A request that fails is an `Answer` with status and error; only errors that must end
+        the whole stage are raised (refused credentials, an exhausted quota, an endpoint that is gone).
 
         Raises:
             BackendError: If the endpoint cannot be reached, refuses the credentials or is gone.

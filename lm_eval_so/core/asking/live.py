@@ -50,7 +50,7 @@ class Target:
     label: str = ""
     """Name of the backend for people; default: its own."""
     stage: str = "run"
-    """Name of the stage in what the listener is told."""
+    """Name of the stage in events."""
     where: Callable[[str], Where] = _key_only
     """Function from a key of the backend's section to its place in the config."""
     seed: int = 0
@@ -66,7 +66,7 @@ class LiveAsker:
     """Asks one backend; several may ask through one endpoint.
 
     The first request that the cache does not know goes alone: it proves address, credentials and
-    parameters, so that a mistake costs one request; what may be about that sample, a few more.
+    parameters, so that a mistake costs one request, or a few more if the sample may be to blame.
 
     Args:
         target: Backend, and how it is asked.
@@ -145,7 +145,7 @@ class LiveAsker:
             self._cache.put(key, answer)
 
     async def _ask_alone(self, row: Row) -> Answer | None:
-        """Ask alone, or wait for the one who does; None if nobody has to any more."""
+        """Ask alone, or wait for the request that does; None if that is no longer needed."""
 
         async def ask() -> Answer:
             first = Row(request=row.request, key=row.key, began=row.began, is_first=True)

@@ -34,8 +34,7 @@ async def open_asker(
 ) -> AsyncIterator[LiveAsker]:
     """Open the backend of a section, and close it in the end.
 
-    Askers of one endpoint share limit, breaker and pace, and all askers the budget, whoever opens
-    them.
+    Askers of one endpoint share limit, breaker and pace; all askers share the budget.
 
     Raises:
         InputError: With every problem of the section.

@@ -28,6 +28,10 @@ _MEND = "mend that, then run again to go on"
 
 _Likeness = tuple[object, ...]
 """Common mark of failures that have one cause."""
+_FATAL = frozenset({ErrorKind.AUTH, ErrorKind.NOT_FOUND, ErrorKind.CONNECTION, ErrorKind.TLS})
+_MOST_ADAPTATIONS = 8
+_HINT_S = 5.0
+"""Seconds to look for a nearer name of the model."""
 
 
 class Proof:
@@ -64,8 +68,8 @@ class Proof:
     def goes_on(self, rows: int) -> None:
         """Take note that an earlier pass over so many rows had answers.
 
-        What fails now may well be what failed then, so only failures of more than a fifth of the
-        rows, with which nothing is measured anyway, mean anything.
+        Rows that fail now may be those that failed then, so only failures of more than a fifth of
+        the rows count: with them nothing is measured anyway.
         """
         self._has_answered_before = True
         self._many = max(_MANY, rows // 5 + 1)
@@ -127,12 +131,6 @@ def _option(error: ErrorInfo) -> str:
     """Return the key of the backend's section that an error blames; "" if it blames none."""
     option = error.details.get("option")
     return option if isinstance(option, str) else ""
-
-
-_FATAL = frozenset({ErrorKind.AUTH, ErrorKind.NOT_FOUND, ErrorKind.CONNECTION, ErrorKind.TLS})
-_MOST_ADAPTATIONS = 8
-_HINT_S = 5.0
-"""Seconds to look for a nearer name of the model."""
 
 
 async def prove(

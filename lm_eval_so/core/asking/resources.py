@@ -26,9 +26,9 @@ class Resources:
     redactor: Redactor = field(default_factory=Redactor)
     """Takes secrets out of everything that is written."""
     endpoints: Endpoints = field(default_factory=Endpoints)
-    """One limit, breaker and pace an endpoint, whoever asks it."""
+    """Limit, breaker and pace by endpoint, shared by all who ask it."""
     refreshes_cache: bool = False
-    """Ask what the cache knows anyway, and keep the new answers."""
+    """Whether all is asked past the cache, which keeps the new answers."""
     clock: Clock = time.monotonic
     wait: Wait = wait_for
     """Function that waits; a test may have a faster one, that goes with its clock."""
@@ -53,7 +53,7 @@ class Resources:
         Args:
             backend: Backend that asks it.
             label: Name of it for people.
-            stage: Name of the stage in what the listener is told.
+            stage: Name of the stage in events.
         """
 
         def tell(text: str) -> None:

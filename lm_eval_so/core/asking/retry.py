@@ -74,14 +74,14 @@ class RetryDecision:
 
     @property
     def retry(self) -> Retry:
-        """Attempt and wait, as a row tells of them."""
+        """Record of the attempt and its wait."""
         waited_ms = round((self.wait_s or 0.0) * 1000, 1)
         kind, status = self.error.kind, self.error.http_status
         return Retry(kind=kind, http_status=status, wait_ms=waited_ms)
 
 
 class Refusals:
-    """Refusals of one endpoint in a row, whoever asks it.
+    """Refusals of one endpoint in a row, from all who ask it.
 
     Args:
         redactor: Takes secrets out of error texts.
@@ -101,9 +101,9 @@ class Refusals:
     def end_of(self, error: BackendError, policy: Policy, *, now: float) -> LMEvalError | None:
         """Take note of a failed attempt, and return what must end the stage, if it must end.
 
-        It ends at once if the quota is used up; if the key was refused, or a wait was asked for
-        that nobody would have, three times in a row; and if for as long as a row may take there
-        was nothing but refusals for asking too much.
+        It ends at once if the quota is used up; if the key was refused, or too long a wait was asked
+        for, three times in a row; and if all requests were refused for asking too much for as long
+        as a row may take.
 
         Args:
             error: Error of the attempt.
@@ -133,7 +133,7 @@ class Refusals:
 
 
 def decide(tried: Tried, policy: Policy, refusals: Refusals) -> RetryDecision:
-    """Decide what follows from a failed attempt.
+    """Return the decision on a failed attempt.
 
     The backend says of its error whether another attempt may cure it, how long the server asks to
     wait, and whether the chatbot may have taken the message in. All else is decided here.
@@ -202,7 +202,7 @@ def is_refusal(error: BackendError) -> bool:
 
 
 def asks_too_much(error: BackendError, policy: Policy) -> bool:
-    """Return whether the server asks for a longer wait than anybody would have."""
+    """Return whether the server asks for a longer wait than the policy allows."""
     return error.retry_after_s is not None and error.retry_after_s > policy.max_retry_after_s
 
 

@@ -66,7 +66,7 @@ class SharedOptions(BaseModel):
     price: Price | None = None
     """Price of the model, in US dollars a million tokens."""
     cacheable: bool | None = None
-    """Whether answers may come from the cache; default: what the backend says of itself."""
+    """Whether answers may come from the cache; default: the backend's own capability."""
 
     @field_validator("verify", mode="before")
     @classmethod
@@ -165,8 +165,7 @@ class ChatBackend:
     one attempt and raises `BackendError`. Any other exception counts as a failed row
     (`callable`), and is not retried. An error that the config is to blame for, such as a path
     that finds nothing in the response, names the key in `details`:
-    `{"option": "options.response.text"}`. If it is what the first request comes to, it ends the
-    stage with that key's place in the file; later it is a row's error like any other.
+    `{"option": "options.response.text"}`. If the first request comes to it, it ends the stage with that key's place in the file; later it is a row's error like any other.
     """
 
     name: ClassVar[str] = ""

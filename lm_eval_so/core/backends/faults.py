@@ -143,7 +143,7 @@ def http_error(
     Args:
         status: Status code.
         headers: Headers; names are looked up in lower case.
-        body: Body, of whatever kind.
+        body: Body of any kind.
         option: Option that holds the address, named in the text about a redirect.
         base_of: Function from the target of a redirect to the address that the option should hold.
     """

@@ -21,7 +21,7 @@ _TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
 
 
 class PlainAnswer(BaseModel):
-    """An answer from anywhere, and what is known of it; null is as good as not given."""
+    """An answer from anywhere, with its known facts; null counts as not given."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
     id: str
@@ -178,7 +178,7 @@ def _whole(row: RunResult, said: Response) -> ChatResponse:
 def _replay_message(row: RunResult, said: Response, request: ChatRequest) -> ChatResponse:
     """Return the answer that stands at the same place in the transcript.
 
-    What a turn took is told with its last answer; rounds of tools before it took nothing.
+    Time and tokens of a turn count for its last answer; rounds of tools before it have none.
     """
     places = [n for n, message in enumerate(said.messages) if message.role == "assistant"]
     number = sum(message.role == "assistant" for message in request.messages)

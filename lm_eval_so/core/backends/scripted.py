@@ -115,7 +115,7 @@ class ScriptedBackend(ChatBackend):
         match: Literal["id", "text", "regex"] = "id"
         """Type of the key: the sample's id, the last user message, or a pattern for it."""
         default: str = "error"
-        """For what nothing is written: error, echo (the last user message), or a text."""
+        """Answer to other samples: error, echo (the last user message), or a text."""
         latency_ms: float = Field(default=0, ge=0)
         """Milliseconds that each answer takes."""
 

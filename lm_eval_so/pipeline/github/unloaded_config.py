@@ -21,7 +21,6 @@ from lm_eval_so.core.secrets import Redactor, make_redactor
 from lm_eval_so.errors import ConfigError, InputError, LMEvalError, Problem, UsageError, Where
 
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
-_WITH_AN_ADDRESS = "openai, azure or http"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +85,9 @@ def target_override(target: str, source: ConfigSource, *, runs_code: bool = True
         return None
     if not option:
         what = f"input target_url: the backend {name} has no address"
-        hint = f"leave target_url out of the workflow, or ask through {_WITH_AN_ADDRESS}"
+        *some, last = backends.builtin_with(lambda each: bool(each.address_option))
+        others = f"{', '.join(some)} or {last}"
+        hint = f"leave target_url out of the workflow, or ask through {others}"
         raise UsageError(what, where=Where(key="target_url"), hint=hint)
     options = section.get("options")
     address = options.get(option) if isinstance(options, dict) else None

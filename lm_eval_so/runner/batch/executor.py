@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lm_eval_so.core.asking.open import open_asker
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.batches import BatchState
 from lm_eval_so.core.backends.build import build_backend, section_path
 from lm_eval_so.core.config.model import Config, RunSection
@@ -93,7 +94,8 @@ def batch_problems(config: Config, environ: Mapping[str, str] | None) -> list[Pr
     if backend.capabilities.batch:
         return []
     what = f"the backend {section.name} has no batch service"
-    hint = "openai and azure have one; ask others with run.executor: live"
+    able = " and ".join(backends.builtin_with(lambda each: each.capabilities.batch))
+    hint = f"{able} have one; ask others with run.executor: live"
     return [Problem(what=what, where=config.where("run", "executor"), hint=hint)]
 
 

@@ -31,6 +31,12 @@ def test_resolve__every_builtin_is_there(registry) -> None:
         assert registry.resolve(name).name == name
 
 
+def test_builtin_with__in_the_order_of_the_table() -> None:
+    assert backends.builtin_with(lambda each: each.capabilities.batch) == ["openai", "azure"]
+    with_address = backends.builtin_with(lambda each: bool(each.address_option))
+    assert with_address == ["openai", "azure", "http", "local"]
+
+
 def test_resolve__suggests_the_nearest_name() -> None:
     with pytest.raises(
         UnknownName, match=r'unknown metric "exact_mach" \(did you mean "exact_match"\?\)'

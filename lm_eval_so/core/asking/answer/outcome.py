@@ -1,4 +1,4 @@
-"""Answers of a backend: from responses, errors, and what the cache kept."""
+"""Answers of a backend, from responses, errors and the cache."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -48,8 +48,8 @@ Warn = Callable[[str], None]
 def is_cacheable(backend: ChatBackend) -> bool:
     """Return whether the answers of a backend may come from the cache.
 
-    Not if the chatbot keeps the conversation itself, or its code may change unseen, unless the
-    config says so by `options.cacheable`; nor what is on this machine anyway.
+    No, if the chatbot keeps the conversation itself, if its code may change unseen, or if it needs
+    no network; `options.cacheable` of the config goes over that.
     """
     wanted: bool | None = getattr(backend.options, "cacheable", None)
     if wanted is not None:
@@ -66,7 +66,7 @@ def open_cache(
     Args:
         path: File of the cache.
         warn: Function that is told, once, if the file cannot be used. A damaged one is put aside.
-        refresh: Ask anyway, and write over what is kept.
+        refresh: Whether all is asked anew, and kept answers are replaced.
         clock: Monotonic time in seconds.
     """
     cache = AnswerCache(path, warn, refresh=refresh, clock=clock)
@@ -96,7 +96,7 @@ class AnswerCache:
         return self._file is not None
 
     def open(self) -> None:
-        """Get ready; trouble is told, not raised."""
+        """Open the file; trouble is told, not raised."""
         try:
             self._file = _opened(self._path, self._warn)
         except (sqlite3.Error, OSError) as error:
@@ -143,7 +143,7 @@ class AnswerCache:
             self._flush()
 
     def close(self) -> None:
-        """Write what waits, and close the file; without effect if it is closed."""
+        """Write the waiting answers, and close the file; without effect if it is closed."""
         if self._file is None:
             return
         with suppress(sqlite3.Error):

@@ -46,7 +46,7 @@ def export_lines(path: Path) -> Iterator[str]:
 
 
 def import_lines(path: Path, lines: Iterable[tuple[int, bytes]], *, file: str) -> int:
-    """Put exported entries into a cache, all or none; what is there and newer stays.
+    """Put exported entries into a cache, all or none; newer entries there stay.
 
     Args:
         path: The cache.

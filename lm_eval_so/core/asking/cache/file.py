@@ -22,7 +22,7 @@ from lm_eval_so.errors import InputError, Where
 
 @contextmanager
 def known_keys(path: Path | None) -> Iterator[Callable[[str], bool]]:
-    """Yield what tells whether a cache knows a key; a file that cannot be read knows none.
+    """Yield a function that tells whether a cache has a key; a file that cannot be read knows none.
 
     Args:
         path: The file; None for no cache.
@@ -182,7 +182,7 @@ def answer_of(row: Row) -> Kept | None:
 
 
 def look_into(path: Path) -> CacheInfo:
-    """Say what is in a cache; a file that is not there is an empty one.
+    """Return the contents of a cache; a missing file is an empty cache.
 
     Raises:
         InputError: If it cannot be read.
@@ -204,7 +204,7 @@ def look_into(path: Path) -> CacheInfo:
 
 
 def clear(path: Path) -> CacheInfo:
-    """Empty a cache, and say what was in it; a damaged file is removed.
+    """Empty a cache, and return its former contents; a damaged file is removed.
 
     Processes that use it go on; a file that is not there stays so.
 
@@ -242,7 +242,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def using(path: Path) -> Iterator[None]:
-    """Tell what goes wrong with a cache.
+    """Raise the faults of a cache in words for people.
 
     Raises:
         InputError: In the place of errors of the database and the disk.
@@ -278,5 +278,5 @@ def time_text(seconds: int | None) -> str | None:
 
 @cache
 def kept_adapter() -> TypeAdapter[Kept]:
-    """Return what reads and writes answers, made once."""
+    """Return the adapter of answers, made once."""
     return TypeAdapter(Kept)

@@ -84,7 +84,7 @@ class Budget:
         return self._ends_at - self._clock()
 
     def cut_s(self) -> float:
-        """Return the seconds after which what is under way is cut off, too: `run.drain_s` later."""
+        """Return the seconds until requests under way are cut off: `run.drain_s` after the end."""
         return self._cut_at - self._clock()
 
     async def reserve(self, usd: Decimal) -> None:

@@ -37,7 +37,7 @@ class Pace:
         self._requests_from = self._tokens_from = float("-inf")
 
     def limit(self, *, requests_per_s: float | None, tokens_per_min: float | None) -> None:
-        """Set the limits; the lowest that anybody asked for hold."""
+        """Set the limits; of several, the lowest holds."""
         if requests_per_s is not None:
             self._request_s = max(self._request_s, 1 / requests_per_s)
         if tokens_per_min is not None:
@@ -69,7 +69,7 @@ class Endpoint:
         most: Most requests under way, ≥ 1.
         timing: Time, and the user who may stop it.
         redactor: Takes secrets out of error texts.
-        tell: Takes texts for people.
+        tell: Function that takes texts for people.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Endpoint:
     def failed(
         self, error: BackendError, row: tuple[str, int], *, sent_at: float, now: float, probe: bool
     ) -> str:
-        """Take note of a failed attempt, and return what people should know of the limit, or "".
+        """Take note of a failed attempt, and return a text about the limit for people, or "".
 
         Args:
             error: Error of the attempt.

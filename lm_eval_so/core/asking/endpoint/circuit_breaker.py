@@ -41,7 +41,7 @@ class Breaker:
     Args:
         label: Name of the endpoint for people.
         timing: Time, and the user who may stop it.
-        tell: Takes texts for people.
+        tell: Function that takes texts for people.
     """
 
     def __init__(self, label: str, timing: Timing, *, tell: Callable[[str], None]) -> None:

@@ -20,8 +20,8 @@ from lm_eval_so.core.records.run import LimitChange
 
 _START, _MOST_AT_START = 4, 16
 _START_PER_S = 66.0
-"""Requests a second that nobody takes for an attack: where answers take long, more may be under way
-at the start, for they come no faster."""
+"""Requests a second that are no attack: where answers take long, more may be under way at the start,
+for they come no faster."""
 _CUT_REFUSED, _CUT_SLOWED = 0.7, 0.9
 _DOUBLE, _BY_A_QUARTER, _BY_ONE = 2.0, 1.25, 1.0
 """Factors of the limit after a round without a cut: at the start; where refusals are no overload;
@@ -35,10 +35,10 @@ _REMEMBERED = 100
 """Changes by which it is known under which limit a request was sent."""
 _FADES_EVERY = 100
 _FADES_TO = 0.9
-"""So that what lies some 1,000 requests back counts little: endpoints change."""
+"""Fading of counts: requests some 1,000 back count little, since endpoints change."""
 _RECENT = 20
 _FLOOD, _FLOOD_TAKEN_IN = 5.0, 0.7
-"""Failures among the last that are a flood, and what they still count once it was said so."""
+"""Recent failures that are a flood, and their weight after they were taken for one."""
 _SUSPECTED, _PROVED = 1.0, 3.0
 """Standard errors from which on failures are overload: if they were before, if they were not."""
 _LEAST_FAILED = 1.5

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
-from uuid import uuid4
 
 from lm_eval_so.core.backends.openai.chat import message_body
 from lm_eval_so.core.records.chat import ChatRequest
+
+_MOST = 100_000
+"""Conversations that are remembered; far more than can go on at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,6 @@ NAMES: Mapping[str, Callable[[ChatRequest, Surroundings], Any]] = {
 """Names of templates, and the functions that read them."""
 
 
-_MOST = 100_000
-"""Conversations that are remembered; far more than can go on at once."""
-
-
 @dataclass(slots=True)
 class Conversation:
     """One conversation, as far as later turns need it."""
@@ -106,8 +104,8 @@ class Conversation:
 class Conversations:
     """The conversations that are under way.
 
-    The id that the server sees is another in each run, so that it never goes on with the
-    conversation of an earlier one.
+    The server sees another id in each run, so that it never resumes a conversation of an earlier
+    run.
     """
 
     def __init__(self) -> None:
@@ -119,7 +117,7 @@ class Conversations:
         known = self._by_session.get(session)
         if known is not None:
             return known
-        return Conversation(self._id(session) if session else str(uuid4()))
+        return Conversation(self._id(session) if session else str(uuid.uuid4()))
 
     def keep(self, session: str, conversation: Conversation, values: Mapping[str, Any]) -> None:
         """Keep values that the server gave."""

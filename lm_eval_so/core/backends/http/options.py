@@ -60,7 +60,7 @@ class StreamSection(_Section):
     done: str = ""
     """The end: data that is exactly this, an event of this type, or JMESPath that gives true."""
     cumulative: bool | None = None
-    """Whether `delta` finds the text so far instead of a new piece; null: what looks so is refused."""
+    """Whether `delta` finds the text so far instead of a new piece; null: such texts are refused."""
     error: str = "error"
     """JMESPath of an error in an event."""
 
@@ -78,7 +78,7 @@ class HttpOptions(SharedOptions):
     """Requests to the chatbot, and places of its answer."""
 
     url: str
-    """Address; what stands behind the host may hold templates, whose values are escaped."""
+    """Address; path and query may hold templates, whose values are escaped."""
     method: str = Field(default="POST", pattern=r"^[A-Za-z]+$")
     """HTTP method."""
     query: dict[str, JsonValue] = Field(default_factory=dict)

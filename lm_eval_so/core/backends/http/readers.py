@@ -15,6 +15,15 @@ from lm_eval_so.core.records.chat import ToolCall
 from lm_eval_so.errors import BackendError, ErrorKind
 
 _shown = json.JSONEncoder(ensure_ascii=False).encode  # what a server sent may hold Infinity
+parse = json.JSONDecoder(parse_constant=lambda _: None).decode
+"""Read JSON; NaN, which is none, is null.
+
+Raises:
+    ValueError: If it is no JSON.
+    RecursionError: If it is nested too deeply.
+"""
+_BOM = "\ufeff"
+_KOREAN = "cp949"
 
 
 def bad_response(
@@ -130,24 +139,13 @@ def _wrong(found: Any, option: str, wanted: str) -> BackendError:
     return bad_response(f"{what}, not {wanted}", option, hint=hint, sent=found)
 
 
-parse = json.JSONDecoder(parse_constant=lambda _: None).decode
-"""Read JSON; NaN, which is none, is null.
-
-Raises:
-    ValueError: If it is no JSON.
-    RecursionError: If it is nested too deeply.
-"""
-_BOM = "\ufeff"
-_KOREAN = "cp949"
-
-
 def text_of(headers: Mapping[str, str], body: bytes, *, encoding: str = "") -> str:
     """Decode a body.
 
     Args:
         headers: Names in lower case.
         body: The bytes.
-        encoding: Over what Content-Type says; without both it is UTF-8.
+        encoding: Encoding; default: that of Content-Type, else UTF-8.
 
     Raises:
         BackendError: `bad_response` if it is written in another encoding.

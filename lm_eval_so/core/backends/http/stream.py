@@ -31,6 +31,9 @@ _MOST_OF_EVENT = 200
 _WHOLE = frozenset({"application/json", "text/html"})
 """Content types of no stream of events."""
 _MOST_KINDS = 8
+_FEWEST_TEXTS = 3
+_FEWEST_LETTERS = 8
+"""Different characters: a bot that says "ha", "haha", "hahaha" does not repeat itself."""
 
 
 @dataclass(slots=True)
@@ -264,7 +267,7 @@ class StreamMapping:
             raise self._missing_delta(answer)
 
     def _refuse_misread(self, texts: StreamTexts) -> None:
-        """Refuse texts that are not what the config says: joined they would be another answer."""
+        """Refuse texts that contradict the config: joined they would be another answer."""
         option, is_cumulative = "options.stream.cumulative", self._section.cumulative
         if is_cumulative is None and texts.look_cumulative:
             what = "each event of the stream holds the text so far, not a new piece of it"
@@ -314,13 +317,8 @@ def _json_or_text(data: str) -> Any:
 
 
 def _path_or_none(path: str) -> Path | None:
-    """Compile what may also be a plain word, as [DONE]."""
+    """Compile a path; None for a plain word, as [DONE]."""
     try:
         return compile_path(path) if path else None
     except ValueError:
         return None
-
-
-_FEWEST_TEXTS = 3
-_FEWEST_LETTERS = 8
-"""Different characters: a bot that says "ha", "haha", "hahaha" does not repeat itself."""

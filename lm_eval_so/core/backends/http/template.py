@@ -26,6 +26,8 @@ TEMPLATE = re.compile(r"\{[{%#]")
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """Characters that neither a header nor an address may hold."""
 _JSON_HINT = 'write | tojson, without quotes around it: {"message": {{ last_user | tojson }}}'
+_PLAIN = "a"
+_NASTY = 'a "quote", a \\ and\na line end'
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +210,6 @@ def _pairs(values: Mapping[str, Any], key: str) -> Iterator[tuple[str, str]]:
 
 def _escaped(text: str) -> str:
     return quote(utf8(text), safe="")
-
-
-_PLAIN = "a"
-_NASTY = 'a "quote", a \\ and\na line end'
 
 
 class _AnyMetadata(dict[str, str]):

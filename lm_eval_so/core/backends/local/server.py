@@ -1,4 +1,4 @@
-"""A llama-server: started in a process group of its own, waited for, asked what it serves."""
+"""A llama-server: started in a process group of its own, and asked for its facts."""
 
 import asyncio
 import json
@@ -90,7 +90,7 @@ class LlamaServer:
         """Refuse to wait for a server that has ended.
 
         Raises:
-            ConfigError: With the end of what it wrote.
+            ConfigError: With the end of its output.
         """
         code = self._process.returncode
         if code is None:

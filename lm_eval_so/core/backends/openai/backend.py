@@ -43,7 +43,7 @@ class Preset:
     """A well-known endpoint."""
 
     base_url: str
-    """Address up to /v1, or what stands in its place."""
+    """Address up to /v1, or its equivalent."""
     api_key_env: str
     """Variable that usually holds the key; "" for an endpoint without one."""
     docs: str
@@ -67,7 +67,7 @@ class OpenAIBackend(EndpointBackend):
     )
 
     class Params(BaseModel):
-        """Sent to the model as they are, whatever the endpoint knows."""
+        """Sent to the model as they are; unknown ones, too."""
 
         model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
         model: str

@@ -16,10 +16,14 @@ from lm_eval_so.errors import BackendError, ErrorKind
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 """Made once: `json.dumps` would make one a call."""
+_MOST_OF_VECTOR = 1000
+"""Characters of a body without a vector that are kept."""
 _MOST_TOKENS = 2**53
 """Integers above are not exact in JSON's usual readers."""
 _BROKEN = (KeyError, IndexError, TypeError, AttributeError, ValueError)
 """Exceptions that a body of another shape raises."""
+_KEPT = ("model", "usage", "timings")
+_FIELDS = ("content", "refusal", "reasoning_content", "reasoning")
 
 
 def encoded(body: Mapping[str, Any]) -> bytes:
@@ -220,10 +224,6 @@ def _usage(values: Mapping[str, Any]) -> Usage:
     )
 
 
-_KEPT = ("model", "usage", "timings")
-_FIELDS = ("content", "refusal", "reasoning_content", "reasoning")
-
-
 class ChatDeltas:
     """A streamed chat completion, put together like the same answer unstreamed."""
 
@@ -326,9 +326,6 @@ def _first_choice(choices: object) -> Mapping[str, Any] | None:
     return next((c for c in choices if isinstance(c, Mapping) and not c.get("index")), None)
 
 
-_MOST_OF_BODY = 1000
-
-
 def embeddings_body(
     request: ChatRequest, dialect: Dialect, *, streams: bool = False
 ) -> dict[str, Any]:
@@ -354,7 +351,7 @@ def read_embedding(values: Any, **facts: Any) -> ChatResponse:
     except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError):
         vector, usage, model = (), None, None
     if not vector or not all(map(math.isfinite, vector)):
-        raise bad_response("no data[0].embedding", json.dumps(values)[:_MOST_OF_BODY])
+        raise bad_response("no data[0].embedding", json.dumps(values)[:_MOST_OF_VECTOR])
     return ChatResponse(
         embedding=vector,
         status=RunStatus.OK,  # without a text it would count as empty

@@ -23,6 +23,10 @@ from lm_eval_so.core.registry import import_file
 from lm_eval_so.errors import BackendError, CannotMeasure, ErrorKind, Problem, Where, refuse
 
 _OFFERED = frozenset({"sample", "params", "session", "tools", "seed"})
+_FORM = "write module:function, or path.py:function"
+_KIND = inspect.Parameter
+_MESSAGES = inspect.Parameter("messages", _KIND.POSITIONAL_ONLY)
+Done = Callable[[Any, BaseException | None], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,7 @@ class PythonBackend(ChatBackend):
         self._threads = Threads(self.options.threads)
 
     def check(self) -> Iterator[Problem]:
-        """Import the function: find what is missing, and arguments that nobody would give."""
+        """Import the function: find missing modules, and arguments that no call would have."""
         found = self._found()
         if isinstance(found, Problem):
             yield found
@@ -88,7 +92,7 @@ class PythonBackend(ChatBackend):
         """Make one attempt; exceptions of the function are passed on.
 
         Raises:
-            BackendError: `bad_response`, if what it gives is no answer.
+            BackendError: `bad_response`, if its return value is no answer.
             CannotMeasure: If calls that never ended hold all threads.
         """
         target = self._target
@@ -149,11 +153,6 @@ def _named(target: Target, request: ChatRequest) -> dict[str, Any]:
     return {name: value for name, value in values.items() if target.takes(name)}
 
 
-_FORM = "write module:function, or path.py:function"
-_KIND = inspect.Parameter
-_MESSAGES = inspect.Parameter("messages", _KIND.POSITIONAL_ONLY)
-
-
 def find_target(target: str, folder: Path) -> Target | Problem:
     """Import a function.
 
@@ -162,7 +161,7 @@ def find_target(target: str, folder: Path) -> Target | Problem:
         folder: Searched before everything else, but only while the module is imported.
 
     Returns:
-        The function, or what is wrong with it.
+        Function, or the problem with it.
     """
     module_name, colon, name = target.rpartition(":")
     if not (colon and module_name and name):
@@ -197,7 +196,7 @@ def _import(name: str, folder: Path) -> ModuleType:
 
 
 def _same(module: ModuleType, folder: Path) -> ModuleType:
-    """Return a module, unless an earlier one of its name stands for that of the folder."""
+    """Return a module, unless another one of its name was loaded before that of the folder."""
     top, _, rest = module.__name__.partition(".")
     places = [folder / f"{top}.py", folder / top / "__init__.py"]
     own = next((place.resolve() for place in places if place.is_file()), None)
@@ -278,9 +277,6 @@ def _line_of(error: BaseException) -> str:
 
 def _problem(what: str, *, hint: str) -> Problem:
     return Problem(what=what, where=Where(key="options.target"), hint=hint)
-
-
-Done = Callable[[Any, BaseException | None], None]
 
 
 class Threads:

@@ -124,7 +124,7 @@ def test_target_override__a_backend_without_an_address(tmp_path: Path, name: str
     assert problem.where
     assert problem.where.key == "target_url"
     assert problem.hint == (
-        "leave target_url out of the workflow, or ask through openai, azure or http"
+        "leave target_url out of the workflow, or ask through openai, azure, http or local"
     )
 
 

@@ -15,7 +15,7 @@ from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import folder_problems, leads_out
 from lm_eval_so.errors import ExitCode, Interrupted, Problem, Where
 from lm_eval_so.pipeline.check import Stage, check
-from lm_eval_so.pipeline.github.base import find_local_place, find_place
+from lm_eval_so.pipeline.github.baseline_place import find_local_place, find_place
 from lm_eval_so.pipeline.github.posting import Job
 from lm_eval_so.pipeline.github.publish import Told, tell_github, write_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings

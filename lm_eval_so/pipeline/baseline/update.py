@@ -22,10 +22,9 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Warned
-from lm_eval_so.core.records.acceptance import Acceptance
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
-from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.records.report import Acceptance, EvaluationReport
 from lm_eval_so.core.report_file import digest_report, read_report
 from lm_eval_so.errors import ConfigError, InputError, Problem, PublishError
 from lm_eval_so.pipeline.reports import read_comparison, write_report

@@ -13,7 +13,7 @@ from lm_eval_so.core.records.run import Turn
 from lm_eval_so.core.records.sample import Persona, SimulatedUser
 from lm_eval_so.errors import ConfigError, DatasetError
 from lm_eval_so.runner.check import check
-from lm_eval_so.runner.conversation.prompt import (
+from lm_eval_so.runner.conversation.user_prompt import (
     SCHEMA,
     Move,
     read_move,

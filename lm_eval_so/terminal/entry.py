@@ -36,7 +36,11 @@ def run_app(app: typer.Typer) -> None:
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _guard_log()
-    sys.exit(run_command(app, sys.argv[1:]))
+    try:
+        code = run_command(app, sys.argv[1:])
+    except KeyboardInterrupt:  # a signal while an end was told
+        code = ExitCode.INTERRUPTED
+    sys.exit(code)
 
 
 def run_command(app: typer.Typer, arguments: list[str]) -> int:
@@ -45,9 +49,12 @@ def run_command(app: typer.Typer, arguments: list[str]) -> int:
     try:
         code = app(args=arguments, prog_name="lm-eval-so", standalone_mode=False)
     except LMEvalError as error:
+        if isinstance(error, Interrupted):
+            _ignore_signals()
         tell(error, sys.stderr, redactor)
         return int(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
+        _ignore_signals()
         tell(Interrupted("interrupted"), sys.stderr, redactor)
         return ExitCode.INTERRUPTED
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the process's last resort
@@ -115,6 +122,12 @@ def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - as `si
     """Turn SIGTERM into Ctrl-C while no stage listens, so that the end is told all the same."""
     signal.signal(number, signal.SIG_IGN)  # a wrapper sends it to the process, then to its group
     raise KeyboardInterrupt
+
+
+def _ignore_signals() -> None:
+    """Let a signal that a wrapper repeats change no exit code: Python gives it back to the system."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _guard_log() -> None:

@@ -23,13 +23,13 @@ def check(
     needs: Collection[Stage],
     folders: Callable[[Config], Iterable[Path]] = lambda _: (),
 ) -> Iterator[Problem]:
-    """Find everything that is wrong with what is written, at every stage.
+    """Find all problems of a config, at every stage.
 
     Args:
         config: The config.
         environ: Environment variables, for keys.
-        needs: Stages that come next; for these it also finds what they lack, such as a key, a
-            package, a source or a section of the config.
+        needs: Stages that come next; only for these a missing key, package, source or section of the
+            config is a problem.
         folders: Function that returns the folders that are written to.
     """
     of_metrics = evaluation.check(config, environ=environ if "evaluate" in needs else None)

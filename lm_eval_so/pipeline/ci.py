@@ -52,7 +52,7 @@ class Done:
 
 
 def find_problems(config: Config, around: Surroundings, options: Options) -> Iterator[Problem]:
-    """Find everything that is wrong with the config, and with the folders that are written to.
+    """Find all problems of the config and of the folders that are written to.
 
     Args:
         config: The sound part of the config.

@@ -1,4 +1,4 @@
-"""The gate before a measurement: which metrics decide, and what is wrong with its sections."""
+"""The gate before a measurement: its deciding metrics and its problems."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,7 +14,7 @@ from lm_eval_so.evaluator.binding.bound import BoundMetric
 
 
 def gate_problems(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
-    """Find everything that is wrong with the gate, the quarantine and the accept file."""
+    """Find the problems of the gate, the quarantine and the accept file."""
     shapes = {
         each.id: make_shape(
             each.metric.kind,

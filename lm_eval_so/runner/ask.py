@@ -16,7 +16,7 @@ from lm_eval_so.runner.store.recorder import Recorder
 
 _FORGETTING_S = 5.0
 _AT_A_TIME, _MOST_CHARACTERS = 64, 100_000
-"""Jobs that are read in a row, and what they may hold together, so that memory stays small."""
+"""Most jobs to read ahead, and most characters of all their messages, so that memory stays small."""
 
 
 class Questioning:
@@ -106,7 +106,7 @@ class Questioning:
 
 
 def _read_ahead(jobs: Iterator[Job]) -> Iterator[Job]:
-    """Read many in a row: one now and then takes twice the time, for the processor's caches."""
+    """Read ahead in blocks: reading one job at a time takes twice as long, due to processor caches."""
     some: list[Job] = []
     size = 0
     for job in jobs:

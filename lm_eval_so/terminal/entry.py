@@ -143,7 +143,7 @@ def _guard_log() -> None:
 def _act_as_owner(environ: Mapping[str, str]) -> None:
     """Become the owner of the workspace, where root works in another's, as in a container action.
 
-    What is made belongs to the owner then, however the process ends: GitHub's runner could not
+    Files that are made belong to the owner then, however the process ends: GitHub's runner could not
     delete files of root, and the next checkout would fail. Root's rights stay, for the runner's
     files and for folders that an earlier step made as root; programs that are started have the
     owner's alone.

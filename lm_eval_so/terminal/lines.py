@@ -90,7 +90,7 @@ def progress_line(event: Moved, total: int | None, rate: float | None) -> str:
 
 
 def write_warning(stream: TextIO, event: Warned) -> None:
-    """Write a warning and, on a line of its own, what to do."""
+    """Write a warning, and its hint on the next line."""
     stream.write(f"warning: {visible(event.text)}\n")
     if event.hint:
         stream.write(f"  hint: {visible(event.hint)}\n")

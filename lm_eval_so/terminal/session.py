@@ -28,7 +28,7 @@ Check = Callable[[Config, Mapping[str, str]], Iterable[Problem]]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ECHO_S = 0.2
-"""A second signal so soon is the first one again: `timeout` and other wrappers send it to the
+"""Time in which a second signal counts as the first: `timeout` and other wrappers send it to the
 process and to its group."""
 _GO_ON = "the same command goes on with what came back"
 
@@ -133,7 +133,7 @@ def _without_secrets(event: Event, redactor: Redactor) -> Event:
 
 
 def _clean(error: Exception, redactor: Redactor) -> None:
-    """Take the config's secrets out of an error: who tells it knows those of the environment alone."""
+    """Take the config's secrets out of an error: the entry knows only those of the environment."""
     error.args = tuple(redactor.redact_json(error.args))
     if isinstance(error, LMEvalError):
         error.problems = tuple(

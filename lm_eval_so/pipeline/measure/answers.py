@@ -1,4 +1,4 @@
-"""The answers that a verdict rests on: asked for this checkout, and marked once it is judged."""
+"""The answers for a verdict: asked for this checkout, and marked once the verdict is made."""
 
 from pathlib import Path
 

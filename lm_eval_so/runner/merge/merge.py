@@ -49,7 +49,7 @@ class Missing:
     shard: Shard
     there: int
     planned: int | None
-    """Rows that it should have; None if there is no such part at all."""
+    """Rows that it should have; None if the part itself is missing."""
     names: tuple[str, ...]
     """Names of the missing rows, as far as they are known."""
 
@@ -333,7 +333,7 @@ def _incomplete(missing: Sequence[Missing]) -> CannotMeasure:
 
 
 def _make_room(run_dir: RunDir, info: RunInfo, index: RowIndex, listener: Listener) -> None:
-    """Put an earlier run aside, unless every row of it is among those that are merged."""
+    """Move an earlier run aside, unless all its rows are among the merged ones."""
     earlier = read_info(run_dir.path)
     if earlier is None:
         if not (run_dir.path / RESULTS_FILE).is_file():

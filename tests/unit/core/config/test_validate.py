@@ -1,4 +1,4 @@
-"""What is sound of a config: one mistake hides no other, and what follows from one is not told."""
+"""Validation of a config: one mistake hides no other, and consequences of a mistake are not reported."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from lm_eval_so.core.config.load import read_config, take_config, whole
-from lm_eval_so.core.config.sound import in_order, make_sound
+from lm_eval_so.core.config.validate import by_line, validate_parts
 from lm_eval_so.core.config.yaml_lines import Located
 from lm_eval_so.errors import ConfigError, Problem, Where
 
@@ -21,7 +21,7 @@ def read(folder: Path, text: str, *overrides: str) -> Any:
 
 
 def told(found: Any) -> list[Problem]:
-    return in_order(found.problems, found.located.file)
+    return by_line(found.problems, found.located.file)
 
 
 def keys(found: Any) -> list[str | None]:
@@ -183,7 +183,7 @@ class Given(BaseModel):
 def test_make_sound__of_several_shapes_only_the_one_that_is_meant(
     values: dict[str, Any], problems: list[str]
 ) -> None:
-    found = make_sound(Given, Located(values={}), values=values)
+    found = validate_parts(Given, Located(values={}), values=values)
     whats = sorted(f"{p.where.key}: {p.what}" for p in found.problems if p.where)
     assert len(whats) == len(problems)
     assert all(map(str.startswith, whats, sorted(problems)))
@@ -192,6 +192,6 @@ def test_make_sound__of_several_shapes_only_the_one_that_is_meant(
 
 def test_make_sound__gives_up_on_what_is_no_config() -> None:
     values = {f"k{number}": 1 for number in range(5000)}
-    found = make_sound(Given, Located(values={}), values=values)
+    found = validate_parts(Given, Located(values={}), values=values)
     assert found.value is None
     assert len(found.problems) == 1000

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from lm_eval_so.core.config.load import read_config, take_config, whole
+from lm_eval_so.core.config.load import read_config, require_valid, take_config
 from lm_eval_so.core.config.validate import by_line, validate_parts
 from lm_eval_so.core.config.yaml_lines import Located
 from lm_eval_so.errors import ConfigError, Problem, Where
@@ -134,7 +134,7 @@ def test_whole__each_problem_once_by_line(tmp_path: Path) -> None:
     more = Problem(what="more", where=found.value.where("suite"))
     elsewhere = Problem(what="elsewhere", where=Where(file="b.jsonl", line=1))
     with pytest.raises(ConfigError) as caught:
-        whole(found, [elsewhere, more, more])
+        require_valid(found, [elsewhere, more, more])
     assert [p.what for p in caught.value.problems] == [
         "more",
         "input should be a valid integer, unable to parse string as an integer, found 'x'",
@@ -148,7 +148,7 @@ def test_whole__names_that_a_plugin_may_define_are_told_with_it_alone(tmp_path: 
     failed = [Problem(what="the plugin a.py fails", hint="run it"), Problem(what="no such plugin")]
     names = [Problem(what='unknown metric "tone" (did you mean "turns"?)', about="name")] * 2
     with pytest.raises(ConfigError) as caught:
-        whole(found, names, failed=failed)
+        require_valid(found, names, failed=failed)
     first, last = caught.value.problems
     assert (first, last.hint) == (failed[0], 'a plugin that fails may define metric "tone"')
 

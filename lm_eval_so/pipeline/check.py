@@ -1,9 +1,11 @@
 """The check of a config for all stages, before anything is spent."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Literal
 
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.files import folder_problems
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator import evaluation_plan as evaluation
 from lm_eval_so.evaluator.binding.metric_problems import dataset_problems
@@ -15,7 +17,11 @@ Stage = Literal["generate", "run", "evaluate"]
 
 
 def check(
-    config: Config, environ: Mapping[str, str], *, needs: Collection[Stage]
+    config: Config,
+    environ: Mapping[str, str],
+    *,
+    needs: Collection[Stage],
+    folders: Callable[[Config], Iterable[Path]] = lambda _: (),
 ) -> Iterator[Problem]:
     """Find everything that is wrong with what is written, at every stage.
 
@@ -24,6 +30,7 @@ def check(
         environ: Environment variables, for keys.
         needs: Stages that come next; for these it also finds what they lack, such as a key, a
             package, a source or a section of the config.
+        folders: Function that returns the folders that are written to.
     """
     of_metrics = evaluation.check(config, environ=environ if "evaluate" in needs else None)
     told = {problem.where for problem in of_metrics}
@@ -37,3 +44,4 @@ def check(
     yield from (problem for problem in of_gate if problem.where not in told)
     if "generate" not in needs:  # else it is made anew
         yield from dataset_problems(config)
+    yield from folder_problems(folders(config))

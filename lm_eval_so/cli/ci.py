@@ -62,7 +62,7 @@ def ci(
 def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
     from dataclasses import replace
 
-    from lm_eval_so.core.config.load import whole
+    from lm_eval_so.core.config.load import require_valid
     from lm_eval_so.pipeline import ci as stage
     from lm_eval_so.pipeline.gate import tell_gate
     from lm_eval_so.pipeline.github.surroundings import read_surroundings
@@ -85,7 +85,7 @@ def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
 
     session = open_session(line, rewritten=[target] if target else [], environ=around.environ)
     if reason := around.skip_reason(session.config):
-        whole(session.read)  # a file with mistakes is told even where nothing is measured
+        require_valid(session.read)  # a file with mistakes is told even where nothing is measured
         return _end(session, stage.tell_skipped(session.resources(), reason))
     session = session.with_plugins(lambda config, _: stage.find_problems(config, around, options))
     config = session.config

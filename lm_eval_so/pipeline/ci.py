@@ -55,7 +55,7 @@ def find_problems(config: Config, around: Surroundings, options: Options) -> Ite
     """Find all problems of the config and of the folders that are written to.
 
     Args:
-        config: The sound part of the config.
+        config: The valid part of the config.
         around: The surroundings.
         options: The options.
     """

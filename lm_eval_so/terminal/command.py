@@ -118,7 +118,7 @@ class CommandLine:
         """Read the config, load its plugins and check it.
 
         Args:
-            check: Finds problems of the part of the config that is sound.
+            check: Finds problems of the valid part of the config.
 
         Raises:
             ConfigError: With every problem of the file and its plugins, and all that `check` finds.

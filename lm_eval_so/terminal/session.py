@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.config_secrets import config_redactor
-from lm_eval_so.core.config.load import read_config, whole
+from lm_eval_so.core.config.load import read_config, require_valid
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.config.sound import Sound
+from lm_eval_so.core.config.validate import Validated
 from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
 from lm_eval_so.core.registry import plugin_problems
 from lm_eval_so.core.secrets import Redactor
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Check = Callable[[Config, Mapping[str, str]], Iterable[Problem]]
-"""Finds problems of the sound part of a config, in an environment."""
+"""Finds problems of the valid part of a config, in an environment."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ECHO_S = 0.2
@@ -39,8 +39,8 @@ class Session:
 
     line: "CommandLine"
     config: Config
-    """The sound part of the config, until it is checked."""
-    read: Sound[Config]
+    """The valid part of the config, until it is checked."""
+    read: Validated[Config]
     """The config with the problems of its unsound part."""
     environ: Mapping[str, str]
     progress: Progress
@@ -52,7 +52,7 @@ class Session:
         The secrets of the plugins are known from then on.
 
         Args:
-            check: Finds problems of the part of the config that is sound.
+            check: Finds problems of the valid part of the config.
 
         Raises:
             ConfigError: With every problem of the file and its plugins, and all that `check` finds.
@@ -60,7 +60,7 @@ class Session:
         files = [*self.config.plugin_files(), *((file, None) for file in self.line.plugins or ())]
         failed = plugin_problems(files)
         found = check(self.config, self.environ) if check else ()
-        config = whole(self.read, found, failed=failed)
+        config = require_valid(self.read, found, failed=failed)
         redactor = config_redactor(config, self.environ, runs_code=True)
         return replace(self, config=config, redactor=redactor)
 
@@ -110,7 +110,7 @@ def open_session(
     read = read_config(
         line.config, overrides=line.config_overrides, rewritten=rewritten, environ=environ
     )
-    config = read.value or whole(read)
+    config = read.value or require_valid(read)
     return Session(
         line=line,
         config=config,

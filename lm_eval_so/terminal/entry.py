@@ -125,7 +125,7 @@ def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - as `si
 
 
 def _ignore_signals() -> None:
-    """Let a signal that a wrapper repeats change no exit code: Python gives it back to the system."""
+    """Ignore further signals: Python gives them back to the system at the end, which would change the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from json.encoder import encode_basestring
 from typing import Any
 
 from lm_eval_so.core.records.chat import Message
@@ -65,7 +66,8 @@ def sample_hash(sample: TestSample) -> str:
 
     A corrected reference does not change it, so the sample is not asked again.
     """
-    return digest(_given(sample))
+    text = _quick_text(sample)
+    return digest(_given(sample)) if text is None else digest_text(text)
 
 
 def content_id(sample: TestSample) -> str:
@@ -107,6 +109,25 @@ def _given(sample: TestSample) -> dict[str, Any]:
         "scenario": _without_judgement(scenario) if scenario else None,
         **_plain({"tools": sample.tools, "tool_results": sample.tool_results}),
     }
+
+
+def _quick_text(sample: TestSample) -> str | None:
+    """Return the canonical JSON of `_given` for plain messages, in a quarter of the time.
+
+    None for other samples. Every row of a run needs it, twice.
+    """
+    if sample.tools or sample.tool_results or sample.context or sample.scenario is not None:
+        return None
+    if any(m.tool_calls or m.tool_call_id is not None for m in sample.messages):
+        return None
+    messages = [(message.role, nfc(message.content)) for message in sample.messages]
+    if sample.system is not None:
+        messages.insert(0, ("system", nfc(sample.system)))
+    turns = sum(role != "system" for role, _ in messages)
+    kind = "single" if turns == 1 else "multi"
+    texts = [f'{{"content":{encode_basestring(t)},"role":"{role}"}}' for role, t in messages]
+    asked = f"[{','.join(texts)}]" if texts else "null"
+    return f'{{"given":[],"input":{asked},"kind":"{kind}","scenario":null}}'
 
 
 def _message_key(message: Message) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - as `si
 
 
 def _ignore_signals() -> None:
-    """Ignore further signals: Python gives them back to the system at the end, which would change the exit code."""
+    """Ignore a signal that a wrapper repeats, so that it cannot change the exit code at the end."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 

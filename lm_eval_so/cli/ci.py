@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lm_eval_so.terminal.command import BaselineFile, CommandLine, DryRun, command
+from lm_eval_so.terminal.command_line import BaselineFile, CommandLine, DryRun, command
 
 if TYPE_CHECKING:
     from threading import Event

@@ -11,7 +11,7 @@ from lm_eval_so.evaluator import evaluation_plan as evaluation
 from lm_eval_so.evaluator.binding.metric_problems import dataset_problems
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.gate import gate_problems
-from lm_eval_so.runner import check as running
+from lm_eval_so.runner import run_problems
 
 Stage = Literal["generate", "run", "evaluate"]
 
@@ -37,7 +37,7 @@ def check(
     yield from (
         generating.check(config) if "generate" in needs else generating.config_problems(config)
     )
-    yield from running.check(config, environ if "run" in needs else None)
+    yield from run_problems.check(config, environ if "run" in needs else None)
     yield from of_metrics
     # both stages know which metrics there are: a gate's mistake is told once
     of_gate = gate_problems(config, environ)

@@ -9,7 +9,7 @@ import typer
 
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.terminal.command import SHARED, CommandLine, command
+from lm_eval_so.terminal.command_line import SHARED, CommandLine, command
 from lm_eval_so.terminal.entry import run_command
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]

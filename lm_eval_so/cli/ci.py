@@ -64,7 +64,7 @@ def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
 
     from lm_eval_so.core.config.load import require_valid
     from lm_eval_so.pipeline import ci as stage
-    from lm_eval_so.pipeline.gate import tell_gate
+    from lm_eval_so.pipeline.check import tell_gate
     from lm_eval_so.pipeline.github.surroundings import read_surroundings
     from lm_eval_so.pipeline.github.unloaded_config import ConfigSource, target_override
     from lm_eval_so.terminal.session import open_session

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lm_eval_so.terminal.command import BaselineFile, CommandLine, DryRun, command
+from lm_eval_so.terminal.command_line import BaselineFile, CommandLine, DryRun, command
 
 if TYPE_CHECKING:
     from threading import Event
@@ -64,7 +64,7 @@ def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
 
     from lm_eval_so.core.config.load import require_valid
     from lm_eval_so.pipeline import ci as stage
-    from lm_eval_so.pipeline.gate import tell_gate
+    from lm_eval_so.pipeline.check import tell_gate
     from lm_eval_so.pipeline.github.surroundings import read_surroundings
     from lm_eval_so.pipeline.github.unloaded_config import ConfigSource, target_override
     from lm_eval_so.terminal.session import open_session

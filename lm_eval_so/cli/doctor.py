@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.terminal.command import SHARED, CommandLine, command
+from lm_eval_so.terminal.command_line import SHARED, CommandLine, command
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -28,8 +28,7 @@ def doctor(line: CommandLine, ask: Ask = False) -> int | None:
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.errors import ExitCode
     from lm_eval_so.pipeline import doctor as looking
-    from lm_eval_so.pipeline.check import check
-    from lm_eval_so.pipeline.gate import tell_gate
+    from lm_eval_so.pipeline.check import check, tell_gate
 
     session = line.open_session(
         partial(check, needs={"run", "evaluate"}, folders=looking.written_to)

@@ -17,7 +17,7 @@ from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.run import ErrorInfo
-from lm_eval_so.pipeline.gate import deciding
+from lm_eval_so.pipeline.check import deciding
 from lm_eval_so.runner.plan.selection import backend_section
 from lm_eval_so.runner.run import run_folder
 

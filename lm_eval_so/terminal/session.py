@@ -20,7 +20,7 @@ from lm_eval_so.errors import Interrupted, LMEvalError, Problem
 from lm_eval_so.terminal.progress import Progress
 
 if TYPE_CHECKING:
-    from lm_eval_so.terminal.command import CommandLine
+    from lm_eval_so.terminal.command_line import CommandLine
 
 T = TypeVar("T")
 Check = Callable[[Config, Mapping[str, str]], Iterable[Problem]]

@@ -154,7 +154,7 @@ def _tell_unjudged(
     source: Path,
     resources: Resources,
 ) -> None:
-    """Warn where nobody has judged whether the report is worse than what it replaces."""
+    """Warn if the report was never compared with the baseline that it replaces."""
     if comparison is None or comparison.baseline.source == "none":
         text = "this report was not compared, so nobody knows whether it got worse"
         hint = shlex.join(["lm-eval-so", "compare", str(source), "-o", str(source.parent)])

@@ -13,10 +13,10 @@ from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.binding.baseline_answers import baseline_problems
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.measure.answers import ask, for_verdict, note_verdict
-from lm_eval_so.pipeline.measure.confirm import ask_again
+from lm_eval_so.pipeline.measure.ask_again import ask_again
 from lm_eval_so.pipeline.measure.plan import Plan, read_baseline
-from lm_eval_so.pipeline.measure.telling import STAGE, tell_how_to_begin, tell_verdict
 from lm_eval_so.pipeline.measure.verdict import changed_samples, compare_reports, unmeasured
+from lm_eval_so.pipeline.measure.verdict_events import STAGE, tell_how_to_begin, tell_verdict
 from lm_eval_so.pipeline.reports import Results, write_reports
 
 __all__ = ["Measured", "measure"]

@@ -108,7 +108,7 @@ def _is_alone(bound: BoundMetric) -> bool:
 
 
 def _further(config: Config, bound: Iterable[BoundMetric]) -> Config:
-    """Return the config with more repeats, and only these metrics and what they are built from."""
+    """Return the config with more repeats, and only these metrics and their parts."""
     wanted = {each.id for each in in_order(list(bound))}
     repeats = config.run.repeats + config.gate.confirm
     return config.model_copy(

@@ -10,7 +10,7 @@ Tables that say "exact" sum over all outcomes; the others are simulated with a f
 import argparse
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 from gate import (
@@ -26,6 +26,7 @@ from gate import (
 )
 
 from lm_eval_so.core.records.enums import Verdict
+from lm_eval_so.core.stats.groups import lay_out
 
 
 def wrong_passes(_: int) -> str:
@@ -95,7 +96,49 @@ def few(runs: int) -> str:
     return f"## Few scores or groups: false FAIL, {runs:,} runs per cell\n\n{table(head, rows)}"
 
 
-PARTS: dict[str, Callable[[int], str]] = {part.__name__: part for part in (wrong_passes, few)}
+def unequal_groups(runs: int) -> str:
+    """Groups of unequal sizes that flip together: the PASS at a true drop of the margin."""
+    chance, rows = random.Random(7), []
+    sizes = {
+        "40 of 6": [6] * 40,
+        "20 of 2, 20 of 8": [2] * 20 + [8] * 20,
+        "Zipf, 60/r": [round(60 / rank) for rank in range(1, 41)],
+        "Zipf, 120/r": [round(120 / rank) for rank in range(1, 61)],
+        "lognormal": sorted(max(1, round(chance.lognormvariate(1, 1.2))) for _ in range(60)),
+        "one with half": [60] + [2] * 30,
+    }
+    for name, each in sizes.items():
+        labels = [group for group, size in enumerate(each) for _ in range(size)]
+        layout, cells = lay_out(range(len(labels)), labels), []
+        for correlation in (0.5, 1.0):
+            passes = sum(
+                found(together(chance, each, correlation), BINARY, 0.05, labels).outcome.passes
+                for _ in range(runs)
+            )
+            cells.append(percent(passes / runs))
+        rows.append([name, str(len(each)), f"{layout.effective_units:.1f}", *cells])
+    head = ["sizes", "groups", "effective", "PASS, correlation 0.5", "correlation 1"]
+    title = f"Unequal groups: true drop of the margin 0.05, flips 10%, {runs:,} runs per cell"
+    return f"## {title}\n\n{table(head, rows)}"
+
+
+def together(dice: random.Random, sizes: Sequence[int], correlation: float) -> list[float]:
+    """Return the changes of groups, of which each sample takes its group's with some chance."""
+    drawn = []
+    for size in sizes:
+        shared = fallen(dice)
+        drawn += [shared if dice.random() ** 2 < correlation else fallen(dice) for _ in range(size)]
+    return drawn
+
+
+def fallen(dice: random.Random) -> float:
+    """Return a change where a tenth flips both ways, and a twentieth more goes wrong."""
+    return dice.choice((-1.0, -1.0, 1.0, *[0.0] * 17))
+
+
+PARTS: dict[str, Callable[[int], str]] = {
+    part.__name__: part for part in (wrong_passes, few, unequal_groups)
+}
 
 
 def main() -> None:

@@ -63,6 +63,16 @@ class Groups:
         """Number of groups."""
         return self.layout.units
 
+    @property
+    def effective_units(self) -> float:
+        """Number of groups of equal size that would tell as much."""
+        return self.layout.effective_units
+
+    @property
+    def largest_share(self) -> float:
+        """Share of the samples in the largest group."""
+        return self.layout.counts[-1][0] / len(self.labels)
+
     def at(self, positions: Sequence[int]) -> "Groups":
         """Return the groups of some of the samples."""
         if len(positions) == len(self.labels):

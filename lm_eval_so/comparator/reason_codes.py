@@ -35,6 +35,7 @@ class Code(StrEnum):
     WORDING = "wording"
     MISSING_ROWS = "missing_rows"
     OUT_OF_RANGE = "out_of_range"
+    UNEQUAL_GROUPS = "unequal_groups"
     GROUPS_IGNORED = "groups_ignored"
     JUDGE_LOW = "judge_low"
     JUDGE_UNCALIBRATED = "judge_uncalibrated"

@@ -20,7 +20,7 @@ from lm_eval_so.core.stats.binary import (
 )
 from lm_eval_so.core.stats.bounded import hall_interval, mean_interval, smallest_p
 from lm_eval_so.core.stats.distributions import betainc, t_cdf, t_quantile, t_sf
-from lm_eval_so.core.stats.groups import grouped_interval
+from lm_eval_so.core.stats.groups import grouped_interval, lay_out
 from lm_eval_so.core.stats.multiple import holm
 from lm_eval_so.core.stats.power import (
     needed_for_flips,
@@ -85,6 +85,27 @@ def test_pass__a_rare_total_failure_of_the_margin_seldom_passes(margin) -> None:
             if rules_out_rare_drop(lost, 0, n, margin=margin):
                 passing = binomial_cdf(lost, n, margin)
         assert passing <= 0.0525
+
+
+@given(st.lists(st.integers(1, 40), min_size=2, max_size=30))
+def test_effective_units__are_at_most_the_groups_and_all_of_them_if_equal(sizes) -> None:
+    labels = [group for group, size in enumerate(sizes) for _ in range(size)]
+    layout = lay_out(range(len(labels)), labels)
+    assert 1 <= layout.effective_units <= len(sizes)
+    assert (layout.effective_units == len(sizes)) is (len(set(sizes)) == 1)
+
+
+def test_pass__a_drop_in_groups_of_unequal_size_seldom_passes() -> None:
+    """Zipf sizes, all samples of a group change together, a true drop of the margin, 400 runs."""
+    dice = random.Random(20261130)
+    sizes = [round(60 / rank) for rank in range(1, 41)]
+    labels = [group for group, size in enumerate(sizes) for _ in range(size)]
+    passes = 0
+    for _ in range(400):
+        drawn = [dice.choice((-1.0, -1.0, 1.0, *[0.0] * 17)) for _ in sizes]
+        changes = [change for change, size in zip(drawn, sizes, strict=True) for _ in range(size)]
+        passes += grouped_interval(changes, labels, width=1.0).low > -0.05
+    assert passes <= 0.05 * 400
 
 
 @given(w=counts, g=counts)

@@ -120,7 +120,7 @@ def needed_samples(tested: Tested, estimate: Estimate, *, margin: float, alpha: 
     """Return the samples that would prove the margin with 80 % power if nothing changed."""
     n, groups, shape = len(tested.changes), tested.groups, tested.shape
     if groups is not None:
-        units = groups.units
+        units = groups.effective_units
         deviation = estimate.se * math.sqrt(units)
         needed = needed_for_scores(deviation, margin, width=shape.width, alpha=alpha)
         return math.ceil(needed * n / units)
@@ -138,7 +138,7 @@ def smallest_margin(tested: Tested, *, alpha: float) -> float | None:
     if shape.width is None:
         return None
     if groups is not None:
-        return provable_margin_t(groups.units, width=shape.width, alpha=alpha)
+        return provable_margin_t(groups.effective_units, width=shape.width, alpha=alpha)
     if shape.kind is MetricKind.BINARY:
         return provable_margin_exact(n, alpha=alpha)
     return provable_margin_t(n, width=shape.width, alpha=alpha)
@@ -153,7 +153,7 @@ def falls_by_margin(delta: float | None, shape: Shape, *, margin: float) -> bool
 def can_pass(tested: Tested) -> bool:
     """Return whether there are enough samples or groups for a pass."""
     least = 1 if tested.shape.kind is MetricKind.BINARY else LEAST_SAMPLES
-    has_groups = tested.groups is None or tested.groups.units >= LEAST_SAMPLES
+    has_groups = tested.groups is None or tested.groups.effective_units >= LEAST_SAMPLES
     return has_groups and len(tested.changes) >= least
 
 

@@ -29,6 +29,7 @@ from lm_eval_so.comparator.effect.interval import (
 from lm_eval_so.comparator.effect.judge_error import in_judge_units, judge_warnings
 from lm_eval_so.comparator.effect.ratio import measure_ratio
 from lm_eval_so.comparator.effect.refusals import (
+    group_warnings,
     is_against_baseline,
     is_time,
     refuse_metric,
@@ -122,8 +123,12 @@ def _measure_rows(key: str, finding: Finding, pairs: Pairs, scope: Scope, alpha:
     if is_ratio:
         return measure_ratio(measured, paired, alpha=alpha)
     few = too_few(measured, paired)
-    outcome = Outcome(few=few and _told_of_times(few, scope, finding.n))
-    return _measure_change(replace(measured, outcome=outcome), paired, alpha)
+    measured = replace(
+        measured,
+        outcome=Outcome(few=few and _told_of_times(few, scope, finding.n)),
+        warnings=(*measured.warnings, *group_warnings(measured, paired)),
+    )
+    return _measure_change(measured, paired, alpha)
 
 
 def _told_of_times(few: Ruling, scope: Scope, n: int) -> Ruling:

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from lm_eval_so.comparator.effect.finding import Finding, Paired, Ruling
 from lm_eval_so.comparator.effect.judge_error import is_weak, youden_of
 from lm_eval_so.comparator.effect.values import SideValues
-from lm_eval_so.comparator.pairing import Pairs, Reports, Scope
+from lm_eval_so.comparator.pairing import Groups, Pairs, Reports, Scope
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.comparator.settings import difference_text, metric_differences
 from lm_eval_so.core.records.comparison import Difference, Reason
@@ -109,26 +109,52 @@ def refuse_values(
     if shape.support is None and (before.is_alarming or now.is_alarming):
         return _unclear(Code.MISSING_UNBOUNDED, q=sum(paired.missing))
     is_ratio = shape.kind is MetricKind.RATIO  # no floor keeps a few of its values from failing
-    few = too_few(finding, paired, least=LEAST_SAMPLES if is_ratio else _LEAST_FOR_INTERVAL)
+    few = _fewer_than(LEAST_SAMPLES if is_ratio else _LEAST_FOR_INTERVAL, finding, paired)
     if few is None and is_weak(finding.judge):
         return _unclear(Code.JUDGE_WEAK, j=f"{youden_of(finding.judge):.2f}")
     return few
 
 
-def too_few(finding: Finding, paired: Paired, *, least: int = LEAST_SAMPLES) -> Ruling | None:
-    """Return that a metric has fewer groups or samples than needed; None if it has enough.
+def too_few(finding: Finding, paired: Paired) -> Ruling | None:
+    """Return that a metric has too few groups or samples for a pass; None if it has enough.
 
     Answers that are right or wrong have an interval from the first sample on.
     """
-    shape, complete = finding.shape, paired.complete
-    if paired.groups is not None and finding.limits.statistic == "mean":
-        counted = paired.groups if shape.support else paired.groups.at(complete.positions)
-        if counted.units < least:
-            return _unclear(Code.FEW_GROUPS, groups=counted.units)
-    usable = finding.n if shape.support else len(complete.positions)
-    if usable < (1 if shape.kind is MetricKind.BINARY else least):
+    few, groups = _fewer_than(LEAST_SAMPLES, finding, paired), _counted_groups(finding, paired)
+    if few is None and groups is not None and groups.effective_units < LEAST_SAMPLES:
+        return _unclear(Code.FEW_GROUPS, groups=groups.units, effective=_effective(groups))
+    return few
+
+
+def group_warnings(finding: Finding, paired: Paired) -> Iterator[Reason]:
+    """Warn of groups so unequal that they tell less than half of what their number seems to."""
+    groups = _counted_groups(finding, paired)
+    if groups is not None and 2 * groups.effective_units < groups.units:
+        yield Reason(
+            code=Code.UNEQUAL_GROUPS,
+            figures={"share": groups.largest_share, "effective": _effective(groups)},
+        )
+
+
+def _effective(groups: Groups) -> str:
+    return f"{groups.effective_units:.1f}"
+
+
+def _fewer_than(least: int, finding: Finding, paired: Paired) -> Ruling | None:
+    groups = _counted_groups(finding, paired)
+    if groups is not None and groups.units < least:
+        return _unclear(Code.FEW_GROUPS, groups=groups.units)
+    usable = finding.n if finding.shape.support else len(paired.complete.positions)
+    if usable < (1 if finding.shape.kind is MetricKind.BINARY else least):
         return _unclear(Code.FEW_SAMPLES, n=usable)
     return None
+
+
+def _counted_groups(finding: Finding, paired: Paired) -> Groups | None:
+    """Return the groups of the samples that the test counts; None if all stand alone."""
+    if paired.groups is None or finding.limits.statistic != "mean":
+        return None
+    return paired.groups if finding.shape.support else paired.groups.at(paired.complete.positions)
 
 
 def _unclear(code: Code, **figures: JsonValue) -> Ruling:

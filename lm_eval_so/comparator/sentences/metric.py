@@ -94,6 +94,8 @@ def _change_sentence(judged: Judged, texts: MetricTexts) -> str:
 def _key_of(judged: Judged) -> str:
     """Look up the text of a change: by its code, else by its verdict."""
     finding, key = judged.finding, (judged.change_code or judged.change).value
+    if finding.outcome.few is not None and "effective" in finding.outcome.few.figures:
+        key = {"few_groups": "few_groups_unequal"}.get(key, key)
     if finding.shape.kind is MetricKind.RATIO:
         return f"ratio_{key}" if key in _OF_RATIOS else key
     if key != "regression":

@@ -171,7 +171,7 @@ def smallest_p(changed: int) -> float:
     return math.ldexp(1.0, -(changed + 1))
 
 
-def floor_of_se(width: float, n: int, *, alpha: float = 0.05) -> float:
+def floor_of_se(width: float, n: float, *, alpha: float = 0.05) -> float:
     """Return the smallest standard error that `n` units may claim, where nothing changed."""
     return _floor(width, n, normal_quantile(1 - alpha))
 
@@ -187,7 +187,7 @@ def count_beyond(values: Sequence[float], limit: float) -> int:
     return found
 
 
-def _floor(width: float, n: int, z: float) -> float:
+def _floor(width: float, n: float, z: float) -> float:
     return width * z / (n + z * z)
 
 

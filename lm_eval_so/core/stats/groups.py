@@ -22,6 +22,8 @@ from lm_eval_so.core.stats.bounded import (
 from lm_eval_so.core.stats.distributions import t_cdf, t_quantile, t_sf
 
 T = TypeVar("T")
+_LEAST_UNITS = 2.0
+"""Below it, t has fewer than one degree of freedom, and its quantiles leave all bounds."""
 
 
 class Chosen:
@@ -58,6 +60,16 @@ class Layout:
     def units(self) -> int:
         """Number of groups."""
         return sum(count for _, count in self.counts)
+
+    @cached_property
+    def effective_units(self) -> float:
+        """Number of groups of equal size that tell as much of a mean; the number of groups at most.
+
+        Source: Kish (1965), Survey Sampling, as used by Carter, Schnepel, Steigerwald (2017), Rev.
+        Econ. Stat. 99(4), 698–709.
+        """
+        squares = sum(count * size * size for size, count in self.counts)
+        return len(self.order) ** 2 / squares
 
     @cached_property
     def sizes(self) -> list[int]:
@@ -145,7 +157,9 @@ def grouped_interval(
 ) -> Estimate:
     """Estimate a mean difference by the cluster-robust standard error CR1, with its floors.
 
-    A group counts as one unit in the floors and in the limit of the p-value.
+    A group counts as one unit in the limit of the p-value and in the floor of the upper end. The
+    lower end has as many units as groups of equal size would tell as much: a large group counts for
+    more of the mean than one unit, and what it hides would let a drop pass.
 
     Args:
         differences: One per sample, positive = better.
@@ -156,7 +170,8 @@ def grouped_interval(
     Raises:
         ValueError: Below two groups.
 
-    Source: Cameron, Miller (2015), Journal of Human Resources 50(2), 317–372.
+    Source: Cameron, Miller (2015), Journal of Human Resources 50(2), 317–372; Carter, Schnepel,
+    Steigerwald (2017), Rev. Econ. Stat. 99(4), 698–709.
     """
     layout = lay_out(range(len(differences)), groups)
     return interval_of_layout(layout.arrange(differences), layout, width=width, alpha=alpha)
@@ -182,12 +197,13 @@ def interval_of_layout(
     # a group of the largest size cannot change more; its sum is looked for only where it counts
     most = largest_of(sums) if width is None else width * layout.counts[-1][0]
     se = _se_of_sums(sums, by_size, layout, mean, unit_of(most))
-    se_low = max(se, floor_of_se(c / n * most if width is None else width, c, alpha=alpha))
+    units = max(layout.effective_units, _LEAST_UNITS)
+    se_low = max(se, floor_of_se(c / n * most if width is None else width, units, alpha=alpha))
     se_high = max(se, floor_of_se(c / n * most, c, alpha=alpha))
     if width is not None and se_high > se:
         se_high = max(se, floor_of_se(c / n * largest_of(sums), c, alpha=alpha))
-    t = t_quantile(1 - alpha, c - 1)
-    low, high = mean - t * se_low, mean + t * se_high
+    low = mean - t_quantile(1 - alpha, units - 1) * se_low
+    high = mean + t_quantile(1 - alpha, c - 1) * se_high
     if width is not None:
         low, high = max(-width, low), min(width, high)
     p_worse = p_better = 0.5

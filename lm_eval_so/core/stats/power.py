@@ -105,7 +105,7 @@ def provable_margin_exact(n: int, *, alpha: float = 0.05) -> float:
     return max(provable_margin(n, alpha=alpha), rare_drop_bound(0, 0, n, alpha=alpha))
 
 
-def provable_margin_t(n: int, *, width: float = 1.0, alpha: float = 0.05) -> float:
+def provable_margin_t(n: float, *, width: float = 1.0, alpha: float = 0.05) -> float:
     """Return the smallest drop as above, for scores by the floored interval of n ≥ 2 samples or groups."""
     return t_quantile(1 - alpha, n - 1) * floor_of_se(width, n, alpha=alpha)
 

@@ -5,6 +5,7 @@ from comparing import flips, judge, only
 from factories import make_report
 
 from lm_eval_so.core.records.enums import Direction, MetricKind, Policy, Verdict
+from lm_eval_so.core.stats.power import provable_margin_t
 from lm_eval_so.errors import ConfigError
 
 SAME = [1] * 60
@@ -174,6 +175,21 @@ def test_compare__row_8_needs_ten_groups(groups, reason) -> None:
     metric = comparison.metrics["exact_match"]
     assert (metric.method, metric.p_raw) == ("cr1", 0.5)
     assert (metric.provable_margin is None) is (reason is not None)
+
+
+@pytest.mark.parametrize(
+    ("large", "warned"),
+    [pytest.param(9, [], id="9"), pytest.param(40, ["unequal_groups"], id="40")],
+)
+def test_compare__groups_of_unequal_size_count_less(large, warned) -> None:
+    labels = ["large"] * large + [f"g{i // 2}" for i in range(100)]
+    report = make_report({"exact_match": [1] * len(labels)}, groups=labels)
+    metric = only(judge(report, report, gate={"metrics": {"exact_match": {"margin": 0.3}}}))
+    count = len(labels) ** 2 / (large**2 + 50 * 4)
+    assert metric.verdict is Verdict.PASS
+    assert [warning.code for warning in metric.warnings] == warned
+    assert metric.provable_margin == pytest.approx(provable_margin_t(count))
+    assert metric.provable_margin == pytest.approx(-metric.ci90[0])
 
 
 @pytest.mark.parametrize("metric", ["length", "latency_ms"])

@@ -125,6 +125,16 @@ CASES = {
         {},
         {"groups": [f"문서 {i % 9}" for i in range(90)]},
     ),
+    "few groups, of unequal size": (
+        same("exact_match", [1] * 50),
+        {},
+        {"groups": ["문서"] * 20 + [f"문서 {i}" for i in range(30)]},
+    ),
+    "groups of unequal size": (
+        same("exact_match", [1] * 200),
+        {"metrics": {"exact_match": {"margin": 0.2}}},
+        {"groups": ["문서"] * 50 + [f"문서 {i}" for i in range(150)]},
+    ),
     "few samples of a ratio": (
         same("latency_ms", TIMES[:9]),
         {"metrics": {"latency_ms": {}}},

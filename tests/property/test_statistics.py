@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.stats.binary import (
     binomial_cdf,
+    binomial_pmf,
     mcnemar_midp,
     rare_drop_bound,
     rules_out_rare_drop,
@@ -27,6 +28,7 @@ from lm_eval_so.core.stats.power import (
     needed_without_change,
     needed_without_change_t,
     needed_without_flips,
+    pass_chance,
     provable_margin,
     provable_margin_exact,
     provable_margin_t,
@@ -224,6 +226,32 @@ def test_needed_samples__are_the_fewest_that_prove_the_margin(margin) -> None:
     assert provable_margin_exact(n) <= margin + 1e-12
     assert n == needed_without_change(margin) or provable_margin_exact(n - 1) > margin
     assert needed_for_flips(0.0, margin) == n
+
+
+@pytest.mark.parametrize(
+    ("flips", "margin"),
+    [(0.003, 0.05), (0.02, 0.05), (0.1, 0.05), (0.3, 0.1), (0.05, 0.03), (0.4, 0.2)],
+)
+def test_needed_samples__are_the_fewest_with_the_power(flips, margin) -> None:
+    needed = needed_for_flips(flips, margin)
+    assert all(pass_chance(n, flips, margin) >= 0.8 for n in (needed, math.ceil(1.03 * needed)))
+    for n in range(max(needed - 60, needed_without_flips(margin)), needed):
+        chances = [pass_chance(size, flips, margin) for size in (n, math.ceil(1.03 * n))]
+        assert min(chances) < 0.8
+
+
+@pytest.mark.parametrize(
+    ("n", "flips", "margin"), [(60, 0.1, 0.05), (90, 0.02, 0.05), (40, 0.6, 0.2)]
+)
+def test_pass_chance__is_the_sum_over_all_outcomes(n, flips, margin) -> None:
+    total = sum(
+        binomial_pmf(m, n, flips) * binomial_pmf(w, m, 0.5)
+        for m in range(n + 1)
+        for w in range(m + 1)
+        if tango_interval(w, m - w, n)[0] > -margin
+        and rules_out_rare_drop(w, m - w, n, margin=margin)
+    )
+    assert pass_chance(n, flips, margin) == pytest.approx(total, abs=1e-9)
 
 
 @given(st.lists(shares, min_size=2, max_size=50))

@@ -20,6 +20,7 @@ from lm_eval_so.core.stats.bounded import ROUNDING, Estimate, hall_interval, lar
 from lm_eval_so.core.stats.groups import interval_of_layout
 from lm_eval_so.core.stats.power import (
     LEAST_SAMPLES,
+    flip_share_of,
     needed_for_flips,
     needed_for_scores,
     provable_margin_exact,
@@ -125,8 +126,7 @@ def needed_samples(tested: Tested, estimate: Estimate, *, margin: float, alpha: 
         needed = needed_for_scores(deviation, margin, width=shape.width, alpha=alpha)
         return math.ceil(needed * n / units)
     if shape.kind is MetricKind.BINARY:
-        # one flip more and two samples more: no flips seen does not mean that there are none
-        flip_share = (sum(count_flips(tested.changes)) + 1) / (n + 2)
+        flip_share = flip_share_of(*count_flips(tested.changes), n, margin=margin)
         return needed_for_flips(flip_share, margin, alpha=alpha)
     deviation = estimate.se * math.sqrt(n)
     return needed_for_scores(deviation, margin, width=shape.width, alpha=alpha)

@@ -13,6 +13,7 @@ from lm_eval_so.comparator.pairing import Reports, scope_of
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
+from lm_eval_so.core.stats.power import needed_for_flips
 
 Answers = Mapping[str, Sequence[float | None]]
 """Scores of the further answers, by sample; None for an answer without a score."""
@@ -99,7 +100,13 @@ def confirmed(
         groups = groups.at(complete.positions)
     tested = Tested(changes=best, groups=groups, shape=shape)
     p = estimate_change(tested, alpha=reports.alpha).p_worse
-    return replace(finding, interval=replace(interval, p=max(p, interval.p)), again=again)
+    outcome, margin = finding.outcome, finding.limits.margin
+    if again.flaky and interval.method == "tango_midp" and margin is not None:
+        flip_share = (len(moved) + 1) / (finding.n + 2)  # the fall was noise, so all flips are
+        needed = needed_for_flips(flip_share, margin, alpha=reports.alpha)
+        outcome = replace(outcome, needed_n=needed)
+    interval = replace(interval, p=max(p, interval.p))
+    return replace(finding, interval=interval, outcome=outcome, again=again)
 
 
 def warned_unasked(judged: Mapping[str, Judged]) -> dict[str, Judged]:

@@ -8,6 +8,7 @@ from lm_eval_so.comparator.gate.verdicts import Judged
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.records.costs import CostSummary
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind
+from lm_eval_so.core.stats.power import LEANS
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.formats import (
     MetricFigures,
@@ -89,8 +90,8 @@ def metric_texts(metric: str, judged: Judged, setting: Setting) -> MetricTexts:
     }
     texts = MetricTexts(finding=finding, shown=shown, setting=setting, figures=figures)
     match judged.change_code:
-        case Code.TOO_NOISY | Code.NOT_CONFIRMED:
-            advice = _advice(texts)
+        case Code.TOO_NOISY | Code.NOT_CONFIRMED as code:
+            advice = _advice(texts, code)
         case Code.WITHIN_MARGIN:
             advice = _advice_within(texts)
         case _:
@@ -148,10 +149,12 @@ def _proof_figures(judged: Judged, language: Language) -> dict[str, str]:
     }
 
 
-def _advice(texts: MetricTexts) -> str:
+def _advice(texts: MetricTexts, code: Code) -> str:
     """Return the way to a verdict: more samples, or a look at those that got worse."""
     finding = texts.finding
     needed, n = finding.outcome.needed_n or 0, finding.n
+    if code is Code.TOO_NOISY and _leans_worse(finding):
+        return texts.say("advice_leans", p=p_value(finding.p or 0.0, texts.setting.language))
     if needed <= n:
         if _fell(finding):
             key = f"advice_{finding.shape.direction.value}"
@@ -169,6 +172,12 @@ def _advice_within(texts: MetricTexts) -> str:
         return texts.say("advice_look", twice=count(round_up(2 * n)))
     rounded = round_up(needed)
     return texts.say("advice_within", needed=count(rounded), price=texts.price(rounded))
+
+
+def _leans_worse(finding: Finding) -> bool:
+    """Return whether a score fell by the margin, though by chance perhaps; a ratio has no such cases."""
+    is_ratio, p = finding.shape.kind is MetricKind.RATIO, finding.p
+    return finding.outcome.falls_by_limit and not is_ratio and p is not None and p <= LEANS
 
 
 def _fell(finding: Finding) -> bool:

@@ -61,7 +61,7 @@ def tango_interval(worse: int, better: int, n: int, *, level: float = 0.90) -> t
     z = normal_quantile((1 + level) / 2)
     mean = (better - worse) / n
     # S falls strictly in the trial value, so each end is the only root in its bracket
-    score = partial(_tango_score, worse, better, n)
+    score = partial(tango_score, worse, better, n)
     low = -1.0 if worse == n else _root(score, z, -1.0, mean)
     high = 1.0 if better == n else _root(score, -z, mean, 1.0)
     return low, high
@@ -70,6 +70,14 @@ def tango_interval(worse: int, better: int, n: int, *, level: float = 0.90) -> t
 def binomial_cdf(k: int, n: int, share: float) -> float:
     """Return P(X ≤ k) of the binomial distribution, 0 ≤ k, n ≥ 1, share in [0, 1]."""
     return 1.0 if k >= n else betainc(n - k, k + 1, 1 - share)
+
+
+def binomial_pmf(k: int, n: int, share: float) -> float:
+    """Return P(X = k) of the binomial distribution, 0 ≤ k ≤ n, share in [0, 1)."""
+    if share <= 0:
+        return float(k == 0)
+    ways = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    return math.exp(ways + k * math.log(share) + (n - k) * math.log1p(-share))
 
 
 def rules_out_rare_drop(
@@ -113,7 +121,8 @@ def _root(score: Callable[[float], float], level: float, low: float, high: float
     return (low + high) / 2
 
 
-def _tango_score(worse: int, better: int, n: int, trial: float) -> float:
+def tango_score(worse: int, better: int, n: int, trial: float) -> float:
+    """Return Tango's score of a trial value of the difference, in (−1, 1); it falls in the trial."""
     b = -(worse + better) + (2 * n - better + worse) * trial
     c = -worse * trial * (1 - trial)
     # maximum likelihood estimate of P(worse) where the difference is held at the trial value

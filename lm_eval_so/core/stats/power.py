@@ -4,32 +4,135 @@ With the needed number an unchanged chatbot passes with 80 % power.
 """
 
 import math
+from functools import lru_cache
 
-from lm_eval_so.core.stats.binary import rare_drop_bound, rules_out_rare_drop
+from lm_eval_so.core.stats.binary import (
+    binomial_cdf,
+    binomial_pmf,
+    mcnemar_midp,
+    rare_drop_bound,
+    rules_out_rare_drop,
+    tango_score,
+)
 from lm_eval_so.core.stats.bounded import floor_of_se
 from lm_eval_so.core.stats.distributions import normal_quantile, t_quantile
 
 _POWER = 0.80
+LEANS = 0.2
+"""P-value up to which a fall that reaches the margin leans worse."""
 LEAST_SAMPLES = 10
 """Fewest samples for an interval of a mean."""
 
 _ROUNDING = 1e-9
+_MOST_EXACT = 3000
+"""Above so many samples the normal approximation is near enough."""
+_SHORTEST = 0.7
+"""Share of the approximation below which no number of samples has the power."""
+_HOLDS_ON = 1.03
+"""Factor up to which more samples must have the power, too: it rises in small steps and falls between."""
+_JUMP = 0.8
+"""Net losses by which the exact chance may run ahead of its approximation; at most 0.6 was found."""
+_FAR = 7.0
+"""Standard deviations of the number of flips beyond which its chance counts as 0."""
 _MOST = 1e15
 """Largest number of samples reported, since a float may be infinite."""
 
 
+@lru_cache(maxsize=1024)
 def needed_for_flips(flip_share: float, margin: float, *, alpha: float = 0.05) -> int:
-    """Return the number of samples that binary scores need.
+    """Return the number of samples that binary scores need, by the exact chance of a pass.
+
+    The chance has its power with so many samples, and with 3 % more.
 
     Args:
         flip_share: Share of samples whose score differs between two runs of the same model.
         margin: Largest accepted drop, in (0, 1).
         alpha: One-sided error, in (0, 0.5).
 
-    Source: Tango (1998), Statistics in Medicine 17(8), 891–908.
+    Source: Tango (1998), Statistics in Medicine 17(8), 891–908, summed over all flips.
     """
-    enough = _ceil(_effect(alpha) * flip_share / margin**2)
-    return max(enough, needed_without_flips(margin, alpha=alpha))
+    z = normal_quantile(1 - alpha)
+    near = _ceil(_effect(alpha) * flip_share / margin**2 + 0.75 * z * z / margin)
+    if near > _MOST_EXACT:
+        return near
+    n = max(math.floor(_SHORTEST * near), needed_without_flips(margin, alpha=alpha))
+    while True:
+        chance = pass_chance(n, flip_share, margin, alpha=alpha)
+        more = math.ceil(_HOLDS_ON * n)
+        if chance >= _POWER and pass_chance(more, flip_share, margin, alpha=alpha) >= _POWER:
+            return n
+        n += max(1, _far_from_power(chance, n, flip_share, margin))
+
+
+def flip_share_of(worse: int, better: int, n: int, *, margin: float) -> float:
+    """Estimate the share of samples whose score flips between two runs of the same model.
+
+    One flip more and two samples more: no flips seen does not mean that there are none. Flips of a
+    fall that reaches the margin and leans worse are no noise, so only those both ways count.
+    """
+    is_fall = better - worse <= -margin * n and mcnemar_midp(worse, better) <= LEANS
+    flips = 2 * min(worse, better) if is_fall else worse + better
+    return (flips + 1) / (n + 2)
+
+
+def _far_from_power(chance: float, n: int, flip_share: float, margin: float) -> int:
+    """Return how many more samples are still too few for the power, by the normal approximation.
+
+    The exact chance jumps where one more net loss may pass, so the last jump is left to be searched.
+    """
+    if not 0 < chance < _POWER:
+        return 0
+    missing = normal_quantile(_POWER) - normal_quantile(chance)
+    return math.floor(2 / margin * (missing * math.sqrt(n * flip_share) - _JUMP))
+
+
+def pass_chance(n: int, flip_share: float, margin: float, *, alpha: float = 0.05) -> float:
+    """Return the exact chance of a pass of binary scores if nothing changed.
+
+    Of m flips half are for the worse by chance; a pass allows up to w of them, a number that stays
+    or grows by one with each flip more. So two binomial sums are carried along with m.
+
+    Args:
+        n: Number of samples, at least `needed_without_flips`.
+        flip_share: Share of samples whose score differs between two runs, in [0, 1).
+        margin: Largest accepted drop, in (0, 1).
+        alpha: One-sided error, in (0, 0.5).
+    """
+    z = normal_quantile(1 - alpha)
+    most = _most_lost(n, margin, alpha)
+
+    def passes(worse: int, better: int) -> bool:
+        return worse - better <= most and tango_score(worse, better, n, -margin) > z
+
+    reach = _FAR * math.sqrt(n * flip_share * (1 - flip_share)) + _FAR
+    m = max(0, math.floor(n * flip_share - reach))
+    last = min(n, math.ceil(n * flip_share + reach))
+    w = -1
+    while w < m and passes(w + 1, m - w - 1):
+        w += 1
+    chance, total = binomial_pmf(m, n, flip_share), 0.0
+    below, at = (binomial_cdf(w, m, 0.5), binomial_pmf(w, m, 0.5)) if w >= 0 else (0.0, 0.0)
+    odds = flip_share / (1 - flip_share)
+    while True:
+        total += chance * below
+        if m == last:
+            return total
+        chance *= odds * (n - m) / (m + 1)
+        m += 1
+        below -= at / 2
+        at *= m / (2 * (m - w))
+        if passes(w + 1, m - w - 1):
+            w += 1
+            at = at * (m - w + 1) / w if w else math.ldexp(1.0, -m)
+            below += at
+
+
+def _most_lost(n: int, margin: float, alpha: float) -> int:
+    """Return the most net losses that the guard against rare drops lets pass; −1 if none."""
+    lost = -1
+    while rules_out_rare_drop(lost + 1, 0, n, margin=margin, alpha=alpha):
+        lost += 1
+    return lost
 
 
 def needed_for_scores(

@@ -213,8 +213,8 @@ def test_compare__tells_what_would_settle_it_and_what_that_costs() -> None:
     metric = only(
         judge(make_report({"m": columns[0]}), make_report({"m": columns[1]}, bot_usd=0.5))
     )
-    assert metric.needed_n == 364
-    assert metric.needed_cost_usd == pytest.approx(364 * 0.5 / 100)
+    assert metric.needed_n == 376
+    assert metric.needed_cost_usd == pytest.approx(376 * 0.5 / 100)
     assert metric.provable_margin == pytest.approx(1 - 0.0525**0.01)
 
 

@@ -46,4 +46,4 @@ def test_compare__the_needed_samples_are_priced_with_judges() -> None:
     made = make_report({"m": now}, bot_usd=0.41, costs=costs)
     metric = judge(make_report({"m": before}), made).metrics["m"]
     assert metric.needed_cost_usd == pytest.approx(metric.needed_n * 0.01)
-    assert "(about USD 3.70)" in metric.sentence
+    assert "(about USD 3.80)" in metric.sentence

@@ -88,6 +88,12 @@ CASES = {
         {},
         LOWER,
     ),
+    "too noisy, it leans worse": (binary(3, 0, 5), {}, {}),
+    "too noisy, scores lean worse": (
+        [{"token_f1": UNIT[:20]}, {"token_f1": [0.0, 0.0, 0.0, *UNIT[3:20]]}],
+        {},
+        {},
+    ),
     "too noisy, by the guard alone": (binary(1, 0, 90), {}, {}),
     "multiplicity": (
         [dict(zip("abc", (LEAN[i], CALM[i], CALM[i]), strict=True)) for i in (0, 1)],

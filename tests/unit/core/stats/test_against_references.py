@@ -27,6 +27,9 @@ FUNCTIONS = {
     "hall": lambda d, R: bounded.hall_interval(d, width=R),  # noqa: N803 - as in the file
     "cr1": lambda d, labels, R: groups.grouped_interval(d, labels, width=R),  # noqa: N803
     "n_binary": power.needed_for_flips,
+    "n_min": power.needed_without_flips,
+    "power_binary": power.pass_chance,
+    "psi_hat": lambda w, g, n, delta: power.flip_share_of(w, g, n, margin=delta),
     "n_zero": power.needed_without_change,
     "n_zero_t": lambda delta, R: power.needed_without_change_t(delta, width=R),  # noqa: N803
     "n_scores": lambda sd, delta, R: power.needed_for_scores(sd, delta, width=R),  # noqa: N803

@@ -77,7 +77,8 @@ def content_id(sample: TestSample) -> str:
 
 def revision(sample: TestSample) -> str:
     """Return `rev`: digest of question and expectations, 16 hexadecimal digits."""
-    return digest(_judged(sample))[:16]
+    text = _quick_judged(sample)
+    return (digest(_judged(sample)) if text is None else digest_text(text))[:16]
 
 
 def _judged(sample: TestSample) -> dict[str, Any]:
@@ -116,18 +117,44 @@ def _quick_text(sample: TestSample) -> str | None:
 
     None for other samples. Every row of a run needs it, twice.
     """
+    asked = _quick_members(sample)
+    return None if asked is None else f'{{{asked},"scenario":null}}'
+
+
+def _quick_judged(sample: TestSample) -> str | None:
+    """Return the canonical JSON of `_judged` for plain messages; None for other samples."""
+    asked = _quick_members(sample)
+    if asked is None or sample.relation is not None or sample.metrics:
+        return None
+    expected = f'"expected":{_quoted(sample.expected)},' if sample.expected is not None else ""
+    language = f'"language":{_quoted(sample.language)},' if sample.language is not None else ""
+    texts = ",".join(map(_quoted, sample.references))
+    references = f'"references":[{texts}],' if texts else ""
+    behavior = f'"behavior":{_quoted(sample.behavior)}'
+    return f'{{{behavior},{expected}{asked},{language}{references}"scenario":null}}'
+
+
+def _quick_members(sample: TestSample) -> str | None:
     if sample.tools or sample.tool_results or sample.context or sample.scenario is not None:
         return None
-    if any(m.tool_calls or m.tool_call_id is not None for m in sample.messages):
-        return None
-    messages = [(message.role, nfc(message.content)) for message in sample.messages]
-    if sample.system is not None:
-        messages.insert(0, ("system", nfc(sample.system)))
-    turns = sum(role != "system" for role, _ in messages)
+    texts = [] if sample.system is None else [_quick_message("system", sample.system)]
+    turns = 0
+    for message in sample.messages:
+        if message.tool_calls or message.tool_call_id is not None:
+            return None
+        texts.append(_quick_message(message.role, message.content))
+        turns += message.role != "system"
     kind = "single" if turns == 1 else "multi"
-    texts = [f'{{"content":{encode_basestring(t)},"role":"{role}"}}' for role, t in messages]
     asked = f"[{','.join(texts)}]" if texts else "null"
-    return f'{{"given":[],"input":{asked},"kind":"{kind}","scenario":null}}'
+    return f'"given":[],"input":{asked},"kind":"{kind}"'
+
+
+def _quick_message(role: str, content: str) -> str:
+    return f'{{"content":{_quoted(content)},"role":"{role}"}}'
+
+
+def _quoted(text: str) -> str:
+    return encode_basestring(nfc(text))
 
 
 def _message_key(message: Message) -> dict[str, Any]:

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.core.hashing import _given, canon, digest, sample_hash, sorted_u64, u64
+from lm_eval_so.core.hashing import (
+    _given,
+    _judged,
+    canon,
+    digest,
+    revision,
+    sample_hash,
+    sorted_u64,
+    u64,
+)
 from lm_eval_so.core.records.chat import Message, ToolCall, Usage
 from lm_eval_so.core.records.codec import dump_row, dumps, load_row, loads, to_json
 from lm_eval_so.core.records.enums import Behavior, RunStatus
@@ -139,6 +148,11 @@ def test_load_row__leaves_what_is_wrong_to_the_strict_way(line: bytes):
 @given(SAMPLES)
 def test_sample_hash__texts_alone_give_the_digest_of_the_whole_way(sample: TestSample):
     assert sample_hash(sample) == digest(_given(sample))
+
+
+@given(SAMPLES)
+def test_revision__plain_messages_give_the_digest_of_the_whole_way(sample: TestSample):
+    assert revision(sample) == digest(_judged(sample))[:16]
 
 
 @given(st.lists(TEXTS | st.integers() | st.booleans() | st.none(), max_size=4))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from gate import (
+    ALPHA,
     BINARY,
     BOUNDED,
     LEAST_CHANCE,
@@ -25,8 +26,13 @@ from gate import (
     verdict_of,
 )
 
+from lm_eval_so.comparator.effect.interval import estimate_flips
 from lm_eval_so.core.records.enums import Verdict
+from lm_eval_so.core.stats.diagnostic import Diagnosis, margin_by_judge
+from lm_eval_so.core.stats.distributions import normal_quantile
 from lm_eval_so.core.stats.groups import lay_out
+
+Z = normal_quantile(1 - ALPHA)
 
 
 def wrong_passes(_: int) -> str:
@@ -136,8 +142,34 @@ def fallen(dice: random.Random) -> float:
     return dice.choice((-1.0, -1.0, 1.0, *[0.0] * 17))
 
 
+def judges(runs: int) -> str:
+    """A calibrated judge: the PASS at a true drop of the margin, with and without room for J."""
+    dice, rows = random.Random(8), []
+    for labels, n in ((100, 500), (200, 500), (200, 2000), (200, 10_000), (1000, 10_000)):
+        shares: Counter[str] = Counter()
+        for _ in range(runs):
+            tp, tn = (sum(dice.random() < 0.8 for _ in range(labels // 2)) for _ in range(2))
+            found_j = Diagnosis(tp=tp, fn=labels // 2 - tp, tn=tn, fp=labels // 2 - tn)
+            j, error = found_j.youden or 0.0, found_j.youden_error or 0.0
+            worse, better = (near_binomial(dice, n, share) for share in (0.11, 0.05))
+            seen = estimate_flips(worse, better, n, alpha=ALPHA)
+            se = (seen.value - seen.low) / Z
+            room = margin_by_judge(0.1, j, error=error, se=se, alpha=ALPHA)
+            shares["with"] += seen.low > -room
+            shares["without"] += seen.low > -j * 0.1
+        told = (percent(shares[key] / runs) for key in ("without", "with"))
+        rows.append([f"{labels:,}", f"{n:,}", *told])
+    head = ["labels", "n", "PASS, J taken as exact", "PASS"]
+    title = f"Judge of J 0.6: true drop of the margin 0.1, flips 10%, {runs:,} runs per row"
+    return f"## {title}\n\n{table(head, rows)}"
+
+
+def near_binomial(dice: random.Random, n: int, share: float) -> int:
+    return round(dice.gauss(n * share, (n * share * (1 - share)) ** 0.5))
+
+
 PARTS: dict[str, Callable[[int], str]] = {
-    part.__name__: part for part in (wrong_passes, few, unequal_groups)
+    part.__name__: part for part in (wrong_passes, few, unequal_groups, judges)
 }
 
 

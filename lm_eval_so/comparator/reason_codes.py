@@ -41,5 +41,6 @@ class Code(StrEnum):
     JUDGE_UNCALIBRATED = "judge_uncalibrated"
     JUDGE_STALE = "judge_stale"
     JUDGE_SMALL = "judge_small"
+    JUDGE_LEANS = "judge_leans"
     JUDGE_GRADED = "judge_graded"
     NOT_ASKED_AGAIN = "not_asked_again"

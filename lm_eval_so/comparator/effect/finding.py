@@ -70,7 +70,9 @@ class Limits:
     margin: float | None = None
     """Drop in score units; None for ratios, and for metrics that are only reported."""
     shrunk_by: float | None = None
-    """Youden's J of the judge, if `margin` is that many times the configured margin."""
+    """Youden's J of the judge, if `margin` is in units of its score."""
+    true_margin: float | None = None
+    """Margin as configured, if `margin` is in units of a judge's score."""
     max_increase: float | None = None
     """Growth of a ratio."""
     statistic: str = "mean"

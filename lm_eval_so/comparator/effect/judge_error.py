@@ -7,9 +7,23 @@ from lm_eval_so.comparator.effect.finding import Finding, Limits, Shape
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.records.comparison import CorrectedChange, Reason
 from lm_eval_so.core.records.enums import MetricKind
-from lm_eval_so.core.records.report import JudgeCalibration
-from lm_eval_so.core.stats.diagnostic import LOW_J, WEAK_J, true_difference, true_share
+from lm_eval_so.core.records.report import JudgeCalibration, JudgeHealth
+from lm_eval_so.core.stats.bounded import Estimate
+from lm_eval_so.core.stats.diagnostic import (
+    LOW_J,
+    WEAK_J,
+    margin_by_judge,
+    true_difference,
+    true_share,
+)
+from lm_eval_so.core.stats.distributions import normal_quantile
 
+_OTHER_LENGTH = 0.20
+"""Relative difference of the mean lengths of answers from which on a judge may lean."""
+_LONGER_WON = 0.65
+"""Share of pairs won by the longer answer from which on a judge seems to prefer it."""
+_LENGTH_RHO = 0.3
+"""Rank correlation of length and value from which on a judge seems to prefer longer answers."""
 _WHY_UNUSED = {
     "none": Code.JUDGE_UNCALIBRATED,
     "stale": Code.JUDGE_STALE,
@@ -38,7 +52,26 @@ def in_judge_units(limits: Limits, shape: Shape, judge: JudgeCalibration | None)
     is_usable = j is not None and j > WEAK_J and shape.kind is MetricKind.BINARY
     if j is None or not is_usable or limits.margin is None:
         return limits
-    return replace(limits, margin=j * limits.margin, shrunk_by=j)
+    return replace(limits, margin=j * limits.margin, true_margin=limits.margin, shrunk_by=j)
+
+
+def with_uncertain_j(
+    limits: Limits, judge: JudgeCalibration | None, worst: Estimate, *, alpha: float
+) -> Limits:
+    """Return limits whose margin, in units of a judge's score, allows for the error of J.
+
+    Args:
+        limits: Limits, of which the margin may be in units of a judge's score.
+        judge: Calibration of the judge; one without an error of J counts as exact.
+        worst: Estimate of the change, with missing rows at their worst.
+        alpha: One-sided error of the gate.
+    """
+    j, margin, error = limits.shrunk_by, limits.true_margin, judge.j_error if judge else None
+    if j is None or margin is None or error is None:
+        return limits
+    se = (worst.value - worst.low) / normal_quantile(1 - alpha)
+    smaller = margin_by_judge(margin, j, error=error, se=se, alpha=alpha)
+    return replace(limits, margin=smaller)
 
 
 def corrected(finding: Finding) -> CorrectedChange | None:
@@ -52,7 +85,7 @@ def corrected(finding: Finding) -> CorrectedChange | None:
         candidate=true_share(finding.candidate or 0.0, j, specificity=sp),
         delta=true_difference(change.delta, j),
         ci90=(true_difference(change.low, j), true_difference(change.high, j)),
-        margin=(limits.margin or 0.0) / j,
+        margin=limits.true_margin or 0.0,
     )
 
 
@@ -71,3 +104,22 @@ def judge_warnings(finding: Finding) -> Iterator[Reason]:
         yield Reason(code=Code.JUDGE_GRADED)
     if j is not None and WEAK_J < j < LOW_J:
         yield Reason(code=Code.JUDGE_LOW, figures={"j": f"{j:.2f}"})
+
+
+def lean_warnings(now: JudgeHealth | None, before: JudgeHealth | None) -> Iterator[Reason]:
+    """Warn of a judge that may lean, since answers differ in length or it prefers longer ones.
+
+    Args:
+        now: Health of the candidate's judge; None if the metric has none.
+        before: Health of the baseline's judge.
+    """
+    if now is None:
+        return
+    prefers = (now.longer_won_share or 0.0) >= _LONGER_WON or (now.length_rho or 0.0) >= _LENGTH_RHO
+    old, new = before.mean_length if before else None, now.mean_length
+    longer = new / old - 1 if old and new is not None else 0.0
+    if abs(longer) > _OTHER_LENGTH:
+        way = {"way": "shorter"} if longer < 0 else {} if prefers else {"way": "longer"}
+        yield Reason(code=Code.JUDGE_LEANS, figures={**way, "x": abs(longer)})
+    elif prefers:
+        yield Reason(code=Code.JUDGE_LEANS, figures={"way": "liked"})

@@ -26,7 +26,12 @@ from lm_eval_so.comparator.effect.interval import (
     smallest_margin,
     subtract,
 )
-from lm_eval_so.comparator.effect.judge_error import in_judge_units, judge_warnings
+from lm_eval_so.comparator.effect.judge_error import (
+    in_judge_units,
+    judge_warnings,
+    lean_warnings,
+    with_uncertain_j,
+)
 from lm_eval_so.comparator.effect.ratio import measure_ratio
 from lm_eval_so.comparator.effect.refusals import (
     group_warnings,
@@ -60,7 +65,10 @@ def measure(key: str, reports: Reports, section: GateMetricSection | None) -> Fi
     known = now or before
     if known is None:
         raise ValueError(f"no report has the metric {key}")
-    health = reports.candidate.judges.get(key)
+    health, old_health = (
+        report.judges.get(key) if report else None
+        for report in (reports.candidate, reports.baseline)
+    )
     judge, shape = health.calibration if health else None, shape_of(known)
     blank = Finding(
         shape=shape,
@@ -71,7 +79,7 @@ def measure(key: str, reports: Reports, section: GateMetricSection | None) -> Fi
     )
     if reports.baseline is not None and is_against_baseline(known):
         ruling = Ruling(verdict=Verdict.REPORTED, code=Code.AGAINST_BASELINE)
-        return replace(blank, ruling=ruling)
+        return replace(blank, ruling=ruling, warnings=tuple(lean_warnings(health, None)))
     refused = refuse_metric(key, reports, before, now)
     if refused is not None or reports.pairs is None:
         return replace(blank, ruling=refused)
@@ -81,7 +89,10 @@ def measure(key: str, reports: Reports, section: GateMetricSection | None) -> Fi
     if refused is not None:
         n = scope.paired if refused.code is Code.OVERLAP else sized.n
         return replace(sized, n=n, ruling=refused)
-    return _measure_rows(key, sized, reports.pairs, scope, reports.alpha)
+    found = _measure_rows(key, sized, reports.pairs, scope, reports.alpha)
+    if found.interval is None or found.limits.margin is None:
+        return found
+    return replace(found, warnings=(*found.warnings, *lean_warnings(health, old_health)))
 
 
 def _limits(summary: MetricSummary, shape: Shape, section: GateMetricSection | None) -> Limits:
@@ -145,7 +156,7 @@ def _compared_as(shape: Shape, before: SideValues, now: SideValues) -> Shape:
 
 
 def _measure_change(finding: Finding, paired: Paired, alpha: float) -> Finding:
-    changes, shape, margin = paired.changes, finding.shape, finding.limits.margin
+    changes, shape = paired.changes, finding.shape
     few = finding.outcome.few
     if changes is None:
         raise ValueError("a ratio has no changes per sample")
@@ -163,7 +174,8 @@ def _measure_change(finding: Finding, paired: Paired, alpha: float) -> Finding:
         method=method_of(worst),
         provable_margin=None if few else smallest_margin(worst, alpha=alpha),
     )
-    measured = replace(finding, interval=interval)
+    limits = with_uncertain_j(finding.limits, finding.judge, lower, alpha=alpha)
+    measured, margin = replace(finding, interval=interval, limits=limits), limits.margin
     if margin is None:
         code = Code.WORDING if finding.limits.is_wording else None
         return replace(measured, ruling=Ruling(verdict=Verdict.REPORTED, code=code))

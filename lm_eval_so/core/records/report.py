@@ -168,6 +168,8 @@ class JudgeCalibration:
     """Specificity: share of the bad answers that the judge calls bad."""
     j: float | None = None
     """Youden's J = se + sp − 1: how much of a true difference the judge shows."""
+    j_error: float | None = None
+    """Standard error of j; null in reports of old releases, whose j counts as exact."""
     date: str | None = None
     """Date of the calibration."""
     drift: float | None = None
@@ -223,6 +225,8 @@ class JudgeHealth:
     """Share of the retested rows with the same verdict; null if there are none."""
     length_rho: float | None = None
     """Spearman's ρ of an answer's length and its value; null below 30 rows, or if either is constant."""
+    mean_length: float | None = None
+    """Mean length of the answers with a value, in graphemes; null without any."""
     notes: tuple[str, ...] = ()
     """Further remarks, as codes: same_family."""
     calibration: JudgeCalibration = field(default_factory=JudgeCalibration)

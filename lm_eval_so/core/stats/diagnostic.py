@@ -18,6 +18,8 @@ LEAST_LABELS = 30
 """Fewest good answers, and fewest bad ones, for error rates to be used."""
 WEAK_J = 0.2
 """Youden's J up to which a judge is weak: it hardly tells right from wrong."""
+_LEAST_SHARE = 0.01
+"""Share of the margin that a judge's uncertain J leaves at least, so that it stays above 0."""
 LOW_J = 0.5
 """Youden's J below which a judge is reported as low."""
 
@@ -78,9 +80,40 @@ class Diagnosis:
         return product / (self.positives * self.negatives)
 
     @property
+    def youden_error(self) -> float | None:
+        """Standard error of Youden's J: of two independent shares; None if either is unknown."""
+        se, sp = self.sensitivity, self.specificity
+        if se is None or sp is None:
+            return None
+        return math.sqrt(se * (1 - se) / self.positives + sp * (1 - sp) / self.negatives)
+
+    @property
     def is_small(self) -> bool:
         """Whether there are too few labels of either kind."""
         return min(self.positives, self.negatives) < LEAST_LABELS
+
+
+def margin_by_judge(margin: float, j: float, *, error: float, se: float, alpha: float) -> float:
+    """Return a margin in units of a judge's score, smaller for a J that is not well known.
+
+    A change d passes if d + J·margin > z·√(se² + margin²·error²). The same holds of the change
+    alone, whose bound is z·se away, with the margin that this returns.
+
+    Args:
+        margin: Largest accepted true drop.
+        j: Youden's J, in (0, 1].
+        error: Standard error of J.
+        se: Standard error of the change that the judge shows.
+        alpha: One-sided error, in (0, 0.5).
+
+    Returns:
+        The margin, above 0; labels that leave J possibly at 0 leave next to nothing of it.
+
+    Source: Lee et al. (2025), arXiv 2511.21140.
+    """
+    shown = j * margin
+    lost = normal_quantile(1 - alpha) * (math.hypot(se, margin * error) - se)
+    return max(shown - lost, _LEAST_SHARE * shown)
 
 
 def true_difference(difference: float, j: float) -> float:

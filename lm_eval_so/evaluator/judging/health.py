@@ -1,5 +1,6 @@
 """Health of a judge as an instrument: repairs, agreement, bias, calibration."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -11,7 +12,9 @@ from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.report import JudgeCalibration, JudgeHealth
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.stats.agreement import Level, spearman_rho
+from lm_eval_so.core.stats.bounded import mean_of
 from lm_eval_so.core.stats.diagnostic import LOW_J, WEAK_J, Diagnosis
+from lm_eval_so.core.stats.distributions import normal_quantile
 from lm_eval_so.core.stats.shift import has_shifted, total_variation
 from lm_eval_so.evaluator.judging.vote_tallies import PairTally, PanelTally, is_usable, was_asked
 
@@ -133,6 +136,7 @@ class JudgeTally:
             retested=self._retested,
             retest_agreement=_share(self._same, self._retested),
             length_rho=self._length_rho(),
+            mean_length=mean_of([length for length, _ in self._lengths]),
             notes=("same_family",) if families(models) & families(judged) else (),
             calibration=known,
             state="bad" if _BAD & {*why} else "warn" if why else "ok",
@@ -189,10 +193,11 @@ def calibration_state(
     if calibration.fingerprint != fingerprint:
         return JudgeCalibration(state="stale", date=calibration.calibrated_at)
     found = diagnosis_of(calibration)
-    se, sp, j = found.sensitivity, found.specificity, found.youden
+    se, sp, j, error = found.sensitivity, found.specificity, found.youden, found.youden_error
     if calibration.weighted:
         se, sp = calibration.se, calibration.sp
         j = se + sp - 1 if se is not None and sp is not None else None
+        error = _weighted_error(calibration)
     return JudgeCalibration(
         state="small" if found.is_small or j is None else "ok",
         n=calibration.n,
@@ -202,8 +207,19 @@ def calibration_state(
         se=se,
         sp=sp,
         j=j,
+        j_error=error,
         date=calibration.calibrated_at,
         drift=total_variation(calibration.run_labels, labels or {}),
+    )
+
+
+def _weighted_error(calibration: Calibration) -> float | None:
+    """Return the standard error of J, from the intervals of both weighted shares."""
+    if calibration.se_ci95 is None or calibration.sp_ci95 is None:
+        return None
+    reach = 2 * normal_quantile(0.975)
+    return math.hypot(
+        *((high - low) / reach for low, high in (calibration.se_ci95, calibration.sp_ci95))
     )
 
 

@@ -1,8 +1,10 @@
 """What the gate makes of a judge's errors."""
 
+from dataclasses import replace
+
 import pytest
 from comparing import flips, judge, only
-from factories import make_report
+from factories import make_health, make_report
 
 from lm_eval_so.core.records.codec import dumps, loads
 from lm_eval_so.core.records.comparison import Comparison
@@ -154,13 +156,46 @@ def test_calibration__of_the_candidate_counts() -> None:
 def test_sentence__tells_what_the_figures_stand_for() -> None:
     assert compared(GOOD).sentence == (
         "helpful: 80.0% → 80.0% (0.0 points). Not worse than allowed: the true drop is at most 2.6 "
-        "points (95% sure), you allow 3.5 points. The judge shows 0.70 of a true change (Youden J, "
-        "taken as exact), so your 5.0 points are 3.5 points of its score; without its errors the "
-        "change is between −3.7 and +3.7 points (0.0 points)."
+        "points (95% sure), you allow 3.5 points. The judge shows 0.70 of a true change (Youden J), "
+        "so your 5.0 points are 3.5 points of its score, with room for the error of J; without the "
+        "judge's errors, if the labels are right, the change is between −3.7 and +3.7 points (0.0 "
+        "points)."
     )
     korean = compared(GOOD, language=Language.KO).sentence
     assert "평가 모델의 점수에는 실제 변화의 0.70배만 나타납니다" in korean
-    assert "허용 폭 5.0%p에 해당하는 점수 폭은 3.5%p이며" in korean
+    assert "허용 폭 5.0%p에 해당하는 점수 폭은 J의 오차까지 고려해 3.5%p이며" in korean
+
+
+def test_margin__of_few_labels_is_smaller() -> None:
+    known, unsure = compared(replace(GOOD, j_error=0.01)), compared(replace(GOOD, j_error=0.15))
+    assert 0 < unsure.margin < known.margin < 0.035
+    assert unsure.corrected.margin == known.corrected.margin == 0.05
+    assert unsure.ci90 == known.ci90
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "share", "rho", "told"),
+    [
+        (100.0, 130.0, None, None, "answers are 30.0% longer, and many judges prefer longer"),
+        (100.0, 130.0, None, 0.4, "answers are 30.0% longer, and this judge prefers longer"),
+        (100.0, 130.0, 0.7, None, "answers are 30.0% longer, and this judge prefers longer"),
+        (100.0, 75.0, None, 0.4, "answers are 25.0% shorter"),
+        (100.0, 119.0, 0.5, 0.4, "This judge prefers longer answers"),
+        (None, 130.0, 0.7, 0.1, "This judge prefers longer answers"),
+        (100.0, 119.0, 0.6, 0.2, None),
+        (None, 130.0, None, None, None),
+    ],
+)
+def test_leaning_judge__is_told(before, now, share, rho, told) -> None:
+    old, new = reports(JudgeCalibration())
+    health = make_health(JudgeCalibration())
+    figures = {"longer_won_share": share, "length_rho": rho}
+    old = replace(old, judges={"helpful": replace(health, mean_length=before)})
+    new = replace(new, judges={"helpful": replace(health, mean_length=now, **figures)})
+    for language in Language:
+        metric = only(judge(old, new, language=language))
+        assert ("judge_leans" in codes(metric)) is (told is not None)
+    assert told is None or told in only(judge(old, new)).sentence
 
 
 def test_comparison__keeps_it_in_its_file() -> None:

@@ -1,5 +1,6 @@
 """How a judge did."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import JudgeCalibration, JudgeHealth
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.stats.agreement import krippendorff_alpha
+from lm_eval_so.core.stats.diagnostic import Diagnosis
 from lm_eval_so.core.words import say
 from lm_eval_so.evaluator.judging.health import JudgeTally, calibration_state, calibration_why
 from lm_eval_so.evaluator.metrics.judge.llm_judge import LLMJudge
@@ -317,6 +319,16 @@ def test_state__needs_30_good_and_30_bad(counts: tuple[int, ...], state: str) ->
     assert (found.state, found.positives, found.negatives) == (state, tp + fn, tn + fp)
 
 
+def test_state__of_weighted_labels_takes_the_error_of_j_from_their_intervals() -> None:
+    made = make_calibration(
+        tp=40, fn=10, tn=45, fp=5, weighted=True, se_ci95=(0.6, 0.9), sp_ci95=(0.8, 0.96)
+    )
+    found = calibration_state(made, FINGERPRINT)
+    assert found.j_error == pytest.approx(math.hypot(0.3, 0.16) / 3.92, rel=1e-4)
+    unknown = replace(made, se_ci95=None)
+    assert calibration_state(unknown, FINGERPRINT).j_error is None
+
+
 def test_state__figures() -> None:
     made = make_calibration(tp=40, fn=10, tn=45, fp=5, kappa=0.7)
     assert calibration_state(made, FINGERPRINT) == JudgeCalibration(
@@ -328,6 +340,7 @@ def test_state__figures() -> None:
         se=0.8,
         sp=0.9,
         j=0.7,
+        j_error=Diagnosis(tp=40, fn=10, tn=45, fp=5).youden_error,
         date="2026-11-24T06:30:00.000Z",
     )
 

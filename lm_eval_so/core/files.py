@@ -4,7 +4,6 @@ import errno
 import os
 import resource
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -53,9 +52,11 @@ def copy_atomic(source: Path, path: Path) -> None:
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file beside `path` that is renamed there in the end; otherwise as `write_atomic`."""
+    from tempfile import mkstemp  # noqa: PLC0415 - not for --help
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
                 yield file
@@ -90,12 +91,14 @@ def folder_problems(folders: Iterable[Path]) -> list[Problem]:
 
     For a folder that does not exist yet the nearest existing parent is tried.
     """
+    from tempfile import TemporaryFile  # noqa: PLC0415 - not for --help
+
     problems: list[Problem] = []
     for folder in folders:
         there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
         try:
             # rights alone do not tell: the disk may be mounted read-only
-            tempfile.TemporaryFile(dir=there).close()
+            TemporaryFile(dir=there).close()
         except OSError as error:
             hint = "choose another folder, by -o or in the config"
             hint = RAISE_IT if is_short(error) else hint

@@ -52,23 +52,28 @@ def copy_atomic(source: Path, path: Path) -> None:
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file beside `path` that is renamed there in the end; otherwise as `write_atomic`."""
-    from tempfile import mkstemp  # noqa: PLC0415 - not for --help
-
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, made = _new_file(path.parent, f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
+            made.chmod(0o644)
+            made.replace(path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            made.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise cannot_write(path, error) from None
+
+
+def _new_file(folder: Path, prefix: str) -> tuple[int, Path]:
+    """Make a file that nobody else has, readable for its owner alone; return its descriptor and path."""
+    # not `tempfile`, of which --help would load five modules
+    path = folder / f"{prefix}{os.urandom(8).hex()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), path
 
 
 def write_all(texts: Mapping[Path, Text]) -> tuple[Path, ...]:
@@ -91,14 +96,14 @@ def folder_problems(folders: Iterable[Path]) -> list[Problem]:
 
     For a folder that does not exist yet the nearest existing parent is tried.
     """
-    from tempfile import TemporaryFile  # noqa: PLC0415 - not for --help
-
     problems: list[Problem] = []
     for folder in folders:
         there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
         try:
             # rights alone do not tell: the disk may be mounted read-only
-            TemporaryFile(dir=there).close()
+            handle, made = _new_file(there, ".")
+            os.close(handle)
+            made.unlink()
         except OSError as error:
             hint = "choose another folder, by -o or in the config"
             hint = RAISE_IT if is_short(error) else hint

@@ -72,7 +72,7 @@ def metric_texts(metric: str, judged: Judged, setting: Setting) -> MetricTexts:
     """
     finding, language = judged.finding, setting.language
     shown = MetricFigures(
-        kind=finding.shape.kind,
+        kind=MetricKind.BINARY if finding.stability else finding.shape.kind,
         direction=finding.shape.direction,
         is_unit=finding.shape.support == _UNIT,
         language=language,
@@ -90,6 +90,12 @@ def metric_texts(metric: str, judged: Judged, setting: Setting) -> MetricTexts:
     }
     texts = MetricTexts(finding=finding, shown=shown, setting=setting, figures=figures)
     match judged.change_code:
+        case Code.TOO_NOISY if is_unchanged(finding):
+            needed = finding.outcome.needed_n or 0
+            more = {"needed": count(needed), "price": texts.price(needed)}
+            if finding.interval and finding.interval.provable_margin is not None:
+                more["drop"] = shown.size(finding.interval.provable_margin)
+            return replace(texts, figures={**figures, **more})
         case Code.TOO_NOISY | Code.NOT_CONFIRMED as code:
             advice = _advice(texts, code)
         case Code.WITHIN_MARGIN:
@@ -97,6 +103,14 @@ def metric_texts(metric: str, judged: Judged, setting: Setting) -> MetricTexts:
         case _:
             return texts
     return replace(texts, figures={**figures, "advice": advice})
+
+
+def is_unchanged(finding: Finding) -> bool:
+    """Return whether every sample has its score as before, and each counts for itself."""
+    paired = finding.paired
+    if paired is None or paired.groups is not None or any(paired.missing):
+        return False
+    return not (paired.moved.worse or paired.moved.better)
 
 
 def _change_figures(finding: Finding, shown: MetricFigures) -> dict[str, str]:
@@ -113,6 +127,7 @@ def _change_figures(finding: Finding, shown: MetricFigures) -> dict[str, str]:
         "high": high,
         "d": UNKNOWN if delta is None else shown.change(delta),
         "q": count(sum(finding.missing)),
+        "complete": count(len(finding.paired.complete.positions)) if finding.paired else UNKNOWN,
     }
     if shown.is_ratio:
         limit = factor(1 + (limits.max_increase or 0))

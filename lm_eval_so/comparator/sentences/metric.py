@@ -7,7 +7,7 @@ from lm_eval_so.comparator.effect.judge_error import corrected
 from lm_eval_so.comparator.gate.threshold import Threshold
 from lm_eval_so.comparator.gate.verdicts import Judged
 from lm_eval_so.comparator.reason_codes import Code
-from lm_eval_so.comparator.sentences.figures import MetricTexts
+from lm_eval_so.comparator.sentences.figures import MetricTexts, is_unchanged
 from lm_eval_so.core.records.comparison import Reason, SliceComparison
 from lm_eval_so.core.records.enums import MetricKind, Verdict
 from lm_eval_so.core.stats.power import LEAST_SAMPLES, needed_without_change_t
@@ -106,6 +106,8 @@ def _key_of(judged: Judged) -> str:
         key = {"few_groups": "few_groups_unequal"}.get(key, key)
     if finding.shape.kind is MetricKind.RATIO:
         return f"ratio_{key}" if key in _OF_RATIOS else key
+    if judged.change_code is Code.TOO_NOISY and is_unchanged(finding):
+        return "unchanged"
     if key != "regression":
         return key
     is_binary = finding.interval is not None and finding.interval.method == "tango_midp"

@@ -9,9 +9,12 @@ from lm_eval_so.core.words import say
 
 _MINUS: Final = "\N{MINUS SIGN}"
 _SMALLEST_EXPONENT: Final = -6
+_LARGEST_EXPONENT: Final = 15
 _SMALLEST_P: Final = 0.0005
-_NOISE: Final = 9
-"""Digits behind which a number of points is rounding of the arithmetic."""
+_VISIBLE: Final = 0.0005
+"""Smallest size that 3 digits show."""
+_NOISE: Final = 11
+"""Digits behind which a change of a score in [0, 1] is rounding of the arithmetic."""
 
 
 def count(n: int) -> str:
@@ -30,7 +33,7 @@ def score(value: float) -> str:
     if value == 0:
         return "0.000"
     exponent = int(f"{value:.2e}".partition("e")[2])
-    if exponent < _SMALLEST_EXPONENT:
+    if not _SMALLEST_EXPONENT <= exponent < _LARGEST_EXPONENT:
         return _true_minus(f"{value:.2e}")
     return _true_minus(f"{value:,.{max(0, 2 - exponent)}f}")
 
@@ -52,15 +55,21 @@ def p_value(p: float, language: Language) -> str:
     return "0.1% 미만" if language is Language.KO else "under 0.1%"
 
 
+def thousandths(delta: float) -> str:
+    """Return a change of a score in [0, 1] to 3 digits, as −0.062."""
+    text = f"{round(delta, _NOISE):+.3f}"
+    return text[1:] if float(text) == 0 else _true_minus(text)
+
+
 def points(delta: float, language: Language) -> str:
-    """Return a change of a score in [0, 1], as −4.6 points or −4.6%p."""
+    """Return a change of a share, as −4.6 points or −4.6%p."""
     return bare_points(delta) + point_unit(language)
 
 
 def bare_points(delta: float) -> str:
     """Return points without their unit, as −4.6."""
     # 0.8625 − 0.9 is a little more than −0.0375, which a mean of differences gives: both are −3.8
-    text = f"{round(100 * delta, _NOISE):+.1f}"
+    text = f"{round(100 * delta, _NOISE - 2):+.1f}"
     return text[1:] if float(text) == 0 else _true_minus(text)
 
 
@@ -100,9 +109,10 @@ class MetricFigures:
     """
 
     kind: MetricKind
+    """Kind of the values shown; binary for answers that are right or wrong, however often asked."""
     direction: Direction
     is_unit: bool
-    """Whether values lie in 0 … 1, so that changes are points."""
+    """Whether values lie in 0 … 1, so that changes have as many digits as the values."""
     language: Language
 
     @property
@@ -112,31 +122,39 @@ class MetricFigures:
 
     def value(self, value: float) -> str:
         """Return a mean, as 0.614 or 89.5%."""
-        return percent(value) if self.kind is MetricKind.BINARY else score(value)
+        return percent(value) if self._is_share else score(value)
 
     def change(self, change: float) -> str:
-        """Return a change (positive is better), as −4.6 points; for a ratio, the factor."""
+        """Return a change (positive is better), as −4.6 points or −0.046; for a ratio, the factor."""
         if self.is_ratio:
             return factor(change)
-        seen = self._sign * change
-        return points(seen, self.language) if self.is_unit else signed(seen)
+        unit = point_unit(self.language) if self._is_share else ""
+        return self.bare(change) + unit
 
     def bare(self, change: float) -> str:
         """Return a change without unit and ×."""
         if self.is_ratio:
             return factor(change).removeprefix("×")
         seen = self._sign * change
-        return bare_points(seen) if self.is_unit else signed(seen)
+        if self._is_share:
+            return bare_points(seen)
+        return thousandths(seen) if self.is_unit else signed(seen)
 
     def size(self, change: float) -> str:
         """Return how large a change is, without a sign, as 4.6 points."""
-        if self.is_unit:
-            return bare_points(abs(change)).removeprefix("+") + point_unit(self.language)
-        return score(abs(change))
+        size = abs(change)
+        if self._is_share:
+            return bare_points(size).removeprefix("+") + point_unit(self.language)
+        return f"{size:.3f}" if self.is_unit and size >= _VISIBLE else score(size)
 
     def ends(self, low: float, high: float) -> tuple[float, float]:
         """Return the ends of an interval as shown, the lower first."""
         return (low, high) if self.is_ratio or self._sign > 0 else (high, low)
+
+    @property
+    def _is_share(self) -> bool:
+        """Whether values are shares of right answers, so that changes are points."""
+        return self.kind is MetricKind.BINARY
 
     @property
     def _sign(self) -> int:

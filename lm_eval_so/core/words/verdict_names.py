@@ -71,7 +71,8 @@ def figures_of(
     """
     return {
         key: MetricFigures(
-            kind=metric.kind,
+            # of answers that were repeated, the mean is a share of right ones, too
+            kind=MetricKind.BINARY if metric.stability else metric.kind,
             direction=metric.direction,
             is_unit=_is_unit(key, metric, report),
             language=language,

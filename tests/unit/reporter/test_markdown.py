@@ -234,9 +234,9 @@ def test_comment_body__allowed_factor(changes, allowed):
 
 @pytest.mark.parametrize(
     ("span", "shown"),
-    [((0.0, 1.0), "−0.3 points (−1.1 to +0.5)"), ((1.0, 5.0), "−0.00300 (−0.0110 to +0.00500)")],
+    [((0.0, 1.0), "−0.003 (−0.011 to +0.005)"), ((1.0, 5.0), "−0.00300 (−0.0110 to +0.00500)")],
 )
-def test_comment_body__points_are_for_scores_from_0_to_1(span, shown):
+def test_comment_body__changes_have_as_many_digits_as_their_scores(span, shown):
     given = report()
     metrics = {**given.metrics, "helpful": replace(given.metrics["helpful"], range=span)}
     assert f"| {shown} |" in body(given=replace(given, metrics=metrics))
@@ -363,9 +363,9 @@ def test_comment_body__nothing_has_a_score(language, golden):
 @pytest.mark.parametrize(
     ("before", "now", "change", "allowed"),
     [
-        ([1] * 10 + [0] * 90, [1] * 40 + [0] * 60, "+30.0", "+5.0"),
-        ([1] * 60 + [0] * 40, [1] * 20 + [0] * 80, "−40.0", "+5.0"),
-        ([0.1] * 60 + [0.2] * 40, [0.3] * 60 + [0.2] * 40, "+12.0", "+3.0"),
+        ([1] * 10 + [0] * 90, [1] * 40 + [0] * 60, "+30.0{unit}", "+5.0{unit}"),
+        ([1] * 60 + [0] * 40, [1] * 20 + [0] * 80, "−40.0{unit}", "+5.0{unit}"),
+        ([0.1] * 60 + [0.2] * 40, [0.3] * 60 + [0.2] * 40, "+0.120", "+0.030"),
     ],
 )
 def test_comment_body__sentence_and_table_have_the_sign_of_candidate_minus_baseline(
@@ -377,14 +377,15 @@ def test_comment_body__sentence_and_table_have_the_sign_of_candidate_minus_basel
     heading, _, sentence, *_ = body(made, candidate, language=language).splitlines()
     unit = "%p" if language is Language.KO else " points"
     note = "낮을수록 좋음" if language is Language.KO else "less is better"
-    assert f"({change}{unit})" in heading
-    assert f"({change}{unit})" in sentence
+    change, allowed = (text.format(unit=unit) for text in (change, allowed))
+    assert f"({change})" in heading
+    assert f"({change})" in sentence
     row = row_of(body(made, candidate, language=language), "toxicity")
     assert row[0] == f"toxicity ({note})"
-    assert row[3].startswith(f"{change}{unit} (")
-    assert row[4] == f"{allowed}{unit}"
-    low, high = re.findall(r"[+−]?\d+\.\d(?= |\))", row[3].partition("(")[2])
-    assert as_number(low) < as_number(change) < as_number(high)
+    assert row[3].startswith(f"{change} (")
+    assert row[4] == allowed
+    low, high = re.findall(r"[+−]?\d+\.\d+(?= |\))", row[3].partition("(")[2])
+    assert as_number(low) < as_number(change.removesuffix(unit)) < as_number(high)
 
 
 def test_comment_body__more_is_better__is_not_said():

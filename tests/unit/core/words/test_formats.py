@@ -2,7 +2,7 @@
 
 import pytest
 
-from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.records.enums import Direction, Language, MetricKind
 from lm_eval_so.core.words import formats
 
 
@@ -23,6 +23,9 @@ from lm_eval_so.core.words import formats
         (999.6, "1,000"),
         (1184.3, "1,184"),
         (-0.0312, "−0.0312"),
+        (9.99e14, "999,000,000,000,000"),
+        (1e15, "1.00e+15"),
+        (-2.5e99, "−2.50e+99"),
     ],
 )
 def test_score__has_three_significant_digits(value, text) -> None:
@@ -48,6 +51,31 @@ def test_signed__shows_gains() -> None:
 def test_points__have_a_true_minus_and_no_signed_zero(delta, english, korean) -> None:
     assert formats.points(delta, Language.EN) == english
     assert formats.points(delta, Language.KO) == korean
+
+
+@pytest.mark.parametrize(
+    ("delta", "text"),
+    [
+        (-0.0623, "−0.062"),
+        (0.1, "+0.100"),
+        (-0.0001, "0.000"),
+        (0, "0.000"),
+        (0.8625 - 0.9, "−0.037"),
+    ],
+)
+def test_thousandths__have_a_true_minus_and_no_signed_zero(delta, text) -> None:
+    assert formats.thousandths(delta) == text
+
+
+@pytest.mark.parametrize(("size", "text"), [(0.0281, "0.028"), (0.0004, "0.000400"), (0, "0.000")])
+def test_size__of_a_score_is_never_0_if_it_is_not(size, text) -> None:
+    shown = formats.MetricFigures(
+        kind=MetricKind.BOUNDED,
+        direction=Direction.HIGHER,
+        is_unit=True,
+        language=Language.EN,
+    )
+    assert shown.size(-size) == text
 
 
 @pytest.mark.parametrize(

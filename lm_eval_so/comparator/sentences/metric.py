@@ -8,11 +8,11 @@ from lm_eval_so.comparator.gate.threshold import Threshold
 from lm_eval_so.comparator.gate.verdicts import Judged
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.comparator.sentences.figures import MetricTexts, is_unchanged
-from lm_eval_so.core.records.comparison import Reason, SliceComparison
+from lm_eval_so.core.records.comparison import SliceComparison
 from lm_eval_so.core.records.enums import MetricKind, Verdict
 from lm_eval_so.core.stats.power import LEAST_SAMPLES, needed_without_change_t
 from lm_eval_so.core.templates.safe import cut
-from lm_eval_so.core.words.formats import count, reason_figures
+from lm_eval_so.core.words.formats import count, reason_figures, reason_key
 
 _OF_RATIOS = frozenset(
     {
@@ -66,18 +66,13 @@ def metric_sentence(
     codes = {judged.change_code, judged.code}
     parts += [
         texts.say(
-            _key_of_warning(warning), **reason_figures(warning.figures, texts.setting.language)
+            reason_key(warning.code, warning.figures),
+            **reason_figures(warning.figures, texts.setting.language),
         )
         for warning in judged.warnings
         if warning.code != Code.MISSING_ROWS or codes.isdisjoint(_ABOUT_MISSING)
     ]
     return " ".join(dict.fromkeys(parts))
-
-
-def _key_of_warning(warning: Reason) -> str:
-    """Return the key of a warning's text; a judge may lean in several ways."""
-    way = warning.figures.get("way")
-    return f"{warning.code}_{way}" if way else warning.code
 
 
 def slice_sentence(worst: SliceComparison, texts: MetricTexts, *, key: str = "worst_slice") -> str:

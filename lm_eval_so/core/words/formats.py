@@ -161,6 +161,12 @@ class MetricFigures:
         return 1 if self.direction is Direction.HIGHER else -1
 
 
+def reason_key(code: str, figures: Mapping[str, object]) -> str:
+    """Return the key of a reason's text; some codes have one text for each way in which they hold."""
+    way = figures.get("way")
+    return f"{code}_{way}" if way else code
+
+
 def reason_figures(figures: Mapping[str, object], language: Language) -> dict[str, str]:
     """Return the figures of a reason code as its text of the topic `comparison` takes them."""
     told = {}

@@ -15,6 +15,7 @@ from lm_eval_so.core.words.formats import (
     factor,
     percent,
     reason_figures,
+    reason_key,
     round_up,
 )
 from lm_eval_so.core.words.phrases import (
@@ -197,7 +198,7 @@ def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:
             if is_told and warning.code == _MISSING_ROWS:
                 continue
             figures = {"metric": key, **reason_figures(warning.figures, language)}
-            text = words(warning.code, **figures)
+            text = words(reason_key(warning.code, warning.figures), **figures)
             if text not in comparison.sentence:
                 yield text
 

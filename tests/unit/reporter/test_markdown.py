@@ -486,6 +486,20 @@ def latency():
     return compared(kind=MetricKind.RATIO, direction=Direction.LOWER, delta=1.1, ci90=(0.9, 1.3))
 
 
+@pytest.mark.parametrize(
+    ("figures", "told"),
+    [
+        ({"x": 0.25}, "25.0% longer, and this judge prefers longer answers"),
+        ({"way": "longer", "x": 0.25}, "25.0% longer, and many judges prefer longer answers"),
+        ({"way": "shorter", "x": 0.25}, "25.0% shorter"),
+        ({"way": "liked"}, "This judge prefers longer answers"),
+    ],
+)
+def test_comment_body__a_leaning_judge_is_told_in_each_way(figures, told):
+    warning = Reason(code="judge_leans", figures=figures)
+    assert told in body(comparison(metrics={"helpful": compared(warnings=(warning,))}))
+
+
 def row_of(text, metric, *, last=False):
     rows = [line for line in text.splitlines() if line.startswith(f"| {metric}")]
     return [cell.strip() for cell in rows[-1 if last else 0].strip("|").split("|")]

@@ -106,9 +106,14 @@ def metric_texts(metric: str, judged: Judged, setting: Setting) -> MetricTexts:
 
 
 def is_unchanged(finding: Finding) -> bool:
-    """Return whether every sample has its score as before, and each counts for itself."""
+    """Return whether every sample has its score as before, and each counts for itself.
+
+    Not of costs and times: even if all are as before, their percentiles are not well known.
+    """
     paired = finding.paired
-    if paired is None or paired.groups is not None or any(paired.missing):
+    if finding.shape.kind is MetricKind.RATIO or paired is None:
+        return False
+    if paired.groups is not None or any(paired.missing):
         return False
     return not (paired.moved.worse or paired.moved.better)
 

@@ -98,6 +98,11 @@ CASES = {
         {},
         {},
     ),
+    "too noisy, no time changed": (
+        same("latency_ms", [100.0 + i % 100 for i in range(200)]),
+        {"metrics": {"latency_ms": {"statistic": "p95", "max_increase": 0.001}}},
+        {},
+    ),
     "too noisy, it leans worse": (binary(3, 0, 5), {}, {}),
     "too noisy, scores lean worse": (
         [{"token_f1": UNIT[:20]}, {"token_f1": [0.0, 0.0, 0.0, *UNIT[3:20]]}],

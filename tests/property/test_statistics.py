@@ -230,7 +230,15 @@ def test_needed_samples__are_the_fewest_that_prove_the_margin(margin) -> None:
 
 @pytest.mark.parametrize(
     ("flips", "margin"),
-    [(0.003, 0.05), (0.02, 0.05), (0.1, 0.05), (0.3, 0.1), (0.05, 0.03), (0.4, 0.2)],
+    [
+        (0.003, 0.05),
+        (0.009, 0.054),
+        (0.02, 0.05),
+        (0.1, 0.05),
+        (0.3, 0.1),
+        (0.05, 0.03),
+        (0.4, 0.2),
+    ],
 )
 def test_needed_samples__are_the_fewest_with_the_power(flips, margin) -> None:
     needed = needed_for_flips(flips, margin)

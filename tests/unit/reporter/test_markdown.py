@@ -25,7 +25,7 @@ from lm_eval_so.action.comment import LEVELS
 from lm_eval_so.action.event import plain_suite_id
 from lm_eval_so.action.inputs import LEAST_CHARS
 from lm_eval_so.action.marker import State, marker
-from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.core.records.comparison import Reason, Stability
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import SliceFigures
 from lm_eval_so.core.secrets import make_redactor
@@ -240,6 +240,18 @@ def test_comment_body__changes_have_as_many_digits_as_their_scores(span, shown):
     given = report()
     metrics = {**given.metrics, "helpful": replace(given.metrics["helpful"], range=span)}
     assert f"| {shown} |" in body(given=replace(given, metrics=metrics))
+
+
+def test_comment_body__shares_of_repeated_answers_are_percent():
+    steady = Stability(repeats=3, n=239, flaky_share=0.1, self_flip_rate=0.05, flaky=())
+    scores = compared(Verdict.PASS, kind=MetricKind.BOUNDED)
+    shares = replace(scores, stability={"candidate": steady})
+    assert "| exact_match | 0.895 | 0.849 | −0.046 " in body(
+        comparison(metrics={"exact_match": scores})
+    )
+    assert "| exact_match | 89.5% | 84.9% | −4.6 points " in body(
+        comparison(metrics={"exact_match": shares})
+    )
 
 
 LONG = {

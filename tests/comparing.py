@@ -5,7 +5,7 @@ from datetime import date
 from lm_eval_so.comparator.compare import compare
 from lm_eval_so.comparator.exemptions.files import Entry, Exceptions
 from lm_eval_so.comparator.terms import Terms
-from lm_eval_so.core.config.model import GateSection
+from lm_eval_so.core.config.gate import GateSection
 from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Language
 

@@ -8,7 +8,8 @@ from lm_eval_so.comparator.gate.check import gates_by_default
 from lm_eval_so.comparator.gate.threshold import Threshold, judge_threshold, read_candidate
 from lm_eval_so.comparator.pairing import Reports, pair_reports
 from lm_eval_so.comparator.reason_codes import Code
-from lm_eval_so.core.config.model import Config, GateMetricSection
+from lm_eval_so.core.config.gate import GateMetricSection
+from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport

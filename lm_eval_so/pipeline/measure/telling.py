@@ -3,7 +3,8 @@
 import shlex
 
 from lm_eval_so.core.config import CONFIG_FILE
-from lm_eval_so.core.config.model import Config, GateSection
+from lm_eval_so.core.config.gate import GateSection
+from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Ended, Listener, Noticed, Warned
 from lm_eval_so.core.records.comparison import Comparison, Lost
 from lm_eval_so.core.records.enums import Language, Policy, Verdict

@@ -31,14 +31,14 @@ def doctor(line: CommandLine, ask: Ask = False) -> int | None:
     from lm_eval_so.errors import ExitCode, Problem
     from lm_eval_so.pipeline import doctor as looking
     from lm_eval_so.pipeline.check import check
-    from lm_eval_so.pipeline.gate import tell_gate
+    from lm_eval_so.pipeline.gate import tell_gate, watching_hints
 
     def find(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
         yield from check(config, environ, needs={"run", "evaluate"})
         yield from folder_problems(looking.written_to(config))
 
     session = line.open_session(find)
-    for told in tell_gate(session.config):
+    for told in (*tell_gate(session.config), *watching_hints(session.config)):
         session.progress.listen(told)
     found = looking.facts(session.config, session.environ)
     asked = session.run(lambda r: looking.ask_once(session.config, r)) if ask else None

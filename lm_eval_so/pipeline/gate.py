@@ -47,6 +47,19 @@ def tell_gate(config: Config) -> Iterator[Event]:
         yield Noticed(stage="check", text=text)
 
 
+def watching_hints(config: Config) -> Iterator[Event]:
+    """Name the gating metrics whose cases are not watched, since they do not say right or wrong."""
+    if config.gate.broken == "off":
+        return
+    bound = bind_metrics(config, {})
+    gating = gating_ids(config, bound)
+    scores = frozenset({MetricKind.BINARY, MetricKind.BOUNDED})
+    for each in bound:
+        if each.id in gating and each.metric.kind in scores and not each.decides:
+            text = f"give {each.id} a pass_if to have its cases watched"
+            yield Noticed(stage="check", text=text)
+
+
 def _deciding(config: Config, bound: Sequence[BoundMetric]) -> tuple[str, ...]:
     gating = gating_ids(config, bound)
     return tuple(each.id for each in bound if each.id in gating and _may_decide(each, config))

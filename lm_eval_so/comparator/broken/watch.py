@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from pydantic import JsonValue
+
 from lm_eval_so.comparator.gate.decide import Decision
 from lm_eval_so.comparator.pairing import Reports, Rows, Side, applicable_rows
 from lm_eval_so.comparator.reason_codes import Code
@@ -226,5 +228,10 @@ def _unsteady(pairs: Sequence[Pair], must: MustSection | None) -> Iterator[Reaso
         is_mostly_right = pair.of >= 2 and 2 * pair.right > pair.of > pair.right
         if must is not None and pair.is_required and is_mostly_right:
             chance = fails_by_itself(pair.right, pair.of, least=must.right, of=must.of)
-            figures = {"id": pair.sample_id, "s": pair.right, "k": pair.of, "p": chance}
+            figures: dict[str, JsonValue] = {
+                "id": pair.sample_id,
+                "s": pair.right,
+                "k": pair.of,
+                "p": chance,
+            }
             yield Reason(code=Code.MUST_UNSTEADY, figures=figures)

@@ -160,7 +160,8 @@ class _Asking:
             if row.sample_id in counts
         }
         try:
-            report = await score_further(self.config, self.resources, self.run, metrics)
+            quiet = replace(self.resources, listener=ignore)
+            report = await score_further(self.config, quiet, self.run, metrics)
         except CannotMeasure:  # no answer has a score
             report = None
         scored = _scored(report, metrics) if report else {}

@@ -87,8 +87,10 @@ async def ask_further(
     further = config.model_copy(update={"run": section})
     options = running.RunOptions(out=run.folder, fresh=wanted.fresh, keep_errors=wanted.keep_errors)
     only = running.FurtherAnswers(until=wanted.until, first=config.run.repeats, of=config)
+    # the last answer of the run itself tells how old these may be, too
+    verdict = replace(run.verdict, beside=run.plan.run)
     try:
-        info = await running.run(further, resources, options, only=only, verdict=run.verdict)
+        info = await running.run(further, resources, options, only=only, verdict=verdict)
     except TooManyErrors:  # all were asked, and each failure is an answer
         if not wanted.keep_errors:
             raise

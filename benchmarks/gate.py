@@ -304,7 +304,7 @@ def change(chance: random.Random) -> float:
 
 
 def confirm(runs: int) -> str:
-    """RequestSettings again what changed: share of runs that fail, one metric, n = 200, flips 10 %."""
+    """Asking again what changed: share of runs that fail, one metric, n = 200, flips 10 %."""
     dice, rows = random.Random(5), []
     for lost in (0, 8, 12, 16, 20):
         # a fifth of the samples are right half of the time, so a tenth flips between two runs
@@ -326,7 +326,7 @@ def confirm(runs: int) -> str:
             [str(lost), *(percent(fails[times] / max(100, runs // 8)) for times in range(4))]
         )
     head = ["answers lost for good", "without", "confirm: 1", "confirm: 2", "confirm: 3"]
-    return f"## RequestSettings again: share of runs that fail, {max(100, runs // 8):,} runs per row\n\n{table(head, rows)}"
+    return f"## Asking again: share of runs that fail, {max(100, runs // 8):,} runs per row\n\n{table(head, rows)}"
 
 
 def drawn(dice: random.Random, shares: Sequence[float]) -> list[float]:

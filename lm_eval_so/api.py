@@ -200,7 +200,7 @@ def compare(
         baseline_ref: Git revision to read the config's baseline from.
         config: Config file with the gate; default: the default gate.
         overrides: `key.path=value` texts, over the file.
-        language: Language of the sentences, where there is no config.
+        language: Language of the sentences, if there is no config.
 
     Raises:
         InputError: If a file cannot be used.

@@ -12,7 +12,7 @@ import cmarkgfm
 from cmarkgfm.cmark import Options
 
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.pipeline.github.comment import read_results
+from lm_eval_so.pipeline.github.send_comment import read_results
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.markdown import Origin, comment_body
 

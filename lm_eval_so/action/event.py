@@ -125,7 +125,7 @@ def plain_suite_id(text: str) -> str:
 
 
 def read_event(environ: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """Read the event's payload; None if there is none that can be read."""
+    """Read the payload of the event; None if it is missing or unreadable."""
     path = environ.get("GITHUB_EVENT_PATH")
     if not path:
         return None

@@ -73,7 +73,7 @@ def suite_of(body: str) -> str | None:
 
 
 def header(body: str) -> list[str]:
-    """Return the first two lines of a comment, or the one that there is."""
+    """Return the first two lines of a comment; one if it has only one."""
     return body.replace("\r\n", "\n").split("\n", 2)[:2]
 
 

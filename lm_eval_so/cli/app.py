@@ -40,7 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    # a stage's own command knows what is wrong with its stage; here it hears of all
+    # the command of a stage checks its stage; here it gets the check of all stages
     context_settings={"help_option_names": ["-h", "--help"], "obj": _check},
 )
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.terminal.command import SHARED, BaselineFile, BaselineRef, CommandLine, command
+from lm_eval_so.terminal.command_line import SHARED, BaselineFile, BaselineRef, CommandLine, command
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 baseline_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)

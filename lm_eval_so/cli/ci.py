@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lm_eval_so.terminal.command import BaselineFile, CommandLine, DryRun, command
+from lm_eval_so.terminal.command_line import BaselineFile, CommandLine, DryRun, command
 
 if TYPE_CHECKING:
     from threading import Event
@@ -62,9 +62,9 @@ def ci(
 def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
     from dataclasses import replace
 
-    from lm_eval_so.core.config.load import whole
+    from lm_eval_so.core.config.load import require_valid
     from lm_eval_so.pipeline import ci as stage
-    from lm_eval_so.pipeline.gate import tell_gate
+    from lm_eval_so.pipeline.check import tell_gate
     from lm_eval_so.pipeline.github.surroundings import read_surroundings
     from lm_eval_so.pipeline.github.unloaded_config import ConfigSource, target_override
     from lm_eval_so.terminal.session import open_session
@@ -85,7 +85,7 @@ def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
 
     session = open_session(line, rewritten=[target] if target else [], environ=around.environ)
     if reason := around.skip_reason(session.config):
-        whole(session.read)  # a file with mistakes is told even where nothing is measured
+        require_valid(session.read)  # a file with mistakes is told even where nothing is measured
         return _end(session, stage.tell_skipped(session.resources(), reason))
     session = session.with_plugins(lambda config, _: stage.find_problems(config, around, options))
     config = session.config
@@ -111,11 +111,9 @@ def _tell_plan(session: "Session", plan: "Plan") -> int:
     from lm_eval_so.pipeline.measure.answers import for_verdict
     from lm_eval_so.pipeline.measure.broken import tell_further
     from lm_eval_so.runner.dry_run import plan_run
-    from lm_eval_so.runner.run import RunOptions
 
     verdict = for_verdict(session.config, plan)
-    options = RunOptions(out=plan.run, fresh=plan.fresh)
-    planned = session.run(lambda r: plan_run(session.config, r, options, verdict=verdict))
+    planned = session.run(lambda r: plan_run(session.config, r, plan.run_options, verdict=verdict))
     for told in tell_further(session.config, planned.planned):
         session.progress.listen(told)
     session.line.emit_facts(to_json(planned))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.terminal.command import SHARED, CommandLine, DryRun, command
+from lm_eval_so.terminal.command_line import SHARED, CommandLine, DryRun, command
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -33,7 +33,7 @@ def comment(
     Example: lm-eval-so comment reports/comparison.json --repo octo/shop --pr 7 --dry-run
     """
     from lm_eval_so.action.event import find_activity, read_event
-    from lm_eval_so.pipeline.github.comment import PullRequest, read_results, send_comment
+    from lm_eval_so.pipeline.github.send_comment import PullRequest, read_results, send_comment
 
     session = line.open_session()
     results = read_results(comparison, report)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.terminal.command import (
+from lm_eval_so.terminal.command_line import (
     BaselineFile,
     BaselineRef,
     CommandLine,
@@ -41,8 +41,8 @@ def compare(
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.core.report_file import read_report
     from lm_eval_so.pipeline.measure.plan import read_baseline
-    from lm_eval_so.pipeline.measure.telling import tell_verdict
     from lm_eval_so.pipeline.measure.verdict import compare_reports
+    from lm_eval_so.pipeline.measure.verdict_events import tell_verdict
     from lm_eval_so.pipeline.reports import Results, write_reports
 
     session = line.open_session(

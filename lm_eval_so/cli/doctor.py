@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.terminal.command import SHARED, CommandLine, command
+from lm_eval_so.terminal.command_line import SHARED, CommandLine, command
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -23,21 +23,16 @@ def doctor(line: CommandLine, ask: Ask = False) -> int | None:
 
     Example: lm-eval-so doctor --ask
     """
-    from collections.abc import Iterator, Mapping
+    from functools import partial
 
-    from lm_eval_so.core.config.model import Config
-    from lm_eval_so.core.files import folder_problems
     from lm_eval_so.core.records.codec import to_json
-    from lm_eval_so.errors import ExitCode, Problem
+    from lm_eval_so.errors import ExitCode
     from lm_eval_so.pipeline import doctor as looking
-    from lm_eval_so.pipeline.check import check
-    from lm_eval_so.pipeline.gate import tell_gate, watching_hints
+    from lm_eval_so.pipeline.check import check, tell_gate, watching_hints
 
-    def find(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
-        yield from check(config, environ, needs={"run", "evaluate"})
-        yield from folder_problems(looking.written_to(config))
-
-    session = line.open_session(find)
+    session = line.open_session(
+        partial(check, needs={"run", "evaluate"}, folders=looking.written_to)
+    )
     for told in (*tell_gate(session.config), *watching_hints(session.config)):
         session.progress.listen(told)
     found = looking.facts(session.config, session.environ)

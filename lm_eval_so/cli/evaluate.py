@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.terminal.command import CommandLine, DryRun, Formats, Reports, Runs, command
+from lm_eval_so.terminal.command_line import CommandLine, DryRun, Formats, Reports, Runs, command
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -32,13 +32,10 @@ def evaluate(
 
     Example: lm-eval-so evaluate -c lm-eval-so.yaml --format md
     """
-    from collections.abc import Iterator, Mapping
+    from functools import partial
 
-    from lm_eval_so.core.config.model import Config
-    from lm_eval_so.core.files import folder_problems
     from lm_eval_so.core.git import head
     from lm_eval_so.core.records.codec import to_json
-    from lm_eval_so.errors import Problem
     from lm_eval_so.evaluator import evaluate as stage
     from lm_eval_so.evaluator.calibration.calibration_files import open_export, write_export
     from lm_eval_so.evaluator.evaluation_plan import plan_evaluation
@@ -47,12 +44,13 @@ def evaluate(
     from lm_eval_so.pipeline.reports import Results, write_reports
     from lm_eval_so.runner.run import run_folder
 
-    def find(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
-        yield from check(config, environ, needs={"evaluate"})
-        if not dry_run:
-            yield from folder_problems([out or config.resolve(config.report.out)])
-
-    session = line.open_session(find)
+    session = line.open_session(
+        partial(
+            check,
+            needs={"evaluate"},
+            folders=lambda c: () if dry_run else (out or c.resolve(c.report.out),),
+        )
+    )
     config, resources = session.config, session.resources()
     folder = out or config.resolve(config.report.out)
     folders = runs or [run_folder(config)]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.terminal.command import CommandLine, DryRun, command
+from lm_eval_so.terminal.command_line import CommandLine, DryRun, command
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 

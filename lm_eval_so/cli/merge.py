@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.terminal.command import CommandLine, command
+from lm_eval_so.terminal.command_line import CommandLine, command
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lm_eval_so.terminal.command import CommandLine, command
+from lm_eval_so.terminal.command_line import CommandLine, command
 
 if TYPE_CHECKING:
     from lm_eval_so.pipeline.plugins import Parameter, Plugin

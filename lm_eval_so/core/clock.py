@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 RECENT = timedelta(hours=1)
 """Age up to which an answer counts as current, since a chatbot may change behind its address."""
@@ -40,6 +41,12 @@ def fixed_time(environ: Mapping[str, str]) -> datetime | None:
     """Return the time fixed by SOURCE_DATE_EPOCH; None if it is not set."""
     fixed = environ.get("SOURCE_DATE_EPOCH", "")
     return datetime.fromtimestamp(int(fixed), UTC) if fixed.isdigit() else None
+
+
+def wall_clock(environ: Mapping[str, str]) -> Callable[[], datetime]:
+    """Return a function that tells the time of day in UTC; SOURCE_DATE_EPOCH fixes it."""
+    fixed = fixed_time(environ)
+    return partial(datetime.now, UTC) if fixed is None else lambda: fixed
 
 
 async def wait_for(seconds: float, stop: asyncio.Event) -> None:

@@ -5,6 +5,7 @@ import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -160,13 +161,14 @@ def load_dataset(
         what = f"{file.name} is a table; a dataset has one JSON object a line"
         hint = "name it under generator.sources, and run lm-eval-so generate"
         raise DatasetError(what, where=Where(file=str(file)), hint=hint)
-    facts = _check(file)
+    digest = _file_digest(file)
+    facts = _check(file, digest)
     info = read_metadata(path)
     ref = DatasetRef(
         name=(info.name if info else None) or name or path.stem,
         version=(info.version if info else None) or version,
         path=(shown_as or path).as_posix(),
-        digest=_file_digest(file),
+        digest=digest,
         n=facts.n,
         languages=facts.languages,
         unreviewed=facts.unreviewed,
@@ -186,8 +188,13 @@ def read_metadata(path: Path) -> DatasetInfo | None:
     return loads(file.read_bytes(), DatasetInfo, where=Where(file=str(file)))
 
 
-def _check(file: Path) -> _Facts:
+@lru_cache(maxsize=16)
+def _check(file: Path, digest: str) -> _Facts:  # noqa: ARG001 - the same bytes are checked once
     """Read every sample, and return the facts about all.
+
+    Args:
+        file: The file with the samples.
+        digest: SHA-256 of its bytes.
 
     Raises:
         DatasetError: With every problem.

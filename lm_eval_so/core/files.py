@@ -6,13 +6,15 @@ import resource
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from lm_eval_so.errors import BackendError, ErrorKind, InputError, Problem, Where
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Text = str | Iterable[str]
 """A text, or its pieces in their order."""
@@ -162,6 +164,8 @@ class Appender:
     """Appends lines to a file, each by one write, so that lines are ordered and never interleaved."""
 
     def __init__(self, path: Path) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not for --help
+
         self._path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync")
         self._syncing: Future[None] | None = None

@@ -24,11 +24,6 @@ def canon(value: object) -> bytes:
     return _CANONICAL.encode(value).encode("utf-8", "surrogatepass")
 
 
-def canon_text(text: str) -> str:
-    """Return a text in canonical JSON, quotes included."""
-    return encode_basestring(text)
-
-
 def digest(value: object) -> str:
     """Return SHA-256 of the canonical bytes, as 64 hexadecimal digits."""
     return hashlib.sha256(canon(value)).hexdigest()
@@ -46,14 +41,7 @@ def digest_bytes(data: bytes) -> str:
 
 def u64(*parts: object) -> int:
     """Return a pseudo-random number in 0 … 2⁶⁴−1 that depends only on the parts."""
-    # one by one, texts and numbers take half the time of a list of them
-    texts = ",".join([canon_text(p) if type(p) is str else _canon_part(p) for p in parts])
-    data = f"[{texts}]".encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
-
-
-def _canon_part(value: object) -> str:
-    return str(value) if type(value) is int else _CANONICAL.encode(value)
+    return int.from_bytes(hashlib.sha256(canon(parts)).digest()[:8], "big")
 
 
 def sorted_u64(values: Iterable[int]) -> Sequence[int]:
@@ -78,7 +66,8 @@ def sample_hash(sample: TestSample) -> str:
 
     A corrected reference does not change it, so the sample is not asked again.
     """
-    return digest(_given(sample))
+    text = _quick_text(sample)
+    return digest(_given(sample)) if text is None else digest_text(text)
 
 
 def content_id(sample: TestSample) -> str:
@@ -88,7 +77,8 @@ def content_id(sample: TestSample) -> str:
 
 def revision(sample: TestSample) -> str:
     """Return `rev`: digest of question and expectations, 16 hexadecimal digits."""
-    return digest(_judged(sample))[:16]
+    text = _quick_judged(sample)
+    return (digest(_judged(sample)) if text is None else digest_text(text))[:16]
 
 
 def _judged(sample: TestSample) -> dict[str, Any]:
@@ -120,6 +110,51 @@ def _given(sample: TestSample) -> dict[str, Any]:
         "scenario": _without_judgement(scenario) if scenario else None,
         **_plain({"tools": sample.tools, "tool_results": sample.tool_results}),
     }
+
+
+def _quick_text(sample: TestSample) -> str | None:
+    """Return the canonical JSON of `_given` for plain messages, in a quarter of the time.
+
+    None for other samples. Every row of a run needs it, twice.
+    """
+    asked = _quick_members(sample)
+    return None if asked is None else f'{{{asked},"scenario":null}}'
+
+
+def _quick_judged(sample: TestSample) -> str | None:
+    """Return the canonical JSON of `_judged` for plain messages; None for other samples."""
+    asked = _quick_members(sample)
+    if asked is None or sample.relation is not None or sample.metrics:
+        return None
+    expected = f'"expected":{_quoted(sample.expected)},' if sample.expected is not None else ""
+    language = f'"language":{_quoted(sample.language)},' if sample.language is not None else ""
+    texts = ",".join(map(_quoted, sample.references))
+    references = f'"references":[{texts}],' if texts else ""
+    behavior = f'"behavior":{_quoted(sample.behavior)}'
+    return f'{{{behavior},{expected}{asked},{language}{references}"scenario":null}}'
+
+
+def _quick_members(sample: TestSample) -> str | None:
+    if sample.tools or sample.tool_results or sample.context or sample.scenario is not None:
+        return None
+    texts = [] if sample.system is None else [_quick_message("system", sample.system)]
+    turns = 0
+    for message in sample.messages:
+        if message.tool_calls or message.tool_call_id is not None:
+            return None
+        texts.append(_quick_message(message.role, message.content))
+        turns += message.role != "system"
+    kind = "single" if turns == 1 else "multi"
+    asked = f"[{','.join(texts)}]" if texts else "null"
+    return f'"given":[],"input":{asked},"kind":"{kind}"'
+
+
+def _quick_message(role: str, content: str) -> str:
+    return f'{{"content":{_quoted(content)},"role":"{role}"}}'
+
+
+def _quoted(text: str) -> str:
+    return encode_basestring(nfc(text))
 
 
 def _message_key(message: Message) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""The composition of the stages; no logic of its own."""
+"""The stages in combination: `ci` for an event, `measure` from dataset to verdict, checks before both."""

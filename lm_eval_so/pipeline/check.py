@@ -1,39 +1,116 @@
-"""The check of a config for all stages, before anything is spent."""
+"""The check of a config for all stages before anything is spent, and the metrics that its gate decides by."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
+from lm_eval_so.comparator.effect.finding import make_shape
+from lm_eval_so.comparator.exemptions.files import exception_problems
+from lm_eval_so.comparator.gate.check import check as check_gate
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.events import Event, Noticed, Warned
+from lm_eval_so.core.files import folder_problems
+from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator import evaluation_plan as evaluation
+from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids, sound_metrics
+from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.binding.metric_problems import dataset_problems
 from lm_eval_so.generator import generate as generating
-from lm_eval_so.pipeline.gate import gate_problems
-from lm_eval_so.runner import check as running
+from lm_eval_so.runner import run_problems
 
 Stage = Literal["generate", "run", "evaluate"]
 
 
 def check(
-    config: Config, environ: Mapping[str, str], *, needs: Collection[Stage]
+    config: Config,
+    environ: Mapping[str, str],
+    *,
+    needs: Collection[Stage],
+    folders: Callable[[Config], Iterable[Path]] = lambda _: (),
 ) -> Iterator[Problem]:
-    """Find everything that is wrong with what is written, at every stage.
+    """Find all problems of a config, at every stage.
 
     Args:
         config: The config.
         environ: Environment variables, for keys.
-        needs: Stages that come next; for these it also finds what they lack, such as a key, a
-            package, a source or a section of the config.
+        needs: Stages that come next; only for these a missing key, package, source or section of the
+            config is a problem.
+        folders: Function that returns the folders that are written to.
     """
     of_metrics = evaluation.check(config, environ=environ if "evaluate" in needs else None)
     told = {problem.where for problem in of_metrics}
     yield from (
         generating.check(config) if "generate" in needs else generating.config_problems(config)
     )
-    yield from running.check(config, environ if "run" in needs else None)
+    yield from run_problems.check(config, environ if "run" in needs else None)
     yield from of_metrics
     # both stages know which metrics there are: a gate's mistake is told once
-    of_gate = gate_problems(config, environ)
+    of_gate = _gate_problems(config, environ)
     yield from (problem for problem in of_gate if problem.where not in told)
     if "generate" not in needs:  # else it is made anew
         yield from dataset_problems(config)
+    yield from folder_problems(folders(config))
+
+
+def _gate_problems(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Find the problems of the gate, the quarantine and the accept file."""
+    shapes = {
+        each.id: make_shape(
+            each.metric.kind,
+            Direction.HIGHER if each.metric.higher_is_better else Direction.LOWER,
+            each.metric.range,
+        )
+        for _, each in sound_metrics(config)
+    }
+    yield from check_gate(config, shapes)
+    yield from exception_problems(config, environ)
+
+
+def deciding(config: Config) -> tuple[str, ...]:
+    """Return the metrics that may decide a verdict; of a config without problems."""
+    return _deciding(config, bind_metrics(config, {}))
+
+
+def tell_gate(config: Config) -> Iterator[Event]:
+    """Warn if no metric decides, and name the metrics that are only reported since they measure wording."""
+    named = config.gate.metrics or {}
+    bound = bind_metrics(config, {})
+    wording = ", ".join(b.id for b in bound if b.measures_overlap and b.id not in named)
+    if not _deciding(config, bound):
+        text = "no metric gates, so nothing will be judged"
+        hint = "name one under gate.metrics, with a margin or a bound"
+        told = f"{text} ({wording}: wording only)" if wording else text
+        yield Warned(stage="check", text=told, hint=hint)
+    elif wording:
+        text = f"reported and not gating, unless gate.metrics names it: {wording} (wording only)"
+        yield Noticed(stage="check", text=text)
+
+
+def watching_hints(config: Config) -> Iterator[Event]:
+    """Name the gating metrics whose cases are not watched, since they do not say right or wrong."""
+    if config.gate.broken == "off":
+        return
+    bound = bind_metrics(config, {})
+    gating = gating_ids(config, bound)
+    scores = frozenset({MetricKind.BINARY, MetricKind.BOUNDED})
+    for each in bound:
+        if each.id in gating and each.metric.kind in scores and not each.decides:
+            text = f"give {each.id} a pass_if to have its cases watched"
+            yield Noticed(stage="check", text=text)
+
+
+def _deciding(config: Config, bound: Sequence[BoundMetric]) -> tuple[str, ...]:
+    gating = gating_ids(config, bound)
+    return tuple(each.id for each in bound if each.id in gating and _may_decide(each, config))
+
+
+def _may_decide(each: BoundMetric, config: Config) -> bool:
+    """Return whether a metric that gates has a bound or a baseline to be judged by."""
+    section = (config.gate.metrics or {}).get(each.id)
+    if section is not None and (section.min is not None or section.max is not None):
+        return True
+    if "baseline" in each.metric.requires:  # it is a comparison itself
+        return False
+    is_open = each.metric.kind is MetricKind.UNBOUNDED
+    return not is_open or (section is not None and section.margin is not None)

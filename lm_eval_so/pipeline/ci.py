@@ -15,7 +15,7 @@ from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import folder_problems, leads_out
 from lm_eval_so.errors import ExitCode, Interrupted, Problem, Where
 from lm_eval_so.pipeline.check import Stage, check
-from lm_eval_so.pipeline.github.base import find_local_place, find_place
+from lm_eval_so.pipeline.github.baseline_place import find_local_place, find_place
 from lm_eval_so.pipeline.github.posting import Job
 from lm_eval_so.pipeline.github.publish import Told, tell_github, write_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings
@@ -52,10 +52,10 @@ class Done:
 
 
 def find_problems(config: Config, around: Surroundings, options: Options) -> Iterator[Problem]:
-    """Find everything that is wrong with the config, and with the folders that are written to.
+    """Find all problems of the config and of the folders that are written to.
 
     Args:
-        config: The sound part of the config.
+        config: The valid part of the config.
         around: The surroundings.
         options: The options.
     """

@@ -17,7 +17,7 @@ from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.run import ErrorInfo
-from lm_eval_so.pipeline.gate import deciding
+from lm_eval_so.pipeline.check import deciding
 from lm_eval_so.runner.plan.selection import backend_section
 from lm_eval_so.runner.run import run_folder
 
@@ -71,7 +71,7 @@ def facts(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
 def written_to(config: Config) -> tuple[Path, ...]:
     """Return the folders of runs and reports, unless an option names others.
 
-    Without a chatbot, which is a problem of its own, there is no run to write.
+    Without a chatbot there is no folder of a run; `check` tells that the chatbot is missing.
     """
     runs = () if config.backend is None else (run_folder(config),)
     return (*runs, config.resolve(config.report.out))

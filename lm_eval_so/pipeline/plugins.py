@@ -62,7 +62,7 @@ def find_plugins(name: str | None = None) -> tuple[Plugin, ...]:
     """Return all backends and metrics, or those of a name.
 
     Raises:
-        UnknownName: If there is none of that name; names the nearest known one.
+        UnknownName: If the name is unknown; names the nearest known one.
     """
     known = [("backend", each) for each in backends.names()]
     known += [("metric", each) for each in metrics.names()]

@@ -6,9 +6,9 @@ from typing import Any
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.config_secrets import config_redactor
-from lm_eval_so.core.config.load import load_config, read_config, take_config, whole
+from lm_eval_so.core.config.load import load_config, read_config, require_valid, take_config
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.config.sound import Sound
+from lm_eval_so.core.config.validate import Validated
 from lm_eval_so.core.registry import plugin_problems
 from lm_eval_so.errors import UsageError
 from lm_eval_so.pipeline.check import Stage, check
@@ -90,7 +90,7 @@ def prepare_comparison(
 
 
 def _checked(
-    read: Sound[Config],
+    read: Validated[Config],
     plugins: Iterable[Path],
     environ: Mapping[str, str],
     *,
@@ -99,6 +99,6 @@ def _checked(
     own = read.value.plugin_files() if read.value else []
     failed = plugin_problems([*own, *((file, None) for file in plugins)])
     found = check(read.value, environ, needs=needs) if read.value else ()
-    config = whole(read, found, failed=failed)
+    config = require_valid(read, found, failed=failed)
     redactor = config_redactor(config, environ, runs_code=True)
     return config, Resources(environ=environ, redactor=redactor)

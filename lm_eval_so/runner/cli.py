@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.terminal.command import CommandLine, DryRun, command
+from lm_eval_so.terminal.command_line import CommandLine, DryRun, command
 from lm_eval_so.terminal.entry import run_app
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -80,8 +80,8 @@ def run(
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.runner import run as stage
     from lm_eval_so.runner.batch.executor import cancel_batch
-    from lm_eval_so.runner.check import check as find_problems
     from lm_eval_so.runner.dry_run import plan_run
+    from lm_eval_so.runner.run_problems import check as find_problems
     from lm_eval_so.runner.store.run_dir import INFO_FILE, RESULTS_FILE
 
     asked = stage.RunOptions(

@@ -37,7 +37,7 @@ class Ending:
     """Rows that the run should have."""
     folder: Path
     again: str
-    """The command that goes on."""
+    """Command that resumes the run."""
     budget: Budget
     is_judged: bool = False
     """Whether a verdict follows, after which the run is never resumed."""
@@ -126,7 +126,7 @@ def _cause(failure: LMEvalError) -> str:
 
 
 def _with_way_on(failure: LMEvalError, recorder: Recorder, ending: Ending) -> LMEvalError:
-    """Return an error with what goes on, unless its hint says something better."""
+    """Return an error with the command that resumes the run, unless its hint says something better."""
     first, *rest = failure.problems
     if isinstance(failure, InputError):
         hint = first.hint or f"mend that, then go on with {ending.again}"

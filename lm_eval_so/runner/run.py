@@ -8,10 +8,10 @@ from lm_eval_so.core.asking.open import open_asker
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.run import RunInfo
-from lm_eval_so.runner.ask import Questioning
 from lm_eval_so.runner.batch.executor import ask_by_batch, refuse_to_forget
 from lm_eval_so.runner.conversation.open_simulator import open_simulator
 from lm_eval_so.runner.finish import end_run
+from lm_eval_so.runner.live_executor import LiveExecutor
 from lm_eval_so.runner.plan.selection import (
     AS_CONFIGURED,
     FurtherAnswers,
@@ -88,8 +88,8 @@ async def run(
         if failure is None:
             if recorder.tally.has_answers or only is not None:
                 asker.proof.goes_on(new.head.planned)
-            questioning = Questioning(recorder, simulator, limits=config.run)
-            failure = await questioning.ask_all(todo(), resources.stop)
+            executor = LiveExecutor(recorder, simulator, limits=config.run)
+            failure = await executor.ask_all(todo(), resources.stop)
         is_stopped = resources.stop.is_set()
         if not is_stopped:
             failure = failure or asker.ending

@@ -8,8 +8,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
-from lm_eval_so.terminal.lines import progress_line, visible
-from lm_eval_so.terminal.rate import RecentRate
+from lm_eval_so.terminal.lines import RecentRate, progress_line, visible
 
 
 class Bar:

@@ -36,7 +36,11 @@ def run_app(app: typer.Typer) -> None:
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _guard_log()
-    sys.exit(run_command(app, sys.argv[1:]))
+    try:
+        code = run_command(app, sys.argv[1:])
+    except KeyboardInterrupt:  # a signal while an end was told
+        code = ExitCode.INTERRUPTED
+    sys.exit(code)
 
 
 def run_command(app: typer.Typer, arguments: list[str]) -> int:
@@ -45,9 +49,12 @@ def run_command(app: typer.Typer, arguments: list[str]) -> int:
     try:
         code = app(args=arguments, prog_name="lm-eval-so", standalone_mode=False)
     except LMEvalError as error:
+        if isinstance(error, Interrupted):
+            _ignore_signals()
         tell(error, sys.stderr, redactor)
         return int(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
+        _ignore_signals()
         tell(Interrupted("interrupted"), sys.stderr, redactor)
         return ExitCode.INTERRUPTED
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the process's last resort
@@ -117,6 +124,12 @@ def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - as `si
     raise KeyboardInterrupt
 
 
+def _ignore_signals() -> None:
+    """Ignore a signal that a wrapper repeats, so that it cannot change the exit code at the end."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _guard_log() -> None:
     """Keep printed text from being a command of GitHub's runner."""
     from lm_eval_so.terminal.github_log import guard  # noqa: PLC0415 - on GitHub only
@@ -130,7 +143,7 @@ def _guard_log() -> None:
 def _act_as_owner(environ: Mapping[str, str]) -> None:
     """Become the owner of the workspace, where root works in another's, as in a container action.
 
-    What is made belongs to the owner then, however the process ends: GitHub's runner could not
+    Files that are made belong to the owner then, however the process ends: GitHub's runner could not
     delete files of root, and the next checkout would fail. Root's rights stay, for the runner's
     files and for folders that an earlier step made as root; programs that are started have the
     owner's alone.

@@ -1,4 +1,4 @@
-"""GitHub's log: what the runner would execute is broken at the edge; events as groups and annotations."""
+"""The log of GitHub: commands in printed text are disarmed; events are groups and annotations."""
 
 import io
 import re

@@ -1,13 +1,16 @@
-"""Events as lines: all of them, or warnings only."""
+"""Events as lines: all of them, or warnings only; and the current rate of the work."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TextIO
 
 from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
-from lm_eval_so.terminal.rate import RecentRate
 
 _EVERY_S = 10.0
+"""Time between two lines of progress."""
+_RATE_WINDOW_S = 30.0
+_RATE_EVERY_S = 0.5
 
 
 class QuietLines:
@@ -87,7 +90,7 @@ def progress_line(event: Moved, total: int | None, rate: float | None) -> str:
 
 
 def write_warning(stream: TextIO, event: Warned) -> None:
-    """Write a warning and, on a line of its own, what to do."""
+    """Write a warning, and its hint on the next line."""
     stream.write(f"warning: {visible(event.text)}\n")
     if event.hint:
         stream.write(f"  hint: {visible(event.hint)}\n")
@@ -111,3 +114,24 @@ def _duration(seconds: float) -> str:
         if minutes < 60
         else f"{minutes // 60} h {minutes % 60:02d} min"
     )
+
+
+class RecentRate:
+    """Rate over the last half minute, which soon forgets a slow start or a pause.
+
+    Args:
+        now: Monotonic time in seconds at which the work begins.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._seen: deque[tuple[float, int]] = deque([(now, 0)])
+
+    def update(self, now: float, done: int) -> float | None:
+        """Note the units done since the beginning, and return the rate; None if unknown."""
+        if now - self._seen[-1][0] >= _RATE_EVERY_S:
+            self._seen.append((now, done))
+        while len(self._seen) > 2 and self._seen[1][0] <= now - _RATE_WINDOW_S:
+            self._seen.popleft()
+        began, before = self._seen[0]
+        elapsed = now - began
+        return (done - before) / elapsed if elapsed > 0 and done > before else None

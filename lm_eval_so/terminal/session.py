@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.config_secrets import config_redactor
-from lm_eval_so.core.config.load import read_config, whole
+from lm_eval_so.core.config.load import read_config, require_valid
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.config.sound import Sound
+from lm_eval_so.core.config.validate import Validated
 from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
 from lm_eval_so.core.registry import plugin_problems
 from lm_eval_so.core.secrets import Redactor
@@ -20,15 +20,15 @@ from lm_eval_so.errors import Interrupted, LMEvalError, Problem
 from lm_eval_so.terminal.progress import Progress
 
 if TYPE_CHECKING:
-    from lm_eval_so.terminal.command import CommandLine
+    from lm_eval_so.terminal.command_line import CommandLine
 
 T = TypeVar("T")
 Check = Callable[[Config, Mapping[str, str]], Iterable[Problem]]
-"""Finds problems of the sound part of a config, in an environment."""
+"""Finds problems of the valid part of a config, in an environment."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ECHO_S = 0.2
-"""A second signal so soon is the first one again: `timeout` and other wrappers send it to the
+"""Time in which a second signal counts as the first: `timeout` and other wrappers send it to the
 process and to its group."""
 _GO_ON = "the same command goes on with what came back"
 
@@ -39,8 +39,8 @@ class Session:
 
     line: "CommandLine"
     config: Config
-    """The sound part of the config, until it is checked."""
-    read: Sound[Config]
+    """The valid part of the config, until it is checked."""
+    read: Validated[Config]
     """The config with the problems of its unsound part."""
     environ: Mapping[str, str]
     progress: Progress
@@ -52,7 +52,7 @@ class Session:
         The secrets of the plugins are known from then on.
 
         Args:
-            check: Finds problems of the part of the config that is sound.
+            check: Finds problems of the valid part of the config.
 
         Raises:
             ConfigError: With every problem of the file and its plugins, and all that `check` finds.
@@ -60,7 +60,7 @@ class Session:
         files = [*self.config.plugin_files(), *((file, None) for file in self.line.plugins or ())]
         failed = plugin_problems(files)
         found = check(self.config, self.environ) if check else ()
-        config = whole(self.read, found, failed=failed)
+        config = require_valid(self.read, found, failed=failed)
         redactor = config_redactor(config, self.environ, runs_code=True)
         return replace(self, config=config, redactor=redactor)
 
@@ -110,7 +110,7 @@ def open_session(
     read = read_config(
         line.config, overrides=line.config_overrides, rewritten=rewritten, environ=environ
     )
-    config = read.value or whole(read)
+    config = read.value or require_valid(read)
     return Session(
         line=line,
         config=config,
@@ -133,7 +133,7 @@ def _without_secrets(event: Event, redactor: Redactor) -> Event:
 
 
 def _clean(error: Exception, redactor: Redactor) -> None:
-    """Take the config's secrets out of an error: who tells it knows those of the environment alone."""
+    """Take the config's secrets out of an error: the entry knows only those of the environment."""
     error.args = tuple(redactor.redact_json(error.args))
     if isinstance(error, LMEvalError):
         error.problems = tuple(

@@ -59,6 +59,20 @@ def test_run__one_stop_that_is_sent_twice_is_one(tmp_path: Path):
         assert f"interrupted: {len(kept)} of 200 rows are in {folder}" in told
 
 
+def test_run__a_signal_after_the_end_is_told_changes_no_exit_code(tmp_path: Path):
+    write_dataset(tmp_path, 40)
+    with ChatServer(lambda _: Reply(text="ok", latency_s=0.05)) as server:
+        process = start(write_config(tmp_path, server.url))
+        wait(lambda: len(server.requests) >= 5, process)
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        while "interrupted" not in process.stderr.readline():
+            assert process.poll() is None
+        while process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        assert finish(process)[0] == 130
+
+
 def test_run__second_signal_ends_it_at_once(tmp_path: Path):
     write_dataset(tmp_path, 40)
     folder = tmp_path / "runs" / "bot"

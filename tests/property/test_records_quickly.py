@@ -9,11 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.core.hashing import canon, sorted_u64, u64
-from lm_eval_so.core.records.chat import ToolCall, Usage
+from lm_eval_so.core.hashing import (
+    _given,
+    _judged,
+    canon,
+    digest,
+    revision,
+    sample_hash,
+    sorted_u64,
+    u64,
+)
+from lm_eval_so.core.records.chat import Message, ToolCall, Usage
 from lm_eval_so.core.records.codec import dump_row, dumps, load_row, loads, to_json
-from lm_eval_so.core.records.enums import RunStatus
+from lm_eval_so.core.records.enums import Behavior, RunStatus
 from lm_eval_so.core.records.run import ErrorInfo, Response, Retry, RunResult, SimulatorUse, Turn
+from lm_eval_so.core.records.sample import Passage, Relation, TestSample
 from lm_eval_so.errors import ErrorKind, RecordError
 
 KOREAN = st.sampled_from(["환불", "\u1112\u116a\u11ab", "café", "cafe\u0301"])  # NFC and NFD
@@ -67,6 +77,31 @@ ROWS = st.builds(
 )
 
 
+MESSAGES = st.builds(
+    Message,
+    role=st.sampled_from(["system", "user", "assistant", "tool"]),
+    content=TEXTS | st.text(st.characters(categories=["Cs"]), max_size=1),
+    tool_calls=st.just(()) | CALLS,
+    tool_call_id=st.none() | TEXTS,
+)
+SAMPLES = st.builds(
+    TestSample,
+    id=TEXTS,
+    messages=st.lists(MESSAGES, max_size=3).map(tuple),
+    system=st.none() | TEXTS,
+    tools=st.lists(OBJECTS, max_size=1).map(tuple),
+    context=st.lists(
+        st.builds(Passage, role=st.sampled_from(["given", "gold"]), text=TEXTS), max_size=1
+    ).map(tuple),
+    expected=st.none() | TEXTS,
+    references=st.lists(TEXTS, max_size=2).map(tuple),
+    behavior=st.sampled_from(Behavior),
+    language=st.none() | TEXTS,
+    metrics=st.dictionaries(TEXTS, OBJECTS, max_size=2),
+    relation=st.none() | st.builds(Relation, base=TEXTS, type=TEXTS, expect=st.just("same")),
+)
+
+
 @given(ROWS)
 def test_dump_row__same_bytes_as_json_would_write(row: RunResult):
     assert dump_row(row) == dumps(row)
@@ -108,6 +143,16 @@ def test_load_row__leaves_what_is_wrong_to_the_strict_way(line: bytes):
     assert load_row(line) is None
     with pytest.raises(RecordError):
         loads(line, RunResult)
+
+
+@given(SAMPLES)
+def test_sample_hash__texts_alone_give_the_digest_of_the_whole_way(sample: TestSample):
+    assert sample_hash(sample) == digest(_given(sample))
+
+
+@given(SAMPLES)
+def test_revision__plain_messages_give_the_digest_of_the_whole_way(sample: TestSample):
+    assert revision(sample) == digest(_judged(sample))[:16]
 
 
 @given(st.lists(TEXTS | st.integers() | st.booleans() | st.none(), max_size=4))

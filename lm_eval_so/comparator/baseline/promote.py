@@ -5,9 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from lm_eval_so.comparator.effect.finding import Shape, shape_of
-from lm_eval_so.core.records.acceptance import Acceptance, ReplacedBaseline
 from lm_eval_so.core.records.enums import Direction, MetricKind
-from lm_eval_so.core.records.report import EvaluationReport, MetricSummary
+from lm_eval_so.core.records.report import (
+    Acceptance,
+    EvaluationReport,
+    MetricSummary,
+    ReplacedBaseline,
+)
 from lm_eval_so.core.report_file import digest_report
 from lm_eval_so.errors import UsageError
 

@@ -9,8 +9,15 @@ from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.records.costs import CostSummary
 from lm_eval_so.core.records.enums import Language, MetricKind
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.figures import MetricFigures, reason_figures
-from lm_eval_so.core.words.formats import count, factor, p_value, round_up, usd
+from lm_eval_so.core.words.formats import (
+    MetricFigures,
+    count,
+    factor,
+    p_value,
+    reason_figures,
+    round_up,
+    usd,
+)
 
 UNKNOWN = "–"
 _UNIT = (0.0, 1.0)

@@ -12,8 +12,7 @@ from lm_eval_so.core.records.comparison import SliceComparison
 from lm_eval_so.core.records.enums import MetricKind, Verdict
 from lm_eval_so.core.stats.power import LEAST_SAMPLES, needed_without_change_t
 from lm_eval_so.core.templates.safe import cut
-from lm_eval_so.core.words.figures import reason_figures
-from lm_eval_so.core.words.formats import count
+from lm_eval_so.core.words.formats import count, reason_figures
 
 _OF_RATIOS = frozenset({"pass", "improved", "regression", "too_noisy", "multiplicity"})
 """Texts that ratios have in a form of their own."""

@@ -13,6 +13,7 @@ from lm_eval_so.core.asking.proof import Proof, prove
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.retry import Policy, RetryDecision, Tried, chance_of, decide
 from lm_eval_so.core.backends.base import ChatBackend
+from lm_eval_so.core.clock import wall_clock
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse, Usage
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, Interrupted, LMEvalError, Where
@@ -95,6 +96,7 @@ class LiveAsker:
         self._target = target
         self._resources = resources
         self._clock = resources.clock
+        self._wall = wall_clock(resources.environ)
         self._cache = cache
         self._endpoint = resources.endpoint(self.backend, label=target.name, stage=target.stage)
         self.limiter = self._endpoint.limiter
@@ -137,7 +139,7 @@ class LiveAsker:
         found = self._cache.get(key) if self._cache else None
         if found is None:
             return None
-        return self.answers.of_cache(found, key, wall=self._resources.wall())
+        return self.answers.of_cache(found, key, wall=self._wall())
 
     def keep(self, key: str, answer: Answer) -> None:
         """Put an answer into the cache."""
@@ -218,7 +220,7 @@ class LiveAsker:
 
     async def _send(self, row: Row) -> ChatResponse:
         policy, now = self._target.policy, self._clock()
-        row.sent_at, row.wall = now, self._resources.wall()
+        row.sent_at, row.wall = now, self._wall()
         if row.queue_ms is None:
             row.queue_ms = round((now - row.began) * 1000, 1)
             row.deadline = min(row.request.deadline, now + policy.row_deadline_s)
@@ -228,14 +230,15 @@ class LiveAsker:
             deadline=row.deadline,
             idempotency_key=row.key,
         )
-        left_s, cut_s = row.deadline - now, self._resources.budget.cut_s()
         self.requests += 1
+        budget, left_s = self._resources.budget, row.deadline - now
         most_s = min(policy.timeout_s, left_s)
+        cut_s = budget.cut_s() if budget.is_limited else most_s
         try:
             return await attempt(self.backend, request, time_s=min(most_s, cut_s))
         except OutOfTime:
             if cut_s < most_s:
-                raise self._resources.budget.out_of_time() from None
+                raise budget.out_of_time() from None
             raise _too_late(policy, left_s=left_s) from None
 
     def _after(self, error: BackendError, row: Row, *, is_probe: bool) -> RetryDecision:

@@ -4,13 +4,12 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from lm_eval_so.core.asking.asker import Clock
 from lm_eval_so.core.asking.cost.budget import Budget
 from lm_eval_so.core.asking.endpoint.admission import Endpoint, Endpoints
 from lm_eval_so.core.backends.base import ChatBackend
-from lm_eval_so.core.clock import Wait, fixed_time, wait_for
+from lm_eval_so.core.clock import Wait, wait_for
 from lm_eval_so.core.events import Listener, Noticed, ignore
 from lm_eval_so.core.secrets import Redactor
 
@@ -40,10 +39,6 @@ class Resources:
     async def pause(self, seconds: float) -> None:
         """Wait, but not longer than until the user stops it, or the time of the run is up."""
         await self.wait(min(seconds, self.budget.left_s()), self.stop)
-
-    def wall(self) -> datetime:
-        """Return the time of day, in UTC; SOURCE_DATE_EPOCH fixes it."""
-        return fixed_time(self.environ) or datetime.now(UTC)
 
     def endpoint(self, backend: ChatBackend, *, label: str, stage: str) -> Endpoint:
         """Return the endpoint of a backend, shared by all who ask it.

@@ -11,7 +11,7 @@ from lm_eval_so.core.backends.base import BackendEnv, ChatBackend, Secrets, Shar
 from lm_eval_so.core.backends.credentials import shared_problems
 from lm_eval_so.core.backends.faults import public_url
 from lm_eval_so.core.config.model import BackendSection, Config
-from lm_eval_so.core.config.sound import Sound, lies_in, make_sound
+from lm_eval_so.core.config.validate import Validated, lies_in, validate_parts
 from lm_eval_so.core.config.variables import as_written, problem_as_written, reserved_problem
 from lm_eval_so.core.config.yaml_lines import Path_
 from lm_eval_so.core.hashing import digest
@@ -59,8 +59,8 @@ def build_backend(
         raise _cannot_be_made(section, error, config, where_path) from None
     written = _texts_written(options.value, config, where_path)
     placed = [_placed(problem_as_written(p, written), config, where_path) for p in found]
-    told = params.told | options.told
-    refuse([*problems, *(each for each in placed if not lies_in(each, told))])
+    reported = params.reported | options.reported
+    refuse([*problems, *(each for each in placed if not lies_in(each, reported))])
     return backend
 
 
@@ -100,12 +100,12 @@ def find_secrets(section: BackendSection, *, config: Config, where_path: Path_) 
 
 def _sound(
     backend_type: type[ChatBackend], section: BackendSection, config: Config, where_path: Path_
-) -> tuple[Sound[BaseModel], Sound[BaseModel]]:
-    """Return the sound parts of parameters and options."""
+) -> tuple[Validated[BaseModel], Validated[BaseModel]]:
+    """Return the valid parts of parameters and options, with the problems of the rest."""
     models: tuple[type[BaseModel], type[BaseModel]] = (backend_type.Params, backend_type.Options)
     given, at = config.located, where_path
-    params = make_sound(models[0], given, at=(*at, "params"), values=section.params)
-    options = make_sound(models[1], given, at=(*at, "options"), values=section.options)
+    params = validate_parts(models[0], given, at=(*at, "params"), values=section.params)
+    options = validate_parts(models[1], given, at=(*at, "options"), values=section.options)
     return params, options
 
 

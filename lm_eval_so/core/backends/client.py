@@ -6,8 +6,6 @@ from lm_eval_so.core.backends.base import BackendEnv, SharedOptions
 from lm_eval_so.core.backends.credentials import find_secret, shared_headers
 from lm_eval_so.core.http.client import HttpClient
 
-_KEPT_HEADERS = ("x-request-id", "request-id", "apim-request-id", "x-ratelimit-")
-
 
 def make_http(options: SharedOptions, env: BackendEnv) -> HttpClient:
     """Make the client that a backend's options ask for."""
@@ -32,8 +30,3 @@ def with_shared(
 def wants_stream(options: SharedOptions, env: BackendEnv) -> bool:
     """Return whether answers are streamed."""
     return env.wants_ttft if options.stream == "auto" else options.stream
-
-
-def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers of a response that help a reader, and tell no secret."""
-    return {name: value for name, value in headers.items() if name.startswith(_KEPT_HEADERS)}

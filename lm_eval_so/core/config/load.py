@@ -10,9 +10,9 @@ from pydantic import TypeAdapter
 
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.config.sound import Sound, in_order, lies_in, make_sound
+from lm_eval_so.core.config.validate import Validated, by_line, lies_in, validate_parts
 from lm_eval_so.core.config.variables import fill_in, shown_lines
-from lm_eval_so.core.config.yaml_lines import Located, Path_, parse_sound, parse_yaml
+from lm_eval_so.core.config.yaml_lines import Located, Path_, parse_parts, parse_yaml
 from lm_eval_so.core.files import read_text
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.errors import ConfigError, InputError, Problem, UsageError, Where, nearest
@@ -30,7 +30,7 @@ def read_config(
     overrides: Sequence[str] = (),
     rewritten: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
-) -> Sound[Config]:
+) -> Validated[Config]:
     """Read the valid parts of a config file, and find the problems of the rest.
 
     Args:
@@ -46,7 +46,7 @@ def read_config(
     """
     if not path.is_file():
         raise _no_config(path)
-    located, problems = parse_sound(read_text(path), file=str(path))
+    located, problems = parse_parts(read_text(path), file=str(path))
     if located.values is None:
         raise ConfigError("the file is empty", where=Where(file=str(path)), hint=_SMALLEST)
     if not isinstance(located.values, dict):
@@ -76,19 +76,19 @@ def load_config(
         InputError: If the file cannot be read.
         ConfigError: With every problem of the file, its line and key.
     """
-    return whole(read_config(path, overrides=overrides, environ=environ))
+    return require_valid(read_config(path, overrides=overrides, environ=environ))
 
 
 def make_config(
     values: Mapping[str, Any], *, folder: Path = Path(), base: Config | None = None
 ) -> Config:
     """Make a config of values instead of a file; arguments and errors as in `take_config`, `load_config`."""
-    return whole(take_config(values, folder=folder, base=base))
+    return require_valid(take_config(values, folder=folder, base=base))
 
 
 def take_config(
     values: Mapping[str, Any], *, folder: Path = Path(), base: Config | None = None
-) -> Sound[Config]:
+) -> Validated[Config]:
     """Make a config of the valid parts of values instead of a file.
 
     Args:
@@ -106,8 +106,8 @@ def take_config(
     return _make(located, base.folder, problems)
 
 
-def whole(
-    read: Sound[Config], found: Iterable[Problem] = (), *, failed: Sequence[Problem] = ()
+def require_valid(
+    read: Validated[Config], found: Iterable[Problem] = (), *, failed: Sequence[Problem] = ()
 ) -> Config:
     """Return the config if there are no problems.
 
@@ -133,7 +133,7 @@ def whole(
         failed = [*failed[:-1], _with_names(failed[-1], names)]
     problems = [*read.problems, *failed, *read.new(of_checks)]
     if read.value is None or problems:
-        raise ConfigError.of(in_order(problems, read.located.file))
+        raise ConfigError.of(by_line(problems, read.located.file))
     return read.value
 
 
@@ -170,15 +170,15 @@ def _yaml_files(folder: Path) -> list[str]:
         return []
 
 
-def _make(located: Located, folder: Path, problems: Sequence[Problem]) -> Sound[Config]:
+def _make(located: Located, folder: Path, problems: Sequence[Problem]) -> Validated[Config]:
     values = {key: value for key, value in located.values.items() if key != "$schema"}
-    told = {each.where.key for each in problems if each.where and each.where.key}
-    sound = make_sound(Config, located, values=values)
-    return Sound(
-        value=sound.value and sound.value.placed(sound.located, folder),
-        located=sound.located,
-        problems=(*problems, *(each for each in sound.problems if not lies_in(each, told))),
-        told=sound.told | told,
+    reported = {each.where.key for each in problems if each.where and each.where.key}
+    made = validate_parts(Config, located, values=values)
+    return Validated(
+        value=made.value and made.value.placed(made.located, folder),
+        located=made.located,
+        problems=(*problems, *(each for each in made.problems if not lies_in(each, reported))),
+        reported=made.reported | reported,
     )
 
 

@@ -141,13 +141,13 @@ def read_yaml(path: Path, *, shown_as: str | None = None) -> Located:
 
 def parse_yaml(text: str, *, file: str) -> Located:
     """Parse a YAML text; errors as in `read_yaml`."""
-    located, problems = parse_sound(text, file=file)
+    located, problems = parse_parts(text, file=file)
     if problems:
         raise ConfigError.of(problems)
     return located
 
 
-def parse_sound(text: str, *, file: str) -> tuple[Located, list[Problem]]:
+def parse_parts(text: str, *, file: str) -> tuple[Located, list[Problem]]:
     """Parse the usable parts of a YAML text, and find the problems of the rest.
 
     Raises:

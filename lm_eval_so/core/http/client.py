@@ -40,6 +40,7 @@ MOST_OF_RESPONSE = 2**26
 _MOST_OF_HEADER = 2**16
 """Limit of a header in bytes: policies and cookies of proxies exceed aiohttp's 8 KiB."""
 _MOST_HEADERS = 512
+_KEPT_HEADERS = ("x-request-id", "request-id", "apim-request-id", "x-ratelimit-")
 _LINGER_S = 0.02
 """Wait for the end of a stream, in seconds, so that its connection can be reused."""
 
@@ -209,6 +210,11 @@ class HttpClient:
         if origin not in self._proxies:
             self._proxies[origin] = proxy_for(url, self._proxy)
         return self._proxies[origin]
+
+
+def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of a response that help a reader, and tell no secret."""
+    return {name: value for name, value in headers.items() if name.startswith(_KEPT_HEADERS)}
 
 
 def _data(body: bytes | None) -> bytes | io.BytesIO | None:

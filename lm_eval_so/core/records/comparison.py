@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.records.acceptance import Acceptance
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
 from lm_eval_so.core.records.record import record
+from lm_eval_so.core.records.report import Acceptance
 
 
 @record

@@ -7,7 +7,6 @@ from typing import Final, Literal, TypeVar
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.records.acceptance import Acceptance
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.costs import AnswerTimes, CostSummary, LatencySummary
 from lm_eval_so.core.records.enums import Direction, MetricKind
@@ -21,6 +20,34 @@ NO_VALUE: Final = "(none)"
 OTHER_VALUES: Final = "(other)"
 """Name of the slice of samples with a rare value."""
 _MOST_VALUES = 30
+
+
+@record
+class ReplacedBaseline:
+    """The baseline that was replaced."""
+
+    digest: str
+    """Digest of the settings and figures of its report."""
+    commit: str | None
+    """Commit that was measured."""
+    means: Mapping[str, float | None]
+    """Mean by metric id."""
+
+
+@record
+class Acceptance:
+    """Acceptance of a report as the baseline by a person."""
+
+    reason: str
+    """Reason, in one line."""
+    at: str
+    """Time of acceptance, RFC 3339 in UTC."""
+    by: str | None = None
+    """Name of the person, from git's user.name; never an e-mail address."""
+    forced: tuple[str, ...] = ()
+    """Codes of the objections that were overridden."""
+    previous: ReplacedBaseline | None = None
+    """The baseline before; null if there was none, or if it could not be read."""
 
 
 @record

@@ -37,8 +37,8 @@ _OTHER_WORDS: Final = words(
 def sino_value(letters: str) -> int | None:
     """Return the value of Sino-Korean words, or None if they are no number.
 
-    Without 십백천만억조 three letters and more are read one by one (이공이사); two are none, since
-    이삼 says two or three.
+    Without 십백천만억조 three letters and more are read one by one (이공이사); two are no number, since
+    이삼 means two or three.
     """
     said = letters.replace(" ", "")
     if len(said) > _MOST_LETTERS:

@@ -7,8 +7,7 @@ from lm_eval_so.core.records.comparison import BrokenCase, BrokenCases, Comparis
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.stats.broken import wrong_needed
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.figures import reason_figures
-from lm_eval_so.core.words.formats import count
+from lm_eval_so.core.words.formats import count, reason_figures
 
 _MOST_SENTENCES, _MOST_IDS = 3, 10
 _LONGEST_QUESTION = 60
@@ -62,13 +61,6 @@ def case_question(case: BrokenCase) -> str:
     """Return the question on one line, cut short; empty if it is not known."""
     asked = " ".join((case.input or "").split())
     return asked if len(asked) <= _LONGEST_QUESTION else f"{asked[:_LONGEST_QUESTION]}…"
-
-
-def counts(case: BrokenCase, language: Language) -> tuple[str, str]:
-    """Return what the baseline and the candidate answered, as "right 5 of 5", "wrong 6 of 6"."""
-    figures = _figures(case)
-    was = say("broken.was", language, figures) if case.baseline else "–"
-    return was, say("broken.is_lost" if case.no_answer else "broken.is", language, figures)
 
 
 def case_sentence(case: BrokenCase, broken: BrokenCases, language: Language) -> str:

@@ -4,7 +4,7 @@ from lm_eval_so.core.records.comparison import Comparison, MetricComparison
 from lm_eval_so.core.records.enums import Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.figures import MetricFigures
+from lm_eval_so.core.words.formats import MetricFigures
 
 _ICONS = {
     Verdict.PASS: "✅",

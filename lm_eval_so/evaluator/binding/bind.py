@@ -7,7 +7,7 @@ from typing import NoReturn
 from pydantic import BaseModel
 
 from lm_eval_so.core.config.model import Config, MetricSection
-from lm_eval_so.core.config.sound import Sound, make_sound
+from lm_eval_so.core.config.validate import Validated, validate_parts
 from lm_eval_so.core.files import read_text
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.errors import ConfigError
@@ -53,7 +53,7 @@ def sound_metrics(config: Config) -> Iterator[tuple[int, BoundMetric]]:
     for position, section in enumerate(config.metrics):
         try:
             kind = metrics.resolve(section.name)
-            params = sound_params(config, position, kind)
+            params = valid_params(config, position, kind)
             sound = section.model_copy(update={"params": params.values})
             yield position, _bound(make_metric(kind, config, sound), sound)
         except Exception:  # noqa: BLE001, S112 - a plugin may fail in any way
@@ -110,10 +110,10 @@ def in_order(bound: Sequence[BoundMetric]) -> list[BoundMetric]:
     return list(found.values())
 
 
-def sound_params(config: Config, position: int, kind: type[Metric]) -> Sound[BaseModel]:
-    """Return the parameters of a metric, as far as they are sound, with their problems."""
+def valid_params(config: Config, position: int, kind: type[Metric]) -> Validated[BaseModel]:
+    """Return the parameters of a metric, as far as they are valid, with the problems of the rest."""
     given, at = config.metrics[position].params, ("metrics", position, "params")
-    return make_sound(kind.Params, config.located, at=at, values=given)
+    return validate_parts(kind.Params, config.located, at=at, values=given)
 
 
 def make_metric(

@@ -10,7 +10,7 @@ from lm_eval_so.core.config.model import Config, MetricSection
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.errors import InputError, LMEvalError, Problem, nearest, refuse
-from lm_eval_so.evaluator.binding.bind import make_metric, sound_metrics, sound_params
+from lm_eval_so.evaluator.binding.bind import make_metric, sound_metrics, valid_params
 from lm_eval_so.evaluator.binding.bound import BoundMetric, parse_pass_if
 from lm_eval_so.evaluator.binding.embedders import missing_extra
 from lm_eval_so.evaluator.metrics.base import Metric, is_given, metrics, need_text
@@ -150,7 +150,7 @@ def _metric_problems(config: Config, position: int, section: MetricSection) -> I
             where = config.where("metrics", position, "pass_if")
             yield Problem(what=f'"{section.pass_if}" is no comparison with a number', where=where)
     at = ("metrics", position, "params")
-    params = sound_params(config, position, found)
+    params = valid_params(config, position, found)
     yield from params.problems
     if params.value is None:
         return
@@ -170,7 +170,7 @@ def _metric_problems(config: Config, position: int, section: MetricSection) -> I
     else:
         if "judge" in metric.requires - found.requires and not section.judges:
             yield _no_judge(config, position, section)
-        for problem in () if params.told else problems:
+        for problem in () if params.reported else problems:
             yield replace(problem, where=config.where(*at))
 
 

@@ -11,8 +11,13 @@ from lm_eval_so.core.events import Ended, Event, Listener, Noticed, Warned
 from lm_eval_so.core.records.calibration import Calibration, Disagreement
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.stats.agreement import cohen_kappa, krippendorff_alpha
-from lm_eval_so.core.stats.diagnostic import LEAST_LABELS, WEAK_J, Diagnosis
-from lm_eval_so.core.stats.verification import sensitivity, specificity
+from lm_eval_so.core.stats.diagnostic import (
+    LEAST_LABELS,
+    WEAK_J,
+    Diagnosis,
+    sensitivity,
+    specificity,
+)
 from lm_eval_so.errors import CannotMeasure
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.calibration.labelled import STAGE, Labelled, Rated

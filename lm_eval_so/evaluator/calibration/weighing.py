@@ -9,8 +9,7 @@ from typing import Final, get_args
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.run import RunResult
-from lm_eval_so.core.stats.diagnostic import Diagnosis
-from lm_eval_so.core.stats.verification import Stratum
+from lm_eval_so.core.stats.diagnostic import Diagnosis, Stratum
 from lm_eval_so.core.text.personal_data import Kind, mask_personal_data
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.scoring.draws import GOOD

@@ -19,7 +19,7 @@ from lm_eval_so.core.records.enums import RunStatus, ScoreStatus
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.text.graphemes import count_graphemes
+from lm_eval_so.core.text.lengths import count_graphemes
 from lm_eval_so.evaluator.rows.columns import Flags, RowSet, Values
 from lm_eval_so.evaluator.sample_text import shown_input
 

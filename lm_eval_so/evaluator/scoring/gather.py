@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.score import Score
-from lm_eval_so.core.text.graphemes import count_graphemes
+from lm_eval_so.core.text.lengths import count_graphemes
 from lm_eval_so.evaluator.binding.bind import gating_ids
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.judging.health import JudgeTally

@@ -19,7 +19,7 @@ from lm_eval_so.generator.sources.base import (
     excerpt,
     listed,
 )
-from lm_eval_so.generator.sources.physical_lines import MOST_BYTES, Line, read_lines
+from lm_eval_so.generator.sources.encoding import MOST_BYTES, Line, read_lines
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 

@@ -1,7 +1,9 @@
-"""Detection of a file's encoding by its first bytes, and for Korean by the decoded characters."""
+"""Encodings: detected by the first bytes of a file, and its physical lines, streamed and decoded."""
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 HEAD_BYTES = 1 << 20
 """Bytes of a file that decide its encoding."""
@@ -12,6 +14,10 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+MOST_BYTES = 1 << 20
+"""Longest record, in bytes."""
+_BLOCK = 1 << 16
+_Texts = Iterator[tuple[str, int | None, int]]
 
 
 def detect_encoding(head: bytes) -> str | None:
@@ -59,7 +65,7 @@ def _utf16_without_bom(head: bytes) -> str | None:
 
 
 def _share_decoded(lines: Sequence[bytes], encoding: str) -> float:
-    return sum(_decoded(line, encoding) is not None for line in lines) / len(lines)
+    return sum(_text_or_none(line, encoding) is not None for line in lines) / len(lines)
 
 
 def _reads_as_korean(lines: Sequence[bytes]) -> bool:
@@ -68,7 +74,7 @@ def _reads_as_korean(lines: Sequence[bytes]) -> bool:
     CP949 decodes nearly any bytes. Common syllables lie in the block of KS X 1001 (lead byte
     B0–C8, trail byte from A1); text in another encoding falls all over the rest.
     """
-    text = "".join(filter(None, (_decoded(line, "cp949") for line in lines)))
+    text = "".join(filter(None, (_text_or_none(line, "cp949") for line in lines)))
     foreign = [char for char in text if not char.isascii()]
     hangul = [char for char in foreign if "가" <= char <= "힣"]
     common = sum(_is_in_ks_x_1001(char) for char in hangul)
@@ -80,8 +86,70 @@ def _is_in_ks_x_1001(char: str) -> bool:
     return 0xB0 <= lead <= 0xC8 and trail >= 0xA1
 
 
-def _decoded(line: bytes, encoding: str) -> str | None:
+def _text_or_none(line: bytes, encoding: str) -> str | None:
     try:
         return line.decode(encoding)
     except UnicodeDecodeError:
         return None
+
+
+class Line(NamedTuple):
+    """One line with its line end."""
+
+    number: int
+    text: str
+    """Text with U+FFFD for bytes that cannot be decoded; a line that is too long is cut."""
+    bad_byte: int | None
+    """First byte of the line, from 0, that cannot be decoded."""
+    size: int
+    """Bytes."""
+
+
+def read_lines(path: Path, encoding: str) -> Iterator[Line]:
+    r"""Yield the lines of a file; LF, CRLF and CR end a line, a BOM is left out.
+
+    Raises:
+        OSError: If the file cannot be read.
+        UnicodeError: If a file with several bytes a unit ends in the middle of one.
+    """
+    encoding = "utf-8" if encoding == "utf-8-sig" else encoding
+    if "\n".encode(encoding) == b"\n":
+        texts: _Texts = (_decoded(line, encoding) for line in _byte_lines(path))
+    else:
+        texts = _wide_lines(path, encoding)
+    for number, (text, bad_byte, size) in enumerate(texts, start=1):
+        yield Line(number, text.removeprefix("\ufeff") if number == 1 else text, bad_byte, size)
+
+
+def _byte_lines(path: Path) -> Iterator[bytes]:
+    rest = b""
+    with path.open("rb") as data:
+        while block := data.read(_BLOCK):
+            lines = (rest + block).splitlines(keepends=True)
+            rest = lines.pop()
+            yield from lines
+            if not rest.endswith((b"\n", b"\r")):
+                rest = rest[: MOST_BYTES + 1]  # too long already: the rest of it is not kept
+    if rest:
+        yield rest
+
+
+def _decoded(line: bytes, encoding: str) -> tuple[str, int | None, int]:
+    try:
+        return line.decode(encoding), None, len(line)
+    except UnicodeDecodeError as error:
+        return line.decode(encoding, "replace"), error.start, len(line)
+
+
+def _wide_lines(path: Path, encoding: str) -> _Texts:
+    # UTF-16 is decoded unit by unit, so that a half of a pair spoils its own line only
+    errors = "surrogatepass" if encoding.startswith("utf") else "strict"
+    with path.open(encoding=encoding, errors=errors, newline="") as file:
+        for text in file:
+            size = len(text) * 2
+            if text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text):
+                yield text, None, size
+                continue
+            start = next(i for i, char in enumerate(text) if "\ud800" <= char <= "\udfff")
+            whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+            yield whole, len(text[:start].encode("utf-16-le")), size

@@ -14,6 +14,7 @@ from lm_eval_so.generator.sources.base import (
     SourceFile,
     excerpt,
 )
+from lm_eval_so.generator.sources.encoding import MOST_BYTES, Line, read_lines
 from lm_eval_so.generator.sources.json_values import (
     EVERY,
     BadJsonError,
@@ -24,7 +25,6 @@ from lm_eval_so.generator.sources.json_values import (
     refuse_unwritable,
     walk,
 )
-from lm_eval_so.generator.sources.physical_lines import MOST_BYTES, Line, read_lines
 
 _LARGEST = 200_000_000
 """Largest file in bytes, since it is held in memory whole."""

@@ -22,10 +22,9 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Warned
-from lm_eval_so.core.records.acceptance import Acceptance
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
-from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.records.report import Acceptance, EvaluationReport
 from lm_eval_so.core.report_file import digest_report, read_report
 from lm_eval_so.errors import ConfigError, InputError, Problem, PublishError
 from lm_eval_so.pipeline.reports import read_comparison, write_report
@@ -155,7 +154,7 @@ def _tell_unjudged(
     source: Path,
     resources: Resources,
 ) -> None:
-    """Warn where nobody has judged whether the report is worse than what it replaces."""
+    """Warn if the report was never compared with the baseline that it replaces."""
     if comparison is None or comparison.baseline.source == "none":
         text = "this report was not compared, so nobody knows whether it got worse"
         hint = shlex.join(["lm-eval-so", "compare", str(source), "-o", str(source.parent)])

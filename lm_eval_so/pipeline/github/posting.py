@@ -56,7 +56,9 @@ class About:
 
 
 def comment_on(bodies: Bodies, resources: Resources, job: Job, about: About) -> Published:
-    """Post the comment, where there is a pull request; the last measured verdict goes to the summary.
+    """Post the comment if there is a pull request.
+
+    If nothing could be measured, the last measured verdict goes to the job summary.
 
     Args:
         bodies: Text of the comment.
@@ -143,7 +145,7 @@ def before_text(before: State | None, language: Language) -> str:
 
 
 def to_summary(resources: Resources, inputs: Inputs, write: Callable[[Path], object]) -> None:
-    """Write to the job summary, where there is one and it is wanted."""
+    """Write to the job summary, unless the input turns it off or GitHub has none."""
     file = resources.environ.get("GITHUB_STEP_SUMMARY")
     if not inputs.publishing.job_summary or not file:
         return

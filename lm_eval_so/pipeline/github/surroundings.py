@@ -1,4 +1,4 @@
-"""The surroundings of `ci`: a person's desk or an event of GitHub, and whether there is work to do."""
+"""The surroundings of `ci`: a local machine or an event of GitHub, and the reason to skip it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ class Surroundings:
         return self.inputs is None or not (self.activity.skip or self._lacks_keys_by_right)
 
     def skip_reason(self, config: Config) -> str | None:
-        """Return the reason why there is nothing to measure, or None; at a desk there always is."""
+        """Return the reason to measure nothing; None if there is work, as always outside GitHub."""
         if self.inputs is None or self.activity.skip:
             return self.activity.skip
         if not self._lacks_keys_by_right:

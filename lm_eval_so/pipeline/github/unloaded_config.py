@@ -13,7 +13,7 @@ from lm_eval_so.core.backends.config_secrets import config_redactor
 from lm_eval_so.core.config.load import load_config, make_config, override_value
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.variables import fill_in, known_text
-from lm_eval_so.core.config.yaml_lines import Located, Path_, parse_sound, read_yaml
+from lm_eval_so.core.config.yaml_lines import Located, Path_, parse_parts, read_yaml
 from lm_eval_so.core.files import read_text
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.registry import load_plugins
@@ -66,7 +66,7 @@ def target_override(target: str, source: ConfigSource, *, runs_code: bool = True
     file, environ = source.file, source.environ
     values: Any = None
     with suppress(InputError):  # told where the config is read
-        values = parse_sound(read_text(file), file=str(file))[0].values
+        values = parse_parts(read_text(file), file=str(file))[0].values
         for text in source.overrides if isinstance(values, dict) else ():
             values, _ = override_value(values, text)
     if not isinstance(values, dict):

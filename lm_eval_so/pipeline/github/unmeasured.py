@@ -1,6 +1,6 @@
 """A measurement that failed, told on GitHub: by the outputs, the summary and the comment.
 
-An old comment that still says pass would speak of a commit that nobody measured.
+Without it an old comment would still say pass, although the new commit was not measured.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

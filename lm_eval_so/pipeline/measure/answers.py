@@ -1,4 +1,4 @@
-"""The answers that a verdict rests on: asked for this checkout, and marked once it is judged."""
+"""The answers for a verdict: asked for this checkout, and marked once the verdict is made."""
 
 from pathlib import Path
 
@@ -40,8 +40,7 @@ async def ask(
         The reason why too few rows have an answer for a verdict, if so; None otherwise.
     """
     try:
-        options = running.RunOptions(out=plan.run, fresh=plan.fresh)
-        await running.run(config, resources, options, verdict=verdict)
+        await running.run(config, resources, plan.run_options, verdict=verdict)
     except (TooManyErrors, BudgetSpent) as error:  # the verdict will say so, and be published
         warned = Warned(stage="run", text=str(error), hint=error.problems[0].hint)
         resources.listener(warned)

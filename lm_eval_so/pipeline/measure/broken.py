@@ -21,7 +21,7 @@ from lm_eval_so.errors import (
     LMEvalError,
     NothingToDo,
 )
-from lm_eval_so.pipeline.measure.confirm import ask_again
+from lm_eval_so.pipeline.measure.ask_again import ask_again
 from lm_eval_so.pipeline.measure.further import AskedRun, Pass, ask_further, score_further
 from lm_eval_so.pipeline.measure.plan import Baseline
 from lm_eval_so.pipeline.measure.right_or_wrong import Passes, right_or_wrong

@@ -11,6 +11,7 @@ from lm_eval_so.core.report_file import read_report
 from lm_eval_so.errors import UsageError
 from lm_eval_so.evaluator.binding.baseline_answers import needs_baseline
 from lm_eval_so.evaluator.evaluate import Origin
+from lm_eval_so.runner.run import RunOptions
 
 __all__ = [
     "Baseline",
@@ -53,6 +54,11 @@ class Plan:
     """Whether the report may become a baseline, if it is complete and did not get worse."""
     origin: Origin = field(default_factory=Origin)
     """Identity of the measured code, as the report records it."""
+
+    @property
+    def run_options(self) -> RunOptions:
+        """Options of the stage `run`."""
+        return RunOptions(out=self.run, fresh=self.fresh)
 
 
 def again_folder(run: Path) -> Path:

@@ -81,7 +81,7 @@ def unmeasured(comparison: Comparison, failure: Problem, language: Language) -> 
 
     Args:
         comparison: Comparison of the few answers that came back.
-        failure: Reason why no verdict can rest on them.
+        failure: Reason why they are too few for a verdict.
         language: Language of the sentence.
     """
     told = unmeasured_sentence(failure, language)

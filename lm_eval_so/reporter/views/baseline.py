@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from lm_eval_so.core.records.acceptance import Acceptance
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.records.report import EvaluationReport, Experiment
+from lm_eval_so.core.records.report import Acceptance, EvaluationReport, Experiment
 from lm_eval_so.core.text import width
 from lm_eval_so.core.words.formats import count
 from lm_eval_so.reporter.views.metrics import bounds, valued

@@ -9,8 +9,14 @@ from lm_eval_so.core.records.comparison import (
 )
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.words.figures import MetricFigures, reason_figures
-from lm_eval_so.core.words.formats import count, factor, percent, round_up
+from lm_eval_so.core.words.formats import (
+    MetricFigures,
+    count,
+    factor,
+    percent,
+    reason_figures,
+    round_up,
+)
 from lm_eval_so.core.words.phrases import (
     exemption_warning,
     lost_headline,

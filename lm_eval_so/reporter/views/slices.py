@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from lm_eval_so.core.records.comparison import Comparison, SliceComparison
 from lm_eval_so.core.records.report import EvaluationReport, MetricSummary, Slice, SliceFigures
-from lm_eval_so.core.words.figures import MetricFigures
-from lm_eval_so.core.words.formats import count, p_value
+from lm_eval_so.core.words.formats import MetricFigures, count, p_value
 from lm_eval_so.reporter.views.metrics import bounds, valued
 from lm_eval_so.reporter.views.view import ABSENT, SliceChange, SliceRow, Words, words_of
 

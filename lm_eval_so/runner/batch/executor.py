@@ -48,7 +48,7 @@ async def cancel_batch(
         options: Folder and shard of the run.
 
     Raises:
-        InputError: If the config cannot be used, or no batch of the run goes on.
+        InputError: If the config cannot be used, or no batch of the run is under way.
         BackendError: If the service cannot be asked.
     """
     refuse_without_batches(config, resources.environ)
@@ -70,10 +70,10 @@ async def cancel_batch(
 
 
 def refuse_to_forget(folder: Path) -> None:
-    """Refuse to ask one by one what a batch is paid for already.
+    """Refuse the live executor while a batch of the run is still being answered.
 
     Raises:
-        UsageError: If a batch of the run goes on.
+        UsageError: If a batch of the run is not over.
     """
     if ids := going(folder):
         what = f"batch {ids[0]} of {folder} goes on"

@@ -154,7 +154,7 @@ class PatientService:
     Args:
         batches: Service.
         answers: Makes the answers of its backend.
-        resources: Time, and the user who may stop it.
+        resources: Clock, budget and stop event.
         run: Attempts of each step, and the discount of a batch.
     """
 

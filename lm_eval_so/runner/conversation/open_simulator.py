@@ -9,8 +9,8 @@ from lm_eval_so.core.asking.open import open_asker
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.build import sent_params
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.runner.conversation.prompt import template_digest
 from lm_eval_so.runner.conversation.simulated_user import Simulator
+from lm_eval_so.runner.conversation.user_prompt import template_digest
 
 
 @asynccontextmanager

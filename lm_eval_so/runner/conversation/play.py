@@ -22,7 +22,7 @@ LOOP_SIMILARITY = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cast:
+class Parties:
     """Parties of a conversation, and its limits."""
 
     ask: Ask
@@ -73,7 +73,7 @@ class ScriptedUser:
         return next(fitting, None) or Ended(reason="script_end")
 
 
-async def play(job: Job, cast: Cast) -> Played:
+async def play(job: Job, parties: Parties) -> Played:
     """Play a row until its conversation ends.
 
     Raises:
@@ -81,30 +81,30 @@ async def play(job: Job, cast: Cast) -> Played:
     """
     sample = job.sample
     if sample.scenario is None and not sample.tool_results:
-        return Played(answer=await cast.ask(job.request))
-    began = cast.clock()
+        return Played(answer=await parties.ask(job.request))
+    began = parties.clock()
     if sample.scenario is None:
-        played = await _play_tools(job, cast)
+        played = await _play_tools(job, parties)
     else:
-        played = await _play_scenario(job, sample.scenario, cast)
-    total_ms = round((cast.clock() - began) * 1000, 1)
+        played = await _play_scenario(job, sample.scenario, parties)
+    total_ms = round((parties.clock() - began) * 1000, 1)
     return replace(played, answer=replace(played.answer, total_ms=total_ms))
 
 
-async def _play_tools(job: Job, cast: Cast) -> Played:
-    conversation = _open(job, cast, turns=1)
+async def _play_tools(job: Job, parties: Parties) -> Played:
+    conversation = _open(job, parties, turns=1)
     answer = conversation.answer(await conversation.reply(job.sample.question))
     is_played = len(conversation.answers) > 1 and answer.response is not None
     return Played(answer=answer, messages=tuple(conversation.messages) if is_played else ())
 
 
-async def _play_scenario(job: Job, scenario: Scenario, cast: Cast) -> Played:
+async def _play_scenario(job: Job, scenario: Scenario, parties: Parties) -> Played:
     user: User = ScriptedUser(scenario.turns)
     simulated = None
-    if scenario.simulated_user is not None and cast.simulator is not None:
-        user = simulated = cast.simulator.user(job, scenario.simulated_user, scenario.stop)
+    if scenario.simulated_user is not None and parties.simulator is not None:
+        user = simulated = parties.simulator.user(job, scenario.simulated_user, scenario.stop)
     turns = len(scenario.turns) or scenario.stop.max_turns
-    conversation = _open(job, cast, turns=min(turns, scenario.stop.max_turns))
+    conversation = _open(job, parties, turns=min(turns, scenario.stop.max_turns))
     ended = await _converse(conversation, user, scenario.stop)
     answer = conversation.answer(ended)
     return Played(
@@ -135,12 +135,12 @@ async def _converse(conversation: Conversation, user: User, stop: Stop) -> Ended
     return said
 
 
-def _open(job: Job, cast: Cast, *, turns: int) -> Conversation:
+def _open(job: Job, parties: Parties, *, turns: int) -> Conversation:
     return Conversation(
         job,
-        cast.ask,
-        max_tool_rounds=cast.max_tool_rounds,
-        deadline_s=cast.row_deadline_s * turns,
+        parties.ask,
+        max_tool_rounds=parties.max_tool_rounds,
+        deadline_s=parties.row_deadline_s * turns,
     )
 
 

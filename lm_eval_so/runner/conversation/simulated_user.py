@@ -12,14 +12,14 @@ from lm_eval_so.core.records.run import ErrorInfo, SimulatorUse, Turn
 from lm_eval_so.core.records.sample import SimulatedUser, Stop
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import ErrorKind
-from lm_eval_so.runner.conversation.prompt import (
+from lm_eval_so.runner.conversation.transcript import Ended, sum_costs, sum_usage
+from lm_eval_so.runner.conversation.user_prompt import (
     SCHEMA,
     Move,
     read_move,
     repair_prompt,
     user_prompt,
 )
-from lm_eval_so.runner.conversation.transcript import Ended, sum_costs, sum_usage
 from lm_eval_so.runner.plan.jobs import Job
 
 CODE = "simulator"

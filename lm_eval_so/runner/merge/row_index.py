@@ -130,7 +130,7 @@ class RowIndex:
         yield from self._database.execute(_KEYS)
 
     def find(self, sample_id: str, repeat: int, sample_hash: str | None = None) -> list[Found]:
-        """Return the row of each part that has one, by part: the last, as in a run that goes on.
+        """Return the last row of each part that has one, in the order of the parts.
 
         Args:
             sample_id: The sample.
@@ -160,7 +160,7 @@ def disagreeing(rows: Iterable[Found]) -> tuple[Found, Found] | None:
 
 
 def answer_digest(row: RunResult) -> str:
-    """Return a digest of what was answered: not of when, how fast, at what price, or random ids."""
+    """Return the digest of an answer, without its times, its cost and random ids."""
     said = row.response or Response()
     return digest(
         {

@@ -95,7 +95,7 @@ class RunOptions:
         return self.out or run_folder(config, self.shard)
 
     def command(self, config: Config) -> str:
-        """Return the command line that goes on with a run that no command line began."""
+        """Return the command line that resumes a run which was started from Python."""
         file = config.located.file or CONFIG_FILE.name
         return command_line("run", file, options={"-o": self.out, "--shard": self.shard})
 

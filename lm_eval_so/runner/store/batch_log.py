@@ -43,7 +43,7 @@ class Chunk:
     is_read: bool = False
     """Whether its rows are in the log of the run."""
     is_void: bool = False
-    """Whether the service refused its file, so that nothing of it was asked."""
+    """Whether the service refused its file, so that none of its requests was asked."""
 
 
 @record
@@ -52,7 +52,7 @@ class BatchLog:
 
     schema: Literal["lm-eval-so/batch/1"] = "lm-eval-so/batch/1"
     run: str
-    """Random name of this run, so that another one never takes its batches for its own."""
+    """Random name of this run, which tells its batches from those of other runs."""
     begun_at: int
     """Seconds since 1970."""
     chunks: tuple[Chunk, ...] = ()

@@ -116,7 +116,7 @@ def head(
 def _config_digest(config: Config, resources: Resources) -> str:
     """Return the digest of a config and of how its judges and simulated users are reached.
 
-    Of the options of backends what may be a key does not count: another key is no other config.
+    Options that may hold a key do not count: another key is no other config.
     """
     environ = resources.environ
     reached = [
@@ -134,7 +134,7 @@ def _config_digest(config: Config, resources: Resources) -> str:
 
 
 def _without_keys(value: Any, path: tuple[str | int, ...], config: Config) -> Any:
-    """Return options without what may be a key; what a variable named like one made, as written."""
+    """Return options without possible keys; values of variables named like one stay as written."""
     if isinstance(value, dict):
         return {key: _without_keys(each, (*path, key), config) for key, each in value.items()}
     if isinstance(value, list):
@@ -166,7 +166,7 @@ def _backend_info(config: Config, backend: ChatBackend, redactor: Redactor) -> B
 
 
 def _fingerprint(config: Config, backend: ChatBackend, simulator: Mapping[str, JsonValue]) -> str:
-    """Return the digest of what decides the rows: of the backend alone, unless there is more."""
+    """Return the digest of everything that decides the rows: the backend, and tools and simulator if any."""
     alone = backend_fingerprint(
         backend_section(config), backend, system=config.system, seed=config.run.seed
     )
@@ -176,7 +176,7 @@ def _fingerprint(config: Config, backend: ChatBackend, simulator: Mapping[str, J
 
 
 def differences(old: RunInfo, new: RunInfo) -> tuple[str, ...]:
-    """Say what sets two runs apart, so that the rows of one are not those of the other."""
+    """Return the differences between two runs that keep one from resuming the other."""
     if (old.fingerprint, old.reach) == (new.fingerprint, new.reach):
         return tuple(_named("shard", old.shard, new.shard))
     found = [

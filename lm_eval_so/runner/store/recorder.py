@@ -73,7 +73,7 @@ class Recorder:
         return self.done.tally
 
     def begin(self) -> None:
-        """Tell that the run starts, or that there is nothing to ask."""
+        """Tell that the run begins, or that all rows are there already."""
         label, planned = self.head.backend.label, self.head.planned
         text = f"asking {label}"
         if self.tally.rows == planned:

@@ -35,13 +35,13 @@ def open_run(
     listener: Listener,
     verdict: ForVerdict | None = None,
 ) -> RunDir:
-    """Hold a run's folder; put an earlier run aside that is not the same, or not wanted.
+    """Lock the folder of a run; put an earlier run aside that differs or is not wanted.
 
     Args:
         folder: The folder.
         start: The run as it would begin now.
         fresh: Whether an earlier run is not wanted in any case.
-        listener: Gets what is put aside, and why.
+        listener: Gets a notice of a run that is put aside, with the reason.
         verdict: Purpose of the answers, if `ci` asks.
 
     Raises:
@@ -98,7 +98,7 @@ def _kept_aside(folder: Path, why: str, aside: Path) -> Warned:
 
 
 def readable_info(folder: Path) -> RunInfo | None:
-    """Read the run.json of a folder; None if there is none, or it cannot be read."""
+    """Read the run.json of a folder; None if it is missing or unreadable."""
     try:
         return read_info(folder)
     except RecordError:
@@ -249,7 +249,7 @@ def _mend(run_dir: RunDir, damaged: Sequence[Stretch], listener: Listener) -> No
 
 
 def _take_stock(recorder: Recorder, keys: Sequence[int]) -> int:
-    """Take a log that another program changed as it is, and return how many rows are lost.
+    """Accept a log as another program left it, and return the number of lost rows.
 
     Raises:
         InputError: If a link stands in its place, or it cannot be written to.

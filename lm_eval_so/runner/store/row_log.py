@@ -51,7 +51,7 @@ class RowLog:
         self._synced_at = time.monotonic()
         _cut_torn(path, torn)
         self._mark: FileMark | None = mark_of(path)
-        """The file as it was left, while it is not open."""
+        """Identity and size of the file while it is closed."""
 
     def append(self, row: RunResult) -> int:
         """Add a row; it survives the end of the process at once, that of the machine in a second.
@@ -61,7 +61,7 @@ class RowLog:
 
         Raises:
             InputError: If the disk is full.
-            ResultsChanged: If the log is no longer what was written; looked for every second.
+            ResultsChanged: If another program changed the log; checked every second.
         """
         now = time.monotonic()
         if self._file is None:
@@ -85,7 +85,7 @@ class RowLog:
             raise self._changed()
 
     def recover(self) -> None:
-        """Take the log as it is now; rows that went into a file without its name are added to it.
+        """Accept the log as it is now, and add the rows that went into a file that was renamed or deleted.
 
         Raises:
             InputError: If it cannot be written.

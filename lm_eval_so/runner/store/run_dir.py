@@ -218,7 +218,7 @@ def read_rows(
 
 
 def refuse_links(folder: Path) -> None:
-    """Refuse links where files are written in place: a checkout may hold one that leads anywhere."""
+    """Refuse links among the files of a run: a link in a checkout may lead anywhere."""
     for name in (LOCK_FILE, RESULTS_FILE, NEW_FILE, TORN_FILE, *BATCH_FILES):
         file = folder / name
         if file.is_symlink():

@@ -132,6 +132,40 @@ def test_publish__a7_own_duplicates_are_deleted():
         assert set(hub.bodies(7)) == {11, 16}
 
 
+def test_publish__a_duplicate_that_another_run_deletes_first_is_no_failure():
+    with hub_with((11, BOT, ours(4)), (15, BOT, ours(5))) as hub:
+
+        def delete(request):
+            if request.method == "DELETE":
+                hub.comments[7] = [each for each in hub.comments[7] if each["id"] != 15]
+
+        hub.before = delete
+        result = send(hub)
+        assert writes(hub) == ["PATCH comments/11", "DELETE comments/15"]
+        assert set(hub.bodies(7)) == {11}
+    assert (result.written, result.failed, result.warnings) == (True, False, ())
+    assert result.url.endswith("-11")
+
+
+def test_publish__our_own_comment_deleted_by_another_run_while_we_delete_it():
+    """Ours is the duplicate, and the list does not show it: once gone it must not count again."""
+    with hub_with() as hub:
+        hub.lag = 9
+
+        def interfere(request):
+            if request.method == "GET" and writes(hub) == [POSTS] and 900 not in hub.bodies(7):
+                hub.add_comment(7, ours(5), number=900)
+            if request.method == "DELETE":
+                hub.comments[7] = [each for each in hub.comments[7] if each["id"] == 900]
+
+        hub.before = interfere
+        result = send(hub)
+        assert writes(hub) == [POSTS, "DELETE comments/1001", "PATCH comments/900"]
+        assert list(hub.bodies(7)) == [900]
+    assert (result.failed, result.warnings) == (False, ())
+    assert result.url.endswith("-900")
+
+
 def test_publish__another_suite_keeps_its_comment():
     with hub_with((11, BOT, ours().replace("support-qa", "support-qa-2"))) as hub:
         send(hub)

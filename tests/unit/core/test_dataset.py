@@ -1,6 +1,7 @@
 """Datasets: all problems at once."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,13 @@ def test_dataset__is_read_again_as_it_was_checked(tmp_path: Path) -> None:
     assert first.metadata == {"big": 123456789012345678901}
     assert (second.weight, second.answers) == (0.1, ("1", "둘"))
     assert third.id == "deep"
+
+
+def test_load_dataset__a_file_that_changed_is_checked_again(tmp_path: Path) -> None:
+    file = write(tmp_path, '{"id": "a", "input": "x"}', '{"id": "b", "input": "x"}')
+    seen = file.stat()
+    assert load_dataset(tmp_path).ref.n == 2
+    write(tmp_path, '{"id": "a", "input": "x"}', '{"id": "a", "input": "x"}')
+    os.utime(file, ns=(seen.st_atime_ns, seen.st_mtime_ns))  # the same size and time
+    with pytest.raises(DatasetError, match='the id "a" already stands in line 1'):
+        load_dataset(tmp_path)

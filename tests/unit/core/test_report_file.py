@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from made_reports import report
 
 from lm_eval_so.comparator.baseline.promote import accept
-from lm_eval_so.core.records.acceptance import Acceptance
 from lm_eval_so.core.records.codec import dump_document, dumps, loads, to_json
-from lm_eval_so.core.records.report import Columns, EvaluationReport, Labels
+from lm_eval_so.core.records.report import Acceptance, Columns, EvaluationReport, Labels
 from lm_eval_so.core.report_file import (
     digest_report,
     parse_report,

@@ -22,8 +22,8 @@ from lm_eval_so.errors import (
     Interrupted,
     TooManyErrors,
 )
-from lm_eval_so.runner.check import check
 from lm_eval_so.runner.run import RunOptions, run
+from lm_eval_so.runner.run_problems import check
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
 FINE = Reply(text="ok")

@@ -18,9 +18,9 @@ from lm_eval_so.errors import (
     NothingToDo,
     TooManyErrors,
 )
-from lm_eval_so.runner.check import check
 from lm_eval_so.runner.dry_run import plan_run
 from lm_eval_so.runner.run import RunOptions, run, run_folder
+from lm_eval_so.runner.run_problems import check
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
 ECHO = {"name": "scripted", "options": {"default": "echo"}}

@@ -8,9 +8,8 @@ from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
 from lm_eval_so.errors import Problem, Where
 from lm_eval_so.terminal.bar import Bar
 from lm_eval_so.terminal.entry import problem_text
-from lm_eval_so.terminal.lines import PlainLines, progress_line
+from lm_eval_so.terminal.lines import PlainLines, RecentRate, progress_line
 from lm_eval_so.terminal.progress import open_progress
-from lm_eval_so.terminal.rate import RecentRate
 
 EVENTS: list[Event] = [
     Began(stage="run", total=412, text="asking 봇"),

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urljoin
 
-from lm_eval_so.core.backends.client import kept_headers
 from lm_eval_so.core.backends.faults import answered_error, http_error, tells_error
 from lm_eval_so.core.backends.http.options import HttpOptions
 from lm_eval_so.core.backends.http.paths import Path, compile_path, likely_path, shown_keys
@@ -19,7 +18,7 @@ from lm_eval_so.core.backends.http.readers import (
     read_texts,
     text_of,
 )
-from lm_eval_so.core.http.client import HttpAnswer
+from lm_eval_so.core.http.client import HttpAnswer, kept_headers
 from lm_eval_so.core.records.chat import ChatResponse, Usage
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.errors import BackendError, Problem, Where

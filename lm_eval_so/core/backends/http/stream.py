@@ -7,7 +7,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from lm_eval_so.core.backends.client import kept_headers
 from lm_eval_so.core.backends.faults import answered_error, tells_error
 from lm_eval_so.core.backends.http.mapping import (
     INSTEAD_OF_TEXT,
@@ -23,6 +22,7 @@ from lm_eval_so.core.backends.http.readers import (
     read_calls,
     read_text,
 )
+from lm_eval_so.core.http.client import kept_headers
 from lm_eval_so.core.http.sse import Event, read_events, read_lines
 from lm_eval_so.core.records.chat import ChatResponse
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where

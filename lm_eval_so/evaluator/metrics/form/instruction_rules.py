@@ -7,11 +7,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from lm_eval_so.core.text.graphemes import has_emoji
 from lm_eval_so.core.text.json_in_text import read_json
 from lm_eval_so.core.text.keywords import keyword_finder
 from lm_eval_so.core.text.korean import close_spaces
-from lm_eval_so.core.text.lengths import count_units
+from lm_eval_so.core.text.lengths import count_units, has_emoji
 from lm_eval_so.core.text.profiles import basic
 from lm_eval_so.core.text.scripts import HAN, language_share
 from lm_eval_so.core.text.sentences import paragraphs, sentences, without_fences, without_marks

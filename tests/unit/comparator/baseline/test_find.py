@@ -9,8 +9,8 @@ from factories import make_report
 from lm_eval_so.comparator.baseline.find import Place, find_baseline
 from lm_eval_so.comparator.baseline.promote import accept
 from lm_eval_so.core.config.load import make_config
-from lm_eval_so.core.records.acceptance import Acceptance
 from lm_eval_so.core.records.codec import dumps
+from lm_eval_so.core.records.report import Acceptance
 from lm_eval_so.errors import InputError, NoBaseline, UsageError
 
 OLD = make_report({"exact_match": [1, 1]}, commit="a" * 40, model="old-model")

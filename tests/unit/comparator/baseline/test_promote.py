@@ -11,10 +11,9 @@ from lm_eval_so.comparator.baseline.promote import (
     checked_reason,
     metric_changes,
 )
-from lm_eval_so.core.records.acceptance import Acceptance
 from lm_eval_so.core.records.codec import dumps, loads
 from lm_eval_so.core.records.enums import Direction, MetricKind
-from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.records.report import Acceptance, EvaluationReport
 from lm_eval_so.core.report_file import digest_report
 from lm_eval_so.errors import UsageError
 

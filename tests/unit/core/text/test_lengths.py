@@ -4,8 +4,7 @@ import unicodedata
 
 import pytest
 
-from lm_eval_so.core.text.graphemes import has_emoji
-from lm_eval_so.core.text.lengths import LengthUnit, count_units
+from lm_eval_so.core.text.lengths import LengthUnit, count_graphemes, count_units, has_emoji
 
 FAMILY = "👨\u200d👩\u200d👧"
 TEXT = f"  안녕하세요 {FAMILY}.\n\n둘째 줄입니다. 끝!\n셋째\n"
@@ -45,3 +44,12 @@ def test_has_emoji__pictures(text: str) -> None:
 @pytest.mark.parametrize("text", ["ㅋㅋ", "★", "→", "©", "1", "#", "*", "①", "※", "♡", "", "(^_^)"])
 def test_has_emoji__signs(text: str) -> None:
     assert not has_emoji(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "n"),
+    [("", 0), ("abc", 3), ("한국", 2), ("\u1112\u1161\u11ab", 1), ("👨‍👩‍👧", 1), ("é\r\n", 2)],
+    ids=["empty", "ascii", "hangul", "jamo", "family", "crlf"],
+)
+def test_count_graphemes__counts_what_people_see(text: str, n: int) -> None:
+    assert count_graphemes(text) == n

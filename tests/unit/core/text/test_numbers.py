@@ -186,4 +186,6 @@ def test_find_numbers__time_grows_with_the_length_alone(text: str) -> None:
         return time.process_time() - started
 
     seconds(1000)
-    assert seconds(40_000) < 60 * max(seconds(4_000), 0.005)
+    # the quickest of several: on a busy machine one alone may take many times as long
+    short, long = (min(seconds(n) for _ in range(4)) for n in (4_000, 40_000))
+    assert long < 60 * max(short, 0.005)

@@ -13,9 +13,9 @@ from lm_eval_so.comparator.baseline.promote import accept
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.events import Warned
-from lm_eval_so.core.records.acceptance import Acceptance
 from lm_eval_so.core.records.codec import dumps
 from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.records.report import Acceptance
 from lm_eval_so.core.report_file import read_report
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.errors import ConfigError, InputError, PublishError, RecordError

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from lm_eval_so.core.config.load import load_config, read_config, whole
+from lm_eval_so.core.config.load import load_config, read_config, require_valid
 from lm_eval_so.errors import UsageError
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource, target_override
 
@@ -87,7 +87,7 @@ def test_target_override__what_variables_put_behind_the_origin_stays_as_written(
     text = found(tmp_path, f'{{name: http, options: {{url: "{url}"}}}}')
     assert "${AUTHV}" in (text or "")
     file, environ = tmp_path / "lm-eval-so.yaml", {"AUTHV": "hush-hush"}
-    config = whole(read_config(file, rewritten=[text or ""], environ=environ))
+    config = require_valid(read_config(file, rewritten=[text or ""], environ=environ))
     assert config.backend
     assert config.backend.options["url"] == f"{PREVIEW}/bothush-hush/send?key=hush-hush"
     written = config.located.written["backend", "options", "url"]

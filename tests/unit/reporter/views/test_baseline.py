@@ -8,8 +8,8 @@ from rendering import comment_body, render
 from servers.markdown import code_texts, dangers
 from servers.markdown import render as to_html
 
-from lm_eval_so.core.records.acceptance import Acceptance
 from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.records.report import Acceptance
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.core.templates.safe import normalise
 from lm_eval_so.reporter.markdown import Origin

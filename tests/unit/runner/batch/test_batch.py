@@ -27,10 +27,10 @@ from lm_eval_so.errors import (
 from lm_eval_so.runner.batch.batch import Batching
 from lm_eval_so.runner.batch.executor import cancel_batch
 from lm_eval_so.runner.batch.service import BatchLimits, InputFile, InputLine
-from lm_eval_so.runner.check import check
 from lm_eval_so.runner.dry_run import plan_run
 from lm_eval_so.runner.plan.selection import select
 from lm_eval_so.runner.run import RunOptions, run
+from lm_eval_so.runner.run_problems import check
 from lm_eval_so.runner.store.fingerprint import new_run
 from lm_eval_so.runner.store.resume import open_run, resume
 

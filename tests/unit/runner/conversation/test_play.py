@@ -22,7 +22,7 @@ from lm_eval_so.core.records.sample import (
     UserTurn,
 )
 from lm_eval_so.errors import ErrorKind, Interrupted
-from lm_eval_so.runner.conversation.play import Cast, Played, play
+from lm_eval_so.runner.conversation.play import Parties, Played, play
 from lm_eval_so.runner.conversation.simulated_user import Simulator
 from lm_eval_so.runner.plan.jobs import Job, RequestSettings, jobs, plan_rows
 from lm_eval_so.runner.run import run
@@ -57,9 +57,9 @@ def call(*calls: ToolCall, text: str = "", finish: str | None = "tool_calls") ->
     return an_answer("", response=response, latency_ms=10.0)
 
 
-async def played(job: Job, *said: str | Answer, **cast: Any) -> tuple[Played, SaidAsker]:
+async def played(job: Job, *said: str | Answer, **parties: Any) -> tuple[Played, SaidAsker]:
     bot = SaidAsker(*said)
-    return await play(job, Cast(ask=bot.ask, **cast)), bot
+    return await play(job, Parties(ask=bot.ask, **parties)), bot
 
 
 def histories(bot: SaidAsker) -> list[list[str]]:
@@ -308,7 +308,7 @@ async def test_play__interruption_is_no_row() -> None:
         return an_answer("하나")
 
     with pytest.raises(Interrupted):
-        await play(script("가", "나"), Cast(ask=ask))
+        await play(script("가", "나"), Parties(ask=ask))
 
 
 MOVE = '{{"progress": {0}, "done": false, "reason": "open", "message": "{1}"}}'

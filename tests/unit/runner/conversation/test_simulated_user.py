@@ -12,8 +12,7 @@ from lm_eval_so.core.records.enums import Language, RunStatus
 from lm_eval_so.core.records.run import Turn
 from lm_eval_so.core.records.sample import Persona, SimulatedUser
 from lm_eval_so.errors import ConfigError, DatasetError
-from lm_eval_so.runner.check import check
-from lm_eval_so.runner.conversation.prompt import (
+from lm_eval_so.runner.conversation.user_prompt import (
     SCHEMA,
     Move,
     read_move,
@@ -22,6 +21,7 @@ from lm_eval_so.runner.conversation.prompt import (
     user_prompt,
 )
 from lm_eval_so.runner.run import run
+from lm_eval_so.runner.run_problems import check
 
 USER = SimulatedUser(
     goal="A-1023 주문 취소와 환불 날짜 확인",

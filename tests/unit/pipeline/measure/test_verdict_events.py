@@ -13,7 +13,7 @@ from lm_eval_so.core.records.comparison import LostCase
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.pipeline.measure.plan import Plan
-from lm_eval_so.pipeline.measure.telling import tell_how_to_begin, tell_verdict
+from lm_eval_so.pipeline.measure.verdict_events import tell_how_to_begin, tell_verdict
 
 ECHO = {"name": "scripted", "options": {"default": "echo"}}
 

@@ -1,4 +1,4 @@
-"""What is sound of a config: one mistake hides no other, and what follows from one is not told."""
+"""Validation of a config: one mistake hides no other, and consequences of a mistake are not reported."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from lm_eval_so.core.config.load import read_config, take_config, whole
-from lm_eval_so.core.config.sound import in_order, make_sound
+from lm_eval_so.core.config.load import read_config, require_valid, take_config
+from lm_eval_so.core.config.validate import by_line, validate_parts
 from lm_eval_so.core.config.yaml_lines import Located
 from lm_eval_so.errors import ConfigError, Problem, Where
 
@@ -21,7 +21,7 @@ def read(folder: Path, text: str, *overrides: str) -> Any:
 
 
 def told(found: Any) -> list[Problem]:
-    return in_order(found.problems, found.located.file)
+    return by_line(found.problems, found.located.file)
 
 
 def keys(found: Any) -> list[str | None]:
@@ -134,7 +134,7 @@ def test_whole__each_problem_once_by_line(tmp_path: Path) -> None:
     more = Problem(what="more", where=found.value.where("suite"))
     elsewhere = Problem(what="elsewhere", where=Where(file="b.jsonl", line=1))
     with pytest.raises(ConfigError) as caught:
-        whole(found, [elsewhere, more, more])
+        require_valid(found, [elsewhere, more, more])
     assert [p.what for p in caught.value.problems] == [
         "more",
         "input should be a valid integer, unable to parse string as an integer, found 'x'",
@@ -148,7 +148,7 @@ def test_whole__names_that_a_plugin_may_define_are_told_with_it_alone(tmp_path: 
     failed = [Problem(what="the plugin a.py fails", hint="run it"), Problem(what="no such plugin")]
     names = [Problem(what='unknown metric "tone" (did you mean "turns"?)', about="name")] * 2
     with pytest.raises(ConfigError) as caught:
-        whole(found, names, failed=failed)
+        require_valid(found, names, failed=failed)
     first, last = caught.value.problems
     assert (first, last.hint) == (failed[0], 'a plugin that fails may define metric "tone"')
 
@@ -183,7 +183,7 @@ class Given(BaseModel):
 def test_make_sound__of_several_shapes_only_the_one_that_is_meant(
     values: dict[str, Any], problems: list[str]
 ) -> None:
-    found = make_sound(Given, Located(values={}), values=values)
+    found = validate_parts(Given, Located(values={}), values=values)
     whats = sorted(f"{p.where.key}: {p.what}" for p in found.problems if p.where)
     assert len(whats) == len(problems)
     assert all(map(str.startswith, whats, sorted(problems)))
@@ -192,6 +192,6 @@ def test_make_sound__of_several_shapes_only_the_one_that_is_meant(
 
 def test_make_sound__gives_up_on_what_is_no_config() -> None:
     values = {f"k{number}": 1 for number in range(5000)}
-    found = make_sound(Given, Located(values={}), values=values)
+    found = validate_parts(Given, Located(values={}), values=values)
     assert found.value is None
     assert len(found.problems) == 1000

@@ -9,17 +9,17 @@ from lm_eval_so.core.config.model import RunSection
 from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.workers import drain, until_stopped
 from lm_eval_so.errors import Interrupted, LMEvalError
-from lm_eval_so.runner.conversation.play import Cast, play
+from lm_eval_so.runner.conversation.play import Parties, play
 from lm_eval_so.runner.conversation.simulated_user import Simulator
 from lm_eval_so.runner.plan.jobs import Job
 from lm_eval_so.runner.store.recorder import Recorder
 
 _FORGETTING_S = 5.0
 _AT_A_TIME, _MOST_CHARACTERS = 64, 100_000
-"""Jobs that are read in a row, and what they may hold together, so that memory stays small."""
+"""Most jobs to read ahead, and most characters of all their messages, so that memory stays small."""
 
 
-class Questioning:
+class LiveExecutor:
     """One pass over the jobs.
 
     An error that must end the run (refused credentials, a used-up quota, a full disk) stops new
@@ -38,7 +38,7 @@ class Questioning:
         self._asker = recorder.asker
         self._recorder = recorder
         self._limits = limits
-        self._cast = Cast(
+        self._parties = Parties(
             ask=self._say,
             simulator=simulator,
             max_tool_rounds=limits.max_tool_rounds,
@@ -68,7 +68,7 @@ class Questioning:
 
     async def _ask(self, job: Job) -> None:
         try:
-            played = await play(job, self._cast)
+            played = await play(job, self._parties)
             self._recorder.record(job, played)
         except LMEvalError as error:
             self._fail(error)
@@ -106,7 +106,7 @@ class Questioning:
 
 
 def _read_ahead(jobs: Iterator[Job]) -> Iterator[Job]:
-    """Read many in a row: one now and then takes twice the time, for the processor's caches."""
+    """Read ahead in blocks: reading one job at a time takes twice as long, due to processor caches."""
     some: list[Job] = []
     size = 0
     for job in jobs:

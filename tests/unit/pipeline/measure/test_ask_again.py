@@ -1,4 +1,4 @@
-"""RequestSettings samples again: what is asked, what it is scored by, and what cannot be."""
+"""Asking samples again: what is asked, what it is scored by, and what cannot be."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from servers.runs import make, resources, rows, write_dataset
 from lm_eval_so.core.events import Event, Warned
 from lm_eval_so.core.records.run import Checkout
 from lm_eval_so.errors import Interrupted
-from lm_eval_so.pipeline.measure.confirm import ask_again
+from lm_eval_so.pipeline.measure.ask_again import ask_again
 from lm_eval_so.pipeline.measure.further import AskedRun
 from lm_eval_so.pipeline.measure.plan import Plan, again_folder
 from lm_eval_so.runner.run import RunOptions, run

@@ -29,7 +29,7 @@ _TEXT = "x"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sound(Generic[S]):
+class Validated(Generic[S]):
     """A value made of the valid parts, with the problems of the rest."""
 
     value: S | None
@@ -39,7 +39,7 @@ class Sound(Generic[S]):
     at: Path_ = ()
     """Path of the values in the file."""
     problems: tuple[Problem, ...] = ()
-    told: frozenset[str] = field(default_factory=frozenset)
+    reported: frozenset[str] = field(default_factory=frozenset)
     """Keys whose values differ from the file."""
 
     @property
@@ -49,10 +49,12 @@ class Sound(Generic[S]):
 
     def new(self, problems: Iterable[Problem]) -> list[Problem]:
         """Return the problems that are about values of the file."""
-        return [each for each in problems if not lies_in(each, self.told)]
+        return [each for each in problems if not lies_in(each, self.reported)]
 
 
-def make_sound(model: type[M], located: Located, *, values: Any, at: Path_ = ()) -> Sound[M]:
+def validate_parts(
+    model: type[M], located: Located, *, values: Any, at: Path_ = ()
+) -> Validated[M]:
     """Validate the valid parts of values.
 
     Args:
@@ -63,7 +65,7 @@ def make_sound(model: type[M], located: Located, *, values: Any, at: Path_ = ())
     """
     located = _with_places(replace(located, values=_set(located.values, at, values)), at)
     problems: list[Problem] = []
-    told: set[str] = set()
+    reported: set[str] = set()
     stood: set[Path_] = set()
     for _ in range(_MOST_ROUNDS):
         values = value_at(located.values, at)
@@ -72,16 +74,22 @@ def make_sound(model: type[M], located: Located, *, values: Any, at: Path_ = ())
         except ValidationError as error:
             found = find_in(error, values, model=model, located=located, at=at)
         else:
-            return Sound(
-                value=made, located=located, problems=tuple(problems), told=frozenset(told), at=at
+            return Validated(
+                value=made,
+                located=located,
+                problems=tuple(problems),
+                reported=frozenset(reported),
+                at=at,
             )
-        problems += [each.problem for each in found if not _follows(each.problem, told)]
-        told |= {_key(each.problem) for each in found if each.kind != "unknown"} - {""}
+        problems += [each.problem for each in found if not _follows(each.problem, reported)]
+        reported |= {_key(each.problem) for each in found if each.kind != "unknown"} - {""}
         mended = _mended(located, at, found, model, stood)
         if mended is None:
             break
         located = mended
-    return Sound(value=None, located=located, problems=tuple(problems), told=frozenset(told), at=at)
+    return Validated(
+        value=None, located=located, problems=tuple(problems), reported=frozenset(reported), at=at
+    )
 
 
 def lies_in(problem: Problem, keys: Collection[str]) -> bool:
@@ -89,16 +97,16 @@ def lies_in(problem: Problem, keys: Collection[str]) -> bool:
     return any(_is_in(_key(problem), each) for each in keys)
 
 
-def _follows(problem: Problem, told: Collection[str]) -> bool:
+def _follows(problem: Problem, reported: Collection[str]) -> bool:
     """Return whether a problem may follow from values removed before."""
-    return lies_in(problem, told) or any(_is_in(each, _key(problem)) for each in told)
+    return lies_in(problem, reported) or any(_is_in(each, _key(problem)) for each in reported)
 
 
 def _is_in(key: str, other: str) -> bool:
     return key == other or key.startswith((f"{other}.", f"{other}["))
 
 
-def in_order(problems: Iterable[Problem], file: str) -> list[Problem]:
+def by_line(problems: Iterable[Problem], file: str) -> list[Problem]:
     """Return problems without duplicates, those of a file first, by line."""
 
     def place(problem: Problem) -> tuple[bool, int, int]:

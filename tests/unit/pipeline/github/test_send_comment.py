@@ -8,7 +8,7 @@ from factories import make_report
 
 from lm_eval_so.core.records.codec import dumps
 from lm_eval_so.errors import InputError
-from lm_eval_so.pipeline.github.comment import read_results
+from lm_eval_so.pipeline.github.send_comment import read_results
 
 BEFORE = make_report({"정확도": [1] * 20})
 NOW = make_report({"정확도": [1] * 19 + [0]})

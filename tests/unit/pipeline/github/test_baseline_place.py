@@ -15,7 +15,7 @@ from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.codec import dumps
 from lm_eval_so.errors import InputError, NoBaseline, UsageError
-from lm_eval_so.pipeline.github.base import find_base, find_place
+from lm_eval_so.pipeline.github.baseline_place import find_base, find_place
 
 PATH = "기준/shop.json"
 GOOD, BAD = (dumps(make_report({"exact_match": row}, suite="shop")) for row in ([1, 1], [0, 0]))

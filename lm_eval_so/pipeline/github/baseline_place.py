@@ -10,7 +10,7 @@ from lm_eval_so.core.records.comparison import Reason
 
 _JUST_ABOVE = "2"
 _ALL = "0"
-"""Depths of a checkout that hold the parents of what is checked out, and everything."""
+"""Depths of a checkout: one with the parents of its commit, and the whole history."""
 
 
 def find_base(activity: Activity, *, cwd: Path) -> str | None:

@@ -1,6 +1,8 @@
 """The decorator of commands: the options that all share, their session and their output."""
 
 import inspect
+import json
+import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -12,6 +14,8 @@ import typer
 
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.records.enums import Language, ReportFormat
+from lm_eval_so.core.text import width
+from lm_eval_so.terminal.lines import visible
 
 if TYPE_CHECKING:
     from lm_eval_so.terminal.progress import Progress
@@ -114,7 +118,7 @@ class CommandLine:
         """Read the config, load its plugins and check it.
 
         Args:
-            check: Finds problems of the part of the config that is sound.
+            check: Finds problems of the valid part of the config.
 
         Raises:
             ConfigError: With every problem of the file and its plugins, and all that `check` finds.
@@ -130,22 +134,38 @@ class CommandLine:
         return open_progress(sys.stderr, environ, quiet=self.quiet, color=self.color)
 
     def emit(self, *, paths: Iterable[Path] = (), result: Mapping[str, Any] | None = None) -> None:
-        """Write the result of a command: the paths, or with `--json` the result itself."""
-        from lm_eval_so.terminal.emit import emit
+        """Write the result of a command: the paths, a line each, or with `--json` one object.
 
-        emit(sys.stdout, paths=paths, result=result, as_json=self.as_json)
+        Args:
+            paths: Files that were written.
+            result: The object of `--json`.
+        """
+        if self.as_json:
+            self.emit_text(json.dumps(result or {}, ensure_ascii=False, allow_nan=False) + "\n")
+        else:
+            self.emit_text("".join(f"{path}\n" for path in paths))
 
     def emit_facts(self, facts: Mapping[str, Any]) -> None:
-        """Write the facts that a command found, a line each, or with `--json` one object."""
-        from lm_eval_so.terminal.emit import emit_facts
+        """Write the facts that a command found: a line each, nested values below their name.
 
-        emit_facts(sys.stdout, facts, as_json=self.as_json)
+        Args:
+            facts: The facts by name; None if not known. With `--json` they are one object.
+        """
+        if self.as_json:
+            self.emit(result=facts)
+            return
+        names = {name: name.replace("_", " ") for name in facts}
+        broad = max((width(name) for name in names.values()), default=0)
+        lines = (_fact(names[name], broad, value) for name, value in facts.items())
+        self.emit_text("".join(f"{line}\n" for line in lines))
 
     def emit_text(self, text: str) -> None:
-        """Write a text for people as the result of a command."""
-        from lm_eval_so.terminal.emit import emit_text
-
-        emit_text(sys.stdout, text)
+        """Write a text as the result of a command; a reader that has gone is no error."""
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 SHARED = frozenset(each.name for each in fields(CommandLine))
@@ -195,3 +215,18 @@ def command(
         return body
 
     return register
+
+
+def _fact(name: str, broad: int, value: Any) -> str:
+    if isinstance(value, Mapping | list | tuple) and value:
+        parts = json.dumps(value, ensure_ascii=False, indent=2).split("\n")
+        return "\n".join([name, *(f"  {visible(part)}" for part in parts)])
+    shown = value if isinstance(value, str) else _plain(value)
+    return f"{name}{' ' * (broad - width(name))}  {visible(shown)}"
+
+
+def _plain(value: Any) -> str:
+    if value is None or value in ([], {}, ()):
+        return "–"
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:,}" if is_number else json.dumps(value, ensure_ascii=False)

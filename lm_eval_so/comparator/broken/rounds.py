@@ -21,7 +21,7 @@ class Answer:
     """One further answer to a case, scored."""
 
     outcomes: Mapping[str, Outcome]
-    """What it says, by metric."""
+    """Its outcome, by metric."""
     text: str | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
     """Reasons of its scores, by metric."""

@@ -22,7 +22,7 @@ _FAILED = frozenset(status.value for status in RunStatus if not status.is_answer
 
 
 class Outcome(StrEnum):
-    """What one answer says of a case, by one metric."""
+    """Outcome of one answer to a case, by one metric."""
 
     RIGHT = "right"
     WRONG = "wrong"

@@ -43,7 +43,7 @@ class Decision:
     quarantine: tuple[Exemption, ...]
     accept: tuple[Exemption, ...]
     compared: Mapping[str, Reports]
-    """Both reports by metric, without the samples that do not count for it."""
+    """Candidate and baseline by metric, without the samples that do not count for it."""
 
     @property
     def findings(self) -> dict[str, Finding]:

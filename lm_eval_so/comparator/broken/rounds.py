@@ -21,7 +21,7 @@ class Answer:
     """One further answer to a case, scored."""
 
     outcomes: Mapping[str, Outcome]
-    """Its outcome, by metric."""
+    """Outcome by metric."""
     text: str | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
     """Reasons of its scores, by metric."""
@@ -201,7 +201,9 @@ def _chosen(watch: Watch, further: Further) -> set[str]:
             required = _required(pair, answers, watch, counts_silence=True)
             reserved = max(reserved, required.to_go if required else 0)
             standing = _standing(pair, answers, watch)
-            if pair.is_suspect and standing.state == "open":
+            # a required case fails or is right before a proof is whole
+            is_left = pair.is_suspect and not pair.is_required and standing.state == "open"
+            if is_left:
                 most = max(most, standing.to_go)
                 is_provable = is_provable or pair.needed > 0
         left -= reserved

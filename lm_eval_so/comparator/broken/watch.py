@@ -1,13 +1,14 @@
 """Suspects and required cases of two reports."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 from pydantic import JsonValue
 
 from lm_eval_so.comparator.gate.decide import Decision
-from lm_eval_so.comparator.pairing import Reports, Rows, Side, applicable_rows
+from lm_eval_so.comparator.pairing import Pairs, Rows, Side, applicable_rows, scope_of
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.comparator.terms import Passes, Terms
 from lm_eval_so.core.config.gate import MustSection
@@ -30,6 +31,9 @@ class Outcome(StrEnum):
     """An answer without a score, or a row that was not asked."""
     LOST = "lost"
     """No answer came."""
+
+
+_FAULTS = frozenset({Outcome.WRONG, Outcome.LOST})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +80,17 @@ class Watch:
     """Required cases that fail by themselves now and then."""
 
 
-@dataclass(slots=True)
-class _Seen:
-    """Notes on the way through the metrics."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Column:
+    """One watched metric: what its rows say, and the cases among them."""
 
-    pairs: list[Pair] = field(default_factory=list)
-    samples: set[str] = field(default_factory=set)
-    right: dict[str, None] = field(default_factory=dict)
-    """Cases that were right by some metric, in dataset order."""
-    family: int = 0
+    said: Sequence[Outcome]
+    """Outcome of each row of the candidate."""
+    rows_by_id: Mapping[str, Rows]
+    pairs: tuple[Pair, ...]
+    family: int
+    """Cases that the baseline scored."""
+    samples: frozenset[str]
 
 
 def find_watch(decision: Decision, terms: Terms) -> Watch | None:
@@ -100,35 +106,27 @@ def find_watch(decision: Decision, terms: Terms) -> Watch | None:
     gate = terms.gate
     if gate.broken == "off":
         return None
-    seen, rows = _Seen(), 0
-    for key, metric in decision.judged.items():
-        passes = terms.right_or_wrong.get(key)
-        if passes is None or not metric.gating or metric.change is Verdict.ERROR:
-            continue
-        reports = decision.compared[key]
-        rows = len(reports.candidate.samples.ids)
-        is_compared = metric.change is not Verdict.INCOMPARABLE
-        _look(key, reports, passes, seen, must=gate.must, is_compared=is_compared)
-    if not seen.family and not seen.pairs:
-        return None
-    alpha = gate.alpha
-    pairs = [
-        replace(p, needed=wrong_needed(p.right, p.of, family=seen.family, alpha=alpha))
-        if p.is_suspect
-        else p
-        for p in seen.pairs
+    columns = [
+        column
+        for key, metric in decision.judged.items()
+        if metric.gating and metric.change is not Verdict.ERROR and key in terms.right_or_wrong
+        if (column := _look(key, decision, terms)) is not None
     ]
-    order = {name: place for place, name in enumerate(_ids(decision))}
-    pairs.sort(key=lambda pair: order[pair.sample_id])
-    accused = {p.sample_id for p in pairs if p.is_suspect or Outcome.RIGHT not in p.own}
+    family, alpha = sum(column.family for column in columns), gate.alpha
+    found = [pair for column in columns for pair in column.pairs]
+    if not family and not found:
+        return None
+    rows = len(next(iter(decision.compared.values())).candidate.samples.ids)
+    order = _order(decision)
+    pairs = sorted((_with_need(p, family, alpha) for p in found), key=lambda p: order[p.sample_id])
     return Watch(
         alpha=alpha,
-        family=seen.family,
-        samples=len(seen.samples),
+        family=family,
+        samples=len(frozenset().union(*(column.samples for column in columns))),
         cap=most_further(rows),
         must=gate.must,
         pairs=tuple(pairs),
-        probe=next((name for name in seen.right if name not in accused), None),
+        probe=_probe(order, columns, pairs),
         warnings=tuple(_unsteady(pairs, gate.must)),
     )
 
@@ -138,62 +136,111 @@ def most_further(rows: int) -> int:
     return max(rows, _LEAST_CAP)
 
 
-def _look(
-    key: str,
-    reports: Reports,
-    passes: Passes,
-    seen: _Seen,
-    *,
-    must: MustSection | None,
-    is_compared: bool,
-) -> None:
-    side = reports.side
-    required = _required(side, must)
-    scores, statuses = side.columns.scores.get(key), side.columns.statuses
-    if scores is None:
-        return
-    before = _baseline(key, reports, passes) if is_compared else {}
+def _look(key: str, decision: Decision, terms: Terms) -> _Column | None:
+    """Look at the cases of one metric; None if its rows say nothing."""
+    reports, passes = decision.compared[key], terms.right_or_wrong[key]
+    side, scores = reports.side, reports.side.columns.scores.get(key)
+    is_compared = decision.judged[key].change is not Verdict.INCOMPARABLE
     now = applicable_rows(side, key)
-    if not is_compared and _says_nothing([scores[row] for own in now.values() for row in own]):
-        return
-    seen.family += len(before)
-    seen.samples.update(before)
-    for name, own_rows in now.items():
-        right, of = before.get(name, (0, 0))
-        if not of and name not in required:
-            continue
-        own = tuple(_outcome(scores[row], statuses[row], passes) for row in own_rows)
-        was_right = 2 * right > of
-        is_wrong = all(each in {Outcome.WRONG, Outcome.LOST} for each in own)
-        if Outcome.RIGHT in own:
-            seen.right[name] = None
-        if name in required or (was_right and is_wrong):
-            pair = Pair(
-                sample_id=name,
-                metric=key,
-                right=right,
-                of=of,
-                own=own,
-                is_suspect=was_right and is_wrong,
-                is_required=name in required,
-            )
-            seen.pairs.append(pair)
+    if scores is None or (not is_compared and _says_nothing(scores, now)):
+        return None
+    said = _outcomes(scores, side.columns.statuses, passes)
+    required = _required(side, terms.gate.must)
+    before = _Before.none()
+    if reports.pairs is not None and is_compared:
+        before = _compared(key, reports.pairs, said, passes)
+    suspects = before.suspects
+    pairs = []
+    for name in dict.fromkeys([*suspects, *(name for name in required if name in now)]):
+        right, of = before.counts(name)
+        pair = Pair(
+            sample_id=name,
+            metric=key,
+            right=right,
+            of=of,
+            own=tuple(said[row] for row in now[name]),
+            is_suspect=name in suspects,
+            is_required=name in required,
+        )
+        pairs.append(pair)
+    return _Column(
+        said=said,
+        rows_by_id=now,
+        pairs=tuple(pairs),
+        family=len(before.samples),
+        samples=before.samples,
+    )
 
 
-def _baseline(key: str, reports: Reports, passes: Passes) -> Mapping[str, tuple[int, int]]:
-    """Return the right and all scored answers of each paired sample that the baseline scored."""
-    pairs = reports.pairs
-    if pairs is None:
-        return {}
-    scores, found = pairs.baseline.columns.scores[key], {}
-    rows_by_id = applicable_rows(pairs.baseline, key)
-    now = applicable_rows(pairs.candidate, key)
-    for name in pairs.ids:
-        if name in now and name in rows_by_id:
-            values = [value for row in rows_by_id[name] if (value := scores[row]) is not None]
-            if values:
-                found[name] = (sum(map(passes, values)), len(values))
-    return found
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Before:
+    """Answers of the baseline to the cases that are compared."""
+
+    rights: Sequence[bool | None]
+    """Whether each row is right; None without a score."""
+    rows_by_id: Mapping[str, Rows]
+    samples: frozenset[str]
+    """Cases that are compared, and have a score."""
+    suspects: frozenset[str]
+    """Cases that were mostly right, and have no right answer now."""
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return that nothing is compared."""
+        return cls(rights=(), rows_by_id={}, samples=frozenset(), suspects=frozenset())
+
+    def counts(self, name: str) -> tuple[int, int]:
+        """Return the right and all scored answers to a case."""
+        if name not in self.samples:
+            return 0, 0
+        own = [self.rights[row] for row in self.rows_by_id[name]]
+        return own.count(True), len(own) - own.count(None)
+
+
+def _compared(key: str, pairs: Pairs, said: Sequence[Outcome], passes: Passes) -> _Before:
+    """Find the suspects; there may be very many cases, most of them right."""
+    scores = pairs.baseline.columns.scores[key]
+    rights = [None if score is None else passes(score) for score in scores]
+    scope = scope_of(pairs, key, is_time=False)
+    suspects, unscored = [], []
+    for name, old, new in zip(scope.ids, scope.baseline.rows, scope.candidate.rows, strict=True):
+        if len(old) == 1:
+            right, of = int(rights[old[0]] is True), int(rights[old[0]] is not None)
+        else:
+            own = [rights[row] for row in old]
+            right, of = own.count(True), len(own) - own.count(None)
+        if not of:
+            unscored.append(name)
+        elif 2 * right > of and said[new[0]] in _FAULTS and all(said[r] in _FAULTS for r in new):
+            suspects.append(name)
+    return _Before(
+        rights=rights,
+        rows_by_id=applicable_rows(pairs.baseline, key),
+        samples=frozenset(scope.ids).difference(unscored),
+        suspects=frozenset(suspects),
+    )
+
+
+def _with_need(pair: Pair, family: int, alpha: float) -> Pair:
+    if not pair.is_suspect:
+        return pair
+    needed = wrong_needed(pair.right, pair.of, family=family, alpha=alpha)
+    return replace(pair, needed=needed)
+
+
+def _probe(
+    order: Mapping[str, int], columns: Sequence[_Column], pairs: Sequence[Pair]
+) -> str | None:
+    """Return the first case that was right by some metric and is accused by none."""
+    accused = {p.sample_id for p in pairs if p.is_suspect or Outcome.RIGHT not in p.own}
+    for name in order:
+        if name not in accused and any(
+            column.said[row] is Outcome.RIGHT
+            for column in columns
+            for row in column.rows_by_id.get(name, ())
+        ):
+            return name
+    return None
 
 
 def _required(side: Side, must: MustSection | None) -> frozenset[str]:
@@ -204,22 +251,33 @@ def _required(side: Side, must: MustSection | None) -> frozenset[str]:
     return frozenset(name for name, rows in first.items() if must.tag in tags[rows[0]])
 
 
-def _outcome(score: float | None, status: str, passes: Passes) -> Outcome:
-    if score is not None:
-        return Outcome.RIGHT if passes(score) else Outcome.WRONG
-    return Outcome.LOST if status in _FAILED else Outcome.UNSCORED
+def _outcomes(
+    scores: Sequence[float | None], statuses: Sequence[str], passes: Passes
+) -> list[Outcome]:
+    """Return what each row says."""
+    right, wrong, lost, unscored = Outcome.RIGHT, Outcome.WRONG, Outcome.LOST, Outcome.UNSCORED
+    return [
+        (right if passes(score) else wrong)
+        if score is not None
+        else lost
+        if status in _FAILED
+        else unscored
+        for score, status in zip(scores, statuses, strict=True)
+    ]
 
 
-def _says_nothing(scores: Sequence[float | None]) -> bool:
+def _says_nothing(scores: Sequence[float | None], now: Mapping[str, Rows]) -> bool:
     """Return whether too many rows lack a score to say anything, as where a baseline is compared."""
-    missing = scores.count(None)
-    few = missing < min(_FEW_LOST, len(scores))
-    return not scores or (not few and missing > _SHARE_LOST * len(scores))
+    own = [scores[row] for rows in now.values() for row in rows]
+    missing = own.count(None)
+    few = missing < min(_FEW_LOST, len(own))
+    return not own or (not few and missing > _SHARE_LOST * len(own))
 
 
-def _ids(decision: Decision) -> Sequence[str]:
+def _order(decision: Decision) -> Mapping[str, int]:
+    """Return the place of each case in the dataset."""
     reports = next(iter(decision.compared.values()))
-    return tuple(dict.fromkeys(reports.candidate.samples.ids))
+    return {name: place for place, name in enumerate(dict.fromkeys(reports.candidate.samples.ids))}
 
 
 def _unsteady(pairs: Sequence[Pair], must: MustSection | None) -> Iterator[Reason]:

@@ -74,7 +74,8 @@ def rounds(watch: Watch, script: Script, further: Further | None = None) -> Iter
         for name in ids:
             said = script(name, len(answers.get(name, ())))
             by_metric = said if isinstance(said, dict) else dict_of(said)
-            answers.setdefault(name, []).append(Answer(outcomes=by_metric, text=f"no, {name}"))
+            told = answers.setdefault(name, [])
+            told.append(Answer(outcomes=by_metric, text=f"{name}, no {len(told) + 1}"))
         further = replace(further, answers=answers)
         yield further
 

@@ -17,9 +17,11 @@ from asking_again import (
     then,
     with_failures,
 )
+from comparing import entry
 
 from lm_eval_so.comparator.broken.judge import watch_cases
 from lm_eval_so.comparator.broken.rounds import Answer, Further, next_round
+from lm_eval_so.comparator.exemptions.files import Exceptions
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.records.enums import Verdict
 
@@ -100,7 +102,7 @@ def test_next_round__a_right_answer_of_the_run_itself_is_no_suspect() -> None:
     columns = {key: (0, *column[1:]) for key, column in candidate.samples.scores.items()}
     candidate = replace(candidate, samples=replace(candidate.samples, scores=columns))
     found = play((baseline, candidate), always(WRONG), terms())
-    assert found.broken.asked == 0
+    assert (found.broken.asked, found.broken.cases) == (0, ())
 
 
 def test_next_round__answers_of_the_run_count() -> None:
@@ -155,12 +157,12 @@ def test_next_round__what_slips_in_the_first_round_leaves_room_for_the_others() 
 
 def test_next_round__the_choice_stays_the_same_whatever_comes_later() -> None:
     def script(name: str, n: int):
-        return RIGHT if name == "s0" and n == 3 else WRONG
+        return RIGHT if name in {"s0", "s1"} and n == 1 else WRONG
 
     found = play(both(30, {}, k=3, wrong=set(range(12))), script, terms())
     asked = {name: of for name, _, (_, of) in states(found)}
     assert [asked[f"s{i}"] for i in range(6, 12)] == [2] * 6
-    assert found.broken.asked == 48 - 3
+    assert found.broken.asked == 48 - 10
 
 
 def test_next_round__shorter_proofs_go_first() -> None:
@@ -253,3 +255,105 @@ def test_next_round__who_cannot_be_asked_is_not(ended: Code) -> None:
     found = play((baseline, candidate), always(WRONG), terms(), Further(ended=ended))
     assert (found.broken.cases, codes(found)) == ((), [ended.value])
     assert found.exit_code == 0
+
+
+def test_next_round__what_can_be_proven_goes_before_what_cannot() -> None:
+    right = dict.fromkeys(range(15), 2)
+    found = play(both(60, right, k=3, wrong=set(range(30))), always(WRONG), terms())
+    proven = [name for name, state, _ in states(found) if state == "proven"]
+    # 30 asked once; of the 30 left three proofs of nine fit, and nothing of eight after them
+    assert proven == ["s15", "s16", "s17"]
+    assert found.broken.asked == 30 + 27
+
+
+def test_next_round__answers_without_a_score_stay_under_the_cap() -> None:
+    script = then(UNSCORED, WRONG, UNSCORED, WRONG, UNSCORED, WRONG)
+    found = play(both(30, {}, k=3, wrong=set(range(12))), script, terms())
+    assert found.broken.asked == 50
+
+
+def test_next_round__a_run_with_many_answers_names_at_once() -> None:
+    found = play(both(30, {}, k=1, wrong={7}, repeats=12), always(RIGHT), terms())
+    assert states(found) == [("s7", "unproven", (12, 12))]
+    assert found.broken.asked == 0
+
+
+def test_judge__silence_takes_every_proof_away() -> None:
+    def script(name: str, n: int):
+        return WRONG if name == "s7" else LOST
+
+    found = play(both(30, {}, k=5, wrong={7, 8}), script, terms())
+    assert states(found) == [("s7", "unproven", (5, 5))]
+    assert (found.exit_code, codes(found)) == (0, ["broken_cases", "endpoint_down"])
+
+
+def test_judge__the_last_wrong_answer_is_shown_beside_a_right_one() -> None:
+    baseline, candidate = both(30, {7: 4}, k=5, wrong={7})
+    texts = tuple(f"row {row}" for row in range(150))
+    baseline = replace(baseline, samples=replace(baseline.samples, answers=texts))
+    (case,) = play((baseline, candidate), always(WRONG), terms()).broken.cases
+    assert case.answer == "s7, no 9"
+    assert case.baseline_answer in {f"row {row}" for row in range(35, 39)}  # the fifth was wrong
+
+
+def test_judge__an_error_goes_before_broken_cases() -> None:
+    baseline, candidate = both(30, {}, k=5, wrong={7}, metrics=("exact_match", "helpful"))
+    helpful = tuple(
+        None if row < 5 else v for row, v in enumerate(candidate.samples.scores["helpful"])
+    )
+    scores = {**candidate.samples.scores, "helpful": helpful}
+    candidate = replace(candidate, samples=replace(candidate.samples, scores=scores))
+    found = play((baseline, candidate), always(WRONG), terms())
+    assert [(c.metric, c.state) for c in found.broken.cases] == [("exact_match", "proven")]
+    assert found.broken.family == 30  # the other says nothing
+    assert (found.verdict, found.exit_code) == (Verdict.ERROR, 3)
+    assert [reason.code for reason in found.reasons][-1] == "broken_cases"
+    assert found.sentence.index("helpful: ") < found.sentence.index("1 of 30 cases broke")
+
+
+def test_find_watch__only_what_gates() -> None:
+    reports = both(30, {}, k=5, wrong={7}, metrics=("exact_match", "helpful"))
+    watch = watch_cases(reports[1], reports[0], terms(metrics={"helpful": {}}))
+    assert [pair.metric for pair in watch.pairs] == ["helpful"]
+    assert watch.family == 30
+
+
+def test_find_watch__a_case_without_a_score_in_the_baseline_is_not_looked_at() -> None:
+    baseline, candidate = both(30, {}, k=1, wrong={7})
+    columns = {"exact_match": (None, *baseline.samples.scores["exact_match"][1:])}
+    baseline = replace(baseline, samples=replace(baseline.samples, scores=columns))
+    watch = watch_cases(candidate, baseline, terms())
+    assert (watch.family, watch.samples) == (29, 29)
+
+
+def test_find_watch__probes_with_a_case_that_nothing_accuses() -> None:
+    reports = both(30, {}, k=5, wrong=set(), metrics=("exact_match", "helpful"))
+    scores = {**reports[1].samples.scores, "exact_match": (0, 0, *[1] * 28)}
+    candidate = replace(reports[1], samples=replace(reports[1].samples, scores=scores))
+    watch = watch_cases(candidate, reports[0], terms())
+    assert [pair.sample_id for pair in watch.pairs] == ["s0", "s1"]
+    assert watch.probe == "s2"
+
+
+def test_find_watch__nothing_that_says_right_or_wrong() -> None:
+    baseline, candidate = both(30, {}, k=5, wrong={7})
+    assert watch_cases(candidate, baseline, replace(terms(), right_or_wrong={})) is None
+
+
+def test_find_watch__changed_and_new_samples_are_not_looked_at() -> None:
+    baseline, _ = both(30, {}, k=5, wrong=set())
+    _, candidate = both(
+        31, {}, k=5, wrong={7, 30}, revs=["new" if i == 7 else f"rev-s{i}" for i in range(31)]
+    )
+    watch = watch_cases(candidate, baseline, terms())
+    assert (watch.pairs, watch.samples) == ((), 29)
+
+
+def test_find_watch__an_accepted_sample_is_not_looked_at_and_an_accepted_metric_is() -> None:
+    reports = both(30, {}, k=5, wrong={7})
+    sample = Exceptions(accept=(entry("s7", max_drop=1.0),))
+    assert play(reports, always(WRONG), terms(exceptions=sample)).broken.cases == ()
+    metric = Exceptions(accept=(entry(metric="exact_match", max_drop=1.0),))
+    found = play(reports, always(WRONG), terms(exceptions=metric))
+    assert found.metrics["exact_match"].verdict is Verdict.PASS
+    assert found.exit_code == 1

@@ -17,7 +17,7 @@ description: Every command and option of lm-eval-so, what goes to stdout and std
 
 # Commands
 
-A stage is a command, and files are the only thing that passes between them; `ci` does them all. This page is made
+Each stage is a command, and stages exchange nothing but files; `ci` runs them all. This page is made
 from the program's own help by `scripts/docs_cli.py`.
 
 | command | reads | writes |
@@ -45,14 +45,14 @@ lm-eval-so ci --dry-run
 ## What goes where
 
 - stdout carries the result: the paths that were written, a line each, or with `--json` one JSON object.
-- stderr carries what people read: progress, warnings, errors. Outside a terminal it is plain lines; in GitHub's log,
+- stderr carries texts for people: progress, warnings, errors. Outside a terminal it is plain lines; in GitHub's log,
   groups and annotations. `-q` leaves warnings and errors.
-- An error says what is wrong, where (file, line, key) and what to do. All problems are listed at once, and then nothing
+- An error says what is wrong, where (file, line, key) and what to do. All problems are listed at once, and nothing
   was done. A bug prints one line; `-v` adds the traceback.
 - With `--dry-run` stdout says what would be done, as text; with `--json` as one JSON object.
-- Files are written beside and renamed. The run log alone is appended to, row by row.
-- Ctrl-C or SIGTERM once: nothing new is asked, what is under way is waited for (`run.drain_s`), exit 130. Twice: at
-  once. The same command goes on.
+- A file is written under another name and renamed at the end. Only the run log is appended to, row by row.
+- Ctrl-C or SIGTERM once: nothing new is asked, requests in flight may finish (`run.drain_s`), exit 130. Twice: at
+  once. The same command resumes.
 
 ## Exit codes
 

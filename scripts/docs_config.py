@@ -66,24 +66,24 @@ gate:
 ## Rules
 
 - Unknown keys are errors, with the nearest known one.
-- Every command tells all mistakes of the file at once, each with its line, before anything is sent: in keys and values at every
-  depth, in names and parameters of metrics and backends, in the gate, in the dataset that is there. What is missing on the
-  machine (a key, a package, a source) is told by the commands that need it: `run` needs no key of a judge.
+- Every command lists all mistakes of the file at once, each with its line, before anything is sent: keys and values at every
+  depth, names and parameters of metrics and backends, the gate, the existing dataset. Only the commands that need it complain about
+  what the machine lacks (a key, a package, a source): `run` needs no key of a judge.
 - Relative paths start at the folder of the config file.
-- `${NAME}` and `${NAME:-default}` take values from the environment, as texts; where a number is wanted, a text of digits
-  is one. A variable that is unset or empty and has no default is an error. Files that are written keep
+- `${NAME}` and `${NAME:-default}` insert values of the environment as texts; a text of digits counts as a number where one is
+  needed. An unset or empty variable without a default is an error. Written files keep
   [what was written](running.md#secrets), not what a variable holds.
 - A config cannot name the workflow's own variables: `GITHUB_TOKEN`, `INPUT_…` and `ACTIONS_…` are an error in `${…}`, in
   `*_env` options and in lists of variables. Give the step a variable of another name.
 - A config can send any other variable that it names to any address, and run programs and plugins. Review one from a pull
   request [as you review a workflow](action.md#permissions).
-- `--set key.path=value` goes over the file; the value is YAML, and `${NAME}` in it stays as it is. Items of a list are `metrics[0].params.profile`, where
+- `--set key.path=value` overrides the file; the value is YAML, and `${NAME}` in it stays as it is. Items of a list are `metrics[0].params.profile`, if
   the item is written as a mapping.
 - YAML is read strictly: only `true` and `false` are booleans (so `language: no` is a text), dates stay texts, a key
   that stands twice, tags, more than 100 levels and more than 100,000 values (with those that aliases repeat) are errors.
 - No keys in the file: what looks like one is an error. `*_env` options name the variable that holds it.
 - A metric is a name (`exact_match`) or a mapping. Two metrics need two ids.
-- Options of a backend stand in [backends](backends.md), parameters of a metric in [metrics](metrics.md), fields of
+- Options of a backend are in [backends](backends.md), parameters of a metric in [metrics](metrics.md), fields of
   `map` in [sources](sources.md), what the gate does in [decisions](decisions.md).
 """
 

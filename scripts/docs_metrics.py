@@ -21,8 +21,8 @@ description: The built-in metrics, exactly; their parameters, and what they do w
 
 # Metrics
 
-A metric is one exact rule that gives one answer a value, or says why it has none. This page is made from the
-docstrings of the metrics by `scripts/docs_metrics.py`; `lm-eval-so plugins NAME` tells the same of one.
+A metric is one exact rule. It gives an answer a value, or says why there is none. This page is made from the
+docstrings of the metrics by `scripts/docs_metrics.py`; `lm-eval-so plugins NAME` shows one metric.
 
 ```yaml
 metrics:
@@ -41,17 +41,17 @@ metrics:
 | the answer is | metric | mind |
 | --- | --- | --- |
 | short and fixed | `exact_match`, `numeric_match`, `choice` | `profile: answer` for particles and 입니다 |
-| free text that must say certain things | `contains`, `keyword_coverage`, `regex` | a negation is understood by no rule |
-| free text near a reference | `char_f1`, `token_f1`, `rouge_l`, `chrf`, `edit_similarity`, `bleu` (extra `bleu`) | they count characters and words; a wrong number costs little, other words much: they gate only if named |
+| free text that must say certain things | `contains`, `keyword_coverage`, `regex` | no rule understands a negation |
+| free text near a reference | `char_f1`, `token_f1`, `rouge_l`, `chrf`, `edit_similarity`, `bleu` (extra `bleu`) | they count characters and words: a wrong number costs little, a paraphrase much; they gate only if named |
 | in other words, on the same topic | `embedding_similarity` (extra `embed`, or an endpoint) | tells topics, not facts: [measured](korean.md#embeddings) |
 | JSON, or calls of tools | `json_schema`, `json_match`, `tool_call` | `tool_call` wants the order of the calls too, unless `order: any` |
-| from passages that were looked up | `retrieval`; judged: `faithfulness`, `context_recall`, `context_precision` | the chatbot must report them |
-| bound to a form | `length`, `instructions`, `honorific`, `language_match` | |
-| one that should be no, or a question back | `refusal`, `behavior`, `toxicity_keyword`, `pii_leak` | as the sample's `behavior` says |
-| right by a judgement | [`llm_judge`, `llm_scale`, `pairwise`, `fact_coverage`, `answer_relevancy`](judges.md) | a call or more a row |
+| based on retrieved passages | `retrieval`; judged: `faithfulness`, `context_recall`, `context_precision` | the chatbot must report them |
+| in a required form | `length`, `instructions`, `honorific`, `language_match` | |
+| meant to refuse, or to ask back | `refusal`, `behavior`, `toxicity_keyword`, `pii_leak` | as the sample's `behavior` says |
+| to be judged for quality | [`llm_judge`, `llm_scale`, `pairwise`, `fact_coverage`, `answer_relevancy`](judges.md) | a call or more a row |
 | a conversation | `turns`; judged: `goal`, `conversation` | needs a [scenario](conversations.md) |
 | one of several | `consistency` (repeats), `invariance` (a changed question), `composite` (several metrics) | |
-| slow or dear | `latency_ms`, `ttft_ms`, `tokens_per_s`, `cost_usd`, `input_tokens`, `output_tokens` | compared as factors |
+| slow or expensive | `latency_ms`, `ttft_ms`, `tokens_per_s`, `cost_usd`, `input_tokens`, `output_tokens` | compared as factors |
 
 ## All of them
 

@@ -1,6 +1,5 @@
 """What all tests share."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,11 +16,6 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files")
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """Take a worker more than there are processors: commands and servers are waited for."""
-    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture

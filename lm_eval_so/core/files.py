@@ -4,7 +4,6 @@ import errno
 import os
 import resource
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -55,19 +54,26 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file beside `path` that is renamed there in the end; otherwise as `write_atomic`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, made = _new_file(path.parent, f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
+            made.chmod(0o644)
+            made.replace(path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            made.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise cannot_write(path, error) from None
+
+
+def _new_file(folder: Path, prefix: str) -> tuple[int, Path]:
+    """Make a file that nobody else has, readable for its owner alone; return its descriptor and path."""
+    # not `tempfile`, of which --help would load five modules
+    path = folder / f"{prefix}{os.urandom(8).hex()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), path
 
 
 def write_all(texts: Mapping[Path, Text]) -> tuple[Path, ...]:
@@ -95,7 +101,9 @@ def folder_problems(folders: Iterable[Path]) -> list[Problem]:
         there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
         try:
             # rights alone do not tell: the disk may be mounted read-only
-            tempfile.TemporaryFile(dir=there).close()
+            handle, made = _new_file(there, ".")
+            os.close(handle)
+            made.unlink()
         except OSError as error:
             hint = "choose another folder, by -o or in the config"
             hint = RAISE_IT if is_short(error) else hint

@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -307,6 +306,8 @@ def command_line(
         overrides: Texts of `--set`; the value of a possible secret is left out.
         plugins: Files of `--plugin`.
     """
+    from shlex import join  # noqa: PLC0415 - not for --help
+
     words = ["lm-eval-so", name, "-c", str(config)]
     for option, value in (options or {}).items():
         if value is not None and value is not False:
@@ -315,7 +316,7 @@ def command_line(
         words += ["--set", _shown(override)]
     for plugin in plugins:
         words += ["--plugin", str(plugin)]
-    return shlex.join(words)
+    return join(words)
 
 
 def _shown(override: str) -> str:

@@ -11,7 +11,8 @@ from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.errors import Problem, Where
 from lm_eval_so.generator.clean import clean_text, clean_value
 from lm_eval_so.generator.fields import is_blank
-from lm_eval_so.generator.mapping import (
+from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Skipped, Unusable
+from lm_eval_so.generator.sample_mapping import (
     Binding,
     bind,
     bind_columns,
@@ -19,7 +20,6 @@ from lm_eval_so.generator.mapping import (
     make_sample,
     never_seen,
 )
-from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Skipped, Unusable
 from lm_eval_so.generator.sources.base import (
     Columns,
     FileError,

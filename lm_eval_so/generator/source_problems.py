@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.errors import Problem
-from lm_eval_so.generator.mapping import bind_columns, map_problems
+from lm_eval_so.generator.sample_mapping import bind_columns, map_problems
 from lm_eval_so.generator.sources.base import Columns
 from lm_eval_so.generator.sources.encoding import is_encoding
 from lm_eval_so.generator.sources.json_values import parse_path

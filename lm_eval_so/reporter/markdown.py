@@ -11,7 +11,7 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.templates.safe import Safe, prose
 from lm_eval_so.core.templates.sandbox import fill_markdown
 from lm_eval_so.core.words.phrases import answers_text, problem_sentence, unmeasured_sentence
-from lm_eval_so.core.words.verdicts import lead_metric, verdict_heading, verdict_icon
+from lm_eval_so.core.words.verdict_names import lead_metric, verdict_heading, verdict_icon
 from lm_eval_so.errors import Problem
 from lm_eval_so.reporter.content import Content, Style
 from lm_eval_so.reporter.views.comparison import view_comparison

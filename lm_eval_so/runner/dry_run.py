@@ -1,16 +1,11 @@
 """The plan and the cost of a run; nothing is sent, nothing is written."""
 
-from collections.abc import Mapping
-
-from pydantic import JsonValue
-
 from lm_eval_so.core.asking.open import build_asked
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.variables import as_written
 from lm_eval_so.core.records.codec import to_json
-from lm_eval_so.core.records.record import record
-from lm_eval_so.runner.plan.cost import count_cost
+from lm_eval_so.runner.plan.run_plan import RunPlan, count_cost
 from lm_eval_so.runner.plan.selection import AS_CONFIGURED, RunOptions, backend_section, select
 from lm_eval_so.runner.store.fingerprint import new_run
 from lm_eval_so.runner.store.for_verdict import ForVerdict
@@ -18,34 +13,6 @@ from lm_eval_so.runner.store.resume import find_earlier
 
 _SHOWN = ("system", "messages", "params", "tools", "tool_choice", "response_format", "seed")
 """Parts of a request that go to the chatbot."""
-
-
-@record
-class RunPlan:
-    """Plan of a run, with its cost."""
-
-    folder: str
-    """Folder of its files."""
-    planned: int
-    """Rows that the run should have."""
-    done: int
-    """Rows that are there from an earlier run."""
-    cached: int
-    """Rows whose answer the cache knows."""
-    to_ask: int
-    """Rows that would be sent; a conversation counts with its first request alone."""
-    conversations: int
-    """Conversations among these, which take more than their first request."""
-    input_tokens: int
-    """Tokens of what would be sent, as estimated: one for 3.5 bytes."""
-    output_tokens: int
-    """Most tokens of all answers."""
-    usd_low: float | None
-    """US dollars if every answer were empty; null if no price is known."""
-    usd_high: float | None
-    """US dollars if every answer took all the tokens that it may."""
-    first_request: Mapping[str, JsonValue] | None
-    """The first request that would be sent, without secrets; null if there is none."""
 
 
 async def plan_run(

@@ -15,7 +15,7 @@ from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import counted
 from lm_eval_so.core.words.formats import score
-from lm_eval_so.core.words.verdicts import deciding_metrics
+from lm_eval_so.core.words.verdict_names import deciding_metrics
 from lm_eval_so.errors import Problem
 
 _FAILED = frozenset({Verdict.REGRESSION, Verdict.ERROR})

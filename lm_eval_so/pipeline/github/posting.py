@@ -17,7 +17,7 @@ from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.templates.safe import prose
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.verdicts import verdict_name
+from lm_eval_so.core.words.verdict_names import verdict_name
 
 STAGE = "publish"
 _COMMIT_DIGITS = 7

@@ -12,7 +12,7 @@ from lm_eval_so.core.records.comparison import Comparison, MetricComparison
 from lm_eval_so.core.records.enums import MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.templates.sandbox import fill_html
-from lm_eval_so.core.words.verdicts import is_good_but_lost, lead_metric
+from lm_eval_so.core.words.verdict_names import is_good_but_lost, lead_metric
 from lm_eval_so.errors import NothingToDo
 from lm_eval_so.reporter.content import Content
 from lm_eval_so.reporter.html.cases import case_data, first_cases

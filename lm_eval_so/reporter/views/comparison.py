@@ -23,7 +23,7 @@ from lm_eval_so.core.words.phrases import (
     lost_names,
     lost_reasons,
 )
-from lm_eval_so.core.words.verdicts import (
+from lm_eval_so.core.words.verdict_names import (
     figures_of,
     headline,
     lead_metric,

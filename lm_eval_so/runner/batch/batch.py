@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from lm_eval_so.core.asking.answer.outcome import Row
-from lm_eval_so.core.asking.cost.estimate import bound_of
+from lm_eval_so.core.asking.cost.cost_estimate import bound_of
 from lm_eval_so.core.asking.cost.prices import known_rates
 from lm_eval_so.core.backends.batches import Batches, BatchState
 from lm_eval_so.core.config.model import RunSection

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from lm_eval_so.core.asking.asker import Answer, Clock
 from lm_eval_so.core.asking.cost.budget import Budget
-from lm_eval_so.core.asking.cost.estimate import Bound, bound_of
+from lm_eval_so.core.asking.cost.cost_estimate import Bound, bound_of
 from lm_eval_so.core.asking.cost.prices import known_rates
 from lm_eval_so.core.asking.endpoint.circuit_breaker import Breaker, Timing
 from lm_eval_so.core.asking.endpoint.limiter import Limiter

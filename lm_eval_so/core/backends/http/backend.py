@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, JsonValue
 
 from lm_eval_so.core.backends.base import BackendEnv, Capabilities, ChatBackend, Secrets
-from lm_eval_so.core.backends.client import make_http
 from lm_eval_so.core.backends.http.address import (
     find_address,
     in_our_words,
@@ -21,6 +20,7 @@ from lm_eval_so.core.backends.http.mapping import ResponseMapping
 from lm_eval_so.core.backends.http.options import HttpOptions, StreamSection
 from lm_eval_so.core.backends.http.stream import StreamMapping
 from lm_eval_so.core.backends.http.template import HttpRequest, RequestTemplate, probe
+from lm_eval_so.core.backends.shared_options import make_http
 from lm_eval_so.core.http.client import HttpAnswer, HttpClient
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
 from lm_eval_so.errors import BackendError, ErrorKind, Problem, Where

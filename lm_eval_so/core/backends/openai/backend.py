@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from lm_eval_so.core.backends.base import Capabilities, Secrets, SharedOptions
 from lm_eval_so.core.backends.batches import Batches
-from lm_eval_so.core.backends.client import with_shared
 from lm_eval_so.core.backends.credentials import (
     Secret,
     find_secret,
@@ -30,6 +29,7 @@ from lm_eval_so.core.backends.openai.endpoint import (
     is_address,
     misplaced_params,
 )
+from lm_eval_so.core.backends.shared_options import with_shared
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.record import record
 from lm_eval_so.errors import Problem, UnknownName, Where

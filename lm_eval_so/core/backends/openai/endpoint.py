@@ -12,7 +12,6 @@ from urllib.parse import urljoin, urlsplit
 from pydantic import BaseModel
 
 from lm_eval_so.core.backends.base import BackendEnv, ChatBackend, SharedOptions
-from lm_eval_so.core.backends.client import make_http, wants_stream
 from lm_eval_so.core.backends.credentials import Secret
 from lm_eval_so.core.backends.error_texts import Case
 from lm_eval_so.core.backends.faults import (
@@ -34,6 +33,7 @@ from lm_eval_so.core.backends.openai.chat import (
 )
 from lm_eval_so.core.backends.openai.dialect import Dialect, adapted
 from lm_eval_so.core.backends.openai.responses import ResponseDeltas, read_response, responses_body
+from lm_eval_so.core.backends.shared_options import make_http, wants_stream
 from lm_eval_so.core.http.client import HttpAnswer, HttpStream, kept_headers
 from lm_eval_so.core.http.sse import Event, read_events
 from lm_eval_so.core.records.chat import ChatRequest, ChatResponse

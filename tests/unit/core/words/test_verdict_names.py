@@ -6,7 +6,7 @@ import pytest
 from made_reports import compared, comparison, lost
 
 from lm_eval_so.core.records.enums import Language, Verdict
-from lm_eval_so.core.words.verdicts import (
+from lm_eval_so.core.words.verdict_names import (
     deciding_metrics,
     figures_of,
     headline,

@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from lm_eval_so.core.asking.cost.estimate import (
+from lm_eval_so.core.asking.cost.cost_estimate import (
     Estimate,
     bound_of,
     estimate,

@@ -1,17 +1,48 @@
-"""The cost of the rows that are to be asked, without those that the cache knows."""
+"""The plan of a run: its rows, and the cost of those that are to be asked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from lm_eval_so.core.asking.cache.file import known_keys
-from lm_eval_so.core.asking.cost.estimate import Estimate, estimate
+from lm_eval_so.core.asking.cost.cost_estimate import Estimate, estimate
 from lm_eval_so.core.asking.cost.prices import known_rates
 from lm_eval_so.core.asking.open import cache_path, key_maker
 from lm_eval_so.core.backends.base import ChatBackend
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.chat import ChatRequest
+from lm_eval_so.core.records.record import record
 from lm_eval_so.runner.plan.jobs import Job
 from lm_eval_so.runner.plan.selection import backend_section
+
+
+@record
+class RunPlan:
+    """Plan of a run, with its cost."""
+
+    folder: str
+    """Folder of its files."""
+    planned: int
+    """Rows that the run should have."""
+    done: int
+    """Rows that are there from an earlier run."""
+    cached: int
+    """Rows whose answer the cache knows."""
+    to_ask: int
+    """Rows that would be sent; a conversation counts with its first request alone."""
+    conversations: int
+    """Conversations among these, which take more than their first request."""
+    input_tokens: int
+    """Tokens of what would be sent, as estimated: one for 3.5 bytes."""
+    output_tokens: int
+    """Most tokens of all answers."""
+    usd_low: float | None
+    """US dollars if every answer were empty; null if no price is known."""
+    usd_high: float | None
+    """US dollars if every answer took all the tokens that it may."""
+    first_request: Mapping[str, JsonValue] | None
+    """The first request that would be sent, without secrets; null if there is none."""
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import cut, escape_data, escape_property, normalise
-from lm_eval_so.core.words.broken import case_name, case_sentence, named_cases
+from lm_eval_so.core.words.broken_cases import case_name, case_sentence, named_cases
 
 _LONGEST_ANNOTATION: Final = 1000
 _LONGEST_TITLE: Final = 200

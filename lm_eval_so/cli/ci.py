@@ -108,8 +108,8 @@ def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
 
 def _tell_plan(session: "Session", plan: "Plan") -> int:
     from lm_eval_so.core.records.codec import to_json
+    from lm_eval_so.pipeline.check import tell_further
     from lm_eval_so.pipeline.measure.answers import for_verdict
-    from lm_eval_so.pipeline.measure.broken import tell_further
     from lm_eval_so.runner.dry_run import plan_run
 
     verdict = for_verdict(session.config, plan)

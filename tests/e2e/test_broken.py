@@ -242,6 +242,18 @@ def test_ci__a_case_that_no_longer_answers_is_proven(shop: Shop) -> None:
     assert "and no longer answers (HTTP 500, 5 of 5 times)." in shop.comparison()["sentence"]
 
 
+def test_ci__cases_that_no_longer_answer_do_not_close_the_endpoint(
+    shop: Shop, baselines: dict[int, bytes]
+) -> None:
+    (shop.folder / "base.json").write_bytes(baselines[1])
+    shop.failing = {7, 8}
+    done = shop.ci()
+    assert done.returncode == 0, done.stderr
+    assert shop.cases() == [("q7", "unproven", [10, 10]), ("q8", "unproven", [10, 10])]
+    assert (shop.asked[7], shop.asked[8]) == (10, 10)
+    assert "trying again in" not in done.stderr
+
+
 def test_ci__an_endpoint_that_is_down_after_the_run_proves_nothing(shop: Shop) -> None:
     shop.wrong, shop.open_for = {7}, N
     done = shop.ci()

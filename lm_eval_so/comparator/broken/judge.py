@@ -22,7 +22,7 @@ from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.records.comparison import BrokenCase, BrokenCases, Reason
 from lm_eval_so.core.records.enums import Direction, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.words.broken import lead_sentence
+from lm_eval_so.core.words.broken_cases import lead_sentence
 from lm_eval_so.errors import ExitCode
 
 __all__ = ["NOTHING_ASKED", "Asked", "Whole", "judge_whole", "watch_cases"]

@@ -125,7 +125,7 @@ def _standing(
 
 
 def _suspected(pair: Pair, further: Sequence[Outcome], *, counts_silence: bool) -> Standing:
-    target = pair.needed or max(_UNPROVEN, len(pair.own))
+    target = pair.needed or _UNPROVEN
     wrong = silent = 0
     for number, outcome in enumerate([*pair.own, *further]):
         if outcome is Outcome.RIGHT:

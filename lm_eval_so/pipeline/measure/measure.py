@@ -13,7 +13,7 @@ from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.binding.baseline_answers import baseline_problems
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.measure.answers import ask, for_verdict, note_verdict
-from lm_eval_so.pipeline.measure.broken import ask_more
+from lm_eval_so.pipeline.measure.ask_cases import ask_more
 from lm_eval_so.pipeline.measure.further import AskedRun
 from lm_eval_so.pipeline.measure.plan import Plan, read_baseline
 from lm_eval_so.pipeline.measure.verdict import compare_reports, unmeasured

@@ -13,7 +13,7 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.broken import (
+from lm_eval_so.core.words.broken_cases import (
     case_name,
     case_sentence,
     cases_headline,

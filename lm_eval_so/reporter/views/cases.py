@@ -13,7 +13,7 @@ from lm_eval_so.core.records.comparison import (
 from lm_eval_so.core.records.enums import Language, RunStatus, ScoreStatus
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.core.words.broken import (
+from lm_eval_so.core.words.broken_cases import (
     case_name,
     case_sentence,
     cases_headline,

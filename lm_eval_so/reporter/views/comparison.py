@@ -86,6 +86,7 @@ def view_comparison(
             # the cases themselves are told beside it
             sentence=broken.mean if broken and broken.cases else comparison.sentence,
             is_error=is_error,
+            broken=broken,
         ),
         scores=tuple(row for kind, row in rows if kind is not MetricKind.RATIO),
         ratios=tuple(row for kind, row in rows if kind is MetricKind.RATIO),
@@ -104,7 +105,6 @@ def view_comparison(
         exemptions=tuple(exemption_tables(comparison, words)),
         footer=tuple(_footer(comparison, report, language, words)),
         lost=_lost_view(comparison.lost, language),
-        broken=broken,
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 from asking_again import LOST, RIGHT, WRONG, always, both, play, terms, then, with_failures
 
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.words.broken import (
+from lm_eval_so.core.words.broken_cases import (
     case_sentence,
     cases_headline,
     footer,

@@ -1,16 +1,16 @@
 """Broken cases: suspects and required cases are asked again, a round at a time."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lm_eval_so.comparator.broken.judge import Asked
 from lm_eval_so.comparator.broken.rounds import Answer, Further, next_round
-from lm_eval_so.comparator.broken.watch import Outcome, Watch, most_further
+from lm_eval_so.comparator.broken.watch import Outcome, Watch
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Event, Noticed, Warned, ignore
+from lm_eval_so.core.events import Noticed, Warned, ignore
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import (
@@ -64,17 +64,6 @@ async def ask_more(
     return Asked(changed=again, cases=await asking.ask_all(given))
 
 
-def tell_further(config: Config, rows: int) -> Iterator[Event]:
-    """Tell how many requests a verdict may take beyond those of the run.
-
-    Args:
-        config: The config.
-        rows: Rows of the run.
-    """
-    if config.gate.broken != "off":
-        yield Noticed(stage="ci", text=f"up to {most_further(rows):,} more if a case breaks")
-
-
 @dataclass(frozen=True, slots=True)
 class _Asking:
     """Rounds of further answers to the cases of one run."""
@@ -118,7 +107,8 @@ class _Asking:
             is_live=True,
             keep_errors=True,
         )
-        quiet = replace(self.resources, listener=ignore)
+        # a case that never answers is no sign that its endpoint is down
+        quiet = replace(self.resources.with_new_endpoints(), listener=ignore)
         try:
             info = await ask_further(self.config, quiet, self.run, wanted)
         except Interrupted:

@@ -334,3 +334,29 @@ def test_ci__what_is_asked_again_is_told_before_by_dry_run(shop: Shop) -> None:
     assert "up to 50 more if a case breaks" in done.stderr
     assert not shop.asked
     assert "if a case breaks" not in shop.ci("--dry-run", "--set", "gate.broken=off").stderr
+
+
+def test_ci__a_budget_that_is_spent_leaves_cases_unproven(shop: Shop) -> None:
+    shop.wrong = {7}
+    done = shop.ci("--set", f"run.max_requests={N + 2}")
+    assert done.returncode == 0, done.stderr
+    assert shop.further == 2
+    assert shop.cases() == [("q7", "unproven", [3, 3])]
+    codes = [warning["code"] for warning in shop.comparison()["broken"]["warnings"]]
+    assert codes == ["broken_cases", "not_asked_again"]
+    assert "could not ask cases again" in done.stderr
+
+
+def test_ci__a_condition_makes_a_graded_metric_watched(shop: Shop) -> None:
+    graded = [
+        *("--set", 'metrics=[{name: token_f1, pass_if: ">= 0.9"}]'),
+        *("--set", "gate.metrics={token_f1: {}}"),
+    ]
+    (shop.folder / "base.json").unlink()
+    assert shop.ci(*graded, "--set", "run.repeats=5").returncode == 0
+    (shop.folder / "reports/report.json").replace(shop.folder / "base.json")
+    shop.wrong = {7}
+    done = shop.ci(*graded)
+    assert done.returncode == 1, done.stderr
+    (case,) = shop.comparison()["broken"]["cases"]
+    assert (case["metric"], case["state"]) == ("token_f1", "proven")

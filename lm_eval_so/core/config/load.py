@@ -14,6 +14,7 @@ from lm_eval_so.core.config.validate import Validated, by_line, lies_in, validat
 from lm_eval_so.core.config.variables import fill_in, shown_lines
 from lm_eval_so.core.config.yaml_lines import Located, Path_, parse_parts, parse_yaml
 from lm_eval_so.core.files import read_text
+from lm_eval_so.core.records.field_texts import DescribedSchema
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.errors import ConfigError, InputError, Problem, UsageError, Where, nearest
 
@@ -139,7 +140,7 @@ def require_valid(
 
 def config_schema() -> dict[str, Any]:
     """Return the JSON Schema of the config file."""
-    schema = TypeAdapter(Config).json_schema()
+    schema = TypeAdapter(Config).json_schema(schema_generator=DescribedSchema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": _SCHEMA_ID, **schema}
 
 

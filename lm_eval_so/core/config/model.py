@@ -16,7 +16,6 @@ class Section(
     BaseModel,
     extra="forbid",
     frozen=True,
-    use_attribute_docstrings=True,
     populate_by_name=True,
     allow_inf_nan=False,
 ):

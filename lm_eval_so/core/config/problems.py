@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from lm_eval_so.core.config.variables import is_secret_place
 from lm_eval_so.core.config.yaml_lines import Located, Path_
+from lm_eval_so.core.records.field_texts import field_texts
 from lm_eval_so.errors import Problem, nearest
 
 _MOST_PROBLEMS = 1000
@@ -243,14 +244,23 @@ def _known_keys(model: type[BaseModel], path: Path_) -> set[str]:
 
 def _description(model: type[BaseModel], path: Path_) -> str | None:
     """Return the description of a key, as advice."""
-    told = [f.description for f in _fields_at(model, path) if f.description]
-    text = " ".join(told[0].split()) if told else ""
+    found = _found_at(model, path)
+    told = (field.description or field_texts(owner).get(name) for owner, name, field in found)
+    text = " ".join(next(filter(None, told), "").split())
     return text[:1].lower() + text[1:].rstrip(".") if text else None
 
 
 def _fields_at(model: type[BaseModel], path: Path_) -> list[FieldInfo]:
-    fields = [f for each in _models_at(model, path[:-1]) for f in each.model_fields.items()]
-    return [field for name, field in fields if (field.alias or name) == path[-1]]
+    return [field for _, _, field in _found_at(model, path)]
+
+
+def _found_at(
+    model: type[BaseModel], path: Path_
+) -> Iterator[tuple[type[BaseModel], str, FieldInfo]]:
+    for each in _models_at(model, path[:-1]):
+        for name, field in each.model_fields.items():
+            if (field.alias or name) == path[-1]:
+                yield each, name, field
 
 
 def _models_at(model: type[BaseModel], path: Path_) -> list[type[BaseModel]]:

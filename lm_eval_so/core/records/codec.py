@@ -13,6 +13,7 @@ from pydantic_core import PydanticSerializationError
 from lm_eval_so.core.records.calibration import Calibration
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.dataset import DatasetInfo
+from lm_eval_so.core.records.field_texts import DescribedSchema
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.run import RunInfo, RunResult
 from lm_eval_so.core.records.sample import TestSample
@@ -205,7 +206,7 @@ def refuse_constant(name: str) -> float:
 def json_schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema of a record, by its name in `RECORDS`."""
     record_type = RECORDS[name]
-    schema = _adapter(record_type).json_schema()
+    schema = _adapter(record_type).json_schema(schema_generator=DescribedSchema)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"https://mackim-3768.github.io/lm-eval-so/schema/{name}-1.json",

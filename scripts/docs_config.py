@@ -25,6 +25,7 @@ SECTIONS = {
     "JudgeSection": "metrics[].judge",
     "BaselineSection": "baseline",
     "GateSection": "gate",
+    "MustSection": "gate.must",
     "GateMetricSection": "gate.metrics.<id>",
     "ReportSection": "report",
 }

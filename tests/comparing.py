@@ -2,10 +2,11 @@
 
 from datetime import date
 
+from lm_eval_so.comparator.broken.judge import Asked
 from lm_eval_so.comparator.compare import compare
 from lm_eval_so.comparator.exemptions.files import Entry, Exceptions
 from lm_eval_so.comparator.terms import Terms
-from lm_eval_so.core.config.model import GateSection
+from lm_eval_so.core.config.gate import GateSection
 from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Language
 
@@ -23,7 +24,7 @@ def judge(
         exceptions=exceptions or Exceptions(),
     )
     ref = BaselineRef(source="file" if baseline else "none")
-    return compare(candidate, baseline, terms, baseline_ref=ref, again=again)
+    return compare(candidate, baseline, terms, baseline_ref=ref, asked=Asked(changed=again))
 
 
 def entry(sample_id=None, metric=None, *, max_drop=None, until="2026-12-31", reason="dice"):

@@ -6,6 +6,8 @@ from dataclasses import replace
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.comparison import (
     BaselineRef,
+    BrokenCase,
+    BrokenCases,
     ChangedCase,
     Comparison,
     Lost,
@@ -309,6 +311,43 @@ def comparison(verdict=Verdict.REGRESSION, **changes):
         **changes,
     }
     return Comparison(**values)
+
+
+def broken_case(sample_id="refund-014", state="proven", **changes):
+    values = {
+        "sample_id": sample_id,
+        "metric": "exact_match",
+        "state": state,
+        "baseline": (5, 5),
+        "now": (6, 6),
+        "needed": 6,
+        "input": "Can I return a sale item after 20 days?",
+        "baseline_answer": "Yes, within 30 days, with the receipt.",
+        "answer": "No, sale items are final.",
+        "reason": "contradicts the policy: 30 days for all items",
+        **changes,
+    }
+    return BrokenCase(**values)
+
+
+def broken(*cases, **changes):
+    """Return the cases that broke: these, or one of each kind."""
+    found = cases or (
+        broken_case("must-001", "must", now=(3, 3), needed=None, baseline=None),
+        broken_case(),
+        broken_case("ship-003", "unproven", baseline=(1, 1), now=(10, 10), needed=None),
+        broken_case("promo-007", "slip", now=(1, 2)),
+    )
+    values = {
+        "alpha": 0.05,
+        "family": 239,
+        "samples": 239,
+        "asked": 21,
+        "cases": found,
+        "mean": "The mean alone cannot tell: exact_match: 89.5% → 84.9%.",
+        **changes,
+    }
+    return BrokenCases(**values)
 
 
 def lost(*cases):

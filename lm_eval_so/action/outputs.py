@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import Verdict
+from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import cut, escape_data, escape_property, normalise
+from lm_eval_so.core.words.broken_cases import case_name, case_sentence, named_cases
 
 _LONGEST_ANNOTATION: Final = 1000
 _LONGEST_TITLE: Final = 200
@@ -104,24 +105,32 @@ def first_fit(texts: Iterable[str], *, most: int, size: Callable[[str], int]) ->
     return next((text for text in texts if size(text) <= most), None)
 
 
-def annotations(comparison: Comparison, *, most: int, redactor: Redactor) -> tuple[str, ...]:
-    """Return workflow commands for what got worse: failed metrics first, then samples.
+def annotations(
+    comparison: Comparison, *, most: int, redactor: Redactor, language: Language = Language.EN
+) -> tuple[str, ...]:
+    """Return workflow commands for what got worse: broken cases first, then metrics, then samples.
 
     Args:
         comparison: The comparison.
         most: Most annotations; GitHub shows 10 per step.
         redactor: Takes secrets out.
+        language: Language of the sentences on broken cases.
     """
     level = "error" if comparison.verdict is Verdict.REGRESSION else "warning"
     lines = (
         f"::{level} title={escape_property(cut(redactor.redact(title), _LONGEST_TITLE))}"
         f"::{escape_data(cut(redactor.redact(text), _LONGEST_ANNOTATION))}"
-        for title, text in _findings(comparison)
+        for title, text in _findings(comparison, language)
     )
     return tuple(line for line, _ in zip(lines, range(most), strict=False))
 
 
-def _findings(comparison: Comparison) -> Iterator[tuple[str, str]]:
+def _findings(comparison: Comparison, language: Language) -> Iterator[tuple[str, str]]:
+    broken = comparison.broken
+    if broken is not None:
+        for each in named_cases(broken):
+            title = f"{comparison.suite}: {case_name(each)}"
+            yield title, case_sentence(each, broken, language)
     for metric_id, metric in comparison.metrics.items():
         if metric.gating and metric.verdict is Verdict.REGRESSION:
             yield f"{comparison.suite}: {metric_id}", metric.sentence

@@ -28,12 +28,12 @@ def doctor(line: CommandLine, ask: Ask = False) -> int | None:
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.errors import ExitCode
     from lm_eval_so.pipeline import doctor as looking
-    from lm_eval_so.pipeline.check import check, tell_gate
+    from lm_eval_so.pipeline.check import check, tell_gate, watching_hints
 
     session = line.open_session(
         partial(check, needs={"run", "evaluate"}, folders=looking.written_to)
     )
-    for told in tell_gate(session.config):
+    for told in (*tell_gate(session.config), *watching_hints(session.config)):
         session.progress.listen(told)
     found = looking.facts(session.config, session.environ)
     asked = session.run(lambda r: looking.ask_once(session.config, r)) if ask else None

@@ -50,7 +50,7 @@ class _Moves:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Texts:
+class Texts:
     """Texts of a report's rows."""
 
     columns: Columns
@@ -58,6 +58,14 @@ class _Texts:
     """None if the report does not keep them, or only their digests."""
     reasons: Mapping[tuple[str, int, str], str]
     """Reason of a score, by sample, repeat and metric."""
+
+    def answer(self, row: int) -> str | None:
+        """Return the answer of a row; None if there is none, or it is not kept."""
+        return self.answers[row] if self.answers is not None else None
+
+    def reason(self, row: int, metric: str) -> str | None:
+        """Return the reason of a row's score."""
+        return self.reasons.get((self.columns.ids[row], self.columns.repeats[row], metric))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +100,7 @@ def changed_cases(findings: Mapping[str, Finding], reports: Reports, slices: Sli
     better = chain.from_iterable(moves.each() for moves in gains.values())
     numbered = list(closed.items())
     show = _Showing(
-        pairs=reports.pairs, before=_texts(reports.baseline), now=_texts(reports.candidate)
+        pairs=reports.pairs, before=texts_of(reports.baseline), now=texts_of(reports.candidate)
     )
     return Changed(
         cases=tuple(
@@ -183,8 +191,8 @@ class _Showing:
     """Texts of both reports, to show changed samples with."""
 
     pairs: Pairs
-    before: _Texts
-    now: _Texts
+    before: Texts
+    now: Texts
 
     def case(self, key: str, finding: Finding, place: int) -> ChangedCase:
         """Return a changed sample; the place is among the metric's complete pairs."""
@@ -207,9 +215,9 @@ class _Showing:
             candidate=new,
             input=_at(now.columns.inputs, new_row) or _at(before.columns.inputs, old_row),
             expected=_at(now.columns.expected, new_row) or _at(before.columns.expected, old_row),
-            baseline_answer=_at(before.answers, old_row),
-            candidate_answer=_at(now.answers, new_row),
-            reason=now.reasons.get((name, now.columns.repeats[new_row], key)),
+            baseline_answer=before.answer(old_row),
+            candidate_answer=now.answer(new_row),
+            reason=now.reason(new_row, key),
             again=(again.worse[name], again.times) if again and is_worse else None,
         )
 
@@ -228,10 +236,11 @@ def _at(column: Sequence[str | None] | None, row: int) -> str | None:
     return column[row] if column is not None else None
 
 
-def _texts(report: EvaluationReport) -> _Texts:
+def texts_of(report: EvaluationReport) -> Texts:
+    """Return the texts of a report's rows."""
     kept = report.experiment.evaluator_config.get("report")
     are_digests = isinstance(kept, Mapping) and kept.get("answers") == "hash"
-    return _Texts(
+    return Texts(
         columns=report.samples,
         answers=None if are_digests else report.samples.answers,
         reasons={

@@ -1,10 +1,8 @@
 """The comparison: two reports and a gate to a verdict; pure."""
 
-from collections.abc import Mapping
-
 from lm_eval_so.comparator.baseline.rerun import rerun_commands
+from lm_eval_so.comparator.broken.judge import NOTHING_ASKED, Asked, judge_whole
 from lm_eval_so.comparator.cases import changed_cases, flaky_cases, lost_cases
-from lm_eval_so.comparator.gate.confirm import Answers
 from lm_eval_so.comparator.gate.decide import decide
 from lm_eval_so.comparator.pairing import pair_reports
 from lm_eval_so.comparator.sentences.run import word_run
@@ -24,7 +22,7 @@ def compare(
     terms: Terms,
     *,
     baseline_ref: BaselineRef,
-    again: Mapping[str, Answers] | None = None,
+    asked: Asked = NOTHING_ASKED,
 ) -> Comparison:
     """Compare a report with a baseline and decide whether the change may go in.
 
@@ -35,7 +33,7 @@ def compare(
         baseline: Report to compare with.
         terms: Gate, exceptions, day and language of the comparison.
         baseline_ref: Place where the baseline is from.
-        again: Scores of further answers to samples that changed, by metric.
+        asked: Further answers to samples that changed or may have broken.
 
     Raises:
         ConfigError: If the gate names a metric that neither report has, or asks of a metric what
@@ -43,21 +41,22 @@ def compare(
     """
     redact = terms.redact
     reports = pair_reports(candidate, baseline, alpha=terms.gate.alpha, redact=redact)
-    decision = decide(reports, terms, again=again)
+    decision = decide(reports, terms, again=asked.changed)
     slices = compare_slices(decision.sliced, reports)
     worded = word_run(
         decision, reports, slices, language=terms.language, no_baseline=baseline_ref.reason
     )
+    whole = judge_whole(decision, reports, terms, asked.cases, mean=worded.sentence)
     settings = differing_settings(baseline, candidate, redact=redact) if baseline else ()
     changed = changed_cases(decision.gating, reports, slices)
     return Comparison(
         suite=candidate.experiment.suite,
         suite_id=candidate.experiment.suite_id,
-        verdict=decision.verdict,
-        passed=decision.exit_code == 0,
-        exit_code=decision.exit_code,
-        sentence=worded.sentence,
-        reasons=decision.reasons,
+        verdict=whole.verdict,
+        passed=whole.exit_code == 0,
+        exit_code=whole.exit_code,
+        sentence=whole.sentence,
+        reasons=whole.reasons,
         metrics=decision.records(worded.metrics, cost_per_sample=worded.cost_per_sample),
         changed=changed.cases,
         changed_samples=changed.samples if baseline else None,
@@ -67,6 +66,7 @@ def compare(
         quarantine=decision.quarantine,
         accept=decision.accept,
         lost=lost_cases(reports, decision.quarantine),
+        broken=whole.broken,
         pairing=reports.pairs.record if reports.pairs else _NOTHING_PAIRED,
         baseline=baseline_ref,
         differences=tuple(difference_text(s) for s in settings if s.about != "metric"),

@@ -44,3 +44,8 @@ class Code(StrEnum):
     JUDGE_LEANS = "judge_leans"
     JUDGE_GRADED = "judge_graded"
     NOT_ASKED_AGAIN = "not_asked_again"
+    # codes of the run, whose texts are those of the topic `broken`
+    BROKEN_CASES = "broken_cases"
+    MUST_FAILED = "must_failed"
+    MUST_UNSTEADY = "must_unsteady"
+    ENDPOINT_DOWN = "endpoint_down"

@@ -1,12 +1,17 @@
 """Terms of a comparison: the gate, its exemptions, the day, and the language of the verdict."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from lm_eval_so.comparator.exemptions.files import Exceptions, read_exceptions
 from lm_eval_so.comparator.settings import KEY_SHAPES, Redact
-from lm_eval_so.core.config.model import Config, GateSection
+from lm_eval_so.core.config.gate import GateSection
+from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.enums import Language
+
+Passes = Callable[[float], bool]
+"""Test whether a score is that of a right answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +27,8 @@ class Terms:
     """Language of the sentences."""
     redact: Redact = KEY_SHAPES
     """Takes secrets out of the settings that are shown."""
+    right_or_wrong: Mapping[str, Passes] = field(default_factory=dict)
+    """Metrics that say of a single answer whether it is right, by id."""
 
     @property
     def day(self) -> date:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import Literal
 
+from lm_eval_so.comparator.broken.watch import most_further
 from lm_eval_so.comparator.effect.finding import make_shape
 from lm_eval_so.comparator.exemptions.files import exception_problems
 from lm_eval_so.comparator.gate.check import check as check_gate
@@ -85,6 +86,30 @@ def tell_gate(config: Config) -> Iterator[Event]:
     elif wording:
         text = f"reported and not gating, unless gate.metrics names it: {wording} (wording only)"
         yield Noticed(stage="check", text=text)
+
+
+def watching_hints(config: Config) -> Iterator[Event]:
+    """Name the gating metrics whose cases are not watched, since they do not say right or wrong."""
+    if config.gate.broken == "off":
+        return
+    bound = bind_metrics(config, {})
+    gating = gating_ids(config, bound)
+    scores = frozenset({MetricKind.BINARY, MetricKind.BOUNDED})
+    for each in bound:
+        if each.id in gating and each.metric.kind in scores and not each.decides:
+            text = f"give {each.id} a pass_if to have its cases watched"
+            yield Noticed(stage="check", text=text)
+
+
+def tell_further(config: Config, rows: int) -> Iterator[Event]:
+    """Tell how many requests a verdict may take beyond those of the run.
+
+    Args:
+        config: The config.
+        rows: Rows of the run.
+    """
+    if config.gate.broken != "off":
+        yield Noticed(stage="ci", text=f"up to {most_further(rows):,} more if a case breaks")
 
 
 def _deciding(config: Config, bound: Sequence[BoundMetric]) -> tuple[str, ...]:

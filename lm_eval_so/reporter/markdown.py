@@ -94,7 +94,7 @@ def comment_body(
     """
     view = view_comparison(comparison, report, language=style.language)
     if level > _LEAST:
-        brief = _head(comparison.verdict, view.suite, view.verdict.sentence, origin, style.language)
+        brief = _head(comparison.verdict, view.suite, comparison.sentence, origin, style.language)
         lost = view.lost.headline if view.lost else ""
         brief |= {"icon": view.verdict.icon, "lost": lost, "run_text": "run", "is_cut": True}
         return _fill("brief.md.j2", brief, style)

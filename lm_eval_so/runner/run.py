@@ -86,12 +86,14 @@ async def run(
         if config.run.executor == "batch":
             failure = await ask_by_batch(recorder, config.run, todo)
         if failure is None:
-            if recorder.tally.has_answers:
+            if recorder.tally.has_answers or only is not None:
                 asker.proof.goes_on(new.head.planned)
             executor = LiveExecutor(recorder, simulator, limits=config.run)
             failure = await executor.ask_all(todo(), resources.stop)
         is_stopped = resources.stop.is_set()
         if not is_stopped:
             failure = failure or asker.ending
-        failure = close_log(recorder, new.plan.keys, failure, is_stopped=is_stopped)
+        failure = close_log(
+            *(recorder, new.plan.keys, failure), is_stopped=is_stopped, is_whole=only is None
+        )
         return end_run(recorder, failure, is_judged=verdict is not None)

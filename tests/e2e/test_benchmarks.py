@@ -47,3 +47,11 @@ def test_compare__small(tmp_path: Path):
     rows = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")]
     assert [row[1] for row in rows[2:]] == ["same", "shuffled", "groups", "missing"]
     assert all(row[-1] == "50 |" for row in rows[2:])
+
+
+def test_broken__small(tmp_path: Path):
+    shown = run(tmp_path, "broken.py", "--runs", "5")
+    rows = [line for line in shown.splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[0] for row in rows[2:5]] == ["| 80/20"] * 3
+    assert rows[-1].startswith("| 1 | 20.0 % | 10 | 100 | ")
+    assert not list(tmp_path.iterdir())

@@ -60,6 +60,7 @@ def test_ci__without_a_token_writes_everything_and_says_so(place: Checkout) -> N
         "report.json",
         "report.md",
         "run",
+        "run-again",
     }
     assert place.outputs()["comment_file_written"] == "true"
     assert not place.hub.bodies(7)

@@ -31,6 +31,7 @@ backend:
   {name: openai, label: bot, params: {model: test-model}, options: {base_url: "${BOT_URL}"}}
 run: {concurrency: 4}
 metrics: [exact_match]
+gate: {broken: off}
 baseline: {path: base.json}
 """
 

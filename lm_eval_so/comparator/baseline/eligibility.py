@@ -8,7 +8,7 @@ from lm_eval_so.comparator.gate.check import gates_by_default
 from lm_eval_so.comparator.gate.threshold import Threshold, judge_threshold, read_candidate
 from lm_eval_so.comparator.pairing import Reports, pair_reports
 from lm_eval_so.comparator.reason_codes import Code
-from lm_eval_so.core.config.model import Config, GateMetricSection
+from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
@@ -127,8 +127,9 @@ def _of_gate(
             yield _refusal(RefusalCode.METRIC_MISSING, what, "evaluate with this config")
             continue
         section = (config.gate.metrics or {}).get(key)
+        bounds = section.model_dump(include={"min", "max", "rule"}) if section else {}
         yield from _of_rows(key, reports, gates=section is not None)
-        if section is not None and not _held(key, section, comparison):
+        if section is not None and not _held(key, bounds, comparison):
             yield from _of_threshold(key, judge_threshold(key, reports, section))
 
 
@@ -151,11 +152,12 @@ def _of_rows(key: str, reports: Reports, *, gates: bool) -> Iterator[Refusal]:
         yield _refusal(RefusalCode.ERROR_RATE, what, "mend the errors and run again")
 
 
-def _held(key: str, section: GateMetricSection, comparison: Comparison | None) -> bool:
+def _held(
+    key: str, bounds: Mapping[str, float | str | None], comparison: Comparison | None
+) -> bool:
     """Return whether the comparison, which knows the quarantine, found that these bounds hold."""
     found = comparison.metrics.get(key) if comparison else None
     limits = found.threshold if found and found.threshold else {}
-    bounds = {"min": section.min, "max": section.max, "rule": section.rule}
     return limits.get("held") is True and all(limits.get(k) == v for k, v in bounds.items())
 
 

@@ -46,7 +46,7 @@ from lm_eval_so.comparator.effect.refusals import (
 from lm_eval_so.comparator.effect.values import SideValues, complete_pairs, read_values
 from lm_eval_so.comparator.pairing import Pairs, Reports, Scope, scope_of
 from lm_eval_so.comparator.reason_codes import Code
-from lm_eval_so.core.config.model import GateMetricSection
+from lm_eval_so.core.config.gate import GateMetricSection
 from lm_eval_so.core.records.enums import MetricKind, Verdict
 from lm_eval_so.core.records.report import MetricSummary
 from lm_eval_so.core.stats.bounded import mean_of

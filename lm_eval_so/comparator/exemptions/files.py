@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from lm_eval_so.core.clock import now_text
-from lm_eval_so.core.config.model import Config, Section
+from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.problems import config_problems
+from lm_eval_so.core.config.section import Section
 from lm_eval_so.core.config.yaml_lines import Located, read_yaml
 from lm_eval_so.errors import ConfigError, InputError, Problem, Where
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from lm_eval_so.comparator.effect.finding import Shape, shape_of
 from lm_eval_so.comparator.effect.ratio import LEVELS
 from lm_eval_so.comparator.effect.values import Support
-from lm_eval_so.core.config.model import Config, GateMetricSection, GateSection
+from lm_eval_so.core.config.gate import GateMetricSection, GateSection
+from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.records.report import EvaluationReport, MetricSummary
 from lm_eval_so.errors import ConfigError, Problem, UnknownName, Where

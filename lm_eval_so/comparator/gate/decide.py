@@ -42,6 +42,8 @@ class Decision:
     """Metrics, the deciding ones first."""
     quarantine: tuple[Exemption, ...]
     accept: tuple[Exemption, ...]
+    compared: Mapping[str, Reports]
+    """Candidate and baseline by metric, without the samples that do not count for it."""
 
     @property
     def findings(self) -> dict[str, Finding]:
@@ -129,6 +131,7 @@ def decide(
         judged=judged,
         quarantine=exemptions.quarantine_records(),
         accept=exemptions.accept_records(findings),
+        compared={key: exemptions.counted(key).compared for key in judged},
     )
 
 

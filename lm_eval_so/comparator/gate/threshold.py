@@ -26,7 +26,7 @@ from lm_eval_so.comparator.pairing import (
     measured_samples,
 )
 from lm_eval_so.comparator.reason_codes import Code
-from lm_eval_so.core.config.model import GateMetricSection
+from lm_eval_so.core.config.gate import GateMetricSection
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.core.records.enums import MetricKind, Verdict
 from lm_eval_so.core.stats.binary import wilson_interval

@@ -9,7 +9,7 @@ from lm_eval_so.comparator.effect.finding import Finding
 from lm_eval_so.comparator.effect.judge_error import corrected, youden_of
 from lm_eval_so.comparator.gate.threshold import Threshold
 from lm_eval_so.comparator.reason_codes import Code
-from lm_eval_so.core.config.model import GateSection
+from lm_eval_so.core.config.gate import GateSection
 from lm_eval_so.core.records.comparison import AskedAgain, MetricComparison, Reason
 from lm_eval_so.core.records.enums import Policy, Verdict
 from lm_eval_so.core.stats.multiple import holm

@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from lm_eval_so.core.asking.asker import Clock
 from lm_eval_so.core.asking.cost.budget import Budget
@@ -35,6 +36,10 @@ class Resources:
     """One budget for all who ask."""
     again: str | None = None
     """Command line that resumes what this one began, for people; None outside of one."""
+
+    def with_new_endpoints(self) -> Self:
+        """Return the same without memory of what the endpoints bore, or of how they failed."""
+        return replace(self, endpoints=Endpoints())
 
     async def pause(self, seconds: float) -> None:
         """Wait, but not longer than until the user stops it, or the time of the run is up."""

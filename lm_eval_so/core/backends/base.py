@@ -102,6 +102,8 @@ class Capabilities:
     """Most files of this process, sockets and pipes too, that a request under way keeps open."""
     priced: bool = True
     """Answers may cost money; false: they cost nothing."""
+    recorded: bool = False
+    """Answers are read from a record, so that a case cannot be asked anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

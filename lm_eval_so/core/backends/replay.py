@@ -48,7 +48,7 @@ class ReplayBackend(ChatBackend):
 
     name: ClassVar[str] = "replay"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        tools=True, measures_latency=False, offline=True, priced=False, files=0
+        tools=True, measures_latency=False, offline=True, priced=False, files=0, recorded=True
     )
 
     class Options(SharedOptions):

@@ -5,21 +5,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, JsonValue, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, PrivateAttr, model_validator
 
+from lm_eval_so.core.config.gate import GateSection
+from lm_eval_so.core.config.section import Section
 from lm_eval_so.core.config.yaml_lines import Located
-from lm_eval_so.core.records.enums import Language, Policy, ReportFormat
+from lm_eval_so.core.records.enums import Language, ReportFormat
 from lm_eval_so.errors import Where
-
-
-class Section(
-    BaseModel,
-    extra="forbid",
-    frozen=True,
-    populate_by_name=True,
-    allow_inf_nan=False,
-):
-    """A section of the config: frozen, without unknown keys, described by the texts under its fields."""
 
 
 class DatasetSection(Section):
@@ -253,47 +245,6 @@ class BaselineSection(Section):
     ref: str = ""
     """Git revision to read the report from. "" is the base commit of a pull request, else the file
     itself. On a pull request the base must have it, too."""
-
-
-class GateMetricSection(Section):
-    """Limits of one gating metric."""
-
-    margin: float | None = Field(default=None, gt=0)
-    """Largest true fall that is accepted, in score units."""
-    min: float | None = None
-    """Lowest mean that is accepted."""
-    max: float | None = None
-    """Highest mean that is accepted."""
-    rule: Literal["point", "bound"] = "point"
-    """Whether the mean or its 95 % bound is compared with min and max."""
-    max_increase: float | None = Field(default=None, gt=0)
-    """Largest true increase of a cost, latency or token count; 0.10 is 10 %."""
-    statistic: Literal["mean", "p50", "p95"] = "mean"
-    """Statistic of a cost, latency or token count to compare."""
-
-
-class GateSection(Section):
-    """Rules by which a change fails."""
-
-    alpha: float = Field(default=0.05, gt=0, lt=0.5)
-    """One-sided error rate."""
-    on_inconclusive: Policy = Policy.WARN
-    """fail exits 3; warn exits 0 with a warning, pass without."""
-    on_missing_baseline: Policy = Policy.WARN
-    """fail exits 3 before anything is asked; warn exits 0 with a warning, pass without."""
-    on_incomparable: Literal[Policy.WARN, Policy.FAIL] = Policy.FAIL
-    """fail exits 3, warn exits 0 with a warning."""
-    confirm: int = Field(default=0, ge=0, le=20)
-    """Number of times that `ci` asks each changed sample again before a regression counts; `compare`
-    alone cannot ask."""
-    quarantine: Path = Path(".lm-eval-so/quarantine.yaml")
-    """File of known flaky samples, each with a reason and a date: reported, not gating."""
-    accept: Path = Path(".lm-eval-so/accept.yaml")
-    """File of changes accepted on purpose, each with a reason, a date and the largest drop."""
-    metrics: dict[str, GateMetricSection] | None = None
-    """Gating metrics, by id; the others are reported. Without it every binary and bounded metric gates
-    with its default margin, except measures of wording (token_f1, char_f1, rouge_l, bleu, chrf,
-    edit_similarity, embedding_similarity), since other words are not wrong."""
 
 
 class ReportSection(Section):

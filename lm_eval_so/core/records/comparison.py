@@ -200,6 +200,54 @@ class FlakyCase:
 
 
 @record
+class BrokenCase:
+    """A case that was right in the baseline and went wrong, or a required one that fails."""
+
+    sample_id: str
+    metric: str
+    state: Literal["must", "proven", "unproven", "slip"]
+    """must: a required case that fails; proven: worse than in the baseline; unproven: wrong every time,
+    but the baseline has too few answers; slip: wrong once, and right when asked again."""
+    baseline: tuple[int, int] | None
+    """Answers of the baseline: (right, all); null without a baseline."""
+    now: tuple[int, int]
+    """Answers of the candidate, further ones included: (wrong, all)."""
+    needed: int | None
+    """Wrong answers in a row that prove a change; null if no number of up to 20 does."""
+    main: tuple[int, int] | None = None
+    """Answers of main's configuration today: (right, all); null if it was not asked."""
+    ref: str | None = None
+    """The user's own id."""
+    input: str | None
+    baseline_answer: str | None
+    answer: str | None
+    """Last wrong answer; null if there was none at all."""
+    reason: str | None = None
+    """Reason of that answer's score; of a case without an answer the cause, as "HTTP 500"."""
+    no_answer: bool = False
+    """Whether the case gets no answer any more."""
+
+
+@record
+class BrokenCases:
+    """Cases that stayed wrong when they were asked again, and those that slipped once."""
+
+    alpha: float
+    """Largest chance that any case is called broken by mistake if nothing changed."""
+    family: int
+    """Pairs of case and metric that were looked at."""
+    samples: int
+    """Cases that were looked at."""
+    asked: int
+    """Further answers that were asked for."""
+    cases: tuple[BrokenCase, ...]
+    """Failed required cases, then proven, unproven and slipped ones, each in dataset order."""
+    mean: str
+    """The verdict of the mean alone, in one plain sentence."""
+    warnings: tuple[Reason, ...] = ()
+
+
+@record
 class Exemption:
     """An entry of the quarantine or accept file, and its effect."""
 
@@ -307,6 +355,8 @@ class Comparison:
     """Changes accepted on purpose."""
     lost: Lost | None = None
     """Cases that lost their answer; null if there are none."""
+    broken: BrokenCases | None = None
+    """Cases that broke for good; null if `gate.broken` is off or no metric says right or wrong."""
     pairing: Pairing
     baseline: BaselineRef
     differences: tuple[str, ...]

@@ -256,7 +256,13 @@ class Metric:
             sample: Scored sample.
             value: Value; true is 1, false is 0.
             more: Other fields of the score, by name: see `ScoreFields`.
+
+        Raises:
+            TypeError: If a name is not one of these fields.
         """
+        if unknown := more.keys() - ScoreFields.__annotations__:
+            what = f"make_score() got an unexpected keyword argument {min(unknown)!r}"
+            raise TypeError(what)
         details = more.get("details") or {}
         if value is None or not math.isfinite(value):
             return self.unscored(sample, "invalid_value", f"the value is {value}", details)

@@ -116,7 +116,10 @@ def tell_github(config: Config, resources: Resources, measured: Measured, job: J
     return Told(
         outputs=outputs,
         annotations=annotations(
-            comparison, most=inputs.publishing.max_annotations, redactor=resources.redactor
+            comparison,
+            most=inputs.publishing.max_annotations,
+            redactor=resources.redactor,
+            language=config.language,
         ),
         comment_failed=published.failed,
     )

@@ -1,47 +1,36 @@
 """Confirmation of a regression: samples that changed are asked again before it counts."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 from lm_eval_so.comparator.gate.confirm import Answers
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Event, Listener, Noticed, Warned
+from lm_eval_so.core.events import Listener, Noticed, Warned
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import Interrupted, LMEvalError
-from lm_eval_so.evaluator import evaluate as evaluating
-from lm_eval_so.evaluator.binding.bind import bind_metrics, in_order
-from lm_eval_so.evaluator.binding.bound import BoundMetric
-from lm_eval_so.pipeline.measure.plan import Plan, again_folder
-from lm_eval_so.runner import run as running
-from lm_eval_so.runner.store.for_verdict import ForVerdict
-from lm_eval_so.runner.store.run_dir import read_info
+from lm_eval_so.evaluator.binding.bind import bind_metrics
+from lm_eval_so.pipeline.measure.further import (
+    AskedRun,
+    Pass,
+    ask_further,
+    is_alone,
+    score_further,
+)
 
 _STAGE = "compare"
-_OTHERS = frozenset({"baseline", "relation", "repeats"})
-"""Needs of metrics that compare an answer with others, which further answers do not have."""
 
 
 async def ask_again(
-    config: Config,
-    resources: Resources,
-    changed: Mapping[str, Sequence[str]],
-    plan: Plan,
-    verdict: ForVerdict,
+    config: Config, resources: Resources, changed: Mapping[str, Sequence[str]], run: AskedRun
 ) -> dict[str, Answers]:
     """Ask samples that changed `gate.confirm` times more, and score what comes back.
-
-    Further answers are repeats of the run: the same backend, new seeds, the same budget. Answers that
-    are there already count, unless they belong to an earlier run or verdict.
 
     Args:
         config: The config.
         resources: Resources of the run.
         changed: Samples that changed, by metric.
-        plan: Plan of the run.
-        verdict: Purpose of the answers.
+        run: The run that they are of.
 
     Returns:
         Scores of the further answers by metric and sample; without the metrics that cannot score an
@@ -57,86 +46,44 @@ async def ask_again(
     ids = dict.fromkeys(name for key in able for name in changed[key])
     if not ids:
         return {}
-    folder, times = again_folder(plan.run), config.gate.confirm
-    tell(
-        Noticed(
-            stage=_STAGE, text=f"asking {counted(len(ids), 'sample')} that changed {times}× more"
-        )
+    times = config.gate.confirm
+    asking = f"asking {counted(len(ids), 'sample')} that changed {times}× more"
+    tell(Noticed(stage=_STAGE, text=asking))
+    wanted = Pass(
+        until=dict.fromkeys(ids, config.run.repeats + times),
+        fresh=run.plan.fresh or run.has_older_answers,
     )
-    further = _further(config, able.values())
-    only = running.FurtherAnswers(ids=frozenset(ids), first=config.run.repeats)
     try:
-        info = await running.run(
-            further,
-            resources,
-            running.RunOptions(out=folder, fresh=plan.fresh or _is_older(folder, plan.run)),
-            only=only,
-            verdict=verdict,
-        )
-        if info.state != "complete":
+        if await ask_further(config, resources, run, wanted) is None:
             tell(Warned(stage=_STAGE, text="not all were asked again, so the regression stands"))
             return {}
-        quiet = replace(resources, listener=lambda event: _pass_on(event, resources))
-        report = await evaluating.evaluate(
-            further, quiet, evaluating.EvaluationInputs(runs=[folder])
-        )
+        report = await score_further(config, resources, run, able)
     except Interrupted:
         raise
     except LMEvalError as error:  # what was measured is worth more than what was not
         text = f"could not ask again, so the regression stands: {error}"
         tell(Warned(stage=_STAGE, text=text, hint=error.problems[0].hint))
         return {}
-    return {key: _scores(report, key, changed[key]) for key in able}
+    last = config.run.repeats + times
+    return {key: _scores(report, key, changed[key], until=last) for key in able}
 
 
-def _able(config: Config, changed: Iterable[str], tell: Listener) -> dict[str, BoundMetric]:
+def _able(config: Config, changed: Mapping[str, Sequence[str]], tell: Listener) -> tuple[str, ...]:
     """Return the metrics that score an answer by itself, and warn of the others."""
-    bound = {each.id: each for each in bind_metrics(config, {})}
-    able = {key: bound[key] for key in changed if key in bound and _is_alone(bound[key])}
+    able = {each.id for each in bind_metrics(config, {}) if is_alone(each)}
     for key in changed:
         if key not in able:
             text = f"{key} holds answers against others, so its samples are not asked again"
             tell(Warned(stage=_STAGE, text=text))
-    return able
+    return tuple(key for key in changed if key in able)
 
 
-def _is_alone(bound: BoundMetric) -> bool:
-    """Return whether a metric scores an answer by itself."""
-    if bound.is_over_repeats or bound.is_late or _OTHERS & bound.metric.requires:
-        return False
-    return all(map(_is_alone, bound.parts))
-
-
-def _further(config: Config, bound: Iterable[BoundMetric]) -> Config:
-    """Return the config with more repeats, and only these metrics and their parts."""
-    wanted = {each.id for each in in_order(list(bound))}
-    repeats = config.run.repeats + config.gate.confirm
-    return config.model_copy(
-        update={
-            "metrics": [section for section in config.metrics if section.id in wanted],
-            "run": config.run.model_copy(update={"repeats": repeats}),
-            "gate": config.gate.model_copy(update={"metrics": None}),
-        }
-    )
-
-
-def _is_older(folder: Path, run: Path) -> bool:
-    """Return whether the further answers there belong to a run before this one."""
-    info, again = read_info(run), read_info(folder)
-    return info is not None and again is not None and again.started_at < info.started_at
-
-
-def _pass_on(event: Event, resources: Resources) -> None:
-    # how far it is would be told of all samples, though only a few have an answer
-    if isinstance(event, Warned):
-        resources.listener(event)
-
-
-def _scores(report: EvaluationReport, key: str, ids: Sequence[str]) -> Answers:
+def _scores(report: EvaluationReport, key: str, ids: Sequence[str], *, until: int) -> Answers:
+    """Return the scores of the further answers that are asked for here, and of none after them."""
     wanted = dict.fromkeys(ids)
     found: dict[str, list[float | None]] = {name: [] for name in wanted}
-    column = report.samples.scores[key]
-    for name, value in zip(report.samples.ids, column, strict=True):
-        if name in found:
+    samples = report.samples
+    for name, repeat, value in zip(samples.ids, samples.repeats, samples.scores[key], strict=True):
+        if name in found and repeat < until:
             found[name].append(value)
     return found

@@ -13,9 +13,10 @@ from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.binding.baseline_answers import baseline_problems
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.measure.answers import ask, for_verdict, note_verdict
-from lm_eval_so.pipeline.measure.ask_again import ask_again
+from lm_eval_so.pipeline.measure.ask_cases import ask_more
+from lm_eval_so.pipeline.measure.further import AskedRun
 from lm_eval_so.pipeline.measure.plan import Plan, read_baseline
-from lm_eval_so.pipeline.measure.verdict import changed_samples, compare_reports, unmeasured
+from lm_eval_so.pipeline.measure.verdict import compare_reports, unmeasured
 from lm_eval_so.pipeline.measure.verdict_events import STAGE, tell_how_to_begin, tell_verdict
 from lm_eval_so.pipeline.reports import Results, write_reports
 
@@ -55,12 +56,12 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
         runs=[plan.run], baseline=baseline.report, origin=plan.origin
     )
     report = await evaluating.evaluate(config, resources, inputs)
-    again = None
-    if config.gate.confirm and baseline.report is not None and failure is None:
-        changed = changed_samples(config, resources, report, baseline.report)
-        again = await ask_again(config, resources, changed, plan, verdict)
-    comparison = compare_reports(config, resources, report, baseline, again=again)
-    if failure is not None:
+    if failure is None:
+        run = AskedRun(plan=plan, verdict=verdict)
+        asked = await ask_more(config, resources, report, baseline, run)
+        comparison = compare_reports(config, resources, report, baseline, asked=asked)
+    else:
+        comparison = compare_reports(config, resources, report, baseline)
         comparison = unmeasured(comparison, failure, config.language)
     tell_verdict(comparison, config, resources.listener, redactor=resources.redactor)
     if not plan.may_be_baseline or comparison.verdict in _NO_BASELINE:

@@ -1,10 +1,10 @@
 """The verdict on a report: compared with the baseline under the gate of a config."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from lm_eval_so.comparator import compare as comparing
-from lm_eval_so.comparator.gate.confirm import Answers
+from lm_eval_so.comparator.broken.judge import NOTHING_ASKED, Asked, watch_cases
+from lm_eval_so.comparator.broken.watch import Watch
 from lm_eval_so.comparator.terms import Terms, read_terms
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.clock import now_text
@@ -15,6 +15,7 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.phrases import unmeasured_sentence
 from lm_eval_so.errors import ExitCode, Problem
 from lm_eval_so.pipeline.measure.plan import Baseline
+from lm_eval_so.pipeline.measure.right_or_wrong import right_or_wrong
 
 
 def compare_reports(
@@ -23,7 +24,7 @@ def compare_reports(
     candidate: EvaluationReport,
     baseline: Baseline,
     *,
-    again: Mapping[str, Answers] | None = None,
+    asked: Asked = NOTHING_ASKED,
 ) -> Comparison:
     """Compare a report with a baseline under the config's gate.
 
@@ -32,14 +33,14 @@ def compare_reports(
         resources: Environment and redactor.
         candidate: The report under test.
         baseline: The baseline and its source.
-        again: Scores of further answers to samples that changed, by metric.
+        asked: Further answers to samples that changed or may have broken.
 
     Raises:
         InputError: If the quarantine or accept file cannot be used.
     """
-    terms = _terms(config, resources)
+    terms = _terms(config, resources, candidate)
     return comparing.compare(
-        candidate, baseline.report, terms, baseline_ref=baseline.ref, again=again
+        candidate, baseline.report, terms, baseline_ref=baseline.ref, asked=asked
     )
 
 
@@ -65,7 +66,14 @@ def changed_samples(
     baseline: EvaluationReport,
 ) -> dict[str, tuple[str, ...]]:
     """Return the samples to ask again before a regression counts, by metric."""
-    return comparing.changed_samples(candidate, baseline, _terms(config, resources))
+    return comparing.changed_samples(candidate, baseline, _terms(config, resources, candidate))
+
+
+def watched_cases(
+    config: Config, resources: Resources, candidate: EvaluationReport, baseline: Baseline
+) -> Watch | None:
+    """Return the suspects and required cases of a report; None if nothing is looked at."""
+    return watch_cases(candidate, baseline.report, _terms(config, resources, candidate))
 
 
 def unmeasured(comparison: Comparison, failure: Problem, language: Language) -> Comparison:
@@ -87,6 +95,9 @@ def unmeasured(comparison: Comparison, failure: Problem, language: Language) -> 
     )
 
 
-def _terms(config: Config, resources: Resources) -> Terms:
+def _terms(config: Config, resources: Resources, candidate: EvaluationReport) -> Terms:
     now = now_text(resources.environ)
-    return read_terms(config, now=now, redact=resources.redactor.redact)
+    terms = read_terms(config, now=now, redact=resources.redactor.redact)
+    if config.gate.broken == "off":
+        return terms
+    return replace(terms, right_or_wrong=right_or_wrong(config, candidate))

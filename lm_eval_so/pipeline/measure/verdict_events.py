@@ -1,23 +1,35 @@
 """Events of a verdict: exceptions, each metric, the verdict itself, and the way to a baseline."""
 
 import shlex
+from collections.abc import Iterator
 
 from lm_eval_so.core.config import CONFIG_FILE
-from lm_eval_so.core.config.model import Config, GateSection
+from lm_eval_so.core.config.gate import GateSection
+from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Ended, Listener, Noticed, Warned
-from lm_eval_so.core.records.comparison import Comparison, Lost
+from lm_eval_so.core.records.comparison import BrokenCases, Comparison, Lost
 from lm_eval_so.core.records.enums import Language, Policy, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.words import say
+from lm_eval_so.core.words.broken_cases import (
+    case_name,
+    case_sentence,
+    cases_headline,
+    named_cases,
+    slips_sentence,
+    warning_sentences,
+)
+from lm_eval_so.core.words.formats import count
 from lm_eval_so.core.words.phrases import exemption_warning, lost_headline, lost_names, lost_reasons
 from lm_eval_so.core.words.verdict_names import deciding_metrics, verdict_name
 from lm_eval_so.pipeline.baseline.update import how_to_name_one
 from lm_eval_so.pipeline.measure.plan import Plan
 
 STAGE = "compare"
-_LONGEST_NAME = 60
+_LONGEST_NAME, _LONGEST_SENTENCE = 60, 400
+_MOST_CASES, _MOST_NAMES = 5, 10
 
 
 def tell_verdict(
@@ -27,11 +39,18 @@ def tell_verdict(
     for exemption in (*comparison.quarantine, *comparison.accept):
         if text := exemption_warning(exemption, config.language):
             tell(Warned(stage=STAGE, text=text))
+    for text in warning_sentences(comparison.broken, config.language):
+        tell(Warned(stage=STAGE, text=redactor.redact(text)))
+    for text in _cases(comparison.broken, config.language, redactor):
+        tell(Noticed(stage=STAGE, text=text))
     for metric in comparison.metrics.values():
         tell(Noticed(stage=STAGE, text=metric.sentence))
     decisive = deciding_metrics(comparison)
     is_first = comparison.baseline.source == "none" and comparison.verdict is Verdict.INCOMPARABLE
     names = f" ({', '.join(decisive)})"
+    if broke := cases_headline(comparison, config.language):
+        names = f": {broke}"
+        decisive = [broke]
     why = names if decisive and not is_first else f": {comparison.sentence}"
     text = f"{verdict_name(comparison.verdict, config.language)}{why}"
     if comparison.lost is not None:
@@ -75,11 +94,27 @@ def _lost(lost: Lost, language: Language, redactor: Redactor) -> str:
     return f"{lost_headline(lost, language)} ({lost_reasons(lost, language)}): {named}"
 
 
+def _cases(broken: BrokenCases | None, language: Language, redactor: Redactor) -> Iterator[str]:
+    """Yield the cases that stayed wrong, and how many slipped once."""
+    if broken is None:
+        return
+    named = named_cases(broken)
+    for case in named[:_MOST_CASES]:
+        yield cut(redactor.redact(case_sentence(case, broken, language)), _LONGEST_SENTENCE)
+    if rest := named[_MOST_CASES:]:
+        names = ", ".join(map(case_name, rest[:_MOST_NAMES]))
+        told = {"x": count(len(rest)), "ids": cut(redactor.redact(names), _LONGEST_SENTENCE)}
+        yield say("broken.more", language, told)
+    if slips := slips_sentence(broken, language):
+        yield cut(redactor.redact(slips), _LONGEST_SENTENCE)
+
+
 def _is_warning(comparison: Comparison, gate: GateSection) -> bool:
     """Return whether the verdict lets the change in, but not in silence."""
     if comparison.exit_code:
         return False
-    if comparison.lost is not None:
+    warned = comparison.broken.warnings if comparison.broken else ()
+    if comparison.lost is not None or any(each.code == "broken_cases" for each in warned):
         return True
     if comparison.verdict is Verdict.INCONCLUSIVE:
         return gate.on_inconclusive is Policy.WARN

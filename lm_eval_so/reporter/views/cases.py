@@ -2,14 +2,32 @@
 
 from collections.abc import Iterator, Mapping
 
-from lm_eval_so.core.records.comparison import ChangedCase, Comparison, Exemption, FlakyCase
-from lm_eval_so.core.records.enums import RunStatus, ScoreStatus
+from lm_eval_so.core.records.comparison import (
+    BrokenCase,
+    BrokenCases,
+    ChangedCase,
+    Comparison,
+    Exemption,
+    FlakyCase,
+)
+from lm_eval_so.core.records.enums import Language, RunStatus, ScoreStatus
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
 from lm_eval_so.core.records.score import JudgeVote, Score
+from lm_eval_so.core.words.broken_cases import (
+    case_name,
+    case_sentence,
+    cases_headline,
+    footer,
+    named_cases,
+    slips_sentence,
+    warning_sentences,
+)
 from lm_eval_so.core.words.formats import count, score
 from lm_eval_so.reporter.views.metrics import code_name, valued
 from lm_eval_so.reporter.views.view import (
     ABSENT,
+    BrokenCasesView,
+    BrokenView,
     CaseView,
     ChangedCases,
     ChangedView,
@@ -172,6 +190,34 @@ def _unscored_rows(comparison: Comparison, report: EvaluationReport | None) -> s
     known = report.metrics if report else {}
     rows = max((known[key].unscored for key in gating if key in known), default=0)
     return count(rows) if rows else ""
+
+
+def broken_cases(comparison: Comparison, language: Language) -> BrokenCasesView | None:
+    """Return the cases that stayed wrong or were required; None if nothing was looked at."""
+    broken = comparison.broken
+    if broken is None:
+        return None
+    named = named_cases(broken)
+    return BrokenCasesView(
+        headline=cases_headline(comparison, language),
+        cases=tuple(_broken_view(case, broken, language) for case in named),
+        mean=broken.mean,
+        slips=slips_sentence(broken, language),
+        footer=footer(broken, language) if named and broken.family else "",
+        warnings=tuple(warning_sentences(broken, language)),
+    )
+
+
+def _broken_view(case: BrokenCase, broken: BrokenCases, language: Language) -> BrokenView:
+    return BrokenView(
+        sample_id=case_name(case),
+        metric=case.metric,
+        sentence=case_sentence(case, broken, language),
+        input=case.input,
+        baseline_answer=case.baseline_answer,
+        answer=case.answer,
+        reason=None if case.no_answer else case.reason,
+    )
 
 
 def exemption_tables(comparison: Comparison, words: Words) -> Iterator[ExemptionTable]:

@@ -34,7 +34,7 @@ from lm_eval_so.core.words.verdict_names import (
     verdict_name,
 )
 from lm_eval_so.reporter.views.baseline import acceptance_note
-from lm_eval_so.reporter.views.cases import changed_cases, exemption_tables
+from lm_eval_so.reporter.views.cases import broken_cases, changed_cases, exemption_tables
 from lm_eval_so.reporter.views.origin import COMMIT_DIGITS, minute, report_footer, short_hash
 from lm_eval_so.reporter.views.slices import slice_changes
 from lm_eval_so.reporter.views.view import (
@@ -75,22 +75,24 @@ def view_comparison(
         if not is_empty
     ]
     lead = lead_metric(comparison)
+    broken = broken_cases(comparison, language)
+    change = headline(lead, comparison.metrics[lead], shown[lead]) if lead and not is_error else ""
     lead_notes = _lead_notes(comparison, lead, shown[lead], words) if lead else ()
     return ComparisonView(
         suite=comparison.suite,
         verdict=VerdictView(
             icon=run_icon(comparison),
             word=verdict_heading(comparison.verdict, language),
-            headline=headline(lead, comparison.metrics[lead], shown[lead])
-            if lead and not is_error
-            else "",
-            sentence=comparison.sentence,
+            headline=broken.headline if broken and broken.headline else change,
+            # the cases themselves are told beside it
+            sentence=broken.mean if broken and broken.cases else comparison.sentence,
             is_error=is_error,
+            broken=broken,
         ),
         scores=tuple(row for kind, row in rows if kind is not MetricKind.RATIO),
         ratios=tuple(row for kind, row in rows if kind is MetricKind.RATIO),
         notes=(*_pairing_notes(comparison, words), *lead_notes),
-        warnings=tuple(_warnings(comparison, language)),
+        warnings=(*(broken.warnings if broken else ()), *_warnings(comparison, language)),
         differences=comparison.differences,
         rerun=comparison.rerun,
         accepted=acceptance_note(accepted, language) if accepted else None,

@@ -265,6 +265,35 @@ class SliceChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenView:
+    """A case that broke, stayed wrong or was required."""
+
+    sample_id: str
+    """The user's own id, or else the sample's."""
+    metric: str
+    sentence: str
+    input: str | None
+    baseline_answer: str | None
+    answer: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenCasesView:
+    """Cases that stayed wrong, the strongest claim first."""
+
+    headline: str
+    """Number of cases for which the run fails; "" if it does not."""
+    cases: tuple[BrokenView, ...]
+    mean: str
+    """Sentences of the mean alone."""
+    slips: str
+    footer: str
+    """Share of runs that call a case broken by mistake."""
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictView:
     """Verdict of the run."""
 
@@ -275,6 +304,8 @@ class VerdictView:
     sentence: str
     is_error: bool
     """Whether the run could not be measured, which then is said first."""
+    broken: BrokenCasesView | None
+    """Cases that stayed wrong, told before any figure; None if nothing was looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -129,17 +129,23 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FurtherAnswers:
-    """More answers to some samples of a run that was asked before."""
+    """More answers to some samples of a run that was asked before.
 
-    ids: frozenset[str]
+    They may be asked in several passes: each names all that were asked so far, and what is new.
+    """
+
+    until: Mapping[str, int]
+    """Answers that a sample should have in all, the run's own included, by id."""
     first: int
     """Number of the first further answer; the answers before it are the run's own."""
+    of: Config
+    """Config of the run itself, by which further answers of an earlier pass are known."""
 
     def skips(self, skips: Skips) -> Skips:
         """Return a test that leaves out all other rows, and the rows that the backend leaves out."""
 
         def also(sample_id: str, sample_hash: str, repeat: int) -> bool:
-            is_other = repeat < self.first or sample_id not in self.ids
+            is_other = not self.first <= repeat < self.until.get(sample_id, 0)
             return is_other or skips(sample_id, sample_hash, repeat)
 
         return also

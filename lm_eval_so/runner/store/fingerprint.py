@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -60,7 +60,10 @@ def new_run(
     """
     skips = only.skips(backend.skips) if only else backend.skips
     plan = plan_rows(selection.samples, request_settings(config, backend), skips=skips)
-    return NewRun(plan=plan, head=head(config, backend, selection, plan, resources))
+    found = head(config, backend, selection, plan, resources)
+    if only is not None:  # a further pass has more repeats, and belongs to the same run
+        found = replace(found, config_digest=_config_digest(only.of, resources))
+    return NewRun(plan=plan, head=found)
 
 
 def head(

@@ -180,14 +180,20 @@ def resume(
         *(run_dir.path, head.fingerprint, new.plan.keys), keep_errors=keep_errors, damaged=damaged
     )
     _mend(run_dir, damaged, resources.listener)
-    resources.budget.add(done.tally.spent_usd)  # a budget is the run's, however often it is begun
+    # a budget is the run's, however often it is begun
+    resources.budget.add(done.tally.spent_usd, by=str(run_dir.path.absolute()))
     if (begun := read_info(run_dir.path)) is not None:
         head = replace(head, started_at=begun.started_at, resumed_at=head.started_at)
     return Recorder(run_dir, head, done, asker=asker, resources=resources)
 
 
 def close_log(
-    recorder: Recorder, keys: Sequence[int], failure: LMEvalError | None, *, is_stopped: bool
+    recorder: Recorder,
+    keys: Sequence[int],
+    failure: LMEvalError | None,
+    *,
+    is_stopped: bool,
+    is_whole: bool,
 ) -> LMEvalError | None:
     """Put the rows in order once all are there.
 
@@ -196,6 +202,7 @@ def close_log(
         keys: Keys of all rows in dataset order.
         failure: The error that ended the run so far.
         is_stopped: Whether the user stopped the run.
+        is_whole: Whether the log holds no other rows, so that it may be put in order.
 
     Returns:
         The error that ended the run: a change of the log by another program, if there was one,
@@ -206,7 +213,7 @@ def close_log(
         if isinstance(failure, ResultsChanged):
             raise failure
         log.refuse_change()
-        if recorder.tally.rows == planned:
+        if is_whole and recorder.tally.rows == planned:
             _put_in_order(recorder, keys)
         return failure
     except ResultsChanged as changed:

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from made_reports import changed, comparison, report
+from made_reports import broken, changed, comparison, report
 
 from lm_eval_so.action.outputs import (
     OUTPUT_NAMES,
@@ -13,7 +13,7 @@ from lm_eval_so.action.outputs import (
     write_outputs,
     write_summary,
 )
-from lm_eval_so.core.records.enums import Verdict
+from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.secrets import Redactor, make_redactor
 
 
@@ -99,6 +99,18 @@ def test_annotations__a37_metrics_first_then_samples():
     )
     assert lines[1] == "::error title=support-qa%3A got worse::s-0: exact_match 1 → 0"
     assert all("better" not in line for line in lines)
+
+
+def test_annotations__broken_cases_before_metrics():
+    lines = annotations(comparison(broken=broken()), most=10, redactor=Redactor())
+    assert lines[0].startswith("::error title=support-qa%3A must-001::Required case must-001 ")
+    assert lines[1].startswith("::error title=support-qa%3A refund-014::refund-014 ")
+    assert lines[3].startswith("::error title=support-qa%3A exact_match::")
+    assert "promo-007" not in "".join(lines)  # it slipped once
+    korean = annotations(
+        comparison(broken=broken()), most=1, redactor=Redactor(), language=Language.KO
+    )
+    assert "필수 케이스 must-001" in korean[0]
 
 
 def test_annotations__a_pass_warns_of_samples_only():

@@ -8,7 +8,7 @@ from lm_eval_so.comparator.compare import compare
 from lm_eval_so.comparator.gate.threshold import judge_threshold
 from lm_eval_so.comparator.pairing import pair_reports
 from lm_eval_so.comparator.terms import Terms
-from lm_eval_so.core.config.model import GateMetricSection, GateSection
+from lm_eval_so.core.config.gate import GateMetricSection, GateSection
 from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
 from lm_eval_so.evaluator.judging.health import calibration_state

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from lm_eval_so.core.config.load import load_config
-from lm_eval_so.pipeline.check import check
+from lm_eval_so.core.events import Noticed
+from lm_eval_so.pipeline.check import check, watching_hints
 
 
 @pytest.fixture
@@ -68,3 +69,28 @@ def test_check__a_metric_that_cannot_be_made_and_a_gate_are_told_at_once(folder:
         'unknown metric "exact_macth" (did you mean "exact_match"?)',
         'gate.metrics names "char_f2", which is no metric here (did you mean "char_f1"?)',
     ]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "gate", "told"),
+    [
+        ("[exact_match, latency_ms]", "{}", []),
+        ("[keyword_coverage]", "{}", ["keyword_coverage"]),
+        ('[{name: keyword_coverage, pass_if: ">= 0.8"}]', "{}", []),
+        ("[exact_match, char_f1]", "{}", []),
+        ("[char_f1]", "{metrics: {char_f1: {}}}", ["char_f1"]),
+        ("[keyword_coverage]", "{broken: off}", []),
+    ],
+)
+def test_watching_hints__name_what_says_neither_right_nor_wrong(
+    folder: Path, metrics: str, gate: str, told: list[str]
+) -> None:
+    text = (
+        "version: 1\nsuite: shop\ndataset: {path: .}\n"
+        "backend: {name: scripted, options: {default: echo}}\n"
+        f"metrics: {metrics}\ngate: {gate}\n"
+    )
+    (folder / "lm-eval-so.yaml").write_text(text, "utf-8")
+    found = watching_hints(load_config(folder / "lm-eval-so.yaml"))
+    texts = [event.text for event in found if isinstance(event, Noticed)]
+    assert texts == [f"give {name} a pass_if to have its cases watched" for name in told]

@@ -55,6 +55,7 @@ class Budget:
         self._most_s: float | None = None
         self._ends_at = self._cut_at = math.inf
         self._usd = _NOTHING
+        self._counted: set[str] = set()
         self._reserved = _NOTHING
         self._news = asyncio.Event()
 
@@ -75,8 +76,16 @@ class Budget:
             self._cut_at = self._ends_at + run.drain_s
         self.is_limited = (self._most_usd, self._most_requests, self._most_s) != (None, None, None)
 
-    def add(self, usd: float | None) -> None:
-        """Count the spending of an earlier invocation of the same run."""
+    def add(self, usd: float | None, *, by: str | None = None) -> None:
+        """Count the spending of an earlier invocation of the same run.
+
+        Args:
+            usd: Amount in US dollars.
+            by: Name of the run; its earlier spending counts once, however often this process begins it.
+        """
+        if by is not None and by in self._counted:
+            return
+        self._counted.update([by] if by is not None else [])
         self._usd += Decimal(str(usd or 0))
 
     def left_s(self) -> float:

@@ -10,7 +10,7 @@ from rendering import comment_body, render
 
 from lm_eval_so.comparator.compare import compare
 from lm_eval_so.comparator.terms import Terms
-from lm_eval_so.core.config.model import GateSection
+from lm_eval_so.core.config.gate import GateSection
 from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.reporter.markdown import Origin

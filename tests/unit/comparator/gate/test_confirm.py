@@ -9,7 +9,7 @@ from factories import make_report
 from lm_eval_so.comparator.compare import changed_samples
 from lm_eval_so.comparator.exemptions.files import Exceptions
 from lm_eval_so.comparator.terms import Terms
-from lm_eval_so.core.config.model import GateSection
+from lm_eval_so.core.config.gate import GateSection
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
 from lm_eval_so.core.stats.binary import mcnemar_midp
 

@@ -54,6 +54,12 @@ def test_docstring__has_the_fixed_lines(name: str) -> None:
         assert fixed in lines
 
 
+@pytest.mark.parametrize("name", ["reasons", "status", "metric"])
+def test_make_score__a_name_that_is_no_field__is_an_error(name: str) -> None:
+    with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
+        MyMetric().make_score(a_sample(), value=1.0, **{name: "too long"})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None])
 def test_make_score__no_number__is_unscored(value: float | None) -> None:
     score = MyMetric().make_score(a_sample(), value=value)

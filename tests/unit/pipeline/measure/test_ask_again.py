@@ -10,6 +10,7 @@ from lm_eval_so.core.events import Event, Warned
 from lm_eval_so.core.records.run import Checkout
 from lm_eval_so.errors import Interrupted
 from lm_eval_so.pipeline.measure.ask_again import ask_again
+from lm_eval_so.pipeline.measure.further import AskedRun
 from lm_eval_so.pipeline.measure.plan import Plan, again_folder
 from lm_eval_so.runner.run import RunOptions, run
 from lm_eval_so.runner.store.for_verdict import ForVerdict
@@ -32,7 +33,8 @@ def warnings(events: list[Event]) -> list[str]:
 
 async def ask(found, folder: Path, worse=WORSE, *, fresh=False, events=None, **more):
     given = resources(events, **more)
-    return await ask_again(found, given, worse, plan(folder, fresh=fresh), VERDICT)
+    run = AskedRun(plan=plan(folder, fresh=fresh), verdict=VERDICT)
+    return await ask_again(found, given, worse, run)
 
 
 def plan(folder: Path, *, fresh: bool = False) -> Plan:
@@ -134,6 +136,7 @@ async def test_ask_again__answers_to_an_earlier_run_are_put_aside(tmp_path: Path
 async def test_ask_again__stopped_by_the_user_is_no_answer(tmp_path: Path) -> None:
     given = resources()
     given.stop.set()
+    run = AskedRun(plan=plan(tmp_path), verdict=VERDICT)
     with pytest.raises(Interrupted) as caught:
-        await ask_again(config(tmp_path), given, WORSE, plan(tmp_path), VERDICT)
+        await ask_again(config(tmp_path), given, WORSE, run)
     assert caught.value.problems[0].hint == "go on with lm-eval-so ci"

@@ -105,3 +105,19 @@ async def test_reserve__small_amounts_are_told_as_finely_as_the_limit():
     made.add(0.0098765)
     with pytest.raises(BudgetSpent, match=r"USD 0\.00988 of 0\.01000 "):
         await made.reserve(Decimal("0.001"))
+
+
+async def test_add__the_earlier_spending_of_a_run_counts_once() -> None:
+    made = budget(max_cost_usd=1.0)
+    made.add(0.6, by="runs/bot")
+    made.add(0.6, by="runs/bot")  # begun again in the same process
+    await made.reserve(Decimal("0.4"))
+
+
+async def test_add__every_run_counts() -> None:
+    made = budget(max_cost_usd=1.0)
+    made.add(None, by="runs/bot")
+    made.add(0.6, by="runs/bot-again")
+    made.add(0.5)
+    with pytest.raises(BudgetSpent):
+        await made.reserve(Decimal("0.01"))

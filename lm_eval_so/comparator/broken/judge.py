@@ -1,0 +1,224 @@
+"""Verdict of a run with its broken cases as one more row, and the record of the cases."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from lm_eval_so.comparator.broken.rounds import (
+    NOTHING_ASKED,
+    Asked,
+    Further,
+    Standing,
+    is_down,
+    next_round,
+    standings,
+)
+from lm_eval_so.comparator.broken.watch import Outcome, Pair, Watch, find_watch
+from lm_eval_so.comparator.cases import Texts, texts_of
+from lm_eval_so.comparator.gate.decide import Decision, decide
+from lm_eval_so.comparator.pairing import Reports, Rows, pair_reports
+from lm_eval_so.comparator.reason_codes import Code
+from lm_eval_so.comparator.terms import Terms
+from lm_eval_so.core.records.comparison import BrokenCase, BrokenCases, Reason
+from lm_eval_so.core.records.enums import Direction, Verdict
+from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.words.broken_cases import lead_sentence
+from lm_eval_so.errors import ExitCode
+
+__all__ = ["NOTHING_ASKED", "Asked", "Whole", "judge_whole", "watch_cases"]
+
+State = Literal["must", "proven", "unproven", "slip"]
+
+_ORDER: tuple[State, ...] = ("must", "proven", "unproven", "slip")
+_LEAST_NAMED, _LEAST_STRICT = 2, 4
+"""Wrong answers from which on a case without proof is named, and from which on `strict` fails it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """Verdict of the run, with its broken cases as one more row."""
+
+    verdict: Verdict
+    exit_code: int
+    reasons: tuple[Reason, ...]
+    sentence: str
+    broken: BrokenCases | None
+    """None if no case was looked at."""
+
+
+def watch_cases(
+    candidate: EvaluationReport, baseline: EvaluationReport | None, terms: Terms
+) -> Watch | None:
+    """Return the suspects and required cases of a comparison; None if nothing is looked at.
+
+    Args:
+        candidate: Report under test.
+        baseline: Report to compare with.
+        terms: Gate, exceptions, day, and the metrics that say right or wrong.
+
+    Raises:
+        ConfigError: If the gate does not fit the reports; lists every problem.
+    """
+    if terms.gate.broken == "off":
+        return None
+    reports = pair_reports(candidate, baseline, alpha=terms.gate.alpha)
+    return find_watch(decide(reports, terms), terms)
+
+
+def judge_whole(
+    decision: Decision, reports: Reports, terms: Terms, further: Further, *, mean: str
+) -> Whole:
+    """Return the verdict of the run: that of the mean, unless a case broke or a required one failed.
+
+    Means, intervals and p-values stay as they are; an error goes before broken cases.
+
+    Args:
+        decision: Decided metrics.
+        reports: Candidate and baseline, with all samples.
+        terms: Gate, language, and the metrics that say right or wrong.
+        further: Further answers to suspects and required cases.
+        mean: Sentences of the mean.
+    """
+    watch, verdict, code = find_watch(decision, terms), decision.verdict, decision.exit_code
+    reasons = decision.reasons
+    if watch is None:
+        return Whole(verdict=verdict, exit_code=code, reasons=reasons, sentence=mean, broken=None)
+    found = _judge(watch, further, reports, mean=mean)
+    own = tuple(_reasons(found, terms.gate.broken))
+    if own and verdict is Verdict.ERROR:
+        reasons = (*reasons, *own)
+    elif own:
+        verdict, code = Verdict.REGRESSION, ExitCode.FAILED_CHECK.value
+        reasons = (*own, *reasons)
+    else:
+        found = _warned(found)
+    sentence, alone = lead_sentence(
+        found, own, verdict=decision.verdict, mean=mean, language=terms.language
+    )
+    return Whole(
+        verdict=verdict,
+        exit_code=code,
+        reasons=reasons,
+        sentence=sentence,
+        broken=replace(found, mean=alone),
+    )
+
+
+def _judge(watch: Watch, further: Further, reports: Reports, *, mean: str) -> BrokenCases:
+    """Return what became of all suspects and required cases."""
+    down = is_down(watch, further)
+    before = texts_of(reports.baseline) if reports.baseline else None
+    writer = _Writer(reports, further, texts_of(reports.candidate), before)
+    cases = [
+        writer.case(pair, standing, state)
+        for pair, standing in standings(watch, further)
+        if (state := _named(standing, is_down=down)) is not None
+    ]
+    warnings = [*watch.warnings]
+    if down:
+        warnings.append(Reason(code=Code.ENDPOINT_DOWN))
+    elif unasked := next_round(watch, replace(further, ended=None)):  # nobody could be asked
+        warnings.append(Reason(code=Code.NOT_ASKED_AGAIN, figures={"n": len(unasked)}))
+    return BrokenCases(
+        alpha=watch.alpha,
+        family=watch.family,
+        samples=watch.samples,
+        asked=further.asked,
+        cases=tuple(sorted(cases, key=lambda case: _ORDER.index(case.state))),
+        mean=mean,
+        warnings=tuple(warnings),
+    )
+
+
+def _named(standing: Standing, *, is_down: bool) -> State | None:
+    """Return the state under which a case is named; None if it is not."""
+    match standing.state:
+        case "slip":
+            return "slip"
+        case "must" | "proven" if not is_down:
+            return standing.state
+        case "passed":
+            return None
+        case _:
+            return "unproven" if standing.wrong >= _LEAST_NAMED else None
+
+
+def _reasons(found: BrokenCases, policy: str) -> Iterator[Reason]:
+    """Yield the reasons why the run fails."""
+    if policy not in {"fail", "strict"}:
+        return
+    failed = {case.sample_id for case in found.cases if case.state == "must"}
+    proven = {case.sample_id for case in found.cases if case.state == "proven"} - failed
+    unproven = {
+        case.sample_id
+        for case in found.cases
+        if policy == "strict" and case.state == "unproven" and case.now[0] >= _LEAST_STRICT
+    } - (failed | proven)
+    if failed:
+        yield Reason(code=Code.MUST_FAILED, figures={"must": len(failed)})
+    if proven or unproven:
+        numbers = {"proven": len(proven), "unproven": len(unproven)}
+        yield Reason(code=Code.BROKEN_CASES, figures={k: n for k, n in numbers.items() if n})
+
+
+def _warned(found: BrokenCases) -> BrokenCases:
+    """Return the cases with a warning if any of them stayed wrong."""
+    names = {case.sample_id for case in found.cases if case.state != "slip"}
+    if not names:
+        return found
+    warning = Reason(code=Code.BROKEN_CASES, figures={"n": len(names)})
+    return replace(found, warnings=(warning, *found.warnings))
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writer of cases, with the texts of both reports."""
+
+    reports: Reports
+    further: Further
+    now: Texts
+    before: Texts | None
+
+    def case(self, pair: Pair, standing: Standing, state: State) -> BrokenCase:
+        """Return the record of a case."""
+        name, key, now = pair.sample_id, pair.metric, self.now
+        rows = self.reports.side.rows_by_id[name]
+        text, reason = self._last_wrong(pair, rows)
+        old = self._right_row(pair)
+        return BrokenCase(
+            sample_id=name,
+            metric=key,
+            state=state,
+            baseline=(pair.right, pair.of) if pair.of else None,
+            now=(standing.wrong, standing.of),
+            needed=pair.needed or None,
+            ref=now.columns.refs[rows[0]] if now.columns.refs else None,
+            input=now.columns.inputs[rows[0]] if now.columns.inputs else None,
+            baseline_answer=self.before.answer(old) if self.before and old is not None else None,
+            answer=text,
+            reason=reason,
+            no_answer=pair.is_lost and text is None,
+        )
+
+    def _last_wrong(self, pair: Pair, rows: Rows) -> tuple[str | None, str | None]:
+        """Return the last wrong answer and why it is wrong; without an answer, why there is none."""
+        key = pair.metric
+        for answer in reversed(self.further.to(pair.sample_id)):
+            if answer.outcomes.get(key) is Outcome.WRONG:
+                return answer.text, answer.reasons.get(key)
+        for row, outcome in reversed([*zip(rows, pair.own, strict=False)]):
+            if outcome is Outcome.WRONG:
+                return self.now.answer(row), self.now.reason(row, key)
+        failures = self.now.columns.failures.items()
+        return None, next((why for why, lost in failures if rows[-1] in lost), None)
+
+    def _right_row(self, pair: Pair) -> int | None:
+        """Return a row of the baseline that shows a good answer, the best scored one."""
+        pairs = self.reports.pairs
+        if pairs is None or not pair.of:
+            return None
+        scores = pairs.baseline.columns.scores[pair.metric]
+        rows = pairs.baseline.rows_by_id[pair.sample_id]
+        scored = [(value, row) for row in rows if (value := scores[row]) is not None]
+        direction = self.reports.candidate.metrics[pair.metric].direction
+        return max(scored)[1] if direction is Direction.HIGHER else min(scored)[1]

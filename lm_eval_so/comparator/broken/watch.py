@@ -1,0 +1,295 @@
+"""Suspects and required cases of two reports."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Self
+
+from pydantic import JsonValue
+
+from lm_eval_so.comparator.gate.decide import Decision
+from lm_eval_so.comparator.pairing import Pairs, Rows, Side, applicable_rows, scope_of
+from lm_eval_so.comparator.reason_codes import Code
+from lm_eval_so.comparator.terms import Passes, Terms
+from lm_eval_so.core.config.gate import MustSection
+from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.core.records.enums import RunStatus, Verdict
+from lm_eval_so.core.stats.broken import fails_by_itself, wrong_needed
+
+_LEAST_CAP = 50
+_FEW_LOST, _SHARE_LOST = 3, 0.05
+"""Rows without a score from which on, and share of rows above which, a metric says nothing."""
+_FAILED = frozenset(status.value for status in RunStatus if not status.is_answer)
+
+
+class Outcome(StrEnum):
+    """Outcome of one answer to a case, by one metric."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    UNSCORED = "unscored"
+    """An answer without a score, or a row that was not asked."""
+    LOST = "lost"
+    """No answer came."""
+
+
+_FAULTS = frozenset({Outcome.WRONG, Outcome.LOST})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A case and a metric, under suspicion or required to be right."""
+
+    sample_id: str
+    metric: str
+    right: int = 0
+    """Right answers of the baseline."""
+    of: int = 0
+    """Scored answers of the baseline; 0 without one."""
+    own: tuple[Outcome, ...]
+    """Answers of the run itself."""
+    is_suspect: bool
+    """Whether it was mostly right in the baseline, and all answers of the run are wrong."""
+    is_required: bool
+    needed: int = 0
+    """Wrong answers in a row that prove a change; 0 if no number of up to 20 does."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the run has no answer at all, so that further failures count as wrong."""
+        return all(each is Outcome.LOST for each in self.own)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Cases that are looked at, and those among them that may have to be asked again."""
+
+    alpha: float
+    family: int
+    """Pairs of case and metric that are looked at."""
+    samples: int
+    """Cases that are looked at."""
+    cap: int
+    """Most further answers in all."""
+    must: MustSection | None
+    pairs: tuple[Pair, ...]
+    """Suspects and required cases, in dataset order."""
+    probe: str | None
+    """A case that was right and is no suspect, to ask whether the endpoint still answers."""
+    warnings: tuple[Reason, ...] = ()
+    """Required cases that fail by themselves now and then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Column:
+    """One watched metric: what its rows say, and the cases among them."""
+
+    said: Sequence[Outcome]
+    """Outcome of each row of the candidate."""
+    rows_by_id: Mapping[str, Rows]
+    pairs: tuple[Pair, ...]
+    family: int
+    """Cases that the baseline scored."""
+    samples: frozenset[str]
+
+
+def find_watch(decision: Decision, terms: Terms) -> Watch | None:
+    """Find the suspects and required cases of a comparison.
+
+    Args:
+        decision: Decided metrics, with the samples that count for each.
+        terms: Gate, and the metrics that say right or wrong.
+
+    Returns:
+        None if nothing is looked at: by the gate, or since no metric says right or wrong.
+    """
+    gate = terms.gate
+    if gate.broken == "off":
+        return None
+    columns = [
+        column
+        for key, metric in decision.judged.items()
+        if metric.gating and metric.change is not Verdict.ERROR and key in terms.right_or_wrong
+        if (column := _look(key, decision, terms)) is not None
+    ]
+    family, alpha = sum(column.family for column in columns), gate.alpha
+    found = [pair for column in columns for pair in column.pairs]
+    if not family and not found:
+        return None
+    rows = len(next(iter(decision.compared.values())).candidate.samples.ids)
+    order = _order(decision)
+    pairs = sorted((_with_need(p, family, alpha) for p in found), key=lambda p: order[p.sample_id])
+    return Watch(
+        alpha=alpha,
+        family=family,
+        samples=len(frozenset().union(*(column.samples for column in columns))),
+        cap=most_further(rows),
+        must=gate.must,
+        pairs=tuple(pairs),
+        probe=_probe(order, columns, pairs),
+        warnings=tuple(_unsteady(pairs, gate.must)),
+    )
+
+
+def most_further(rows: int) -> int:
+    """Return the most further answers of a run with so many rows."""
+    return max(rows, _LEAST_CAP)
+
+
+def _look(key: str, decision: Decision, terms: Terms) -> _Column | None:
+    """Look at the cases of one metric; None if its rows say nothing."""
+    reports, passes = decision.compared[key], terms.right_or_wrong[key]
+    side, scores = reports.side, reports.side.columns.scores.get(key)
+    is_compared = decision.judged[key].change is not Verdict.INCOMPARABLE
+    now = applicable_rows(side, key)
+    if scores is None or (not is_compared and _says_nothing(scores, now)):
+        return None
+    said = _outcomes(scores, side.columns.statuses, passes)
+    required = _required(side, terms.gate.must)
+    before = _Before.none()
+    if reports.pairs is not None and is_compared:
+        before = _compared(key, reports.pairs, said, passes)
+    suspects = before.suspects
+    pairs = []
+    for name in dict.fromkeys([*suspects, *(name for name in required if name in now)]):
+        right, of = before.counts(name)
+        pair = Pair(
+            sample_id=name,
+            metric=key,
+            right=right,
+            of=of,
+            own=tuple(said[row] for row in now[name]),
+            is_suspect=name in suspects,
+            is_required=name in required,
+        )
+        pairs.append(pair)
+    return _Column(
+        said=said,
+        rows_by_id=now,
+        pairs=tuple(pairs),
+        family=len(before.samples),
+        samples=before.samples,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Before:
+    """Answers of the baseline to the cases that are compared."""
+
+    rights: Sequence[bool | None]
+    """Whether each row is right; None without a score."""
+    rows_by_id: Mapping[str, Rows]
+    samples: frozenset[str]
+    """Cases that are compared, and have a score."""
+    suspects: frozenset[str]
+    """Cases that were mostly right, and have no right answer now."""
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return that nothing is compared."""
+        return cls(rights=(), rows_by_id={}, samples=frozenset(), suspects=frozenset())
+
+    def counts(self, name: str) -> tuple[int, int]:
+        """Return the right and all scored answers to a case."""
+        if name not in self.samples:
+            return 0, 0
+        own = [self.rights[row] for row in self.rows_by_id[name]]
+        return own.count(True), len(own) - own.count(None)
+
+
+def _compared(key: str, pairs: Pairs, said: Sequence[Outcome], passes: Passes) -> _Before:
+    """Find the suspects; there may be very many cases, most of them right."""
+    scores = pairs.baseline.columns.scores[key]
+    rights = [None if score is None else passes(score) for score in scores]
+    scope = scope_of(pairs, key, is_time=False)
+    suspects, unscored = [], []
+    for name, old, new in zip(scope.ids, scope.baseline.rows, scope.candidate.rows, strict=True):
+        if len(old) == 1:
+            right, of = int(rights[old[0]] is True), int(rights[old[0]] is not None)
+        else:
+            own = [rights[row] for row in old]
+            right, of = own.count(True), len(own) - own.count(None)
+        if not of:
+            unscored.append(name)
+        elif 2 * right > of and said[new[0]] in _FAULTS and all(said[r] in _FAULTS for r in new):
+            suspects.append(name)
+    return _Before(
+        rights=rights,
+        rows_by_id=applicable_rows(pairs.baseline, key),
+        samples=frozenset(scope.ids).difference(unscored),
+        suspects=frozenset(suspects),
+    )
+
+
+def _with_need(pair: Pair, family: int, alpha: float) -> Pair:
+    if not pair.is_suspect:
+        return pair
+    needed = wrong_needed(pair.right, pair.of, family=family, alpha=alpha)
+    return replace(pair, needed=needed)
+
+
+def _probe(
+    order: Mapping[str, int], columns: Sequence[_Column], pairs: Sequence[Pair]
+) -> str | None:
+    """Return the first case that was right by some metric and is accused by none."""
+    accused = {p.sample_id for p in pairs if p.is_suspect or Outcome.RIGHT not in p.own}
+    for name in order:
+        if name not in accused and any(
+            column.said[row] is Outcome.RIGHT
+            for column in columns
+            for row in column.rows_by_id.get(name, ())
+        ):
+            return name
+    return None
+
+
+def _required(side: Side, must: MustSection | None) -> frozenset[str]:
+    tags = side.columns.tags
+    if must is None or tags is None:
+        return frozenset()
+    first: Mapping[str, Rows] = side.rows_by_id
+    return frozenset(name for name, rows in first.items() if must.tag in tags[rows[0]])
+
+
+def _outcomes(
+    scores: Sequence[float | None], statuses: Sequence[str], passes: Passes
+) -> list[Outcome]:
+    """Return what each row says."""
+    right, wrong, lost, unscored = Outcome.RIGHT, Outcome.WRONG, Outcome.LOST, Outcome.UNSCORED
+    return [
+        (right if passes(score) else wrong)
+        if score is not None
+        else lost
+        if status in _FAILED
+        else unscored
+        for score, status in zip(scores, statuses, strict=True)
+    ]
+
+
+def _says_nothing(scores: Sequence[float | None], now: Mapping[str, Rows]) -> bool:
+    """Return whether too many rows lack a score to say anything, as where a baseline is compared."""
+    own = [scores[row] for rows in now.values() for row in rows]
+    missing = own.count(None)
+    few = missing < min(_FEW_LOST, len(own))
+    return not own or (not few and missing > _SHARE_LOST * len(own))
+
+
+def _order(decision: Decision) -> Mapping[str, int]:
+    """Return the place of each case in the dataset."""
+    reports = next(iter(decision.compared.values()))
+    return {name: place for place, name in enumerate(dict.fromkeys(reports.candidate.samples.ids))}
+
+
+def _unsteady(pairs: Sequence[Pair], must: MustSection | None) -> Iterator[Reason]:
+    """Warn of required cases that the baseline got right more often than not, but not always."""
+    for pair in pairs:
+        is_mostly_right = pair.of >= 2 and 2 * pair.right > pair.of > pair.right
+        if must is not None and pair.is_required and is_mostly_right:
+            chance = fails_by_itself(pair.right, pair.of, least=must.right, of=must.of)
+            figures: dict[str, JsonValue] = {
+                "id": pair.sample_id,
+                "s": pair.right,
+                "k": pair.of,
+                "p": chance,
+            }
+            yield Reason(code=Code.MUST_UNSTEADY, figures=figures)

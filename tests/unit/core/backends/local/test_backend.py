@@ -1,4 +1,6 @@
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,30 @@ async def test_open__file_that_is_no_model(tmp_path: Path):
     assert list(backend.check()) == []
     with pytest.raises(ConfigError, match=r"cannot load the model .*bad\.gguf"):
         await backend.open()
+
+
+@needs_model
+def test_close__right_after_open_ends() -> None:
+    code = """
+import asyncio
+from lm_eval_so.core.backends.local.backend import LocalBackend
+
+async def main():
+    for _ in range(8):
+        backend = LocalBackend(params=LocalBackend.Params(), options=LocalBackend.Options())
+        await backend.open()
+        await backend.close()
+
+asyncio.run(main())
+"""
+    # several at once: a server whose threads start late is the one that misses its end
+    started = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    try:
+        assert [process.wait(60) for process in started] == [0, 0, 0]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
 
 
 async def test_send__attached_server_gets_the_defaults():

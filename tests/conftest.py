@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,11 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Take more workers than processors: much of the time commands and servers are waited for."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.main import get_command
 
 from lm_eval_so.action.event import find_activity, read_event
 from lm_eval_so.cli.app import app
@@ -16,6 +17,8 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.errors import ExitCode, UsageError
 from lm_eval_so.terminal.entry import run_command
 
+COMMANDS = get_command(app)
+"""Made once: a process makes it of its app once, too."""
 SAMPLE = {"id": "q1", "input": "환불은 며칠?", "expected": "3일"}
 CONFIG: dict[str, Any] = {
     "version": 1,
@@ -86,7 +89,7 @@ def ends(folder: Path, command: str, *more: str) -> int:
     out, err = io.StringIO(), io.StringIO()
     file = ["-c", str(folder / "lm-eval-so.yaml")]
     with redirect_stdout(out), redirect_stderr(err):
-        code = run_command(app, [command, *file, *more])
+        code = run_command(COMMANDS, [command, *file, *more])
     assert code != ExitCode.BUG, err.getvalue()
     assert (code == ExitCode.DONE) or err.getvalue().startswith(("error: ", "warning: ", "run"))
     return code

@@ -5,6 +5,7 @@ SQLite in WAL mode; values are JSON, so that a file from elsewhere can do no mor
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -55,6 +56,7 @@ _PUT = """INSERT INTO answers VALUES (?, ?, ?) ON CONFLICT (key)
     DO UPDATE SET made_at = excluded.made_at, value = excluded.value"""
 _PUT_NEWER = f"{_PUT} WHERE excluded.made_at > answers.made_at"
 _BUSY_S = 5.0
+_AGAIN_S = 0.005
 
 Row = tuple[bytes, int, bytes]
 """Key, when it was made in seconds since 1970, and the value."""
@@ -101,17 +103,31 @@ def connect(path: Path, *, busy_s: float = _BUSY_S) -> sqlite3.Connection:
         sqlite3.Error: If the file is no cache, or cannot be written to.
     """
     if not path.parent.exists():
-        path.parent.mkdir(parents=True)
+        # another process may make it in the meantime
+        path.parent.mkdir(parents=True, exist_ok=True)
         (path.parent / ".gitignore").write_text(f"/{path.name}*\n", encoding="utf-8")
     connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(_TABLE)
+        _set_up(connection, until=time.monotonic() + busy_s)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _set_up(connection: sqlite3.Connection, *, until: float) -> None:
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(_TABLE)
+        except sqlite3.Error as error:
+            # SQLite does not wait by itself where two processes turn WAL on at once
+            if not is_busy(error) or time.monotonic() >= until:
+                raise
+            time.sleep(_AGAIN_S)
+        else:
+            return
 
 
 def write_rows(

@@ -3,9 +3,11 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import timeit
 import unicodedata
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -284,6 +286,21 @@ def test_put__waits_for_a_writer_without_standing_still(
     cache.close()
     assert look_into(path).entries == 1
     assert warnings == []
+
+
+def test_open_cache__many_make_the_file_at_once(tmp_path: Path):
+    def open_one(path: Path) -> list[str]:
+        told: list[str] = []
+        begin.wait()
+        open_cache(path, told.append).close()
+        return told
+
+    begin = threading.Barrier(8)
+    with ThreadPoolExecutor(begin.parties) as threads:
+        for turn in range(20):
+            path = tmp_path / str(turn) / ".lm-eval-so" / "cache.sqlite"
+            told = list(threads.map(open_one, [path] * begin.parties))
+            assert told == [[]] * begin.parties
 
 
 PROCESS = """

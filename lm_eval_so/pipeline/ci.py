@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from lm_eval_so.action.event import plain_suite_id
+from lm_eval_so.action.event import BaseRule, plain_suite_id
 from lm_eval_so.action.inputs import Generate, Inputs
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.resources import Resources
@@ -15,12 +15,18 @@ from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import folder_problems, leads_out
 from lm_eval_so.errors import ExitCode, Interrupted, Problem, Where
 from lm_eval_so.pipeline.check import Stage, check
-from lm_eval_so.pipeline.github.baseline_place import find_local_place, find_place
+from lm_eval_so.pipeline.control import ControlSource
+from lm_eval_so.pipeline.github.baseline_place import (
+    find_local_place,
+    find_place,
+    find_trusted_base,
+)
 from lm_eval_so.pipeline.github.posting import Job
 from lm_eval_so.pipeline.github.publish import Told, tell_github, write_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings
+from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 from lm_eval_so.pipeline.measure.measure import Measured, measure
-from lm_eval_so.pipeline.measure.plan import Origin, Plan, again_folder
+from lm_eval_so.pipeline.measure.plan import Origin, Plan, again_folder, main_folder
 from lm_eval_so.runner.run import run_folder
 
 _OWN_BASELINE = (
@@ -38,6 +44,8 @@ class Options:
     reports: Path | None
     fresh: bool
     dry_run: bool
+    source: ConfigSource | None = None
+    """Everything that the config is read from; null: main's configuration plays no part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +73,7 @@ def find_problems(config: Config, around: Surroundings, options: Options) -> Ite
     if config.backend is None:  # told by now, and there is no run to write
         return
     run, reports = _folders(config, around, options)
-    outside = _outside_problems(config, around, [run, again_folder(run), reports])
+    outside = _outside_problems(config, around, [run, again_folder(run), main_folder(run), reports])
     yield from outside
     if not options.dry_run and not outside:  # a folder outside is not even tried
         yield from folder_problems([run, reports])
@@ -95,6 +103,29 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
         baseline=place,
         may_be_baseline=may_be_baseline,
         origin=origin,
+        control=_control_source(config, around, options),
+    )
+
+
+def _control_source(config: Config, around: Surroundings, options: Options) -> ControlSource | None:
+    """Return everything that main's config is read from; None where it plays no part."""
+    activity, source = around.activity, options.source
+    if source is None:
+        return None
+    # a workflow may check out anything, as a fork's head, on an event of main
+    is_main = git.head(config.folder) == activity.commit
+    if activity.base.rule is BaseRule.HEAD and not (activity.is_of_main and is_main):
+        return None
+    base = find_trusted_base(activity, cwd=config.folder)
+    return ControlSource(
+        file=source.file,
+        environ=source.environ,
+        overrides=source.overrides,
+        rewritten=source.rewritten,
+        plugins=source.plugins,
+        base=base.commit,
+        why=base.why,
+        is_scheduled=activity.is_of_main,
     )
 
 

@@ -1,6 +1,6 @@
 """Verdict of a run with its broken cases as one more row, and the record of the cases."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,13 +16,15 @@ from lm_eval_so.comparator.broken.rounds import (
 from lm_eval_so.comparator.broken.watch import Outcome, Pair, Watch, find_watch
 from lm_eval_so.comparator.cases import Texts, texts_of
 from lm_eval_so.comparator.gate.decide import Decision, decide
+from lm_eval_so.comparator.gate.verdicts import WORST_FIRST
 from lm_eval_so.comparator.pairing import Reports, Rows, pair_reports
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.comparator.terms import Terms
+from lm_eval_so.core.clock import parse_time
 from lm_eval_so.core.records.comparison import BrokenCase, BrokenCases, Reason
-from lm_eval_so.core.records.enums import Direction, Verdict
+from lm_eval_so.core.records.enums import Direction, Policy, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.words.broken_cases import lead_sentence
+from lm_eval_so.core.words.broken_cases import is_wrong_on_main, lead_sentence
 from lm_eval_so.errors import ExitCode
 
 __all__ = ["NOTHING_ASKED", "Asked", "Whole", "judge_whole", "watch_cases"]
@@ -30,6 +32,8 @@ __all__ = ["NOTHING_ASKED", "Asked", "Whole", "judge_whole", "watch_cases"]
 State = Literal["must", "proven", "unproven", "slip"]
 
 _ORDER: tuple[State, ...] = ("must", "proven", "unproven", "slip")
+_FAILING = frozenset({"fail", "strict"})
+"""Policies by which a broken case fails the run."""
 _LEAST_NAMED, _LEAST_STRICT = 2, 4
 """Wrong answers from which on a case without proof is named, and from which on `strict` fails it."""
 
@@ -83,8 +87,8 @@ def judge_whole(
     reasons = decision.reasons
     if watch is None:
         return Whole(verdict=verdict, exit_code=code, reasons=reasons, sentence=mean, broken=None)
-    found = _judge(watch, further, reports, mean=mean)
-    own = tuple(_reasons(found, terms.gate.broken))
+    found = _judge(watch, further, reports, terms, mean=mean)
+    own = tuple(_reasons(found, terms))
     if own and verdict is Verdict.ERROR:
         reasons = (*reasons, *own)
     elif own:
@@ -92,6 +96,13 @@ def judge_whole(
         reasons = (*own, *reasons)
     else:
         found = _warned(found)
+        if excused := tuple(_excuses(found, terms)):
+            reasons = (*excused, *reasons)
+        if excused and terms.not_ours is not None:  # it would have failed
+            unclear = Verdict.INCONCLUSIVE
+            verdict = min(verdict, unclear, key=WORST_FIRST.index)
+            is_barred = terms.policies.on_inconclusive is Policy.FAIL
+            code = code or (ExitCode.CANNOT_MEASURE.value if is_barred else 0)
     sentence, alone = lead_sentence(
         found, own, verdict=decision.verdict, mean=mean, language=terms.language
     )
@@ -104,7 +115,9 @@ def judge_whole(
     )
 
 
-def _judge(watch: Watch, further: Further, reports: Reports, *, mean: str) -> BrokenCases:
+def _judge(
+    watch: Watch, further: Further, reports: Reports, terms: Terms, *, mean: str
+) -> BrokenCases:
     """Return what became of all suspects and required cases."""
     down = is_down(watch, further)
     before = texts_of(reports.baseline) if reports.baseline else None
@@ -126,8 +139,26 @@ def _judge(watch: Watch, further: Further, reports: Reports, *, mean: str) -> Br
         asked=further.asked,
         cases=tuple(sorted(cases, key=lambda case: _ORDER.index(case.state))),
         mean=mean,
+        since=_since(reports, terms),
+        main_changed=_has_main_changed(reports, further),
         warnings=tuple(warnings),
     )
+
+
+def _since(reports: Reports, terms: Terms) -> str | None:
+    """Return the day of the baseline, if nobody here changed the chatbot since."""
+    if terms.not_ours is not Code.PROVIDER_MOVED or reports.baseline is None:
+        return None
+    at = parse_time(reports.baseline.experiment.evaluated_at)
+    return f"{at:%Y-%m-%d}" if at else None
+
+
+def _has_main_changed(reports: Reports, further: Further) -> bool:
+    """Return whether the baseline is of another configuration than main's, which was asked."""
+    if reports.baseline is None or further.main_run is None:
+        return False
+    before = reports.baseline.experiment.fingerprints.get("run")
+    return before is not None and before != further.main_run
 
 
 def _named(standing: Standing, *, is_down: bool) -> State | None:
@@ -143,22 +174,47 @@ def _named(standing: Standing, *, is_down: bool) -> State | None:
             return "unproven" if standing.wrong >= _LEAST_NAMED else None
 
 
-def _reasons(found: BrokenCases, policy: str) -> Iterator[Reason]:
+def _reasons(found: BrokenCases, terms: Terms) -> Iterator[Reason]:
     """Yield the reasons why the run fails."""
-    if policy not in {"fail", "strict"}:
+    if terms.gate.broken not in _FAILING:
         return
     failed = {case.sample_id for case in found.cases if case.state == "must"}
-    proven = {case.sample_id for case in found.cases if case.state == "proven"} - failed
+    if failed:
+        yield Reason(code=Code.MUST_FAILED, figures={"must": len(failed)})
+    proven, unproven = _stayed_wrong(found, terms.gate.broken, failed)
+    if terms.fails_for_drift and (proven or unproven):
+        yield Reason(code=Code.PROVIDER_MOVED, figures={"cases": len(proven | unproven)})
+    elif terms.not_ours is None and (proven or unproven):
+        numbers = {"proven": len(proven), "unproven": len(unproven)}
+        yield Reason(code=Code.BROKEN_CASES, figures={k: n for k, n in numbers.items() if n})
+
+
+def _excuses(found: BrokenCases, terms: Terms) -> Iterator[Reason]:
+    """Yield the reasons why cases that stayed wrong do not fail the run."""
+    if terms.not_ours is None:
+        moved = {case.sample_id for case in found.cases if is_wrong_on_main(case)}
+        if moved:
+            yield Reason(code=Code.PROVIDER_MOVED, figures={"cases": len(moved)})
+        return
+    proven, unproven = _stayed_wrong(found, terms.gate.broken, frozenset())
+    if terms.gate.broken in _FAILING and (proven or unproven):
+        yield Reason(code=terms.not_ours, figures={"cases": len(proven | unproven)})
+
+
+def _stayed_wrong(
+    found: BrokenCases, policy: str, failed: Collection[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the cases that fail a run, beside those that failed already: proven, and for `strict` others."""
+    proven = {each.sample_id for each in found.cases if each.state == "proven"}.difference(failed)
     unproven = {
         case.sample_id
         for case in found.cases
-        if policy == "strict" and case.state == "unproven" and case.now[0] >= _LEAST_STRICT
-    } - (failed | proven)
-    if failed:
-        yield Reason(code=Code.MUST_FAILED, figures={"must": len(failed)})
-    if proven or unproven:
-        numbers = {"proven": len(proven), "unproven": len(unproven)}
-        yield Reason(code=Code.BROKEN_CASES, figures={k: n for k, n in numbers.items() if n})
+        if policy == "strict"
+        and case.state == "unproven"
+        and case.now[0] >= _LEAST_STRICT
+        and not is_wrong_on_main(case)
+    }
+    return frozenset(proven), frozenset(unproven.difference(failed, proven))
 
 
 def _warned(found: BrokenCases) -> BrokenCases:
@@ -191,7 +247,8 @@ class _Writer:
             state=state,
             baseline=(pair.right, pair.of) if pair.of else None,
             now=(standing.wrong, standing.of),
-            needed=pair.needed or None,
+            needed=standing.needed or None,
+            main=standing.main,
             ref=now.columns.refs[rows[0]] if now.columns.refs else None,
             input=now.columns.inputs[rows[0]] if now.columns.inputs else None,
             baseline_answer=self.before.answer(old) if self.before and old is not None else None,

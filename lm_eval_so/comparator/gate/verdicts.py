@@ -1,7 +1,7 @@
 """Turn findings into metric verdicts, the run verdict and the exit code."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
@@ -126,6 +126,25 @@ def _why_unclear(finding: Finding, alpha: float, *, is_proven: bool) -> Code | N
     if finding.p is not None and finding.p <= alpha:
         return Code.MULTIPLICITY
     return Code.TOO_NOISY
+
+
+def not_ours(judged: Mapping[str, Judged], code: Code, *, fails: bool) -> dict[str, Judged]:
+    """Return the metrics with a proven fall named as none of the pull request.
+
+    A fixed bound that is missed stays missed, whoever changed.
+
+    Args:
+        judged: Decided metrics.
+        code: Code of whose change it is.
+        fails: Whether it is a regression all the same.
+    """
+    verdict = Verdict.REGRESSION if fails else Verdict.INCONCLUSIVE
+    return {
+        key: replace(metric, change=verdict, change_code=code)
+        if metric.change is Verdict.REGRESSION
+        else metric
+        for key, metric in judged.items()
+    }
 
 
 def in_order(judged: Mapping[str, Judged]) -> dict[str, Judged]:

@@ -1,5 +1,6 @@
 """The place of an event's baseline, from the event and from git."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from lm_eval_so.action.event import Activity, BaseRule
@@ -40,6 +41,36 @@ def find_base(activity: Activity, *, cwd: Path) -> str | None:
             return next(iter(above), None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedBase:
+    """The base commit, if a pull request cannot have chosen it."""
+
+    commit: str | None
+    why: Reason | None = None
+    """Reason why there is none."""
+
+
+def find_trusted_base(activity: Activity, *, cwd: Path) -> TrustedBase:
+    """Find the base commit of which a pull request chooses nothing.
+
+    Args:
+        activity: The task that the event sets.
+        cwd: A folder of the checkout.
+    """
+    here = git.head(cwd)
+    if here is None:
+        return TrustedBase(commit=None, why=Reason(code="no_repository"))
+    if git.is_submodule(cwd):
+        # its history is whatever the pull request points at
+        return TrustedBase(commit=None, why=Reason(code="in_submodule"))
+    base = find_base(activity, cwd=cwd)
+    if base is not None:
+        return TrustedBase(commit=base)
+    is_local = not activity.is_proposal and activity.repository is None
+    unknown = Reason(code="base_unknown") if is_local else _unknown_base(here, activity, cwd=cwd)
+    return TrustedBase(commit=None, why=unknown)
+
+
 def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> Place:
     """Find the place of an event's baseline: never in the commits that a pull request brings.
 
@@ -55,11 +86,10 @@ def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> 
     named = explicit or (config.resolve(stored) if stored else None)
     if named is None:
         return Place()
+    trusted = find_trusted_base(activity, cwd=cwd)
     if here is None:
-        return Place(unreadable=Reason(code="no_repository"))
-    unknown = None if base else _unknown_base(here, activity, cwd=cwd)
-    if git.is_submodule(cwd):  # its history is whatever the pull request points at
-        base, unknown = None, Reason(code="in_submodule")
+        return Place(unreadable=trusted.why)
+    base, unknown = trusted.commit, trusted.why
     commits = {commit for commit in (here, activity.head, activity.commit) if commit}
     is_brought = git.is_committed(named, commits)
     has_file = named.exists() and not is_brought  # a step of the job put it there

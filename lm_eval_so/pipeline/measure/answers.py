@@ -10,7 +10,7 @@ from lm_eval_so.core.events import Warned
 from lm_eval_so.core.records.enums import ReportFormat
 from lm_eval_so.core.records.run import Checkout
 from lm_eval_so.errors import BudgetSpent, InputError, Problem, TooManyErrors
-from lm_eval_so.pipeline.measure.plan import Plan, again_folder
+from lm_eval_so.pipeline.measure.plan import Plan, again_folder, main_folder
 from lm_eval_so.runner import run as running
 from lm_eval_so.runner.store.for_verdict import ForVerdict
 from lm_eval_so.runner.store.for_verdict import note_verdict as note_in_run
@@ -21,7 +21,8 @@ def for_verdict(config: Config, plan: Plan) -> ForVerdict:
     """Return the purpose of the answers: a verdict on the checkout as it is now."""
     further = again_folder(plan.run)
     # files that `ci` writes do not change the chatbot, even where git tracks them
-    own = [folder / name for folder in (plan.run, further) for name in RUN_FILES]
+    folders = (plan.run, further, main_folder(plan.run))
+    own = [folder / name for folder in folders for name in RUN_FILES]
     for name in ("report", "comparison"):
         own += (plan.reports / f"{name}.{each.value}" for each in ReportFormat)
     changes = git.changes(config.folder, without=own)
@@ -56,7 +57,7 @@ def note_verdict(run: Path, resources: Resources, *, stage: str) -> None:
         resources: Environment and listener.
         stage: Name of the stage in a warning.
     """
-    for folder in (run, again_folder(run)):
+    for folder in (run, again_folder(run), main_folder(run)):
         try:
             note_in_run(folder, now_text(resources.environ))
         except InputError as error:  # the verdict is worth more than the note

@@ -12,6 +12,7 @@ from lm_eval_so.errors import refuse
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.binding.baseline_answers import baseline_problems
 from lm_eval_so.generator import generate as generating
+from lm_eval_so.pipeline.control import decide
 from lm_eval_so.pipeline.measure.answers import ask, for_verdict, note_verdict
 from lm_eval_so.pipeline.measure.ask_cases import ask_more
 from lm_eval_so.pipeline.measure.further import AskedRun
@@ -57,13 +58,22 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     )
     report = await evaluating.evaluate(config, resources, inputs)
     if failure is None:
+        if plan.control is not None and baseline.report is not None:
+            main = decide(config, plan.control, report, baseline.report)
+            baseline = replace(baseline, main=main)
         run = AskedRun(plan=plan, verdict=verdict)
         asked = await ask_more(config, resources, report, baseline, run)
         comparison = compare_reports(config, resources, report, baseline, asked=asked)
     else:
         comparison = compare_reports(config, resources, report, baseline)
         comparison = unmeasured(comparison, failure, config.language)
-    tell_verdict(comparison, config, resources.listener, redactor=resources.redactor)
+    tell_verdict(
+        comparison,
+        config,
+        resources.listener,
+        redactor=resources.redactor,
+        reports=plan.reports,
+    )
     if not plan.may_be_baseline or comparison.verdict in _NO_BASELINE:
         report = replace(report, experiment=replace(report.experiment, eligible=False))
     results = Results(report=report, comparison=comparison)

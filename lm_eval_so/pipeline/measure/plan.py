@@ -11,6 +11,7 @@ from lm_eval_so.core.report_file import read_report
 from lm_eval_so.errors import UsageError
 from lm_eval_so.evaluator.binding.baseline_answers import needs_baseline
 from lm_eval_so.evaluator.evaluate import Origin
+from lm_eval_so.pipeline.control import ControlSource, Decided
 from lm_eval_so.runner.run import RunOptions
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Place",
     "Plan",
     "again_folder",
+    "main_folder",
     "read_baseline",
     "take_baseline",
     "take_report",
@@ -34,6 +36,8 @@ class Baseline:
     """The report; null if there is none."""
     ref: BaselineRef
     """Source of the report, or the reason why there is none."""
+    main: Decided | None = None
+    """Decision on main's configuration today; null if it plays no part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,8 @@ class Plan:
     """Whether the report may become a baseline, if it is complete and did not get worse."""
     origin: Origin = field(default_factory=Origin)
     """Identity of the measured code, as the report records it."""
+    control: ControlSource | None = None
+    """Everything that main's config is read from; null: it plays no part."""
 
     @property
     def run_options(self) -> RunOptions:
@@ -63,8 +69,17 @@ class Plan:
 
 def again_folder(run: Path) -> Path:
     """Return the folder of further answers: beside the run's, so that none of its rows changes."""
+    return _beside(run, "again")
+
+
+def main_folder(run: Path) -> Path:
+    """Return the folder of the answers of main's configuration, beside the run's."""
+    return _beside(run, "main")
+
+
+def _beside(run: Path, name: str) -> Path:
     folder = run if run.name not in {"", ".."} else run.resolve()
-    return folder.with_name(f"{folder.name}-again")
+    return folder.with_name(f"{folder.name}-{name}")
 
 
 def read_baseline(

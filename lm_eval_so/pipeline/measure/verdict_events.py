@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.gate import GateSection
@@ -21,6 +22,7 @@ from lm_eval_so.core.words.broken_cases import (
     slips_sentence,
     warning_sentences,
 )
+from lm_eval_so.core.words.control import control_sentences, control_warning
 from lm_eval_so.core.words.formats import count
 from lm_eval_so.core.words.phrases import exemption_warning, lost_headline, lost_names, lost_reasons
 from lm_eval_so.core.words.verdict_names import deciding_metrics, verdict_name
@@ -30,15 +32,31 @@ from lm_eval_so.pipeline.measure.plan import Plan
 STAGE = "compare"
 _LONGEST_NAME, _LONGEST_SENTENCE = 60, 400
 _MOST_CASES, _MOST_NAMES = 5, 10
+_DAY = len("2026-01-31")
 
 
 def tell_verdict(
-    comparison: Comparison, config: Config, tell: Listener, *, redactor: Redactor
+    comparison: Comparison,
+    config: Config,
+    tell: Listener,
+    *,
+    redactor: Redactor,
+    reports: Path | None = None,
 ) -> None:
-    """Tell the findings of a comparison, and warn of a change that goes in without being proven good."""
+    """Tell the findings of a comparison, and warn of a change that goes in without being proven good.
+
+    Args:
+        comparison: The comparison.
+        config: The config.
+        tell: Listener.
+        redactor: Takes secrets out of what a model said.
+        reports: Folder of the reports; None where a new baseline is not proposed.
+    """
     for exemption in (*comparison.quarantine, *comparison.accept):
         if text := exemption_warning(exemption, config.language):
             tell(Warned(stage=STAGE, text=text))
+    for text in _control(comparison, config.language):
+        tell(Noticed(stage=STAGE, text=redactor.redact(text)))
     for text in warning_sentences(comparison.broken, config.language):
         tell(Warned(stage=STAGE, text=redactor.redact(text)))
     for text in _cases(comparison.broken, config.language, redactor):
@@ -57,6 +75,9 @@ def tell_verdict(
         text = f"{text}; {_lost(comparison.lost, config.language, redactor)}"
     is_warning = _is_warning(comparison, config.gate)
     tell((Warned if is_warning else Ended)(stage=STAGE, text=text))
+    if reports is not None and _has_drifted(comparison):
+        command = {"command": _how_to_refresh(config, reports, comparison)}
+        tell(Noticed(stage=STAGE, text=say("control.refresh", config.language, command)))
     if comparison.rerun is not None:
         steps = " && ".join(comparison.rerun.splitlines())
         text = say("comment.rerun_steps", config.language, {"steps": steps})
@@ -88,6 +109,28 @@ def _how_to_begin(report: EvaluationReport, config: Config, plan: Plan) -> str:
     return f"{shlex.join(words)} takes this report as one"
 
 
+def _control(comparison: Comparison, language: Language) -> Iterator[str]:
+    """Yield what main's configuration says today."""
+    day = (comparison.baseline.evaluated_at or "")[:_DAY] or None
+    control, reasons = comparison.control, comparison.reasons
+    yield from filter(None, control_sentences(control, reasons, language, day=day))
+    if told := control_warning(control, language):
+        yield told
+
+
+def _has_drifted(comparison: Comparison) -> bool:
+    """Return whether main got worse although nobody here changed it."""
+    is_main = comparison.control is not None and comparison.control.state == "unchanged"
+    return is_main and any(each.code == "provider_moved" for each in comparison.reasons)
+
+
+def _how_to_refresh(config: Config, reports: Path, comparison: Comparison) -> str:
+    file = config.located.file or CONFIG_FILE.name
+    words = ["lm-eval-so", "baseline", "update", str(reports), "-c", file]
+    words += ["--force"] if comparison.verdict is Verdict.REGRESSION else []
+    return shlex.join([*words, "--reason", "provider moved"])
+
+
 def _lost(lost: Lost, language: Language, redactor: Redactor) -> str:
     names = [cut(redactor.redact(name), _LONGEST_NAME) for name in lost_names(lost)]
     named = ", ".join(names) + (", …" if lost.n > len(names) else "")
@@ -115,6 +158,8 @@ def _is_warning(comparison: Comparison, gate: GateSection) -> bool:
         return False
     warned = comparison.broken.warnings if comparison.broken else ()
     if comparison.lost is not None or any(each.code == "broken_cases" for each in warned):
+        return True
+    if _has_drifted(comparison):
         return True
     if comparison.verdict is Verdict.INCONCLUSIVE:
         return gate.on_inconclusive is Policy.WARN

@@ -9,6 +9,7 @@ from lm_eval_so.core.records.comparison import (
 )
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.words.control import control_warning
 from lm_eval_so.core.words.formats import (
     MetricFigures,
     count,
@@ -188,6 +189,8 @@ def _lead_notes(
 def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:
     """Yield the warnings about the data that the sentence does not tell."""
     words = words_of("comparison", language)
+    if told := control_warning(comparison.control, language):
+        yield told
     for exemption in (*comparison.quarantine, *comparison.accept):
         if told := exemption_warning(exemption, language):
             yield told

@@ -21,12 +21,13 @@ from lm_eval_so.core.stats.power import (
     pass_chance,
     provable_margin,
     provable_margin_exact,
+    repeats_for_flips,
+    repeats_for_scores,
 )
 
 ASSUMED_FLIPS: Final = 0.10
 """Share of answers that flip between two runs, where nothing is known."""
 
-_MOST_REPEATS = 100
 _MOST_SAMPLES = 10**9
 _STEPS = 30
 _ALMOST = 1 - 1e-9
@@ -275,32 +276,20 @@ def _enlarged(asked: Asked, samples: int) -> Asked:
     )
 
 
-def needed_repeats(samples: int, noise: Noise, *, margin: float, alpha: float = 0.05) -> int | None:
-    """Return the fewest answers to each sample that prove a margin for these samples alone.
+def needed_repeats(samples: int, noise: Noise, *, margin: float, alpha: float = 0.05) -> int:
+    """Return the fewest answers to each sample, on both sides, that prove a margin for these alone.
 
     Args:
         samples: Number of samples, at least 1.
         noise: Difference between two runs of one chatbot.
         margin: Largest accepted drop, in score units.
         alpha: One-sided error, in (0, 0.5).
-
-    Returns:
-        At least 2 answers, on both sides; None if 100 are too few.
     """
-    for k in range(2, _MOST_REPEATS + 1):
-        asked = Asked(samples=samples, baseline=k, candidate=k)
-        if _proves_for_these(asked, noise, margin, alpha):
-            return k
-    return None
-
-
-def _proves_for_these(asked: Asked, noise: Noise, margin: float, alpha: float) -> bool:
-    n = math.floor(asked.samples * asked.repeats)
-    if noise.is_binary and LEAST_SAMPLES <= n <= MOST_EXACT:  # no need of the margin itself
-        chance = pass_chance(n, noise.within, margin, alpha=alpha, is_guarded=False)
-        return chance >= POWER
-    found = look_ahead(asked, noise, margin=margin, is_these=True, alpha=alpha).provable
-    return found is not None and found <= margin
+    least = math.ceil(LEAST_SAMPLES / samples)
+    if noise.is_binary:
+        return max(least, repeats_for_flips(noise.within, margin, n=samples, alpha=alpha))
+    needed = repeats_for_scores(noise.within, margin, n=samples, width=noise.width, alpha=alpha)
+    return max(least, needed)
 
 
 def _least(holds: Callable[[float], bool], near: float, most: float) -> float | None:

@@ -24,6 +24,8 @@ LEANS = 0.2
 """P-value up to which a fall that reaches the margin leans worse."""
 LEAST_SAMPLES = 10
 """Fewest samples for an interval of a mean."""
+LEAST_REPEATS = 2
+"""Fewest answers to a sample that tell its noise."""
 
 _ROUNDING = 1e-9
 MOST_EXACT = 3000
@@ -55,8 +57,7 @@ def needed_for_flips(flip_share: float, margin: float, *, alpha: float = 0.05) -
 
     Source: Tango (1998), Statistics in Medicine 17(8), 891–908, summed over all flips.
     """
-    z = normal_quantile(1 - alpha)
-    near = _ceil(_effect(alpha) * flip_share / margin**2 + 0.75 * z * z / margin)
+    near = _answers_near(flip_share, margin, alpha)
     if near > MOST_EXACT:
         return near
     n = max(math.floor(_SHORTEST * near), needed_without_flips(margin, alpha=alpha))
@@ -68,7 +69,7 @@ def needed_for_flips(flip_share: float, margin: float, *, alpha: float = 0.05) -
         n += max(1, _far_from_power(chance, n, flip_share, margin))
 
 
-def flip_share_of(worse: int, better: int, n: int, *, margin: float) -> float:
+def flip_share_of(worse: float, better: float, n: float, *, margin: float) -> float:
     """Estimate the share of samples whose score flips between two runs of the same model.
 
     One flip more and two samples more: no flips seen does not mean that there are none. Flips of a
@@ -96,11 +97,11 @@ def pass_chance(
     """Return the exact chance of a pass of binary scores if nothing changed.
 
     Args:
-        n: Number of samples, at least 1.
+        n: Number of samples, or of answers to given samples.
         flip_share: Share of samples whose score differs between two runs, in [0, 1).
         margin: Largest accepted drop, in (0, 1).
         alpha: One-sided error, in (0, 0.5).
-        is_guarded: Whether the guard against rare drops counts, too.
+        is_guarded: Whether a pass must get past the guard against rare drops, too.
     """
     z = normal_quantile(1 - alpha)
     most = _most_lost(n, margin, alpha) if is_guarded else n
@@ -119,7 +120,7 @@ def fail_chance(
     They fail if the test proves a fall and the fall that shows reaches the margin.
 
     Args:
-        n: Number of samples, at least 1.
+        n: Number of samples, or of answers to given samples.
         flip_share: Share of samples whose score differs between two runs without a change.
         drop: True drop; `flip_share` and it are below 1 together.
         margin: Largest accepted drop, in [0, 1); 0 asks for the proof alone.
@@ -130,7 +131,7 @@ def fail_chance(
     return 1 - _chance_of_few_lost(n, share, lost_share, _is_kept(n, margin, alpha))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=2)
 def _is_kept(n: int, margin: float, alpha: float) -> Callable[[int, int], bool]:
     """Return the test for flips that do not fail the gate; it remembers its answers."""
     least = margin * n - _ROUNDING * n
@@ -187,6 +188,51 @@ def _most_lost(n: int, margin: float, alpha: float) -> int:
     while rules_out_rare_drop(lost + 1, 0, n, margin=margin, alpha=alpha):
         lost += 1
     return lost
+
+
+@lru_cache(maxsize=1024)
+def repeats_for_flips(flip_share: float, margin: float, *, n: int, alpha: float = 0.05) -> int:
+    """Return the answers that each of n given samples needs on both sides, if right or wrong; ≥ 2.
+
+    As many answers k count as n·k samples that are drawn; see `fixed_items`.
+
+    Args:
+        flip_share: Share of the answers that differ between two runs of the same model.
+        margin: Largest accepted drop, in (0, 1).
+        n: Number of samples, ≥ 1.
+        alpha: One-sided error, in (0, 0.5).
+    """
+    near = _ceil(_answers_near(flip_share, margin, alpha) / n)
+    if near * n > MOST_EXACT:
+        return max(near, LEAST_REPEATS)
+    k = max(LEAST_REPEATS, math.floor(_SHORTEST * near))
+    while not all(
+        pass_chance(answers, flip_share, margin, alpha=alpha, is_guarded=False) >= POWER
+        for answers in (k * n, math.ceil(_HOLDS_ON * k * n))
+    ):
+        k += 1
+    return k
+
+
+def repeats_for_scores(
+    noise: float, margin: float, *, n: int, width: float, alpha: float = 0.05
+) -> int:
+    """Return the answers that each of n given samples needs on both sides, of scores; ≥ 2.
+
+    Args:
+        noise: Variance of the change between two single answers to the same sample.
+        margin: Largest accepted drop.
+        n: Number of samples, ≥ 1.
+        width: Highest minus lowest possible score.
+        alpha: One-sided error, in (0, 0.5).
+
+    Source: as `needed_for_scores`, given the samples.
+    """
+    k = max(LEAST_REPEATS, _ceil(_effect(alpha) * noise / (n * margin * margin)))
+    k = max(k, _ceil(needed_without_change(margin, width=width, alpha=alpha) / n))
+    while provable_margin_given(n * k, n * (k - 1), width=width, alpha=alpha) >= margin:
+        k += 1
+    return k
 
 
 def needed_for_scores(
@@ -265,6 +311,26 @@ def provable_margin_exact(n: int, *, alpha: float = 0.05) -> float:
 def provable_margin_t(n: float, *, width: float = 1.0, alpha: float = 0.05) -> float:
     """Return the smallest drop as above, for scores by the floored interval of n ≥ 2 samples or groups."""
     return t_quantile(1 - alpha, n - 1) * floor_of_se(width, n, alpha=alpha)
+
+
+def provable_margin_given(
+    answers: float, freedom: float, *, width: float = 1.0, alpha: float = 0.05
+) -> float:
+    """Return the smallest drop as above, for scores of given samples.
+
+    Args:
+        answers: Pairs of answers that count as independent.
+        freedom: Degrees of freedom within the samples, ≥ 1.
+        width: Highest minus lowest possible score.
+        alpha: One-sided error, in (0, 0.5).
+    """
+    return t_quantile(1 - alpha, freedom) * floor_of_se(width, answers, alpha=alpha)
+
+
+def _answers_near(flip_share: float, margin: float, alpha: float) -> int:
+    """Return about as many right-or-wrong answers as have the power, by the normal approximation."""
+    z = normal_quantile(1 - alpha)
+    return _ceil(_effect(alpha) * flip_share / margin**2 + 0.75 * z * z / margin)
 
 
 def _effect(alpha: float) -> float:

@@ -314,14 +314,12 @@ def test_needed_samples__none_where_no_number_is_enough() -> None:
         (50, 0.2, 0.05, 11),
         (50, 0.0, 0.05, 2),
         (20, 0.0, 0.05, 3),
-        (30, 0.2, 0.01, None),
+        (4, 0.0, 0.3, 3),
     ],
 )
 def test_needed_repeats__is_the_least_that_proves(samples, flips, margin, repeats) -> None:
     noise = Noise(within=flips)
     assert needed_repeats(samples, noise, margin=margin) == repeats
-    if repeats is None:
-        return
 
     def provable(k: int) -> float:
         found = look_ahead(answered(samples, k), noise, margin=margin, is_these=True)
@@ -342,7 +340,6 @@ def test_needed_repeats__of_scores() -> None:
         for k in (needed - 1, needed)
     ]
     assert found[1] <= 0.03 < found[0]
-    assert needed_repeats(1, noise, margin=0.03) is None
 
 
 def test_look_ahead__is_quick() -> None:

@@ -1,4 +1,4 @@
-"""A plan: what a number of samples and answers can prove and find, before anything is asked.
+"""Outlook of a gate: what samples and answers can prove and find, before anything is asked.
 
 A gate *proves* a margin if an unchanged chatbot passes it with 80 % chance. It *finds* a drop if a
 chatbot that truly fell by it fails with 80 % chance.

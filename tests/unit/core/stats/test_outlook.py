@@ -1,4 +1,4 @@
-"""The plan, held against a direct computation over all flips and against figures worked out apart."""
+"""The outlook of a gate, held against a direct computation over all flips and against figures worked out apart."""
 
 import math
 import time
@@ -8,7 +8,7 @@ from itertools import accumulate
 import pytest
 
 from lm_eval_so.core.stats.binary import mcnemar_midp, rare_drop_bound, tango_interval
-from lm_eval_so.core.stats.plan import (
+from lm_eval_so.core.stats.outlook import (
     Asked,
     Noise,
     detectable_by_flips,

@@ -35,7 +35,7 @@ _ALMOST = 1 - 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:
-    """How far two runs of one chatbot differ, each with one answer to a sample."""
+    """Difference between two runs of one chatbot, each with one answer to a sample."""
 
     within: float
     """Variance of the difference of two answers to one sample: of right or wrong the share of
@@ -75,7 +75,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """What a gate can prove and find; None where no margin is provable, or no drop is found."""
+    """Least margin that a gate proves and least drop that it finds; None where there is none."""
 
     provable: float | None
     """Smallest margin that it proves, in score units."""

@@ -5,20 +5,21 @@ chatbot that truly fell by it fails with 80 % chance.
 """
 
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from lm_eval_so.core.stats.bounded import floor_of_se, smallest_p
 from lm_eval_so.core.stats.distributions import normal_quantile, normal_sf, t_quantile
-from lm_eval_so.core.stats.fixed_items import sum_up
-from lm_eval_so.core.stats.margins import detectable_by_flips, provable_by_flips
+from lm_eval_so.core.stats.flip_chances import (
+    POWER,
+    detectable_by_flips,
+    fail_chance,
+    pass_chance,
+    provable_by_flips,
+)
 from lm_eval_so.core.stats.power import (
     LEAST_SAMPLES,
-    POWER,
-    fail_chance,
     needed_for_flips,
-    pass_chance,
     repeats_for_flips,
     repeats_for_scores,
 )
@@ -208,29 +209,6 @@ def _mean_of(asked: Asked, noise: Noise, rule: Rule) -> _Mean:
 def _share_below(distance: float, se: float) -> float:
     """Return the chance that a mean change of 0 stays below a distance."""
     return 1 - normal_sf(distance / se) if se else float(distance > 0)
-
-
-def variance_within(answers: Iterable[Sequence[float]], *, is_binary: bool) -> float | None:
-    """Estimate `Noise.within` from several answers of one chatbot.
-
-    Of right or wrong it is the share of flips, and at least that of one flip: none seen does not
-    mean that there are none.
-
-    Args:
-        answers: Scores of the answers to each sample; a single one tells nothing.
-        is_binary: Whether they say right or wrong.
-
-    Returns:
-        None if no sample has two.
-
-    Source: the unbiased estimate of 2p(1 − p) from a binomial count, and twice the sample variance.
-    """
-    items = [sum_up(own) for own in answers if len(own) > 1]
-    if not items:
-        return None
-    within = 2 * math.fsum(item.variance for item in items) / len(items)
-    pairs = sum(item.answers - 1 for item in items)
-    return max(within, 1 / (pairs + 2)) if is_binary else within
 
 
 def variance_of_change(

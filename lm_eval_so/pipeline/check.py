@@ -80,7 +80,7 @@ def tell_gate(config: Config) -> Iterator[Event]:
         yield Warned(
             stage="check",
             text="claim: these needs two answers to each question, and run.repeats is 1",
-            hint="set run.repeats to 2 or more, also for the baseline",
+            hint="set run.repeats to 2 or more; a baseline needs as many (baseline.repeats)",
         )
     named = config.gate.metrics or {}
     bound = bind_metrics(config, {})

@@ -152,10 +152,7 @@ def test_ci__asked_once_before_a_broken_case_is_named(
     assert done.returncode == 0, done.stderr
     assert shop.further == 9
     assert shop.cases() == [("q7", "unproven", [10, 10])]
-    assert (
-        "too few answers to fail a run. A baseline made with run.repeats: 3 would settle it."
-        in done.stderr
-    )
+    assert "too few answers to fail a run. With baseline.repeats: 3 they would do." in done.stderr
 
     shop.asked.clear()
     assert shop.ci("--set", "gate.broken=strict").returncode == 1

@@ -141,7 +141,7 @@ def test_comment_body__golden_levels(level, golden):
     golden(f"comment/level-{level}.md", text)
     assert text.startswith("### ❌ Worse on average: exact_match 89.5% → 84.9% · support-qa\n")
     assert text.count("<details>") == text.count("</details>")
-    assert ("re-running until it is green defeats the gate" in text) is (level < LEVELS - 1)
+    assert ("Re-running until it is green defeats the gate" in text) is (level < LEVELS - 1)
     assert ("Details were left out" in text) is (level > 0)
 
 

@@ -380,7 +380,9 @@ def test_ci__on_a_schedule_a_drop_that_nobody_made_is_drift(team: Team) -> None:
     assert {"code": "provider_moved", "figures": {"metric": "exact_match"}} in found["reasons"]
     assert "Nobody here changed the chatbot since its baseline (" in found["sentence"]
     assert "::warning" in done.stderr
-    hint = "lm-eval-so baseline update reports -c lm-eval-so.yaml --reason 'provider moved'"
+    report = json.loads((team.folder / "reports/report.json").read_text(encoding="utf-8"))
+    assert report["experiment"]["eligible"] is False  # nothing takes it by itself
+    hint = "lm-eval-so baseline update reports -c lm-eval-so.yaml --force --reason 'provider moved'"
     assert hint in done.stderr
     assert " broke since 20" in done.stderr
     done = scheduled(team, "--set", "gate.on_drift=fail")

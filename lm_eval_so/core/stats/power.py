@@ -6,18 +6,11 @@ With the needed number an unchanged chatbot passes with 80 % power.
 import math
 from functools import lru_cache
 
-from lm_eval_so.core.stats.binary import (
-    binomial_cdf,
-    binomial_pmf,
-    mcnemar_midp,
-    rare_drop_bound,
-    rules_out_rare_drop,
-    tango_score,
-)
+from lm_eval_so.core.stats.binary import mcnemar_midp, rare_drop_bound, rules_out_rare_drop
 from lm_eval_so.core.stats.bounded import floor_of_se
 from lm_eval_so.core.stats.distributions import normal_quantile, t_quantile
+from lm_eval_so.core.stats.flip_chances import MOST_EXACT, POWER, pass_chance
 
-_POWER = 0.80
 LEANS = 0.2
 """P-value up to which a fall that reaches the margin leans worse."""
 LEAST_SAMPLES = 10
@@ -26,16 +19,12 @@ LEAST_REPEATS = 2
 """Fewest answers to a sample that tell its noise."""
 
 _ROUNDING = 1e-9
-_MOST_EXACT = 3000
-"""Above so many samples the normal approximation is near enough."""
 _SHORTEST = 0.7
 """Share of the approximation below which no number of samples has the power."""
 _HOLDS_ON = 1.03
 """Factor up to which more samples must have the power, too: it rises in small steps and falls between."""
 _JUMP = 0.8
 """Net losses by which the exact chance may run ahead of its approximation; at most 0.6 was found."""
-_FAR = 7.0
-"""Standard deviations of the number of flips beyond which its chance counts as 0."""
 _MOST = 1e15
 """Largest number of samples reported, since a float may be infinite."""
 
@@ -54,13 +43,13 @@ def needed_for_flips(flip_share: float, margin: float, *, alpha: float = 0.05) -
     Source: Tango (1998), Statistics in Medicine 17(8), 891–908, summed over all flips.
     """
     near = _answers_near(flip_share, margin, alpha)
-    if near > _MOST_EXACT:
+    if near > MOST_EXACT:
         return near
     n = max(math.floor(_SHORTEST * near), needed_without_flips(margin, alpha=alpha))
     while True:
         chance = pass_chance(n, flip_share, margin, alpha=alpha)
         more = math.ceil(_HOLDS_ON * n)
-        if chance >= _POWER and pass_chance(more, flip_share, margin, alpha=alpha) >= _POWER:
+        if chance >= POWER and pass_chance(more, flip_share, margin, alpha=alpha) >= POWER:
             return n
         n += max(1, _far_from_power(chance, n, flip_share, margin))
 
@@ -81,62 +70,10 @@ def _far_from_power(chance: float, n: int, flip_share: float, margin: float) -> 
 
     The exact chance jumps where one more net loss may pass, so the last jump is left to be searched.
     """
-    if not 0 < chance < _POWER:
+    if not 0 < chance < POWER:
         return 0
-    missing = normal_quantile(_POWER) - normal_quantile(chance)
+    missing = normal_quantile(POWER) - normal_quantile(chance)
     return math.floor(2 / margin * (missing * math.sqrt(n * flip_share) - _JUMP))
-
-
-def pass_chance(
-    n: int, flip_share: float, margin: float, *, alpha: float = 0.05, is_guarded: bool = True
-) -> float:
-    """Return the exact chance of a pass of binary scores if nothing changed.
-
-    Of m flips half are for the worse by chance; a pass allows up to w of them, a number that stays
-    or grows by one with each flip more. So two binomial sums are carried along with m.
-
-    Args:
-        n: Number of samples, or of answers to given samples.
-        flip_share: Share of samples whose score differs between two runs, in [0, 1).
-        margin: Largest accepted drop, in (0, 1).
-        alpha: One-sided error, in (0, 0.5).
-        is_guarded: Whether a pass must get past the guard against rare drops, too.
-    """
-    z = normal_quantile(1 - alpha)
-    most = _most_lost(n, margin, alpha) if is_guarded else n
-
-    def passes(worse: int, better: int) -> bool:
-        return worse - better <= most and tango_score(worse, better, n, -margin) > z
-
-    reach = _FAR * math.sqrt(n * flip_share * (1 - flip_share)) + _FAR
-    m = max(0, math.floor(n * flip_share - reach))
-    last = min(n, math.ceil(n * flip_share + reach))
-    w = -1
-    while w < m and passes(w + 1, m - w - 1):
-        w += 1
-    chance, total = binomial_pmf(m, n, flip_share), 0.0
-    below, at = (binomial_cdf(w, m, 0.5), binomial_pmf(w, m, 0.5)) if w >= 0 else (0.0, 0.0)
-    odds = flip_share / (1 - flip_share)
-    while True:
-        total += chance * below
-        if m == last:
-            return total
-        chance *= odds * (n - m) / (m + 1)
-        m += 1
-        below -= at / 2
-        at *= m / (2 * (m - w))
-        if passes(w + 1, m - w - 1):
-            w += 1
-            at = at * (m - w + 1) / w if w else math.ldexp(1.0, -m)
-            below += at
-
-
-def _most_lost(n: int, margin: float, alpha: float) -> int:
-    """Return the most net losses that the guard against rare drops lets pass; −1 if none."""
-    lost = -1
-    while rules_out_rare_drop(lost + 1, 0, n, margin=margin, alpha=alpha):
-        lost += 1
-    return lost
 
 
 @lru_cache(maxsize=1024)
@@ -152,11 +89,11 @@ def repeats_for_flips(flip_share: float, margin: float, *, n: int, alpha: float 
         alpha: One-sided error, in (0, 0.5).
     """
     near = _ceil(_answers_near(flip_share, margin, alpha) / n)
-    if near * n > _MOST_EXACT:
+    if near * n > MOST_EXACT:
         return max(near, LEAST_REPEATS)
     k = max(LEAST_REPEATS, math.floor(_SHORTEST * near))
     while not all(
-        pass_chance(answers, flip_share, margin, alpha=alpha, is_guarded=False) >= _POWER
+        pass_chance(answers, flip_share, margin, alpha=alpha, is_guarded=False) >= POWER
         for answers in (k * n, math.ceil(_HOLDS_ON * k * n))
     ):
         k += 1
@@ -243,7 +180,7 @@ def needed_without_change_t(margin: float, *, width: float = 1.0, alpha: float =
     return n
 
 
-def provable_margin(n: int, *, alpha: float = 0.05) -> float:
+def provable_margin(n: float, *, alpha: float = 0.05) -> float:
     """Return the smallest drop of a share that n ≥ 1 samples can rule out, if no answer flips.
 
     Source: Tango (1998), Statistics in Medicine 17(8), 891–908.
@@ -283,7 +220,7 @@ def _answers_near(flip_share: float, margin: float, alpha: float) -> int:
 
 
 def _effect(alpha: float) -> float:
-    return (normal_quantile(1 - alpha) + normal_quantile(_POWER)) ** 2
+    return (normal_quantile(1 - alpha) + normal_quantile(POWER)) ** 2
 
 
 def _ceil(x: float) -> int:

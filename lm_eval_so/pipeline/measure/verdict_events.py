@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.gate import GateSection
@@ -17,17 +16,15 @@ from lm_eval_so.core.words import say
 from lm_eval_so.core.words.broken_cases import (
     case_name,
     case_sentence,
-    cases_headline,
     named_cases,
     slips_sentence,
     warning_sentences,
 )
 from lm_eval_so.core.words.control import control_sentences, control_warning
 from lm_eval_so.core.words.formats import count
+from lm_eval_so.core.words.headline import headline_line, headline_of
 from lm_eval_so.core.words.phrases import exemption_warning, lost_headline, lost_names, lost_reasons
-from lm_eval_so.core.words.verdict_names import deciding_metrics, verdict_name
-from lm_eval_so.pipeline.baseline.update import how_to_name_one
-from lm_eval_so.pipeline.measure.plan import Plan
+from lm_eval_so.pipeline.measure.plan import Plan, how_to_name_one
 
 STAGE = "compare"
 _LONGEST_NAME, _LONGEST_SENTENCE = 60, 400
@@ -37,51 +34,52 @@ _DAY = len("2026-01-31")
 
 def tell_verdict(
     comparison: Comparison,
+    report: EvaluationReport,
     config: Config,
     tell: Listener,
     *,
     redactor: Redactor,
-    reports: Path | None = None,
 ) -> None:
-    """Tell the findings of a comparison, and warn of a change that goes in without being proven good.
-
-    Args:
-        comparison: The comparison.
-        config: The config.
-        tell: Listener.
-        redactor: Takes secrets out of what a model said.
-        reports: Folder of the reports; None where a new baseline is not proposed.
-    """
+    """Tell the findings of a comparison, and warn of a change that goes in without being proven good."""
+    language = config.language
     for exemption in (*comparison.quarantine, *comparison.accept):
-        if text := exemption_warning(exemption, config.language):
+        if text := exemption_warning(exemption, language):
             tell(Warned(stage=STAGE, text=text))
-    for text in _control(comparison, config.language):
+    for text in _control(comparison, language):
         tell(Noticed(stage=STAGE, text=redactor.redact(text)))
-    for text in warning_sentences(comparison.broken, config.language):
+    for text in warning_sentences(comparison.broken, language):
         tell(Warned(stage=STAGE, text=redactor.redact(text)))
-    for text in _cases(comparison.broken, config.language, redactor):
+    for text in _cases(comparison.broken, language, redactor):
         tell(Noticed(stage=STAGE, text=text))
     for metric in comparison.metrics.values():
         tell(Noticed(stage=STAGE, text=metric.sentence))
-    decisive = deciding_metrics(comparison)
-    is_first = comparison.baseline.source == "none" and comparison.verdict is Verdict.INCOMPARABLE
-    names = f" ({', '.join(decisive)})"
-    if broke := cases_headline(comparison, config.language):
-        names = f": {broke}"
-        decisive = [broke]
-    why = names if decisive and not is_first else f": {comparison.sentence}"
-    text = f"{verdict_name(comparison.verdict, config.language)}{why}"
     if comparison.lost is not None:
-        text = f"{text}; {_lost(comparison.lost, config.language, redactor)}"
+        tell(Noticed(stage=STAGE, text=_lost(comparison.lost, language, redactor)))
+    line = headline_line(headline_of(comparison, report, language), comparison.suite)
     is_warning = _is_warning(comparison, config.gate)
-    tell((Warned if is_warning else Ended)(stage=STAGE, text=text))
-    if reports is not None and _has_drifted(comparison):
-        command = {"command": _how_to_refresh(config, reports, comparison)}
-        tell(Noticed(stage=STAGE, text=say("control.refresh", config.language, command)))
+    tell((Warned if is_warning else Ended)(stage=STAGE, text=cut(line, _LONGEST_SENTENCE)))
     if comparison.rerun is not None:
         steps = " && ".join(comparison.rerun.splitlines())
         text = say("comment.rerun_steps", config.language, {"steps": steps})
         tell(Noticed(stage=STAGE, text=text))
+
+
+def tell_drift(comparison: Comparison, config: Config, plan: Plan, tell: Listener) -> None:
+    """Tell what takes today's answers as the baseline, if main got worse and nobody here changed it.
+
+    Args:
+        comparison: The comparison.
+        config: The config.
+        plan: The plan that was measured.
+        tell: Listener.
+    """
+    if not has_drifted(comparison):
+        return
+    file = config.located.file or CONFIG_FILE.name
+    words = ["lm-eval-so", "baseline", "update", str(plan.reports), "-c", file, "--force"]
+    command = shlex.join([*words, "--reason", "provider moved"])
+    text = say("control.refresh", config.language, {"command": command})
+    tell(Noticed(stage=STAGE, text=text))
 
 
 def tell_how_to_begin(report: EvaluationReport, config: Config, plan: Plan, tell: Listener) -> None:
@@ -118,17 +116,10 @@ def _control(comparison: Comparison, language: Language) -> Iterator[str]:
         yield told
 
 
-def _has_drifted(comparison: Comparison) -> bool:
+def has_drifted(comparison: Comparison) -> bool:
     """Return whether main got worse although nobody here changed it."""
     is_main = comparison.control is not None and comparison.control.state == "unchanged"
     return is_main and any(each.code == "provider_moved" for each in comparison.reasons)
-
-
-def _how_to_refresh(config: Config, reports: Path, comparison: Comparison) -> str:
-    file = config.located.file or CONFIG_FILE.name
-    words = ["lm-eval-so", "baseline", "update", str(reports), "-c", file]
-    words += ["--force"] if comparison.verdict is Verdict.REGRESSION else []
-    return shlex.join([*words, "--reason", "provider moved"])
 
 
 def _lost(lost: Lost, language: Language, redactor: Redactor) -> str:
@@ -159,7 +150,7 @@ def _is_warning(comparison: Comparison, gate: GateSection) -> bool:
     warned = comparison.broken.warnings if comparison.broken else ()
     if comparison.lost is not None or any(each.code == "broken_cases" for each in warned):
         return True
-    if _has_drifted(comparison):
+    if has_drifted(comparison):
         return True
     if comparison.verdict is Verdict.INCONCLUSIVE:
         return gate.on_inconclusive is Policy.WARN

@@ -175,17 +175,20 @@ def next_of_main(watch: Watch, further: Further) -> tuple[str, ...]:
     """
     if not watch.asks_main or further.ended is not None or further.main_ended is not None:
         return ()
-    undecided, suspects = _open(watch, further)
-    wanted = {*undecided, *suspects}
-    if any(not further.to(name) for name in wanted):  # who is gone on with is not known yet
-        return ()
-    left = _left(watch, further) - len(next_round(watch, further))
-    chosen, names = _chosen(watch, further), list[str]()
+    due: dict[str, bool] = {}
     for pair in watch.pairs:
         standing = _now(pair, watch, further)
-        if standing.main_to_go and (pair.sample_id in chosen or standing.state == "must"):
-            names.append(pair.sample_id)
-    return tuple(dict.fromkeys(names))[: max(0, left)]
+        if standing.main_to_go:
+            due[pair.sample_id] = due.get(pair.sample_id, False) or standing.state == "must"
+    if not due:
+        return ()
+    undecided, suspects = _open(watch, further)
+    if not all(map(further.to, [*undecided, *suspects])):  # who is gone on with is not known yet
+        return ()
+    left = _left(watch, further) - len(next_round(watch, further))
+    chosen = _chosen(watch, further)
+    names = [name for name, has_failed in due.items() if has_failed or name in chosen]
+    return tuple(names[: max(0, left)])
 
 
 def is_down(watch: Watch, further: Further) -> bool:

@@ -17,6 +17,7 @@ from lm_eval_so.core.backends.config_secrets import config_redactor
 from lm_eval_so.core.config.load import read_config, require_valid
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE
+from lm_eval_so.core.events import Event, Noticed
 from lm_eval_so.core.records.comparison import Control, Reason
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import make_redactor
@@ -34,6 +35,10 @@ _LIMITS = frozenset(
     }
 )
 """Keys of `run` that decide how much is asked, and not what or how."""
+_ADVICE = (
+    "name main's deployment by gate.control_url, so that no pull request is blamed for what changed"
+    " behind main, too"
+)
 _DIGITS = 7
 _LONGEST_PROBLEM = 200
 
@@ -278,6 +283,21 @@ def _is_unchanged(
     if changed is None:
         return False
     return changed <= _data_files(config, source.file) - {source.file.resolve()}
+
+
+def control_hint(config: Config, environ: Mapping[str, str]) -> Iterator[Event]:
+    """Tell where `gate.control_url` would help: a chatbot of one's own, with a baseline and an address.
+
+    Args:
+        config: A config without problems, its plugins loaded.
+        environ: Environment variables.
+    """
+    gate, section = config.gate, backend_section(config)
+    is_off = gate.control == "off" or gate.broken == "off" or config.baseline.path is None
+    if is_off or gate.control_url or not backends.resolve(section.name).address_option:
+        return
+    if not _is_hosted(section, config, environ):
+        yield Noticed(stage="check", text=_ADVICE)
 
 
 def _told(text: str) -> str:

@@ -12,7 +12,7 @@ from servers.commands import git
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.core.registry import load_plugins
 from lm_eval_so.errors import ConfigError
-from lm_eval_so.pipeline.control import ControlSource, Decided, decide
+from lm_eval_so.pipeline.control import ControlSource, Decided, control_hint, decide
 
 KEY = "sk-test-1234567890abcdef"
 REPORT = make_report({"exact_match": [1, 1]})
@@ -417,6 +417,25 @@ def test_decide__plugins_of_main_are_not_run(repo: Repo) -> None:
     assert repo.state() == "asked"
     with pytest.raises(ConfigError, match="ran"):  # as it would have failed
         load_plugins([repo.folder / "evil.py"])
+
+
+@pytest.mark.parametrize(
+    ("config", "is_told"),
+    [
+        (OWN, True),
+        (over(OWN, gate={"control_url": "https://staging.example"}), False),
+        (over(OWN, gate={"control": "off"}), False),
+        (over(OWN, gate={"broken": "off"}), False),
+        ({key: value for key, value in OWN.items() if key != "baseline"}, False),
+        (MAIN, False),
+        (over(MAIN, backend={"name": "command", "options": {"argv": ["cat"]}}), False),
+    ],
+    ids=range(7),
+)
+def test_control_hint__where_the_url_of_main_would_help(repo: Repo, config, is_told: bool) -> None:
+    repo.write(config)
+    found = control_hint(load_config(repo.file, environ=repo.environ), repo.environ)
+    assert [("gate.control_url" in event.text) for event in found] == [True] * is_told
 
 
 def of_run(fingerprint: str, *, reach: str = "r", commit: str | None = None):

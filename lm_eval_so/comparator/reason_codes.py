@@ -44,8 +44,12 @@ class Code(StrEnum):
     JUDGE_LEANS = "judge_leans"
     JUDGE_GRADED = "judge_graded"
     NOT_ASKED_AGAIN = "not_asked_again"
+    CLAIM_NEEDS_REPEATS = "claim_needs_repeats"
     # codes of the run, whose texts are those of the topic `broken`
     BROKEN_CASES = "broken_cases"
     MUST_FAILED = "must_failed"
     MUST_UNSTEADY = "must_unsteady"
     ENDPOINT_DOWN = "endpoint_down"
+    # changes that are not the pull request's; texts of the topic `control`
+    NOTHING_DIFFERS = "nothing_differs"
+    PROVIDER_MOVED = "provider_moved"

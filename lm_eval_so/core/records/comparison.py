@@ -6,9 +6,12 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
+from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.report import Acceptance
+
+ABOUT_THESE = frozenset({"these_binary", "these_scores"})
+"""Methods by which a verdict is about the samples of the dataset alone."""
 
 
 @record
@@ -118,12 +121,16 @@ class MetricComparison:
     """One-sided p-value for "the candidate is worse", Holm-adjusted if several metrics gate."""
     p_raw: float | None = None
     needed_n: int | None = None
-    """Samples needed to settle the verdict with 80 % power, if nothing changed."""
+    """Samples needed to settle the verdict with 80 % power, if nothing changed; null where
+    `needed_repeats` is given instead."""
+    needed_repeats: int | None = None
+    """Answers to each sample, on both sides, needed to settle it by the methods these_binary and
+    these_scores."""
     needed_cost_usd: float | None = None
     provable_margin: float | None = None
     """Smallest margin that this number of samples can prove."""
     method: str | None = None
-    """Interval and test in use."""
+    """Interval and test in use; these_binary and these_scores are about the samples of the dataset."""
     judge_j: float | None = None
     """Youden's J of a calibrated judge. For a binary metric `margin` is then J times the configured
     margin."""
@@ -248,6 +255,23 @@ class BrokenCases:
 
 
 @record
+class Control:
+    """Main's configuration today: what tells a change of the pull request from one of the provider."""
+
+    state: Literal["asked", "nothing_differs", "not_possible", "unchanged"]
+    """asked: main's configuration was asked cases that stayed wrong; nothing_differs: the pull request
+    changes nothing that is sent to the model; not_possible: it could not be asked, for the reason in
+    `why`; unchanged: a scheduled comparison of main with its own baseline, since which nobody here
+    changed the chatbot."""
+    requests: int = 0
+    """Answers of main's configuration that were asked for."""
+    commit: str | None = None
+    """Commit that main's configuration was read from."""
+    why: Reason | None = None
+    """Reason why it could not be asked; null if it could."""
+
+
+@record
 class Exemption:
     """An entry of the quarantine or accept file, and its effect."""
 
@@ -357,6 +381,8 @@ class Comparison:
     """Cases that lost their answer; null if there are none."""
     broken: BrokenCases | None = None
     """Cases that broke for good; null if `gate.broken` is off or no metric says right or wrong."""
+    control: Control | None = None
+    """Main's configuration today; null if nothing got worse, or `gate.control` is off."""
     pairing: Pairing
     baseline: BaselineRef
     differences: tuple[str, ...]
@@ -365,6 +391,8 @@ class Comparison:
     """Differences as records, those of metrics included."""
     rerun: str | None = None
     """Shell commands, run beside the config, that measure the baseline again; null if not needed."""
+    claim: Claim = Claim.LIKE_THESE
+    """Subject of the verdict, as the gate sets it; `method` tells which metrics follow it."""
     alpha: float
     compared_at: str
     candidate_digest: str | None = None

@@ -6,34 +6,25 @@ With the needed number an unchanged chatbot passes with 80 % power.
 import math
 from functools import lru_cache
 
-from lm_eval_so.core.stats.binary import (
-    binomial_cdf,
-    binomial_pmf,
-    mcnemar_midp,
-    rare_drop_bound,
-    rules_out_rare_drop,
-    tango_score,
-)
+from lm_eval_so.core.stats.binary import mcnemar_midp, rare_drop_bound, rules_out_rare_drop
 from lm_eval_so.core.stats.bounded import floor_of_se
 from lm_eval_so.core.stats.distributions import normal_quantile, t_quantile
+from lm_eval_so.core.stats.flip_chances import MOST_EXACT, POWER, pass_chance
 
-_POWER = 0.80
 LEANS = 0.2
 """P-value up to which a fall that reaches the margin leans worse."""
 LEAST_SAMPLES = 10
 """Fewest samples for an interval of a mean."""
+LEAST_REPEATS = 2
+"""Fewest answers to a sample that tell its noise."""
 
 _ROUNDING = 1e-9
-_MOST_EXACT = 3000
-"""Above so many samples the normal approximation is near enough."""
 _SHORTEST = 0.7
 """Share of the approximation below which no number of samples has the power."""
 _HOLDS_ON = 1.03
 """Factor up to which more samples must have the power, too: it rises in small steps and falls between."""
 _JUMP = 0.8
 """Net losses by which the exact chance may run ahead of its approximation; at most 0.6 was found."""
-_FAR = 7.0
-"""Standard deviations of the number of flips beyond which its chance counts as 0."""
 _MOST = 1e15
 """Largest number of samples reported, since a float may be infinite."""
 
@@ -51,20 +42,19 @@ def needed_for_flips(flip_share: float, margin: float, *, alpha: float = 0.05) -
 
     Source: Tango (1998), Statistics in Medicine 17(8), 891–908, summed over all flips.
     """
-    z = normal_quantile(1 - alpha)
-    near = _ceil(_effect(alpha) * flip_share / margin**2 + 0.75 * z * z / margin)
-    if near > _MOST_EXACT:
+    near = _answers_near(flip_share, margin, alpha)
+    if near > MOST_EXACT:
         return near
     n = max(math.floor(_SHORTEST * near), needed_without_flips(margin, alpha=alpha))
     while True:
         chance = pass_chance(n, flip_share, margin, alpha=alpha)
         more = math.ceil(_HOLDS_ON * n)
-        if chance >= _POWER and pass_chance(more, flip_share, margin, alpha=alpha) >= _POWER:
+        if chance >= POWER and pass_chance(more, flip_share, margin, alpha=alpha) >= POWER:
             return n
         n += max(1, _far_from_power(chance, n, flip_share, margin))
 
 
-def flip_share_of(worse: int, better: int, n: int, *, margin: float) -> float:
+def flip_share_of(worse: float, better: float, n: float, *, margin: float) -> float:
     """Estimate the share of samples whose score flips between two runs of the same model.
 
     One flip more and two samples more: no flips seen does not mean that there are none. Flips of a
@@ -80,59 +70,55 @@ def _far_from_power(chance: float, n: int, flip_share: float, margin: float) -> 
 
     The exact chance jumps where one more net loss may pass, so the last jump is left to be searched.
     """
-    if not 0 < chance < _POWER:
+    if not 0 < chance < POWER:
         return 0
-    missing = normal_quantile(_POWER) - normal_quantile(chance)
+    missing = normal_quantile(POWER) - normal_quantile(chance)
     return math.floor(2 / margin * (missing * math.sqrt(n * flip_share) - _JUMP))
 
 
-def pass_chance(n: int, flip_share: float, margin: float, *, alpha: float = 0.05) -> float:
-    """Return the exact chance of a pass of binary scores if nothing changed.
+@lru_cache(maxsize=1024)
+def repeats_for_flips(flip_share: float, margin: float, *, n: int, alpha: float = 0.05) -> int:
+    """Return the answers that each of n given samples needs on both sides, if right or wrong; ≥ 2.
 
-    Of m flips half are for the worse by chance; a pass allows up to w of them, a number that stays
-    or grows by one with each flip more. So two binomial sums are carried along with m.
+    As many answers k count as n·k samples that are drawn; see `fixed_items`.
 
     Args:
-        n: Number of samples, at least `needed_without_flips`.
-        flip_share: Share of samples whose score differs between two runs, in [0, 1).
+        flip_share: Share of the answers that differ between two runs of the same model.
         margin: Largest accepted drop, in (0, 1).
+        n: Number of samples, ≥ 1.
         alpha: One-sided error, in (0, 0.5).
     """
-    z = normal_quantile(1 - alpha)
-    most = _most_lost(n, margin, alpha)
-
-    def passes(worse: int, better: int) -> bool:
-        return worse - better <= most and tango_score(worse, better, n, -margin) > z
-
-    reach = _FAR * math.sqrt(n * flip_share * (1 - flip_share)) + _FAR
-    m = max(0, math.floor(n * flip_share - reach))
-    last = min(n, math.ceil(n * flip_share + reach))
-    w = -1
-    while w < m and passes(w + 1, m - w - 1):
-        w += 1
-    chance, total = binomial_pmf(m, n, flip_share), 0.0
-    below, at = (binomial_cdf(w, m, 0.5), binomial_pmf(w, m, 0.5)) if w >= 0 else (0.0, 0.0)
-    odds = flip_share / (1 - flip_share)
-    while True:
-        total += chance * below
-        if m == last:
-            return total
-        chance *= odds * (n - m) / (m + 1)
-        m += 1
-        below -= at / 2
-        at *= m / (2 * (m - w))
-        if passes(w + 1, m - w - 1):
-            w += 1
-            at = at * (m - w + 1) / w if w else math.ldexp(1.0, -m)
-            below += at
+    near = _ceil(_answers_near(flip_share, margin, alpha) / n)
+    if near * n > MOST_EXACT:
+        return max(near, LEAST_REPEATS)
+    k = max(LEAST_REPEATS, math.floor(_SHORTEST * near))
+    while not all(
+        pass_chance(answers, flip_share, margin, alpha=alpha, is_guarded=False) >= POWER
+        for answers in (k * n, math.ceil(_HOLDS_ON * k * n))
+    ):
+        k += 1
+    return k
 
 
-def _most_lost(n: int, margin: float, alpha: float) -> int:
-    """Return the most net losses that the guard against rare drops lets pass; −1 if none."""
-    lost = -1
-    while rules_out_rare_drop(lost + 1, 0, n, margin=margin, alpha=alpha):
-        lost += 1
-    return lost
+def repeats_for_scores(
+    noise: float, margin: float, *, n: int, width: float, alpha: float = 0.05
+) -> int:
+    """Return the answers that each of n given samples needs on both sides, of scores; ≥ 2.
+
+    Args:
+        noise: Variance of the change between two single answers to the same sample.
+        margin: Largest accepted drop.
+        n: Number of samples, ≥ 1.
+        width: Highest minus lowest possible score.
+        alpha: One-sided error, in (0, 0.5).
+
+    Source: as `needed_for_scores`, given the samples.
+    """
+    k = max(LEAST_REPEATS, _ceil(_effect(alpha) * noise / (n * margin * margin)))
+    k = max(k, _ceil(needed_without_change(margin, width=width, alpha=alpha) / n))
+    while provable_margin_given(n * k, n * (k - 1), width=width, alpha=alpha) >= margin:
+        k += 1
+    return k
 
 
 def needed_for_scores(
@@ -194,7 +180,7 @@ def needed_without_change_t(margin: float, *, width: float = 1.0, alpha: float =
     return n
 
 
-def provable_margin(n: int, *, alpha: float = 0.05) -> float:
+def provable_margin(n: float, *, alpha: float = 0.05) -> float:
     """Return the smallest drop of a share that n ≥ 1 samples can rule out, if no answer flips.
 
     Source: Tango (1998), Statistics in Medicine 17(8), 891–908.
@@ -213,8 +199,28 @@ def provable_margin_t(n: float, *, width: float = 1.0, alpha: float = 0.05) -> f
     return t_quantile(1 - alpha, n - 1) * floor_of_se(width, n, alpha=alpha)
 
 
+def provable_margin_given(
+    answers: float, freedom: float, *, width: float = 1.0, alpha: float = 0.05
+) -> float:
+    """Return the smallest drop as above, for scores of given samples.
+
+    Args:
+        answers: Pairs of answers that count as independent.
+        freedom: Degrees of freedom within the samples, ≥ 1.
+        width: Highest minus lowest possible score.
+        alpha: One-sided error, in (0, 0.5).
+    """
+    return t_quantile(1 - alpha, freedom) * floor_of_se(width, answers, alpha=alpha)
+
+
+def _answers_near(flip_share: float, margin: float, alpha: float) -> int:
+    """Return about as many right-or-wrong answers as have the power, by the normal approximation."""
+    z = normal_quantile(1 - alpha)
+    return _ceil(_effect(alpha) * flip_share / margin**2 + 0.75 * z * z / margin)
+
+
 def _effect(alpha: float) -> float:
-    return (normal_quantile(1 - alpha) + normal_quantile(_POWER)) ** 2
+    return (normal_quantile(1 - alpha) + normal_quantile(POWER)) ** 2
 
 
 def _ceil(x: float) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from lm_eval_so.core.records.comparison import (
+    ABOUT_THESE,
     Comparison,
     Lost,
     MetricComparison,
@@ -18,6 +19,7 @@ from lm_eval_so.core.words.formats import (
     reason_key,
     round_up,
 )
+from lm_eval_so.core.words.headline import headline_of
 from lm_eval_so.core.words.phrases import (
     exemption_warning,
     lost_headline,
@@ -26,9 +28,7 @@ from lm_eval_so.core.words.phrases import (
 )
 from lm_eval_so.core.words.verdict_names import (
     figures_of,
-    headline,
     lead_metric,
-    run_icon,
     verdict_heading,
     verdict_icon,
     verdict_name,
@@ -76,18 +76,17 @@ def view_comparison(
     ]
     lead = lead_metric(comparison)
     broken = broken_cases(comparison, language)
-    change = headline(lead, comparison.metrics[lead], shown[lead]) if lead and not is_error else ""
     lead_notes = _lead_notes(comparison, lead, shown[lead], words) if lead else ()
     return ComparisonView(
         suite=comparison.suite,
         verdict=VerdictView(
-            icon=run_icon(comparison),
+            headline=headline_of(comparison, report, language),
             word=verdict_heading(comparison.verdict, language),
-            headline=broken.headline if broken and broken.headline else change,
             # the cases themselves are told beside it
             sentence=broken.mean if broken and broken.cases else comparison.sentence,
             is_error=is_error,
             broken=broken,
+            claim=_claim(comparison, words),
         ),
         scores=tuple(row for kind, row in rows if kind is not MetricKind.RATIO),
         ratios=tuple(row for kind, row in rows if kind is MetricKind.RATIO),
@@ -107,6 +106,12 @@ def view_comparison(
         footer=tuple(_footer(comparison, report, language, words)),
         lost=_lost_view(comparison.lost, language),
     )
+
+
+def _claim(comparison: Comparison, words: Words) -> str:
+    """Return that a verdict is about the questions of the dataset alone; "" if it is not."""
+    sizes = [m.n for m in comparison.metrics.values() if m.gating and m.method in ABOUT_THESE]
+    return words("footer_claim", n=count(max(sizes))) if sizes else ""
 
 
 def _gate_row(key: str, metric: MetricComparison, shown: MetricFigures, words: Words) -> GateRow:

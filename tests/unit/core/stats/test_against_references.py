@@ -10,11 +10,34 @@ from lm_eval_so.core.stats import (
     bounded,
     diagnostic,
     distributions,
+    fixed_items,
+    flip_chances,
     groups,
     multiple,
     power,
     ratios,
 )
+
+
+def items(before, after):
+    sides = [list(map(fixed_items.sum_up, side)) for side in (before, after)]
+    return fixed_items.ItemPairs(before=sides[0], after=sides[1])
+
+
+def these_binary(b, c):
+    flips = items(b, c).flips
+    worse, better, trials = flips.worse, flips.better, flips.trials
+    low, high = binary.tango_interval(worse, better, trials)
+    mean, p = (better - worse) / trials, binary.mcnemar_midp(worse, better)
+    return {"mean": mean, "L": low, "U": high, "p": p, "N": trials, "w": worse, "g": better}
+
+
+def these_scores(b, c, width):
+    pairs = items(b, c)
+    estimate = pairs.interval(width=width)
+    told = {key: getattr(estimate, FIELDS[key]) for key in ("mean", "se", "L", "U", "p")}
+    return {**told, "nu": pairs.freedom, "N": pairs.trials}
+
 
 FUNCTIONS = {
     "wilson": lambda x, n, level: binary.wilson_interval(x, n, level=level),
@@ -28,7 +51,7 @@ FUNCTIONS = {
     "cr1": lambda d, labels, R: groups.grouped_interval(d, labels, width=R),  # noqa: N803
     "n_binary": power.needed_for_flips,
     "n_min": power.needed_without_flips,
-    "power_binary": power.pass_chance,
+    "power_binary": flip_chances.pass_chance,
     "psi_hat": lambda w, g, n, delta: power.flip_share_of(w, g, n, margin=delta),
     "n_zero": power.needed_without_change,
     "n_zero_t": lambda delta, R: power.needed_without_change_t(delta, width=R),  # noqa: N803
@@ -37,6 +60,8 @@ FUNCTIONS = {
         se * math.sqrt(C), delta, width=R
     ),
     "guard": lambda w, g, n, delta: binary.binomial_cdf(max(w - g, 0), n, delta),
+    "these_binary": these_binary,
+    "these_scores": these_scores,
     "smallest_margin": power.provable_margin,
     "ratio_means": ratios.ratio_of_means,
     "ratio_quantiles": lambda b, c, u: ratios.ratio_of_percentiles(b, c, level=u),

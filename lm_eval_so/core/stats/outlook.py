@@ -1,0 +1,293 @@
+"""Outlook of a gate: what samples and answers can prove and find, before anything is asked.
+
+A gate *proves* a margin if an unchanged chatbot passes it with 80 % chance. It *finds* a drop if a
+chatbot that truly fell by it fails with 80 % chance.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Final
+
+from lm_eval_so.core.stats.bounded import floor_of_se, smallest_p
+from lm_eval_so.core.stats.distributions import normal_quantile, normal_sf, t_quantile
+from lm_eval_so.core.stats.flip_chances import (
+    POWER,
+    detectable_by_flips,
+    fail_chance,
+    pass_chance,
+    provable_by_flips,
+)
+from lm_eval_so.core.stats.power import (
+    LEAST_SAMPLES,
+    needed_for_flips,
+    repeats_for_flips,
+    repeats_for_scores,
+)
+
+ASSUMED_FLIPS: Final = 0.10
+"""Share of answers that flip between two runs, where nothing is known."""
+ASSUMED_DEVIATION: Final = 0.20
+"""Standard deviation of the difference of two scores, as a share of their width, likewise."""
+
+_MOST_SAMPLES = 10**9
+_ALMOST = 1 - 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """Difference between two runs of one chatbot, each with one answer to a sample."""
+
+    within: float
+    """Variance of the difference of two answers to one sample: of right or wrong the share of
+    samples that flip."""
+    between: float = 0.0
+    """Variance of the true changes of the samples; 0 if nothing changed."""
+    is_binary: bool = True
+    width: float = 1.0
+    """Highest minus lowest possible score; 1 of right or wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Samples, and the answers to each of them."""
+
+    samples: int
+    baseline: float = 1
+    """Answers to each sample in the baseline."""
+    candidate: float = 1
+    groups: int | None = None
+    """Number of groups; None if every sample stands alone."""
+    effective_groups: float | None = None
+    """Number of groups of equal size that tell as much; None if every sample stands alone."""
+
+    @property
+    def units(self) -> float:
+        """Number of samples or effective groups."""
+        return self.samples if self.effective_groups is None else self.effective_groups
+
+    @property
+    def repeats(self) -> float:
+        """Answers to each sample on both sides that tell as much, the harmonic mean."""
+        return 2 / (1 / self.baseline + 1 / self.candidate)
+
+    @property
+    def trials(self) -> float:
+        """Pairs of answers that count as independent."""
+        return self.samples * min(self.baseline, self.candidate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Rule of a gate for one metric."""
+
+    margin: float
+    """Largest accepted drop, in score units; a fall that shows less does not fail."""
+    is_these: bool = False
+    """Whether the verdict is about these samples alone. That takes two answers to each on both sides;
+    with fewer it is about samples like these."""
+    alpha: float = 0.05
+    """One-sided error, in (0, 0.5)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """Least margin that a gate proves and least drop that it finds; None where there is none."""
+
+    provable: float | None
+    """Smallest margin that it proves, in score units."""
+    detectable: float | None
+    """Smallest true drop that it finds, in score units."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chances:
+    """Shares of runs."""
+
+    passes: float
+    """Runs of an unchanged chatbot that pass."""
+    finds: float
+    """Runs that fail after a drop."""
+
+
+def look_ahead(asked: Asked, noise: Noise, rule: Rule) -> Outlook:
+    """Return what a gate can prove and find with so many samples and answers.
+
+    Args:
+        asked: Samples and answers, at least one of each.
+        noise: Difference between two runs of one chatbot.
+        rule: Rule of the gate.
+
+    Source: Tango (1998), Statistics in Medicine 17(8), 891–908, and McNemar's mid-p, summed over all
+    flips; for means Student (1908), Biometrika 6(1), 1–25, with the floor of `hall_interval`.
+    """
+    about_these = rule.is_these and min(asked.baseline, asked.candidate) > 1
+    if _is_of_flips(asked, noise, rule):
+        n, flips = math.floor(asked.samples * asked.repeats), noise.within
+        provable = provable_by_flips(n, flips, alpha=rule.alpha, is_guarded=not about_these)
+        detectable = detectable_by_flips(n, flips, margin=rule.margin, alpha=rule.alpha)
+        can_pass = not about_these or n >= LEAST_SAMPLES
+        return Outlook(provable=provable if can_pass else None, detectable=detectable)
+    mean = _mean_of(asked, noise, rule)
+    beyond = normal_quantile(POWER) * mean.se
+    provable, detectable = mean.reach_low + beyond, max(mean.reach_high, rule.margin) + beyond
+    return Outlook(
+        provable=provable if mean.can_pass and provable < noise.width else None,
+        detectable=detectable if mean.can_fail and detectable <= noise.width else None,
+    )
+
+
+def chances(asked: Asked, noise: Noise, rule: Rule, *, drop: float) -> Chances:
+    """Return how often a gate passes an unchanged chatbot, and how often it finds a drop.
+
+    Args:
+        asked: Samples and answers, at least one of each.
+        noise: Difference between two runs of one chatbot.
+        rule: Rule of the gate; its margin is below the width of the scores.
+        drop: True drop, in score units.
+
+    Source: as of `look_ahead`.
+    """
+    about_these = rule.is_these and min(asked.baseline, asked.candidate) > 1
+    if _is_of_flips(asked, noise, rule):
+        n, flips = math.floor(asked.samples * asked.repeats), noise.within
+        can_pass = not about_these or n >= LEAST_SAMPLES
+        passes = pass_chance(n, flips, rule.margin, alpha=rule.alpha, is_guarded=not about_these)
+        lost = min(drop, (1 - flips) * _ALMOST)
+        finds = fail_chance(n, flips, lost, margin=rule.margin, alpha=rule.alpha)
+        return Chances(passes=passes if can_pass else 0.0, finds=finds)
+    mean = _mean_of(asked, noise, rule)
+    return Chances(
+        passes=_share_below(rule.margin - mean.reach_low, mean.se) if mean.can_pass else 0.0,
+        finds=_share_below(drop - max(mean.reach_high, rule.margin), mean.se)
+        if mean.can_fail
+        else 0.0,
+    )
+
+
+def _is_of_flips(asked: Asked, noise: Noise, rule: Rule) -> bool:
+    """Return whether single flips are counted, those of these samples or of samples asked once."""
+    is_plain = asked.groups is None and asked.baseline == asked.candidate == 1
+    about_these = rule.is_these and min(asked.baseline, asked.candidate) > 1
+    return noise.is_binary and (about_these or is_plain)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mean:
+    """Test of a mean change."""
+
+    se: float
+    """Standard error of the change."""
+    reach_low: float
+    """Distance of the lower end from the change."""
+    reach_high: float
+    """Fall that is just proven."""
+    can_pass: bool
+    """Whether there are enough samples, groups or answers for a pass."""
+    can_fail: bool
+
+
+def _mean_of(asked: Asked, noise: Noise, rule: Rule) -> _Mean:
+    """Return the test of means: of these samples an answer is one unit, else a sample or a group."""
+    n, alpha = asked.samples, rule.alpha
+    count = n if asked.groups is None else asked.groups
+    units, variance = asked.units, noise.between + noise.within / asked.repeats
+    low, high = max(units, 2.0) - 1, max(count - 1.0, 1.0)
+    if rule.is_these and min(asked.baseline, asked.candidate) > 1:
+        count, units, variance = n, asked.trials, noise.within / asked.repeats
+        low = high = max(n * (asked.baseline + asked.candidate - 2) / 2, 1.0)
+    se = math.sqrt(variance / n)
+    floor = floor_of_se(noise.width, max(units, 2.0), alpha=alpha)
+    return _Mean(
+        se=se,
+        reach_low=t_quantile(1 - alpha, low) * max(se, floor),
+        reach_high=t_quantile(1 - alpha, high) * se,
+        can_pass=units >= LEAST_SAMPLES,
+        can_fail=smallest_p(min(count, LEAST_SAMPLES)) <= alpha,
+    )
+
+
+def _share_below(distance: float, se: float) -> float:
+    """Return the chance that a mean change of 0 stays below a distance."""
+    return 1 - normal_sf(distance / se) if se else float(distance > 0)
+
+
+def variance_of_change(
+    interval: tuple[float, float], value: float, asked: Asked, *, alpha: float
+) -> float:
+    """Return the variance of the change of a sample behind a known interval of its mean.
+
+    Floors and missing answers make an end wider, so the nearer one counts.
+
+    Args:
+        interval: Two-sided 1 − 2·alpha interval.
+        value: Mean change.
+        asked: Samples and groups behind it.
+        alpha: One-sided error of each end.
+
+    Source: Student (1908), Biometrika 6(1), 1–25.
+    """
+    units = asked.samples if asked.groups is None else asked.groups
+    reach = min(interval[1] - value, value - interval[0])
+    se = max(0.0, reach) / t_quantile(1 - alpha, max(units - 1, 1))
+    return se * se * asked.samples
+
+
+def needed_samples(asked: Asked, noise: Noise, rule: Rule) -> int | None:
+    """Return the fewest samples like these that prove a margin with 80 % chance.
+
+    With a noise of 0 that is the number below which no pass is possible.
+
+    Args:
+        asked: Answers to each sample, and the groups that more samples come in, too.
+        noise: Difference between two runs of one chatbot.
+        rule: Rule of the gate, as if it were about samples like these.
+
+    Returns:
+        A number of samples; None above a thousand millions.
+    """
+    wide = replace(rule, is_these=False)
+    if _is_of_flips(asked, noise, wide):
+        return needed_for_flips(noise.within, rule.margin, alpha=rule.alpha)
+
+    def is_proven(samples: int) -> bool:
+        provable = look_ahead(_enlarged(asked, samples), noise, wide).provable
+        return provable is not None and provable < rule.margin
+
+    low, high = 0, LEAST_SAMPLES
+    while not is_proven(high):
+        low, high = high, 2 * high
+        if low > _MOST_SAMPLES:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_proven(middle) else (middle, high)
+    return high
+
+
+def _enlarged(asked: Asked, samples: int) -> Asked:
+    """Return another number of samples, in groups of the same sizes."""
+    if asked.groups is None:
+        return replace(asked, samples=samples)
+    factor = samples / asked.samples
+    return replace(
+        asked,
+        samples=samples,
+        groups=math.ceil(asked.groups * factor),
+        effective_groups=asked.units * factor,
+    )
+
+
+def needed_repeats(samples: int, noise: Noise, rule: Rule) -> int:
+    """Return the fewest answers to each sample, on both sides, that prove a margin for these alone.
+
+    Args:
+        samples: Number of samples, at least 1.
+        noise: Difference between two runs of one chatbot.
+        rule: Rule of the gate, as if it were about these samples.
+    """
+    least = math.ceil(LEAST_SAMPLES / samples)
+    margin, alpha = rule.margin, rule.alpha
+    if noise.is_binary:
+        return max(least, repeats_for_flips(noise.within, margin, n=samples, alpha=alpha))
+    needed = repeats_for_scores(noise.within, margin, n=samples, width=noise.width, alpha=alpha)
+    return max(least, needed)

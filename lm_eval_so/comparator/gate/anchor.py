@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from lm_eval_so.comparator.effect.finding import Exempted, Finding
+from lm_eval_so.comparator.effect.finding import Exempted, Finding, Inference
 from lm_eval_so.comparator.effect.measure import measure
 from lm_eval_so.comparator.effect.values import stability_of
 from lm_eval_so.comparator.exemptions.apply import Exemptions
@@ -21,7 +21,10 @@ _OF_CANDIDATE: Final = "candidate"
 
 
 def find_change(
-    key: str, exemptions: Exemptions, section: GateMetricSection | None
+    key: str,
+    exemptions: Exemptions,
+    section: GateMetricSection | None,
+    inference: Inference,
 ) -> tuple[Finding, Reports]:
     """Return the change of a metric without exempted samples, and the reports a fixed bound applies to.
 
@@ -29,15 +32,18 @@ def find_change(
         key: Id of the metric.
         exemptions: Entries of the quarantine and accept files, held against the reports.
         section: Gate's section of the metric; None if the gate does not name it.
+        inference: Claim and error rates.
     """
     counted = exemptions.counted(key)
-    finding = measure(key, counted.compared, section)
+    finding = measure(key, counted.compared, section, inference)
     exempted = Exempted(left_out=counted.left_out, is_accepted=exemptions.accepts(key, finding))
     stability = stability_of(key, counted.kept)
     return replace(finding, exempted=exempted, stability=stability), counted.kept
 
 
-def find_anchored(reports: Reports, terms: Terms, gating: Iterable[str]) -> dict[str, Finding]:
+def find_anchored(
+    reports: Reports, terms: Terms, gating: Iterable[str], inference: Inference
+) -> dict[str, Finding]:
     """Return the changes of gating metrics since the anchor; none without one.
 
     Quarantine and accept files hold against it as against the baseline. What its rows and the
@@ -47,6 +53,7 @@ def find_anchored(reports: Reports, terms: Terms, gating: Iterable[str]) -> dict
         reports: Candidate and baseline.
         terms: The anchor, gate, exceptions and day.
         gating: Metrics that decide.
+        inference: Claim and error rates.
     """
     if terms.anchor is None or terms.anchor.report is None:
         return {}
@@ -60,7 +67,7 @@ def find_anchored(reports: Reports, terms: Terms, gating: Iterable[str]) -> dict
     found = {}
     for key in gating:
         if key in reports.candidate.metrics:
-            finding, _ = find_change(key, exemptions, sections.get(key))
+            finding, _ = find_change(key, exemptions, sections.get(key), inference)
             found[key] = replace(finding, warnings=())
     return found
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from lm_eval_so.comparator.effect.finding import Finding
+from lm_eval_so.comparator.effect.finding import Finding, Inference
 from lm_eval_so.comparator.exemptions.apply import Exemptions
 from lm_eval_so.comparator.gate.anchor import anchor_record, find_anchored, find_change
 from lm_eval_so.comparator.gate.check import gates_by_default, refuse_gate
@@ -107,13 +107,14 @@ def decide(
     refuse_gate(gate, reports.candidate, reports.baseline)
     sections, gating = gate.metrics or {}, list(_gating(reports, terms))
     exemptions = Exemptions(terms.exceptions, reports, terms.day)
+    inference = Inference(claim=gate.claim, alpha=gate.alpha, pass_alpha=gate.alpha)
     findings, thresholds = {}, {}
     for key in dict.fromkeys([*gating, *reports.candidate.metrics]):
         section = sections.get(key)
-        findings[key], kept = find_change(key, exemptions, section)
+        findings[key], kept = find_change(key, exemptions, section, inference)
         # an accepted change makes no fixed bound lower
         thresholds[key] = judge_threshold(key, kept, section)
-    since = find_anchored(reports, terms, gating)
+    since = find_anchored(reports, terms, gating, inference)
     judged = judge(findings, thresholds, gating, alpha=gate.alpha, anchored=since)
     for key, answers in (again or {}).items():
         if key in judged and can_confirm(judged[key]):

@@ -250,6 +250,9 @@ class BaselineSection(Section):
     itself. On a pull request the base must have it, too."""
     repeats: int | None = Field(default=None, ge=1, le=1000)
     """Answers per sample when a baseline is made; default: run.repeats."""
+    anchor: str | None = None
+    """Path of a second report.json, as of the last release, that no run may fall behind either; read from
+    the place of the baseline."""
 
 
 class ReportSection(Section):

@@ -19,6 +19,7 @@ from lm_eval_so.pipeline.baseline.update import update_baseline
 from lm_eval_so.pipeline.check import Stage, check
 from lm_eval_so.pipeline.control import ControlSource
 from lm_eval_so.pipeline.github.baseline_place import (
+    find_anchor_place,
     find_local_place,
     find_place,
     find_trusted_base,
@@ -112,6 +113,7 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
         make_dataset=_makes_dataset(config, inputs),
         fresh=options.fresh,
         baseline=place,
+        anchor=find_anchor_place(config, activity) if inputs else None,
         may_be_baseline=may_be_baseline,
         makes_baseline=_makes_baseline(config, around),
         origin=origin,

@@ -106,6 +106,7 @@ def _terms(
 ) -> Terms:
     now = now_text(resources.environ)
     terms = read_terms(config, now=now, redact=resources.redactor.redact)
+    terms = replace(terms, anchor=baseline.anchor)
     if baseline.main is not None:
         terms = replace(terms, control=baseline.main.control)
     if config.gate.broken == "off":

@@ -83,7 +83,7 @@ def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
     if inputs and inputs.target_url:
         target = target_override(inputs.target_url, source, runs_code=around.may_run_code)
     source = replace(source, rewritten=[target] if target else [])
-    options = replace(options, source=source)
+    around = replace(around, source=source)
 
     session = open_session(line, rewritten=source.rewritten, environ=around.environ)
     if reason := around.skip_reason(session.config):

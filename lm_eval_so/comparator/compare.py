@@ -3,7 +3,6 @@
 from lm_eval_so.comparator.baseline.rerun import rerun_commands
 from lm_eval_so.comparator.broken.judge import NOTHING_ASKED, Asked, judge_whole
 from lm_eval_so.comparator.cases import changed_cases, flaky_cases, lost_cases
-from lm_eval_so.comparator.control import conclude
 from lm_eval_so.comparator.gate.decide import decide
 from lm_eval_so.comparator.pairing import pair_reports
 from lm_eval_so.comparator.sentences.run import word_run
@@ -48,7 +47,6 @@ def compare(
         decision, reports, slices, language=terms.language, no_baseline=baseline_ref.reason
     )
     whole = judge_whole(decision, reports, terms, asked.cases, mean=worded.sentence)
-    control, whole = conclude(terms, whole, reports, asked.cases)
     settings = differing_settings(baseline, candidate, redact=redact) if baseline else ()
     changed = changed_cases(decision.gating, reports, slices)
     return Comparison(
@@ -69,7 +67,7 @@ def compare(
         accept=decision.accept,
         lost=lost_cases(reports, decision.quarantine),
         broken=whole.broken,
-        control=control,
+        control=whole.control,
         anchor=decision.anchor,
         pairing=reports.pairs.record if reports.pairs else _NOTHING_PAIRED,
         baseline=baseline_ref,

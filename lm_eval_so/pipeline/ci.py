@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event
 from typing import Literal
 
-from lm_eval_so.action.event import BaseRule, plain_suite_id
+from lm_eval_so.action.event import plain_suite_id
 from lm_eval_so.action.inputs import Generate, Inputs, UpdateBaseline
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.resources import Resources
@@ -17,17 +17,15 @@ from lm_eval_so.core.files import folder_problems, leads_out
 from lm_eval_so.errors import ExitCode, Interrupted, Problem, PublishError, Where
 from lm_eval_so.pipeline.baseline.update import update_baseline
 from lm_eval_so.pipeline.check import Stage, check
-from lm_eval_so.pipeline.control import ControlSource
 from lm_eval_so.pipeline.github.baseline_place import (
     find_anchor_place,
+    find_control,
     find_local_place,
     find_place,
-    find_trusted_base,
 )
 from lm_eval_so.pipeline.github.posting import Job
 from lm_eval_so.pipeline.github.publish import Told, tell_github, write_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings
-from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 from lm_eval_so.pipeline.measure.measure import Measured, measure
 from lm_eval_so.pipeline.measure.plan import (
     Origin,
@@ -53,8 +51,6 @@ class Options:
     reports: Path | None
     fresh: bool
     dry_run: bool
-    source: ConfigSource | None = None
-    """Everything that the config is read from; null: main's configuration plays no part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,29 +113,7 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
         may_be_baseline=may_be_baseline,
         makes_baseline=_makes_baseline(config, around),
         origin=origin,
-        control=_control_source(config, around, options),
-    )
-
-
-def _control_source(config: Config, around: Surroundings, options: Options) -> ControlSource | None:
-    """Return everything that main's config is read from; None where it plays no part."""
-    activity, source = around.activity, options.source
-    if source is None:
-        return None
-    # a workflow may check out anything, as a fork's head, on an event of main
-    is_main = git.head(config.folder) == activity.commit
-    if activity.base.rule is BaseRule.HEAD and not (activity.is_of_main and is_main):
-        return None
-    base = find_trusted_base(activity, cwd=config.folder)
-    return ControlSource(
-        file=source.file,
-        environ=source.environ,
-        overrides=source.overrides,
-        rewritten=source.rewritten,
-        plugins=source.plugins,
-        base=base.commit,
-        why=base.why,
-        is_scheduled=activity.is_of_main,
+        control=find_control(activity, around.source) if around.source else None,
     )
 
 

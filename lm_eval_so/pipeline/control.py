@@ -20,7 +20,7 @@ from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE
 from lm_eval_so.core.events import Event, Noticed
 from lm_eval_so.core.records.comparison import Control, Reason
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.secrets import make_redactor
+from lm_eval_so.core.secrets import Redactor, make_redactor
 from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.errors import LMEvalError, refuse
 from lm_eval_so.evaluator.metrics.base import metrics
@@ -71,6 +71,8 @@ class Decided:
     control: Control
     config: Config | None = None
     """Main's configuration, to ask; null unless it can be asked."""
+    redactor: Redactor = field(default_factory=Redactor)
+    """Takes the secrets of main's configuration out of texts."""
 
 
 def decide(
@@ -90,9 +92,11 @@ def decide(
     if source.is_scheduled:
         if not _is_unchanged(config, source, report, baseline):
             return None
-        return Decided(control=Control(state="unchanged", commit=source.base))
+        served = _served(config, source, report, baseline)
+        control = Control(state="unchanged", commit=source.base, served=served)
+        return Decided(control=control)
     try:
-        return _decide(config, source)
+        return _decide(config, source, report, baseline)
     except _RefusedError as refused:
         # main's own gate alone switches it off, but where nothing can be asked this one hides why
         if config.gate.control == "off":
@@ -113,7 +117,9 @@ def _no(code: str, **figures: str) -> _RefusedError:
     return _RefusedError(Reason(code=code, figures=dict(figures)))
 
 
-def _decide(config: Config, source: ControlSource) -> Decided | None:
+def _decide(
+    config: Config, source: ControlSource, report: EvaluationReport, baseline: EvaluationReport
+) -> Decided | None:
     commit = source.base
     if commit is None:
         raise _RefusedError(source.why or Reason(code="base_unknown"))
@@ -134,7 +140,14 @@ def _decide(config: Config, source: ControlSource) -> Decided | None:
             ):
                 raise _no("own_file", file=file.name)
         if is_hosted and _sends_the_same(config, main):
-            return Decided(control=Control(state="nothing_differs", commit=commit))
+            now, before = (each.experiment.fingerprints.get("run") for each in (report, baseline))
+            control = Control(
+                state="nothing_differs",
+                commit=commit,
+                stale=None not in {now, before} and now != before,
+                served=_served(config, source, report, baseline),
+            )
+            return Decided(control=control)
         if not is_hosted:
             main = _at_control_url(main, source.environ)
         main = _as_asked(main, config)
@@ -143,7 +156,9 @@ def _decide(config: Config, source: ControlSource) -> Decided | None:
     except LMEvalError as error:
         redactor = config_redactor(main, source.environ, runs_code=False)
         raise _no("failed", problem=_told(redactor.redact(str(error)))) from None
-    return Decided(control=Control(state="asked", commit=commit), config=main)
+    redactor = config_redactor(main, source.environ, runs_code=True)
+    control = Control(state="asked", commit=commit)
+    return Decided(control=control, config=main, redactor=redactor)
 
 
 def _config_of_main(source: ControlSource, commit: str) -> Config:
@@ -283,6 +298,18 @@ def _is_unchanged(
     if changed is None:
         return False
     return changed <= _data_files(config, source.file) - {source.file.resolve()}
+
+
+def _served(
+    config: Config, source: ControlSource, report: EvaluationReport, baseline: EvaluationReport
+) -> tuple[str, str] | None:
+    """Return the models that answered by their own names, (baseline, now), if they differ."""
+    before, now = (each.experiment.backend.models_answered for each in (baseline, report))
+    if not before or not now or set(before) == set(now):
+        return None
+    redactor = config_redactor(config, source.environ, runs_code=True)
+    names = [_told(redactor.redact(", ".join(each))) for each in (before, now)]
+    return names[0], names[1]
 
 
 def control_hint(config: Config, environ: Mapping[str, str]) -> Iterator[Event]:

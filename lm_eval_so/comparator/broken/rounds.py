@@ -7,7 +7,6 @@ from typing import Literal
 from lm_eval_so.comparator.broken.watch import OF_MAIN, Outcome, Pair, Watch
 from lm_eval_so.comparator.gate.confirm import Answers
 from lm_eval_so.comparator.reason_codes import Code
-from lm_eval_so.core.records.comparison import Reason
 
 State = Literal["open", "must", "proven", "unproven", "slip", "passed"]
 
@@ -46,8 +45,8 @@ class Further:
     """Answers of main's configuration by sample, in their order."""
     main_run: str | None = None
     """Fingerprint of main's configuration, as it was asked; None if it was not."""
-    main_ended: Reason | None = None
-    """Reason why main's configuration cannot be asked any more; None if it can."""
+    main_ended: str | None = None
+    """Problem for which main's configuration cannot be asked any more; None if it can."""
 
     def to(self, sample_id: str) -> Sequence[Answer]:
         """Return the further answers to a sample."""

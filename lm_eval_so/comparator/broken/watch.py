@@ -7,13 +7,14 @@ from typing import Self
 
 from pydantic import JsonValue
 
-from lm_eval_so.comparator.gate.decide import Decision
-from lm_eval_so.comparator.pairing import Pairs, Rows, Side, applicable_rows, scope_of
+from lm_eval_so.comparator.gate.decide import Decision, decide
+from lm_eval_so.comparator.pairing import Pairs, Rows, Side, applicable_rows, pair_reports, scope_of
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.comparator.terms import Passes, Terms
 from lm_eval_so.core.config.gate import MustSection
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.core.records.enums import RunStatus, Verdict
+from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.stats.broken import fails_by_itself, wrong_needed
 
 _LEAST_CAP = 50
@@ -98,6 +99,25 @@ class _Column:
     family: int
     """Cases that the baseline scored."""
     samples: frozenset[str]
+
+
+def watch_cases(
+    candidate: EvaluationReport, baseline: EvaluationReport | None, terms: Terms
+) -> Watch | None:
+    """Return the suspects and required cases of a comparison; None if nothing is looked at.
+
+    Args:
+        candidate: Report under test.
+        baseline: Report to compare with.
+        terms: Gate, exceptions, day, and the metrics that say right or wrong.
+
+    Raises:
+        ConfigError: If the gate does not fit the reports; lists every problem.
+    """
+    if terms.gate.broken == "off":
+        return None
+    reports = pair_reports(candidate, baseline, alpha=terms.gate.alpha)
+    return find_watch(decide(reports, terms), terms)
 
 
 def find_watch(decision: Decision, terms: Terms) -> Watch | None:

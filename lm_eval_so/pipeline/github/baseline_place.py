@@ -8,6 +8,8 @@ from lm_eval_so.comparator.baseline.find import Place, as_anchored, relative_to
 from lm_eval_so.core import git
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.pipeline.control import ControlSource
+from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 
 _JUST_ABOVE = "2"
 _ALL = "0"
@@ -69,6 +71,31 @@ def find_trusted_base(activity: Activity, *, cwd: Path) -> TrustedBase:
     is_local = not activity.is_proposal and activity.repository is None
     unknown = Reason(code="base_unknown") if is_local else _unknown_base(here, activity, cwd=cwd)
     return TrustedBase(commit=None, why=unknown)
+
+
+def find_control(activity: Activity, source: ConfigSource) -> ControlSource | None:
+    """Find everything that main's config is read from; None where it plays no part.
+
+    Args:
+        activity: The task that the event sets.
+        source: Everything that the config under test is read from.
+    """
+    cwd = source.file.parent
+    # a workflow may check out anything, as a fork's head, on an event of main
+    is_main = activity.is_of_main and git.head(cwd) == activity.commit
+    if activity.base.rule is BaseRule.HEAD and not is_main:
+        return None
+    base = find_trusted_base(activity, cwd=cwd)
+    return ControlSource(
+        file=source.file,
+        environ=source.environ,
+        overrides=source.overrides,
+        rewritten=source.rewritten,
+        plugins=source.plugins,
+        base=base.commit,
+        why=base.why,
+        is_scheduled=is_main,
+    )
 
 
 def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> Place:

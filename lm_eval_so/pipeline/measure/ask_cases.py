@@ -9,10 +9,8 @@ from lm_eval_so.comparator.broken.watch import Outcome, Watch
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.base import backends
-from lm_eval_so.core.backends.config_secrets import config_redactor
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed, Warned, ignore
-from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import (
@@ -25,7 +23,7 @@ from lm_eval_so.errors import (
 )
 from lm_eval_so.pipeline.measure.ask_again import ask_again
 from lm_eval_so.pipeline.measure.further import AskedRun, Pass, ask_further, score_further
-from lm_eval_so.pipeline.measure.plan import Baseline
+from lm_eval_so.pipeline.measure.plan import Baseline, Decided
 from lm_eval_so.pipeline.measure.right_or_wrong import Passes, right_or_wrong
 from lm_eval_so.pipeline.measure.verdict import changed_samples, watched_cases
 
@@ -63,8 +61,7 @@ async def ask_more(
     if watch is None:
         return Asked(changed=again)
     passes = right_or_wrong(config, report)
-    main = baseline.main.config if baseline.main else None
-    asking = _Asking(config, resources, watch, run, passes, main)
+    asking = _Asking(config, resources, watch, run, passes, baseline.main)
     return Asked(changed=again, cases=await asking.ask_all(given))
 
 
@@ -77,8 +74,8 @@ class _Asking:
     watch: Watch
     run: AskedRun
     passes: Mapping[str, Passes]
-    main: Config | None
-    """Main's configuration, if it can be asked."""
+    decided: Decided | None
+    """Decision on main's configuration."""
 
     async def ask_all(self, given: Mapping[str, int]) -> Further:
         """Ask round after round until all is settled, or nobody can be asked."""
@@ -109,7 +106,8 @@ class _Asking:
 
     async def _ask_main(self, ids: Sequence[str], further: Further) -> Further:
         """Ask main's configuration about some cases once more; if that fails, it is not asked again."""
-        if not ids or self.main is None or further.main_ended or further.ended:
+        decided, is_over = self.decided, further.main_ended is not None or further.ended is not None
+        if not ids or is_over or decided is None or decided.config is None:
             return further
         run = replace(self.run, of_main=True)
         counts = {name: len(each) for name, each in further.main.items()}
@@ -121,10 +119,10 @@ class _Asking:
             is_live=True,
             keep_errors=True,
         )
-        redactor = config_redactor(self.main, self.resources.environ, runs_code=True)
+        redactor = decided.redactor
         quiet = replace(self.resources.with_new_endpoints(), listener=ignore, redactor=redactor)
         try:
-            info = await ask_further(self.main, quiet, run, wanted)
+            info = await ask_further(decided.config, quiet, run, wanted)
             if info is None:
                 raise BudgetSpent("the budget of the run is spent")
             scored = await self._score(run, info.fingerprint, counts)
@@ -132,8 +130,7 @@ class _Asking:
             raise
         except LMEvalError as error:
             problem = error.problems[0].what if error.problems else str(error)
-            told = " ".join(redactor.redact(problem).split())
-            return replace(further, main_ended=Reason(code="failed", figures={"problem": told}))
+            return replace(further, main_ended=" ".join(redactor.redact(problem).split()))
         answers = {
             name: tuple(scored.get((name, at), _NO_SCORE) for at in range(n))
             for name, n in counts.items()

@@ -12,11 +12,10 @@ from lm_eval_so.errors import refuse
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.binding.baseline_answers import baseline_problems
 from lm_eval_so.generator import generate as generating
-from lm_eval_so.pipeline.control import decide
 from lm_eval_so.pipeline.measure.answers import ask, for_verdict, note_verdict, told_config
 from lm_eval_so.pipeline.measure.ask_cases import ask_more
 from lm_eval_so.pipeline.measure.further import AskedRun
-from lm_eval_so.pipeline.measure.plan import Plan, read_baseline
+from lm_eval_so.pipeline.measure.plan import Plan, read_baseline, with_main
 from lm_eval_so.pipeline.measure.verdict import compare_reports, unmeasured
 from lm_eval_so.pipeline.measure.verdict_events import (
     STAGE,
@@ -65,9 +64,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     )
     report = await evaluating.evaluate(config, resources, inputs)
     if failure is None:
-        if plan.control is not None and baseline.report is not None:
-            main = decide(config, plan.control, report, baseline.report)
-            baseline = replace(baseline, main=main)
+        baseline = with_main(baseline, config, plan, report)
         run = AskedRun(plan=plan, verdict=verdict)
         asked = await ask_more(config, resources, report, baseline, run)
         comparison = compare_reports(config, resources, report, baseline, asked=asked)

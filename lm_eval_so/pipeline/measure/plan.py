@@ -1,6 +1,6 @@
 """The plan of a measurement: folders, baseline and subject."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,11 +13,12 @@ from lm_eval_so.core.report_file import read_report
 from lm_eval_so.errors import UsageError
 from lm_eval_so.evaluator.binding.baseline_answers import needs_baseline
 from lm_eval_so.evaluator.evaluate import Origin
-from lm_eval_so.pipeline.control import ControlSource, Decided
+from lm_eval_so.pipeline.control import ControlSource, Decided, decide
 from lm_eval_so.runner.run import RunOptions, run_folder
 
 __all__ = [
     "Baseline",
+    "Decided",
     "Origin",
     "Place",
     "Plan",
@@ -31,6 +32,7 @@ __all__ = [
     "take_baseline",
     "take_report",
     "wanted_baseline",
+    "with_main",
 ]
 
 
@@ -139,6 +141,21 @@ def asked_config(config: Config, plan: Plan, baseline: Baseline) -> Config:
 def how_to_name_one(config: Config) -> str:
     """Return the advice to name a baseline in the config."""
     return f"name a file of the repository, as baseline: {{path: baselines/{config.suite}.json}}"
+
+
+def with_main(baseline: Baseline, config: Config, plan: Plan, report: EvaluationReport) -> Baseline:
+    """Return a baseline with the decision on main's configuration, if it may play a part.
+
+    Args:
+        baseline: The baseline.
+        config: The config.
+        plan: The plan.
+        report: The report under test.
+    """
+    if baseline.report is None or plan.control is None:
+        return baseline
+    main = decide(config, plan.control, report, baseline.report)
+    return replace(baseline, main=main)
 
 
 def take_report(given: EvaluationReport | Path) -> EvaluationReport:

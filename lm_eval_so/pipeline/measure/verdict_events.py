@@ -20,11 +20,12 @@ from lm_eval_so.core.words.broken_cases import (
     slips_sentence,
     warning_sentences,
 )
-from lm_eval_so.core.words.control import control_sentences, control_warning
 from lm_eval_so.core.words.formats import count
 from lm_eval_so.core.words.headline import headline_line, headline_of
 from lm_eval_so.core.words.phrases import (
     anchor_warnings,
+    control_sentences,
+    control_warning,
     exemption_warning,
     lost_headline,
     lost_names,

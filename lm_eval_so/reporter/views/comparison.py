@@ -10,7 +10,6 @@ from lm_eval_so.core.records.comparison import (
 )
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.words.control import control_warning
 from lm_eval_so.core.words.formats import (
     MetricFigures,
     count,
@@ -23,6 +22,7 @@ from lm_eval_so.core.words.formats import (
 from lm_eval_so.core.words.headline import headline_of
 from lm_eval_so.core.words.phrases import (
     anchor_warnings,
+    control_warning,
     exemption_warning,
     lost_headline,
     lost_names,

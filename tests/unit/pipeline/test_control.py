@@ -438,13 +438,36 @@ def test_control_hint__where_the_url_of_main_would_help(repo: Repo, config, is_t
     assert [("gate.control_url" in event.text) for event in found] == [True] * is_told
 
 
-def of_run(fingerprint: str, *, reach: str = "r", commit: str | None = None):
+def of_run(fingerprint: str, *, reach: str = "r", commit: str | None = None, models=()):
     experiment = replace(
         REPORT.experiment,
+        backend=replace(REPORT.experiment.backend, models_answered=models),
         fingerprints={"run": fingerprint, "reach": reach},
         commit=commit,
     )
     return replace(REPORT, experiment=experiment)
+
+
+def test_decide__tells_which_models_answered_and_whether_the_baseline_is_of_main(
+    repo: Repo,
+) -> None:
+    repo.merge(MAIN)
+    config = load_config(repo.file, environ=repo.environ)
+    source = ControlSource(file=repo.file, environ=repo.environ, base=repo.base)
+    now = of_run("f", models=("m-1106",))
+    for before, served, stale in (
+        (of_run("f", models=("m-0613",)), ("m-0613", "m-1106"), False),
+        (of_run("g", models=("m-1106",)), None, True),
+        (of_run("f"), None, False),
+        (of_run("f", models=(f"m-{KEY}",)), ("m-[redacted:OPENAI_API_KEY]", "m-1106"), False),
+    ):
+        for is_scheduled in (False, True):
+            decided = decide(config, replace(source, is_scheduled=is_scheduled), now, before)
+            if is_scheduled and stale:
+                assert decided is None
+                continue
+            assert decided.control.served == served
+            assert decided.control.stale is (stale and not is_scheduled)
 
 
 def scheduled(repo: Repo, baseline) -> str | None:

@@ -163,7 +163,7 @@ def test_standings__half_a_word_of_main_counts_for_nothing(ended: str) -> None:
     further = Further(
         answers=more({}, ["s7"] * 7, always(WRONG)),
         main=more({}, ["s7"] * 2, always(WRONG)),
-        main_ended=why if ended == "main" else None,
+        main_ended="it is gone" if ended == "main" else None,
         ended="not_asked_again" if ended == "all" else None,
     )
     if ended == "cap":
@@ -345,36 +345,26 @@ def test_compare__broken_cases_of_a_document_s_pull_request_are_not_its_own() ->
     assert "This PR does not change what is sent" in found.broken.mean
 
 
-def with_models(report, *models: str, run: str = "f"):
-    experiment = report.experiment
-    backend = replace(experiment.backend, models_answered=models)
-    fingerprints = {**experiment.fingerprints, "run": run}
-    return replace(
-        report, experiment=replace(experiment, backend=backend, fingerprints=fingerprints)
-    )
-
-
 def test_sentences__served_models_are_said_first() -> None:
-    before, now = fell()
-    reports = with_models(before, "gpt-x-0613"), with_models(now, "gpt-x-1106")
-    found = judged(reports, of(Control(state="unchanged")))
-    assert found.control.served == ("gpt-x-0613", "gpt-x-1106")
+    served = ("gpt-x-0613", "gpt-x-1106")
+    main = Control(state="unchanged", served=served)
+    found = judged(fell(), of(main))
     assert found.sentence.startswith("served_model: gpt-x-0613 → gpt-x-1106. exact_match: ")
     told = "Nobody here changed the chatbot since its baseline (2026-11-24): the provider changed."
     assert found.sentence.endswith(told)
+    korean = judged(fell(), of(main, Language.KO)).sentence
+    assert korean.endswith("쪽에서는 챗봇을 바꾸지 않았습니다. 모델 제공사 쪽이 바뀌었습니다.")
     # in any case, even if all is well
-    well = with_models(before, "gpt-x-0613"), with_models(before, "gpt-x-1106")
-    assert "served_model" in judged(well, of(Control(state="unchanged"))).sentence
-    assert "served_model" not in judged(well, of(None)).sentence
+    well = judged(fell(lost=0), of(main)).sentence
+    assert well.startswith("served_model: ")
+    assert "Nobody" not in well
 
 
 def test_sentences__of_a_stale_baseline_blame_nobody() -> None:
-    before, now = fell()
-    reports = with_models(before, run="old"), with_models(now)
-    found = judged(reports, of(Control(state="nothing_differs")))
-    assert found.control.stale
+    main = Control(state="nothing_differs", stale=True)
+    found = judged(fell(), of(main))
     assert "but main's configuration changed after its baseline was made" in found.sentence
-    found = judged(reports, of(Control(state="nothing_differs"), Language.KO))
+    found = judged(fell(), of(main, Language.KO))
     assert "베이스라인을 만든 뒤에 main 설정이 바뀌었습니다" in found.sentence
 
 

@@ -14,6 +14,7 @@ import asyncio
 import random
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -124,13 +125,13 @@ def play(folder: Path, base: str, server: ChatServer, bot: Bot, k: int) -> Compa
     return measured("lm-eval-so.yaml", plan, 1)
 
 
-def rows(seeds: int, answers: tuple[int, ...]) -> str:
+def rows(seeds: int, answers: Sequence[int], kinds: Sequence[str]) -> str:
     """Return the table of all settings."""
     found = []
     with tempfile.TemporaryDirectory() as name, ChatServer() as server:
         folder = Path(name)
         base = prepare(folder)
-        for by in KINDS:
+        for by in kinds:
             for k in answers:
                 blamed = main_too = to_main = 0
                 for seed in range(seeds):
@@ -156,8 +157,9 @@ def main() -> None:
     )
     told.add_argument("--seeds", type=int, default=500)
     told.add_argument("--answers", type=int, nargs="+", default=[1, 3])
+    told.add_argument("--by", nargs="+", default=KINDS, choices=KINDS)
     given = told.parse_args()
-    print(rows(given.seeds, tuple(given.answers)))
+    print(rows(given.seeds, given.answers, given.by))
 
 
 if __name__ == "__main__":

@@ -47,6 +47,9 @@ class SourceSection(Section):
     map: dict[str, str | list[str]] = Field(default_factory=dict)
     """Field of the sample to column: a name, a dotted path, or a constant written "=text". Default:
     chosen by common names, and the choice is reported."""
+    split: bool = True
+    """Whether a cell of `keywords`, `forbidden` or `tags` holds several, with ; or a line break between
+    them (tags: or a comma)."""
     license: str | None = None
     """License of the source, written into its samples."""
 

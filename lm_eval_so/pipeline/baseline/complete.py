@@ -4,10 +4,9 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from lm_eval_so.core import git
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Noticed, Warned
+from lm_eval_so.core.events import Noticed
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import read_report
@@ -24,7 +23,6 @@ from lm_eval_so.runner.store.run_dir import read_info
 
 _STAGE = "baseline"
 _NO_BASELINE = frozenset({Verdict.ERROR, Verdict.REGRESSION})
-_COMMIT_DIGITS = 7
 _ANEW = "run and evaluate anew with this number of answers, or take the report as it is"
 
 
@@ -62,8 +60,6 @@ async def complete_report(config: Config, resources: Resources, source: Path) ->
     if not planned.done:
         what = "the chatbot or its settings are not those of the report, so all would be asked anew"
         raise InputError(what, hint=_ANEW)
-    if text := _other_commit(report, config):
-        resources.listener(Warned(stage=_STAGE, text=text))
     text = f"asking what the report lacks to {asked.run.repeats} answers a sample"
     text = f"{text} (baseline.repeats): {counted(planned.to_ask, 'request')}"
     resources.listener(Noticed(stage=_STAGE, text=text))
@@ -108,12 +104,3 @@ def _run_of(report: EvaluationReport, config: Config) -> Path:
     if (info.fingerprint, info.started_at) != known:
         raise InputError(f"{folder} was asked anew since this report was made", hint=_ANEW)
     return folder
-
-
-def _other_commit(report: EvaluationReport, config: Config) -> str | None:
-    """Return that another commit is checked out than the report measured; None if not."""
-    measured, here = report.experiment.commit, git.head(config.folder)
-    if measured is None or here is None or measured == here:
-        return None
-    shown = measured[:_COMMIT_DIGITS], here[:_COMMIT_DIGITS]
-    return f"the report measured {shown[0]}, and further answers are those of {shown[1]}"

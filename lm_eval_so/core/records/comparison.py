@@ -272,6 +272,21 @@ class Control:
 
 
 @record
+class Rounds:
+    """Rounds in which the whole dataset was asked until the verdict was clear (`gate.stop`)."""
+
+    asked: int
+    """Rounds that count, and so answers to each sample."""
+    of: int
+    """Most rounds: `run.repeats`."""
+    ended: Literal["passed", "failed", "all", "budget"]
+    """passed: a pass was proven early; failed: a regression was; all: every round was asked; budget:
+    it was spent in the next round."""
+    pass_alpha: float
+    """One-sided error of the look that decided, and so of the lower ends of the intervals."""
+
+
+@record
 class Exemption:
     """An entry of the quarantine or accept file, and its effect."""
 
@@ -391,6 +406,8 @@ class Comparison:
     """Differences as records, those of metrics included."""
     rerun: str | None = None
     """Shell commands, run beside the config, that measure the baseline again; null if not needed."""
+    rounds: Rounds | None = None
+    """Rounds that were asked; null if all answers were asked for at once."""
     claim: Claim = Claim.LIKE_THESE
     """Subject of the verdict, as the gate sets it; `method` tells which metrics follow it."""
     alpha: float

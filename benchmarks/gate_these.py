@@ -23,7 +23,7 @@ from lm_eval_so.comparator.effect.finding import Finding, Shape
 from lm_eval_so.comparator.effect.interval import Tested, estimate_change
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.stats.fixed_items import Item, ItemPairs, sum_up
-from lm_eval_so.core.stats.looks import early_share, last_share
+from lm_eval_so.core.stats.multiple import early_share, last_share
 
 MARGIN, MARGIN_OF_SCORES = 0.05, 0.03
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -14,7 +14,6 @@ from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison, Pairing
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import digest_report
-from lm_eval_so.core.words.phrases import rounds_sentence
 
 _NOTHING_PAIRED = Pairing(paired=0, added=(), removed=(), changed=())
 
@@ -49,10 +48,7 @@ def compare(
     worded = word_run(
         decision, reports, slices, language=terms.language, no_baseline=baseline_ref.reason
     )
-    mean = worded.sentence
-    if terms.rounds is not None:
-        mean = f"{mean} {rounds_sentence(terms.rounds, terms.language)}"
-    whole = judge_whole(decision, reports, terms, asked.cases, mean=mean)
+    whole = judge_whole(decision, reports, terms, asked.cases, mean=worded.sentence)
     settings = differing_settings(baseline, candidate, redact=redact) if baseline else ()
     changed = changed_cases(decision.gating, reports, slices)
     return Comparison(

@@ -8,7 +8,7 @@ from lm_eval_so.comparator.exemptions.files import Exceptions, read_exceptions
 from lm_eval_so.comparator.settings import KEY_SHAPES, Redact
 from lm_eval_so.core.config.gate import GateSection
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.records.comparison import Rounds
+from lm_eval_so.core.records.asked_rounds import Rounds
 from lm_eval_so.core.records.enums import Language
 
 Passes = Callable[[float], bool]

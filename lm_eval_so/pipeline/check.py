@@ -115,10 +115,6 @@ def tell_further(config: Config, rows: int) -> Iterator[Event]:
         config: The config.
         rows: Rows of the run.
     """
-    if config.gate.stop != "never" and config.run.repeats > LEAST_REPEATS:
-        rounds = f"{LEAST_REPEATS} of {config.run.repeats} rounds"
-        text = f"that is the most: gate.stop may end it after {rounds}, unless it makes a baseline"
-        yield Noticed(stage="ci", text=text)
     if config.gate.broken != "off":
         yield Noticed(stage="ci", text=f"up to {most_further(rows):,} more if a case breaks")
 

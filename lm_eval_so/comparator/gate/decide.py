@@ -47,6 +47,8 @@ class Decision:
     accept: tuple[Exemption, ...]
     compared: Mapping[str, Reports]
     """Candidate and baseline by metric, without the samples that do not count for it."""
+    terms: Terms
+    """Terms that it follows."""
 
     @property
     def findings(self) -> dict[str, Finding]:
@@ -138,6 +140,7 @@ def decide(
         quarantine=exemptions.quarantine_records(),
         accept=exemptions.accept_records(findings),
         compared={key: exemptions.counted(key).compared for key in judged},
+        terms=terms,
     )
 
 

@@ -6,12 +6,10 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from lm_eval_so.core.records.asked_rounds import Rounds
 from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.report import Acceptance
-
-ABOUT_THESE = frozenset({"these_binary", "these_scores"})
-"""Methods by which a verdict is about the samples of the dataset alone."""
 
 
 @record
@@ -269,21 +267,6 @@ class Control:
     """Commit that main's configuration was read from."""
     why: Reason | None = None
     """Reason why it could not be asked; null if it could."""
-
-
-@record
-class Rounds:
-    """Rounds in which the whole dataset was asked until the verdict was clear (`gate.stop`)."""
-
-    asked: int
-    """Rounds that count, and so answers to each sample."""
-    of: int
-    """Most rounds: `run.repeats`."""
-    ended: Literal["passed", "failed", "all", "budget"]
-    """passed: a pass was proven early; failed: a regression was; all: every round was asked; budget:
-    it was spent in the next round."""
-    pass_alpha: float
-    """One-sided error of the look that decided, and so of the lower ends of the intervals."""
 
 
 @record

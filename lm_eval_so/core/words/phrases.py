@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from lm_eval_so.core.clock import RECENT, parse_time
-from lm_eval_so.core.records.comparison import Exemption, Lost, LostCase, Rounds
+from lm_eval_so.core.records.asked_rounds import Rounds
+from lm_eval_so.core.records.comparison import Exemption, Lost, LostCase
 from lm_eval_so.core.records.costs import AnswerTimes, TimeSpan
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport

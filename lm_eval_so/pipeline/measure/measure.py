@@ -15,7 +15,7 @@ from lm_eval_so.pipeline.measure.answers import for_verdict, note_verdict, told_
 from lm_eval_so.pipeline.measure.ask_cases import ask_more
 from lm_eval_so.pipeline.measure.further import AskedRun
 from lm_eval_so.pipeline.measure.plan import Plan, read_baseline
-from lm_eval_so.pipeline.measure.rounds import answer
+from lm_eval_so.pipeline.measure.until_decided import answer
 from lm_eval_so.pipeline.measure.verdict import More, compare_reports, unmeasured
 from lm_eval_so.pipeline.measure.verdict_events import STAGE, tell_how_to_begin, tell_verdict
 from lm_eval_so.pipeline.reports import Results, write_reports

@@ -10,7 +10,8 @@ from lm_eval_so.comparator.terms import Terms, read_terms
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.records.comparison import Comparison, Reason, Rounds
+from lm_eval_so.core.records.asked_rounds import Rounds
+from lm_eval_so.core.records.comparison import Comparison, Reason
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.headline import UNMEASURED
@@ -22,7 +23,7 @@ from lm_eval_so.pipeline.measure.right_or_wrong import right_or_wrong
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class More:
-    """What is known of the answers beside the report."""
+    """Facts about the answers that the report does not hold."""
 
     asked: Asked = NOTHING_ASKED
     """Further answers to samples that changed or may have broken."""

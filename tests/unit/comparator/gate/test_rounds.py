@@ -7,7 +7,8 @@ from factories import make_report
 from lm_eval_so.comparator.compare import compare, end_of_rounds
 from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.config.gate import GateSection
-from lm_eval_so.core.records.comparison import BaselineRef, Rounds
+from lm_eval_so.core.records.asked_rounds import Rounds
+from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Verdict
 
 LOOK = Rounds(asked=2, of=5, ended="passed", pass_alpha=0.005)

@@ -1,14 +1,15 @@
 """The answers of a measurement and their report: asked at once, or in rounds until it is decided."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Noticed
-from lm_eval_so.core.records.comparison import Rounds
+from lm_eval_so.core.events import Event, Noticed
+from lm_eval_so.core.records.asked_rounds import Rounds
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.stats.looks import early_share, last_share
+from lm_eval_so.core.stats.multiple import early_share, last_share
 from lm_eval_so.core.stats.power import LEAST_REPEATS
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator import evaluate as evaluating
@@ -60,6 +61,14 @@ def may_stop_early(config: Config, plan: Plan, baseline: Baseline) -> bool:
     """Return whether a run may stop before its last round; never one that makes a baseline."""
     has_past = baseline.report is not None and not makes_baseline(plan, baseline)
     return has_past and config.gate.stop != "never" and config.run.repeats > LEAST_REPEATS
+
+
+def tell_rounds(config: Config) -> Iterator[Event]:
+    """Tell that a planned run may take fewer requests, since it may stop early."""
+    if config.gate.stop != "never" and config.run.repeats > LEAST_REPEATS:
+        rounds = f"{LEAST_REPEATS} of {config.run.repeats} rounds"
+        text = f"that is the most: gate.stop may end it after {rounds}, unless it makes a baseline"
+        yield Noticed(stage=_STAGE, text=text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from lm_eval_so.core.stats.distributions import normal_quantile
-from lm_eval_so.core.stats.looks import early_share, last_share
+from lm_eval_so.core.stats.multiple import early_share, last_share
 
 
 @pytest.mark.parametrize("early", range(1, 5))

@@ -111,10 +111,9 @@ def _tell_plan(session: "Session", plan: "Plan") -> int:
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.pipeline.check import tell_further
     from lm_eval_so.pipeline.measure.answers import plan_answers
-    from lm_eval_so.pipeline.measure.until_decided import tell_rounds
 
     planned = session.run(lambda r: plan_answers(session.config, r, plan))
-    for told in (*tell_rounds(session.config), *tell_further(session.config, planned.planned)):
+    for told in tell_further(session.config, planned.planned):
         session.progress.listen(told)
     gate = AllStages.plan(
         session.config,

@@ -19,6 +19,7 @@ from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids, sound_me
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.binding.metric_problems import dataset_problems
 from lm_eval_so.generator import generate as generating
+from lm_eval_so.pipeline.measure.until_decided import tell_rounds
 from lm_eval_so.runner import run_problems
 
 Stage = Literal["generate", "run", "evaluate"]
@@ -109,12 +110,13 @@ def watching_hints(config: Config) -> Iterator[Event]:
 
 
 def tell_further(config: Config, rows: int) -> Iterator[Event]:
-    """Tell how many requests a verdict may take beyond those of the run.
+    """Tell how many requests a verdict may take less, or beyond those of the run.
 
     Args:
         config: The config.
         rows: Rows of the run.
     """
+    yield from tell_rounds(config)
     if config.gate.broken != "off":
         yield Noticed(stage="ci", text=f"up to {most_further(rows):,} more if a case breaks")
 

@@ -12,7 +12,6 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Noticed, Warned
 from lm_eval_so.core.files import folder_problems
 from lm_eval_so.core.records.enums import Claim, Direction, MetricKind
-from lm_eval_so.core.stats.power import LEAST_REPEATS
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator import evaluation_plan as evaluation
 from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids, sound_metrics
@@ -77,7 +76,7 @@ def deciding(config: Config) -> tuple[str, ...]:
 
 def tell_gate(config: Config) -> Iterator[Event]:
     """Warn of a gate that cannot do what it says, and name metrics that are only reported as wording."""
-    if config.gate.claim is Claim.THESE and config.run.repeats < LEAST_REPEATS:
+    if config.gate.claim is Claim.THESE and config.run.repeats == 1:
         yield Warned(
             stage="check",
             text="claim: these needs two answers to each question, and run.repeats is 1",

@@ -14,7 +14,7 @@ from lm_eval_so.core.stats.power import LEAST_REPEATS
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.pipeline.measure.answers import ask
-from lm_eval_so.pipeline.measure.plan import Baseline, Plan, makes_baseline
+from lm_eval_so.pipeline.measure.plan import Baseline, Plan, makes_baseline, with_main
 from lm_eval_so.pipeline.measure.verdict import proven_early
 from lm_eval_so.runner.dry_run import plan_run
 from lm_eval_so.runner.store.for_verdict import ForVerdict
@@ -105,7 +105,8 @@ class _Measuring:
             if number == most:
                 return replace(found, rounds=_rounds(most, most, "all", last_share(early) * alpha))
             look = _rounds(number, most, "passed", early_share(early) * alpha)
-            why = proven_early(asked, self.resources, report, self.baseline, look)
+            baseline = with_main(self.baseline, asked, self.plan, report)
+            why = proven_early(asked, self.resources, report, baseline, look)
             if why is not None:
                 return replace(found, rounds=replace(look, ended=why))
             last, number = found, number + 1

@@ -22,6 +22,7 @@ from lm_eval_so.core.words.formats import (
 from lm_eval_so.core.words.headline import headline_of
 from lm_eval_so.core.words.phrases import (
     anchor_warnings,
+    control_warning,
     exemption_warning,
     lost_headline,
     lost_names,
@@ -194,6 +195,8 @@ def _lead_notes(
 def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:
     """Yield the warnings about the data that the sentence does not tell."""
     words = words_of("comparison", language)
+    if told := control_warning(comparison.control, language):
+        yield told
     yield from anchor_warnings(comparison.anchor, language)
     for exemption in (*comparison.quarantine, *comparison.accept):
         if told := exemption_warning(exemption, language):

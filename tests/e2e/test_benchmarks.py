@@ -55,3 +55,10 @@ def test_broken__small(tmp_path: Path):
     assert [row.split(" | ")[0] for row in rows[2:5]] == ["| 80/20"] * 3
     assert rows[-1].startswith("| 1 | 20.0 % | 10 | 100 | ")
     assert not list(tmp_path.iterdir())
+
+
+def test_control__small(tmp_path: Path):
+    shown = run(tmp_path, "control.py", "--runs", "2")
+    rows = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")]
+    assert {row[0] for row in rows[2:]} == {"| nobody", "| provider", "| pull request"}
+    assert not list(tmp_path.iterdir())

@@ -63,8 +63,25 @@ def case_question(case: BrokenCase) -> str:
     return asked if len(asked) <= _LONGEST_QUESTION else f"{asked[:_LONGEST_QUESTION]}…"
 
 
+def is_wrong_on_main(case: BrokenCase) -> bool:
+    """Return whether main's configuration gets a case wrong today, too, as often as it was asked."""
+    return case.state != "slip" and case.main is not None and not case.main[0]
+
+
 def case_sentence(case: BrokenCase, broken: BrokenCases, language: Language) -> str:
-    """Return the sentence of a case that stayed wrong."""
+    """Return the sentences of a case that stayed wrong, and what main's configuration says of it."""
+    own = _own_sentence(case, broken, language)
+    if case.main is None:
+        return own
+    right, asked = case.main
+    key = "main_right" if right >= 2 else "main_some" if right else "main_wrong"
+    if not right and broken.main_changed:
+        key = "main_wrong_stale"
+    figures = {"r": count(right), "asked": count(asked)}
+    return f"{own} {say(f'broken.{key}', language, figures)}"
+
+
+def _own_sentence(case: BrokenCase, broken: BrokenCases, language: Language) -> str:
 
     def text(key: str, **more: str) -> str:
         return say(f"broken.{key}", language, {**figures, **more})
@@ -76,7 +93,9 @@ def case_sentence(case: BrokenCase, broken: BrokenCases, language: Language) -> 
         key = "must_lost" if case.no_answer else "must_all" if is_all else "must"
         return text(key, base=base)
     lost = "_lost" if case.no_answer else ""
-    if case.state == "proven":
+    if broken.since is not None and case.state == "proven":
+        return text(f"proven_since{lost}", since=broken.since)
+    if case.state == "proven" or (case.main is not None and case.main[0] < 2):
         return text(f"proven{lost}")
     if case.needed is not None and case.needed > case.now[0]:
         return text("unfinished", needed=count(case.needed))

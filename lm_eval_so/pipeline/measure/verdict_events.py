@@ -24,16 +24,20 @@ from lm_eval_so.core.words.formats import count
 from lm_eval_so.core.words.headline import headline_line, headline_of
 from lm_eval_so.core.words.phrases import (
     anchor_warnings,
+    control_sentences,
+    control_warning,
     exemption_warning,
     lost_headline,
     lost_names,
     lost_reasons,
+    rounds_sentence,
 )
 from lm_eval_so.pipeline.measure.plan import Plan, how_to_name_one
 
 STAGE = "compare"
 _LONGEST_NAME, _LONGEST_SENTENCE = 60, 400
 _MOST_CASES, _MOST_NAMES = 5, 10
+_DAY = len("2026-01-31")
 
 
 def tell_verdict(
@@ -49,6 +53,8 @@ def tell_verdict(
     for exemption in (*comparison.quarantine, *comparison.accept):
         if text := exemption_warning(exemption, language):
             tell(Warned(stage=STAGE, text=text))
+    for text in _control(comparison, language):
+        tell(Noticed(stage=STAGE, text=redactor.redact(text)))
     for text in (
         *anchor_warnings(comparison.anchor, language),
         *warning_sentences(comparison.broken, language),
@@ -58,6 +64,8 @@ def tell_verdict(
         tell(Noticed(stage=STAGE, text=text))
     for metric in comparison.metrics.values():
         tell(Noticed(stage=STAGE, text=metric.sentence))
+    if comparison.rounds is not None:
+        tell(Noticed(stage=STAGE, text=rounds_sentence(comparison.rounds, language)))
     if comparison.lost is not None:
         tell(Noticed(stage=STAGE, text=_lost(comparison.lost, language, redactor)))
     line = headline_line(headline_of(comparison, report, language), comparison.suite)
@@ -67,6 +75,24 @@ def tell_verdict(
         steps = " && ".join(comparison.rerun.splitlines())
         text = say("comment.rerun_steps", config.language, {"steps": steps})
         tell(Noticed(stage=STAGE, text=text))
+
+
+def tell_drift(comparison: Comparison, config: Config, plan: Plan, tell: Listener) -> None:
+    """Tell what takes today's answers as the baseline, if main got worse and nobody here changed it.
+
+    Args:
+        comparison: The comparison.
+        config: The config.
+        plan: The plan that was measured.
+        tell: Listener.
+    """
+    if not has_drifted(comparison):
+        return
+    file = config.located.file or CONFIG_FILE.name
+    words = ["lm-eval-so", "baseline", "update", str(plan.reports), "-c", file, "--force"]
+    command = shlex.join([*words, "--reason", "provider moved"])
+    text = say("control.refresh", config.language, {"command": command})
+    tell(Noticed(stage=STAGE, text=text))
 
 
 def tell_how_to_begin(report: EvaluationReport, config: Config, plan: Plan, tell: Listener) -> None:
@@ -92,6 +118,21 @@ def _how_to_begin(report: EvaluationReport, config: Config, plan: Plan) -> str:
     file = config.located.file or CONFIG_FILE.name
     words = ["lm-eval-so", "baseline", "update", str(plan.reports), "-c", file, "--reason", "TEXT"]
     return f"{shlex.join(words)} takes this report as one"
+
+
+def _control(comparison: Comparison, language: Language) -> Iterator[str]:
+    """Yield what main's configuration says today."""
+    day = (comparison.baseline.evaluated_at or "")[:_DAY] or None
+    control, reasons = comparison.control, comparison.reasons
+    yield from filter(None, control_sentences(control, reasons, language, day=day))
+    if told := control_warning(control, language):
+        yield told
+
+
+def has_drifted(comparison: Comparison) -> bool:
+    """Return whether main got worse although nobody here changed it."""
+    is_main = comparison.control is not None and comparison.control.state == "unchanged"
+    return is_main and any(each.code == "provider_moved" for each in comparison.reasons)
 
 
 def _lost(lost: Lost, language: Language, redactor: Redactor) -> str:
@@ -121,6 +162,8 @@ def _is_warning(comparison: Comparison, gate: GateSection) -> bool:
         return False
     warned = comparison.broken.warnings if comparison.broken else ()
     if comparison.lost is not None or any(each.code == "broken_cases" for each in warned):
+        return True
+    if has_drifted(comparison):
         return True
     if comparison.verdict is Verdict.INCONCLUSIVE:
         return gate.on_inconclusive is Policy.WARN

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 
 from lm_eval_so.core.records.comparison import (
-    ABOUT_THESE,
     Comparison,
     Lost,
     MetricComparison,
 )
-from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
+from lm_eval_so.core.records.enums import ABOUT_THESE, Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.formats import (
     MetricFigures,
@@ -22,6 +21,7 @@ from lm_eval_so.core.words.formats import (
 from lm_eval_so.core.words.headline import headline_of
 from lm_eval_so.core.words.phrases import (
     anchor_warnings,
+    control_warning,
     exemption_warning,
     lost_headline,
     lost_names,
@@ -194,6 +194,8 @@ def _lead_notes(
 def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:
     """Yield the warnings about the data that the sentence does not tell."""
     words = words_of("comparison", language)
+    if told := control_warning(comparison.control, language):
+        yield told
     yield from anchor_warnings(comparison.anchor, language)
     for exemption in (*comparison.quarantine, *comparison.accept):
         if told := exemption_warning(exemption, language):

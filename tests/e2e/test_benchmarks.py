@@ -49,6 +49,13 @@ def test_gate_these__small(tmp_path: Path):
     assert not list(tmp_path.iterdir())
 
 
+def test_repeats__small(tmp_path: Path):
+    shown = run(tmp_path, "repeats.py", "--part", "creep", "--runs", "4")
+    rows = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")]
+    assert [row[1:3] for row in rows[2:5]] == [["1", "–"], ["5", "–"], ["1", "1"]]
+    assert not list(tmp_path.iterdir())
+
+
 def test_broken__small(tmp_path: Path):
     shown = run(tmp_path, "broken.py", "--runs", "5")
     rows = [line for line in shown.splitlines() if line.startswith("| ")]

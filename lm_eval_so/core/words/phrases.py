@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from lm_eval_so.core.clock import RECENT, parse_time
+from lm_eval_so.core.records.asked_rounds import Rounds
 from lm_eval_so.core.records.comparison import (
     AnchorComparison,
     BaselineRef,
@@ -109,6 +110,12 @@ def _name(case: LostCase) -> str:
     is_content = _CONTENT_ID.fullmatch(case.sample_id) is not None
     asked = " ".join((case.input or "").split())
     return asked if is_content and asked else case.sample_id
+
+
+def rounds_sentence(rounds: Rounds, language: Language) -> str:
+    """Return how many rounds were asked of how many, and why no more."""
+    figures = {"k": count(rounds.asked), "most": count(rounds.of)}
+    return say(f"comparison.rounds_{rounds.ended}", language, figures)
 
 
 def unmeasured_sentence(problem: Problem, language: Language) -> str:

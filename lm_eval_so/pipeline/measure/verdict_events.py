@@ -30,6 +30,7 @@ from lm_eval_so.core.words.phrases import (
     lost_headline,
     lost_names,
     lost_reasons,
+    rounds_sentence,
 )
 from lm_eval_so.pipeline.measure.plan import Plan, how_to_name_one
 
@@ -63,6 +64,8 @@ def tell_verdict(
         tell(Noticed(stage=STAGE, text=text))
     for metric in comparison.metrics.values():
         tell(Noticed(stage=STAGE, text=metric.sentence))
+    if comparison.rounds is not None:
+        tell(Noticed(stage=STAGE, text=rounds_sentence(comparison.rounds, language)))
     if comparison.lost is not None:
         tell(Noticed(stage=STAGE, text=_lost(comparison.lost, language, redactor)))
     line = headline_line(headline_of(comparison, report, language), comparison.suite)

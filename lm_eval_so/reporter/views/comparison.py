@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 
 from lm_eval_so.core.records.comparison import (
-    ABOUT_THESE,
     Comparison,
     Lost,
     MetricComparison,
 )
-from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
+from lm_eval_so.core.records.enums import ABOUT_THESE, Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.formats import (
     MetricFigures,

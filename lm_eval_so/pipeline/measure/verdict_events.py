@@ -54,7 +54,7 @@ def tell_verdict(
         if text := exemption_warning(exemption, language):
             tell(Warned(stage=STAGE, text=text))
     for text in _control(comparison, language):
-        tell(Noticed(stage=STAGE, text=redactor.redact(text)))
+        tell(Noticed(stage=STAGE, text=cut(redactor.redact(text), _LONGEST_SENTENCE)))
     for text in (
         *anchor_warnings(comparison.anchor, language),
         *warning_sentences(comparison.broken, language),

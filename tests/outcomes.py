@@ -33,7 +33,13 @@ SLIPS = (
 
 def _unclear(metrics=None, **changes):
     """Return a comparison whose mean cannot be told, of 25 cases."""
-    values = {"changed": (), "differences": (), "broken": broken(*SLIPS[:1], samples=25), **changes}
+    values = {
+        "changed": (),
+        "differences": (),
+        "broken": broken(*SLIPS[:1], samples=25),
+        "sentence": "The mean in words.",
+        **changes,
+    }
     return comparison(_UNCLEAR, metrics=metrics or {"exact_match": _moved()}, **values)
 
 

@@ -1,7 +1,7 @@
 """Broken cases in words, the same in reports, comments and on the terminal."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from lm_eval_so.core.records.comparison import BrokenCase, BrokenCases, Comparison, Reason
 from lm_eval_so.core.records.enums import Language, Verdict
@@ -52,6 +52,11 @@ def cases_headline(comparison: Comparison, language: Language) -> str:
     return _headline(comparison.broken, comparison.reasons, language)
 
 
+def is_main_too(case: BrokenCase) -> bool:
+    """Return whether main's configuration gets the case wrong today, too, each time."""
+    return case.main is not None and case.main[1] > 0 and case.main[0] == 0
+
+
 def case_name(case: BrokenCase) -> str:
     """Return the user's own id, or else the sample's."""
     return case.ref or case.sample_id
@@ -88,6 +93,31 @@ def case_sentence(case: BrokenCase, broken: BrokenCases, language: Language) -> 
     elif repeats is not None and repeats > of:
         parts.append(text("unproven_repeats", k2=count(repeats)))
     return " ".join(parts)
+
+
+def case_notes(case: BrokenCase, broken: BrokenCases, language: Language) -> Iterator[str]:
+    """Yield how sure it is that a case broke, beside its figures."""
+    right, of = case.baseline or (0, 0)
+    if case.state != "unproven":
+        return
+    if case.needed is not None and case.needed > case.now[0]:
+        yield say("broken.note_unfinished", language, {"needed": count(case.needed)})
+    elif right < of:
+        yield say("broken.unproven_unsteady", language)
+    elif of > 1 and (repeats := _enough_repeats(broken)) is not None and repeats > of:
+        yield say("broken.note_repeats", language, {"k2": count(repeats)})
+
+
+def advice(broken: BrokenCases | None, language: Language) -> str:
+    """Return what to do about cases that cannot be proven, since the baseline was asked only once."""
+    found = named_cases(broken)
+    stayed = [case for case in found if case.state == "unproven" and not is_main_too(case)]
+    if broken is None or not any(case.baseline == (1, 1) for case in stayed):
+        return ""
+    repeats = _enough_repeats(broken)
+    if repeats is None:
+        return say("broken.advice", language)
+    return say("broken.advice_repeats", language, {"k2": count(repeats)})
 
 
 def slips_sentence(broken: BrokenCases, language: Language) -> str:

@@ -13,7 +13,12 @@ from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdi
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.stats.binary import rare_drop_bound
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.broken_cases import cases_headline, named_cases, slipped
+from lm_eval_so.core.words.broken_cases import (
+    cases_headline,
+    is_main_too,
+    named_cases,
+    slipped,
+)
 from lm_eval_so.core.words.formats import MetricFigures, count
 from lm_eval_so.core.words.phrases import lost_headline, problem_sentence
 from lm_eval_so.core.words.verdict_names import deciding_metrics, figures_of, verdict_heading
@@ -46,6 +51,10 @@ class Headline:
     """Next line: what so few cases can rule out at all, where the line is green without a proof; of a run
     that was not measured, where and what to do."""
 
+    def line(self, suite: str) -> str:
+        """Return the whole line: icon, text, and the suite after a dot."""
+        return f"{self.icon} {self.text}{f' · {suite}' if suite else ''}"
+
 
 def headline_of(
     comparison: Comparison, report: EvaluationReport | None, language: Language
@@ -72,11 +81,6 @@ def unmeasured_headline(problem: Problem, language: Language) -> Headline:
     is_whole = len(problem.what) <= _LONGEST_WHY  # a longer cause is cut where the line is shown
     rest = replace(problem, what="") if is_whole else problem
     return replace(found, remark=problem_sentence(rest, language))
-
-
-def headline_line(found: Headline, suite: str) -> str:
-    """Return the whole line: icon, text, and the suite after a dot."""
-    return f"{found.icon} {found.text}{f' · {suite}' if suite else ''}"
 
 
 def change_text(key: str, metric: MetricComparison, shown: MetricFigures) -> str:
@@ -174,7 +178,7 @@ class _Told:
     def _cases(self) -> Headline | None:
         """Return the line of cases that stayed wrong without failing the run; None if none did."""
         stayed, broken = self.stayed, self.comparison.broken
-        if PROVIDER_MOVED in self.codes or (stayed and all(map(_is_main_too, stayed))):
+        if PROVIDER_MOVED in self.codes or (stayed and all(map(is_main_too, stayed))):
             return self.head("open", "provider")
         if NOTHING_DIFFERS in self.codes:
             return self.head("open", "nothing_differs")
@@ -332,11 +336,6 @@ def _change(metric: MetricComparison) -> float | None:
     if metric.kind is MetricKind.RATIO:
         return now / before if before else None
     return now - before if metric.direction is Direction.HIGHER else before - now
-
-
-def _is_main_too(case: BrokenCase) -> bool:
-    """Return whether main's configuration gets the case wrong today, too, each time."""
-    return case.main is not None and case.main[1] > 0 and case.main[0] == 0
 
 
 def _ruled_out(metric: MetricComparison, alpha: float) -> float | None:

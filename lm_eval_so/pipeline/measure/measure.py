@@ -15,9 +15,9 @@ from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.measure.answers import ask, for_verdict, note_verdict, told_config
 from lm_eval_so.pipeline.measure.ask_cases import ask_more
 from lm_eval_so.pipeline.measure.further import AskedRun
-from lm_eval_so.pipeline.measure.plan import Plan, read_baseline
+from lm_eval_so.pipeline.measure.plan import Plan, read_baseline, tell_how_to_begin
 from lm_eval_so.pipeline.measure.verdict import compare_reports, unmeasured
-from lm_eval_so.pipeline.measure.verdict_events import STAGE, tell_how_to_begin, tell_verdict
+from lm_eval_so.pipeline.measure.verdict_events import STAGE, tell_verdict
 from lm_eval_so.pipeline.reports import Results, write_reports
 
 __all__ = ["Measured", "measure"]

@@ -1,33 +1,39 @@
-"""Events of a verdict: exceptions, each metric, the verdict itself, and the way to a baseline."""
+"""A verdict told to a listener: warnings, and the first screen in 80 columns that need no colour."""
 
-import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from lm_eval_so.core.config import CONFIG_FILE
-from lm_eval_so.core.config.gate import GateSection
+import regex
+
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Ended, Listener, Noticed, Warned
-from lm_eval_so.core.records.comparison import BrokenCases, Comparison, Lost
+from lm_eval_so.core.events import Concluded, Listener, Noticed, Warned
+from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Language, Policy, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
-from lm_eval_so.core.templates.safe import cut
+from lm_eval_so.core.templates.safe import normalise
+from lm_eval_so.core.text import width
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.broken_cases import (
-    case_name,
-    case_sentence,
-    named_cases,
-    slips_sentence,
-    warning_sentences,
-)
-from lm_eval_so.core.words.formats import count
-from lm_eval_so.core.words.headline import headline_line, headline_of
-from lm_eval_so.core.words.phrases import exemption_warning, lost_headline, lost_names, lost_reasons
-from lm_eval_so.pipeline.measure.plan import Plan, how_to_name_one
+from lm_eval_so.core.words.broken_cases import warning_sentences
+from lm_eval_so.core.words.first_cases import FirstCase
+from lm_eval_so.core.words.phrases import exemption_warning
+from lm_eval_so.reporter.views.baseline import in_columns
+from lm_eval_so.reporter.views.comparison import view_comparison
+from lm_eval_so.reporter.views.view import ComparisonView, GateRow
 
 STAGE = "compare"
-_LONGEST_NAME, _LONGEST_SENTENCE = 60, 400
-_MOST_CASES, _MOST_NAMES = 5, 10
+
+_COLUMNS: Final = 80
+_INDENT: Final = 2
+_LONGEST_HEAD: Final = 240
+_LONGEST_NAME: Final = 20
+_SHORTEST_NAME: Final = 8
+_MOST_NAMES: Final = 10
+_MOST_LINES: Final = 8
+"""Most lines of a sentence."""
+_SETTLED: Final = frozenset({Verdict.PASS, Verdict.IMPROVED})
+_CLUSTER = regex.compile(r"\X")
 
 
 def tell_verdict(
@@ -38,76 +44,188 @@ def tell_verdict(
     *,
     redactor: Redactor,
 ) -> None:
-    """Tell the findings of a comparison, and warn of a change that goes in without being proven good."""
+    """Tell the first screen of a comparison, and warn of a change that goes in without being good."""
     language = config.language
     for exemption in (*comparison.quarantine, *comparison.accept):
         if text := exemption_warning(exemption, language):
             tell(Warned(stage=STAGE, text=text))
     for text in warning_sentences(comparison.broken, language):
         tell(Warned(stage=STAGE, text=redactor.redact(text)))
-    for text in _cases(comparison.broken, language, redactor):
-        tell(Noticed(stage=STAGE, text=text))
-    for metric in comparison.metrics.values():
-        tell(Noticed(stage=STAGE, text=metric.sentence))
-    if comparison.lost is not None:
-        tell(Noticed(stage=STAGE, text=_lost(comparison.lost, language, redactor)))
-    line = headline_line(headline_of(comparison, report, language), comparison.suite)
-    is_warning = _is_warning(comparison, config.gate)
-    tell((Warned if is_warning else Ended)(stage=STAGE, text=cut(line, _LONGEST_SENTENCE)))
+    found = first_screen(comparison, report, language, redactor)
+    is_warning = found.tone != "pass" and _is_warning(comparison, config)
+    tell(Concluded(stage=STAGE, headline=found.headline, lines=found.lines, is_warning=is_warning))
     if comparison.rerun is not None:
         steps = " && ".join(comparison.rerun.splitlines())
         text = say("comment.rerun_steps", config.language, {"steps": steps})
         tell(Noticed(stage=STAGE, text=text))
 
 
-def tell_how_to_begin(report: EvaluationReport, config: Config, plan: Plan, tell: Listener) -> None:
-    """Tell what makes a first baseline.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstScreen:
+    """Lines that a person at a terminal sees first."""
+
+    headline: str
+    lines: tuple[str, ...]
+    """Lines of at most 80 columns."""
+    tone: str
+    """Colour of the headline."""
+
+
+def first_screen(
+    comparison: Comparison,
+    report: EvaluationReport | None,
+    language: Language,
+    redactor: Redactor,
+) -> FirstScreen:
+    """Return the first screen of a comparison.
 
     Args:
-        report: The measured report; only an eligible one is taken as a baseline.
-        config: The config.
-        plan: The plan that was measured.
-        tell: Listener.
+        comparison: Verdict and its evidence.
+        report: Candidate's report, if it is at hand.
+        language: Language of the texts.
+        redactor: Takes secrets out.
     """
-    tell(Noticed(stage=STAGE, text=f"no baseline yet: {_how_to_begin(report, config, plan)}"))
+    view = view_comparison(comparison, report, language=language)
+    made = _Screen(view, language, redactor)
+    head = _cut(made.clean(view.verdict.headline.line(view.suite)), _LONGEST_HEAD)
+    blocks = [
+        [*made.wrapped(view.verdict.headline.remark), *made.lost()],
+        [*made.cases()],
+        [*made.others(), *(line for text in view.verdict.lines for line in made.wrapped(text))],
+        [*made.figures()],
+        [] if comparison.verdict in _SETTLED else [*made.wrapped(view.verdict.sentence)],
+    ]
+    lines: list[str] = []
+    for block in blocks:
+        lines += ["", *block] if block and lines else block
+    return FirstScreen(headline=head, lines=tuple(lines), tone=view.verdict.headline.tone)
 
 
-def _how_to_begin(report: EvaluationReport, config: Config, plan: Plan) -> str:
-    if config.baseline.path is None:
-        return how_to_name_one(config)
-    if not plan.may_be_baseline:
-        kept = config.resolve(config.baseline.path)
-        return f"keep {plan.reports / 'report.json'} as {kept} to compare with it"
-    if not report.experiment.eligible:
-        return "a report can become one if its run is complete and the gate lets it through"
-    file = config.located.file or CONFIG_FILE.name
-    words = ["lm-eval-so", "baseline", "update", str(plan.reports), "-c", file, "--reason", "TEXT"]
-    return f"{shlex.join(words)} takes this report as one"
+@dataclass(frozen=True, slots=True)
+class _Screen:
+    """Writer of the blocks of the screen."""
+
+    view: ComparisonView
+    language: Language
+    redactor: Redactor
+
+    def clean(self, text: str) -> str:
+        """Return a foreign text on one line, without secrets and with its controls shown."""
+        return " ".join(normalise(self.redactor.redact(text)).split())
+
+    def wrapped(self, text: str) -> Iterator[str]:
+        """Yield a text in lines."""
+        lines = [*_wrapped(self.clean(text), _COLUMNS - _INDENT)]
+        for line in lines[:_MOST_LINES]:
+            yield f"{' ' * _INDENT}{line}"
+        if len(lines) > _MOST_LINES:
+            yield f"{' ' * _INDENT}…"
+
+    def lost(self) -> Iterator[str]:
+        lost = self.view.lost
+        if lost is not None:
+            more = ", …" if lost.has_more else ""
+            names = ", ".join(_cut(self.clean(name), 2 * _LONGEST_NAME) for name in lost.names)
+            yield from self.wrapped(f"{lost.headline} ({lost.reasons}): {names}{more}")
+
+    def cases(self) -> Iterator[str]:
+        """Yield up to five cases: name and question, was → is, why."""
+        cases = self.view.verdict.open
+        names = [_cut(self.clean(case.name), _LONGEST_NAME) for case in cases]
+        column = max(map(width, names), default=0) + 2
+        room = _COLUMNS - _INDENT - column
+        for name, case in zip(names, cases, strict=True):
+            beside = [_cut(text, room) for text in self._told(case)]
+            first, *rest = beside
+            yield f"{' ' * _INDENT}{name}{' ' * (column - width(name))}{first}".rstrip()
+            yield from (f"{' ' * (_INDENT + column)}{line}" for line in rest)
+
+    def _told(self, case: FirstCase) -> Iterator[str]:
+        if case.question:
+            yield self.clean(case.question)
+        told = {"was": case.was, "now": case.now}
+        figures = say("cases.change", self.language, told) if case.was else case.now
+        required = say("cases.state_must", self.language)
+        yield self.clean(f"{required} · {figures}" if case.state == "must" else figures)
+        for reason in case.reasons[:1]:
+            yield self.clean(f"{case.metric}: {reason}")
+        yield from map(self.clean, case.notes)
+
+    def others(self) -> Iterator[str]:
+        """Yield the names of the cases that are not shown."""
+        verdict = self.view.verdict
+        rest = verdict.cases[len(verdict.open) :]
+        if rest:
+            names = [_cut(self.clean(case.name), _LONGEST_NAME) for case in rest[:_MOST_NAMES]]
+            more = ", …" if len(rest) > _MOST_NAMES else ""
+            key = "more" if verdict.open else "more_folded"
+            told = {"n": str(len(rest)), "names": f"{', '.join(names)}{more}"}
+            yield from self.wrapped(say(f"cases.{key}", self.language, told))
+
+    def figures(self) -> Iterator[str]:
+        """Yield a line for each gating metric, under heads."""
+        rows = [row for row in (*self.view.scores, *self.view.ratios) if row.is_gating]
+        if not rows:
+            return
+        heads = [
+            say(f"{topic}.{key}", self.language)
+            for topic, key in (
+                ("comment", "metric"),
+                ("cases", "means"),
+                ("comment", "change"),
+                ("comment", "allowed"),
+                ("comment", "verdict"),
+            )
+        ]
+        table = [heads, *([self.clean(cell) for cell in _cells(row)] for row in rows)]
+        room = _room_for_names(table)
+        if room < _SHORTEST_NAME:  # bounds beside the margin: the report has them
+            table = [[*cells[:3], *cells[4:]] for cells in table]
+            room = max(_SHORTEST_NAME, _room_for_names(table))
+        yield from in_columns([[_cut(name, room), *rest] for name, *rest in table], indent=_INDENT)
 
 
-def _lost(lost: Lost, language: Language, redactor: Redactor) -> str:
-    names = [cut(redactor.redact(name), _LONGEST_NAME) for name in lost_names(lost)]
-    named = ", ".join(names) + (", …" if lost.n > len(names) else "")
-    return f"{lost_headline(lost, language)} ({lost_reasons(lost, language)}): {named}"
+def _cells(row: GateRow) -> Sequence[str]:
+    return row.metric, row.means, row.bare_change, row.bare_allowed, row.verdict
 
 
-def _cases(broken: BrokenCases | None, language: Language, redactor: Redactor) -> Iterator[str]:
-    """Yield the cases that stayed wrong, and how many slipped once."""
-    if broken is None:
-        return
-    named = named_cases(broken)
-    for case in named[:_MOST_CASES]:
-        yield cut(redactor.redact(case_sentence(case, broken, language)), _LONGEST_SENTENCE)
-    if rest := named[_MOST_CASES:]:
-        names = ", ".join(map(case_name, rest[:_MOST_NAMES]))
-        told = {"x": count(len(rest)), "ids": cut(redactor.redact(names), _LONGEST_SENTENCE)}
-        yield say("broken.more", language, told)
-    if slips := slips_sentence(broken, language):
-        yield cut(redactor.redact(slips), _LONGEST_SENTENCE)
+def _room_for_names(table: Sequence[Sequence[str]]) -> int:
+    """Return the columns that are left for the first cell of each row."""
+    taken = [max(map(width, column)) + 2 for column in [*zip(*table, strict=True)][1:]]
+    return _COLUMNS - _INDENT - sum(taken)
 
 
-def _is_warning(comparison: Comparison, gate: GateSection) -> bool:
+def _cut(text: str, columns: int) -> str:
+    """Return the first grapheme clusters that fit into so many columns."""
+    if width(text) <= columns:
+        return text
+    kept, used = "", 1
+    for cluster in _CLUSTER.findall(text):
+        used += width(cluster)
+        if used > columns:
+            break
+        kept += cluster
+    return f"{kept.rstrip()}…"
+
+
+def _wrapped(text: str, columns: int) -> Iterator[str]:
+    """Yield lines of whole words; a word longer than a line is cut."""
+    line = ""
+    for word in text.split():
+        joined = f"{line} {word}" if line else word
+        if width(joined) <= columns:
+            line = joined
+            continue
+        if line:
+            yield line
+        line = _cut(word, columns)
+    if line:
+        yield line
+
+
+def _is_warning(comparison: Comparison, config: Config) -> bool:
     """Return whether the verdict lets the change in, but not in silence."""
+    gate = config.gate
     if comparison.exit_code:
         return False
     warned = comparison.broken.warnings if comparison.broken else ()

@@ -72,16 +72,6 @@ def baseline_values(
     }
 
 
-def acceptance_note(accepted: Acceptance, language: Language) -> tuple[str, str]:
-    """Return the note before the reason of a baseline, and the reason."""
-    words = words_of("baseline", language)
-    when = ", ".join(filter(None, (minute(accepted.at), accepted.by)))
-    if accepted.forced:
-        codes = ", ".join(accepted.forced)
-        return words("accepted_forced", when=when, codes=codes), accepted.reason
-    return words("accepted", when=when), accepted.reason
-
-
 def place_text(place: BaselineRef, words: Words) -> str:
     """Return the place that a baseline was read from."""
     path = place.path or place.source

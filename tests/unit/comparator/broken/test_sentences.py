@@ -65,7 +65,7 @@ def test_sentence__asked_only_once_before() -> None:
     assert sentences(found, EN) == [
         (
             's7 "환불은 며칠? #7" is wrong 10 of 10 times now. The baseline was right 1 of 1 time: '
-            "too few answers to fail a run. A baseline made with run.repeats: 3 would settle it."
+            "too few answers to fail a run. With baseline.repeats: 3 they would do."
         )
     ]
     assert sentences(found, KO) == [
@@ -143,7 +143,7 @@ def test_sentence__slips() -> None:
     script = lambda name, _: WRONG if name == "s7" else RIGHT  # noqa: E731
     both_kinds = play(reports(wrong=(7, 8, 9)), script, terms())
     assert slips_sentence(both_kinds.broken, EN) == (
-        "2 more went wrong once but were right when asked again. (s8, s9)"
+        "2 more went wrong once but were right when asked again: s8, s9"
     )
     assert slips_sentence(both_kinds.broken, KO) == (
         "그 밖에 2개는 한 번 틀렸지만 다시 물어보니 맞았습니다. (s8, s9)"

@@ -20,7 +20,6 @@ from outcomes import OUTCOMES, REMARKS
 from lm_eval_so.core.records.comparison import BaselineRef, Reason
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.words.headline import (
-    headline_line,
     headline_of,
     unmeasured_headline,
 )
@@ -35,9 +34,9 @@ def test_headline__of_each_outcome(name, language) -> None:
     made, tone, *lines = OUTCOMES[name]
     found = headline_of(made, None, language)
     line = lines[LANGUAGES.index(language)]
-    assert headline_line(found, "") == line
+    assert found.line("") == line
     assert found.tone == tone
-    assert headline_line(found, "support-qa") == f"{line} · support-qa"
+    assert found.line("support-qa") == f"{line} · support-qa"
 
 
 @pytest.mark.parametrize("name", list(OUTCOMES))
@@ -81,11 +80,11 @@ def test_headline__where_it_was_asked_to_fail_says_so(name) -> None:
         " (평균이 확인되지 않으면 실패하도록 설정됨)",
     ]
     for language, line, end in zip(LANGUAGES, (english, korean), ends, strict=True):
-        told = headline_line(headline_of(failing, None, language), "")
+        told = headline_of(failing, None, language).line("")
         if is_unclear:
             told = told.replace(end, "", 1)
         assert told == line
-        assert is_unclear is (end in headline_line(headline_of(failing, None, language), ""))
+        assert is_unclear is (end in headline_of(failing, None, language).line(""))
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
@@ -184,9 +183,7 @@ def test_headline__a_baseline_that_does_not_count() -> None:
 def test_unmeasured_headline__says_why_and_then_what_to_do() -> None:
     problem = Problem(what="could not measure: the endpoint refused the `KEY`.", hint="set it")
     found = unmeasured_headline(problem, Language.EN)
-    assert headline_line(found, "shop") == (
-        "⚠️ Could not be measured: the endpoint refused the KEY · shop"
-    )
+    assert found.line("shop") == ("⚠️ Could not be measured: the endpoint refused the KEY · shop")
     assert found.remark == "Fix: set it"
 
 

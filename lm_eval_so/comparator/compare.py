@@ -67,6 +67,7 @@ def compare(
         accept=decision.accept,
         lost=lost_cases(reports, decision.quarantine),
         broken=whole.broken,
+        anchor=decision.anchor,
         pairing=reports.pairs.record if reports.pairs else _NOTHING_PAIRED,
         baseline=baseline_ref,
         differences=tuple(difference_text(s) for s in settings if s.about != "metric"),
@@ -74,6 +75,7 @@ def compare(
         rerun=rerun_commands(decision.judged, baseline, candidate, baseline_ref, redact=redact)
         if baseline
         else None,
+        claim=terms.gate.claim,
         alpha=terms.gate.alpha,
         compared_at=terms.compared_at,
         candidate_digest=digest_report(candidate),

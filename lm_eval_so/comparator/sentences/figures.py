@@ -32,6 +32,8 @@ class Setting:
     alpha: float
     cost_per_sample: float | None
     """Price of a sample in US dollars, if it is known."""
+    has_anchor: bool = False
+    """Whether the family of p-values includes those against the anchor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +87,14 @@ def metric_texts(metric: str, judged: Judged, setting: Setting) -> MetricTexts:
         "n": count(finding.n),
         "fall": say(f"comparison.fall_{finding.shape.direction.value}", language),
         **_change_figures(finding, shown),
-        **_proof_figures(judged, language),
+        **_proof_figures(judged, setting),
+        **_asked_figures(finding, language),
         **reason_figures(ruling.figures if ruling else {}, language),
     }
     texts = MetricTexts(finding=finding, shown=shown, setting=setting, figures=figures)
     match judged.change_code:
+        case Code.TOO_NOISY | Code.WITHIN_MARGIN | Code.FEW_SAMPLES if finding.given is not None:
+            advice = _advice_given(texts, judged.change_code)
         case Code.TOO_NOISY if is_unchanged(finding):
             needed = finding.outcome.needed_n or 0
             more = {"needed": count(needed), "price": texts.price(needed)}
@@ -155,8 +160,9 @@ def _change_of_means(finding: Finding) -> float | None:
     return now - before if shape.direction is Direction.HIGHER else before - now
 
 
-def _proof_figures(judged: Judged, language: Language) -> dict[str, str]:
-    finding, m = judged.finding, count(judged.family)
+def _proof_figures(judged: Judged, setting: Setting) -> dict[str, str]:
+    finding, language, m = judged.finding, setting.language, count(judged.family)
+    adjusted = "adjusted_anchor" if setting.has_anchor else "adjusted"
     p = finding.p if judged.change_code is Code.MULTIPLICITY else judged.p_adjusted
     several = judged.family > 1
     return {
@@ -165,7 +171,7 @@ def _proof_figures(judged: Judged, language: Language) -> dict[str, str]:
         "g": count(finding.better),
         "p": p_value(p or 0.0, language),
         "m": m,
-        "adjusted": say("comparison.adjusted", language, {"m": m}) if several else "",
+        "adjusted": say(f"comparison.{adjusted}", language, {"m": m}) if several else "",
     }
 
 
@@ -183,6 +189,33 @@ def _advice(texts: MetricTexts, code: Code) -> str:
     rounded = round_up(needed)
     key = "advice_more_ratio" if texts.shown.is_ratio else "advice_more"
     return texts.say(key, needed=count(rounded), n=count(n), price=texts.price(rounded))
+
+
+def _asked_figures(finding: Finding, language: Language) -> dict[str, str]:
+    """Return how often given samples were asked, and how often they should be."""
+    given = finding.given
+    if given is None:
+        return {}
+    kb, k = given.asked
+    told = {"k": count(k), "kb": count(kb)}
+    times = say(f"comparison.times_each{'' if k == kb else '_unequal'}", language, told)
+    needed = round_up(finding.outcome.needed_repeats or 0)
+    return {**told, "times": times, "k2": count(needed)}
+
+
+def _advice_given(texts: MetricTexts, code: Code) -> str:
+    """Return the way to a verdict on given samples: more answers, or a look at those that got worse."""
+    finding = texts.finding
+    if code is not Code.WITHIN_MARGIN and _leans_worse(finding):
+        return texts.say("advice_leans", p=p_value(finding.p or 0.0, texts.setting.language))
+    given, needed = finding.given, finding.outcome.needed_repeats or 0
+    asked = given.asked if given else (0, 0)
+    if needed > min(asked):
+        return texts.say(f"advice_these{'' if asked[0] == asked[1] else '_unequal'}")
+    more = count(2 * min(asked))
+    if _fell(finding):
+        return texts.say(f"advice_these_{finding.shape.direction.value}", k2=more)
+    return texts.say("advice_these", k2=more)
 
 
 def _advice_within(texts: MetricTexts) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from lm_eval_so.core.records.changes import ChangedCase
 from lm_eval_so.core.records.comparison import (
     BrokenCase,
     BrokenCases,
-    ChangedCase,
     Comparison,
     MetricComparison,
 )

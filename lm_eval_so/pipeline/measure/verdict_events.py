@@ -17,7 +17,7 @@ from lm_eval_so.core.text import width
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.broken_cases import warning_sentences
 from lm_eval_so.core.words.first_cases import FirstCase
-from lm_eval_so.core.words.phrases import exemption_warning
+from lm_eval_so.core.words.phrases import anchor_warnings, exemption_warning
 from lm_eval_so.reporter.views.baseline import in_columns
 from lm_eval_so.reporter.views.comparison import view_comparison
 from lm_eval_so.reporter.views.view import ComparisonView, GateRow
@@ -49,7 +49,10 @@ def tell_verdict(
     for exemption in (*comparison.quarantine, *comparison.accept):
         if text := exemption_warning(exemption, language):
             tell(Warned(stage=STAGE, text=text))
-    for text in warning_sentences(comparison.broken, language):
+    for text in (
+        *anchor_warnings(comparison.anchor, language),
+        *warning_sentences(comparison.broken, language),
+    ):
         tell(Warned(stage=STAGE, text=redactor.redact(text)))
     found = first_screen(comparison, report, language, redactor)
     is_warning = found.tone != "pass" and _is_warning(comparison, config)

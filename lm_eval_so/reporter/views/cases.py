@@ -2,16 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from lm_eval_so.core.records.comparison import (
-    BrokenCases,
-    ChangedCase,
-    Comparison,
-    Exemption,
-    FlakyCase,
-)
+from lm_eval_so.core.records.changes import ChangedCase, FlakyCase
+from lm_eval_so.core.records.comparison import ABOUT_THESE, BrokenCases, Comparison, Exemption
 from lm_eval_so.core.records.enums import Language, RunStatus, ScoreStatus, Verdict
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
 from lm_eval_so.core.records.score import JudgeVote, Score
+from lm_eval_so.core.words import say
 from lm_eval_so.core.words.broken_cases import advice, footer, named_cases, slips_sentence
 from lm_eval_so.core.words.first_cases import first_cases
 from lm_eval_so.core.words.formats import count, score
@@ -219,7 +215,7 @@ def verdict_view(
         lines=tuple(after_cases(broken, language)),
         # the cases themselves are told beside it
         sentence=broken.mean if broken and named else comparison.sentence,
-        footer=footer(broken, language) if broken and named and broken.family else "",
+        footer=tuple(_limits(comparison, language)),
     )
 
 
@@ -229,6 +225,16 @@ def after_cases(broken: BrokenCases | None, language: Language) -> Iterator[str]
         yield told
     if broken is not None and (slips := slips_sentence(broken, language)):
         yield slips
+
+
+def _limits(comparison: Comparison, language: Language) -> Iterator[str]:
+    """Yield which questions a verdict is about, and how often it calls a case broken by mistake."""
+    sizes = [m.n for m in comparison.metrics.values() if m.gating and m.method in ABOUT_THESE]
+    if sizes:
+        yield say("comment.footer_claim", language, {"n": count(max(sizes))})
+    broken = comparison.broken
+    if broken is not None and broken.family and named_cases(broken):
+        yield footer(broken, language)
 
 
 def exemption_tables(comparison: Comparison, words: Words) -> Iterator[ExemptionTable]:

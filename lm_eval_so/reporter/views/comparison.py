@@ -20,6 +20,7 @@ from lm_eval_so.core.words.formats import (
     round_up,
 )
 from lm_eval_so.core.words.phrases import (
+    anchor_warnings,
     exemption_warning,
     lost_headline,
     lost_names,
@@ -28,8 +29,8 @@ from lm_eval_so.core.words.phrases import (
 from lm_eval_so.core.words.verdict_names import (
     figures_of,
     lead_metric,
+    metric_verdict_name,
     verdict_icon,
-    verdict_name,
 )
 from lm_eval_so.reporter.views.cases import changed_cases, exemption_tables, verdict_view
 from lm_eval_so.reporter.views.origin import (
@@ -118,7 +119,7 @@ def _gate_row(key: str, metric: MetricComparison, shown: MetricFigures, words: W
         change = shown.change(metric.delta) + interval
         bare = shown.change(metric.delta) if shown.is_ratio else shown.bare(metric.delta)
         bare += interval
-    name = verdict_name(metric.verdict, shown.language)
+    name = metric_verdict_name(metric, shown.language)
     is_lower = metric.direction is Direction.LOWER and not shown.is_ratio
     return GateRow(
         metric=key,
@@ -208,6 +209,7 @@ def _lead_notes(
 def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:
     """Yield the warnings about the data that the sentence does not tell."""
     words = words_of("comparison", language)
+    yield from anchor_warnings(comparison.anchor, language)
     for exemption in (*comparison.quarantine, *comparison.accept):
         if told := exemption_warning(exemption, language):
             yield told
@@ -232,6 +234,10 @@ def _footer(
     if baseline.source != "none":
         place = baseline.commit or baseline.ref or baseline.path or baseline.source
         yield words("footer_baseline", source=baseline.source), short_hash(place, COMMIT_DIGITS)
+    anchor = comparison.anchor
+    if anchor is not None and anchor.ref.source != "none":
+        place = anchor.ref.commit or anchor.ref.ref or anchor.ref.path or anchor.ref.source
+        yield words_of("anchor", language)("footer"), short_hash(place, COMMIT_DIGITS)
     if report is not None:
         yield from report_footer(report, words_of("report", language))
     yield words("compared"), minute(comparison.compared_at)

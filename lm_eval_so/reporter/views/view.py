@@ -294,8 +294,8 @@ class VerdictView:
     """Sentences on the cases, after them."""
     sentence: str
     """The mean in words."""
-    footer: str
-    """Share of runs that call a case broken by mistake; empty if no case is called so."""
+    footer: tuple[str, ...]
+    """Limits of the verdict: which questions it is about, how often it calls a case broken by mistake."""
 
     @property
     def open(self) -> tuple[FirstCase, ...]:

@@ -71,7 +71,7 @@ def test_sentence__asked_only_once_before() -> None:
     assert sentences(found, KO) == [
         (
             's7 "환불은 며칠? #7": 지금은 10번 물어 모두 틀렸습니다. 베이스라인에서는 1번 중 1번 맞았지만, '
-            "물어본 횟수가 적어 실패로 판정하지 않습니다. 베이스라인을 run.repeats: 3으로 만들면 판정할 수 있습니다."
+            "물어본 횟수가 적어 실패로 판정하지 않습니다. baseline.repeats: 3이면 판정할 수 있습니다."
         )
     ]
     assert cases_headline(found, EN) == ""
@@ -146,7 +146,7 @@ def test_sentence__slips() -> None:
         "2 more went wrong once but were right when asked again: s8, s9"
     )
     assert slips_sentence(both_kinds.broken, KO) == (
-        "그 밖에 2개는 한 번 틀렸지만 다시 물어보니 맞았습니다. (s8, s9)"
+        "그 밖에 2개는 한 번 틀렸지만 다시 물어보니 맞았습니다: s8, s9"
     )
 
 

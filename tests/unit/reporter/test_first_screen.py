@@ -12,7 +12,7 @@ from lm_eval_so.core.records.comparison import LostCase, Reason
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.secrets import Redactor, make_redactor
 from lm_eval_so.core.text import width
-from lm_eval_so.pipeline.measure.verdict_events import first_screen
+from lm_eval_so.reporter.first_screen import first_screen
 
 PLAIN = Redactor()
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from lm_eval_so.core.records.comparison import (
     Comparison,
-    Lost,
     MetricComparison,
 )
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
@@ -22,9 +21,6 @@ from lm_eval_so.core.words.formats import (
 from lm_eval_so.core.words.phrases import (
     anchor_warnings,
     exemption_warning,
-    lost_headline,
-    lost_names,
-    lost_reasons,
 )
 from lm_eval_so.core.words.verdict_names import (
     figures_of,
@@ -32,7 +28,7 @@ from lm_eval_so.core.words.verdict_names import (
     metric_verdict_name,
     verdict_icon,
 )
-from lm_eval_so.reporter.views.cases import changed_cases, exemption_tables, verdict_view
+from lm_eval_so.reporter.views.cases import changed_cases, exemption_tables
 from lm_eval_so.reporter.views.origin import (
     COMMIT_DIGITS,
     acceptance_note,
@@ -41,11 +37,11 @@ from lm_eval_so.reporter.views.origin import (
     short_hash,
 )
 from lm_eval_so.reporter.views.slices import slice_changes
+from lm_eval_so.reporter.views.verdict import lost_view, verdict_view
 from lm_eval_so.reporter.views.view import (
     ABSENT,
     ComparisonView,
     GateRow,
-    LostView,
     SliceChanges,
     Words,
     words_of,
@@ -106,7 +102,7 @@ def view_comparison(
         ),
         exemptions=tuple(exemption_tables(comparison, words)),
         footer=tuple(_footer(comparison, report, language, words)),
-        lost=_lost_view(comparison.lost, language),
+        lost=lost_view(comparison.lost, language),
     )
 
 
@@ -255,15 +251,3 @@ def _stability_notes(key: str, metric: MetricComparison, words: Words) -> Iterat
             flaky=percent(found.flaky_share),
             flips=percent(found.self_flip_rate),
         )
-
-
-def _lost_view(lost: Lost | None, language: Language) -> LostView | None:
-    if lost is None:
-        return None
-    names = lost_names(lost)
-    return LostView(
-        headline=lost_headline(lost, language),
-        reasons=lost_reasons(lost, language),
-        names=names,
-        has_more=lost.n > len(names),
-    )

@@ -1,22 +1,23 @@
-"""First screen of a comparison in a terminal: 80 columns that need no colour."""
+"""A verdict told to a listener: warnings, and the first screen in 80 columns that need no colour."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import regex
-
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.events import Concluded, Listener, Noticed, Warned
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import Language, Verdict
+from lm_eval_so.core.records.enums import Language, Policy, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import normalise
-from lm_eval_so.core.text import width
+from lm_eval_so.core.text import cut_to_columns, in_columns, width, wrap
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.first_cases import FirstCase
-from lm_eval_so.reporter.views.baseline import in_columns
-from lm_eval_so.reporter.views.comparison import view_comparison
+from lm_eval_so.reporter.views.comparison import verdict_warnings, view_comparison
 from lm_eval_so.reporter.views.view import ComparisonView, GateRow
+
+STAGE = "compare"
 
 _COLUMNS: Final = 80
 _INDENT: Final = 2
@@ -27,7 +28,27 @@ _MOST_NAMES: Final = 10
 _MOST_LINES: Final = 8
 """Most lines of a sentence."""
 _SETTLED: Final = frozenset({Verdict.PASS, Verdict.IMPROVED})
-_CLUSTER = regex.compile(r"\X")
+
+
+def tell_verdict(
+    comparison: Comparison,
+    report: EvaluationReport,
+    config: Config,
+    tell: Listener,
+    *,
+    redactor: Redactor,
+) -> None:
+    """Tell the first screen of a comparison, and warn of a change that goes in without being good."""
+    language = config.language
+    for text in verdict_warnings(comparison, language):
+        tell(Warned(stage=STAGE, text=redactor.redact(text)))
+    found = first_screen(comparison, report, language, redactor)
+    is_warning = found.tone != "pass" and _is_warning(comparison, config)
+    tell(Concluded(stage=STAGE, headline=found.headline, lines=found.lines, is_warning=is_warning))
+    if comparison.rerun is not None:
+        steps = " && ".join(comparison.rerun.splitlines())
+        text = say("comment.rerun_steps", config.language, {"steps": steps})
+        tell(Noticed(stage=STAGE, text=text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +78,7 @@ def first_screen(
     """
     view = view_comparison(comparison, report, language=language)
     made = _Screen(view, language, redactor)
-    head = _cut(made.clean(view.verdict.headline.line(view.suite)), _LONGEST_HEAD)
+    head = cut_to_columns(made.clean(view.verdict.headline.line(view.suite)), _LONGEST_HEAD)
     blocks = [
         [*made.wrapped(view.verdict.headline.remark), *made.lost()],
         [*made.cases()],
@@ -85,7 +106,7 @@ class _Screen:
 
     def wrapped(self, text: str) -> Iterator[str]:
         """Yield a text in lines."""
-        lines = [*_wrapped(self.clean(text), _COLUMNS - _INDENT)]
+        lines = [*wrap(self.clean(text), _COLUMNS - _INDENT)]
         for line in lines[:_MOST_LINES]:
             yield f"{' ' * _INDENT}{line}"
         if len(lines) > _MOST_LINES:
@@ -95,17 +116,19 @@ class _Screen:
         lost = self.view.lost
         if lost is not None:
             more = ", …" if lost.has_more else ""
-            names = ", ".join(_cut(self.clean(name), 2 * _LONGEST_NAME) for name in lost.names)
+            names = ", ".join(
+                cut_to_columns(self.clean(name), 2 * _LONGEST_NAME) for name in lost.names
+            )
             yield from self.wrapped(f"{lost.headline} ({lost.reasons}): {names}{more}")
 
     def cases(self) -> Iterator[str]:
         """Yield up to five cases: name and question, was → is, why."""
         cases = self.view.verdict.open
-        names = [_cut(self.clean(case.name), _LONGEST_NAME) for case in cases]
+        names = [cut_to_columns(self.clean(case.name), _LONGEST_NAME) for case in cases]
         column = max(map(width, names), default=0) + 2
         room = _COLUMNS - _INDENT - column
         for name, case in zip(names, cases, strict=True):
-            beside = [_cut(text, room) for text in self._told(case)]
+            beside = [cut_to_columns(text, room) for text in self._told(case)]
             first, *rest = beside
             yield f"{' ' * _INDENT}{name}{' ' * (column - width(name))}{first}".rstrip()
             yield from (f"{' ' * (_INDENT + column)}{line}" for line in rest)
@@ -126,7 +149,9 @@ class _Screen:
         verdict = self.view.verdict
         rest = verdict.cases[len(verdict.open) :]
         if rest:
-            names = [_cut(self.clean(case.name), _LONGEST_NAME) for case in rest[:_MOST_NAMES]]
+            names = [
+                cut_to_columns(self.clean(case.name), _LONGEST_NAME) for case in rest[:_MOST_NAMES]
+            ]
             more = ", …" if len(rest) > _MOST_NAMES else ""
             key = "more" if verdict.open else "more_folded"
             told = {"n": str(len(rest)), "names": f"{', '.join(names)}{more}"}
@@ -152,7 +177,9 @@ class _Screen:
         if room < _SHORTEST_NAME:  # bounds beside the margin: the report has them
             table = [[*cells[:3], *cells[4:]] for cells in table]
             room = max(_SHORTEST_NAME, _room_for_names(table))
-        yield from in_columns([[_cut(name, room), *rest] for name, *rest in table], indent=_INDENT)
+        yield from in_columns(
+            [[cut_to_columns(name, room), *rest] for name, *rest in table], indent=_INDENT
+        )
 
 
 def _cells(row: GateRow) -> Sequence[str]:
@@ -165,29 +192,17 @@ def _room_for_names(table: Sequence[Sequence[str]]) -> int:
     return _COLUMNS - _INDENT - sum(taken)
 
 
-def _cut(text: str, columns: int) -> str:
-    """Return the first grapheme clusters that fit into so many columns."""
-    if width(text) <= columns:
-        return text
-    kept, used = "", 1
-    for cluster in _CLUSTER.findall(text):
-        used += width(cluster)
-        if used > columns:
-            break
-        kept += cluster
-    return f"{kept.rstrip()}…"
-
-
-def _wrapped(text: str, columns: int) -> Iterator[str]:
-    """Yield lines of whole words; a word longer than a line is cut."""
-    line = ""
-    for word in text.split():
-        joined = f"{line} {word}" if line else word
-        if width(joined) <= columns:
-            line = joined
-            continue
-        if line:
-            yield line
-        line = _cut(word, columns)
-    if line:
-        yield line
+def _is_warning(comparison: Comparison, config: Config) -> bool:
+    """Return whether the verdict lets the change in, but not in silence."""
+    gate = config.gate
+    if comparison.exit_code:
+        return False
+    warned = comparison.broken.warnings if comparison.broken else ()
+    if comparison.lost is not None or any(each.code == "broken_cases" for each in warned):
+        return True
+    if comparison.verdict is Verdict.INCONCLUSIVE:
+        return gate.on_inconclusive is Policy.WARN
+    if comparison.verdict is not Verdict.INCOMPARABLE:
+        return False
+    is_first = comparison.baseline.source == "none"
+    return (gate.on_missing_baseline if is_first else gate.on_incomparable) is Policy.WARN

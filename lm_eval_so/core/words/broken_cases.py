@@ -3,7 +3,13 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from lm_eval_so.core.records.comparison import BrokenCase, BrokenCases, Comparison, Reason
+from lm_eval_so.core.records.comparison import (
+    ABOUT_THESE,
+    BrokenCase,
+    BrokenCases,
+    Comparison,
+    Reason,
+)
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.stats.broken import wrong_needed
 from lm_eval_so.core.words import say
@@ -174,10 +180,15 @@ def warning_sentences(broken: BrokenCases | None, language: Language) -> list[st
     ]
 
 
-def footer(broken: BrokenCases, language: Language) -> str:
-    """Return how often a case is called broken by mistake."""
-    told = {"alpha": f"{100 * broken.alpha:.3g}%", "n": count(broken.samples)}
-    return say("broken.footer", language, told)
+def limit_sentences(comparison: Comparison, language: Language) -> Iterator[str]:
+    """Yield which questions a verdict is about, and how often it calls a case broken by mistake."""
+    sizes = [m.n for m in comparison.metrics.values() if m.gating and m.method in ABOUT_THESE]
+    if sizes:
+        yield say("comment.footer_claim", language, {"n": count(max(sizes))})
+    broken = comparison.broken
+    if broken is not None and broken.family and named_cases(broken):
+        told = {"alpha": f"{100 * broken.alpha:.3g}%", "n": count(broken.samples)}
+        yield say("broken.footer", language, told)
 
 
 def _headline(broken: BrokenCases, reasons: Sequence[Reason], language: Language) -> str:

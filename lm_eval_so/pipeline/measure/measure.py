@@ -17,8 +17,8 @@ from lm_eval_so.pipeline.measure.ask_cases import ask_more
 from lm_eval_so.pipeline.measure.further import AskedRun
 from lm_eval_so.pipeline.measure.plan import Plan, read_baseline, tell_how_to_begin
 from lm_eval_so.pipeline.measure.verdict import compare_reports, unmeasured
-from lm_eval_so.pipeline.measure.verdict_events import STAGE, tell_verdict
 from lm_eval_so.pipeline.reports import Results, write_reports
+from lm_eval_so.reporter.first_screen import STAGE, tell_verdict
 
 __all__ = ["Measured", "measure"]
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from lm_eval_so.core.records.comparison import (
     Comparison,
+    Lost,
     MetricComparison,
 )
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
@@ -21,6 +22,9 @@ from lm_eval_so.core.words.formats import (
 from lm_eval_so.core.words.phrases import (
     anchor_warnings,
     exemption_warning,
+    lost_headline,
+    lost_names,
+    lost_reasons,
 )
 from lm_eval_so.core.words.verdict_names import (
     figures_of,
@@ -28,20 +32,20 @@ from lm_eval_so.core.words.verdict_names import (
     metric_verdict_name,
     verdict_icon,
 )
-from lm_eval_so.reporter.views.cases import changed_cases, exemption_tables
+from lm_eval_so.reporter.views.baseline import acceptance_note
+from lm_eval_so.reporter.views.cases import changed_cases, exemption_tables, verdict_view
 from lm_eval_so.reporter.views.origin import (
     COMMIT_DIGITS,
-    acceptance_note,
     minute,
     report_footer,
     short_hash,
 )
 from lm_eval_so.reporter.views.slices import slice_changes
-from lm_eval_so.reporter.views.verdict import lost_view, verdict_view
 from lm_eval_so.reporter.views.view import (
     ABSENT,
     ComparisonView,
     GateRow,
+    LostView,
     SliceChanges,
     Words,
     words_of,
@@ -87,7 +91,7 @@ def view_comparison(
         ratios=tuple(row for kind, row in rows if kind is MetricKind.RATIO),
         notes=(*_pairing_notes(comparison, words), *lead_notes),
         warnings=(
-            *warning_sentences(comparison.broken, language),
+            *verdict_warnings(comparison, language),
             *_warnings(comparison, language),
         ),
         differences=comparison.differences,
@@ -102,7 +106,7 @@ def view_comparison(
         ),
         exemptions=tuple(exemption_tables(comparison, words)),
         footer=tuple(_footer(comparison, report, language, words)),
-        lost=lost_view(comparison.lost, language),
+        lost=_lost_view(comparison.lost, language),
     )
 
 
@@ -202,13 +206,18 @@ def _lead_notes(
     yield from _stability_notes(lead, metric, words)
 
 
-def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:
-    """Yield the warnings about the data that the sentence does not tell."""
-    words = words_of("comparison", language)
+def verdict_warnings(comparison: Comparison, language: Language) -> Iterator[str]:
+    """Yield what kept the gate from looking at all that it was asked to look at."""
+    yield from warning_sentences(comparison.broken, language)
     yield from anchor_warnings(comparison.anchor, language)
     for exemption in (*comparison.quarantine, *comparison.accept):
         if told := exemption_warning(exemption, language):
             yield told
+
+
+def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:
+    """Yield the warnings about the data that the sentence does not tell."""
+    words = words_of("comparison", language)
     for key, metric in comparison.metrics.items():
         # too many rows without a score are an error, and not counted as anything
         is_told = metric.reason == "error_rate" or (
@@ -251,3 +260,15 @@ def _stability_notes(key: str, metric: MetricComparison, words: Words) -> Iterat
             flaky=percent(found.flaky_share),
             flips=percent(found.self_flip_rate),
         )
+
+
+def _lost_view(lost: Lost | None, language: Language) -> LostView | None:
+    if lost is None:
+        return None
+    names = lost_names(lost)
+    return LostView(
+        headline=lost_headline(lost, language),
+        reasons=lost_reasons(lost, language),
+        names=names,
+        has_more=lost.n > len(names),
+    )

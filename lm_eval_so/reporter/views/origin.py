@@ -5,9 +5,8 @@ import shlex
 from collections.abc import Iterator
 
 from lm_eval_so.core.clock import parse_time
-from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.records.report import Acceptance, EvaluationReport
-from lm_eval_so.reporter.views.view import ABSENT, Words, words_of
+from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.reporter.views.view import ABSENT, Words
 
 COMMIT_DIGITS = 7
 
@@ -47,16 +46,6 @@ def report_origin(report: EvaluationReport, words: Words) -> Iterator[tuple[str,
         if name == "lm-eval-so" or (name.startswith(_OF_RUN) and here.get(told) == text):
             continue
         yield (told if told == name else words("of_run", name=told)), text
-
-
-def acceptance_note(accepted: Acceptance, language: Language) -> tuple[str, str]:
-    """Return the note before the reason of a baseline, and the reason."""
-    words = words_of("baseline", language)
-    when = ", ".join(filter(None, (minute(accepted.at), accepted.by)))
-    if accepted.forced:
-        codes = ", ".join(accepted.forced)
-        return words("accepted_forced", when=when, codes=codes), accepted.reason
-    return words("accepted", when=when), accepted.reason
 
 
 def commands(report: EvaluationReport) -> str | None:

@@ -12,7 +12,7 @@ from lm_eval_so.core.events import Concluded, Event, Noticed
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.pipeline.measure.plan import Plan, tell_how_to_begin
-from lm_eval_so.pipeline.measure.verdict_events import tell_verdict
+from lm_eval_so.reporter.first_screen import tell_verdict
 
 ECHO = {"name": "scripted", "options": {"default": "echo"}}
 

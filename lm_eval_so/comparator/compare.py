@@ -67,6 +67,7 @@ def compare(
         accept=decision.accept,
         lost=lost_cases(reports, decision.quarantine),
         broken=whole.broken,
+        control=whole.control,
         anchor=decision.anchor,
         pairing=reports.pairs.record if reports.pairs else _NOTHING_PAIRED,
         baseline=baseline_ref,

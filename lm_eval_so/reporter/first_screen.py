@@ -14,6 +14,7 @@ from lm_eval_so.core.templates.safe import normalise
 from lm_eval_so.core.text import cut_to_columns, in_columns, width, wrap
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.first_cases import FirstCase
+from lm_eval_so.core.words.headline import has_drifted
 from lm_eval_so.reporter.views.comparison import verdict_warnings, view_comparison
 from lm_eval_so.reporter.views.view import ComparisonView, GateRow
 
@@ -79,12 +80,13 @@ def first_screen(
     view = view_comparison(comparison, report, language=language)
     made = _Screen(view, language, redactor)
     head = cut_to_columns(made.clean(view.verdict.headline.line(view.suite)), _LONGEST_HEAD)
+    is_settled = comparison.verdict in _SETTLED and comparison.control is None
     blocks = [
         [*made.wrapped(view.verdict.headline.remark), *made.lost()],
         [*made.cases()],
         [*made.others(), *(line for text in view.verdict.lines for line in made.wrapped(text))],
         [*made.figures()],
-        [] if comparison.verdict in _SETTLED else [*made.wrapped(view.verdict.sentence)],
+        [] if is_settled else [*made.wrapped(view.verdict.sentence)],
     ]
     lines: list[str] = []
     for block in blocks:
@@ -199,6 +201,8 @@ def _is_warning(comparison: Comparison, config: Config) -> bool:
         return False
     warned = comparison.broken.warnings if comparison.broken else ()
     if comparison.lost is not None or any(each.code == "broken_cases" for each in warned):
+        return True
+    if has_drifted(comparison):
         return True
     if comparison.verdict is Verdict.INCONCLUSIVE:
         return gate.on_inconclusive is Policy.WARN

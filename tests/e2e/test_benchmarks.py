@@ -35,13 +35,6 @@ def test_speed__small(tmp_path: Path):
     assert not list(tmp_path.iterdir())
 
 
-def test_evaluate__small(tmp_path: Path):
-    told = run(tmp_path, "evaluate.py", "--rounds", "1", "--scale", "0.001")
-    rows = [line for line in told.splitlines() if line.startswith("| ")]
-    assert [row.split(" | ")[0] for row in rows[2:]] == ["| 10", "| 100"]
-    assert not list(tmp_path.iterdir())
-
-
 def test_compare__small(tmp_path: Path):
     shown = run(tmp_path, "compare.py", "--samples", "200")
     rows = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")]
@@ -61,4 +54,11 @@ def test_broken__small(tmp_path: Path):
     rows = [line for line in shown.splitlines() if line.startswith("| ")]
     assert [row.split(" | ")[0] for row in rows[2:5]] == ["| 80/20"] * 3
     assert rows[-1].startswith("| 1 | 20.0 % | 10 | 100 | ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_control__small(tmp_path: Path):
+    shown = run(tmp_path, "control.py", "--runs", "2")
+    rows = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")]
+    assert {row[0] for row in rows[2:]} == {"| nobody", "| provider", "| pull request"}
     assert not list(tmp_path.iterdir())

@@ -21,6 +21,7 @@ from lm_eval_so.comparator.gate.verdicts import (
     in_order,
     judge,
     metric_record,
+    not_ours,
     run_reasons,
     run_verdict,
 )
@@ -115,20 +116,22 @@ def decide(
         # an accepted change makes no fixed bound lower
         thresholds[key] = judge_threshold(key, kept, section)
     since = find_anchored(reports, terms, gating, inference)
-    judged = judge(findings, thresholds, gating, alpha=gate.alpha, anchored=since)
+    judged = judge(findings, thresholds, gating, alpha=terms.alpha_of_worse, anchored=since)
     for key, answers in (again or {}).items():
         if key in judged and can_confirm(judged[key]):
             compared = exemptions.counted(key).compared
             findings[key] = confirmed(key, findings[key], compared, answers, gate.confirm)
     if again:
-        judged = judge(findings, thresholds, gating, alpha=gate.alpha, anchored=since)
+        judged = judge(findings, thresholds, gating, alpha=terms.alpha_of_worse, anchored=since)
     if gate.confirm:
         judged |= warned_unasked(judged)
+    if terms.not_ours is not None:
+        judged = not_ours(judged, terms.not_ours, fails=terms.fails_for_drift)
     judged = in_order(judged)
     verdict = run_verdict(judged, has_baseline=has_baseline)
     return Decision(
         verdict=verdict,
-        exit_code=exit_code(verdict, judged, gate, has_baseline=has_baseline).value,
+        exit_code=exit_code(verdict, judged, terms.policies, has_baseline=has_baseline).value,
         reasons=run_reasons(judged, has_baseline=has_baseline),
         judged=judged,
         quarantine=exemptions.quarantine_records(),

@@ -67,6 +67,16 @@ class GateSection(Section):
     it, warn only names them, off asks nothing."""
     must: MustSection | None = Field(default_factory=MustSection)
     """Required cases; null: none."""
+    control: Literal["cases", "off"] = "cases"
+    """Whether `ci` asks main's configuration, too, about cases that stay wrong, where that is possible:
+    if it fails today as well, the provider changed. This key and the next count as they stand in the
+    base commit."""
+    control_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    """Address of main's deployment, for a chatbot of your own: another address may be that of the pull
+    request's code, so main's configuration is not asked there."""
+    on_drift: Literal[Policy.WARN, Policy.FAIL] = Policy.WARN
+    """Effect of a drop in a scheduled comparison of main with its own baseline, if nobody here changed
+    the chatbot: fail exits 1, warn exits 0 with a warning."""
     quarantine: Path = Path(".lm-eval-so/quarantine.yaml")
     """File of known flaky samples, each with a reason and a date: reported, not gating."""
     accept: Path = Path(".lm-eval-so/accept.yaml")

@@ -193,6 +193,10 @@ class BrokenCases:
     """Failed required cases, then proven, unproven and slipped ones, each in dataset order."""
     mean: str
     """The verdict of the mean alone, in one plain sentence."""
+    since: str | None = None
+    """Day of the baseline, YYYY-MM-DD, in a scheduled comparison: nobody here changed the chatbot since."""
+    main_changed: bool = False
+    """Whether main's configuration, as it was asked, is another one than that of the baseline."""
     warnings: tuple[Reason, ...] = ()
 
 
@@ -211,6 +215,10 @@ class Control:
     """Commit that main's configuration was read from."""
     why: Reason | None = None
     """Reason why it could not be asked; null if it could."""
+    stale: bool = False
+    """Whether the baseline is of another configuration than main's is today."""
+    served: tuple[str, str] | None = None
+    """Models that answered by their own names, (baseline, now), if these differ."""
 
 
 @record

@@ -97,7 +97,8 @@ def _broken(
     was = ""
     if case.baseline is not None:
         right, all_ = case.baseline
-        was = text("right_of", s=count(right), k=count(all_))
+        key = "right_since" if broken.since else "right_of"
+        was = text(key, s=count(right), k=count(all_), since=broken.since or "")
     if case.no_answer:
         now = text("lost", why=case.reason or "", m=count(wrong))
     else:

@@ -15,7 +15,7 @@ from lm_eval_so.core.stats.binary import rare_drop_bound
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.broken_cases import (
     cases_headline,
-    is_main_too,
+    is_wrong_on_main,
     named_cases,
     slipped,
 )
@@ -78,6 +78,12 @@ def headline_of(
     if (lost := told.lost()) and lost not in found.text:
         found = replace(found, text=f"{found.text} · {lost}")
     return found
+
+
+def has_drifted(comparison: Comparison) -> bool:
+    """Return whether main got worse although nobody here changed it."""
+    is_main = comparison.control is not None and comparison.control.state == "unchanged"
+    return is_main and any(each.code == PROVIDER_MOVED for each in comparison.reasons)
 
 
 def unmeasured_headline(problem: Problem, language: Language) -> Headline:
@@ -160,7 +166,9 @@ class _Told:
 
     def _worse(self) -> Headline:
         if PROVIDER_MOVED in self.codes:
-            return self.head("bad", "provider")
+            return self.head(
+                "bad", "provider_alone" if has_drifted(self.comparison) else "provider"
+            )
         for key, metric in self.deciding.items():
             if metric.reason == ANCHOR:
                 return self.head("bad", "worse_anchor", change=self._and_more(self._since(key)))
@@ -192,18 +200,23 @@ class _Told:
     def _cases(self) -> Headline | None:
         """Return the line of cases that stayed wrong without failing the run; None if none did."""
         stayed, broken = self.stayed, self.comparison.broken
-        if PROVIDER_MOVED in self.codes or (stayed and all(map(is_main_too, stayed))):
-            return self.head("open", "provider")
+        if has_drifted(self.comparison):
+            return self.head("open", "provider_alone")
         if NOTHING_DIFFERS in self.codes:
-            return self.head("open", "nothing_differs")
+            control = self.comparison.control
+            is_stale = control is not None and control.stale
+            return self.head("open", "nothing_sent" if is_stale else "nothing_differs")
         if not stayed or broken is None:
-            return None
+            return self.head("open", "provider") if PROVIDER_MOVED in self.codes else None
+        if all(map(is_wrong_on_main, stayed)):
+            key = "main_too" if broken.main_changed else "provider"
+            return self.head("open", key, n=count(len(stayed)))
         for state, key in (("must", "head_must"), ("proven", "head_proven")):
             if found := sum(case.state == state for case in stayed):
                 told = {"x": count(found), "n": count(broken.samples)}
                 text = say(f"broken.{key}", self.language, told)
                 return Headline(icon=_ICONS["open"], text=text, tone="open")
-        is_once = all(case.baseline == (1, 1) for case in stayed)
+        is_once = all(case.baseline == (1, 1) and case.main is None for case in stayed)
         key = "stayed_once" if is_once else "stayed"
         return self.head("open", key, n=count(len(stayed)))
 

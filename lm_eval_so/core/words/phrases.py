@@ -9,9 +9,11 @@ from lm_eval_so.core.clock import RECENT, parse_time
 from lm_eval_so.core.records.comparison import (
     AnchorComparison,
     BaselineRef,
+    Control,
     Exemption,
     Lost,
     LostCase,
+    Reason,
 )
 from lm_eval_so.core.records.costs import AnswerTimes, TimeSpan
 from lm_eval_so.core.records.enums import Language
@@ -157,3 +159,44 @@ def anchor_warnings(anchor: AnchorComparison | None, language: Language) -> list
         key = why if why in _WHYS else "missing" if reason.code == _NO_ANCHOR else "unlike"
         told.append(say(f"anchor.{key}", language, reason_figures(reason.figures, language)))
     return told
+
+
+def control_sentences(
+    control: Control | None,
+    reasons: Sequence[Reason],
+    language: Language,
+    *,
+    day: str | None,
+) -> tuple[str, str]:
+    """Return the sentence before those of the verdict, on the models that answered, and the one after.
+
+    Args:
+        control: Main's configuration today.
+        reasons: Reasons of the verdict.
+        language: Language of the sentences.
+        day: Day of the baseline; None if it is not known.
+
+    Returns:
+        Two sentences, each empty if there is nothing to say.
+    """
+    if control is None:
+        return "", ""
+    served, told, codes = "", "", {reason.code for reason in reasons}
+    if control.served is not None:
+        before, now = control.served
+        served = say("control.served", language, {"before": before, "now": now})
+    if control.state == "nothing_differs":
+        told = say(f"control.nothing_differs{'_stale' if control.stale else ''}", language)
+    elif control.state == "unchanged" and "provider_moved" in codes:
+        told = say("control.moved", language, {"day": day or "–"})
+    return served, told
+
+
+def control_warning(control: Control | None, language: Language) -> str | None:
+    """Return the sentence that main's configuration could not be asked; None if it could."""
+    if control is None or control.state != "not_possible" or control.why is None:
+        return None
+    code, figures = control.why.code, control.why.figures
+    key = f"{code}_depth" if code == "base_unknown" and "depth" in figures else code
+    why = say(f"control.why_{key}", language, reason_figures(figures, language))
+    return say("control.not_possible", language, {"why": why.rstrip(".")})

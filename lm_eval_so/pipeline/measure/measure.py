@@ -8,6 +8,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.words.headline import has_drifted
 from lm_eval_so.errors import refuse
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.binding.baseline_answers import baseline_problems
@@ -15,7 +16,13 @@ from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.measure.answers import ask, for_verdict, note_verdict, told_config
 from lm_eval_so.pipeline.measure.ask_cases import ask_more
 from lm_eval_so.pipeline.measure.further import AskedRun
-from lm_eval_so.pipeline.measure.plan import Plan, read_baseline, tell_how_to_begin
+from lm_eval_so.pipeline.measure.plan import (
+    Plan,
+    read_baseline,
+    tell_drift,
+    tell_how_to_begin,
+    with_main,
+)
 from lm_eval_so.pipeline.measure.verdict import compare_reports, unmeasured
 from lm_eval_so.pipeline.reports import Results, write_reports
 from lm_eval_so.reporter.first_screen import STAGE, tell_verdict
@@ -58,6 +65,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     )
     report = await evaluating.evaluate(config, resources, inputs)
     if failure is None:
+        baseline = with_main(baseline, config, plan, report)
         run = AskedRun(plan=plan, verdict=verdict)
         asked = await ask_more(config, resources, report, baseline, run)
         comparison = compare_reports(config, resources, report, baseline, asked=asked)
@@ -65,11 +73,13 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
         comparison = compare_reports(config, resources, report, baseline)
         comparison = unmeasured(comparison, failure, config.language)
     tell_verdict(comparison, report, config, resources.listener, redactor=resources.redactor)
-    if not plan.may_be_baseline or comparison.verdict in _NO_BASELINE:
+    is_worse = comparison.verdict in _NO_BASELINE or has_drifted(comparison)
+    if not plan.may_be_baseline or is_worse:
         report = replace(report, experiment=replace(report.experiment, eligible=False))
     results = Results(report=report, comparison=comparison)
     files = write_reports(results, plan.reports, config, resources.redactor)
     note_verdict(plan.run, resources, stage=STAGE)
+    tell_drift(comparison, config, plan, resources.listener)
     if baseline.report is None and baseline.ref.reason is None:
         tell_how_to_begin(report, config, plan, resources.listener)
     return Measured(report=report, comparison=comparison, files=files)

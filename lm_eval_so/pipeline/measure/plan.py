@@ -1,7 +1,7 @@
 """The plan of a measurement: folders, baseline and subject."""
 
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,29 +10,36 @@ from lm_eval_so.comparator.terms import Anchor
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, Noticed
-from lm_eval_so.core.records.comparison import BaselineRef
+from lm_eval_so.core.records.comparison import BaselineRef, Comparison
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import read_report
+from lm_eval_so.core.words import say
+from lm_eval_so.core.words.headline import has_drifted
 from lm_eval_so.errors import UsageError
 from lm_eval_so.evaluator.binding.baseline_answers import needs_baseline
 from lm_eval_so.evaluator.evaluate import Origin
+from lm_eval_so.pipeline.control import ControlSource, Decided, decide
 from lm_eval_so.runner.run import RunOptions, run_folder
 
 __all__ = [
     "Baseline",
+    "Decided",
     "Origin",
     "Place",
     "Plan",
     "again_folder",
     "asked_config",
     "how_to_name_one",
+    "main_folder",
     "makes_baseline",
     "read_baseline",
     "run_folder",
     "take_baseline",
     "take_report",
+    "tell_drift",
     "tell_how_to_begin",
     "wanted_baseline",
+    "with_main",
 ]
 
 
@@ -44,6 +51,8 @@ class Baseline:
     """The report; null if there is none."""
     ref: BaselineRef
     """Source of the report, or the reason why there is none."""
+    main: Decided | None = None
+    """Decision on main's configuration today; null if it plays no part."""
     anchor: Anchor | None = None
     """A second report to compare with; None if the config names none."""
 
@@ -70,6 +79,8 @@ class Plan:
     """Condition under which the run is to be the baseline, and asks `baseline.repeats` times."""
     origin: Origin = field(default_factory=Origin)
     """Identity of the measured code, as the report records it."""
+    control: ControlSource | None = None
+    """Everything that main's config is read from; null: it plays no part."""
 
     @property
     def run_options(self) -> RunOptions:
@@ -79,8 +90,17 @@ class Plan:
 
 def again_folder(run: Path) -> Path:
     """Return the folder of further answers: beside the run's, so that none of its rows changes."""
+    return _beside(run, "again")
+
+
+def main_folder(run: Path) -> Path:
+    """Return the folder of the answers of main's configuration, beside the run's."""
+    return _beside(run, "main")
+
+
+def _beside(run: Path, name: str) -> Path:
     folder = run if run.name not in {"", ".."} else run.resolve()
-    return folder.with_name(f"{folder.name}-again")
+    return folder.with_name(f"{folder.name}-{name}")
 
 
 def read_baseline(
@@ -154,6 +174,39 @@ def _how_to_begin(report: EvaluationReport, config: Config, plan: Plan) -> str:
     file = config.located.file or CONFIG_FILE.name
     words = ["lm-eval-so", "baseline", "update", str(plan.reports), "-c", file, "--reason", "TEXT"]
     return f"{shlex.join(words)} takes this report as one"
+
+
+def tell_drift(comparison: Comparison, config: Config, plan: Plan, tell: Listener) -> None:
+    """Tell what takes today's answers as the baseline, if main got worse and nobody here changed it.
+
+    Args:
+        comparison: The comparison.
+        config: The config.
+        plan: The plan that was measured.
+        tell: Listener.
+    """
+    if not has_drifted(comparison):
+        return
+    file = config.located.file or CONFIG_FILE.name
+    words = ["lm-eval-so", "baseline", "update", str(plan.reports), "-c", file, "--force"]
+    command = shlex.join([*words, "--reason", "provider moved"])
+    text = say("control.refresh", config.language, {"command": command})
+    tell(Noticed(stage="compare", text=text))
+
+
+def with_main(baseline: Baseline, config: Config, plan: Plan, report: EvaluationReport) -> Baseline:
+    """Return a baseline with the decision on main's configuration, if it may play a part.
+
+    Args:
+        baseline: The baseline.
+        config: The config.
+        plan: The plan.
+        report: The report under test.
+    """
+    if baseline.report is None or plan.control is None:
+        return baseline
+    main = decide(config, plan.control, report, baseline.report)
+    return replace(baseline, main=main)
 
 
 def take_report(given: EvaluationReport | Path) -> EvaluationReport:

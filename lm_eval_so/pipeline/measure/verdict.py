@@ -33,7 +33,7 @@ def compare_reports(
         config: The config.
         resources: Environment and redactor.
         candidate: The report under test.
-        baseline: The baseline and its source.
+        baseline: The baseline and its source, and main's configuration today.
         asked: Further answers to samples that changed or may have broken.
 
     Raises:
@@ -107,6 +107,8 @@ def _terms(
     now = now_text(resources.environ)
     terms = read_terms(config, now=now, redact=resources.redactor.redact)
     terms = replace(terms, anchor=baseline.anchor)
+    if baseline.main is not None:
+        terms = replace(terms, control=baseline.main.control)
     if config.gate.broken == "off":
         return terms
     return replace(terms, right_or_wrong=right_or_wrong(config, candidate))

@@ -21,6 +21,7 @@ from lm_eval_so.core.words.formats import (
 )
 from lm_eval_so.core.words.phrases import (
     anchor_warnings,
+    control_warning,
     exemption_warning,
     lost_headline,
     lost_names,
@@ -209,6 +210,8 @@ def _lead_notes(
 def verdict_warnings(comparison: Comparison, language: Language) -> Iterator[str]:
     """Yield what kept the gate from looking at all that it was asked to look at."""
     yield from warning_sentences(comparison.broken, language)
+    if told := control_warning(comparison.control, language):
+        yield told
     yield from anchor_warnings(comparison.anchor, language)
     for exemption in (*comparison.quarantine, *comparison.accept):
         if told := exemption_warning(exemption, language):

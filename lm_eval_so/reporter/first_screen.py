@@ -14,7 +14,6 @@ from lm_eval_so.core.templates.safe import normalise
 from lm_eval_so.core.text import cut_to_columns, in_columns, width, wrap
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.first_cases import FirstCase
-from lm_eval_so.core.words.headline import has_drifted
 from lm_eval_so.reporter.views.comparison import verdict_warnings, view_comparison
 from lm_eval_so.reporter.views.view import ComparisonView, GateRow
 
@@ -28,6 +27,8 @@ _SHORTEST_NAME: Final = 8
 _MOST_NAMES: Final = 10
 _MOST_LINES: Final = 8
 """Most lines of a sentence."""
+_MOST_OF_CASE: Final = 3
+"""Most lines of a sentence on a single case."""
 _SETTLED: Final = frozenset({Verdict.PASS, Verdict.IMPROVED})
 
 
@@ -130,21 +131,30 @@ class _Screen:
         column = max(map(width, names), default=0) + 2
         room = _COLUMNS - _INDENT - column
         for name, case in zip(names, cases, strict=True):
-            beside = [cut_to_columns(text, room) for text in self._told(case)]
-            first, *rest = beside
+            first, *rest = self._told(case, room)
             yield f"{' ' * _INDENT}{name}{' ' * (column - width(name))}{first}".rstrip()
             yield from (f"{' ' * (_INDENT + column)}{line}" for line in rest)
 
-    def _told(self, case: FirstCase) -> Iterator[str]:
+    def _told(self, case: FirstCase, columns: int) -> Iterator[str]:
+        """Yield what is said of a case: question, was → is, why, and how sure that is."""
         if case.question:
-            yield self.clean(case.question)
+            yield cut_to_columns(self.clean(case.question), columns)
         told = {"was": case.was, "now": case.now}
         figures = say("cases.change", self.language, told) if case.was else case.now
         required = say("cases.state_must", self.language)
-        yield self.clean(f"{required} · {figures}" if case.state == "must" else figures)
+        yield from self._lines(
+            f"{required} · {figures}" if case.state == "must" else figures, columns
+        )
         for reason in case.reasons[:1]:
-            yield self.clean(f"{case.metric}: {reason}")
-        yield from map(self.clean, case.notes)
+            yield from self._lines(f"{case.metric}: {reason}", columns)
+        for note in case.notes:
+            yield from self._lines(note, columns)
+
+    def _lines(self, text: str, columns: int) -> Iterator[str]:
+        lines = [*wrap(self.clean(text), columns)]
+        yield from lines[: _MOST_OF_CASE - 1]
+        if rest := lines[_MOST_OF_CASE - 1 :]:
+            yield cut_to_columns(" ".join(rest), columns)
 
     def others(self) -> Iterator[str]:
         """Yield the names of the cases that are not shown."""
@@ -202,7 +212,7 @@ def _is_warning(comparison: Comparison, config: Config) -> bool:
     warned = comparison.broken.warnings if comparison.broken else ()
     if comparison.lost is not None or any(each.code == "broken_cases" for each in warned):
         return True
-    if has_drifted(comparison):
+    if comparison.has_drifted:
         return True
     if comparison.verdict is Verdict.INCONCLUSIVE:
         return gate.on_inconclusive is Policy.WARN

@@ -80,12 +80,6 @@ def headline_of(
     return found
 
 
-def has_drifted(comparison: Comparison) -> bool:
-    """Return whether main got worse although nobody here changed it."""
-    is_main = comparison.control is not None and comparison.control.state == "unchanged"
-    return is_main and any(each.code == PROVIDER_MOVED for each in comparison.reasons)
-
-
 def unmeasured_headline(problem: Problem, language: Language) -> Headline:
     """Return the headline of a run that has no comparison at all; its remark is what else is known."""
     found = _unmeasured(problem.what, language)
@@ -166,9 +160,7 @@ class _Told:
 
     def _worse(self) -> Headline:
         if PROVIDER_MOVED in self.codes:
-            return self.head(
-                "bad", "provider_alone" if has_drifted(self.comparison) else "provider"
-            )
+            return self.head("bad", "provider_alone" if self.comparison.has_drifted else "provider")
         for key, metric in self.deciding.items():
             if metric.reason == ANCHOR:
                 return self.head("bad", "worse_anchor", change=self._and_more(self._since(key)))
@@ -200,7 +192,7 @@ class _Told:
     def _cases(self) -> Headline | None:
         """Return the line of cases that stayed wrong without failing the run; None if none did."""
         stayed, broken = self.stayed, self.comparison.broken
-        if has_drifted(self.comparison):
+        if self.comparison.has_drifted:
             return self.head("open", "provider_alone")
         if NOTHING_DIFFERS in self.codes:
             control = self.comparison.control

@@ -8,7 +8,6 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.words.headline import has_drifted
 from lm_eval_so.errors import refuse
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.binding.baseline_answers import baseline_problems
@@ -73,7 +72,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
         comparison = compare_reports(config, resources, report, baseline)
         comparison = unmeasured(comparison, failure, config.language)
     tell_verdict(comparison, report, config, resources.listener, redactor=resources.redactor)
-    is_worse = comparison.verdict in _NO_BASELINE or has_drifted(comparison)
+    is_worse = comparison.verdict in _NO_BASELINE or comparison.has_drifted
     if not plan.may_be_baseline or is_worse:
         report = replace(report, experiment=replace(report.experiment, eligible=False))
     results = Results(report=report, comparison=comparison)

@@ -14,7 +14,6 @@ from lm_eval_so.core.records.comparison import BaselineRef, Comparison
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import read_report
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.headline import has_drifted
 from lm_eval_so.errors import UsageError
 from lm_eval_so.evaluator.binding.baseline_answers import needs_baseline
 from lm_eval_so.evaluator.evaluate import Origin
@@ -185,7 +184,7 @@ def tell_drift(comparison: Comparison, config: Config, plan: Plan, tell: Listene
         plan: The plan that was measured.
         tell: Listener.
     """
-    if not has_drifted(comparison):
+    if not comparison.has_drifted:
         return
     file = config.located.file or CONFIG_FILE.name
     words = ["lm-eval-so", "baseline", "update", str(plan.reports), "-c", file, "--force"]

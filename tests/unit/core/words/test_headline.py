@@ -48,6 +48,7 @@ def test_headline__in_korean_has_no_english_words(name) -> None:
         "helpful",
         "toxicity",
         "PR",
+        "main",
         "the endpoint refused the key",
     )
     for word in known:
@@ -199,8 +200,7 @@ def test_headline__some_cases_main_gets_wrong_too() -> None:
     once = {"state": "unproven", "baseline": (1, 1), "needed": None}
     both = broken(broken_case("a", main=(0, 3), **once), broken_case("b", main=(2, 3), **once))
     made = comparison(Verdict.INCONCLUSIVE, broken=both)
-    text = "2 cases stayed wrong, the baseline was asked only once"
-    assert headline_of(made, None, Language.EN).text == text
+    assert headline_of(made, None, Language.EN).text == "2 cases stayed wrong, not proven"
 
 
 def test_headline__changes_of_other_samples_than_those_compared() -> None:

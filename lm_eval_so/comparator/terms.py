@@ -9,6 +9,7 @@ from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.comparator.settings import KEY_SHAPES, Redact
 from lm_eval_so.core.config.gate import GateSection
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.records.asked_rounds import Rounds
 from lm_eval_so.core.records.comparison import BaselineRef, Control
 from lm_eval_so.core.records.enums import Language, Policy
 from lm_eval_so.core.records.report import EvaluationReport
@@ -41,6 +42,8 @@ class Terms:
     """Language of the sentences."""
     redact: Redact = KEY_SHAPES
     """Takes secrets out of the settings that are shown."""
+    rounds: Rounds | None = None
+    """Rounds in which the candidate was asked; None if all answers were asked for at once."""
     right_or_wrong: Mapping[str, Passes] = field(default_factory=dict)
     """Metrics that say of a single answer whether it is right, by id."""
     anchor: Anchor | None = None
@@ -82,6 +85,11 @@ class Terms:
         if self.not_ours is Code.PROVIDER_MOVED:
             return min(self.gate.alpha, _ALPHA_OF_DRIFT)
         return self.gate.alpha
+
+    @property
+    def pass_alpha(self) -> float:
+        """One-sided error of a pass: that of the gate, or its share at the look that decides."""
+        return self.rounds.pass_alpha if self.rounds else self.gate.alpha
 
     @property
     def day(self) -> date:

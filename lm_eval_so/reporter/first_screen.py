@@ -81,7 +81,8 @@ def first_screen(
     view = view_comparison(comparison, report, language=language)
     made = _Screen(view, language, redactor)
     head = cut_to_columns(made.clean(view.verdict.headline.line(view.suite)), _LONGEST_HEAD)
-    is_settled = comparison.verdict in _SETTLED and comparison.control is None
+    is_plain = comparison.control is None and comparison.rounds is None
+    is_settled = is_plain and comparison.verdict in _SETTLED
     blocks = [
         [*made.wrapped(view.verdict.headline.remark), *made.lost()],
         [*made.cases()],

@@ -52,6 +52,11 @@ class GateSection(Section):
     """Subject of a verdict: like_these, all questions of this kind; these, the questions of the dataset
     alone. these needs two answers to each question on both sides, counts each of them, and excludes
     confirm."""
+    stop: Literal["never", "pass", "decided"] = "never"
+    """Condition under which `ci` stops asking before `run.repeats`: it asks the dataset once a round, and
+    looks from the second on. pass: every gating metric passes; decided: a regression is proven, too.
+    Needs claim: these, run.repeats of 2 or more, and executor: live. A run that makes a baseline never
+    stops early."""
     on_inconclusive: Policy = Policy.WARN
     """fail exits 3; warn exits 0 with a warning, pass without."""
     on_missing_baseline: Policy = Policy.WARN

@@ -6,13 +6,11 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from lm_eval_so.core.records.asked_rounds import Rounds
 from lm_eval_so.core.records.changes import ChangedCase, Difference, FlakyCase, SliceComparison
 from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.report import Acceptance
-
-ABOUT_THESE = frozenset({"these_binary", "these_scores"})
-"""Methods by which a verdict is about the samples of the dataset alone."""
 
 
 @record
@@ -367,6 +365,8 @@ class Comparison:
     """Differences as records, those of metrics included."""
     rerun: str | None = None
     """Shell commands, run beside the config, that measure the baseline again; null if not needed."""
+    rounds: Rounds | None = None
+    """Rounds that were asked; null if all answers were asked for at once."""
     claim: Claim = Claim.LIKE_THESE
     """Subject of the verdict, as the gate sets it; `method` tells which metrics follow it."""
     alpha: float

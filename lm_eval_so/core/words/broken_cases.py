@@ -4,13 +4,12 @@ import re
 from collections.abc import Iterator, Sequence
 
 from lm_eval_so.core.records.comparison import (
-    ABOUT_THESE,
     BrokenCase,
     BrokenCases,
     Comparison,
     Reason,
 )
-from lm_eval_so.core.records.enums import Language, Verdict
+from lm_eval_so.core.records.enums import ABOUT_THESE, Language, Verdict
 from lm_eval_so.core.stats.broken import wrong_needed
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.formats import count, reason_figures

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from lm_eval_so.core.clock import RECENT, parse_time
+from lm_eval_so.core.records.asked_rounds import Rounds
 from lm_eval_so.core.records.comparison import (
     AnchorComparison,
     BaselineRef,
@@ -24,6 +25,7 @@ from lm_eval_so.errors import Problem
 
 _MOST_NAMES = 5
 _MOST_IDS = 10
+_LONGEST_NAME = 60
 _NO_ANCHOR = "anchor_missing"
 _WHYS = frozenset({"fingerprint", "overlap", "metric_missing_baseline", "other_suite"})
 """Reasons of the anchor that have a text of their own."""
@@ -111,6 +113,12 @@ def _name(case: LostCase) -> str:
     return asked if is_content and asked else case.sample_id
 
 
+def rounds_sentence(rounds: Rounds, language: Language) -> str:
+    """Return how many rounds were asked of how many, and why no more."""
+    figures = {"k": count(rounds.asked), "most": count(rounds.of)}
+    return say(f"comparison.rounds_{rounds.ended}", language, figures)
+
+
 def unmeasured_sentence(problem: Problem, language: Language) -> str:
     """Return a sentence that nothing could be measured: reason, place and advice."""
     what = problem.what.removeprefix("could not measure: ")
@@ -141,7 +149,7 @@ def anchor_sentence(
     name, day = ref.path or ref.source, _day(ref.evaluated_at)
     if day is not None:
         name = say("anchor.name", language, {"path": name, "day": day})
-    names = ", ".join(worse[:_MOST_IDS]) + (", …" if len(worse) > _MOST_IDS else "")
+    names = ", ".join(map(_short, worse[:_MOST_IDS])) + (", …" if len(worse) > _MOST_IDS else "")
     told = {
         "name": name,
         "sentence": sentence,
@@ -149,6 +157,11 @@ def anchor_sentence(
         "rest": rest,
     }
     return say("anchor.told", language, told)
+
+
+def _short(name: str) -> str:
+    plain = " ".join(name.split())
+    return plain if len(plain) <= _LONGEST_NAME else f"{plain[:_LONGEST_NAME]}…"
 
 
 def anchor_warnings(anchor: AnchorComparison | None, language: Language) -> list[str]:

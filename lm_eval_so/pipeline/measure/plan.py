@@ -81,10 +81,17 @@ class Plan:
     control: ControlSource | None = None
     """Everything that main's config is read from; null: it plays no part."""
 
+    whole: Config | None = None
+    """Config of the measurement, where a run asks only the first of its rounds."""
+    goes_on: bool = False
+    """Whether rounds of the run have been asked by this process."""
+
     @property
     def run_options(self) -> RunOptions:
         """Options of the stage `run`."""
-        return RunOptions(out=self.run, fresh=self.fresh)
+        return RunOptions(
+            out=self.run, fresh=self.fresh and not self.goes_on, of=self.whole, goes_on=self.goes_on
+        )
 
 
 def again_folder(run: Path) -> Path:

@@ -69,3 +69,15 @@ def test_control__small(tmp_path: Path):
     rows = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")]
     assert {row[0] for row in rows[2:]} == {"| nobody", "| provider", "| pull request"}
     assert not list(tmp_path.iterdir())
+
+
+def test_control_server__small(tmp_path: Path):
+    which = ("--answers", "1", "--by", "provider", "pull request")
+    shown = run(tmp_path, "control_server.py", "--seeds", "5", *which)
+    cells = [line.strip("| ").split(" | ") for line in shown.splitlines() if line.startswith("| ")]
+    blamed, main_too = ({row[0]: row[place] for row in cells[2:]} for place in (2, 3))
+    assert blamed["provider"] == "0.0 %"
+    assert float(blamed["pull request"].removesuffix(" %")) >= 80
+    assert float(main_too["provider"].removesuffix(" %")) >= 80
+    assert main_too["pull request"] == "0.0 %"
+    assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from lm_eval_so.core.records.comparison import BrokenCase, Comparison, MetricComparison
-from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
+from lm_eval_so.core.records.enums import ABOUT_THESE, Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.stats.binary import rare_drop_bound
 from lm_eval_so.core.words import say
@@ -305,8 +305,9 @@ class _Told:
             if bound is None:
                 continue
             fall = say(f"comparison.fall_{metric.direction.value}", self.language)
-            of_cases = "_cases" if self.comparison.broken or self._unchanged() else ""
-            return self.say(f"rules_out{of_cases}", fall=fall, drop=self.shown[key].size(bound))
+            of = "_cases" if self.comparison.broken or self._unchanged() else ""
+            of = "_answers" if metric.method in ABOUT_THESE else of
+            return self.say(f"rules_out{of}", fall=fall, drop=self.shown[key].size(bound))
         return ""
 
     def _incomparable(self) -> Headline:

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from comparing import judge
+from factories import make_report
 from full_comparison import exemption
 from made_reports import (
     broken,
@@ -209,3 +211,16 @@ def test_headline__changes_of_other_samples_than_those_compared() -> None:
     )
     assert "Nothing changed" not in headline_of(moved, None, Language.EN).text
     assert exemption("s1").state == "applied"
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        (Language.EN, "So few answers to these questions only rule out a drop above 6.3 points"),
+        (Language.KO, "질문마다 답변이 적어 평균으로는 6.3%p보다 큰 하락만 배제할 수 있습니다."),
+    ],
+)
+def test_headline__about_these_questions_more_answers_would_tell(language, told) -> None:
+    report = make_report({"exact_match": [[1, 1]] * 20})
+    comparison = judge(report, report, gate={"claim": "these"}, language=language)
+    assert headline_of(comparison, report, language).remark.startswith(told)

@@ -3,10 +3,6 @@
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-import regex
-
-_CLUSTER = regex.compile(r"\X")
-
 
 def nfc(text: str) -> str:
     """Return the composed form (NFC); the text itself if it is that already."""
@@ -34,8 +30,10 @@ def cut_to_columns(text: str, columns: int) -> str:
     """Return the first grapheme clusters that fit into so many columns."""
     if width(text) <= columns:
         return text
+    import regex  # noqa: PLC0415 - width alone is part of every command
+
     kept, used = "", 1
-    for cluster in _CLUSTER.findall(text):
+    for cluster in regex.findall(r"\X", text):
         used += width(cluster)
         if used > columns:
             break

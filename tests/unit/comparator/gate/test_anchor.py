@@ -147,6 +147,8 @@ def test_anchor__cases_are_named_by_their_own_ids() -> None:
     found = against(RELEASE, BEFORE, named)
     assert "Worse than there: 환불-10, 환불-11, " in found.sentence
     assert found.anchor.metrics["exact_match"].worse_samples[0] == "s10"
+    long = replace(named, samples=replace(named.samples, refs=("환불\n" * 99,) * N))
+    assert f"Worse than there: {'환불 ' * 20}…, " in against(RELEASE, BEFORE, long).sentence
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ What decides this is never what a pull request brings: main's config is read fro
 be what answers: at a provider's own address, or at the address that main itself names.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,7 +130,8 @@ def _decide(
     changed = git.changed_files(commit, cwd=source.file.parent)
     if changed is None:
         raise _no("base_unknown")
-    if _runs_code(source, config, main) and not changed <= _data_files(main, source.file):
+    runs_code = _runs_code(source, config, main)
+    if runs_code and not changed <= _data_files(main, source.file):
         raise _no("own_code")
     try:
         asked = _asked(main)
@@ -139,6 +141,9 @@ def _decide(
                 each in changed for name in git.names_of(file) for each in (name, *name.parents)
             ):
                 raise _no("own_file", file=file.name)
+        is_told = runs_code or not is_hosted  # a sample's facts, which are no part of its `rev`
+        if is_told and not _keeps_facts(config, commit, changed):
+            raise _no("own_facts")
         if is_hosted and _sends_the_same(config, main):
             now, before = (each.experiment.fingerprints.get("run") for each in (report, baseline))
             control = Control(
@@ -153,7 +158,7 @@ def _decide(
         main = _as_asked(main, config)
         for each in _asked(main):
             refuse(backend_problems(each, config=main, environ=source.environ))
-    except LMEvalError as error:
+    except (LMEvalError, OSError, ValueError) as error:
         redactor = config_redactor(main, source.environ, runs_code=False)
         raise _no("failed", problem=_told(redactor.redact(str(error)))) from None
     redactor = config_redactor(main, source.environ, runs_code=True)
@@ -224,6 +229,36 @@ def _data_files(main: Config, file: Path) -> frozenset[Path]:
     is_file = dataset.suffix == Path(SAMPLES_FILE).suffix
     samples = [dataset] if is_file else [dataset / SAMPLES_FILE, dataset / METADATA_FILE]
     return frozenset(each.resolve() for each in (file, *samples, *_kept_files(main)))
+
+
+def _keeps_facts(config: Config, commit: str, changed: frozenset[Path]) -> bool:
+    """Return whether samples that stay have the tags and metadata that they have in a commit.
+
+    A chatbot of one's own and a metric may be told these; a sample is paired without them.
+    """
+    path = config.resolve(config.dataset.path)
+    file = path / SAMPLES_FILE if path.is_dir() else path
+    before = git.show_named(commit, file)
+    if before is None:
+        return False
+    if file.resolve() not in changed:
+        return True
+    old, new = _facts(before), _facts(file.read_bytes())
+    return all(new[name] == facts for name, facts in old.items() if name in new)
+
+
+def _facts(dataset: bytes) -> dict[str, tuple[object, object]]:
+    """Return tags and metadata of samples by id.
+
+    Raises:
+        ValueError: If a line is no JSON object.
+    """
+    samples = [
+        json.loads(line) for line in dataset.decode("utf-8-sig").splitlines() if line.strip()
+    ]
+    if not all(isinstance(sample, dict) for sample in samples):
+        raise ValueError("the dataset of the base commit is none")
+    return {str(each.get("id")): (each.get("tags"), each.get("metadata")) for each in samples}
 
 
 def _kept_files(config: Config) -> Iterator[Path]:

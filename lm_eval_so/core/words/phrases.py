@@ -25,6 +25,7 @@ from lm_eval_so.errors import Problem
 
 _MOST_NAMES = 5
 _MOST_IDS = 10
+_LONGEST_NAME = 60
 _NO_ANCHOR = "anchor_missing"
 _WHYS = frozenset({"fingerprint", "overlap", "metric_missing_baseline", "other_suite"})
 """Reasons of the anchor that have a text of their own."""
@@ -148,7 +149,7 @@ def anchor_sentence(
     name, day = ref.path or ref.source, _day(ref.evaluated_at)
     if day is not None:
         name = say("anchor.name", language, {"path": name, "day": day})
-    names = ", ".join(worse[:_MOST_IDS]) + (", …" if len(worse) > _MOST_IDS else "")
+    names = ", ".join(map(_short, worse[:_MOST_IDS])) + (", …" if len(worse) > _MOST_IDS else "")
     told = {
         "name": name,
         "sentence": sentence,
@@ -156,6 +157,11 @@ def anchor_sentence(
         "rest": rest,
     }
     return say("anchor.told", language, told)
+
+
+def _short(name: str) -> str:
+    plain = " ".join(name.split())
+    return plain if len(plain) <= _LONGEST_NAME else f"{plain[:_LONGEST_NAME]}…"
 
 
 def anchor_warnings(anchor: AnchorComparison | None, language: Language) -> list[str]:

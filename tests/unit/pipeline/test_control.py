@@ -319,6 +319,47 @@ def test_decide__a_dataset_cannot_hide_code(repo: Repo) -> None:
     assert repo.state() == "own_code"
 
 
+def sample(**more: object) -> str:
+    return json.dumps({"id": "a", "input": "?", **more})
+
+
+@pytest.mark.parametrize(
+    ("proposed", "state"),
+    [
+        (sample(metadata={"user": "u1"}), "asked"),
+        (sample(metadata={"user": "u1"}, expected="another one"), "asked"),
+        (sample(metadata={"user": "u1"}) + "\n" + json.dumps({"id": "b", "input": "?"}), "asked"),
+        (sample(metadata={"user": "nobody"}), "own_facts"),
+        (sample(), "own_facts"),
+        (sample(metadata={"user": "u1"}, tags=["vip"]), "own_facts"),
+    ],
+    ids=range(6),
+)
+@pytest.mark.parametrize("config", [OWN, WITH_PLUGIN], ids=["own address", "own code"])
+def test_decide__facts_that_main_would_be_told_are_main_s(
+    repo: Repo, config, proposed: str, state: str
+) -> None:
+    config = over(config, gate={"control_url": "https://staging.example"})
+    before = {"data/test.jsonl": sample(metadata={"user": "u1"}), "metrics.py": PLUGIN % "A"}
+    repo.merge(config, **before)
+    repo.propose(over(config, system="x"), **{**before, "data/test.jsonl": proposed})
+    assert repo.state() == state
+
+
+def test_decide__a_hosted_model_is_told_no_facts(repo: Repo) -> None:
+    repo.merge(MAIN, **{"data/test.jsonl": sample()})
+    repo.propose(over(MAIN, system="x"), **{"data/test.jsonl": sample(tags=["must"])})
+    assert repo.state() == "asked"
+
+
+def test_decide__a_dataset_that_main_does_not_have_may_tell_anything(repo: Repo) -> None:
+    config = over(OWN, gate={"control_url": "https://staging.example"})
+    repo.merge(config)
+    other = over(config, dataset={"path": "other"})
+    repo.propose(other, **{"other/test.jsonl": sample()})
+    assert repo.state() == "own_facts"
+
+
 def certified(repo: Repo) -> Callable[[str], None]:
     """Make a main whose chatbot has an authority of its own in the repository."""
     repo.merge(at(MAIN, verify="certs/ca.pem"), certs__ca="", **{"certs__ca.pem": "main's"})

@@ -28,6 +28,26 @@ _MOST_KNOWN = 20_000
 _Score = float | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leading:
+    """The metric by which answers break."""
+
+    metric: str
+    margin: float
+    """Margin, in score units; of a judged metric that of the truth."""
+    width: float
+    """Highest minus lowest possible score."""
+    is_share: bool
+    """Whether it says right or wrong."""
+    shown: float = 1.0
+    """Share of a true drop that the metric shows: Youden's J of a calibrated judge, else 1."""
+
+    @property
+    def step(self) -> float:
+        """Fall of the score if an answer breaks, in score units."""
+        return self.width if self.is_share else self.width / 2
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrialGate:
     """The gate as a function of a trial.
@@ -51,6 +71,35 @@ class TrialGate:
                 return outcome
             self._known[key] = outcome
         return self._known[key]
+
+    def leading(self) -> "Leading | None":
+        """Return the first deciding metric with a margin and a closed range; None if none has both."""
+        reports = pair_reports(self.report, self.report, alpha=self.terms.gate.alpha)
+        judged = decide(reports, self.terms).judged
+        for key, summary in self.report.metrics.items():
+            limits, shape = judged[key].finding.limits, shape_of(summary)
+            margin = limits.margin if limits.true_margin is None else limits.true_margin
+            if judged[key].gating and margin is not None and shape.width is not None:
+                return Leading(
+                    metric=key,
+                    margin=margin,
+                    width=shape.width,
+                    is_share=shape.kind is MetricKind.BINARY,
+                    shown=limits.shrunk_by or 1.0,
+                )
+        return None
+
+    def losses(self, leading: "Leading") -> list[float | None]:
+        """Return the fall of each answer's leading score if it breaks, as a share of the range.
+
+        None where the metric does not apply; an answer without a score falls by nothing.
+        """
+        column, size = self._scores[leading.metric], self._size
+        out = self._not_applicable.get(leading.metric, frozenset())
+        return [
+            None if row in out else _distance(column[row], column[row + size]) / leading.width
+            for row in range(size)
+        ]
 
     def _decide(self, trial: Trial) -> Outcome:
         names, copies = self._names(trial)
@@ -175,6 +224,10 @@ def broken(score: _Score, shape: Shape) -> _Score:
     if shape.direction is Direction.HIGHER:
         return max(low, score - step)
     return min(high, score + step)
+
+
+def _distance(one: _Score, other: _Score) -> float:
+    return 0.0 if one is None or other is None else abs(one - other)
 
 
 def _for_copies(exceptions: Exceptions, copies: int) -> Exceptions:

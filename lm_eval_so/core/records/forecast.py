@@ -1,7 +1,6 @@
 """`lm-eval-so/forecast/1`: what a gate does if nothing changes, and if some answers break."""
 
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -10,6 +9,7 @@ from lm_eval_so.core.records.record import record
 
 Share = tuple[float, float]
 """Range of a share, 5th to 95th percentile."""
+OptionName = Literal["as_is", "baseline", "these", "questions", "without_noisy", "margin"]
 Source = Literal["split", "split_questions", "formula", "assumed"]
 
 
@@ -86,7 +86,7 @@ class MetricNoise:
 class ForecastOption:
     """The gate under another setting."""
 
-    name: Literal["as_is", "baseline", "these", "questions", "without_noisy", "margin"]
+    name: OptionName
     value: float | None = None
     """Answers, samples or margin of the setting."""
     passes: Annotated[float, Field(alias="pass")]
@@ -122,18 +122,18 @@ class Forecast:
     seed: int = 0
     scenarios: tuple[ForecastScenario, ...] = ()
     """Nothing changes; as many answers break as make the margin; twice as many."""
-    case_fails: float | None = None
-    """Chance that a case that breaks for good fails a run by itself; null if no case is watched."""
+    case: Literal["fails", "named"] | None = None
+    """Whether a case that was always right and breaks for good fails a run by itself, or is named
+    alone; null if no case is watched."""
     case_repeats: int | None = None
-    """Fewest answers of a baseline with which such a case fails a run."""
+    """Fewest answers of a baseline with which such a case fails a run; null if no number does."""
     noise: tuple[MetricNoise, ...] = ()
     options: tuple[ForecastOption, ...] = ()
-    suggestion: (
-        Literal["as_is", "baseline", "these", "questions", "without_noisy", "margin"] | None
-    ) = None
-    """The cheapest option that passes and finds in 80 % of runs, else the best affordable one."""
+    suggestion: OptionName | None = None
+    """Cheapest option that passes and finds in 80 % of runs, else the best affordable one."""
     missing: int = 0
     """Requests of `forecast --ask` for a forecast by known answers."""
     fits: str = ""
     """Digest of chatbot, metrics, dataset and gate: another one has another forecast."""
-    notes: tuple[str, ...] = field(default_factory=tuple)
+    left_out: tuple[str, ...] = ()
+    """Deciding metrics that hold an answer against others, so that answers cannot be split."""

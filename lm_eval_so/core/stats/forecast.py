@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import combinations
 
+from lm_eval_so.core.stats.bounded import mean_of
 from lm_eval_so.core.stats.noise import noisiest, spread
 
 ENOUGH = 0.8
@@ -57,8 +58,9 @@ class Pool:
 
     rows: Sequence[Rows]
     """Answers to each sample; samples with too few of them are left out."""
-    losses: Sequence[float]
-    """By number: how far the score falls if the answer breaks, as a share of the range."""
+    losses: Sequence[float | None]
+    """By number: fall of the score if the answer breaks, as a share of the range; None where the
+    metric does not apply."""
     n: int
     """Samples of a comparison; those that lack answers are drawn from the others."""
     groups: Sequence[Hashable] | None = None
@@ -86,9 +88,20 @@ class Pool:
         return found
 
     @cached_property
-    def mean_losses(self) -> Sequence[float]:
-        """How far the mean of each sample falls if all its answers break."""
-        return [math.fsum(map(self.losses.__getitem__, own)) / len(own) for own in self.rows]
+    def mean_losses(self) -> Sequence[float | None]:
+        """Fall of the mean of each sample if all its answers break; None where none counts."""
+        found = ([self.losses[row] for row in own] for own in self.rows)
+        return [mean_of([loss for loss in own if loss is not None]) for own in found]
+
+    @cached_property
+    def counted(self) -> int:
+        """Number of samples that the metric applies to."""
+        return sum(loss is not None for loss in self.mean_losses)
+
+    def may_fall(self, drop: float) -> bool:
+        """Return whether the answers are good enough for the mean to fall by so much."""
+        most = math.fsum(loss for loss in self.mean_losses if loss is not None)
+        return most >= drop * self.counted - _ROUNDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,14 +303,15 @@ def break_answers(
         drop: Fall of the mean, as a share of the range.
         dice: Source of chance.
     """
-    left, size = drop * len(places), len(pool.losses)
+    losses, size = pool.mean_losses, len(pool.losses)
+    left = drop * sum(losses[place] is not None for place in places)
     order = list(range(len(places)))
     for next_ in range(len(order)):  # shuffled as far as needed, which is not far
         other = next_ + int(dice.random() * (len(order) - next_))
         order[next_], order[other] = order[other], order[next_]
         at = order[next_]
-        loss = pool.mean_losses[places[at]]
-        if loss <= _ROUNDING:
+        loss = losses[places[at]]
+        if loss is None or loss <= _ROUNDING:
             continue
         chance = left / loss
         rows = candidate[at]
@@ -309,11 +323,6 @@ def break_answers(
             return
         if left <= _ROUNDING:
             return
-
-
-def may_fall(pool: Pool, drop: float) -> bool:
-    """Return whether the answers are good enough for the mean to fall by so much."""
-    return math.fsum(pool.mean_losses) / len(pool.rows) >= drop - _ROUNDING
 
 
 def must_redraw(counts: Sequence[int], sides: Sides) -> bool:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 from lm_eval_so.core.stats.bounded import floor_of_se, smallest_p
-from lm_eval_so.core.stats.distributions import normal_quantile, t_quantile
+from lm_eval_so.core.stats.distributions import normal_quantile, normal_sf, t_quantile
 from lm_eval_so.core.stats.power import (
     LEAST_SAMPLES,
     MOST_EXACT,
@@ -136,6 +136,84 @@ def look_ahead(
         provable=provable if provable < noise.width else None,
         detectable=detectable if detectable <= noise.width else None,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Rule of a gate."""
+
+    margin: float
+    """Largest accepted drop, in score units."""
+    is_these: bool = False
+    """Whether the verdict is about these samples alone, as of `look_ahead`."""
+    alpha: float = 0.05
+    """One-sided error, in (0, 0.5)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chances:
+    """Chances of the verdicts of a gate."""
+
+    passes: float
+    """Chance of a pass if nothing changed."""
+    finds: float
+    """Chance of a failure if some answers broke."""
+
+
+def chances(asked: Asked, noise: Noise, rule: Rule, *, drop: float) -> Chances:
+    """Return about how often an unchanged chatbot passes, and one that broke fails.
+
+    Args:
+        asked: Samples and answers, at least one of each.
+        noise: Difference between two runs of one chatbot.
+        rule: Rule of the gate.
+        drop: Fall of the mean, in score units. Right answers turn wrong in as few samples as make
+            it; scores fall by half of their range.
+
+    Source: sums and approximations as of `look_ahead`; the drop skews the changes, for which the
+    transform of Hall (1992), J. R. Stat. Soc. B 54(1), 221–228, is taken.
+    """
+    margin, alpha = rule.margin, rule.alpha
+    about_these = rule.is_these and min(asked.baseline, asked.candidate) > 1
+    if noise.is_binary and (about_these or _is_plain(asked)):
+        n, flips = math.floor(asked.samples * asked.repeats), noise.within
+        guarded = not about_these
+        lost = min(drop, (1 - flips) * _ALMOST)
+        return Chances(
+            passes=pass_chance(n, flips, margin, alpha=alpha, is_guarded=guarded),
+            finds=fail_chance(n, flips, lost, margin=margin, alpha=alpha),
+        )
+    mean = _mean_of_these(asked, noise, alpha) if about_these else _mean_of(asked, noise, alpha)
+    reach = t_quantile(1 - alpha, mean.df_low) * max(mean.se, mean.floor)
+    least = t_quantile(1 - alpha, mean.df_high) * mean.se
+    if not about_these:
+        least = _least_seen(asked, noise, mean, drop, alpha)
+    return Chances(
+        passes=_below(margin - reach, mean.se) if mean.can_pass else 0.0,
+        finds=_below(drop - max(least, margin), mean.se) if mean.can_fail else 0.0,
+    )
+
+
+def _least_seen(asked: Asked, noise: Noise, mean: _Mean, drop: float, alpha: float) -> float:
+    """Return the least fall of a mean that is proven, if a few samples fell by much and make it.
+
+    The samples that fell widen the test, though their number is no chance, and skew it.
+    """
+    step = noise.width if noise.is_binary else noise.width / 2
+    share, n = min(drop / step, 1.0), asked.samples
+    variance = n * mean.se**2 + noise.design * share * (1 - share) * step**2
+    if variance <= 0:
+        return 0.0
+    skew = -noise.design * share * (1 - share) * (1 - 2 * share) * step**3 / variance**1.5
+    a, y = skew / (3 * math.sqrt(n)), -t_quantile(1 - alpha, mean.df_high)
+    moved = y - a / 2
+    seen = (math.cbrt(1 + 3 * a * moved) - 1) / a if a else y
+    return -seen * math.sqrt(variance / n)
+
+
+def _below(distance: float, se: float) -> float:
+    """Return the chance that a normal error stays below a distance."""
+    return float(distance > 0) if se <= 0 else normal_sf(-distance / se)
 
 
 def _is_plain(asked: Asked) -> bool:

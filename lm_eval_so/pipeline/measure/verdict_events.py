@@ -24,8 +24,7 @@ from lm_eval_so.core.words.broken_cases import (
 from lm_eval_so.core.words.formats import count
 from lm_eval_so.core.words.phrases import exemption_warning, lost_headline, lost_names, lost_reasons
 from lm_eval_so.core.words.verdict_names import deciding_metrics, verdict_name
-from lm_eval_so.pipeline.baseline.update import how_to_name_one
-from lm_eval_so.pipeline.measure.plan import Plan
+from lm_eval_so.pipeline.measure.plan import Plan, how_to_name_one
 
 STAGE = "compare"
 _LONGEST_NAME, _LONGEST_SENTENCE = 60, 400

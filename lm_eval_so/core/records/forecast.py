@@ -10,6 +10,7 @@ from lm_eval_so.core.records.record import record
 Share = tuple[float, float]
 """Range of a share, 5th to 95th percentile."""
 OptionName = Literal["as_is", "baseline", "these", "questions", "without_noisy", "margin"]
+CaseState = Literal["fails", "named"]
 Source = Literal["split", "split_questions", "formula", "assumed"]
 
 
@@ -32,8 +33,8 @@ class ForecastGate:
 
     metrics: tuple[str, ...]
     """Deciding metrics; answers break by the first of them."""
-    margin: float
-    """Margin of the first metric, in score units."""
+    margin: float | None
+    """Margin of the first metric, in score units; null if none has a margin and a closed range."""
     k_b: int
     """Answers to a sample in the baseline."""
     k_c: int
@@ -122,7 +123,7 @@ class Forecast:
     seed: int = 0
     scenarios: tuple[ForecastScenario, ...] = ()
     """Nothing changes; as many answers break as make the margin; twice as many."""
-    case: Literal["fails", "named"] | None = None
+    case: CaseState | None = None
     """Whether a case that was always right and breaks for good fails a run by itself, or is named
     alone; null if no case is watched."""
     case_repeats: int | None = None

@@ -57,6 +57,7 @@ class JudgeTally:
         self._lengths: list[tuple[float, float]] = []
         self._retested = 0
         self._same = 0
+        self._squares: list[float] = []
 
     @property
     def costs(self) -> list[float | None]:
@@ -94,6 +95,7 @@ class JudgeTally:
         if first.value is None or again.value is None:
             return
         self._retested += 1
+        self._squares.append((first.value - again.value) ** 2)
         if first.label is None or again.label is None:
             self._same += first.value == again.value
         else:
@@ -135,6 +137,7 @@ class JudgeTally:
             per_judge=self._panel.members(),
             retested=self._retested,
             retest_agreement=_share(self._same, self._retested),
+            retest_msd=mean_of(self._squares),
             length_rho=self._length_rho(),
             mean_length=mean_of([length for length, _ in self._lengths]),
             notes=("same_family",) if families(models) & families(judged) else (),

@@ -48,6 +48,14 @@ class Subject:
         """Revision of each sample."""
         return {sample.id: sample.rev or revision(sample) for sample in self.dataset}
 
+    @cached_property
+    def groups(self) -> int | None:
+        """Number of groups of samples; None if all stand alone."""
+        labels = [sample.group_id for sample in self.dataset]
+        named = [label for label in labels if label is not None]
+        found = len(set(named))
+        return found + len(labels) - len(named) if found < len(named) else None
+
     @property
     def has_judges(self) -> bool:
         """Whether scores take a judge."""
@@ -225,7 +233,7 @@ def _columns(
 
 
 async def _given(subject: Subject, resources: Resources, path: Path) -> EvaluationReport:
-    if path.is_dir() and not (path / REPORT_FILE).is_file() and (path / RESULTS_FILE).is_file():
+    if _is_run(path):
         if subject.has_judges:
             hint = f"make its report with lm-eval-so evaluate --run {path}, and name that"
             raise UsageError(f"{path} is not scored yet, which takes a judge", hint=hint)
@@ -297,6 +305,11 @@ def numbered(folder: Path, prefix: str = "") -> list[Path]:
     names = {path.name.removeprefix(prefix): path for path in folder.glob(f"{prefix}*")}
     numbers = sorted(int(name) for name in names if name.isdecimal() and name.isascii())
     return [names[str(number)] for number in numbers if str(number) in names]
+
+
+def _is_run(path: Path) -> bool:
+    """Return whether a path is a run that has no report."""
+    return (path / RESULTS_FILE).is_file() and not (path / REPORT_FILE).is_file()
 
 
 def _chatbot(report: EvaluationReport) -> str:

@@ -69,9 +69,7 @@ async def ask_missing(
     while missing > 0:
         await _ask_run(subject, resources, min(wanted.of_run, missing), wanted.most)
         own = [folder / REPORT_FILE for folder in asked_folders(subject)] if given else []
-        before, known = known, await find_answers(
-            subject, resources, [*given, *own], only_now=True
-        )
+        before, known = known, await find_answers(subject, resources, [*given, *own], only_now=True)
         missing = wanted.answers - known.reached
         if known.reached <= before.reached:
             raise CannotMeasure("the further answers cannot be counted", hint="see the warnings")

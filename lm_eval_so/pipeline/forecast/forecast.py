@@ -17,7 +17,7 @@ from lm_eval_so.core.records.codec import dump_document, to_json
 from lm_eval_so.core.records.enums import Language, MetricKind
 from lm_eval_so.core.records.forecast import CaseState, Forecast, ForecastGate, KnownAnswers
 from lm_eval_so.core.stats.broken import wrong_needed
-from lm_eval_so.core.stats.forecast import Sides
+from lm_eval_so.core.stats.forecast import Effort, Sides
 from lm_eval_so.core.words.forecast import Told, forecast_lines
 from lm_eval_so.errors import ConfigError
 from lm_eval_so.pipeline.check import gate_problems
@@ -105,6 +105,7 @@ def foresee(subject: Subject, known: Known, sides: Sides, resources: Resources) 
         days=known.rows_by_day,
         sides=sides,
         noise=leading_noise(known, leading) if leading else 0.0,
+        effort=Effort.for_size(len(known.rows) * len(gate.report.metrics)),
         usd=price_of_answer(known),
     )
     scenarios = tuple(rehearsal.scenarios())

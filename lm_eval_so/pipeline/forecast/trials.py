@@ -48,7 +48,8 @@ class Rehearsal:
     sides: Sides
     noise: float
     """Noise of the leading metric, for formulas."""
-    usd: float | None
+    effort: Effort
+    usd: float | None = None
     """Price of an answer with its scores, in US dollars."""
 
     @cached_property
@@ -62,11 +63,6 @@ class Rehearsal:
         columns = self.gate.report.samples
         scores = {key: list(columns.scores[key]) for key in self.gate.report.metrics}
         return u64(columns.ids, scores) >> 32
-
-    @cached_property
-    def effort(self) -> Effort:
-        """Number of trials."""
-        return Effort.for_size(self.n * len(self.gate.report.metrics))
 
     def can_split(self, total: int) -> bool:
         """Return whether at least 80 % of the samples have so many answers."""

@@ -21,7 +21,7 @@ _FEWEST_SETS, _FEWEST_OF_SET, _FEWEST_TRIALS = 40, 4, 100
 _CHEAP = 400
 """Scores of a comparison (samples × metrics) up to which all trials are made."""
 _TAIL = 0.05
-_MOST_WAYS = 40_000
+_MOST_WAYS = 120_000
 """Ways to split answers that are listed, over all samples; more are drawn one by one."""
 _LEAST_DAYS = 4
 """Days from which on a trial holds one against another."""

@@ -140,7 +140,7 @@ def test_ci__one_broken_case_fails_and_is_named_first(
         assert page.index("모름") < table
         assert named < page.index("The mean alone cannot tell")
     assert done.stderr.index("q7") < done.stderr.index("exact_match: ")
-    assert "regression: 1 of 30 cases broke" in done.stderr.lower()
+    assert "❌ 1 of 30 cases broke · " in done.stderr
 
 
 def test_ci__asked_once_before_a_broken_case_is_named(
@@ -152,10 +152,7 @@ def test_ci__asked_once_before_a_broken_case_is_named(
     assert done.returncode == 0, done.stderr
     assert shop.further == 9
     assert shop.cases() == [("q7", "unproven", [10, 10])]
-    assert (
-        "too few answers to fail a run. A baseline made with run.repeats: 3 would settle it."
-        in done.stderr
-    )
+    assert "too few answers to fail a run. With baseline.repeats: 3 they would do." in done.stderr
 
     shop.asked.clear()
     assert shop.ci("--set", "gate.broken=strict").returncode == 1

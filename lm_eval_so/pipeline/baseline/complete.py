@@ -79,7 +79,7 @@ async def _make_anew(
     inputs = evaluating.EvaluationInputs(runs=[run], baseline=baseline.report, origin=origin)
     made = await evaluating.evaluate(config, resources, inputs)
     comparison = compare_reports(config, resources, made, baseline)
-    tell_verdict(comparison, config, resources.listener, redactor=resources.redactor)
+    tell_verdict(comparison, made, config, resources.listener, redactor=resources.redactor)
     is_eligible = was.eligible and comparison.verdict not in _NO_BASELINE
     if not is_eligible:
         made = replace(made, experiment=replace(made.experiment, eligible=False))

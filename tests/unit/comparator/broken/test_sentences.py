@@ -65,13 +65,13 @@ def test_sentence__asked_only_once_before() -> None:
     assert sentences(found, EN) == [
         (
             's7 "환불은 며칠? #7" is wrong 10 of 10 times now. The baseline was right 1 of 1 time: '
-            "too few answers to fail a run. A baseline made with run.repeats: 3 would settle it."
+            "too few answers to fail a run. With baseline.repeats: 3 they would do."
         )
     ]
     assert sentences(found, KO) == [
         (
             's7 "환불은 며칠? #7": 지금은 10번 물어 모두 틀렸습니다. 베이스라인에서는 1번 중 1번 맞았지만, '
-            "물어본 횟수가 적어 실패로 판정하지 않습니다. 베이스라인을 run.repeats: 3으로 만들면 판정할 수 있습니다."
+            "물어본 횟수가 적어 실패로 판정하지 않습니다. baseline.repeats: 3이면 판정할 수 있습니다."
         )
     ]
     assert cases_headline(found, EN) == ""

@@ -11,6 +11,7 @@ from lm_eval_so.core.stats import (
     diagnostic,
     distributions,
     fixed_items,
+    flip_chances,
     groups,
     multiple,
     power,
@@ -50,7 +51,7 @@ FUNCTIONS = {
     "cr1": lambda d, labels, R: groups.grouped_interval(d, labels, width=R),  # noqa: N803
     "n_binary": power.needed_for_flips,
     "n_min": power.needed_without_flips,
-    "power_binary": power.pass_chance,
+    "power_binary": flip_chances.pass_chance,
     "psi_hat": lambda w, g, n, delta: power.flip_share_of(w, g, n, margin=delta),
     "n_zero": power.needed_without_change,
     "n_zero_t": lambda delta, R: power.needed_without_change_t(delta, width=R),  # noqa: N803

@@ -4,9 +4,9 @@ import pytest
 
 from lm_eval_so.core.stats.binary import mcnemar_midp, tango_interval
 from lm_eval_so.core.stats.fixed_items import ItemPairs, sum_up
+from lm_eval_so.core.stats.flip_chances import pass_chance
 from lm_eval_so.core.stats.power import (
     needed_for_flips,
-    pass_chance,
     provable_margin_given,
     repeats_for_flips,
     repeats_for_scores,

@@ -161,9 +161,7 @@ def chances(asked: Asked, noise: Noise, rule: Rule, *, drop: float) -> Chances:
     passes = _share_below(rule.margin - mean.reach_low, mean.se)
     reach = mean.reach_high if about_these else _reach_after(drop, asked, noise, mean)
     finds = _share_below(drop - max(reach, rule.margin), mean.se)
-    return Chances(
-        passes=passes if mean.can_pass else 0.0, finds=finds if mean.can_fail else 0.0
-    )
+    return Chances(passes=passes if mean.can_pass else 0.0, finds=finds if mean.can_fail else 0.0)
 
 
 def _reach_after(drop: float, asked: Asked, noise: Noise, mean: "_Mean") -> float:

@@ -74,6 +74,7 @@ def compare(
         rerun=rerun_commands(decision.judged, baseline, candidate, baseline_ref, redact=redact)
         if baseline
         else None,
+        claim=terms.gate.claim,
         alpha=terms.gate.alpha,
         compared_at=terms.compared_at,
         candidate_digest=digest_report(candidate),

@@ -44,6 +44,7 @@ class Code(StrEnum):
     JUDGE_LEANS = "judge_leans"
     JUDGE_GRADED = "judge_graded"
     NOT_ASKED_AGAIN = "not_asked_again"
+    CLAIM_NEEDS_REPEATS = "claim_needs_repeats"
     # codes of the run, whose texts are those of the topic `broken`
     BROKEN_CASES = "broken_cases"
     MUST_FAILED = "must_failed"

@@ -11,7 +11,8 @@ from lm_eval_so.comparator.gate.check import check as check_gate
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Noticed, Warned
 from lm_eval_so.core.files import folder_problems
-from lm_eval_so.core.records.enums import Direction, MetricKind
+from lm_eval_so.core.records.enums import Claim, Direction, MetricKind
+from lm_eval_so.core.stats.power import LEAST_REPEATS
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator import evaluation_plan as evaluation
 from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids, sound_metrics
@@ -74,7 +75,13 @@ def deciding(config: Config) -> tuple[str, ...]:
 
 
 def tell_gate(config: Config) -> Iterator[Event]:
-    """Warn if no metric decides, and name the metrics that are only reported since they measure wording."""
+    """Warn of a gate that cannot do what it says, and name metrics that are only reported as wording."""
+    if config.gate.claim is Claim.THESE and config.run.repeats < LEAST_REPEATS:
+        yield Warned(
+            stage="check",
+            text="claim: these needs two answers to each question, and run.repeats is 1",
+            hint="set run.repeats to 2 or more; a baseline needs as many (baseline.repeats)",
+        )
     named = config.gate.metrics or {}
     bound = bind_metrics(config, {})
     wording = ", ".join(b.id for b in bound if b.measures_overlap and b.id not in named)

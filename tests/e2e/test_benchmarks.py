@@ -49,6 +49,13 @@ def test_compare__small(tmp_path: Path):
     assert all(row[-1] == "50 |" for row in rows[2:])
 
 
+def test_gate_these__small(tmp_path: Path):
+    shown = run(tmp_path, "gate_these.py", "--part", "unequal", "--runs", "3")
+    rows = [line for line in shown.splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[:2] for row in rows[2:4]] == [["| 30", "10 : 3"], ["| 30", "5 : 2"]]
+    assert not list(tmp_path.iterdir())
+
+
 def test_broken__small(tmp_path: Path):
     shown = run(tmp_path, "broken.py", "--runs", "5")
     rows = [line for line in shown.splitlines() if line.startswith("| ")]

@@ -7,13 +7,13 @@ from lm_eval_so.comparator.effect.ratio import LEVELS
 from lm_eval_so.comparator.effect.values import Support
 from lm_eval_so.core.config.gate import GateMetricSection, GateSection
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.records.enums import MetricKind
+from lm_eval_so.core.records.enums import Claim, MetricKind
 from lm_eval_so.core.records.report import EvaluationReport, MetricSummary
 from lm_eval_so.errors import ConfigError, Problem, UnknownName, Where
 
 _CLOSED = frozenset({MetricKind.BINARY, MetricKind.BOUNDED})
-Place = Callable[[str, str | None], Where]
-"""Place of a metric's key, or of the metric itself, in the config."""
+Place = Callable[[str | None, str | None], Where]
+"""Place of a key of a metric, or else of the gate, or of the metric itself, in the config."""
 
 
 def check(config: Config, shapes: Mapping[str, Shape] | None = None) -> list[Problem]:
@@ -25,8 +25,9 @@ def check(config: Config, shapes: Mapping[str, Shape] | None = None) -> list[Pro
             others are found when the reports are compared.
     """
 
-    def place(metric: str, key: str | None) -> Where:
-        return config.where("gate", "metrics", metric, *([key] if key else []))
+    def place(metric: str | None, key: str | None) -> Where:
+        path = ("metrics", metric) if metric else ()
+        return config.where("gate", *path, *([key] if key else []))
 
     # a config that only compares names no metrics: the reports do
     known = [metric.id for metric in config.metrics] or list(config.gate.metrics or ())
@@ -43,8 +44,9 @@ def refuse_gate(
             does not fit it; lists every problem.
     """
 
-    def place(metric: str, key: str | None) -> Where:
-        return Where(key=".".join(filter(None, ("gate.metrics", metric, key))))
+    def place(metric: str | None, key: str | None) -> Where:
+        path = ("gate.metrics", metric) if metric else ("gate",)
+        return Where(key=".".join(filter(None, (*path, key))))
 
     known = {**(baseline.metrics if baseline else {}), **candidate.metrics}
     shapes = {key: shape_of(summary) for key, summary in known.items()}
@@ -61,6 +63,7 @@ def gates_by_default(summary: MetricSummary) -> bool:
 def _problems(
     gate: GateSection, known: list[str], shapes: Mapping[str, Shape], place: Place
 ) -> Iterator[Problem]:
+    yield from _claim_problems(gate, place)
     for metric, section in (gate.metrics or {}).items():
         if metric not in known:
             yield from UnknownName("metric", metric, known, where=place(metric, None)).problems
@@ -68,6 +71,15 @@ def _problems(
         yield from _contradictions(metric, section, place)
         if metric in shapes:
             yield from _misfits(metric, section, shapes[metric], place)
+
+
+def _claim_problems(gate: GateSection, place: Place) -> Iterator[Problem]:
+    if gate.claim is Claim.THESE and gate.confirm:
+        yield Problem(
+            what="confirm and claim: these exclude each other",
+            where=place(None, "confirm"),
+            hint="leave confirm out, and let run.repeats ask every question more often instead",
+        )
 
 
 def _contradictions(metric: str, section: GateMetricSection, place: Place) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from lm_eval_so.comparator.effect.finding import Exempted, Finding
+from lm_eval_so.comparator.effect.finding import Exempted, Finding, Inference
 from lm_eval_so.comparator.effect.measure import measure
 from lm_eval_so.comparator.effect.values import stability_of
 from lm_eval_so.comparator.exemptions.apply import Exemptions
@@ -101,10 +101,11 @@ def decide(
     refuse_gate(gate, reports.candidate, reports.baseline)
     sections, gating = gate.metrics or {}, list(_gating(reports, terms))
     exemptions = Exemptions(terms.exceptions, reports, terms.day)
+    inference = Inference(claim=gate.claim, alpha=gate.alpha, pass_alpha=gate.alpha)
     findings, thresholds = {}, {}
     for key in dict.fromkeys([*gating, *reports.candidate.metrics]):
         section, counted = sections.get(key), exemptions.counted(key)
-        finding = measure(key, counted.compared, section)
+        finding = measure(key, counted.compared, section, inference)
         is_accepted = exemptions.accepts(key, finding)
         findings[key] = replace(
             finding,

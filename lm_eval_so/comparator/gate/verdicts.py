@@ -211,7 +211,7 @@ def metric_record(
         cost_per_sample: Price of a sample in US dollars, if it is known.
     """
     finding, change, limits = metric.finding, metric.finding.interval, metric.finding.limits
-    needed, cost = finding.outcome.needed_n, cost_per_sample
+    needed, cost = needed_of(finding), cost_per_sample
     return MetricComparison(
         verdict=metric.verdict,
         reason=metric.code,
@@ -230,7 +230,8 @@ def metric_record(
         better=finding.better,
         p_worse=metric.p_adjusted,
         p_raw=finding.p,
-        needed_n=needed,
+        needed_n=finding.outcome.needed_n,
+        needed_repeats=finding.outcome.needed_repeats,
         needed_cost_usd=None if needed is None or cost is None else needed * cost,
         provable_margin=change.provable_margin if change else None,
         method=change.method if change else None,
@@ -242,6 +243,17 @@ def metric_record(
         warnings=metric.warnings,
         sentence=sentence,
     )
+
+
+def needed_of(finding: Finding) -> float | None:
+    """Return the needed samples at the price of those there are; None if they are not known.
+
+    Further answers to given samples count as so many samples more.
+    """
+    repeats, given = finding.outcome.needed_repeats, finding.given
+    if repeats is None or given is None:
+        return finding.outcome.needed_n
+    return given.worst.n * repeats / given.asked[1]
 
 
 def _asked_again(finding: Finding) -> AskedAgain | None:

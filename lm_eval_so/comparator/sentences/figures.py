@@ -86,10 +86,13 @@ def metric_texts(metric: str, judged: Judged, setting: Setting) -> MetricTexts:
         "fall": say(f"comparison.fall_{finding.shape.direction.value}", language),
         **_change_figures(finding, shown),
         **_proof_figures(judged, language),
+        **_asked_figures(finding, language),
         **reason_figures(ruling.figures if ruling else {}, language),
     }
     texts = MetricTexts(finding=finding, shown=shown, setting=setting, figures=figures)
     match judged.change_code:
+        case Code.TOO_NOISY | Code.WITHIN_MARGIN | Code.FEW_SAMPLES if finding.given is not None:
+            advice = _advice_given(texts, judged.change_code)
         case Code.TOO_NOISY if is_unchanged(finding):
             needed = finding.outcome.needed_n or 0
             more = {"needed": count(needed), "price": texts.price(needed)}
@@ -183,6 +186,33 @@ def _advice(texts: MetricTexts, code: Code) -> str:
     rounded = round_up(needed)
     key = "advice_more_ratio" if texts.shown.is_ratio else "advice_more"
     return texts.say(key, needed=count(rounded), n=count(n), price=texts.price(rounded))
+
+
+def _asked_figures(finding: Finding, language: Language) -> dict[str, str]:
+    """Return how often given samples were asked, and how often they should be."""
+    given = finding.given
+    if given is None:
+        return {}
+    kb, k = given.asked
+    told = {"k": count(k), "kb": count(kb)}
+    times = say(f"comparison.times_each{'' if k == kb else '_unequal'}", language, told)
+    needed = round_up(finding.outcome.needed_repeats or 0)
+    return {**told, "times": times, "k2": count(needed)}
+
+
+def _advice_given(texts: MetricTexts, code: Code) -> str:
+    """Return the way to a verdict on given samples: more answers, or a look at those that got worse."""
+    finding = texts.finding
+    if code is not Code.WITHIN_MARGIN and _leans_worse(finding):
+        return texts.say("advice_leans", p=p_value(finding.p or 0.0, texts.setting.language))
+    given, needed = finding.given, finding.outcome.needed_repeats or 0
+    asked = given.asked if given else (0, 0)
+    if needed > min(asked):
+        return texts.say(f"advice_these{'' if asked[0] == asked[1] else '_unequal'}")
+    more = count(2 * min(asked))
+    if _fell(finding):
+        return texts.say(f"advice_these_{finding.shape.direction.value}", k2=more)
+    return texts.say("advice_these", k2=more)
 
 
 def _advice_within(texts: MetricTexts) -> str:

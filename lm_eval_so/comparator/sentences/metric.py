@@ -27,6 +27,10 @@ _OF_RATIOS = frozenset(
     }
 )
 """Texts that ratios have in a form of their own."""
+_OF_GIVEN = frozenset(
+    {"pass", "improved", "regression", "too_noisy", "within_margin", "few_samples"}
+)
+"""Texts that given samples have in a form of their own."""
 _OF_BOUNDS = {
     None: "met",
     Code.THRESHOLD: "missed",
@@ -101,6 +105,8 @@ def _key_of(judged: Judged) -> str:
         key = {"few_groups": "few_groups_unequal"}.get(key, key)
     if finding.shape.kind is MetricKind.RATIO:
         return f"ratio_{key}" if key in _OF_RATIOS else key
+    if finding.given is not None and key in _OF_GIVEN:
+        return f"these_{key}"
     if judged.change_code is Code.TOO_NOISY and is_unchanged(finding):
         return "unchanged"
     if key != "regression":
@@ -127,7 +133,7 @@ def _ways_out(judged: Judged, texts: MetricTexts) -> Iterator[str]:
         yield texts.say(f"mend_{finding.ruling.figures['side']}")
     if judged.threshold is not None and judged.threshold.code is Code.ERROR_RATE:
         yield texts.say("mend_candidate")
-    if code in {Code.FEW_SAMPLES, Code.FEW_GROUPS}:
+    if code in {Code.FEW_SAMPLES, Code.FEW_GROUPS} and finding.given is None:
         yield from _least(finding, texts)
     if code in _FEW and finding.exempted.left_out:
         yield texts.say("left_out", n=count(finding.exempted.left_out))

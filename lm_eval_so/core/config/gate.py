@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from lm_eval_so.core.config.section import Section
-from lm_eval_so.core.records.enums import Policy
+from lm_eval_so.core.records.enums import Claim, Policy
 
 
 class GateMetricSection(Section):
@@ -48,6 +48,10 @@ class GateSection(Section):
 
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     """One-sided error rate."""
+    claim: Claim = Claim.LIKE_THESE
+    """Subject of a verdict: like_these, all questions of this kind; these, the questions of the dataset
+    alone. these needs two answers to each question on both sides, counts each of them, and excludes
+    confirm."""
     on_inconclusive: Policy = Policy.WARN
     """fail exits 3; warn exits 0 with a warning, pass without."""
     on_missing_baseline: Policy = Policy.WARN

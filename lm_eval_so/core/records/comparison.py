@@ -6,9 +6,12 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
+from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.report import Acceptance
+
+ABOUT_THESE = frozenset({"these_binary", "these_scores"})
+"""Methods by which a verdict is about the samples of the dataset alone."""
 
 
 @record
@@ -118,12 +121,16 @@ class MetricComparison:
     """One-sided p-value for "the candidate is worse", Holm-adjusted if several metrics gate."""
     p_raw: float | None = None
     needed_n: int | None = None
-    """Samples needed to settle the verdict with 80 % power, if nothing changed."""
+    """Samples needed to settle the verdict with 80 % power, if nothing changed; null where
+    `needed_repeats` is given instead."""
+    needed_repeats: int | None = None
+    """Answers to each sample, on both sides, needed to settle it by the methods these_binary and
+    these_scores."""
     needed_cost_usd: float | None = None
     provable_margin: float | None = None
     """Smallest margin that this number of samples can prove."""
     method: str | None = None
-    """Interval and test in use."""
+    """Interval and test in use; these_binary and these_scores are about the samples of the dataset."""
     judge_j: float | None = None
     """Youden's J of a calibrated judge. For a binary metric `margin` is then J times the configured
     margin."""
@@ -384,6 +391,8 @@ class Comparison:
     """Differences as records, those of metrics included."""
     rerun: str | None = None
     """Shell commands, run beside the config, that measure the baseline again; null if not needed."""
+    claim: Claim = Claim.LIKE_THESE
+    """Subject of the verdict, as the gate sets it; `method` tells which metrics follow it."""
     alpha: float
     compared_at: str
     candidate_digest: str | None = None

@@ -76,6 +76,15 @@ class Verdict(StrEnum):
     REPORTED = "reported"
 
 
+class Claim(StrEnum):
+    """Questions that a verdict is about."""
+
+    LIKE_THESE = "like_these"
+    """All questions that users might ask, of which those of the dataset are examples."""
+    THESE = "these"
+    """The questions of the dataset."""
+
+
 class Policy(StrEnum):
     """Action of a gate on a verdict that is neither good nor bad."""
 

@@ -180,7 +180,7 @@ def needed_without_change_t(margin: float, *, width: float = 1.0, alpha: float =
     return n
 
 
-def provable_margin(n: int, *, alpha: float = 0.05) -> float:
+def provable_margin(n: float, *, alpha: float = 0.05) -> float:
     """Return the smallest drop of a share that n ≥ 1 samples can rule out, if no answer flips.
 
     Source: Tango (1998), Statistics in Medicine 17(8), 891–908.

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from lm_eval_so.core.records.comparison import (
+    ABOUT_THESE,
     Comparison,
     Lost,
     MetricComparison,
@@ -85,6 +86,7 @@ def view_comparison(
             sentence=broken.mean if broken and broken.cases else comparison.sentence,
             is_error=is_error,
             broken=broken,
+            claim=_claim(comparison, words),
         ),
         scores=tuple(row for kind, row in rows if kind is not MetricKind.RATIO),
         ratios=tuple(row for kind, row in rows if kind is MetricKind.RATIO),
@@ -104,6 +106,12 @@ def view_comparison(
         footer=tuple(_footer(comparison, report, language, words)),
         lost=_lost_view(comparison.lost, language),
     )
+
+
+def _claim(comparison: Comparison, words: Words) -> str:
+    """Return that a verdict is about the questions of the dataset alone; "" if it is not."""
+    sizes = [m.n for m in comparison.metrics.values() if m.gating and m.method in ABOUT_THESE]
+    return words("footer_claim", n=count(max(sizes))) if sizes else ""
 
 
 def _gate_row(key: str, metric: MetricComparison, shown: MetricFigures, words: Words) -> GateRow:

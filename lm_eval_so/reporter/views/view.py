@@ -304,6 +304,8 @@ class VerdictView:
     """Whether the run could not be measured, which then is said first."""
     broken: BrokenCasesView | None
     """Cases that stayed wrong, told before any figure; None if nothing was looked at."""
+    claim: str
+    """Sentence that limits the verdict to the questions of the dataset; "" if it is about others, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

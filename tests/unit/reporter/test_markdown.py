@@ -95,6 +95,28 @@ def test_comment_body__golden(name, language, golden):
     assert dangers(without_links(text)) == []
 
 
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        (Language.EN, "This verdict covers the 50 questions of this dataset"),
+        (Language.KO, "이 데이터셋의 질문 50개에 대한 판정입니다."),
+    ],
+)
+def test_comment_body__says_once_that_others_are_not_covered(language, told):
+    sides = [make_report({"m": [[1, 1, 1]] * 50}) for _ in range(2)]
+    like_these, these = (
+        body(judge(*sides, gate={"claim": claim}, language=language), sides[0], language=language)
+        for claim in ("like_these", "these")
+    )
+    assert these.count(told) == 1
+    assert told not in like_these
+    for kind in ("md", "html"):
+        page = render(
+            sides[0], judge(*sides, gate={"claim": "these"}), format=kind, language=language
+        )
+        assert page.count(told) == 1
+
+
 @pytest.mark.parametrize("language", list(Language))
 @pytest.mark.parametrize("name", [*COMPARISONS, "alone"])
 def test_render__golden_report(name, language, golden):

@@ -25,7 +25,7 @@ def items(before, after):
 
 
 def these_binary(b, c):
-    flips = items(b, c).flips()
+    flips = items(b, c).flips
     worse, better, trials = flips.worse, flips.better, flips.trials
     low, high = binary.tango_interval(worse, better, trials)
     mean, p = (better - worse) / trials, binary.mcnemar_midp(worse, better)

@@ -41,13 +41,13 @@ def test_interval__single_answers_alone_are_refused() -> None:
 
 def test_turned__is_the_change_seen_from_the_other_side() -> None:
     pairs = pairs_of([[1, 1, 0]] * 12, [[1, 0]] * 12)
-    there, back = pairs.flips(), pairs.turned().flips()
+    there, back = pairs.flips, pairs.turned().flips
     assert (there.worse, there.better) == pytest.approx((back.better, back.worse))
     assert there.trials == back.trials
 
 
 def test_flips__all_wrong_now_never_count_as_more_than_there_are() -> None:
-    flips = pairs_of([[1] * 7] * 13, [[0] * 3] * 13).flips()
+    flips = pairs_of([[1] * 7] * 13, [[0] * 3] * 13).flips
     assert flips.worse + flips.better <= flips.trials == pytest.approx(39)
     low, high = tango_interval(flips.worse, flips.better, flips.trials)
     assert -1 <= low < high < -0.8

@@ -48,6 +48,8 @@ class ForecastScenario:
 
     broken: int
     """Answers that break, of one to each sample."""
+    of: int
+    """Samples that the first metric applies to."""
     drop: float
     """True fall of the mean, in score units."""
     passes: Annotated[float, Field(alias="pass")]

@@ -1,7 +1,7 @@
 """A forecast as lines of text."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind
@@ -93,7 +93,7 @@ def _days(days: Sequence[str]) -> str:
 
 
 def _scenarios(forecast: Forecast, told: Told) -> list[str]:
-    rows = [list(_scenario(each, forecast, told)) for each in forecast.scenarios]
+    rows = [list(_scenario(each, told)) for each in forecast.scenarios]
     lines = _aligned(rows)
     if forecast.trials < TRIALS:
         points = f"{100 * 0.5 / math.sqrt(forecast.trials):.1f}"
@@ -102,9 +102,9 @@ def _scenarios(forecast: Forecast, told: Told) -> list[str]:
     return lines
 
 
-def _scenario(each: ForecastScenario, forecast: Forecast, told: Told) -> Iterator[str]:
+def _scenario(each: ForecastScenario, told: Told) -> Iterator[str]:
     language = told.language
-    figures = {"x": each.broken, "n": count(forecast.n)}
+    figures = {"x": each.broken, "n": count(each.of)}
     passes, fails = _share("passes", each.passes, language), _share("fails", each.fails, language)
     unclear = _share("unclear", each.inconclusive, language)
     of_fails = fails + _range(each.ranges["fail"], language)
@@ -194,16 +194,18 @@ def _named(question: tuple[str, str, int, int], told: Told) -> str:
 
 def _options(forecast: Forecast, told: Told) -> Iterator[str]:
     language, has_prices = told.language, any(each.usd is not None for each in forecast.options)
-    figures = {"x": forecast.scenarios[-1].broken, "n": count(forecast.n)}
+    last = forecast.scenarios[-1]
+    figures = {"x": last.broken, "n": count(last.of)}
     head = [
         say("forecast.help", language),
         say("forecast.column_pass", language),
         say("forecast.column_find", language, figures),
         say("forecast.column_requests", language),
+        "",
         *([say("forecast.column_usd", language)] if has_prices else []),
     ]
     rows = [_option(each, told, has_prices=has_prices) for each in forecast.options]
-    yield from _aligned([head, *rows], right=True)
+    yield from _aligned([head, *rows], right={1, 2, 3, 5})
     if any(each.source == "formula" for each in forecast.options):
         yield say("forecast.formula", language)
     yield from _suggestion(forecast, told)
@@ -211,16 +213,16 @@ def _options(forecast: Forecast, told: Told) -> Iterator[str]:
 
 def _option(each: ForecastOption, told: Told, *, has_prices: bool) -> list[str]:
     about = "~" if each.source == "formula" else ""
-    requests = count(each.requests_run)
+    merge = ""
     if each.requests_merge:
-        more = {"x": count(each.requests_merge)}
-        requests += say("forecast.a_merge", told.language, more)
+        merge = say("forecast.a_merge", told.language, {"x": count(each.requests_merge)})
     price = "–" if each.usd is None else usd(each.usd).removeprefix("USD ")
     return [
         _option_name(each, told),
         f"{about}{_percent(each.passes)}",
         f"{about}{_percent(each.detect)}",
-        requests,
+        count(each.requests_run),
+        merge,
         *([price] if has_prices else []),
     ]
 
@@ -246,16 +248,17 @@ def _suggestion(forecast: Forecast, told: Told) -> Iterator[str]:
         yield say("forecast.small", language, {"repeats": repeats})
 
 
-def _aligned(rows: Sequence[Sequence[str]], *, right: bool = False) -> list[str]:
-    """Return rows as lines whose columns begin, or after the first end, at one place."""
+def _aligned(rows: Sequence[Sequence[str]], *, right: Collection[int] = frozenset()) -> list[str]:
+    """Return rows as lines whose columns begin, or end if named, at one place; empty ones take none."""
     broad = [max(map(width, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
         cells = []
         for at, (cell, columns) in enumerate(zip(row, broad, strict=True)):
             space = " " * (columns - width(cell))
-            cells.append(space + cell if right and at else cell + space)
-        lines.append(_GAP.join(cells).rstrip())
+            gap = _GAP if at and columns else ""
+            cells.append(gap + (space + cell if at in right else cell + space))
+        lines.append("".join(cells).rstrip())
     return lines
 
 

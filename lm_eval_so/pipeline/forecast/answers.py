@@ -61,6 +61,14 @@ class Subject:
         """Whether scores take a judge."""
         return any(each.section.judges for each in self.metrics)
 
+    def is_scored(self, report: EvaluationReport) -> bool:
+        """Return whether a report is of this suite, and has the metrics as they are."""
+        found = report.metrics
+        return report.experiment.suite == self.config.suite and all(
+            each.id in found and found[each.id].fingerprint == each.fingerprint
+            for each in self.metrics
+        )
+
     @property
     def folder(self) -> Path:
         """Folder of runs that were asked for a forecast."""
@@ -116,6 +124,20 @@ class Known:
         ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """A report that was found."""
+
+    report: EvaluationReport
+    run: str
+    """Identity of its run: the same run may stand in several reports."""
+
+    @property
+    def chatbot(self) -> str:
+        """Fingerprint of the chatbot that was asked."""
+        return self.report.experiment.fingerprints.get("run", "")
+
+
 def subject_of(config: Config, resources: Resources) -> Subject:
     """Return what is forecast of a config without problems.
 
@@ -155,35 +177,35 @@ async def find_answers(
         InputError: If a given report or run cannot be used.
     """
     if given:
-        reports = [await _given(subject, resources, path) for path in given]
-        if len({_chatbot(report) for report in reports}) > 1:
+        found = [await _given(subject, resources, path) for path in given]
+        if len({each.chatbot for each in found}) > 1:
             names = " and ".join(map(str, given))
             raise UsageError(f"{names} are answers of different chatbots", hint="name those of one")
     else:
-        reports = [report async for report in _at_hand(subject, resources)]
-    by_chatbot: dict[str, list[EvaluationReport]] = {subject.chatbot: []}
-    for report in reports:
-        by_chatbot.setdefault(_chatbot(report), []).append(report)
+        found = [each async for each in _at_hand(subject, resources)]
+    by_chatbot: dict[str, list[_Found]] = {subject.chatbot: []}
+    for each in found:
+        by_chatbot.setdefault(each.chatbot, []).append(each)
     known = [_pool(subject, chatbot, own) for chatbot, own in by_chatbot.items()]
     if only_now:
         return known[0]
     return max(known, key=lambda each: each.reached)  # of equals the first, as it is now
 
 
-def _pool(subject: Subject, chatbot: str, reports: Iterable[EvaluationReport]) -> Known:
+def _pool(subject: Subject, chatbot: str, reports: Iterable[_Found]) -> Known:
     """Put the answers of reports together; an answer that stands in two of them counts once."""
-    used = sorted(reports, key=lambda report: report.experiment.started_at or "")
-    wanted = {each.id: each.fingerprint for each in subject.metrics}
+    ordered = sorted(reports, key=lambda each: (each.report.experiment.started_at or "", each.run))
+    used = [each.report for each in ordered]
     order = {name: at for at, name in enumerate(subject.revs)}
-    seen: set[tuple[str | None, str, int]] = set()
+    seen: set[tuple[str, str, int]] = set()
     found: list[tuple[int, int, int]] = []
     for place, report in enumerate(used):
-        columns, summaries = report.samples, report.metrics
-        if any(k not in summaries or summaries[k].fingerprint != f for k, f in wanted.items()):
+        if not subject.is_scored(report):
             continue
-        cached, begun = frozenset(columns.cached), report.experiment.started_at
+        columns = report.samples
+        cached, run = frozenset(columns.cached), ordered[place].run
         for row, name in enumerate(columns.ids):
-            key = (begun, name, columns.repeats[row])
+            key = (run, name, columns.repeats[row])
             is_asked = row not in cached and columns.statuses[row] != _NEVER_ASKED
             if is_asked and subject.revs.get(name) == columns.revs[row] and key not in seen:
                 seen.add(key)
@@ -232,39 +254,52 @@ def _columns(
     )
 
 
-async def _given(subject: Subject, resources: Resources, path: Path) -> EvaluationReport:
+async def _given(subject: Subject, resources: Resources, path: Path) -> _Found:
     if _is_run(path):
         if subject.has_judges:
             hint = f"make its report with lm-eval-so evaluate --run {path}, and name that"
             raise UsageError(f"{path} is not scored yet, which takes a judge", hint=hint)
-        return await score(subject, resources, path)
-    return read_report(path)
+        return _found(subject, await score(subject, resources, path), path)
+    return _found(subject, read_report(path), path)
 
 
-async def _at_hand(subject: Subject, resources: Resources) -> AsyncIterator[EvaluationReport]:
+def _found(subject: Subject, report: EvaluationReport, path: Path | None) -> _Found:
+    folder = path.parent if path and path.name == REPORT_FILE else path
+    return _Found(report=report, run=_identity(subject, folder, report.experiment.started_at))
+
+
+def _identity(subject: Subject, folder: Path | None, started_at: str | None) -> str:
+    """Return the identity of a run: its folder if it was asked here, else the time of its start."""
+    if folder is not None and folder.resolve().parent == subject.folder.resolve():
+        return f"asked {folder.name}"
+    return started_at or ""
+
+
+async def _at_hand(subject: Subject, resources: Resources) -> AsyncIterator[_Found]:
     """Yield the reports at hand, and the runs without one, scored; what cannot be read is told."""
-    tell, known = resources.listener, set[tuple[str | None, str | None]]()
+    tell, known = resources.listener, set[tuple[str, str | None]]()
     for path in _places_of_reports(subject):
         try:
             report = read_report(path) if path else read_baseline(subject.config).report
         except InputError as error:
             tell(Warned(stage=STAGE, text=f"not counted: {error}"))
             continue
-        if report is not None and report.experiment.suite == subject.config.suite:
-            known.add((report.experiment.started_at, report.experiment.finished_at))
-            yield report
+        if report is not None and subject.is_scored(report):
+            found = _found(subject, report, path)
+            known.add((found.run, report.experiment.finished_at))
+            yield found
     for folder in _runs(subject):
         try:
             info = read_info(folder)
             if info is None or info.fingerprint != subject.chatbot:
                 continue
-            if (info.started_at, info.finished_at) in known:
+            if (_identity(subject, folder, info.started_at), info.finished_at) in known:
                 continue
             if subject.has_judges:
                 text = f"not counted: {folder} has no report, which takes a judge"
                 tell(Noticed(stage=STAGE, text=text))
                 continue
-            yield await score(subject, resources, folder)
+            yield _found(subject, await score(subject, resources, folder), folder)
         except (InputError, CannotMeasure) as error:
             tell(Warned(stage=STAGE, text=f"not counted: {folder}: {error}"))
 
@@ -310,10 +345,6 @@ def numbered(folder: Path, prefix: str = "") -> list[Path]:
 def _is_run(path: Path) -> bool:
     """Return whether a path is a run that has no report."""
     return (path / RESULTS_FILE).is_file() and not (path / REPORT_FILE).is_file()
-
-
-def _chatbot(report: EvaluationReport) -> str:
-    return report.experiment.fingerprints.get("run", "")
 
 
 def _day(report: EvaluationReport) -> str:

@@ -147,7 +147,7 @@ def _without_trials(subject: Subject, known: Known, sides: Sides) -> Forecast:
             margin=None,
             k_b=sides.baseline,
             k_c=sides.candidate,
-            claim="like_these",
+            claim=config.gate.claim.value,
         ),
         source="formula" if noise else "assumed",
         case=case,

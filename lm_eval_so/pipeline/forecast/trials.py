@@ -1,12 +1,14 @@
 """Trials of a gate on known answers: scenarios, and what other settings would change."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from lm_eval_so.comparator.forecast import Leading, TrialGate
-from lm_eval_so.core.config.gate import GateMetricSection
+from lm_eval_so.core.config.gate import GateMetricSection, GateSection
 from lm_eval_so.core.hashing import u64
+from lm_eval_so.core.records.enums import Claim
 from lm_eval_so.core.records.forecast import ForecastOption, ForecastScenario, OptionName, Source
 from lm_eval_so.core.stats.forecast import (
     ENOUGH,
@@ -70,17 +72,19 @@ class Rehearsal:
 
     @property
     def source(self) -> Source:
-        """Way of the forecast; to be asked only where answers can be split."""
-        return "split_questions" if self._redraws(self.sides) else "split"
+        """Way of the forecast, where answers can be split."""
+        return self._source(self.sides)
 
     def scenarios(self) -> Iterator[ForecastScenario]:
         """Yield the scenarios: nothing breaks, then what makes the margin, then twice that."""
         splitter = self._splitter(self.sides)
+        counted = self._counted(splitter.pool)
         for broken in self._broken(splitter.pool):
-            fall = self._fall(broken, splitter.pool)
+            fall = self._fall(broken, counted)
             found = splitter.scenario(self.gate, self._seen(fall), self.effort)
             yield ForecastScenario(
                 broken=broken,
+                of=counted,
                 drop=fall,
                 passes=found.shares.passes,
                 inconclusive=found.shares.unclear,
@@ -98,26 +102,36 @@ class Rehearsal:
         if sides.baseline < MANY_ANSWERS:
             more = Sides(baseline=MANY_ANSWERS, candidate=sides.candidate)
             yield self._tried("baseline", MANY_ANSWERS, more, twice)
+        if not (self._is_these and min(sides.baseline, sides.candidate) >= EACH):
+            yield self._tried_about_these(twice)
         yield self._tried_on_more(twice)
         yield from self._tried_without_noisy(twice)
         yield self._tried_with_margin(twice)
+
+    def _counted(self, pool: Pool) -> int:
+        """Return the number of samples that the leading metric applies to."""
+        return round(pool.counted * self.n / len(pool.rows))
 
     def _broken(self, pool: Pool) -> list[int]:
         """Return the numbers of answers that break in the scenarios that are possible."""
         if self.leading is None:
             return [0]
-        exact = self.leading.margin * pool.counted / self.leading.step
-        numbers = [0, *(-int(-(times * exact - _CLOSE) // 1) for times in (1, 2))]
-        seen = (self._seen(self._fall(number, pool)) for number in numbers)
-        return [n for n, fall in zip(numbers, seen, strict=True) if pool.may_fall(fall)]
+        counted = self._counted(pool)
+        exact = self.leading.margin * counted / self.leading.step
+        numbers = [0, *(math.ceil(times * exact - _CLOSE) for times in (1, 2))]
+        falls = [self._seen(self._fall(number, counted)) for number in numbers]
+        return [n for n, fall in zip(numbers, falls, strict=True) if pool.may_fall(fall)]
 
-    def _fall(self, broken: int, pool: Pool) -> float:
+    def _fall(self, broken: int, counted: int) -> float:
         """Return the fall of the mean if so many answers break, in score units."""
-        return 0.0 if self.leading is None else broken * self.leading.step / pool.counted
+        return broken * self.leading.step / counted if self.leading and counted else 0.0
 
     def _seen(self, fall: float) -> float:
         """Return what the metric shows of a true fall, as a share of its range."""
         return 0.0 if self.leading is None else fall * self.leading.shown / self.leading.width
+
+    def _source(self, sides: Sides) -> Source:
+        return "split_questions" if self._redraws(sides) else "split"
 
     def _redraws(self, sides: Sides) -> bool:
         return must_redraw([len(own) for own in self.rows if len(own) >= sides.total], sides)
@@ -149,15 +163,30 @@ class Rehearsal:
         lost = splitter.shares(gate, self._seen(fall), trials)
         return Shares(passes=kept.passes, fails=lost.fails)
 
+    @property
+    def _is_these(self) -> bool:
+        return self.gate.terms.gate.claim is Claim.THESE
+
     def _tried(self, name: OptionName, value: float, sides: Sides, fall: float) -> ForecastOption:
+        """Return an option with other numbers of answers, by formula where too few are known."""
         if self.can_split(sides.total):
             shares = self._both(self._splitter(sides), self.gate, fall)
-            return self._option(name, value, shares, sides, self.source)
-        return self._option(name, value, self._by_formula(sides, fall), sides, "formula")
+            return self._option(name, value, shares, sides, self._source(sides))
+        shares = self._by_formula(sides, fall, is_these=self._is_these)
+        return self._option(name, value, shares, sides, "formula")
 
-    def _by_formula(self, sides: Sides, fall: float, *, is_these: bool = False) -> Shares:
-        if self.leading is None:
-            return Shares(passes=0.0, fails=0.0)
+    def _tried_about_these(self, fall: float) -> ForecastOption:
+        sides = Sides(baseline=EACH, candidate=EACH)
+        if self.can_split(sides.total):
+            changed = self.gate.terms.gate.model_copy(update={"claim": Claim.THESE})
+            gate = with_section(self.gate, changed)
+            shares = self._both(self._splitter(sides), gate, fall)
+            return self._option("these", EACH, shares, sides, "split")
+        shares = self._by_formula(sides, fall, is_these=True)
+        return self._option("these", EACH, shares, sides, "formula")
+
+    def _by_formula(self, sides: Sides, fall: float, *, is_these: bool) -> Shares:
+        assert self.leading is not None  # noqa: S101 - asked by `options` alone
         found = chances(
             Asked(samples=self.n, baseline=sides.baseline, candidate=sides.candidate),
             Noise(within=self.noise, is_binary=self.leading.is_share, width=self.leading.width),
@@ -185,8 +214,8 @@ class Rehearsal:
         lost, _ = tried.shares(self.gate, self._seen(fall), trials)
         if share < 1:
             shares = Shares(passes=kept.passes, fails=lost.fails)
-            left = round(share * self.n)
-            yield self._option("without_noisy", left, shares, self.sides, "split")
+            noisy = self.n - round(share * self.n)
+            yield self._option("without_noisy", noisy, shares, self.sides, "split")
 
     def _tried_with_margin(self, fall: float) -> ForecastOption:
         assert self.leading is not None  # noqa: S101 - asked by `options` alone
@@ -199,7 +228,9 @@ class Rehearsal:
     def _option(
         self, name: OptionName, value: float | None, shares: Shares, sides: Sides, source: Source
     ) -> ForecastOption:
-        samples = int(value) if name in {"questions", "without_noisy"} and value else self.n
+        samples = self.n
+        if value is not None and name in {"questions", "without_noisy"}:
+            samples = int(value) if name == "questions" else self.n - int(value)
         requests = samples * sides.candidate
         return ForecastOption(
             name=name,
@@ -213,6 +244,11 @@ class Rehearsal:
         )
 
 
+def with_section(gate: TrialGate, section: GateSection) -> TrialGate:
+    """Return a gate with another section of the config."""
+    return TrialGate(report=gate.report, terms=replace(gate.terms, gate=section))
+
+
 def with_margin(gate: TrialGate, metric: str, margin: float) -> TrialGate:
     """Return a gate with another margin of one metric."""
     section = gate.terms.gate
@@ -220,8 +256,7 @@ def with_margin(gate: TrialGate, metric: str, margin: float) -> TrialGate:
     if metrics is None:
         metrics = {key: GateMetricSection() for key in gate.report.metrics}
     own = metrics[metric].model_copy(update={"margin": margin})
-    changed = section.model_copy(update={"metrics": {**metrics, metric: own}})
-    return TrialGate(report=gate.report, terms=replace(gate.terms, gate=changed))
+    return with_section(gate, section.model_copy(update={"metrics": {**metrics, metric: own}}))
 
 
 def suggested(options: Sequence[ForecastOption]) -> OptionName | None:

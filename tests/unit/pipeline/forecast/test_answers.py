@@ -1,8 +1,6 @@
 """Answers of a forecast: each of this chatbot, to this dataset, asked anew, and counted once."""
 
-import json
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.records.run import Checkout
 from lm_eval_so.core.report_file import read_report
 from lm_eval_so.core.secrets import Redactor
-from lm_eval_so.errors import BudgetSpent, CannotMeasure, Interrupted, UsageError
+from lm_eval_so.errors import BudgetSpent, CannotMeasure, UsageError
 from lm_eval_so.evaluator.evaluate import EvaluationInputs, evaluate
 from lm_eval_so.pipeline.forecast.answers import asked_folders, find_answers, subject_of
 from lm_eval_so.pipeline.forecast.ask import Wanted, ask_missing
@@ -160,7 +158,7 @@ async def test_find_answers__what_cannot_be_read_is_told_and_the_rest_counts(
     await run(found, at(1), RunOptions())
     events = []
     assert await counts(found, events=events) == [1] * 6
-    assert [e.text for e in events if isinstance(e, Warned)][0].startswith("not counted: ")
+    assert next(e.text for e in events if isinstance(e, Warned)).startswith("not counted: ")
 
 
 async def test_find_answers__runs_that_take_a_judge_are_named_and_not_scored(
@@ -187,7 +185,9 @@ async def test_ask_missing__asks_run_after_run_and_nothing_twice(tmp_path: Path)
     assert list(known.counts) == [3] * 6
     assert [folder.name for folder in asked_folders(subject)] == ["1", "2"]
     assert Counter(r["repeat"] for f in asked_folders(subject) for r in rows(f)) == {0: 12}
-    assert "asking 6 questions 2× more: 12 requests" in [e.text for e in events if isinstance(e, Noticed)]
+    assert "asking 6 questions 2× more: 12 requests" in [
+        e.text for e in events if isinstance(e, Noticed)
+    ]
     assert (tmp_path / ".lm-eval-so/forecast/.gitignore").read_text(encoding="utf-8") == "*\n"
     await ask_missing(subject, around, (), wanted)
     assert len(asked_folders(subject)) == 2
@@ -219,9 +219,7 @@ async def test_ask_missing__counts_the_named_reports_and_its_own_runs(tmp_path: 
 async def test_ask_missing__a_record_is_not_asked_again(tmp_path: Path) -> None:
     found = config(tmp_path)
     await run(found, at(1), RunOptions(out=tmp_path / "kept"))
-    replayed = config(
-        tmp_path, backend={"name": "replay", "options": {"run": "kept"}}
-    )
+    replayed = config(tmp_path, backend={"name": "replay", "options": {"run": "kept"}})
     around = resources()
     with pytest.raises(CannotMeasure, match="from a record"):
         await ask_missing(

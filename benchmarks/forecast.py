@@ -17,11 +17,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from lm_eval_so.comparator.forecast import TrialGate
 from lm_eval_so.comparator.terms import Terms
+from lm_eval_so.comparator.trial_gate import TrialGate
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.records.forecast import ForecastScenario
-from lm_eval_so.core.stats.forecast import (
+from lm_eval_so.core.stats.repeat_noise import Retests, measure_noise
+from lm_eval_so.core.stats.trials import (
     Decide,
     Effort,
     Outcome,
@@ -33,8 +34,7 @@ from lm_eval_so.core.stats.forecast import (
     Trial,
     break_answers,
 )
-from lm_eval_so.core.stats.noise import Retests, measure_noise
-from lm_eval_so.pipeline.forecast.trials import Rehearsal
+from lm_eval_so.pipeline.forecast.rehearsal import Rehearsal
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from factories import make_report

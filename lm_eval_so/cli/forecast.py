@@ -48,20 +48,24 @@ def forecast(
 
     from lm_eval_so.core.events import Noticed
     from lm_eval_so.core.records.codec import to_json
+    from lm_eval_so.core.words.forecast_text import forecast_lines
     from lm_eval_so.pipeline.check import Stage, check
-    from lm_eval_so.pipeline.forecast import forecast as stage
+    from lm_eval_so.pipeline.forecast import get_answers as answers
+    from lm_eval_so.pipeline.forecast.foresee import foresee, told_of
     from lm_eval_so.terminal.lines import visible
 
     needs: set[Stage] = {"run", "evaluate"} if ask else set()
     session = line.open_session(partial(check, needs=needs))
-    options = stage.Options(
+    options = answers.Options(
         runs=tuple(runs or ()), ask=ask, most_requests=max_requests, margin=margin
     )
-    found = session.run(lambda r: stage.forecast(session.config, r, options))
+    known = session.run(lambda r: answers.get_answers(session.config, r, options))
+    made = foresee(known, session.resources())
+    if made.scenarios:
+        file = answers.keep_forecast(made, session.config, session.redactor)
+        session.progress.listen(Noticed(stage="forecast", text=f"kept as {file}"))
     if line.as_json:
-        line.emit(result=session.redactor.redact_json(to_json(found.forecast)))
+        line.emit(result=session.redactor.redact_json(to_json(made)))
         return
-    text = "".join(f"{visible(each)}\n" for each in stage.tell(found, session.config.language))
-    line.emit_text(session.redactor.redact(text))
-    if found.file is not None:
-        session.progress.listen(Noticed(stage="forecast", text=f"kept as {found.file}"))
+    lines = map(session.redactor.redact, forecast_lines(made, told_of(made, known)))
+    line.emit_text("".join(f"{visible(each)}\n" for each in lines))

@@ -13,7 +13,7 @@ from lm_eval_so.core.events import Noticed, Warned, ignore
 from lm_eval_so.core.hashing import revision
 from lm_eval_so.core.records.report import Columns, EvaluationReport
 from lm_eval_so.core.report_file import read_report
-from lm_eval_so.core.stats.forecast import ENOUGH, Rows
+from lm_eval_so.core.stats.trials import ENOUGH, Rows, Sides
 from lm_eval_so.errors import CannotMeasure, InputError, UsageError
 from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids, unasked_judges
 from lm_eval_so.evaluator.binding.bound import BoundMetric
@@ -32,7 +32,7 @@ _NEVER_ASKED = "missing"
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What is forecast: samples, and the metrics that decide about them."""
+    """Subject of a forecast: samples, and the metrics that decide about them."""
 
     config: Config
     dataset: Dataset
@@ -55,6 +55,11 @@ class Subject:
         named = [label for label in labels if label is not None]
         found = len(set(named))
         return found + len(labels) - len(named) if found < len(named) else None
+
+    @property
+    def sides(self) -> Sides:
+        """Answers to a sample on each side of a comparison."""
+        return Sides(baseline=self.config.baseline_repeats, candidate=self.config.run.repeats)
 
     @property
     def has_judges(self) -> bool:
@@ -139,7 +144,7 @@ class _Found:
 
 
 def subject_of(config: Config, resources: Resources) -> Subject:
-    """Return what is forecast of a config without problems.
+    """Return the subject of a forecast, of a config without problems.
 
     Raises:
         InputError: If the dataset cannot be used.
@@ -166,7 +171,7 @@ async def find_answers(
     """Find the answers at hand; nothing is asked.
 
     Args:
-        subject: What is forecast.
+        subject: Samples and metrics.
         resources: Environment and listener.
         given: Reports and runs; if there are none, the baseline, the last report and run, the runs
             that were put aside, and those that were asked for a forecast. Further answers to cases

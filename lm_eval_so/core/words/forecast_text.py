@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind
 from lm_eval_so.core.records.forecast import Forecast, ForecastOption, ForecastScenario, MetricNoise
-from lm_eval_so.core.stats.forecast import TRIALS
+from lm_eval_so.core.stats.trials import TRIALS
 from lm_eval_so.core.text import width
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.formats import MetricFigures, count, usd

@@ -1,4 +1,4 @@
-"""Answers asked for a forecast: run after run, as a pull request asks them, past the cache."""
+"""Answers for a forecast: those at hand, and those that are asked, run after run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,12 +6,19 @@ from pathlib import Path
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.base import backends
+from lm_eval_so.core.config.gate import GateMetricSection
+from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed
 from lm_eval_so.core.files import write_atomic
+from lm_eval_so.core.records.codec import dump_document, to_json
+from lm_eval_so.core.records.enums import MetricKind
+from lm_eval_so.core.records.forecast import Forecast
 from lm_eval_so.core.records.run import RunInfo
+from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.words import counted
-from lm_eval_so.errors import BudgetSpent, CannotMeasure
-from lm_eval_so.pipeline.forecast.answers import (
+from lm_eval_so.errors import BudgetSpent, CannotMeasure, ConfigError
+from lm_eval_so.pipeline.check import gate_problems
+from lm_eval_so.pipeline.forecast.known_answers import (
     FOLDER,
     REPORT_FILE,
     STAGE,
@@ -20,11 +27,60 @@ from lm_eval_so.pipeline.forecast.answers import (
     asked_folders,
     find_answers,
     score,
+    subject_of,
 )
 from lm_eval_so.pipeline.reports import write_report
 from lm_eval_so.runner import run as running
 from lm_eval_so.runner.plan.selection import backend_section
 from lm_eval_so.runner.store.run_dir import read_info
+
+FILE = FOLDER / "forecast.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Options that `forecast` alone has."""
+
+    runs: tuple[Path, ...] = ()
+    """Reports and runs to count; none: those at hand."""
+    ask: bool = False
+    """Whether to ask the answers that are missing."""
+    most_requests: int | None = None
+    margin: float | None = None
+    """Margin over that of the config."""
+
+
+async def get_answers(config: Config, resources: Resources, options: Options) -> Known:
+    """Return the answers that a forecast of a config rests on.
+
+    Args:
+        config: A config without problems.
+        resources: Environment, listener, stop event.
+        options: Answers to count, and whether to ask more.
+
+    Raises:
+        InputError: If dataset, margin or a given report cannot be used.
+        LMEvalError: If answers were to be asked and did not come; as of the stage `run`.
+    """
+    subject = subject_of(config, resources)
+    if options.margin is not None:
+        subject = with_margins(subject, options.margin, resources)
+    if not options.ask:
+        return await find_answers(subject, resources, options.runs)
+    wanted = Wanted(
+        answers=subject.sides.total + 1,
+        of_run=subject.sides.candidate,
+        most=options.most_requests,
+    )
+    return await ask_missing(subject, resources, options.runs, wanted)
+
+
+def keep_forecast(forecast: Forecast, config: Config, redactor: Redactor) -> Path:
+    """Write a forecast where the next report finds it, out of git, and return the file."""
+    file = config.resolve(FILE)
+    keep_out_of_git(file.parent)
+    write_atomic(file, dump_document(redactor.redact_json(to_json(forecast))))
+    return file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +104,7 @@ async def ask_missing(
     stand to those of another as candidate and baseline do. What was begun is gone on with.
 
     Args:
-        subject: What is forecast.
+        subject: Samples and metrics.
         resources: Environment, listener, stop event.
         given: Reports and runs to count; none: those at hand.
         wanted: Answers that are needed.
@@ -119,3 +175,26 @@ def _refuse_recorded(subject: Subject) -> None:
     if backends.resolve(section.name).capabilities.recorded:
         what = f"{section.name} reads answers from a record: asked again, it gives the same ones"
         raise CannotMeasure(what, hint="name runs of the chatbot itself with --run")
+
+
+def with_margins(subject: Subject, margin: float, resources: Resources) -> Subject:
+    """Return a subject whose deciding metrics all have a margin, except costs, times and counts.
+
+    Raises:
+        ConfigError: If the margin does not fit a metric.
+    """
+    config = subject.config
+    named = config.gate.metrics
+    if named is None:
+        named = {each.id: GateMetricSection() for each in subject.metrics}
+    scores = {each.id for each in subject.metrics if each.metric.kind is not MetricKind.RATIO}
+    changed = {
+        key: section.model_copy(update={"margin": margin}) if key in scores else section
+        for key, section in named.items()
+    }
+    gate = config.gate.model_copy(update={"metrics": changed})
+    config = config.model_copy(update={"gate": gate})
+    problems = list(gate_problems(config, resources.environ))
+    if problems:
+        raise ConfigError.of(problems)
+    return replace(subject, config=config)

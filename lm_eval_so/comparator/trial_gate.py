@@ -14,7 +14,7 @@ from lm_eval_so.comparator.pairing import pair_reports
 from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
 from lm_eval_so.core.records.report import Columns, EvaluationReport
-from lm_eval_so.core.stats.forecast import Outcome, Rows, Trial
+from lm_eval_so.core.stats.trials import Outcome, Rows, Trial
 
 T = TypeVar("T")
 _OUTCOMES = {

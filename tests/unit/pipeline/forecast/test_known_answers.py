@@ -12,8 +12,8 @@ from lm_eval_so.core.report_file import read_report
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import BudgetSpent, CannotMeasure, UsageError
 from lm_eval_so.evaluator.evaluate import EvaluationInputs, evaluate
-from lm_eval_so.pipeline.forecast.answers import asked_folders, find_answers, subject_of
-from lm_eval_so.pipeline.forecast.ask import Wanted, ask_missing
+from lm_eval_so.pipeline.forecast.get_answers import Wanted, ask_missing
+from lm_eval_so.pipeline.forecast.known_answers import asked_folders, find_answers, subject_of
 from lm_eval_so.pipeline.reports import write_report
 from lm_eval_so.runner.run import FurtherAnswers, RunOptions, run
 from lm_eval_so.runner.store.for_verdict import ForVerdict

@@ -7,7 +7,14 @@ from itertools import combinations
 import pytest
 
 from lm_eval_so.core.stats.binary import mcnemar_midp
-from lm_eval_so.core.stats.forecast import (
+from lm_eval_so.core.stats.repeat_noise import (
+    Retests,
+    between_days,
+    measure_noise,
+    noisiest,
+    spread,
+)
+from lm_eval_so.core.stats.trials import (
     Effort,
     Outcome,
     Pool,
@@ -17,7 +24,6 @@ from lm_eval_so.core.stats.forecast import (
     break_answers,
     must_redraw,
 )
-from lm_eval_so.core.stats.noise import Retests, between_days, measure_noise, noisiest, spread
 
 ONE_EACH = Sides(baseline=1, candidate=1)
 

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from lm_eval_so.comparator.forecast import Leading, TrialGate
+from lm_eval_so.comparator.trial_gate import Leading, TrialGate
 from lm_eval_so.core.config.gate import GateMetricSection, GateSection
 from lm_eval_so.core.hashing import u64
 from lm_eval_so.core.records.enums import Claim
 from lm_eval_so.core.records.forecast import ForecastOption, ForecastScenario, OptionName, Source
-from lm_eval_so.core.stats.forecast import (
+from lm_eval_so.core.stats.outlook import Asked, Noise, Rule, chances
+from lm_eval_so.core.stats.trials import (
     ENOUGH,
     Effort,
     Pool,
@@ -21,7 +22,6 @@ from lm_eval_so.core.stats.forecast import (
     WithoutNoisy,
     must_redraw,
 )
-from lm_eval_so.core.stats.outlook import Asked, Noise, Rule, chances
 
 MANY_ANSWERS = 5
 """Answers of a baseline that is asked often."""

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import combinations
 
 from lm_eval_so.core.stats.bounded import mean_of
-from lm_eval_so.core.stats.noise import noisiest, spread
+from lm_eval_so.core.stats.repeat_noise import noisiest, spread
 
 ENOUGH = 0.8
 """Share of the samples that must have enough answers."""
@@ -136,7 +136,7 @@ class Shares:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """What the gate does if some answers break."""
+    """Shares of outcomes if some answers break."""
 
     drop: float
     """True fall of the mean, as a share of the range."""

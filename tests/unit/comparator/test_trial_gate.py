@@ -9,12 +9,12 @@ from factories import make_report
 
 from lm_eval_so.comparator.effect.finding import make_shape
 from lm_eval_so.comparator.exemptions.files import Exceptions
-from lm_eval_so.comparator.forecast import TrialGate, broken
 from lm_eval_so.comparator.terms import Terms
+from lm_eval_so.comparator.trial_gate import TrialGate, broken
 from lm_eval_so.core.config.gate import GateSection
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
 from lm_eval_so.core.records.report import JudgeCalibration
-from lm_eval_so.core.stats.forecast import Outcome, Pool, Sides, Splitter
+from lm_eval_so.core.stats.trials import Outcome, Pool, Sides, Splitter
 
 OUTCOMES = {
     Verdict.PASS: Outcome.PASS,

@@ -1,7 +1,7 @@
 """How good the forecast of a gate is, against the truth of chatbots whose dice are known.
 
     python benchmarks/forecast.py                  all tables, as Markdown on stdout (an hour)
-    python benchmarks/forecast.py --part few       one of them: known, few, naive, replaced, judge
+    python benchmarks/forecast.py --part accuracy --answers 3 20
     python benchmarks/forecast.py --seeds 5 --truth 500     fewer forecasts, fewer verdicts
 
 A chatbot answers each question at random, at a rate of its own. The truth are verdicts on answers
@@ -21,9 +21,9 @@ from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.comparator.trial_gate import TrialGate
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.records.forecast import ForecastScenario
+from lm_eval_so.core.stats.outlook import Asked, Noise, Rule, chances
 from lm_eval_so.core.stats.repeat_noise import Retests, measure_noise
 from lm_eval_so.core.stats.trials import (
-    Decide,
     Effort,
     Outcome,
     Pool,
@@ -42,6 +42,7 @@ from factories import make_report
 NOW = "2026-11-24T06:30:00Z"
 METRIC = "right"
 ONE_EACH = Sides(baseline=1, candidate=1)
+THREE_EACH = Sides(baseline=3, candidate=3)
 Chances = Sequence[float]
 """Chance of each level of the score, from 0 to 1 in equal steps."""
 Dice = random.Random
@@ -62,10 +63,31 @@ class Bot:
         """Number of scores that there are."""
         return len(self.chances[0])
 
+    @property
+    def step(self) -> float:
+        """Fall of the score if an answer breaks."""
+        return 1.0 if self.levels == RIGHT_OR_WRONG else 0.5
+
+    @cached_property
+    def noise(self) -> float:
+        """Twice the variance of an answer's score, the mean over questions."""
+        total = 0.0
+        for own in self.chances:
+            mean_ = sum(chance * score for chance, score in zip(own, self.scores, strict=True))
+            total += sum(
+                2 * chance * (score - mean_) ** 2
+                for chance, score in zip(own, self.scores, strict=True)
+            )
+        return total / len(self.chances)
+
+    @cached_property
+    def scores(self) -> list[float]:
+        """The scores that there are."""
+        return [level / (self.levels - 1) for level in range(self.levels)]
+
     def answers(self, k: int, dice: Dice) -> list[list[float]]:
         """Return k answers to each question, scored."""
-        scores = [level / (self.levels - 1) for level in range(self.levels)]
-        return [dice.choices(scores, own, k=k) for own in self.chances]
+        return [dice.choices(self.scores, own, k=k) for own in self.chances]
 
 
 def right_at(rates: Sequence[float]) -> list[Chances]:
@@ -112,13 +134,14 @@ def make_bot(name: str, n: int, *, seed: int = 11) -> Bot:
     return Bot(name=name, chances=made(n, Dice(f"{name} {n} {seed}")), margin=margin)
 
 
-def gate_on(answers: Sequence[Sequence[float]], bot: Bot) -> TrialGate:
+def gate_on(answers: Sequence[Sequence[float]], bot: Bot, *, is_these: bool = False) -> TrialGate:
     """Return the gate with the bot's margin, on known answers."""
     kind = MetricKind.BINARY if bot.levels == RIGHT_OR_WRONG else MetricKind.BOUNDED
     report = make_report({METRIC: [list(own) for own in answers]}, kinds={METRIC: kind})
     terms = Terms(compared_at=NOW)
     metrics = {METRIC: {"margin": bot.margin}}
-    section = type(terms.gate).model_validate({"metrics": metrics})
+    claim = "these" if is_these else "like_these"
+    section = type(terms.gate).model_validate({"claim": claim, "metrics": metrics})
     return TrialGate(report=report, terms=replace(terms, gate=section))
 
 
@@ -154,17 +177,16 @@ class Truth:
     """With twice the margin lost."""
 
 
-def truth_of(bot: Bot, verdicts: int, sides: Sides = ONE_EACH, gate: Decide | None = None) -> Truth:
+def truth_of(bot: Bot, verdicts: int, sides: Sides = ONE_EACH, *, is_these: bool = False) -> Truth:
     """Return how often the gate passes and fails a chatbot, on answers drawn anew each time."""
     levels = bot.levels
-    scores = [level / (levels - 1) for level in range(levels)]
-    every = gate_on([scores for _ in bot.chances], bot)
+    gate = gate_on([bot.scores for _ in bot.chances], bot, is_these=is_these)
     size = levels * len(bot.chances)
-    steps = [min(score, 1.0 if levels == RIGHT_OR_WRONG else 0.5) for score in scores]
+    steps = [min(score, bot.step) for score in bot.scores]
     losses = [sum(c * s for c, s in zip(own, steps, strict=True)) for own in bot.chances]
     # a pool whose samples lose what they would on average, whatever was drawn
     pool = Pool(rows=[(at,) for at in range(len(losses))], losses=losses, n=len(losses))
-    n, step = len(losses), 1.0 if levels == RIGHT_OR_WRONG else 0.5
+    n, step = len(losses), bot.step
     twice = math.ceil(2 * bot.margin * n / step - 1e-9) * step / n
 
     def drawn(dice: Dice, k: int) -> list[Rows]:
@@ -185,7 +207,7 @@ def truth_of(bot: Bot, verdicts: int, sides: Sides = ONE_EACH, gate: Decide | No
                     tuple(row + size * (mark > 0) for row, mark in zip(own, marks, strict=True))
                     for own, marks in zip(candidate, marked, strict=True)
                 ]
-            counts[(gate or every)(Trial(places, places, baseline, candidate))] += 1
+            counts[gate(Trial(places, places, baseline, candidate))] += 1
         passes, fails = (counts[each] / verdicts for each in (Outcome.PASS, Outcome.FAIL))
         return Shares(passes=passes, fails=fails)
 
@@ -250,18 +272,16 @@ def forecasts(
     return [[*rehearse(bot, k, seed, effort, sides).scenarios()] for seed in range(seeds)]
 
 
-def known(options: argparse.Namespace) -> Iterator[str]:
-    """Forecasts from 20 answers."""
-    yield from errors_table(options, k=20, title="20 answers to each question")
-
-
-def few(options: argparse.Namespace) -> Iterator[str]:
-    """Forecasts from two, three, five and ten answers."""
-    for k in (2, 3, 5, 10):
+def accuracy(options: argparse.Namespace) -> Iterator[str]:
+    """Forecasts from so many answers."""
+    for k in options.answers:
         yield from errors_table(options, k=k, title=f"{k} answers to each question")
-    yield from errors_table(
-        options, k=5, title="5 answers, 3 of a baseline", sides=Sides(baseline=3, candidate=1)
-    )
+
+
+def baseline(options: argparse.Namespace) -> Iterator[str]:
+    """Forecasts of a gate with a baseline that is asked more often."""
+    sides = Sides(baseline=3, candidate=1)
+    yield from errors_table(options, k=5, title="5 answers, 3 of a baseline", sides=sides)
 
 
 def errors_table(
@@ -378,11 +398,40 @@ def judged_noise(seed: int, *, error: float = 0.05, retests: int = 200) -> tuple
     return found.judge.value, found.chatbot.value
 
 
+def formula(options: argparse.Namespace) -> Iterator[str]:
+    """The formulas of settings that take more answers than are known."""
+    yield "\n### By formula\n"
+    yield row("chatbot", "n", "answers", "PASS", "formula", "FAIL at 2 margins", "formula")
+    yield row(*["---"] * 7)
+    for name, n in (("80/20", 60), ("half noisy", 100), ("flips 2 %", 60), ("graded 1–5", 100)):
+        bot = make_bot(name, n)
+        is_binary, step = bot.levels == RIGHT_OR_WRONG, bot.step
+        drop = math.ceil(2 * bot.margin * n / step - 1e-9) * step / n
+        for sides, is_these in ((Sides(baseline=5, candidate=1), False), (THREE_EACH, True)):
+            truth = truth_of(bot, options.truth, sides, is_these=is_these)
+            found = chances(
+                Asked(samples=n, baseline=sides.baseline, candidate=sides.candidate),
+                Noise(within=bot.noise, is_binary=is_binary),
+                Rule(margin=bot.margin, is_these=is_these),
+                drop=drop,
+            )
+            asked = f"{sides.candidate} against {sides.baseline}" + (", these" if is_these else "")
+            pairs = (truth.unchanged.passes, found.passes, truth.broken.fails, found.finds)
+            yield row(name, str(n), asked, *(f"{100 * each:.0f}" for each in pairs))
+
+
 def row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-PARTS = {"known": known, "few": few, "naive": naive, "replaced": replaced, "judge": judge}
+PARTS = {
+    "accuracy": accuracy,
+    "baseline": baseline,
+    "formula": formula,
+    "naive": naive,
+    "replaced": replaced,
+    "judge": judge,
+}
 
 
 def main() -> None:
@@ -391,6 +440,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     told_by.add_argument("--part", action="append", choices=PARTS)
+    told_by.add_argument("--answers", type=int, nargs="+", default=[2, 3, 5, 10, 20])
     told_by.add_argument("--seeds", type=int, default=20)
     told_by.add_argument("--truth", type=int, default=2000)
     told_by.add_argument("--trials", type=int, default=2000)

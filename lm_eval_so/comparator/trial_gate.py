@@ -121,22 +121,16 @@ class TrialGate:
         return frozenset(Counter(pairs).items())
 
     def _columns(self, rows: Sequence[Rows], trial: Trial, names: Sequence[str]) -> Columns:
-        flat, size = list(chain.from_iterable(rows)), self._size
-        all_of, sizes = self.report.samples, list(map(len, rows))
-
-        def spread(values: Sequence[T]) -> tuple[T, ...]:
-            return tuple(v for v, k in zip(values, sizes, strict=True) for _ in range(k))
-
-        groups: list[str | None] = [None] * len(rows)
-        if self._has_groups:
-            groups = [str(unit) for unit in trial.units]
+        flat, size, each = list(chain.from_iterable(rows)), self._size, len(rows[0])
+        groups = [str(unit) for unit in trial.units] if self._has_groups else [None] * len(rows)
+        ids = _repeated(names, each)
         return Columns(
-            ids=spread(names),
+            ids=ids,
             sample_hashes=(),
-            revs=spread(names),
-            groups=spread(groups),
-            repeats=tuple(chain.from_iterable(map(range, sizes))),
-            statuses=tuple(all_of.statuses[row % size] for row in flat),
+            revs=ids,
+            groups=_repeated(groups, each),
+            repeats=tuple(range(each)) * len(rows),
+            statuses=(),
             scores={
                 key: tuple(map(column.__getitem__, flat)) for key, column in self._scores.items()
             },
@@ -148,13 +142,16 @@ class TrialGate:
 
     def _names(self, trial: Trial) -> tuple[list[str], int]:
         """Return an id for each sample of a trial, and the most copies of one of them."""
-        seen = Counter[int]()
-        names = []
-        for place, rows in zip(trial.places, trial.baseline, strict=True):
-            name = self.report.samples.ids[rows[0] % self._size]
-            seen[place] += 1
-            names.append(name if seen[place] == 1 else _copy(name, seen[place]))
-        return names, max(seen.values(), default=1)
+        known, size = self.report.samples.ids, self._size
+        names = [known[rows[0] % size] for rows in trial.baseline]
+        if len(set(names)) == len(names):
+            return names, 1
+        seen = Counter[str]()
+        for at, name in enumerate(names):
+            seen[name] += 1
+            if seen[name] > 1:
+                names[at] = _copy(name, seen[name])
+        return names, max(seen.values())
 
     @cached_property
     def _size(self) -> int:
@@ -228,6 +225,10 @@ def broken(score: _Score, shape: Shape) -> _Score:
 
 def _distance(one: _Score, other: _Score) -> float:
     return 0.0 if one is None or other is None else abs(one - other)
+
+
+def _repeated(values: Sequence[T], times: int) -> tuple[T, ...]:
+    return tuple(values if times == 1 else [v for v in values for _ in range(times)])
 
 
 def _for_copies(exceptions: Exceptions, copies: int) -> Exceptions:

@@ -166,7 +166,7 @@ def _noise(noise: MetricNoise, told: Told) -> str:
             parts[name] = _amount(part.value, noise)
             parts[f"{name}_low"] = _amount(part.low, noise)
             parts[f"{name}_high"] = _amount(part.high, noise)
-        text += say("forecast.why_parts", language, parts)
+        text += say(f"forecast.why_parts{'' if noise.is_share else '_score'}", language, parts)
     return text if language is Language.KO else f"{text}."
 
 
@@ -201,11 +201,11 @@ def _options(forecast: Forecast, told: Told) -> Iterator[str]:
         say("forecast.column_pass", language),
         say("forecast.column_find", language, figures),
         say("forecast.column_requests", language),
-        "",
         *([say("forecast.column_usd", language)] if has_prices else []),
+        "",
     ]
     rows = [_option(each, told, has_prices=has_prices) for each in forecast.options]
-    yield from _aligned([head, *rows], right={1, 2, 3, 5})
+    yield from _aligned([head, *rows], right={1, 2, 3, 4} if has_prices else {1, 2, 3})
     if any(each.source == "formula" for each in forecast.options):
         yield say("forecast.formula", language)
     yield from _suggestion(forecast, told)
@@ -222,8 +222,8 @@ def _option(each: ForecastOption, told: Told, *, has_prices: bool) -> list[str]:
         f"{about}{_percent(each.passes)}",
         f"{about}{_percent(each.detect)}",
         count(each.requests_run),
-        merge,
         *([price] if has_prices else []),
+        merge,
     ]
 
 

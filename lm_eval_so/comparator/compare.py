@@ -67,6 +67,7 @@ def compare(
         accept=decision.accept,
         lost=lost_cases(reports, decision.quarantine),
         broken=whole.broken,
+        anchor=decision.anchor,
         pairing=reports.pairs.record if reports.pairs else _NOTHING_PAIRED,
         baseline=baseline_ref,
         differences=tuple(difference_text(s) for s in settings if s.about != "metric"),

@@ -50,6 +50,10 @@ class Code(StrEnum):
     MUST_FAILED = "must_failed"
     MUST_UNSTEADY = "must_unsteady"
     ENDPOINT_DOWN = "endpoint_down"
+    # codes about the anchor, whose texts are those of the topic `anchor`
+    ANCHOR = "anchor"
+    ANCHOR_MISSING = "anchor_missing"
+    ANCHOR_UNLIKE = "anchor_unlike"
     # changes that are not the pull request's; texts of the topic `control`
     NOTHING_DIFFERS = "nothing_differs"
     PROVIDER_MOVED = "provider_moved"

@@ -8,10 +8,22 @@ from lm_eval_so.comparator.exemptions.files import Exceptions, read_exceptions
 from lm_eval_so.comparator.settings import KEY_SHAPES, Redact
 from lm_eval_so.core.config.gate import GateSection
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.records.report import EvaluationReport
 
 Passes = Callable[[float], bool]
 """Test whether a score is that of a right answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """A second report, as of the last release, that a run may not fall behind either."""
+
+    report: EvaluationReport | None
+    """None if it is not there."""
+    ref: BaselineRef
+    """Place where it is from, or was looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +41,8 @@ class Terms:
     """Takes secrets out of the settings that are shown."""
     right_or_wrong: Mapping[str, Passes] = field(default_factory=dict)
     """Metrics that say of a single answer whether it is right, by id."""
+    anchor: Anchor | None = None
+    """Second report to compare with."""
 
     @property
     def day(self) -> date:

@@ -17,7 +17,11 @@ from lm_eval_so.core.files import folder_problems, leads_out
 from lm_eval_so.errors import ExitCode, Interrupted, Problem, PublishError, Where
 from lm_eval_so.pipeline.baseline.update import update_baseline
 from lm_eval_so.pipeline.check import Stage, check
-from lm_eval_so.pipeline.github.baseline_place import find_local_place, find_place
+from lm_eval_so.pipeline.github.baseline_place import (
+    find_anchor_place,
+    find_local_place,
+    find_place,
+)
 from lm_eval_so.pipeline.github.posting import Job
 from lm_eval_so.pipeline.github.publish import Told, tell_github, write_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings
@@ -103,6 +107,7 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
         make_dataset=_makes_dataset(config, inputs),
         fresh=options.fresh,
         baseline=place,
+        anchor=find_anchor_place(config, activity) if inputs else None,
         may_be_baseline=may_be_baseline,
         makes_baseline=_makes_baseline(config, around),
         origin=origin,

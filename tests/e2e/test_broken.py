@@ -1,10 +1,7 @@
 """`ci` and cases that broke: asked again in rounds, named first, and fatal where they are proven."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.commands import Done, lm_eval_so
+from servers.commands import Done, lm_eval_so, start
 from servers.processes import finish, wait
 from servers.runs import KEY, rows, write_dataset
 
@@ -276,18 +273,10 @@ def test_ci__answers_of_confirm_are_the_first_ones(shop: Shop) -> None:
 
 def test_ci__killed_between_rounds_goes_on(shop: Shop) -> None:
     shop.wrong, shop.latency_s = {7, 8}, 0.2
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lm_eval_so", "ci"],
-        cwd=shop.folder,
-        env={**os.environ, **shop.environ},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
+    process = start("ci", cwd=shop.folder, environ=shop.environ)
     again = shop.folder / "runs/bot-again/run_results.jsonl"
     wait(lambda: again.is_file() and again.read_bytes().count(b"\n") >= 4, process)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     assert finish(process)[0] == -signal.SIGKILL
     before = rows(again.parent)
     assert 4 <= len(before) < 8

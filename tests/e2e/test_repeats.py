@@ -1,10 +1,8 @@
 """Baselines that are asked several times: by `ci`, by the Action, and by `baseline update --ask`."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +12,7 @@ from typing import Any
 import pytest
 from servers.checkout import Checkout, open_checkout
 from servers.checkout import N as OF_CHECKOUT
-from servers.commands import Done, git, lm_eval_so
+from servers.commands import Done, git, lm_eval_so, start_anew
 from servers.processes import finish, wait
 from servers.runs import KEY, rows, write_dataset
 
@@ -70,15 +68,7 @@ class Desk:
 
 
 def start(desk: Desk, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "lm_eval_so", *arguments],
-        cwd=desk.folder,
-        env={**os.environ, **desk.environ},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
+    return start_anew(*arguments, cwd=desk.folder, environ=desk.environ)
 
 
 def stop(process: subprocess.Popen[str], results: Path, *, rows_before: int) -> tuple[int, str]:

@@ -10,7 +10,8 @@ from lm_eval_so.comparator.effect.values import SideValues
 from lm_eval_so.comparator.pairing import Groups, Pairs, Reports, Scope
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.comparator.settings import difference_text, metric_differences
-from lm_eval_so.core.records.comparison import Difference, Reason
+from lm_eval_so.core.records.changes import Difference
+from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.core.records.enums import Claim, MetricKind, Verdict
 from lm_eval_so.core.records.report import MetricSummary
 from lm_eval_so.core.stats.power import LEAST_SAMPLES

@@ -1,12 +1,11 @@
 """The gate: all metrics of two reports, measured and decided."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from lm_eval_so.comparator.effect.finding import Exempted, Finding, Inference
-from lm_eval_so.comparator.effect.measure import measure
-from lm_eval_so.comparator.effect.values import stability_of
+from lm_eval_so.comparator.effect.finding import Finding, Inference
 from lm_eval_so.comparator.exemptions.apply import Exemptions
+from lm_eval_so.comparator.gate.anchor import anchor_record, find_anchored, find_change
 from lm_eval_so.comparator.gate.check import gates_by_default, refuse_gate
 from lm_eval_so.comparator.gate.confirm import (
     Answers,
@@ -27,7 +26,12 @@ from lm_eval_so.comparator.gate.verdicts import (
 )
 from lm_eval_so.comparator.pairing import Reports
 from lm_eval_so.comparator.terms import Terms
-from lm_eval_so.core.records.comparison import Exemption, MetricComparison, Reason
+from lm_eval_so.core.records.comparison import (
+    AnchorComparison,
+    Exemption,
+    MetricComparison,
+    Reason,
+)
 from lm_eval_so.core.records.enums import Verdict
 
 
@@ -44,6 +48,8 @@ class Decision:
     accept: tuple[Exemption, ...]
     compared: Mapping[str, Reports]
     """Candidate and baseline by metric, without the samples that do not count for it."""
+    anchor: AnchorComparison | None
+    """Comparison with the anchor; None if there is none to compare with."""
 
     @property
     def findings(self) -> dict[str, Finding]:
@@ -104,23 +110,18 @@ def decide(
     inference = Inference(claim=gate.claim, alpha=gate.alpha, pass_alpha=gate.alpha)
     findings, thresholds = {}, {}
     for key in dict.fromkeys([*gating, *reports.candidate.metrics]):
-        section, counted = sections.get(key), exemptions.counted(key)
-        finding = measure(key, counted.compared, section, inference)
-        is_accepted = exemptions.accepts(key, finding)
-        findings[key] = replace(
-            finding,
-            exempted=Exempted(left_out=counted.left_out, is_accepted=is_accepted),
-            stability=stability_of(key, counted.kept),
-        )
+        section = sections.get(key)
+        findings[key], kept = find_change(key, exemptions, section, inference)
         # an accepted change makes no fixed bound lower
-        thresholds[key] = judge_threshold(key, counted.kept, section)
-    judged = judge(findings, thresholds, gating, alpha=gate.alpha)
+        thresholds[key] = judge_threshold(key, kept, section)
+    since = find_anchored(reports, terms, gating, inference)
+    judged = judge(findings, thresholds, gating, alpha=gate.alpha, anchored=since)
     for key, answers in (again or {}).items():
         if key in judged and can_confirm(judged[key]):
             compared = exemptions.counted(key).compared
             findings[key] = confirmed(key, findings[key], compared, answers, gate.confirm)
     if again:
-        judged = judge(findings, thresholds, gating, alpha=gate.alpha)
+        judged = judge(findings, thresholds, gating, alpha=gate.alpha, anchored=since)
     if gate.confirm:
         judged |= warned_unasked(judged)
     judged = in_order(judged)
@@ -133,6 +134,7 @@ def decide(
         quarantine=exemptions.quarantine_records(),
         accept=exemptions.accept_records(findings),
         compared={key: exemptions.counted(key).compared for key in judged},
+        anchor=anchor_record(judged, terms.anchor),
     )
 
 

@@ -32,6 +32,8 @@ class Setting:
     alpha: float
     cost_per_sample: float | None
     """Price of a sample in US dollars, if it is known."""
+    has_anchor: bool = False
+    """Whether the family of p-values includes those against the anchor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,7 @@ def metric_texts(metric: str, judged: Judged, setting: Setting) -> MetricTexts:
         "n": count(finding.n),
         "fall": say(f"comparison.fall_{finding.shape.direction.value}", language),
         **_change_figures(finding, shown),
-        **_proof_figures(judged, language),
+        **_proof_figures(judged, setting),
         **_asked_figures(finding, language),
         **reason_figures(ruling.figures if ruling else {}, language),
     }
@@ -158,8 +160,9 @@ def _change_of_means(finding: Finding) -> float | None:
     return now - before if shape.direction is Direction.HIGHER else before - now
 
 
-def _proof_figures(judged: Judged, language: Language) -> dict[str, str]:
-    finding, m = judged.finding, count(judged.family)
+def _proof_figures(judged: Judged, setting: Setting) -> dict[str, str]:
+    finding, language, m = judged.finding, setting.language, count(judged.family)
+    adjusted = "adjusted_anchor" if setting.has_anchor else "adjusted"
     p = finding.p if judged.change_code is Code.MULTIPLICITY else judged.p_adjusted
     several = judged.family > 1
     return {
@@ -168,7 +171,7 @@ def _proof_figures(judged: Judged, language: Language) -> dict[str, str]:
         "g": count(finding.better),
         "p": p_value(p or 0.0, language),
         "m": m,
-        "adjusted": say("comparison.adjusted", language, {"m": m}) if several else "",
+        "adjusted": say(f"comparison.{adjusted}", language, {"m": m}) if several else "",
     }
 
 

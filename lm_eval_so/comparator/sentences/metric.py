@@ -8,7 +8,7 @@ from lm_eval_so.comparator.gate.threshold import Threshold
 from lm_eval_so.comparator.gate.verdicts import Judged
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.comparator.sentences.figures import MetricTexts, is_unchanged
-from lm_eval_so.core.records.comparison import SliceComparison
+from lm_eval_so.core.records.changes import SliceComparison
 from lm_eval_so.core.records.enums import MetricKind, Verdict
 from lm_eval_so.core.stats.power import LEAST_SAMPLES, needed_without_change_t
 from lm_eval_so.core.templates.safe import cut
@@ -22,6 +22,7 @@ _OF_RATIOS = frozenset(
         "too_noisy",
         "within_margin",
         "multiplicity",
+        "multiplicity_anchor",
         "few_samples",
         "few_groups",
     }
@@ -101,6 +102,8 @@ def _change_sentence(judged: Judged, texts: MetricTexts) -> str:
 def _key_of(judged: Judged) -> str:
     """Look up the text of a change: by its code, else by its verdict."""
     finding, key = judged.finding, (judged.change_code or judged.change).value
+    if judged.change_code is Code.MULTIPLICITY and judged.anchor is not None:
+        key = "multiplicity_anchor"
     if finding.outcome.few is not None and "effective" in finding.outcome.few.figures:
         key = {"few_groups": "few_groups_unequal"}.get(key, key)
     if finding.shape.kind is MetricKind.RATIO:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from lm_eval_so.core.records.changes import ChangedCase, Difference, FlakyCase, SliceComparison
 from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.report import Acceptance
@@ -148,65 +149,6 @@ class MetricComparison:
 
 
 @record
-class ChangedCase:
-    """A sample that got worse or better."""
-
-    sample_id: str
-    metric: str
-    change: Literal["worse", "better"]
-    baseline: float
-    candidate: float
-    input: str | None
-    expected: str | None
-    baseline_answer: str | None
-    candidate_answer: str | None
-    reason: str | None = None
-    """Reason for the score of the candidate's answer."""
-    again: tuple[int, int] | None = None
-    """Further answers: (worse again, asked)."""
-
-
-@record
-class SliceComparison:
-    """A metric over the paired samples of a slice; it never decides a verdict."""
-
-    by: str
-    """tag, language, length, or a metadata key."""
-    value: str
-    metric: str
-    n: int
-    """Paired samples of the slice that the metric counts."""
-    baseline: float | None
-    candidate: float | None
-    delta: float | None
-    """Mean change over complete pairs; positive is better. For a ratio: the factor."""
-    ci90: tuple[float, float] | None
-    """Two-sided 90 % interval of `delta`; null if the slice is small."""
-    change: Literal["worse", "better"] | None
-    """Direction that both p-values test, the likelier one; null if the slice is small."""
-    p_raw: float | None
-    """One-sided, by the method of the metric."""
-    p_adjusted: float | None
-    """Adjusted together with all slices and metrics, both ways, by Benjamini and Hochberg."""
-    proven: bool
-    """Whether `p_adjusted` is at most 0.10."""
-    small: bool
-    """Whether the slice has fewer than 10 samples or groups of samples, and is not tested."""
-
-
-@record
-class FlakyCase:
-    """A sample that got worse but mostly did not when asked again; it does not count."""
-
-    sample_id: str
-    metric: str
-    baseline: float
-    candidate: float
-    again: tuple[int, int]
-    """Further answers: (worse again, asked)."""
-
-
-@record
 class BrokenCase:
     """A case that was right in the baseline and went wrong, or a required one that fails."""
 
@@ -311,22 +253,6 @@ class Pairing:
 
 
 @record
-class Difference:
-    """A setting in which the two reports differ."""
-
-    about: Literal["chatbot", "dataset", "metric"]
-    """Subject of the setting: the chatbot under test, the dataset or a metric."""
-    metric: str | None
-    """Metric id; null if the setting is not of a metric."""
-    key: str
-    """Key of the setting, as params.temperature, system, tools.find_order, judge.params.model."""
-    baseline: str | None
-    """Value in the baseline; for a long value the part that differs, with length and digest; null:
-    not set."""
-    candidate: str | None
-
-
-@record
 class BaselineRef:
     """Origin of the baseline; `reason` tells why a pull request has no readable one."""
 
@@ -342,6 +268,46 @@ class BaselineRef:
     accepted: Acceptance | None = None
     """Acceptance written by `baseline update`, without the replaced baseline."""
     reason: Reason | None = None
+
+
+@record
+class AnchorMetric:
+    """One gating metric, anchor against candidate."""
+
+    verdict: Verdict
+    """Verdict of the change since the anchor; only a regression counts for the run."""
+    reason: str | None = None
+    """Reason code; null if the verdict needs none."""
+    anchor: float | None
+    """Mean of the samples that both have."""
+    candidate: float | None
+    delta: float | None
+    """Mean change over complete pairs; positive is better. For a ratio: the factor."""
+    ci90: tuple[float, float] | None
+    """Two-sided 90 % interval of `delta`."""
+    n: int
+    """Samples that both have."""
+    worse: int = 0
+    better: int = 0
+    p_worse: float | None = None
+    """One-sided p-value, Holm-adjusted together with those of the metrics against the baseline."""
+    p_raw: float | None = None
+    worse_samples: tuple[str, ...] = ()
+    """Ids of the samples that were better in the anchor, the first 100."""
+
+
+@record
+class AnchorComparison:
+    """Comparison with the anchor, a second report that a run may not fall behind either."""
+
+    verdict: Verdict | None
+    """Worst verdict of its metrics; null if none could be compared."""
+    ref: BaselineRef
+    """Origin of the anchor."""
+    metrics: Mapping[str, AnchorMetric]
+    """Comparisons by metric id, as far as they can be made."""
+    warnings: tuple[Reason, ...] = ()
+    """Metrics that could not be compared with it, each with its reason."""
 
 
 @record
@@ -383,6 +349,8 @@ class Comparison:
     """Cases that broke for good; null if `gate.broken` is off or no metric says right or wrong."""
     control: Control | None = None
     """Main's configuration today; null if nothing got worse, or `gate.control` is off."""
+    anchor: AnchorComparison | None = None
+    """Comparison with `baseline.anchor`; null if the config names none."""
     pairing: Pairing
     baseline: BaselineRef
     differences: tuple[str, ...]

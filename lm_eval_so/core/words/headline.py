@@ -16,7 +16,12 @@ from lm_eval_so.core.words import say
 from lm_eval_so.core.words.broken_cases import cases_headline, named_cases, slipped
 from lm_eval_so.core.words.formats import MetricFigures, count
 from lm_eval_so.core.words.phrases import lost_headline, problem_sentence
-from lm_eval_so.core.words.verdict_names import deciding_metrics, figures_of, verdict_heading
+from lm_eval_so.core.words.verdict_names import (
+    ANCHOR,
+    deciding_metrics,
+    figures_of,
+    verdict_heading,
+)
 from lm_eval_so.errors import Problem
 
 Tone = Literal["pass", "bad", "open", "none"]
@@ -153,6 +158,8 @@ class _Told:
         if PROVIDER_MOVED in self.codes:
             return self.head("bad", "provider")
         for key, metric in self.deciding.items():
+            if metric.reason == ANCHOR:
+                return self.head("bad", "worse_anchor", change=self._and_more(self._since(key)))
             change = self._and_more(change_text(key, metric, self.shown[key]))
             if metric.reason == "threshold":
                 return Headline(icon=_ICONS["bad"], text=change, tone="bad")
@@ -160,6 +167,13 @@ class _Told:
             return self.head("bad", "worse" if is_mean else "worse_ratio", change=change)
         name = verdict_heading(self.comparison.verdict, self.language)
         return Headline(icon=_ICONS["bad"], text=name, tone="bad")
+
+    def _since(self, key: str) -> str:
+        """Return both means of a metric, that of the anchor first."""
+        found = self.comparison.anchor.metrics.get(key) if self.comparison.anchor else None
+        means = (found.anchor, found.candidate) if found else ()
+        told = [self.shown[key].value(mean) for mean in means if mean is not None]
+        return f"{key} {' → '.join(told)}"
 
     def _good(self) -> Headline:
         text = self.say("pass")

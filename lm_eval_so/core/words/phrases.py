@@ -1,19 +1,30 @@
-"""Phrases made of records: the age of answers, lost answers, exemptions, problems."""
+"""Phrases made of records: the age of answers, lost answers, exemptions, problems, the anchor."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from lm_eval_so.core.clock import RECENT, parse_time
-from lm_eval_so.core.records.comparison import Exemption, Lost, LostCase
+from lm_eval_so.core.records.comparison import (
+    AnchorComparison,
+    BaselineRef,
+    Exemption,
+    Lost,
+    LostCase,
+)
 from lm_eval_so.core.records.costs import AnswerTimes, TimeSpan
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import say, texts
-from lm_eval_so.core.words.formats import count, score
+from lm_eval_so.core.words.formats import count, reason_figures, score
 from lm_eval_so.errors import Problem
 
 _MOST_NAMES = 5
+_MOST_IDS = 10
+_NO_ANCHOR = "anchor_missing"
+_WHYS = frozenset({"fingerprint", "overlap", "metric_missing_baseline", "other_suite"})
+"""Reasons of the anchor that have a text of their own."""
 _CONTENT_ID = re.compile(r"s[0-9a-f]{16}")
 """Id made by `generate`, meaningless to people."""
 
@@ -111,3 +122,38 @@ def problem_sentence(problem: Problem, language: Language) -> str:
     fix = say("comment.fix", language, {"hint": problem.hint}) if problem.hint else ""
     told = " ".join(filter(None, (f"{what}." if what else "", fix)))
     return " ".join(told.replace("`", "").split())  # as a terminal marks words
+
+
+def anchor_sentence(
+    ref: BaselineRef, sentence: str, worse: Sequence[str], *, rest: str, language: Language
+) -> str:
+    """Return the sentences of a metric that is worse than the anchor alone.
+
+    Args:
+        ref: Origin of the anchor.
+        sentence: Sentence of the change since the anchor.
+        worse: Names of the cases that were better then.
+        rest: Sentences of the change since the baseline.
+        language: Language of the sentences.
+    """
+    name, day = ref.path or ref.source, _day(ref.evaluated_at)
+    if day is not None:
+        name = say("anchor.name", language, {"path": name, "day": day})
+    names = ", ".join(worse[:_MOST_IDS]) + (", …" if len(worse) > _MOST_IDS else "")
+    told = {
+        "name": name,
+        "sentence": sentence,
+        "ids": say("anchor.ids", language, {"ids": names}) if worse else "",
+        "rest": rest,
+    }
+    return say("anchor.told", language, told)
+
+
+def anchor_warnings(anchor: AnchorComparison | None, language: Language) -> list[str]:
+    """Return what could not be compared with the anchor, and why."""
+    told = []
+    for reason in anchor.warnings if anchor else ():
+        why = reason.figures.get("why")
+        key = why if why in _WHYS else "missing" if reason.code == _NO_ANCHOR else "unlike"
+        told.append(say(f"anchor.{key}", language, reason_figures(reason.figures, language)))
+    return told

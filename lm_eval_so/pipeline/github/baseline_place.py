@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lm_eval_so.action.event import Activity, BaseRule
-from lm_eval_so.comparator.baseline.find import Place, relative_to
+from lm_eval_so.comparator.baseline.find import Place, as_anchored, relative_to
 from lm_eval_so.core import git
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Reason
@@ -70,6 +70,16 @@ def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> 
     if config.baseline.ref:
         return Place(unreadable=_why_not(config, base, unknown))
     return Place(ref=base, else_file=has_file, unreadable=None if has_file else unknown)
+
+
+def find_anchor_place(config: Config, activity: Activity) -> Place:
+    """Find the place of an event's anchor, by the rule of the baseline: none that a change brings.
+
+    Args:
+        config: The config, which a pull request may have changed.
+        activity: The task that the event sets.
+    """
+    return find_place(as_anchored(config), activity, explicit=None)
 
 
 def find_local_place(config: Config, activity: Activity, *, explicit: Path | None) -> Place:

@@ -53,7 +53,7 @@ async def ask_more(
     changed: Mapping[str, Sequence[str]] = {}
     again = None
     if config.gate.confirm and baseline.report is not None:
-        changed = changed_samples(config, resources, report, baseline.report)
+        changed = changed_samples(config, resources, report, baseline)
         again = await ask_again(config, resources, changed, run)
     confirmed = {name for key in again or {} for name in changed[key]}
     given = dict.fromkeys(sorted(confirmed), config.gate.confirm)

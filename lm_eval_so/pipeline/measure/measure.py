@@ -46,7 +46,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
         LMEvalError: As the stages do; answers that were paid for are on disk by then.
     """
     # early: a baseline that is demanded and missing must not cost a run
-    baseline = read_baseline(config, plan.baseline, is_demanded=True)
+    baseline = read_baseline(config, plan.baseline, anchor=plan.anchor, is_demanded=True)
     refuse([*baseline_problems(config, baseline.report)])  # early, as above
     if plan.make_dataset:
         generating.generate(config, resources)

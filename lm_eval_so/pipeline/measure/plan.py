@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from lm_eval_so.comparator.baseline.find import AS_CONFIGURED, Place, find_baseline
+from lm_eval_so.comparator.baseline.find import AS_CONFIGURED, Place, find_anchor, find_baseline
+from lm_eval_so.comparator.terms import Anchor
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.report import EvaluationReport
@@ -39,6 +40,8 @@ class Baseline:
     """The report; null if there is none."""
     ref: BaselineRef
     """Source of the report, or the reason why there is none."""
+    anchor: Anchor | None = None
+    """A second report to compare with; None if the config names none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,8 @@ class Plan:
     """Put an earlier run in that folder aside, even one that was begun for this verdict."""
     baseline: Place = AS_CONFIGURED
     """Place of the baseline."""
+    anchor: Place | None = None
+    """Place of the anchor; None: that of the baseline."""
     may_be_baseline: bool = True
     """Whether the report may become a baseline, if it is complete and did not get worse."""
     makes_baseline: Literal["never", "if_missing", "always"] = "never"
@@ -75,11 +80,31 @@ def again_folder(run: Path) -> Path:
 
 
 def read_baseline(
-    config: Config, place: Place = AS_CONFIGURED, *, is_demanded: bool = False
+    config: Config,
+    place: Place = AS_CONFIGURED,
+    *,
+    anchor: Place | None = None,
+    is_demanded: bool = False,
 ) -> Baseline:
-    """Read the baseline; arguments and errors as of `find_baseline`."""
+    """Read the baseline, and the anchor if the config names one.
+
+    Args:
+        config: Config of the suite.
+        place: Place of the baseline, over the config's.
+        anchor: Place of the anchor; default: that of the baseline.
+        is_demanded: Whether a missing baseline is an error under `gate.on_missing_baseline: fail`.
+
+    Raises:
+        InputError: As of `find_baseline`.
+        NoBaseline: If it is demanded and there is none.
+    """
     report, ref = find_baseline(config, place, is_demanded=is_demanded)
-    return Baseline(report=report, ref=ref)
+    return Baseline(report=report, ref=ref, anchor=_anchor(config, anchor or place))
+
+
+def _anchor(config: Config, place: Place) -> Anchor | None:
+    found = find_anchor(config, place)
+    return None if found is None else Anchor(report=found[0], ref=found[1])
 
 
 def makes_baseline(plan: Plan, baseline: Baseline) -> bool:
@@ -125,7 +150,8 @@ def take_baseline(
         InputError: If the baseline cannot be read.
     """
     if isinstance(given, EvaluationReport):
-        return Baseline(report=given, ref=BaselineRef(source="file"))
+        anchor = _anchor(config, Place(ref=ref)) if config else None
+        return Baseline(report=given, ref=BaselineRef(source="file"), anchor=anchor)
     if config is not None:
         return read_baseline(config, Place(report=given, ref=ref))
     if given is None:

@@ -39,7 +39,7 @@ def compare_reports(
     Raises:
         InputError: If the quarantine or accept file cannot be used.
     """
-    terms = _terms(config, resources, candidate)
+    terms = _terms(config, resources, candidate, baseline)
     return comparing.compare(
         candidate, baseline.report, terms, baseline_ref=baseline.ref, asked=asked
     )
@@ -64,17 +64,21 @@ def changed_samples(
     config: Config,
     resources: Resources,
     candidate: EvaluationReport,
-    baseline: EvaluationReport,
+    baseline: Baseline,
 ) -> dict[str, tuple[str, ...]]:
-    """Return the samples to ask again before a regression counts, by metric."""
-    return comparing.changed_samples(candidate, baseline, _terms(config, resources, candidate))
+    """Return the samples to ask again before a regression counts, by metric; none without a baseline."""
+    if baseline.report is None:
+        return {}
+    terms = _terms(config, resources, candidate, baseline)
+    return comparing.changed_samples(candidate, baseline.report, terms)
 
 
 def watched_cases(
     config: Config, resources: Resources, candidate: EvaluationReport, baseline: Baseline
 ) -> Watch | None:
     """Return the suspects and required cases of a report; None if nothing is looked at."""
-    return watch_cases(candidate, baseline.report, _terms(config, resources, candidate))
+    terms = _terms(config, resources, candidate, baseline)
+    return watch_cases(candidate, baseline.report, terms)
 
 
 def unmeasured(comparison: Comparison, failure: Problem, language: Language) -> Comparison:
@@ -97,9 +101,12 @@ def unmeasured(comparison: Comparison, failure: Problem, language: Language) -> 
     )
 
 
-def _terms(config: Config, resources: Resources, candidate: EvaluationReport) -> Terms:
+def _terms(
+    config: Config, resources: Resources, candidate: EvaluationReport, baseline: Baseline
+) -> Terms:
     now = now_text(resources.environ)
     terms = read_terms(config, now=now, redact=resources.redactor.redact)
+    terms = replace(terms, anchor=baseline.anchor)
     if config.gate.broken == "off":
         return terms
     return replace(terms, right_or_wrong=right_or_wrong(config, candidate))

@@ -22,7 +22,13 @@ from lm_eval_so.core.words.broken_cases import (
 )
 from lm_eval_so.core.words.formats import count
 from lm_eval_so.core.words.headline import headline_line, headline_of
-from lm_eval_so.core.words.phrases import exemption_warning, lost_headline, lost_names, lost_reasons
+from lm_eval_so.core.words.phrases import (
+    anchor_warnings,
+    exemption_warning,
+    lost_headline,
+    lost_names,
+    lost_reasons,
+)
 from lm_eval_so.pipeline.measure.plan import Plan, how_to_name_one
 
 STAGE = "compare"
@@ -43,7 +49,10 @@ def tell_verdict(
     for exemption in (*comparison.quarantine, *comparison.accept):
         if text := exemption_warning(exemption, language):
             tell(Warned(stage=STAGE, text=text))
-    for text in warning_sentences(comparison.broken, language):
+    for text in (
+        *anchor_warnings(comparison.anchor, language),
+        *warning_sentences(comparison.broken, language),
+    ):
         tell(Warned(stage=STAGE, text=redactor.redact(text)))
     for text in _cases(comparison.broken, language, redactor):
         tell(Noticed(stage=STAGE, text=text))

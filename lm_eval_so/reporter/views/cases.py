@@ -2,14 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from lm_eval_so.core.records.comparison import (
-    BrokenCase,
-    BrokenCases,
-    ChangedCase,
-    Comparison,
-    Exemption,
-    FlakyCase,
-)
+from lm_eval_so.core.records.changes import ChangedCase, FlakyCase
+from lm_eval_so.core.records.comparison import BrokenCase, BrokenCases, Comparison, Exemption
 from lm_eval_so.core.records.enums import Language, RunStatus, ScoreStatus
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
 from lm_eval_so.core.records.score import JudgeVote, Score

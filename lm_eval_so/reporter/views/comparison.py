@@ -21,6 +21,7 @@ from lm_eval_so.core.words.formats import (
 )
 from lm_eval_so.core.words.headline import headline_of
 from lm_eval_so.core.words.phrases import (
+    anchor_warnings,
     exemption_warning,
     lost_headline,
     lost_names,
@@ -29,9 +30,9 @@ from lm_eval_so.core.words.phrases import (
 from lm_eval_so.core.words.verdict_names import (
     figures_of,
     lead_metric,
+    metric_verdict_name,
     verdict_heading,
     verdict_icon,
-    verdict_name,
 )
 from lm_eval_so.reporter.views.baseline import acceptance_note
 from lm_eval_so.reporter.views.cases import broken_cases, changed_cases, exemption_tables
@@ -121,7 +122,7 @@ def _gate_row(key: str, metric: MetricComparison, shown: MetricFigures, words: W
         if metric.ci90 is not None:
             low, high = map(shown.bare, shown.ends(*metric.ci90))
             change += f" ({words('interval', low=low, high=high)})"
-    name = verdict_name(metric.verdict, shown.language)
+    name = metric_verdict_name(metric, shown.language)
     is_lower = metric.direction is Direction.LOWER and not shown.is_ratio
     return GateRow(
         metric=key,
@@ -193,6 +194,7 @@ def _lead_notes(
 def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:
     """Yield the warnings about the data that the sentence does not tell."""
     words = words_of("comparison", language)
+    yield from anchor_warnings(comparison.anchor, language)
     for exemption in (*comparison.quarantine, *comparison.accept):
         if told := exemption_warning(exemption, language):
             yield told
@@ -217,6 +219,10 @@ def _footer(
     if baseline.source != "none":
         place = baseline.commit or baseline.ref or baseline.path or baseline.source
         yield words("footer_baseline", source=baseline.source), short_hash(place, COMMIT_DIGITS)
+    anchor = comparison.anchor
+    if anchor is not None and anchor.ref.source != "none":
+        place = anchor.ref.commit or anchor.ref.ref or anchor.ref.path or anchor.ref.source
+        yield words_of("anchor", language)("footer"), short_hash(place, COMMIT_DIGITS)
     if report is not None:
         yield from report_footer(report, words_of("report", language))
     yield words("compared"), minute(comparison.compared_at)

@@ -9,7 +9,8 @@ from rendering import comment_body, render
 from servers.markdown import dangers
 from servers.markdown import render as to_html
 
-from lm_eval_so.core.records.comparison import Exemption, FlakyCase, Stability
+from lm_eval_so.core.records.changes import FlakyCase
+from lm_eval_so.core.records.comparison import Exemption, Stability
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.reporter.markdown import Origin
 

@@ -16,7 +16,7 @@ from hostile_reports import PAYLOADS, hostile
 from made_reports import changed, comparison, lost, report
 from rendering import render
 
-from lm_eval_so.core.records.comparison import FlakyCase
+from lm_eval_so.core.records.changes import FlakyCase
 from lm_eval_so.core.records.enums import Language, ReportFormat, Verdict
 from lm_eval_so.core.records.report import Labels
 from lm_eval_so.core.secrets import make_redactor

@@ -18,7 +18,6 @@ from lm_eval_so.cli.generate import app as generator_app
 from lm_eval_so.cli.merge import app as merge_app
 from lm_eval_so.cli.plugins import app as plugins_app
 from lm_eval_so.cli.report import app as reporter_app
-from lm_eval_so.cli.schema import app as schema_app
 from lm_eval_so.runner.cli import app as runner_app
 from lm_eval_so.terminal.entry import run_app
 
@@ -60,7 +59,6 @@ for stage in (
     forecast_app,
     cache_app,
     plugins_app,
-    schema_app,
 ):
     app.add_typer(stage)
 

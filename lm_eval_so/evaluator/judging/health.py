@@ -11,11 +11,10 @@ from lm_eval_so.core.records.costs import add_costs, add_usage
 from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.report import JudgeCalibration, JudgeHealth
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.core.stats.agreement import Level, spearman_rho
+from lm_eval_so.core.stats.agreement import Level, has_shifted, spearman_rho, total_variation
 from lm_eval_so.core.stats.bounded import mean_of
 from lm_eval_so.core.stats.diagnostic import LOW_J, WEAK_J, Diagnosis
 from lm_eval_so.core.stats.distributions import normal_quantile
-from lm_eval_so.core.stats.shift import has_shifted, total_variation
 from lm_eval_so.evaluator.judging.vote_tallies import PairTally, PanelTally, is_usable, was_asked
 
 _BAD_UNSCORED = 0.05

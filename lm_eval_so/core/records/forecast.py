@@ -70,7 +70,7 @@ class NoisePart:
 
 @record
 class MetricNoise:
-    """How much the answers to one question differ."""
+    """Noise of one metric: the difference of answers to one question."""
 
     metric: str
     is_share: bool
@@ -80,7 +80,7 @@ class MetricNoise:
     """Null if the judge's own noise is not known: it takes `judge.retest` of 50."""
     judge: NoisePart | None = None
     between_days: float | None = None
-    """How much more answers of different days differ than answers of one day; null if not known."""
+    """Difference of answers of different days, beyond that of answers of one day; null if not known."""
     half_by: tuple[str, ...] | None = None
     """Fewest samples that make half of it; null below 5 answers each, which do not tell."""
 

@@ -10,11 +10,8 @@ from lm_eval_so.core.config.gate import GateMetricSection
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed
 from lm_eval_so.core.files import write_atomic
-from lm_eval_so.core.records.codec import dump_document, to_json
 from lm_eval_so.core.records.enums import MetricKind
-from lm_eval_so.core.records.forecast import Forecast
 from lm_eval_so.core.records.run import RunInfo
-from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import BudgetSpent, CannotMeasure, ConfigError
 from lm_eval_so.pipeline.check import gate_problems
@@ -33,8 +30,6 @@ from lm_eval_so.pipeline.reports import write_report
 from lm_eval_so.runner import run as running
 from lm_eval_so.runner.plan.selection import backend_section
 from lm_eval_so.runner.store.run_dir import read_info
-
-FILE = FOLDER / "forecast.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +68,6 @@ async def get_answers(config: Config, resources: Resources, options: Options) ->
         most=options.most_requests,
     )
     return await ask_missing(subject, resources, options.runs, wanted)
-
-
-def keep_forecast(forecast: Forecast, config: Config, redactor: Redactor) -> Path:
-    """Write a forecast where the next report finds it, out of git, and return the file."""
-    file = config.resolve(FILE)
-    keep_out_of_git(file.parent)
-    write_atomic(file, dump_document(redactor.redact_json(to_json(forecast))))
-    return file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ STAGE = "forecast"
 REPORT_FILE = "report.json"
 FOLDER = Path(".lm-eval-so/forecast")
 """Folder of further answers, relative to that of the config."""
+FORECAST_FILE = FOLDER / "forecast.json"
 _NEVER_ASKED = "missing"
 
 

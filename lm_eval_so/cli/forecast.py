@@ -51,9 +51,9 @@ def forecast(
     from lm_eval_so.core.records.codec import dump_document, to_json
     from lm_eval_so.core.words.forecast_text import forecast_lines
     from lm_eval_so.pipeline.check import Stage, check
-    from lm_eval_so.pipeline.forecast import get_answers as answers
+    from lm_eval_so.pipeline.forecast import known_answers as answers
     from lm_eval_so.pipeline.forecast.foresee import foresee, told_of
-    from lm_eval_so.pipeline.forecast.known_answers import FORECAST_FILE
+    from lm_eval_so.pipeline.forecast.subject import FORECAST_FILE, keep_out_of_git
     from lm_eval_so.terminal.lines import visible
 
     needs: set[Stage] = {"run", "evaluate"} if ask else set()
@@ -65,7 +65,7 @@ def forecast(
     made = foresee(known, session.resources())
     if made.scenarios:
         file = session.config.resolve(FORECAST_FILE)
-        answers.keep_out_of_git(file.parent)
+        keep_out_of_git(file.parent)
         write_atomic(file, dump_document(session.redactor.redact_json(to_json(made))))
         session.progress.listen(Noticed(stage="forecast", text=f"kept as {file}"))
     if line.as_json:

@@ -33,8 +33,9 @@ from lm_eval_so.core.stats.trials import Effort, Rows
 from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.words.forecast_text import Told
 from lm_eval_so.evaluator.binding.bound import BoundMetric
-from lm_eval_so.pipeline.forecast.known_answers import Known, Subject
+from lm_eval_so.pipeline.forecast.known_answers import Known
 from lm_eval_so.pipeline.forecast.rehearsal import Rehearsal, suggested
+from lm_eval_so.pipeline.forecast.subject import Subject
 
 _MOST_REPEATS = 10
 """Answers of a baseline up to which the fewest that prove a broken case are looked for."""
@@ -84,7 +85,7 @@ def _without_trials(known: Known) -> Forecast:
     subject, counts = known.subject, known.counts
     config, sides = subject.config, subject.sides
     noise = tuple(noise_of(known))
-    lacking = max(0, sides.total + 1 - known.reached)
+    lacking = max(0, subject.wanted - known.reached)
     case, repeats = _case(subject)
     return Forecast(
         suite=config.suite,

@@ -1,84 +1,36 @@
-"""Answers at hand for a forecast: those of one chatbot to the dataset as it is, each asked anew."""
+"""Known answers for a forecast: those at hand of one chatbot, and those that are asked for it."""
 
 import math
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.dataset import Dataset, load_dataset
 from lm_eval_so.core.events import Noticed, Warned, ignore
-from lm_eval_so.core.hashing import revision
 from lm_eval_so.core.records.report import Columns, EvaluationReport
+from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.core.report_file import read_report
-from lm_eval_so.core.stats.trials import ENOUGH, Rows, Sides
-from lm_eval_so.errors import CannotMeasure, InputError, UsageError
-from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids, unasked_judges
-from lm_eval_so.evaluator.binding.bound import BoundMetric
-from lm_eval_so.pipeline.measure.further import is_alone, score_run
+from lm_eval_so.core.stats.trials import ENOUGH, Rows
+from lm_eval_so.core.words import counted
+from lm_eval_so.errors import BudgetSpent, CannotMeasure, InputError, UsageError
+from lm_eval_so.pipeline.forecast.subject import (
+    FOLDER,
+    Subject,
+    keep_out_of_git,
+    subject_of,
+    with_margins,
+)
+from lm_eval_so.pipeline.measure.further import score_run
 from lm_eval_so.pipeline.measure.plan import read_baseline
-from lm_eval_so.runner.dry_run import head_of
-from lm_eval_so.runner.run import run_folder
+from lm_eval_so.pipeline.reports import write_report
+from lm_eval_so.runner import run as running
 from lm_eval_so.runner.store.run_dir import RESULTS_FILE, read_info
 
 STAGE = "forecast"
 REPORT_FILE = "report.json"
-FOLDER = Path(".lm-eval-so/forecast")
-"""Folder of further answers, relative to that of the config."""
-FORECAST_FILE = FOLDER / "forecast.json"
 _NEVER_ASKED = "missing"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """Subject of a forecast: samples, and the metrics that decide about them."""
-
-    config: Config
-    dataset: Dataset
-    metrics: tuple[BoundMetric, ...]
-    """Deciding metrics that score an answer by itself."""
-    left_out: tuple[str, ...]
-    """Deciding metrics that hold an answer against others, so that answers cannot be shuffled."""
-    chatbot: str
-    """Fingerprint of the chatbot as it is now."""
-
-    @cached_property
-    def revs(self) -> Mapping[str, str]:
-        """Revision of each sample."""
-        return {sample.id: sample.rev or revision(sample) for sample in self.dataset}
-
-    @cached_property
-    def groups(self) -> int | None:
-        """Number of groups of samples; None if all stand alone."""
-        labels = [sample.group_id for sample in self.dataset]
-        named = [label for label in labels if label is not None]
-        found = len(set(named))
-        return found + len(labels) - len(named) if found < len(named) else None
-
-    @property
-    def sides(self) -> Sides:
-        """Answers to a sample on each side of a comparison."""
-        return Sides(baseline=self.config.baseline_repeats, candidate=self.config.run.repeats)
-
-    @property
-    def has_judges(self) -> bool:
-        """Whether scores take a judge."""
-        return any(each.section.judges for each in self.metrics)
-
-    def is_scored(self, report: EvaluationReport) -> bool:
-        """Return whether a report is of this suite, and has the metrics as they are."""
-        found = report.metrics
-        return report.experiment.suite == self.config.suite and all(
-            each.id in found and found[each.id].fingerprint == each.fingerprint
-            for each in self.metrics
-        )
-
-    @property
-    def folder(self) -> Path:
-        """Folder of runs that were asked for a forecast."""
-        return self.config.resolve(FOLDER) / run_folder(self.config).name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,28 +94,6 @@ class _Found:
     def chatbot(self) -> str:
         """Fingerprint of the chatbot that was asked."""
         return self.report.experiment.fingerprints.get("run", "")
-
-
-def subject_of(config: Config, resources: Resources) -> Subject:
-    """Return the subject of a forecast, of a config without problems.
-
-    Raises:
-        InputError: If the dataset cannot be used.
-    """
-    told = config.dataset
-    dataset = load_dataset(
-        config.resolve(told.path), name=told.name, version=told.version, shown_as=told.path
-    )
-    bound = bind_metrics(config, unasked_judges(config))
-    gating = gating_ids(config, bound)
-    deciding = [each for each in bound if each.id in gating]
-    return Subject(
-        config=config,
-        dataset=dataset,
-        metrics=tuple(each for each in deciding if is_alone(each)),
-        left_out=tuple(each.id for each in deciding if not is_alone(each)),
-        chatbot=head_of(config, resources).fingerprint,
-    )
 
 
 async def find_answers(
@@ -328,7 +258,7 @@ def _places_of_reports(subject: Subject) -> Iterator[Path | None]:
 
 def _runs(subject: Subject) -> Iterator[Path]:
     """Yield the last run, those before it, and those that were asked for a forecast."""
-    last = run_folder(subject.config)
+    last = running.run_folder(subject.config)
     yield last
     yield from numbered(last.parent, f"{last.name}.")
     yield from asked_folders(subject)
@@ -355,3 +285,98 @@ def _is_run(path: Path) -> bool:
 
 def _day(report: EvaluationReport) -> str:
     return (report.experiment.started_at or "")[:10]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Options that `forecast` alone has."""
+
+    runs: tuple[Path, ...] = ()
+    """Reports and runs to count; none: those at hand."""
+    ask: bool = False
+    """Whether to ask the answers that are missing."""
+    most_requests: int | None = None
+    margin: float | None = None
+    """Margin over that of the config."""
+
+
+async def get_answers(config: Config, resources: Resources, options: Options) -> Known:
+    """Return the answers that a forecast of a config rests on.
+
+    Args:
+        config: A config without problems.
+        resources: Environment, listener, stop event.
+        options: Answers to count, and whether to ask more.
+
+    Raises:
+        InputError: If dataset, margin or a given report cannot be used.
+        LMEvalError: If answers were to be asked and did not come; as of the stage `run`.
+    """
+    subject = subject_of(config, resources)
+    if options.margin is not None:
+        subject = with_margins(subject, options.margin, resources)
+    if not options.ask:
+        return await find_answers(subject, resources, options.runs)
+    return await ask_missing(subject, resources, options)
+
+
+async def ask_missing(subject: Subject, resources: Resources, options: Options) -> Known:
+    """Ask the answers that are missing, and return all that are known then.
+
+    Each run asks what a run of `ci` would, in a folder of its own, with the same seeds: so its answers
+    stand to those of another as candidate and baseline do. What was begun is gone on with.
+    """
+    given = options.runs
+    known = await find_answers(subject, resources, given, only_now=True)
+    missing = subject.wanted - known.reached
+    if missing <= 0:
+        return known
+    if subject.is_recorded:
+        what = "the chatbot is a record: asked again, it gives the same answers"
+        raise CannotMeasure(what, hint="name runs of the chatbot itself with --run")
+    n = len(subject.revs)
+    text = f"asking {counted(n, 'question')} {missing}× more: {counted(n * missing, 'request')}"
+    judged = " and those of the judge" if subject.has_judges else ""
+    resources.listener(Noticed(stage=STAGE, text=f"{text}{judged}"))
+    keep_out_of_git(subject.config.resolve(FOLDER))
+    while missing > 0:
+        repeats = min(subject.sides.candidate, missing)
+        await _ask_run(subject, resources, repeats, options.most_requests)
+        own = [folder / REPORT_FILE for folder in asked_folders(subject)] if given else []
+        before = known
+        known = await find_answers(subject, resources, [*given, *own], only_now=True)
+        missing = subject.wanted - known.reached
+        if known.reached <= before.reached:
+            raise CannotMeasure("the further answers cannot be counted", hint="see the warnings")
+    return known
+
+
+async def _ask_run(subject: Subject, resources: Resources, repeats: int, most: int | None) -> None:
+    """Ask one run, or the rest of one that was begun, and write its report."""
+    folder, begun = _next_folder(subject)
+    update: dict[str, object] = {"repeats": begun.repeats if begun else repeats}
+    if most is not None:
+        update["max_requests"] = most
+    run = subject.config.run.model_copy(update=update)
+    config = subject.config.model_copy(update={"run": run})
+    asking = replace(resources, refreshes_cache=True)
+    info = await running.run(config, asking, running.RunOptions(out=folder))
+    if info.state != "complete":
+        raise BudgetSpent(
+            f"the budget was spent before all were asked: {folder}",
+            hint="the same command goes on; give it more with --max-requests",
+        )
+    report = await score(subject, resources, folder)
+    write_report(folder / REPORT_FILE, report, resources.redactor)
+
+
+def _next_folder(subject: Subject) -> tuple[Path, RunInfo | None]:
+    """Return the folder of a run to go on with, or of a new one."""
+    folders = asked_folders(subject)
+    for folder in folders:
+        info = read_info(folder)
+        is_whole = (folder / REPORT_FILE).is_file()
+        if info is not None and info.fingerprint == subject.chatbot and not is_whole:
+            return folder, info
+    number = int(folders[-1].name) + 1 if folders else 1
+    return subject.folder / str(number), None

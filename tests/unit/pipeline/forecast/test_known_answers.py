@@ -12,8 +12,13 @@ from lm_eval_so.core.report_file import read_report
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import BudgetSpent, CannotMeasure, UsageError
 from lm_eval_so.evaluator.evaluate import EvaluationInputs, evaluate
-from lm_eval_so.pipeline.forecast.get_answers import Wanted, ask_missing
-from lm_eval_so.pipeline.forecast.known_answers import asked_folders, find_answers, subject_of
+from lm_eval_so.pipeline.forecast.known_answers import (
+    Options,
+    ask_missing,
+    asked_folders,
+    find_answers,
+)
+from lm_eval_so.pipeline.forecast.subject import subject_of
 from lm_eval_so.pipeline.reports import write_report
 from lm_eval_so.runner.run import FurtherAnswers, RunOptions, run
 from lm_eval_so.runner.store.for_verdict import ForVerdict
@@ -180,8 +185,7 @@ async def test_ask_missing__asks_run_after_run_and_nothing_twice(tmp_path: Path)
     events = []
     around = at(2, events=events)
     subject = subject_of(found, around)
-    wanted = Wanted(answers=3, of_run=1, most=None)
-    known = await ask_missing(subject, around, (), wanted)
+    known = await ask_missing(subject, around, Options())
     assert list(known.counts) == [3] * 6
     assert [folder.name for folder in asked_folders(subject)] == ["1", "2"]
     assert Counter(r["repeat"] for f in asked_folders(subject) for r in rows(f)) == {0: 12}
@@ -189,22 +193,21 @@ async def test_ask_missing__asks_run_after_run_and_nothing_twice(tmp_path: Path)
         e.text for e in events if isinstance(e, Noticed)
     ]
     assert (tmp_path / ".lm-eval-so/forecast/.gitignore").read_text(encoding="utf-8") == "*\n"
-    await ask_missing(subject, around, (), wanted)
+    await ask_missing(subject, around, Options())
     assert len(asked_folders(subject)) == 2
 
 
 async def test_ask_missing__goes_on_with_a_run_that_the_budget_cut_short(tmp_path: Path) -> None:
-    found = config(tmp_path, run={"concurrency": 1})
+    found = config(tmp_path, run={"concurrency": 1, "repeats": 2})
     around = resources()
     subject = subject_of(found, around)
     with pytest.raises(BudgetSpent):
-        await ask_missing(subject, around, (), Wanted(answers=2, of_run=2, most=5))
+        await ask_missing(subject, around, Options(most_requests=5))
     assert len(rows(asked_folders(subject)[0])) == 5
     around = resources()
-    known = await ask_missing(subject, around, (), Wanted(answers=2, of_run=2, most=None))
-    assert list(known.counts) == [2] * 6
-    (folder,) = asked_folders(subject)
-    assert len(rows(folder)) == 12
+    known = await ask_missing(subject, around, Options())
+    assert list(known.counts) == [5] * 6
+    assert [len(rows(folder)) for folder in asked_folders(subject)] == [12, 12, 6]
 
 
 async def test_ask_missing__counts_the_named_reports_and_its_own_runs(tmp_path: Path) -> None:
@@ -212,7 +215,7 @@ async def test_ask_missing__counts_the_named_reports_and_its_own_runs(tmp_path: 
     first = await measure(found, tmp_path, day=1)
     around = resources()
     subject = subject_of(found, around)
-    known = await ask_missing(subject, around, [first], Wanted(answers=3, of_run=1, most=None))
+    known = await ask_missing(subject, around, Options(runs=(first,)))
     assert list(known.counts) == [3] * 6
 
 
@@ -221,7 +224,5 @@ async def test_ask_missing__a_record_is_not_asked_again(tmp_path: Path) -> None:
     await run(found, at(1), RunOptions(out=tmp_path / "kept"))
     replayed = config(tmp_path, backend={"name": "replay", "options": {"run": "kept"}})
     around = resources()
-    with pytest.raises(CannotMeasure, match="from a record"):
-        await ask_missing(
-            subject_of(replayed, around), around, (), Wanted(answers=2, of_run=1, most=None)
-        )
+    with pytest.raises(CannotMeasure, match="is a record"):
+        await ask_missing(subject_of(replayed, around), around, Options())

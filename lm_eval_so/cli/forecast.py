@@ -47,13 +47,12 @@ def forecast(
     from functools import partial
 
     from lm_eval_so.core.events import Noticed
-    from lm_eval_so.core.files import write_atomic
-    from lm_eval_so.core.records.codec import dump_document, to_json
+    from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.core.words.forecast_text import forecast_lines
     from lm_eval_so.pipeline.check import Stage, check
     from lm_eval_so.pipeline.forecast import known_answers as answers
     from lm_eval_so.pipeline.forecast.foresee import foresee, told_of
-    from lm_eval_so.pipeline.forecast.subject import FORECAST_FILE, keep_out_of_git
+    from lm_eval_so.pipeline.forecast.kept import keep_forecast
     from lm_eval_so.terminal.lines import visible
 
     needs: set[Stage] = {"run", "evaluate"} if ask else set()
@@ -64,9 +63,7 @@ def forecast(
     known = session.run(lambda r: answers.get_answers(session.config, r, options))
     made = foresee(known, session.resources())
     if made.scenarios:
-        file = session.config.resolve(FORECAST_FILE)
-        keep_out_of_git(file.parent)
-        write_atomic(file, dump_document(session.redactor.redact_json(to_json(made))))
+        file = keep_forecast(made, session.config, session.redactor)
         session.progress.listen(Noticed(stage="forecast", text=f"kept as {file}"))
     if line.as_json:
         line.emit(result=session.redactor.redact_json(to_json(made)))

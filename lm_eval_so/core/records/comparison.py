@@ -311,6 +311,16 @@ class AnchorComparison:
 
 
 @record
+class ForecastNote:
+    """A forecast that fits the run: the same chatbot, dataset, metrics and gate."""
+
+    fails: float
+    """Share of runs that fail though nothing changed."""
+    day: str
+    """Last day of the answers behind it."""
+
+
+@record
 class Comparison:
     """`comparison.json`: the verdict and its evidence."""
 
@@ -351,6 +361,8 @@ class Comparison:
     """Main's configuration today; null if nothing got worse, or `gate.control` is off."""
     anchor: AnchorComparison | None = None
     """Comparison with `baseline.anchor`; null if the config names none."""
+    forecast: ForecastNote | None = None
+    """What `forecast` said of this gate; null if none was made, or if it does not fit."""
     pairing: Pairing
     baseline: BaselineRef
     differences: tuple[str, ...]

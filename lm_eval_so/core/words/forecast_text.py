@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from lm_eval_so.core.records.comparison import ForecastNote
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind
 from lm_eval_so.core.records.forecast import Forecast, ForecastOption, ForecastScenario, MetricNoise
 from lm_eval_so.core.stats.trials import TRIALS
@@ -57,11 +58,9 @@ def forecast_lines(forecast: Forecast, told: Told) -> list[str]:
     return lines
 
 
-def forecast_line(forecast: Forecast, language: Language) -> str | None:
-    """Return the share of unchanged runs that fail, in one sentence; None if it is not known."""
-    if not forecast.scenarios or not forecast.answers.days:
-        return None
-    figures = {"p": _percent(forecast.scenarios[0].fails), "day": forecast.answers.days[-1]}
+def forecast_line(note: ForecastNote, language: Language) -> str:
+    """Return the share of unchanged runs that fail, in one sentence."""
+    figures = {"p": _percent(note.fails), "day": note.day}
     return say("forecast.line", language, figures)
 
 

@@ -109,7 +109,7 @@ def _without_trials(known: Known) -> Forecast:
         case_repeats=repeats,
         noise=noise,
         missing=len(subject.revs) * lacking,
-        fits=_fits(known),
+        fits=fits_of(subject, known.chatbot),
         left_out=subject.left_out,
     )
 
@@ -174,11 +174,16 @@ def _case(subject: Subject) -> tuple[CaseState | None, int | None]:
     return "fails" if is_failing else "named", repeats
 
 
-def _fits(known: Known) -> str:
-    subject = known.subject
+def fits_of(subject: Subject, chatbot: str) -> str:
+    """Return a digest of all that a forecast depends on, but for the answers.
+
+    Args:
+        subject: Samples, metrics and gate.
+        chatbot: Fingerprint of the chatbot that answered.
+    """
     return digest(
         {
-            "chatbot": known.chatbot,
+            "chatbot": chatbot,
             "metrics": {each.id: each.fingerprint for each in subject.metrics},
             "samples": dict(subject.revs),
             "gate": subject.config.gate.model_dump(mode="json"),

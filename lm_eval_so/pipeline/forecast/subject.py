@@ -10,7 +10,6 @@ from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.config.gate import GateMetricSection
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset, load_dataset
-from lm_eval_so.core.files import write_atomic
 from lm_eval_so.core.hashing import revision
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.records.report import EvaluationReport
@@ -21,12 +20,10 @@ from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.pipeline.check import gate_problems
 from lm_eval_so.pipeline.measure.further import is_alone
 from lm_eval_so.runner.dry_run import head_of
-from lm_eval_so.runner.plan.selection import backend_section
-from lm_eval_so.runner.run import run_folder
+from lm_eval_so.runner.plan.selection import backend_section, run_folder
 
 FOLDER = Path(".lm-eval-so/forecast")
 """Folder of further answers and of the forecast, relative to that of the config."""
-FORECAST_FILE = FOLDER / "forecast.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,10 +130,3 @@ def with_margins(subject: Subject, margin: float, resources: Resources) -> Subje
     if problems:
         raise ConfigError.of(problems)
     return replace(subject, config=config)
-
-
-def keep_out_of_git(folder: Path) -> None:
-    """Write the file that keeps a folder out of git."""
-    file = folder / ".gitignore"
-    if not file.is_file():
-        write_atomic(file, "*\n")

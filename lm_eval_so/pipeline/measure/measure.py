@@ -64,6 +64,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     else:
         comparison = compare_reports(config, resources, report, baseline)
         comparison = unmeasured(comparison, failure, config.language)
+    comparison = replace(comparison, forecast=plan.forecast)
     tell_verdict(comparison, report, config, resources.listener, redactor=resources.redactor)
     if not plan.may_be_baseline or comparison.verdict in _NO_BASELINE:
         report = replace(report, experiment=replace(report.experiment, eligible=False))

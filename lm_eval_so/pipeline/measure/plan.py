@@ -7,7 +7,7 @@ from typing import Literal
 from lm_eval_so.comparator.baseline.find import AS_CONFIGURED, Place, find_anchor, find_baseline
 from lm_eval_so.comparator.terms import Anchor
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.records.comparison import BaselineRef
+from lm_eval_so.core.records.comparison import BaselineRef, ForecastNote
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import read_report
 from lm_eval_so.errors import UsageError
@@ -66,6 +66,8 @@ class Plan:
     """Condition under which the run is to be the baseline, and asks `baseline.repeats` times."""
     origin: Origin = field(default_factory=Origin)
     """Identity of the measured code, as the report records it."""
+    forecast: ForecastNote | None = None
+    """A forecast of this gate; None if there is none that fits."""
 
     @property
     def run_options(self) -> RunOptions:

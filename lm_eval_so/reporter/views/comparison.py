@@ -10,6 +10,7 @@ from lm_eval_so.core.records.comparison import (
 )
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.words.forecast_text import forecast_line
 from lm_eval_so.core.words.formats import (
     MetricFigures,
     count,
@@ -91,7 +92,7 @@ def view_comparison(
         ),
         scores=tuple(row for kind, row in rows if kind is not MetricKind.RATIO),
         ratios=tuple(row for kind, row in rows if kind is MetricKind.RATIO),
-        notes=(*_pairing_notes(comparison, words), *lead_notes),
+        notes=(*_pairing_notes(comparison, words), *lead_notes, *_forecast(comparison, language)),
         warnings=(*(broken.warnings if broken else ()), *_warnings(comparison, language)),
         differences=comparison.differences,
         rerun=comparison.rerun,
@@ -107,6 +108,12 @@ def view_comparison(
         footer=tuple(_footer(comparison, report, language, words)),
         lost=_lost_view(comparison.lost, language),
     )
+
+
+def _forecast(comparison: Comparison, language: Language) -> Iterator[str]:
+    """Yield how often this gate fails without a change, if a forecast says it."""
+    if comparison.forecast is not None:
+        yield forecast_line(comparison.forecast, language)
 
 
 def _claim(comparison: Comparison, words: Words) -> str:

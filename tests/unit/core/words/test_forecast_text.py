@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from lm_eval_so.core.records.codec import dumps, loads
+from lm_eval_so.core.records.comparison import ForecastNote
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.forecast import (
     Forecast,
@@ -137,10 +138,9 @@ def test_forecast_lines__as_people_see_them(name, forecast, told, language, gold
     golden(f"terminal/forecast_{name}.{language.value}.txt", "\n".join(lines) + "\n")
 
 
-def test_forecast_line__is_one_sentence_where_answers_were_split() -> None:
+def test_forecast_line__is_one_sentence() -> None:
     text = "This gate fails 4% of runs in which nothing changed (forecast of 2026-11-29)."
-    assert forecast_line(WHOLE, Language.EN) == text
-    assert forecast_line(UNKNOWN, Language.EN) is None
+    assert forecast_line(ForecastNote(fails=0.037, day="2026-11-29"), Language.EN) == text
 
 
 def test_record__has_the_names_of_verdicts_and_comes_back() -> None:

@@ -362,7 +362,7 @@ class Comparison:
     anchor: AnchorComparison | None = None
     """Comparison with `baseline.anchor`; null if the config names none."""
     forecast: ForecastNote | None = None
-    """What `forecast` said of this gate; null if none was made, or if it does not fit."""
+    """Forecast of this gate; null if `forecast` made none, or none that fits."""
     pairing: Pairing
     baseline: BaselineRef
     differences: tuple[str, ...]

@@ -4,7 +4,6 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lm_eval_so.core.records.comparison import ForecastNote
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind
 from lm_eval_so.core.records.forecast import Forecast, ForecastOption, ForecastScenario, MetricNoise
 from lm_eval_so.core.stats.trials import TRIALS
@@ -56,12 +55,6 @@ def forecast_lines(forecast: Forecast, told: Told) -> list[str]:
     if forecast.options:
         lines += ["", *_options(forecast, told)]
     return lines
-
-
-def forecast_line(note: ForecastNote, language: Language) -> str:
-    """Return the share of unchanged runs that fail, in one sentence."""
-    figures = {"p": _percent(note.fails), "day": note.day}
-    return say("forecast.line", language, figures)
 
 
 def _head(forecast: Forecast, told: Told) -> str:

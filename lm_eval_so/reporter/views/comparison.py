@@ -10,7 +10,6 @@ from lm_eval_so.core.records.comparison import (
 )
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.words.forecast_text import forecast_line
 from lm_eval_so.core.words.formats import (
     MetricFigures,
     count,
@@ -24,6 +23,7 @@ from lm_eval_so.core.words.headline import headline_of
 from lm_eval_so.core.words.phrases import (
     anchor_warnings,
     exemption_warning,
+    forecast_sentence,
     lost_headline,
     lost_names,
     lost_reasons,
@@ -113,7 +113,7 @@ def view_comparison(
 def _forecast(comparison: Comparison, language: Language) -> Iterator[str]:
     """Yield how often this gate fails without a change, if a forecast says it."""
     if comparison.forecast is not None:
-        yield forecast_line(comparison.forecast, language)
+        yield forecast_sentence(comparison.forecast, language)
 
 
 def _claim(comparison: Comparison, words: Words) -> str:

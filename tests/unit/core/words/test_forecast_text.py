@@ -16,7 +16,8 @@ from lm_eval_so.core.records.forecast import (
     MetricNoise,
     NoisePart,
 )
-from lm_eval_so.core.words.forecast_text import Told, forecast_line, forecast_lines
+from lm_eval_so.core.words.forecast_text import Told, forecast_lines
+from lm_eval_so.core.words.phrases import forecast_sentence
 
 QUESTIONS = {
     f"s{i}": (f"q-{i:03}", f"환불은 며칠 걸리나요? #{i}", 3, 5)
@@ -138,9 +139,9 @@ def test_forecast_lines__as_people_see_them(name, forecast, told, language, gold
     golden(f"terminal/forecast_{name}.{language.value}.txt", "\n".join(lines) + "\n")
 
 
-def test_forecast_line__is_one_sentence() -> None:
+def test_forecast_sentence__tells_the_share_of_unchanged_runs() -> None:
     text = "This gate fails 4% of runs in which nothing changed (forecast of 2026-11-29)."
-    assert forecast_line(ForecastNote(fails=0.037, day="2026-11-29"), Language.EN) == text
+    assert forecast_sentence(ForecastNote(fails=0.037, day="2026-11-29"), Language.EN) == text
 
 
 def test_record__has_the_names_of_verdicts_and_comes_back() -> None:

@@ -107,6 +107,7 @@ def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
 
 
 def _tell_plan(session: "Session", plan: "Plan") -> int:
+    from lm_eval_so.cli.all_stages import AllStages
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.pipeline.check import tell_further
     from lm_eval_so.pipeline.measure.answers import plan_answers
@@ -114,7 +115,13 @@ def _tell_plan(session: "Session", plan: "Plan") -> int:
     planned = session.run(lambda r: plan_answers(session.config, r, plan))
     for told in tell_further(session.config, planned.planned):
         session.progress.listen(told)
-    session.line.emit_facts(to_json(planned))
+    gate = AllStages.plan(
+        session.config,
+        session.resources().listener,
+        place=plan.baseline,
+        as_json=session.line.as_json,
+    )
+    session.line.emit_facts({**to_json(planned), **gate})
     return 0
 
 

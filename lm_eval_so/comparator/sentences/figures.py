@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from lm_eval_so.comparator.effect.finding import Finding
 from lm_eval_so.comparator.gate.verdicts import Judged
 from lm_eval_so.comparator.reason_codes import Code
-from lm_eval_so.core.records.costs import CostSummary
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind
 from lm_eval_so.core.stats.power import LEANS
 from lm_eval_so.core.words import say
@@ -247,33 +246,3 @@ def _ends(shown: MetricFigures, low: float, high: float) -> tuple[str, str]:
 
 def _short_percent(share: float) -> str:
     return f"{100 * share:.3g}%"
-
-
-def price_of_sample(cost: CostSummary, samples: int) -> float | None:
-    """Return the price of a sample in US dollars: chatbot, simulated users and judges together.
-
-    Answers from the cache count with their price when they were asked.
-
-    Args:
-        cost: Cost of a report.
-        samples: Number of its samples.
-
-    Returns:
-        None if the price of one of the parts is not known at all.
-    """
-    saved = cost.bot_saved_usd or 0.0
-    paid = None if cost.bot_usd is None and not saved else (cost.bot_usd or 0.0) + saved
-    parts = [
-        _for_all_rows(paid, cost.bot_priced, cost.bot_rows),
-        _for_all_rows(cost.simulator_usd, cost.simulator_priced, cost.simulator_rows),
-        _for_all_rows(cost.judges_usd, cost.judges_priced, cost.judges_rows),
-    ]
-    known = [part for part in parts if part is not None]
-    return sum(known) / samples if samples and len(known) == len(parts) else None
-
-
-def _for_all_rows(usd: float | None, priced: int, rows: int) -> float | None:
-    """Return the price of all rows, if rows without a known price cost as much as the others."""
-    if not rows:
-        return usd or 0.0
-    return usd / priced * rows if usd is not None and priced else None

@@ -7,7 +7,7 @@ from lm_eval_so.comparator.gate.decide import Decision
 from lm_eval_so.comparator.gate.verdicts import Judged
 from lm_eval_so.comparator.pairing import Reports
 from lm_eval_so.comparator.reason_codes import Code
-from lm_eval_so.comparator.sentences.figures import Setting, metric_texts, price_of_sample
+from lm_eval_so.comparator.sentences.figures import Setting, metric_texts
 from lm_eval_so.comparator.sentences.metric import metric_sentence, slice_sentence
 from lm_eval_so.comparator.slices.compare import Slices
 from lm_eval_so.core.records.comparison import AnchorComparison, Reason
@@ -95,11 +95,10 @@ def word_run(
         no_baseline: Reason why no baseline could be read; said first, whatever the verdict.
     """
     judged = decision.judged
-    cost = price_of_sample(reports.candidate.cost, len(reports.side.rows_by_id))
     setting = Setting(
         language=language,
         alpha=reports.alpha,
-        cost_per_sample=cost,
+        cost_per_sample=reports.candidate.cost.price_per(len(reports.side.rows_by_id)),
         has_anchor=any(metric.anchor is not None for metric in judged.values()),
     )
     texts = {key: metric_texts(key, metric, setting) for key, metric in judged.items()}
@@ -132,7 +131,9 @@ def word_run(
         parts += _verdict_sentences(run) if run.gating else []
     if not run.gating:
         parts.append(_nothing_judged(run, judged))
-    return Worded(sentence=" ".join(parts), metrics=sentences, cost_per_sample=cost)
+    return Worded(
+        sentence=" ".join(parts), metrics=sentences, cost_per_sample=setting.cost_per_sample
+    )
 
 
 def _verdict_sentences(run: _Run) -> list[str]:

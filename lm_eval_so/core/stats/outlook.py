@@ -5,11 +5,13 @@ chatbot that truly fell by it fails with 80 % chance.
 """
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from lm_eval_so.core.stats.bounded import floor_of_se, smallest_p
 from lm_eval_so.core.stats.distributions import normal_quantile, normal_sf, t_quantile
+from lm_eval_so.core.stats.fixed_items import sum_up
 from lm_eval_so.core.stats.flip_chances import (
     POWER,
     detectable_by_flips,
@@ -18,6 +20,7 @@ from lm_eval_so.core.stats.flip_chances import (
     provable_by_flips,
 )
 from lm_eval_so.core.stats.power import (
+    LEAST_REPEATS,
     LEAST_SAMPLES,
     needed_for_flips,
     repeats_for_flips,
@@ -31,6 +34,9 @@ ASSUMED_DEVIATION: Final = 0.20
 
 _MOST_SAMPLES = 10**9
 _ALMOST = 1 - 1e-9
+_STEPS = 60
+_FEWEST = 2.0
+"""Fewest units that have a spread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +115,38 @@ class Chances:
     """Runs that fail after a drop."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mean:
+    """Test of a mean change."""
+
+    n: int
+    variance: float
+    """Variance of the change of a sample, if nothing changed."""
+    are_drawn: bool
+    """Whether the samples that a drop takes from right to wrong are drawn, too."""
+    low: float
+    """Quantile of the lower end, in standard errors."""
+    high: float
+    floor: float
+    """Smallest standard error of the lower end."""
+    can_pass: bool
+    """Whether there are enough samples, groups or answers for a pass."""
+    can_fail: bool
+
+    def se(self, drop: float = 0.0) -> float:
+        """Return the standard error of the change after a true drop."""
+        lost = drop * (1 - drop) if self.are_drawn else 0.0
+        return math.sqrt((self.variance + max(lost, 0.0)) / self.n)
+
+    def reach(self) -> float:
+        """Return the distance of the lower end from the change, if nothing changed."""
+        return self.low * max(self.se(), self.floor)
+
+    def proven(self, drop: float, margin: float) -> float:
+        """Return the fall that is just proven and reaches the margin, after a true drop."""
+        return max(self.high * self.se(drop), margin)
+
+
 def look_ahead(asked: Asked, noise: Noise, rule: Rule) -> Outlook:
     """Return what a gate can prove and find with so many samples and answers.
 
@@ -120,19 +158,18 @@ def look_ahead(asked: Asked, noise: Noise, rule: Rule) -> Outlook:
     Source: Tango (1998), Statistics in Medicine 17(8), 891–908, and McNemar's mid-p, summed over all
     flips; for means Student (1908), Biometrika 6(1), 1–25, with the floor of `hall_interval`.
     """
-    about_these = rule.is_these and min(asked.baseline, asked.candidate) > 1
-    if _is_of_flips(asked, noise, rule):
-        n, flips = math.floor(asked.samples * asked.repeats), noise.within
-        provable = provable_by_flips(n, flips, alpha=rule.alpha, is_guarded=not about_these)
-        detectable = detectable_by_flips(n, flips, margin=rule.margin, alpha=rule.alpha)
-        can_pass = not about_these or n >= LEAST_SAMPLES
+    if _counts_flips(asked, noise, rule):
+        n, is_guarded, can_pass = _trials(asked, rule)
+        provable = provable_by_flips(n, noise.within, alpha=rule.alpha, is_guarded=is_guarded)
+        detectable = detectable_by_flips(n, noise.within, margin=rule.margin, alpha=rule.alpha)
         return Outlook(provable=provable if can_pass else None, detectable=detectable)
-    mean = _mean_of(asked, noise, rule)
-    beyond = normal_quantile(POWER) * mean.se
-    provable, detectable = mean.reach_low + beyond, max(mean.reach_high, rule.margin) + beyond
+    mean, z = _mean_of(asked, noise, rule), normal_quantile(POWER)
+    provable, drop = mean.reach() + z * mean.se(), rule.margin
+    for _ in range(_STEPS):
+        drop = min(noise.width, mean.proven(drop, rule.margin) + z * mean.se(drop))
     return Outlook(
         provable=provable if mean.can_pass and provable < noise.width else None,
-        detectable=detectable if mean.can_fail and detectable <= noise.width else None,
+        detectable=drop if mean.can_fail and drop < noise.width else None,
     )
 
 
@@ -143,80 +180,56 @@ def chances(asked: Asked, noise: Noise, rule: Rule, *, drop: float) -> Chances:
         asked: Samples and answers, at least one of each.
         noise: Difference between two runs of one chatbot.
         rule: Rule of the gate; its margin is below the width of the scores.
-        drop: True drop, in score units, of few samples that fall by much: of right answers that turn
-            wrong, of scores that lose half of their width.
+        drop: True drop, in score units.
 
-    Source: as of `look_ahead`. Samples that fall widen and skew the changes, for which the transform
-    of Hall (1992), J. R. Stat. Soc. B 54(1), 221–228, is taken.
+    Source: as of `look_ahead`.
     """
-    about_these = rule.is_these and min(asked.baseline, asked.candidate) > 1
-    if _is_of_flips(asked, noise, rule):
-        n, flips = math.floor(asked.samples * asked.repeats), noise.within
-        can_pass = not about_these or n >= LEAST_SAMPLES
-        passes = pass_chance(n, flips, rule.margin, alpha=rule.alpha, is_guarded=not about_these)
+    if _counts_flips(asked, noise, rule):
+        n, is_guarded, can_pass = _trials(asked, rule)
+        flips, alpha = noise.within, rule.alpha
+        passes = pass_chance(n, flips, rule.margin, alpha=alpha, is_guarded=is_guarded)
         lost = min(drop, (1 - flips) * _ALMOST)
-        finds = fail_chance(n, flips, lost, margin=rule.margin, alpha=rule.alpha)
+        finds = fail_chance(n, flips, lost, margin=rule.margin, alpha=alpha)
         return Chances(passes=passes if can_pass else 0.0, finds=finds)
     mean = _mean_of(asked, noise, rule)
-    passes = _share_below(rule.margin - mean.reach_low, mean.se)
-    reach = mean.reach_high if about_these else _reach_after(drop, asked, noise, mean)
-    finds = _share_below(drop - max(reach, rule.margin), mean.se)
+    passes = _share_below(rule.margin - mean.reach(), mean.se())
+    finds = _share_below(drop - mean.proven(drop, rule.margin), mean.se(drop))
     return Chances(passes=passes if mean.can_pass else 0.0, finds=finds if mean.can_fail else 0.0)
 
 
-def _reach_after(drop: float, asked: Asked, noise: Noise, mean: "_Mean") -> float:
-    """Return the fall that is just proven where few samples fell by much and make the drop.
-
-    How many fell is no chance, so they make the test wider and not the fall that it sees.
-    """
-    step = noise.width if noise.is_binary else noise.width / 2
-    share, n = min(drop / step, 1.0), asked.samples
-    variance = n * mean.se**2 + share * (1 - share) * step**2
-    if variance <= 0 or mean.se <= 0:
-        return mean.reach_high
-    skew = -share * (1 - share) * (1 - 2 * share) * step**3 / variance**1.5
-    a, t = skew / (3 * math.sqrt(n)), -mean.reach_high / mean.se
-    seen = (math.cbrt(1 + 3 * a * (t - a / 2)) - 1) / a if a else t
-    return -seen * math.sqrt(variance / n)
+def _is_about_these(asked: Asked, rule: Rule) -> bool:
+    return rule.is_these and min(asked.baseline, asked.candidate) >= LEAST_REPEATS
 
 
-def _is_of_flips(asked: Asked, noise: Noise, rule: Rule) -> bool:
+def _counts_flips(asked: Asked, noise: Noise, rule: Rule) -> bool:
     """Return whether single flips are counted, those of these samples or of samples asked once."""
     is_plain = asked.groups is None and asked.baseline == asked.candidate == 1
-    about_these = rule.is_these and min(asked.baseline, asked.candidate) > 1
-    return noise.is_binary and (about_these or is_plain)
+    return noise.is_binary and (is_plain or _is_about_these(asked, rule))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Mean:
-    """Test of a mean change."""
-
-    se: float
-    """Standard error of the change."""
-    reach_low: float
-    """Distance of the lower end from the change."""
-    reach_high: float
-    """Fall that is just proven."""
-    can_pass: bool
-    """Whether there are enough samples, groups or answers for a pass."""
-    can_fail: bool
+def _trials(asked: Asked, rule: Rule) -> tuple[int, bool, bool]:
+    """Return the answers that may flip, whether rare drops are guarded, and whether a pass is possible."""
+    n, about_these = math.floor(asked.samples * asked.repeats), _is_about_these(asked, rule)
+    return n, not about_these, not about_these or n >= LEAST_SAMPLES
 
 
 def _mean_of(asked: Asked, noise: Noise, rule: Rule) -> _Mean:
     """Return the test of means: of these samples an answer is one unit, else a sample or a group."""
     n, alpha = asked.samples, rule.alpha
     count = n if asked.groups is None else asked.groups
-    units, variance = asked.units, noise.between + noise.within / asked.repeats
-    low, high = max(units, 2.0) - 1, max(count - 1.0, 1.0)
-    if rule.is_these and min(asked.baseline, asked.candidate) > 1:
+    variance, units = noise.between + noise.within / asked.repeats, asked.units
+    low, high = max(units, _FEWEST) - 1, max(count, _FEWEST) - 1
+    about_these = _is_about_these(asked, rule)
+    if about_these:
         count, units, variance = n, asked.trials, noise.within / asked.repeats
-        low = high = max(n * (asked.baseline + asked.candidate - 2) / 2, 1.0)
-    se = math.sqrt(variance / n)
-    floor = floor_of_se(noise.width, max(units, 2.0), alpha=alpha)
+        low = high = n * (asked.baseline + asked.candidate - 2) / 2
     return _Mean(
-        se=se,
-        reach_low=t_quantile(1 - alpha, low) * max(se, floor),
-        reach_high=t_quantile(1 - alpha, high) * se,
+        n=n,
+        variance=variance,
+        are_drawn=noise.is_binary and not about_these,
+        low=t_quantile(1 - alpha, low),
+        high=t_quantile(1 - alpha, high),
+        floor=floor_of_se(noise.width, max(units, _FEWEST), alpha=alpha),
         can_pass=units >= LEAST_SAMPLES,
         can_fail=smallest_p(min(count, LEAST_SAMPLES)) <= alpha,
     )
@@ -225,6 +238,29 @@ def _mean_of(asked: Asked, noise: Noise, rule: Rule) -> _Mean:
 def _share_below(distance: float, se: float) -> float:
     """Return the chance that a mean change of 0 stays below a distance."""
     return 1 - normal_sf(distance / se) if se else float(distance > 0)
+
+
+def variance_within(answers: Iterable[Sequence[float]], *, is_binary: bool) -> float | None:
+    """Estimate `Noise.within` from several answers of one chatbot.
+
+    Of right or wrong it is the share of flips, and at least that of one flip: none seen does not
+    mean that there are none.
+
+    Args:
+        answers: Scores of the answers to each sample; a single one tells nothing.
+        is_binary: Whether they say right or wrong.
+
+    Returns:
+        None if no sample has two.
+
+    Source: the unbiased estimate of 2p(1 − p) from a binomial count, and twice the sample variance.
+    """
+    items = [sum_up(own) for own in answers if len(own) > 1]
+    if not items:
+        return None
+    within = 2 * math.fsum(item.variance for item in items) / len(items)
+    pairs = sum(item.answers - 1 for item in items)
+    return max(within, 1 / (pairs + 2)) if is_binary else within
 
 
 def variance_of_change(
@@ -262,7 +298,7 @@ def needed_samples(asked: Asked, noise: Noise, rule: Rule) -> int | None:
         A number of samples; None above a thousand millions.
     """
     wide = replace(rule, is_these=False)
-    if _is_of_flips(asked, noise, wide):
+    if _counts_flips(asked, noise, wide):
         return needed_for_flips(noise.within, rule.margin, alpha=rule.alpha)
 
     def is_proven(samples: int) -> bool:

@@ -21,6 +21,7 @@ from lm_eval_so.core.stats.outlook import (
     needed_repeats,
     needed_samples,
     variance_of_change,
+    variance_within,
 )
 from lm_eval_so.core.stats.power import (
     needed_for_flips,
@@ -391,6 +392,25 @@ def test_chances__none_with_few_samples_or_groups() -> None:
     assert (lost.passes, lost.finds) == (0.0, 0.0)
     everything = chances(Asked(samples=30), Noise(within=0.1), Rule(margin=0.05), drop=1.0)
     assert everything.finds > 0.99
+
+
+@pytest.mark.parametrize(
+    ("answers", "within"),
+    [
+        ([[1.0, 0.0], [1.0, 1.0]], 0.5),
+        ([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0], [1.0]], 2 * (2 / 9) * 3 / 2 / 2),
+        ([[1.0, 1.0]] * 8, 0.1),
+        ([[1.0] * 3] * 49, 0.01),
+    ],
+)
+def test_variance_within__of_right_or_wrong_is_the_share_of_flips(answers, within) -> None:
+    assert variance_within(answers, is_binary=True) == pytest.approx(within)
+
+
+def test_variance_within__of_scores_is_that_of_a_difference() -> None:
+    assert variance_within([[0.2, 0.4], [0.5, 0.5]], is_binary=False) == pytest.approx(0.02)
+    assert variance_within([[0.5, 0.5]] * 9, is_binary=False) == 0.0
+    assert variance_within([[0.5], []], is_binary=False) is None
 
 
 def test_variance_of_change__is_that_behind_an_interval() -> None:

@@ -414,6 +414,7 @@ def formula(options: argparse.Namespace) -> Iterator[str]:
                 Noise(within=bot.noise, is_binary=is_binary),
                 Rule(margin=bot.margin, is_these=is_these),
                 drop=drop,
+                is_counted=True,
             )
             asked = f"{sides.candidate} against {sides.baseline}" + (", these" if is_these else "")
             pairs = (truth.unchanged.passes, found.passes, truth.broken.fails, found.finds)

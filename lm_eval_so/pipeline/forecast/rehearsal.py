@@ -196,6 +196,7 @@ class Rehearsal:
                 alpha=self.gate.terms.gate.alpha,
             ),
             drop=fall * self.leading.shown,
+            is_counted=True,
         )
         return Shares(passes=found.passes, fails=found.finds)
 

@@ -69,6 +69,7 @@ def test_forecast__knows_nothing_before_anything_is_asked_and_asks_nothing(shop:
     done = shop.command("forecast")
     assert done.returncode == 0, done.stderr
     assert "No answers are known yet.\nlm-eval-so forecast --ask asks 36 more" in done.stdout
+    assert "exact_match: 12 questions, margin 5.0 points, flips 10% (assumed)" in done.stdout
     assert shop.requests == 0
     assert not (shop.folder / ".lm-eval-so/forecast").exists()
 
@@ -114,6 +115,7 @@ def test_forecast__a_baseline_of_three_takes_four_answers(shop: Shop) -> None:
     found = shop.forecast(*three)
     assert (found["source"], found["scenarios"]) == ("formula", [])
     assert found["missing"] == 2 * N
+    assert found["plan"]["needed"]["least_n"] == 58
     assert shop.forecast("--ask", *three)["gate"] | {"metrics": None} == {
         "metrics": None,
         "margin": 0.05,
@@ -122,6 +124,22 @@ def test_forecast__a_baseline_of_three_takes_four_answers(shop: Shop) -> None:
         "claim": "like_these",
     }
     assert shop.requests == 5 * N
+
+
+def test_forecast__the_next_report_says_how_often_the_gate_fails_by_itself(shop: Shop) -> None:
+    assert shop.command("run").returncode == 0
+    assert shop.command("evaluate").returncode == 0
+    shop.forecast("--ask")
+    based = ("--baseline", "reports/report.json", "-o", "compared")
+    told = "runs in which nothing changed (forecast of "
+    for arguments, is_fitting in (
+        ((), True),
+        (("--set", "gate.metrics.exact_match.margin=0.2"), False),
+    ):
+        done = shop.command("ci", *based, *arguments)
+        assert done.returncode == 0, done.stderr
+        page = (shop.folder / "compared/report.md").read_text(encoding="utf-8")
+        assert (told in page) is is_fitting
 
 
 def test_forecast__a_margin_that_fits_no_score_is_refused(shop: Shop) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from lm_eval_so.core.records.gate_plan import GatePlan
 from lm_eval_so.core.records.record import record
 
 Share = tuple[float, float]
@@ -134,6 +135,8 @@ class Forecast:
     options: tuple[ForecastOption, ...] = ()
     suggestion: OptionName | None = None
     """Cheapest option that passes and finds in 80 % of runs, else the best affordable one."""
+    plan: GatePlan | None = None
+    """Plan of the gate by formulas; null if no metric decides by a margin."""
     missing: int = 0
     """Requests of `forecast --ask` for a forecast by known answers."""
     fits: str = ""

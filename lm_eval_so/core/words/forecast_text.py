@@ -10,6 +10,7 @@ from lm_eval_so.core.stats.trials import TRIALS
 from lm_eval_so.core.text import width
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.formats import MetricFigures, count, usd
+from lm_eval_so.core.words.plan_lines import plan_lines
 
 _MOST_NAMED = 3
 _MOST_DAYS = 3
@@ -50,6 +51,8 @@ def forecast_lines(forecast: Forecast, told: Told) -> list[str]:
     if forecast.left_out:
         figures = {"metrics": ", ".join(forecast.left_out)}
         lines.append(say("forecast.left_out", language, figures))
+    if not forecast.scenarios and forecast.plan is not None:
+        lines += ["", *plan_lines(forecast.plan, language)]
     if why := list(_why(forecast, told)):
         lines += ["", *why]
     if forecast.options:

@@ -32,10 +32,10 @@ from lm_eval_so.core.stats.repeat_noise import (
 from lm_eval_so.core.stats.trials import Effort, Rows
 from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.words.forecast_text import Told
-from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.pipeline.forecast.known_answers import Known
 from lm_eval_so.pipeline.forecast.rehearsal import Rehearsal, suggested
 from lm_eval_so.pipeline.forecast.subject import Subject
+from lm_eval_so.pipeline.look_ahead import plan_gate
 
 _MOST_REPEATS = 10
 """Answers of a baseline up to which the fewest that prove a broken case are looked for."""
@@ -47,7 +47,8 @@ LEAST_TO_NAME = 5
 def foresee(known: Known, resources: Resources) -> Forecast:
     """Return the forecast of a gate from known answers; the same answers give the same one."""
     subject = known.subject
-    sides, blank = subject.sides, _without_trials(known)
+    plan = plan_gate(subject.config, resources.listener)
+    sides, blank = subject.sides, replace(_without_trials(known), plan=plan)
     if known.columns is None or not subject.metrics or known.reached < sides.total:
         return blank
     gate = _gate(known, resources)
@@ -199,7 +200,8 @@ def noise_of(known: Known) -> Iterator[MetricNoise]:
             continue
         samples = [_scores(known, metric.id, own) for own in known.rows]
         is_share = metric.metric.kind is MetricKind.BINARY
-        found = measure_noise(samples, _retests(known, metric, is_share=is_share))
+        retests = _retests(known, metric.id, is_share=is_share) if metric.section.judges else None
+        found = measure_noise(samples, retests)
         if found is None:
             continue
         by_day = zip(*known.rows_by_day, strict=True)
@@ -223,15 +225,9 @@ def leading_noise(known: Known, leading: Leading) -> float:
 
 
 def price_of_answer(known: Known) -> float | None:
-    """Return the price of an answer with its scores in US dollars; None if one is not known."""
-    total, rows = 0.0, 0
-    for report in known.reports:
-        cost = report.cost
-        if cost.bot_usd is None or cost.bot_priced < cost.bot_rows or not cost.bot_rows:
-            return None
-        total += cost.bot_usd + (cost.judges_usd or 0.0) + (cost.simulator_usd or 0.0)
-        rows += cost.bot_rows
-    return total / rows if rows else None
+    """Return the price of an answer with its scores in US dollars, the newest known; None if none is."""
+    prices = (each.cost.price_per(len(each.samples.ids)) for each in reversed(known.reports))
+    return next((price for price in prices if price is not None), None)
 
 
 def named_questions(known: Known, metric: str) -> dict[str, tuple[str, str, int, int]]:
@@ -252,13 +248,11 @@ def _scores(known: Known, metric: str, rows: Rows) -> Scores:
     return [known.columns.scores[metric][row] for row in rows if row not in out]
 
 
-def _retests(known: Known, metric: BoundMetric, *, is_share: bool) -> Retests | None:
-    """Return what the judges of a metric said twice; None if it has none."""
-    if not metric.section.judges:
-        return None
+def _retests(known: Known, metric: str, *, is_share: bool) -> Retests:
+    """Return what the judges of a metric said twice."""
     count, total = 0, 0.0
     for report in known.reports:
-        health = report.judges.get(metric.id)
+        health = report.judges.get(metric)
         if health is None or not health.retested:
             continue
         differs = health.retest_msd

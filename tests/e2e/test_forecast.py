@@ -115,7 +115,7 @@ def test_forecast__a_baseline_of_three_takes_four_answers(shop: Shop) -> None:
     found = shop.forecast(*three)
     assert (found["source"], found["scenarios"]) == ("formula", [])
     assert found["missing"] == 2 * N
-    assert found["plan"]["needed"]["least_n"] == 58
+    assert found["plan"]["needed"]["least_n"] == 53
     assert shop.forecast("--ask", *three)["gate"] | {"metrics": None} == {
         "metrics": None,
         "margin": 0.05,

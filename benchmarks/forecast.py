@@ -46,8 +46,6 @@ THREE_EACH = Sides(baseline=3, candidate=3)
 Chances = Sequence[float]
 """Chance of each level of the score, from 0 to 1 in equal steps."""
 Dice = random.Random
-_SHOWN = 0.005
-"""Half of a percent: ranges are shown, and read, as whole ones."""
 RIGHT_OR_WRONG, GRADED = 2, 5
 """Levels of a score."""
 
@@ -263,7 +261,7 @@ def error_of(truth: float, found: Sequence[float], ranges: Sequence[tuple[float,
         bias=sum(off) / len(off),
         rmse=math.sqrt(sum(each * each for each in off) / len(off)),
         worst=max(map(abs, off)),
-        covered=sum(low - _SHOWN <= truth <= high + _SHOWN for low, high in ranges) / len(ranges),
+        covered=sum(low <= truth <= high for low, high in ranges) / len(ranges),
     )
 
 

@@ -17,12 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
-from gate import BINARY, BOUNDED, PASSES, found_in, percent, table, verdict_of
+from gate import ALPHA, BINARY, BOUNDED, PASSES, found_in, percent, table, verdict_of
 
 from lm_eval_so.comparator.effect.finding import Finding, Shape
-from lm_eval_so.comparator.effect.interval import Tested
+from lm_eval_so.comparator.effect.interval import Tested, estimate_change
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.stats.fixed_items import Item, ItemPairs, sum_up
+from lm_eval_so.core.stats.multiple import early_share, last_share
 
 MARGIN, MARGIN_OF_SCORES = 0.05, 0.03
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -235,8 +236,89 @@ def scores(runs: int) -> str:
     return f"## {title}\n\n{table(head, rows)}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """How simulated runs of at most `MOST` rounds ended."""
+
+    rounds: float
+    """Mean number of rounds."""
+    passes: float
+    fails: float
+    whole: float
+    """Share that passes where all rounds are asked at once."""
+
+
+def simulate_rounds(
+    before: Callable[[random.Random], list[float]],
+    fall: Callable[[Rates], Rates],
+    *,
+    stop: str,
+    runs: int,
+    seed: int = 12,
+) -> Stopped:
+    """Simulate runs that look after each round from the second on, against a baseline of `MOST` answers."""
+    dice, seen, rounds = random.Random(seed), Counter[str](), 0
+    for _ in range(runs):
+        rates = before(dice)
+        now = fall(rates)
+        old = answered(dice, rates, MOST)
+        right = [sum(dice.random() < rate for _ in range(2)) for rate in now]
+        ended, number = Verdict.INCONCLUSIVE, 2
+        while True:
+            pairs = ItemPairs(before=old, after=[right_of(s, number) for s in right])
+            tested = Tested(changes=[0.0] * pairs.n, groups=None, shape=BINARY, given=pairs)
+            share = last_share(MOST - 2) if number == MOST else early_share(MOST - 2)
+            ended = verdict_of([found_in(tested, MARGIN, share * ALPHA)])
+            is_fallen = stop == "decided" and ended is Verdict.REGRESSION
+            if number == MOST or ended in PASSES:
+                break
+            if is_fallen and estimate_change(tested, alpha=share * ALPHA).high < -MARGIN:
+                break
+            right = [s + (dice.random() < rate) for s, rate in zip(right, now, strict=True)]
+            number += 1
+        rounds += number
+        seen["pass"] += ended in PASSES
+        seen["fail"] += ended is Verdict.REGRESSION
+        more = [
+            s + sum(dice.random() < r for _ in range(MOST - number))
+            for s, r in zip(right, now, strict=True)
+        ]
+        pairs = ItemPairs(before=old, after=[right_of(s, MOST) for s in more])
+        tested = Tested(changes=[0.0] * pairs.n, groups=None, shape=BINARY, given=pairs)
+        seen["whole"] += verdict_of([found_in(tested, MARGIN)]) in PASSES
+    return Stopped(
+        rounds=rounds / runs,
+        passes=seen["pass"] / runs,
+        fails=seen["fail"] / runs,
+        whole=seen["whole"] / runs,
+    )
+
+
+MOST = 5
+"""Most rounds."""
+
+
+def rounds(runs: int) -> str:
+    """Asking in rounds until it is decided."""
+    rows = []
+    for name in ("80/20", "nearly deterministic"):
+        for n in (30, 50, 100):
+            run = partial(simulate_rounds, partial(SETS[name], n=n), runs=runs)
+            still = run(same, stop="decided")
+            falls = [partial(fall, drop=MARGIN) for fall in FALLS.values()]
+            wrong = max(run(fall, stop="pass").passes for fall in falls)
+            twice = run(partial(few_die, drop=2 * MARGIN), stop="decided")
+            cells = [still.passes, still.whole, wrong, still.fails, twice.fails]
+            means = [f"{still.rounds:.1f}", f"{twice.rounds:.1f}"]
+            rows.append([name, str(n), *map(percent, cells), *means])
+    head = ["samples", "n", "PASS, no change", "all rounds at once", "wrong PASS", "false FAIL"]
+    head += ["FAIL at 2 × margin", "rounds, no change", "rounds at 2 × margin"]
+    title = f"Rounds: at most {MOST}, stop: decided, margin {MARGIN}, {runs:,} runs per cell"
+    return f"## {title}\n\n{table(head, rows)}"
+
+
 PARTS: Mapping[str, Callable[[int], str]] = {
-    part.__name__: part for part in (right_or_wrong, unequal, scores)
+    part.__name__: part for part in (right_or_wrong, unequal, scores, rounds)
 }
 
 

@@ -30,12 +30,14 @@ def doctor(line: CommandLine, ask: Ask = False) -> int | None:
     from lm_eval_so.errors import ExitCode
     from lm_eval_so.pipeline import doctor as looking
     from lm_eval_so.pipeline.check import check, tell_gate, watching_hints
+    from lm_eval_so.pipeline.control import control_hint
     from lm_eval_so.pipeline.look_ahead import plan_gate
 
     session = line.open_session(
         partial(check, needs={"run", "evaluate"}, folders=looking.written_to)
     )
-    for told in (*tell_gate(session.config), *watching_hints(session.config)):
+    hints = (*watching_hints(session.config), *control_hint(session.config, session.environ))
+    for told in (*tell_gate(session.config), *hints):
         session.progress.listen(told)
     found = looking.facts(session.config, session.environ)
     gate = plan_gate(session.config, session.resources().listener)

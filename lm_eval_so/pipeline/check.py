@@ -12,13 +12,13 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Noticed, Warned
 from lm_eval_so.core.files import folder_problems
 from lm_eval_so.core.records.enums import Claim, Direction, MetricKind
-from lm_eval_so.core.stats.power import LEAST_REPEATS
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator import evaluation_plan as evaluation
 from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids, sound_metrics
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.binding.metric_problems import dataset_problems
 from lm_eval_so.generator import generate as generating
+from lm_eval_so.pipeline.measure.until_decided import tell_rounds
 from lm_eval_so.runner import run_problems
 
 Stage = Literal["generate", "run", "evaluate"]
@@ -76,7 +76,7 @@ def deciding(config: Config) -> tuple[str, ...]:
 
 def tell_gate(config: Config) -> Iterator[Event]:
     """Warn of a gate that cannot do what it says, and name metrics that are only reported as wording."""
-    if config.gate.claim is Claim.THESE and config.run.repeats < LEAST_REPEATS:
+    if config.gate.claim is Claim.THESE and config.run.repeats == 1:
         yield Warned(
             stage="check",
             text="claim: these needs two answers to each question, and run.repeats is 1",
@@ -109,12 +109,13 @@ def watching_hints(config: Config) -> Iterator[Event]:
 
 
 def tell_further(config: Config, rows: int) -> Iterator[Event]:
-    """Tell how many requests a verdict may take beyond those of the run.
+    """Tell how many requests a verdict may take less, or beyond those of the run.
 
     Args:
         config: The config.
         rows: Rows of the run.
     """
+    yield from tell_rounds(config)
     if config.gate.broken != "off":
         yield Noticed(stage="ci", text=f"up to {most_further(rows):,} more if a case breaks")
 

@@ -20,6 +20,7 @@ from lm_eval_so.pipeline.check import Stage, check
 from lm_eval_so.pipeline.forecast.kept import fitting_note
 from lm_eval_so.pipeline.github.baseline_place import (
     find_anchor_place,
+    find_control,
     find_local_place,
     find_place,
 )
@@ -31,6 +32,7 @@ from lm_eval_so.pipeline.measure.plan import (
     Plan,
     again_folder,
     how_to_name_one,
+    main_folder,
     run_folder,
 )
 
@@ -79,7 +81,7 @@ def find_problems(config: Config, around: Surroundings, options: Options) -> Ite
     if config.backend is None:  # told by now, and there is no run to write
         return
     run, reports = _folders(config, around, options)
-    outside = _outside_problems(config, around, [run, again_folder(run), reports])
+    outside = _outside_problems(config, around, [run, again_folder(run), main_folder(run), reports])
     yield from outside
     if not options.dry_run and not outside:  # a folder outside is not even tried
         yield from folder_problems([run, reports])
@@ -112,6 +114,7 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
         makes_baseline=_makes_baseline(config, around),
         origin=origin,
         forecast=fitting_note(config, around.environ),
+        control=find_control(activity, around.source) if around.source else None,
     )
 
 

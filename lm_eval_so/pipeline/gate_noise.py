@@ -9,8 +9,8 @@ from typing import Literal
 from lm_eval_so.comparator.effect.finding import Shape
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, Warned
-from lm_eval_so.core.records.comparison import ABOUT_THESE, Comparison, MetricComparison
-from lm_eval_so.core.records.enums import MetricKind
+from lm_eval_so.core.records.comparison import Comparison, MetricComparison
+from lm_eval_so.core.records.enums import ABOUT_THESE, MetricKind
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import read_report
 from lm_eval_so.core.stats.diagnostic import WEAK_J

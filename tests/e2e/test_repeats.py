@@ -181,6 +181,21 @@ def test_update__asks_what_a_report_lacks(desk: Desk) -> None:
     assert "another report" not in done.stderr
 
 
+def test_update__warns_of_another_commit(desk: Desk) -> None:
+    (desk.folder / ".gitignore").write_text("runs/\nreports/\n.lm-eval-so/\n", encoding="utf-8")
+    git("init", "-q", cwd=desk.folder)
+    git("add", "-A", cwd=desk.folder)
+    git("commit", "-qm", "one", cwd=desk.folder)
+    first = git("rev-parse", "HEAD", cwd=desk.folder)[:7]
+    assert desk.run("ci", "--set", "baseline.repeats=null").returncode == 0
+    git("commit", "-qm", "two", "--allow-empty", cwd=desk.folder)
+    second = git("rev-parse", "HEAD", cwd=desk.folder)[:7]
+    done = desk.run(*UPDATE, "--ask")
+    assert done.returncode == 0, done.stderr
+    assert f"the report measured {first}, and further answers are those of {second}" in done.stderr
+    assert desk.file("base.json")["experiment"]["commit"].startswith(first)
+
+
 def test_update__asks_past_the_cache(desk: Desk) -> None:
     assert desk.run("run", "--set", "run.repeats=3", "-o", "runs/old").returncode == 0
     assert desk.run("ci", "--set", "baseline.repeats=null").returncode == 0

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from multiprocessing.connection import wait
@@ -42,7 +43,7 @@ class Forked:
     """
 
     def __init__(self, channel: socket.socket, stderr: IO[str] | None) -> None:
-        self._told = channel.makefile(encoding="ascii")
+        self._told = channel.makefile("rb", buffering=0)
         self._lock = Lock()
         self.pid = int(self._told.readline())
         self.returncode: int | None = None
@@ -135,7 +136,7 @@ def _serve() -> None:
             if ready is not requests:
                 process, channel = running.pop(ready)
                 process.join()
-                with channel:
+                with channel, suppress(OSError):  # perhaps nobody waits for it any more
                     channel.sendall(f"{process.exitcode}\n".encode())
                 continue
             _, files, *_ = socket.recv_fds(requests, 1, 4)

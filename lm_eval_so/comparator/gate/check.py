@@ -9,6 +9,7 @@ from lm_eval_so.core.config.gate import GateMetricSection, GateSection
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.enums import Claim, MetricKind
 from lm_eval_so.core.records.report import EvaluationReport, MetricSummary
+from lm_eval_so.core.stats.power import LEAST_REPEATS
 from lm_eval_so.errors import ConfigError, Problem, UnknownName, Where
 
 _CLOSED = frozenset({MetricKind.BINARY, MetricKind.BOUNDED})
@@ -31,7 +32,8 @@ def check(config: Config, shapes: Mapping[str, Shape] | None = None) -> list[Pro
 
     # a config that only compares names no metrics: the reports do
     known = [metric.id for metric in config.metrics] or list(config.gate.metrics or ())
-    return list(_problems(config.gate, known, shapes or {}, place))
+    found = _problems(config.gate, known, shapes or {}, place)
+    return [*found, *_stop_problems(config)]
 
 
 def refuse_gate(
@@ -79,6 +81,31 @@ def _claim_problems(gate: GateSection, place: Place) -> Iterator[Problem]:
             what="confirm and claim: these exclude each other",
             where=place(None, "confirm"),
             hint="leave confirm out, and let run.repeats ask every question more often instead",
+        )
+
+
+def _stop_problems(config: Config) -> Iterator[Problem]:
+    """Find what keeps a run from asking in rounds."""
+    stop, run = config.gate.stop, config.run
+    if stop == "never":
+        return
+    if config.gate.claim is not Claim.THESE:
+        yield Problem(
+            what=f"stop: {stop} needs claim: these",
+            where=config.where("gate", "stop"),
+            hint="write claim: these, or leave stop out: looks after each round are for that claim",
+        )
+    if run.repeats < LEAST_REPEATS:
+        yield Problem(
+            what=f"stop: {stop} asks in rounds, and run.repeats is {run.repeats}",
+            where=config.where("run", "repeats"),
+            hint="set run.repeats to the most rounds, as 5",
+        )
+    if run.executor == "batch":
+        yield Problem(
+            what=f"stop: {stop} and executor: batch exclude each other",
+            where=config.where("run", "executor"),
+            hint="use executor: live, or leave stop out",
         )
 
 

@@ -167,6 +167,27 @@ def _why_unclear(finding: Finding, alpha: float, *, is_proven: bool) -> Code | N
     return Code.TOO_NOISY
 
 
+def not_ours(judged: Mapping[str, Judged], code: Code, *, fails: bool) -> dict[str, Judged]:
+    """Return the metrics with a proven fall named as none of the pull request.
+
+    A fall behind the anchor goes with it; alone it stays, and so does a fixed bound that is missed.
+
+    Args:
+        judged: Decided metrics.
+        code: Code of whose change it is.
+        fails: Whether it is a regression all the same.
+    """
+    verdict = Verdict.REGRESSION if fails else Verdict.INCONCLUSIVE
+
+    def renamed(metric: Judged) -> Judged:
+        if metric.change is not Verdict.REGRESSION:
+            return metric
+        anchor = metric.anchor and renamed(metric.anchor)
+        return replace(metric, change=verdict, change_code=code, anchor=anchor)
+
+    return {key: renamed(metric) for key, metric in judged.items()}
+
+
 def in_order(judged: Mapping[str, Judged]) -> dict[str, Judged]:
     """Put gating metrics first, the worst of them at the top; the others keep their order.
 

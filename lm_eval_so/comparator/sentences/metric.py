@@ -42,6 +42,8 @@ _OF_BOUNDS = {
 _FEW = frozenset({Code.FEW_SAMPLES, Code.FEW_GROUPS, Code.FEW_TIMES, Code.FEW_FOR_PERCENTILE})
 _ABOUT_MISSING = frozenset({Code.MISSING, Code.MISSING_UNBOUNDED, Code.ERROR_RATE})
 """Codes whose sentence tells of the missing rows already."""
+_NOT_OURS = frozenset({Code.NOTHING_DIFFERS, Code.PROVIDER_MOVED})
+"""Codes of a proven fall that is none of the pull request."""
 _LONGEST_NAME = 60
 _BUILT_IN = frozenset({"tag", "language", "length"})
 
@@ -61,7 +63,8 @@ def metric_sentence(
         *_ways_out(judged, texts),
         *_judge_sentences(judged.finding, texts),
     ]
-    if judged.finding.again is not None and judged.change is Verdict.REGRESSION:
+    is_worse = judged.change is Verdict.REGRESSION or judged.change_code in _NOT_OURS
+    if judged.finding.again is not None and is_worse:
         parts.append(texts.say("confirmed"))
     if judged.threshold is not None:
         bound = _bound_sentence(judged.threshold, texts)
@@ -102,6 +105,8 @@ def _change_sentence(judged: Judged, texts: MetricTexts) -> str:
 def _key_of(judged: Judged) -> str:
     """Look up the text of a change: by its code, else by its verdict."""
     finding, key = judged.finding, (judged.change_code or judged.change).value
+    if judged.change_code in _NOT_OURS:  # the run's sentence says whose change it is
+        key = Verdict.REGRESSION.value
     if judged.change_code is Code.MULTIPLICITY and judged.anchor is not None:
         key = "multiplicity_anchor"
     if finding.outcome.few is not None and "effective" in finding.outcome.few.figures:

@@ -14,7 +14,7 @@ from lm_eval_so.core.records.comparison import AnchorComparison, Reason
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.formats import count
-from lm_eval_so.core.words.phrases import anchor_sentence
+from lm_eval_so.core.words.phrases import anchor_sentence, rounds_sentence
 
 _MOST_SENTENCES = 3
 _SHARED = frozenset({Verdict.ERROR, Verdict.INCOMPARABLE})
@@ -131,6 +131,8 @@ def word_run(
         parts += _verdict_sentences(run) if run.gating else []
     if not run.gating:
         parts.append(_nothing_judged(run, judged))
+    if decision.terms.rounds is not None:
+        parts.append(rounds_sentence(decision.terms.rounds, language))
     return Worded(
         sentence=" ".join(parts), metrics=sentences, cost_per_sample=setting.cost_per_sample
     )

@@ -6,13 +6,11 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from lm_eval_so.core.records.asked_rounds import Rounds
 from lm_eval_so.core.records.changes import ChangedCase, Difference, FlakyCase, SliceComparison
 from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.report import Acceptance
-
-ABOUT_THESE = frozenset({"these_binary", "these_scores"})
-"""Methods by which a verdict is about the samples of the dataset alone."""
 
 
 @record
@@ -193,6 +191,10 @@ class BrokenCases:
     """Failed required cases, then proven, unproven and slipped ones, each in dataset order."""
     mean: str
     """The verdict of the mean alone, in one plain sentence."""
+    since: str | None = None
+    """Day of the baseline, YYYY-MM-DD, in a scheduled comparison: nobody here changed the chatbot since."""
+    main_changed: bool = False
+    """Whether main's configuration, as it was asked, is another one than that of the baseline."""
     warnings: tuple[Reason, ...] = ()
 
 
@@ -211,6 +213,10 @@ class Control:
     """Commit that main's configuration was read from."""
     why: Reason | None = None
     """Reason why it could not be asked; null if it could."""
+    stale: bool = False
+    """Whether the baseline is of another configuration than main's is today."""
+    served: tuple[str, str] | None = None
+    """Models that answered by their own names, (baseline, now), if these differ."""
 
 
 @record
@@ -371,9 +377,17 @@ class Comparison:
     """Differences as records, those of metrics included."""
     rerun: str | None = None
     """Shell commands, run beside the config, that measure the baseline again; null if not needed."""
+    rounds: Rounds | None = None
+    """Rounds that were asked; null if all answers were asked for at once."""
     claim: Claim = Claim.LIKE_THESE
     """Subject of the verdict, as the gate sets it; `method` tells which metrics follow it."""
     alpha: float
     compared_at: str
     candidate_digest: str | None = None
     """Digest of the candidate's report, which identifies it."""
+
+    @property
+    def has_drifted(self) -> bool:
+        """Whether main got worse although nobody here changed the chatbot."""
+        is_main = self.control is not None and self.control.state == "unchanged"
+        return is_main and any(reason.code == "provider_moved" for reason in self.reasons)

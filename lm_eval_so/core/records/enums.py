@@ -85,6 +85,10 @@ class Claim(StrEnum):
     """The questions of the dataset."""
 
 
+ABOUT_THESE = frozenset({"these_binary", "these_scores"})
+"""Methods by which a verdict is about the samples of the dataset alone."""
+
+
 class Policy(StrEnum):
     """Action of a gate on a verdict that is neither good nor bad."""
 

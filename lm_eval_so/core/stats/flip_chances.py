@@ -42,13 +42,15 @@ def pass_chance(
         flip_share: Share of samples whose score differs between two runs, in [0, 1).
         margin: Largest accepted drop, in (0, 1).
         alpha: One-sided error, in (0, 0.5).
-        is_guarded: Whether a pass must get past the guard against rare drops, too.
+        is_guarded: Whether a pass without a gain must get past the guard against rare drops, too.
     """
     z = normal_quantile(1 - alpha)
-    most = _most_lost(n, margin, alpha) if is_guarded else n
+    most, trial = _most_lost(n, margin, alpha) if is_guarded else n, -margin
+    if most < 0:  # too few samples for a pass, but for a proven gain
+        most, trial = n, 0.0
 
     def passes(worse: int, better: int) -> bool:
-        return worse - better <= most and tango_score(worse, better, n, -margin) > z
+        return worse - better <= most and tango_score(worse, better, n, trial) > z
 
     return _chance_of_few_lost(n, flip_share, 0.5, passes)
 

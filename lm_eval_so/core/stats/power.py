@@ -116,9 +116,13 @@ def repeats_for_scores(
     """
     k = max(LEAST_REPEATS, _ceil(_effect(alpha) * noise / (n * margin * margin)))
     k = max(k, _ceil(needed_without_change(margin, width=width, alpha=alpha) / n))
-    while provable_margin_given(n * k, n * (k - 1), width=width, alpha=alpha) >= margin:
+    while True:
+        se, t = math.sqrt(noise / (n * k)), t_quantile(1 - alpha, n * (k - 1))
+        # where the floor decides, the change itself still varies
+        reach = t * max(se, floor_of_se(width, n * k, alpha=alpha))
+        if reach + normal_quantile(POWER) * se < margin:
+            return k
         k += 1
-    return k
 
 
 def needed_for_scores(

@@ -7,6 +7,7 @@ from comparing import NOW, entry, judge
 from factories import make_report
 
 from lm_eval_so.comparator.baseline.eligibility import RefusalCode, find_refusals
+from lm_eval_so.comparator.broken.judge import Asked
 from lm_eval_so.comparator.compare import compare
 from lm_eval_so.comparator.exemptions.files import Exceptions
 from lm_eval_so.comparator.terms import Anchor, Terms
@@ -44,6 +45,7 @@ def against(
     gate=None,
     language=Language.EN,
     ref=REF,
+    asked=None,
     **terms,
 ):
     """Compare with a baseline and an anchor."""
@@ -55,7 +57,7 @@ def against(
         **terms,
     )
     source = BaselineRef(source="file" if baseline else "none")
-    return compare(candidate, baseline, given, baseline_ref=source)
+    return compare(candidate, baseline, given, baseline_ref=source, asked=Asked(changed=asked))
 
 
 def test_anchor__a_slow_fall_fails_though_the_last_step_does_not() -> None:
@@ -145,6 +147,8 @@ def test_anchor__cases_are_named_by_their_own_ids() -> None:
     found = against(RELEASE, BEFORE, named)
     assert "Worse than there: 환불-10, 환불-11, " in found.sentence
     assert found.anchor.metrics["exact_match"].worse_samples[0] == "s10"
+    long = replace(named, samples=replace(named.samples, refs=("환불\n" * 99,) * N))
+    assert f"Worse than there: {'환불 ' * 20}…, " in against(RELEASE, BEFORE, long).sentence
 
 
 @pytest.mark.parametrize(
@@ -277,3 +281,19 @@ def test_anchor__what_it_fails_is_no_baseline() -> None:
     )
     refusals = find_refusals(NOW_REPORT, config, comparison=against(RELEASE))
     assert [each.code for each in refusals] == [RefusalCode.NOT_PASSED]
+
+
+def test_anchor__stays_where_asking_again_confirms_nothing() -> None:
+    before, now = report(174), report(160)
+    gate = {**GATE, "confirm": 1}
+    all_right = {"exact_match": {f"s{i}": [1.0] for i in range(N)}}
+    assert against(report(160), before, now, gate=gate, asked=all_right).verdict == "inconclusive"
+    found = against(RELEASE, before, now, gate=gate, asked=all_right)
+    assert (found.verdict, found.metrics["exact_match"].reason) == ("regression", "anchor")
+
+
+def test_anchor__another_suite_is_told_once() -> None:
+    two = make_report({"exact_match": right(190), "polite": right(190)})
+    other = replace(two, experiment=replace(two.experiment, suite="other"))
+    gate = {"broken": "off", "metrics": {"exact_match": {}, "polite": {}}}
+    assert len(against(other, two, two, gate=gate).anchor.warnings) == 1

@@ -1,8 +1,11 @@
 """Changes on fixed items where no reference reaches: limits, single answers, power."""
 
+import math
+
 import pytest
 
 from lm_eval_so.core.stats.binary import mcnemar_midp, tango_interval
+from lm_eval_so.core.stats.distributions import normal_sf, t_quantile
 from lm_eval_so.core.stats.fixed_items import ItemPairs, sum_up
 from lm_eval_so.core.stats.flip_chances import pass_chance
 from lm_eval_so.core.stats.power import (
@@ -74,3 +77,17 @@ def test_repeats_for_scores__by_noise_or_by_the_floor() -> None:
     assert repeats_for_scores(0.07, 0.03, n=50, width=1) == 10
     assert repeats_for_scores(0.0, 0.03, n=30, width=1) == 3
     assert provable_margin_given(90, 60) < 0.03 < provable_margin_given(60, 30)
+
+
+@pytest.mark.parametrize("n", [20, 30, 50, 100])
+@pytest.mark.parametrize("deviation", [0.0, 0.02, 0.05, 0.1, 0.2])
+def test_repeats_for_scores__have_the_power_where_the_floor_decides_too(n, deviation) -> None:
+    k = repeats_for_scores(2 * deviation**2, 0.03, n=n, width=1)
+
+    def power(k: int) -> float:
+        se = deviation * math.sqrt(2 / (n * k))
+        reach = max(provable_margin_given(n * k, n * (k - 1)), t_quantile(0.95, n * (k - 1)) * se)
+        return 1 - normal_sf((0.03 - reach) / se) if se else float(reach < 0.03)
+
+    assert power(k) >= 0.8
+    assert k == 2 or power(k - 1) < 0.8

@@ -8,9 +8,14 @@ from itertools import accumulate
 
 import pytest
 
-from lm_eval_so.core.stats.binary import mcnemar_midp, rare_drop_bound, tango_interval
+from lm_eval_so.core.stats.binary import (
+    mcnemar_midp,
+    rare_drop_bound,
+    rules_out_rare_drop,
+    tango_interval,
+)
 from lm_eval_so.core.stats.bounded import hall_interval
-from lm_eval_so.core.stats.flip_chances import detectable_by_flips, provable_by_flips
+from lm_eval_so.core.stats.flip_chances import detectable_by_flips, pass_chance, provable_by_flips
 from lm_eval_so.core.stats.groups import grouped_interval
 from lm_eval_so.core.stats.outlook import (
     Asked,
@@ -339,12 +344,13 @@ def test_needed_repeats__is_the_least_that_proves(samples, flips, margin, repeat
     assert repeats >= least
 
 
-def test_needed_repeats__of_scores() -> None:
-    noise = Noise(within=2 * 0.19**2, is_binary=False)
-    needed = needed_repeats(50, noise, Rule(margin=0.03))
-    assert needed is not None
+@pytest.mark.parametrize("deviation", [0.03, 0.1, 0.19])
+def test_needed_repeats__of_scores(deviation) -> None:
+    noise = Noise(within=2 * deviation**2, is_binary=False)
+    needed = needed_repeats(30, noise, Rule(margin=0.03))
+    assert needed > 2
     found = [
-        look_ahead(answered(50, k), noise, Rule(margin=0.03, is_these=True)).provable or 1.0
+        look_ahead(answered(30, k), noise, Rule(margin=0.03, is_these=True)).provable or 1.0
         for k in (needed - 1, needed)
     ]
     assert found[1] <= 0.03 < found[0]
@@ -451,3 +457,26 @@ def test_look_ahead__is_quick() -> None:
     for repeats in (1, 2, 3, 5, 10):
         look_ahead(answered(300, repeats), Noise(within=0.2), Rule(margin=0.05, is_these=True))
     assert time.process_time() - start < 2.0  # five rows take 0.3 s
+
+
+@pytest.mark.parametrize("n", [7, 20, 28, 40])
+@pytest.mark.parametrize("flips", [0.0, 0.02, 0.2])
+@pytest.mark.parametrize(("margin", "is_guarded"), [(0.1, True), (0.1, False), (0.3, True)])
+def test_pass_chance__is_the_sum_over_all_tables(n, flips, margin, is_guarded) -> None:
+    def passes(w: int, g: int, low: float) -> bool:
+        is_safe = not is_guarded or rules_out_rare_drop(w, g, n, margin=margin)
+        return low > 0 or (low > -margin and is_safe)
+
+    total = sum(
+        chance(n, w, g, flips / 2, flips / 2)
+        for w, g, bound, _, _ in tables(n)
+        if passes(w, g, -bound)
+    )
+    found = pass_chance(n, flips, margin, is_guarded=is_guarded)
+    assert found == pytest.approx(total, abs=1e-9)
+
+
+def test_pass_chance__too_few_samples_pass_by_a_proven_gain_alone() -> None:
+    assert needed_without_flips(0.05) == 58
+    assert pass_chance(57, 0.0, 0.05) == 0.0
+    assert pass_chance(50, 0.1, 0.05) == pytest.approx(0.0500, abs=5e-5)

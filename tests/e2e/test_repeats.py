@@ -259,6 +259,7 @@ def test_update__what_is_refused_is_not_asked(desk: Desk) -> None:
     [
         ("gone", "the run of this report is not here (runs/bot)"),
         ("anew", "was asked anew since this report was made"),
+        ("seed", "was asked anew since this report was made"),
         ("system", "are not those of the report, so all would be asked anew"),
     ],
 )
@@ -267,8 +268,9 @@ def test_update__asks_only_the_chatbot_of_the_report(desk: Desk, change: str, to
     more: tuple[str, ...] = ()
     if change == "gone":
         (desk.folder / "runs").rename(desk.folder / "elsewhere")
-    elif change == "anew":
-        assert desk.run("run", "--fresh", "--set", "run.seed=8").returncode == 0
+    elif change in {"anew", "seed"}:
+        seed = "run.seed=8" if change == "seed" else "run.seed=7"
+        assert desk.run("run", "--fresh", "--set", seed).returncode == 0
     else:
         more = ("--set", "system=짧게 답하세요")
     done = desk.run(*UPDATE, "--ask", *more)

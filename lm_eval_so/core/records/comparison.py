@@ -373,3 +373,9 @@ class Comparison:
     compared_at: str
     candidate_digest: str | None = None
     """Digest of the candidate's report, which identifies it."""
+
+    @property
+    def has_drifted(self) -> bool:
+        """Whether main got worse although nobody here changed the chatbot."""
+        is_main = self.control is not None and self.control.state == "unchanged"
+        return is_main and any(reason.code == "provider_moved" for reason in self.reasons)

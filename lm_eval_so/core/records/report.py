@@ -276,6 +276,12 @@ class Columns:
     labels: Mapping[str, Labels] = field(default_factory=dict)
     """Labels of further slices: length, and the metadata keys of `report.by`."""
 
+    @property
+    def own_ids(self) -> dict[str, str]:
+        """The user's own ids by ours, of the samples that have one."""
+        refs = self.refs or ()
+        return {sample_id: ref for sample_id, ref in zip(self.ids, refs, strict=False) if ref}
+
 
 @record
 class Experiment:

@@ -174,6 +174,10 @@ def test_update__asks_what_a_report_lacks(desk: Desk) -> None:
     assert baseline["experiment"]["eligible"] is True
     assert desk.file("reports/comparison.json")["verdict"] == "incomparable"  # the first one
 
+    assert "20 samples, asked 3 times each" in desk.run("baseline", "show").stdout
+    told = desk.run("baseline", "show", "--language", "ko").stdout
+    assert "케이스 20개를 3번씩 물음" in told
+
     # nothing is asked twice, and the comparison beside it is of this very report
     done = desk.run(*UPDATE, "--ask")
     assert done.returncode == 0, done.stderr

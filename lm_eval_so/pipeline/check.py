@@ -48,14 +48,14 @@ def check(
     yield from run_problems.check(config, environ if "run" in needs else None)
     yield from of_metrics
     # both stages know which metrics there are: a gate's mistake is told once
-    of_gate = _gate_problems(config, environ)
+    of_gate = gate_problems(config, environ)
     yield from (problem for problem in of_gate if problem.where not in told)
     if "generate" not in needs:  # else it is made anew
         yield from dataset_problems(config)
     yield from folder_problems(folders(config))
 
 
-def _gate_problems(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
+def gate_problems(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
     """Find the problems of the gate, the quarantine and the accept file."""
     shapes = {
         each.id: make_shape(

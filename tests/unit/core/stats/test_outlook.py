@@ -401,6 +401,23 @@ def test_chances__none_with_few_samples_or_groups() -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "noise", "found"),
+    [
+        # simulated: 6 of 60 broken, flips 11 %; 20 of 100, flips 20 %; scores, 12 of 100
+        (Asked(samples=60, baseline=5), Noise(within=0.113), 0.75),
+        (Asked(samples=100, baseline=5), Noise(within=0.198), 0.84),
+        (answered(60, 3), Noise(within=0.113), 0.89),
+        (Asked(samples=100, baseline=5), Noise(within=0.028, is_binary=False), 0.98),
+    ],
+)
+def test_chances__of_samples_that_are_counted_are_those_of_simulations(asked, noise, found) -> None:
+    margin = 0.05 if noise.is_binary else 0.03
+    rule = Rule(margin=margin)
+    got = chances(asked, noise, rule, drop=2 * margin, is_counted=True).finds
+    assert got == pytest.approx(found, abs=0.06)
+
+
+@pytest.mark.parametrize(
     ("answers", "within"),
     [
         ([[1.0, 0.0], [1.0, 1.0]], 0.5),

@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import JudgeCalibration
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.stats.flip_chances import provable_by_flips
+from lm_eval_so.core.text import width
 from lm_eval_so.core.words.plan_lines import plan_fact, plan_line, plan_lines
 from lm_eval_so.pipeline.look_ahead import plan_gate
 from lm_eval_so.pipeline.reports import write_report
@@ -314,6 +316,24 @@ def test_plan_lines__what_is_not_quite_proven_does_not_look_so(suite: Suite) -> 
         plan_lines(replace(equal, margin=configured(equal).provable_margin - 1e-4), Language.KO)
     )
     assert ">3.6" in text
+
+
+@pytest.mark.parametrize("language", Language)
+def test_plan_lines__columns_end_at_one_place_in_a_terminal(suite: Suite, language) -> None:
+    suite.samples(1200)
+    suite.baseline(*[[1, 1, 0]] * 60)
+    head, *rows = plan_lines(suite.plan(), language)[1:-2]
+    names = ("answers each", "can prove", "finds (80%)", "requests")
+    if language is Language.KO:
+        names = ("질문별 답변", "확인 가능", "찾는 하락(80%)", "요청")
+    ends = [width(head[: head.index(name) + len(name)]) for name in names]
+    shown = [re.split(r" {2,}", row.strip()) for row in rows]
+    for row, cells in zip(rows, shown, strict=True):
+        place, found = 0, []
+        for cell in cells[:4]:
+            place = row.index(cell, place) + len(cell)
+            found.append(width(row[:place]))
+        assert found == ends
 
 
 @pytest.mark.parametrize("language", Language)

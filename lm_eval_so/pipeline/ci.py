@@ -17,12 +17,13 @@ from lm_eval_so.core.files import folder_problems, leads_out
 from lm_eval_so.errors import ExitCode, Interrupted, Problem, PublishError, Where
 from lm_eval_so.pipeline.baseline.update import update_baseline
 from lm_eval_so.pipeline.check import Stage, check
-from lm_eval_so.pipeline.forecast.kept import fitting_note
+from lm_eval_so.pipeline.forecast.kept import file_of, fitting_note
 from lm_eval_so.pipeline.github.baseline_place import (
     find_anchor_place,
     find_control,
     find_local_place,
     find_place,
+    is_brought,
 )
 from lm_eval_so.pipeline.github.publish import Job, Told, tell_github, write_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings
@@ -103,6 +104,7 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
             commit=origin.commit or activity.commit,
             base_ref=origin.base_ref,
         )
+    is_foretold = not is_brought(file_of(config), activity, cwd=config.folder)
     return Plan(
         run=run,
         reports=reports,
@@ -113,7 +115,7 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
         may_be_baseline=may_be_baseline,
         makes_baseline=_makes_baseline(config, around),
         origin=origin,
-        forecast=fitting_note(config, around.environ),
+        forecast=fitting_note(config, around.environ) if is_foretold else None,
         control=find_control(activity, around.source) if around.source else None,
     )
 

@@ -370,6 +370,7 @@ def test_ci__code_of_a_fork_that_is_skipped_does_not_run(
 LINKS = {
     "run": ("lm-eval-so-report/run", {}),
     "again": ("lm-eval-so-report/run-again", {}),
+    "main": ("lm-eval-so-report/run-main", {}),
     "reports": ("lm-eval-so-report", {}),
     "cache": (".lm-eval-so", {}),
     "cache file": (".lm-eval-so/cache.sqlite", {}),

@@ -223,6 +223,8 @@ class JudgeHealth:
     """Rows judged twice, with different seeds, and with a verdict both times."""
     retest_agreement: float | None = None
     """Share of the retested rows with the same verdict; null if there are none."""
+    retest_msd: float | None = None
+    """Mean squared difference of their two values; null if there are none."""
     length_rho: float | None = None
     """Spearman's ρ of an answer's length and its value; null below 30 rows, or if either is constant."""
     mean_length: float | None = None

@@ -69,6 +69,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     else:
         comparison = compare_reports(config, resources, report, baseline)
         comparison = unmeasured(comparison, answered.failure, config.language)
+    comparison = replace(comparison, forecast=plan.forecast)
     tell_verdict(comparison, report, config, resources.listener, redactor=resources.redactor)
     is_lucky = rounds is not None and rounds.asked < rounds.of
     is_worse = comparison.verdict in _NO_BASELINE or comparison.has_drifted

@@ -10,7 +10,7 @@ from lm_eval_so.comparator.terms import Anchor
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, Noticed
-from lm_eval_so.core.records.comparison import BaselineRef, Comparison
+from lm_eval_so.core.records.comparison import BaselineRef, Comparison, ForecastNote
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import read_report
 from lm_eval_so.core.words import say
@@ -78,6 +78,8 @@ class Plan:
     """Condition under which the run is to be the baseline, and asks `baseline.repeats` times."""
     origin: Origin = field(default_factory=Origin)
     """Identity of the measured code, as the report records it."""
+    forecast: ForecastNote | None = None
+    """A forecast of this gate; None if there is none that fits."""
     control: ControlSource | None = None
     """Everything that main's config is read from; null: it plays no part."""
 

@@ -23,6 +23,7 @@ from lm_eval_so.core.words.phrases import (
     anchor_warnings,
     control_warning,
     exemption_warning,
+    forecast_sentence,
     lost_headline,
     lost_names,
     lost_reasons,
@@ -90,7 +91,7 @@ def view_comparison(
         verdict=verdict,
         scores=tuple(row for kind, row in rows if kind is not MetricKind.RATIO),
         ratios=tuple(row for kind, row in rows if kind is MetricKind.RATIO),
-        notes=(*_pairing_notes(comparison, words), *lead_notes),
+        notes=(*_pairing_notes(comparison, words), *lead_notes, *_forecast(comparison, language)),
         warnings=(
             *verdict_warnings(comparison, language),
             *_warnings(comparison, language),
@@ -109,6 +110,12 @@ def view_comparison(
         footer=tuple(_footer(comparison, report, language, words)),
         lost=_lost_view(comparison.lost, language),
     )
+
+
+def _forecast(comparison: Comparison, language: Language) -> Iterator[str]:
+    """Yield how often this gate fails without a change, if a forecast says it."""
+    if comparison.forecast is not None:
+        yield forecast_sentence(comparison.forecast, language)
 
 
 def _gate_row(key: str, metric: MetricComparison, shown: MetricFigures, words: Words) -> GateRow:

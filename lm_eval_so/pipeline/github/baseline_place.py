@@ -128,6 +128,25 @@ def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> 
     return Place(ref=base, else_file=has_file, unreadable=None if has_file else unknown)
 
 
+def is_of_event(activity: Activity, *, cwd: Path) -> bool:
+    """Return whether the checkout is the event's: its commit, or the branch as it is now.
+
+    A workflow may check out anything, as a pull request's head, on an event of main. Without git, and
+    in a submodule, nothing is known against it.
+
+    Args:
+        activity: The task that the event sets.
+        cwd: A folder of the checkout.
+    """
+    here = git.head(cwd)
+    if here is None or here == activity.commit or git.is_submodule(cwd):
+        return True
+    kind, _, branch = activity.workflow.ref.partition("refs/heads/")
+    if kind or not branch:
+        return False
+    return git.find_commit(f"refs/remotes/origin/{branch}", cwd=cwd) == here
+
+
 def is_brought(file: Path, activity: Activity, *, cwd: Path) -> bool:
     """Return whether a proposal brings a file, or may bring it, since git cannot tell.
 

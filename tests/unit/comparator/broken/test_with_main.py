@@ -213,7 +213,9 @@ def test_standings__half_a_word_of_main_counts_for_nothing(ended: str) -> None:
         assert found.control == replace(POSSIBLE, state="not_possible", requests=2, why=why)
 
 
-@pytest.mark.parametrize(("language", "told"), [(Language.EN, "5 asked"), (Language.KO, "5번 질문")])
+@pytest.mark.parametrize(
+    ("language", "told"), [(Language.EN, "5 asked"), (Language.KO, "5번 질문")]
+)
 def test_next_of_main__a_main_that_never_answers_is_told(language: Language, told: str) -> None:
     def on_main(_: str, at: int):
         return RIGHT if at == 0 else LOST

@@ -38,6 +38,16 @@ class MissingSecrets(StrEnum):
     FAIL = "fail"
 
 
+class UpdateBaseline(StrEnum):
+    """Condition under which a run on the default branch makes the baseline."""
+
+    NEVER = "never"
+    AUTO = "auto"
+    """A report that is refused is told."""
+    ALWAYS = "always"
+    """A report that is refused fails the step."""
+
+
 INPUTS: Final[Mapping[str, str]] = {
     "config": "",
     "working_directory": "",
@@ -53,6 +63,7 @@ INPUTS: Final[Mapping[str, str]] = {
     "baseline": "",
     "baseline_path": "",
     "baseline_ref": "",
+    "update_baseline": "never",
     "on_inconclusive": "",
     "on_missing_baseline": "",
     "on_incomparable": "",
@@ -84,6 +95,7 @@ _OVERRIDES: Final[Mapping[str, str]] = {
 
 _CHOICES: Final[Mapping[str, Sequence[str]]] = {
     "generate": list(Generate),
+    "update_baseline": list(UpdateBaseline),
     "on_inconclusive": list(Policy),
     "on_missing_baseline": list(Policy),
     "on_incomparable": [Policy.WARN, Policy.FAIL],
@@ -140,6 +152,7 @@ class Inputs:
     target_url: str | None = None
     """Address of the chatbot; the backend of the config knows which option is its address."""
     baseline: Path | None
+    update_baseline: UpdateBaseline
     publishing: Publishing
     report_dir: Path
     on_missing_secrets: MissingSecrets
@@ -213,6 +226,7 @@ def _inputs(values: Mapping[str, str], environ: Mapping[str, str], workspace: Pa
         github_token=values["github_token"] or None,
         target_url=values["target_url"] or None,
         baseline=paths["baseline"] if values["baseline"] else None,
+        update_baseline=UpdateBaseline(values["update_baseline"]),
         publishing=Publishing(
             comment=CommentMode(values["comment"]),
             is_comment_required=values["comment_required"] == "true",

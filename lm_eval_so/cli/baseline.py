@@ -23,6 +23,11 @@ Force = Annotated[
     typer.Option("--force", help="Take it whatever stands against it; the file says so."),
 ]
 
+Ask = Annotated[
+    bool,
+    typer.Option("--ask", help="First ask the answers that it lacks to baseline.repeats."),
+]
+
 
 @baseline_app.callback()
 def baseline() -> None:
@@ -55,21 +60,40 @@ def show(
 
 
 @command(baseline_app)
-def update(report: Report, reason: Reason, line: CommandLine, force: Force = False) -> None:
+def update(
+    report: Report,
+    reason: Reason,
+    line: CommandLine,
+    ask: Ask = False,
+    force: Force = False,
+) -> None:
     """Write a report as the baseline; exit 5 if something is against it.
 
     Example: lm-eval-so baseline update reports --reason "answers are shorter on purpose"
     """
     import sys
+    from dataclasses import replace
+    from functools import partial
 
     from lm_eval_so.comparator.gate.check import check as check_gate
     from lm_eval_so.pipeline.baseline.output import update_lines, update_values
-    from lm_eval_so.pipeline.baseline.update import update_baseline
+    from lm_eval_so.pipeline.baseline.update import ask_and_update, update_baseline
+    from lm_eval_so.pipeline.check import check
     from lm_eval_so.terminal.lines import visible
 
-    session = line.open_session(lambda config, _: check_gate(config))
-    resources = session.resources()
-    done = update_baseline(session.config, resources, report, reason=reason, is_forced=force)
+    if ask:
+        session = line.open_session(partial(check, needs={"run", "evaluate"}))
+        given = {str(report): True, "--reason": reason, "--ask": True, "--force": force}
+        again = line.again("baseline update", given)
+        done = session.run(
+            lambda r: ask_and_update(
+                session.config, replace(r, again=again), report, reason=reason, is_forced=force
+            )
+        )
+    else:
+        session = line.open_session(lambda config, _: check_gate(config))
+        resources = session.resources()
+        done = update_baseline(session.config, resources, report, reason=reason, is_forced=force)
     session.progress.close()
     if not line.quiet:
         redactor = session.redactor

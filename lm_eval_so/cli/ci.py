@@ -109,11 +109,9 @@ def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
 def _tell_plan(session: "Session", plan: "Plan") -> int:
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.pipeline.check import tell_further
-    from lm_eval_so.pipeline.measure.answers import for_verdict
-    from lm_eval_so.runner.dry_run import plan_run
+    from lm_eval_so.pipeline.measure.answers import plan_answers
 
-    verdict = for_verdict(session.config, plan)
-    planned = session.run(lambda r: plan_run(session.config, r, plan.run_options, verdict=verdict))
+    planned = session.run(lambda r: plan_answers(session.config, r, plan))
     for told in tell_further(session.config, planned.planned):
         session.progress.listen(told)
     session.line.emit_facts(to_json(planned))

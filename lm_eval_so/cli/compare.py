@@ -55,7 +55,7 @@ def compare(
     report = read_report(candidate)
     found = read_baseline(config, Place(report=baseline, ref=baseline_ref))
     comparison = compare_reports(config, resources, report, found)
-    tell_verdict(comparison, config, resources.listener, redactor=resources.redactor)
+    tell_verdict(comparison, report, config, resources.listener, redactor=resources.redactor)
     results = Results(report=report, comparison=comparison, is_report_written=True)
     folder = out or config.resolve(config.report.out)
     files = write_reports(results, folder, config, resources.redactor, formats=formats)

@@ -49,3 +49,6 @@ class Code(StrEnum):
     MUST_FAILED = "must_failed"
     MUST_UNSTEADY = "must_unsteady"
     ENDPOINT_DOWN = "endpoint_down"
+    # changes that are not the pull request's; texts of the topic `control`
+    NOTHING_DIFFERS = "nothing_differs"
+    PROVIDER_MOVED = "provider_moved"

@@ -300,15 +300,15 @@ def command_line(
     """Return a command line to paste, quoted for the shell, without possible secrets.
 
     Args:
-        name: Name of the command.
+        name: Name of the command, as "baseline update".
         config: Config file, as given.
-        options: Other options: None and False are left out, True is a flag.
+        options: Other options: None and False are left out; True is a flag, or an argument.
         overrides: Texts of `--set`; the value of a possible secret is left out.
         plugins: Files of `--plugin`.
     """
     from shlex import join  # noqa: PLC0415 - not for --help
 
-    words = ["lm-eval-so", name, "-c", str(config)]
+    words = ["lm-eval-so", *name.split(), "-c", str(config)]
     for option, value in (options or {}).items():
         if value is not None and value is not False:
             words += [option] if value is True else [option, str(value)]

@@ -5,23 +5,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import Literal
 
 from lm_eval_so.action.event import plain_suite_id
-from lm_eval_so.action.inputs import Generate, Inputs
+from lm_eval_so.action.inputs import Generate, Inputs, UpdateBaseline
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import folder_problems, leads_out
-from lm_eval_so.errors import ExitCode, Interrupted, Problem, Where
+from lm_eval_so.errors import ExitCode, Interrupted, Problem, PublishError, Where
+from lm_eval_so.pipeline.baseline.update import update_baseline
 from lm_eval_so.pipeline.check import Stage, check
 from lm_eval_so.pipeline.github.baseline_place import find_local_place, find_place
 from lm_eval_so.pipeline.github.posting import Job
 from lm_eval_so.pipeline.github.publish import Told, tell_github, write_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings
 from lm_eval_so.pipeline.measure.measure import Measured, measure
-from lm_eval_so.pipeline.measure.plan import Origin, Plan, again_folder
-from lm_eval_so.runner.run import run_folder
+from lm_eval_so.pipeline.measure.plan import (
+    Origin,
+    Plan,
+    again_folder,
+    how_to_name_one,
+    run_folder,
+)
 
 _OWN_BASELINE = (
     "git does not know the base commit here, so the baseline is read from the checkout itself"
@@ -62,6 +69,9 @@ def find_problems(config: Config, around: Surroundings, options: Options) -> Ite
     needs: set[Stage] = {"run", "evaluate"}
     needs |= {"generate"} if _makes_dataset(config, around.inputs) else set()
     yield from check(config, around.environ, needs=needs)
+    if _updates_baseline(around) and config.baseline.path is None:
+        what = "update_baseline writes the baseline, and the config names none"
+        yield Problem(what=what, where=config.where("baseline"), hint=how_to_name_one(config))
     if config.backend is None:  # told by now, and there is no run to write
         return
     run, reports = _folders(config, around, options)
@@ -94,6 +104,7 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
         fresh=options.fresh,
         baseline=place,
         may_be_baseline=may_be_baseline,
+        makes_baseline=_makes_baseline(config, around),
         origin=origin,
     )
 
@@ -136,11 +147,47 @@ async def measure_and_tell(
     if resources.stop.is_set():
         raise Interrupted("interrupted; the reports are written, and GitHub is not told")
     job = Job(activity=activity, inputs=inputs, workspace=around.workspace, head=plan.origin.commit)
+    is_updated = _update_baseline(config, resources, plan, around)
     told = tell_github(config, resources, measured, job)
     code = measured.exit_code
-    if not code and told.comment_failed and inputs.publishing.is_comment_required:
+    has_failed = told.comment_failed and inputs.publishing.is_comment_required
+    has_failed |= not is_updated and inputs.update_baseline is UpdateBaseline.ALWAYS
+    if not code and has_failed:
         code = ExitCode.PUBLISH
     return Done(measured=measured, told=told, exit_code=code)
+
+
+def _updates_baseline(around: Surroundings) -> bool:
+    """Return whether the step wants the baseline written, and the event may make one."""
+    wanted = around.inputs and around.inputs.update_baseline is not UpdateBaseline.NEVER
+    return bool(wanted) and around.activity.may_be_baseline
+
+
+def _makes_baseline(
+    config: Config, around: Surroundings
+) -> Literal["never", "if_missing", "always"]:
+    if around.inputs:
+        return "always" if _updates_baseline(around) else "never"
+    return "if_missing" if config.baseline.path else "never"
+
+
+def _update_baseline(
+    config: Config, resources: Resources, plan: Plan, around: Surroundings
+) -> bool:
+    """Write the baseline if the step wants it; return False if the report is refused."""
+    if not _updates_baseline(around):
+        return True
+    reason = f"update_baseline: {around.activity.event} at {plan.origin.commit or 'no commit'}"
+    try:
+        update = update_baseline(config, resources, plan.reports, reason=reason, is_forced=False)
+    except PublishError as error:
+        causes = "; ".join(problem.what for problem in error.problems)
+        text = f"the baseline stays as it is: {causes}"
+        resources.listener(Warned(stage="baseline", text=text))
+        return False
+    text = f"{update.path} is the baseline now; a later step commits it"
+    resources.listener(Noticed(stage="baseline", text=text))
+    return True
 
 
 def _folders(config: Config, around: Surroundings, options: Options) -> tuple[Path, Path]:
@@ -160,6 +207,8 @@ def _outside_problems(config: Config, around: Surroundings, folders: list[Path])
     places: list[tuple[Path, Where]] = [(path, Where(file=str(path))) for path in folders]
     if _makes_dataset(config, around.inputs):
         places.append((config.resolve(config.dataset.path), config.where("dataset", "path")))
+    if _updates_baseline(around) and config.baseline.path:
+        places.append((config.resolve(config.baseline.path), config.where("baseline", "path")))
     if config.run.cache:
         places.append((config.resolve(config.run.cache), config.where("run", "cache")))
     return [

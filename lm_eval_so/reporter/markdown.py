@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.templates.safe import Safe, prose
 from lm_eval_so.core.templates.sandbox import fill_markdown
-from lm_eval_so.core.words.phrases import answers_text, problem_sentence, unmeasured_sentence
-from lm_eval_so.core.words.verdict_names import lead_metric, verdict_heading, verdict_icon
+from lm_eval_so.core.words.headline import Headline, unmeasured_headline
+from lm_eval_so.core.words.phrases import answers_text, problem_sentence
+from lm_eval_so.core.words.verdict_names import lead_metric
 from lm_eval_so.errors import Problem
 from lm_eval_so.reporter.content import Content, Style
 from lm_eval_so.reporter.views.comparison import view_comparison
@@ -94,10 +94,9 @@ def comment_body(
     """
     view = view_comparison(comparison, report, language=style.language)
     if level > _LEAST:
-        brief = _head(comparison.verdict, view.suite, comparison.sentence, origin, style.language)
-        lost = view.lost.headline if view.lost else ""
-        brief |= {"icon": view.verdict.icon, "lost": lost, "run_text": "run", "is_cut": True}
-        return _fill("brief.md.j2", brief, style)
+        brief = _head(view.verdict.headline, view.suite, origin)
+        told = {"sentence": comparison.sentence, "run_text": "run", "is_cut": True}
+        return _fill("brief.md.j2", {**brief, **told}, style)
     values = {
         "comparison": view,
         "before": origin.before,
@@ -125,8 +124,10 @@ def unmeasured_body(
         style: Language and secrets.
     """
     language = style.language
-    sentence = unmeasured_sentence(problems[0], language)
-    values = _head(Verdict.ERROR, suite, sentence, origin, language) | {"run_text": "run_only"}
+    values = {
+        **_head(unmeasured_headline(problems[0], language), suite or "", origin),
+        "run_text": "run_only",
+    }
     if level > 0:
         return _fill("brief.md.j2", {**values, "is_cut": len(problems) > 1}, style)
     others = [problem_sentence(problem, language) for problem in problems[1:_MOST_PROBLEMS]]
@@ -134,15 +135,11 @@ def unmeasured_body(
     return _fill("unmeasured.md.j2", given, style)
 
 
-def _head(
-    verdict: Verdict, suite: str | None, sentence: str, origin: Origin, language: Language
-) -> dict[str, object]:
+def _head(headline: Headline, suite: str, origin: Origin) -> dict[str, object]:
     return {
-        "icon": verdict_icon(verdict),
-        "word": verdict_heading(verdict, language),
-        "suite": suite or "",
-        "lost": "",
-        "sentence": sentence,
+        "headline": headline,
+        "sentence": headline.remark,
+        "suite": suite,
         "run_url": origin.run_url,
         "before": origin.before,
     }

@@ -11,6 +11,8 @@ from lm_eval_so.runner.store.fingerprint import new_run
 from lm_eval_so.runner.store.for_verdict import ForVerdict
 from lm_eval_so.runner.store.resume import find_earlier
 
+__all__ = ["RunPlan", "plan_run"]
+
 _SHOWN = ("system", "messages", "params", "tools", "tool_choice", "response_format", "seed")
 """Parts of a request that go to the chatbot."""
 

@@ -140,7 +140,7 @@ def test_ci__one_broken_case_fails_and_is_named_first(
         assert page.index("모름") < table
         assert named < page.index("The mean alone cannot tell")
     assert done.stderr.index("q7") < done.stderr.index("exact_match: ")
-    assert "regression: 1 of 30 cases broke" in done.stderr.lower()
+    assert "❌ 1 of 30 cases broke · " in done.stderr
 
 
 def test_ci__asked_once_before_a_broken_case_is_named(

@@ -131,7 +131,7 @@ def test_ci__stopped_before_anything_is_asked_is_told(place: Checkout) -> None:
     assert done.returncode == 130, done.stderr
     assert place.outputs()["verdict"] == "error"
     [body] = place.hub.bodies(7).values()
-    assert "### ❌ 오류 · shop\n\n측정하지 못했습니다: interrupted" in body
+    assert "### ⚠️ 측정하지 못함: interrupted · shop\n" in body
 
 
 STOPPER = """
@@ -219,7 +219,7 @@ def test_ci__where_nothing_could_be_measured_the_comment_says_so(place: Checkout
     [body] = place.hub.bodies(7).values()
     last = "커밋의 이전 결과: 판단 보류."
     for text in (body, summary.read_text(encoding="utf-8")):
-        assert "### ❌ 오류 · shop\n\n측정하지 못했습니다: the endpoint refused the key" in text
+        assert "### ⚠️ 측정하지 못함: the endpoint refused the key" in text
         assert "`@octocat`" in text
         assert f"`{place.hub_head[:7]}` {last}" in text
         assert KEY not in text
@@ -233,7 +233,8 @@ def test_ci__where_nothing_could_be_measured_the_comment_says_so(place: Checkout
     assert failed.returncode == 3, failed.stderr
     [body] = place.hub.bodies(7).values()
     first, told = body.split("\n\n")[:2]
-    assert "\n### ❌ 오류 · shop · 답변이 있던 케이스 39개에" in first
+    assert "\n### ⚠️ 측정하지 못함: 39 of 40 rows have no answer" in first
+    assert first.endswith(" · 답변이 있던 케이스 39개에 이번에는 답변이 없습니다 · shop")
     assert told.startswith("측정하지 못했습니다: 39 of 40 rows have no answer")
     assert last in body
     report = place.folder / "lm-eval-so-report"
@@ -246,7 +247,7 @@ def test_ci__where_nothing_could_be_measured_the_comment_says_so(place: Checkout
     assert place.ci(GITHUB_RUN_ID="9").returncode == 0
     [body] = place.hub.bodies(7).values()
     assert body.partition("\n### ")[2][:40] == before.partition("\n### ")[2][:40]
-    assert "측정하지 못했습니다" not in body
+    assert "측정하지 못" not in body
 
 
 def test_ci__a_cancelled_job_says_so(place: Checkout) -> None:

@@ -50,7 +50,7 @@ def test_stages__one_after_another(folder: Path) -> None:
     assert compared.returncode == 0, compared.stderr  # inconclusive only warns
     reports = [f"reports/comparison.{form}" for form in ("json", "md", "html")]
     assert compared.stdout.splitlines() == reports
-    assert "warning: inconclusive" in compared.stderr
+    assert "warning: 🟡 " in compared.stderr
     shown = lm_eval_so(
         "report",
         "reports/report.json",

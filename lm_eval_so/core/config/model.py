@@ -245,6 +245,8 @@ class BaselineSection(Section):
     ref: str = ""
     """Git revision to read the report from. "" is the base commit of a pull request, else the file
     itself. On a pull request the base must have it, too."""
+    repeats: int | None = Field(default=None, ge=1, le=1000)
+    """Answers per sample when a baseline is made; default: run.repeats."""
 
 
 class ReportSection(Section):
@@ -324,6 +326,15 @@ class Config(Section, title="lm-eval-so.yaml"):
     def resolve(self, path: Path) -> Path:
         """Return a path of the config, made relative to the working directory."""
         return path if path.is_absolute() else self._folder / path
+
+    @property
+    def baseline_repeats(self) -> int:
+        """Answers per sample when a baseline is made."""
+        return self.baseline.repeats or self.run.repeats
+
+    def with_repeats(self, repeats: int) -> Self:
+        """Return this config with another number of answers per sample."""
+        return self.model_copy(update={"run": self.run.model_copy(update={"repeats": repeats})})
 
     def backend_sections(self) -> Iterator[tuple[tuple[str | int, ...], BackendSection]]:
         """Yield every backend of the config with its path: chatbot, simulator, judges."""

@@ -248,6 +248,23 @@ class BrokenCases:
 
 
 @record
+class Control:
+    """Main's configuration today: what tells a change of the pull request from one of the provider."""
+
+    state: Literal["asked", "nothing_differs", "not_possible", "unchanged"]
+    """asked: main's configuration was asked cases that stayed wrong; nothing_differs: the pull request
+    changes nothing that is sent to the model; not_possible: it could not be asked, for the reason in
+    `why`; unchanged: a scheduled comparison of main with its own baseline, since which nobody here
+    changed the chatbot."""
+    requests: int = 0
+    """Answers of main's configuration that were asked for."""
+    commit: str | None = None
+    """Commit that main's configuration was read from."""
+    why: Reason | None = None
+    """Reason why it could not be asked; null if it could."""
+
+
+@record
 class Exemption:
     """An entry of the quarantine or accept file, and its effect."""
 
@@ -357,6 +374,8 @@ class Comparison:
     """Cases that lost their answer; null if there are none."""
     broken: BrokenCases | None = None
     """Cases that broke for good; null if `gate.broken` is off or no metric says right or wrong."""
+    control: Control | None = None
+    """Main's configuration today; null if nothing got worse, or `gate.control` is off."""
     pairing: Pairing
     baseline: BaselineRef
     differences: tuple[str, ...]

@@ -39,11 +39,13 @@ def wilson_interval(successes: int, n: int, *, level: float = 0.95) -> tuple[flo
     return low, high
 
 
-def tango_interval(worse: int, better: int, n: int, *, level: float = 0.90) -> tuple[float, float]:
+def tango_interval(
+    worse: float, better: float, n: float, *, level: float = 0.90
+) -> tuple[float, float]:
     """Return the score interval of the difference of two paired proportions, positive = better.
 
     Args:
-        worse: Samples that went from right to wrong.
+        worse: Samples that went from right to wrong; a number that counts as so many may be no whole one.
         better: Samples that went from wrong to right.
         n: Paired samples, ≥ 1 and ≥ worse + better.
         level: Two-sided confidence level, in (0, 1).
@@ -121,7 +123,7 @@ def _root(score: Callable[[float], float], level: float, low: float, high: float
     return (low + high) / 2
 
 
-def tango_score(worse: int, better: int, n: int, trial: float) -> float:
+def tango_score(worse: float, better: float, n: float, trial: float) -> float:
     """Return Tango's score of a trial value of the difference, in (−1, 1); it falls in the trial."""
     b = -(worse + better) + (2 * n - better + worse) * trial
     c = -worse * trial * (1 - trial)
@@ -134,7 +136,7 @@ def tango_score(worse: int, better: int, n: int, trial: float) -> float:
     return distance / math.sqrt(variance)
 
 
-def mcnemar_midp(worse: int, better: int) -> float:
+def mcnemar_midp(worse: float, better: float) -> float:
     """Return the one-sided mid-p value for "worse is more likely than better", in (0, 1).
 
     Source: Fagerland, Lydersen, Laake (2013), BMC Medical Research Methodology 13:91.

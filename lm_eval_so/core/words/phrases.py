@@ -106,7 +106,8 @@ def unmeasured_sentence(problem: Problem, language: Language) -> str:
 
 
 def problem_sentence(problem: Problem, language: Language) -> str:
-    """Return a sentence on a problem: what, where and advice."""
+    """Return a sentence on a problem: what, where and advice, as far as it says so."""
     what = " · ".join(filter(None, (problem.what.rstrip("."), str(problem.where or ""))))
     fix = say("comment.fix", language, {"hint": problem.hint}) if problem.hint else ""
-    return " ".join(f"{what}. {fix}".replace("`", "").split())  # as a terminal marks words
+    told = " ".join(filter(None, (f"{what}." if what else "", fix)))
+    return " ".join(told.replace("`", "").split())  # as a terminal marks words

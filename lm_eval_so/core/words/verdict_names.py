@@ -1,4 +1,4 @@
-"""Verdicts in words: icon, name and headline, the same in reports, comments and on the terminal."""
+"""Verdicts of metrics in words: icon and name, and which metrics decide a run."""
 
 from lm_eval_so.core.records.comparison import Comparison, MetricComparison
 from lm_eval_so.core.records.enums import Language, MetricKind, Verdict
@@ -10,14 +10,12 @@ _ICONS = {
     Verdict.PASS: "✅",
     Verdict.IMPROVED: "✅",
     Verdict.REGRESSION: "❌",
-    Verdict.ERROR: "❌",
+    Verdict.ERROR: "⚠️",
     Verdict.INCONCLUSIVE: "➖",
     Verdict.INCOMPARABLE: "⚪",
     Verdict.SKIPPED: "⚪",
     Verdict.REPORTED: "⚪",
 }
-_GOOD_BUT_LOST = "⚠️"
-_GOOD = frozenset({Verdict.PASS, Verdict.IMPROVED})
 _UNIT = (0.0, 1.0)
 
 
@@ -35,16 +33,6 @@ def verdict_heading(verdict: Verdict, language: Language) -> str:
     """Return the name of a verdict in a heading."""
     name = verdict_name(verdict, language)
     return name[:1].upper() + name[1:]
-
-
-def is_good_but_lost(comparison: Comparison) -> bool:
-    """Return whether the scores are good, but cases lost their answer, so all is not well."""
-    return comparison.lost is not None and comparison.verdict in _GOOD
-
-
-def run_icon(comparison: Comparison) -> str:
-    """Return the icon of a comparison's verdict."""
-    return _GOOD_BUT_LOST if is_good_but_lost(comparison) else verdict_icon(comparison.verdict)
 
 
 def deciding_metrics(comparison: Comparison) -> list[str]:
@@ -79,41 +67,6 @@ def figures_of(
         )
         for key, metric in comparison.metrics.items()
     }
-
-
-def headline(key: str, metric: MetricComparison, shown: MetricFigures) -> str:
-    """Return the change of a metric in one line, or the fixed bound that it misses.
-
-    Args:
-        key: Id of the metric.
-        metric: Comparison of the metric.
-        shown: Form of its figures.
-    """
-    if metric.reason == "threshold" and (missed := _missed(metric, shown)):
-        return f"{key} {missed}"
-    if metric.baseline is None or metric.candidate is None:
-        return "" if metric.candidate is None else f"{key} {shown.value(metric.candidate)}"
-    means = f"{shown.value(metric.baseline)} → {shown.value(metric.candidate)}"
-    if metric.delta is None:
-        return f"{key} {means}"
-    return f"{key} {means} ({shown.change(metric.delta)})"
-
-
-def _missed(metric: MetricComparison, shown: MetricFigures) -> str:
-    """Return the fixed bound that is missed; the change may be for the better all the same."""
-    limits = metric.threshold or {}
-    value, low, high = (limits.get(key) for key in ("value", "min", "max"))
-    if not isinstance(value, int | float):
-        return ""
-    bounds = (
-        ("below_min", low, isinstance(low, int | float) and value < low),
-        ("above_max", high, isinstance(high, int | float) and value > high),
-    )
-    for key, limit, is_missed in bounds:
-        if is_missed and isinstance(limit, int | float):
-            told = {"value": shown.value(value), "limit": shown.value(limit)}
-            return say(f"comment.{key}", shown.language, told)
-    return ""
 
 
 def _is_unit(key: str, metric: MetricComparison, report: EvaluationReport | None) -> bool:

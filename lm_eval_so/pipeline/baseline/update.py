@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lm_eval_so.comparator.baseline.eligibility import (
@@ -21,15 +21,17 @@ from lm_eval_so.core import git
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Warned
+from lm_eval_so.core.events import Warned, ignore
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import Acceptance, EvaluationReport
 from lm_eval_so.core.report_file import digest_report, read_report
 from lm_eval_so.errors import ConfigError, InputError, Problem, PublishError
+from lm_eval_so.pipeline.baseline.complete import complete_report, fewest_answers
+from lm_eval_so.pipeline.measure.plan import how_to_name_one
 from lm_eval_so.pipeline.reports import read_comparison, write_report
 
-__all__ = ["Update", "how_to_name_one", "update_baseline"]
+__all__ = ["Update", "ask_and_update", "update_baseline"]
 
 _STAGE = "baseline"
 _LONGEST_NAME = 100
@@ -54,6 +56,27 @@ class Update:
     """Whether the file lies in a checkout."""
 
 
+async def ask_and_update(
+    config: Config, resources: Resources, file: Path, *, reason: str, is_forced: bool
+) -> Update:
+    """Ask the answers that a report lacks, then write it as the baseline of a config.
+
+    A report that would be refused is refused before anything is asked. Arguments as of
+    `update_baseline`.
+
+    Raises:
+        LMEvalError: As `complete_report` and `update_baseline`.
+    """
+    source = _report_file(file)
+    if fewest_answers(read_report(source)) < config.baseline_repeats:
+        checked_reason(reason)
+        _path(config)
+        quiet = replace(resources, listener=ignore)
+        _judge(config, quiet, source, is_forced=is_forced)
+        await complete_report(config, resources, source)
+    return update_baseline(config, resources, file, reason=reason, is_forced=is_forced)
+
+
 def update_baseline(
     config: Config, resources: Resources, file: Path, *, reason: str, is_forced: bool
 ) -> Update:
@@ -73,14 +96,9 @@ def update_baseline(
         PublishError: If there are refusals; lists them all.
     """
     why = resources.redactor.redact(checked_reason(reason))
-    path = _path(config)
-    source = file / "report.json" if file.is_dir() else file
-    report = read_report(source)
-    previous, lost = _previous(path)
-    comparison = _comparison_of(report, source.with_name("comparison.json"), resources)
-    found = [*lost, *find_refusals(report, config, comparison=comparison)]
-    if found and not is_forced:
-        raise _refused(found)
+    path, source = _path(config), _report_file(file)
+    report, previous, comparison, found = _judge(config, resources, source, is_forced=is_forced)
+    _tell_few(report, config, resources)
     if previous is not None and digest_report(previous) != digest_report(report):
         _tell_unjudged(comparison, previous, source, resources)
     is_judged = comparison is not None and comparison.baseline.source != "none"
@@ -105,16 +123,40 @@ def update_baseline(
     )
 
 
-def how_to_name_one(config: Config) -> str:
-    """Return the advice to name a baseline in the config."""
-    return f"name a file of the repository, as baseline: {{path: baselines/{config.suite}.json}}"
-
-
 def _path(config: Config) -> Path:
     if config.baseline.path is None:
         what, hint = "the config names no baseline", how_to_name_one(config)
         raise ConfigError(what, where=config.where("baseline"), hint=hint)
     return config.resolve(config.baseline.path)
+
+
+def _report_file(file: Path) -> Path:
+    return file / "report.json" if file.is_dir() else file
+
+
+def _judge(
+    config: Config, resources: Resources, source: Path, *, is_forced: bool
+) -> tuple[EvaluationReport, EvaluationReport | None, Comparison | None, list[Refusal]]:
+    """Return a report, the baseline that it replaces, its comparison, and what is overridden.
+
+    Raises:
+        PublishError: If there are refusals, and nobody forces it; lists them all.
+    """
+    report = read_report(source)
+    previous, lost = _previous(_path(config))
+    comparison = _comparison_of(report, source.with_name("comparison.json"), resources)
+    found = [*lost, *find_refusals(report, config, comparison=comparison)]
+    if found and not is_forced:
+        raise _refused(found)
+    return report, previous, comparison, found
+
+
+def _tell_few(report: EvaluationReport, config: Config, resources: Resources) -> None:
+    """Say that a report has fewer answers than a baseline should have; it is taken all the same."""
+    asked, wanted = fewest_answers(report), config.baseline_repeats
+    if asked < wanted:
+        text = f"each sample was asked {asked}×, a baseline {wanted}× (baseline.repeats)"
+        resources.listener(Warned(stage=_STAGE, text=text, hint="--ask asks the missing answers"))
 
 
 def _comparison_of(report: EvaluationReport, file: Path, resources: Resources) -> Comparison | None:

@@ -6,15 +6,25 @@ from lm_eval_so.core import git
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Warned
+from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.records.enums import ReportFormat
 from lm_eval_so.core.records.run import Checkout
+from lm_eval_so.core.words import counted
 from lm_eval_so.errors import BudgetSpent, InputError, Problem, TooManyErrors
-from lm_eval_so.pipeline.measure.plan import Plan, again_folder
+from lm_eval_so.pipeline.measure.plan import (
+    Baseline,
+    Plan,
+    again_folder,
+    asked_config,
+    read_baseline,
+)
 from lm_eval_so.runner import run as running
+from lm_eval_so.runner.dry_run import RunPlan, plan_run
 from lm_eval_so.runner.store.for_verdict import ForVerdict
 from lm_eval_so.runner.store.for_verdict import note_verdict as note_in_run
 from lm_eval_so.runner.store.run_dir import RUN_FILES
+
+_STAGE = "ci"
 
 
 def for_verdict(config: Config, plan: Plan) -> ForVerdict:
@@ -29,6 +39,51 @@ def for_verdict(config: Config, plan: Plan) -> ForVerdict:
         checkout=Checkout(commit=plan.origin.commit, changes=changes),
         beside=further,
     )
+
+
+async def plan_answers(config: Config, resources: Resources, plan: Plan) -> RunPlan:
+    """Plan what would be asked for a verdict; nothing is sent or written.
+
+    Raises:
+        InputError: If config, dataset, folder or baseline cannot be used.
+    """
+    asked = config
+    if config.baseline_repeats != config.run.repeats:
+        asked = asked_config(config, plan, read_baseline(config, plan.baseline))
+    verdict = for_verdict(config, plan)
+    planned = await plan_run(asked, resources, plan.run_options, verdict=verdict)
+    if asked is not config:
+        _tell_repeats(asked, resources, plan, planned)
+    return planned
+
+
+async def told_config(
+    config: Config, resources: Resources, plan: Plan, baseline: Baseline, verdict: ForVerdict
+) -> Config:
+    """Return the config as a plan asks; what it asks more than `run.repeats` is told first.
+
+    Args:
+        config: The config.
+        resources: Environment and listener.
+        plan: The plan.
+        baseline: The baseline that was looked for.
+        verdict: Purpose of the answers.
+
+    Raises:
+        InputError: If config, dataset or folder cannot be used.
+    """
+    asked = asked_config(config, plan, baseline)
+    if asked is not config:
+        planned = await plan_run(asked, resources, plan.run_options, verdict=verdict)
+        _tell_repeats(asked, resources, plan, planned)
+    return asked
+
+
+def _tell_repeats(config: Config, resources: Resources, plan: Plan, planned: RunPlan) -> None:
+    why = "this run makes the baseline" if plan.makes_baseline == "always" else "no baseline yet"
+    requests = f"{'at least ' if planned.conversations else ''}{counted(planned.to_ask, 'request')}"
+    text = f"{why}, so each sample is asked {config.run.repeats}× (baseline.repeats): {requests}"
+    resources.listener(Noticed(stage=_STAGE, text=text))
 
 
 async def ask(

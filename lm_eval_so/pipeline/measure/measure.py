@@ -12,7 +12,7 @@ from lm_eval_so.errors import refuse
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.binding.baseline_answers import baseline_problems
 from lm_eval_so.generator import generate as generating
-from lm_eval_so.pipeline.measure.answers import ask, for_verdict, note_verdict
+from lm_eval_so.pipeline.measure.answers import ask, for_verdict, note_verdict, told_config
 from lm_eval_so.pipeline.measure.ask_cases import ask_more
 from lm_eval_so.pipeline.measure.further import AskedRun
 from lm_eval_so.pipeline.measure.plan import Plan, read_baseline
@@ -51,6 +51,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     if plan.make_dataset:
         generating.generate(config, resources)
     verdict = for_verdict(config, plan)
+    config = await told_config(config, resources, plan, baseline, verdict)
     failure = await ask(config, resources, plan, verdict)
     inputs = evaluating.EvaluationInputs(
         runs=[plan.run], baseline=baseline.report, origin=plan.origin
@@ -63,7 +64,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     else:
         comparison = compare_reports(config, resources, report, baseline)
         comparison = unmeasured(comparison, failure, config.language)
-    tell_verdict(comparison, config, resources.listener, redactor=resources.redactor)
+    tell_verdict(comparison, report, config, resources.listener, redactor=resources.redactor)
     if not plan.may_be_baseline or comparison.verdict in _NO_BASELINE:
         report = replace(report, experiment=replace(report.experiment, eligible=False))
     results = Results(report=report, comparison=comparison)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from lm_eval_so.comparator.baseline.find import AS_CONFIGURED, Place, find_baseline
 from lm_eval_so.core.config.model import Config
@@ -11,7 +12,7 @@ from lm_eval_so.core.report_file import read_report
 from lm_eval_so.errors import UsageError
 from lm_eval_so.evaluator.binding.baseline_answers import needs_baseline
 from lm_eval_so.evaluator.evaluate import Origin
-from lm_eval_so.runner.run import RunOptions
+from lm_eval_so.runner.run import RunOptions, run_folder
 
 __all__ = [
     "Baseline",
@@ -19,7 +20,11 @@ __all__ = [
     "Place",
     "Plan",
     "again_folder",
+    "asked_config",
+    "how_to_name_one",
+    "makes_baseline",
     "read_baseline",
+    "run_folder",
     "take_baseline",
     "take_report",
     "wanted_baseline",
@@ -52,6 +57,8 @@ class Plan:
     """Place of the baseline."""
     may_be_baseline: bool = True
     """Whether the report may become a baseline, if it is complete and did not get worse."""
+    makes_baseline: Literal["never", "if_missing", "always"] = "never"
+    """Condition under which the run is to be the baseline, and asks `baseline.repeats` times."""
     origin: Origin = field(default_factory=Origin)
     """Identity of the measured code, as the report records it."""
 
@@ -73,6 +80,25 @@ def read_baseline(
     """Read the baseline; arguments and errors as of `find_baseline`."""
     report, ref = find_baseline(config, place, is_demanded=is_demanded)
     return Baseline(report=report, ref=ref)
+
+
+def makes_baseline(plan: Plan, baseline: Baseline) -> bool:
+    """Return whether a run is to be the baseline; one that stopped when it was good would be lucky."""
+    if plan.makes_baseline == "if_missing":
+        return baseline.report is None and baseline.ref.reason is None
+    return plan.makes_baseline == "always"
+
+
+def asked_config(config: Config, plan: Plan, baseline: Baseline) -> Config:
+    """Return the config as a plan asks: `baseline.repeats` answers if the run is to be the baseline."""
+    if config.baseline_repeats == config.run.repeats or not makes_baseline(plan, baseline):
+        return config
+    return config.with_repeats(config.baseline_repeats)
+
+
+def how_to_name_one(config: Config) -> str:
+    """Return the advice to name a baseline in the config."""
+    return f"name a file of the repository, as baseline: {{path: baselines/{config.suite}.json}}"
 
 
 def take_report(given: EvaluationReport | Path) -> EvaluationReport:

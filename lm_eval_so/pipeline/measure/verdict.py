@@ -9,9 +9,10 @@ from lm_eval_so.comparator.terms import Terms, read_terms
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.records.comparison import Comparison
+from lm_eval_so.core.records.comparison import Comparison, Reason
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.words.headline import UNMEASURED
 from lm_eval_so.core.words.phrases import unmeasured_sentence
 from lm_eval_so.errors import ExitCode, Problem
 from lm_eval_so.pipeline.measure.plan import Baseline
@@ -92,6 +93,7 @@ def unmeasured(comparison: Comparison, failure: Problem, language: Language) -> 
         passed=False,
         exit_code=ExitCode.CANNOT_MEASURE.value,
         sentence=told if is_told else f"{told} {comparison.sentence}",
+        reasons=(Reason(code=UNMEASURED, figures={"what": failure.what}), *comparison.reasons),
     )
 
 

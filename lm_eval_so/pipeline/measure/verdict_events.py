@@ -16,16 +16,14 @@ from lm_eval_so.core.words import say
 from lm_eval_so.core.words.broken_cases import (
     case_name,
     case_sentence,
-    cases_headline,
     named_cases,
     slips_sentence,
     warning_sentences,
 )
 from lm_eval_so.core.words.formats import count
+from lm_eval_so.core.words.headline import headline_line, headline_of
 from lm_eval_so.core.words.phrases import exemption_warning, lost_headline, lost_names, lost_reasons
-from lm_eval_so.core.words.verdict_names import deciding_metrics, verdict_name
-from lm_eval_so.pipeline.baseline.update import how_to_name_one
-from lm_eval_so.pipeline.measure.plan import Plan
+from lm_eval_so.pipeline.measure.plan import Plan, how_to_name_one
 
 STAGE = "compare"
 _LONGEST_NAME, _LONGEST_SENTENCE = 60, 400
@@ -33,30 +31,29 @@ _MOST_CASES, _MOST_NAMES = 5, 10
 
 
 def tell_verdict(
-    comparison: Comparison, config: Config, tell: Listener, *, redactor: Redactor
+    comparison: Comparison,
+    report: EvaluationReport,
+    config: Config,
+    tell: Listener,
+    *,
+    redactor: Redactor,
 ) -> None:
     """Tell the findings of a comparison, and warn of a change that goes in without being proven good."""
+    language = config.language
     for exemption in (*comparison.quarantine, *comparison.accept):
-        if text := exemption_warning(exemption, config.language):
+        if text := exemption_warning(exemption, language):
             tell(Warned(stage=STAGE, text=text))
-    for text in warning_sentences(comparison.broken, config.language):
+    for text in warning_sentences(comparison.broken, language):
         tell(Warned(stage=STAGE, text=redactor.redact(text)))
-    for text in _cases(comparison.broken, config.language, redactor):
+    for text in _cases(comparison.broken, language, redactor):
         tell(Noticed(stage=STAGE, text=text))
     for metric in comparison.metrics.values():
         tell(Noticed(stage=STAGE, text=metric.sentence))
-    decisive = deciding_metrics(comparison)
-    is_first = comparison.baseline.source == "none" and comparison.verdict is Verdict.INCOMPARABLE
-    names = f" ({', '.join(decisive)})"
-    if broke := cases_headline(comparison, config.language):
-        names = f": {broke}"
-        decisive = [broke]
-    why = names if decisive and not is_first else f": {comparison.sentence}"
-    text = f"{verdict_name(comparison.verdict, config.language)}{why}"
     if comparison.lost is not None:
-        text = f"{text}; {_lost(comparison.lost, config.language, redactor)}"
+        tell(Noticed(stage=STAGE, text=_lost(comparison.lost, language, redactor)))
+    line = headline_line(headline_of(comparison, report, language), comparison.suite)
     is_warning = _is_warning(comparison, config.gate)
-    tell((Warned if is_warning else Ended)(stage=STAGE, text=text))
+    tell((Warned if is_warning else Ended)(stage=STAGE, text=cut(line, _LONGEST_SENTENCE)))
     if comparison.rerun is not None:
         steps = " && ".join(comparison.rerun.splitlines())
         text = say("comment.rerun_steps", config.language, {"steps": steps})

@@ -12,7 +12,7 @@ from lm_eval_so.core.records.comparison import Comparison, MetricComparison
 from lm_eval_so.core.records.enums import MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.templates.sandbox import fill_html
-from lm_eval_so.core.words.verdict_names import is_good_but_lost, lead_metric
+from lm_eval_so.core.words.verdict_names import lead_metric
 from lm_eval_so.errors import NothingToDo
 from lm_eval_so.reporter.content import Content
 from lm_eval_so.reporter.html.cases import case_data, first_cases
@@ -96,7 +96,7 @@ def html_report(content: Content) -> str:
         "comparison": compared,
         "icons": _ICONS,
         "warnings": [*(compared.warnings if compared else ()), *view.warnings][:_MOST_WARNINGS],
-        "tone": _tone(comparison),
+        "tone": compared.verdict.headline.tone if compared else "none",
         "means": [_mean_drawing(row, report) for row in view.metrics],
         "changes": _changes(comparison, compared) if comparison and compared else [],
         "slice_metrics": shown,
@@ -129,14 +129,6 @@ def html_report(content: Content) -> str:
         "texts": _in_script({key: words(key) for key in _IN_SCRIPT} | _patterns(words)),
     }
     return fill_html(_PACKAGE, "report.html.j2", values, trusted=trusted, redact=redactor.redact)
-
-
-def _tone(comparison: Comparison | None) -> str:
-    if comparison is None:
-        return "none"
-    if is_good_but_lost(comparison):
-        return _TONES[Verdict.INCONCLUSIVE]
-    return _TONES.get(comparison.verdict, "none")
 
 
 def _mean_drawing(row: MetricRow, report: EvaluationReport) -> MeanDrawing:

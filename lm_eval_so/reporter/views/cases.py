@@ -16,7 +16,6 @@ from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.words.broken_cases import (
     case_name,
     case_sentence,
-    cases_headline,
     footer,
     named_cases,
     slips_sentence,
@@ -199,7 +198,6 @@ def broken_cases(comparison: Comparison, language: Language) -> BrokenCasesView 
         return None
     named = named_cases(broken)
     return BrokenCasesView(
-        headline=cases_headline(comparison, language),
         cases=tuple(_broken_view(case, broken, language) for case in named),
         mean=broken.mean,
         slips=slips_sentence(broken, language),

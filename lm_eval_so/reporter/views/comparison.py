@@ -18,6 +18,7 @@ from lm_eval_so.core.words.formats import (
     reason_key,
     round_up,
 )
+from lm_eval_so.core.words.headline import headline_of
 from lm_eval_so.core.words.phrases import (
     exemption_warning,
     lost_headline,
@@ -26,9 +27,7 @@ from lm_eval_so.core.words.phrases import (
 )
 from lm_eval_so.core.words.verdict_names import (
     figures_of,
-    headline,
     lead_metric,
-    run_icon,
     verdict_heading,
     verdict_icon,
     verdict_name,
@@ -76,14 +75,12 @@ def view_comparison(
     ]
     lead = lead_metric(comparison)
     broken = broken_cases(comparison, language)
-    change = headline(lead, comparison.metrics[lead], shown[lead]) if lead and not is_error else ""
     lead_notes = _lead_notes(comparison, lead, shown[lead], words) if lead else ()
     return ComparisonView(
         suite=comparison.suite,
         verdict=VerdictView(
-            icon=run_icon(comparison),
+            headline=headline_of(comparison, report, language),
             word=verdict_heading(comparison.verdict, language),
-            headline=broken.headline if broken and broken.headline else change,
             # the cases themselves are told beside it
             sentence=broken.mean if broken and broken.cases else comparison.sentence,
             is_error=is_error,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import say
+from lm_eval_so.core.words.headline import Headline
 
 ABSENT = "–"
 """Placeholder of a figure that is not there."""
@@ -282,8 +283,6 @@ class BrokenView:
 class BrokenCasesView:
     """Cases that stayed wrong, the strongest claim first."""
 
-    headline: str
-    """Number of cases for which the run fails; "" if it does not."""
     cases: tuple[BrokenView, ...]
     mean: str
     """Sentences of the mean alone."""
@@ -297,10 +296,9 @@ class BrokenCasesView:
 class VerdictView:
     """Verdict of the run."""
 
-    icon: str
+    headline: Headline
     word: str
-    headline: str
-    """Change of the metric that decides; "" if nothing could be compared."""
+    """Name of the verdict."""
     sentence: str
     is_error: bool
     """Whether the run could not be measured, which then is said first."""

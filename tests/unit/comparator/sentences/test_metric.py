@@ -342,6 +342,7 @@ def test_sentences__every_code_of_a_metric_has_a_text(language) -> None:
     spoken = texts(language)
     told_by_others = {Code.THRESHOLD, Code.THRESHOLD_UNPROVEN}
     of_cases = {Code.BROKEN_CASES, Code.MUST_FAILED, Code.MUST_UNSTEADY, Code.ENDPOINT_DOWN}
+    of_cases |= {Code.NOTHING_DIFFERS, Code.PROVIDER_MOVED}
     for code in set(Code) - told_by_others - of_cases:
         assert f"comparison.{code}" in spoken
 

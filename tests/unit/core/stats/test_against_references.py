@@ -10,11 +10,33 @@ from lm_eval_so.core.stats import (
     bounded,
     diagnostic,
     distributions,
+    fixed_items,
     groups,
     multiple,
     power,
     ratios,
 )
+
+
+def items(before, after):
+    sides = [list(map(fixed_items.sum_up, side)) for side in (before, after)]
+    return fixed_items.ItemPairs(before=sides[0], after=sides[1])
+
+
+def these_binary(b, c):
+    flips = items(b, c).flips()
+    worse, better, trials = flips.worse, flips.better, flips.trials
+    low, high = binary.tango_interval(worse, better, trials)
+    mean, p = (better - worse) / trials, binary.mcnemar_midp(worse, better)
+    return {"mean": mean, "L": low, "U": high, "p": p, "N": trials, "w": worse, "g": better}
+
+
+def these_scores(b, c, width):
+    pairs = items(b, c)
+    estimate = pairs.interval(width=width)
+    told = {key: getattr(estimate, FIELDS[key]) for key in ("mean", "se", "L", "U", "p")}
+    return {**told, "nu": pairs.freedom, "N": pairs.trials}
+
 
 FUNCTIONS = {
     "wilson": lambda x, n, level: binary.wilson_interval(x, n, level=level),
@@ -37,6 +59,8 @@ FUNCTIONS = {
         se * math.sqrt(C), delta, width=R
     ),
     "guard": lambda w, g, n, delta: binary.binomial_cdf(max(w - g, 0), n, delta),
+    "these_binary": these_binary,
+    "these_scores": these_scores,
     "smallest_margin": power.provable_margin,
     "ratio_means": ratios.ratio_of_means,
     "ratio_quantiles": lambda b, c, u: ratios.ratio_of_percentiles(b, c, level=u),

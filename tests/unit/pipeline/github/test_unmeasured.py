@@ -29,7 +29,7 @@ HEAD, OLD = "a" * 40, "b" * 40
 JOB = "evaluate.yml/evaluate"
 KEY = "hunter2-long-value"
 CONFIG = "version: 1\nsuite: shop\nlanguage: ko\ndataset: {path: data}\n"
-SAID = "측정하지 못했습니다"
+SAID = "측정하지 못함"
 REFUSED = BackendError(ErrorKind.AUTH, f"refused {KEY} @octocat", retryable=False, hint="look")
 
 
@@ -122,10 +122,16 @@ def place(tmp_path: Path) -> Iterator[Place]:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (REFUSED, "refused `[redacted:BOT_KEY]` `@octocat`. 해결: look"),
-        (BudgetSpent("the budget of USD 1.00 is spent"), "the budget of USD 1.00 is spent."),
-        (Interrupted("interrupted", hint="the same command goes on"), "interrupted. 해결:"),
-        (KeyboardInterrupt(), "interrupted."),
+        (REFUSED, "refused `[redacted:BOT_KEY]` `@octocat` · shop\n\n해결: look"),
+        (
+            BudgetSpent("the budget of USD 1.00 is spent"),
+            "the budget of USD 1.00 is spent · shop\n",
+        ),
+        (
+            Interrupted("interrupted", hint="the same command goes on"),
+            "interrupted · shop\n\n해결:",
+        ),
+        (KeyboardInterrupt(), "interrupted · shop\n"),
         (
             ValueError(f"<b>{KEY}</b>"),
             "a bug in lm-eval-so: ValueError: `<b>[redacted:BOT_KEY]</b>",
@@ -139,9 +145,9 @@ def test_told_if_unmeasured__a_comment_is_not_left_saying_pass(
     place.comment()
     place.fail(error)
     [body] = place.bodies
-    head, _, rest = body.partition("\n### ❌ 오류 · shop\n\n")
+    head, _, rest = body.partition(f"\n### ⚠️ {SAID}: ")
     assert head.startswith(marker(f"{JOB}/shop"))
-    assert rest.startswith(f"{SAID}: {said}")
+    assert rest.startswith(said)
     assert "`bbbbbbb` 커밋의 이전 결과: 통과." in rest
     assert "✅" not in body
     assert rest.strip() in place.summary or rest.split("\n\n")[0] in place.summary
@@ -180,7 +186,7 @@ def test_told_if_unmeasured__every_problem_with_its_place_in_the_repository(plac
     ]
     place.fail(ConfigError.of(problems))
     [body] = place.bodies
-    assert 'unknown key "datasset" · `conf/a.yaml:4` datasset.' in body
+    assert 'unknown key "datasset" · shop\n\n`conf/a.yaml:4` datasset.' in body
     assert "- no file data. 해결: make data\n" in body
     assert str(place.folder) not in body + place.summary
     assert KEY not in body
@@ -218,7 +224,7 @@ def test_told_if_unmeasured__a_suite_that_nobody_can_read(place: Place, config: 
         place.config(config)
     place.fail(ConfigError("no config"))
     assert place.bodies == []
-    assert "Could not be measured: no config." in place.summary
+    assert "Could not be measured: no config\n" in place.summary
     assert any("nobody knows whose it is" in e.text for e in place.told if isinstance(e, Noticed))
     place.comment("one")
     place.comment("two", run=6)  # another step of this run measured it
@@ -226,7 +232,7 @@ def test_told_if_unmeasured__a_suite_that_nobody_can_read(place: Place, config: 
     place.fail(ConfigError("no config"))
     one, two, other = place.bodies
     assert one.startswith(marker(f"{JOB}/one"))
-    assert "### ❌ Error\n\nCould not be measured: no config." in one
+    assert "### ⚠️ Could not be measured: no config\n" in one
     assert "Before, at `bbbbbbb`: pass." in one
     assert "✅ pass" in two
     assert "✅ pass" in other

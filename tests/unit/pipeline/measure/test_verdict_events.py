@@ -55,33 +55,36 @@ def test_how_to_begin__names_the_suite_where_the_config_has_no_baseline(tmp_path
     assert "baselines/test.json" in told(tmp_path, None, eligible=True)
 
 
-def verdict_told(folder: Path, *, language: str = "en", **changes: Any) -> Event:
-    """Return the last line that tells a passing verdict."""
+def verdict_told(folder: Path, *, language: str = "en", **changes: Any) -> list[Event]:
+    """Return the events that tell a passing verdict."""
     config, events = make(folder, ECHO, language=language), []
     compared = made.comparison(Verdict.PASS, changed=(), metrics={}, **changes)
     redactor = make_redactor({"BOT_TOKEN": "hunter2-long-password"})
-    tell_verdict(compared, config, events.append, redactor=redactor)
-    return events[-1]
+    tell_verdict(compared, made.report(), config, events.append, redactor=redactor)
+    return events
 
 
-def test_tell_verdict__cases_that_lost_their_answer_stand_in_its_line(tmp_path: Path) -> None:
-    plain = verdict_told(tmp_path)
-    assert isinstance(plain, Ended)
-    told = verdict_told(tmp_path, lost=made.lost())
-    assert isinstance(told, Warned)
-    assert told.text == (
-        f"{plain.text}; 2 cases that had an answer have none now (HTTP 500: 1, timeout: 1): "
+def test_tell_verdict__ends_with_the_headline(tmp_path: Path) -> None:
+    [plain] = verdict_told(tmp_path)
+    assert plain == Ended(stage="compare", text="✅ Pass · support-qa")
+    *_, names, told = verdict_told(tmp_path, lost=made.lost())
+    assert told == Warned(
+        stage="compare", text="🟡 2 cases that had an answer have none now · support-qa"
+    )
+    assert names.text == (
+        "2 cases that had an answer have none now (HTTP 500: 1, timeout: 1): "
         "제주도는 배송비가 얼마인가요?, refund-014"
     )
 
 
 def test_tell_verdict__in_korean(tmp_path: Path) -> None:
-    assert verdict_told(tmp_path, language="ko").text.startswith("통과: ")
-    assert verdict_told(tmp_path, lost=made.lost(), language="ko").text.endswith(
-        "; 답변이 있던 케이스 2개에 이번에는 답변이 없습니다 (HTTP 500: 1, 시간 초과: 1): "
+    assert verdict_told(tmp_path, language="ko")[-1].text == "✅ 통과 · support-qa"
+    *_, names, _ = verdict_told(tmp_path, lost=made.lost(), language="ko")
+    assert names.text == (
+        "답변이 있던 케이스 2개에 이번에는 답변이 없습니다 (HTTP 500: 1, 시간 초과: 1): "
         "제주도는 배송비가 얼마인가요?, refund-014"
     )
-    again = verdict_told(tmp_path, rerun="git fetch\nlm-eval-so run", language="ko")
+    again = verdict_told(tmp_path, rerun="git fetch\nlm-eval-so run", language="ko")[-1]
     assert again.text == "베이스라인을 다시 측정하려면: git fetch && lm-eval-so run"
 
 
@@ -90,6 +93,6 @@ def test_tell_verdict__names_are_short_and_without_secrets(tmp_path: Path) -> No
         LostCase(sample_id="q1", ref="가" * 200, why="timeout"),
         LostCase(sample_id="q2", ref=f"{'x' * 50} hunter2-long-password", why="timeout"),
     ]
-    text = verdict_told(tmp_path, lost=made.lost(*cases)).text
+    text = verdict_told(tmp_path, lost=made.lost(*cases))[-2].text
     assert "가" * 60 + "… (+140)" in text
     assert "hunter2" not in text

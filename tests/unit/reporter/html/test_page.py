@@ -252,7 +252,7 @@ def test_html__a_report_without_texts_still_shows_its_rows():
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_html__every_verdict_has_a_word_and_a_sign(verdict):
     text = page(report(), comparison(verdict))
-    assert re.search(r'<p class="verdict"><span aria-hidden="true">[✓✕≈○]</span> <strong>\w', text)
+    assert re.search(r'<h1><span aria-hidden="true">[❌✅🟢🟡⚪⚠️]+</span> \w', text)
 
 
 def test_html__says_so_where_nothing_was_compared():

@@ -36,6 +36,7 @@ def generate(
     config: AnyPath = CONFIG_FILE,
     *,
     out: AnyPath | None = None,
+    force: bool = False,
     overrides: Sequence[str] = (),
     plugins: Sequence[AnyPath] = (),
 ) -> DatasetInfo:
@@ -44,11 +45,12 @@ def generate(
     Args:
         config: Config file.
         out: Folder of the dataset; default: dataset.path.
+        force: Replace samples that were edited by hand, and keep the edited file beside them.
         overrides: `key.path=value` texts, over the file.
         plugins: Python files with backends and metrics.
 
     Raises:
-        InputError: If config or sources cannot be used.
+        InputError: If config or sources cannot be used, or the samples were edited by hand.
         CannotMeasure: If they give no sample.
     """
     found, resources = prepare(
@@ -58,7 +60,7 @@ def generate(
         plugins=map(Path, plugins),
         needs={"generate"},
     )
-    return generating.generate(found, resources, out=_path(out)).info
+    return generating.generate(found, resources, out=_path(out), force=force).info
 
 
 async def arun(

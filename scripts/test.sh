@@ -26,6 +26,8 @@ if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ]; then
 fi
 PATH="$PWD/.venv/bin:$PATH"
 export PATH
+# where it is set, each worker and command would compile the same files again
+unset PYTHONDONTWRITEBYTECODE
 
 failed=""
 check() { # NAME COMMAND...

@@ -3,12 +3,12 @@
 from collections import Counter
 from dataclasses import replace
 
+from lm_eval_so.core.records.changes import ChangedCase
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.comparison import (
     BaselineRef,
     BrokenCase,
     BrokenCases,
-    ChangedCase,
     Comparison,
     Lost,
     LostCase,

@@ -97,6 +97,12 @@ class Activity:
         return self.event == "pull_request" and self.pull is None
 
     @property
+    def is_of_main(self) -> bool:
+        """Whether main is measured without a change of it, on a schedule or on demand."""
+        is_asked = self.event in {"schedule", "workflow_dispatch"}
+        return is_asked and self.base.rule is BaseRule.HEAD
+
+    @property
     def run_url(self) -> str | None:
         """Address of the workflow run."""
         if not self.repository or not self.workflow.id:

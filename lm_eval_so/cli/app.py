@@ -1,10 +1,10 @@
 """The root app: every command, in the order of the work."""
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from lm_eval_so.cli.all_stages import AllStages
 from lm_eval_so.cli.baseline import app as baseline_app
 from lm_eval_so.cli.cache import app as cache_app
 from lm_eval_so.cli.calibrate import app as calibrate_app
@@ -13,35 +13,21 @@ from lm_eval_so.cli.comment import app as comment_app
 from lm_eval_so.cli.compare import app as compare_app
 from lm_eval_so.cli.doctor import app as doctor_app
 from lm_eval_so.cli.evaluate import app as evaluate_app
+from lm_eval_so.cli.forecast import app as forecast_app
 from lm_eval_so.cli.generate import app as generator_app
 from lm_eval_so.cli.merge import app as merge_app
 from lm_eval_so.cli.plugins import app as plugins_app
 from lm_eval_so.cli.report import app as reporter_app
-from lm_eval_so.cli.schema import app as schema_app
 from lm_eval_so.runner.cli import app as runner_app
 from lm_eval_so.terminal.entry import run_app
-
-if TYPE_CHECKING:
-    from lm_eval_so.core.config.model import Config
-    from lm_eval_so.errors import Problem
-    from lm_eval_so.pipeline.check import Stage
-
-
-def _check(
-    config: "Config", environ: Mapping[str, str], *, needs: "Collection[Stage]"
-) -> "Iterable[Problem]":
-    from lm_eval_so.pipeline.check import check
-
-    return check(config, environ, needs=needs)
-
 
 app = typer.Typer(
     name="lm-eval-so",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    # the command of a stage checks its stage; here it gets the check of all stages
-    context_settings={"help_option_names": ["-h", "--help"], "obj": _check},
+    # the command of a stage knows its stage; here it gets what knows all of them
+    context_settings={"help_option_names": ["-h", "--help"], "obj": AllStages},
 )
 
 for stage in (
@@ -56,9 +42,9 @@ for stage in (
     comment_app,
     ci_app,
     doctor_app,
+    forecast_app,
     cache_app,
     plugins_app,
-    schema_app,
 ):
     app.add_typer(stage)
 

@@ -74,16 +74,18 @@ def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
     if inputs:
         overrides = [*inputs.overrides, *(line.overrides or ())]
         line = replace(line, config=inputs.config_or(line.config), overrides=overrides)
-        if inputs.target_url:
-            source = ConfigSource(
-                file=line.config,
-                environ=around.environ,
-                overrides=overrides,
-                plugins=line.plugins or (),
-            )
-            target = target_override(inputs.target_url, source, runs_code=around.may_run_code)
+    source = ConfigSource(
+        file=line.config,
+        environ=around.environ,
+        overrides=line.config_overrides,
+        plugins=line.plugins or (),
+    )
+    if inputs and inputs.target_url:
+        target = target_override(inputs.target_url, source, runs_code=around.may_run_code)
+    source = replace(source, rewritten=[target] if target else [])
+    around = replace(around, source=source)
 
-    session = open_session(line, rewritten=[target] if target else [], environ=around.environ)
+    session = open_session(line, rewritten=source.rewritten, environ=around.environ)
     if reason := around.skip_reason(session.config):
         require_valid(session.read)  # a file with mistakes is told even where nothing is measured
         return _end(session, stage.tell_skipped(session.resources(), reason))
@@ -107,6 +109,7 @@ def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
 
 
 def _tell_plan(session: "Session", plan: "Plan") -> int:
+    from lm_eval_so.cli.all_stages import AllStages
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.pipeline.check import tell_further
     from lm_eval_so.pipeline.measure.answers import plan_answers
@@ -114,7 +117,13 @@ def _tell_plan(session: "Session", plan: "Plan") -> int:
     planned = session.run(lambda r: plan_answers(session.config, r, plan))
     for told in tell_further(session.config, planned.planned):
         session.progress.listen(told)
-    session.line.emit_facts(to_json(planned))
+    gate = AllStages.plan(
+        session.config,
+        session.resources().listener,
+        place=plan.baseline,
+        as_json=session.line.as_json,
+    )
+    session.line.emit_facts({**to_json(planned), **gate})
     return 0
 
 

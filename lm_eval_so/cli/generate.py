@@ -18,11 +18,21 @@ Out = Annotated[
 Check = Annotated[
     bool, typer.Option("--check", help="Is the dataset still what the sources give? Exit 1 if not.")
 ]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Replace samples that were edited by hand; the edited file is kept."
+    ),
+]
 
 
 @command(app)
 def generate(
-    line: CommandLine, out: Out = None, check: Check = False, dry_run: DryRun = False
+    line: CommandLine,
+    out: Out = None,
+    check: Check = False,
+    force: Force = False,
+    dry_run: DryRun = False,
 ) -> int | None:
     """Make the dataset from the sources of the config.
 
@@ -44,9 +54,9 @@ def generate(
             typer.echo(f"stale: {each}", err=True)
         return ExitCode.FAILED_CHECK if stale else None
     if dry_run:
-        line.emit_facts(to_json(stage.preview(session.config, resources)))
+        line.emit_facts(to_json(stage.preview(session.config, resources, out=out, force=force)))
         return None
-    made = stage.generate(session.config, resources, out=out)
+    made = stage.generate(session.config, resources, out=out, force=force)
     session.progress.close()
     line.emit(paths=made.files, result=to_json(made.info))
     return None

@@ -1,9 +1,11 @@
 """The comparison: two reports and a gate to a verdict; pure."""
 
+from typing import Literal
+
 from lm_eval_so.comparator.baseline.rerun import rerun_commands
 from lm_eval_so.comparator.broken.judge import NOTHING_ASKED, Asked, judge_whole
 from lm_eval_so.comparator.cases import changed_cases, flaky_cases, lost_cases
-from lm_eval_so.comparator.gate.decide import decide
+from lm_eval_so.comparator.gate.decide import decide, early_end
 from lm_eval_so.comparator.pairing import pair_reports
 from lm_eval_so.comparator.sentences.run import word_run
 from lm_eval_so.comparator.settings import difference_text, differing_settings
@@ -62,11 +64,13 @@ def compare(
         changed_samples=changed.samples if baseline else None,
         slices=slices.records,
         slices_tested=slices.tested,
-        flaky=tuple(flaky_cases(decision.findings)),
+        flaky=tuple(flaky_cases(decision.findings, reports.side)),
         quarantine=decision.quarantine,
         accept=decision.accept,
         lost=lost_cases(reports, decision.quarantine),
         broken=whole.broken,
+        control=whole.control,
+        anchor=decision.anchor,
         pairing=reports.pairs.record if reports.pairs else _NOTHING_PAIRED,
         baseline=baseline_ref,
         differences=tuple(difference_text(s) for s in settings if s.about != "metric"),
@@ -74,10 +78,28 @@ def compare(
         rerun=rerun_commands(decision.judged, baseline, candidate, baseline_ref, redact=redact)
         if baseline
         else None,
+        rounds=terms.rounds,
+        claim=terms.gate.claim,
         alpha=terms.gate.alpha,
         compared_at=terms.compared_at,
         candidate_digest=digest_report(candidate),
     )
+
+
+def end_of_rounds(
+    candidate: EvaluationReport, baseline: EvaluationReport, terms: Terms
+) -> Literal["passed", "failed"] | None:
+    """Return what is proven before the last round, so that nothing more need be asked; None if not.
+
+    Args:
+        candidate: Report of the rounds that were asked.
+        baseline: Report to compare with.
+        terms: Gate, exceptions and day, and the rounds as if they ended here.
+
+    Raises:
+        ConfigError: If the gate does not fit the reports; lists every problem.
+    """
+    return early_end(pair_reports(candidate, baseline, alpha=terms.gate.alpha), terms)
 
 
 def changed_samples(

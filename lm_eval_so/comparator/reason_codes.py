@@ -44,11 +44,16 @@ class Code(StrEnum):
     JUDGE_LEANS = "judge_leans"
     JUDGE_GRADED = "judge_graded"
     NOT_ASKED_AGAIN = "not_asked_again"
+    CLAIM_NEEDS_REPEATS = "claim_needs_repeats"
     # codes of the run, whose texts are those of the topic `broken`
     BROKEN_CASES = "broken_cases"
     MUST_FAILED = "must_failed"
     MUST_UNSTEADY = "must_unsteady"
     ENDPOINT_DOWN = "endpoint_down"
+    # codes about the anchor, whose texts are those of the topic `anchor`
+    ANCHOR = "anchor"
+    ANCHOR_MISSING = "anchor_missing"
+    ANCHOR_UNLIKE = "anchor_unlike"
     # changes that are not the pull request's; texts of the topic `control`
     NOTHING_DIFFERS = "nothing_differs"
     PROVIDER_MOVED = "provider_moved"

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from lm_eval_so.core.hashing import digest_text
-from lm_eval_so.core.records.comparison import Difference
+from lm_eval_so.core.records.changes import Difference
 from lm_eval_so.core.records.report import EvaluationReport, Experiment, MetricSummary
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import cut, normalise

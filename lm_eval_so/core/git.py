@@ -88,6 +88,24 @@ def show(ref: str, path: Path, *, cwd: Path) -> bytes | None:
     return rest[: int(match[1])] if match else None
 
 
+def show_named(ref: str, file: Path) -> bytes | None:
+    """Return a file as it is in a commit under its very name: links of the checkout lead nowhere else.
+
+    Args:
+        ref: The revision.
+        file: The file, in the checkout; it need not be there.
+
+    Returns:
+        As `show`; None also outside of a checkout.
+
+    Raises:
+        UsageError: As `show`.
+    """
+    name = Path(os.path.normpath(file.absolute()))
+    top = next((each for each in name.parents if (each / ".git").exists()), None)
+    return None if top is None else show(ref, name.relative_to(top), cwd=top)
+
+
 def is_committed(file: Path, commits: Collection[str]) -> bool:
     """Return whether a file is part of one of some commits, checked out around it.
 
@@ -96,7 +114,7 @@ def is_committed(file: Path, commits: Collection[str]) -> bool:
     """
     return any(
         _decides(here, path.relative_to(top), cwd=top)
-        for path in _names(file)
+        for path in names_of(file)
         for top in path.parents
         if (top / ".git").exists() and (here := head(top)) in commits and here is not None
     )
@@ -112,8 +130,8 @@ def is_submodule(folder: Path) -> bool:
     return _decides(here, top.relative_to(outer), cwd=outer)
 
 
-def _names(file: Path) -> set[Path]:
-    """Return the names of a file: the given one, each link on the way, the real one.
+def names_of(file: Path) -> set[Path]:
+    """Return all names of a file: the given one, each link on the way, the real one.
 
     As in the system, `link/..` is the folder above the target of the link.
     """
@@ -157,20 +175,30 @@ def changes(cwd: Path, *, without: Sequence[Path] = ()) -> str | None:
     Returns:
         64 hexadecimal digits; None without git, a repository or a commit.
     """
-    top = _top(cwd)
-    listed = _ask(["diff-index", "-z", "--ignore-submodules=dirty", "HEAD"], cwd)
-    if top is None or listed is None:
+    differing = _differing("HEAD", cwd)
+    if differing is None:
         return None
     left_out = [path.resolve() for path in without]
     found = hashlib.sha256()
-    for name, before in _listed(listed):
-        path = top / os.fsdecode(name)
-        if any(path.is_relative_to(each) for each in left_out):
-            continue
-        now = _content(path, before)
-        if now != before:  # git lists files that were but touched, too
+    for path, name, now in differing:
+        if not any(path.is_relative_to(each) for each in left_out):
             found.update(b"%b\0%b\0" % (name, now))
     return found.hexdigest()
+
+
+def changed_files(ref: str, *, cwd: Path) -> frozenset[Path] | None:
+    """Return the tracked files that differ between a commit and the checkout as it is, resolved.
+
+    Args:
+        ref: The revision.
+        cwd: A folder of the checkout.
+
+    Returns:
+        None without git, a repository or the commit.
+    """
+    commit = find_commit(ref, cwd=cwd)
+    differing = _differing(commit, cwd) if commit else None
+    return None if differing is None else frozenset(path for path, _, _ in differing)
 
 
 def is_checkout(folder: Path) -> bool:
@@ -187,6 +215,21 @@ def user_name(cwd: Path) -> str | None:
 def _commits(answer: bytes | None) -> tuple[str, ...]:
     lines = (answer or b"").decode("ascii", "replace").split()
     return tuple(line for line in lines if _COMMIT.match(line))
+
+
+def _differing(ref: str, cwd: Path) -> list[tuple[Path, bytes, bytes]] | None:
+    """Return path, name and present content of each tracked file that differs from a commit."""
+    top = _top(cwd)
+    listed = _ask(["diff-index", "-z", "--ignore-submodules=dirty", ref], cwd)
+    if top is None or listed is None:
+        return None
+    found = []
+    for name, before in _listed(listed):
+        path = top / os.fsdecode(name)
+        now = _content(path, before)
+        if now != before:  # git lists files that were but touched, too
+            found.append((path, name, now))
+    return found
 
 
 def _listed(raw: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -51,6 +51,10 @@ class Registry(Generic[T]):
         """Return all known names, without importing anything."""
         return tuple(sorted({*self._builtin, *self._registered, *self._entry_points}))
 
+    def is_builtin(self, name: str) -> bool:
+        """Return whether a name is of the built-in table, so that it stands for no foreign code."""
+        return name in self._builtin
+
     def builtin_with(self, has: Callable[[type[T]], bool]) -> list[str]:
         """Return the names of the built-in plugins that have a property, in the table's order.
 

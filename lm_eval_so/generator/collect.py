@@ -11,6 +11,7 @@ from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.errors import Problem, Where
 from lm_eval_so.generator.clean import clean_text, clean_value
 from lm_eval_so.generator.fields import is_blank
+from lm_eval_so.generator.list_cells import CellNotes
 from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Skipped, Unusable
 from lm_eval_so.generator.sample_mapping import (
     Binding,
@@ -100,8 +101,11 @@ class _SourceReader:
             yield from map(self._refuse, problems)
             return
         self._tell_choice(file, binding)
+        notes = CellNotes()
         for item in items:
-            yield self._outcome(item, binding)
+            yield self._outcome(item, binding, notes)
+        for text in notes.told():
+            self._listener(Noticed(stage=STAGE, text=f"{name}: {text}"))
 
     def _look_ahead(self, ahead: list[Item], items: Items) -> tuple[str, ...]:
         """Return the keys of the first records, which are kept in `ahead`.
@@ -117,7 +121,7 @@ class _SourceReader:
         keys = (key for item in ahead if isinstance(item, RawItem) for key in item.payload)
         return tuple(dict.fromkeys(map(clean_text, keys)))
 
-    def _outcome(self, item: Item, binding: Binding) -> Outcome:
+    def _outcome(self, item: Item, binding: Binding, notes: CellNotes) -> Outcome:
         if isinstance(item, Columns):
             raise TypeError("a header in the middle of a file")
         cleaned = _cleaned(item) if isinstance(item, RawItem) else item
@@ -129,7 +133,11 @@ class _SourceReader:
             self._keys |= dict.fromkeys(cleaned.payload)
             self._unseen = {c for c in self._unseen if not has_column(cleaned.payload, c)}
         made = make_sample(cleaned, binding)
-        return made if isinstance(made, Reject) else Kept(file=item.file, at=item.at, sample=made)
+        if isinstance(made, Reject):
+            return made
+        for cell in binding.cells(cleaned.payload):
+            notes.add(*cell)
+        return Kept(file=item.file, at=item.at, sample=made)
 
     def _refuse(self, problem: Problem) -> Unusable:
         self._unusable = True

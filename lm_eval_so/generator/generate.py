@@ -7,7 +7,7 @@ from pathlib import Path
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import SAMPLES_FILE
-from lm_eval_so.core.events import Began, Ended, Listener
+from lm_eval_so.core.events import Began, Ended, Listener, Noticed
 from lm_eval_so.core.files import cannot_write
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.errors import ConfigError, DatasetError, NothingToDo
@@ -16,7 +16,9 @@ from lm_eval_so.generator.dedup import drop_duplicates
 from lm_eval_so.generator.freeze import (
     describe,
     differences,
+    edit_problem,
     publish,
+    put_aside,
     refuse_folder,
     write_metadata,
     write_outcomes,
@@ -38,17 +40,20 @@ class Generated:
     samples: int
 
 
-def generate(config: Config, resources: Resources, *, out: Path | None = None) -> Generated:
+def generate(
+    config: Config, resources: Resources, *, out: Path | None = None, force: bool = False
+) -> Generated:
     """Make the dataset and write it; the folder changes only once everything is made.
 
     Args:
         config: The config, with a `generator` section.
         resources: Resources of the command; only the listener is used.
         out: Folder of the dataset; default: dataset.path.
+        force: Replace samples that were edited by hand, and keep the edited file beside them.
 
     Raises:
         ConfigError: If there is no `generator` section, or it has problems.
-        DatasetError: With every source that cannot be used.
+        DatasetError: With every source that cannot be used; or the samples were edited by hand.
         NothingToDo: If the sources can be read but give no sample.
         InputError: If the folder cannot be written to, or holds a dataset not made by `generate`.
     """
@@ -56,14 +61,23 @@ def generate(config: Config, resources: Resources, *, out: Path | None = None) -
     refuse_folder(folder)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
         info = _make(config, resources.listener, Path(made))
+        if _is_edited(Path(made), folder, force=force):
+            text = f"{folder / SAMPLES_FILE} was edited by hand: kept as {put_aside(folder)}"
+            resources.listener(Noticed(stage=STAGE, text=text))
         files = publish(Path(made), folder)
     return Generated(info=info, folder=folder, files=files, samples=info.files[SAMPLES_FILE].rows)
 
 
-def preview(config: Config, resources: Resources) -> DatasetInfo:
-    """Return the metadata of the dataset without writing it; errors as in `generate`."""
+def preview(
+    config: Config, resources: Resources, *, out: Path | None = None, force: bool = False
+) -> DatasetInfo:
+    """Return the metadata of the dataset without writing it; arguments and errors as in `generate`."""
+    folder = _folder(config, out)
+    refuse_folder(folder)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
-        return _make(config, resources.listener, Path(made))
+        info = _make(config, resources.listener, Path(made))
+        _is_edited(Path(made), folder, force=force)
+    return info
 
 
 def stale(config: Config, resources: Resources, *, out: Path | None = None) -> tuple[str, ...]:
@@ -81,6 +95,14 @@ def stale(config: Config, resources: Resources, *, out: Path | None = None) -> t
 
 def _folder(config: Config, out: Path | None) -> Path:
     return out if out is not None else config.resolve(config.dataset.path)
+
+
+def _is_edited(made: Path, folder: Path, *, force: bool) -> bool:
+    """Return whether the samples of a folder were edited by hand, which is an error unless forced."""
+    problem = edit_problem(made, folder)
+    if problem is not None and not force:
+        raise DatasetError.of([problem])
+    return problem is not None
 
 
 def _make(config: Config, listener: Listener, folder: Path) -> DatasetInfo:

@@ -15,12 +15,13 @@ from lm_eval_so.errors import Problem, nearest
 from lm_eval_so.generator import fields
 from lm_eval_so.generator.clean import clean_text, language_of
 from lm_eval_so.generator.fields import FieldError, is_blank
+from lm_eval_so.generator.list_cells import LISTS, read_cell
 from lm_eval_so.generator.sources.base import RawItem, Reason, Reject, excerpt, listed, place
 from lm_eval_so.generator.sources.json_values import parse_path, walk
 
 SPLIT = "test"
 METADATA = "metadata."
-SEVERAL = ("input", "expected", "references", "context", "keywords", "tags")
+SEVERAL = ("input", "expected", "references", "context", *LISTS)
 """Fields that may be made of several columns."""
 SINGLE = ("messages", "behavior", "answerable", "language", "group", "ref", "weight")
 
@@ -43,11 +44,20 @@ class Binding:
 
     refs: Mapping[str, tuple[str, ...]]
     """Field to columns, dotted paths, or constants written "=text"."""
+    split: bool = True
+    """Whether a cell of `LISTS` may hold several texts."""
 
     def columns(self) -> Iterator[tuple[str, str]]:
         """Yield (field, column) of all columns that are no constants."""
         for field, refs in self.refs.items():
             yield from ((field, ref) for ref in refs if not ref.startswith("="))
+
+    def cells(self, payload: Mapping[str, JsonValue]) -> Iterator[tuple[str, str, str]]:
+        """Yield (field, column, text) of each cell of a record that may hold several texts."""
+        for field, column in self.columns() if self.split else ():
+            if field in LISTS and _is_cell(payload, column):
+                values = _values(payload, [column])
+                yield from ((field, column, text) for text in values if isinstance(text, str))
 
 
 def bind(given: Mapping[str, str | list[str]]) -> Binding:
@@ -113,7 +123,8 @@ def _sample(item: RawItem, binding: Binding) -> TestSample:
     answers = fields.texts_of(
         [*values.get("expected", []), *values.get("references", [])], "expected"
     )
-    keywords = fields.texts_of(values.get("keywords", []), "keywords")
+    phrases = {f: _listed(item.payload, f, binding) for f in ("keywords", "forbidden")}
+    own: dict[str, JsonValue] = {field: [*found] for field, found in phrases.items() if found}
     group = fields.text_of(one["group"], "group") if "group" in one else None
     origin = SourceRef(file=item.file.name, sha256=item.file.sha256, at=item.at)
     sample = TestSample(
@@ -124,9 +135,9 @@ def _sample(item: RawItem, binding: Binding) -> TestSample:
         references=answers[1:],
         behavior=_behavior(one),
         context=fields.passages_of(values.get("context", [])),
-        tags=tuple(sorted(fields.texts_of(values.get("tags", []), "tags"))),
+        tags=tuple(sorted(_listed(item.payload, "tags", binding))),
         metadata={k.removeprefix(METADATA): one[k] for k in sorted(one) if k.startswith(METADATA)},
-        metrics={"keyword_coverage": {"keywords": list(keywords)}} if keywords else {},
+        metrics={"keyword_coverage": own} if own else {},
         weight=fields.weight_of(one["weight"]) if "weight" in one else 1.0,
         split=SPLIT,
         ref=fields.text_of(one["ref"], "ref") if "ref" in one else None,
@@ -180,6 +191,21 @@ def _values(payload: Mapping[str, JsonValue], refs: Sequence[str]) -> Iterator[J
         yield from (value for value in found if not is_blank(value))
 
 
+def _listed(payload: Mapping[str, JsonValue], field: str, binding: Binding) -> tuple[str, ...]:
+    """Return the texts of a field of `LISTS`."""
+    texts: list[JsonValue] = []
+    for ref in binding.refs.get(field, ()):
+        may_cut = binding.split and _is_cell(payload, ref)
+        for value in _values(payload, [ref]):
+            texts += read_cell(value, field) if may_cut and isinstance(value, str) else [value]
+    return fields.texts_of(texts, field)
+
+
+def _is_cell(payload: Mapping[str, JsonValue], ref: str) -> bool:
+    """Return whether a text of a column is a cell: neither a constant nor one item of a list."""
+    return not ref.startswith("=") and (ref in payload or "[" not in ref)
+
+
 def _walk(payload: Mapping[str, JsonValue], column: str) -> Iterator[tuple[str, JsonValue]]:
     steps = parse_path(column)
     return walk(dict(payload), steps) if steps else iter(())
@@ -204,13 +230,13 @@ def bind_columns(
     Returns:
         The binding, and the problems that make it unusable.
     """
-    given = config.sources[number].map
+    given, split = config.sources[number].map, config.sources[number].split
     at = place(name, {} if line is None else {"line": line})
     if given:
-        binding = bind(given)
+        binding = replace(bind(given), split=split)
         missing = _missing(config, number, at, columns, binding) if line is not None else ()
         return binding, tuple(missing)
-    binding = guess(columns)
+    binding = replace(guess(columns), split=split)
     if {"input", "messages"} & set(binding.refs):
         return binding, ()
     return binding, (

@@ -11,13 +11,14 @@ from lm_eval_so.comparator.gate.check import check as check_gate
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Noticed, Warned
 from lm_eval_so.core.files import folder_problems
-from lm_eval_so.core.records.enums import Direction, MetricKind
+from lm_eval_so.core.records.enums import Claim, Direction, MetricKind
 from lm_eval_so.errors import Problem
 from lm_eval_so.evaluator import evaluation_plan as evaluation
 from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids, sound_metrics
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.binding.metric_problems import dataset_problems
 from lm_eval_so.generator import generate as generating
+from lm_eval_so.pipeline.measure.until_decided import tell_rounds
 from lm_eval_so.runner import run_problems
 
 Stage = Literal["generate", "run", "evaluate"]
@@ -47,14 +48,14 @@ def check(
     yield from run_problems.check(config, environ if "run" in needs else None)
     yield from of_metrics
     # both stages know which metrics there are: a gate's mistake is told once
-    of_gate = _gate_problems(config, environ)
+    of_gate = gate_problems(config, environ)
     yield from (problem for problem in of_gate if problem.where not in told)
     if "generate" not in needs:  # else it is made anew
         yield from dataset_problems(config)
     yield from folder_problems(folders(config))
 
 
-def _gate_problems(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
+def gate_problems(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
     """Find the problems of the gate, the quarantine and the accept file."""
     shapes = {
         each.id: make_shape(
@@ -74,7 +75,13 @@ def deciding(config: Config) -> tuple[str, ...]:
 
 
 def tell_gate(config: Config) -> Iterator[Event]:
-    """Warn if no metric decides, and name the metrics that are only reported since they measure wording."""
+    """Warn of a gate that cannot do what it says, and name metrics that are only reported as wording."""
+    if config.gate.claim is Claim.THESE and config.run.repeats == 1:
+        yield Warned(
+            stage="check",
+            text="claim: these needs two answers to each question, and run.repeats is 1",
+            hint="set run.repeats to 2 or more; a baseline needs as many (baseline.repeats)",
+        )
     named = config.gate.metrics or {}
     bound = bind_metrics(config, {})
     wording = ", ".join(b.id for b in bound if b.measures_overlap and b.id not in named)
@@ -102,12 +109,13 @@ def watching_hints(config: Config) -> Iterator[Event]:
 
 
 def tell_further(config: Config, rows: int) -> Iterator[Event]:
-    """Tell how many requests a verdict may take beyond those of the run.
+    """Tell how many requests a verdict may take less, or beyond those of the run.
 
     Args:
         config: The config.
         rows: Rows of the run.
     """
+    yield from tell_rounds(config)
     if config.gate.broken != "off":
         yield Noticed(stage="ci", text=f"up to {most_further(rows):,} more if a case breaks")
 

@@ -17,9 +17,14 @@ from lm_eval_so.core.files import folder_problems, leads_out
 from lm_eval_so.errors import ExitCode, Interrupted, Problem, PublishError, Where
 from lm_eval_so.pipeline.baseline.update import update_baseline
 from lm_eval_so.pipeline.check import Stage, check
-from lm_eval_so.pipeline.github.baseline_place import find_local_place, find_place
-from lm_eval_so.pipeline.github.posting import Job
-from lm_eval_so.pipeline.github.publish import Told, tell_github, write_skipped
+from lm_eval_so.pipeline.forecast.kept import fitting_note
+from lm_eval_so.pipeline.github.baseline_place import (
+    find_anchor_place,
+    find_control,
+    find_local_place,
+    find_place,
+)
+from lm_eval_so.pipeline.github.publish import Job, Told, tell_github, write_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings
 from lm_eval_so.pipeline.measure.measure import Measured, measure
 from lm_eval_so.pipeline.measure.plan import (
@@ -27,6 +32,7 @@ from lm_eval_so.pipeline.measure.plan import (
     Plan,
     again_folder,
     how_to_name_one,
+    main_folder,
     run_folder,
 )
 
@@ -75,7 +81,7 @@ def find_problems(config: Config, around: Surroundings, options: Options) -> Ite
     if config.backend is None:  # told by now, and there is no run to write
         return
     run, reports = _folders(config, around, options)
-    outside = _outside_problems(config, around, [run, again_folder(run), reports])
+    outside = _outside_problems(config, around, [run, again_folder(run), main_folder(run), reports])
     yield from outside
     if not options.dry_run and not outside:  # a folder outside is not even tried
         yield from folder_problems([run, reports])
@@ -103,9 +109,12 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
         make_dataset=_makes_dataset(config, inputs),
         fresh=options.fresh,
         baseline=place,
+        anchor=find_anchor_place(config, activity) if inputs else None,
         may_be_baseline=may_be_baseline,
         makes_baseline=_makes_baseline(config, around),
         origin=origin,
+        forecast=fitting_note(config, around.environ),
+        control=find_control(activity, around.source) if around.source else None,
     )
 
 

@@ -90,7 +90,7 @@ def run(
         keep_errors=keep_errors,
         shard=stage.Shard.parse(shard) if shard is not None else None,
     )
-    check = partial(context.obj, needs={"run"}) if context.obj else find_problems
+    check = partial(context.obj.check, needs={"run"}) if context.obj else find_problems
     session = line.open_session(check)
     if cancels_batch:
         states = session.run(lambda r: cancel_batch(session.config, r, asked))
@@ -106,8 +106,11 @@ def run(
         return replace(given, refreshes_cache=refreshes, again=again)
 
     if dry_run:
-        planned = session.run(lambda r: plan_run(session.config, told(r), asked))
-        line.emit_facts(to_json(planned))
+        planned = to_json(session.run(lambda r: plan_run(session.config, told(r), asked)))
+        if context.obj:
+            listener = session.resources().listener
+            planned |= context.obj.plan(session.config, listener, as_json=line.as_json)
+        line.emit_facts(planned)
         return
     found = session.run(lambda r: stage.run(session.config, told(r), asked))
     folder = asked.folder(session.config)

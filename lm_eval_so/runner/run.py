@@ -80,7 +80,7 @@ async def run(
         stack.callback(run_dir.close)
         if config.run.executor == "live":
             refuse_to_forget(selection.folder)
-        recorder = resume(run_dir, new, asker, resources, keep_errors=options.keep_errors)
+        recorder = resume(run_dir, new, asker, resources, options)
         recorder.begin()
         failure, todo = None, partial(new.plan.todo, recorder.done.offsets)
         if config.run.executor == "batch":

@@ -1,12 +1,12 @@
 """A run by batch that is killed between any two steps pays for one batch."""
 
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 from servers.batch_server import BatchServer
-from servers.processes import finish, start, write_config
+from servers.commands import Started
+from servers.processes import finish, start, start_anew, write_config
 from servers.runs import rows, write_dataset
 
 BY_BATCH = ("--set", "run.executor=batch")
@@ -18,8 +18,8 @@ BY_BATCH = ("--set", "run.executor=batch")
 )
 def test_run__killed_after_a_step_of_a_batch(tmp_path: Path, method: str, path: str):
     write_dataset(tmp_path, 12)
-    killed: list[subprocess.Popen[str]] = []
-    running: list[subprocess.Popen[str]] = []
+    killed: list[Started] = []
+    running: list[Started] = []
 
     def kill(*step: str) -> None:
         if step == (method, path) and not killed:
@@ -42,7 +42,7 @@ def test_run__killed_after_a_step_of_a_batch(tmp_path: Path, method: str, path: 
 
 def test_run__interrupted_says_how_to_come_back(tmp_path: Path):
     write_dataset(tmp_path, 5)
-    running: list[subprocess.Popen[str]] = []
+    running: list[Started] = []
 
     def interrupt(method: str, path: str) -> None:
         if (method, path) == ("GET", "/batches/batch_0") and server.looks:
@@ -51,7 +51,7 @@ def test_run__interrupted_says_how_to_come_back(tmp_path: Path):
     with BatchServer(looks=10**6) as server:
         config = write_config(tmp_path, server.url)
         server.after = interrupt
-        running.append(start(config, *BY_BATCH))
+        running.append(start_anew(config, *BY_BATCH))
         code, told = finish(running[0])
         assert code == 130
         assert "batch batch_0 goes on (1 of 5)" in told

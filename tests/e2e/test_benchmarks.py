@@ -35,13 +35,6 @@ def test_speed__small(tmp_path: Path):
     assert not list(tmp_path.iterdir())
 
 
-def test_evaluate__small(tmp_path: Path):
-    told = run(tmp_path, "evaluate.py", "--rounds", "1", "--scale", "0.001")
-    rows = [line for line in told.splitlines() if line.startswith("| ")]
-    assert [row.split(" | ")[0] for row in rows[2:]] == ["| 10", "| 100"]
-    assert not list(tmp_path.iterdir())
-
-
 def test_compare__small(tmp_path: Path):
     shown = run(tmp_path, "compare.py", "--samples", "200")
     rows = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")]
@@ -49,9 +42,42 @@ def test_compare__small(tmp_path: Path):
     assert all(row[-1] == "50 |" for row in rows[2:])
 
 
+def test_gate_these__small(tmp_path: Path):
+    shown = run(tmp_path, "gate_these.py", "--part", "unequal", "--runs", "3")
+    rows = [line for line in shown.splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[:2] for row in rows[2:4]] == [["| 30", "10 : 3"], ["| 30", "5 : 2"]]
+    assert not list(tmp_path.iterdir())
+
+
+def test_repeats__small(tmp_path: Path):
+    shown = run(tmp_path, "repeats.py", "--part", "creep", "--runs", "4")
+    rows = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")]
+    assert [row[1:3] for row in rows[2:5]] == [["1", "–"], ["5", "–"], ["1", "1"]]
+    assert not list(tmp_path.iterdir())
+
+
 def test_broken__small(tmp_path: Path):
     shown = run(tmp_path, "broken.py", "--runs", "5")
     rows = [line for line in shown.splitlines() if line.startswith("| ")]
     assert [row.split(" | ")[0] for row in rows[2:5]] == ["| 80/20"] * 3
     assert rows[-1].startswith("| 1 | 20.0 % | 10 | 100 | ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_control__small(tmp_path: Path):
+    shown = run(tmp_path, "control.py", "--runs", "2")
+    rows = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")]
+    assert {row[0] for row in rows[2:]} == {"| nobody", "| provider", "| pull request"}
+    assert not list(tmp_path.iterdir())
+
+
+def test_control_server__small(tmp_path: Path):
+    which = ("--answers", "1", "--by", "provider", "pull request")
+    shown = run(tmp_path, "control_server.py", "--seeds", "5", *which)
+    cells = [line.strip("| ").split(" | ") for line in shown.splitlines() if line.startswith("| ")]
+    blamed, main_too = ({row[0]: row[place] for row in cells[2:]} for place in (2, 3))
+    assert blamed["provider"] == "0.0 %"
+    assert float(blamed["pull request"].removesuffix(" %")) >= 80
+    assert float(main_too["provider"].removesuffix(" %")) >= 80
+    assert main_too["pull request"] == "0.0 %"
     assert not list(tmp_path.iterdir())

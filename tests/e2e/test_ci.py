@@ -1,17 +1,14 @@
 """`ci` in a real git repository, against a loopback chatbot and a loopback GitHub."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from servers.checkout import KEY, Checkout, N, open_checkout
-from servers.commands import git, lm_eval_so
+from servers.commands import git, lm_eval_so, start_anew
 from servers.processes import finish, wait
 
 from lm_eval_so.testing import Reply
@@ -90,15 +87,7 @@ def test_ci__a_signal_ends_the_waits_for_github(
 ) -> None:
     method, part, status, headers = fault
     place.hub.fail(method, part, status, "secondary rate limit", headers=headers, times=99)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lm_eval_so", "ci"],
-        cwd=place.folder,
-        env={"PATH": os.environ["PATH"], **place.environ()},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
+    process = start_anew("ci", cwd=place.folder, environ=place.environ())
 
     def tried() -> list[str]:
         return [r.path for r in place.hub.requests if r.method == method and part in r.path]
@@ -254,15 +243,7 @@ def test_ci__a_cancelled_job_says_so(place: Checkout) -> None:
     asked = len(place.bot.requests)
     answer = place.answer
     place.answer = lambda seen: Reply(text=answer(seen), latency_s=0.3)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lm_eval_so", "ci"],
-        cwd=place.folder,
-        env={**os.environ, **place.environ(INPUT_CONCURRENCY="2")},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
+    process = start_anew("ci", cwd=place.folder, environ=place.environ(INPUT_CONCURRENCY="2"))
     wait(lambda: len(place.bot.requests) >= asked + 4, process)
     process.send_signal(signal.SIGTERM)
     code, told = finish(process)

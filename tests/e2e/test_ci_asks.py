@@ -1,12 +1,9 @@
 """`ci` at a desk: its verdict is about the chatbot that answers now, never about one of before."""
 
 import json
-import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.commands import Done, git, lm_eval_so
+from servers.commands import Done, git, lm_eval_so, start, start_anew
 from servers.processes import finish, wait
 from servers.runs import KEY, rows, write_dataset
 
@@ -79,15 +76,8 @@ class Desk:
         results = self.folder / "runs/bot/run_results.jsonl"
         shutil.rmtree(results.parent, ignore_errors=True)
         self.stuck_from = ANSWERED
-        process = subprocess.Popen(
-            [sys.executable, "-m", "lm_eval_so", "ci", "--set", "run.drain_s=0.1"],
-            cwd=self.folder,
-            env={**os.environ, **self.environ},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
+        begin = start if number == signal.SIGKILL else start_anew
+        process = begin("ci", "--set", "run.drain_s=0.1", cwd=self.folder, environ=self.environ)
         wait(lambda: results.is_file() and results.read_bytes().count(b"\n") >= ANSWERED, process)
         process.send_signal(number)
         assert finish(process)[0] in {-signal.SIGKILL, 130}

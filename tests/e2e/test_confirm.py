@@ -1,10 +1,7 @@
 """`ci` with a flaky chatbot: samples that got worse are asked again before a regression counts."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.commands import Done, lm_eval_so
+from servers.commands import Done, lm_eval_so, start
 from servers.processes import finish, wait
 from servers.runs import KEY, rows, write_dataset
 
@@ -152,17 +149,9 @@ def test_ci__killed_while_asking_again_goes_on(shop: Shop) -> None:
     shop.get_worse(lasting=10)
     shop.latency_s = 0.05
     limits = ["--set", "run.concurrency=2"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lm_eval_so", "ci", "--fresh", *limits],
-        cwd=shop.folder,
-        env={**os.environ, **shop.environ},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
+    process = start("ci", "--fresh", *limits, cwd=shop.folder, environ=shop.environ)
     wait(lambda: sum(shop.asked.values()) >= N + 12, process)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     assert finish(process)[0] == -signal.SIGKILL
     kept = (shop.folder / "runs/bot-again/run_results.jsonl").read_bytes().count(b"\n")
     assert 6 <= kept < 30

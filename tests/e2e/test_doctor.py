@@ -80,6 +80,51 @@ def test_doctor_and_dry_run__tell_what_will_decide_nothing(
         assert told is not None or "gat" not in done.stderr
 
 
+PLAN = (
+    "exact_match, 1 question, 1 answer each: can prove a margin of 94.8 points (5.0 points allowed), "
+    "finds no drop; flips 10% (assumed); 263 questions would do, or 263 answers each with claim: these"
+)
+
+
+def test_doctor_and_dry_run__plan_the_gate_in_one_line(folder: Path) -> None:
+    write_dataset(folder, [{"id": "q1", "input": "환불은 며칠?", "expected": "3일"}])
+    commands = (["doctor"], ["run", "--dry-run"], ["ci", "--dry-run"])
+    with ChatServer(bot) as server:
+        write_config(folder, server.url, language="ko", baseline={"path": "base.json"})
+        for command in commands:
+            done = lm_eval_so(*command, cwd=folder)
+            assert done.returncode == 0, done.stderr
+            (line,) = (each for each in done.stdout.splitlines() if each.startswith("plan "))
+            assert line.split(maxsplit=1)[1] == PLAN
+            plan = json.loads(lm_eval_so(*command, "--json", cwd=folder).stdout)["plan"]
+            assert (plan["metric"], plan["n"], plan["source"]) == ("exact_match", 1, "assumed")
+            assert [row["requests"] for row in plan["rows"]] == [1, 3, 5]
+            assert plan["needed"] == {"n": 263, "least_n": 58, "repeats": 263}
+        assert server.requests == []
+
+
+def test_doctor_and_dry_run__a_baseline_that_cannot_be_read_fails_no_plan(folder: Path) -> None:
+    write_dataset(folder, [{"id": "q1", "input": "환불은 며칠?", "expected": "3일"}])
+    (folder / "base.json").write_text("{}", encoding="utf-8")
+    with ChatServer(bot) as server:
+        write_config(folder, server.url, baseline={"path": "base.json"})
+        for command in (["doctor"], ["run", "--dry-run"], ["ci", "--dry-run"]):
+            done = lm_eval_so(*command, cwd=folder)
+            assert done.returncode == 0, done.stderr
+            assert "warning: planned without the baseline: base.json  " in done.stderr
+            assert PLAN in done.stdout
+
+
+def test_doctor_and_dry_run__nothing_is_planned_where_no_margin_decides(folder: Path) -> None:
+    with ChatServer(bot) as server:
+        write_config(folder, server.url, metrics=["latency_ms"])
+        for command in (["doctor"], ["run", "--dry-run"], ["ci", "--dry-run"]):
+            done = lm_eval_so(*command, cwd=folder)
+            assert done.returncode == 0, done.stderr
+            assert "plan" not in {line.split()[0] for line in done.stdout.splitlines()}
+            assert json.loads(lm_eval_so(*command, "--json", cwd=folder).stdout)["plan"] is None
+
+
 def test_doctor__shows_mapped_and_raw_response(folder: Path) -> None:
     with ChatServer(bot) as server:
         write_config(folder, server.url)

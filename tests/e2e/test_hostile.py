@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from servers.commands import lm_eval_so
+from servers.commands import lm_eval_so, start_anew
 from servers.runs import write_dataset
 
 import lm_eval_so as so
@@ -125,12 +125,7 @@ def test_evaluate__interrupted_does_not_wait_for_the_judge(folder: Path) -> None
         config = JUDGED.replace("URL", server.url)
         (folder / "lm-eval-so.yaml").write_text(config, encoding="utf-8")
         assert lm_eval_so("run", cwd=folder).returncode == 0
-        process = subprocess.Popen(
-            [sys.executable, "-m", "lm_eval_so", "evaluate"],
-            cwd=folder,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        process = start_anew("evaluate", cwd=folder)
         _wait(lambda: bool(server.requests))
         process.send_signal(signal.SIGINT)
         told = process.communicate(timeout=30)[1]
@@ -142,15 +137,8 @@ def test_evaluate__interrupted_does_not_wait_for_the_judge(folder: Path) -> None
 def test_run__interrupted_twice_ends_at_once_and_says_how_to_go_on(folder: Path) -> None:
     with ChatServer(lambda _: Reply(hang=True)) as server:
         backend = f"{{name: openai, params: {{model: m}}, options: {{base_url: '{server.url}', api_key_env: ''}}}}"
-        process = subprocess.Popen(
-            [
-                *[sys.executable, "-m", "lm_eval_so", "run", "--set", f"backend={backend}"],
-                *["--set", "run.drain_s=600"],
-            ],
-            cwd=folder,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        settings = ["--set", f"backend={backend}", "--set", "run.drain_s=600"]
+        process = start_anew("run", *settings, cwd=folder)
         _wait(lambda: bool(server.requests))
         process.send_signal(signal.SIGINT)
         time.sleep(0.6)  # a second signal right after the first is the same one

@@ -70,8 +70,10 @@ def check(file: Path, schema: str) -> int:
     records = [
         json.loads(line) for line in (text.splitlines() if file.suffix == ".jsonl" else [text])
     ]
+    validator = jsonschema.Draft202012Validator(rules)
+    validator.check_schema(rules)
     for record in records:
-        jsonschema.validate(record, rules)
+        validator.validate(record)
     return len(records)
 
 

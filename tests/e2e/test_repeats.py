@@ -1,10 +1,8 @@
 """Baselines that are asked several times: by `ci`, by the Action, and by `baseline update --ask`."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +12,7 @@ from typing import Any
 import pytest
 from servers.checkout import Checkout, open_checkout
 from servers.checkout import N as OF_CHECKOUT
-from servers.commands import Done, git, lm_eval_so
+from servers.commands import Done, git, lm_eval_so, start_anew
 from servers.processes import finish, wait
 from servers.runs import KEY, rows, write_dataset
 
@@ -70,15 +68,7 @@ class Desk:
 
 
 def start(desk: Desk, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "lm_eval_so", *arguments],
-        cwd=desk.folder,
-        env={**os.environ, **desk.environ},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
+    return start_anew(*arguments, cwd=desk.folder, environ=desk.environ)
 
 
 def stop(process: subprocess.Popen[str], results: Path, *, rows_before: int) -> tuple[int, str]:
@@ -189,6 +179,21 @@ def test_update__asks_what_a_report_lacks(desk: Desk) -> None:
     assert done.returncode == 0, done.stderr
     assert desk.asked.total() == 0
     assert "another report" not in done.stderr
+
+
+def test_update__warns_of_another_commit(desk: Desk) -> None:
+    (desk.folder / ".gitignore").write_text("runs/\nreports/\n.lm-eval-so/\n", encoding="utf-8")
+    git("init", "-q", cwd=desk.folder)
+    git("add", "-A", cwd=desk.folder)
+    git("commit", "-qm", "one", cwd=desk.folder)
+    first = git("rev-parse", "HEAD", cwd=desk.folder)[:7]
+    assert desk.run("ci", "--set", "baseline.repeats=null").returncode == 0
+    git("commit", "-qm", "two", "--allow-empty", cwd=desk.folder)
+    second = git("rev-parse", "HEAD", cwd=desk.folder)[:7]
+    done = desk.run(*UPDATE, "--ask")
+    assert done.returncode == 0, done.stderr
+    assert f"the report measured {first}, and further answers are those of {second}" in done.stderr
+    assert desk.file("base.json")["experiment"]["commit"].startswith(first)
 
 
 def test_update__asks_past_the_cache(desk: Desk) -> None:

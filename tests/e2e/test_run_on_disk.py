@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from servers.commands import lm_eval_so
-from servers.processes import finish, start, wait, write_config
+from servers.processes import finish, start, start_anew, wait, write_config
 from servers.runs import KEY, rows, write_dataset
 
 from lm_eval_so.testing import ChatServer, Reply, Seen
@@ -139,7 +139,7 @@ def test_run__file_that_may_not_grow(tmp_path: Path):
 
     with ChatServer(long_answer) as server:
         config = write_config(tmp_path, server.url)
-        code, told = finish(start(config, preexec_fn=limit))
+        code, told = finish(start_anew(config, preexec_fn=limit))
         assert code == 2
         assert f"cannot write {folder / 'run_results.jsonl'}" in told
         assert "free space" in told
@@ -163,8 +163,8 @@ def test_run__folder_that_cannot_be_written(tmp_path: Path):
     try:
         with ChatServer() as server:
             config = write_config(tmp_path, server.url)
-            code, told = finish(start(config, through=through))
-            again = finish(start(config, "-o", str(runs / "new"), through=through))
+            code, told = finish(start_anew(config, through=through))
+            again = finish(start_anew(config, "-o", str(runs / "new"), through=through))
     finally:
         for path in (runs, runs / "bot"):
             path.chmod(0o755)

@@ -49,7 +49,7 @@ def test_run__killed_at_half_and_started_again(tmp_path: Path):
         config = write_config(tmp_path, server.url)
         process = start(config)
         wait(lambda: server.answered >= 30, process)
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         assert finish(process)[0] == -signal.SIGKILL
         results = tmp_path / "runs" / "bot" / "run_results.jsonl"
         whole = [

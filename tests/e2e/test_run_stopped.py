@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from servers.processes import finish, start, wait, write_config
+from servers.processes import finish, start, start_anew, wait, write_config
 from servers.runs import rows, write_dataset
 
 from lm_eval_so.testing import ChatServer, Reply
@@ -26,7 +26,7 @@ def test_run__stopped_at_row_30_of_200(tmp_path: Path, number: signal.Signals):
     folder = tmp_path / "runs" / "bot"
     with ChatServer(lambda seen: Reply(text=f"답: {seen.text}", latency_s=0.02)) as server:
         config = write_config(tmp_path, server.url)
-        process = start(config)
+        process = start_anew(config)
         wait(lambda: server.answered >= 30, process)
         process.send_signal(number)
         code, told = finish(process)
@@ -48,7 +48,7 @@ def test_run__one_stop_that_is_sent_twice_is_one(tmp_path: Path):
     write_dataset(tmp_path, 200)
     folder = tmp_path / "runs" / "bot"
     with ChatServer(lambda _: Reply(text="ok", latency_s=0.4)) as server:
-        process = start(write_config(tmp_path, server.url))
+        process = start_anew(write_config(tmp_path, server.url))
         wait(lambda: len(server.requests) >= 5, process)
         process.send_signal(signal.SIGTERM)
         time.sleep(0.01)  # as a wrapper does: to the process, then to its group
@@ -62,7 +62,7 @@ def test_run__one_stop_that_is_sent_twice_is_one(tmp_path: Path):
 def test_run__a_signal_after_the_end_is_told_changes_no_exit_code(tmp_path: Path):
     write_dataset(tmp_path, 40)
     with ChatServer(lambda _: Reply(text="ok", latency_s=0.05)) as server:
-        process = start(write_config(tmp_path, server.url))
+        process = start_anew(write_config(tmp_path, server.url))
         wait(lambda: len(server.requests) >= 5, process)
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
@@ -78,7 +78,7 @@ def test_run__second_signal_ends_it_at_once(tmp_path: Path):
     folder = tmp_path / "runs" / "bot"
     with ChatServer(lambda seen: Reply(text="ok", hang=seen.number >= 10)) as server:
         config = write_config(tmp_path, server.url)
-        process = start(config, "--set", "run.drain_s=600")
+        process = start_anew(config, "--set", "run.drain_s=600")
         wait(lambda: len(server.requests) >= 14, process)
         process.send_signal(signal.SIGINT)
         time.sleep(0.6)  # a second signal right after the first is the same one
@@ -150,7 +150,7 @@ def test_run__what_goes_on_has_all_that_makes_the_run(tmp_path: Path):
     ]
     with ChatServer(lambda _: Reply(text="ok", latency_s=0.05)) as server:
         config = write_config(tmp_path, server.url)
-        process = start(config, *options)
+        process = start_anew(config, *options)
         wait(lambda: server.answered >= 10, process)
         process.send_signal(signal.SIGINT)
         code, told = finish(process)
@@ -177,7 +177,7 @@ def test_ci__what_goes_on_has_its_options(tmp_path: Path):
     options = ["--set", "backend.label=slow", "-o", str(tmp_path / "my reports")]
     with ChatServer(lambda _: Reply(text="ok", latency_s=0.05)) as server:
         config = write_config(tmp_path, server.url)
-        process = start(config, *options, name="ci")
+        process = start_anew(config, *options, name="ci")
         wait(lambda: server.answered >= 10, process)
         process.send_signal(signal.SIGINT)
         code, told = finish(process)

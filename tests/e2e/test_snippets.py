@@ -11,6 +11,7 @@ import ast
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -60,6 +61,8 @@ ELSEWHERE = {
     "bash scripts/test.sh -- tests/house tests/e2e/test_snippets.py",
 }
 """Lines of `sh` that are run by another job."""
+WORDS = re.compile(r"""lm-eval-so(\s+([\w./=:-]|'[^']*'|"[^"$`\\]*")+)*(\s+#.*)?""")
+"""Our command with words in which a shell has nothing to replace, and perhaps a comment."""
 
 
 def code_of(block: Block) -> tuple[str, str]:
@@ -148,17 +151,38 @@ def ends_well(done: Done, code: int = 0) -> None:
     assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}{done.stderr}"
 
 
-def start(*command: str, cwd: Path) -> Done:
-    """Run a command as a shell of the place would, with our own environment first on the path."""
+def shell_environ() -> dict[str, str]:
+    """Return the variables of a shell of the place, with our own environment first on the path."""
     kept = ("HOME", "LANG", "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     who = {
         f"GIT_{r}_{f}": "t@example.com" for r in ("AUTHOR", "COMMITTER") for f in ("NAME", "EMAIL")
     }
-    environ = {**{n: os.environ[n] for n in kept if n in os.environ}, "PATH": path, **who}
+    return {**{n: os.environ[n] for n in kept if n in os.environ}, "PATH": path, **who}
+
+
+def start(*command: str, cwd: Path) -> Done:
+    """Run a command with the variables of a shell of the place."""
     return subprocess.run(
-        command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=120, check=False
+        command,
+        cwd=cwd,
+        env=shell_environ(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
+
+
+def start_line(line: str, cwd: Path) -> Done:
+    """Run a line of `sh`: by a shell, unless its words are all that a shell would hand on.
+
+    Lines with code of one's own are for the installed program, which looks for modules elsewhere
+    than `python -m` does.
+    """
+    if WORDS.fullmatch(line) and ".py" not in line:
+        return lm_eval_so(*shlex.split(line, comments=True)[1:], cwd=cwd, environ=shell_environ())
+    return start("sh", "-c", line, cwd=cwd)
 
 
 def test_blocks__are_all_handled() -> None:
@@ -172,7 +196,7 @@ def test_sh__every_line_ends_as_told(block: Block, place: Path) -> None:
     for line in lines(block):
         if line not in ELSEWHERE:
             told = re.search(r"# exit (\d+)$", line)
-            ends_well(start("sh", "-c", line, cwd=place), int(told[1]) if told else 0)
+            ends_well(start_line(line, place), int(told[1]) if told else 0)
 
 
 def test_elsewhere__names_only_lines_that_are_there() -> None:

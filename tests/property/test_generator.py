@@ -17,6 +17,7 @@ from lm_eval_so.errors import CannotMeasure, DatasetError, InputError
 from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.dedup import text_key
 from lm_eval_so.generator.generate import generate
+from lm_eval_so.generator.list_cells import LISTS, CellNotes, read_cell
 from lm_eval_so.generator.sources.base import Columns, RawItem, Reject, SourceFile
 from lm_eval_so.generator.sources.encoding import detect_encoding
 from lm_eval_so.generator.sources.source_files import READERS
@@ -101,6 +102,38 @@ def test_clean_text__twice_is_once_and_composed(text: str) -> None:
 @given(ANY)
 def test_text_key__does_not_see_the_unicode_form(text: str) -> None:
     assert text_key(text) == text_key(clean_text(text)) == text_key(f"  {text} ")
+
+
+PHRASE = st.text("가나다환불3일 .,'()a", min_size=1, max_size=8).map(clean_text).filter(bool)
+END = st.sampled_from([";", "; ", "；", "\n", " ;\n"])
+
+
+@given(st.lists(st.tuples(PHRASE, END), min_size=1, max_size=5))
+def test_read_cell__gives_back_the_phrases_that_were_joined(parts: list[tuple[str, str]]) -> None:
+    cell = clean_text("".join(phrase + end for phrase, end in parts))
+    assert read_cell(cell, "keywords") == [phrase for phrase, _ in parts]
+
+
+@given(st.lists(ANY, max_size=4))
+def test_read_cell__a_json_list_gives_back_any_texts(texts: list[str]) -> None:
+    cell = clean_text(json.dumps(texts))
+    assert read_cell(cell, "tags") == [clean_text(text) for text in texts]
+
+
+@given(ANY | st.text('가;；,、\n"“”「」[]& 3a', max_size=12), st.sampled_from(LISTS))
+def test_read_cell__loses_marks_and_nothing_else(text: str, field: str) -> None:
+    cell = clean_text(text)
+    found = read_cell(cell, field)
+    if not cell.startswith("["):
+        left = "".join(map(str, found))
+        assert bare(left) == bare(cell)
+    notes = CellNotes()
+    notes.add(field, "c", cell)
+    assert len(list(notes.told())) <= 1
+
+
+def bare(text: str) -> str:
+    return "".join(char for char in text if char not in ';；,，、"“”' and not char.isspace())
 
 
 def made_in(folder: Path, data: bytes, out: str) -> dict[str, bytes] | str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from typer.main import get_command
 
@@ -66,11 +66,16 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES | TEXTS, inner, max_size=3),
     max_leaves=8,
 )
-DEEP = st.sampled_from([60, 150, 600, 1100, 5000]).flatmap(
-    lambda depth: st.sampled_from(["[", '{"a":']).map(
-        lambda opener: opener * depth + "1" + {"[": "]"}.get(opener, "}") * depth
-    )
-)
+
+
+def nested(opener: str, depth: int) -> str:
+    return opener * depth + "1" + {"[": "]"}.get(opener, "}") * depth
+
+
+OPENERS = ["[", '{"a":']
+DEEP = st.builds(nested, st.sampled_from(OPENERS), st.sampled_from([60, 150, 600, 1100, 5000]))
+LESS_DEEP = st.builds(nested, st.sampled_from(OPENERS), st.sampled_from([60, 150, 600]))
+"""For YAML, whose pure reader takes a second for the others: they have examples of their own."""
 FEWER = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -148,7 +153,14 @@ def test_config__of_any_text(folder: Path, at: int, cut: int, text: str) -> None
 
 
 @FEWER
-@given(path=st.text(alphabet="abrun.metics[]0123=\0 ", max_size=14), value=VALUES | DIGITS | DEEP)
+@given(
+    path=st.text(alphabet="abrun.metics[]0123=\0 ", max_size=14),
+    value=VALUES | DIGITS | LESS_DEEP,
+)
+@example(path="run.a", value=nested("[", 1100))
+@example(path="run.a", value=nested('{"a":', 1100))
+@example(path="run.a", value=nested("[", 5000))
+@example(path="run.a", value=nested('{"a":', 5000))
 def test_config__with_any_value_of_the_command_line(folder: Path, path: str, value: Any) -> None:
     text = value if isinstance(value, str) else json.dumps(value)
     code = ends(folder, "doctor", "--set", f"{path}={text}", "--set", f"run.seed={text}")

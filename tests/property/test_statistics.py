@@ -21,6 +21,7 @@ from lm_eval_so.core.stats.binary import (
 )
 from lm_eval_so.core.stats.bounded import hall_interval, mean_interval, smallest_p
 from lm_eval_so.core.stats.distributions import betainc, t_cdf, t_quantile, t_sf
+from lm_eval_so.core.stats.flip_chances import pass_chance
 from lm_eval_so.core.stats.groups import grouped_interval, lay_out
 from lm_eval_so.core.stats.multiple import holm
 from lm_eval_so.core.stats.power import (
@@ -28,7 +29,6 @@ from lm_eval_so.core.stats.power import (
     needed_without_change,
     needed_without_change_t,
     needed_without_flips,
-    pass_chance,
     provable_margin,
     provable_margin_exact,
     provable_margin_t,

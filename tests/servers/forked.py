@@ -2,82 +2,165 @@
 
 Most of a short command's second is the import of modules. A process of this file imports them once;
 for each command line it forks a child, which gets arguments, folder, environment and files of its own
-and ends as any interpreter does. What is imported when is for `tests/house/test_imports.py` to say.
+and ends as any interpreter does, but for its memory: to take that apart would be to copy it first.
+What is imported when is for `tests/house/test_imports.py` to say.
 """
 
 import atexit
 import gc
 import json
+import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
+from multiprocessing.connection import wait
 from pathlib import Path
 from pkgutil import walk_packages
-from typing import Any
+from threading import Lock
+from typing import IO, Any
 
 _LONGEST_S = 120
 _REPORT = Path(__file__).parents[2] / "example/quickstart/baselines/support-qa.json"
 _AT_START = ("LANG", "LC_", "PYTHON", "TZ", "COVERAGE")
 """Variables that an interpreter reads when it starts begin with one of these."""
+_KNOWN = {"LANG", "PYTHONPATH"}
+"""What comes of these a child knows."""
+
+
+class Forked:
+    """A command line that runs; of `subprocess.Popen` it has what tests need.
+
+    Attributes:
+        pid: Its process.
+        returncode: Its exit code, negative after a signal; None until it was waited for.
+        stderr: What it tells, where that goes through a pipe.
+    """
+
+    def __init__(self, channel: socket.socket, stderr: IO[str] | None) -> None:
+        self._told = channel.makefile("rb", buffering=0)
+        self._lock = Lock()
+        self.pid = int(self._told.readline())
+        self.returncode: int | None = None
+        self.stderr = stderr
+
+    def wait(self) -> int:
+        """Wait for its end, which comes after two minutes at the latest; return the exit code."""
+        with self._lock:
+            if self.returncode is None:
+                self.returncode = int(self._told.readline())
+                self._told.close()
+        return self.returncode
+
+    def poll(self) -> int | None:
+        """Return the exit code of one that has ended."""
+        if self.returncode is None and wait([self._told], timeout=0):
+            self.wait()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, timeout: float | None = None) -> tuple[None, str]:
+        """Wait for its end, and return what it told."""
+        assert self.stderr is not None
+        with self.stderr:
+            return None, (self.stderr.read(), self.wait())[0]
 
 
 def can_fork(environ: Mapping[str, str]) -> bool:
     """Return whether a process that is there already would read these variables as a new one does."""
-    return not any(name.startswith(_AT_START) for name in environ.keys() - {"LANG"})
+    return not any(name.startswith(_AT_START) for name in environ.keys() - _KNOWN)
 
 
-def run(
-    arguments: list[str], *, cwd: Path, environ: Mapping[str, str], out: Path, err: Path
-) -> int:
-    """Run a command line to its end; give its exit code, negative after a signal.
+def start(
+    arguments: Sequence[str],
+    *,
+    cwd: Path,
+    environ: Mapping[str, str],
+    out: IO[Any] | None = None,
+    err: IO[Any] | None = None,
+) -> Forked:
+    """Start a command line.
 
     Args:
         arguments: The command line without the program.
         cwd: Folder in which it runs.
         environ: All its variables.
-        out: File for standard output.
-        err: File for standard error.
+        out: File for standard output; without one it is dropped.
+        err: File for standard error; without one a pipe leads to the result's `stderr`.
     """
-    process = _parent()
-    assert process.stdin is not None
-    assert process.stdout is not None
     asked = {"arguments": arguments, "cwd": str(cwd), "environ": dict(environ)}
-    process.stdin.write(json.dumps({**asked, "out": str(out), "err": str(err)}) + "\n")
-    process.stdin.flush()
-    return int(process.stdout.readline())
+    ours, theirs = socket.socketpair()
+    with ours, theirs, Path(os.devnull).open("r+b") as nothing:
+        read, write = (None, err.fileno()) if err else os.pipe()
+        files = [theirs.fileno(), nothing.fileno(), (out or nothing).fileno(), write]
+        socket.send_fds(_server(), [b"."], files)
+        if read is not None:
+            os.close(write)
+        ours.sendall(json.dumps(asked).encode() + b"\n")
+        return Forked(ours, None if read is None else os.fdopen(read, encoding="utf-8"))
 
 
 @cache
-def _parent() -> subprocess.Popen[str]:
+def _server() -> socket.socket:
     """Start the process with the imports, once in each process of pytest; it ends with that."""
-    command = [sys.executable, __file__]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
-    )
-    atexit.register(process.communicate)
-    return process
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, __file__], stdin=theirs, stdout=subprocess.DEVNULL
+        )
+    atexit.register(process.wait)
+    atexit.register(ours.close)
+    return ours
 
 
 def _serve() -> None:
-    _prepare()
+    command = _prepare()
     gc.freeze()  # so that no child copies what it only reads
-    for line in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            return _become(json.loads(line))
-        _, status = os.waitpid(pid, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
-        sys.stdout.flush()
-    return None
+    requests = socket.socket(fileno=os.dup(0))
+    running: dict[int, tuple[Any, socket.socket]] = {}
+    while True:
+        for ready in wait([requests, *running]):
+            if ready is not requests:
+                process, channel = running.pop(ready)
+                process.join()
+                with channel, suppress(OSError):  # perhaps nobody waits for it any more
+                    channel.sendall(f"{process.exitcode}\n".encode())
+                continue
+            _, files, *_ = socket.recv_fds(requests, 1, 4)
+            if not files:
+                return
+            channel = socket.socket(fileno=files[0])
+            with channel.makefile() as lines:
+                asked = json.loads(lines.readline())
+            process = multiprocessing.get_context("fork").Process(
+                target=_become, args=(command, asked, files[1:]), daemon=True
+            )
+            process.start()
+            for file in files[1:]:
+                os.close(file)
+            channel.sendall(f"{process.pid}\n".encode())
+            running[process.sentinel] = process, channel
 
 
-def _prepare() -> None:
-    """Import all modules, and compile what is compiled when it is used first: schemas, templates."""
+def _prepare() -> Any:
+    """Import all modules, and make what is made when it is used first; return the command."""
+    from typer.main import get_command
+
     import lm_eval_so as so
+    from lm_eval_so.cli.app import app
     from lm_eval_so.core.records.codec import RECORDS, json_schema, loads
 
     for module in walk_packages(so.__path__, "lm_eval_so."):
@@ -89,24 +172,27 @@ def _prepare() -> None:
     comparison = so.compare(report, baseline=report)
     so.render(report, comparison=comparison, format="md")
     so.render(report, comparison=comparison, format="html")
+    return get_command(app)
 
 
-def _become(asked: dict[str, Any]) -> None:
+def _become(command: Any, asked: dict[str, Any], files: list[int]) -> None:
     """Be the command line, in the child."""
-    from lm_eval_so.cli.app import main
+    from lm_eval_so.terminal.entry import run_app
 
     signal.alarm(_LONGEST_S)
     os.chdir(asked["cwd"])
     os.environ.clear()
     os.environ.update(asked["environ"])
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    files = (os.open(os.devnull, os.O_RDONLY), *(os.open(asked[o], flags) for o in ("out", "err")))
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
-    sys.path[0] = asked["cwd"]  # as `python -m` has it
+    further = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:1] = [asked["cwd"], *filter(None, further)]  # as `python -m` has it
     sys.argv = ["lm-eval-so", *asked["arguments"]]
-    main()
+    try:
+        run_app(command)
+    finally:
+        gc.collect()  # what was never closed says so
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """The command `run` as a process that can be disturbed."""
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
-from servers.runs import KEY
+from servers import commands
+from servers.commands import Started
+from servers.runs import ENVIRON
 
 CONFIG = """
 version: 1
@@ -31,29 +31,31 @@ def write_config(folder: Path, url: str, out: str = "runs") -> Path:
     return path
 
 
-def start(
-    config: Path, *options: str, name: str = "run", through: Sequence[str] = (), **popen: Any
-) -> subprocess.Popen[str]:
-    """Start a command; `through` stands before its line, such as a program that limits it."""
-    command = [sys.executable, "-m", "lm_eval_so", name, "--quiet", "--config", str(config)]
-    return subprocess.Popen(
-        [*through, *command, *options],
-        env={**os.environ, "OPENAI_API_KEY": KEY},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        **popen,
-    )
+def start(config: Path, *options: str, cwd: Path | None = None) -> Started:
+    """Start a run that is waited for or killed."""
+    return commands.start(*_run(config, options), cwd=cwd or Path.cwd(), environ=ENVIRON)
 
 
-def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+def start_anew(
+    config: Path, *options: str, name: str = "run", cwd: Path | None = None, **more: Any
+) -> Popen[str]:
+    """Start a command as users do, so that signals meet all that an interpreter does."""
+    line = _run(config, options, name)
+    return commands.start_anew(*line, cwd=cwd or Path.cwd(), environ=ENVIRON, **more)
+
+
+def _run(config: Path, options: Sequence[str], name: str = "run") -> list[str]:
+    return [name, "--quiet", "--config", str(config), *options]
+
+
+def finish(process: Started) -> tuple[int, str]:
     """Wait for the end; give exit code and stderr."""
     _, told = process.communicate(timeout=60)
+    assert process.returncode is not None
     return process.returncode, told
 
 
-def wait(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def wait(holds: Callable[[], bool], process: Started) -> None:
     """Wait until something holds while the process lives."""
     for _ in range(3000):
         if holds():

@@ -71,6 +71,33 @@ def find_baseline(
     return None, BaselineRef(source="none", path=str(path) if path else None, reason=reason)
 
 
+def find_anchor(
+    config: Config, place: Place = AS_CONFIGURED
+) -> tuple[EvaluationReport | None, BaselineRef] | None:
+    """Find and read the anchor, by the rule of the baseline.
+
+    Args:
+        config: Config of the suite.
+        place: Place to read from; only its revision counts, and whether the file itself does.
+
+    Returns:
+        The report and its place, no report if there is none; None if the config names no anchor.
+
+    Raises:
+        InputError: As of `find_baseline`.
+    """
+    if not config.baseline.anchor:
+        return None
+    return find_baseline(as_anchored(config), replace(place, report=None, path=None))
+
+
+def as_anchored(config: Config) -> Config:
+    """Return a config with its anchor in the place of its baseline."""
+    path = Path(config.baseline.anchor) if config.baseline.anchor else None
+    section = config.baseline.model_copy(update={"path": path})
+    return config.model_copy(update={"baseline": section})
+
+
 def relative_to(path: Path, folder: Path) -> Path:
     """Return a path as git takes it: relative to a folder, upwards too."""
     return Path(os.path.relpath(path, folder))

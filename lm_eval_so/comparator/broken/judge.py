@@ -1,6 +1,6 @@
 """Verdict of a run with its broken cases as one more row, and the record of the cases."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,16 +13,16 @@ from lm_eval_so.comparator.broken.rounds import (
     next_round,
     standings,
 )
-from lm_eval_so.comparator.broken.watch import Outcome, Pair, Watch, find_watch
+from lm_eval_so.comparator.broken.watch import Outcome, Pair, Watch, find_watch, watch_cases
 from lm_eval_so.comparator.cases import Texts, texts_of
-from lm_eval_so.comparator.gate.decide import Decision, decide
-from lm_eval_so.comparator.pairing import Reports, Rows, pair_reports
+from lm_eval_so.comparator.gate.decide import Decision
+from lm_eval_so.comparator.pairing import Reports, Rows
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.comparator.terms import Terms
-from lm_eval_so.core.records.comparison import BrokenCase, BrokenCases, Reason
-from lm_eval_so.core.records.enums import Direction, Verdict
-from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.words.broken_cases import lead_sentence
+from lm_eval_so.core.records.comparison import BrokenCase, BrokenCases, Control, Reason
+from lm_eval_so.core.records.enums import Direction, Policy, Verdict
+from lm_eval_so.core.words.broken_cases import is_wrong_on_main, lead_sentence
+from lm_eval_so.core.words.phrases import control_sentences
 from lm_eval_so.errors import ExitCode
 
 __all__ = ["NOTHING_ASKED", "Asked", "Whole", "judge_whole", "watch_cases"]
@@ -30,8 +30,14 @@ __all__ = ["NOTHING_ASKED", "Asked", "Whole", "judge_whole", "watch_cases"]
 State = Literal["must", "proven", "unproven", "slip"]
 
 _ORDER: tuple[State, ...] = ("must", "proven", "unproven", "slip")
-_LEAST_NAMED, _LEAST_STRICT = 2, 4
-"""Wrong answers from which on a case without proof is named, and from which on `strict` fails it."""
+_FAILING = frozenset({"fail", "strict"})
+"""Policies by which a broken case fails the run."""
+_GOOD = frozenset({Verdict.PASS, Verdict.IMPROVED, Verdict.REPORTED})
+_BLAMED = frozenset({Verdict.REGRESSION.value, Code.BROKEN_CASES.value})
+"""Reasons that blame the pull request for a change."""
+_LEAST_NAMED, _LEAST_ASKED, _LEAST_STRICT = 2, 3, 4
+"""Wrong answers from which on a case without proof is named, from which on main would have been asked,
+and from which on `strict` fails it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,27 +48,10 @@ class Whole:
     exit_code: int
     reasons: tuple[Reason, ...]
     sentence: str
-    broken: BrokenCases | None
+    broken: BrokenCases | None = None
     """None if no case was looked at."""
-
-
-def watch_cases(
-    candidate: EvaluationReport, baseline: EvaluationReport | None, terms: Terms
-) -> Watch | None:
-    """Return the suspects and required cases of a comparison; None if nothing is looked at.
-
-    Args:
-        candidate: Report under test.
-        baseline: Report to compare with.
-        terms: Gate, exceptions, day, and the metrics that say right or wrong.
-
-    Raises:
-        ConfigError: If the gate does not fit the reports; lists every problem.
-    """
-    if terms.gate.broken == "off":
-        return None
-    reports = pair_reports(candidate, baseline, alpha=terms.gate.alpha)
-    return find_watch(decide(reports, terms), terms)
+    control: Control | None = None
+    """Main's configuration today; None if it played no part."""
 
 
 def judge_whole(
@@ -79,21 +68,36 @@ def judge_whole(
         further: Further answers to suspects and required cases.
         mean: Sentences of the mean.
     """
-    watch, verdict, code = find_watch(decision, terms), decision.verdict, decision.exit_code
-    reasons = decision.reasons
-    if watch is None:
-        return Whole(verdict=verdict, exit_code=code, reasons=reasons, sentence=mean, broken=None)
-    found = _judge(watch, further, reports, mean=mean)
-    own = tuple(_reasons(found, terms.gate.broken))
+    watch = find_watch(decision, terms)
+    whole = Whole(
+        verdict=decision.verdict,
+        exit_code=decision.exit_code,
+        reasons=decision.reasons,
+        sentence=mean,
+    )
+    if watch is not None:
+        found = _judge(watch, further, reports, terms, mean=mean)
+        whole = _with_cases(whole, found, terms)
+    return _with_main(whole, reports, terms, further)
+
+
+def _with_cases(whole: Whole, found: BrokenCases, terms: Terms) -> Whole:
+    """Return the verdict of the mean with that of the cases."""
+    verdict, code, reasons = whole.verdict, whole.exit_code, whole.reasons
+    own, excused = tuple(_reasons(found, terms)), tuple(_excuses(found, terms))
     if own and verdict is Verdict.ERROR:
-        reasons = (*reasons, *own)
+        reasons = (*reasons, *own, *excused)
     elif own:
         verdict, code = Verdict.REGRESSION, ExitCode.FAILED_CHECK.value
-        reasons = (*own, *reasons)
+        reasons = (*own, *excused, *reasons)
     else:
-        found = _warned(found)
+        found, reasons = _warned(found), (*excused, *reasons)
+        if excused and terms.not_ours is not None:  # it would have failed
+            verdict = Verdict.INCONCLUSIVE if verdict in _GOOD else verdict
+            is_barred = terms.policies.on_inconclusive is Policy.FAIL
+            code = code or (ExitCode.CANNOT_MEASURE.value if is_barred else 0)
     sentence, alone = lead_sentence(
-        found, own, verdict=decision.verdict, mean=mean, language=terms.language
+        found, own, verdict=whole.verdict, mean=whole.sentence, language=terms.language
     )
     return Whole(
         verdict=verdict,
@@ -104,7 +108,49 @@ def judge_whole(
     )
 
 
-def _judge(watch: Watch, further: Further, reports: Reports, *, mean: str) -> BrokenCases:
+def _with_main(whole: Whole, reports: Reports, terms: Terms, further: Further) -> Whole:
+    """Return the verdict with what main's configuration says today, if it played a part."""
+    control = terms.control
+    if control is None or reports.baseline is None or not _plays_a_part(control, whole, further):
+        return whole
+    control = replace(control, requests=further.asked_of_main)
+    if further.main_ended is not None:
+        why = Reason(code="failed", figures={"problem": further.main_ended})
+        control = replace(control, state="not_possible", why=why)
+    day = _day_of_baseline(reports)
+    served, told = control_sentences(control, whole.reasons, terms.language, day=day)
+
+    def around(text: str) -> str:
+        return " ".join(filter(None, (served, text, told)))
+
+    broken = whole.broken and replace(whole.broken, mean=around(whole.broken.mean))
+    return replace(whole, sentence=around(whole.sentence), broken=broken, control=control)
+
+
+def _plays_a_part(control: Control, whole: Whole, further: Further) -> bool:
+    codes = {reason.code for reason in whole.reasons}
+    match control.state:
+        case "asked":
+            return further.asked_of_main > 0 or further.main_ended is not None
+        case "nothing_differs":
+            return Code.NOTHING_DIFFERS.value in codes
+        case "not_possible":
+            cases = whole.broken.cases if whole.broken else ()
+            stayed = (case for case in cases if case.state in {"proven", "unproven"})
+            return bool(codes & _BLAMED) or any(case.now[0] >= _LEAST_ASKED for case in stayed)
+        case _:
+            return True
+
+
+def _day_of_baseline(reports: Reports) -> str | None:
+    """Return the day of the baseline, YYYY-MM-DD."""
+    at = reports.baseline.experiment.evaluated_at if reports.baseline else None
+    return at[: len("2026-01-31")] if at else None
+
+
+def _judge(
+    watch: Watch, further: Further, reports: Reports, terms: Terms, *, mean: str
+) -> BrokenCases:
     """Return what became of all suspects and required cases."""
     down = is_down(watch, further)
     before = texts_of(reports.baseline) if reports.baseline else None
@@ -126,8 +172,23 @@ def _judge(watch: Watch, further: Further, reports: Reports, *, mean: str) -> Br
         asked=further.asked,
         cases=tuple(sorted(cases, key=lambda case: _ORDER.index(case.state))),
         mean=mean,
+        since=_since(reports, terms),
+        main_changed=_has_main_changed(reports, further),
         warnings=tuple(warnings),
     )
+
+
+def _since(reports: Reports, terms: Terms) -> str | None:
+    """Return the day of the baseline, if nobody here changed the chatbot since."""
+    return _day_of_baseline(reports) if terms.not_ours is Code.PROVIDER_MOVED else None
+
+
+def _has_main_changed(reports: Reports, further: Further) -> bool:
+    """Return whether the baseline is of another configuration than main's, which was asked."""
+    if reports.baseline is None or further.main_run is None:
+        return False
+    before = reports.baseline.experiment.fingerprints.get("run")
+    return before is not None and before != further.main_run
 
 
 def _named(standing: Standing, *, is_down: bool) -> State | None:
@@ -143,22 +204,48 @@ def _named(standing: Standing, *, is_down: bool) -> State | None:
             return "unproven" if standing.wrong >= _LEAST_NAMED else None
 
 
-def _reasons(found: BrokenCases, policy: str) -> Iterator[Reason]:
+def _reasons(found: BrokenCases, terms: Terms) -> Iterator[Reason]:
     """Yield the reasons why the run fails."""
-    if policy not in {"fail", "strict"}:
+    if terms.gate.broken not in _FAILING:
         return
     failed = {case.sample_id for case in found.cases if case.state == "must"}
-    proven = {case.sample_id for case in found.cases if case.state == "proven"} - failed
+    if failed:
+        yield Reason(code=Code.MUST_FAILED, figures={"must": len(failed)})
+    proven, unproven = _stayed_wrong(found, terms.gate.broken, failed)
+    if terms.fails_for_drift and (proven or unproven):
+        yield Reason(code=Code.PROVIDER_MOVED, figures={"cases": len(proven | unproven)})
+    elif terms.not_ours is None and (proven or unproven):
+        numbers = {"proven": len(proven), "unproven": len(unproven)}
+        yield Reason(code=Code.BROKEN_CASES, figures={k: n for k, n in numbers.items() if n})
+
+
+def _excuses(found: BrokenCases, terms: Terms) -> Iterator[Reason]:
+    """Yield the reasons why cases that stayed wrong do not fail the run."""
+    if terms.not_ours is None:
+        stayed = (case for case in found.cases if case.state == "unproven")
+        moved = {case.sample_id for case in stayed if is_wrong_on_main(case)}
+        if moved:
+            yield Reason(code=Code.PROVIDER_MOVED, figures={"cases": len(moved)})
+        return
+    proven, unproven = _stayed_wrong(found, terms.gate.broken, frozenset())
+    if terms.gate.broken in _FAILING and (proven or unproven):
+        yield Reason(code=terms.not_ours, figures={"cases": len(proven | unproven)})
+
+
+def _stayed_wrong(
+    found: BrokenCases, policy: str, failed: Collection[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the cases that fail a run, beside those that failed already: proven, and for `strict` others."""
+    proven = {each.sample_id for each in found.cases if each.state == "proven"}.difference(failed)
     unproven = {
         case.sample_id
         for case in found.cases
-        if policy == "strict" and case.state == "unproven" and case.now[0] >= _LEAST_STRICT
-    } - (failed | proven)
-    if failed:
-        yield Reason(code=Code.MUST_FAILED, figures={"must": len(failed)})
-    if proven or unproven:
-        numbers = {"proven": len(proven), "unproven": len(unproven)}
-        yield Reason(code=Code.BROKEN_CASES, figures={k: n for k, n in numbers.items() if n})
+        if policy == "strict"
+        and case.state == "unproven"
+        and case.now[0] >= _LEAST_STRICT
+        and not is_wrong_on_main(case)
+    }
+    return frozenset(proven), frozenset(unproven.difference(failed, proven))
 
 
 def _warned(found: BrokenCases) -> BrokenCases:
@@ -191,7 +278,8 @@ class _Writer:
             state=state,
             baseline=(pair.right, pair.of) if pair.of else None,
             now=(standing.wrong, standing.of),
-            needed=pair.needed or None,
+            needed=standing.needed or None,
+            main=standing.main,
             ref=now.columns.refs[rows[0]] if now.columns.refs else None,
             input=now.columns.inputs[rows[0]] if now.columns.inputs else None,
             baseline_answer=self.before.answer(old) if self.before and old is not None else None,

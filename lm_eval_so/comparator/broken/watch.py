@@ -7,16 +7,19 @@ from typing import Self
 
 from pydantic import JsonValue
 
-from lm_eval_so.comparator.gate.decide import Decision
-from lm_eval_so.comparator.pairing import Pairs, Rows, Side, applicable_rows, scope_of
+from lm_eval_so.comparator.gate.decide import Decision, decide
+from lm_eval_so.comparator.pairing import Pairs, Rows, Side, applicable_rows, pair_reports, scope_of
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.comparator.terms import Passes, Terms
 from lm_eval_so.core.config.gate import MustSection
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.core.records.enums import RunStatus, Verdict
+from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.stats.broken import fails_by_itself, wrong_needed
 
 _LEAST_CAP = 50
+OF_MAIN = 3
+"""Answers of main's configuration that are asked for, about a case that stays wrong."""
 _FEW_LOST, _SHARE_LOST = 3, 0.05
 """Rows without a score from which on, and share of rows above which, a metric says nothing."""
 _FAILED = frozenset(status.value for status in RunStatus if not status.is_answer)
@@ -53,6 +56,9 @@ class Pair:
     is_required: bool
     needed: int = 0
     """Wrong answers in a row that prove a change; 0 if no number of up to 20 does."""
+    with_main: tuple[int, int] | None = None
+    """The same if main's configuration is right 2 or 3 times of 3 today, and its answers count as the
+    baseline's; None where the baseline's own decide."""
 
     @property
     def is_lost(self) -> bool:
@@ -76,6 +82,8 @@ class Watch:
     """Suspects and required cases, in dataset order."""
     probe: str | None
     """A case that was right and is no suspect, to ask whether the endpoint still answers."""
+    asks_main: bool = False
+    """Whether main's configuration can be asked, too."""
     warnings: tuple[Reason, ...] = ()
     """Required cases that fail by themselves now and then."""
 
@@ -91,6 +99,25 @@ class _Column:
     family: int
     """Cases that the baseline scored."""
     samples: frozenset[str]
+
+
+def watch_cases(
+    candidate: EvaluationReport, baseline: EvaluationReport | None, terms: Terms
+) -> Watch | None:
+    """Return the suspects and required cases of a comparison; None if nothing is looked at.
+
+    Args:
+        candidate: Report under test.
+        baseline: Report to compare with.
+        terms: Gate, exceptions, day, and the metrics that say right or wrong.
+
+    Raises:
+        ConfigError: If the gate does not fit the reports; lists every problem.
+    """
+    if terms.gate.broken == "off":
+        return None
+    reports = pair_reports(candidate, baseline, alpha=terms.gate.alpha)
+    return find_watch(decide(reports, terms), terms)
 
 
 def find_watch(decision: Decision, terms: Terms) -> Watch | None:
@@ -112,22 +139,24 @@ def find_watch(decision: Decision, terms: Terms) -> Watch | None:
         if metric.gating and metric.change is not Verdict.ERROR and key in terms.right_or_wrong
         if (column := _look(key, decision, terms)) is not None
     ]
-    family, alpha = sum(column.family for column in columns), gate.alpha
+    family, alpha = sum(column.family for column in columns), terms.alpha_of_worse
     found = [pair for column in columns for pair in column.pairs]
     if not family and not found:
         return None
-    rows = len(next(iter(decision.compared.values())).candidate.samples.ids)
+    rows = next(iter(decision.compared.values())).candidate.samples
     order = _order(decision)
-    pairs = sorted((_with_need(p, family, alpha) for p in found), key=lambda p: order[p.sample_id])
+    needing = (_with_need(p, family, alpha, asks_main=terms.asks_main) for p in found)
+    pairs = sorted(needing, key=lambda p: order[p.sample_id])
     return Watch(
         alpha=alpha,
         family=family,
         samples=len(frozenset().union(*(column.samples for column in columns))),
-        cap=most_further(rows),
+        cap=most_further(len(rows.ids)),
         must=gate.must,
         pairs=tuple(pairs),
         probe=_probe(order, columns, pairs),
-        warnings=tuple(_unsteady(pairs, gate.must)),
+        asks_main=terms.asks_main,
+        warnings=tuple(_unsteady(pairs, gate.must, rows.own_ids)),
     )
 
 
@@ -221,11 +250,17 @@ def _compared(key: str, pairs: Pairs, said: Sequence[Outcome], passes: Passes) -
     )
 
 
-def _with_need(pair: Pair, family: int, alpha: float) -> Pair:
+def _with_need(pair: Pair, family: int, alpha: float, *, asks_main: bool) -> Pair:
     if not pair.is_suspect:
         return pair
     needed = wrong_needed(pair.right, pair.of, family=family, alpha=alpha)
-    return replace(pair, needed=needed)
+    if not asks_main or wrong_needed(pair.of, pair.of, family=family, alpha=alpha):
+        return replace(pair, needed=needed)
+    two, three = (
+        wrong_needed(pair.right + right, pair.of + OF_MAIN, family=family, alpha=alpha)
+        for right in (2, 3)
+    )
+    return replace(pair, needed=needed, with_main=(two, three))
 
 
 def _probe(
@@ -280,14 +315,22 @@ def _order(decision: Decision) -> Mapping[str, int]:
     return {name: place for place, name in enumerate(dict.fromkeys(reports.candidate.samples.ids))}
 
 
-def _unsteady(pairs: Sequence[Pair], must: MustSection | None) -> Iterator[Reason]:
-    """Warn of required cases that the baseline got right more often than not, but not always."""
+def _unsteady(
+    pairs: Sequence[Pair], must: MustSection | None, refs: Mapping[str, str]
+) -> Iterator[Reason]:
+    """Warn of required cases that the baseline got right more often than not, but not always.
+
+    Args:
+        pairs: Cases and metrics that are looked at.
+        must: Requirement; None if nothing is required.
+        refs: The user's own ids by ours.
+    """
     for pair in pairs:
         is_mostly_right = pair.of >= 2 and 2 * pair.right > pair.of > pair.right
         if must is not None and pair.is_required and is_mostly_right:
             chance = fails_by_itself(pair.right, pair.of, least=must.right, of=must.of)
             figures: dict[str, JsonValue] = {
-                "id": pair.sample_id,
+                "id": refs.get(pair.sample_id, pair.sample_id),
                 "s": pair.right,
                 "k": pair.of,
                 "p": chance,

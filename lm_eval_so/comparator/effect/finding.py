@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from lm_eval_so.comparator.effect.values import Complete, Differences, Moved, Support
+from lm_eval_so.comparator.effect.values import Complete, Differences, Given, Moved, Support
 from lm_eval_so.comparator.pairing import Groups
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.records.comparison import Reason, Stability
-from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
+from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
 from lm_eval_so.core.records.report import JudgeCalibration, MetricSummary
 
 DEFAULT_MARGIN = 0.05
@@ -64,6 +64,17 @@ def make_shape(kind: MetricKind, direction: Direction, support: Support | None) 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Inference:
+    """Claim of a comparison, and the errors that it may make."""
+
+    claim: Claim
+    alpha: float
+    """One-sided error of a regression, and of the upper end of an interval."""
+    pass_alpha: float
+    """One-sided error of a pass at this look, and of the lower end of an interval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Largest accepted change for the worse, as the gate sets it."""
 
@@ -103,9 +114,11 @@ class Paired:
     changes: Differences | None = None
     """Per-sample changes; None for ratios."""
     groups: Groups | None = None
-    """None if all samples stand alone."""
+    """None if all samples stand alone, or are given."""
     missing: tuple[int, int] = (0, 0)
     """Rows without a value: of the baseline, of the candidate."""
+    given: Given | None = None
+    """Answers to the samples, if the claim is about these samples; None if about others, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +153,9 @@ class Outcome:
     passes_complete: bool = False
     """Whether it would pass without the samples that lack a score."""
     needed_n: int | None = None
-    """Samples that would prove the margin if nothing changed."""
+    """Samples that would prove the margin if nothing changed; None if the samples are given."""
+    needed_repeats: int | None = None
+    """Answers to each given sample that would prove it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +226,11 @@ class Finding:
     def is_testable(self) -> bool:
         """Whether an interval decides, so that there is a p-value for the family."""
         return self.ruling is None
+
+    @property
+    def given(self) -> Given | None:
+        """Answers to the samples, if the claim is about these samples alone."""
+        return self.paired.given if self.paired else None
 
     @property
     def p(self) -> float | None:

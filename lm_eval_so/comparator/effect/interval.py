@@ -17,14 +17,19 @@ from lm_eval_so.core.stats.binary import (
     tango_interval,
 )
 from lm_eval_so.core.stats.bounded import ROUNDING, Estimate, hall_interval, largest_of
+from lm_eval_so.core.stats.fixed_items import ItemPairs
 from lm_eval_so.core.stats.groups import interval_of_layout
 from lm_eval_so.core.stats.power import (
     LEAST_SAMPLES,
     flip_share_of,
     needed_for_flips,
     needed_for_scores,
+    provable_margin,
     provable_margin_exact,
+    provable_margin_given,
     provable_margin_t,
+    repeats_for_flips,
+    repeats_for_scores,
 )
 
 _SLACK = 1e-9
@@ -40,6 +45,8 @@ class Tested:
     groups: Groups | None
     """Groups of the same samples; None if all stand alone."""
     shape: Shape
+    given: ItemPairs | None = None
+    """Answers to these samples, if chance lies in the answers alone."""
 
 
 def subtract(
@@ -87,6 +94,8 @@ def _gains(baseline: Sequence[float], candidate: Sequence[float], is_higher: boo
 def estimate_change(tested: Tested, *, alpha: float) -> Estimate:
     """Estimate the mean change by the method that fits the metric."""
     changes, groups, shape = tested.changes, tested.groups, tested.shape
+    if tested.given is not None:
+        return estimate_given(tested.given, shape, alpha=alpha)
     if groups is not None:
         ordered = groups.layout.arrange(changes)
         return interval_of_layout(ordered, groups.layout, width=shape.width, alpha=alpha)
@@ -95,11 +104,19 @@ def estimate_change(tested: Tested, *, alpha: float) -> Estimate:
     return estimate_flips(*count_flips(changes), len(changes), alpha=alpha)
 
 
-def estimate_flips(worse: int, better: int, n: int, *, alpha: float) -> Estimate:
+def estimate_given(given: ItemPairs, shape: Shape, *, alpha: float) -> Estimate:
+    """Estimate the mean change of given samples from the noise of their answers alone."""
+    if shape.kind is MetricKind.BINARY:
+        flips = given.flips
+        return estimate_flips(flips.worse, flips.better, flips.trials, alpha=alpha)
+    return given.interval(width=_width_of(shape), alpha=alpha)
+
+
+def estimate_flips(worse: float, better: float, n: float, *, alpha: float) -> Estimate:
     """Estimate the mean change of answers that are right or wrong from the flips among n."""
     low, high = tango_interval(worse, better, n, level=1 - 2 * alpha)
     mean = (better - worse) / n
-    se = math.sqrt(((worse + better) / n - mean * mean) / n)
+    se = math.sqrt(max(0.0, (worse + better) / n - mean * mean) / n)
     return Estimate(
         value=mean,
         se=se,
@@ -112,6 +129,8 @@ def estimate_flips(worse: int, better: int, n: int, *, alpha: float) -> Estimate
 
 def method_of(tested: Tested) -> str:
     """Return the name of the method of `estimate_change`."""
+    if tested.given is not None:
+        return "these_binary" if tested.shape.kind is MetricKind.BINARY else "these_scores"
     if tested.groups is not None:
         return "cr1"
     return "tango_midp" if tested.shape.kind is MetricKind.BINARY else "hall"
@@ -132,11 +151,26 @@ def needed_samples(tested: Tested, estimate: Estimate, *, margin: float, alpha: 
     return needed_for_scores(deviation, margin, width=shape.width, alpha=alpha)
 
 
+def needed_repeats(given: ItemPairs, shape: Shape, *, margin: float, alpha: float) -> int:
+    """Return the answers to each given sample that would prove the margin, as `needed_samples` does."""
+    n = given.n
+    if shape.kind is MetricKind.BINARY:
+        flips = given.flips
+        share = flip_share_of(flips.worse, flips.better, flips.trials, margin=margin)
+        return repeats_for_flips(share, margin, n=n, alpha=alpha)
+    return repeats_for_scores(given.noise, margin, n=n, width=_width_of(shape), alpha=alpha)
+
+
 def smallest_margin(tested: Tested, *, alpha: float) -> float | None:
     """Return the smallest margin that so many samples can prove; None if there is no floor."""
-    n, groups, shape = len(tested.changes), tested.groups, tested.shape
+    n, groups, shape, given = len(tested.changes), tested.groups, tested.shape, tested.given
     if shape.width is None:
         return None
+    if given is not None and shape.kind is MetricKind.BINARY:
+        return provable_margin(given.trials, alpha=alpha)
+    if given is not None:
+        freedom = given.freedom
+        return provable_margin_given(given.trials, freedom, width=shape.width, alpha=alpha)
     if groups is not None:
         return provable_margin_t(groups.effective_units, width=shape.width, alpha=alpha)
     if shape.kind is MetricKind.BINARY:
@@ -151,7 +185,9 @@ def falls_by_margin(delta: float | None, shape: Shape, *, margin: float) -> bool
 
 
 def can_pass(tested: Tested) -> bool:
-    """Return whether there are enough samples or groups for a pass."""
+    """Return whether there are enough samples, groups, or answers to given samples for a pass."""
+    if tested.given is not None:
+        return tested.given.whole_trials >= LEAST_SAMPLES
     least = 1 if tested.shape.kind is MetricKind.BINARY else LEAST_SAMPLES
     has_groups = tested.groups is None or tested.groups.effective_units >= LEAST_SAMPLES
     return has_groups and len(tested.changes) >= least
@@ -176,6 +212,13 @@ def guard_of(tested: Tested, estimate: Estimate, *, margin: float, alpha: float)
 
 
 def _guarded(tested: Tested) -> tuple[int, int] | None:
-    """Return the flips of answers that are right or wrong and stand alone; None of other scores."""
-    is_plain = tested.shape.kind is MetricKind.BINARY and tested.groups is None
+    """Return the flips of samples drawn, right or wrong, that stand alone; None of other scores."""
+    is_alone = tested.groups is None and tested.given is None
+    is_plain = tested.shape.kind is MetricKind.BINARY and is_alone
     return count_flips(tested.changes) if is_plain else None
+
+
+def _width_of(shape: Shape) -> float:
+    if shape.width is None:
+        raise ValueError("scores of an open range have no noise that bounds them")
+    return shape.width

@@ -1,12 +1,13 @@
 """Costs, times and token counts: the candidate as a factor of the baseline."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lm_eval_so.comparator.effect.finding import (
     DEFAULT_MAX_INCREASE,
     Finding,
+    Inference,
     Interval,
     Outcome,
     Paired,
@@ -31,20 +32,25 @@ _SLACK = 1e-9
 _NOT_POSITIVE = Ruling(verdict=Verdict.INCONCLUSIVE, code=Code.NOT_POSITIVE)
 
 
-def measure_ratio(finding: Finding, paired: Paired, *, alpha: float) -> Finding:
+def measure_ratio(finding: Finding, paired: Paired, inference: Inference) -> Finding:
     """Measure how a cost, a time or a count grew; at least ten complete pairs."""
     level, complete = LEVELS.get(finding.limits.statistic), paired.complete
     if level is not None:
-        return _measure_percentile(finding, paired, level, alpha)
+        return _measure_percentile(finding, paired, level, inference)
     sides = (complete.baseline, complete.candidate)
     if any(min(values) < 0 or sum(values) <= 0 for values in sides):
         return replace(finding, ruling=_NOT_POSITIVE)
     inner = paired.groups.at(complete.positions) if paired.groups is not None else None
     labels = inner.labels if inner is not None else None
-    estimate = ratio_of_means(complete.baseline, complete.candidate, groups=labels, alpha=alpha)
+    estimate = _with_pass_end(
+        lambda alpha: ratio_of_means(
+            complete.baseline, complete.candidate, groups=labels, alpha=alpha
+        ),
+        inference,
+    )
     n = len(complete.positions)
     units = n if inner is None else inner.units
-    outcome = _outcome(finding, estimate, (n, units), alpha)
+    outcome = _outcome(finding, estimate, (n, units), inference.alpha)
     return replace(finding, interval=_interval(estimate, "ratio_means"), outcome=outcome)
 
 
@@ -54,7 +60,17 @@ def statistic_of(values: Sequence[float], statistic: str) -> float:
     return math.fsum(values) / len(values) if level is None else percentile(sorted(values), level)
 
 
-def _measure_percentile(finding: Finding, paired: Paired, level: float, alpha: float) -> Finding:
+def _with_pass_end(estimate_at: Callable[[float], Estimate], inference: Inference) -> Estimate:
+    """Return an estimate whose upper end, which decides a pass, has the level of a pass."""
+    estimate = estimate_at(inference.alpha)
+    if inference.pass_alpha == inference.alpha:
+        return estimate
+    return replace(estimate, high=estimate_at(inference.pass_alpha).high)
+
+
+def _measure_percentile(
+    finding: Finding, paired: Paired, level: float, inference: Inference
+) -> Finding:
     complete, statistic = paired.complete, finding.limits.statistic
     n, least = len(complete.positions), samples_for_percentile(level)
     if paired.groups is not None:
@@ -74,8 +90,13 @@ def _measure_percentile(finding: Finding, paired: Paired, level: float, alpha: f
         return replace(measured, ruling=few)
     if any(min(values) <= 0 for values in (complete.baseline, complete.candidate)):
         return replace(measured, ruling=_NOT_POSITIVE)
-    estimate = ratio_of_percentiles(complete.baseline, complete.candidate, level=level, alpha=alpha)
-    outcome = _outcome(finding, estimate, (n, n), alpha)
+    estimate = _with_pass_end(
+        lambda alpha: ratio_of_percentiles(
+            complete.baseline, complete.candidate, level=level, alpha=alpha
+        ),
+        inference,
+    )
+    outcome = _outcome(finding, estimate, (n, n), inference.alpha)
     return replace(measured, interval=_interval(estimate, "ratio_percentiles"), outcome=outcome)
 
 

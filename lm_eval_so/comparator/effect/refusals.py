@@ -10,8 +10,9 @@ from lm_eval_so.comparator.effect.values import SideValues
 from lm_eval_so.comparator.pairing import Groups, Pairs, Reports, Scope
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.comparator.settings import difference_text, metric_differences
-from lm_eval_so.core.records.comparison import Difference, Reason
-from lm_eval_so.core.records.enums import MetricKind, Verdict
+from lm_eval_so.core.records.changes import Difference
+from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.core.records.enums import Claim, MetricKind, Verdict
 from lm_eval_so.core.records.report import MetricSummary
 from lm_eval_so.core.stats.power import LEAST_SAMPLES
 
@@ -126,6 +127,18 @@ def too_few(finding: Finding, paired: Paired) -> Ruling | None:
     return few
 
 
+def claim_warnings(
+    finding: Finding, claim: Claim, before: SideValues, now: SideValues
+) -> Iterator[Reason]:
+    """Warn that a metric is judged by the default claim, since most samples were asked only once."""
+    is_judged = finding.shape.support is not None and finding.limits.margin is not None
+    if claim is Claim.THESE and is_judged and finding.given is None:
+        figures: dict[str, JsonValue] = {}
+        if before.has_repeats != now.has_repeats:
+            figures["way"] = "candidate" if before.has_repeats else "baseline"
+        yield Reason(code=Code.CLAIM_NEEDS_REPEATS, figures=figures)
+
+
 def group_warnings(finding: Finding, paired: Paired) -> Iterator[Reason]:
     """Warn of groups so unequal that they tell less than half of what their number seems to."""
     groups = _counted_groups(finding, paired)
@@ -144,6 +157,9 @@ def _fewer_than(least: int, finding: Finding, paired: Paired) -> Ruling | None:
     groups = _counted_groups(finding, paired)
     if groups is not None and groups.units < least:
         return _unclear(Code.FEW_GROUPS, groups=groups.units)
+    if paired.given is not None:
+        answers = paired.given.worst.whole_trials
+        return _unclear(Code.FEW_SAMPLES, answers=answers) if answers < least else None
     usable = finding.n if finding.shape.support else len(paired.complete.positions)
     if usable < (1 if finding.shape.kind is MetricKind.BINARY else least):
         return _unclear(Code.FEW_SAMPLES, n=usable)

@@ -1,9 +1,10 @@
 """Values of one metric: one per sample and side, with bounds for missing rows."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import TypeVar, cast
 
 from lm_eval_so.comparator.pairing import Reports, Rows, Samples, Side, applicable_rows
@@ -12,6 +13,7 @@ from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.records.score import LARGEST_SCORE
 from lm_eval_so.core.stats.binary import flaky_share, self_flip_rate
 from lm_eval_so.core.stats.bounded import mean_of
+from lm_eval_so.core.stats.fixed_items import ItemPairs, sum_up
 
 T = TypeVar("T")
 Support = tuple[float, float]
@@ -103,6 +105,25 @@ class Moved:
     better: Sequence[int] = ()
 
 
+Answers = Sequence[Sequence[float | None]]
+"""Value of each answer, by sample; None for one without a value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """Answers to given samples, turned so that a higher value is better."""
+
+    complete: ItemPairs
+    """Answers with a value to the samples that have one on both sides."""
+    worst: ItemPairs
+    """All answers to all samples, with those that lack a value at their worst for the candidate."""
+    best: ItemPairs
+    is_plain: bool
+    """Whether each answer is right or wrong."""
+    asked: tuple[int, int]
+    """Answers to most samples: of the baseline, of the candidate."""
+
+
 def read_values(
     column: Sequence[float | None], samples: Samples, support: Support | None
 ) -> SideValues:
@@ -147,6 +168,63 @@ def read_values(
         out_of_range=missing - absent,
         has_repeats=has_repeats,
     )
+
+
+def read_answers(
+    column: Sequence[float | None], samples: Samples, support: Support | None
+) -> Answers:
+    """Take the answers to some samples from a column; arguments as of `read_values`."""
+    values = iter([_clean(value, support) for value in samples.take(column)])
+    return [[next(values) for _ in rows] for rows in samples.rows]
+
+
+def given_pairs(
+    baseline: Answers, candidate: Answers, support: Support, *, is_higher: bool
+) -> Given | None:
+    """Return the answers to given samples; None if too few samples have several on both sides.
+
+    Args:
+        baseline: Answers of the baseline.
+        candidate: Answers of the candidate to the same samples.
+        support: Lowest and highest possible value.
+        is_higher: Whether a higher value is better.
+    """
+    bad, good = support if is_higher else support[::-1]
+    worst = _items(baseline, candidate, (good, bad))
+    if not worst.is_repeated:
+        return None
+    complete = best = worst
+    each = [*chain.from_iterable(baseline), *chain.from_iterable(candidate)]
+    if None in each:
+        best = _items(baseline, candidate, (bad, good))
+        both = [list(map(_present, pair)) for pair in zip(baseline, candidate, strict=True)]
+        scored = [pair for pair in both if all(pair)]
+        complete = ItemPairs(
+            before=[sum_up(old) for old, _ in scored], after=[sum_up(new) for _, new in scored]
+        )
+    return Given(
+        complete=complete if is_higher else complete.turned(),
+        worst=worst if is_higher else worst.turned(),
+        best=best if is_higher else best.turned(),
+        is_plain=set(each) <= {0, 1, None},
+        asked=(_usual(baseline), _usual(candidate)),
+    )
+
+
+def _usual(answers: Answers) -> int:
+    return Counter(map(len, answers)).most_common(1)[0][0]
+
+
+def _items(baseline: Answers, candidate: Answers, fillers: tuple[float, float]) -> ItemPairs:
+    sides = [
+        [sum_up([filler if value is None else value for value in own]) for own in side]
+        for side, filler in zip((baseline, candidate), fillers, strict=True)
+    ]
+    return ItemPairs(before=sides[0], after=sides[1])
+
+
+def _present(answers: Sequence[float | None]) -> list[float]:
+    return [value for value in answers if value is not None]
 
 
 def complete_pairs(baseline: SideValues, candidate: SideValues) -> Complete:

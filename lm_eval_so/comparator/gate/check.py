@@ -7,13 +7,14 @@ from lm_eval_so.comparator.effect.ratio import LEVELS
 from lm_eval_so.comparator.effect.values import Support
 from lm_eval_so.core.config.gate import GateMetricSection, GateSection
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.records.enums import MetricKind
+from lm_eval_so.core.records.enums import Claim, MetricKind
 from lm_eval_so.core.records.report import EvaluationReport, MetricSummary
+from lm_eval_so.core.stats.power import LEAST_REPEATS
 from lm_eval_so.errors import ConfigError, Problem, UnknownName, Where
 
 _CLOSED = frozenset({MetricKind.BINARY, MetricKind.BOUNDED})
-Place = Callable[[str, str | None], Where]
-"""Place of a metric's key, or of the metric itself, in the config."""
+Place = Callable[[str | None, str | None], Where]
+"""Place of a key of a metric, or else of the gate, or of the metric itself, in the config."""
 
 
 def check(config: Config, shapes: Mapping[str, Shape] | None = None) -> list[Problem]:
@@ -25,12 +26,14 @@ def check(config: Config, shapes: Mapping[str, Shape] | None = None) -> list[Pro
             others are found when the reports are compared.
     """
 
-    def place(metric: str, key: str | None) -> Where:
-        return config.where("gate", "metrics", metric, *([key] if key else []))
+    def place(metric: str | None, key: str | None) -> Where:
+        path = ("metrics", metric) if metric else ()
+        return config.where("gate", *path, *([key] if key else []))
 
     # a config that only compares names no metrics: the reports do
     known = [metric.id for metric in config.metrics] or list(config.gate.metrics or ())
-    return list(_problems(config.gate, known, shapes or {}, place))
+    found = _problems(config.gate, known, shapes or {}, place)
+    return [*found, *_stop_problems(config)]
 
 
 def refuse_gate(
@@ -43,8 +46,9 @@ def refuse_gate(
             does not fit it; lists every problem.
     """
 
-    def place(metric: str, key: str | None) -> Where:
-        return Where(key=".".join(filter(None, ("gate.metrics", metric, key))))
+    def place(metric: str | None, key: str | None) -> Where:
+        path = ("gate.metrics", metric) if metric else ("gate",)
+        return Where(key=".".join(filter(None, (*path, key))))
 
     known = {**(baseline.metrics if baseline else {}), **candidate.metrics}
     shapes = {key: shape_of(summary) for key, summary in known.items()}
@@ -61,6 +65,7 @@ def gates_by_default(summary: MetricSummary) -> bool:
 def _problems(
     gate: GateSection, known: list[str], shapes: Mapping[str, Shape], place: Place
 ) -> Iterator[Problem]:
+    yield from _claim_problems(gate, place)
     for metric, section in (gate.metrics or {}).items():
         if metric not in known:
             yield from UnknownName("metric", metric, known, where=place(metric, None)).problems
@@ -68,6 +73,40 @@ def _problems(
         yield from _contradictions(metric, section, place)
         if metric in shapes:
             yield from _misfits(metric, section, shapes[metric], place)
+
+
+def _claim_problems(gate: GateSection, place: Place) -> Iterator[Problem]:
+    if gate.claim is Claim.THESE and gate.confirm:
+        yield Problem(
+            what="confirm and claim: these exclude each other",
+            where=place(None, "confirm"),
+            hint="leave confirm out, and let run.repeats ask every question more often instead",
+        )
+
+
+def _stop_problems(config: Config) -> Iterator[Problem]:
+    """Find what keeps a run from asking in rounds."""
+    stop, run = config.gate.stop, config.run
+    if stop == "never":
+        return
+    if config.gate.claim is not Claim.THESE:
+        yield Problem(
+            what=f"stop: {stop} needs claim: these",
+            where=config.where("gate", "stop"),
+            hint="write claim: these, or leave stop out: looks after each round are for that claim",
+        )
+    if run.repeats < LEAST_REPEATS:
+        yield Problem(
+            what=f"stop: {stop} asks in rounds, and run.repeats is {run.repeats}",
+            where=config.where("run", "repeats"),
+            hint="set run.repeats to the most rounds, as 5",
+        )
+    if run.executor == "batch":
+        yield Problem(
+            what=f"stop: {stop} and executor: batch exclude each other",
+            where=config.where("run", "executor"),
+            hint="use executor: live, or leave stop out",
+        )
 
 
 def _contradictions(metric: str, section: GateMetricSection, place: Place) -> Iterator[Problem]:

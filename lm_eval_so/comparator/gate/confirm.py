@@ -47,7 +47,8 @@ def to_ask_again(judged: Mapping[str, Judged]) -> dict[str, tuple[str, ...]]:
 def can_confirm(metric: Judged) -> bool:
     """Return whether further answers could tell that a regression is none."""
     is_ratio = metric.finding.shape.kind is MetricKind.RATIO
-    return metric.change is Verdict.REGRESSION and not is_ratio
+    is_worse = metric.change is Verdict.REGRESSION or metric.change_code is Code.PROVIDER_MOVED
+    return is_worse and not is_ratio
 
 
 def confirmed(

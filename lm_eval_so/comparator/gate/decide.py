@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
-from lm_eval_so.comparator.effect.finding import Exempted, Finding
-from lm_eval_so.comparator.effect.measure import measure
-from lm_eval_so.comparator.effect.values import stability_of
+from lm_eval_so.comparator.effect.finding import Finding, Inference
 from lm_eval_so.comparator.exemptions.apply import Exemptions
+from lm_eval_so.comparator.gate.anchor import anchor_record, find_anchored, find_change
 from lm_eval_so.comparator.gate.check import gates_by_default, refuse_gate
 from lm_eval_so.comparator.gate.confirm import (
     Answers,
@@ -22,13 +22,21 @@ from lm_eval_so.comparator.gate.verdicts import (
     in_order,
     judge,
     metric_record,
+    not_ours,
     run_reasons,
     run_verdict,
 )
 from lm_eval_so.comparator.pairing import Reports
 from lm_eval_so.comparator.terms import Terms
-from lm_eval_so.core.records.comparison import Exemption, MetricComparison, Reason
+from lm_eval_so.core.records.comparison import (
+    AnchorComparison,
+    Exemption,
+    MetricComparison,
+    Reason,
+)
 from lm_eval_so.core.records.enums import Verdict
+
+_PASSES = frozenset({Verdict.PASS, Verdict.IMPROVED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +52,10 @@ class Decision:
     accept: tuple[Exemption, ...]
     compared: Mapping[str, Reports]
     """Candidate and baseline by metric, without the samples that do not count for it."""
+    terms: Terms
+    """Terms that it follows."""
+    anchor: AnchorComparison | None
+    """Comparison with the anchor; None if there is none to compare with."""
 
     @property
     def findings(self) -> dict[str, Finding]:
@@ -101,38 +113,75 @@ def decide(
     refuse_gate(gate, reports.candidate, reports.baseline)
     sections, gating = gate.metrics or {}, list(_gating(reports, terms))
     exemptions = Exemptions(terms.exceptions, reports, terms.day)
+    inference = Inference(claim=gate.claim, alpha=gate.alpha, pass_alpha=terms.pass_alpha)
     findings, thresholds = {}, {}
     for key in dict.fromkeys([*gating, *reports.candidate.metrics]):
-        section, counted = sections.get(key), exemptions.counted(key)
-        finding = measure(key, counted.compared, section)
-        is_accepted = exemptions.accepts(key, finding)
-        findings[key] = replace(
-            finding,
-            exempted=Exempted(left_out=counted.left_out, is_accepted=is_accepted),
-            stability=stability_of(key, counted.kept),
-        )
+        section = sections.get(key)
+        findings[key], kept = find_change(key, exemptions, section, inference)
         # an accepted change makes no fixed bound lower
-        thresholds[key] = judge_threshold(key, counted.kept, section)
-    judged = judge(findings, thresholds, gating, alpha=gate.alpha)
+        thresholds[key] = judge_threshold(key, replace(kept, alpha=terms.pass_alpha), section)
+    since = find_anchored(reports, terms, gating, inference)
+    judged = judge(findings, thresholds, gating, alpha=terms.alpha_of_worse, anchored=since)
     for key, answers in (again or {}).items():
         if key in judged and can_confirm(judged[key]):
             compared = exemptions.counted(key).compared
             findings[key] = confirmed(key, findings[key], compared, answers, gate.confirm)
     if again:
-        judged = judge(findings, thresholds, gating, alpha=gate.alpha)
+        judged = judge(findings, thresholds, gating, alpha=terms.alpha_of_worse, anchored=since)
     if gate.confirm:
         judged |= warned_unasked(judged)
+    if terms.not_ours is not None:
+        judged = not_ours(judged, terms.not_ours, fails=terms.fails_for_drift)
     judged = in_order(judged)
     verdict = run_verdict(judged, has_baseline=has_baseline)
     return Decision(
         verdict=verdict,
-        exit_code=exit_code(verdict, judged, gate, has_baseline=has_baseline).value,
+        exit_code=exit_code(verdict, judged, terms.policies, has_baseline=has_baseline).value,
         reasons=run_reasons(judged, has_baseline=has_baseline),
         judged=judged,
         quarantine=exemptions.quarantine_records(),
         accept=exemptions.accept_records(findings),
         compared={key: exemptions.counted(key).compared for key in judged},
+        terms=terms,
+        anchor=anchor_record(judged, terms.anchor),
     )
+
+
+def early_end(reports: Reports, terms: Terms) -> Literal["passed", "failed"] | None:
+    """Return what is proven at a look before the last, so that nothing more need be asked; None if not.
+
+    A pass is proven if every gating metric passes at the level of such a look. A regression is, if it
+    would be one at the last look, and the whole interval of a metric lies beyond its limit at that
+    level, shared by all metrics.
+
+    Args:
+        reports: Candidate and baseline, paired.
+        terms: Gate, exceptions, day, and the look as if it ended the rounds.
+
+    Raises:
+        ConfigError: If the gate does not fit the reports; lists every problem.
+    """
+    decision = decide(reports, terms)
+    gating = {key: metric for key, metric in decision.judged.items() if metric.gating}
+    if gating and all(metric.verdict in _PASSES for metric in gating.values()):
+        return "passed"
+    fallen = [key for key, metric in gating.items() if metric.change is Verdict.REGRESSION]
+    if terms.gate.stop != "decided" or decision.verdict is not Verdict.REGRESSION or not fallen:
+        return None
+    alpha = terms.pass_alpha / max(metric.family for metric in gating.values())
+    strict = terms.gate.model_copy(update={"alpha": alpha})
+    sure = decide(reports, replace(terms, gate=strict)).findings
+    return "failed" if any(_is_beyond_limit(sure[key]) for key in fallen) else None
+
+
+def _is_beyond_limit(finding: Finding) -> bool:
+    """Return whether the whole interval of a change is worse than the largest accepted one."""
+    change, limits = finding.interval, finding.limits
+    if change is None:
+        return False
+    if limits.max_increase is not None:
+        return change.low > 1 + limits.max_increase
+    return limits.margin is not None and change.high < -limits.margin
 
 
 def _gating(reports: Reports, terms: Terms) -> Iterator[str]:

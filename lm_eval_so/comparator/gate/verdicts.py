@@ -1,7 +1,7 @@
 """Turn findings into metric verdicts, the run verdict and the exit code."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
@@ -40,9 +40,23 @@ class Judged:
     p_adjusted: float | None
     family: int
     """Number of p-values that were adjusted together."""
+    anchor: "Judged | None" = None
+    """The metric against the anchor, decided; None if it is not compared with one."""
 
     @property
     def verdict(self) -> Verdict:
+        """Worst verdict of change, threshold and anchor; of the anchor only a regression counts."""
+        return Verdict.REGRESSION if self.is_by_anchor else self._own_verdict
+
+    @property
+    def is_by_anchor(self) -> bool:
+        """Whether the metric is a regression against the anchor alone."""
+        if self.anchor is None or self.anchor.change is not Verdict.REGRESSION:
+            return False
+        return self._own_verdict not in {Verdict.ERROR, Verdict.REGRESSION}
+
+    @property
+    def _own_verdict(self) -> Verdict:
         """Worse verdict of change and threshold; a threshold that holds makes nothing worse."""
         bound = self.threshold.verdict if self.threshold else Verdict.PASS
         if bound is Verdict.PASS:
@@ -53,6 +67,8 @@ class Judged:
     @property
     def code(self) -> Code | None:
         """Reason code of the verdict; None if the verdict speaks for itself."""
+        if self.is_by_anchor:
+            return Code.ANCHOR
         return self.threshold.code if self._is_by_threshold and self.threshold else self.change_code
 
     @property
@@ -64,7 +80,7 @@ class Judged:
 
     @property
     def _is_by_threshold(self) -> bool:
-        return self.threshold is not None and self.verdict is not self.change
+        return self.threshold is not None and self._own_verdict is not self.change
 
 
 def judge(
@@ -73,30 +89,53 @@ def judge(
     gating: Sequence[str],
     *,
     alpha: float,
+    anchored: Mapping[str, Finding] | None = None,
 ) -> dict[str, Judged]:
     """Decide every metric.
 
     Passing needs no correction for several metrics, since all must pass (Berger 1982,
     Technometrics 24(4), 295–300); a regression is claimed if any is worse, so the p-values of the
-    gating metrics are adjusted together.
+    gating metrics are adjusted together, those against the anchor included.
+
+    Args:
+        findings: Changes against the baseline, by metric.
+        thresholds: Fixed bounds, by metric.
+        gating: Metrics that decide.
+        alpha: One-sided error rate.
+        anchored: Changes of gating metrics against the anchor.
     """
+    since = anchored or {}
     family = [key for key in gating if findings[key].is_testable]
-    raw = [findings[key].p or 0.0 for key in family]
-    adjusted = dict(zip(family, holm(raw), strict=True))
-    judged = {}
-    for key, finding in findings.items():
-        threshold = thresholds[key]
-        p = adjusted.get(key, finding.p)
+    tested = [*(findings[key] for key in family), *(f for f in since.values() if f.is_testable)]
+    adjusted = iter(holm([finding.p or 0.0 for finding in tested]))
+    own = {key: next(adjusted) for key in family}
+    of_anchor = {key: next(adjusted) for key, found in since.items() if found.is_testable}
+
+    def decided(finding: Finding, p: float | None, *, is_adjusted: bool) -> Judged:
         change, code = _decide(finding, p, alpha)
-        is_judged = change is not Verdict.REPORTED or threshold is not None
-        judged[key] = Judged(
+        return Judged(
             finding=finding,
-            threshold=threshold,
-            gating=key in gating and is_judged,
+            threshold=None,
+            gating=False,
             change=change,
             change_code=code,
             p_adjusted=p,
-            family=len(family) if key in adjusted else 1,
+            family=len(tested) if is_adjusted else 1,
+        )
+
+    judged = {}
+    for key, finding in findings.items():
+        threshold = thresholds[key]
+        found = decided(finding, own.get(key, finding.p), is_adjusted=key in own)
+        is_judged = found.change is not Verdict.REPORTED or threshold is not None
+        anchor = since.get(key)
+        judged[key] = replace(
+            found,
+            threshold=threshold,
+            gating=key in gating and is_judged,
+            anchor=decided(anchor, of_anchor.get(key), is_adjusted=key in of_anchor)
+            if anchor
+            else None,
         )
     return judged
 
@@ -126,6 +165,27 @@ def _why_unclear(finding: Finding, alpha: float, *, is_proven: bool) -> Code | N
     if finding.p is not None and finding.p <= alpha:
         return Code.MULTIPLICITY
     return Code.TOO_NOISY
+
+
+def not_ours(judged: Mapping[str, Judged], code: Code, *, fails: bool) -> dict[str, Judged]:
+    """Return the metrics with a proven fall named as none of the pull request.
+
+    A fall behind the anchor goes with it; alone it stays, and so does a fixed bound that is missed.
+
+    Args:
+        judged: Decided metrics.
+        code: Code of whose change it is.
+        fails: Whether it is a regression all the same.
+    """
+    verdict = Verdict.REGRESSION if fails else Verdict.INCONCLUSIVE
+
+    def renamed(metric: Judged) -> Judged:
+        if metric.change is not Verdict.REGRESSION:
+            return metric
+        anchor = metric.anchor and renamed(metric.anchor)
+        return replace(metric, change=verdict, change_code=code, anchor=anchor)
+
+    return {key: renamed(metric) for key, metric in judged.items()}
 
 
 def in_order(judged: Mapping[str, Judged]) -> dict[str, Judged]:
@@ -211,7 +271,7 @@ def metric_record(
         cost_per_sample: Price of a sample in US dollars, if it is known.
     """
     finding, change, limits = metric.finding, metric.finding.interval, metric.finding.limits
-    needed, cost = finding.outcome.needed_n, cost_per_sample
+    needed, cost = needed_of(finding), cost_per_sample
     return MetricComparison(
         verdict=metric.verdict,
         reason=metric.code,
@@ -230,7 +290,8 @@ def metric_record(
         better=finding.better,
         p_worse=metric.p_adjusted,
         p_raw=finding.p,
-        needed_n=needed,
+        needed_n=finding.outcome.needed_n,
+        needed_repeats=finding.outcome.needed_repeats,
         needed_cost_usd=None if needed is None or cost is None else needed * cost,
         provable_margin=change.provable_margin if change else None,
         method=change.method if change else None,
@@ -242,6 +303,17 @@ def metric_record(
         warnings=metric.warnings,
         sentence=sentence,
     )
+
+
+def needed_of(finding: Finding) -> float | None:
+    """Return the needed samples at the price of those there are; None if they are not known.
+
+    Further answers to given samples count as so many samples more.
+    """
+    repeats, given = finding.outcome.needed_repeats, finding.given
+    if repeats is None or given is None:
+        return finding.outcome.needed_n
+    return given.worst.n * repeats / given.asked[1]
 
 
 def _asked_again(finding: Finding) -> AskedAgain | None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from lm_eval_so.comparator.effect.finding import Finding
 from lm_eval_so.comparator.gate.verdicts import Judged
 from lm_eval_so.comparator.reason_codes import Code
-from lm_eval_so.core.records.costs import CostSummary
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind
 from lm_eval_so.core.stats.power import LEANS
 from lm_eval_so.core.words import say
@@ -32,6 +31,8 @@ class Setting:
     alpha: float
     cost_per_sample: float | None
     """Price of a sample in US dollars, if it is known."""
+    has_anchor: bool = False
+    """Whether the family of p-values includes those against the anchor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +86,14 @@ def metric_texts(metric: str, judged: Judged, setting: Setting) -> MetricTexts:
         "n": count(finding.n),
         "fall": say(f"comparison.fall_{finding.shape.direction.value}", language),
         **_change_figures(finding, shown),
-        **_proof_figures(judged, language),
+        **_proof_figures(judged, setting),
+        **_asked_figures(finding, language),
         **reason_figures(ruling.figures if ruling else {}, language),
     }
     texts = MetricTexts(finding=finding, shown=shown, setting=setting, figures=figures)
     match judged.change_code:
+        case Code.TOO_NOISY | Code.WITHIN_MARGIN | Code.FEW_SAMPLES if finding.given is not None:
+            advice = _advice_given(texts, judged.change_code)
         case Code.TOO_NOISY if is_unchanged(finding):
             needed = finding.outcome.needed_n or 0
             more = {"needed": count(needed), "price": texts.price(needed)}
@@ -155,8 +159,9 @@ def _change_of_means(finding: Finding) -> float | None:
     return now - before if shape.direction is Direction.HIGHER else before - now
 
 
-def _proof_figures(judged: Judged, language: Language) -> dict[str, str]:
-    finding, m = judged.finding, count(judged.family)
+def _proof_figures(judged: Judged, setting: Setting) -> dict[str, str]:
+    finding, language, m = judged.finding, setting.language, count(judged.family)
+    adjusted = "adjusted_anchor" if setting.has_anchor else "adjusted"
     p = finding.p if judged.change_code is Code.MULTIPLICITY else judged.p_adjusted
     several = judged.family > 1
     return {
@@ -165,7 +170,7 @@ def _proof_figures(judged: Judged, language: Language) -> dict[str, str]:
         "g": count(finding.better),
         "p": p_value(p or 0.0, language),
         "m": m,
-        "adjusted": say("comparison.adjusted", language, {"m": m}) if several else "",
+        "adjusted": say(f"comparison.{adjusted}", language, {"m": m}) if several else "",
     }
 
 
@@ -183,6 +188,33 @@ def _advice(texts: MetricTexts, code: Code) -> str:
     rounded = round_up(needed)
     key = "advice_more_ratio" if texts.shown.is_ratio else "advice_more"
     return texts.say(key, needed=count(rounded), n=count(n), price=texts.price(rounded))
+
+
+def _asked_figures(finding: Finding, language: Language) -> dict[str, str]:
+    """Return how often given samples were asked, and how often they should be."""
+    given = finding.given
+    if given is None:
+        return {}
+    kb, k = given.asked
+    told = {"k": count(k), "kb": count(kb)}
+    times = say(f"comparison.times_each{'' if k == kb else '_unequal'}", language, told)
+    needed = round_up(finding.outcome.needed_repeats or 0)
+    return {**told, "times": times, "k2": count(needed)}
+
+
+def _advice_given(texts: MetricTexts, code: Code) -> str:
+    """Return the way to a verdict on given samples: more answers, or a look at those that got worse."""
+    finding = texts.finding
+    if code is not Code.WITHIN_MARGIN and _leans_worse(finding):
+        return texts.say("advice_leans", p=p_value(finding.p or 0.0, texts.setting.language))
+    given, needed = finding.given, finding.outcome.needed_repeats or 0
+    asked = given.asked if given else (0, 0)
+    if needed > min(asked):
+        return texts.say(f"advice_these{'' if asked[0] == asked[1] else '_unequal'}")
+    more = count(2 * min(asked))
+    if _fell(finding):
+        return texts.say(f"advice_these_{finding.shape.direction.value}", k2=more)
+    return texts.say("advice_these", k2=more)
 
 
 def _advice_within(texts: MetricTexts) -> str:
@@ -214,33 +246,3 @@ def _ends(shown: MetricFigures, low: float, high: float) -> tuple[str, str]:
 
 def _short_percent(share: float) -> str:
     return f"{100 * share:.3g}%"
-
-
-def price_of_sample(cost: CostSummary, samples: int) -> float | None:
-    """Return the price of a sample in US dollars: chatbot, simulated users and judges together.
-
-    Answers from the cache count with their price when they were asked.
-
-    Args:
-        cost: Cost of a report.
-        samples: Number of its samples.
-
-    Returns:
-        None if the price of one of the parts is not known at all.
-    """
-    saved = cost.bot_saved_usd or 0.0
-    paid = None if cost.bot_usd is None and not saved else (cost.bot_usd or 0.0) + saved
-    parts = [
-        _for_all_rows(paid, cost.bot_priced, cost.bot_rows),
-        _for_all_rows(cost.simulator_usd, cost.simulator_priced, cost.simulator_rows),
-        _for_all_rows(cost.judges_usd, cost.judges_priced, cost.judges_rows),
-    ]
-    known = [part for part in parts if part is not None]
-    return sum(known) / samples if samples and len(known) == len(parts) else None
-
-
-def _for_all_rows(usd: float | None, priced: int, rows: int) -> float | None:
-    """Return the price of all rows, if rows without a known price cost as much as the others."""
-    if not rows:
-        return usd or 0.0
-    return usd / priced * rows if usd is not None and priced else None

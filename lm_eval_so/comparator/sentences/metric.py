@@ -8,7 +8,7 @@ from lm_eval_so.comparator.gate.threshold import Threshold
 from lm_eval_so.comparator.gate.verdicts import Judged
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.comparator.sentences.figures import MetricTexts, is_unchanged
-from lm_eval_so.core.records.comparison import SliceComparison
+from lm_eval_so.core.records.changes import SliceComparison
 from lm_eval_so.core.records.enums import MetricKind, Verdict
 from lm_eval_so.core.stats.power import LEAST_SAMPLES, needed_without_change_t
 from lm_eval_so.core.templates.safe import cut
@@ -22,11 +22,16 @@ _OF_RATIOS = frozenset(
         "too_noisy",
         "within_margin",
         "multiplicity",
+        "multiplicity_anchor",
         "few_samples",
         "few_groups",
     }
 )
 """Texts that ratios have in a form of their own."""
+_OF_GIVEN = frozenset(
+    {"pass", "improved", "regression", "too_noisy", "within_margin", "few_samples"}
+)
+"""Texts that given samples have in a form of their own."""
 _OF_BOUNDS = {
     None: "met",
     Code.THRESHOLD: "missed",
@@ -37,6 +42,8 @@ _OF_BOUNDS = {
 _FEW = frozenset({Code.FEW_SAMPLES, Code.FEW_GROUPS, Code.FEW_TIMES, Code.FEW_FOR_PERCENTILE})
 _ABOUT_MISSING = frozenset({Code.MISSING, Code.MISSING_UNBOUNDED, Code.ERROR_RATE})
 """Codes whose sentence tells of the missing rows already."""
+_NOT_OURS = frozenset({Code.NOTHING_DIFFERS, Code.PROVIDER_MOVED})
+"""Codes of a proven fall that is none of the pull request."""
 _LONGEST_NAME = 60
 _BUILT_IN = frozenset({"tag", "language", "length"})
 
@@ -56,7 +63,8 @@ def metric_sentence(
         *_ways_out(judged, texts),
         *_judge_sentences(judged.finding, texts),
     ]
-    if judged.finding.again is not None and judged.change is Verdict.REGRESSION:
+    is_worse = judged.change is Verdict.REGRESSION or judged.change_code in _NOT_OURS
+    if judged.finding.again is not None and is_worse:
         parts.append(texts.say("confirmed"))
     if judged.threshold is not None:
         bound = _bound_sentence(judged.threshold, texts)
@@ -97,10 +105,16 @@ def _change_sentence(judged: Judged, texts: MetricTexts) -> str:
 def _key_of(judged: Judged) -> str:
     """Look up the text of a change: by its code, else by its verdict."""
     finding, key = judged.finding, (judged.change_code or judged.change).value
+    if judged.change_code in _NOT_OURS:  # the run's sentence says whose change it is
+        key = Verdict.REGRESSION.value
+    if judged.change_code is Code.MULTIPLICITY and judged.anchor is not None:
+        key = "multiplicity_anchor"
     if finding.outcome.few is not None and "effective" in finding.outcome.few.figures:
         key = {"few_groups": "few_groups_unequal"}.get(key, key)
     if finding.shape.kind is MetricKind.RATIO:
         return f"ratio_{key}" if key in _OF_RATIOS else key
+    if finding.given is not None and key in _OF_GIVEN:
+        return f"these_{key}"
     if judged.change_code is Code.TOO_NOISY and is_unchanged(finding):
         return "unchanged"
     if key != "regression":
@@ -127,7 +141,7 @@ def _ways_out(judged: Judged, texts: MetricTexts) -> Iterator[str]:
         yield texts.say(f"mend_{finding.ruling.figures['side']}")
     if judged.threshold is not None and judged.threshold.code is Code.ERROR_RATE:
         yield texts.say("mend_candidate")
-    if code in {Code.FEW_SAMPLES, Code.FEW_GROUPS}:
+    if code in {Code.FEW_SAMPLES, Code.FEW_GROUPS} and finding.given is None:
         yield from _least(finding, texts)
     if code in _FEW and finding.exempted.left_out:
         yield texts.say("left_out", n=count(finding.exempted.left_out))

@@ -7,13 +7,14 @@ from lm_eval_so.comparator.gate.decide import Decision
 from lm_eval_so.comparator.gate.verdicts import Judged
 from lm_eval_so.comparator.pairing import Reports
 from lm_eval_so.comparator.reason_codes import Code
-from lm_eval_so.comparator.sentences.figures import Setting, metric_texts, price_of_sample
+from lm_eval_so.comparator.sentences.figures import Setting, metric_texts
 from lm_eval_so.comparator.sentences.metric import metric_sentence, slice_sentence
 from lm_eval_so.comparator.slices.compare import Slices
-from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.core.records.comparison import AnchorComparison, Reason
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.formats import count
+from lm_eval_so.core.words.phrases import anchor_sentence, rounds_sentence
 
 _MOST_SENTENCES = 3
 _SHARED = frozenset({Verdict.ERROR, Verdict.INCOMPARABLE})
@@ -48,6 +49,34 @@ class _Run:
         return say(f"comparison.{key}", self.language, figures or {})
 
 
+@dataclass(frozen=True, slots=True)
+class _Since:
+    """Sentences of metrics that are worse than the anchor alone."""
+
+    anchor: AnchorComparison
+    reports: Reports
+    setting: Setting
+
+    def sentence(self, key: str, metric: Judged, rest: str) -> str:
+        """Return the sentences of a metric: those against the anchor, then the rest."""
+        if metric.anchor is None:
+            return rest
+        texts = metric_texts(key, metric.anchor, self.setting)
+        return anchor_sentence(
+            self.anchor.ref,
+            metric_sentence(metric.anchor, texts),
+            [*map(self._name, self.anchor.metrics[key].worse_samples)],
+            rest=rest,
+            language=self.setting.language,
+        )
+
+    def _name(self, sample_id: str) -> str:
+        """Return the user's own id of a sample, or else its id."""
+        side = self.reports.side
+        refs = side.columns.refs
+        return (refs and refs[side.rows_by_id[sample_id][0]]) or sample_id
+
+
 def word_run(
     decision: Decision,
     reports: Reports,
@@ -66,13 +95,24 @@ def word_run(
         no_baseline: Reason why no baseline could be read; said first, whatever the verdict.
     """
     judged = decision.judged
-    cost = price_of_sample(reports.candidate.cost, len(reports.side.rows_by_id))
-    setting = Setting(language=language, alpha=reports.alpha, cost_per_sample=cost)
+    setting = Setting(
+        language=language,
+        alpha=reports.alpha,
+        cost_per_sample=reports.candidate.cost.price_per(len(reports.side.rows_by_id)),
+        has_anchor=any(metric.anchor is not None for metric in judged.values()),
+    )
     texts = {key: metric_texts(key, metric, setting) for key, metric in judged.items()}
     sentences = {
         key: metric_sentence(metric, texts[key], slices.worst.get(key))
         for key, metric in judged.items()
     }
+    if decision.anchor is not None:
+        since = _Since(decision.anchor, reports, setting)
+        sentences |= {
+            key: since.sentence(key, metric, sentences[key])
+            for key, metric in judged.items()
+            if metric.is_by_anchor
+        }
     run = _Run(
         verdict=decision.verdict,
         gating={key: metric for key, metric in judged.items() if metric.gating},
@@ -91,7 +131,11 @@ def word_run(
         parts += _verdict_sentences(run) if run.gating else []
     if not run.gating:
         parts.append(_nothing_judged(run, judged))
-    return Worded(sentence=" ".join(parts), metrics=sentences, cost_per_sample=cost)
+    if decision.terms.rounds is not None:
+        parts.append(rounds_sentence(decision.terms.rounds, language))
+    return Worded(
+        sentence=" ".join(parts), metrics=sentences, cost_per_sample=setting.cost_per_sample
+    )
 
 
 def _verdict_sentences(run: _Run) -> list[str]:

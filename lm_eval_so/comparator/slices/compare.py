@@ -16,7 +16,7 @@ from lm_eval_so.comparator.effect.finding import Finding
 from lm_eval_so.comparator.pairing import Reports
 from lm_eval_so.comparator.slices.estimate import Part, parts_of
 from lm_eval_so.comparator.slices.membership import Slicer
-from lm_eval_so.core.records.comparison import SliceComparison
+from lm_eval_so.core.records.changes import SliceComparison
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.stats.multiple import benjamini_hochberg
 

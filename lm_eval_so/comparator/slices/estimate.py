@@ -8,14 +8,19 @@ from itertools import pairwise
 from typing import TypeVar
 
 from lm_eval_so.comparator.effect.finding import Finding, Paired, Shape
-from lm_eval_so.comparator.effect.interval import estimate_flips
+from lm_eval_so.comparator.effect.interval import (
+    Tested,
+    estimate_change,
+    estimate_flips,
+    estimate_given,
+)
 from lm_eval_so.comparator.effect.ratio import LEVELS, statistic_of
 from lm_eval_so.comparator.pairing import Groups
 from lm_eval_so.comparator.slices.membership import Division, Members, Slicer
 from lm_eval_so.core.records.enums import MetricKind
-from lm_eval_so.core.stats.binary import count_flips
 from lm_eval_so.core.stats.bounded import Estimate, hall_interval, interval_of_spread
 from lm_eval_so.core.stats.cells import CellFlips, CellSums, flips_by_cell, sums_by_cell
+from lm_eval_so.core.stats.fixed_items import ItemPairs
 from lm_eval_so.core.stats.groups import Chosen, Layout, interval_of_layout
 from lm_eval_so.core.stats.power import LEAST_SAMPLES
 from lm_eval_so.core.stats.ratios import (
@@ -35,6 +40,8 @@ class Changes:
     each: Sequence[float]
     by_cell: CellSums | CellFlips | None
     """Sums of each cell; None for grouped samples, since a group may lie in several cells."""
+    given: ItemPairs | None = None
+    """Answers to these samples, if chance lies in the answers alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,16 +139,14 @@ def parts_of(metric: str, finding: Finding, slicer: Slicer, *, alpha: float) -> 
 
 
 def _values_of(finding: Finding, paired: Paired, ids: Sequence[str], division: Division) -> Values:
-    complete, changes, groups, place_at = paired.complete, paired.changes, paired.groups, None
+    complete, groups, place_at = paired.complete, paired.groups, None
     if len(complete.positions) < len(paired.ids):
         if finding.shape.support is None:
             groups = groups.at(complete.positions) if groups is not None else None
         else:
             numbers = range(len(complete.positions))
             place_at = _with_gaps(numbers, complete.absent, _ABSENT)
-    divided = division if changes and groups is None else None
-    worst = _changes(changes.worst if changes else (), divided, finding.shape)
-    best = _with_others(worst, changes.best, changes.gaps) if changes else worst
+    worst, best = _ends(paired, division, finding.shape)
     return Values(
         finding=finding,
         paired=paired,
@@ -152,6 +157,18 @@ def _values_of(finding: Finding, paired: Paired, ids: Sequence[str], division: D
         groups=groups,
         cells=division.cells,
     )
+
+
+def _ends(paired: Paired, division: Division, shape: Shape) -> tuple[Changes, Changes]:
+    """Return the changes with missing rows at their worst, and at their best."""
+    changes, given = paired.changes, paired.given
+    if changes is not None and given is not None:
+        worst = Changes(each=changes.worst, by_cell=None, given=given.worst)
+        same = given.best is given.worst
+        return worst, worst if same else replace(worst, each=changes.best, given=given.best)
+    divided = division if changes and paired.groups is None else None
+    worst = _changes(changes.worst if changes else (), divided, shape)
+    return worst, _with_others(worst, changes.best, changes.gaps) if changes else worst
 
 
 def _with_gaps(values: Sequence[T], absent: Sequence[int], filler: T) -> list[T]:
@@ -206,6 +223,9 @@ def _estimate(values: Values, members: Members, alpha: float) -> tuple[Estimate,
     if finding.shape.kind is MetricKind.RATIO:
         found = _ratio(values, samples, grouped, alpha)
         return (found, found) if found else None
+    given = values.worst.given
+    if given is not None and not given.chosen(samples.take).is_repeated:
+        return None
     low = high = _change(values.worst, members, grouped, finding, alpha)
     if values.best is not values.worst:
         high = _change(values.best, members, grouped, finding, alpha)
@@ -223,6 +243,9 @@ def _change(
     changes: Changes, members: Members, grouped: Layout | None, finding: Finding, alpha: float
 ) -> Estimate:
     width, by_cell, take = finding.shape.width, changes.by_cell, members.cells.take
+    if changes.given is not None:
+        own_answers = changes.given.chosen(members.samples.take)
+        return estimate_given(own_answers, finding.shape, alpha=alpha)
     if grouped is not None:
         ordered = grouped.arrange(changes.each)
         return interval_of_layout(ordered, grouped, width=width, alpha=alpha)
@@ -233,7 +256,7 @@ def _change(
         return interval_of_spread(spread, width=width, alpha=alpha, is_one_of_many=True)
     own = members.samples.take(changes.each)
     if finding.shape.kind is MetricKind.BINARY:
-        return estimate_flips(*count_flips(own), len(own), alpha=alpha)
+        return estimate_change(Tested(changes=own, groups=None, shape=finding.shape), alpha=alpha)
     return hall_interval(own, width=width, alpha=alpha, is_one_of_many=True)
 
 

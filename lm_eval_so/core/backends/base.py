@@ -102,6 +102,8 @@ class Capabilities:
     """Most files of this process, sockets and pipes too, that a request under way keeps open."""
     priced: bool = True
     """Answers may cost money; false: they cost nothing."""
+    own_code: bool = False
+    """Answers are made by code of the user's own, which runs here."""
     recorded: bool = False
     """Answers are read from a record, so that a case cannot be asked anew."""
 
@@ -213,6 +215,15 @@ class ChatBackend:
         headers = options.headers if isinstance(options, SharedOptions) else {}
         sent: dict[Path_, str] = {("headers", name): text for name, text in headers.items()}
         return Secrets(sources=tuple(named_sources(options)), sent=sent)
+
+    @property
+    def is_hosted(self) -> bool:
+        """Whether a provider's model answers, at an address that the provider is known by.
+
+        No change of a repository changes what answers there. At any other address it may be the
+        very change under test.
+        """
+        return False
 
     @property
     def may_hear_twice(self) -> bool:

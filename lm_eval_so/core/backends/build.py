@@ -125,6 +125,16 @@ def _cannot_be_made(
     return ConfigError.of([problem_as_written(problem, config.located.written_below(*where_path))])
 
 
+def with_path(target: str, address: str) -> str:
+    """Return an address; an origin alone gets what another address has behind its origin.
+
+    A preview deployment has another host and the same paths.
+    """
+    behind = _HOST.sub("", address, count=1)
+    is_bare = _HOST.fullmatch(target) is not None and behind.startswith(("/", "?"))
+    return target + behind if is_bare else target
+
+
 def _texts_written(options: BaseModel, config: Config, where_path: Path_) -> dict[str, str]:
     """Return the options as they were written, by their values; paths are told as they are."""
     at = (*where_path, "options")

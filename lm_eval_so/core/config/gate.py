@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from lm_eval_so.core.config.section import Section
-from lm_eval_so.core.records.enums import Policy
+from lm_eval_so.core.records.enums import Claim, Policy
 
 
 class GateMetricSection(Section):
@@ -48,6 +48,15 @@ class GateSection(Section):
 
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     """One-sided error rate."""
+    claim: Claim = Claim.LIKE_THESE
+    """Subject of a verdict: like_these, all questions of this kind; these, the questions of the dataset
+    alone. these needs two answers to each question on both sides, counts each of them, and excludes
+    confirm."""
+    stop: Literal["never", "pass", "decided"] = "never"
+    """Condition under which `ci` stops asking before `run.repeats`: it asks the dataset once a round, and
+    looks from the second on. pass: every gating metric passes; decided: a regression is proven, too.
+    Needs claim: these, run.repeats of 2 or more, and executor: live. A run that makes a baseline never
+    stops early."""
     on_inconclusive: Policy = Policy.WARN
     """fail exits 3; warn exits 0 with a warning, pass without."""
     on_missing_baseline: Policy = Policy.WARN
@@ -63,6 +72,16 @@ class GateSection(Section):
     it, warn only names them, off asks nothing."""
     must: MustSection | None = Field(default_factory=MustSection)
     """Required cases; null: none."""
+    control: Literal["cases", "off"] = "cases"
+    """Whether `ci` asks main's configuration, too, about cases that stay wrong, where that is possible:
+    if it fails today as well, the provider changed. This key and the next count as they stand in the
+    base commit."""
+    control_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    """Address of main's deployment, for a chatbot of your own: another address may be that of the pull
+    request's code, so main's configuration is not asked there."""
+    on_drift: Literal[Policy.WARN, Policy.FAIL] = Policy.WARN
+    """Effect of a drop in a scheduled comparison of main with its own baseline, if nobody here changed
+    the chatbot: fail exits 1, warn exits 0 with a warning."""
     quarantine: Path = Path(".lm-eval-so/quarantine.yaml")
     """File of known flaky samples, each with a reason and a date: reported, not gating."""
     accept: Path = Path(".lm-eval-so/accept.yaml")

@@ -31,6 +31,7 @@ def read_config(
     overrides: Sequence[str] = (),
     rewritten: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
+    content: str | None = None,
 ) -> Validated[Config]:
     """Read the valid parts of a config file, and find the problems of the rest.
 
@@ -40,14 +41,17 @@ def read_config(
         rewritten: Texts in the same form, applied first, whose values derive from the file:
             variables in them are filled in.
         environ: Environment for `${NAME}` and `${NAME:-default}`.
+        content: Content of the file in another commit, instead of the present one.
 
     Raises:
         InputError: If the file cannot be read.
         ConfigError: If it is not YAML, or not a mapping.
     """
-    if not path.is_file():
-        raise _no_config(path)
-    located, problems = parse_parts(read_text(path), file=str(path))
+    if content is None:
+        if not path.is_file():
+            raise _no_config(path)
+        content = read_text(path)
+    located, problems = parse_parts(content, file=str(path))
     if located.values is None:
         raise ConfigError("the file is empty", where=Where(file=str(path)), hint=_SMALLEST)
     if not isinstance(located.values, dict):

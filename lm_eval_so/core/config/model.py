@@ -47,6 +47,9 @@ class SourceSection(Section):
     map: dict[str, str | list[str]] = Field(default_factory=dict)
     """Field of the sample to column: a name, a dotted path, or a constant written "=text". Default:
     chosen by common names, and the choice is reported."""
+    split: bool = True
+    """Whether a cell of `keywords`, `forbidden` or `tags` holds several, with ; or a line break between
+    them (tags: or a comma)."""
     license: str | None = None
     """License of the source, written into its samples."""
 
@@ -247,6 +250,9 @@ class BaselineSection(Section):
     itself. On a pull request the base must have it, too."""
     repeats: int | None = Field(default=None, ge=1, le=1000)
     """Answers per sample when a baseline is made; default: run.repeats."""
+    anchor: str | None = None
+    """Path of a second report.json, as of the last release, that no run may fall behind either; read from
+    the place of the baseline."""
 
 
 class ReportSection(Section):

@@ -24,7 +24,7 @@ def proxy_for(url: str, given: str | None = None) -> str | None:
         return _checked(given, "", hint)
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if _is_own_machine(host) or proxy_bypass(parts.netloc.rpartition("@")[2]):
+    if is_own_machine(host) or proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
     proxies = getproxies()
     scheme = parts.scheme if proxies.get(parts.scheme) else "all"
@@ -35,7 +35,8 @@ def proxy_for(url: str, given: str | None = None) -> str | None:
     return _checked(proxy, _variable(f"{scheme}_proxy"), hint)
 
 
-def _is_own_machine(host: str) -> bool:
+def is_own_machine(host: str) -> bool:
+    """Return whether a host is this machine, by its name or loopback address."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

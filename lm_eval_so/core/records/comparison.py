@@ -6,7 +6,9 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
+from lm_eval_so.core.records.asked_rounds import Rounds
+from lm_eval_so.core.records.changes import ChangedCase, Difference, FlakyCase, SliceComparison
+from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.report import Acceptance
 
@@ -118,12 +120,16 @@ class MetricComparison:
     """One-sided p-value for "the candidate is worse", Holm-adjusted if several metrics gate."""
     p_raw: float | None = None
     needed_n: int | None = None
-    """Samples needed to settle the verdict with 80 % power, if nothing changed."""
+    """Samples needed to settle the verdict with 80 % power, if nothing changed; null where
+    `needed_repeats` is given instead."""
+    needed_repeats: int | None = None
+    """Answers to each sample, on both sides, needed to settle it by the methods these_binary and
+    these_scores."""
     needed_cost_usd: float | None = None
     provable_margin: float | None = None
     """Smallest margin that this number of samples can prove."""
     method: str | None = None
-    """Interval and test in use."""
+    """Interval and test in use; these_binary and these_scores are about the samples of the dataset."""
     judge_j: float | None = None
     """Youden's J of a calibrated judge. For a binary metric `margin` is then J times the configured
     margin."""
@@ -138,65 +144,6 @@ class MetricComparison:
     warnings: tuple[Reason, ...] = ()
     sentence: str
     """The verdict in one plain sentence."""
-
-
-@record
-class ChangedCase:
-    """A sample that got worse or better."""
-
-    sample_id: str
-    metric: str
-    change: Literal["worse", "better"]
-    baseline: float
-    candidate: float
-    input: str | None
-    expected: str | None
-    baseline_answer: str | None
-    candidate_answer: str | None
-    reason: str | None = None
-    """Reason for the score of the candidate's answer."""
-    again: tuple[int, int] | None = None
-    """Further answers: (worse again, asked)."""
-
-
-@record
-class SliceComparison:
-    """A metric over the paired samples of a slice; it never decides a verdict."""
-
-    by: str
-    """tag, language, length, or a metadata key."""
-    value: str
-    metric: str
-    n: int
-    """Paired samples of the slice that the metric counts."""
-    baseline: float | None
-    candidate: float | None
-    delta: float | None
-    """Mean change over complete pairs; positive is better. For a ratio: the factor."""
-    ci90: tuple[float, float] | None
-    """Two-sided 90 % interval of `delta`; null if the slice is small."""
-    change: Literal["worse", "better"] | None
-    """Direction that both p-values test, the likelier one; null if the slice is small."""
-    p_raw: float | None
-    """One-sided, by the method of the metric."""
-    p_adjusted: float | None
-    """Adjusted together with all slices and metrics, both ways, by Benjamini and Hochberg."""
-    proven: bool
-    """Whether `p_adjusted` is at most 0.10."""
-    small: bool
-    """Whether the slice has fewer than 10 samples or groups of samples, and is not tested."""
-
-
-@record
-class FlakyCase:
-    """A sample that got worse but mostly did not when asked again; it does not count."""
-
-    sample_id: str
-    metric: str
-    baseline: float
-    candidate: float
-    again: tuple[int, int]
-    """Further answers: (worse again, asked)."""
 
 
 @record
@@ -244,6 +191,10 @@ class BrokenCases:
     """Failed required cases, then proven, unproven and slipped ones, each in dataset order."""
     mean: str
     """The verdict of the mean alone, in one plain sentence."""
+    since: str | None = None
+    """Day of the baseline, YYYY-MM-DD, in a scheduled comparison: nobody here changed the chatbot since."""
+    main_changed: bool = False
+    """Whether main's configuration, as it was asked, is another one than that of the baseline."""
     warnings: tuple[Reason, ...] = ()
 
 
@@ -262,6 +213,10 @@ class Control:
     """Commit that main's configuration was read from."""
     why: Reason | None = None
     """Reason why it could not be asked; null if it could."""
+    stale: bool = False
+    """Whether the baseline is of another configuration than main's is today."""
+    served: tuple[str, str] | None = None
+    """Models that answered by their own names, (baseline, now), if these differ."""
 
 
 @record
@@ -304,22 +259,6 @@ class Pairing:
 
 
 @record
-class Difference:
-    """A setting in which the two reports differ."""
-
-    about: Literal["chatbot", "dataset", "metric"]
-    """Subject of the setting: the chatbot under test, the dataset or a metric."""
-    metric: str | None
-    """Metric id; null if the setting is not of a metric."""
-    key: str
-    """Key of the setting, as params.temperature, system, tools.find_order, judge.params.model."""
-    baseline: str | None
-    """Value in the baseline; for a long value the part that differs, with length and digest; null:
-    not set."""
-    candidate: str | None
-
-
-@record
 class BaselineRef:
     """Origin of the baseline; `reason` tells why a pull request has no readable one."""
 
@@ -335,6 +274,56 @@ class BaselineRef:
     accepted: Acceptance | None = None
     """Acceptance written by `baseline update`, without the replaced baseline."""
     reason: Reason | None = None
+
+
+@record
+class AnchorMetric:
+    """One gating metric, anchor against candidate."""
+
+    verdict: Verdict
+    """Verdict of the change since the anchor; only a regression counts for the run."""
+    reason: str | None = None
+    """Reason code; null if the verdict needs none."""
+    anchor: float | None
+    """Mean of the samples that both have."""
+    candidate: float | None
+    delta: float | None
+    """Mean change over complete pairs; positive is better. For a ratio: the factor."""
+    ci90: tuple[float, float] | None
+    """Two-sided 90 % interval of `delta`."""
+    n: int
+    """Samples that both have."""
+    worse: int = 0
+    better: int = 0
+    p_worse: float | None = None
+    """One-sided p-value, Holm-adjusted together with those of the metrics against the baseline."""
+    p_raw: float | None = None
+    worse_samples: tuple[str, ...] = ()
+    """Ids of the samples that were better in the anchor, the first 100."""
+
+
+@record
+class AnchorComparison:
+    """Comparison with the anchor, a second report that a run may not fall behind either."""
+
+    verdict: Verdict | None
+    """Worst verdict of its metrics; null if none could be compared."""
+    ref: BaselineRef
+    """Origin of the anchor."""
+    metrics: Mapping[str, AnchorMetric]
+    """Comparisons by metric id, as far as they can be made."""
+    warnings: tuple[Reason, ...] = ()
+    """Metrics that could not be compared with it, each with its reason."""
+
+
+@record
+class ForecastNote:
+    """A forecast that fits the run: the same chatbot, dataset, metrics and gate."""
+
+    fails: float
+    """Share of runs that fail though nothing changed."""
+    day: str
+    """Last day of the answers behind it."""
 
 
 @record
@@ -376,6 +365,10 @@ class Comparison:
     """Cases that broke for good; null if `gate.broken` is off or no metric says right or wrong."""
     control: Control | None = None
     """Main's configuration today; null if nothing got worse, or `gate.control` is off."""
+    anchor: AnchorComparison | None = None
+    """Comparison with `baseline.anchor`; null if the config names none."""
+    forecast: ForecastNote | None = None
+    """Forecast of this gate; null if `forecast` made none, or none that fits."""
     pairing: Pairing
     baseline: BaselineRef
     differences: tuple[str, ...]
@@ -384,7 +377,17 @@ class Comparison:
     """Differences as records, those of metrics included."""
     rerun: str | None = None
     """Shell commands, run beside the config, that measure the baseline again; null if not needed."""
+    rounds: Rounds | None = None
+    """Rounds that were asked; null if all answers were asked for at once."""
+    claim: Claim = Claim.LIKE_THESE
+    """Subject of the verdict, as the gate sets it; `method` tells which metrics follow it."""
     alpha: float
     compared_at: str
     candidate_digest: str | None = None
     """Digest of the candidate's report, which identifies it."""
+
+    @property
+    def has_drifted(self) -> bool:
+        """Whether main got worse although nobody here changed the chatbot."""
+        is_main = self.control is not None and self.control.state == "unchanged"
+        return is_main and any(reason.code == "provider_moved" for reason in self.reasons)

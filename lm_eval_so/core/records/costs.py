@@ -35,6 +35,22 @@ class CostSummary:
     """Rows sent to a judge, over all metrics."""
     judges_usage: Usage = field(default_factory=Usage)
 
+    def price_per(self, n: int) -> float | None:
+        """Return the price of one of n samples, or of n answers, in US dollars.
+
+        Chatbot, simulated users and judges count together, and answers from the cache with their
+        price when they were asked. None if the price of one of these parts is not known at all.
+        """
+        saved = self.bot_saved_usd or 0.0
+        paid = None if self.bot_usd is None and not saved else (self.bot_usd or 0.0) + saved
+        parts = [
+            _for_all_rows(paid, self.bot_priced, self.bot_rows),
+            _for_all_rows(self.simulator_usd, self.simulator_priced, self.simulator_rows),
+            _for_all_rows(self.judges_usd, self.judges_priced, self.judges_rows),
+        ]
+        known = [part for part in parts if part is not None]
+        return sum(known) / n if n and len(known) == len(parts) else None
+
 
 @record
 class LatencySummary:
@@ -88,6 +104,13 @@ def add_costs(costs: Iterable[float | None]) -> float | None:
     """Return the sum of the known costs in US dollars, independent of their order; null if none are known."""
     known = [cost for cost in costs if cost is not None]
     return round(math.fsum(known), _DECIMALS) if known else None
+
+
+def _for_all_rows(usd: float | None, priced: int, rows: int) -> float | None:
+    """Return the price of all rows, if rows without a known price cost as much as the others."""
+    if not rows:
+        return usd or 0.0
+    return usd / priced * rows if usd is not None and priced else None
 
 
 def _add(total: int | None, more: int | None) -> int | None:

@@ -76,6 +76,19 @@ class Verdict(StrEnum):
     REPORTED = "reported"
 
 
+class Claim(StrEnum):
+    """Questions that a verdict is about."""
+
+    LIKE_THESE = "like_these"
+    """All questions that users might ask, of which those of the dataset are examples."""
+    THESE = "these"
+    """The questions of the dataset."""
+
+
+ABOUT_THESE = frozenset({"these_binary", "these_scores"})
+"""Methods by which a verdict is about the samples of the dataset alone."""
+
+
 class Policy(StrEnum):
     """Action of a gate on a verdict that is neither good nor bad."""
 

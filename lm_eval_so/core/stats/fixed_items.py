@@ -15,6 +15,7 @@ from typing import Self
 from lm_eval_so.core.stats.bounded import ROUNDING, Estimate, floor_of_se, smallest_p
 from lm_eval_so.core.stats.distributions import t_cdf, t_quantile, t_sf
 
+_SLACK = 1e-9
 _MANY = (4, 5)
 """Share of the items that need two answers on both sides, as numerator and denominator."""
 
@@ -89,6 +90,11 @@ class ItemPairs:
         """Number of pairs of answers that count as independent if nothing changed."""
         return self.n / _mean(1 / k for k in self._fewest)
 
+    @property
+    def whole_trials(self) -> int:
+        """The same number rounded down, but for errors of the arithmetic."""
+        return math.floor(self.trials + _SLACK)
+
     @cached_property
     def freedom(self) -> float:
         """Degrees of freedom of the noise within samples, per side."""
@@ -119,8 +125,9 @@ class ItemPairs:
     def _fewest(self) -> Sequence[int]:
         return [min(one.answers, other.answers) for one, other in self._both]
 
+    @cached_property
     def flips(self) -> Flips:
-        """Count the flips of answers that are right or wrong.
+        """Flips of answers that are right or wrong.
 
         Given the samples, one answer of each side is an independent pair, and the mean over all ways
         to pair them varies no more than counts of N such pairs: the squared change of a sample counts

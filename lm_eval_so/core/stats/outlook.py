@@ -5,32 +5,38 @@ chatbot that truly fell by it fails with 80 % chance.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Final
 
 from lm_eval_so.core.stats.bounded import floor_of_se, smallest_p
-from lm_eval_so.core.stats.distributions import normal_quantile, t_quantile
-from lm_eval_so.core.stats.power import (
-    LEAST_SAMPLES,
-    MOST_EXACT,
+from lm_eval_so.core.stats.distributions import normal_quantile, normal_sf, t_quantile
+from lm_eval_so.core.stats.fixed_items import sum_up
+from lm_eval_so.core.stats.flip_chances import (
     POWER,
+    detectable_by_flips,
     fail_chance,
-    needed_for_flips,
     pass_chance,
-    provable_margin,
-    provable_margin_exact,
+    provable_by_flips,
+)
+from lm_eval_so.core.stats.power import (
+    LEAST_REPEATS,
+    LEAST_SAMPLES,
+    needed_for_flips,
     repeats_for_flips,
     repeats_for_scores,
 )
 
 ASSUMED_FLIPS: Final = 0.10
 """Share of answers that flip between two runs, where nothing is known."""
+ASSUMED_DEVIATION: Final = 0.20
+"""Standard deviation of the difference of two scores, as a share of their width, likewise."""
 
 _MOST_SAMPLES = 10**9
-_STEPS = 30
 _ALMOST = 1 - 1e-9
+_STEPS = 60
+_FEWEST = 2.0
+"""Fewest units that have a spread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +51,6 @@ class Noise:
     is_binary: bool = True
     width: float = 1.0
     """Highest minus lowest possible score; 1 of right or wrong."""
-    design: float = 1.0
-    """Factor by which the samples of one group, as they change together, raise the variance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,24 @@ class Asked:
         """Answers to each sample on both sides that tell as much, the harmonic mean."""
         return 2 / (1 / self.baseline + 1 / self.candidate)
 
+    @property
+    def trials(self) -> float:
+        """Pairs of answers that count as independent."""
+        return self.samples * min(self.baseline, self.candidate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Rule of a gate for one metric."""
+
+    margin: float
+    """Largest accepted drop, in score units; a fall that shows less does not fail."""
+    is_these: bool = False
+    """Whether the verdict is about these samples alone. That takes two answers to each on both sides;
+    with fewer it is about samples like these."""
+    alpha: float = 0.05
+    """One-sided error, in (0, 0.5)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
@@ -84,154 +106,208 @@ class Outlook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chances:
+    """Shares of runs."""
+
+    passes: float
+    """Runs of an unchanged chatbot that pass."""
+    finds: float
+    """Runs that fail after a drop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Mean:
     """Test of a mean change."""
 
-    se: float
-    """Standard error of the change."""
+    n: int
+    variance: float
+    """Variance of the change of a sample, if nothing changed."""
+    are_drawn: bool
+    """Whether the samples that a drop takes from right to wrong are drawn, too."""
+    low: float
+    """Quantile of the lower end, in standard errors."""
+    high: float
     floor: float
     """Smallest standard error of the lower end."""
-    df_low: float
-    """Degrees of freedom of the lower end."""
-    df_high: float
     can_pass: bool
     """Whether there are enough samples, groups or answers for a pass."""
     can_fail: bool
 
+    def se(self, drop: float = 0.0) -> float:
+        """Return the standard error of the change after a true drop."""
+        lost = drop * (1 - drop) if self.are_drawn else 0.0
+        return math.sqrt((self.variance + max(lost, 0.0)) / self.n)
 
-def look_ahead(
-    asked: Asked, noise: Noise, *, margin: float, is_these: bool = False, alpha: float = 0.05
-) -> Outlook:
+    def reach(self) -> float:
+        """Return the distance of the lower end from the change, if nothing changed."""
+        return self.low * max(self.se(), self.floor)
+
+    def proven(self, drop: float, margin: float) -> float:
+        """Return the fall that is just proven and reaches the margin, after a true drop."""
+        return max(self.high * self.se(drop), margin)
+
+    def proven_of_broken(self, drop: float, step: float) -> float:
+        """Return the fall that is just proven if some samples fall by a step and make the drop.
+
+        Their number is no chance, so they make the test wider and not the fall that it sees.
+        """
+        share = min(drop / step, 1.0)
+        variance = self.variance + share * (1 - share) * step**2
+        if variance <= 0:
+            return 0.0
+        skew = -share * (1 - share) * (1 - 2 * share) * step**3 / variance**1.5
+        a, t = skew / (3 * math.sqrt(self.n)), -self.high
+        seen = (math.cbrt(1 + 3 * a * (t - a / 2)) - 1) / a if a else t
+        return -seen * math.sqrt(variance / self.n)
+
+
+def look_ahead(asked: Asked, noise: Noise, rule: Rule) -> Outlook:
     """Return what a gate can prove and find with so many samples and answers.
 
     Args:
         asked: Samples and answers, at least one of each.
         noise: Difference between two runs of one chatbot.
-        margin: Largest accepted drop, in score units; a fall that shows less does not fail.
-        is_these: Whether the verdict is about these samples alone. That takes two answers to each
-            on both sides; with fewer it is about samples like these.
-        alpha: One-sided error, in (0, 0.5).
+        rule: Rule of the gate.
 
     Source: Tango (1998), Statistics in Medicine 17(8), 891–908, and McNemar's mid-p, summed over all
     flips; for means Student (1908), Biometrika 6(1), 1–25, with the floor of `hall_interval`.
     """
-    about_these = is_these and min(asked.baseline, asked.candidate) > 1
-    if noise.is_binary and (about_these or _is_plain(asked)):
-        n = math.floor(asked.samples * asked.repeats)
-        can_pass = not about_these or n >= LEAST_SAMPLES
-        return Outlook(
-            provable=provable_by_flips(n, noise.within, alpha=alpha, is_guarded=not about_these)
-            if can_pass
-            else None,
-            detectable=detectable_by_flips(n, noise.within, margin=margin, alpha=alpha),
-        )
-    mean = _mean_of_these(asked, noise, alpha) if about_these else _mean_of(asked, noise, alpha)
-    beyond = normal_quantile(POWER) * mean.se
-    provable = detectable = math.inf
-    if mean.can_pass:
-        provable = t_quantile(1 - alpha, mean.df_low) * max(mean.se, mean.floor) + beyond
-    if mean.can_fail:
-        detectable = max(t_quantile(1 - alpha, mean.df_high) * mean.se, margin) + beyond
+    if _counts_flips(asked, noise, rule):
+        n, is_guarded, can_pass = _trials(asked, rule)
+        provable = provable_by_flips(n, noise.within, alpha=rule.alpha, is_guarded=is_guarded)
+        detectable = detectable_by_flips(n, noise.within, margin=rule.margin, alpha=rule.alpha)
+        return Outlook(provable=provable if can_pass else None, detectable=detectable)
+    mean, z = _mean_of(asked, noise, rule), normal_quantile(POWER)
+    provable, drop = mean.reach() + z * mean.se(), rule.margin
+    for _ in range(_STEPS):
+        drop = min(noise.width, mean.proven(drop, rule.margin) + z * mean.se(drop))
     return Outlook(
-        provable=provable if provable < noise.width else None,
-        detectable=detectable if detectable <= noise.width else None,
+        provable=provable if mean.can_pass and provable < noise.width else None,
+        detectable=drop if mean.can_fail and drop < noise.width else None,
     )
 
 
-def _is_plain(asked: Asked) -> bool:
-    return asked.groups is None and asked.baseline == asked.candidate == 1
+def chances(
+    asked: Asked, noise: Noise, rule: Rule, *, drop: float, is_counted: bool = False
+) -> Chances:
+    """Return how often a gate passes an unchanged chatbot, and how often it finds a drop.
+
+    Args:
+        asked: Samples and answers, at least one of each.
+        noise: Difference between two runs of one chatbot.
+        rule: Rule of the gate; its margin is below the width of the scores.
+        drop: True drop, in score units.
+        is_counted: Whether as many samples break as make the drop, no more and no fewer; else each
+            sample breaks by chance. Right turns wrong; a score falls by half of its width.
+
+    Source: as of `look_ahead`. Samples that break widen and skew the changes, for which the transform
+    of Hall (1992), J. R. Stat. Soc. B 54(1), 221–228, is taken.
+    """
+    if _counts_flips(asked, noise, rule):
+        n, is_guarded, can_pass = _trials(asked, rule)
+        flips, alpha = noise.within, rule.alpha
+        passes = pass_chance(n, flips, rule.margin, alpha=alpha, is_guarded=is_guarded)
+        lost = min(drop, (1 - flips) * _ALMOST)
+        finds = fail_chance(n, flips, lost, margin=rule.margin, alpha=alpha)
+        return Chances(passes=passes if can_pass else 0.0, finds=finds)
+    mean = _mean_of(asked, noise, rule)
+    passes = _share_below(rule.margin - mean.reach(), mean.se())
+    finds = _share_below(drop - mean.proven(drop, rule.margin), mean.se(drop))
+    if is_counted and not _is_about_these(asked, rule):
+        step = noise.width if noise.is_binary else noise.width / 2
+        seen = max(mean.proven_of_broken(drop, step), rule.margin)
+        finds = _share_below(drop - seen, mean.se())
+    return Chances(passes=passes if mean.can_pass else 0.0, finds=finds if mean.can_fail else 0.0)
 
 
-def _mean_of(asked: Asked, noise: Noise, alpha: float) -> _Mean:
-    """Return the test of a claim about samples like these: a sample or a group is one unit."""
-    count = asked.samples if asked.groups is None else asked.groups
-    units = max(asked.units, 2.0)
-    variance = noise.design * (noise.between + noise.within / asked.repeats)
+def _is_about_these(asked: Asked, rule: Rule) -> bool:
+    return rule.is_these and min(asked.baseline, asked.candidate) >= LEAST_REPEATS
+
+
+def _counts_flips(asked: Asked, noise: Noise, rule: Rule) -> bool:
+    """Return whether single flips are counted, those of these samples or of samples asked once."""
+    is_plain = asked.groups is None and asked.baseline == asked.candidate == 1
+    return noise.is_binary and (is_plain or _is_about_these(asked, rule))
+
+
+def _trials(asked: Asked, rule: Rule) -> tuple[int, bool, bool]:
+    """Return the answers that may flip, whether rare drops are guarded, and whether a pass is possible."""
+    n, about_these = math.floor(asked.samples * asked.repeats), _is_about_these(asked, rule)
+    return n, not about_these, not about_these or n >= LEAST_SAMPLES
+
+
+def _mean_of(asked: Asked, noise: Noise, rule: Rule) -> _Mean:
+    """Return the test of means: of these samples an answer is one unit, else a sample or a group."""
+    n, alpha = asked.samples, rule.alpha
+    count = n if asked.groups is None else asked.groups
+    variance, units = noise.between + noise.within / asked.repeats, asked.units
+    low, high = max(units, _FEWEST) - 1, max(count, _FEWEST) - 1
+    about_these = _is_about_these(asked, rule)
+    if about_these:
+        count, units, variance = n, asked.trials, noise.within / asked.repeats
+        low = high = n * (asked.baseline + asked.candidate - 2) / 2
     return _Mean(
-        se=math.sqrt(variance / asked.samples),
-        floor=floor_of_se(noise.width, units, alpha=alpha),
-        df_low=units - 1,
-        df_high=max(count - 1, 1),
-        can_pass=min(asked.units, asked.samples) >= LEAST_SAMPLES,
-        can_fail=count > 1 and smallest_p(min(count, LEAST_SAMPLES)) <= alpha,
-    )
-
-
-def _mean_of_these(asked: Asked, noise: Noise, alpha: float) -> _Mean:
-    """Return the test of a claim about these samples alone: an answer is one unit."""
-    n = asked.samples
-    units = n * min(asked.baseline, asked.candidate)
-    df = max(n * (asked.baseline + asked.candidate - 2) / 2, 1)
-    return _Mean(
-        se=math.sqrt(noise.within / asked.repeats / n),
-        floor=floor_of_se(noise.width, units, alpha=alpha),
-        df_low=df,
-        df_high=df,
+        n=n,
+        variance=variance,
+        are_drawn=noise.is_binary and not about_these,
+        low=t_quantile(1 - alpha, low),
+        high=t_quantile(1 - alpha, high),
+        floor=floor_of_se(noise.width, max(units, _FEWEST), alpha=alpha),
         can_pass=units >= LEAST_SAMPLES,
-        can_fail=smallest_p(min(n, LEAST_SAMPLES)) <= alpha,
+        can_fail=smallest_p(min(count, LEAST_SAMPLES)) <= alpha,
     )
 
 
-@lru_cache(maxsize=256)
-def provable_by_flips(
-    n: int, flip_share: float, *, alpha: float = 0.05, is_guarded: bool = True
-) -> float | None:
-    """Return the smallest margin that right or wrong answers prove with 80 % chance.
+def _share_below(distance: float, se: float) -> float:
+    """Return the chance that a mean change of 0 stays below a distance."""
+    return 1 - normal_sf(distance / se) if se else float(distance > 0)
+
+
+def variance_within(answers: Iterable[Sequence[float]], *, is_binary: bool) -> float | None:
+    """Estimate `Noise.within` from several answers of one chatbot.
+
+    Of right or wrong it is the share of flips, and at least that of one flip: none seen does not
+    mean that there are none.
 
     Args:
-        n: Number of samples, or of all answers to them, at least 1.
-        flip_share: Share of them that flip between two runs of one chatbot, in [0, 1).
-        alpha: One-sided error, in (0, 0.5).
-        is_guarded: Whether the guard against rare drops counts, too.
+        answers: Scores of the answers to each sample; a single one tells nothing.
+        is_binary: Whether they say right or wrong.
 
     Returns:
-        A margin in (0, 1), exact up to 3,000 samples; None if there is none.
+        None if no sample has two.
 
-    Source: Tango (1998), Statistics in Medicine 17(8), 891–908, summed over all flips.
+    Source: the unbiased estimate of 2p(1 − p) from a binomial count, and twice the sample variance.
     """
-    least = (provable_margin_exact if is_guarded else provable_margin)(n, alpha=alpha)
-    near = max(least, _near_provable(n, flip_share, alpha))
-    if n > MOST_EXACT:
-        return near
-
-    def is_proven(margin: float) -> bool:
-        return pass_chance(n, flip_share, margin, alpha=alpha, is_guarded=is_guarded) >= POWER
-
-    return _least(is_proven, near, _ALMOST)
+    items = [sum_up(own) for own in answers if len(own) > 1]
+    if not items:
+        return None
+    within = 2 * math.fsum(item.variance for item in items) / len(items)
+    pairs = sum(item.answers - 1 for item in items)
+    return max(within, 1 / (pairs + 2)) if is_binary else within
 
 
-@lru_cache(maxsize=256)
-def detectable_by_flips(
-    n: int, flip_share: float, *, margin: float = 0.0, alpha: float = 0.05
-) -> float | None:
-    """Return the smallest true drop of right or wrong answers that fails with 80 % chance.
+def variance_of_change(
+    interval: tuple[float, float], value: float, asked: Asked, *, alpha: float
+) -> float:
+    """Return the variance of the change of a sample behind a known interval of its mean.
 
-    Answers that turn wrong come on top of those that flip both ways.
+    Floors and missing answers make an end wider, so the nearer one counts.
 
     Args:
-        n: Number of samples, or of all answers to them, at least 1.
-        flip_share: Share of them that flip between two runs of one chatbot, in [0, 1).
-        margin: Largest accepted drop, in [0, 1); 0 asks for a proven fall alone.
-        alpha: One-sided error, in (0, 0.5).
+        interval: Two-sided 1 − 2·alpha interval.
+        value: Mean change.
+        asked: Samples and groups behind it.
+        alpha: One-sided error of each end.
 
-    Returns:
-        A drop in (0, 1), exact up to 3,000 samples; None if there is none.
-
-    Source: Fagerland, Lydersen, Laake (2013), BMC Medical Research Methodology 13:91, summed over
-    all flips.
+    Source: Student (1908), Biometrika 6(1), 1–25.
     """
-    near = _near_detectable(n, flip_share, margin, alpha)
-    most = (1 - flip_share) * _ALMOST
-    if n > MOST_EXACT:
-        return near if near <= most else None
-
-    def is_found(drop: float) -> bool:
-        return fail_chance(n, flip_share, drop, margin=margin, alpha=alpha) >= POWER
-
-    return _least(is_found, near, most)
+    units = asked.samples if asked.groups is None else asked.groups
+    reach = min(interval[1] - value, value - interval[0])
+    se = max(0.0, reach) / t_quantile(1 - alpha, max(units - 1, 1))
+    return se * se * asked.samples
 
 
-def needed_samples(asked: Asked, noise: Noise, *, margin: float, alpha: float = 0.05) -> int | None:
+def needed_samples(asked: Asked, noise: Noise, rule: Rule) -> int | None:
     """Return the fewest samples like these that prove a margin with 80 % chance.
 
     With a noise of 0 that is the number below which no pass is possible.
@@ -239,18 +315,18 @@ def needed_samples(asked: Asked, noise: Noise, *, margin: float, alpha: float = 
     Args:
         asked: Answers to each sample, and the groups that more samples come in, too.
         noise: Difference between two runs of one chatbot.
-        margin: Largest accepted drop, in score units.
-        alpha: One-sided error, in (0, 0.5).
+        rule: Rule of the gate, as if it were about samples like these.
 
     Returns:
         A number of samples; None above a thousand millions.
     """
-    if noise.is_binary and _is_plain(asked):
-        return needed_for_flips(noise.within, margin, alpha=alpha)
+    wide = replace(rule, is_these=False)
+    if _counts_flips(asked, noise, wide):
+        return needed_for_flips(noise.within, rule.margin, alpha=rule.alpha)
 
     def is_proven(samples: int) -> bool:
-        provable = look_ahead(_enlarged(asked, samples), noise, margin=margin, alpha=alpha).provable
-        return provable is not None and provable < margin
+        provable = look_ahead(_enlarged(asked, samples), noise, wide).provable
+        return provable is not None and provable < rule.margin
 
     low, high = 0, LEAST_SAMPLES
     while not is_proven(high):
@@ -276,54 +352,17 @@ def _enlarged(asked: Asked, samples: int) -> Asked:
     )
 
 
-def needed_repeats(samples: int, noise: Noise, *, margin: float, alpha: float = 0.05) -> int:
+def needed_repeats(samples: int, noise: Noise, rule: Rule) -> int:
     """Return the fewest answers to each sample, on both sides, that prove a margin for these alone.
 
     Args:
         samples: Number of samples, at least 1.
         noise: Difference between two runs of one chatbot.
-        margin: Largest accepted drop, in score units.
-        alpha: One-sided error, in (0, 0.5).
+        rule: Rule of the gate, as if it were about these samples.
     """
     least = math.ceil(LEAST_SAMPLES / samples)
+    margin, alpha = rule.margin, rule.alpha
     if noise.is_binary:
         return max(least, repeats_for_flips(noise.within, margin, n=samples, alpha=alpha))
     needed = repeats_for_scores(noise.within, margin, n=samples, width=noise.width, alpha=alpha)
     return max(least, needed)
-
-
-def _least(holds: Callable[[float], bool], near: float, most: float) -> float | None:
-    """Return where a condition begins to hold that then holds on, by bisection from 0.
-
-    Args:
-        holds: The condition.
-        near: About the value; twice of it is tried first.
-        most: Largest value.
-    """
-    low, high = 0.0, min(2 * near, most)
-    if not holds(high):
-        low, high = high, most
-        if low == high or not holds(high):
-            return None
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    return high
-
-
-def _near_provable(n: int, flip_share: float, alpha: float) -> float:
-    """Return about the smallest provable margin δ, from n = κψ/δ² + ¾z²/δ."""
-    z = normal_quantile(1 - alpha)
-    effect, half = (z + normal_quantile(POWER)) ** 2, 0.375 * z * z
-    return (half + math.sqrt(half * half + n * effect * flip_share)) / n
-
-
-def _near_detectable(n: int, flip_share: float, margin: float, alpha: float) -> float:
-    """Return about the smallest drop that fails, by the normal approximation."""
-    z, power = normal_quantile(1 - alpha), normal_quantile(POWER)
-    drop = 1.0  # from above: without flips 0 would stay 0
-    for _ in range(_STEPS):
-        share = flip_share + drop
-        beyond = power * math.sqrt(max(0.0, share - drop * drop) / n)
-        drop = max(z * math.sqrt(share / n), margin) + beyond
-    return drop

@@ -4,22 +4,13 @@ With the needed number an unchanged chatbot passes with 80 % power.
 """
 
 import math
-from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import lru_cache
 
-from lm_eval_so.core.stats.binary import (
-    binomial_cdf,
-    binomial_pmf,
-    mcnemar_midp,
-    rare_drop_bound,
-    rules_out_rare_drop,
-    tango_score,
-)
+from lm_eval_so.core.stats.binary import mcnemar_midp, rare_drop_bound, rules_out_rare_drop
 from lm_eval_so.core.stats.bounded import floor_of_se
 from lm_eval_so.core.stats.distributions import normal_quantile, t_quantile
+from lm_eval_so.core.stats.flip_chances import MOST_EXACT, POWER, pass_chance
 
-POWER = 0.80
-"""Chance that a number of samples or a margin is made for."""
 LEANS = 0.2
 """P-value up to which a fall that reaches the margin leans worse."""
 LEAST_SAMPLES = 10
@@ -28,18 +19,12 @@ LEAST_REPEATS = 2
 """Fewest answers to a sample that tell its noise."""
 
 _ROUNDING = 1e-9
-MOST_EXACT = 3000
-"""Above so many samples the normal approximation is near enough."""
 _SHORTEST = 0.7
 """Share of the approximation below which no number of samples has the power."""
 _HOLDS_ON = 1.03
 """Factor up to which more samples must have the power, too: it rises in small steps and falls between."""
 _JUMP = 0.8
 """Net losses by which the exact chance may run ahead of its approximation; at most 0.6 was found."""
-_FAR = 7.0
-"""Standard deviations of the number of flips beyond which its chance counts as 0."""
-_MOST_LOST = 1 - 1e-12
-"""Largest share of flips for the worse that the carried sums are made for."""
 _MOST = 1e15
 """Largest number of samples reported, since a float may be infinite."""
 
@@ -91,105 +76,6 @@ def _far_from_power(chance: float, n: int, flip_share: float, margin: float) -> 
     return math.floor(2 / margin * (missing * math.sqrt(n * flip_share) - _JUMP))
 
 
-def pass_chance(
-    n: int, flip_share: float, margin: float, *, alpha: float = 0.05, is_guarded: bool = True
-) -> float:
-    """Return the exact chance of a pass of binary scores if nothing changed.
-
-    Args:
-        n: Number of samples, or of answers to given samples.
-        flip_share: Share of samples whose score differs between two runs, in [0, 1).
-        margin: Largest accepted drop, in (0, 1).
-        alpha: One-sided error, in (0, 0.5).
-        is_guarded: Whether a pass must get past the guard against rare drops, too.
-    """
-    z = normal_quantile(1 - alpha)
-    most = _most_lost(n, margin, alpha) if is_guarded else n
-
-    def passes(worse: int, better: int) -> bool:
-        return worse - better <= most and tango_score(worse, better, n, -margin) > z
-
-    return _chance_of_few_lost(n, flip_share, 0.5, passes)
-
-
-def fail_chance(
-    n: int, flip_share: float, drop: float, *, margin: float = 0.0, alpha: float = 0.05
-) -> float:
-    """Return the exact chance that binary scores fail the gate if they truly fell.
-
-    They fail if the test proves a fall and the fall that shows reaches the margin.
-
-    Args:
-        n: Number of samples, or of answers to given samples.
-        flip_share: Share of samples whose score differs between two runs without a change.
-        drop: True drop; `flip_share` and it are below 1 together.
-        margin: Largest accepted drop, in [0, 1); 0 asks for the proof alone.
-        alpha: One-sided error, in (0, 0.5).
-    """
-    share = flip_share + drop
-    lost_share = min((flip_share / 2 + drop) / share, _MOST_LOST) if share else 0.5
-    return 1 - _chance_of_few_lost(n, share, lost_share, _is_kept(n, margin, alpha))
-
-
-@lru_cache(maxsize=2)
-def _is_kept(n: int, margin: float, alpha: float) -> Callable[[int, int], bool]:
-    """Return the test for flips that do not fail the gate; it remembers its answers."""
-    least = margin * n - _ROUNDING * n
-
-    @cache
-    def is_kept(worse: int, better: int) -> bool:
-        return worse - better < least or mcnemar_midp(worse, better) > alpha
-
-    return is_kept
-
-
-def _chance_of_few_lost(
-    n: int, flip_share: float, lost_share: float, are_few: Callable[[int, int], bool]
-) -> float:
-    """Return the chance that few enough of n samples are lost.
-
-    Of m flips the number for the worse is binomial. How many of them are few stays, or grows by one
-    with each flip more, so two binomial sums are carried along with m.
-
-    Args:
-        n: Number of samples.
-        flip_share: Share of samples that flip, in [0, 1).
-        lost_share: Share of the flips that are for the worse, in (0, 1).
-        are_few: Test of flips (worse, better); with one less worse or one more better it holds, too.
-    """
-    reach = _FAR * math.sqrt(n * flip_share * (1 - flip_share)) + _FAR
-    m = max(0, math.floor(n * flip_share - reach))
-    last = min(n, math.ceil(n * flip_share + reach))
-    w = -1
-    while w < m and are_few(w + 1, m - w - 1):
-        w += 1
-    chance, total = binomial_pmf(m, n, flip_share), 0.0
-    below = at = 0.0
-    if w >= 0:
-        below, at = binomial_cdf(w, m, lost_share), binomial_pmf(w, m, lost_share)
-    odds, lost_odds = flip_share / (1 - flip_share), lost_share / (1 - lost_share)
-    while True:
-        total += chance * below
-        if m == last:
-            return total
-        chance *= odds * (n - m) / (m + 1)
-        m += 1
-        below -= at * lost_share
-        at *= (1 - lost_share) * m / (m - w)
-        if are_few(w + 1, m - w - 1):
-            w += 1
-            at = at * lost_odds * (m - w + 1) / w if w else (1 - lost_share) ** m
-            below += at
-
-
-def _most_lost(n: int, margin: float, alpha: float) -> int:
-    """Return the most net losses that the guard against rare drops lets pass; −1 if none."""
-    lost = -1
-    while rules_out_rare_drop(lost + 1, 0, n, margin=margin, alpha=alpha):
-        lost += 1
-    return lost
-
-
 @lru_cache(maxsize=1024)
 def repeats_for_flips(flip_share: float, margin: float, *, n: int, alpha: float = 0.05) -> int:
     """Return the answers that each of n given samples needs on both sides, if right or wrong; ≥ 2.
@@ -230,9 +116,13 @@ def repeats_for_scores(
     """
     k = max(LEAST_REPEATS, _ceil(_effect(alpha) * noise / (n * margin * margin)))
     k = max(k, _ceil(needed_without_change(margin, width=width, alpha=alpha) / n))
-    while provable_margin_given(n * k, n * (k - 1), width=width, alpha=alpha) >= margin:
+    while True:
+        se, t = math.sqrt(noise / (n * k)), t_quantile(1 - alpha, n * (k - 1))
+        # where the floor decides, the change itself still varies
+        reach = t * max(se, floor_of_se(width, n * k, alpha=alpha))
+        if reach + normal_quantile(POWER) * se < margin:
+            return k
         k += 1
-    return k
 
 
 def needed_for_scores(
@@ -294,7 +184,7 @@ def needed_without_change_t(margin: float, *, width: float = 1.0, alpha: float =
     return n
 
 
-def provable_margin(n: int, *, alpha: float = 0.05) -> float:
+def provable_margin(n: float, *, alpha: float = 0.05) -> float:
     """Return the smallest drop of a share that n ≥ 1 samples can rule out, if no answer flips.
 
     Source: Tango (1998), Statistics in Medicine 17(8), 891–908.

@@ -1,19 +1,35 @@
-"""Phrases made of records: the age of answers, lost answers, exemptions, problems."""
+"""Phrases made of records: the age of answers, lost answers, exemptions, problems, the anchor."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from lm_eval_so.core.clock import RECENT, parse_time
-from lm_eval_so.core.records.comparison import Exemption, Lost, LostCase
+from lm_eval_so.core.records.asked_rounds import Rounds
+from lm_eval_so.core.records.comparison import (
+    AnchorComparison,
+    BaselineRef,
+    Control,
+    Exemption,
+    ForecastNote,
+    Lost,
+    LostCase,
+    Reason,
+)
 from lm_eval_so.core.records.costs import AnswerTimes, TimeSpan
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import say, texts
-from lm_eval_so.core.words.formats import count, score
+from lm_eval_so.core.words.formats import count, reason_figures, score
 from lm_eval_so.errors import Problem
 
 _MOST_NAMES = 5
+_MOST_IDS = 10
+_LONGEST_NAME = 60
+_NO_ANCHOR = "anchor_missing"
+_WHYS = frozenset({"fingerprint", "overlap", "metric_missing_baseline", "other_suite"})
+"""Reasons of the anchor that have a text of their own."""
 _CONTENT_ID = re.compile(r"s[0-9a-f]{16}")
 """Id made by `generate`, meaningless to people."""
 
@@ -98,6 +114,12 @@ def _name(case: LostCase) -> str:
     return asked if is_content and asked else case.sample_id
 
 
+def rounds_sentence(rounds: Rounds, language: Language) -> str:
+    """Return how many rounds were asked of how many, and why no more."""
+    figures = {"k": count(rounds.asked), "most": count(rounds.of)}
+    return say(f"comparison.rounds_{rounds.ended}", language, figures)
+
+
 def unmeasured_sentence(problem: Problem, language: Language) -> str:
     """Return a sentence that nothing could be measured: reason, place and advice."""
     what = problem.what.removeprefix("could not measure: ")
@@ -111,3 +133,90 @@ def problem_sentence(problem: Problem, language: Language) -> str:
     fix = say("comment.fix", language, {"hint": problem.hint}) if problem.hint else ""
     told = " ".join(filter(None, (f"{what}." if what else "", fix)))
     return " ".join(told.replace("`", "").split())  # as a terminal marks words
+
+
+def anchor_sentence(
+    ref: BaselineRef, sentence: str, worse: Sequence[str], *, rest: str, language: Language
+) -> str:
+    """Return the sentences of a metric that is worse than the anchor alone.
+
+    Args:
+        ref: Origin of the anchor.
+        sentence: Sentence of the change since the anchor.
+        worse: Names of the cases that were better then.
+        rest: Sentences of the change since the baseline.
+        language: Language of the sentences.
+    """
+    name, day = ref.path or ref.source, _day(ref.evaluated_at)
+    if day is not None:
+        name = say("anchor.name", language, {"path": name, "day": day})
+    names = ", ".join(map(_short, worse[:_MOST_IDS])) + (", …" if len(worse) > _MOST_IDS else "")
+    told = {
+        "name": name,
+        "sentence": sentence,
+        "ids": say("anchor.ids", language, {"ids": names}) if worse else "",
+        "rest": rest,
+    }
+    return say("anchor.told", language, told)
+
+
+def _short(name: str) -> str:
+    plain = " ".join(name.split())
+    return plain if len(plain) <= _LONGEST_NAME else f"{plain[:_LONGEST_NAME]}…"
+
+
+def anchor_warnings(anchor: AnchorComparison | None, language: Language) -> list[str]:
+    """Return what could not be compared with the anchor, and why."""
+    told = []
+    for reason in anchor.warnings if anchor else ():
+        why = reason.figures.get("why")
+        key = why if why in _WHYS else "missing" if reason.code == _NO_ANCHOR else "unlike"
+        told.append(say(f"anchor.{key}", language, reason_figures(reason.figures, language)))
+    return told
+
+
+def forecast_sentence(note: ForecastNote, language: Language) -> str:
+    """Return how many runs this gate fails if nothing changed."""
+    figures = {"p": f"{100 * note.fails:.0f}%", "day": note.day}
+    return say("forecast.line", language, figures)
+
+
+def control_sentences(
+    control: Control | None,
+    reasons: Sequence[Reason],
+    language: Language,
+    *,
+    day: str | None,
+) -> tuple[str, str]:
+    """Return the sentence before those of the verdict, on the models that answered, and the one after.
+
+    Args:
+        control: Main's configuration today.
+        reasons: Reasons of the verdict.
+        language: Language of the sentences.
+        day: Day of the baseline; None if it is not known.
+
+    Returns:
+        Two sentences, each empty if there is nothing to say.
+    """
+    if control is None:
+        return "", ""
+    served, told, codes = "", "", {reason.code for reason in reasons}
+    if control.served is not None:
+        before, now = control.served
+        served = say("control.served", language, {"before": before, "now": now})
+    if control.state == "nothing_differs":
+        told = say(f"control.nothing_differs{'_stale' if control.stale else ''}", language)
+    elif control.state == "unchanged" and "provider_moved" in codes:
+        told = say("control.moved", language, {"day": day or "–"})
+    return served, told
+
+
+def control_warning(control: Control | None, language: Language) -> str | None:
+    """Return the sentence that main's configuration could not be asked; None if it could."""
+    if control is None or control.state != "not_possible" or control.why is None:
+        return None
+    code, figures = control.why.code, control.why.figures
+    key = f"{code}_depth" if code == "base_unknown" and "depth" in figures else code
+    why = say(f"control.why_{key}", language, reason_figures(figures, language))
+    return say("control.not_possible", language, {"why": why.rstrip(".")})

@@ -1,5 +1,7 @@
 """Verdicts of metrics in words: icon and name, and which metrics decide a run."""
 
+from typing import Final
+
 from lm_eval_so.core.records.comparison import Comparison, MetricComparison
 from lm_eval_so.core.records.enums import Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
@@ -18,6 +20,9 @@ _ICONS = {
 }
 _UNIT = (0.0, 1.0)
 
+ANCHOR: Final = "anchor"
+"""Reason code of a metric that is a regression against the anchor alone."""
+
 
 def verdict_icon(verdict: Verdict) -> str:
     """Return the icon of a verdict."""
@@ -27,6 +32,12 @@ def verdict_icon(verdict: Verdict) -> str:
 def verdict_name(verdict: Verdict | str, language: Language) -> str:
     """Return the name of a verdict within a sentence."""
     return say(f"comment.verdict_{verdict}", language)
+
+
+def metric_verdict_name(metric: MetricComparison, language: Language) -> str:
+    """Return the name of a metric's verdict; of one against the anchor alone it says so."""
+    name = verdict_name(metric.verdict, language)
+    return say("anchor.verdict", language, {"verdict": name}) if metric.reason == ANCHOR else name
 
 
 def verdict_heading(verdict: Verdict, language: Language) -> str:

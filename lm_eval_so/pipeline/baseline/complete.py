@@ -15,8 +15,8 @@ from lm_eval_so.errors import BudgetSpent, InputError, UsageError
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.pipeline.measure.plan import Origin, read_baseline
 from lm_eval_so.pipeline.measure.verdict import compare_reports
-from lm_eval_so.pipeline.measure.verdict_events import tell_verdict
 from lm_eval_so.pipeline.reports import Results, write_reports
+from lm_eval_so.reporter.first_screen import tell_verdict
 from lm_eval_so.runner import run as running
 from lm_eval_so.runner.dry_run import plan_run
 from lm_eval_so.runner.store.run_dir import read_info

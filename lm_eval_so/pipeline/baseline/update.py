@@ -35,6 +35,7 @@ __all__ = ["Update", "ask_and_update", "update_baseline"]
 
 _STAGE = "baseline"
 _LONGEST_NAME = 100
+_COMMIT_DIGITS = 7
 _UNPROVEN = frozenset({Verdict.INCONCLUSIVE, Verdict.INCOMPARABLE})
 """Verdicts that stop no update: an update is often made to resolve them."""
 
@@ -73,6 +74,8 @@ async def ask_and_update(
         _path(config)
         quiet = replace(resources, listener=ignore)
         _judge(config, quiet, source, is_forced=is_forced)
+        if text := _other_commit(read_report(source), config):
+            resources.listener(Warned(stage=_STAGE, text=text))
         await complete_report(config, resources, source)
     return update_baseline(config, resources, file, reason=reason, is_forced=is_forced)
 
@@ -149,6 +152,15 @@ def _judge(
     if found and not is_forced:
         raise _refused(found)
     return report, previous, comparison, found
+
+
+def _other_commit(report: EvaluationReport, config: Config) -> str | None:
+    """Return that another commit is checked out than the report measured; None if not."""
+    measured, here = report.experiment.commit, git.head(config.folder)
+    if measured is None or here is None or measured == here:
+        return None
+    shown = measured[:_COMMIT_DIGITS], here[:_COMMIT_DIGITS]
+    return f"the report measured {shown[0]}, and further answers are those of {shown[1]}"
 
 
 def _tell_few(report: EvaluationReport, config: Config, resources: Resources) -> None:

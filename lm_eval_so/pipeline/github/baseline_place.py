@@ -1,12 +1,15 @@
 """The place of an event's baseline, from the event and from git."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from lm_eval_so.action.event import Activity, BaseRule
-from lm_eval_so.comparator.baseline.find import Place, relative_to
+from lm_eval_so.comparator.baseline.find import Place, as_anchored, relative_to
 from lm_eval_so.core import git
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.pipeline.control import ControlSource
+from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 
 _JUST_ABOVE = "2"
 _ALL = "0"
@@ -40,6 +43,61 @@ def find_base(activity: Activity, *, cwd: Path) -> str | None:
             return next(iter(above), None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedBase:
+    """The base commit, if a pull request cannot have chosen it."""
+
+    commit: str | None
+    why: Reason | None = None
+    """Reason why there is none."""
+
+
+def find_trusted_base(activity: Activity, *, cwd: Path) -> TrustedBase:
+    """Find the base commit of which a pull request chooses nothing.
+
+    Args:
+        activity: The task that the event sets.
+        cwd: A folder of the checkout.
+    """
+    here = git.head(cwd)
+    if here is None:
+        return TrustedBase(commit=None, why=Reason(code="no_repository"))
+    if git.is_submodule(cwd):
+        # its history is whatever the pull request points at
+        return TrustedBase(commit=None, why=Reason(code="in_submodule"))
+    base = find_base(activity, cwd=cwd)
+    if base is not None:
+        return TrustedBase(commit=base)
+    is_local = not activity.is_proposal and activity.repository is None
+    unknown = Reason(code="base_unknown") if is_local else _unknown_base(here, activity, cwd=cwd)
+    return TrustedBase(commit=None, why=unknown)
+
+
+def find_control(activity: Activity, source: ConfigSource) -> ControlSource | None:
+    """Find everything that main's config is read from; None where it plays no part.
+
+    Args:
+        activity: The task that the event sets.
+        source: Everything that the config under test is read from.
+    """
+    cwd = source.file.parent
+    # a workflow may check out anything, as a fork's head, on an event of main
+    is_main = activity.is_of_main and git.head(cwd) == activity.commit
+    if activity.base.rule is BaseRule.HEAD and not is_main:
+        return None
+    base = find_trusted_base(activity, cwd=cwd)
+    return ControlSource(
+        file=source.file,
+        environ=source.environ,
+        overrides=source.overrides,
+        rewritten=source.rewritten,
+        plugins=source.plugins,
+        base=base.commit,
+        why=base.why,
+        is_scheduled=is_main,
+    )
+
+
 def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> Place:
     """Find the place of an event's baseline: never in the commits that a pull request brings.
 
@@ -55,11 +113,10 @@ def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> 
     named = explicit or (config.resolve(stored) if stored else None)
     if named is None:
         return Place()
+    trusted = find_trusted_base(activity, cwd=cwd)
     if here is None:
-        return Place(unreadable=Reason(code="no_repository"))
-    unknown = None if base else _unknown_base(here, activity, cwd=cwd)
-    if git.is_submodule(cwd):  # its history is whatever the pull request points at
-        base, unknown = None, Reason(code="in_submodule")
+        return Place(unreadable=trusted.why)
+    base, unknown = trusted.commit, trusted.why
     commits = {commit for commit in (here, activity.head, activity.commit) if commit}
     is_brought = git.is_committed(named, commits)
     has_file = named.exists() and not is_brought  # a step of the job put it there
@@ -70,6 +127,16 @@ def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> 
     if config.baseline.ref:
         return Place(unreadable=_why_not(config, base, unknown))
     return Place(ref=base, else_file=has_file, unreadable=None if has_file else unknown)
+
+
+def find_anchor_place(config: Config, activity: Activity) -> Place:
+    """Find the place of an event's anchor, by the rule of the baseline: none that a change brings.
+
+    Args:
+        config: The config, which a pull request may have changed.
+        activity: The task that the event sets.
+    """
+    return find_place(as_anchored(config), activity, explicit=None)
 
 
 def find_local_place(config: Config, activity: Activity, *, explicit: Path | None) -> Place:

@@ -11,6 +11,7 @@ from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.config_secrets import missing_variables
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.pipeline.github.publish import write_to
+from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,8 @@ class Surroundings:
     """Inputs of the workflow's step; null outside GitHub."""
     workspace: Path
     """Root of the checkout."""
+    source: ConfigSource | None = None
+    """Everything that the config is read from; null: main's configuration plays no part."""
 
     @property
     def may_run_code(self) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lm_eval_so.core.backends.base import backends
+from lm_eval_so.core.backends.build import with_path
 from lm_eval_so.core.backends.config_secrets import config_redactor
 from lm_eval_so.core.config.load import load_config, make_config, override_value
 from lm_eval_so.core.config.model import Config
@@ -20,7 +21,7 @@ from lm_eval_so.core.registry import load_plugins
 from lm_eval_so.core.secrets import Redactor, make_redactor
 from lm_eval_so.errors import ConfigError, InputError, LMEvalError, Problem, UsageError, Where
 
-_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_BEGINNING = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,8 @@ class ConfigSource:
     """Environment for `${NAME}`."""
     overrides: Sequence[str] = ()
     """`--set` texts, over the file."""
+    rewritten: Sequence[str] = ()
+    """Texts put over the file that derive from it, as the workflow's address."""
     plugins: Sequence[Path] = ()
     """Plugin files of the command line."""
 
@@ -93,10 +96,9 @@ def target_override(target: str, source: ConfigSource, *, runs_code: bool = True
     address = options.get(option) if isinstance(options, dict) else None
     written = address if isinstance(address, str) else ""
     # what variables put behind an origin that is written out is filled in with the rest of the file
-    behind = _ORIGIN.sub("", written if _ORIGIN.match(written) else known_text(written, environ), 1)
-    if _ORIGIN.fullmatch(target) and behind.startswith(("/", "?")):
-        target += behind
-    return f"backend.options.{option}={json.dumps(target, ensure_ascii=False)}"
+    known = written if _BEGINNING.match(written) else known_text(written, environ)
+    at = with_path(target, known)
+    return f"backend.options.{option}={json.dumps(at, ensure_ascii=False)}"
 
 
 def known_of(source: ConfigSource) -> Known:

@@ -16,6 +16,7 @@ from lm_eval_so.pipeline.measure.plan import (
     Plan,
     again_folder,
     asked_config,
+    main_folder,
     read_baseline,
 )
 from lm_eval_so.runner import run as running
@@ -31,7 +32,8 @@ def for_verdict(config: Config, plan: Plan) -> ForVerdict:
     """Return the purpose of the answers: a verdict on the checkout as it is now."""
     further = again_folder(plan.run)
     # files that `ci` writes do not change the chatbot, even where git tracks them
-    own = [folder / name for folder in (plan.run, further) for name in RUN_FILES]
+    folders = (plan.run, further, main_folder(plan.run))
+    own = [folder / name for folder in folders for name in RUN_FILES]
     for name in ("report", "comparison"):
         own += (plan.reports / f"{name}.{each.value}" for each in ReportFormat)
     changes = git.changes(config.folder, without=own)
@@ -111,7 +113,7 @@ def note_verdict(run: Path, resources: Resources, *, stage: str) -> None:
         resources: Environment and listener.
         stage: Name of the stage in a warning.
     """
-    for folder in (run, again_folder(run)):
+    for folder in (run, again_folder(run), main_folder(run)):
         try:
             note_in_run(folder, now_text(resources.environ))
         except InputError as error:  # the verdict is worth more than the note

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lm_eval_so.comparator.broken.judge import Asked
-from lm_eval_so.comparator.broken.rounds import Answer, Further, next_round
+from lm_eval_so.comparator.broken.rounds import Answer, Further, next_of_main, next_round
 from lm_eval_so.comparator.broken.watch import Outcome, Watch
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.asking.resources import Resources
@@ -23,7 +23,7 @@ from lm_eval_so.errors import (
 )
 from lm_eval_so.pipeline.measure.ask_again import ask_again
 from lm_eval_so.pipeline.measure.further import AskedRun, Pass, ask_further, score_further
-from lm_eval_so.pipeline.measure.plan import Baseline
+from lm_eval_so.pipeline.measure.plan import Baseline, Decided
 from lm_eval_so.pipeline.measure.right_or_wrong import Passes, right_or_wrong
 from lm_eval_so.pipeline.measure.verdict import changed_samples, watched_cases
 
@@ -44,7 +44,7 @@ async def ask_more(
         config: The config.
         resources: Resources of the run.
         report: Report of the run.
-        baseline: The baseline.
+        baseline: The baseline, and main's configuration today.
         run: The run.
 
     Raises:
@@ -53,14 +53,15 @@ async def ask_more(
     changed: Mapping[str, Sequence[str]] = {}
     again = None
     if config.gate.confirm and baseline.report is not None:
-        changed = changed_samples(config, resources, report, baseline.report)
+        changed = changed_samples(config, resources, report, baseline)
         again = await ask_again(config, resources, changed, run)
     confirmed = {name for key in again or {} for name in changed[key]}
     given = dict.fromkeys(sorted(confirmed), config.gate.confirm)
     watch = watched_cases(config, resources, report, baseline)
     if watch is None:
         return Asked(changed=again)
-    asking = _Asking(config, resources, watch, run, right_or_wrong(config, report))
+    passes = right_or_wrong(config, report)
+    asking = _Asking(config, resources, watch, run, passes, baseline.main)
     return Asked(changed=again, cases=await asking.ask_all(given))
 
 
@@ -73,6 +74,8 @@ class _Asking:
     watch: Watch
     run: AskedRun
     passes: Mapping[str, Passes]
+    decided: Decided | None
+    """Decision on main's configuration."""
 
     async def ask_all(self, given: Mapping[str, int]) -> Further:
         """Ask round after round until all is settled, or nobody can be asked."""
@@ -87,12 +90,52 @@ class _Asking:
         if further.given:
             further = await self._ask((), further, fresh=False)
         number = 0
-        while ids := next_round(self.watch, further):
+        while True:
+            ids, of_main = next_round(self.watch, further), next_of_main(self.watch, further)
+            if not (ids or of_main):
+                return further
             number += 1
-            self._tell(f"asking {counted(len(ids), 'case')} again (round {number})")
-            fresh = is_first and (self.run.plan.fresh or self.run.has_older_answers)
-            further, is_first = await self._ask(ids, further, fresh=fresh), False
-        return further
+            self._tell_round(number, ids, of_main)
+            # in turn before and after: so both meet the same moods of an endpoint
+            first = [name for name in of_main if len(further.of_main(name)) % 2 == 0]
+            further = await self._ask_main(first, further)
+            if ids:
+                fresh = is_first and (self.run.plan.fresh or self.run.has_older_answers)
+                further, is_first = await self._ask(ids, further, fresh=fresh), False
+            further = await self._ask_main([each for each in of_main if each not in first], further)
+
+    async def _ask_main(self, ids: Sequence[str], further: Further) -> Further:
+        """Ask main's configuration about some cases once more; if that fails, it is not asked again."""
+        decided, is_over = self.decided, further.main_ended is not None or further.ended is not None
+        if not ids or is_over or decided is None or decided.config is None:
+            return further
+        run = replace(self.run, of_main=True)
+        counts = {name: len(each) for name, each in further.main.items()}
+        counts |= {name: counts.get(name, 0) + 1 for name in ids}
+        wanted = Pass(
+            until=counts,
+            fresh=not further.main and (run.plan.fresh or run.has_older_answers),
+            first=0,
+            is_live=True,
+            keep_errors=True,
+        )
+        redactor = decided.redactor
+        quiet = replace(self.resources.with_new_endpoints(), listener=ignore, redactor=redactor)
+        try:
+            info = await ask_further(decided.config, quiet, run, wanted)
+            if info is None:
+                raise BudgetSpent("the budget of the run is spent")
+            scored = await self._score(run, info.fingerprint, counts)
+        except Interrupted:
+            raise
+        except LMEvalError as error:
+            problem = error.problems[0].what if error.problems else str(error)
+            return replace(further, main_ended=" ".join(redactor.redact(problem).split()))
+        answers = {
+            name: tuple(scored.get((name, at), _NO_SCORE) for at in range(n))
+            for name, n in counts.items()
+        }
+        return replace(further, main=answers, main_run=info.fingerprint)
 
     async def _ask(self, ids: Sequence[str], further: Further, *, fresh: bool) -> Further:
         """Ask some cases once more, and read what is there of the others."""
@@ -118,7 +161,7 @@ class _Asking:
         if info is None:
             return self._end(further, BudgetSpent("the budget of the run is spent"))
         try:
-            scored = await self._score(info.fingerprint, counts)
+            scored = await self._score(self.run, info.fingerprint, counts)
         except Interrupted:
             raise
         except LMEvalError as error:
@@ -140,18 +183,18 @@ class _Asking:
         return replace(further, ended=Code.ENDPOINT_DOWN if is_down else Code.NOT_ASKED_AGAIN)
 
     async def _score(
-        self, fingerprint: str, counts: Mapping[str, int]
+        self, run: AskedRun, fingerprint: str, counts: Mapping[str, int]
     ) -> dict[tuple[str, int], Answer]:
         """Return the further answers, scored, by sample and repeat."""
         metrics = {pair.metric: self.passes[pair.metric] for pair in self.watch.pairs}
         found = {
             (row.sample_id, row.repeat): row
-            for row in self.run.answers(fingerprint)
+            for row in run.answers(fingerprint)
             if row.sample_id in counts
         }
         try:
             quiet = replace(self.resources, listener=ignore)
-            report = await score_further(self.config, quiet, self.run, metrics)
+            report = await score_further(self.config, quiet, run, metrics)
         except CannotMeasure:  # no answer has a score
             report = None
         scored = _scored(report, metrics) if report else {}
@@ -159,6 +202,13 @@ class _Asking:
             place: scored.get(place, _NO_SCORE) if row.status.is_answer else _lost(metrics)
             for place, row in found.items()
         }
+
+    def _tell_round(self, number: int, ids: Sequence[str], of_main: Sequence[str]) -> None:
+        parts = [f"asking {counted(len(ids), 'case')} again"] if ids else []
+        if of_main:
+            verb = "and" if ids else "asking"
+            parts.append(f"{verb} main's configuration about {counted(len(of_main), 'case')}")
+        self._tell(f"{' '.join(parts)} (round {number})")
 
     def _tell(self, text: str) -> None:
         self.resources.listener(Noticed(stage=_STAGE, text=text))

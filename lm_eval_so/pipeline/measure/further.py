@@ -13,7 +13,7 @@ from lm_eval_so.errors import TooManyErrors
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.binding.bind import bind_metrics, in_order
 from lm_eval_so.evaluator.binding.bound import BoundMetric
-from lm_eval_so.pipeline.measure.plan import Plan, again_folder
+from lm_eval_so.pipeline.measure.plan import Plan, again_folder, main_folder
 from lm_eval_so.runner import run as running
 from lm_eval_so.runner.store.for_verdict import ForVerdict
 from lm_eval_so.runner.store.run_dir import read_info, read_rows
@@ -30,11 +30,13 @@ class AskedRun:
     plan: Plan
     verdict: ForVerdict
     """Purpose of its answers."""
+    of_main: bool = False
+    """Whether the further answers are those of main's configuration."""
 
     @property
     def folder(self) -> Path:
         """Folder of the further answers."""
-        return again_folder(self.plan.run)
+        return (main_folder if self.of_main else again_folder)(self.plan.run)
 
     def answers(self, fingerprint: str) -> Iterator[RunResult]:
         """Yield the further answers to the run with this fingerprint, as they were asked for."""
@@ -57,6 +59,8 @@ class Pass:
     """Whether answers that are there do not count."""
     is_live: bool = False
     """Whether samples are asked one by one, even where a batch service is configured."""
+    first: int | None = None
+    """Number of the first further answer; default: the run's own come before it."""
     keep_errors: bool = False
     """Whether an answer that failed is not asked for again under the same number."""
 
@@ -86,7 +90,8 @@ async def ask_further(
         section = section.model_copy(update={"executor": "live"})
     further = config.model_copy(update={"run": section})
     options = running.RunOptions(out=run.folder, fresh=wanted.fresh, keep_errors=wanted.keep_errors)
-    only = running.FurtherAnswers(until=wanted.until, first=config.run.repeats, of=config)
+    first = config.run.repeats if wanted.first is None else wanted.first
+    only = running.FurtherAnswers(until=wanted.until, first=first, of=config)
     # the last answer of the run itself tells how old these may be, too
     verdict = replace(run.verdict, beside=run.plan.run)
     try:
@@ -106,18 +111,29 @@ async def score_further(
     Raises:
         LMEvalError: As the stage `evaluate`.
     """
+    quiet = replace(resources, listener=lambda event: _pass_on(event, resources))
+    return await score_run(config, quiet, run.folder, metrics)
+
+
+async def score_run(
+    config: Config, resources: Resources, folder: Path, metrics: Collection[str]
+) -> EvaluationReport:
+    """Score a run by some metrics, and what these are built from, whatever the gate names.
+
+    Raises:
+        LMEvalError: As the stage `evaluate`.
+    """
     bound = [each for each in bind_metrics(config, {}) if each.id in metrics]
     wanted = {each.id for each in in_order(bound)}
-    further = config.model_copy(
+    narrowed = config.model_copy(
         update={
             "metrics": [section for section in config.metrics if section.id in wanted],
             "gate": config.gate.model_copy(update={"metrics": None}),
             "report": config.report.model_copy(update={"examples": _MOST_REASONS}),
         }
     )
-    quiet = replace(resources, listener=lambda event: _pass_on(event, resources))
-    inputs = evaluating.EvaluationInputs(runs=[run.folder])
-    return await evaluating.evaluate(further, quiet, inputs)
+    inputs = evaluating.EvaluationInputs(runs=[folder])
+    return await evaluating.evaluate(narrowed, resources, inputs)
 
 
 def is_alone(bound: BoundMetric) -> bool:

@@ -9,16 +9,22 @@ from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.errors import refuse
-from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.evaluator.binding.baseline_answers import baseline_problems
 from lm_eval_so.generator import generate as generating
-from lm_eval_so.pipeline.measure.answers import ask, for_verdict, note_verdict, told_config
+from lm_eval_so.pipeline.measure.answers import for_verdict, note_verdict, told_config
 from lm_eval_so.pipeline.measure.ask_cases import ask_more
 from lm_eval_so.pipeline.measure.further import AskedRun
-from lm_eval_so.pipeline.measure.plan import Plan, read_baseline
-from lm_eval_so.pipeline.measure.verdict import compare_reports, unmeasured
-from lm_eval_so.pipeline.measure.verdict_events import STAGE, tell_how_to_begin, tell_verdict
+from lm_eval_so.pipeline.measure.plan import (
+    Plan,
+    read_baseline,
+    tell_drift,
+    tell_how_to_begin,
+    with_main,
+)
+from lm_eval_so.pipeline.measure.until_decided import answer
+from lm_eval_so.pipeline.measure.verdict import More, compare_reports, unmeasured
 from lm_eval_so.pipeline.reports import Results, write_reports
+from lm_eval_so.reporter.first_screen import STAGE, tell_verdict
 
 __all__ = ["Measured", "measure"]
 
@@ -46,30 +52,33 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
         LMEvalError: As the stages do; answers that were paid for are on disk by then.
     """
     # early: a baseline that is demanded and missing must not cost a run
-    baseline = read_baseline(config, plan.baseline, is_demanded=True)
+    baseline = read_baseline(config, plan.baseline, anchor=plan.anchor, is_demanded=True)
     refuse([*baseline_problems(config, baseline.report)])  # early, as above
     if plan.make_dataset:
         generating.generate(config, resources)
     verdict = for_verdict(config, plan)
     config = await told_config(config, resources, plan, baseline, verdict)
-    failure = await ask(config, resources, plan, verdict)
-    inputs = evaluating.EvaluationInputs(
-        runs=[plan.run], baseline=baseline.report, origin=plan.origin
-    )
-    report = await evaluating.evaluate(config, resources, inputs)
-    if failure is None:
+    answered = await answer(config, resources, plan, baseline, verdict)
+    config, report, rounds = answered.config, answered.report, answered.rounds
+    if answered.failure is None:
+        baseline = with_main(baseline, config, plan, report)
         run = AskedRun(plan=plan, verdict=verdict)
         asked = await ask_more(config, resources, report, baseline, run)
-        comparison = compare_reports(config, resources, report, baseline, asked=asked)
+        more = More(asked=asked, rounds=rounds)
+        comparison = compare_reports(config, resources, report, baseline, more)
     else:
         comparison = compare_reports(config, resources, report, baseline)
-        comparison = unmeasured(comparison, failure, config.language)
+        comparison = unmeasured(comparison, answered.failure, config.language)
+    comparison = replace(comparison, forecast=plan.forecast)
     tell_verdict(comparison, report, config, resources.listener, redactor=resources.redactor)
-    if not plan.may_be_baseline or comparison.verdict in _NO_BASELINE:
+    is_lucky = rounds is not None and rounds.asked < rounds.of
+    is_worse = comparison.verdict in _NO_BASELINE or comparison.has_drifted
+    if not plan.may_be_baseline or is_worse or is_lucky:
         report = replace(report, experiment=replace(report.experiment, eligible=False))
     results = Results(report=report, comparison=comparison)
     files = write_reports(results, plan.reports, config, resources.redactor)
     note_verdict(plan.run, resources, stage=STAGE)
+    tell_drift(comparison, config, plan, resources.listener)
     if baseline.report is None and baseline.ref.reason is None:
         tell_how_to_begin(report, config, plan, resources.listener)
     return Measured(report=report, comparison=comparison, files=files)

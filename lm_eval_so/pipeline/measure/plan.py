@@ -1,33 +1,44 @@
 """The plan of a measurement: folders, baseline and subject."""
 
-from dataclasses import dataclass, field
+import shlex
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from lm_eval_so.comparator.baseline.find import AS_CONFIGURED, Place, find_baseline
+from lm_eval_so.comparator.baseline.find import AS_CONFIGURED, Place, find_anchor, find_baseline
+from lm_eval_so.comparator.terms import Anchor
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.records.comparison import BaselineRef
+from lm_eval_so.core.events import Listener, Noticed
+from lm_eval_so.core.records.comparison import BaselineRef, Comparison, ForecastNote
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import read_report
+from lm_eval_so.core.words import say
 from lm_eval_so.errors import UsageError
 from lm_eval_so.evaluator.binding.baseline_answers import needs_baseline
 from lm_eval_so.evaluator.evaluate import Origin
+from lm_eval_so.pipeline.control import ControlSource, Decided, decide
 from lm_eval_so.runner.run import RunOptions, run_folder
 
 __all__ = [
     "Baseline",
+    "Decided",
     "Origin",
     "Place",
     "Plan",
     "again_folder",
     "asked_config",
     "how_to_name_one",
+    "main_folder",
     "makes_baseline",
     "read_baseline",
     "run_folder",
     "take_baseline",
     "take_report",
+    "tell_drift",
+    "tell_how_to_begin",
     "wanted_baseline",
+    "with_main",
 ]
 
 
@@ -39,6 +50,10 @@ class Baseline:
     """The report; null if there is none."""
     ref: BaselineRef
     """Source of the report, or the reason why there is none."""
+    main: Decided | None = None
+    """Decision on main's configuration today; null if it plays no part."""
+    anchor: Anchor | None = None
+    """A second report to compare with; None if the config names none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,31 +70,73 @@ class Plan:
     """Put an earlier run in that folder aside, even one that was begun for this verdict."""
     baseline: Place = AS_CONFIGURED
     """Place of the baseline."""
+    anchor: Place | None = None
+    """Place of the anchor; None: that of the baseline."""
     may_be_baseline: bool = True
     """Whether the report may become a baseline, if it is complete and did not get worse."""
     makes_baseline: Literal["never", "if_missing", "always"] = "never"
     """Condition under which the run is to be the baseline, and asks `baseline.repeats` times."""
     origin: Origin = field(default_factory=Origin)
     """Identity of the measured code, as the report records it."""
+    forecast: ForecastNote | None = None
+    """A forecast of this gate; None if there is none that fits."""
+    control: ControlSource | None = None
+    """Everything that main's config is read from; null: it plays no part."""
+
+    whole: Config | None = None
+    """Config of the measurement, where a run asks only the first of its rounds."""
+    goes_on: bool = False
+    """Whether rounds of the run have been asked by this process."""
 
     @property
     def run_options(self) -> RunOptions:
         """Options of the stage `run`."""
-        return RunOptions(out=self.run, fresh=self.fresh)
+        return RunOptions(
+            out=self.run, fresh=self.fresh and not self.goes_on, of=self.whole, goes_on=self.goes_on
+        )
 
 
 def again_folder(run: Path) -> Path:
     """Return the folder of further answers: beside the run's, so that none of its rows changes."""
+    return _beside(run, "again")
+
+
+def main_folder(run: Path) -> Path:
+    """Return the folder of the answers of main's configuration, beside the run's."""
+    return _beside(run, "main")
+
+
+def _beside(run: Path, name: str) -> Path:
     folder = run if run.name not in {"", ".."} else run.resolve()
-    return folder.with_name(f"{folder.name}-again")
+    return folder.with_name(f"{folder.name}-{name}")
 
 
 def read_baseline(
-    config: Config, place: Place = AS_CONFIGURED, *, is_demanded: bool = False
+    config: Config,
+    place: Place = AS_CONFIGURED,
+    *,
+    anchor: Place | None = None,
+    is_demanded: bool = False,
 ) -> Baseline:
-    """Read the baseline; arguments and errors as of `find_baseline`."""
+    """Read the baseline, and the anchor if the config names one.
+
+    Args:
+        config: Config of the suite.
+        place: Place of the baseline, over the config's.
+        anchor: Place of the anchor; default: that of the baseline.
+        is_demanded: Whether a missing baseline is an error under `gate.on_missing_baseline: fail`.
+
+    Raises:
+        InputError: As of `find_baseline`.
+        NoBaseline: If it is demanded and there is none.
+    """
     report, ref = find_baseline(config, place, is_demanded=is_demanded)
-    return Baseline(report=report, ref=ref)
+    return Baseline(report=report, ref=ref, anchor=_anchor(config, anchor or place))
+
+
+def _anchor(config: Config, place: Place) -> Anchor | None:
+    found = find_anchor(config, place)
+    return None if found is None else Anchor(report=found[0], ref=found[1])
 
 
 def makes_baseline(plan: Plan, baseline: Baseline) -> bool:
@@ -99,6 +156,65 @@ def asked_config(config: Config, plan: Plan, baseline: Baseline) -> Config:
 def how_to_name_one(config: Config) -> str:
     """Return the advice to name a baseline in the config."""
     return f"name a file of the repository, as baseline: {{path: baselines/{config.suite}.json}}"
+
+
+def tell_how_to_begin(report: EvaluationReport, config: Config, plan: Plan, tell: Listener) -> None:
+    """Tell what makes a first baseline.
+
+    Args:
+        report: The measured report; only an eligible one is taken as a baseline.
+        config: The config.
+        plan: The plan that was measured.
+        tell: Listener.
+    """
+    how = _how_to_begin(report, config, plan)
+    tell(Noticed(stage="compare", text=f"no baseline yet: {how}"))
+
+
+def _how_to_begin(report: EvaluationReport, config: Config, plan: Plan) -> str:
+    if config.baseline.path is None:
+        return how_to_name_one(config)
+    if not plan.may_be_baseline:
+        kept = config.resolve(config.baseline.path)
+        return f"keep {plan.reports / 'report.json'} as {kept} to compare with it"
+    if not report.experiment.eligible:
+        return "a report can become one if its run is complete and the gate lets it through"
+    file = config.located.file or CONFIG_FILE.name
+    words = ["lm-eval-so", "baseline", "update", str(plan.reports), "-c", file, "--reason", "TEXT"]
+    return f"{shlex.join(words)} takes this report as one"
+
+
+def tell_drift(comparison: Comparison, config: Config, plan: Plan, tell: Listener) -> None:
+    """Tell what takes today's answers as the baseline, if main got worse and nobody here changed it.
+
+    Args:
+        comparison: The comparison.
+        config: The config.
+        plan: The plan that was measured.
+        tell: Listener.
+    """
+    if not comparison.has_drifted:
+        return
+    file = config.located.file or CONFIG_FILE.name
+    words = ["lm-eval-so", "baseline", "update", str(plan.reports), "-c", file, "--force"]
+    command = shlex.join([*words, "--reason", "provider moved"])
+    text = say("control.refresh", config.language, {"command": command})
+    tell(Noticed(stage="compare", text=text))
+
+
+def with_main(baseline: Baseline, config: Config, plan: Plan, report: EvaluationReport) -> Baseline:
+    """Return a baseline with the decision on main's configuration, if it may play a part.
+
+    Args:
+        baseline: The baseline.
+        config: The config.
+        plan: The plan.
+        report: The report under test.
+    """
+    if baseline.report is None or plan.control is None:
+        return baseline
+    main = decide(config, plan.control, report, baseline.report)
+    return replace(baseline, main=main)
 
 
 def take_report(given: EvaluationReport | Path) -> EvaluationReport:
@@ -125,7 +241,8 @@ def take_baseline(
         InputError: If the baseline cannot be read.
     """
     if isinstance(given, EvaluationReport):
-        return Baseline(report=given, ref=BaselineRef(source="file"))
+        anchor = _anchor(config, Place(ref=ref)) if config else None
+        return Baseline(report=given, ref=BaselineRef(source="file"), anchor=anchor)
     if config is not None:
         return read_baseline(config, Place(report=given, ref=ref))
     if given is None:

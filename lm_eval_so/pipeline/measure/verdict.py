@@ -1,6 +1,7 @@
 """The verdict on a report: compared with the baseline under the gate of a config."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from lm_eval_so.comparator import compare as comparing
 from lm_eval_so.comparator.broken.judge import NOTHING_ASKED, Asked, watch_cases
@@ -9,6 +10,7 @@ from lm_eval_so.comparator.terms import Terms, read_terms
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.records.asked_rounds import Rounds
 from lm_eval_so.core.records.comparison import Comparison, Reason
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
@@ -19,13 +21,25 @@ from lm_eval_so.pipeline.measure.plan import Baseline
 from lm_eval_so.pipeline.measure.right_or_wrong import right_or_wrong
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class More:
+    """Facts about the answers that the report does not hold."""
+
+    asked: Asked = NOTHING_ASKED
+    """Further answers to samples that changed or may have broken."""
+    rounds: Rounds | None = None
+    """Rounds in which the answers of the report were asked."""
+
+
+_NOTHING_MORE = More()
+
+
 def compare_reports(
     config: Config,
     resources: Resources,
     candidate: EvaluationReport,
     baseline: Baseline,
-    *,
-    asked: Asked = NOTHING_ASKED,
+    more: More = _NOTHING_MORE,
 ) -> Comparison:
     """Compare a report with a baseline under the config's gate.
 
@@ -33,16 +47,41 @@ def compare_reports(
         config: The config.
         resources: Environment and redactor.
         candidate: The report under test.
-        baseline: The baseline and its source.
-        asked: Further answers to samples that changed or may have broken.
+        baseline: The baseline and its source, and main's configuration today.
+        more: Further answers, and rounds.
 
     Raises:
         InputError: If the quarantine or accept file cannot be used.
     """
-    terms = _terms(config, resources, candidate)
+    terms = replace(_terms(config, resources, candidate, baseline), rounds=more.rounds)
     return comparing.compare(
-        candidate, baseline.report, terms, baseline_ref=baseline.ref, asked=asked
+        candidate, baseline.report, terms, baseline_ref=baseline.ref, asked=more.asked
     )
+
+
+def proven_early(
+    config: Config,
+    resources: Resources,
+    candidate: EvaluationReport,
+    baseline: Baseline,
+    look: Rounds,
+) -> Literal["passed", "failed"] | None:
+    """Return what a look before the last round proves, so that nothing more need be asked.
+
+    Args:
+        config: The config.
+        resources: Environment and redactor.
+        candidate: Report of the rounds that were asked.
+        baseline: The baseline; without one nothing is proven.
+        look: Rounds as if they ended here.
+
+    Raises:
+        InputError: If the quarantine or accept file cannot be used.
+    """
+    if baseline.report is None:
+        return None
+    terms = replace(_terms(config, resources, candidate, baseline), rounds=look)
+    return comparing.end_of_rounds(candidate, baseline.report, terms)
 
 
 def compare_by_default(
@@ -64,17 +103,21 @@ def changed_samples(
     config: Config,
     resources: Resources,
     candidate: EvaluationReport,
-    baseline: EvaluationReport,
+    baseline: Baseline,
 ) -> dict[str, tuple[str, ...]]:
-    """Return the samples to ask again before a regression counts, by metric."""
-    return comparing.changed_samples(candidate, baseline, _terms(config, resources, candidate))
+    """Return the samples to ask again before a regression counts, by metric; none without a baseline."""
+    if baseline.report is None:
+        return {}
+    terms = _terms(config, resources, candidate, baseline)
+    return comparing.changed_samples(candidate, baseline.report, terms)
 
 
 def watched_cases(
     config: Config, resources: Resources, candidate: EvaluationReport, baseline: Baseline
 ) -> Watch | None:
     """Return the suspects and required cases of a report; None if nothing is looked at."""
-    return watch_cases(candidate, baseline.report, _terms(config, resources, candidate))
+    terms = _terms(config, resources, candidate, baseline)
+    return watch_cases(candidate, baseline.report, terms)
 
 
 def unmeasured(comparison: Comparison, failure: Problem, language: Language) -> Comparison:
@@ -97,9 +140,14 @@ def unmeasured(comparison: Comparison, failure: Problem, language: Language) -> 
     )
 
 
-def _terms(config: Config, resources: Resources, candidate: EvaluationReport) -> Terms:
+def _terms(
+    config: Config, resources: Resources, candidate: EvaluationReport, baseline: Baseline
+) -> Terms:
     now = now_text(resources.environ)
     terms = read_terms(config, now=now, redact=resources.redactor.redact)
+    terms = replace(terms, anchor=baseline.anchor)
+    if baseline.main is not None:
+        terms = replace(terms, control=baseline.main.control)
     if config.gate.broken == "off":
         return terms
     return replace(terms, right_or_wrong=right_or_wrong(config, candidate))

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lm_eval_so.core.records.comparison import Comparison, MetricComparison, SliceComparison
+from lm_eval_so.core.records.changes import SliceComparison
+from lm_eval_so.core.records.comparison import Comparison, MetricComparison
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.report import NO_VALUE, Columns, EvaluationReport, MetricSummary, Slice
 from lm_eval_so.core.words.formats import count

@@ -115,6 +115,7 @@ def html_report(content: Content) -> str:
         "csp": _policy(css, script),
         "t": words,
         "c": words_of("comment", language),
+        "k": words_of("cases", language),
     }
     trusted = {
         "style": css,

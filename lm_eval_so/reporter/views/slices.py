@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from lm_eval_so.core.records.comparison import Comparison, SliceComparison
+from lm_eval_so.core.records.changes import SliceComparison
+from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import EvaluationReport, MetricSummary, Slice, SliceFigures
 from lm_eval_so.core.words.formats import MetricFigures, count, p_value
 from lm_eval_so.reporter.views.metrics import bounds, valued

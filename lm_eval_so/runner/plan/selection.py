@@ -89,6 +89,10 @@ class RunOptions:
     """Do not ask again what failed in an earlier run."""
     shard: Shard | None = None
     """The part of the dataset to ask; default: the whole."""
+    of: Config | None = None
+    """Config that the run belongs to, where it asks only the first of its repeats."""
+    goes_on: bool = False
+    """Whether this process has begun the run, so that it only goes on and is not resumed."""
 
     def folder(self, config: Config) -> Path:
         """Return the folder of the run."""
@@ -113,6 +117,8 @@ class Selection:
     folder: Path
     """Folder of the run's files."""
     shard: Shard | None
+    of: Config | None = None
+    """Config that the run belongs to, if it is not the one that it is asked by."""
 
     def count(self, keys: Sequence[int]) -> int:
         """Count the rows that the run should have.
@@ -166,6 +172,7 @@ def select(config: Config, options: RunOptions = AS_CONFIGURED) -> Selection:
         samples=ShardSamples(dataset, options.shard) if options.shard else dataset,
         folder=options.folder(config),
         shard=options.shard,
+        of=options.of,
     )
 
 

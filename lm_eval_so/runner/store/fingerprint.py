@@ -61,8 +61,9 @@ def new_run(
     skips = only.skips(backend.skips) if only else backend.skips
     plan = plan_rows(selection.samples, request_settings(config, backend), skips=skips)
     found = head(config, backend, selection, plan, resources)
-    if only is not None:  # a further pass has more repeats, and belongs to the same run
-        found = replace(found, config_digest=_config_digest(only.of, resources))
+    whole = only.of if only is not None else selection.of
+    if whole is not None:  # another number of repeats, and still the same run
+        found = replace(found, config_digest=_config_digest(whole, resources))
     return NewRun(plan=plan, head=found)
 
 

@@ -161,7 +161,7 @@ def find_earlier(
 
 
 def resume(
-    run_dir: RunDir, new: NewRun, asker: LiveAsker, resources: Resources, *, keep_errors: bool
+    run_dir: RunDir, new: NewRun, asker: LiveAsker, resources: Resources, options: RunOptions
 ) -> Recorder:
     """Take up the run of a folder: mend its log, and find the rows that hold.
 
@@ -170,20 +170,23 @@ def resume(
         new: The run as it would begin now.
         asker: Asks the chatbot.
         resources: Environment, listener and budget.
-        keep_errors: Whether rows that failed count as done.
+        options: Use of an earlier run.
 
     Returns:
         The recorder of the run, which keeps the time at which it began.
     """
     head, damaged = new.head, list[Stretch]()
     done = find_done(
-        *(run_dir.path, head.fingerprint, new.plan.keys), keep_errors=keep_errors, damaged=damaged
+        *(run_dir.path, head.fingerprint, new.plan.keys),
+        keep_errors=options.keep_errors,
+        damaged=damaged,
     )
     _mend(run_dir, damaged, resources.listener)
     # a budget is the run's, however often it is begun
     resources.budget.add(done.tally.spent_usd, by=str(run_dir.path.absolute()))
     if (begun := read_info(run_dir.path)) is not None:
-        head = replace(head, started_at=begun.started_at, resumed_at=head.started_at)
+        resumed_at = begun.resumed_at if options.goes_on else head.started_at
+        head = replace(head, started_at=begun.started_at, resumed_at=resumed_at)
     return Recorder(run_dir, head, done, asker=asker, resources=resources)
 
 

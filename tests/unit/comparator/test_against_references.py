@@ -5,12 +5,13 @@ from factories import make_calibration, make_report
 from stat_cases import checks
 
 from lm_eval_so.comparator.compare import compare
+from lm_eval_so.comparator.effect.values import given_pairs
 from lm_eval_so.comparator.gate.threshold import judge_threshold
 from lm_eval_so.comparator.pairing import pair_reports
 from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.config.gate import GateMetricSection, GateSection
 from lm_eval_so.core.records.comparison import BaselineRef
-from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
+from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
 from lm_eval_so.evaluator.judging.health import calibration_state
 
 STATISTICS = {0.5: "p50", 0.95: "p95"}
@@ -20,15 +21,21 @@ STATISTICS = {0.5: "p50", 0.95: "p95"}
 def test_compare__agrees_with_reference(function, arguments, expected, tolerance) -> None:
     metrics = {metric["name"]: metric for metric in arguments["metrics"]}
     gated = {key: section(metric) for key, metric in metrics.items() if metric.get("gate", 1)}
+    gate = GateSection(metrics=gated, claim=arguments.get("claim", Claim.LIKE_THESE))
     comparison = compare(
         report(arguments["candidate"], metrics, "candidate"),
         report(arguments["baseline"], metrics, "baseline"),
-        Terms(gate=GateSection(metrics=gated), compared_at="2026-11-24T06:30:00Z"),
+        Terms(gate=gate, compared_at="2026-11-24T06:30:00Z"),
         baseline_ref=BaselineRef(source="file"),
     )
     run = comparison.verdict
     assert (Verdict.PASS if run is Verdict.IMPROVED else run).value.upper() == expected["run"]
+    assert comparison.claim is gate.claim
     for name, figures in expected["metrics"].items():
+        method = figures.pop("method", None)
+        assert comparison.metrics[name].method in ({method} if method else METHODS)
+        if method:
+            check_answers(name, arguments, figures, tolerance)
         got = {key: FIGURES[key](comparison.metrics[name]) for key in figures if key in FIGURES}
         assert not figures.keys() - FIGURES.keys() - {"se"}
         for key, value in got.items():
@@ -38,6 +45,20 @@ def test_compare__agrees_with_reference(function, arguments, expected, tolerance
             )
 
 
+def check_answers(name, arguments, figures, tolerance):
+    """Check the answers that count, which a record does not hold, with missing ones at their worst."""
+    (metric,) = [m for m in arguments["metrics"] if m["name"] == name]
+    sides = [arguments[side]["scores"][name] for side in ("baseline", "candidate")]
+    is_higher = metric.get("direction", "higher") == "higher"
+    given = given_pairs(*sides, tuple(metric.get("support", (0.0, 1.0))), is_higher=is_higher)
+    flips = given.worst.flips
+    is_binary = metric["kind"] == "binary"
+    got = {"N": flips.trials if is_binary else given.worst.trials}
+    got |= {"w": flips.worse, "g": flips.better} if is_binary else {}
+    assert got == pytest.approx({key: figures.pop(key) for key in got}, abs=tolerance)
+
+
+METHODS = {None, "tango_midp", "hall", "cr1", "ratio_means", "ratio_percentiles"}
 FIGURES = {
     "verdict": lambda m: m.verdict.value.upper(),
     "reason": lambda m: m.reason,

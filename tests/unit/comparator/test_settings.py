@@ -9,7 +9,8 @@ from rendering import comment_body, render
 
 from lm_eval_so.comparator.compare import compare
 from lm_eval_so.comparator.terms import Terms
-from lm_eval_so.core.records.comparison import BaselineRef, Difference
+from lm_eval_so.core.records.changes import Difference
+from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.reporter.markdown import Origin

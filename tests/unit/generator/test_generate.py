@@ -413,10 +413,10 @@ def test_generate__needs_a_generator_section(tmp_path: Path, shop: Any) -> None:
 
 
 def test_generate__replaces_its_own_files_only(shop: Any) -> None:
+    shop.write("faq.csv", "질문,답변,분류,번호\n가?,나,다,1\n", "cp949")
+    shop.generate(FAQ)
     shop.copy("faq.csv")
     shop.write("made/README.md", "ours")
-    shop.write("made/test.jsonl", "old\n")
-    shop.write("made/metadata.json", "{}")
     made = shop.generate(FAQ)
     assert sorted(p.name for p in made.files) == ["metadata.json", "rejected.jsonl", "test.jsonl"]
     assert (shop.folder / "made" / "README.md").read_text() == "ours"
@@ -424,14 +424,6 @@ def test_generate__replaces_its_own_files_only(shop: Any) -> None:
     assert sorted(p.name for p in made.folder.iterdir()) == [
         "README.md", "metadata.json", "rejected.jsonl", "test.jsonl",
     ]  # fmt: skip
-
-
-def test_generate__a_dataset_by_hand_is_not_overwritten(shop: Any) -> None:
-    shop.copy("faq.csv")
-    shop.write("made/test.jsonl", '{"id":"q1","input":"x"}\n')
-    with pytest.raises(InputError, match=r"was not made by generate"):
-        shop.generate(FAQ)
-    assert (shop.folder / "made/test.jsonl").read_text() == '{"id":"q1","input":"x"}\n'
 
 
 @pytest.mark.parametrize("out", ["x.jsonl", "faq.csv"])

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from lm_eval_so.core.config.load import load_config
-from lm_eval_so.core.events import Noticed
-from lm_eval_so.pipeline.check import check, watching_hints
+from lm_eval_so.core.events import Noticed, Warned
+from lm_eval_so.pipeline.check import check, tell_gate, watching_hints
 
 
 @pytest.fixture
@@ -94,3 +94,19 @@ def test_watching_hints__name_what_says_neither_right_nor_wrong(
     found = watching_hints(load_config(folder / "lm-eval-so.yaml"))
     texts = [event.text for event in found if isinstance(event, Noticed)]
     assert texts == [f"give {name} a pass_if to have its cases watched" for name in told]
+
+
+@pytest.mark.parametrize(("repeats", "warned"), [(1, True), (2, False)])
+def test_tell_gate__the_claim_about_these_questions_needs_two_answers(
+    folder: Path, repeats: int, warned: bool
+) -> None:
+    text = (
+        "version: 1\nsuite: shop\ndataset: {path: .}\n"
+        "backend: {name: scripted, options: {default: echo}}\n"
+        f"run: {{repeats: {repeats}}}\nmetrics: [exact_match]\ngate: {{claim: these}}\n"
+    )
+    (folder / "lm-eval-so.yaml").write_text(text, "utf-8")
+    told = list(tell_gate(load_config(folder / "lm-eval-so.yaml")))
+    assert [each.text for each in told if isinstance(each, Warned)] == (
+        ["claim: these needs two answers to each question, and run.repeats is 1"] if warned else []
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers.fast import fast
 from servers.own_endpoints import SSE
 from servers.runs import KEY, endpoint, make, resources, rows, write_dataset
 
@@ -198,7 +199,7 @@ async def test_run__an_endpoint_that_broke_for_good_is_left_in_a_later_pass(tmp_
         before = len(server.requests)
         config = make(tmp_path, endpoint(server.url))
         with pytest.raises(ConfigError, match="the response is no JSON"):
-            await run(config, resources())
+            await run(config, resources(**fast(20)))
         # a fifth of the rows, with which nothing is measured anyway; what was under way came back
         assert 2 * 61 <= len(server.requests) - before <= 2 * (61 + 16)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -30,6 +30,14 @@ from lm_eval_so.core.backends.openai.endpoint import (
 from lm_eval_so.core.backends.shared_options import with_shared
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.errors import Problem, Where
+
+_HOSTS = (
+    ".openai.azure.com",
+    ".cognitiveservices.azure.com",
+    ".services.ai.azure.com",
+    ".openai.azure.us",
+)
+"""Ends of the hosts of Azure's own resources."""
 
 
 class AzureBackend(EndpointBackend):
@@ -76,6 +84,14 @@ class AzureBackend(EndpointBackend):
 
     params: Params
     options: Options
+
+    @property
+    def is_hosted(self) -> bool:
+        """Whether the endpoint is a resource of Azure OpenAI, and no gateway before it."""
+        if not is_address(self._address.value):
+            return False
+        parts = urlsplit(self._address.value)
+        return parts.scheme == "https" and (parts.hostname or "").endswith(_HOSTS)
 
     @classmethod
     def secrets(cls, options: BaseModel) -> Secrets:

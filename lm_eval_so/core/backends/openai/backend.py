@@ -31,6 +31,7 @@ from lm_eval_so.core.backends.openai.endpoint import (
 )
 from lm_eval_so.core.backends.shared_options import with_shared
 from lm_eval_so.core.hashing import digest_text
+from lm_eval_so.core.http.proxy import is_own_machine
 from lm_eval_so.core.records.record import record
 from lm_eval_so.errors import Problem, UnknownName, Where
 
@@ -103,6 +104,13 @@ class OpenAIBackend(EndpointBackend):
         if self.options.base_url or preset:
             return self.options.base_url or (preset.base_url if preset else "")
         return self.env.environ.get("OPENAI_BASE_URL") or _OPENAI
+
+    @property
+    def is_hosted(self) -> bool:
+        """Whether the address is OpenAI's, or that of a preset on another machine."""
+        known = {_OPENAI, *(each.base_url for each in presets().values())}
+        is_here = is_own_machine(urlsplit(self.base_url).hostname or "")
+        return self.base_url.rstrip("/") in known and not is_here
 
     @classmethod
     def secrets(cls, options: BaseModel) -> Secrets:

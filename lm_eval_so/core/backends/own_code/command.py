@@ -54,6 +54,7 @@ class CommandBackend(ChatBackend):
         seed=True,
         tools=True,
         cacheable=False,
+        own_code=True,
         files=4,  # three pipes, and what tells that it has ended
     )
 

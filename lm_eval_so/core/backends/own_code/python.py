@@ -55,7 +55,9 @@ class PythonBackend(ChatBackend):
     """
 
     name: ClassVar[str] = "python"
-    capabilities: ClassVar[Capabilities] = Capabilities(seed=True, tools=True, cacheable=False)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        seed=True, tools=True, cacheable=False, own_code=True
+    )
 
     class Options(SharedOptions):
         """The function, and its threads."""

@@ -97,6 +97,14 @@ def test_check__without_shapes_leaves_kinds_to_the_comparison(tmp_path) -> None:
     assert problems_of(tmp_path, "exact_match", "max_increase: 0.1", shapes=None) == []
 
 
+def test_check__the_claim_about_these_questions_excludes_confirm(tmp_path) -> None:
+    told = "0.5\n  claim: these\n  confirm: 2"
+    (problem,) = problems_of(tmp_path, "exact_match", f"min: {told}")
+    assert problem.what == "confirm and claim: these exclude each other"
+    assert (problem.where.line, problem.where.key) == (10, "gate.confirm")
+    assert "run.repeats" in problem.hint
+
+
 def test_check__lists_all_problems_at_once(tmp_path) -> None:
     key = "margin: 2\n      statistic: p50\n      min: 7"
     assert len(problems_of(tmp_path, "exact_match", key)) == 3

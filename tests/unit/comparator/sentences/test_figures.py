@@ -4,7 +4,6 @@ import pytest
 from comparing import flips, judge
 from factories import make_report
 
-from lm_eval_so.comparator.sentences.figures import price_of_sample
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.costs import CostSummary
 
@@ -32,12 +31,12 @@ def summary(**costs):
     ],
 )
 def test_price__adds_up_what_a_sample_takes(costs, price) -> None:
-    found = price_of_sample(summary(**costs), 100)
+    found = summary(**costs).price_per(100)
     assert found == (price if price is None else pytest.approx(price))
 
 
 def test_price__of_no_samples_is_not_known() -> None:
-    assert price_of_sample(summary(bot_rows=0, bot_usd=None), 0) is None
+    assert summary(bot_rows=0, bot_usd=None).price_per(0) is None
 
 
 def test_compare__the_needed_samples_are_priced_with_judges() -> None:

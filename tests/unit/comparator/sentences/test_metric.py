@@ -40,6 +40,15 @@ WORDING = [
     {"token_f1": moved(UNIT, -0.06), "bleu": UNIT},
 ]
 
+THESE = {"claim": "these"}
+SOME_WRONG = [[1, 0, 1]] * 10
+
+
+def asked(before, now, *, gate=THESE, **made):
+    """Compare answers to the same samples, several to each."""
+    return [{"exact_match": before}, {"exact_match": now}], gate, made
+
+
 CASES = {
     "pass": (binary(8, 8, 200), {}, {}),
     "pass, a real drop": (binary(30, 10, 2000), {}, {}),
@@ -297,6 +306,29 @@ CASES = {
         {},
         {"languages": ["ko" if i < 14 else "en" for i in range(500)]},
     ),
+    "these, pass": asked([[1, 1, 1]] * 50, [[1, 1, 1]] * 50),
+    "these, unequal numbers of answers": asked([[1] * 5] * 50, [[1, 1]] * 50),
+    "these, improved": asked([[1] * 5] * 24 + [[0] * 5] * 6, [[1] * 5] * 30),
+    "these, regression": asked([[1] * 5] * 30, [[1] * 5] * 26 + [[0] * 5] * 4),
+    "these, too noisy": asked([[1] * 3] * 30 + SOME_WRONG, [[1] * 3] * 30 + SOME_WRONG),
+    "these, too noisy, fell": asked(
+        [[1] * 3] * 88 + [[1, 1, 0]] * 12, [[1] * 3] * 80 + [[1, 1, 0]] * 8 + [[1, 0, 1]] * 12
+    ),
+    "these, leans worse": asked([[1, 1]] * 20, [[1, 1]] * 18 + [[1, 0]] * 2),
+    "these, unequal and too noisy": asked(
+        [[1] * 5] * 5 + [[1, 0, 1, 1, 1]] * 20, [[1, 1]] * 17 + [[1, 0]] * 8
+    ),
+    "these, within the margin": asked([[1] * 3] * 30, [[1] * 3] * 26 + [[1, 0, 1]] * 4),
+    "these, few answers": asked([[1, 1]] * 4, [[1, 1]] * 4),
+    "these, asked once": asked([1] * 60, [1] * 60),
+    "these, baseline asked once": asked([1] * 60, [[1, 1]] * 60),
+    "these, asked once now": asked([[1, 1]] * 60, [1] * 60),
+    "these, a row without a score": asked([[1, 1]] * 50, [[1, 1]] * 49 + [[1, None]]),
+    "these, less is better": (
+        [{"toxicity": [[0.1, 0.2]] * 20}, {"toxicity": [[0.1, 0.3]] * 20}],
+        THESE,
+        LOWER,
+    ),
     "nothing gates": (same("exact_match", [1] * 60), {"metrics": {}}, {}),
     "wording alone": (WORDING, {}, {"wording": ["token_f1", "bleu"]}),
     "wording alone, one named": (
@@ -343,7 +375,8 @@ def test_sentences__every_code_of_a_metric_has_a_text(language) -> None:
     told_by_others = {Code.THRESHOLD, Code.THRESHOLD_UNPROVEN}
     of_cases = {Code.BROKEN_CASES, Code.MUST_FAILED, Code.MUST_UNSTEADY, Code.ENDPOINT_DOWN}
     of_cases |= {Code.NOTHING_DIFFERS, Code.PROVIDER_MOVED}
-    for code in set(Code) - told_by_others - of_cases:
+    of_anchor = {Code.ANCHOR, Code.ANCHOR_MISSING, Code.ANCHOR_UNLIKE}
+    for code in set(Code) - told_by_others - of_cases - of_anchor:
         assert f"comparison.{code}" in spoken
 
 

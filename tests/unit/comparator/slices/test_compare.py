@@ -45,7 +45,20 @@ def test_slices__tell_where_it_got_worse() -> None:
     assert refund.ci90[0] < -0.3 < refund.ci90[1] < 0
 
 
-@pytest.mark.parametrize("kind", ["binary", "bounded", "groups", "missing", "unbounded", "lower"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "binary",
+        "bounded",
+        "groups",
+        "missing",
+        "unbounded",
+        "lower",
+        "these",
+        "these, scores",
+        "these, missing",
+    ],
+)
 def test_slices__are_measured_as_a_comparison_of_their_samples_alone(kind) -> None:
     rng = random.Random(3)
     before = [float(rng.random() < 0.8) for _ in range(N)] if kind == "binary" else SCORES
@@ -58,12 +71,19 @@ def test_slices__are_measured_as_a_comparison_of_their_samples_alone(kind) -> No
     if kind == "lower":
         made["directions"] = {"m": Direction.LOWER}
     gate = {"metrics": {"m": {"margin": 0.05}}}
+    if kind.startswith("these"):
+        gate["claim"] = "these"
+        if kind != "these, scores":
+            before = [round(v) for v in SCORES]
+        before, now = ([[v, abs(v - (rng.random() < 0.2))] for v in before] for _ in range(2))
+        now[3] = [now[3][0], None] if kind == "these, missing" else now[3]
     whole = compared({"m": before}, {"m": now}, gate=gate, tags=REFUND, **made)
     if "groups" in made:
         made["groups"] = made["groups"][:40]
     alone = compared({"m": before[:40]}, {"m": now[:40]}, gate=gate, **made).metrics["m"]
     part = found(whole, "refund")
     assert part.n == alone.n
+    assert alone.method.startswith("these") == kind.startswith("these")
     means = (alone.baseline, alone.candidate)
     assert (part.baseline, part.candidate) == pytest.approx(means, rel=1e-12)
     assert part.delta == pytest.approx(alone.delta)

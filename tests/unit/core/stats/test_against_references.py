@@ -11,6 +11,7 @@ from lm_eval_so.core.stats import (
     diagnostic,
     distributions,
     fixed_items,
+    flip_chances,
     groups,
     multiple,
     power,
@@ -24,7 +25,7 @@ def items(before, after):
 
 
 def these_binary(b, c):
-    flips = items(b, c).flips()
+    flips = items(b, c).flips
     worse, better, trials = flips.worse, flips.better, flips.trials
     low, high = binary.tango_interval(worse, better, trials)
     mean, p = (better - worse) / trials, binary.mcnemar_midp(worse, better)
@@ -50,7 +51,7 @@ FUNCTIONS = {
     "cr1": lambda d, labels, R: groups.grouped_interval(d, labels, width=R),  # noqa: N803
     "n_binary": power.needed_for_flips,
     "n_min": power.needed_without_flips,
-    "power_binary": power.pass_chance,
+    "power_binary": flip_chances.pass_chance,
     "psi_hat": lambda w, g, n, delta: power.flip_share_of(w, g, n, margin=delta),
     "n_zero": power.needed_without_change,
     "n_zero_t": lambda delta, R: power.needed_without_change_t(delta, width=R),  # noqa: N803

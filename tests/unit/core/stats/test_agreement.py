@@ -4,10 +4,7 @@ import random
 import warnings
 from typing import Any
 
-import krippendorff
-import numpy as np
 import pytest
-from sklearn.metrics import cohen_kappa_score
 
 from lm_eval_so.core.stats.agreement import cohen_kappa, krippendorff_alpha, spearman_rho
 
@@ -33,6 +30,9 @@ def test_krippendorff_alpha__examples(units: Any, level: Any, alpha: float | Non
 
 
 def test_krippendorff_alpha__is_that_of_the_package() -> None:
+    import krippendorff
+    import numpy as np
+
     chance = random.Random(11)
     compared = 0
     for _ in range(60):
@@ -74,6 +74,8 @@ def test_cohen_kappa__examples() -> None:
 
 
 def test_cohen_kappa__is_that_of_scikit_learn() -> None:
+    from sklearn.metrics import cohen_kappa_score
+
     chance = random.Random(5)
     for _ in range(40):
         first = [chance.choice("abcd") for _ in range(30)]

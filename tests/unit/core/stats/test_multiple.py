@@ -1,7 +1,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import false_discovery_control
 
 from lm_eval_so.core.stats.multiple import benjamini_hochberg, holm
 
@@ -10,6 +9,8 @@ P_VALUES = st.lists(st.floats(0, 1), max_size=40)
 
 @given(P_VALUES.filter(bool))
 def test_benjamini_hochberg__as_scipy(p_values: list[float]):
+    from scipy.stats import false_discovery_control
+
     assert benjamini_hochberg(p_values) == pytest.approx(false_discovery_control(p_values))
 
 

@@ -1,21 +1,32 @@
 """The outlook of a gate, held against a direct computation over all flips and against figures worked out apart."""
 
 import math
+import statistics
 import time
 from functools import cache
 from itertools import accumulate
 
 import pytest
 
-from lm_eval_so.core.stats.binary import mcnemar_midp, rare_drop_bound, tango_interval
+from lm_eval_so.core.stats.binary import (
+    mcnemar_midp,
+    rare_drop_bound,
+    rules_out_rare_drop,
+    tango_interval,
+)
+from lm_eval_so.core.stats.bounded import hall_interval
+from lm_eval_so.core.stats.flip_chances import detectable_by_flips, pass_chance, provable_by_flips
+from lm_eval_so.core.stats.groups import grouped_interval
 from lm_eval_so.core.stats.outlook import (
     Asked,
     Noise,
-    detectable_by_flips,
+    Rule,
+    chances,
     look_ahead,
     needed_repeats,
     needed_samples,
-    provable_by_flips,
+    variance_of_change,
+    variance_within,
 )
 from lm_eval_so.core.stats.power import (
     needed_for_flips,
@@ -77,7 +88,8 @@ def test_look_ahead__table_of_provable_margins(samples: int) -> None:
     for repeats, row in PROVABLE[samples].items():
         asked = answered(samples, repeats)
         found = [
-            look_ahead(asked, Noise(within=flips), margin=0.05, is_these=True) for flips in FLIPS
+            look_ahead(asked, Noise(within=flips), Rule(margin=0.05, is_these=True))
+            for flips in FLIPS
         ]
         assert [round(100 * each.provable, 1) for each in found if each.provable] == list(row)
 
@@ -144,15 +156,15 @@ def test_detectable_by_flips__fails_four_runs_of_five(n, flips, margin) -> None:
 def test_look_ahead__one_answer_is_a_claim_about_samples_like_these_under_both_claims() -> None:
     noise = Noise(within=0.1)
     for asked in (Asked(samples=50), Asked(samples=50, baseline=5)):
-        these = look_ahead(asked, noise, margin=0.05, is_these=True)
-        assert these == look_ahead(asked, noise, margin=0.05)
+        these = look_ahead(asked, noise, Rule(margin=0.05, is_these=True))
+        assert these == look_ahead(asked, noise, Rule(margin=0.05))
 
 
 def test_look_ahead__more_answers_help_much_only_if_the_claim_is_about_these() -> None:
     noise = Noise(within=0.1)
     by_claim = {
         is_these: [
-            look_ahead(answered(50, k), noise, margin=0.05, is_these=is_these).provable or 1.0
+            look_ahead(answered(50, k), noise, Rule(margin=0.05, is_these=is_these)).provable or 1.0
             for k in (2, 3, 5, 10, 50)
         ]
         for is_these in (False, True)
@@ -167,15 +179,15 @@ def test_look_ahead__more_answers_help_much_only_if_the_claim_is_about_these() -
 @pytest.mark.parametrize(("baseline", "candidate", "n"), [(5, 2, 142), (3, 3, 150), (10, 3, 230)])
 def test_look_ahead__unequal_answers_count_by_their_harmonic_mean(baseline, candidate, n) -> None:
     asked = Asked(samples=50, baseline=baseline, candidate=candidate)
-    found = look_ahead(asked, Noise(within=0.1), margin=0.05, is_these=True)
+    found = look_ahead(asked, Noise(within=0.1), Rule(margin=0.05, is_these=True))
     assert found.provable == provable_by_flips(n, 0.1, is_guarded=False)
 
 
 def test_look_ahead__true_changes_of_samples_count_for_samples_like_these_alone() -> None:
     still, moved = Noise(within=0.1), Noise(within=0.1, between=0.1)
     asked = answered(100, 5)
-    like = [look_ahead(asked, each, margin=0.05).provable for each in (still, moved)]
-    these = [look_ahead(asked, each, margin=0.05, is_these=True) for each in (still, moved)]
+    like = [look_ahead(asked, each, Rule(margin=0.05)).provable for each in (still, moved)]
+    these = [look_ahead(asked, each, Rule(margin=0.05, is_these=True)) for each in (still, moved)]
     assert like[0] is not None
     assert like[1] is not None
     assert like[0] < like[1]
@@ -186,8 +198,8 @@ def test_look_ahead__scores_of_any_width_scale() -> None:
     unit = Noise(within=0.04, between=0.01, is_binary=False)
     wide = Noise(within=16 * 0.04, between=16 * 0.01, is_binary=False, width=4.0)
     for is_these in (False, True):
-        small = look_ahead(answered(50, 3), unit, margin=0.03, is_these=is_these)
-        large = look_ahead(answered(50, 3), wide, margin=0.12, is_these=is_these)
+        small = look_ahead(answered(50, 3), unit, Rule(margin=0.03, is_these=is_these))
+        large = look_ahead(answered(50, 3), wide, Rule(margin=0.12, is_these=is_these))
         assert small.provable is not None
         assert small.detectable is not None
         assert large.provable == pytest.approx(4 * small.provable)
@@ -198,16 +210,17 @@ def test_look_ahead__large_groups_prove_less() -> None:
     noise, alone = Noise(within=0.1), Asked(samples=100)
     paired = Asked(samples=100, groups=50, effective_groups=50)
     uneven = Asked(samples=100, groups=50, effective_groups=20)
-    found = [look_ahead(each, noise, margin=0.05).provable or 1.0 for each in (paired, uneven)]
-    assert look_ahead(alone, noise, margin=0.05).provable != found[0]
+    found = [
+        look_ahead(each, noise, Rule(margin=0.05)).provable or 1.0 for each in (paired, uneven)
+    ]
+    assert look_ahead(alone, noise, Rule(margin=0.05)).provable != found[0]
     assert found[0] < found[1]
     # of these samples alone groups play no part
     these = [
         look_ahead(
             Asked(samples=100, baseline=3, candidate=3, groups=groups, effective_groups=groups),
             noise,
-            margin=0.05,
-            is_these=True,
+            Rule(margin=0.05, is_these=True),
         )
         for groups in (None, 50, 2)
     ]
@@ -217,7 +230,7 @@ def test_look_ahead__large_groups_prove_less() -> None:
 @pytest.mark.parametrize("groups", [1, 5, 9])
 def test_look_ahead__few_groups_prove_nothing(groups) -> None:
     asked = Asked(samples=90, groups=groups, effective_groups=groups)
-    found = look_ahead(asked, Noise(within=0.1), margin=0.05)
+    found = look_ahead(asked, Noise(within=0.1), Rule(margin=0.05))
     assert found.provable is None
     assert (found.detectable is None) == (groups < 4)
 
@@ -225,22 +238,22 @@ def test_look_ahead__few_groups_prove_nothing(groups) -> None:
 @pytest.mark.parametrize("n", range(1, 12))
 def test_look_ahead__few_samples(n) -> None:
     scores = Noise(within=0.02, is_binary=False)
-    assert (look_ahead(Asked(samples=n), scores, margin=0.03).provable is None) == (n < 10)
-    right = look_ahead(Asked(samples=n), Noise(within=0.1), margin=0.05)
+    assert (look_ahead(Asked(samples=n), scores, Rule(margin=0.03)).provable is None) == (n < 10)
+    right = look_ahead(Asked(samples=n), Noise(within=0.1), Rule(margin=0.05))
     assert right.provable is not None
     assert right.provable > 0.2
-    these = look_ahead(answered(n, 2), Noise(within=0.1), margin=0.05, is_these=True)
+    these = look_ahead(answered(n, 2), Noise(within=0.1), Rule(margin=0.05, is_these=True))
     assert (these.provable is None) == (n < 5)
 
 
 def test_look_ahead__without_flips_the_floors_are_left() -> None:
-    found = look_ahead(answered(50, 3), Noise(within=0.0), margin=0.02, is_these=True)
+    found = look_ahead(answered(50, 3), Noise(within=0.0), Rule(margin=0.02, is_these=True))
     assert found.provable == pytest.approx(provable_margin(150), abs=1e-9)
     assert found.provable == pytest.approx(0.017717389, abs=1e-9)
-    single = look_ahead(Asked(samples=58), Noise(within=0.0), margin=0.05)
+    single = look_ahead(Asked(samples=58), Noise(within=0.0), Rule(margin=0.05))
     assert single.provable is not None
     assert single.provable < 0.05
-    less = look_ahead(Asked(samples=57), Noise(within=0.0), margin=0.05)
+    less = look_ahead(Asked(samples=57), Noise(within=0.0), Rule(margin=0.05))
     assert less.provable is not None
     assert less.provable > 0.05
 
@@ -261,8 +274,8 @@ def test_by_flips__of_many_answers_is_near_what_is_exact(n, flips) -> None:
 
 def test_needed_samples__of_one_answer_is_that_of_the_sentences() -> None:
     asked = Asked(samples=50)
-    assert needed_samples(asked, Noise(within=0.1), margin=0.05) == 263
-    assert needed_samples(asked, Noise(within=0.0), margin=0.05) == 58
+    assert needed_samples(asked, Noise(within=0.1), Rule(margin=0.05)) == 263
+    assert needed_samples(asked, Noise(within=0.0), Rule(margin=0.05)) == 58
     assert needed_for_flips(0.0, 0.05) == needed_without_flips(0.05) == 58
 
 
@@ -277,7 +290,7 @@ def test_needed_samples__of_one_answer_is_that_of_the_sentences() -> None:
 )
 @pytest.mark.parametrize("noise", [Noise(within=0.1), Noise(within=0.02, is_binary=False)])
 def test_needed_samples__is_the_least_that_proves(asked, noise) -> None:
-    needed = needed_samples(asked, noise, margin=0.05)
+    needed = needed_samples(asked, noise, Rule(margin=0.05))
     assert needed is not None
 
     def provable(samples: int) -> float:
@@ -293,7 +306,7 @@ def test_needed_samples__is_the_least_that_proves(asked, noise) -> None:
                 effective_groups=effective,
             ),
             noise,
-            margin=0.05,
+            Rule(margin=0.05),
         )
         return found.provable or 1.0
 
@@ -301,7 +314,7 @@ def test_needed_samples__is_the_least_that_proves(asked, noise) -> None:
 
 
 def test_needed_samples__none_where_no_number_is_enough() -> None:
-    assert needed_samples(answered(50, 2), Noise(within=0.1), margin=1e-6) is None
+    assert needed_samples(answered(50, 2), Noise(within=0.1), Rule(margin=1e-6)) is None
 
 
 @pytest.mark.parametrize(
@@ -319,10 +332,10 @@ def test_needed_samples__none_where_no_number_is_enough() -> None:
 )
 def test_needed_repeats__is_the_least_that_proves(samples, flips, margin, repeats) -> None:
     noise = Noise(within=flips)
-    assert needed_repeats(samples, noise, margin=margin) == repeats
+    assert needed_repeats(samples, noise, Rule(margin=margin)) == repeats
 
     def provable(k: int) -> float:
-        found = look_ahead(answered(samples, k), noise, margin=margin, is_these=True)
+        found = look_ahead(answered(samples, k), noise, Rule(margin=margin, is_these=True))
         return found.provable or 1.0
 
     assert provable(repeats) <= margin
@@ -331,15 +344,110 @@ def test_needed_repeats__is_the_least_that_proves(samples, flips, margin, repeat
     assert repeats >= least
 
 
-def test_needed_repeats__of_scores() -> None:
-    noise = Noise(within=2 * 0.19**2, is_binary=False)
-    needed = needed_repeats(50, noise, margin=0.03)
-    assert needed is not None
+@pytest.mark.parametrize("deviation", [0.03, 0.1, 0.19])
+def test_needed_repeats__of_scores(deviation) -> None:
+    noise = Noise(within=2 * deviation**2, is_binary=False)
+    needed = needed_repeats(30, noise, Rule(margin=0.03))
+    assert needed > 2
     found = [
-        look_ahead(answered(50, k), noise, margin=0.03, is_these=True).provable or 1.0
+        look_ahead(answered(30, k), noise, Rule(margin=0.03, is_these=True)).provable or 1.0
         for k in (needed - 1, needed)
     ]
     assert found[1] <= 0.03 < found[0]
+
+
+@pytest.mark.parametrize("is_these", [False, True])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Asked(samples=50),
+        answered(50, 3),
+        Asked(samples=80, baseline=5, candidate=2),
+        Asked(samples=90, groups=30, effective_groups=22.5),
+    ],
+)
+@pytest.mark.parametrize("noise", [Noise(within=0.1), Noise(within=0.02, is_binary=False)])
+def test_chances__are_80_percent_at_what_is_provable_and_found(asked, noise, is_these) -> None:
+    found = look_ahead(asked, noise, Rule(margin=0.05, is_these=is_these))
+    assert found.provable is not None
+    assert found.detectable is not None
+    at = Rule(margin=found.provable + 1e-9, is_these=is_these)
+    below = Rule(margin=found.provable - 1e-6, is_these=is_these)
+    passing = [chances(asked, noise, rule, drop=0.1).passes for rule in (below, at)]
+    assert passing[0] < 0.8 <= passing[1] + 1e-9
+    rule = Rule(margin=0.05, is_these=is_these)
+    finding = chances(asked, noise, rule, drop=found.detectable).finds
+    assert finding == pytest.approx(0.8, abs=1e-6)
+
+
+def test_chances__without_noise_are_all_or_nothing() -> None:
+    asked, noise = answered(50, 3), Noise(within=0.0, is_binary=False)
+    for margin, passes in ((0.02, 1.0), (0.01, 0.0)):
+        rule = Rule(margin=margin, is_these=True)
+        assert chances(asked, noise, rule, drop=0.03).passes == passes
+        assert chances(asked, noise, rule, drop=0.03).finds == 1.0
+        assert chances(asked, noise, rule, drop=0.005).finds == 0.0
+
+
+def test_chances__none_with_few_samples_or_groups() -> None:
+    few = chances(Asked(samples=9), Noise(within=0.02, is_binary=False), Rule(margin=0.3), drop=0.9)
+    assert few.passes == 0.0
+    assert few.finds > 0.99
+    grouped = Asked(samples=90, groups=3, effective_groups=3)
+    lost = chances(grouped, Noise(within=0.1), Rule(margin=0.3), drop=0.9)
+    assert (lost.passes, lost.finds) == (0.0, 0.0)
+    everything = chances(Asked(samples=30), Noise(within=0.1), Rule(margin=0.05), drop=1.0)
+    assert everything.finds > 0.99
+
+
+@pytest.mark.parametrize(
+    ("asked", "noise", "found"),
+    [
+        # simulated: 6 of 60 broken, flips 11 %; 20 of 100, flips 20 %; scores, 12 of 100
+        (Asked(samples=60, baseline=5), Noise(within=0.113), 0.75),
+        (Asked(samples=100, baseline=5), Noise(within=0.198), 0.84),
+        (answered(60, 3), Noise(within=0.113), 0.89),
+        (Asked(samples=100, baseline=5), Noise(within=0.028, is_binary=False), 0.98),
+    ],
+)
+def test_chances__of_samples_that_are_counted_are_those_of_simulations(asked, noise, found) -> None:
+    margin = 0.05 if noise.is_binary else 0.03
+    rule = Rule(margin=margin)
+    got = chances(asked, noise, rule, drop=2 * margin, is_counted=True).finds
+    assert got == pytest.approx(found, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("answers", "within"),
+    [
+        ([[1.0, 0.0], [1.0, 1.0]], 0.5),
+        ([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0], [1.0]], 2 * (2 / 9) * 3 / 2 / 2),
+        ([[1.0, 1.0]] * 8, 0.1),
+        ([[1.0] * 3] * 49, 0.01),
+    ],
+)
+def test_variance_within__of_right_or_wrong_is_the_share_of_flips(answers, within) -> None:
+    assert variance_within(answers, is_binary=True) == pytest.approx(within)
+
+
+def test_variance_within__of_scores_is_that_of_a_difference() -> None:
+    assert variance_within([[0.2, 0.4], [0.5, 0.5]], is_binary=False) == pytest.approx(0.02)
+    assert variance_within([[0.5, 0.5]] * 9, is_binary=False) == 0.0
+    assert variance_within([[0.5], []], is_binary=False) is None
+
+
+def test_variance_of_change__is_that_behind_an_interval() -> None:
+    differences = [0.1, -0.2, 0.05, 0.0, 0.3, -0.1, 0.0, 0.15] * 20
+    found = hall_interval(differences, width=1.0)
+    variance = variance_of_change(
+        (found.low, found.high), found.value, Asked(samples=len(differences)), alpha=0.05
+    )
+    assert variance == pytest.approx(statistics.variance(differences), rel=0.05)
+    groups = [place // 4 for place in range(len(differences))]
+    grouped = grouped_interval(differences, groups, width=1.0)
+    asked = Asked(samples=len(differences), groups=40)
+    of_groups = variance_of_change((grouped.low, grouped.high), grouped.value, asked, alpha=0.05)
+    assert of_groups == pytest.approx(grouped.se**2 * len(differences), rel=0.01)
 
 
 def test_look_ahead__is_quick() -> None:
@@ -347,5 +455,28 @@ def test_look_ahead__is_quick() -> None:
     detectable_by_flips.cache_clear()
     start = time.process_time()
     for repeats in (1, 2, 3, 5, 10):
-        look_ahead(answered(300, repeats), Noise(within=0.2), margin=0.05, is_these=True)
+        look_ahead(answered(300, repeats), Noise(within=0.2), Rule(margin=0.05, is_these=True))
     assert time.process_time() - start < 2.0  # five rows take 0.3 s
+
+
+@pytest.mark.parametrize("n", [7, 20, 28, 40])
+@pytest.mark.parametrize("flips", [0.0, 0.02, 0.2])
+@pytest.mark.parametrize(("margin", "is_guarded"), [(0.1, True), (0.1, False), (0.3, True)])
+def test_pass_chance__is_the_sum_over_all_tables(n, flips, margin, is_guarded) -> None:
+    def passes(w: int, g: int, low: float) -> bool:
+        is_safe = not is_guarded or rules_out_rare_drop(w, g, n, margin=margin)
+        return low > 0 or (low > -margin and is_safe)
+
+    total = sum(
+        chance(n, w, g, flips / 2, flips / 2)
+        for w, g, bound, _, _ in tables(n)
+        if passes(w, g, -bound)
+    )
+    found = pass_chance(n, flips, margin, is_guarded=is_guarded)
+    assert found == pytest.approx(total, abs=1e-9)
+
+
+def test_pass_chance__too_few_samples_pass_by_a_proven_gain_alone() -> None:
+    assert needed_without_flips(0.05) == 58
+    assert pass_chance(57, 0.0, 0.05) == 0.0
+    assert pass_chance(50, 0.1, 0.05) == pytest.approx(0.0500, abs=5e-5)

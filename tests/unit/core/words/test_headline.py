@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from comparing import judge
+from factories import make_report
 from full_comparison import exemption
 from made_reports import (
     broken,
@@ -20,7 +22,6 @@ from outcomes import OUTCOMES, REMARKS
 from lm_eval_so.core.records.comparison import BaselineRef, Reason
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.words.headline import (
-    headline_line,
     headline_of,
     unmeasured_headline,
 )
@@ -35,9 +36,9 @@ def test_headline__of_each_outcome(name, language) -> None:
     made, tone, *lines = OUTCOMES[name]
     found = headline_of(made, None, language)
     line = lines[LANGUAGES.index(language)]
-    assert headline_line(found, "") == line
+    assert found.line("") == line
     assert found.tone == tone
-    assert headline_line(found, "support-qa") == f"{line} · support-qa"
+    assert found.line("support-qa") == f"{line} · support-qa"
 
 
 @pytest.mark.parametrize("name", list(OUTCOMES))
@@ -49,6 +50,7 @@ def test_headline__in_korean_has_no_english_words(name) -> None:
         "helpful",
         "toxicity",
         "PR",
+        "main",
         "the endpoint refused the key",
     )
     for word in known:
@@ -81,11 +83,11 @@ def test_headline__where_it_was_asked_to_fail_says_so(name) -> None:
         " (평균이 확인되지 않으면 실패하도록 설정됨)",
     ]
     for language, line, end in zip(LANGUAGES, (english, korean), ends, strict=True):
-        told = headline_line(headline_of(failing, None, language), "")
+        told = headline_of(failing, None, language).line("")
         if is_unclear:
             told = told.replace(end, "", 1)
         assert told == line
-        assert is_unclear is (end in headline_line(headline_of(failing, None, language), ""))
+        assert is_unclear is (end in headline_of(failing, None, language).line(""))
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
@@ -184,9 +186,7 @@ def test_headline__a_baseline_that_does_not_count() -> None:
 def test_unmeasured_headline__says_why_and_then_what_to_do() -> None:
     problem = Problem(what="could not measure: the endpoint refused the `KEY`.", hint="set it")
     found = unmeasured_headline(problem, Language.EN)
-    assert headline_line(found, "shop") == (
-        "⚠️ Could not be measured: the endpoint refused the KEY · shop"
-    )
+    assert found.line("shop") == ("⚠️ Could not be measured: the endpoint refused the KEY · shop")
     assert found.remark == "Fix: set it"
 
 
@@ -202,8 +202,7 @@ def test_headline__some_cases_main_gets_wrong_too() -> None:
     once = {"state": "unproven", "baseline": (1, 1), "needed": None}
     both = broken(broken_case("a", main=(0, 3), **once), broken_case("b", main=(2, 3), **once))
     made = comparison(Verdict.INCONCLUSIVE, broken=both)
-    text = "2 cases stayed wrong, the baseline was asked only once"
-    assert headline_of(made, None, Language.EN).text == text
+    assert headline_of(made, None, Language.EN).text == "2 cases stayed wrong, not proven"
 
 
 def test_headline__changes_of_other_samples_than_those_compared() -> None:
@@ -212,3 +211,16 @@ def test_headline__changes_of_other_samples_than_those_compared() -> None:
     )
     assert "Nothing changed" not in headline_of(moved, None, Language.EN).text
     assert exemption("s1").state == "applied"
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        (Language.EN, "So few answers to these questions only rule out a drop above 6.3 points"),
+        (Language.KO, "질문마다 답변이 적어 평균으로는 6.3%p보다 큰 하락만 배제할 수 있습니다."),
+    ],
+)
+def test_headline__about_these_questions_more_answers_would_tell(language, told) -> None:
+    report = make_report({"exact_match": [[1, 1]] * 20})
+    comparison = judge(report, report, gate={"claim": "these"}, language=language)
+    assert headline_of(comparison, report, language).remark.startswith(told)

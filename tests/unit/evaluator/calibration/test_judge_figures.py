@@ -4,10 +4,8 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-import krippendorff
 import pytest
 from evaluation import a_config, a_sample
-from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix
 
 from lm_eval_so.core.records.calibration import Calibration
 from lm_eval_so.core.records.codec import dumps, loads
@@ -123,6 +121,8 @@ def drawn_of(
 
 
 def test_calibration__weighted_by_the_run(tmp_path: Path) -> None:
+    from sklearn.metrics import accuracy_score, cohen_kappa_score
+
     bound = bind(tmp_path, TWO)
     counts = {("good", "good"): 95, ("bad", "good"): 9, ("good", "bad"): 20, ("bad", "bad"): 84}
     rated = table(bound, counts)
@@ -209,6 +209,8 @@ def test_calibration__models_are_those_that_gave_a_verdict(tmp_path: Path) -> No
 def test_calibration__agrees_with_scikit_learn(
     tmp_path: Path, labels: dict[str, float], weights: str | None
 ) -> None:
+    from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix
+
     bound, chance = bind(tmp_path, labels), random.Random(3)
     names = list(labels)
     for _ in range(20):
@@ -233,6 +235,8 @@ def test_calibration__agrees_with_scikit_learn(
 def test_alpha__agrees_with_krippendorff(
     tmp_path: Path, labels: dict[str, float], level: str
 ) -> None:
+    import krippendorff
+
     bound, chance = bind(tmp_path, labels), random.Random(5)
     names = list(labels)
     truth = chance.choices(names, k=40)

@@ -10,12 +10,19 @@ from factories import make_report
 from servers.commands import git
 
 from lm_eval_so.action.event import Activity, Base, BaseRule
-from lm_eval_so.comparator.baseline.find import Place, find_baseline
+from lm_eval_so.comparator.baseline.find import Place, find_anchor, find_baseline
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.codec import dumps
+from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.errors import InputError, NoBaseline, UsageError
-from lm_eval_so.pipeline.github.baseline_place import find_base, find_place
+from lm_eval_so.pipeline.github.baseline_place import (
+    find_anchor_place,
+    find_base,
+    find_control,
+    find_place,
+)
+from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 
 PATH = "기준/shop.json"
 GOOD, BAD = (dumps(make_report({"exact_match": row}, suite="shop")) for row in ([1, 1], [0, 0]))
@@ -74,12 +81,24 @@ class Pull:
             pull=7,
         )
 
-    def config(self, *, path: str | None = PATH, ref: str = "", policy: str = "warn") -> Config:
+    def anchor(self, path: str = PATH, *, ref: str = "") -> str:
+        """Return which anchor is found, and where."""
+        made = self.config(path="elsewhere.json", ref=ref, anchor=path)
+        found = find_anchor(made, find_anchor_place(made, self.activity))
+        assert found is not None
+        report, where = found
+        if report is None:
+            return f"none: {where.reason.code if where.reason else 'not there'} {where.path}"
+        return f"{'good' if report.metrics['exact_match'].mean else 'bad'} {where.source}"
+
+    def config(
+        self, *, path: str | None = PATH, ref: str = "", policy: str = "warn", anchor: str = ""
+    ) -> Config:
         values: dict[str, Any] = {
             "version": 1,
             "suite": "shop",
             "dataset": {"path": "data.jsonl"},
-            "baseline": {"path": path, "ref": ref},
+            "baseline": {"path": path, "ref": ref, "anchor": anchor},
             "gate": {"on_missing_baseline": policy},
         }
         return make_config(values, folder=self.workspace)
@@ -391,3 +410,114 @@ def test_find_place__a_push_is_as_it_was(pull: Pull) -> None:
     place = find_place(pull.config(), push, explicit=None)
     assert (place.ref, place.report, place.unreadable) == (None, None, None)
     assert find_baseline(pull.config(), Place(ref=place.ref))[1].source == "file"
+
+
+@pytest.mark.parametrize(
+    ("depth", "found"), [(1, f"none: base_unknown {PATH}"), (2, "good git"), (0, "good git")]
+)
+def test_find_anchor_place__a_pull_request_cannot_bring_its_own(
+    pull: Pull, depth: int, found: str
+) -> None:
+    pull.fetch(depth)
+    assert pull.anchor() == found
+    bad = "none: ref_not_in_base" if depth == 0 else "none: base_unknown"
+    assert pull.anchor(ref="HEAD") == f"{bad if depth != 2 else 'none: ref_not_in_base'} {PATH}"
+
+
+def test_find_anchor_place__one_that_only_the_pull_request_has_is_none(pull: Pull) -> None:
+    pull.run("checkout", "-q", "topic")
+    pull.write("new.json", GOOD)
+    pull.commit("topic")
+    pull.merge()
+    pull.fetch(2)
+    assert pull.anchor("new.json") == "none: not there new.json"
+
+
+def test_find_anchor_place__a_file_that_a_step_put_there_is_taken(pull: Pull) -> None:
+    pull.fetch(2)
+    (pull.workspace / "release.json").write_text(GOOD, encoding="utf-8")
+    assert pull.anchor("release.json") == "good file"
+
+
+def test_find_anchor_place__none_is_named(pull: Pull) -> None:
+    pull.fetch(2)
+    made = pull.config()
+    assert find_anchor(made, find_anchor_place(made, pull.activity)) is None
+
+
+def control(pull: Pull, activity: Activity | None = None) -> str | None:
+    """Return the base commit of main's config, by its branch, or why there is none."""
+    source = ConfigSource(file=pull.workspace / "shop.yaml", environ={})
+    found = find_control(activity or pull.activity, source)
+    if found is None:
+        return None
+    named = {pull.run("rev-parse", name): name for name in ("topic", "main", "refs/pull/7/merge")}
+    kind = "scheduled " if found.is_scheduled else ""
+    return f"{kind}{named[found.base] if found.base else found.why.code}"
+
+
+@pytest.mark.parametrize(
+    ("depth", "ref", "found"),
+    [
+        (1, "pull/7/merge", "base_unknown"),
+        (2, "pull/7/merge", "main"),
+        (0, "pull/7/merge", "main"),
+        (2, "topic", "base_unknown"),
+        (0, "topic", "main"),
+    ],
+)
+def test_find_control__a_pull_request_s_base_and_never_its_own(
+    pull: Pull, depth: int, ref: str, found: str
+) -> None:
+    pull.fetch(depth, ref)
+    assert control(pull) == found
+
+
+def test_find_control__without_a_repository(pull: Pull) -> None:
+    pull.workspace.mkdir()
+    assert control(pull) == "no_repository"
+
+
+@pytest.mark.parametrize("event", ["schedule", "workflow_dispatch"])
+def test_find_control__main_alone_is_held_against_its_own_baseline(pull: Pull, event: str) -> None:
+    pull.fetch(0, "main")
+    main = pull.run("rev-parse", "main")
+    of_main = Activity(event=event, base=Base(rule=BaseRule.HEAD), commit=main)
+    assert control(pull, of_main) == "scheduled main"
+    # a workflow of main may check out anything, as a fork's head
+    pull.here(
+        "checkout", "-q", "--force", "--detach", pull.here("rev-parse", "refs/remotes/origin/topic")
+    )
+    assert control(pull, of_main) is None
+
+
+def test_find_control__a_push_to_main_is_held_against_what_was_there(pull: Pull) -> None:
+    pull.fetch(0, "pull/7/merge")
+    push = Activity(
+        event="push",
+        base=Base(rule=BaseRule.COMMIT, commit=pull.run("rev-parse", "main")),
+        commit=pull.run("rev-parse", "refs/pull/7/merge"),
+    )
+    assert control(pull, push) == "main"
+
+
+def test_find_control__a_submodule_is_chosen_by_the_pull_request(
+    pull: Pull, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    git("init", "-q", cwd=other)
+    git("commit", "-qm", "x", "--allow-empty", cwd=other)
+    allowed = ("-c", "protocol.file.allow=always")
+    pull.run("checkout", "-q", "topic")
+    pull.run(*allowed, "submodule", "add", "-q", other.as_uri(), "sub")
+    pull.commit("topic")
+    pull.merge()
+    pull.fetch(0)
+    pull.here(*allowed, "submodule", "update", "--init", "-q")
+    for activity in (pull.activity, replace(pull.activity, is_proposal=False, event="push")):
+        source = ConfigSource(file=pull.workspace / "sub/shop.yaml", environ={})
+        found = find_control(activity, source)
+        assert found is not None
+        assert found.base is None
+        assert found.why == Reason(code="in_submodule")

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers.fast import fast
 from servers.runs import make, resources, rows, write_dataset
 
 from lm_eval_so.core.events import Event, Warned
@@ -115,7 +116,7 @@ async def test_ask_again__one_failed_answer_has_no_score(tmp_path: Path) -> None
     options = {"default": "echo", "answers": broken}
     backend = {"name": "scripted", "options": options}
     worse = {"exact_match": tuple(f"s{i}" for i in range(6))}
-    scores = await ask(config(tmp_path, backend), tmp_path, worse)
+    scores = await ask(config(tmp_path, backend), tmp_path, worse, **fast(20))
     assert scores["exact_match"]["s5"] == [None, None]
     assert scores["exact_match"]["s0"] == [1.0, 1.0]
 

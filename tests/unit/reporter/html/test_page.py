@@ -16,7 +16,7 @@ from hostile_reports import PAYLOADS, hostile
 from made_reports import changed, comparison, lost, report
 from rendering import render
 
-from lm_eval_so.core.records.comparison import FlakyCase
+from lm_eval_so.core.records.changes import FlakyCase
 from lm_eval_so.core.records.enums import Language, ReportFormat, Verdict
 from lm_eval_so.core.records.report import Labels
 from lm_eval_so.core.secrets import make_redactor
@@ -252,7 +252,7 @@ def test_html__a_report_without_texts_still_shows_its_rows():
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_html__every_verdict_has_a_word_and_a_sign(verdict):
     text = page(report(), comparison(verdict))
-    assert re.search(r'<h1><span aria-hidden="true">[❌✅🟢🟡⚪⚠️]+</span> \w', text)
+    assert re.search(r'<h1><span class="sign" aria-hidden="true">[✓✕≈○]</span> \w', text)
 
 
 def test_html__says_so_where_nothing_was_compared():

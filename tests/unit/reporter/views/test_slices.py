@@ -94,7 +94,7 @@ def test_report__cases_of_a_proven_slice_stand_first() -> None:
 
 
 def test_report__always_ends_with_what_re_running_means() -> None:
-    assert "re-running until it is green defeats the gate" in in_report(comparison())
+    assert "Re-running until it is green defeats the gate" in in_report(comparison())
 
 
 def test_report__slices_that_did_not_change_are_left_out() -> None:

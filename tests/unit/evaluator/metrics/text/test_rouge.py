@@ -4,7 +4,6 @@ import random
 
 import pytest
 from evaluation import a_run, a_sample
-from rouge_score.rouge_scorer import RougeScorer
 
 from lm_eval_so.evaluator.metrics.text.rouge import RougeL, lcs_f1
 
@@ -12,6 +11,8 @@ WORDS = ["the", "refund", "takes", "three", "days", "after", "we", "get", "parce
 
 
 def test_rouge_l__that_of_rouge_score_on_plain_words() -> None:
+    from rouge_score.rouge_scorer import RougeScorer
+
     chance, theirs = random.Random(7), RougeScorer(["rougeL"], use_stemmer=False)
     for _ in range(500):
         answer, reference = (

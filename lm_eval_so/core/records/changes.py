@@ -1,0 +1,84 @@
+"""Parts of a comparison: cases and slices that changed, and settings that differ."""
+
+from typing import Literal
+
+from lm_eval_so.core.records.record import record
+
+
+@record
+class ChangedCase:
+    """A sample that got worse or better."""
+
+    sample_id: str
+    metric: str
+    change: Literal["worse", "better"]
+    baseline: float
+    candidate: float
+    input: str | None
+    expected: str | None
+    baseline_answer: str | None
+    candidate_answer: str | None
+    reason: str | None = None
+    """Reason for the score of the candidate's answer."""
+    ref: str | None = None
+    """The user's own id."""
+    again: tuple[int, int] | None = None
+    """Further answers: (worse again, asked)."""
+
+
+@record
+class SliceComparison:
+    """A metric over the paired samples of a slice; it never decides a verdict."""
+
+    by: str
+    """tag, language, length, or a metadata key."""
+    value: str
+    metric: str
+    n: int
+    """Paired samples of the slice that the metric counts."""
+    baseline: float | None
+    candidate: float | None
+    delta: float | None
+    """Mean change over complete pairs; positive is better. For a ratio: the factor."""
+    ci90: tuple[float, float] | None
+    """Two-sided 90 % interval of `delta`; null if the slice is small."""
+    change: Literal["worse", "better"] | None
+    """Direction that both p-values test, the likelier one; null if the slice is small."""
+    p_raw: float | None
+    """One-sided, by the method of the metric."""
+    p_adjusted: float | None
+    """Adjusted together with all slices and metrics, both ways, by Benjamini and Hochberg."""
+    proven: bool
+    """Whether `p_adjusted` is at most 0.10."""
+    small: bool
+    """Whether the slice has fewer than 10 samples or groups of samples, and is not tested."""
+
+
+@record
+class FlakyCase:
+    """A sample that got worse but mostly did not when asked again; it does not count."""
+
+    sample_id: str
+    ref: str | None = None
+    """The user's own id."""
+    metric: str
+    baseline: float
+    candidate: float
+    again: tuple[int, int]
+    """Further answers: (worse again, asked)."""
+
+
+@record
+class Difference:
+    """A setting in which the two reports differ."""
+
+    about: Literal["chatbot", "dataset", "metric"]
+    """Subject of the setting: the chatbot under test, the dataset or a metric."""
+    metric: str | None
+    """Metric id; null if the setting is not of a metric."""
+    key: str
+    """Key of the setting, as params.temperature, system, tools.find_order, judge.params.model."""
+    baseline: str | None
+    """Value in the baseline; for a long value the part that differs, with length and digest; null:
+    not set."""
+    candidate: str | None

@@ -1,0 +1,128 @@
+"""Cells with several texts, as tables of people have them: `3 days; Monday`."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from lm_eval_so.core.records.codec import dump_line
+from lm_eval_so.core.words import counted
+from lm_eval_so.generator.clean import clean_value
+from lm_eval_so.generator.sources.base import excerpt
+from lm_eval_so.generator.sources.json_values import BadJsonError, parse_strict, refuse_unwritable
+
+_COMMAS = ",，、"
+_COMMA = f"(?<![0-9])[{_COMMAS}]|[{_COMMAS}](?![0-9])"
+"""A comma that is no part of a number, as that of 3,000 is."""
+_BREAK = "[;；\n]"
+_KEPT = (
+    f'(?<![^\\s(\\[;；{_COMMAS}])"[^"\n]+"'  # a quote after a digit stands for inches
+    "|[“‘「『][^”’」』\n]*[”’」』]"
+    "|&#?[0-9A-Za-z]{1,10};"  # of HTML, which tables from a CMS hold
+)
+_WHOLE_QUOTE = re.compile('"([^"\n]+)"|“([^”\n]+)”')
+_SHOWN = 60
+_TO_KEEP = 'To keep cells whole, set split: false at the source or write ["…"] in the cell'
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Kind of the texts in a field."""
+
+    noun: str
+    end: str
+    """Pattern of what ends a text."""
+    told_as: str
+
+
+_PHRASE_ENDS = "; and line breaks"
+_KINDS: Mapping[str, _Kind] = {
+    "keywords": _Kind("keyword", _BREAK, _PHRASE_ENDS),
+    "forbidden": _Kind("forbidden phrase", _BREAK, _PHRASE_ENDS),
+    "tags": _Kind("tag", f"{_BREAK}|{_COMMA}", "commas, ; and line breaks"),
+}
+LISTS = tuple(_KINDS)
+"""Fields of which one cell may hold several texts."""
+
+
+def read_cell(text: str, field: str) -> list[JsonValue]:
+    """Return the texts of a cleaned cell; of a JSON list its items.
+
+    Semicolons and line breaks end a text; between tags, which are labels, commas do, too. Nothing is
+    cut inside quotes, and a text in quotes loses them. A cell without such a mark stays as it is.
+
+    Args:
+        text: The cell.
+        field: One of `LISTS`.
+    """
+    if (items := _json_list(text)) is not None:
+        return items
+    end = _KINDS[field].end
+    if not re.search(end, text):
+        return [text]
+    parts, start = [], 0
+    for match in re.finditer(f"{_KEPT}|(?P<end>{end})", text):
+        if match["end"]:
+            parts.append(text[start : match.start()])
+            start = match.end()
+    return [_unquoted(part.strip()) for part in (*parts, text[start:]) if part.strip()]
+
+
+def _json_list(text: str) -> list[JsonValue] | None:
+    if not (text.startswith("[") and text.endswith("]")):
+        return None
+    try:
+        items = parse_strict(text)
+        refuse_unwritable(items)
+    except BadJsonError:  # a label in brackets
+        return None
+    cleaned = clean_value(items)
+    return cleaned if isinstance(cleaned, list) else None
+
+
+def _unquoted(text: str) -> str:
+    match = _WHOLE_QUOTE.fullmatch(text)
+    return (match[1] or match[2]).strip() if match else text
+
+
+@dataclass(slots=True)
+class _Finding:
+    """Cells of one column that are told in one line."""
+
+    example: str
+    count: int = 0
+
+
+class CellNotes:
+    """Cells of a file that were cut, and phrases that look as if they should have been."""
+
+    def __init__(self) -> None:
+        self._cut: dict[tuple[str, str], _Finding] = {}
+        self._whole: dict[tuple[str, str], _Finding] = {}
+
+    def add(self, field: str, column: str, text: str) -> None:
+        """Look at one cell of a field of `LISTS`."""
+        if _json_list(text) is not None:
+            return
+        if len(read_cell(text, field)) > 1:
+            self._cut.setdefault((field, column), _Finding(text)).count += 1
+        elif _KINDS[field].end == _BREAK and re.search(_COMMA, text):
+            self._whole.setdefault((field, column), _Finding(text)).count += 1
+
+    def told(self) -> Iterator[str]:
+        """Yield a line for each column with such cells: their number, an example, the way out."""
+        for (field, column), found in self._cut.items():
+            kind, cells = _KINDS[field], counted(found.count, "cell")
+            said = f"{column}: cut {cells} at {kind.told_as} into several {kind.noun}s"
+            parts = ", ".join(_shown(str(part)) for part in read_cell(found.example, field))
+            yield f"{said}: {_shown(found.example)} → {parts}. {_TO_KEEP}"
+        for (field, column), found in self._whole.items():
+            if (field, column) not in self._cut:  # else they know how phrases are separated
+                noun, cells = _KINDS[field].noun, counted(found.count, "cell")
+                said = f"{column}: kept {cells} with a comma as one {noun} each"
+                yield f"{said}: {_shown(found.example)}. Write ; between {noun}s"
+
+
+def _shown(text: str) -> str:
+    return dump_line(excerpt(text)[:_SHOWN])

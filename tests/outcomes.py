@@ -312,8 +312,37 @@ OUTCOMES = {
         "🟡 1 case wrong on main, too",
         "🟡 케이스 1개는 main 설정에서도 틀림",
     ),
+    "provider, beside a mean that fell": (
+        comparison(
+            metrics={"exact_match": compared()},
+            reasons=(Reason(code="provider_moved", figures={"cases": 1}),),
+            broken=broken(broken_case(main=(0, 3), **_ONCE), samples=25),
+        ),
+        "bad",
+        "❌ Worse on average: exact_match 89.5% → 84.9%",
+        "❌ 평균이 나빠졌습니다: exact_match 89.5% → 84.9%",
+    ),
+    "provider, beside a bound that is missed": (
+        comparison(
+            metrics={
+                "exact_match": compared(
+                    reason="threshold",
+                    threshold={"min": 0.9, "value": 0.849, "rule": "point", "held": False},
+                )
+            },
+            reasons=(Reason(code="provider_moved"), Reason(code="threshold")),
+            control=Control(state="unchanged"),
+        ),
+        "bad",
+        "❌ exact_match 84.9%, below the minimum 90.0%",
+        "❌ exact_match 84.9%, 하한 90.0% 미달",
+    ),
     "provider, asked to fail": (
-        comparison(reasons=(Reason(code="provider_moved"),), control=Control(state="unchanged")),
+        comparison(
+            metrics={"exact_match": compared(reason="provider_moved")},
+            reasons=(Reason(code="provider_moved"),),
+            control=Control(state="unchanged"),
+        ),
         "bad",
         "❌ The provider changed: nobody here changed the chatbot",
         "❌ 모델 제공사 쪽이 바뀌었습니다(이쪽에서 바꾼 것은 없음)",

@@ -82,6 +82,16 @@ def tell_gate(config: Config) -> Iterator[Event]:
             text="claim: these needs two answers to each question, and run.repeats is 1",
             hint="set run.repeats to 2 or more; a baseline needs as many (baseline.repeats)",
         )
+    if (
+        config.gate.stop != "never"
+        and not config.run.cache
+        and any(m.judges for m in config.metrics)
+    ):
+        yield Warned(
+            stage="check",
+            text="without run.cache each look of gate.stop asks the judges again about all answers",
+            hint="leave run.cache on: the chatbot itself is never asked from it",
+        )
     named = config.gate.metrics or {}
     bound = bind_metrics(config, {})
     wording = ", ".join(b.id for b in bound if b.measures_overlap and b.id not in named)

@@ -397,3 +397,39 @@ def test_ci__on_a_schedule_a_drop_that_nobody_made_is_drift(team: Team) -> None:
     assert done.returncode == 1, done.stderr
     assert team.comparison()["control"] is None
     assert team.comparison()["reasons"][0]["code"] == "broken_cases"
+
+
+def test_ci__a_pull_request_on_github_cannot_name_a_main_of_its_own(team: Team) -> None:
+    team.merge(OWN)
+    git("branch", "-M", "main", cwd=team.folder)
+    git("checkout", "-qb", "topic", cwd=team.folder)
+    team.propose(changed(OWN).replace("MAIN_URL", "BOT_URL") + "language: en\n")
+    head = git("rev-parse", "HEAD", cwd=team.folder)
+    git("checkout", "-q", "--detach", "main", cwd=team.folder)
+    git("merge", "-q", "--no-ff", "-m", "merge", "topic", cwd=team.folder)
+    git("update-ref", "-d", "refs/remotes/origin/main", cwd=team.folder)
+    pull = {
+        "number": 7,
+        "head": {"sha": head, "repo": {"id": 1}},
+        "base": {
+            "sha": git("rev-parse", "main", cwd=team.folder),
+            "ref": "main",
+            "repo": {"id": 1},
+        },
+    }
+    event = team.folder.parent / "event.json"
+    event.write_text(json.dumps({"action": "opened", "pull_request": pull}))
+    team.wrong = {7}
+    done = team.ci(
+        GITHUB_ACTIONS="true",
+        GITHUB_EVENT_NAME="pull_request",
+        GITHUB_EVENT_PATH=str(event),
+        GITHUB_SHA=git("rev-parse", "HEAD", cwd=team.folder),
+        GITHUB_WORKSPACE=str(team.folder),
+        INPUT_REPORT_DIR="reports",
+        INPUT_COMMENT="never",
+    )
+    assert done.returncode == 1, done.stderr
+    assert team.case() == ("proven", [6, 6], [3, 3])
+    assert team.comparison()["control"]["commit"] == git("rev-parse", "main", cwd=team.folder)
+    assert Counter(who for who, _ in team.log) == {"bot": 5, "main": 3}

@@ -86,6 +86,8 @@ def _of_main(case: BrokenCase, broken: BrokenCases, language: Language) -> Itera
     key = "main_right" if right >= 2 else "main_some" if right else "main_wrong"
     if not right and broken.main_changed:
         key = "main_wrong_stale"
+    elif not right and case.no_answer:
+        key = "main_silent"
     yield say(f"broken.{key}", language, {"r": count(right), "asked": count(asked)})
 
 

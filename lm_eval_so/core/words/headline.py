@@ -159,8 +159,10 @@ class _Told:
         return lost_headline(lost, self.language)
 
     def _worse(self) -> Headline:
-        if PROVIDER_MOVED in self.codes:
-            return self.head("bad", "provider_alone" if self.comparison.has_drifted else "provider")
+        reasons = [metric.reason for metric in self.deciding.values()]
+        # a mean that fell, or a bound that is missed, fails beside what the provider changed
+        if self.comparison.has_drifted and not {*reasons} - {PROVIDER_MOVED}:
+            return self.head("bad", "provider_alone")
         for key, metric in self.deciding.items():
             if metric.reason == ANCHOR:
                 return self.head("bad", "worse_anchor", change=self._and_more(self._since(key)))

@@ -44,12 +44,18 @@ LEAST_TO_NAME = 5
 """Answers from which on they tell which questions are noisy: of two, a tenth of the truth is found."""
 
 
-def foresee(known: Known, resources: Resources) -> Forecast:
-    """Return the forecast of a gate from known answers; the same answers give the same one."""
+def foresee(known: Known, resources: Resources, *, effort: Effort | None = None) -> Forecast:
+    """Return the forecast of a gate from known answers; the same answers give the same one.
+
+    Args:
+        known: Answers, and the gate that they are tried on.
+        resources: Environment and listener.
+        effort: Number of trials; default: as many as the size allows.
+    """
     subject = known.subject
     plan = plan_gate(subject.config, resources.listener)
     sides, blank = subject.sides, replace(_without_trials(known), plan=plan)
-    if known.columns is None or not subject.metrics or known.reached < sides.total:
+    if known.columns is None or known.reached < sides.total:
         return blank
     gate = _gate(known, resources)
     leading = gate.leading()
@@ -60,7 +66,7 @@ def foresee(known: Known, resources: Resources) -> Forecast:
         days=known.rows_by_day,
         sides=sides,
         noise=leading_noise(known, leading) if leading else 0.0,
-        effort=Effort.for_size(len(known.rows) * len(gate.report.metrics)),
+        effort=effort or Effort.for_size(len(known.rows) * len(gate.report.metrics)),
         usd=price_of_answer(known),
     )
     scenarios = tuple(rehearsal.scenarios())

@@ -94,7 +94,7 @@ class Rehearsal:
 
     def options(self, scenarios: Sequence[ForecastScenario]) -> Iterator[ForecastOption]:
         """Yield the gate as it is, then under other settings; nothing if no answer can break."""
-        if self.leading is None or len(scenarios) < 3:
+        if self.leading is None or not scenarios[-1].broken:
             return
         sides, twice = self.sides, scenarios[-1].drop
         now = Shares(passes=scenarios[0].passes, fails=scenarios[-1].fails)
@@ -118,7 +118,8 @@ class Rehearsal:
             return [0]
         counted = self._counted(pool)
         exact = self.leading.margin * counted / self.leading.step
-        numbers = [0, *(math.ceil(times * exact - _CLOSE) for times in (1, 2))]
+        # of few samples the margin and twice of it may be the same one
+        numbers = sorted({0, *(math.ceil(times * exact - _CLOSE) for times in (1, 2))})
         falls = [self._seen(self._fall(number, counted)) for number in numbers]
         return [n for n, fall in zip(numbers, falls, strict=True) if pool.may_fall(fall)]
 
@@ -198,7 +199,7 @@ class Rehearsal:
             drop=fall * self.leading.shown,
             is_counted=True,
         )
-        return Shares(passes=found.passes, fails=found.finds)
+        return Shares(passes=max(0.0, found.passes), fails=max(0.0, found.finds))  # sums of floats
 
     def _tried_on_more(self, fall: float) -> ForecastOption:
         shares = self._both(self._splitter(self.sides, scale=2), self.gate, fall)

@@ -91,7 +91,7 @@ def subject_of(config: Config, resources: Resources) -> Subject:
     """Return the subject of a forecast, of a config without problems.
 
     Raises:
-        InputError: If the dataset cannot be used.
+        InputError: If the dataset cannot be used, or nothing decides that can be forecast.
     """
     told = config.dataset
     dataset = load_dataset(
@@ -100,10 +100,15 @@ def subject_of(config: Config, resources: Resources) -> Subject:
     bound = bind_metrics(config, unasked_judges(config))
     gating = gating_ids(config, bound)
     deciding = [each for each in bound if each.id in gating]
+    alone = tuple(each for each in deciding if is_alone(each))
+    if not alone:
+        what = "no metric gates that scores an answer by itself, so there is nothing to forecast"
+        hint = "name one under gate.metrics, with a margin or a bound"
+        raise ConfigError(what, where=config.where("metrics"), hint=hint)
     return Subject(
         config=config,
         dataset=dataset,
-        metrics=tuple(each for each in deciding if is_alone(each)),
+        metrics=alone,
         left_out=tuple(each.id for each in deciding if not is_alone(each)),
         chatbot=head_of(config, resources).fingerprint,
     )

@@ -7,6 +7,7 @@ from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import Acceptance, EvaluationReport, Experiment
+from lm_eval_so.core.report_file import fewest_answers
 from lm_eval_so.core.text import in_columns
 from lm_eval_so.core.words.formats import count
 from lm_eval_so.reporter.views.metrics import bounds, valued
@@ -98,7 +99,9 @@ def _facts(report: EvaluationReport, place: BaselineRef, words: Words) -> Iterat
     yield words("commit"), short_hash(experiment.commit or ABSENT, COMMIT_DIGITS)
     yield words("evaluated"), minute(experiment.evaluated_at)
     digest = f"sha256:{short_hash(dataset.digest, _DIGEST_DIGITS)}"
-    size = words("samples", n=count(dataset.n))
+    asked = fewest_answers(report)
+    key = "samples_asked" if asked > 1 else "samples"
+    size = words(key, n=count(dataset.n), k=count(asked))
     yield words("dataset"), _joined(dataset.name, dataset.version, size, digest)
     model = words("model", model=backend.model) if backend.model else None
     yield words("backend"), _joined(backend.name, backend.label, model)

@@ -14,7 +14,7 @@ from lm_eval_so.comparator.trial_gate import TrialGate, broken
 from lm_eval_so.core.config.gate import GateSection
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
 from lm_eval_so.core.records.report import JudgeCalibration
-from lm_eval_so.core.stats.trials import Outcome, Pool, Sides, Splitter
+from lm_eval_so.core.stats.trials import Outcome, Pool, Sides, Splitter, Trial
 
 OUTCOMES = {
     Verdict.PASS: Outcome.PASS,
@@ -114,6 +114,19 @@ def test_trial_gate__has_all_outcomes_where_answers_flip() -> None:
         for trial, *_ in trials_of(report, n=80, k=6, sides=one_each, drop=drop, times=80)
     }
     assert found == {*Outcome}
+
+
+def test_trial_gate__the_same_flips_in_fewer_groups_prove_less() -> None:
+    groups = [f"g{at // 3}" for at in range(120)]
+    gate = gate_on(make_report({"right": [[1, 0]] * 120}, groups=groups))
+
+    def trial(lost):
+        places, units = list(range(120)), [at // 3 for at in range(120)]
+        now = [(2 * at + (at in lost),) for at in places]
+        return Trial(places, units, [(2 * at,) for at in places], now)
+
+    assert gate(trial({*range(0, 27, 3)})) is Outcome.FAIL  # nine in nine groups
+    assert gate(trial({*range(9)})) is Outcome.UNCLEAR  # nine in three
 
 
 def test_trial_gate__quarantined_samples_leave_with_all_their_copies() -> None:

@@ -16,10 +16,13 @@ from factories import make_report
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.core.events import Event, Warned
 from lm_eval_so.core.records.codec import dump_document, to_json
+from lm_eval_so.core.records.comparison import FlakyCase
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import JudgeCalibration
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.stats.flip_chances import provable_by_flips
+from lm_eval_so.core.stats.groups import grouped_interval
+from lm_eval_so.core.stats.outlook import Asked, Noise, Rule, look_ahead
 from lm_eval_so.core.text import width
 from lm_eval_so.core.words.plan_lines import plan_fact, plan_line, plan_lines
 from lm_eval_so.pipeline.look_ahead import plan_gate
@@ -67,10 +70,12 @@ class Suite:
             self.folder / "baseline.json", make_report({EXACT: scores}, **more), Redactor()
         )
 
-    def last(self, before: Any, now: Any, metric: str = EXACT, **more: Any) -> None:
+    def last(self, before: Any, now: Any, metric: str = EXACT, flaky: int = 0, **more: Any) -> None:
         """Write the last report and its comparison with a baseline that is gone."""
         report = make_report({metric: now}, **more)
         found = judge(make_report({metric: before}, **more), report)
+        unsure = FlakyCase(sample_id="s0", metric=metric, baseline=1.0, candidate=0.0, again=(0, 3))
+        found = replace(found, flaky=(unsure,) * flaky)
         (self.folder / "reports").mkdir(exist_ok=True)
         write_report(self.folder / "reports/report.json", report, Redactor())
         (self.folder / "reports/comparison.json").write_text(dump_document(to_json(found)), "utf-8")
@@ -147,6 +152,12 @@ def test_plan_gate__the_last_comparison_tells_flips(suite: Suite) -> None:
     assert configured(plan).provable_margin == provable_by_flips(100, plan.flips)
 
 
+def test_plan_gate__flips_that_asking_again_took_back_are_flips(suite: Suite) -> None:
+    suite.samples(100)
+    suite.last(*flips(worse=4, better=3, n=100), flaky=2)
+    assert suite.plan().flips == pytest.approx(10 / 102)
+
+
 def test_plan_gate__a_fall_in_the_last_comparison_is_no_noise(suite: Suite) -> None:
     suite.samples(100)
     suite.last(*flips(worse=30, better=1, n=100))
@@ -168,6 +179,11 @@ def test_plan_gate__true_changes_of_samples_weigh_on_samples_like_these(suite: S
     ]
     assert by_claim[1][0] > 1.5 * by_claim[0][0]
     assert by_claim[1][1] == by_claim[0][1]
+    # of the means of three answers 0.508 is the variance of a change, and a third of the flips is noise
+    noise = Noise(within=still.flips, between=0.508 - still.flips / 3)
+    asked = Asked(samples=60, baseline=3, candidate=3)
+    expected = look_ahead(asked, noise, Rule(margin=0.05)).provable
+    assert by_claim[1][0] == pytest.approx(expected, rel=0.01)
 
 
 def test_plan_gate__scores_by_the_last_comparison(suite: Suite) -> None:
@@ -229,6 +245,21 @@ def test_plan_gate__a_comparison_of_groups_tells_what_changes_together(suite: Su
     )
 
 
+def test_plan_gate__a_comparison_of_groups_is_read_by_its_groups(suite: Suite) -> None:
+    groups = [f"g{i // 4}" for i in range(160)]
+    suite.samples(160, groups=groups)
+    before = [1] * 80 + [0] * 80
+    now = [0] * 16 + [1] * 64 + [1] * 16 + [0] * 64
+    suite.last(before, now, groups=groups)
+    plan = suite.plan()
+    change = grouped_interval([b - a for a, b in zip(before, now, strict=True)], groups, width=1.0)
+    assert plan.flips == pytest.approx(33 / 162)
+    noise = Noise(within=plan.flips, between=160 * change.se**2 - plan.flips)
+    asked = Asked(samples=160, groups=40, effective_groups=40)
+    expected = look_ahead(asked, noise, Rule(margin=0.05)).provable
+    assert configured(plan).provable_margin == pytest.approx(expected, rel=1e-6)
+
+
 def test_plan_gate__what_cannot_be_read_is_told_and_left_out(suite: Suite) -> None:
     suite.samples(50)
     (suite.folder / "baseline.json").write_text("{", "utf-8")
@@ -248,6 +279,9 @@ def test_plan_gate__results_of_another_suite_tell_nothing(suite: Suite) -> None:
     suite.samples(100)
     suite.last(*flips(worse=4, better=3, n=100), suite="other")
     assert suite.plan().source == "assumed"
+    suite.last(RIGHT, RIGHT, suite="other", bot_usd=1.0)
+    plan = suite.plan()
+    assert (plan.source, plan.price_per_sample) == ("assumed", None)
 
 
 @pytest.mark.parametrize(

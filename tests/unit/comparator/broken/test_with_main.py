@@ -3,7 +3,18 @@
 from dataclasses import replace
 
 import pytest
-from asking_again import LOST, RIGHT, UNSCORED, WRONG, always, both, dict_of, terms, then
+from asking_again import (
+    LOST,
+    RIGHT,
+    UNSCORED,
+    WRONG,
+    always,
+    both,
+    dict_of,
+    terms,
+    then,
+    with_failures,
+)
 from factories import make_report
 
 from lm_eval_so.comparator.broken.judge import Asked, watch_cases
@@ -151,6 +162,31 @@ def test_next_of_main__an_answer_that_says_nothing_is_asked_for_again(silent) ->
     found = play(both(30, {}, k=3, wrong={7}), always(WRONG), always(silent), of())
     assert states(found) == [("s7", "proven", (8, 8), None)]
     assert found.control.requests == 5
+
+
+@pytest.mark.parametrize(
+    ("of_probe", "state", "now", "main"),
+    [(RIGHT, "unproven", 5, (0, 3)), (WRONG, "unproven", 5, (0, 3)), (LOST, "proven", 5, None)],
+)
+def test_next_of_main__no_answer_from_either_is_the_provider_s(of_probe, state, now, main) -> None:
+    baseline, candidate = both(30, {}, k=5, wrong=set())
+    reports = baseline, with_failures(candidate, {7: "HTTP 500"})
+
+    def script(name: str, _: int):
+        return LOST if name == "s7" else RIGHT
+
+    def on_main(name: str, _: int):
+        return LOST if name == "s7" else of_probe
+
+    found = play(reports, script, on_main, of())
+    assert states(found) == [("s7", state, (now, now), main)]
+    assert found.broken.cases[0].no_answer
+    told = "Main's configuration gets no right answer today, either (0 of 3): the provider changed."
+    assert (told in found.sentence) is (state == "unproven")
+    assert found.exit_code == (1 if state == "proven" else 0)
+    # a case that is answered here is not excused by silence there
+    found = play(both(30, {}, k=5, wrong={7}), always(WRONG), on_main, of())
+    assert states(found) == [("s7", "proven", (5, 5), None)]
 
 
 @pytest.mark.parametrize("ended", ["main", "all", "cap"])

@@ -450,6 +450,12 @@ def test_variance_of_change__is_that_behind_an_interval() -> None:
     assert of_groups == pytest.approx(grouped.se**2 * len(differences), rel=0.01)
 
 
+@pytest.mark.parametrize("interval", [(-0.02, 0.4), (-0.4, 0.06)])
+def test_variance_of_change__the_end_that_a_floor_made_wide_does_not_count(interval) -> None:
+    found = variance_of_change(interval, 0.02, Asked(samples=100), alpha=0.05)
+    assert found == pytest.approx((0.04 / 1.66039) ** 2 * 100, rel=1e-4)
+
+
 def test_look_ahead__is_quick() -> None:
     provable_by_flips.cache_clear()
     detectable_by_flips.cache_clear()

@@ -132,6 +132,8 @@ def test_trial__of_four_days_on_whole_days_are_held_against_each_other() -> None
     split = Splitter(pool=pool, sides=ONE_EACH, seed=1)
     seen = {flips_of(split._trial(0.0, random.Random(i), None), scores) for i in range(60)}
     assert seen == {(0, 0), (5, 0), (0, 5)}
+    trials = [split._trial(0.0, random.Random(i), None) for i in range(60)]
+    assert not any({*trial.baseline} & {*trial.candidate} for trial in trials)
     mixed, _ = pool_of([[1, 0, 1, 0]] * 5, days=days[:3])
     split = Splitter(pool=mixed, sides=ONE_EACH, seed=1)
     seen = {flips_of(split._trial(0.0, random.Random(i), None), scores) for i in range(60)}

@@ -84,7 +84,7 @@ def ask(setting: Setting, cases: int, broken: int, package: Path) -> Said:
         return Said(
             verdict=comparison["verdict"],
             exit=code,
-            headline=page[0].lstrip("# "),
+            headline=next(line for line in page if line.startswith("## "))[3:],
             requests=len(server.requests) - before,
         )
 

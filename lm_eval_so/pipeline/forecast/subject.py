@@ -13,12 +13,14 @@ from lm_eval_so.core.dataset import Dataset, load_dataset
 from lm_eval_so.core.hashing import revision
 from lm_eval_so.core.records.enums import MetricKind
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.report_file import fewest_answers
 from lm_eval_so.core.stats.trials import Sides
-from lm_eval_so.errors import ConfigError
+from lm_eval_so.errors import ConfigError, InputError
 from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids, unasked_judges
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.pipeline.check import gate_problems
 from lm_eval_so.pipeline.measure.further import is_alone
+from lm_eval_so.pipeline.measure.plan import read_baseline
 from lm_eval_so.runner.dry_run import head_of
 from lm_eval_so.runner.plan.selection import backend_section, run_folder
 
@@ -38,6 +40,8 @@ class Subject:
     """Deciding metrics that hold an answer against others, so that answers cannot be shuffled."""
     chatbot: str
     """Fingerprint of the chatbot as it is now."""
+    held: int
+    """Answers to a sample that the baseline at hand holds; 0 without one."""
 
     @cached_property
     def revs(self) -> Mapping[str, str]:
@@ -54,8 +58,9 @@ class Subject:
 
     @property
     def sides(self) -> Sides:
-        """Answers to a sample on each side of a comparison."""
-        return Sides(baseline=self.config.baseline_repeats, candidate=self.config.run.repeats)
+        """Answers to a sample on each side of a comparison; of the baseline the larger of now and next."""
+        baseline = max(self.config.baseline_repeats, self.held)
+        return Sides(baseline=baseline, candidate=self.config.run.repeats)
 
     @property
     def wanted(self) -> int:
@@ -111,7 +116,18 @@ def subject_of(config: Config, resources: Resources) -> Subject:
         metrics=alone,
         left_out=tuple(each.id for each in deciding if not is_alone(each)),
         chatbot=head_of(config, resources).fingerprint,
+        held=_held(config),
     )
+
+
+def _held(config: Config) -> int:
+    try:
+        report = read_baseline(config).report
+    except InputError:  # told where its answers are counted
+        return 0
+    if report is None or report.experiment.suite != config.suite:
+        return 0
+    return fewest_answers(report)
 
 
 def with_margins(subject: Subject, margin: float, resources: Resources) -> Subject:

@@ -10,7 +10,7 @@ from servers.runs import make, resources, write_dataset
 from lm_eval_so.core.records.codec import dumps
 from lm_eval_so.core.records.forecast import Forecast, ForecastOption
 from lm_eval_so.core.records.report import JudgeHealth
-from lm_eval_so.core.stats.trials import Effort
+from lm_eval_so.core.stats.trials import Effort, Sides
 from lm_eval_so.errors import ConfigError
 from lm_eval_so.evaluator.evaluate import EvaluationInputs, evaluate
 from lm_eval_so.pipeline.forecast import foresee as stage
@@ -163,6 +163,32 @@ def test_subject__without_a_deciding_metric_there_is_nothing_to_forecast(tmp_pat
     write_dataset(tmp_path, [{"id": "q", "input": "?", "expected": "!"}])
     with pytest.raises(ConfigError, match="nothing to forecast"):
         subject_of(make(tmp_path, ECHO, metrics=["token_f1"]), resources())
+
+
+async def test_subject__a_baseline_at_hand_that_was_asked_more_often_counts(tmp_path: Path) -> None:
+    write_dataset(tmp_path, [{"id": f"q{i}", "input": "?", "expected": "!"} for i in range(3)])
+    found = make(tmp_path, ECHO, metrics=["exact_match"], baseline={"path": "base.json"})
+    assert subject_of(found, resources()).sides == Sides(baseline=1, candidate=1)
+    await run(found.with_repeats(3), at(1), RunOptions(out=tmp_path / "run"))
+    report = await evaluate(found, at(1), EvaluationInputs(runs=[tmp_path / "run"]))
+
+    def sides(report, **baseline) -> tuple[int, Sides]:
+        write_report(tmp_path / "base.json", report, resources().redactor)
+        config = make(
+            tmp_path,
+            ECHO,
+            metrics=["exact_match"],
+            baseline={"path": "base.json", **baseline},
+        )
+        subject = subject_of(config, resources())
+        return subject.held, subject.sides
+
+    assert sides(report) == (3, Sides(baseline=3, candidate=1))
+    assert sides(report, repeats=5) == (3, Sides(baseline=5, candidate=1))
+    other = replace(report, experiment=replace(report.experiment, suite="other"))
+    assert sides(other) == (0, Sides(baseline=1, candidate=1))
+    (tmp_path / "base.json").write_text("{", encoding="utf-8")
+    assert subject_of(found, resources()).held == 0
 
 
 def test_with_margins__sets_all_but_costs_and_times(tmp_path: Path) -> None:

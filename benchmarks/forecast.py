@@ -159,11 +159,10 @@ def rehearse(bot: Bot, k: int, seed: int, effort: Effort, sides: Sides = ONE_EAC
     gate = gate_on(answers, bot)
     return Rehearsal(
         gate=gate,
-        leading=gate.leading(),
+        noise=[(each, 0.1) for each in gate.leading()],
         rows=rows_of(answers),
         days=(),
         sides=sides,
-        noise=0.1,
         effort=effort,
     )
 

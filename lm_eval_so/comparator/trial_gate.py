@@ -30,7 +30,7 @@ _Score = float | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leading:
-    """The metric by which answers break."""
+    """A deciding metric by which answers can break."""
 
     metric: str
     margin: float
@@ -72,22 +72,23 @@ class TrialGate:
             self._known[key] = outcome
         return self._known[key]
 
-    def leading(self) -> "Leading | None":
-        """Return the first deciding metric with a margin and a closed range; None if none has both."""
+    def leading(self) -> "list[Leading]":
+        """Return the deciding metrics with a margin and a closed range; answers break by the first."""
         reports = pair_reports(self.report, self.report, alpha=self.terms.gate.alpha)
-        judged = decide(reports, self.terms).judged
+        judged, found = decide(reports, self.terms).judged, []
         for key, summary in self.report.metrics.items():
             limits, shape = judged[key].finding.limits, shape_of(summary)
             margin = limits.margin if limits.true_margin is None else limits.true_margin
             if judged[key].gating and margin is not None and shape.width is not None:
-                return Leading(
+                each = Leading(
                     metric=key,
                     margin=margin,
                     width=shape.width,
                     is_share=shape.kind is MetricKind.BINARY,
                     shown=limits.shrunk_by or 1.0,
                 )
-        return None
+                found.append(each)
+        return found
 
     def losses(self, leading: "Leading") -> list[float | None]:
         """Return the fall of each answer's leading score if it breaks, as a share of the range.

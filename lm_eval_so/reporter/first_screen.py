@@ -146,8 +146,8 @@ class _Screen:
         yield from self._lines(
             f"{required} · {figures}" if case.state == "must" else figures, columns
         )
-        for reason in case.reasons[:1]:
-            yield from self._lines(f"{case.metric}: {reason}", columns)
+        for metrics, reason in case.reasons[:1]:
+            yield from self._lines(f"{metrics}: {reason}", columns)
         for note in case.notes:
             yield from self._lines(note, columns)
 

@@ -249,7 +249,7 @@ def test_ci__a_cancelled_job_says_so(place: Checkout) -> None:
     code, told = finish(process)
     assert code == 130, told
     [body] = place.hub.bodies(7).values()
-    assert "측정하지 못함: interrupted" in body
+    assert "### ⚠️ 측정하지 못함: interrupted" in body
     assert place.outputs()["verdict"] == "error"
 
 

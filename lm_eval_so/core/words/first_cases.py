@@ -31,8 +31,6 @@ class FirstCase:
     ref: str | None
     """The user's own id."""
     state: Literal["must", "proven", "unproven", "worse"]
-    metric: str
-    """Metric that says so; several after commas."""
     question: str | None
     expected: str | None
     was: str
@@ -41,8 +39,8 @@ class FirstCase:
     """The candidate in figures, as "wrong 11 of 11"."""
     baseline_answer: str | None
     answer: str | None
-    reasons: tuple[str, ...]
-    """Reasons of the metrics for the wrong answer."""
+    reasons: tuple[tuple[str, str], ...]
+    """Reasons for the wrong answer: the metrics that give it, after commas, and its text."""
     notes: tuple[str, ...] = ()
     """Sentences on how sure this is."""
 
@@ -107,14 +105,13 @@ def _broken(
         sample_id=case.sample_id,
         ref=case.ref,
         state="unproven" if case.state == "slip" else case.state,
-        metric=case.metric,
         question=case.input,
         expected=next((each.expected for each in same if each.expected), None),
         was=was,
         now=now,
         baseline_answer=case.baseline_answer,
         answer=case.answer,
-        reasons=(case.reason,) if case.reason and not case.no_answer else (),
+        reasons=((case.metric, case.reason),) if case.reason and not case.no_answer else (),
         notes=tuple(case_notes(case, broken, language)),
     )
 
@@ -129,16 +126,25 @@ def _changed(
         sample_id=first.sample_id,
         ref=first.ref,
         state="worse",
-        metric=", ".join(case.metric for case in same),
         question=first.input,
         expected=first.expected,
         was=", ".join(_values(before, metrics, language)),
         now=", ".join(_values(now, metrics, language)),
         baseline_answer=first.baseline_answer,
         answer=first.candidate_answer,
-        reasons=tuple(dict.fromkeys(case.reason for case in same if case.reason)),
+        reasons=tuple(_reasons(same)),
         notes=tuple(_again(same, language)),
     )
+
+
+def _reasons(same: Sequence[ChangedCase]) -> Iterator[tuple[str, str]]:
+    """Yield each reason once, with the metrics that give it."""
+    metrics: dict[str, list[str]] = {}
+    for case in same:
+        if case.reason:
+            metrics.setdefault(case.reason, []).append(case.metric)
+    for reason, names in metrics.items():
+        yield ", ".join(names), reason
 
 
 def _values(

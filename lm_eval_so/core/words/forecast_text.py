@@ -72,6 +72,9 @@ def _head(forecast: Forecast, told: Told) -> str:
     days, margin = _days(answers.days), ""
     if gate.margin is not None:
         margin = say("forecast.margin", language, {"margin": _size(gate.margin, told)})
+    more = ""
+    if len(gate.metrics) > 1:
+        more = say("forecast.more_metrics", language, {"metrics": ", ".join(gate.metrics[1:])})
     sides = "sides_these" if gate.claim == "these" else "sides"
     asked = {"k_b": gate.k_b, "k_c": gate.k_c, "held": _held(told)}
     return say(
@@ -81,8 +84,7 @@ def _head(forecast: Forecast, told: Told) -> str:
             "n": count(forecast.n),
             "answers": each,
             "from": say("forecast.from", language, {"days": days}) if days else "",
-            "metrics": ", ".join(gate.metrics),
-            "margin": margin,
+            "metrics": gate.metrics[0] + margin + more,
             "sides": say(f"forecast.{sides}", language, asked),
         },
     )

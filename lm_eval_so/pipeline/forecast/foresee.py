@@ -58,14 +58,14 @@ def foresee(known: Known, resources: Resources, *, effort: Effort | None = None)
     if known.columns is None or known.reached < sides.total:
         return blank
     gate = _gate(known, resources)
-    leading = gate.leading()
+    noise = [(each, noise_by(known, each)) for each in gate.leading()]
+    leading = noise[0][0] if noise else None
     rehearsal = Rehearsal(
         gate=gate,
-        leading=leading,
+        noise=noise,
         rows=known.rows,
         days=known.rows_by_day,
         sides=sides,
-        noise=leading_noise(known, leading) if leading else 0.0,
         effort=effort or Effort.for_size(len(known.rows) * len(gate.report.metrics)),
         usd=price_of_answer(known),
     )
@@ -92,7 +92,7 @@ def _without_trials(known: Known) -> Forecast:
     subject, counts = known.subject, known.counts
     config, sides = subject.config, subject.sides
     noise = tuple(noise_of(known))
-    lacking = max(0, subject.wanted - known.reached)
+    lacking = max(0, subject.wanted - known.reached_now)
     case, repeats = _case(subject)
     return Forecast(
         suite=config.suite,
@@ -225,8 +225,8 @@ def noise_of(known: Known) -> Iterator[MetricNoise]:
         )
 
 
-def leading_noise(known: Known, leading: Leading) -> float:
-    """Return the noise of the leading metric; 0 if no sample was asked more than once."""
+def noise_by(known: Known, leading: Leading) -> float:
+    """Return the noise of a metric; 0 if no sample was asked more than once."""
     samples = (_scores(known, leading.metric, own) for own in known.rows)
     each = [spread(own) for own in samples if len(own) > 1]
     return math.fsum(each) / len(each) if each else 0.0

@@ -46,6 +46,8 @@ class Known:
     """All answers, in dataset order; None if there are none."""
     places: Sequence[int] = ()
     """Number of the report of each answer."""
+    reached_now: int = 0
+    """Answers of the chatbot as it is now that at least 80 % of the samples have."""
 
     @cached_property
     def rows(self) -> Sequence[Rows]:
@@ -123,9 +125,8 @@ async def find_answers(
     for each in found:
         by_chatbot.setdefault(each.chatbot, []).append(each)
     known = [_pool(subject, chatbot, own) for chatbot, own in by_chatbot.items()]
-    if only_now:
-        return known[0]
-    return max(known, key=lambda each: each.reached)  # of equals the first, as it is now
+    best = known[0] if only_now else max(known, key=lambda each: each.reached)
+    return replace(best, reached_now=known[0].reached)  # of equals the first is best, as it is now
 
 
 def _pool(subject: Subject, chatbot: str, reports: Iterable[_Found]) -> Known:

@@ -41,18 +41,22 @@ class Rehearsal:
     """Known answers, and the gate that they are tried on."""
 
     gate: TrialGate
-    leading: Leading | None
-    """None if no deciding metric has a margin and a closed range, so that nothing can break."""
+    noise: Sequence[tuple[Leading, float]]
+    """Deciding metrics with a margin and a closed range, each with its noise, for formulas. Answers break
+    by the first; if there is none, nothing can break."""
     rows: Sequence[Rows]
     """Known answers to each sample of the dataset."""
     days: Sequence[Sequence[Rows]]
     """The same by day."""
     sides: Sides
-    noise: float
-    """Noise of the leading metric, for formulas."""
     effort: Effort
     usd: float | None = None
     """Price of an answer with its scores, in US dollars."""
+
+    @property
+    def leading(self) -> Leading | None:
+        """Metric by which answers break; None if there is none."""
+        return self.noise[0][0] if self.noise else None
 
     @cached_property
     def n(self) -> int:
@@ -187,19 +191,24 @@ class Rehearsal:
         return self._option("these", EACH, shares, sides, "formula")
 
     def _by_formula(self, sides: Sides, fall: float, *, is_these: bool) -> Shares:
-        assert self.leading is not None  # noqa: S101 - asked by `options` alone
-        found = chances(
-            Asked(samples=self.n, baseline=sides.baseline, candidate=sides.candidate),
-            Noise(within=self.noise, is_binary=self.leading.is_share, width=self.leading.width),
-            Rule(
-                margin=self.leading.margin * self.leading.shown,
-                is_these=is_these,
-                alpha=self.gate.terms.gate.alpha,
-            ),
-            drop=fall * self.leading.shown,
-            is_counted=True,
-        )
-        return Shares(passes=max(0.0, found.passes), fails=max(0.0, found.finds))  # sums of floats
+        """Return about how often all metrics pass, at most as the hardest, and the first one finds."""
+        asked = Asked(samples=self.n, baseline=sides.baseline, candidate=sides.candidate)
+        found = [
+            chances(
+                asked,
+                Noise(within=noise, is_binary=each.is_share, width=each.width),
+                Rule(
+                    margin=each.margin * each.shown,
+                    is_these=is_these,
+                    alpha=self.gate.terms.gate.alpha,
+                ),
+                drop=min(fall * each.shown, each.width),
+                is_counted=True,
+            )
+            for each, noise in self.noise
+        ]
+        passes, finds = min(each.passes for each in found), found[0].finds
+        return Shares(passes=max(0.0, passes), fails=max(0.0, finds))  # sums of floats
 
     def _tried_on_more(self, fall: float) -> ForecastOption:
         shares = self._both(self._splitter(self.sides, scale=2), self.gate, fall)

@@ -36,7 +36,7 @@ def rows_of(n, k):
 def trials_of(report, *, n, k, sides, drop=0.0, times=40, redraws=False, gate=None):
     """Yield trials, each with its two reports made by hand."""
     made = gate or gate_on(report)
-    leading = made.leading()
+    leading = made.leading()[0]
     groups = report.samples.groups[::k]
     pool = Pool(
         rows=rows_of(n, k),
@@ -157,7 +157,7 @@ def test_trial_gate__a_metric_that_does_not_apply_to_some_samples_counts_the_oth
     report = make_report({"right": [[1, 1]] * 60})
     columns = replace(report.samples, not_applicable={"right": tuple(range(40, 120))})
     gate = gate_on(replace(report, samples=columns))
-    assert gate.losses(gate.leading()).count(None) == 80
+    assert gate.losses(gate.leading()[0]).count(None) == 80
     trial, *_ = next(
         trials_of(replace(report, samples=columns), n=60, k=2, sides=Sides(baseline=1, candidate=1))
     )
@@ -167,13 +167,11 @@ def test_trial_gate__a_metric_that_does_not_apply_to_some_samples_counts_the_oth
 def test_leading__is_the_first_deciding_metric_with_a_margin() -> None:
     scores = {"latency_ms": [[900, 950]] * 30, "score": [[0.5, 0.75]] * 30, "right": [[1, 1]] * 30}
     report = make_report(scores, ranges={"score": (0.0, 2.0)})
-    found = gate_on(
-        report, gate={"metrics": {"latency_ms": {}, "score": {"margin": 0.1}}}
-    ).leading()
-    assert found is not None
+    named = {"latency_ms": {}, "score": {"margin": 0.1}}
+    (found,) = gate_on(report, gate={"metrics": named}).leading()
     assert (found.metric, found.margin, found.width, found.step) == ("score", 0.1, 2.0, 1.0)
     assert not found.is_share
-    assert gate_on(report, gate={"metrics": {"latency_ms": {}}}).leading() is None
+    assert gate_on(report, gate={"metrics": {"latency_ms": {}}}).leading() == []
 
 
 def test_leading__a_calibrated_judge_shows_a_part_of_a_true_drop() -> None:
@@ -181,8 +179,7 @@ def test_leading__a_calibrated_judge_shows_a_part_of_a_true_drop() -> None:
         {"helpful": [[1, 0]] * 40},
         judges={"helpful": JudgeCalibration(state="ok", n=100, positives=50, negatives=50, j=0.7)},
     )
-    found = gate_on(report).leading()
-    assert found is not None
+    (found,) = gate_on(report).leading()
     assert found.shown == pytest.approx(0.7)
     assert found.margin == 0.05
     assert found.is_share

@@ -50,7 +50,7 @@ def test_first_cases__figures_of_a_broken_one(case, was, now, korean) -> None:
     assert (told.was, told.now) == (was, now)
     [spoken] = found(broken=broken(case), language=Language.KO)
     assert (spoken.was, spoken.now) == korean
-    assert told.reasons == (() if case.no_answer else (case.reason,))
+    assert told.reasons == (() if case.no_answer else ((case.metric, case.reason),))
 
 
 def test_first_cases__the_expected_answer_is_that_of_the_change() -> None:
@@ -76,10 +76,15 @@ def test_first_cases__right_or_wrong_where_it_can_be_nothing_else(metric, scores
 def test_first_cases__a_sample_once_by_all_its_metrics() -> None:
     same = changed(metric="helpful", baseline=0.9, candidate=0.2, reason="rude")
     [case] = found(changed(reason="rude"), same)
-    assert case.metric == "exact_match, helpful"
     assert case.was == "exact_match right, helpful 0.9"
     assert case.now == "exact_match wrong, helpful 0.2"
-    assert case.reasons == ("rude",)
+    assert case.reasons == (("exact_match, helpful", "rude"),)
+
+
+def test_first_cases__each_reason_with_its_own_metric() -> None:
+    others = (changed(metric="helpful", reason="rude"), changed(metric="polite"))
+    [case] = found(changed(reason="no match"), *others)
+    assert case.reasons == (("exact_match", "no match"), ("helpful", "rude"))
 
 
 def test_first_cases__the_own_id_is_the_name() -> None:

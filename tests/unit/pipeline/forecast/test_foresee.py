@@ -5,8 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from factories import make_report
 from servers.runs import make, resources, write_dataset
 
+from lm_eval_so.comparator.terms import Terms
+from lm_eval_so.comparator.trial_gate import TrialGate
 from lm_eval_so.core.records.codec import dumps
 from lm_eval_so.core.records.forecast import Forecast, ForecastOption
 from lm_eval_so.core.records.report import JudgeHealth
@@ -15,7 +18,7 @@ from lm_eval_so.errors import ConfigError
 from lm_eval_so.evaluator.evaluate import EvaluationInputs, evaluate
 from lm_eval_so.pipeline.forecast import foresee as stage
 from lm_eval_so.pipeline.forecast.known_answers import Known, find_answers
-from lm_eval_so.pipeline.forecast.rehearsal import suggested
+from lm_eval_so.pipeline.forecast.rehearsal import Rehearsal, suggested
 from lm_eval_so.pipeline.forecast.subject import subject_of, with_margins
 from lm_eval_so.pipeline.reports import write_report
 from lm_eval_so.runner.run import RunOptions, run
@@ -157,6 +160,31 @@ async def test_foresee__of_judged_metrics_the_judge_has_a_part_of_the_noise(tmp_
     assert noise.chatbot is not None
     assert noise.judge.value == pytest.approx(0.04)
     assert noise.chatbot.value == pytest.approx(noise.total.value - 0.04)
+
+
+def test_rehearsal__by_formula_the_hardest_of_several_metrics_passes_least() -> None:
+    scores = {"right": [[1, 0, 1]] * 40 + [[1] * 3] * 60, "score": [[0.5, 0.75, 0.9]] * 100}
+    gate = TrialGate(report=make_report(scores), terms=Terms(compared_at="2026-11-24T06:30:00Z"))
+    right, score = gate.leading()
+    effort = Effort(trials=20, sets=2, of_set=2)
+    rows = [tuple(range(3 * at, 3 * at + 3)) for at in range(100)]
+
+    def these(noise):
+        made = Rehearsal(
+            gate=gate,
+            noise=noise,
+            rows=rows,
+            days=(),
+            sides=Sides(baseline=1, candidate=1),
+            effort=effort,
+        )
+        found = {each.name: each for each in made.options([*made.scenarios()])}["these"]
+        return found.passes, found.detect
+
+    alone, both = these([(right, 0.02)]), these([(right, 0.02), (score, 0.4)])
+    assert alone[0] > 0.9
+    assert both[0] < 0.3
+    assert both[1] == alone[1]
 
 
 def test_subject__without_a_deciding_metric_there_is_nothing_to_forecast(tmp_path: Path) -> None:

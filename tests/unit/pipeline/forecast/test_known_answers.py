@@ -141,6 +141,7 @@ async def test_find_answers__of_several_chatbots_the_one_with_the_most_answers(
     known = await find_answers(subject, around, ())
     assert list(known.counts) == [2] * 6
     assert known.chatbot != subject.chatbot
+    assert (known.reached, known.reached_now) == (2, 1)
     only_now = await find_answers(subject, around, (), only_now=True)
     assert list(only_now.counts) == [1] * 6
     await run(now.with_repeats(2), at(3), RunOptions())

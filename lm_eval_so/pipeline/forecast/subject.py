@@ -12,15 +12,13 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset, load_dataset
 from lm_eval_so.core.hashing import revision
 from lm_eval_so.core.records.enums import MetricKind
-from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.report_file import fewest_answers
 from lm_eval_so.core.stats.trials import Sides
-from lm_eval_so.errors import ConfigError, InputError
+from lm_eval_so.errors import ConfigError
 from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids, unasked_judges
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.pipeline.check import gate_problems
 from lm_eval_so.pipeline.measure.further import is_alone
-from lm_eval_so.pipeline.measure.plan import read_baseline
+from lm_eval_so.pipeline.measure.plan import answers_of_baseline
 from lm_eval_so.runner.dry_run import head_of
 from lm_eval_so.runner.plan.selection import backend_section, run_folder
 
@@ -78,14 +76,6 @@ class Subject:
         """Whether scores take a judge."""
         return any(each.section.judges for each in self.metrics)
 
-    def is_scored(self, report: EvaluationReport) -> bool:
-        """Return whether a report is of this suite, and has the metrics as they are."""
-        found = report.metrics
-        return report.experiment.suite == self.config.suite and all(
-            each.id in found and found[each.id].fingerprint == each.fingerprint
-            for each in self.metrics
-        )
-
     @property
     def folder(self) -> Path:
         """Folder of runs that were asked for a forecast."""
@@ -116,18 +106,8 @@ def subject_of(config: Config, resources: Resources) -> Subject:
         metrics=alone,
         left_out=tuple(each.id for each in deciding if not is_alone(each)),
         chatbot=head_of(config, resources).fingerprint,
-        held=_held(config),
+        held=answers_of_baseline(config),
     )
-
-
-def _held(config: Config) -> int:
-    try:
-        report = read_baseline(config).report
-    except InputError:  # told where its answers are counted
-        return 0
-    if report is None or report.experiment.suite != config.suite:
-        return 0
-    return fewest_answers(report)
 
 
 def with_margins(subject: Subject, margin: float, resources: Resources) -> Subject:

@@ -24,6 +24,7 @@ from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison, Control, Reason
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.stats.broken import wrong_needed
+from lm_eval_so.core.words.phrases import control_warning
 
 POSSIBLE = Control(state="asked", commit="4f2a9c1")
 REF = BaselineRef(source="file")
@@ -184,9 +185,20 @@ def test_next_of_main__no_answer_from_either_is_the_provider_s(of_probe, state, 
     told = "Main's configuration gets no right answer today, either (0 of 3): the provider changed."
     assert (told in found.sentence) is (state == "unproven")
     assert found.exit_code == (1 if state == "proven" else 0)
-    # a case that is answered here is not excused by silence there
-    found = play(both(30, {}, k=5, wrong={7}), always(WRONG), on_main, of())
-    assert states(found) == [("s7", "proven", (5, 5), None)]
+
+
+def test_next_of_main__a_case_that_is_answered_here_is_not_excused_by_silence_there() -> None:
+    baseline, candidate = both(30, {}, k=5, wrong={9})
+    reports = baseline, with_failures(candidate, {7: "HTTP 500"})
+
+    def script(name: str, _: int):
+        return {"s7": LOST, "s9": WRONG}.get(name, RIGHT)
+
+    def on_main(name: str, _: int):
+        return LOST if name in {"s7", "s9"} else RIGHT
+
+    found = play(reports, script, on_main, of())
+    assert states(found) == [("s9", "proven", (5, 5), None), ("s7", "unproven", (5, 5), (0, 3))]
 
 
 @pytest.mark.parametrize("ended", ["main", "all", "cap"])
@@ -210,6 +222,22 @@ def test_standings__half_a_word_of_main_counts_for_nothing(ended: str) -> None:
     assert found.exit_code == 1
     if ended == "main":
         assert found.control == replace(POSSIBLE, state="not_possible", requests=2, why=why)
+
+
+@pytest.mark.parametrize(
+    ("language", "told"), [(Language.EN, "5 asked"), (Language.KO, "5번 질문")]
+)
+def test_next_of_main__a_main_that_never_answers_is_told(language: Language, told: str) -> None:
+    def on_main(_: str, at: int):
+        return RIGHT if at == 0 else LOST
+
+    found = play(both(30, {}, k=1, wrong={7}), always(WRONG), on_main, of(language=language))
+    assert states(found) == [("s7", "unproven", (10, 10), None)]
+    why = Reason(code="few_answers", figures={"asked": 5})
+    assert found.control == replace(POSSIBLE, state="not_possible", requests=5, why=why)
+    warning = control_warning(found.control, language)
+    assert warning is not None
+    assert told in warning
 
 
 def test_next_of_main__the_cap_holds_for_both_and_many_never_look_better() -> None:
@@ -349,7 +377,7 @@ def test_compare__a_schedule_asks_for_more_evidence(lost: int, code: str) -> Non
 
 
 def test_compare__a_pass_of_a_schedule_is_the_usual_one() -> None:
-    reports = fell(n=400, lost=0)
+    reports = fell(n=60, lost=0)  # at 0.01 it would take 90
     assert judged(reports, of(Control(state="unchanged"))).verdict is Verdict.PASS
 
 
@@ -379,6 +407,19 @@ def test_compare__broken_cases_of_a_document_s_pull_request_are_not_its_own() ->
     assert found.reasons[0].code == "nothing_differs"
     assert "This PR does not change what is sent to the model" in found.sentence
     assert "This PR does not change what is sent" in found.broken.mean
+
+
+def test_compare__a_mean_that_passes_is_not_all_of_a_verdict_on_drift() -> None:
+    reports = both(400, {}, k=5, wrong={7})
+    passes = play(reports, always(RIGHT), always(RIGHT), of(Control(state="nothing_differs")))
+    assert passes.verdict is Verdict.PASS
+    for state in ("nothing_differs", "unchanged"):
+        given = of(Control(state=state))
+        found = play(reports, always(WRONG), always(RIGHT), given)
+        assert found.metrics["exact_match"].verdict is Verdict.PASS
+        assert (found.verdict, found.exit_code) == (Verdict.INCONCLUSIVE, 0)
+    barred = of(Control(state="nothing_differs"), on_inconclusive="fail")
+    assert play(reports, always(WRONG), always(RIGHT), barred).exit_code == 3
 
 
 def test_sentences__served_models_are_said_first() -> None:

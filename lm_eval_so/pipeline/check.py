@@ -18,6 +18,7 @@ from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids, sound_me
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.binding.metric_problems import dataset_problems
 from lm_eval_so.generator import generate as generating
+from lm_eval_so.pipeline.control import control_problems
 from lm_eval_so.pipeline.measure.until_decided import tell_rounds
 from lm_eval_so.runner import run_problems
 
@@ -50,6 +51,7 @@ def check(
     # both stages know which metrics there are: a gate's mistake is told once
     of_gate = gate_problems(config, environ)
     yield from (problem for problem in of_gate if problem.where not in told)
+    yield from control_problems(config)
     if "generate" not in needs:  # else it is made anew
         yield from dataset_problems(config)
     yield from folder_problems(folders(config))

@@ -7,7 +7,7 @@ be what answers: at a provider's own address, or at the address that main itself
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lm_eval_so.core import git
@@ -23,7 +23,7 @@ from lm_eval_so.core.records.comparison import Control, Reason
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor, make_redactor
 from lm_eval_so.core.templates.safe import cut
-from lm_eval_so.errors import LMEvalError, refuse
+from lm_eval_so.errors import LMEvalError, Problem, refuse
 from lm_eval_so.evaluator.metrics.base import metrics
 from lm_eval_so.runner.plan.selection import backend_section
 
@@ -298,10 +298,14 @@ def _at_control_url(main: Config, environ: Mapping[str, str]) -> Config:
     option = backends.resolve(section.name).address_option
     if not option:
         raise _no("no_address", name=section.name)
+    return main.model_copy(update={"backend": _with_address(section, option, url)})
+
+
+def _with_address(section: BackendSection, option: str, url: str) -> BackendSection:
+    """Put an address in place of a section's own; an origin alone keeps what stands behind it."""
     address = section.options.get(option)
     target = with_path(url, address if isinstance(address, str) else "")
-    options = {**section.options, option: target}
-    return main.model_copy(update={"backend": section.model_copy(update={"options": options})})
+    return section.model_copy(update={"options": {**section.options, option: target}})
 
 
 def _as_asked(main: Config, config: Config) -> Config:
@@ -346,6 +350,25 @@ def _served(
     redactor = config_redactor(config, source.environ, runs_code=True)
     names = [_told(redactor.redact(", ".join(each))) for each in (before, now)]
     return names[0], names[1]
+
+
+def control_problems(config: Config) -> Iterator[Problem]:
+    """Find what is wrong with the address of main's deployment, long before it is asked.
+
+    Args:
+        config: The valid part of a config.
+    """
+    section, url = config.backend, config.gate.control_url
+    if section is None or url is None or not backends.is_builtin(section.name):
+        return
+    option = backends.resolve(section.name).address_option
+    if not option:
+        return
+    own = {each.what for each in backend_problems(section, config=config, environ=None)}
+    other = _with_address(section, option, url)
+    for each in backend_problems(other, config=config, environ=None):
+        if each.what not in own:
+            yield replace(each, where=config.where("gate", "control_url"))
 
 
 def control_hint(config: Config, environ: Mapping[str, str]) -> Iterator[Event]:

@@ -12,7 +12,13 @@ from servers.commands import git
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.core.registry import load_plugins
 from lm_eval_so.errors import ConfigError
-from lm_eval_so.pipeline.control import ControlSource, Decided, control_hint, decide
+from lm_eval_so.pipeline.control import (
+    ControlSource,
+    Decided,
+    control_hint,
+    control_problems,
+    decide,
+)
 
 KEY = "sk-test-1234567890abcdef"
 REPORT = make_report({"exact_match": [1, 1]})
@@ -469,6 +475,31 @@ def test_decide__plugins_of_main_are_not_run(repo: Repo) -> None:
     assert repo.state() == "asked"
     with pytest.raises(ConfigError, match="ran"):  # as it would have failed
         load_plugins([repo.folder / "evil.py"])
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://staging.example", None),
+        ("https://staging.example/v1", None),
+        ("https://user:hunter2@staging.example/v1", "holds a user or a password"),
+        ("https://staging.example/v1?token=hunter2", "goes on behind what all requests share"),
+    ],
+)
+def test_control_problems__an_address_that_cannot_be_asked_is_told_early(
+    repo: Repo, url: str, told: str | None
+) -> None:
+    repo.write(over(OWN, gate={"control_url": url}))
+    problems = list(control_problems(load_config(repo.file, environ=repo.environ)))
+    assert len(problems) == (told is not None)
+    for problem in problems:
+        assert told is not None
+        assert told in problem.what
+        assert "hunter2" not in problem.what
+        assert problem.where is not None
+        assert problem.where.key == "gate.control_url"
+    repo.write(over(OWN, backend={"name": "command"}, gate={"control_url": url}))
+    assert not list(control_problems(load_config(repo.file, environ=repo.environ)))
 
 
 @pytest.mark.parametrize(

@@ -247,6 +247,16 @@ def test_next_round__what_confirm_asked_counts_and_costs_nothing() -> None:
     assert found.broken.asked == 1
 
 
+def test_next_round__what_confirm_asked_takes_nothing_of_the_cap() -> None:
+    reports = both(30, {}, k=3, wrong=set(range(12)))
+    names = [f"s{i}" for i in range(12)]
+    answers = {name: [Answer(outcomes=dict_of(WRONG))] * 3 for name in names}
+    given = Further(answers=answers, given=dict.fromkeys(names, 3))
+    found = play(reports, always(WRONG), terms(), given)
+    assert states(found) == [(name, "proven", (8, 8)) for name in names]
+    assert found.broken.asked == 12 * 4
+
+
 @pytest.mark.parametrize("ended", [Code.NOT_ASKED_AGAIN, Code.ENDPOINT_DOWN])
 def test_next_round__who_cannot_be_asked_is_not(ended: Code) -> None:
     baseline, candidate = both(30, {}, k=5, wrong={7})

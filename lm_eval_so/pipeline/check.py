@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import Literal
 
-from lm_eval_so.comparator.broken.watch import most_further
 from lm_eval_so.comparator.effect.finding import make_shape
 from lm_eval_so.comparator.exemptions.files import exception_problems
 from lm_eval_so.comparator.gate.check import check as check_gate
@@ -19,8 +18,18 @@ from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.binding.metric_problems import dataset_problems
 from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.control import control_problems
-from lm_eval_so.pipeline.measure.until_decided import tell_rounds
+from lm_eval_so.pipeline.measure.until_decided import tell_further
 from lm_eval_so.runner import run_problems
+
+__all__ = [
+    "Stage",
+    "check",
+    "deciding",
+    "gate_problems",
+    "tell_further",
+    "tell_gate",
+    "watching_hints",
+]
 
 Stage = Literal["generate", "run", "evaluate"]
 
@@ -118,18 +127,6 @@ def watching_hints(config: Config) -> Iterator[Event]:
         if each.id in gating and each.metric.kind in scores and not each.decides:
             text = f"give {each.id} a pass_if to have its cases watched"
             yield Noticed(stage="check", text=text)
-
-
-def tell_further(config: Config, rows: int) -> Iterator[Event]:
-    """Tell how many requests a verdict may take less, or beyond those of the run.
-
-    Args:
-        config: The config.
-        rows: Rows of the run.
-    """
-    yield from tell_rounds(config)
-    if config.gate.broken != "off":
-        yield Noticed(stage="ci", text=f"up to {most_further(rows):,} more if a case breaks")
 
 
 def _deciding(config: Config, bound: Sequence[BoundMetric]) -> tuple[str, ...]:

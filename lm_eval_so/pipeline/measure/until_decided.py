@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from lm_eval_so.comparator.broken.watch import most_further
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Noticed
@@ -63,12 +64,19 @@ def may_stop_early(config: Config, plan: Plan, baseline: Baseline) -> bool:
     return has_past and config.gate.stop != "never" and config.run.repeats > LEAST_REPEATS
 
 
-def tell_rounds(config: Config) -> Iterator[Event]:
-    """Tell that a planned run may take fewer requests, since it may stop early."""
+def tell_further(config: Config, rows: int) -> Iterator[Event]:
+    """Tell how many requests a verdict may take less, or beyond those of the run.
+
+    Args:
+        config: The config.
+        rows: Rows of the run.
+    """
     if config.gate.stop != "never" and config.run.repeats > LEAST_REPEATS:
         rounds = f"{LEAST_REPEATS} of {config.run.repeats} rounds"
         text = f"that is the most: gate.stop may end it after {rounds}, unless it makes a baseline"
         yield Noticed(stage=_STAGE, text=text)
+    if config.gate.broken != "off":
+        yield Noticed(stage=_STAGE, text=f"up to {most_further(rows):,} more if a case breaks")
 
 
 @dataclass(frozen=True, slots=True)

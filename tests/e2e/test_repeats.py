@@ -336,6 +336,24 @@ def test_action__a_push_makes_the_baseline_where_it_is_told_to(place: Checkout) 
     assert git("status", "--porcelain", cwd=place.folder) == "M baselines/shop.json"
 
 
+def test_action__a_run_that_makes_the_baseline_asks_all_rounds(place: Checkout) -> None:
+    config = place.folder / "lm-eval-so.yaml"
+    text = config.read_text(encoding="utf-8")
+    rounds = "gate: {claim: these, stop: pass, "
+    text = text.replace("gate: {", rounds).replace("repeats: 3}", "repeats: 3}\nrun: {repeats: 4}")
+    config.write_text(text, encoding="utf-8")
+    git("commit", "-qam", "ask in rounds", cwd=place.folder)
+    report = place.folder / "lm-eval-so-report/report.json"
+    asked = []
+    for wanted in ("auto", "never", "auto"):
+        done = push(place, update_baseline=wanted)
+        assert done.returncode == 0, done.stderr
+        asked.append(answers(report))
+    # the second one passes at its first look; what becomes the baseline is never a lucky one
+    assert asked == [{3}, {2}, {3}]
+    assert answers(place.folder / "baselines/shop.json") == {3}
+
+
 def test_action__a_refused_baseline_fails_only_where_it_must_be_updated(place: Checkout) -> None:
     kept = place.folder / "baselines/shop.json"
     kept.write_text("{", encoding="utf-8")  # its history would be lost

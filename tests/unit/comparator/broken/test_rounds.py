@@ -247,6 +247,20 @@ def test_next_round__what_confirm_asked_counts_and_costs_nothing() -> None:
     assert found.broken.asked == 1
 
 
+def test_next_round__what_confirm_asked_takes_nothing_of_the_cap() -> None:
+    reports = both(30, {}, k=3, wrong=set(range(13)))
+    names = [f"s{i}" for i in range(13)]
+    wrong, right = (Answer(outcomes=dict_of(said)) for said in (WRONG, RIGHT))
+    answers = {name: [wrong, right if name == "s0" else wrong, wrong] for name in names}
+    given = Further(answers=answers, given=dict.fromkeys(names, 3))
+    found = play(reports, always(WRONG), terms(), given)
+    assert states(found) == [
+        *((name, "proven", (8, 8)) for name in names[1:]),
+        ("s0", "slip", (2, 3)),
+    ]
+    assert found.broken.asked == 12 * 4
+
+
 @pytest.mark.parametrize("ended", [Code.NOT_ASKED_AGAIN, Code.ENDPOINT_DOWN])
 def test_next_round__who_cannot_be_asked_is_not(ended: Code) -> None:
     baseline, candidate = both(30, {}, k=5, wrong={7})

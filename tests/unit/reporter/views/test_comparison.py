@@ -3,6 +3,7 @@
 import pytest
 from comparing import judge
 from factories import make_report
+from rendering import comment_body, render
 
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.reporter.views.comparison import view_comparison
@@ -27,3 +28,28 @@ def test_means__are_shown_with_the_number_of_answers_behind_them(before, now, ga
     compared = judge(make_report({"m": before}), candidate, gate=gate)
     (row,) = view_comparison(compared, candidate, language=Language.EN).scores
     assert (row.baseline, row.candidate) == means
+
+
+@pytest.mark.parametrize("format_", ["md", "html"])
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        (
+            Language.EN,
+            "This verdict covers the 60 questions of this dataset, not what users ask beyond them.",
+        ),
+        (
+            Language.KO,
+            "이 데이터셋의 질문 60개에 대한 판정입니다. 다른 질문에서도 같은지는 알 수 없습니다.",
+        ),
+    ],
+)
+def test_footer__a_claim_about_these_questions_covers_no_others(format_, language, told) -> None:
+    for gate, is_told in (({"claim": "these"}, True), ({}, False)):
+        candidate = make_report({"m": TWO})
+        compared = judge(make_report({"m": FIVE}), candidate, gate=gate, language=language)
+        text = render(candidate, compared, format=format_, language=language)
+        assert (told in text) is is_told
+        assert text.count(told) == is_told
+        body = comment_body(compared, candidate, level=0, language=language)
+        assert (told in body) is is_told

@@ -48,6 +48,18 @@ def test_check__what_a_metric_cannot_keep_is_found_before_it_is_measured(
     assert found.startswith(what)
 
 
+def test_check__an_address_of_main_that_cannot_be_asked_costs_no_run(folder: Path) -> None:
+    text = (
+        "version: 1\nsuite: shop\ndataset: {path: .}\nmetrics: [exact_match]\n"
+        'backend: {name: openai, params: {model: m}, options: {base_url: "http://localhost:1/v1"}}\n'
+        'gate: {control_url: "http://me:secret@localhost:2"}\n'
+    )
+    (folder / "lm-eval-so.yaml").write_text(text, "utf-8")
+    config = load_config(folder / "lm-eval-so.yaml")
+    (found,) = check(config, {"OPENAI_API_KEY": "k"}, needs={"run"})
+    assert found.what == "the address of http://localhost:2/v1 holds a user or a password"
+
+
 def test_check__knows_the_range_of_what_is_built_from_others(folder: Path) -> None:
     metrics = "[char_f1, {name: composite, params: {parts: {char_f1: 1}}}]"
     assert whats(folder, metrics=metrics, gate="{composite: {min: 0.5}}") == []

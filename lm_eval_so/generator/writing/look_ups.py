@@ -35,7 +35,9 @@ def look_ups(documents: Sequence[Document], seed: int) -> Iterator[LookUp]:
     """
     by_document = sorted(documents, key=lambda d: (u64(seed, "doc", d.sha256), d.file))
     for kind in (_cells, _headings):
-        lists = [sorted(kind(document), key=lambda each: _order(each, seed)) for document in by_document]
+        lists = [
+            sorted(kind(document), key=lambda each: _order(each, seed)) for document in by_document
+        ]
         yield from (each for row in zip_longest(*lists) for each in row if each is not None)
 
 
@@ -62,7 +64,9 @@ def _cells(document: Document) -> Iterator[LookUp]:
 
 def _headings(document: Document) -> Iterator[LookUp]:
     for number, section in enumerate(document.sections):
-        units = [u for u in document.units if u.section == number and u.kind in {"paragraph", "item"}]
+        units = [
+            u for u in document.units if u.section == number and u.kind in {"paragraph", "item"}
+        ]
         heading = _plain(section.title)
         spans = [span for unit in units for span in sentence_spans(document.text, unit)][:_TOLD]
         if not heading or not spans:

@@ -228,7 +228,7 @@ def find_quote(quote: str, chunks: Sequence[Chunk]) -> Evidence | None:
         near = find_nearly(wanted, known.key, similarity=_NEARLY_QUOTED)
         if near and near[0] < near[1]:
             found = _evidence(chunk, text, (known.places[near[0]], known.places[near[1] - 1] + 1))
-            if _values(found.text) == _values(quote):
+            if numbers_of(found.text) == numbers_of(quote):
                 return found
     return None
 
@@ -249,26 +249,17 @@ def _evidence(chunk: Chunk, text: str, span: tuple[int, int]) -> Evidence:
 def _numbers(draft: Draft) -> Draft | Fault:
     said, passages = draft.said, "\n".join(chunk.text for chunk in draft.slot.chunks)
     told = "\n".join(text for turn in said.history for text in turn)
-    asked = _values(said.question)
+    asked = numbers_of(said.question)
     for text, support in ((said.answer, draft.quoted), (told, passages)):
-        if missing := _values(text) - _values(support) - asked:
+        if missing := numbers_of(text) - numbers_of(support) - asked:
             what = ", ".join(f"{number.normalize():f}" for number in sorted(missing))
             return Fault(reason="numbers_unsupported", what=what)
     return draft
 
 
-def _values(text: str) -> set[Decimal]:
+def numbers_of(text: str) -> set[Decimal]:
+    """Return the values of the numbers of a text, in every reading, without their units."""
     return {reading.value for number in find_numbers(text) for reading in number.readings}
-
-
-def has_numbers(text: str) -> bool:
-    """Return whether a text has a number."""
-    return bool(find_numbers(text))
-
-
-def same_numbers(one: str, other: str) -> bool:
-    """Return whether each number of the second text is in the first: an answer may tell less."""
-    return _values(other) <= _values(one) or _values(one) <= _values(other)
 
 
 def _must_say(draft: Draft) -> Draft | Fault:
@@ -328,7 +319,7 @@ def _not_known(draft: Draft, known: Sequence[Known]) -> Draft | Fault:
             return Fault(reason="dup_exact", what=other.asked)
         alike = jaccard(other.asked, asked)
         is_near = alike >= _SAME_QUESTION and _overlaps(places, other.places)
-        if is_near and _values(other.asked) == _values(asked):
+        if is_near and numbers_of(other.asked) == numbers_of(asked):
             return Fault(reason="dup_near", what=other.asked)
         if alike >= _LIKE_QUESTION:
             flags = (*flags, "near_dup_suspect")

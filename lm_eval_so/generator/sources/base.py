@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.config.model import SourceSection
+from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.core.secrets import Redactor
 
 _EXCERPT = 200

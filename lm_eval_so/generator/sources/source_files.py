@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 
-from lm_eval_so.core.config.model import Config, SourceSection
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.core.text import nfc
 from lm_eval_so.errors import Problem, nearest
 from lm_eval_so.generator.sources.base import (

@@ -105,6 +105,10 @@ class Draft:
         """Whether the documents answer the question."""
         return self.slot.type != "unanswerable"
 
+    def flagged(self, flag: str) -> "Draft":
+        """Return it with one more flag."""
+        return replace(self, flags=tuple(dict.fromkeys([*self.flags, flag])))
+
     @property
     def quoted(self) -> str:
         """The quotes below their header rows."""
@@ -114,6 +118,12 @@ class Draft:
 def doc_id(document: Document) -> str:
     """Return the id of a document's text: another text has another id."""
     return f"d{digest([document.file, document.text])[:16]}"
+
+
+def known_of(draft: Draft) -> Known:
+    """Return the question of a draft as one that stands."""
+    places = tuple((doc_id(each.document), each.start, each.end) for each in draft.evidence)
+    return Known(asked=draft.said.asked, places=places)
 
 
 def examine(slot: Slot, said: Candidate, known: Sequence[Known]) -> Draft | Fault:

@@ -9,7 +9,8 @@ import pytest
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import make_config
-from lm_eval_so.core.config.model import Config, SourceSection
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.core.events import Ended, Event, Noticed, Warned
 from lm_eval_so.core.hashing import digest_bytes
 from lm_eval_so.generator.generate import Generated, generate

@@ -1,8 +1,9 @@
 """The check: every proposed question held against the documents, not only against its own passage."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 from pydantic import JsonValue
@@ -107,7 +108,7 @@ def _pieces(document: Document, most: int) -> Iterator[tuple[Document, int, int]
         return
     start = 0
     chunks = chunks_of(document)
-    for before, chunk in zip(chunks, chunks[1:], strict=False):
+    for before, chunk in pairwise(chunks):
         if chunk.end - start > most:
             yield document, start, before.end
             start = chunk.start
@@ -142,11 +143,13 @@ class Checker:
     def requests(self, drafts: Sequence[Draft]) -> list[Held]:
         """Return the requests that check drafts: window by window, the drafts in order."""
         chosen = {id(draft): self._windows(draft) for draft in drafts}
-        found = []
+        found: list[Held] = []
         for window in self.windows:
             held = [draft for draft in drafts if window in chosen[id(draft)]]
-            for first in range(0, len(held), _A_REQUEST):
-                found.append(Held(window=window, drafts=tuple(held[first : first + _A_REQUEST])))
+            found += [
+                Held(window=window, drafts=tuple(held[first : first + _A_REQUEST]))
+                for first in range(0, len(held), _A_REQUEST)
+            ]
         return [*found, *(Held(window=_hops(d), drafts=(d,)) for d in drafts if _is_hop(d))]
 
     def _windows(self, draft: Draft) -> Sequence[Window]:
@@ -182,7 +185,7 @@ class Checker:
             if answered is not None:
                 where = answered[0].place(answered[1].quote)
                 return Fault(reason="answerable_after_all", what=where or answered[1].quote)
-            return draft if self.is_whole else _flagged(draft, "checked_partly")
+            return draft if self.is_whole else draft.flagged("checked_partly")
         own = [each for each in verdicts if _is_own(draft, each[0])]
         others = [each for each in verdicts if each not in own]
         if draft.slot.type == "false_premise":
@@ -194,11 +197,11 @@ class Checker:
         if all(_differs(draft, verdict) for verdict in settled):
             return Fault(reason="answer_differs", what=settled[0].answer)
         if not any(_confirms(draft, verdict) for verdict in settled):
-            draft = _flagged(draft, "answer_unsure")
+            draft = draft.flagged("answer_unsure")
         for window, verdict in others:
             where = window.place(verdict.quote)
             if verdict.found == "answers" and where and _differs(draft, verdict):
-                draft = _flagged(draft, f"conflict:{where}")
+                draft = draft.flagged(f"conflict:{where}")
         return draft
 
 
@@ -235,10 +238,6 @@ def _confirms(draft: Draft, verdict: Verdict) -> bool:
     return bool(find_numbers(draft.said.answer)) and bool(
         numbers_of(draft.said.answer) & numbers_of(verdict.answer)
     )
-
-
-def _flagged(draft: Draft, flag: str) -> Draft:
-    return replace(draft, flags=tuple(dict.fromkeys([*draft.flags, flag])))
 
 
 def read_verdicts(output: str, count: int) -> tuple[Verdict, ...] | Unusable:

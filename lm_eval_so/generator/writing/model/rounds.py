@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from pydantic import JsonValue
@@ -14,7 +14,7 @@ from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.workers import drain, until_stopped
 from lm_eval_so.errors import LMEvalError
 from lm_eval_so.generator.writing.candidate import Candidate, read_candidate
-from lm_eval_so.generator.writing.check import (
+from lm_eval_so.generator.writing.model.check import (
     VERDICTS,
     Checker,
     Held,
@@ -22,8 +22,7 @@ from lm_eval_so.generator.writing.check import (
     Window,
     read_verdicts,
 )
-from lm_eval_so.generator.writing.plan import Slot
-from lm_eval_so.generator.writing.prompts import (
+from lm_eval_so.generator.writing.model.prompts import (
     Asked,
     Brief,
     check_request,
@@ -31,7 +30,16 @@ from lm_eval_so.generator.writing.prompts import (
     repair_prompt,
     write_request,
 )
-from lm_eval_so.generator.writing.rules import Draft, Fault, Known, copied, doc_id, examine
+from lm_eval_so.generator.writing.plan import Slot
+from lm_eval_so.generator.writing.rules import (
+    Draft,
+    Fault,
+    Known,
+    copied,
+    doc_id,
+    examine,
+    known_of,
+)
 
 T = TypeVar("T")
 _UNREADABLE: Final = {
@@ -112,8 +120,10 @@ class Terms:
     style: Mapping[str, Sequence[str]]
     """Questions of real users by language."""
     stop: asyncio.Event
-    tell: Callable[[int, int], None]
+    tell: Callable[[int, int], None] = lambda written, thrown: None
     """Takes the numbers of tests written, and of proposals thrown away."""
+    failed: Callable[[], LMEvalError | None] = lambda: None
+    """Returns an error that makes further rounds useless."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +204,7 @@ class Rounds:
             if reply is None:
                 continue
             proposal, answers = reply
-            seen = [*self._known, *(_known(draft) for draft, _ in drafts)]
+            seen = [*self._known, *(known_of(draft) for draft, _ in drafts)]
             draft = self._judge(slot, proposal, seen)
             if isinstance(draft, Fault):
                 said = proposal.question if isinstance(proposal, Candidate) else ""
@@ -208,7 +218,7 @@ class Rounds:
                 self._throw_away(draft.slot, end, draft.said.question)
             elif isinstance(end, Draft):
                 self._written[draft.slot.key] = Written(draft=end, model=model)
-                self._known.append(_known(end))
+                self._known.append(known_of(end))
         self._terms.tell(len(self._written), len(self._tries))
 
     def _brief(self, slot: Slot) -> Brief:
@@ -247,7 +257,7 @@ class Rounds:
             return draft
         if self._attempts(slot) + 1 < self._terms.attempts:
             return fault
-        return replace(draft, flags=(*draft.flags, "echoes_source"))
+        return draft.flagged("echoes_source")
 
     def _throw_away(self, slot: Slot, fault: Fault, question: str) -> None:
         thrown = Try(
@@ -265,7 +275,7 @@ class Rounds:
     async def _check(self, drafts: Sequence[Draft]) -> list[Draft | Fault]:
         """Return each draft with the flags of its check, or its fault; `not_asked` if it was cut off."""
         if self._checker is None:
-            return [replace(draft, flags=(*draft.flags, "unchecked")) for draft in drafts]
+            return [draft.flagged("unchecked") for draft in drafts]
         model, checker = self._checker
         held = checker.requests(drafts)
 
@@ -300,6 +310,7 @@ class Rounds:
 
         work = drain(iter(range(count)), one, workers=self._terms.concurrency)
         await until_stopped(work, self._terms.stop, grace_s=self._terms.grace_s)
+        self._failure = self._failure or self._terms.failed()
         for reply in found:
             for answer in reply[1] if reply is not None else ():
                 self._asking.add(answer)
@@ -318,8 +329,3 @@ async def _hold(model: Model, held: Held) -> Any:
         read=lambda output: read_verdicts(output, len(questions)),
         repair=lambda why: repair_prompt(language, why, VERDICTS),
     )
-
-
-def _known(draft: Draft) -> Known:
-    places = tuple((doc_id(each.document), each.start, each.end) for each in draft.evidence)
-    return Known(asked=draft.said.asked, places=places)

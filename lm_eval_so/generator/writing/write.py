@@ -1,0 +1,148 @@
+"""Tests written from documents: what is missing is planned, written and judged; what stands stays."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from lm_eval_so.core.config.sources import SynthesiseSection
+from lm_eval_so.core.records.dataset import PlanInfo
+from lm_eval_so.generator.documents.block import Document
+from lm_eval_so.generator.writing.chunks import Chunk
+from lm_eval_so.generator.writing.look_ups import look_ups
+from lm_eval_so.generator.writing.model.check import Checker
+from lm_eval_so.generator.writing.model.models import Models
+from lm_eval_so.generator.writing.model.rounds import Asking, Outcome, Rounds, Terms, Try, Written
+from lm_eval_so.generator.writing.plan import Plan, Wanted, ordered, plan, shares
+from lm_eval_so.generator.writing.rules import Draft, Known, examine, known_of
+
+__all__ = ["Material", "Work"]
+
+_FACT = "fact"
+NO_MODEL, NOT_ASKED, NO_CHUNK = "no_model", "not_asked", "no_chunk"
+"""Reasons of tests that were not tried."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What tests are written from, and what stands."""
+
+    documents: Sequence[Document]
+    known: Sequence[Known] = ()
+    """Questions of the sources and of the tests that stand."""
+    standing: Mapping[str, str] = field(default_factory=dict)
+    """Type of each test that stands, by the key of its slot."""
+    tries: Sequence[Try] = ()
+    """Tries in vain of earlier runs that count."""
+
+
+class Work:
+    """The tests that are missing.
+
+    Args:
+        material: What tests are written from, and what stands.
+        section: The settings.
+        seed: Seed of every choice.
+    """
+
+    def __init__(self, material: Material, section: SynthesiseSection, seed: int) -> None:
+        self._material, self._section, self._seed = material, section, seed
+        self.wanted = shares(section.questions, section.mix)
+
+    @cached_property
+    def chunks(self) -> list[Chunk]:
+        """Chunks of all documents in the order of planning."""
+        return ordered(self._material.documents, self._seed)
+
+    @property
+    def missing(self) -> dict[str, int]:
+        """Tests by type that do not stand."""
+        stand = Counter(self._material.standing.values())
+        return {type_: max(0, n - stand[type_]) for type_, n in self.wanted.items()}
+
+    def look_ups(self) -> Outcome:
+        """Write the missing `fact` tests by rule, without a model."""
+        known = [*self._material.known]
+        written: list[Written] = []
+        found = look_ups(self._material.documents, self._seed) if self.missing.get(_FACT) else ()
+        for slot, said in found:
+            if len(written) == self.missing[_FACT]:
+                break
+            if slot.key in self._material.standing:
+                continue
+            draft = examine(slot, said, known)
+            if isinstance(draft, Draft):
+                written.append(Written(draft=draft.flagged("keyless"), model=None))
+                known.append(known_of(draft))
+        return Outcome(written=tuple(written), tries=(), asking=Asking())
+
+    def plan(self) -> Plan:
+        """Return the slots to fill by a model."""
+        tried = Counter(each.slot for each in self._material.tries)
+        wanted = Wanted(
+            counts=self.missing,
+            per_chunk=self._section.per_chunk,
+            standing=self._material.standing.keys(),
+            spent={slot for slot, n in tried.items() if n >= self._section.attempts},
+        )
+        return plan(self.chunks, wanted, self._seed)
+
+    async def by_models(
+        self, models: Models, terms: Terms, *, only: Callable[[Plan], Plan] = lambda plan: plan
+    ) -> Outcome:
+        """Write the missing tests by a model.
+
+        Args:
+            models: Open models.
+            terms: How they are asked.
+            only: Function that leaves a part of the plan; default: all of it.
+        """
+        checker = None
+        if models.checker is not None:
+            checker = models.checker, Checker(self._material.documents, self._section.window)
+        rounds = Rounds(models.writer, checker, terms)
+        slots = only(self.plan()).slots
+        return await rounds.write(slots, self._material.known, self._material.tries)
+
+    def figures(self, outcome: Outcome, *, has_model: bool) -> PlanInfo:
+        """Return what was wanted, what stands now, and why the rest does not.
+
+        Args:
+            outcome: What was written now.
+            has_model: Whether there is a model that writes.
+        """
+        new = Counter(each.draft.slot.type for each in outcome.written)
+        stand = Counter(self._material.standing.values()) + new
+        open_ = {type_: n - new[type_] for type_, n in self.missing.items() if n > new[type_]}
+        unfilled: Counter[str] = Counter()
+        if has_model:
+            unfilled = self._reasons(outcome, open_)
+        else:
+            for type_, n in open_.items():
+                unfilled[NO_CHUNK if type_ == _FACT else NO_MODEL] += n
+        return PlanInfo(
+            wanted={type_: n for type_, n in self.wanted.items() if n},
+            written={type_: stand[type_] for type_ in sorted(stand)},
+            unfilled=dict(sorted(unfilled.items())),
+        )
+
+    def _reasons(self, outcome: Outcome, open_: Mapping[str, int]) -> Counter[str]:
+        """Return why tests are missing: for each slot its last try, for the others that there is no passage."""
+        filled = {each.draft.slot.key for each in outcome.written}
+        last = {each.slot: each for each in (*self._material.tries, *outcome.tries)}
+        tried = Counter(each.slot for each in (*self._material.tries, *outcome.tries))
+        planned = self.plan()
+        found: Counter[str] = Counter(
+            planned.no_chunk and {NO_CHUNK: sum(planned.no_chunk.values())}
+        )
+        left = dict(open_)
+        for type_, n in planned.no_chunk.items():
+            left[type_] = left.get(type_, 0) - n
+        slots = {slot.key: slot.type for slot in planned.slots if slot.key not in filled}
+        spent = {key: each.type for key, each in last.items() if key not in slots}
+        for key, type_ in (*slots.items(), *spent.items()):
+            is_over = tried[key] >= self._section.attempts
+            if left.get(type_, 0) > 0 and key not in filled:
+                found[last[key].reason if is_over else NOT_ASKED] += 1
+                left[type_] -= 1
+        return found

@@ -45,6 +45,9 @@ def generate(
 ) -> Generated:
     """Make the dataset and write it; the folder changes only once everything is made.
 
+    Tests that were written from documents stay as they are. What is missing of them is written by
+    rule where no model is named; no model is asked (`generate_with_model` does that).
+
     Args:
         config: The config, with a `generator` section.
         resources: Resources of the command; only the listener is used.
@@ -58,14 +61,61 @@ def generate(
         InputError: If the folder cannot be written to, or holds a dataset not made by `generate`.
     """
     folder = _folder(config, out)
-    refuse_folder(folder)
-    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
-        info = _make(config, resources.listener, Path(made))
-        if _is_edited(Path(made), folder, force=force):
-            text = f"{folder / SAMPLES_FILE} was edited by hand: kept as {put_aside(folder)}"
-            resources.listener(Noticed(stage=STAGE, text=text))
-        files = publish(Path(made), folder)
-    return Generated(info=info, folder=folder, files=files, samples=info.files[SAMPLES_FILE].rows)
+    parts = _read(config, resources.listener, folder)
+    return _publish(config, resources, parts, parts.writing.by_rule(), force=force)
+
+
+async def generate_with_model(
+    config: Config,
+    resources: Resources,
+    *,
+    out: Path | None = None,
+    force: bool = False,
+    offline: bool = False,
+) -> Generated:
+    """Like `generate`, and write the tests that are missing by the model of the config.
+
+    What was written before a budget ran out or the user stopped it is kept, and the next call goes on.
+
+    Args:
+        config: The config, with a `generator` section.
+        resources: Resources of the command.
+        out: Folder of the dataset; default: dataset.path.
+        force: Replace samples that were edited by hand, and keep the edited file beside them.
+        offline: Whether only the cache is asked.
+
+    Raises:
+        LMEvalError: As `generate` does, before anything is asked; or what ended the asking early.
+    """
+    folder = _folder(config, out)
+    parts = _read(config, resources.listener, folder)
+    if not parts.writing.asks:
+        return _publish(config, resources, parts, parts.writing.by_rule(), force=force)
+    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:  # mistakes come before money
+        _make(config, ignore, Path(made), parts, parts.writing.by_rule())
+        _is_edited(Path(made), folder, force=force)
+    options = parts.writing.options(resources.listener, offline=offline)
+    outcome = await parts.writing.by_models(resources, options)
+    if outcome.failure is None or outcome.written or isinstance(outcome.failure, BudgetSpent):
+        made_now = _publish(config, resources, parts, outcome, force=force)
+    if outcome.failure is not None:
+        raise outcome.failure
+    return made_now
+
+
+async def try_out(config: Config, resources: Resources, tests: int) -> Tried:
+    """Write a few missing tests, one of each type in turn; nothing is kept but the cache.
+
+    Args:
+        config: The config, with a model in its `generator` section.
+        resources: Resources of the command.
+        tests: Number of tests.
+
+    Raises:
+        LMEvalError: As `generate_with_model` does.
+    """
+    parts = _read(config, resources.listener, _folder(config, None))
+    return await parts.writing.try_out(resources, tests)
 
 
 def preview(
@@ -73,9 +123,9 @@ def preview(
 ) -> DatasetInfo:
     """Return the metadata of the dataset without writing it; arguments and errors as in `generate`."""
     folder = _folder(config, out)
-    refuse_folder(folder)
+    parts = _read(config, resources.listener, folder)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
-        info = _make(config, resources.listener, Path(made))
+        info = _make(config, resources.listener, Path(made), parts, parts.writing.by_rule())
         _is_edited(Path(made), folder, force=force)
     return info
 
@@ -88,8 +138,9 @@ def stale(config: Config, resources: Resources, *, out: Path | None = None) -> t
         to date. Errors as in `generate`.
     """
     folder = _folder(config, out)
+    parts = _read(config, resources.listener, folder, is_checked=False)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
-        _make(config, resources.listener, Path(made))
+        _make(config, resources.listener, Path(made), parts, parts.writing.by_rule())
         return tuple(differences(Path(made), folder))
 
 
@@ -105,16 +156,62 @@ def _is_edited(made: Path, folder: Path, *, force: bool) -> bool:
     return problem is not None
 
 
-def _make(config: Config, listener: Listener, folder: Path) -> DatasetInfo:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What the dataset is made of."""
+
+    folder: Path
+    outcomes: Iterable[Outcome]
+    writing: Writing
+    licenses: dict[str, str | None]
+    """License of each document, by its file."""
+
+
+def _read(config: Config, listener: Listener, folder: Path, *, is_checked: bool = True) -> _Parts:
+    """Read the sources and what stands; where no test is written the sources are a stream."""
     if not config.sources:
         hint = "add generator: {sources: […]}"
         raise ConfigError("the config has no generator section", hint=hint)
+    if is_checked:
+        refuse_folder(folder)
     if problems := list(config_problems(config)):
         raise ConfigError.of(problems)
     listener(Began(stage=STAGE, text=", ".join(source.id for source in config.sources)))
+    outcomes: Iterable[Outcome] = drop_duplicates(collect(config, listener))
+    imported: list[TestSample] = []
+    section = config.generator
+    if section is not None and (section.synthesise or any(s.use == "documents" for s in config.sources)):
+        outcomes = [*outcomes]
+        imported = [each.sample for each in outcomes if isinstance(each, Kept)]
+    read = [each for each in outcomes if isinstance(each, Read)] if isinstance(outcomes, list) else []
+    return _Parts(
+        folder=folder,
+        outcomes=outcomes,
+        writing=Writing(config, [each.document for each in read], imported, read_stored(folder)),
+        licenses={each.file.name: each.file.license for each in read},
+    )
+
+
+def _publish(
+    config: Config, resources: Resources, parts: _Parts, outcome: Written, *, force: bool
+) -> Generated:
+    folder = parts.folder
+    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
+        info = _make(config, resources.listener, Path(made), parts, outcome)
+        if _is_edited(Path(made), folder, force=force):
+            text = f"{folder / SAMPLES_FILE} was edited by hand: kept as {put_aside(folder)}"
+            resources.listener(Noticed(stage=STAGE, text=text))
+        files = publish(Path(made), folder)
+    return Generated(info=info, folder=folder, files=files, samples=info.files[SAMPLES_FILE].rows)
+
+
+def _make(
+    config: Config, listener: Listener, folder: Path, parts: _Parts, outcome: Written
+) -> DatasetInfo:
     tally = Tally(STAGE, listener)
+    added = parts.writing.added(outcome, parts.licenses)
     try:
-        files = write_outcomes(drop_duplicates(collect(config, listener)), tally, folder)
+        files = write_outcomes(parts.outcomes, tally, folder, added)
     except OSError as error:
         raise cannot_write(folder, error) from None
     tally.end()
@@ -123,10 +220,10 @@ def _make(config: Config, listener: Listener, folder: Path) -> DatasetInfo:
     totals = tally.totals()
     counts = "read {records:,} = kept {kept:,} + rejected {rejected:,} + skipped {skipped:,}"
     text = counts.format_map(totals) + f" + duplicate {totals['duplicates']:,}"
-    if not totals["kept"]:
+    if not totals["kept"] and not added.documents:
         hint = "the warnings above say why" if tally.rejected else "they have no records"
         raise NothingToDo(f"the sources give no sample: {text}", hint=hint)
+    for line in told(added):
+        listener(Noticed(stage=STAGE, text=line))
     listener(Ended(stage=STAGE, text=text))
-    info = describe(config, tally, files)
-    write_metadata(info, folder)
-    return info
+    return write_metadata(describe(config, tally, files, added), folder)

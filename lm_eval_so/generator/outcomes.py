@@ -72,7 +72,7 @@ class Tally:
                 self._counts[outcome.file] = Counter()
             case Kept():
                 self._count(outcome.file, "kept")
-                self._count_sample(outcome)
+                self.count_sample(outcome.sample)
             case Skipped():
                 self._count(outcome.file, "skipped")
             case Reject():
@@ -119,8 +119,8 @@ class Tally:
         if self._records % _EVERY == 0:
             self._listener(Moved(stage=self._stage, done=self._records))
 
-    def _count_sample(self, kept: Kept) -> None:
-        sample = kept.sample
+    def count_sample(self, sample: TestSample) -> None:
+        """Count the review state and language of a sample."""
         self.review[sample.review.status if sample.review else "unreviewed"] += 1
         self.splits[sample.split or ""] += 1
         self.languages[sample.language or "und"] += 1

@@ -10,7 +10,13 @@ from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE, read_metadata
 from lm_eval_so.core.files import read_lines
 from lm_eval_so.core.hashing import content_id, revision
 from lm_eval_so.core.records.codec import loads
-from lm_eval_so.core.records.dataset import DatasetInfo, DocumentInfo, SectionInfo
+from lm_eval_so.core.records.dataset import (
+    DatasetInfo,
+    DocumentInfo,
+    ModelUse,
+    PlanInfo,
+    SectionInfo,
+)
 from lm_eval_so.core.records.sample import Review, TestSample
 from lm_eval_so.errors import InputError, RecordError, Where
 from lm_eval_so.generator.documents.block import Document
@@ -36,6 +42,23 @@ class Stored:
     tries: tuple[Mapping[str, Any], ...] = ()
     """Lines of rejected.jsonl about tries in vain."""
     info: DatasetInfo | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromDocuments:
+    """The part of a dataset that comes from documents."""
+
+    documents: Sequence[DocumentInfo] = ()
+    samples: Sequence[TestSample] = ()
+    tries: Sequence[Mapping[str, Any]] = ()
+    """Lines of rejected.jsonl about proposals that were thrown away."""
+    plan: PlanInfo | None = None
+    """None if no tests are to be written."""
+    llm: ModelUse | None = None
+
+
+NOTHING = FromDocuments()
+"""The part of a dataset without documents."""
 
 
 def is_written(sample: TestSample | None) -> bool:

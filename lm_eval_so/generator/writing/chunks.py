@@ -35,14 +35,9 @@ class Chunk:
 
     @property
     def header(self) -> str:
-        """Header row that the first unit needs and the text does not have, with its line end."""
-        first = self.units[0]
-        header = first.header
-        return (
-            f"{header}\n"
-            if header and header not in self.document.text[self.start : first.start]
-            else ""
-        )
+        """Header row of the table that it begins in, with its line end; empty elsewhere."""
+        header = self.units[0].header
+        return f"{header}\n" if header else ""
 
     @property
     def place(self) -> str:

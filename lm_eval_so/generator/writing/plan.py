@@ -41,8 +41,8 @@ class Plan:
     slots: tuple[Slot, ...]
     no_chunk: Mapping[str, int]
     """Tests by type for which there are too few chunks."""
-    tried: Mapping[str, int]
-    """Slots by type that were tried in vain before, as often as they may be."""
+    tried: tuple[Slot, ...]
+    """Slots that were tried in vain before, as often as they may be."""
 
 
 def slot_key(type_: str, hashes: Sequence[str], nth: int) -> str:
@@ -103,23 +103,23 @@ def plan(chunks: Sequence[Chunk], wanted: Wanted, seed: int) -> Plan:
     """
     slots: list[Slot] = []
     no_chunk: dict[str, int] = {}
-    tried: dict[str, int] = {}
+    tried: list[Slot] = []
     search = Search([chunk.text for chunk in chunks]) if wanted.counts.get("multi_hop") else None
     for type_, count in wanted.counts.items():
-        spent, found = 0, []
+        spent: list[Slot] = []
+        found: list[Slot] = []
         for slot in _slots(type_, chunks, wanted.per_chunk, seed, search):
-            if spent + len(found) == count:
+            if len(spent) + len(found) == count:
                 break
             if slot.key in wanted.spent:
-                spent += 1
+                spent.append(slot)
             elif slot.key not in wanted.standing:
                 found.append(slot)
         slots += found
-        if spent:
-            tried[type_] = spent
-        if left := count - spent - len(found):
+        tried += spent
+        if left := count - len(spent) - len(found):
             no_chunk[type_] = left
-    return Plan(slots=tuple(slots), no_chunk=no_chunk, tried=tried)
+    return Plan(slots=tuple(slots), no_chunk=no_chunk, tried=tuple(tried))
 
 
 def _slots(

@@ -4,19 +4,22 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import zip_longest
 
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sources import SynthesiseSection
 from lm_eval_so.core.records.dataset import PlanInfo
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.writing.chunks import Chunk
 from lm_eval_so.generator.writing.look_ups import look_ups
 from lm_eval_so.generator.writing.model.check import Checker
-from lm_eval_so.generator.writing.model.models import Models
+from lm_eval_so.generator.writing.model.models import open_models, told_by
 from lm_eval_so.generator.writing.model.rounds import Asking, Outcome, Rounds, Terms, Try, Written
-from lm_eval_so.generator.writing.plan import Plan, Wanted, ordered, plan, shares
+from lm_eval_so.generator.writing.plan import Plan, Slot, Wanted, ordered, plan, shares
 from lm_eval_so.generator.writing.rules import Draft, Known, examine, known_of
 
-__all__ = ["Material", "Work"]
+__all__ = ["NO_MODEL", "Asking", "Material", "Options", "Outcome", "Work", "told_by"]
 
 _FACT = "fact"
 NO_MODEL, NOT_ASKED, NO_CHUNK = "no_model", "not_asked", "no_chunk"
@@ -34,6 +37,29 @@ class Material:
     """Type of each test that stands, by the key of its slot."""
     tries: Sequence[Try] = ()
     """Tries in vain of earlier runs that count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a model writes, and how."""
+
+    style: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Questions of real users by language."""
+    offline: bool = False
+    """Whether only the cache is asked."""
+    only: int | None = None
+    """Number of tests to try out; None: all that are missing."""
+    tell: Callable[[int, int], None] = lambda *_: None
+    """Takes the numbers of tests written, and of proposals thrown away."""
+
+
+def one_of_each(slots: Sequence[Slot], most: int) -> list[Slot]:
+    """Return the first slots, one of each type in turn."""
+    by_type: dict[str, list[Slot]] = {}
+    for slot in slots:
+        by_type.setdefault(slot.type, []).append(slot)
+    rows = zip_longest(*by_type.values())
+    return [slot for row in rows for slot in row if slot is not None][:most]
 
 
 class Work:
@@ -88,21 +114,37 @@ class Work:
         return plan(self.chunks, wanted, self._seed)
 
     async def by_models(
-        self, models: Models, terms: Terms, *, only: Callable[[Plan], Plan] = lambda plan: plan
+        self, config: Config, resources: Resources, options: Options = Options()  # noqa: B008 - frozen
     ) -> Outcome:
         """Write the missing tests by a model.
 
         Args:
-            models: Open models.
-            terms: How they are asked.
-            only: Function that leaves a part of the plan; default: all of it.
+            config: The config, with a model that writes.
+            resources: Resources of the command.
+            options: What is written, and how.
+
+        Raises:
+            InputError: With every problem of the models' sections.
+            BackendError: If a backend cannot get ready.
         """
-        checker = None
-        if models.checker is not None:
-            checker = models.checker, Checker(self._material.documents, self._section.window)
-        rounds = Rounds(models.writer, checker, terms)
-        slots = only(self.plan()).slots
-        return await rounds.write(slots, self._material.known, self._material.tries)
+        async with open_models(config, resources, offline=options.offline) as models:
+            checker = None
+            if models.checker is not None:
+                most = self._section.window
+                checker = models.checker, Checker(self._material.documents, most)
+            terms = Terms(
+                attempts=self._section.attempts,
+                concurrency=config.run.concurrency,
+                grace_s=config.run.drain_s,
+                style=options.style,
+                stop=resources.stop,
+                tell=options.tell,
+                failed=models.not_in_cache,
+            )
+            rounds = Rounds(models.writer, checker, terms)
+            slots = self.plan().slots
+            chosen = slots if options.only is None else one_of_each(slots, options.only)
+            return await rounds.write(chosen, self._material.known, self._material.tries)
 
     def figures(self, outcome: Outcome, *, has_model: bool) -> PlanInfo:
         """Return what was wanted, what stands now, and why the rest does not.
@@ -116,33 +158,26 @@ class Work:
         open_ = {type_: n - new[type_] for type_, n in self.missing.items() if n > new[type_]}
         unfilled: Counter[str] = Counter()
         if has_model:
-            unfilled = self._reasons(outcome, open_)
+            unfilled = self._reasons(outcome)
         else:
             for type_, n in open_.items():
                 unfilled[NO_CHUNK if type_ == _FACT else NO_MODEL] += n
         return PlanInfo(
             wanted={type_: n for type_, n in self.wanted.items() if n},
-            written={type_: stand[type_] for type_ in sorted(stand)},
+            written={type_: stand[type_] for type_ in dict.fromkeys([*self.wanted, *sorted(stand)]) if stand[type_]},
             unfilled=dict(sorted(unfilled.items())),
         )
 
-    def _reasons(self, outcome: Outcome, open_: Mapping[str, int]) -> Counter[str]:
+    def _reasons(self, outcome: Outcome) -> Counter[str]:
         """Return why tests are missing: for each slot its last try, for the others that there is no passage."""
         filled = {each.draft.slot.key for each in outcome.written}
-        last = {each.slot: each for each in (*self._material.tries, *outcome.tries)}
-        tried = Counter(each.slot for each in (*self._material.tries, *outcome.tries))
+        tries = [*self._material.tries, *outcome.tries]
+        last, tried = {each.slot: each for each in tries}, Counter(each.slot for each in tries)
         planned = self.plan()
-        found: Counter[str] = Counter(
-            planned.no_chunk and {NO_CHUNK: sum(planned.no_chunk.values())}
+        found = Counter(
+            last[slot.key].reason if tried[slot.key] >= self._section.attempts else NOT_ASKED
+            for slot in (*planned.slots, *planned.tried)
+            if slot.key not in filled
         )
-        left = dict(open_)
-        for type_, n in planned.no_chunk.items():
-            left[type_] = left.get(type_, 0) - n
-        slots = {slot.key: slot.type for slot in planned.slots if slot.key not in filled}
-        spent = {key: each.type for key, each in last.items() if key not in slots}
-        for key, type_ in (*slots.items(), *spent.items()):
-            is_over = tried[key] >= self._section.attempts
-            if left.get(type_, 0) > 0 and key not in filled:
-                found[last[key].reason if is_over else NOT_ASKED] += 1
-                left[type_] -= 1
-        return found
+        found[NO_CHUNK] += sum(planned.no_chunk.values())
+        return +found

@@ -10,9 +10,11 @@ from lm_eval_so.core.asking.open import open_asker
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.build import sent_params
 from lm_eval_so.core.config.model import BackendSection, Config
+from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.records.chat import ChatRequest
-from lm_eval_so.core.records.enums import RunStatus
+from lm_eval_so.core.records.enums import Language, RunStatus
 from lm_eval_so.errors import CannotMeasure
+from lm_eval_so.generator.writing.model.prompts import prompt_digest
 from lm_eval_so.generator.writing.model.rounds import Model
 
 _SHOWN = 3
@@ -36,6 +38,13 @@ class Models:
         more = ", …" if len(self.missed) > _SHOWN else ""
         what = f"{len(self.missed)} answers are not in the cache: {first}{more}"
         return CannotMeasure(what, hint="run it without --offline, which asks for these alone")
+
+
+def told_by(config: Config) -> str:
+    """Return the digest of what writes tests: the instructions, the model and its parameters."""
+    section = config.generator and config.generator.writer
+    told = [prompt_digest(language) for language in Language]
+    return digest([told, section and section.name, section and section.params])[:16]
 
 
 @asynccontextmanager

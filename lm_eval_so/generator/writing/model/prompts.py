@@ -1,7 +1,7 @@
 """What models are told: instructions filled with passages and with the team's own questions."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -11,19 +11,12 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.core.asking.answer.markers import between_markers, choose_marker
-from lm_eval_so.core.hashing import digest_text, u64
+from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.text.personal_data import find_personal_data
 from lm_eval_so.core.words import say, texts
 from lm_eval_so.generator.writing.candidate import SCHEMA
 from lm_eval_so.generator.writing.plan import Slot
-
-_EXAMPLES = 6
-_FEWEST, _MOST = 5, 120
-"""Characters of a question that serves as an example."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brief:
@@ -136,30 +129,6 @@ def prompt_digest(language: Language) -> str:
     told = [_template(language, name).template for name in ("write", "check", "repair")]
     words = {code: text for code, text in texts(language).items() if code.startswith("writing.")}
     return digest_text("\n".join([*told, *(words[code] for code in sorted(words))]))
-
-
-def style_examples(samples: Iterable[TestSample], language: str, seed: int) -> tuple[str, ...]:
-    """Return questions of the team's own that show how its users write, one of each tag in turn.
-
-    Args:
-        samples: Imported tests.
-        language: Language of the questions.
-        seed: Seed of the choice.
-    """
-    by_tag: dict[str, list[TestSample]] = {}
-    for sample in samples:
-        text = sample.question
-        fits = _FEWEST <= len(text) <= _MOST and "\n" not in text and not find_personal_data(text)
-        if fits and sample.language == language:
-            by_tag.setdefault(sample.tags[0] if sample.tags else "", []).append(sample)
-    for found in by_tag.values():
-        found.sort(key=lambda sample: (u64(seed, "style", sample.id), sample.id), reverse=True)
-    chosen: list[str] = []
-    while len(chosen) < _EXAMPLES and any(by_tag.values()):
-        for tag in sorted(by_tag):
-            if by_tag[tag] and len(chosen) < _EXAMPLES:
-                chosen.append(by_tag[tag].pop().question)
-    return tuple(chosen)
 
 
 def _passages(

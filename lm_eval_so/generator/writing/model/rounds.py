@@ -120,7 +120,7 @@ class Terms:
     style: Mapping[str, Sequence[str]]
     """Questions of real users by language."""
     stop: asyncio.Event
-    tell: Callable[[int, int], None] = lambda written, thrown: None
+    tell: Callable[[int, int], None] = lambda *_: None
     """Takes the numbers of tests written, and of proposals thrown away."""
     failed: Callable[[], LMEvalError | None] = lambda: None
     """Returns an error that makes further rounds useless."""

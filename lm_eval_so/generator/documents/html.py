@@ -1,0 +1,406 @@
+"""HTML: the part of a page that people came to read, as blocks; the only room of selectolax."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
+
+from lm_eval_so.generator.documents.block import At, Block
+from lm_eval_so.generator.documents.compose import table_blocks
+
+LINE_ATTRIBUTE: Final = "data-source-line"
+"""Attribute by which a converter says on which line of its file an element began."""
+_DEEPEST: Final = 2000
+"""Deepest nesting: the parser takes quadratic time for more, and browsers show 512 levels."""
+_DROPPED: Final = frozenset(
+    [
+        "script",
+        "style",
+        "noscript",
+        "template",
+        "head",
+        "nav",
+        "aside",
+        "svg",
+        "math",
+        "iframe",
+        "object",
+        "canvas",
+        "audio",
+        "video",
+        "button",
+        "select",
+        "textarea",
+        "input",
+        "datalist",
+        "dialog",
+        "rp",
+        "rt",
+        "img",
+    ]
+)
+_BLOCKS: Final = frozenset(
+    [
+        "html",
+        "body",
+        "main",
+        "article",
+        "section",
+        "div",
+        "p",
+        "ul",
+        "ol",
+        "li",
+        "dl",
+        "dt",
+        "dd",
+        "blockquote",
+        "figure",
+        "figcaption",
+        "address",
+        "center",
+        "header",
+        "footer",
+        "details",
+        "summary",
+        "fieldset",
+        "legend",
+        "hr",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "pre",
+        "table",
+        "caption",
+    ]
+)
+_HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
+_NO_NESTING: Final = frozenset(
+    [
+        "p",
+        "li",
+        "dt",
+        "dd",
+        "tr",
+        "td",
+        "th",
+        "thead",
+        "tbody",
+        "tfoot",
+        "option",
+        "optgroup",
+        "colgroup",
+        "col",
+        "br",
+        "hr",
+        "img",
+        "input",
+        "meta",
+        "link",
+        "source",
+        "area",
+        "base",
+        "embed",
+        "param",
+        "track",
+        "wbr",
+        "b",
+        "i",
+        "u",
+        "s",
+        "a",
+        "em",
+        "strong",
+        "small",
+        "font",
+        "code",
+        "big",
+        "tt",
+        "strike",
+        "nobr",
+    ]
+)
+"""Elements that need no end tag, have none, or that the parser closes by itself."""
+_TAG: Final = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9-]*)[^<>]*?(/?)>")
+_UNSEEN: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_MOST_SPAN: Final = 1000
+
+
+class BadHtmlError(ValueError):
+    """Error of a page that cannot be read; the text says why, `hint` what to do."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(what)
+        self.what, self.hint = what, hint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What was found in an HTML text."""
+
+    blocks: list[Block]
+    title: str
+    """Of its head; empty without one."""
+    language: str | None
+    """As the page declares it."""
+
+
+def read_html(text: str, *, selector: str | None = None, is_page: bool = True) -> Page:
+    """Return the blocks of an HTML text, without what surrounds its main part and what nobody sees.
+
+    Args:
+        text: The whole page, or a fragment.
+        selector: CSS selector of the parts to read; default: `main`, else `article`, else the body.
+        is_page: Whether it has surroundings; a fragment of a converter is read whole.
+
+    Raises:
+        BadHtmlError: If it is nested too deeply, or the selector is wrong or finds nothing.
+    """
+    if _depth(text) > _DEEPEST:
+        raise BadHtmlError(
+            f"elements are nested deeper than {_DEEPEST:,} levels",
+            "save the page as Markdown or text",
+        )
+    parser = LexborHTMLParser(text)
+    if parser.body is None:
+        return Page(blocks=[], title="", language=None)
+    roots = _roots(parser.body, selector) if is_page else [parser.body]
+    title, html = parser.css_first("head > title"), parser.css_first("html")
+    return Page(
+        blocks=[
+            block for root in roots for block in _Walk(keeps_header=root.tag != "body").of(root)
+        ],
+        title=" ".join(title.text().split()) if title else "",
+        language=(html.attributes.get("lang") if html else None) or None,
+    )
+
+
+def _depth(text: str) -> int:
+    """Return about how deeply elements are nested, without a parser."""
+    deepest = level = 0
+    for match in _TAG.finditer(text):
+        if match[3] or match[2].lower() in _NO_NESTING:
+            continue
+        level = max(level - 1, 0) if match[1] else level + 1
+        deepest = max(deepest, level)
+    return deepest
+
+
+def _roots(body: LexborNode, selector: str | None) -> list[LexborNode]:
+    if selector is not None:
+        try:
+            found = body.css(selector)
+        except SelectolaxError:
+            raise BadHtmlError(
+                f'"{selector}" is no CSS selector', "as main, #content or .post"
+            ) from None
+        if not found:
+            raise BadHtmlError(
+                f"nothing on the page is {selector}", "leave selector: out, or correct it"
+            )
+        return _outermost(found)
+    for query in ("main, [role=main]", "article"):
+        if found := [node for node in _outermost(body.css(query)) if not _is_dropped(node)]:
+            return found
+    return [body]
+
+
+def _outermost(nodes: list[LexborNode]) -> list[LexborNode]:
+    chosen: list[LexborNode] = []
+    known: set[int] = set()
+    for node in nodes:
+        above, inside = node.parent, False
+        while above is not None and not inside:
+            inside = above.mem_id in known
+            above = above.parent
+        if not inside:
+            known.add(node.mem_id)
+            chosen.append(node)
+    return chosen
+
+
+def _is_dropped(node: LexborNode) -> bool:
+    attributes = node.attributes
+    return (
+        node.tag in _DROPPED
+        or "hidden" in attributes
+        or attributes.get("aria-hidden") == "true"
+        or bool(_UNSEEN.search(attributes.get("style") or ""))
+        or (node.tag == "form" and node.css_first("main, article, h1") is None)
+    )
+
+
+@dataclass(slots=True)
+class _List:
+    """A list that is open, with the number of its next item; None if it has none."""
+
+    number: int | None
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One walk over a part of a page: text is gathered until a block ends; a stack, no recursion."""
+
+    keeps_header: bool
+    """Whether header and footer stand inside of the main part, as the title of an article does."""
+    blocks: list[Block] = field(default_factory=list)
+    _text: list[str] = field(default_factory=list)
+    _lists: list[_List] = field(default_factory=list)
+    _mark: str | None = None
+    """Mark of a list item whose first text has not come yet."""
+    _heading: int = 0
+    _at: At = field(default_factory=dict)
+
+    def of(self, root: LexborNode) -> list[Block]:
+        """Return the blocks of a part."""
+        stack: list[tuple[LexborNode, bool]] = [(root, False)]
+        while stack:
+            node, is_end = stack.pop()
+            if is_end:
+                self._leave(node)
+            elif node.is_text_node:
+                self._text.append(node.text_content or "")
+            elif node.is_element_node and (node is root or not self._is_left_out(node)):
+                if node is not root and self._enter(node):
+                    continue
+                stack.append((node, True))
+                stack += [(child, False) for child in reversed(list(_children(node)))]
+        self._flush()
+        return self.blocks
+
+    def _is_left_out(self, node: LexborNode) -> bool:
+        return _is_dropped(node) or (node.tag in {"header", "footer"} and not self.keeps_header)
+
+    def _enter(self, node: LexborNode) -> bool:
+        """Begin an element; return whether it was read whole."""
+        tag = node.tag
+        if tag == "br":
+            self._text.append(" ")
+        if tag not in _BLOCKS:
+            return tag == "br"
+        self._flush()
+        if line := node.attributes.get(LINE_ATTRIBUTE):
+            self._at = {"line": int(line)} if line.isdecimal() else {}
+        if tag in {"ul", "ol"}:
+            start = node.attributes.get("start") or "1"
+            number = int(start) if start.isdecimal() and len(start) < 9 else 1
+            self._lists.append(_List(number if tag == "ol" else None))
+        elif tag == "li":
+            self._mark = self._next_mark()
+        elif tag in _HEADINGS:
+            self._heading = _HEADINGS[tag]
+        elif tag == "pre":
+            code = "".join(_texts(node))
+            self.blocks.append(Block(kind="code", text=code, at=self._at))
+            return True
+        elif tag == "table" and (rows := _grid(node)) is not None:
+            has_header = not _is_headed_at_the_side(node)
+            ats = [self._at] * len(rows)
+            self.blocks += table_blocks(rows, ats=ats, has_header=has_header)
+            return True
+        return False
+
+    def _leave(self, node: LexborNode) -> None:
+        if node.tag in _BLOCKS or node.tag in {"tr", "td", "th"}:
+            self._flush()
+        if node.tag in {"ul", "ol"} and self._lists:
+            self._lists.pop()
+        elif node.tag in _HEADINGS:
+            self._heading = 0
+        elif node.tag == "li":
+            self._mark = None
+
+    def _next_mark(self) -> str:
+        if not self._lists or self._lists[-1].number is None:
+            return "-"
+        number = self._lists[-1].number
+        self._lists[-1].number = number + 1
+        return f"{number}."
+
+    def _flush(self) -> None:
+        text, self._text = "".join(self._text), []
+        if not text.strip():
+            return
+        if self._heading:
+            block = Block(kind="heading", text=text, level=self._heading, at=self._at)
+        elif self._mark is not None:
+            depth = max(len(self._lists), 1)
+            block = Block(kind="item", text=text, level=depth, mark=self._mark, at=self._at)
+            self._mark = None
+        else:
+            block = Block(kind="paragraph", text=text, at=self._at)
+        self.blocks.append(block)
+
+
+def _children(node: LexborNode) -> Iterator[LexborNode]:
+    child = node.child
+    while child is not None:
+        yield child
+        child = child.next
+
+
+def _texts(root: LexborNode) -> Iterator[str]:
+    """Yield the texts inside a node; ends of blocks and line breaks are spaces, or line ends in code."""
+    gap = "\n" if root.tag == "pre" else " "
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node.is_text_node:
+            yield node.text_content or ""
+        elif node.is_element_node and not (node is not root and _is_dropped(node)):
+            if node is not root and (node.tag == "br" or node.tag in _BLOCKS):
+                yield gap
+            stack += reversed(list(_children(node)))
+
+
+def _grid(table: LexborNode) -> list[list[str]] | None:
+    """Return the cells of a table, merged ones repeated; None if it only lays out other blocks."""
+    if table.css_first("table table, h1, h2, h3, h4, h5, h6, pre") is not None:
+        return None
+    trs = [tr for tr in table.css("tr") if not _is_dropped(tr)]
+    found = [
+        [c for c in _children(tr) if c.tag in {"td", "th"} and not _is_dropped(c)] for tr in trs
+    ]
+    if max(map(len, found), default=0) <= 1 and len(found) <= 1:
+        return None
+    rows: list[list[str]] = []
+    below: dict[int, tuple[int, str]] = {}
+    for number, cells in enumerate(found):
+        row: list[str] = []
+        for cell in cells:
+            _fill(row, below)
+            text = "".join(_texts(cell))
+            down = min(_span(cell, "rowspan"), len(found) - number)
+            for _ in range(_span(cell, "colspan")):
+                if down > 1:
+                    below[len(row)] = (down, text)
+                row.append(text)
+        _fill(row, below)
+        below = {column: (left - 1, text) for column, (left, text) in below.items() if left > 1}
+        rows.append(row)
+    caption = table.css_first("caption")
+    return [["".join(_texts(caption))], *rows] if caption is not None else rows
+
+
+def _fill(row: list[str], below: dict[int, tuple[int, str]]) -> None:
+    """Repeat cells that reach down from rows above."""
+    while (reached := below.get(len(row))) is not None and reached[0] > 0:
+        row.append(reached[1])
+
+
+def _span(cell: LexborNode, name: str) -> int:
+    value = cell.attributes.get(name) or "1"
+    return min(max(int(value), 1), _MOST_SPAN) if value.isdecimal() and len(value) < 9 else 1
+
+
+def _is_headed_at_the_side(table: LexborNode) -> bool:
+    """Return whether rows, and not columns, are named: a `th` beside a `td` in the first row."""
+    first = next((tr for tr in table.css("tr") if not _is_dropped(tr)), None)
+    tags = [child.tag for child in _children(first)] if first is not None else []
+    return "th" in tags and "td" in tags and tags.index("th") < tags.index("td")

@@ -1,7 +1,7 @@
 """Tests from documents as a part of the dataset: what stands is kept, what is missing is written."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lm_eval_so.core.asking.resources import Resources
@@ -10,6 +10,7 @@ from lm_eval_so.core.events import Listener, Moved, Noticed
 from lm_eval_so.core.files import read_text
 from lm_eval_so.core.records.dataset import ModelUse, PlanInfo
 from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.errors import NothingToDo
 from lm_eval_so.generator.dataset.make_samples import (
     in_order,
     known_sample,
@@ -24,15 +25,19 @@ from lm_eval_so.generator.dataset.stored import (
     Stored,
     document_lines,
     line_of,
+    read_stored,
     try_of,
 )
+from lm_eval_so.generator.dataset.tried import Tried
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.writing.write import (
+    FACT,
+    KEYLESS,
     NO_MODEL,
     Asking,
     Material,
     Options,
-    Outcome,
+    Results,
     Work,
     told_by,
 )
@@ -40,26 +45,33 @@ from lm_eval_so.generator.writing.write import (
 STAGE = "generate"
 
 
+def has_documents(config: Config) -> bool:
+    """Return whether a config names documents, or wants tests from them."""
+    is_wanted = config.generator is not None and config.generator.synthesise is not None
+    return is_wanted or any(source.use == "documents" for source in config.sources)
+
+
 class Writing:
     """The tests to write from documents.
 
     Args:
         config: The config, with a `generator` section.
+        folder: Folder of the dataset, with what stands in it.
         documents: The documents of its sources.
         imported: Tests of its sources.
-        stored: What stands in the dataset.
     """
 
     def __init__(
         self,
         config: Config,
+        folder: Path,
+        *,
         documents: Sequence[Document],
         imported: Sequence[TestSample],
-        stored: Stored,
     ) -> None:
-        self._config, self._documents = config, documents
-        self._imported, self._stored = imported, stored
-        self._standing = not_imported(stored.samples, imported)
+        self._config, self._documents, self._imported = config, documents, imported
+        self._stored = read_stored(folder) if has_documents(config) else Stored()
+        self._standing = not_imported(self._stored.samples, imported)
         self._by = told_by(config)
         self._work = self._planned()
 
@@ -88,20 +100,50 @@ class Writing:
         )
         return Work(material, section.synthesise, section.seed)
 
-    def by_rule(self) -> Outcome:
+    def by_rule(self) -> Results:
         """Write look-ups if there is no model; with one nothing is written, and nothing asked."""
         section = self._config.generator
         has_model = section is not None and section.writer is not None
         if self._work is None or has_model:
-            return Outcome(written=(), tries=(), asking=Asking())
+            return Results(written=(), tries=(), asking=Asking())
         return self._work.look_ups()
 
-    async def by_models(self, resources: Resources, options: Options) -> Outcome:
+    async def by_models(self, resources: Resources, options: Options) -> Results:
         """Write what is missing by the model of the config; errors as in `Work.by_models`."""
         assert self._work is not None  # noqa: S101 - `asks`
         return await self._work.by_models(self._config, resources, options)
 
-    def options(self, listener: Listener, *, offline: bool = False, only: int | None = None) -> Options:
+    async def try_out(self, resources: Resources, tests: int) -> Tried:
+        """Write a few tests, one of each type in turn, that are kept in the cache alone.
+
+        Raises:
+            NothingToDo: If no test is missing, or no model is named.
+            LMEvalError: As `by_models` does, or what ended the asking early.
+        """
+        if self._work is None or not self.asks:
+            hint = "name a model by generator.backend, and tests by generator.synthesise"
+            raise NothingToDo("there is no test to write by a model", hint=hint)
+        options = self.options(resources.listener, only=tests)
+        results = await self.by_models(resources, options)
+        if results.failure is not None:
+            raise results.failure
+        missing = sum(self._work.missing.values())
+        usd, proposals = results.asking.usd, len(results.written) + len(results.tries)
+        attempts = self._work.section.attempts
+        return Tried(
+            written=tuple(sample_of(each, {}) for each in results.written),
+            places=tuple(each.draft.slot.chunk.place for each in results.written),
+            tries=results.tries,
+            tests=missing,
+            requests=results.asking.requests,
+            paid_usd=usd,
+            usd=usd and usd * missing / min(tests, missing),
+            most_usd=usd and usd * missing * attempts / max(1, proposals),
+        )
+
+    def options(
+        self, listener: Listener, *, offline: bool = False, only: int | None = None
+    ) -> Options:
         """Return how the model is asked.
 
         Args:
@@ -118,7 +160,9 @@ class Writing:
 
         style = self._style()
         if not any(style.values()):
-            text = "no questions of your users to learn the style from: add tests or synthesise.style"
+            text = (
+                "no questions of your users to learn the style from: add tests or synthesise.style"
+            )
             listener(Noticed(stage=STAGE, text=text))
         return Options(style=style, offline=offline, only=only, tell=tell)
 
@@ -130,10 +174,10 @@ class Writing:
         if isinstance(given, Path):
             lines = read_text(self._config.resolve(given)).splitlines()
             given = [line.strip() for line in lines if line.strip()]
-        found = {l: style_examples(self._imported, l, section.seed) for l in languages}
+        found = {each: style_examples(self._imported, each, section.seed) for each in languages}
         return {language: found[language] or tuple(given) for language in languages}
 
-    def added(self, outcome: Outcome, licenses: dict[str, str | None]) -> FromDocuments:
+    def added(self, outcome: Results, licenses: dict[str, str | None]) -> FromDocuments:
         """Return the part of the dataset that comes from documents.
 
         Args:
@@ -167,22 +211,36 @@ class Writing:
         )
 
 
-def told(plan: PlanInfo) -> str:
-    """Return what was written and what is missing, in a line: `written 15 of 30: fact 15; …`."""
+def told(added: FromDocuments) -> list[str]:
+    """Return what was written, thrown away and flagged, a line each; nothing if no tests are wanted."""
+    if added.plan is None:
+        return []
+    lines = [_written(added.plan)]
+    if added.tries:
+        thrown = Counter(str(line["reason"]) for line in added.tries)
+        lines.append(f"thrown away: {_listed(dict(sorted(thrown.items())))}")
+    flags = Counter(f.partition(":")[0] for s in added.samples for f in s.flags if f != KEYLESS)
+    if flags:
+        looked = sum(any(f != KEYLESS for f in s.flags) for s in added.samples)
+        lines.append(f"look at first: {looked} ({_listed(dict(sorted(flags.items())))})")
+    return lines
+
+
+def _written(plan: PlanInfo) -> str:
+    """Return `written 15 of 30: fact 15; 15 need a model (follow_up 5, …)`."""
     written = _listed(plan.written)
     text = f"written {sum(plan.written.values())} of {sum(plan.wanted.values())}"
     text += f": {written}" if written else ""
     unfilled = dict(plan.unfilled)
-    without = unfilled.pop(NO_MODEL, 0)
-    if without:
+    if without := unfilled.pop(NO_MODEL, 0):
         types = {
             type_: n - plan.written.get(type_, 0)
             for type_, n in plan.wanted.items()
-            if type_ != "fact" and n > plan.written.get(type_, 0)
+            if type_ != FACT and n > plan.written.get(type_, 0)
         }
         text += f"; {without} need a model ({_listed(types)})"
     return text + (f"; missing: {_listed(unfilled)}" if unfilled else "")
 
 
-def _listed(counts: dict[str, int] | Counter[str]) -> str:
+def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {n}" for name, n in counts.items() if n)

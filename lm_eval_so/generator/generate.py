@@ -1,19 +1,19 @@
 """The stage `generate`: sources to a dataset."""
 
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import SAMPLES_FILE
-from lm_eval_so.core.events import Began, Ended, Listener, Noticed
+from lm_eval_so.core.events import Began, Ended, Listener, Noticed, ignore
 from lm_eval_so.core.files import cannot_write
 from lm_eval_so.core.records.dataset import DatasetInfo
-from lm_eval_so.errors import ConfigError, DatasetError, NothingToDo
+from lm_eval_so.errors import BudgetSpent, ConfigError, DatasetError, NothingToDo
 from lm_eval_so.generator.collect import STAGE, collect
-from lm_eval_so.generator.dedup import drop_duplicates
-from lm_eval_so.generator.freeze import (
+from lm_eval_so.generator.dataset.freeze import (
     describe,
     differences,
     edit_problem,
@@ -23,10 +23,23 @@ from lm_eval_so.generator.freeze import (
     write_metadata,
     write_outcomes,
 )
-from lm_eval_so.generator.outcomes import Tally
+from lm_eval_so.generator.dedup import drop_duplicates
+from lm_eval_so.generator.from_documents import Tried, Writing, has_documents, told
+from lm_eval_so.generator.outcomes import Kept, Outcome, Read, Tally
 from lm_eval_so.generator.source_problems import check, config_problems
+from lm_eval_so.generator.writing.write import Results
 
-__all__ = ["Generated", "check", "config_problems", "generate", "preview", "stale"]
+__all__ = [
+    "Generated",
+    "check",
+    "config_problems",
+    "generate",
+    "generate_with_model",
+    "has_model",
+    "preview",
+    "stale",
+    "try_out",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +51,17 @@ class Generated:
     files: tuple[Path, ...]
     """Written files."""
     samples: int
+
+    @property
+    def is_short(self) -> bool:
+        """Whether fewer tests stand than were wanted."""
+        return self.info.plan is not None and bool(self.info.plan.unfilled)
+
+
+def has_model(config: Config) -> bool:
+    """Return whether a config names a model that writes tests, and wants some."""
+    section = config.generator
+    return section is not None and section.writer is not None and section.synthesise is not None
 
 
 def generate(
@@ -96,8 +120,11 @@ async def generate_with_model(
         _is_edited(Path(made), folder, force=force)
     options = parts.writing.options(resources.listener, offline=offline)
     outcome = await parts.writing.by_models(resources, options)
-    if outcome.failure is None or outcome.written or isinstance(outcome.failure, BudgetSpent):
-        made_now = _publish(config, resources, parts, outcome, force=force)
+    if outcome.failure is not None and not (
+        outcome.written or isinstance(outcome.failure, BudgetSpent)
+    ):
+        raise outcome.failure
+    made_now = _publish(config, resources, parts, outcome, force=force)
     if outcome.failure is not None:
         raise outcome.failure
     return made_now
@@ -178,22 +205,20 @@ def _read(config: Config, listener: Listener, folder: Path, *, is_checked: bool 
         raise ConfigError.of(problems)
     listener(Began(stage=STAGE, text=", ".join(source.id for source in config.sources)))
     outcomes: Iterable[Outcome] = drop_duplicates(collect(config, listener))
-    imported: list[TestSample] = []
-    section = config.generator
-    if section is not None and (section.synthesise or any(s.use == "documents" for s in config.sources)):
-        outcomes = [*outcomes]
-        imported = [each.sample for each in outcomes if isinstance(each, Kept)]
-    read = [each for each in outcomes if isinstance(each, Read)] if isinstance(outcomes, list) else []
-    return _Parts(
-        folder=folder,
-        outcomes=outcomes,
-        writing=Writing(config, [each.document for each in read], imported, read_stored(folder)),
-        licenses={each.file.name: each.file.license for each in read},
+    read: list[Outcome] = []
+    if has_documents(config):
+        outcomes = read = [*outcomes]
+    found = [each for each in read if isinstance(each, Read)]
+    imported = [each.sample for each in read if isinstance(each, Kept)]
+    writing = Writing(
+        config, folder, documents=[each.document for each in found], imported=imported
     )
+    licenses = {each.file.name: each.file.license for each in found}
+    return _Parts(folder=folder, outcomes=outcomes, writing=writing, licenses=licenses)
 
 
 def _publish(
-    config: Config, resources: Resources, parts: _Parts, outcome: Written, *, force: bool
+    config: Config, resources: Resources, parts: _Parts, outcome: Results, *, force: bool
 ) -> Generated:
     folder = parts.folder
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
@@ -206,7 +231,7 @@ def _publish(
 
 
 def _make(
-    config: Config, listener: Listener, folder: Path, parts: _Parts, outcome: Written
+    config: Config, listener: Listener, folder: Path, parts: _Parts, outcome: Results
 ) -> DatasetInfo:
     tally = Tally(STAGE, listener)
     added = parts.writing.added(outcome, parts.licenses)

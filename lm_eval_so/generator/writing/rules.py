@@ -9,7 +9,7 @@ from typing import Final
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.text.behaviors import is_refusal
 from lm_eval_so.core.text.edits import find_nearly
-from lm_eval_so.core.text.korean import strip_josa
+from lm_eval_so.core.text.number_units import unit_after_figures
 from lm_eval_so.core.text.numbers import find_numbers
 from lm_eval_so.core.text.personal_data import find_personal_data
 from lm_eval_so.core.text.scripts import language_share
@@ -36,9 +36,8 @@ _OF_THE_TEXT: Final = re.compile(
     r"|\bthe (?:passage|document|text|excerpt)s? (?:says?|states?|mentions?)\b",
     re.IGNORECASE,
 )
-_DIGIT_WORD: Final = re.compile(r"\S*[0-9]\S*")
+_FIGURES: Final = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _LATIN_NAME: Final = re.compile(r"(?<![A-Za-z])[A-Z][A-Za-z0-9&+-]+")
-_EDGES: Final = " \t\n|\"'“”‘’()[]<>.,:;!?。·*`"
 _SENTENCE_MARKS: Final = ".!?。"
 
 
@@ -134,11 +133,12 @@ def examine(slot: Slot, said: Candidate, known: Sequence[Known]) -> Draft | Faul
         said: The proposal.
         known: Questions that stand.
     """
-    draft: Draft | Fault = Draft(slot=slot, said=said, must_say=said.must_say)
+    draft = Draft(slot=slot, said=said, must_say=said.must_say)
     for rule in _RULES:
-        draft = rule(draft)
-        if isinstance(draft, Fault):
-            return draft
+        end = rule(draft)
+        if isinstance(end, Fault):
+            return end
+        draft = end
     return _not_known(draft, known)
 
 
@@ -291,8 +291,10 @@ def _must_say(draft: Draft) -> Draft | Fault:
 
 def _told_exactly(answer: str) -> Iterator[str]:
     """Yield the numbers with their units and the Latin names of an answer."""
-    for match in _DIGIT_WORD.finditer(answer):
-        yield strip_josa(match[0].strip(_EDGES))
+    for match in _FIGURES.finditer(answer):
+        unit, end = unit_after_figures(answer, match.end(), cased=answer)
+        if unit is not None:
+            yield answer[match.start() : end]
     yield from (match[0] for match in _LATIN_NAME.finditer(answer) if match.start())
 
 

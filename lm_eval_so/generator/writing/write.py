@@ -15,13 +15,26 @@ from lm_eval_so.generator.writing.chunks import Chunk
 from lm_eval_so.generator.writing.look_ups import look_ups
 from lm_eval_so.generator.writing.model.check import Checker
 from lm_eval_so.generator.writing.model.models import open_models, told_by
-from lm_eval_so.generator.writing.model.rounds import Asking, Outcome, Rounds, Terms, Try, Written
+from lm_eval_so.generator.writing.model.rounds import Asking, Results, Rounds, Terms, Try, Written
 from lm_eval_so.generator.writing.plan import Plan, Slot, Wanted, ordered, plan, shares
 from lm_eval_so.generator.writing.rules import Draft, Known, examine, known_of
 
-__all__ = ["NO_MODEL", "Asking", "Material", "Options", "Outcome", "Work", "told_by"]
+__all__ = [
+    "FACT",
+    "KEYLESS",
+    "NO_MODEL",
+    "Asking",
+    "Material",
+    "Options",
+    "Results",
+    "Try",
+    "Work",
+    "told_by",
+]
 
-_FACT = "fact"
+FACT = "fact"
+KEYLESS = "keyless"
+"""Flag of a test that was written without a model."""
 NO_MODEL, NOT_ASKED, NO_CHUNK = "no_model", "not_asked", "no_chunk"
 """Reasons of tests that were not tried."""
 
@@ -72,8 +85,10 @@ class Work:
     """
 
     def __init__(self, material: Material, section: SynthesiseSection, seed: int) -> None:
-        self._material, self._section, self._seed = material, section, seed
-        self.wanted = shares(section.questions, section.mix)
+        self.section = section
+        """The settings."""
+        self._material, self._seed = material, seed
+        self.wanted = shares(section.questions, {str(type_): n for type_, n in section.mix.items()})
 
     @cached_property
     def chunks(self) -> list[Chunk]:
@@ -86,36 +101,36 @@ class Work:
         stand = Counter(self._material.standing.values())
         return {type_: max(0, n - stand[type_]) for type_, n in self.wanted.items()}
 
-    def look_ups(self) -> Outcome:
+    def look_ups(self) -> Results:
         """Write the missing `fact` tests by rule, without a model."""
         known = [*self._material.known]
         written: list[Written] = []
-        found = look_ups(self._material.documents, self._seed) if self.missing.get(_FACT) else ()
+        found = look_ups(self._material.documents, self._seed) if self.missing.get(FACT) else ()
         for slot, said in found:
-            if len(written) == self.missing[_FACT]:
+            if len(written) == self.missing[FACT]:
                 break
             if slot.key in self._material.standing:
                 continue
             draft = examine(slot, said, known)
             if isinstance(draft, Draft):
-                written.append(Written(draft=draft.flagged("keyless"), model=None))
+                written.append(Written(draft=draft.flagged(KEYLESS), model=None))
                 known.append(known_of(draft))
-        return Outcome(written=tuple(written), tries=(), asking=Asking())
+        return Results(written=tuple(written), tries=(), asking=Asking())
 
     def plan(self) -> Plan:
         """Return the slots to fill by a model."""
         tried = Counter(each.slot for each in self._material.tries)
         wanted = Wanted(
             counts=self.missing,
-            per_chunk=self._section.per_chunk,
+            per_chunk=self.section.per_chunk,
             standing=self._material.standing.keys(),
-            spent={slot for slot, n in tried.items() if n >= self._section.attempts},
+            spent={slot for slot, n in tried.items() if n >= self.section.attempts},
         )
         return plan(self.chunks, wanted, self._seed)
 
     async def by_models(
-        self, config: Config, resources: Resources, options: Options = Options()  # noqa: B008 - frozen
-    ) -> Outcome:
+        self, config: Config, resources: Resources, options: Options = Options()
+    ) -> Results:
         """Write the missing tests by a model.
 
         Args:
@@ -130,10 +145,10 @@ class Work:
         async with open_models(config, resources, offline=options.offline) as models:
             checker = None
             if models.checker is not None:
-                most = self._section.window
+                most = self.section.window
                 checker = models.checker, Checker(self._material.documents, most)
             terms = Terms(
-                attempts=self._section.attempts,
+                attempts=self.section.attempts,
                 concurrency=config.run.concurrency,
                 grace_s=config.run.drain_s,
                 style=options.style,
@@ -146,7 +161,7 @@ class Work:
             chosen = slots if options.only is None else one_of_each(slots, options.only)
             return await rounds.write(chosen, self._material.known, self._material.tries)
 
-    def figures(self, outcome: Outcome, *, has_model: bool) -> PlanInfo:
+    def figures(self, outcome: Results, *, has_model: bool) -> PlanInfo:
         """Return what was wanted, what stands now, and why the rest does not.
 
         Args:
@@ -161,21 +176,25 @@ class Work:
             unfilled = self._reasons(outcome)
         else:
             for type_, n in open_.items():
-                unfilled[NO_CHUNK if type_ == _FACT else NO_MODEL] += n
+                unfilled[NO_CHUNK if type_ == FACT else NO_MODEL] += n
         return PlanInfo(
             wanted={type_: n for type_, n in self.wanted.items() if n},
-            written={type_: stand[type_] for type_ in dict.fromkeys([*self.wanted, *sorted(stand)]) if stand[type_]},
+            written={
+                type_: stand[type_]
+                for type_ in dict.fromkeys([*self.wanted, *sorted(stand)])
+                if stand[type_]
+            },
             unfilled=dict(sorted(unfilled.items())),
         )
 
-    def _reasons(self, outcome: Outcome) -> Counter[str]:
+    def _reasons(self, outcome: Results) -> Counter[str]:
         """Return why tests are missing: for each slot its last try, for the others that there is no passage."""
         filled = {each.draft.slot.key for each in outcome.written}
         tries = [*self._material.tries, *outcome.tries]
         last, tried = {each.slot: each for each in tries}, Counter(each.slot for each in tries)
         planned = self.plan()
         found = Counter(
-            last[slot.key].reason if tried[slot.key] >= self._section.attempts else NOT_ASKED
+            last[slot.key].reason if tried[slot.key] >= self.section.attempts else NOT_ASKED
             for slot in (*planned.slots, *planned.tried)
             if slot.key not in filled
         )

@@ -271,7 +271,8 @@ def _verdict(entry: Any) -> tuple[int, Verdict | None]:
     values = entry if isinstance(entry, dict) else {}
     number, found = values.get("question"), values.get("verdict")
     quote, answer = values.get("quote", ""), values.get("answer", "")
-    is_read = isinstance(number, int) and isinstance(quote, str) and isinstance(answer, str)
-    if not is_read or found not in _FINDINGS:
+    if not (isinstance(number, int) and isinstance(quote, str) and isinstance(answer, str)):
+        return 0, None
+    if found not in _FINDINGS:
         return 0, None
     return number, Verdict(found=found, quote=writable(quote), answer=writable(answer))

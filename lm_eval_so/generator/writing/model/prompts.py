@@ -18,6 +18,7 @@ from lm_eval_so.core.words import say, texts
 from lm_eval_so.generator.writing.candidate import SCHEMA
 from lm_eval_so.generator.writing.plan import Slot
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brief:
     """What one try is told besides its passages."""

@@ -127,8 +127,8 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What all rounds gave."""
+class Results:
+    """Tests that were written, and what it took."""
 
     written: tuple[Written, ...]
     tries: tuple[Try, ...]
@@ -156,7 +156,7 @@ class Rounds:
 
     async def write(
         self, slots: Sequence[Slot], known: Sequence[Known], earlier: Sequence[Try]
-    ) -> Outcome:
+    ) -> Results:
         """Write tests until each slot has one or was tried often enough.
 
         Args:
@@ -174,7 +174,7 @@ class Rounds:
                 for slot in opened
                 if slot.key not in self._written and self._attempts(slot) < self._terms.attempts
             ]
-        return Outcome(
+        return Results(
             written=tuple(self._written[s.key] for s in slots if s.key in self._written),
             tries=tuple(self._tries[len(earlier) :]),
             asking=self._asking,
@@ -306,11 +306,13 @@ class Rounds:
             try:
                 found[number] = await ask(number)
             except LMEvalError as error:
-                self._failure = self._failure or error
+                if self._failure is None:  # the first one tells why
+                    self._failure = error
 
         work = drain(iter(range(count)), one, workers=self._terms.concurrency)
         await until_stopped(work, self._terms.stop, grace_s=self._terms.grace_s)
-        self._failure = self._failure or self._terms.failed()
+        if self._failure is None:
+            self._failure = self._terms.failed()
         for reply in found:
             for answer in reply[1] if reply is not None else ():
                 self._asking.add(answer)

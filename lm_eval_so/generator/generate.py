@@ -24,7 +24,8 @@ from lm_eval_so.generator.dataset.freeze import (
     write_outcomes,
 )
 from lm_eval_so.generator.dedup import drop_duplicates
-from lm_eval_so.generator.from_documents import Tried, Writing, has_documents, told
+from lm_eval_so.generator.dataset.tried import Tried
+from lm_eval_so.generator.from_documents import Writing, has_documents, told
 from lm_eval_so.generator.outcomes import Kept, Outcome, Read, Tally
 from lm_eval_so.generator.source_problems import check, config_problems
 from lm_eval_so.generator.writing.write import Results

@@ -7,11 +7,11 @@ from typing import Final, Literal
 
 from pydantic import JsonValue
 
-from lm_eval_so.generator.sources.base import Reject
+from lm_eval_so.generator.sources.base import Reason, Reject
 
 BlockKind = Literal["heading", "paragraph", "item", "row", "code"]
 UnitKind = Literal["paragraph", "item", "row", "code"]
-NoteCode = Literal["running_lines", "columns_reordered", "hidden_sheet", "empty_page", "other_text"]
+NoteCode = Literal["running_lines", "columns_reordered", "empty_page", "hidden_sheet"]
 At = Mapping[str, JsonValue]
 """Place in the file, as far as the format has one: line, page, sheet, row; counted from 1."""
 
@@ -22,6 +22,20 @@ BODY: Final = 2
 LOOSE: Final = 0
 """Level of a row without a header."""
 _BAR: Final = re.compile(r"(?<!\\)\|")
+
+
+class BadDocumentError(ValueError):
+    """Error of a file that cannot be read as a document.
+
+    Args:
+        reason: Reason, as in rejected.jsonl.
+        what: Text for people.
+        hint: What to do.
+    """
+
+    def __init__(self, reason: Reason, what: str, hint: str | None = None) -> None:
+        super().__init__(what)
+        self.reason, self.what, self.hint = reason, what, hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +115,7 @@ class Document:
     sha256: str
     """Digest of the file's bytes."""
     title: str
-    """From the file's metadata, else its first heading of level 1, else its name."""
+    """That of the front matter, else the first heading of level 1, else as the file declares it, else its name."""
     text: str
     """Markdown of the blocks; inside a block it is plain text."""
     blocks: tuple[Block, ...]

@@ -100,7 +100,11 @@ def split_text(text: str) -> tuple[Block, ...]:
 
 
 def table_blocks(
-    rows: Sequence[Sequence[str]], *, ats: Sequence[At] = (), has_header: bool = True
+    rows: Sequence[Sequence[str]],
+    *,
+    ats: Sequence[At] = (),
+    has_header: bool = True,
+    has_titles: bool = True,
 ) -> list[Block]:
     """Return the blocks of a table; the one writer of rows for all formats.
 
@@ -111,6 +115,7 @@ def table_blocks(
         rows: Cells of each row, merged cells filled.
         ats: Place of each row; empty if the format has none.
         has_header: Whether the first row below the titles names the columns.
+        has_titles: Whether rows with a single cell above the others are titles.
     """
     tidy = [[_one_line(cell) for cell in row] for row in rows]
     width = max(map(len, tidy), default=0)
@@ -122,7 +127,7 @@ def table_blocks(
         if any(row)
     ]
     blocks: list[Block] = []
-    while len(used) > 1 and left and _is_title(left[0][0]):
+    while has_titles and len(used) > 1 and left and _is_title(left[0][0]):
         row, at = left.pop(0)
         blocks.append(Block(kind="paragraph", text=next(filter(None, row)), at=at))
     level = HEADER if has_header and len(left) > 1 else LOOSE

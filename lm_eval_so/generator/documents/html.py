@@ -7,8 +7,9 @@ from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
-from lm_eval_so.generator.documents.block import At, Block
+from lm_eval_so.generator.documents.block import At, BadDocumentError, Block
 from lm_eval_so.generator.documents.compose import table_blocks
+from lm_eval_so.generator.sources.base import Reason
 
 LINE_ATTRIBUTE: Final = "data-source-line"
 """Attribute by which a converter says on which line of its file an element began."""
@@ -132,14 +133,6 @@ _UNSEEN: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IG
 _MOST_SPAN: Final = 1000
 
 
-class BadHtmlError(ValueError):
-    """Error of a page that cannot be read; the text says why, `hint` what to do."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        super().__init__(what)
-        self.what, self.hint = what, hint
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """What was found in an HTML text."""
@@ -160,10 +153,11 @@ def read_html(text: str, *, selector: str | None = None, is_page: bool = True) -
         is_page: Whether it has surroundings; a fragment of a converter is read whole.
 
     Raises:
-        BadHtmlError: If it is nested too deeply, or the selector is wrong or finds nothing.
+        BadDocumentError: If it is nested too deeply, or the selector is wrong or finds nothing.
     """
     if _depth(text) > _DEEPEST:
-        raise BadHtmlError(
+        raise BadDocumentError(
+            Reason.UNREADABLE,
             f"elements are nested deeper than {_DEEPEST:,} levels",
             "save the page as Markdown or text",
         )
@@ -197,12 +191,14 @@ def _roots(body: LexborNode, selector: str | None) -> list[LexborNode]:
         try:
             found = body.css(selector)
         except SelectolaxError:
-            raise BadHtmlError(
-                f'"{selector}" is no CSS selector', "as main, #content or .post"
+            raise BadDocumentError(
+                Reason.UNREADABLE, f'"{selector}" is no CSS selector', "as main, #content or .post"
             ) from None
         if not found:
-            raise BadHtmlError(
-                f"nothing on the page is {selector}", "leave selector: out, or correct it"
+            raise BadDocumentError(
+                Reason.UNREADABLE,
+                f"nothing on the page is {selector}",
+                "leave selector: out, or correct it",
             )
         return _outermost(found)
     for query in ("main, [role=main]", "article"):

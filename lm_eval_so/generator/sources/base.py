@@ -32,6 +32,9 @@ class Reason(StrEnum):
     DUP_EXACT = "dup_exact"
     ANSWER_CONFLICT = "answer_conflict"
     EMPTY_FILE = "empty_file"
+    NO_TEXT = "no_text"
+    NO_ROWS = "no_rows"
+    ENCRYPTED = "encrypted"
     UNREADABLE = "unreadable"
     UNKNOWN_FORMAT = "unknown_format"
 

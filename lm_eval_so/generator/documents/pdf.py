@@ -1,0 +1,210 @@
+"""PDF: text of its pages, without lines that recur, columns in reading order; the only room of pypdf."""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from pypdf import PageObject, PdfReader
+from pypdf.errors import DependencyError, FileNotDecryptedError, LimitReachedError
+
+from lm_eval_so.core.text import width
+from lm_eval_so.generator.documents.block import BadDocumentError, Block, Note, NoteCode
+from lm_eval_so.generator.documents.text import TextLine, blocks_of, with_starts
+from lm_eval_so.generator.sources.base import Reason
+
+MOST_PAGES: Final = 5000
+_EDGE: Final = 4
+"""Lines at either end of a page that may be a header or footer."""
+_RECURS: Final = 0.6
+_PAGE_NUMBER: Final = re.compile(
+    r"[-–—\s]*(?:p(?:age)?\.?\s*)?#(?:\s*(?:/|of)\s*#)?[-–—\s]*", re.IGNORECASE
+)
+_DIGITS: Final = re.compile("[0-9]+")
+_GUTTER: Final = re.compile(" {3,}")
+_COLUMN_LINES: Final = 0.5
+_IN_LINE: Final = 0.8
+_NEAR: Final = 0.02
+_NARROWEST: Final = 20
+"""Columns of a text column, by the median of its lines; narrower ones are those of a table."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pages:
+    """What was found in a PDF."""
+
+    blocks: list[Block]
+    title: str
+    count: int
+    notes: tuple[Note, ...]
+
+
+def read_pdf(path: Path, patterns: Sequence[re.Pattern[str]] = ()) -> Pages:
+    """Return the blocks of a PDF, with their pages.
+
+    Args:
+        path: The file.
+        patterns: Patterns of headings, as `blocks_of` takes them.
+
+    Raises:
+        BadDocumentError: If it is encrypted, has no text or too many pages, or is no PDF.
+    """
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what it says of a page helps nobody
+    hint = "print it to a new PDF, or save it as DOCX"
+    try:
+        with path.open("rb") as data:
+            reader = PdfReader(data)
+            _refuse(reader)
+            pages, reordered = _pages(reader)
+            title = _title(reader)
+    except (BadDocumentError, OSError):
+        raise
+    except (FileNotDecryptedError, DependencyError):
+        hint = "save it without a password"
+        raise BadDocumentError(Reason.ENCRYPTED, "it is encrypted", hint) from None
+    except LimitReachedError:
+        what = "it unpacks to far more than its size"
+        raise BadDocumentError(Reason.TOO_LARGE, what, hint) from None
+    except Exception as error:  # noqa: BLE001 - pypdf fails in any way on a broken file
+        what = f"it is no PDF that can be read ({type(error).__name__})"
+        raise BadDocumentError(Reason.UNREADABLE, what, hint) from None
+    return _read(pages, reordered, title, patterns)
+
+
+def _refuse(reader: PdfReader) -> None:
+    if reader.is_encrypted and not reader.decrypt(""):
+        hint = "save it without a password"
+        raise BadDocumentError(Reason.ENCRYPTED, "a password protects it", hint)
+    if (count := len(reader.pages)) > MOST_PAGES:
+        what = f"it has {count:,} pages, more than {MOST_PAGES:,}"
+        raise BadDocumentError(Reason.TOO_LARGE, what, "split it")
+
+
+def _read(
+    pages: list[list[str]], reordered: list[int], title: str, patterns: Sequence[re.Pattern[str]]
+) -> Pages:
+    empty = [number for number, lines in enumerate(pages, start=1) if not _has_letters(lines)]
+    if len(empty) == len(pages):
+        hint = "recognise its text (OCR), or save it as DOCX"
+        raise BadDocumentError(Reason.NO_TEXT, "it has no text, only pictures", hint)
+    kept, running = _without_running(pages)
+    lines = [
+        TextLine(text=line, at={"page": number})
+        for number, page in enumerate(kept, start=1)
+        for line in page
+    ]
+    notes = [Note(code="running_lines", count=running)] if running else []
+    told: tuple[tuple[NoteCode, list[int]], ...]
+    told = ("columns_reordered", reordered), ("empty_page", empty)
+    for code, numbers in told:
+        if numbers:
+            notes.append(Note(code=code, count=len(numbers), names=tuple(map(str, numbers))))
+    blocks = blocks_of(with_starts(lines), patterns)
+    return Pages(blocks=blocks, title=title, count=len(pages), notes=tuple(notes))
+
+
+def _pages(reader: PdfReader) -> tuple[list[list[str]], list[int]]:
+    """Return the lines of each page, and the numbers of those whose columns were put in order."""
+    pages: list[list[str]] = []
+    reordered: list[int] = []
+    for number, page in enumerate(reader.pages, start=1):
+        columns = _columns(page)
+        if columns is not None:
+            reordered.append(number)
+        lines = page.extract_text().splitlines() if columns is None else columns
+        pages.append([" ".join(line.split()) for line in lines if line.strip()])
+    return pages, reordered
+
+
+def _columns(page: PageObject) -> list[str] | None:
+    """Return the lines of a page with two columns, the left one first; None if it has one.
+
+    It has two where half of the lines have two runs, four fifths of the second runs begin within 2 % of their
+    median, and both are as wide as text is.
+    """
+    lines = [
+        line for line in page.extract_text(extraction_mode="layout").splitlines() if line.strip()
+    ]
+    runs = [_GUTTER.split(line.strip()) for line in lines]
+    starts = [
+        width(line) - width(run[1])
+        for line, run in zip(_ends(lines), runs, strict=True)
+        if len(run) == 2
+    ]
+    if len(starts) < 3 or len(starts) < _COLUMN_LINES * len(lines):
+        return None
+    middle, page_width = median(starts), max(map(width, lines))
+    near = sum(abs(start - middle) <= max(_NEAR * page_width, 1) for start in starts)
+    if near < _IN_LINE * len(starts):
+        return None
+    pairs = [run for run in runs if len(run) == 2]
+    if min(median(width(run[side]) for run in pairs) for side in (0, 1)) < _NARROWEST:
+        return None
+    return list(_in_order(_ends(lines), runs, middle))
+
+
+def _ends(lines: Sequence[str]) -> list[str]:
+    return [line.rstrip() for line in lines]
+
+
+def _in_order(lines: Sequence[str], runs: Sequence[Sequence[str]], middle: float) -> list[str]:
+    """Return the lines by column; a line over both columns parts what is above it from what is below."""
+    ordered: list[str] = []
+    left: list[str] = []
+    right: list[str] = []
+    for line, run in zip(lines, runs, strict=True):
+        indent = width(line) - width(line.lstrip())
+        if len(run) == 2:
+            left.append(run[0])
+            right.append(run[1])
+        elif len(run) == 1 and indent >= middle - 2:
+            right.append(run[0])
+        elif len(run) == 1 and width(line) < middle:
+            left.append(run[0])
+        else:
+            ordered += [*left, *right, " ".join(run)]
+            left, right = [], []
+    return [*ordered, *left, *right]
+
+
+def _without_running(pages: list[list[str]]) -> tuple[list[list[str]], int]:
+    """Return the pages without their headers and footers, and how many lines these were.
+
+    A line near an end of a page is one if, its digits masked, it recurs on 60 % of the pages, or if it is a number alone.
+    """
+    seen = Counter(mask for page in pages for mask in {_mask(page[i]) for i in _edges(page)})
+    least = max(2, _RECURS * len(pages))
+    left_out = 0
+    kept = []
+    for page in pages:
+        edges = _edges(page)
+        out = {
+            i
+            for i in edges
+            if seen[_mask(page[i])] >= least
+            or (i in {0, len(page) - 1} and _PAGE_NUMBER.fullmatch(_mask(page[i])))
+        }
+        left_out += len(out)
+        kept.append([line for i, line in enumerate(page) if i not in out])
+    return kept, left_out
+
+
+def _edges(page: Sequence[str]) -> set[int]:
+    return {i for i in range(len(page)) if i < _EDGE or i >= len(page) - _EDGE}
+
+
+def _mask(line: str) -> str:
+    return _DIGITS.sub("#", line)
+
+
+def _has_letters(lines: Sequence[str]) -> bool:
+    return any(char.isalpha() for line in lines for char in line)
+
+
+def _title(reader: PdfReader) -> str:
+    title = reader.metadata.title if reader.metadata is not None else None
+    return title.strip() if isinstance(title, str) else ""

@@ -10,9 +10,10 @@ from lm_eval_so.core.events import Listener, Noticed
 from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.errors import Problem, Where
 from lm_eval_so.generator.clean import clean_text, clean_value
+from lm_eval_so.generator.documents.read import ReadOptions, read_document
 from lm_eval_so.generator.fields import is_blank
 from lm_eval_so.generator.list_cells import CellNotes
-from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Skipped, Unusable
+from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Read, Skipped, Unusable
 from lm_eval_so.generator.sample_mapping import (
     Binding,
     bind,
@@ -44,8 +45,53 @@ def collect(config: Config, listener: Listener) -> Iterator[Outcome]:
     Yields:
         `Opened` for each file, then the outcome of each of its records.
     """
-    for number in range(len(config.sources)):
-        yield from _SourceReader(config, number, listener).outcomes()
+    for number, source in enumerate(config.sources):
+        if source.use == "documents":
+            yield from _documents(config, number)
+        else:
+            yield from _SourceReader(config, number, listener).outcomes()
+
+
+def _documents(config: Config, number: int) -> Iterator[Outcome]:
+    """Read the documents of a source, then tell what makes it unusable."""
+    source = config.sources[number]
+    at = config.located.written_below("generator", "sources", number, "license")
+    options = ReadOptions(
+        format=source.format,
+        encoding=source.encoding,
+        records=source.records,
+        selector=source.selector,
+        headings=tuple(source.headings),
+        sheets=tuple(source.sheets),
+        header_row=source.header_row,
+    )
+    errors: list[FileError] = []
+    has_readable = False
+    for found in locate(config, number):
+        if isinstance(found, Problem):
+            yield Unusable(problem=found)
+            continue
+        name, path = found
+        document = read_document(name, path, source=source.id, options=options)
+        if isinstance(document, FileError):
+            errors.append(document)
+            yield Opened(file=document.file)
+            yield document
+            continue
+        has_readable = True
+        file = SourceFile(
+            source=source.id,
+            name=name,
+            path=path,
+            sha256=document.sha256,
+            size=path.stat().st_size,
+            license=as_written(source.license, at),
+        )
+        yield Opened(file=file)
+        yield Read(file=file, document=document)
+        yield from document.rejected
+    if errors and not has_readable:
+        yield from (Unusable(problem=_file_problem(error)) for error in errors)
 
 
 class _SourceReader:

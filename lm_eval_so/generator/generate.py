@@ -23,8 +23,8 @@ from lm_eval_so.generator.dataset.freeze import (
     write_metadata,
     write_outcomes,
 )
-from lm_eval_so.generator.dedup import drop_duplicates
 from lm_eval_so.generator.dataset.tried import Tried
+from lm_eval_so.generator.dedup import drop_duplicates
 from lm_eval_so.generator.from_documents import Writing, has_documents, told
 from lm_eval_so.generator.outcomes import Kept, Outcome, Read, Tally
 from lm_eval_so.generator.source_problems import check, config_problems

@@ -1,15 +1,17 @@
 """Problems of the sources that show before a file is read in full."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.errors import Problem
+from lm_eval_so.core.config.sources import SourceSection
+from lm_eval_so.errors import Problem, Where
 from lm_eval_so.generator.sample_mapping import bind_columns, map_problems
 from lm_eval_so.generator.sources.base import Columns
 from lm_eval_so.generator.sources.encoding import is_encoding
 from lm_eval_so.generator.sources.json_values import parse_path
-from lm_eval_so.generator.sources.source_files import format_of, locate, open_file
+from lm_eval_so.generator.sources.source_files import READERS, format_of, locate, open_file
 
 
 def check(config: Config) -> list[Problem]:
@@ -49,6 +51,13 @@ def _section_problems(config: Config, number: int) -> Iterator[Problem]:
     if source.encoding is not None and not is_encoding(source.encoding):
         what = f'unknown encoding "{source.encoding}"'
         yield Problem(what=what, where=config.where(*at, "encoding"), hint="as utf-8 or cp949")
+    for position, pattern in enumerate(source.headings):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            where = config.where(*at, "headings", position)
+            yield Problem(what=f"no regular expression: {error}", where=where)
+    yield from _use_problems(source, lambda key: config.where(*at, key))
     if source.records is not None:
         if parse_path(source.records) is None:
             what = f'"{source.records}" is no path'
@@ -59,11 +68,28 @@ def _section_problems(config: Config, number: int) -> Iterator[Problem]:
             yield Problem(what=what, where=config.where(*at, "records"))
 
 
+def _use_problems(source: SourceSection, where: Callable[[str], Where]) -> Iterator[Problem]:
+    """Find settings of documents at a source of samples, and the other way round."""
+    of_documents = ("selector", "headings", "sheets", "header_row")
+    if source.use == "documents":
+        if source.map:
+            hint = "leave map out, or write as: samples"
+            yield Problem(what="documents have no map", where=where("map"), hint=hint)
+        return
+    for key in of_documents:
+        if getattr(source, key):
+            hint = "write as: documents"
+            yield Problem(what=f"{key} is for documents", where=where(key), hint=hint)
+    if source.format is not None and source.format not in READERS:
+        what = f"samples are not read from {source.format}"
+        yield Problem(what=what, where=where("format"), hint="write as: documents")
+
+
 def _file_problems(config: Config, number: int) -> Iterator[Problem]:
     for found in locate(config, number):
         if isinstance(found, Problem):
             yield found
-        else:
+        elif config.sources[number].use == "samples":
             yield from _header_problems(config, number, *found)
 
 

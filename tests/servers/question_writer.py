@@ -34,7 +34,9 @@ class QuestionWriter:
         word = say("writing.question", language)
         questions = [text for name, text in blocks if name.startswith(word)]
         passages = [text for name, text in blocks if not name.startswith(word)]
-        values = self.check(passages, questions) if questions else self.write(prompt, passages, language)
+        values = (
+            self.check(passages, questions) if questions else self.write(prompt, passages, language)
+        )
         return f"```json\n{json.dumps(values, ensure_ascii=False)}\n```"
 
     def write(self, prompt: str, passages: list[str], language: Language) -> dict[str, Any]:
@@ -51,7 +53,10 @@ class QuestionWriter:
         }
         if type_ == "follow_up":
             made["history"] = [
-                {"user": _words(prompt, "user", language), "assistant": _words(prompt, "bot", language)}
+                {
+                    "user": _words(prompt, "user", language),
+                    "assistant": _words(prompt, "bot", language),
+                }
             ]
         if type_ == "unanswerable":
             made |= {"answer": "", "search": [_words(prompt, f"s{n}", language) for n in range(4)]}
@@ -60,7 +65,9 @@ class QuestionWriter:
 
     def check(self, passages: list[str], questions: list[str]) -> dict[str, Any]:
         """Return the verdicts on questions, by what was proposed."""
-        return {"verdicts": [self.verdict(n, q, passages) for n, q in enumerate(questions, start=1)]}
+        return {
+            "verdicts": [self.verdict(n, q, passages) for n, q in enumerate(questions, start=1)]
+        }
 
     def verdict(self, number: int, question: str, passages: list[str]) -> dict[str, Any]:
         """Return the verdict on one question."""

@@ -11,20 +11,16 @@ QuestionType = Literal["fact", "follow_up", "unanswerable", "false_premise", "mu
 """Type of a test that is written from documents."""
 
 
+def _usual_mix() -> dict[QuestionType, int]:
+    return {"fact": 15, "follow_up": 5, "unanswerable": 5, "false_premise": 3, "multi_hop": 2}
+
+
 class SynthesiseSection(Section):
     """Tests that are written from documents."""
 
     questions: int = Field(default=30, ge=1, le=5000)
     """Number of tests."""
-    mix: dict[QuestionType, Annotated[int, Field(ge=0)]] = Field(
-        default_factory=lambda: {
-            "fact": 15,
-            "follow_up": 5,
-            "unanswerable": 5,
-            "false_premise": 3,
-            "multi_hop": 2,
-        }
-    )
+    mix: dict[QuestionType, Annotated[int, Field(ge=0)]] = Field(default_factory=_usual_mix)
     """Shares of the types; only `fact` needs no model."""
     style: list[str] | Path = Field(default_factory=list)
     """Questions as your users write them, or a text file with one a line; default: chosen from the
@@ -54,8 +50,14 @@ class SourceSection(Section):
     """File or glob, or several; relative to the config file."""
     use: Literal["samples", "documents"] = Field(default="samples", alias="as")
     """Use of the files: their rows are samples, or they are documents to write tests from."""
-    format: Literal["csv", "tsv", "jsonl", "json"] | None = None
-    """Format; default: by the file's ending."""
+    format: (
+        Literal[
+            "csv", "tsv", "jsonl", "json",
+            "markdown", "html", "docx", "hwpx", "pdf", "text", "xlsx", "xls", "ods",
+        ]
+        | None
+    ) = None  # fmt: skip
+    """Format; default: by the file's ending. Samples are read from csv, tsv, jsonl and json."""
     encoding: str | None = None
     """Encoding; default: detected per file (UTF-8, UTF-16 by BOM, CP949)."""
     records: str | None = None
@@ -68,3 +70,11 @@ class SourceSection(Section):
     them (tags: or a comma)."""
     license: str | None = None
     """License of the source, written into its samples."""
+    selector: str | None = None
+    """CSS selector of the parts of an HTML document to read."""
+    headings: list[str] = Field(default_factory=list)
+    """Regular expressions of headings in TXT, PDF, DOCX and HWPX documents, the highest first."""
+    sheets: list[str] = Field(default_factory=list)
+    """Sheets of a document to read, hidden ones too; default: all that are visible."""
+    header_row: int | None = Field(default=None, ge=1)
+    """Row of a document's sheets that names the columns; default: found."""

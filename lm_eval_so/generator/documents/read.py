@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.config.model import SourceSection
+from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.documents.block import BadDocumentError, Block, Document, Note
 from lm_eval_so.generator.documents.compose import compose
 from lm_eval_so.generator.sources.base import FileError, Reason, Reject, SourceFile

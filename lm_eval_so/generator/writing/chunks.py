@@ -40,6 +40,11 @@ class Chunk:
         return f"{header}\n" if header else ""
 
     @property
+    def with_heading(self) -> str:
+        """The text below its own heading, whose words count when others are compared with it."""
+        return "\n".join([*self.path[-1:], self.text])
+
+    @property
     def place(self) -> str:
         """File and heading, for people: `returns.docx › 1. Period`."""
         return place_of(self.document, self.path)

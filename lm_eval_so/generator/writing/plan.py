@@ -104,7 +104,9 @@ def plan(chunks: Sequence[Chunk], wanted: Wanted, seed: int) -> Plan:
     slots: list[Slot] = []
     no_chunk: dict[str, int] = {}
     tried: list[Slot] = []
-    search = Search([chunk.text for chunk in chunks]) if wanted.counts.get("multi_hop") else None
+    search = (
+        Search([chunk.with_heading for chunk in chunks]) if wanted.counts.get("multi_hop") else None
+    )
     for type_, count in wanted.counts.items():
         spent: list[Slot] = []
         found: list[Slot] = []

@@ -146,8 +146,8 @@ def copied(draft: Draft) -> Fault | None:
     """Return the fault of a question in the document's own words; None if it is in a user's."""
     question = draft.said.question
     for chunk in draft.slot.chunks:
-        if is_copied(question, chunk.text):
-            runs = copied_runs(question, chunk.text)
+        if is_copied(question, chunk.with_heading):
+            runs = copied_runs(question, chunk.with_heading)
             return Fault(reason="echoes_source", what=question, avoid=runs)
     return None
 

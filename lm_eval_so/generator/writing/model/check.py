@@ -171,7 +171,7 @@ class Checker:
 
     @cached_property
     def _search(self) -> Search:
-        return Search([chunk.text for chunk in self._chunks])
+        return Search([chunk.with_heading for chunk in self._chunks])
 
     def decide(self, draft: Draft, verdicts: Sequence[tuple[Window, Verdict]]) -> Draft | Fault:
         """Return a draft with the flags of its check, or the fault that was found.

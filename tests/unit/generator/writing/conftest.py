@@ -1,6 +1,9 @@
 """Documents made of Markdown, and proposals for their slots."""
 
+import csv
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +11,14 @@ import pytest
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.documents.compose import compose, split_text
+from lm_eval_so.generator.documents.read import read_document
 from lm_eval_so.generator.writing.candidate import Candidate
-from lm_eval_so.generator.writing.chunks import chunks_of
+from lm_eval_so.generator.writing.chunks import Chunk, chunks_of
 from lm_eval_so.generator.writing.plan import Slot
 
+ROOT = Path(__file__).parents[4]
+TOY = ROOT / "tests/data/sources"
+TOY_FILES = ("policy.md", "returns.docx", "warranty.pdf", "shipping.html")
 RETURNS = """# 반품 안내
 
 상품을 받은 날부터 14일 안에 반품을 신청할 수 있습니다. 단순 변심이면 왕복 배송비 6,000원을 냅니다.
@@ -89,3 +96,35 @@ def said() -> Callable[..., Candidate]:
         return Candidate(**{**good, **changed})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def toy() -> list[Document]:
+    """Return the four documents of a shop: Markdown, DOCX, PDF, HTML."""
+    read = [read_document(name, TOY / name, source="docs") for name in TOY_FILES]
+    return [each for each in read if isinstance(each, Document)]
+
+
+@pytest.fixture(scope="session")
+def toy_chunks(toy: list[Document]) -> list[Chunk]:
+    return [chunk for document in toy for chunk in chunks_of(document)]
+
+
+@pytest.fixture(scope="session")
+def copied_words() -> list[dict[str, str]]:
+    """Return 80 questions about these documents, half in their words, half in customers'."""
+    found: list[dict[str, str]] = json.loads(
+        (ROOT / "tests/data/copied_words.json").read_text("utf-8")
+    )
+    return found
+
+
+@pytest.fixture(scope="session")
+def team() -> list[str]:
+    """Return the 28 different questions that the team of the shop wrote and that have an answer."""
+    sources = ROOT / "example/quickstart/sources"
+    rows = list(csv.DictReader((sources / "faq.csv").read_text("cp949").splitlines(keepends=True)))
+    faq = [" ".join(row["질문"].split()) for row in rows]
+    asked = json.loads((sources / "support_qa.json").read_text("utf-8"))["data"]
+    answered = [each["question"] for each in asked if each.get("answerable", True)]
+    return list(dict.fromkeys([*faq, *answered]))

@@ -100,7 +100,7 @@ def split_text(text: str) -> tuple[Block, ...]:
 
 
 def table_blocks(
-    rows: Sequence[Sequence[str]],
+    rows: Sequence[Sequence[str | None]],
     *,
     ats: Sequence[At] = (),
     has_header: bool = True,
@@ -109,15 +109,15 @@ def table_blocks(
     """Return the blocks of a table; the one writer of rows for all formats.
 
     Rows at the top with a single cell are titles and become paragraphs; empty rows go; so do columns
-    that are empty everywhere. A row merged from one cell over all columns says it once.
+    that are empty everywhere. A cell merged over some columns is repeated, one merged over all said once.
 
     Args:
-        rows: Cells of each row, merged cells filled.
+        rows: Cells of each row; None where a cell at the left reaches over this column.
         ats: Place of each row; empty if the format has none.
         has_header: Whether the first row below the titles names the columns.
         has_titles: Whether rows with a single cell above the others are titles.
     """
-    tidy = [[_one_line(cell) for cell in row] for row in rows]
+    tidy = [[None if cell is None else _one_line(cell) for cell in row] for row in rows]
     width = max(map(len, tidy), default=0)
     used = [i for i in range(width) if any(i < len(row) and row[i] for row in tidy)]
     places = ats or [{}] * len(tidy)
@@ -132,16 +132,23 @@ def table_blocks(
         blocks.append(Block(kind="paragraph", text=next(filter(None, row)), at=at))
     level = HEADER if has_header and len(left) > 1 else LOOSE
     for row, at in left:
-        said = [next(filter(None, row))] if _is_title(row) and all(row) and len(row) > 1 else row
-        blocks.append(Block(kind="row", text=row_text(said), level=level, at=at))
+        blocks.append(Block(kind="row", text=row_text(_said(row)), level=level, at=at))
         level = BODY if level == HEADER else level
     return blocks
 
 
-def _is_title(row: Sequence[str]) -> bool:
-    """Return whether a row says one thing only, in one cell or merged over all columns."""
-    filled = [cell for cell in row if cell]
-    return len(filled) == 1 or (len(filled) == len(row) and len(set(filled)) == 1)
+def _is_title(row: Sequence[str | None]) -> bool:
+    return sum(map(bool, row)) == 1
+
+
+def _said(row: Sequence[str | None]) -> list[str]:
+    """Return the cells of a row with merged ones repeated, but one that is merged over the whole row."""
+    if row[0] is not None and all(cell is None for cell in row[1:]):
+        return [row[0]]
+    said: list[str] = []
+    for cell in row:
+        said.append(cell if cell is not None else said[-1] if said else "")
+    return said
 
 
 def _is_delimiter_of(row: str, line: str) -> bool:

@@ -281,8 +281,7 @@ class _Walk:
         if tag not in _BLOCKS:
             return tag == "br"
         self._flush()
-        if line := node.attributes.get(LINE_ATTRIBUTE):
-            self._at = {"line": int(line)} if line.isdecimal() else {}
+        self._at = _place(node) or self._at
         if tag in {"ul", "ol"}:
             start = node.attributes.get("start") or "1"
             number = int(start) if start.isdecimal() and len(start) < 9 else 1
@@ -295,9 +294,10 @@ class _Walk:
             code = "".join(_texts(node))
             self.blocks.append(Block(kind="code", text=code, at=self._at))
             return True
-        elif tag == "table" and (rows := _grid(node)) is not None:
+        elif tag == "table" and (found := _grid(node)) is not None:
+            rows, trs = found
             has_header = not _is_headed_at_the_side(node)
-            ats = [self._at] * len(rows)
+            ats = [self._at if tr is None else _place(tr) or self._at for tr in trs]
             self.blocks += table_blocks(rows, ats=ats, has_header=has_header)
             return True
         return False
@@ -334,6 +334,11 @@ class _Walk:
         self.blocks.append(block)
 
 
+def _place(node: LexborNode) -> At:
+    line = node.attributes.get(LINE_ATTRIBUTE) or ""
+    return {"line": int(line)} if line.isdecimal() and len(line) < 10 else {}
+
+
 def _children(node: LexborNode) -> Iterator[LexborNode]:
     child = node.child
     while child is not None:
@@ -355,8 +360,13 @@ def _texts(root: LexborNode) -> Iterator[str]:
             stack += reversed(list(_children(node)))
 
 
-def _grid(table: LexborNode) -> list[list[str]] | None:
-    """Return the cells of a table, merged ones repeated; None if it only lays out other blocks."""
+def _grid(
+    table: LexborNode,
+) -> tuple[list[list[str | None]], list[LexborNode | None]] | None:
+    """Return the cells of a table as `table_blocks` takes them, and the element of each row.
+
+    A caption is a row without an element. None if the table only lays out other blocks.
+    """
     if table.css_first("table table, h1, h2, h3, h4, h5, h6, pre") is not None:
         return None
     trs = [tr for tr in table.css("tr") if not _is_dropped(tr)]
@@ -365,26 +375,29 @@ def _grid(table: LexborNode) -> list[list[str]] | None:
     ]
     if max(map(len, found), default=0) <= 1 and len(found) <= 1:
         return None
-    rows: list[list[str]] = []
-    below: dict[int, tuple[int, str]] = {}
+    rows: list[list[str | None]] = []
+    below: dict[int, tuple[int, str | None]] = {}
     for number, cells in enumerate(found):
-        row: list[str] = []
+        row: list[str | None] = []
         for cell in cells:
             _fill(row, below)
-            text = "".join(_texts(cell))
+            text: str | None = "".join(_texts(cell))
             down = min(_span(cell, "rowspan"), len(found) - number)
             for _ in range(_span(cell, "colspan")):
                 if down > 1:
                     below[len(row)] = (down, text)
                 row.append(text)
+                text = None
         _fill(row, below)
         below = {column: (left - 1, text) for column, (left, text) in below.items() if left > 1}
         rows.append(row)
     caption = table.css_first("caption")
-    return [["".join(_texts(caption))], *rows] if caption is not None else rows
+    if caption is None:
+        return rows, list(trs)
+    return [["".join(_texts(caption))], *rows], [None, *trs]
 
 
-def _fill(row: list[str], below: dict[int, tuple[int, str]]) -> None:
+def _fill(row: list[str | None], below: dict[int, tuple[int, str | None]]) -> None:
     """Repeat cells that reach down from rows above."""
     while (reached := below.get(len(row))) is not None and reached[0] > 0:
         row.append(reached[1])

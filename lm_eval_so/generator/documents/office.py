@@ -192,8 +192,8 @@ class _Section:
     """One section of an HWPX file."""
 
     styles: Mapping[str, tuple[str, int]]
-    _numbers: Counter[int] = field(default_factory=Counter)
-    """Items so far in each level of the list that is open."""
+    _numbers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """Items so far, by kind and level, of the list that is open."""
 
     def read(self, root: Xml.Element, depth: int = 0) -> list[Block]:
         """Return the blocks of the paragraphs of a section, a cell or a box."""
@@ -238,9 +238,9 @@ class _Section:
         if kind == "OUTLINE" and len(text) <= _LONGEST_HEADING:
             yield Block(kind="heading", text=text, level=level)
         elif kind in {"NUMBER", "BULLET"}:
-            self._numbers[level] += 1
-            mark = f"{self._numbers[level]}." if kind == "NUMBER" else "-"
-            self._numbers = Counter({k: n for k, n in self._numbers.items() if k <= level})
+            self._numbers[kind, level] += 1
+            mark = f"{self._numbers[kind, level]}." if kind == "NUMBER" else "-"
+            self._numbers = Counter({k: n for k, n in self._numbers.items() if k[1] <= level})
             yield Block(kind="item", text=text, level=level, mark=mark)
             return
         else:
@@ -251,7 +251,7 @@ class _Section:
         cells = [tc for tr in table if _local(tr) == "tr" for tc in tr if _local(tc) == "tc"]
         if len(cells) == 1 or any(_local(e) == "tbl" for tc in cells for e in tc.iter()):
             return [b for tc in cells for b in self._inside(tc, depth)]  # it lays out other blocks
-        placed: dict[tuple[int, int], str] = {}
+        placed: dict[tuple[int, int], str | None] = {}
         for tc in cells:
             text = " ".join(block.text for block in self._inside(tc, depth))
             parts = {_local(child): child for child in tc}
@@ -267,7 +267,7 @@ class _Section:
                 raise ValueError("too many cells")
             for i in range(row, row + max(down, 1)):
                 for j in range(column, column + max(across, 1)):
-                    placed[i, j] = text
+                    placed[i, j] = text if j == column else None
         rows = sorted({i for i, _ in placed})
         columns = sorted({j for _, j in placed})
         if len(rows) * len(columns) > _MOST_CELLS:

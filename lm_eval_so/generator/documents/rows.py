@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from xml.parsers.expat import ParserCreate
 
 from pydantic import JsonValue
 from python_calamine import (
@@ -25,9 +26,8 @@ from lm_eval_so.generator.sources.base import Columns, FileError, RawItem, Reaso
 from lm_eval_so.generator.sources.source_files import Item
 
 _MOST_CELLS: Final = 5_000_000
-_SHEET_FILE: Final = re.compile(r"xl/worksheets/.*\.xml")
-_CELL: Final = re.compile(rb'<(?:[a-z]+:)?c [^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"')
-_REPEATED: Final = re.compile(rb'number-(rows|columns)-repeated="([0-9]+)"[^>]*(/?)>')
+_SHEET_MARKS: Final = (b"sheetData", b"table-row")
+_PLACE: Final = re.compile("([A-Za-z]{1,7})([0-9]{1,10})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +135,15 @@ def _read_book(book: CalamineWorkbook, sheets: Sequence[str], header_row: int | 
 def _sheet(sheet: CalamineSheet, name: str, header_row: int | None) -> list[Block]:
     if sheet.total_height * sheet.total_width > _MOST_CELLS:
         raise _too_many(sheet.total_height * sheet.total_width)
-    rows = [[_cell(value) for value in row] for row in sheet.to_python(skip_empty_area=False)]
+    rows: list[list[str | None]] = [
+        [_cell(value) for value in row] for row in sheet.to_python(skip_empty_area=False)
+    ]
     for (top, left), (bottom, right) in sheet.merged_cell_ranges or []:
         if top >= len(rows) or left >= len(rows[top]):
             continue
+        text = rows[top][left]
         for row in rows[top : bottom + 1]:
-            row[left : right + 1] = [rows[top][left]] * len(row[left : right + 1])
+            row[left : right + 1] = [text, *[None] * (len(row[left : right + 1]) - 1)]
     ats: list[At] = [{"sheet": name, "row": number} for number in range(1, len(rows) + 1)]
     if header_row is None:
         return table_blocks(rows, ats=ats)
@@ -152,7 +155,7 @@ def _sheet(sheet: CalamineSheet, name: str, header_row: int | None) -> list[Bloc
     return [*titles, *_headed(rows[above:], ats[above:])]
 
 
-def _headed(rows: Sequence[Sequence[str]], ats: Sequence[At]) -> list[Block]:
+def _headed(rows: Sequence[Sequence[str | None]], ats: Sequence[At]) -> list[Block]:
     """Return the blocks of rows whose first is known to be the header, even with one cell."""
     return table_blocks(rows, ats=ats, has_titles=False)
 
@@ -184,33 +187,76 @@ def _shown(value: JsonValue) -> str:
 
 
 def _refuse_large(path: Path) -> None:
-    """Refuse a file whose sheets span more cells than can be held: calamine keeps them all, filled or not."""
+    """Refuse a file whose sheets span more cells than can be held.
+
+    calamine holds all cells between the first and the last, and ends the process if there is no memory for them.
+    """
     with open_archive(path, "spreadsheet") as archive:
         for name in archive.namelist():
-            if not _SHEET_FILE.fullmatch(name) and name != "content.xml":
-                continue
             try:
                 data = archive.read(name)
-            except Exception as error:  # noqa: BLE001 - zlib, lzma and bz2 have an error each
+                is_sheet = any(mark in data.replace(b"\0", b"") for mark in _SHEET_MARKS)
+                area = _Extent().of(data) if is_sheet else 0
+            except Exception as error:  # noqa: BLE001 - each way to pack has an error of its own
                 raise _broken(error) from None
-            area = _area(data) if name != "content.xml" else _repeated_area(data)
             if area > _MOST_CELLS:
                 raise _too_many(area)
 
 
-def _area(sheet: bytes) -> int:
-    widest = lowest = 0
-    for match in _CELL.finditer(sheet):
-        column = 0
-        for letter in match[1]:
-            column = column * 26 + letter - 64
-        widest, lowest = max(widest, column), max(lowest, int(match[2]))
-    return widest * lowest
+class _Extent:
+    """The rows and columns that the cells of a sheet reach, as its XML says."""
+
+    def __init__(self) -> None:
+        self._row = self._column = self._lowest = self._widest = 0
+        self._repeats = 1
+        """Rows for which the current row of an ODS file stands."""
+
+    def of(self, data: bytes) -> int:
+        """Return rows times columns of the largest sheet of a file, from the first cell of the sheet."""
+        parser = ParserCreate(namespace_separator=" ")
+        parser.StartElementHandler = self._start
+        parser.StartDoctypeDeclHandler = _refuse_doctype
+        parser.Parse(data, True)
+        return self._lowest * self._widest
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        # names of attributes have their namespace before them in ODS, and none in XLSX
+        given = {key.rpartition(" ")[2]: value for key, value in attributes.items()}
+        match name.rpartition(" ")[2]:
+            case "table":
+                self._row = 0
+            case "row":
+                self._row, self._column = int(given.get("r", self._row + 1)), 0
+            case "c":
+                self._cell(given.get("r"))
+            case "table-row":
+                self._row += self._repeats
+                self._repeats = int(given.get("number-rows-repeated", "1"))
+                self._column = 0
+            case "table-cell" | "covered-table-cell":
+                self._column += int(given.get("number-columns-repeated", "1"))
+                if "value-type" in given:
+                    self._reach(self._row + self._repeats, self._column)
+            case _:
+                pass
+
+    def _cell(self, place: str | None) -> None:
+        match = _PLACE.fullmatch(place or "")
+        if match is None:
+            self._column += 1
+        else:
+            self._column = 0
+            for letter in match[1]:
+                self._column = self._column * 26 + ord(letter.upper()) - 64
+            self._row = int(match[2])
+        self._reach(self._row, self._column)
+
+    def _reach(self, row: int, column: int) -> None:
+        self._lowest, self._widest = max(self._lowest, row), max(self._widest, column)
 
 
-def _repeated_area(content: bytes) -> int:
-    """Return the cells that repeated rows and columns of an ODS file may fill; empty ends repeat, too."""
-    return 0 if not _REPEATED.search(content) else 0
+def _refuse_doctype(*_: object) -> None:
+    raise ValueError("a document type")
 
 
 def _too_many(cells: int) -> BadDocumentError:

@@ -76,6 +76,11 @@ class Writing:
         self._work = self._planned()
 
     @property
+    def stands(self) -> bool:
+        """Whether tests from documents stand."""
+        return bool(self._standing)
+
+    @property
     def asks(self) -> bool:
         """Whether a model is to be asked for tests that are missing."""
         section = self._config.generator

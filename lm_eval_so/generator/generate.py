@@ -121,9 +121,9 @@ async def generate_with_model(
         _is_edited(Path(made), folder, force=force)
     options = parts.writing.options(resources.listener, offline=offline)
     outcome = await parts.writing.by_models(resources, options)
-    if outcome.failure is not None and not (
-        outcome.written or isinstance(outcome.failure, BudgetSpent)
-    ):
+    is_budget = isinstance(outcome.failure, BudgetSpent)
+    is_worth_keeping = outcome.written or (is_budget and parts.has_samples)
+    if outcome.failure is not None and not is_worth_keeping:
         raise outcome.failure
     made_now = _publish(config, resources, parts, outcome, force=force)
     if outcome.failure is not None:
@@ -193,6 +193,11 @@ class _Parts:
     writing: Writing
     licenses: dict[str, str | None]
     """License of each document, by its file."""
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether the sources give samples, or tests from documents stand."""
+        return self.writing.stands or any(isinstance(each, Kept) for each in self.outcomes)
 
 
 def _read(config: Config, listener: Listener, folder: Path, *, is_checked: bool = True) -> _Parts:

@@ -9,8 +9,7 @@ from typing import Final
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.text.behaviors import is_refusal
 from lm_eval_so.core.text.edits import find_nearly
-from lm_eval_so.core.text.number_units import unit_after_figures
-from lm_eval_so.core.text.numbers import find_numbers
+from lm_eval_so.core.text.numbers import amounts, find_numbers
 from lm_eval_so.core.text.personal_data import find_personal_data
 from lm_eval_so.core.text.scripts import language_share
 from lm_eval_so.generator.documents.block import Document
@@ -36,7 +35,6 @@ _OF_THE_TEXT: Final = re.compile(
     r"|\bthe (?:passage|document|text|excerpt)s? (?:says?|states?|mentions?)\b",
     re.IGNORECASE,
 )
-_FIGURES: Final = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _LATIN_NAME: Final = re.compile(r"(?<![A-Za-z])[A-Z][A-Za-z0-9&+-]+")
 _SENTENCE_MARKS: Final = ".!?。"
 
@@ -291,10 +289,7 @@ def _must_say(draft: Draft) -> Draft | Fault:
 
 def _told_exactly(answer: str) -> Iterator[str]:
     """Yield the numbers with their units and the Latin names of an answer."""
-    for match in _FIGURES.finditer(answer):
-        unit, end = unit_after_figures(answer, match.end(), cased=answer)
-        if unit is not None:
-            yield answer[match.start() : end]
+    yield from amounts(answer)
     yield from (match[0] for match in _LATIN_NAME.finditer(answer) if match.start())
 
 

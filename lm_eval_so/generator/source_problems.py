@@ -1,9 +1,10 @@
 """Problems of the sources that show before a file is read in full."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from lm_eval_so.core.asking.open import backend_problems
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.errors import Problem, Where
@@ -14,11 +15,16 @@ from lm_eval_so.generator.sources.json_values import parse_path
 from lm_eval_so.generator.sources.source_files import READERS, format_of, locate, open_file
 
 
-def check(config: Config) -> list[Problem]:
-    """Return the problems of the `generator` section; none without it."""
+def check(config: Config, environ: Mapping[str, str] | None = None) -> list[Problem]:
+    """Return the problems of the `generator` section; none without it.
+
+    Args:
+        config: The config.
+        environ: Environment variables, for the keys of its models; None: the config alone is looked at.
+    """
     if not config.sources:
         return []
-    problems = []
+    problems = list(_model_problems(config, environ))
     if config.dataset.path.suffix == ".jsonl":
         what = "generate writes a folder, and dataset.path names a file"
         problems.append(Problem(what=what, where=config.where("dataset", "path")))
@@ -29,10 +35,16 @@ def check(config: Config) -> list[Problem]:
 
 
 def config_problems(config: Config) -> Iterator[Problem]:
-    """Yield the problems of the sources that show without a look at the files."""
+    """Yield the problems of the sources and models that show without a look at files and keys."""
+    yield from _model_problems(config, None)
     yield from _id_problems(config)
     for number in range(len(config.sources)):
         yield from _section_problems(config, number)
+
+
+def _model_problems(config: Config, environ: Mapping[str, str] | None) -> Iterator[Problem]:
+    for _, section in config.generator.backend_sections() if config.generator else ():
+        yield from backend_problems(section, config=config, environ=environ)
 
 
 def _id_problems(config: Config) -> Iterator[Problem]:

@@ -5,7 +5,6 @@ from itertools import chain
 from pathlib import Path
 
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.config.variables import as_written
 from lm_eval_so.core.events import Listener, Noticed
 from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.errors import Problem, Where
@@ -32,7 +31,7 @@ from lm_eval_so.generator.sources.base import (
     excerpt,
     place,
 )
-from lm_eval_so.generator.sources.source_files import Item, Items, locate, open_file
+from lm_eval_so.generator.sources.source_files import Item, Items, licensed, locate, open_file
 
 STAGE = "generate"
 _LOOKED_AT = 100
@@ -54,8 +53,7 @@ def collect(config: Config, listener: Listener) -> Iterator[Outcome]:
 
 def _documents(config: Config, number: int) -> Iterator[Outcome]:
     """Read the documents of a source, then tell what makes it unusable."""
-    source = config.sources[number]
-    at = config.located.written_below("generator", "sources", number, "license")
+    source = licensed(config, number)
     options = ReadOptions(
         format=source.format,
         encoding=source.encoding,
@@ -85,7 +83,7 @@ def _documents(config: Config, number: int) -> Iterator[Outcome]:
             path=path,
             sha256=document.sha256,
             size=path.stat().st_size,
-            license=as_written(source.license, at),
+            license=source.license,
         )
         yield Opened(file=file)
         yield Read(file=file, document=document)
@@ -99,9 +97,7 @@ class _SourceReader:
 
     def __init__(self, config: Config, number: int, listener: Listener) -> None:
         self._config, self._number, self._listener = config, number, listener
-        source, at = config.sources[number], ("generator", "sources", number, "license")
-        license_ = as_written(source.license, config.located.written_below(*at))
-        self._source = source.model_copy(update={"license": license_})
+        self._source = licensed(config, number)
         self._errors: list[FileError] = []
         self._has_readable = False
         self._unusable = False

@@ -1,34 +1,24 @@
 """The stage `generate`: sources to a dataset."""
 
 import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.dataset import SAMPLES_FILE
-from lm_eval_so.core.events import Began, Ended, Listener, Noticed, ignore
-from lm_eval_so.core.files import cannot_write
+from lm_eval_so.core.events import Listener, ignore
 from lm_eval_so.core.records.dataset import DatasetInfo
-from lm_eval_so.errors import BudgetSpent, ConfigError, DatasetError, NothingToDo
-from lm_eval_so.generator.collect import STAGE, collect
-from lm_eval_so.generator.dataset.freeze import (
-    describe,
-    differences,
-    edit_problem,
-    publish,
-    put_aside,
-    refuse_folder,
-    write_metadata,
-    write_outcomes,
+from lm_eval_so.errors import BudgetSpent, ConfigError
+from lm_eval_so.generator.dataset.freeze import differences, refuse_folder
+from lm_eval_so.generator.dataset.make import (
+    Generated,
+    Parts,
+    is_edited,
+    make_parts,
+    publish_parts,
+    read_parts,
 )
 from lm_eval_so.generator.dataset.tried import Tried
-from lm_eval_so.generator.dedup import drop_duplicates
-from lm_eval_so.generator.from_documents import Writing, has_documents, told
-from lm_eval_so.generator.outcomes import Kept, Outcome, Read, Tally
 from lm_eval_so.generator.source_problems import check, config_problems
-from lm_eval_so.generator.writing.write import Results
 
 __all__ = [
     "Generated",
@@ -41,22 +31,6 @@ __all__ = [
     "stale",
     "try_out",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generated:
-    """Result of `generate`."""
-
-    info: DatasetInfo
-    folder: Path
-    files: tuple[Path, ...]
-    """Written files."""
-    samples: int
-
-    @property
-    def is_short(self) -> bool:
-        """Whether fewer tests stand than were wanted."""
-        return self.info.plan is not None and bool(self.info.plan.unfilled)
 
 
 def has_model(config: Config) -> bool:
@@ -86,8 +60,9 @@ def generate(
         InputError: If the folder cannot be written to, or holds a dataset not made by `generate`.
     """
     folder = _folder(config, out)
+    refuse_folder(folder)
     parts = _read(config, resources.listener, folder)
-    return _publish(config, resources, parts, parts.writing.by_rule(), force=force)
+    return publish_parts(config, resources.listener, parts, parts.writing.by_rule(), force=force)
 
 
 async def generate_with_model(
@@ -113,19 +88,22 @@ async def generate_with_model(
         LMEvalError: As `generate` does, before anything is asked; or what ended the asking early.
     """
     folder = _folder(config, out)
+    refuse_folder(folder)
     parts = _read(config, resources.listener, folder)
     if not parts.writing.asks:
-        return _publish(config, resources, parts, parts.writing.by_rule(), force=force)
+        return publish_parts(
+            config, resources.listener, parts, parts.writing.by_rule(), force=force
+        )
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:  # mistakes come before money
-        _make(config, ignore, Path(made), parts, parts.writing.by_rule())
-        _is_edited(Path(made), folder, force=force)
+        make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
+        is_edited(Path(made), folder, force=force)
     options = parts.writing.options(resources.listener, offline=offline)
     outcome = await parts.writing.by_models(resources, options)
     is_budget = isinstance(outcome.failure, BudgetSpent)
     is_worth_keeping = outcome.written or (is_budget and parts.has_samples)
     if outcome.failure is not None and not is_worth_keeping:
         raise outcome.failure
-    made_now = _publish(config, resources, parts, outcome, force=force)
+    made_now = publish_parts(config, resources.listener, parts, outcome, force=force)
     if outcome.failure is not None:
         raise outcome.failure
     return made_now
@@ -151,10 +129,11 @@ def preview(
 ) -> DatasetInfo:
     """Return the metadata of the dataset without writing it; arguments and errors as in `generate`."""
     folder = _folder(config, out)
+    refuse_folder(folder)
     parts = _read(config, resources.listener, folder)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
-        info = _make(config, resources.listener, Path(made), parts, parts.writing.by_rule())
-        _is_edited(Path(made), folder, force=force)
+        info = make_parts(config, resources.listener, Path(made), parts, parts.writing.by_rule())
+        is_edited(Path(made), folder, force=force)
     return info
 
 
@@ -166,9 +145,9 @@ def stale(config: Config, resources: Resources, *, out: Path | None = None) -> t
         to date. Errors as in `generate`.
     """
     folder = _folder(config, out)
-    parts = _read(config, resources.listener, folder, is_checked=False)
+    parts = _read(config, resources.listener, folder)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
-        _make(config, resources.listener, Path(made), parts, parts.writing.by_rule())
+        make_parts(config, resources.listener, Path(made), parts, parts.writing.by_rule())
         return tuple(differences(Path(made), folder))
 
 
@@ -176,85 +155,10 @@ def _folder(config: Config, out: Path | None) -> Path:
     return out if out is not None else config.resolve(config.dataset.path)
 
 
-def _is_edited(made: Path, folder: Path, *, force: bool) -> bool:
-    """Return whether the samples of a folder were edited by hand, which is an error unless forced."""
-    problem = edit_problem(made, folder)
-    if problem is not None and not force:
-        raise DatasetError.of([problem])
-    return problem is not None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
-    """What the dataset is made of."""
-
-    folder: Path
-    outcomes: Iterable[Outcome]
-    writing: Writing
-    licenses: dict[str, str | None]
-    """License of each document, by its file."""
-
-    @property
-    def has_samples(self) -> bool:
-        """Whether the sources give samples, or tests from documents stand."""
-        return self.writing.stands or any(isinstance(each, Kept) for each in self.outcomes)
-
-
-def _read(config: Config, listener: Listener, folder: Path, *, is_checked: bool = True) -> _Parts:
-    """Read the sources and what stands; where no test is written the sources are a stream."""
+def _read(config: Config, listener: Listener, folder: Path) -> Parts:
     if not config.sources:
         hint = "add generator: {sources: […]}"
         raise ConfigError("the config has no generator section", hint=hint)
-    if is_checked:
-        refuse_folder(folder)
     if problems := list(config_problems(config)):
         raise ConfigError.of(problems)
-    listener(Began(stage=STAGE, text=", ".join(source.id for source in config.sources)))
-    outcomes: Iterable[Outcome] = drop_duplicates(collect(config, listener))
-    read: list[Outcome] = []
-    if has_documents(config):
-        outcomes = read = [*outcomes]
-    found = [each for each in read if isinstance(each, Read)]
-    imported = [each.sample for each in read if isinstance(each, Kept)]
-    writing = Writing(
-        config, folder, documents=[each.document for each in found], imported=imported
-    )
-    licenses = {each.file.name: each.file.license for each in found}
-    return _Parts(folder=folder, outcomes=outcomes, writing=writing, licenses=licenses)
-
-
-def _publish(
-    config: Config, resources: Resources, parts: _Parts, outcome: Results, *, force: bool
-) -> Generated:
-    folder = parts.folder
-    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
-        info = _make(config, resources.listener, Path(made), parts, outcome)
-        if _is_edited(Path(made), folder, force=force):
-            text = f"{folder / SAMPLES_FILE} was edited by hand: kept as {put_aside(folder)}"
-            resources.listener(Noticed(stage=STAGE, text=text))
-        files = publish(Path(made), folder)
-    return Generated(info=info, folder=folder, files=files, samples=info.files[SAMPLES_FILE].rows)
-
-
-def _make(
-    config: Config, listener: Listener, folder: Path, parts: _Parts, outcome: Results
-) -> DatasetInfo:
-    tally = Tally(STAGE, listener)
-    added = parts.writing.added(outcome, parts.licenses)
-    try:
-        files = write_outcomes(parts.outcomes, tally, folder, added)
-    except OSError as error:
-        raise cannot_write(folder, error) from None
-    tally.end()
-    if tally.problems:
-        raise DatasetError.of(tally.problems)
-    totals = tally.totals()
-    counts = "read {records:,} = kept {kept:,} + rejected {rejected:,} + skipped {skipped:,}"
-    text = counts.format_map(totals) + f" + duplicate {totals['duplicates']:,}"
-    if not totals["kept"] and not added.documents:
-        hint = "the warnings above say why" if tally.rejected else "they have no records"
-        raise NothingToDo(f"the sources give no sample: {text}", hint=hint)
-    for line in told(added):
-        listener(Noticed(stage=STAGE, text=line))
-    listener(Ended(stage=STAGE, text=text))
-    return write_metadata(describe(config, tally, files, added), folder)
+    return read_parts(config, listener, folder)

@@ -109,7 +109,7 @@ class SectionInfo:
     """One section of a document."""
 
     title: str
-    """Its heading; empty before the first one."""
+    """Text of its heading; empty before the first one."""
     level: int
     """1 to 6; 0 before the first heading."""
     start: int

@@ -45,7 +45,7 @@ def write_outcomes(
         outcomes: Outcomes of the records.
         tally: Tally that counts them.
         folder: Folder of the files.
-        added: What comes from documents, behind the rest.
+        added: Part of the dataset from documents, behind the rest.
 
     Returns:
         Rows, size and digest of each file.
@@ -155,7 +155,7 @@ def describe(
         config: The config.
         tally: Counts of the records.
         files: Files of the dataset.
-        added: What comes from documents.
+        added: Part of the dataset from documents.
     """
     section = config.dataset
     written = config.located.written_below

@@ -20,7 +20,7 @@ from lm_eval_so.core.text.personal_data import find_personal_data
 from lm_eval_so.generator.dataset.stored import LOOK_UP, WRITE
 from lm_eval_so.generator.writing.likeness import key
 from lm_eval_so.generator.writing.model.prompts import language_for, prompt_digest
-from lm_eval_so.generator.writing.model.rounds import Written
+from lm_eval_so.generator.writing.model.write_rounds import Written
 from lm_eval_so.generator.writing.rules import Evidence, Known, doc_id
 
 SPLIT = "test"

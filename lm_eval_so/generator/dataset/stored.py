@@ -1,4 +1,4 @@
-"""What stands in a dataset: tests written from documents, their documents, and tries in vain."""
+"""The parts of a dataset that stand: tests written from documents, their documents, and tries in vain."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from lm_eval_so.core.records.dataset import (
 from lm_eval_so.core.records.sample import Review, TestSample
 from lm_eval_so.errors import InputError, RecordError, Where
 from lm_eval_so.generator.documents.block import Document
-from lm_eval_so.generator.writing.model.rounds import Try
+from lm_eval_so.generator.writing.model.write_rounds import Try
 from lm_eval_so.generator.writing.rules import doc_id
 
 REJECTED_FILE = "rejected.jsonl"
@@ -127,7 +127,7 @@ def try_of(line: Mapping[str, Any], by: str) -> Try | None:
     """Return a try in vain; None if other instructions or another model made it, so that it does not count.
 
     Args:
-        line: Its line of rejected.jsonl.
+        line: Line of rejected.jsonl.
         by: Digest of the instructions and the model that are used now.
     """
     if line.get("by") != by:
@@ -169,7 +169,7 @@ def document_lines(
 
     Args:
         documents: The documents of the sources.
-        stored: What stood in the dataset.
+        stored: Parts of the dataset that stand.
         samples: All tests written from documents.
     """
     now = {doc_id(document): _info(document) for document in documents}

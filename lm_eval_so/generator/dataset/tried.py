@@ -41,7 +41,7 @@ def show(tried: Tried, language: Language) -> str:
     """Return what was tried out, for people, with a line end at its end.
 
     Args:
-        tried: What was tried out.
+        tried: Tests that were tried out.
         language: Language of the labels.
     """
     shown = zip(tried.written, tried.places, strict=True)

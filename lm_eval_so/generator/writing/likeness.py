@@ -1,4 +1,4 @@
-"""How alike texts are: a key that places lead back from, copied words, 2-grams, and search by BM25."""
+"""Likeness of texts: a key with its places in the text, copied words, 2-grams, and search by BM25."""
 
 import math
 import re

@@ -9,7 +9,7 @@ from lm_eval_so.core.hashing import u64
 from lm_eval_so.generator.documents.block import Document, Unit
 from lm_eval_so.generator.writing.candidate import Candidate
 from lm_eval_so.generator.writing.chunks import Chunk, sentence_spans
-from lm_eval_so.generator.writing.plan import Slot
+from lm_eval_so.generator.writing.slots import Slot
 
 _NUMBERING = re.compile(
     r"^(?:제 ?\d+ ?[조장절항] *|(?:\d+\.)+\d* +|\d+[.)] *|[IVX]+\. +|[가-힣]\. +|[①-⑳] *)"

@@ -16,7 +16,7 @@ from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.writing.candidate import Candidate
 from lm_eval_so.generator.writing.chunks import Chunk
 from lm_eval_so.generator.writing.likeness import copied_runs, is_copied, jaccard, key, keyed
-from lm_eval_so.generator.writing.plan import Slot
+from lm_eval_so.generator.writing.slots import Slot
 
 _FEWEST_LETTERS: Final = 4
 _MOST_OF_QUESTION, _MOST_OF_ANSWER = 300, 600
@@ -45,7 +45,7 @@ class Fault:
 
     reason: str
     what: str = ""
-    """What is wrong, for people: a piece of the proposal, or a place."""
+    """The mistake, for people: a piece of the proposal, or a place."""
     avoid: tuple[str, ...] = ()
     """Copied pieces that the next try must not have."""
 

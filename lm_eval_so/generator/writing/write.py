@@ -13,11 +13,18 @@ from lm_eval_so.core.records.dataset import PlanInfo
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.writing.chunks import Chunk
 from lm_eval_so.generator.writing.look_ups import look_ups
-from lm_eval_so.generator.writing.model.check import Checker
+from lm_eval_so.generator.writing.model.cross_check import Checker
 from lm_eval_so.generator.writing.model.models import open_models, told_by
-from lm_eval_so.generator.writing.model.rounds import Asking, Results, Rounds, Terms, Try, Written
-from lm_eval_so.generator.writing.plan import Plan, Slot, Wanted, ordered, plan, shares
+from lm_eval_so.generator.writing.model.write_rounds import (
+    Asking,
+    Results,
+    Rounds,
+    Terms,
+    Try,
+    Written,
+)
 from lm_eval_so.generator.writing.rules import Draft, Known, examine, known_of
+from lm_eval_so.generator.writing.slots import Plan, Slot, Wanted, ordered, plan, shares
 
 __all__ = [
     "FACT",
@@ -41,7 +48,7 @@ NO_MODEL, NOT_ASKED, NO_CHUNK = "no_model", "not_asked", "no_chunk"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """What tests are written from, and what stands."""
+    """Documents to write tests from, and what stands."""
 
     documents: Sequence[Document]
     known: Sequence[Known] = ()
@@ -54,7 +61,7 @@ class Material:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a model writes, and how."""
+    """Options of writing by a model."""
 
     style: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Questions of real users by language."""
@@ -79,7 +86,7 @@ class Work:
     """The tests that are missing.
 
     Args:
-        material: What tests are written from, and what stands.
+        material: Documents, and what stands.
         section: The settings.
         seed: Seed of every choice.
     """
@@ -136,7 +143,7 @@ class Work:
         Args:
             config: The config, with a model that writes.
             resources: Resources of the command.
-            options: What is written, and how.
+            options: Options of this run.
 
         Raises:
             InputError: With every problem of the models' sections.
@@ -165,7 +172,7 @@ class Work:
         """Return what was wanted, what stands now, and why the rest does not.
 
         Args:
-            outcome: What was written now.
+            outcome: Tests that were written now.
             has_model: Whether there is a model that writes.
         """
         new = Counter(each.draft.slot.type for each in outcome.written)

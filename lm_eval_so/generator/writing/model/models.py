@@ -15,7 +15,7 @@ from lm_eval_so.core.records.chat import ChatRequest
 from lm_eval_so.core.records.enums import Language, RunStatus
 from lm_eval_so.errors import CannotMeasure
 from lm_eval_so.generator.writing.model.prompts import prompt_digest
-from lm_eval_so.generator.writing.model.rounds import Model
+from lm_eval_so.generator.writing.model.write_rounds import Model
 
 _SHOWN = 3
 

@@ -1,4 +1,4 @@
-"""What models are told: instructions filled with passages and with the team's own questions."""
+"""Prompts of the models that write and check: instructions filled with passages and with the team's own questions."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.text.personal_data import mask_personal_data
 from lm_eval_so.core.words import say, texts
 from lm_eval_so.generator.writing.candidate import SCHEMA
-from lm_eval_so.generator.writing.plan import Slot
+from lm_eval_so.generator.writing.slots import Slot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brief:
-    """What one try is told besides its passages."""
+    """Texts of one try besides its passages."""
 
     style: Sequence[str] = ()
     """Questions of real users."""
@@ -44,7 +44,7 @@ def write_request(slot: Slot, brief: Brief, params: Mapping[str, JsonValue]) -> 
 
     Args:
         slot: The test to write.
-        brief: What this try is told besides.
+        brief: Texts of this try besides.
         params: Parameters of the model.
     """
     language = language_for(slot.chunk.language)

@@ -14,7 +14,7 @@ from lm_eval_so.generator.documents.compose import compose, split_text
 from lm_eval_so.generator.documents.read import read_document
 from lm_eval_so.generator.writing.candidate import Candidate
 from lm_eval_so.generator.writing.chunks import Chunk, chunks_of
-from lm_eval_so.generator.writing.plan import Slot
+from lm_eval_so.generator.writing.slots import Slot
 
 ROOT = Path(__file__).parents[4]
 TOY = ROOT / "tests/data/sources"

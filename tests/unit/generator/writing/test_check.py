@@ -8,7 +8,7 @@ import pytest
 from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.writing.candidate import Candidate
-from lm_eval_so.generator.writing.model.check import (
+from lm_eval_so.generator.writing.model.cross_check import (
     Checker,
     Verdict,
     Window,

@@ -19,8 +19,9 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import load_dataset
 from lm_eval_so.core.events import Event, Noticed
 from lm_eval_so.errors import BudgetSpent, CannotMeasure
+from lm_eval_so.generator.dataset.make import Generated
 from lm_eval_so.generator.documents.block import Document
-from lm_eval_so.generator.generate import Generated, generate, generate_with_model, stale, try_out
+from lm_eval_so.generator.generate import generate, generate_with_model, stale, try_out
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
 TOY = Path(__file__).parents[4] / "tests/data/sources"

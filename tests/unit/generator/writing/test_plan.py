@@ -8,8 +8,8 @@ from lm_eval_so.core.hashing import u64
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.writing.chunks import chunks_of
 from lm_eval_so.generator.writing.look_ups import look_ups
-from lm_eval_so.generator.writing.plan import Wanted, ordered, plan, shares
 from lm_eval_so.generator.writing.rules import Draft, examine, known_of
+from lm_eval_so.generator.writing.slots import Wanted, ordered, plan, shares
 
 
 def test_u64__vector() -> None:

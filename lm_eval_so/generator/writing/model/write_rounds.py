@@ -14,7 +14,7 @@ from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.workers import drain, until_stopped
 from lm_eval_so.errors import LMEvalError
 from lm_eval_so.generator.writing.candidate import Candidate, read_candidate
-from lm_eval_so.generator.writing.model.check import (
+from lm_eval_so.generator.writing.model.cross_check import (
     VERDICTS,
     Checker,
     Held,
@@ -30,7 +30,6 @@ from lm_eval_so.generator.writing.model.prompts import (
     repair_prompt,
     write_request,
 )
-from lm_eval_so.generator.writing.plan import Slot
 from lm_eval_so.generator.writing.rules import (
     Draft,
     Fault,
@@ -40,6 +39,7 @@ from lm_eval_so.generator.writing.rules import (
     examine,
     known_of,
 )
+from lm_eval_so.generator.writing.slots import Slot
 
 T = TypeVar("T")
 _UNREADABLE: Final = {
@@ -58,7 +58,7 @@ class Model:
     ask: Ask
     params: Mapping[str, JsonValue] = field(default_factory=dict)
     name: str = ""
-    """Its name where an answer tells none."""
+    """Name for answers that tell none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ class Written:
 
 @dataclass(slots=True, kw_only=True)
 class Asking:
-    """What asking took so far: requests and tokens, answers of the cache included."""
+    """Use of the models so far: requests and tokens, answers of the cache included."""
 
     models: Counter[str] = field(default_factory=Counter)
     requests: int = 0
@@ -111,7 +111,7 @@ class Asking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """How tests are written."""
+    """Terms of writing tests."""
 
     attempts: int
     concurrency: int
@@ -143,7 +143,7 @@ class Rounds:
     Args:
         writer: The model that proposes.
         checker: The model that checks, and what it is asked; None: nothing is checked.
-        terms: How tests are written.
+        terms: Terms of writing.
     """
 
     def __init__(self, writer: Model, checker: tuple[Model, Checker] | None, terms: Terms) -> None:

@@ -50,7 +50,7 @@ VERDICTS: Final[Mapping[str, JsonValue]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What passages tell about one question."""
+    """Finding of passages about one question."""
 
     found: Finding
     quote: str

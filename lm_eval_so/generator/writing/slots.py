@@ -19,7 +19,7 @@ class Slot:
 
     type: str
     chunks: tuple[Chunk, ...]
-    """Its own chunk, and for `multi_hop` its nearest ones of other sections."""
+    """The chunk that it is about, and for `multi_hop` its nearest ones of other sections."""
     nth: int
     """Number of the slot among those of its type and chunk, from 0."""
 
@@ -81,7 +81,7 @@ def ordered(documents: Sequence[Document], seed: int) -> list[Chunk]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is to be planned."""
+    """Tests to plan."""
 
     counts: Mapping[str, int]
     """Tests by type that do not stand yet."""

@@ -186,7 +186,7 @@ class Writing:
         """Return the part of the dataset that comes from documents.
 
         Args:
-            outcome: What was written now.
+            outcome: Tests that were written now.
             licenses: License of each document, by its file.
         """
         new = [sample_of(each, licenses) for each in outcome.written]

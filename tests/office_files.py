@@ -161,6 +161,7 @@ def write_pdf(path: Path, pages: Sequence[Sequence[tuple[float, float, str]]]) -
     """Write pages of (x, y, Latin text), in the order in which they are drawn; Helvetica of 10 points."""
     font = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"
     kids = " ".join(f"{4 + 2 * i} 0 R" for i in range(len(pages)))
+    fonts = "/Resources << /Font << /F1 3 0 R >> >>"
     objects = [
         "<< /Type /Catalog /Pages 2 0 R >>",
         f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
@@ -175,8 +176,7 @@ def write_pdf(path: Path, pages: Sequence[Sequence[tuple[float, float, str]]]) -
             for (x, y, _), text in zip(page, texts, strict=True)
         )
         objects += [
-            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents {5 + 2 * i} 0 R"
-            " /Resources << /Font << /F1 3 0 R >> >> >>",
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents {5 + 2 * i} 0 R {fonts} >>",
             f"<< /Length {len(drawn.encode('latin-1'))} >>\nstream\n{drawn}\nendstream",
         ]
     data, offsets = b"%PDF-1.4\n", []

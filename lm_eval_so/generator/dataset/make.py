@@ -20,8 +20,8 @@ from lm_eval_so.generator.dataset.freeze import (
     write_metadata,
     write_outcomes,
 )
-from lm_eval_so.generator.dedup import drop_duplicates
 from lm_eval_so.generator.dataset.from_documents import Writing, has_documents, told
+from lm_eval_so.generator.dedup import drop_duplicates
 from lm_eval_so.generator.outcomes import Kept, Outcome, Read, Tally
 from lm_eval_so.generator.writing.write import Results
 

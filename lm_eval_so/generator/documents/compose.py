@@ -24,10 +24,10 @@ from lm_eval_so.generator.documents.block import (
 
 _SPACES: Final = re.compile(r"\s+")
 _HEADING: Final = re.compile(r"(#{1,6}) (.+)")
-_ITEM: Final = re.compile(r"( *)(-|[0-9]{1,9}[.)]) (.+)")
+_ITEM: Final = re.compile(r"( *)(-|[0-9]{1,3}[.)]) (.+)")
 _DELIMITER: Final = re.compile(r"\|(?:---\|)+")
 _FENCE: Final = re.compile("`{3,}")
-_LIKE_A_MARK: Final = re.compile(r"\\*(?:#{1,6} |(?:[-*+]|[0-9]{1,9}[.)]) |\||```|~~~)")
+_LIKE_A_MARK: Final = re.compile(r"\\*(?:#{1,6} |(?:[-*+]|[0-9]{1,3}[.)]) |\||```|~~~)")
 _DEEPEST_ITEM: Final = 9
 
 
@@ -166,9 +166,9 @@ def _line_block(line: str) -> Block:
     return Block(kind="paragraph", text=line)
 
 
-def _tidy(blocks: Iterable[Block]) -> Iterator[Block]:
-    """Yield blocks whose text can be written: cleaned, on one line, levels in their ranges."""
-    before = None
+def _tidy(blocks: Iterable[Block]) -> list[Block]:
+    """Return blocks whose text can be written: cleaned, on one line, levels in their ranges."""
+    tidy: list[Block] = []
     for block in blocks:
         if block.kind == "code":
             text = clean_text(f"|\n{block.text}\n|")[1:-1].strip(
@@ -179,12 +179,24 @@ def _tidy(blocks: Iterable[Block]) -> Iterator[Block]:
             text = _one_line(block.text)
         if not text or (block.kind == "row" and not any(cells(text))):
             continue
-        level = _level(block, before)
+        before = tidy[-1] if tidy else None
+        if before is not None and _is_lone_header(before, block):
+            tidy[-1] = before = replace(before, level=LOOSE)
+        if block.kind == "paragraph" and (item := _ITEM.fullmatch(text)):  # typed as one
+            tidy.append(replace(block, kind="item", text=item[3], level=1, mark=item[2]))
+            continue
         mark = ""
         if block.kind == "item":
             mark = block.mark if _ITEM.fullmatch(f"{block.mark} x") else "-"
-        before = replace(block, text=text, level=level, mark=mark)
-        yield before
+        tidy.append(replace(block, text=text, level=_level(block, before), mark=mark))
+    if tidy and _is_lone_header(tidy[-1], None):
+        tidy[-1] = replace(tidy[-1], level=LOOSE)
+    return tidy
+
+
+def _is_lone_header(block: Block, after: Block | None) -> bool:
+    is_header = block.kind == "row" and block.level == HEADER
+    return is_header and (after is None or after.kind != "row" or after.level != BODY)
 
 
 def _level(block: Block, before: Block | None) -> int:

@@ -367,7 +367,8 @@ def _grid(
 
     A caption is a row without an element. None if the table only lays out other blocks.
     """
-    if table.css_first("table table, h1, h2, h3, h4, h5, h6, pre") is not None:
+    others = table.css("table, h1, h2, h3, h4, h5, h6, pre")
+    if any(node.mem_id != table.mem_id for node in others):
         return None
     trs = [tr for tr in table.css("tr") if not _is_dropped(tr)]
     found = [

@@ -14,7 +14,7 @@ import mammoth
 from lm_eval_so.generator.documents.block import BadDocumentError, Block
 from lm_eval_so.generator.documents.compose import table_blocks
 from lm_eval_so.generator.documents.html import read_html
-from lm_eval_so.generator.documents.text import with_headings
+from lm_eval_so.generator.documents.text import with_marks
 from lm_eval_so.generator.sources.base import Reason
 
 _MOST_UNPACKED: Final = 1_000_000_000
@@ -98,7 +98,7 @@ def read_docx(path: Path, patterns: Sequence[re.Pattern[str]] = ()) -> list[Bloc
         html = _TITLE_OR_HEADING.sub(
             lambda m: m[0] if m[2] is None else f"<{m[1]}h{int(m[2]) + 1}>", html
         )
-    return with_headings(read_html(html, is_page=False).blocks, patterns)
+    return with_marks(read_html(html, is_page=False).blocks, patterns)
 
 
 def read_hwpx(path: Path, patterns: Sequence[re.Pattern[str]] = ()) -> list[Block]:
@@ -138,7 +138,7 @@ def read_hwpx(path: Path, patterns: Sequence[re.Pattern[str]] = ()) -> list[Bloc
             if "zlib" in type(error).__module__ or type(error).__name__ == "error":
                 raise _broken("HWPX", error) from None
             raise
-    return with_headings(blocks, patterns)
+    return with_marks(blocks, patterns)
 
 
 def _no_archive(path: Path, kind: str) -> BadDocumentError:

@@ -2,6 +2,7 @@
 
 import datetime
 import re
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,10 +91,11 @@ def read_sheets(path: Path, *, sheets: Sequence[str] = (), header_row: int | Non
     Raises:
         BadDocumentError: If it cannot be read, is too large, or has no rows or no such sheet.
     """
-    if path.suffix.lower() != ".xls":
+    if path.suffix.lower() != ".xls" or zipfile.is_zipfile(path):
         _refuse_large(path)
     try:
-        with CalamineWorkbook.from_path(path) as book:
+        # by its content: a file that is named .xls is often an XLSX
+        with path.open("rb") as data, CalamineWorkbook.from_filelike(data) as book:
             return _read_book(book, sheets, header_row)
     except PasswordError:
         hint = "save it without a password"
@@ -191,7 +193,7 @@ def _refuse_large(path: Path) -> None:
 
     calamine holds all cells between the first and the last, and ends the process if there is no memory for them.
     """
-    with open_archive(path, "spreadsheet") as archive:
+    with open_archive(path, path.suffix.lstrip(".").upper()) as archive:
         for name in archive.namelist():
             try:
                 data = archive.read(name)

@@ -48,6 +48,8 @@ class _Found:
     rank: int
     title: str
     rest: str
+    is_sure: bool = False
+    """Whether it is one in the middle of a paragraph, too."""
 
 
 def read_text(text: str, patterns: Sequence[re.Pattern[str]] = ()) -> list[Block]:
@@ -91,8 +93,8 @@ def with_starts(lines: Sequence[TextLine]) -> list[TextLine]:
 def blocks_of(lines: Iterable[TextLine], patterns: Sequence[re.Pattern[str]] = ()) -> list[Block]:
     """Return the blocks of lines: what belongs together is joined by a space.
 
-    Headings are lines that one of the patterns matches, and 제1조, 제2장, 제3절 at the beginning of a paragraph; what
-    follows the title of an article on its line is a paragraph. A short first line without the end of a sentence is the title.
+    Headings are lines that one of the patterns matches, lines as 제1조 (목적), and 제1조, 제2장, 제3절 at the beginning of
+    a paragraph; what follows the title of an article on its line is a paragraph. A short first line without the end of a sentence is the title.
 
     Args:
         lines: Lines without blank ones.
@@ -103,8 +105,8 @@ def blocks_of(lines: Iterable[TextLine], patterns: Sequence[re.Pattern[str]] = (
         before = found[-1][0] if found else None
         begins = line.starts or before is None or before.kind == "heading"
         may_head = begins or (before is not None and bool(_SENTENCE_END.search(before.text)))
-        heading = _heading(line.text, patterns) if may_head else None
-        if heading is not None:
+        heading = _heading(line.text, patterns)
+        if heading is not None and (may_head or heading.is_sure):
             block = Block(kind="heading", text=heading.title, level=1, at=line.at)
             found.append((block, heading.rank))
             if heading.rest:
@@ -119,24 +121,26 @@ def blocks_of(lines: Iterable[TextLine], patterns: Sequence[re.Pattern[str]] = (
     return _levelled(found)
 
 
-def with_headings(blocks: Sequence[Block], patterns: Sequence[re.Pattern[str]] = ()) -> list[Block]:
-    """Return blocks with paragraphs that read as headings turned into such, as `blocks_of` does.
+def with_marks(blocks: Sequence[Block], patterns: Sequence[re.Pattern[str]] = ()) -> list[Block]:
+    """Return blocks with paragraphs that read as headings or items turned into such, as `blocks_of` does.
 
     Args:
-        blocks: Blocks of a format whose headings may be plain paragraphs.
+        blocks: Blocks of a format whose headings and lists may be plain paragraphs, typed by hand.
         patterns: As in `blocks_of`.
     """
     found: list[tuple[Block, int | None]] = []
     for block in blocks:
-        is_text = block.kind in {"paragraph", "item"}
-        written = f"{block.mark} {block.text}" if block.mark not in {"", "-"} else block.text
-        heading = _heading(written, patterns) if is_text else None
-        if heading is None:
+        if block.kind != "paragraph":
             found.append((block, None))
+            continue
+        text = " ".join(block.text.split())
+        heading = _heading(text, patterns)
+        if heading is None:
+            found.append((_block(TextLine(text=text, at=block.at)), None))
             continue
         found.append((Block(kind="heading", text=heading.title, at=block.at), heading.rank))
         if heading.rest:
-            found.append((replace(block, kind="paragraph", text=heading.rest), None))
+            found.append((_block(TextLine(text=heading.rest, at=block.at)), None))
     return _levelled(found)
 
 
@@ -144,14 +148,14 @@ def _heading(text: str, patterns: Sequence[re.Pattern[str]]) -> _Found | None:
     if len(text) <= _LONGEST_HEADING:
         for rank, pattern in enumerate(patterns):
             if pattern.match(text):
-                return _Found(rank, text, "")
+                return _Found(rank, text, "", is_sure=True)
     match = _ARTICLE.fullmatch(text)
     if match is None:
         return None
     title, kind, rest = match[1], match[2], match[3] or ""
     rank = len(patterns) + _RANKS.index(kind)
     if _ARTICLE_TITLED.fullmatch(title):
-        return _Found(rank, title, rest)
+        return _Found(rank, title, rest, is_sure=not rest)
     # without a title in brackets, what follows is the title, unless it is a sentence
     is_title = len(text) <= _LONGEST_TITLE and not _SENTENCE_END.search(text)
     return _Found(rank, text, "") if is_title else None

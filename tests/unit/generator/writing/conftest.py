@@ -17,7 +17,7 @@ from lm_eval_so.generator.writing.chunks import Chunk, chunks_of
 from lm_eval_so.generator.writing.slots import Slot
 
 ROOT = Path(__file__).parents[4]
-TOY = ROOT / "tests/data/sources"
+TOY = ROOT / "tests/data/shop"
 TOY_FILES = ("policy.md", "returns.docx", "warranty.pdf", "shipping.html")
 RETURNS = """# 반품 안내
 

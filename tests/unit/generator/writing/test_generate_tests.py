@@ -24,7 +24,7 @@ from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.generate import generate, generate_with_model, stale, try_out
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
-TOY = Path(__file__).parents[4] / "tests/data/sources"
+TOY = Path(__file__).parents[4] / "tests/data/shop"
 FILES = ["policy.md", "returns.md", "warranty.md", "shipping.md"]
 """Their texts as Markdown, which is read faster."""
 ORIGINALS = ["policy.md", "returns.docx", "warranty.pdf", "shipping.html"]

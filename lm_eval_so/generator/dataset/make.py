@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import SAMPLES_FILE
-from lm_eval_so.core.events import Began, Ended, Listener, Noticed
+from lm_eval_so.core.events import Began, Ended, Listener, Noticed, Warned
 from lm_eval_so.core.files import cannot_write
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.errors import DatasetError, NothingToDo
@@ -23,6 +23,7 @@ from lm_eval_so.generator.dataset.freeze import (
 from lm_eval_so.generator.dataset.from_documents import Writing, has_documents, told
 from lm_eval_so.generator.dedup import drop_duplicates
 from lm_eval_so.generator.outcomes import Kept, Outcome, Read, Tally
+from lm_eval_so.generator.writing.conflicts import conflict_lines
 from lm_eval_so.generator.writing.write import Results
 
 
@@ -70,6 +71,8 @@ def read_parts(config: Config, listener: Listener, folder: Path) -> Parts:
     writing = Writing(
         config, folder, documents=[each.document for each in found], imported=imported
     )
+    for line in conflict_lines([each.document for each in found]):
+        listener(Warned(stage=STAGE, text=line))
     licenses = {each.file.name: each.file.license for each in found}
     return Parts(folder=folder, outcomes=outcomes, writing=writing, licenses=licenses)
 

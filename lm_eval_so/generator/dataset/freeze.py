@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Self
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.variables import as_written
 from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE, read_metadata
-from lm_eval_so.core.files import copy_atomic, read_lines
+from lm_eval_so.core.files import cannot_write, copy_atomic, read_lines
 from lm_eval_so.core.hashing import canon, content_id, digest, revision
 from lm_eval_so.core.records.codec import dump_document, dump_line, dumps, loads, to_json
 from lm_eval_so.core.records.dataset import DatasetInfo, FileInfo, GeneratorInfo
@@ -49,7 +49,19 @@ def write_outcomes(
 
     Returns:
         Rows, size and digest of each file.
+
+    Raises:
+        InputError: If the folder cannot be written to.
     """
+    try:
+        return _write(outcomes, tally, folder, added)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+
+
+def _write(
+    outcomes: Iterable[Outcome], tally: Tally, folder: Path, added: FromDocuments
+) -> dict[str, FileInfo]:
     with _DatasetWriter(folder) as writer:
         for outcome in outcomes:
             tally.add(outcome)

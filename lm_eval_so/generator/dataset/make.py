@@ -8,7 +8,6 @@ from pathlib import Path
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import SAMPLES_FILE
 from lm_eval_so.core.events import Began, Ended, Listener, Noticed, Warned
-from lm_eval_so.core.files import cannot_write
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.errors import DatasetError, NothingToDo
 from lm_eval_so.generator.collect import STAGE, collect
@@ -105,10 +104,7 @@ def make_parts(
     """Write the files of a dataset into a folder that nobody else has, and return its metadata."""
     tally = Tally(STAGE, listener)
     added = parts.writing.added(outcome, parts.licenses)
-    try:
-        files = write_outcomes(parts.outcomes, tally, folder, added)
-    except OSError as error:
-        raise cannot_write(folder, error) from None
+    files = write_outcomes(parts.outcomes, tally, folder, added)
     tally.end()
     if tally.problems:
         raise DatasetError.of(tally.problems)

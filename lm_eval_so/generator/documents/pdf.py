@@ -35,7 +35,7 @@ _NARROWEST: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pages:
-    """What was found in a PDF."""
+    """Content of a PDF."""
 
     blocks: list[Block]
     title: str

@@ -30,8 +30,8 @@ PLUGINS = (
     "core.backends",
     "core.records",
     "evaluator.metrics",
-    "generator.sources",
     "generator.documents",
+    "generator.sources",
 )
 """Where a file of its own is right, however short: commands, backends, records, metrics, readers."""
 

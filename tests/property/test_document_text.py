@@ -18,8 +18,8 @@ from lm_eval_so.generator.documents.block import (
     cells,
     row_text,
 )
+from lm_eval_so.generator.documents.commonmark import read_markdown
 from lm_eval_so.generator.documents.compose import compose, split_text, table_blocks
-from lm_eval_so.generator.documents.markdown import read_markdown
 from lm_eval_so.generator.documents.read import read_document
 from lm_eval_so.generator.sources.base import FileError
 

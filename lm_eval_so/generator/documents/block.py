@@ -30,7 +30,7 @@ class BadDocumentError(ValueError):
     Args:
         reason: Reason, as in rejected.jsonl.
         what: Text for people.
-        hint: What to do.
+        hint: Remedy.
     """
 
     def __init__(self, reason: Reason, what: str, hint: str | None = None) -> None:
@@ -44,7 +44,7 @@ class Block:
 
     kind: BlockKind
     text: str
-    """What a reader sees, without inline markup, never empty: one line, but for code. A row is its cells
+    """Text as a reader sees it, without inline markup, never empty: one line, but for code. A row is its cells
     between bars, as `row_text` writes them."""
     level: int = 0
     """Heading: 1 to 6. Item: its depth, from 1. Row: `HEADER`, `BODY` or `LOOSE`. Else 0."""
@@ -72,7 +72,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """What evidence lies in: a paragraph, a list item, a code block, or a row with its header."""
+    """A piece in which evidence lies: a paragraph, a list item, a code block, or a row with its header."""
 
     kind: UnitKind
     text: str
@@ -115,7 +115,7 @@ class Document:
     sha256: str
     """Digest of the file's bytes."""
     title: str
-    """That of the front matter, else the first heading of level 1, else as the file declares it, else its name."""
+    """Title of the front matter, else the first heading of level 1, else as the file declares it, else its name."""
     text: str
     """Markdown of the blocks; inside a block it is plain text."""
     blocks: tuple[Block, ...]

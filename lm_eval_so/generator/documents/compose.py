@@ -15,12 +15,14 @@ from lm_eval_so.generator.documents.block import (
     HEADER,
     LOOSE,
     At,
+    BadDocumentError,
     Block,
     Section,
     Unit,
     cells,
     row_text,
 )
+from lm_eval_so.generator.sources.base import Reason
 
 _SPACES: Final = re.compile(r"\s+")
 _HEADING: Final = re.compile(r"(#{1,6}) (.+)")
@@ -29,6 +31,8 @@ _DELIMITER: Final = re.compile(r"\|(?:---\|)+")
 _FENCE: Final = re.compile("`{3,}")
 _LIKE_A_MARK: Final = re.compile(r"\\*(?:#{1,6} |(?:[-*+]|[0-9]{1,3}[.)]) |\||```|~~~)")
 _DEEPEST_ITEM: Final = 9
+_MOST_TABLE: Final = 50_000_000
+"""Characters of a table at most; more is made by merged cells only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +120,9 @@ def table_blocks(
         ats: Place of each row; empty if the format has none.
         has_header: Whether the first row below the titles names the columns.
         has_titles: Whether rows with a single cell above the others are titles.
+
+    Raises:
+        BadDocumentError: If merged cells make it far larger than any table is.
     """
     tidy = [[None if cell is None else _one_line(cell) for cell in row] for row in rows]
     width = max(map(len, tidy), default=0)
@@ -131,8 +138,16 @@ def table_blocks(
         row, at = left.pop(0)
         blocks.append(Block(kind="paragraph", text=next(filter(None, row)), at=at))
     level = HEADER if has_header and len(left) > 1 else LOOSE
+    size = 0
     for row, at in left:
-        blocks.append(Block(kind="row", text=row_text(_said(row)), level=level, at=at))
+        text = row_text(_said(row))
+        size += len(text)
+        if size > _MOST_TABLE:
+            what = (
+                f"a table has more than {_MOST_TABLE:,} characters once merged cells are repeated"
+            )
+            raise BadDocumentError(Reason.TOO_LARGE, what, "split it, or part its merged cells")
+        blocks.append(Block(kind="row", text=text, level=level, at=at))
         level = BODY if level == HEADER else level
     return blocks
 

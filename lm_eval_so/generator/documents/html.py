@@ -15,127 +15,30 @@ LINE_ATTRIBUTE: Final = "data-source-line"
 """Attribute by which a converter says on which line of its file an element began."""
 _DEEPEST: Final = 2000
 """Deepest nesting: the parser takes quadratic time for more, and browsers show 512 levels."""
-_DROPPED: Final = frozenset(
-    [
-        "script",
-        "style",
-        "noscript",
-        "template",
-        "head",
-        "nav",
-        "aside",
-        "svg",
-        "math",
-        "iframe",
-        "object",
-        "canvas",
-        "audio",
-        "video",
-        "button",
-        "select",
-        "textarea",
-        "input",
-        "datalist",
-        "dialog",
-        "rp",
-        "rt",
-        "img",
-    ]
+_DROPPED: Final = re.compile(
+    "script|style|noscript|template|head|nav|aside|svg|math|iframe|object|canvas|audio|video|img"
+    "|button|select|textarea|input|datalist|dialog|rp|rt"
 )
-_BLOCKS: Final = frozenset(
-    [
-        "html",
-        "body",
-        "main",
-        "article",
-        "section",
-        "div",
-        "p",
-        "ul",
-        "ol",
-        "li",
-        "dl",
-        "dt",
-        "dd",
-        "blockquote",
-        "figure",
-        "figcaption",
-        "address",
-        "center",
-        "header",
-        "footer",
-        "details",
-        "summary",
-        "fieldset",
-        "legend",
-        "hr",
-        "form",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "pre",
-        "table",
-        "caption",
-    ]
+_BLOCK: Final = re.compile(
+    "html|body|main|article|section|div|p|ul|ol|li|dl|dt|dd|blockquote|figure|figcaption|address|center"
+    "|header|footer|details|summary|fieldset|legend|hr|form|h[1-6]|pre|table|caption|tr|td|th"
 )
-_HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
-_NO_NESTING: Final = frozenset(
-    [
-        "p",
-        "li",
-        "dt",
-        "dd",
-        "tr",
-        "td",
-        "th",
-        "thead",
-        "tbody",
-        "tfoot",
-        "option",
-        "optgroup",
-        "colgroup",
-        "col",
-        "br",
-        "hr",
-        "img",
-        "input",
-        "meta",
-        "link",
-        "source",
-        "area",
-        "base",
-        "embed",
-        "param",
-        "track",
-        "wbr",
-        "b",
-        "i",
-        "u",
-        "s",
-        "a",
-        "em",
-        "strong",
-        "small",
-        "font",
-        "code",
-        "big",
-        "tt",
-        "strike",
-        "nobr",
-    ]
+_NO_NESTING: Final = re.compile(
+    "p|li|dt|dd|tr|td|th|thead|tbody|tfoot|option|optgroup|colgroup|col|br|hr|img|input|meta|link|source"
+    "|area|base|embed|param|track|wbr|b|i|u|s|a|em|strong|small|font|code|big|tt|strike|nobr"
 )
 """Elements that need no end tag, have none, or that the parser closes by itself."""
 _TAG: Final = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9-]*)[^<>]*?(/?)>")
 _UNSEEN: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
 _MOST_SPAN: Final = 1000
+_MOST_REPEATED: Final = 10_000_000
+"""Characters that merged cells may add, beyond four times the page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What was found in an HTML text."""
+    """Content of an HTML text."""
 
     blocks: list[Block]
     title: str
@@ -164,12 +67,13 @@ def read_html(text: str, *, selector: str | None = None, is_page: bool = True) -
     parser = LexborHTMLParser(text)
     if parser.body is None:
         return Page(blocks=[], title="", language=None)
-    roots = _roots(parser.body, selector) if is_page else [parser.body]
+    blocks: list[Block] = []
+    for root in _roots(parser.body, selector) if is_page else [parser.body]:
+        left = _MOST_REPEATED + 4 * len(text)
+        blocks += _Walk(keeps_header=root.tag != "body", left=left).of(root)
     title, html = parser.css_first("head > title"), parser.css_first("html")
     return Page(
-        blocks=[
-            block for root in roots for block in _Walk(keeps_header=root.tag != "body").of(root)
-        ],
+        blocks=blocks,
         title=" ".join(title.text().split()) if title else "",
         language=(html.attributes.get("lang") if html else None) or None,
     )
@@ -179,7 +83,7 @@ def _depth(text: str) -> int:
     """Return about how deeply elements are nested, without a parser."""
     deepest = level = 0
     for match in _TAG.finditer(text):
-        if match[3] or match[2].lower() in _NO_NESTING:
+        if match[3] or _NO_NESTING.fullmatch(match[2].lower()):
             continue
         level = max(level - 1, 0) if match[1] else level + 1
         deepest = max(deepest, level)
@@ -195,11 +99,8 @@ def _roots(body: LexborNode, selector: str | None) -> list[LexborNode]:
                 Reason.UNREADABLE, f'"{selector}" is no CSS selector', "as main, #content or .post"
             ) from None
         if not found:
-            raise BadDocumentError(
-                Reason.UNREADABLE,
-                f"nothing on the page is {selector}",
-                "leave selector: out, or correct it",
-            )
+            what, hint = f"nothing on the page is {selector}", "leave selector: out, or correct it"
+            raise BadDocumentError(Reason.UNREADABLE, what, hint)
         return _outermost(found)
     for query in ("main, [role=main]", "article"):
         if found := [node for node in _outermost(body.css(query)) if not _is_dropped(node)]:
@@ -224,7 +125,7 @@ def _outermost(nodes: list[LexborNode]) -> list[LexborNode]:
 def _is_dropped(node: LexborNode) -> bool:
     attributes = node.attributes
     return (
-        node.tag in _DROPPED
+        bool(_DROPPED.fullmatch(node.tag or ""))
         or "hidden" in attributes
         or attributes.get("aria-hidden") == "true"
         or bool(_UNSEEN.search(attributes.get("style") or ""))
@@ -233,21 +134,17 @@ def _is_dropped(node: LexborNode) -> bool:
 
 
 @dataclass(slots=True)
-class _List:
-    """A list that is open, with the number of its next item; None if it has none."""
-
-    number: int | None
-
-
-@dataclass(slots=True)
 class _Walk:
     """One walk over a part of a page: text is gathered until a block ends; a stack, no recursion."""
 
     keeps_header: bool
     """Whether header and footer stand inside of the main part, as the title of an article does."""
+    left: int
+    """Characters that tables may still have."""
     blocks: list[Block] = field(default_factory=list)
     _text: list[str] = field(default_factory=list)
-    _lists: list[_List] = field(default_factory=list)
+    _lists: list[int | None] = field(default_factory=list)
+    """Number of the next item of each open list; None without numbers."""
     _mark: str | None = None
     """Mark of a list item whose first text has not come yet."""
     _heading: int = 0
@@ -275,17 +172,17 @@ class _Walk:
 
     def _enter(self, node: LexborNode) -> bool:
         """Begin an element; return whether it was read whole."""
-        tag = node.tag
+        tag = node.tag or ""
         if tag == "br":
             self._text.append(" ")
-        if tag not in _BLOCKS:
+        if not _BLOCK.fullmatch(tag):
             return tag == "br"
         self._flush()
         self._at = _place(node) or self._at
         if tag in {"ul", "ol"}:
             start = node.attributes.get("start") or "1"
             number = int(start) if start.isdecimal() and len(start) < 9 else 1
-            self._lists.append(_List(number if tag == "ol" else None))
+            self._lists.append(number if tag == "ol" else None)
         elif tag == "li":
             self._mark = self._next_mark()
         elif tag in _HEADINGS:
@@ -298,12 +195,17 @@ class _Walk:
             rows, trs = found
             has_header = not _is_headed_at_the_side(node)
             ats = [self._at if tr is None else _place(tr) or self._at for tr in trs]
-            self.blocks += table_blocks(rows, ats=ats, has_header=has_header)
+            blocks = table_blocks(rows, ats=ats, has_header=has_header)
+            self.left -= sum(len(block.text) for block in blocks)
+            if self.left < 0:
+                what = "merged cells repeat far more text than the page has"
+                raise BadDocumentError(Reason.TOO_LARGE, what, "save the page as Markdown or text")
+            self.blocks += blocks
             return True
         return False
 
     def _leave(self, node: LexborNode) -> None:
-        if node.tag in _BLOCKS or node.tag in {"tr", "td", "th"}:
+        if _BLOCK.fullmatch(node.tag or ""):
             self._flush()
         if node.tag in {"ul", "ol"} and self._lists:
             self._lists.pop()
@@ -313,10 +215,10 @@ class _Walk:
             self._mark = None
 
     def _next_mark(self) -> str:
-        if not self._lists or self._lists[-1].number is None:
+        number = self._lists[-1] if self._lists else None
+        if number is None:
             return "-"
-        number = self._lists[-1].number
-        self._lists[-1].number = number + 1
+        self._lists[-1] = number + 1
         return f"{number}."
 
     def _flush(self) -> None:
@@ -355,7 +257,7 @@ def _texts(root: LexborNode) -> Iterator[str]:
         if node.is_text_node:
             yield node.text_content or ""
         elif node.is_element_node and not (node is not root and _is_dropped(node)):
-            if node is not root and (node.tag == "br" or node.tag in _BLOCKS):
+            if node is not root and (node.tag == "br" or _BLOCK.fullmatch(node.tag or "")):
                 yield gap
             stack += reversed(list(_children(node)))
 
@@ -384,7 +286,7 @@ def _grid(
             _fill(row, below)
             text: str | None = "".join(_texts(cell))
             down = min(_span(cell, "rowspan"), len(found) - number)
-            for _ in range(_span(cell, "colspan")):
+            for _ in range(min(_span(cell, "colspan"), max(_MOST_SPAN - len(row), 1))):
                 if down > 1:
                     below[len(row)] = (down, text)
                 row.append(text)

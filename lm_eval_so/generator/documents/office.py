@@ -22,7 +22,7 @@ _MOST_RATIO: Final = 200
 _COMPOUND: Final = bytes.fromhex("d0cf11e0a1b11ae1")
 """Beginning of the files of old Office, and of new ones with a password."""
 _DRM: Final = (b"DRMONE", b"SCDSA", b"NASCA DRM")
-"""What files locked by document security of Korean companies begin with."""
+"""Beginnings of files that are locked by document security of Korean companies."""
 
 _STYLES: Final = """
 p[style-name='Title'] => h1.title:fresh
@@ -52,7 +52,7 @@ def open_archive(path: Path, kind: str) -> zipfile.ZipFile:
 
     Args:
         path: The file.
-        kind: What it should be, for people: `DOCX`.
+        kind: Format that the file should have, for people: `DOCX`.
 
     Raises:
         BadDocumentError: If it is no archive, is encrypted, or unpacks to more than 1 GB or 200 times its size.

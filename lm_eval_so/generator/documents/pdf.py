@@ -21,10 +21,11 @@ MOST_PAGES: Final = 5000
 _EDGE: Final = 4
 """Lines at either end of a page that may be a header or footer."""
 _RECURS: Final = 0.6
+_MOST_KEYS: Final = 4
 _PAGE_NUMBER: Final = re.compile(
-    r"[-–—\s]*(?:p(?:age)?\.?\s*)?#(?:\s*(?:/|of)\s*#)?[-–—\s]*", re.IGNORECASE
+    r"[-–—\s]*(?:p(?:age)?\.?\s*)?[0-9]{1,4}(?:\s*(?:/|of)\s*[0-9]{1,4})?[-–—\s]*", re.IGNORECASE
 )
-_DIGITS: Final = re.compile("[0-9]+")
+_NUMBER: Final = re.compile("([0-9]{1,9})")
 _GUTTER: Final = re.compile(" {3,}")
 _COLUMN_LINES: Final = 0.5
 _IN_LINE: Final = 0.8
@@ -35,7 +36,7 @@ _NARROWEST: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pages:
-    """What was found in a PDF."""
+    """Content of a PDF."""
 
     blocks: list[Block]
     title: str
@@ -126,14 +127,14 @@ def _columns(page: PageObject) -> list[str] | None:
     It has two where half of the lines have two runs, four fifths of the second runs begin within 2 % of their
     median, and both are as wide as text is.
     """
-    lines = [
-        line for line in page.extract_text(extraction_mode="layout").splitlines() if line.strip()
-    ]
+    try:
+        drawn = page.extract_text(extraction_mode="layout")
+    except Exception:  # noqa: BLE001 - as above; the page may be read without its layout
+        return None
+    lines = [line.rstrip() for line in drawn.splitlines() if line.strip()]
     runs = [_GUTTER.split(line.strip()) for line in lines]
     starts = [
-        width(line) - width(run[1])
-        for line, run in zip(_ends(lines), runs, strict=True)
-        if len(run) == 2
+        width(line) - width(run[1]) for line, run in zip(lines, runs, strict=True) if len(run) == 2
     ]
     if len(starts) < 3 or len(starts) < _COLUMN_LINES * len(lines):
         return None
@@ -144,11 +145,7 @@ def _columns(page: PageObject) -> list[str] | None:
     pairs = [run for run in runs if len(run) == 2]
     if min(median(width(run[side]) for run in pairs) for side in (0, 1)) < _NARROWEST:
         return None
-    return list(_in_order(_ends(lines), runs, middle))
-
-
-def _ends(lines: Sequence[str]) -> list[str]:
-    return [line.rstrip() for line in lines]
+    return list(_in_order(lines, runs, middle))
 
 
 def _in_order(lines: Sequence[str], runs: Sequence[Sequence[str]], middle: float) -> list[str]:
@@ -174,31 +171,38 @@ def _in_order(lines: Sequence[str], runs: Sequence[Sequence[str]], middle: float
 def _without_running(pages: list[list[str]]) -> tuple[list[list[str]], int]:
     """Return the pages without their headers and footers, and how many lines these were.
 
-    A line near an end of a page is one if, its digits masked, it recurs on 60 % of the pages, or if it is a number alone.
+    Those are lines at an end of a page, one after another, that recur on 60 % of the pages: numbers in them are
+    equal or count with the pages, so that the rows of a price list are none. So is a lone page number.
     """
-    seen = Counter(mask for page in pages for mask in {_mask(page[i]) for i in _edges(page)})
+    seen = Counter(
+        key
+        for number, page in enumerate(pages, start=1)
+        for key in {key for line in page[:_EDGE] + page[-_EDGE:] for key in _keys(line, number)}
+    )
     least = max(2, _RECURS * len(pages))
-    left_out = 0
-    kept = []
-    for page in pages:
-        edges = _edges(page)
-        out = {
-            i
-            for i in edges
-            if seen[_mask(page[i])] >= least
-            or (i in {0, len(page) - 1} and _PAGE_NUMBER.fullmatch(_mask(page[i])))
-        }
-        left_out += len(out)
-        kept.append([line for i, line in enumerate(page) if i not in out])
-    return kept, left_out
+
+    def is_running(line: str, number: int) -> bool:
+        recurs = any(seen[key] >= least for key in _keys(line, number))
+        return recurs or _PAGE_NUMBER.fullmatch(line) is not None
+
+    kept: list[list[str]] = []
+    for number, page in enumerate(pages, start=1):
+        top = [is_running(line, number) for line in page[:_EDGE]]
+        bottom = [is_running(line, number) for line in reversed(page[-_EDGE:])]
+        first = next((i for i, running in enumerate(top) if not running), len(top))
+        last = next((i for i, running in enumerate(bottom) if not running), len(bottom))
+        kept.append(page[first : max(len(page) - last, first)])
+    return kept, sum(map(len, pages)) - sum(map(len, kept))
 
 
-def _edges(page: Sequence[str]) -> set[int]:
-    return {i for i in range(len(page)) if i < _EDGE or i >= len(page) - _EDGE}
-
-
-def _mask(line: str) -> str:
-    return _DIGITS.sub("#", line)
+def _keys(line: str, page: int) -> list[str]:
+    """Return what a line has in common with those of other pages: each number as it is, or less its page."""
+    parts = _NUMBER.split(line)
+    keys = [parts[0]]
+    for number, text in zip(parts[1::2], parts[2::2], strict=True):
+        forms = (number, f"<{int(number) - page}>") if len(keys) <= _MOST_KEYS else (number,)
+        keys = [key + form + text for key in keys for form in forms]
+    return keys
 
 
 def _has_letters(lines: Sequence[str]) -> bool:

@@ -26,7 +26,7 @@ _REMEDIES: Final = {
     ".pptx": "save it as PDF",
     ".xlsb": "save it as XLSX",
 }
-"""What to do about formats that are not read."""
+"""Remedies for formats that are not read, by their endings."""
 _CHARSET: Final = re.compile(
     rb"""<meta[^>]{0,200}charset=["']?\s*([A-Za-z0-9_-]{3,20})""", re.IGNORECASE
 )
@@ -36,7 +36,7 @@ _KOREAN: Final = frozenset({"euc_kr", "ksc5601", "ks_c_5601_1987"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
-    """How a file is to be read, as its source says."""
+    """Wishes of a source on the reading of its files."""
 
     format: str | None = None
     """One of `FORMATS`; default: by the file's ending."""
@@ -69,7 +69,7 @@ class _Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """What a reader found."""
+    """Findings of a reader."""
 
     blocks: list[Block]
     title: str = ""
@@ -91,7 +91,7 @@ def read_document(
         name: Path as the config has it, to be shown.
         path: Path to open.
         source: Id of the source.
-        options: How to read it; default: as the file itself says.
+        options: Wishes of the source; default: the file itself decides.
 
     Raises:
         re.error: If a pattern of headings is none.
@@ -205,7 +205,7 @@ _Reader = Callable[[_Opened, _Patterns], _Found | FileError]
 
 
 def _markdown(opened: _Opened, _: _Patterns) -> _Found:
-    from lm_eval_so.generator.documents.markdown import read_markdown  # noqa: PLC0415
+    from lm_eval_so.generator.documents.commonmark import read_markdown  # noqa: PLC0415
 
     blocks, metadata = read_markdown(_text(opened))
     return _Found(blocks=blocks, metadata=metadata)

@@ -33,7 +33,7 @@ _PLACE: Final = re.compile("([A-Za-z]{1,7})([0-9]{1,10})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """What was found in a table."""
+    """Content of a table."""
 
     blocks: list[Block]
     notes: tuple[Note, ...] = ()

@@ -3,9 +3,9 @@
 import pytest
 
 from lm_eval_so.generator.documents.block import BadDocumentError
+from lm_eval_so.generator.documents.commonmark import read_markdown
 from lm_eval_so.generator.documents.compose import compose
 from lm_eval_so.generator.documents.html import read_html
-from lm_eval_so.generator.documents.markdown import read_markdown
 
 
 def text_of(html: str, selector: str | None = None) -> str:
@@ -102,6 +102,12 @@ def test_deep_nesting__is_refused_before_it_takes_minutes() -> None:
 def test_huge_spans__stay_small() -> None:
     blocks = read_html("<table><tr><td rowspan=99999999 colspan=99999999>a<tr><td>b</table>").blocks
     assert sum(len(block.text) for block in blocks) < 20_000
+
+
+def test_merged_cells__may_not_multiply_a_page() -> None:
+    cells = f"<td rowspan=1000>{'a' * 1000}" * 50
+    with pytest.raises(BadDocumentError, match="far more text"):
+        read_html(f"<table><tr>{cells}{'<tr><td>b' * 300}</table>")
 
 
 def test_markdown__html_inside_comments_and_lines() -> None:

@@ -85,6 +85,16 @@ def test_running_lines__go_wherever_they_are_drawn(tmp_path: Path) -> None:
     assert [block.at["page"] for block in found.blocks] == [1, 2, 3]
 
 
+def test_running_lines__a_price_list_is_none(tmp_path: Path) -> None:
+    pages = [
+        drawn([f"Model {7 * i + k} costs {900 * i + k * k} won." for k in range(6)])
+        for i in range(3)
+    ]
+    found = read(tmp_path, *pages)
+    assert len(found.blocks) == 18
+    assert found.notes == ()
+
+
 def test_running_lines__less_than_three_pages_of_five_stay(tmp_path: Path) -> None:
     pages = [
         drawn([f"Unlike word{'abcde'[i]}.", "Same line here." if i < 2 else f"Other {'abcde'[i]}."])

@@ -21,7 +21,8 @@ from lm_eval_so.generator.writing.slots import Slot
 _FEWEST_LETTERS: Final = 4
 _MOST_OF_QUESTION, _MOST_OF_ANSWER = 300, 600
 _LEAST_IN_LANGUAGE: Final = 0.3
-_NEARLY_QUOTED: Final = 0.95
+NEARLY_QUOTED: Final = 0.95
+"""Least likeness of a quote with a slip, or with personal data masked."""
 _FEWEST_OF_FUZZY: Final = 20
 """Characters of a quote that need not fit exactly: in a shorter one a letter is much."""
 _SAME_QUESTION, _LIKE_QUESTION = 0.55, 0.6
@@ -35,6 +36,7 @@ _OF_THE_TEXT: Final = re.compile(
     r"|\bthe (?:passage|document|text|excerpt)s? (?:says?|states?|mentions?)\b",
     re.IGNORECASE,
 )
+_MASKED: Final = re.compile(r"\*{3}")
 _LATIN_NAME: Final = re.compile(r"(?<![A-Za-z])[A-Z][A-Za-z0-9&+-]+")
 _SENTENCE_MARKS: Final = ".!?。"
 
@@ -233,7 +235,7 @@ def find_quote(quote: str, chunks: Sequence[Chunk]) -> Evidence | None:
     for chunk in chunks if len(wanted) >= _FEWEST_OF_FUZZY else ():
         text = chunk.document.text[chunk.start : chunk.end]
         known = keyed(text)
-        near = find_nearly(wanted, known.key, similarity=_NEARLY_QUOTED)
+        near = find_nearly(wanted, known.key, similarity=NEARLY_QUOTED)
         if near and near[0] < near[1]:
             found = _evidence(chunk, text, (known.places[near[0]], known.places[near[1] - 1] + 1))
             if numbers_of(found.text) == numbers_of(quote):
@@ -314,6 +316,8 @@ def _hops(draft: Draft) -> Draft | Fault:
 
 def _no_personal_data(draft: Draft) -> Draft | Fault:
     text = "\n".join([draft.said.asked, draft.said.answer, *draft.must_say])
+    if _MASKED.search(text):  # the model saw it masked: no chatbot could give that answer
+        return Fault(reason="pii", what="masked")
     found = find_personal_data(text)
     return Fault(reason="pii", what=found[0].kind) if found else draft
 

@@ -9,11 +9,12 @@ from typing import Any, Final, Literal
 from pydantic import JsonValue
 
 from lm_eval_so.core.asking.answer.json_answer import Unusable, find_objects, writable
+from lm_eval_so.core.text.edits import find_nearly
 from lm_eval_so.core.text.numbers import find_numbers
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.writing.chunks import Chunk, chunks_of, place_of
 from lm_eval_so.generator.writing.likeness import Search, key, keyed
-from lm_eval_so.generator.writing.rules import Draft, Fault, numbers_of
+from lm_eval_so.generator.writing.rules import NEARLY_QUOTED, Draft, Fault, numbers_of
 
 _MOST_WINDOWS: Final = 12
 """Windows up to which every question is held against every one."""
@@ -75,12 +76,26 @@ class Window:
 
     def place(self, quote: str) -> str | None:
         """Return the file and heading of a quote, for people; None if it is not in it."""
-        for document, first, end in self.pieces:
-            if span := keyed(document.text[first:end]).span(key(quote)):
-                at = first + span[0]
-                path = next((u.path for u in document.units if u.start <= at < u.end), ())
-                return place_of(document, path)
+        wanted = key(quote)
+        for find in (_exactly, _nearly) if wanted else ():
+            for document, first, end in self.pieces:
+                place = find(wanted, document.text[first:end])
+                if place is not None:
+                    units = document.units
+                    path = next((u.path for u in units if u.start <= first + place < u.end), ())
+                    return place_of(document, path)
         return None
+
+
+def _exactly(wanted: str, text: str) -> int | None:
+    span = keyed(text).span(wanted)
+    return span and span[0]
+
+
+def _nearly(wanted: str, text: str) -> int | None:
+    known = keyed(text)
+    near = find_nearly(wanted, known.key, similarity=NEARLY_QUOTED)
+    return known.places[near[0]] if near and near[0] < near[1] else None
 
 
 def windows_of(documents: Sequence[Document], most: int) -> tuple[Window, ...]:

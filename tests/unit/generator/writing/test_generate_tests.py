@@ -18,7 +18,7 @@ from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import load_dataset
 from lm_eval_so.core.events import Event, Noticed
-from lm_eval_so.errors import BudgetSpent, CannotMeasure
+from lm_eval_so.errors import BudgetSpent, CannotMeasure, DatasetError
 from lm_eval_so.generator.dataset.make import Generated
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.generate import generate, generate_with_model, stale, try_out
@@ -48,7 +48,9 @@ class Shop:
             name = Path(document.file).with_suffix(".md").name
             (folder / name).write_text(document.text, "utf-8")
 
-    def config(self, *, run: Any = None, model: bool = True, **synthesise: Any) -> Config:
+    def config(
+        self, *, run: Any = None, model: bool = True, faq: bool = False, **synthesise: Any
+    ) -> Config:
         options = {"base_url": self.server.url, "api_key_env": ""}
         backend = {"name": "openai", "params": {"model": "m"}, "options": options}
         return make_config(
@@ -59,7 +61,10 @@ class Shop:
                 "run": {"cache": "cache.sqlite", **(run or {})},
                 "generator": {
                     **({"backend": backend} if model else {}),
-                    "sources": [{"id": "docs", "as": "documents", "path": FILES}],
+                    "sources": [
+                        *([{"id": "faq", "path": "faq.csv"}] if faq else []),
+                        {"id": "docs", "as": "documents", "path": FILES},
+                    ],
                     "synthesise": synthesise,
                 },
             },
@@ -306,3 +311,84 @@ def test_generate__one_sentence_is_no_error(shop: Shop) -> None:
     assert made.info.plan is not None
     assert sum(made.info.plan.unfilled.values()) + made.samples == 5
     assert made.info.plan.unfilled["no_chunk"] == 3
+
+
+def faq(shop: Shop) -> list[str]:
+    """Write a table of the team's questions, and return them."""
+    asked = [
+        f"{thing} 언제 와요" for thing in ("칫솔", "속옷", "신발", "모자", "우산", "가방", "장갑")
+    ]
+    rows = "".join(f"{question},이틀 뒤에 갑니다.\n" for question in asked)
+    (shop.folder / "faq.csv").write_text(f"질문,답변\n{rows}", "utf-8")
+    return asked
+
+
+def test_generate__takes_its_style_from_the_team(shop: Shop) -> None:
+    asked = faq(shop)
+    shop.generate(faq=True, questions=6, mix={"fact": 1})
+    korean = [text for text in shop.writer.prompts if "만들 질문" in text]
+    assert korean
+    for prompt in korean:
+        assert sum(f"- {question}" in prompt for question in asked) == 6
+    questions = [s["messages"][-1]["content"] for s in shop.samples()]
+    assert len(questions) == len(set(questions)) == 13
+    notices = [event.text for event in shop.events if isinstance(event, Noticed)]
+    assert not any("style" in text for text in notices)
+
+
+def test_generate__tells_that_there_is_no_style_to_learn(shop: Shop) -> None:
+    shop.generate(questions=1, mix={"fact": 1})
+    notices = [event.text for event in shop.events if isinstance(event, Noticed)]
+    assert any("add tests or synthesise.style" in text for text in notices)
+    shop.events.clear()
+    shop.generate(questions=2, mix={"fact": 1}, style=["언제 와요", "얼마예요"])
+    assert any("- 언제 와요\n- 얼마예요" in prompt for prompt in shop.writer.prompts)
+
+
+def test_generate__a_row_of_the_team_takes_the_place_of_a_written_test(shop: Shop) -> None:
+    faq(shop)
+    shop.generate(faq=True, questions=3, mix={"fact": 1})
+    written = next(s for s in shop.samples() if s["provenance"]["method"] == "write")
+    with (shop.folder / "faq.csv").open("a", encoding="utf-8") as file:
+        file.write(f"{written['messages'][0]['content']},우리 답\n")
+    shop.generate(faq=True, questions=3, mix={"fact": 1})
+    same = [s for s in shop.samples() if s["id"] == written["id"]]
+    assert [s["provenance"]["method"] for s in same] == ["import"]
+    assert sum(s["provenance"]["method"] == "write" for s in shop.samples()) == 3
+
+
+def test_generate__an_edited_row_of_a_source_is_refused_before_anything_is_asked(
+    shop: Shop,
+) -> None:
+    faq(shop)
+    shop.generate(faq=True, questions=3, mix={"fact": 1})
+    file = shop.folder / "made/test.jsonl"
+    file.write_text(file.read_text("utf-8").replace("이틀 뒤에", "사흘 뒤에", 1), "utf-8")
+    asked = len(shop.server.requests)
+    with pytest.raises(DatasetError, match="was edited after generate wrote it"):
+        shop.generate(faq=True, questions=5, mix={"fact": 1})
+    assert len(shop.server.requests) == asked
+
+
+def test_generate__unanswerable_tests_that_another_document_answers_are_thrown_away(
+    shop: Shop,
+) -> None:
+    honest = shop.writer.verdict
+
+    def knows_better(number: int, question: str, passages: list[str]) -> dict[str, Any]:
+        told = honest(number, question, passages)
+        line = "Import duties are paid by the recipient."
+        return told | {"verdict": "answers", "quote": line, "answer": "The recipient."}
+
+    shop.writer.verdict = knows_better  # type: ignore[method-assign]
+    made = asyncio.run(
+        generate_with_model(
+            shop.config(questions=10, mix={"unanswerable": 1}, per_chunk=1), shop.resources()
+        )
+    )
+    assert made.samples == 0
+    assert made.info.plan is not None
+    assert dict(made.info.plan.unfilled) == {"answerable_after_all": 10}
+    lines = (shop.folder / "made/rejected.jsonl").read_text("utf-8").splitlines()
+    assert len(lines) == 30
+    assert {json.loads(line)["what"] for line in lines} == {"shipping.md › Customs and taxes"}

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from servers.question_writer import QuestionWriter
 
+import lm_eval_so as so
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import load_dataset
 from lm_eval_so.core.events import Event, Noticed
-from lm_eval_so.errors import BudgetSpent, CannotMeasure, DatasetError
+from lm_eval_so.errors import BudgetSpent, CannotMeasure, DatasetError, UsageError
 from lm_eval_so.generator.dataset.make import Generated
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.generate import generate, generate_with_model, stale, try_out
@@ -392,3 +393,16 @@ def test_generate__unanswerable_tests_that_another_document_answers_are_thrown_a
     lines = (shop.folder / "made/rejected.jsonl").read_text("utf-8").splitlines()
     assert len(lines) == 30
     assert {json.loads(line)["what"] for line in lines} == {"shipping.md › Customs and taxes"}
+
+
+async def test_agenerate__and_generate_are_the_command(shop: Shop) -> None:
+    values = shop.config(questions=3, mix={"fact": 1}).located.values
+    file = shop.folder / "lm-eval-so.yaml"
+    file.write_text(json.dumps(values), "utf-8")
+    info = await so.agenerate(file)
+    assert info.files["test.jsonl"].rows == 3
+    with pytest.raises(UsageError, match="where an event loop runs"):
+        so.generate(file)
+    before = shop.files()
+    assert await asyncio.to_thread(so.generate, file) == info
+    assert shop.files() == before

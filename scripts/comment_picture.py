@@ -27,6 +27,12 @@ code {{ background: #818b981f; border-radius: 6px; padding: .2em .4em; font: 12p
 pre {{ background: #f6f8fa; border-radius: 6px; padding: 16px; white-space: pre-wrap; }} pre code {{ background: none; padding: 0; }}
 h3 {{ font-size: 1.25em; margin: 16px 0; }} summary {{ margin: 4px 0; }} sub {{ color: #59636e; }}
 </style><article><header><b>github-actions</b> <small>bot</small> commented</header><main>{body}</main></article>"""
+SHAPE = '<svg viewBox="0 0 16 16" width="1em" height="1em" style="vertical-align: -.12em">{}</svg>'
+ICONS = {
+    "❌": '<path d="M2.5 2.5l11 11M13.5 2.5l-11 11" stroke="#dd2e44" stroke-width="3.6" stroke-linecap="round"/>',
+    "⚪": '<circle cx="8" cy="8" r="7" fill="#e6e7e8" stroke="#b8bfc6"/>',
+}
+"""Icons of such a comment, drawn: not every machine has a font for them."""
 FLAGS = "--headless --no-sandbox --disable-gpu --disable-background-networking --hide-scrollbars --force-device-scale-factor=2"
 
 
@@ -40,14 +46,15 @@ def main() -> None:
         origin=Origin(),
         style=Style(language=Language.EN, examples=1),
     )
-    shown = body.replace("<details>", "<details open>", 1)
-    html = cmarkgfm.github_flavored_markdown_to_html(shown, options=Options.CMARK_OPT_UNSAFE)
+    html = cmarkgfm.github_flavored_markdown_to_html(body, options=Options.CMARK_OPT_UNSAFE)
+    for icon, shape in ICONS.items():
+        html = html.replace(icon, SHAPE.format(shape))
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder, "comment.html")
         page.write_text(PAGE.format(body=html), encoding="utf-8")
         picture = ROOT / "docs/images/comment.png"
         picture.parent.mkdir(parents=True, exist_ok=True)
-        size = ["--window-size=900,1270", f"--user-data-dir={folder}/profile"]
+        size = ["--window-size=900,800", f"--user-data-dir={folder}/profile"]
         command = ["chromium", *FLAGS.split(), *size, f"--screenshot={picture}", page.as_uri()]
         subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own page
 

@@ -31,6 +31,7 @@ from the program's own help by `scripts/docs_cli.py`.
 | `report` | report, comparison | stdout, or the file that `-o` names |
 | `comment` | comparison, report | a comment on a pull request |
 | `ci` | config, GitHub's environment | all of them |
+| `forecast` | dataset, reports and runs at hand | stdout, `.lm-eval-so/forecast/` |
 | `doctor`, `cache`, `plugins`, `schema` | config, cache | stdout |
 
 ```sh

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from made_reports import SENTENCES, case, changed, compared, comparison, lost, report, summary
 
-from lm_eval_so.core.records.comparison import LostCase
+from lm_eval_so.core.records.comparison import Control, LostCase, Reason
 from lm_eval_so.core.records.enums import Verdict
 
 PAYLOADS = {
@@ -49,6 +49,7 @@ def hostile(text):
             LostCase(sample_id="s24f1bb61e3983b7a", input=text, why=text),
             LostCase(sample_id="s1", ref=text, why=text),
         ),
+        control=Control(state="not_possible", why=Reason(code="failed", figures={"problem": text})),
         baseline=replace(comparison().baseline, commit=None, ref=text, path=text),
     )
     one = case(text, input=text, expected=text, answer=text, reason=text)

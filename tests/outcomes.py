@@ -13,7 +13,7 @@ from made_reports import (
     lost,
 )
 
-from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.core.records.comparison import Control, Reason
 from lm_eval_so.core.records.enums import Direction, MetricKind, Verdict
 
 _UNCLEAR = Verdict.INCONCLUSIVE
@@ -33,7 +33,13 @@ SLIPS = (
 
 def _unclear(metrics=None, **changes):
     """Return a comparison whose mean cannot be told, of 25 cases."""
-    values = {"changed": (), "differences": (), "broken": broken(*SLIPS[:1], samples=25), **changes}
+    values = {
+        "changed": (),
+        "differences": (),
+        "broken": broken(*SLIPS[:1], samples=25),
+        "sentence": "The mean in words.",
+        **changes,
+    }
     return comparison(_UNCLEAR, metrics=metrics or {"exact_match": _moved()}, **values)
 
 
@@ -288,22 +294,73 @@ OUTCOMES = {
         "🟡 이 PR이 아니라 모델 제공사 쪽이 바뀌었습니다",
     ),
     "provider, by schedule": (
-        _unclear(reasons=(Reason(code="provider_moved"),)),
+        _unclear(
+            reasons=(Reason(code="provider_moved"),),
+            control=Control(state="unchanged"),
+            broken=broken(broken_case(ref="refund-014"), samples=25, since="2026-11-28"),
+        ),
         "open",
-        "🟡 The provider changed, not this pull request",
-        "🟡 이 PR이 아니라 모델 제공사 쪽이 바뀌었습니다",
+        "🟡 The provider changed: nobody here changed the chatbot",
+        "🟡 모델 제공사 쪽이 바뀌었습니다(이쪽에서 바꾼 것은 없음)",
+    ),
+    "main changed after its baseline": (
+        _unclear(
+            reasons=(Reason(code="provider_moved"),),
+            broken=broken(broken_case(main=(0, 3), **_ONCE), samples=25, main_changed=True),
+        ),
+        "open",
+        "🟡 1 case wrong on main, too",
+        "🟡 케이스 1개는 main 설정에서도 틀림",
+    ),
+    "provider, beside a mean that fell": (
+        comparison(
+            metrics={"exact_match": compared()},
+            reasons=(Reason(code="provider_moved", figures={"cases": 1}),),
+            broken=broken(broken_case(main=(0, 3), **_ONCE), samples=25),
+        ),
+        "bad",
+        "❌ Worse on average: exact_match 89.5% → 84.9%",
+        "❌ 평균이 나빠졌습니다: exact_match 89.5% → 84.9%",
+    ),
+    "provider, beside a bound that is missed": (
+        comparison(
+            metrics={
+                "exact_match": compared(
+                    reason="threshold",
+                    threshold={"min": 0.9, "value": 0.849, "rule": "point", "held": False},
+                )
+            },
+            reasons=(Reason(code="provider_moved"), Reason(code="threshold")),
+            control=Control(state="unchanged"),
+        ),
+        "bad",
+        "❌ exact_match 84.9%, below the minimum 90.0%",
+        "❌ exact_match 84.9%, 하한 90.0% 미달",
     ),
     "provider, asked to fail": (
-        comparison(reasons=(Reason(code="provider_moved"),)),
+        comparison(
+            metrics={"exact_match": compared(reason="provider_moved")},
+            reasons=(Reason(code="provider_moved"),),
+            control=Control(state="unchanged"),
+        ),
         "bad",
-        "❌ The provider changed, not this pull request",
-        "❌ 이 PR이 아니라 모델 제공사 쪽이 바뀌었습니다",
+        "❌ The provider changed: nobody here changed the chatbot",
+        "❌ 모델 제공사 쪽이 바뀌었습니다(이쪽에서 바꾼 것은 없음)",
     ),
     "nothing differs": (
         _unclear(reasons=(Reason(code="nothing_differs"),)),
         "open",
         "🟡 The provider changed, or it is chance: this pull request changes nothing that is sent",
         "🟡 모델 제공사 쪽이 바뀌었거나 우연: 이 PR은 모델에 보내는 내용을 바꾸지 않음",
+    ),
+    "nothing differs, main changed": (
+        _unclear(
+            reasons=(Reason(code="nothing_differs"),),
+            control=Control(state="nothing_differs", stale=True),
+        ),
+        "open",
+        "🟡 Not this pull request: it changes nothing that is sent",
+        "🟡 이 PR 때문이 아님: 모델에 보내는 내용이 그대로입니다",
     ),
     "nothing gates": (
         comparison(

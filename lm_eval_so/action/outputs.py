@@ -137,7 +137,7 @@ def _findings(comparison: Comparison, language: Language) -> Iterator[tuple[str,
     for case in comparison.changed:
         if case.change == "worse":
             scores = f"{case.metric} {case.baseline:g} → {case.candidate:g}"
-            yield f"{comparison.suite}: got worse", f"{case.sample_id}: {scores}"
+            yield f"{comparison.suite}: got worse", f"{case.ref or case.sample_id}: {scores}"
 
 
 def _one_line(value: object) -> str:

@@ -13,11 +13,11 @@ from lm_eval_so.cli.comment import app as comment_app
 from lm_eval_so.cli.compare import app as compare_app
 from lm_eval_so.cli.doctor import app as doctor_app
 from lm_eval_so.cli.evaluate import app as evaluate_app
+from lm_eval_so.cli.forecast import app as forecast_app
 from lm_eval_so.cli.generate import app as generator_app
 from lm_eval_so.cli.merge import app as merge_app
 from lm_eval_so.cli.plugins import app as plugins_app
 from lm_eval_so.cli.report import app as reporter_app
-from lm_eval_so.cli.schema import app as schema_app
 from lm_eval_so.runner.cli import app as runner_app
 from lm_eval_so.terminal.entry import run_app
 
@@ -42,9 +42,9 @@ for stage in (
     comment_app,
     ci_app,
     doctor_app,
+    forecast_app,
     cache_app,
     plugins_app,
-    schema_app,
 ):
     app.add_typer(stage)
 

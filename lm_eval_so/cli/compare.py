@@ -42,8 +42,8 @@ def compare(
     from lm_eval_so.core.report_file import read_report
     from lm_eval_so.pipeline.measure.plan import read_baseline
     from lm_eval_so.pipeline.measure.verdict import compare_reports
-    from lm_eval_so.pipeline.measure.verdict_events import tell_verdict
     from lm_eval_so.pipeline.reports import Results, write_reports
+    from lm_eval_so.reporter.first_screen import tell_verdict
 
     session = line.open_session(
         lambda found, environ: [*check_gate(found), *exception_problems(found, environ)]

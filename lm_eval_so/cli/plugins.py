@@ -1,4 +1,4 @@
-"""The command `plugins`."""
+"""The commands `plugins` and `schema`: what there is, and what files look like."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +20,8 @@ Files = Annotated[
     list[Path] | None,
     typer.Option("--plugin", metavar="FILE.py", help="List what this file adds, too; repeatable."),
 ]
+
+Record = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of a record, or config.")]
 
 
 @command(app, shared=("as_json",))
@@ -44,6 +46,26 @@ def plugins(line: CommandLine, name: Name = None, files: Files = None) -> None:
         return
     lines = _whole(found) if name is not None else _listed(found)
     line.emit_text("".join(f"{each}\n" for each in lines))
+
+
+@app.command()
+def schema(name: Record = None) -> None:
+    """Print the JSON Schema of a record or of the config. Without a name, the names.
+
+    Example: lm-eval-so schema sample
+    """
+    from lm_eval_so.core.config.load import config_schema
+    from lm_eval_so.core.records.codec import RECORDS, dump_document, json_schema
+    from lm_eval_so.errors import UnknownName
+
+    names = ["config", *RECORDS]
+    if name is None:
+        typer.echo("\n".join(names))
+    elif name in names:
+        found = config_schema() if name == "config" else json_schema(name)
+        typer.echo(dump_document(found), nl=False)
+    else:
+        raise UnknownName("schema", name, names)
 
 
 def _listed(found: "tuple[Plugin, ...]") -> Iterator[str]:

@@ -112,8 +112,13 @@ def changed_cases(findings: Mapping[str, Finding], reports: Reports, slices: Sli
     )
 
 
-def flaky_cases(findings: Mapping[str, Finding]) -> Iterator[FlakyCase]:
-    """Yield the samples that got worse but, asked again, mostly did not, per metric."""
+def flaky_cases(findings: Mapping[str, Finding], now: Side) -> Iterator[FlakyCase]:
+    """Yield the samples that got worse but, asked again, mostly did not, per metric.
+
+    Args:
+        findings: Metrics to look at.
+        now: Candidate, which knows the user's own ids.
+    """
     for key, finding in findings.items():
         paired, again = finding.paired, finding.again
         if paired is None or again is None:
@@ -125,6 +130,7 @@ def flaky_cases(findings: Mapping[str, Finding]) -> Iterator[FlakyCase]:
             if name in flaky:
                 yield FlakyCase(
                     sample_id=name,
+                    ref=_at(now.columns.refs, now.rows_by_id[name][0]),
                     metric=key,
                     baseline=old,
                     candidate=new,
@@ -219,6 +225,7 @@ class _Showing:
             baseline_answer=before.answer(old_row),
             candidate_answer=now.answer(new_row),
             reason=now.reason(new_row, key),
+            ref=_at(now.columns.refs, new_row),
             again=(again.worse[name], again.times) if again and is_worse else None,
         )
 

@@ -64,7 +64,7 @@ def compare(
         changed_samples=changed.samples if baseline else None,
         slices=slices.records,
         slices_tested=slices.tested,
-        flaky=tuple(flaky_cases(decision.findings)),
+        flaky=tuple(flaky_cases(decision.findings, reports.side)),
         quarantine=decision.quarantine,
         accept=decision.accept,
         lost=lost_cases(reports, decision.quarantine),

@@ -57,7 +57,19 @@ class Ended:
     text: str
 
 
-Event = Began | Moved | Warned | Noticed | Ended
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concluded:
+    """A verdict, in the lines that people see first."""
+
+    stage: str
+    headline: str
+    lines: tuple[str, ...] = ()
+    """Further lines, ready for a terminal of 80 columns."""
+    is_warning: bool = False
+    """Whether the verdict lets a change in, but not in silence."""
+
+
+Event = Began | Moved | Warned | Noticed | Ended | Concluded
 Listener = Callable[[Event], None]
 
 

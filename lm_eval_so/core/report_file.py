@@ -1,6 +1,7 @@
 """`report.json`: read with a check of its columns, written in pieces, identified by a digest."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -35,6 +36,11 @@ def read_report(path: Path) -> EvaluationReport:
         what, hint = f"cannot read {file}: no such file", "lm-eval-so evaluate writes a report.json"
         raise InputError(what, where=Where(file=str(file)), hint=hint)
     return parse_report(read_text(file), shown_as=str(file))
+
+
+def fewest_answers(report: EvaluationReport) -> int:
+    """Return the number of answers that every sample of a report has; 0 without samples."""
+    return min(Counter(report.samples.ids).values(), default=0)
 
 
 def parse_report(data: str | bytes, *, shown_as: str) -> EvaluationReport:

@@ -51,14 +51,14 @@ def check(
     yield from run_problems.check(config, environ if "run" in needs else None)
     yield from of_metrics
     # both stages know which metrics there are: a gate's mistake is told once
-    of_gate = _gate_problems(config, environ)
+    of_gate = gate_problems(config, environ)
     yield from (problem for problem in of_gate if problem.where not in told)
     if "generate" not in needs:  # else it is made anew
         yield from dataset_problems(config)
     yield from folder_problems(folders(config))
 
 
-def _gate_problems(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
+def gate_problems(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
     """Find the problems of the gate, the quarantine and the accept file."""
     shapes = {
         each.id: make_shape(
@@ -84,6 +84,16 @@ def tell_gate(config: Config) -> Iterator[Event]:
             stage="check",
             text="claim: these needs two answers to each question, and run.repeats is 1",
             hint="set run.repeats to 2 or more; a baseline needs as many (baseline.repeats)",
+        )
+    if (
+        config.gate.stop != "never"
+        and not config.run.cache
+        and any(m.judges for m in config.metrics)
+    ):
+        yield Warned(
+            stage="check",
+            text="without run.cache each look of gate.stop asks the judges again about all answers",
+            hint="leave run.cache on: the chatbot itself is never asked from it",
         )
     named = config.gate.metrics or {}
     bound = bind_metrics(config, {})

@@ -17,14 +17,14 @@ from lm_eval_so.core.files import folder_problems, leads_out
 from lm_eval_so.errors import ExitCode, Interrupted, Problem, PublishError, Where
 from lm_eval_so.pipeline.baseline.update import update_baseline
 from lm_eval_so.pipeline.check import Stage, check
+from lm_eval_so.pipeline.forecast.kept import fitting_note
 from lm_eval_so.pipeline.github.baseline_place import (
     find_anchor_place,
     find_control,
     find_local_place,
     find_place,
 )
-from lm_eval_so.pipeline.github.posting import Job
-from lm_eval_so.pipeline.github.publish import Told, tell_github, write_skipped
+from lm_eval_so.pipeline.github.publish import Job, Told, tell_github, write_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings
 from lm_eval_so.pipeline.measure.measure import Measured, measure
 from lm_eval_so.pipeline.measure.plan import (
@@ -113,6 +113,7 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
         may_be_baseline=may_be_baseline,
         makes_baseline=_makes_baseline(config, around),
         origin=origin,
+        forecast=fitting_note(config, around.environ),
         control=find_control(activity, around.source) if around.source else None,
     )
 

@@ -176,5 +176,5 @@ def _fill(template: str, values: Mapping[str, object], style: Style) -> str:
         words = words_of(topic, style.language)
         return lambda key, **figures: prose(redact(words(key, **figures)))
 
-    given = {**values, "t": texts("report"), "c": texts("comment")}
+    given = {**values, "t": texts("report"), "c": texts("comment"), "k": texts("cases")}
     return fill_markdown(_PACKAGE, template, given, redact=redact)

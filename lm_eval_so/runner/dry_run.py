@@ -5,6 +5,7 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.variables import as_written
 from lm_eval_so.core.records.codec import to_json
+from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.runner.plan.run_plan import RunPlan, count_cost
 from lm_eval_so.runner.plan.selection import AS_CONFIGURED, RunOptions, backend_section, select
 from lm_eval_so.runner.store.fingerprint import new_run
@@ -15,6 +16,13 @@ __all__ = ["RunPlan", "plan_run"]
 
 _SHOWN = ("system", "messages", "params", "tools", "tool_choice", "response_format", "seed")
 """Parts of a request that go to the chatbot."""
+
+
+def head_of(config: Config, resources: Resources) -> RunInfo:
+    """Return `run.json` of a run as it would begin now; errors as of `run`."""
+    section, selection = backend_section(config), select(config)
+    backend = build_asked(section, config=config, environ=resources.environ)
+    return new_run(config, backend, selection, resources).head
 
 
 async def plan_run(

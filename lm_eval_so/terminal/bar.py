@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
-from lm_eval_so.terminal.lines import RecentRate, progress_line, visible
+from lm_eval_so.core.events import Began, Concluded, Ended, Event, Moved, Noticed, Warned
+from lm_eval_so.terminal.lines import RecentRate, progress_line, screen_lines, visible
 
 
 class Bar:
@@ -54,6 +54,10 @@ class Bar:
             case Ended():
                 self._end()
                 self._print(f"{event.stage}: {event.text}")
+            case Concluded():
+                self._end()
+                for line in screen_lines(event):
+                    self._print(line, style="bold" if line == event.headline else "")
 
     def close(self) -> None:
         """Take the bar away."""

@@ -5,7 +5,7 @@ import re
 import threading
 from typing import Final, TextIO
 
-from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
+from lm_eval_so.core.events import Began, Concluded, Ended, Event, Moved, Noticed, Warned
 from lm_eval_so.core.templates.safe import escape_data
 from lm_eval_so.terminal.lines import PlainLines
 
@@ -92,6 +92,12 @@ class GitHubLines:
             case Ended():
                 self._lines.listen(event)
                 self._end_group()
+            case Concluded():
+                self._end_group()
+                if event.is_warning:
+                    data = escape_data(event.headline)
+                    write_command(self._stream, f"::warning title={event.stage}::{data}")
+                self._lines.listen(event)
             case Moved() | Noticed():
                 self._lines.listen(event)
         self._stream.flush()

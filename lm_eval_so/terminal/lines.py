@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TextIO
 
-from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
+from lm_eval_so.core.events import Began, Concluded, Ended, Event, Moved, Noticed, Warned
 
 _EVERY_S = 10.0
 """Time between two lines of progress."""
@@ -23,6 +23,8 @@ class QuietLines:
         """Take one event."""
         if isinstance(event, Warned):
             write_warning(self._stream, event)
+        elif isinstance(event, Concluded) and event.is_warning:
+            write_warning(self._stream, Warned(stage=event.stage, text=event.headline))
 
     def close(self) -> None:
         """Do nothing: lines leave the terminal as it is."""
@@ -56,6 +58,9 @@ class PlainLines:
                 write_warning(self._stream, event)
             case Noticed() | Ended():
                 self._write(f"{event.stage}: {event.text}")
+            case Concluded():
+                for line in screen_lines(event):
+                    self._write(line)
 
     def close(self) -> None:
         """Do nothing: lines leave the terminal as it is."""
@@ -95,6 +100,11 @@ def write_warning(stream: TextIO, event: Warned) -> None:
     if event.hint:
         stream.write(f"  hint: {visible(event.hint)}\n")
     stream.flush()
+
+
+def screen_lines(event: Concluded) -> list[str]:
+    """Return the lines of a verdict, with an empty one around them."""
+    return ["", event.headline, *(["", *event.lines] if event.lines else []), ""]
 
 
 def visible(text: str) -> str:

@@ -13,7 +13,7 @@ from lm_eval_so.core.backends.config_secrets import config_redactor
 from lm_eval_so.core.config.load import read_config, require_valid
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.validate import Validated
-from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
+from lm_eval_so.core.events import Began, Concluded, Ended, Event, Moved, Noticed, Warned
 from lm_eval_so.core.registry import plugin_problems
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import Interrupted, LMEvalError, Problem
@@ -128,6 +128,9 @@ def _without_secrets(event: Event, redactor: Redactor) -> Event:
         case Warned():
             hint = event.hint and redactor.redact(event.hint)
             return replace(event, text=redactor.redact(event.text), hint=hint)
+        case Concluded():
+            lines = tuple(map(redactor.redact, event.lines))
+            return replace(event, headline=redactor.redact(event.headline), lines=lines)
         case Moved():
             return event
 

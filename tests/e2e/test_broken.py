@@ -132,12 +132,13 @@ def test_ci__one_broken_case_fails_and_is_named_first(
     for name in ("report.md", "report.html"):
         page = (shop.folder / "reports" / name).read_text(encoding="utf-8")
         assert "1 of 30 cases broke" in page
-        named, table = page.index("is wrong"), page.index("Allowed")
-        assert named < table
+        named, table = page.index(f"right {k} of {k}"), page.index("Allowed")
+        assert named < page.index(f"wrong {further + 1} of {further + 1}") < table
         assert page.index("모름") < table
         assert named < page.index("The mean alone cannot tell")
-    assert done.stderr.index("q7") < done.stderr.index("exact_match: ")
-    assert "❌ 1 of 30 cases broke · " in done.stderr
+    screen = done.stderr.partition("❌ 1 of 30 cases broke · ")[2]
+    told = ["q7", "환불은 며칠? #7", f"right {k} of {k} → wrong {further + 1} of", "Baseline → now"]
+    assert [*sorted(told, key=screen.index)] == told
 
 
 def test_ci__asked_once_before_a_broken_case_is_named(
@@ -149,7 +150,10 @@ def test_ci__asked_once_before_a_broken_case_is_named(
     assert done.returncode == 0, done.stderr
     assert shop.further == 9
     assert shop.cases() == [("q7", "unproven", [10, 10])]
-    assert "too few answers to fail a run. With baseline.repeats: 3 they would do." in done.stderr
+    told = "too few answers to fail a run. With baseline.repeats: 3 they would do."
+    assert told in shop.comparison()["sentence"]
+    assert "🟡 1 case stayed wrong, the baseline was asked only once · " in done.stderr
+    assert "If the answer\n  is wrong, fix it." in done.stderr
 
     shop.asked.clear()
     assert shop.ci("--set", "gate.broken=strict").returncode == 1
@@ -169,7 +173,7 @@ def test_ci__a_case_that_slips_once_costs_one_answer(shop: Shop) -> None:
     assert done.returncode == 0, done.stderr
     assert shop.further == 1
     assert shop.cases() == [("q7", "slip", [1, 2])]
-    assert "1 case went wrong once but was right when asked again. (q7)" in done.stderr
+    assert "1 case went wrong once but was right when asked again: q7" in done.stderr
     told = "No case that was right stayed wrong when asked again."
     assert shop.comparison()["sentence"].endswith(told)
 
@@ -200,7 +204,9 @@ def test_ci__a_required_case_fails_without_a_baseline(shop: Shop) -> None:
     assert shop.further == 2
     assert shop.cases() == [("q3", "must", [3, 3])]
     assert shop.comparison()["reasons"][0]["code"] == "must_failed"
-    assert 'Required case q3 "환불은 며칠? #3" failed: wrong 3 of 3 times.' in done.stderr
+    assert "❌ 1 required case failed · " in done.stderr
+    assert "q3  환불은 며칠? #3\n" in done.stderr
+    assert "Required case · wrong 3 of 3\n" in done.stderr
 
     shop.wrong, shop.once = set(), {3}
     shop.asked.clear()

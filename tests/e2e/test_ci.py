@@ -249,7 +249,7 @@ def test_ci__a_cancelled_job_says_so(place: Checkout) -> None:
     code, told = finish(process)
     assert code == 130, told
     [body] = place.hub.bodies(7).values()
-    assert "측정하지 못했습니다: interrupted" in body
+    assert "### ⚠️ 측정하지 못함: interrupted" in body
     assert place.outputs()["verdict"] == "error"
 
 
@@ -370,6 +370,7 @@ def test_ci__code_of_a_fork_that_is_skipped_does_not_run(
 LINKS = {
     "run": ("lm-eval-so-report/run", {}),
     "again": ("lm-eval-so-report/run-again", {}),
+    "main": ("lm-eval-so-report/run-main", {}),
     "reports": ("lm-eval-so-report", {}),
     "cache": (".lm-eval-so", {}),
     "cache file": (".lm-eval-so/cache.sqlite", {}),

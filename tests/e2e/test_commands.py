@@ -47,10 +47,10 @@ def test_stages__one_after_another(folder: Path) -> None:
     (folder / "reports/report.json").rename(folder / "baseline.json")
     assert lm_eval_so("evaluate", cwd=folder).returncode == 0
     compared = lm_eval_so("compare", "reports/report.json", cwd=folder)
-    assert compared.returncode == 0, compared.stderr  # inconclusive only warns
+    assert compared.returncode == 0, compared.stderr  # inconclusive, but nothing changed
     reports = [f"reports/comparison.{form}" for form in ("json", "md", "html")]
     assert compared.stdout.splitlines() == reports
-    assert "warning: 🟡 " in compared.stderr
+    assert "🟢 Nothing changed: 12 of 12 as before · " in compared.stderr
     shown = lm_eval_so(
         "report",
         "reports/report.json",

@@ -174,6 +174,10 @@ def test_update__asks_what_a_report_lacks(desk: Desk) -> None:
     assert baseline["experiment"]["eligible"] is True
     assert desk.file("reports/comparison.json")["verdict"] == "incomparable"  # the first one
 
+    assert "20 samples, asked 3 times each" in desk.run("baseline", "show").stdout
+    told = desk.run("baseline", "show", "--language", "ko").stdout
+    assert "케이스 20개를 3번씩 물음" in told
+
     # nothing is asked twice, and the comparison beside it is of this very report
     done = desk.run(*UPDATE, "--ask")
     assert done.returncode == 0, done.stderr
@@ -259,6 +263,7 @@ def test_update__what_is_refused_is_not_asked(desk: Desk) -> None:
     [
         ("gone", "the run of this report is not here (runs/bot)"),
         ("anew", "was asked anew since this report was made"),
+        ("seed", "was asked anew since this report was made"),
         ("system", "are not those of the report, so all would be asked anew"),
     ],
 )
@@ -267,8 +272,9 @@ def test_update__asks_only_the_chatbot_of_the_report(desk: Desk, change: str, to
     more: tuple[str, ...] = ()
     if change == "gone":
         (desk.folder / "runs").rename(desk.folder / "elsewhere")
-    elif change == "anew":
-        assert desk.run("run", "--fresh", "--set", "run.seed=8").returncode == 0
+    elif change in {"anew", "seed"}:
+        seed = "run.seed=8" if change == "seed" else "run.seed=7"
+        assert desk.run("run", "--fresh", "--set", seed).returncode == 0
     else:
         more = ("--set", "system=짧게 답하세요")
     done = desk.run(*UPDATE, "--ask", *more)

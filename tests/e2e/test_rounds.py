@@ -130,7 +130,7 @@ def test_ci__a_chatbot_that_is_as_it_was_passes_after_two_rounds(shop: Shop) -> 
     assert metric["p_worse"] == 0.5
     told = "최대 5회 중 2회까지 물은 결과로 통과가 확실해져 더 묻지 않았습니다."
     assert found["sentence"].endswith(told)
-    assert told in done.stderr
+    assert told in " ".join(done.stderr.split())
     assert "round 2 of at most 5" in done.stderr
     assert "round 3" not in done.stderr
     assert not shop.read("report.json")["experiment"]["eligible"]  # it stopped because it was good

@@ -187,6 +187,10 @@ def next_of_main(watch: Watch, further: Further) -> tuple[str, ...]:
     left = _left(watch, further) - len(next_round(watch, further))
     chosen = _chosen(watch, further)
     names = [name for name, has_failed in due.items() if has_failed or name in chosen]
+    silent = (p.sample_id for p in watch.pairs if p.is_lost and p.sample_id in names)
+    is_silent = any(Outcome.LOST in _said_by(further.of_main(name)) for name in silent)
+    if is_silent and watch.probe is not None and not further.of_main(watch.probe):
+        names.append(watch.probe)  # is it this case, or is main down?
     return tuple(names[: max(0, left)])
 
 
@@ -233,12 +237,17 @@ def _standing(
 
 
 def _word(pair: Pair, watch: Watch, further: Further) -> _Word:
-    """Return what main's configuration says of a case; an answer that fails says nothing."""
+    """Return what main's configuration says of a case.
+
+    No answer says nothing, unless the run has none, either, and main answers another case.
+    """
     if not watch.asks_main:
         return _NO_WORD
     said = _outcomes(pair, further.of_main(pair.sample_id))
     right = said.count(Outcome.RIGHT)
     of = right + said.count(Outcome.WRONG)
+    if pair.is_lost and _said_by(further.of_main(watch.probe or "")) - {Outcome.LOST}:
+        of += said.count(Outcome.LOST)
     is_over = of >= OF_MAIN or len(said) >= _MOST_OF_MAIN or further.main_ended is not None
     return _Word(right=right, of=of, is_open=not is_over)
 
@@ -368,6 +377,10 @@ def _has_lost(watch: Watch, further: Further) -> bool:
         for pair in watch.pairs
         for answer in further.to(pair.sample_id)
     )
+
+
+def _said_by(answers: Sequence[Answer]) -> set[Outcome]:
+    return {outcome for answer in answers for outcome in answer.outcomes.values()}
 
 
 def _outcomes(pair: Pair, answers: Sequence[Answer]) -> list[Outcome]:

@@ -143,7 +143,7 @@ def find_watch(decision: Decision, terms: Terms) -> Watch | None:
     found = [pair for column in columns for pair in column.pairs]
     if not family and not found:
         return None
-    rows = len(next(iter(decision.compared.values())).candidate.samples.ids)
+    rows = next(iter(decision.compared.values())).candidate.samples
     order = _order(decision)
     needing = (_with_need(p, family, alpha, asks_main=terms.asks_main) for p in found)
     pairs = sorted(needing, key=lambda p: order[p.sample_id])
@@ -151,12 +151,12 @@ def find_watch(decision: Decision, terms: Terms) -> Watch | None:
         alpha=alpha,
         family=family,
         samples=len(frozenset().union(*(column.samples for column in columns))),
-        cap=most_further(rows),
+        cap=most_further(len(rows.ids)),
         must=gate.must,
         pairs=tuple(pairs),
         probe=_probe(order, columns, pairs),
         asks_main=terms.asks_main,
-        warnings=tuple(_unsteady(pairs, gate.must)),
+        warnings=tuple(_unsteady(pairs, gate.must, rows.own_ids)),
     )
 
 
@@ -315,14 +315,22 @@ def _order(decision: Decision) -> Mapping[str, int]:
     return {name: place for place, name in enumerate(dict.fromkeys(reports.candidate.samples.ids))}
 
 
-def _unsteady(pairs: Sequence[Pair], must: MustSection | None) -> Iterator[Reason]:
-    """Warn of required cases that the baseline got right more often than not, but not always."""
+def _unsteady(
+    pairs: Sequence[Pair], must: MustSection | None, refs: Mapping[str, str]
+) -> Iterator[Reason]:
+    """Warn of required cases that the baseline got right more often than not, but not always.
+
+    Args:
+        pairs: Cases and metrics that are looked at.
+        must: Requirement; None if nothing is required.
+        refs: The user's own ids by ours.
+    """
     for pair in pairs:
         is_mostly_right = pair.of >= 2 and 2 * pair.right > pair.of > pair.right
         if must is not None and pair.is_required and is_mostly_right:
             chance = fails_by_itself(pair.right, pair.of, least=must.right, of=must.of)
             figures: dict[str, JsonValue] = {
-                "id": pair.sample_id,
+                "id": refs.get(pair.sample_id, pair.sample_id),
                 "s": pair.right,
                 "k": pair.of,
                 "p": chance,

@@ -21,6 +21,8 @@ from lm_eval_so.core.words.formats import (
 
 UNKNOWN = "–"
 _UNIT = (0.0, 1.0)
+_MOST_ADVISED = 20
+"""Answers to a question above which more questions are the better advice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ class MetricTexts:
         """Return both ends of an interval, the lower first; the unit stands at the last."""
         return _ends(self.shown, low, high)
 
-    def price(self, samples: int) -> str:
+    def price(self, samples: float) -> str:
         """Return the price of some samples in brackets; empty if they are free."""
         cost = self.setting.cost_per_sample
         return self.say("price", usd=usd(samples * cost)) if cost else ""
@@ -198,8 +200,7 @@ def _asked_figures(finding: Finding, language: Language) -> dict[str, str]:
     kb, k = given.asked
     told = {"k": count(k), "kb": count(kb)}
     times = say(f"comparison.times_each{'' if k == kb else '_unequal'}", language, told)
-    needed = round_up(finding.outcome.needed_repeats or 0)
-    return {**told, "times": times, "k2": count(needed)}
+    return {**told, "times": times}
 
 
 def _advice_given(texts: MetricTexts, code: Code) -> str:
@@ -207,14 +208,15 @@ def _advice_given(texts: MetricTexts, code: Code) -> str:
     finding = texts.finding
     if code is not Code.WITHIN_MARGIN and _leans_worse(finding):
         return texts.say("advice_leans", p=p_value(finding.p or 0.0, texts.setting.language))
-    given, needed = finding.given, finding.outcome.needed_repeats or 0
-    asked = given.asked if given else (0, 0)
-    if needed > min(asked):
-        return texts.say(f"advice_these{'' if asked[0] == asked[1] else '_unequal'}")
-    more = count(2 * min(asked))
-    if _fell(finding):
-        return texts.say(f"advice_these_{finding.shape.direction.value}", k2=more)
-    return texts.say("advice_these", k2=more)
+    given, needed = finding.given, round_up(finding.outcome.needed_repeats or 0)
+    asked = given.asked if given else (1, 1)
+    key = "" if asked[0] == asked[1] else "_unequal"
+    if needed <= min(asked):
+        needed, key = 2 * min(asked), f"_{finding.shape.direction.value}" if _fell(finding) else key
+    elif needed > _MOST_ADVISED:
+        key = "_many"
+    price = texts.price(finding.n * needed / asked[1])
+    return texts.say(f"advice_these{key}", k2=count(needed), price=price)
 
 
 def _advice_within(texts: MetricTexts) -> str:

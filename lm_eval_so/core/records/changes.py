@@ -20,6 +20,8 @@ class ChangedCase:
     candidate_answer: str | None
     reason: str | None = None
     """Reason for the score of the candidate's answer."""
+    ref: str | None = None
+    """The user's own id."""
     again: tuple[int, int] | None = None
     """Further answers: (worse again, asked)."""
 
@@ -57,6 +59,8 @@ class FlakyCase:
     """A sample that got worse but mostly did not when asked again; it does not count."""
 
     sample_id: str
+    ref: str | None = None
+    """The user's own id."""
     metric: str
     baseline: float
     candidate: float

@@ -14,6 +14,7 @@ from lm_eval_so.core.records.calibration import Calibration
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.dataset import DatasetInfo, DocumentInfo
 from lm_eval_so.core.records.field_texts import DescribedSchema
+from lm_eval_so.core.records.forecast import Forecast
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.run import RunInfo, RunResult
 from lm_eval_so.core.records.sample import TestSample
@@ -30,6 +31,7 @@ RECORDS: Mapping[str, type[Any]] = {
     "report": EvaluationReport,
     "comparison": Comparison,
     "calibration": Calibration,
+    "forecast": Forecast,
 }
 """Record types by the NAME of `schema NAME`."""
 

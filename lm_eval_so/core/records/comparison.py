@@ -317,6 +317,16 @@ class AnchorComparison:
 
 
 @record
+class ForecastNote:
+    """A forecast that fits the run: the same chatbot, dataset, metrics and gate."""
+
+    fails: float
+    """Share of runs that fail though nothing changed."""
+    day: str
+    """Last day of the answers behind it."""
+
+
+@record
 class Comparison:
     """`comparison.json`: the verdict and its evidence."""
 
@@ -357,6 +367,8 @@ class Comparison:
     """Main's configuration today; null if nothing got worse, or `gate.control` is off."""
     anchor: AnchorComparison | None = None
     """Comparison with `baseline.anchor`; null if the config names none."""
+    forecast: ForecastNote | None = None
+    """Forecast of this gate; null if `forecast` made none, or none that fits."""
     pairing: Pairing
     baseline: BaselineRef
     differences: tuple[str, ...]
@@ -373,3 +385,9 @@ class Comparison:
     compared_at: str
     candidate_digest: str | None = None
     """Digest of the candidate's report, which identifies it."""
+
+    @property
+    def has_drifted(self) -> bool:
+        """Whether main got worse although nobody here changed the chatbot."""
+        is_main = self.control is not None and self.control.state == "unchanged"
+        return is_main and any(reason.code == "provider_moved" for reason in self.reasons)

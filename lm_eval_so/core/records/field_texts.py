@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Mapping
 from functools import cache
 from itertools import pairwise
+from typing import get_type_hints
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -43,13 +44,27 @@ class DescribedSchema(GenerateJsonSchema):
 
 
 def _described(schema: JsonSchemaValue, cls: type) -> JsonSchemaValue:
-    aliases = cls.model_fields if issubclass(cls, BaseModel) else {}
+    aliases = _aliases(cls)
     properties = schema.get("properties", {})
     for name, text in field_texts(cls).items():
-        key = (aliases[name].alias if name in aliases else None) or name
+        key = aliases.get(name) or name
         if key in properties:
             properties[key].setdefault("description", text)
     return schema
+
+
+def _aliases(cls: type) -> Mapping[str, str | None]:
+    """Return the name in files of each field that has another one there."""
+    if issubclass(cls, BaseModel):
+        return {name: field.alias for name, field in cls.model_fields.items()}
+    hints = get_type_hints(cls, include_extras=True)
+    given = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
+    return {
+        name: each.alias
+        for name, all_of in given.items()
+        for each in all_of
+        if hasattr(each, "alias")
+    }
 
 
 def _own_texts(cls: type) -> dict[str, str]:

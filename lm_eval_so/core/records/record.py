@@ -15,6 +15,6 @@ def record(cls: type[T]) -> type[T]:
     A text under a field becomes its description in the JSON Schema (`field_texts`). A dataclass costs a third of
     a pydantic model to build; validation happens only where a file is read (`codec`).
     """
-    config = ConfigDict(ser_json_inf_nan="constants")
+    config = ConfigDict(ser_json_inf_nan="constants", serialize_by_alias=True)
     cls.__pydantic_config__ = config  # type: ignore[attr-defined]
     return dataclass(frozen=True, slots=True, kw_only=True)(cls)

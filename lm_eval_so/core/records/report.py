@@ -223,6 +223,8 @@ class JudgeHealth:
     """Rows judged twice, with different seeds, and with a verdict both times."""
     retest_agreement: float | None = None
     """Share of the retested rows with the same verdict; null if there are none."""
+    retest_msd: float | None = None
+    """Mean squared difference of their two values; null if there are none."""
     length_rho: float | None = None
     """Spearman's ρ of an answer's length and its value; null below 30 rows, or if either is constant."""
     mean_length: float | None = None
@@ -275,6 +277,12 @@ class Columns:
     languages: tuple[str | None, ...] | None = None
     labels: Mapping[str, Labels] = field(default_factory=dict)
     """Labels of further slices: length, and the metadata keys of `report.by`."""
+
+    @property
+    def own_ids(self) -> dict[str, str]:
+        """The user's own ids by ours, of the samples that have one."""
+        refs = self.refs or ()
+        return {sample_id: ref for sample_id, ref in zip(self.ids, refs, strict=False) if ref}
 
 
 @record

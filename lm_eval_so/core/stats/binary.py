@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 from lm_eval_so.core.stats.distributions import betainc, normal_quantile
 
@@ -39,6 +39,7 @@ def wilson_interval(successes: int, n: int, *, level: float = 0.95) -> tuple[flo
     return low, high
 
 
+@lru_cache(maxsize=4096)
 def tango_interval(
     worse: float, better: float, n: float, *, level: float = 0.90
 ) -> tuple[float, float]:
@@ -102,6 +103,7 @@ def rules_out_rare_drop(
     return binomial_cdf(max(worse - better, 0), n, margin) <= _GUARD * alpha
 
 
+@lru_cache(maxsize=4096)
 def rare_drop_bound(worse: int, better: int, n: int, *, alpha: float = 0.05) -> float:
     """Return the largest drop that `rules_out_rare_drop` leaves possible, in (0, 1]."""
     lost = max(worse - better, 0)

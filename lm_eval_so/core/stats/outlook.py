@@ -146,6 +146,20 @@ class _Mean:
         """Return the fall that is just proven and reaches the margin, after a true drop."""
         return max(self.high * self.se(drop), margin)
 
+    def proven_of_broken(self, drop: float, step: float) -> float:
+        """Return the fall that is just proven if some samples fall by a step and make the drop.
+
+        Their number is no chance, so they make the test wider and not the fall that it sees.
+        """
+        share = min(drop / step, 1.0)
+        variance = self.variance + share * (1 - share) * step**2
+        if variance <= 0:
+            return 0.0
+        skew = -share * (1 - share) * (1 - 2 * share) * step**3 / variance**1.5
+        a, t = skew / (3 * math.sqrt(self.n)), -self.high
+        seen = (math.cbrt(1 + 3 * a * (t - a / 2)) - 1) / a if a else t
+        return -seen * math.sqrt(variance / self.n)
+
 
 def look_ahead(asked: Asked, noise: Noise, rule: Rule) -> Outlook:
     """Return what a gate can prove and find with so many samples and answers.
@@ -173,7 +187,9 @@ def look_ahead(asked: Asked, noise: Noise, rule: Rule) -> Outlook:
     )
 
 
-def chances(asked: Asked, noise: Noise, rule: Rule, *, drop: float) -> Chances:
+def chances(
+    asked: Asked, noise: Noise, rule: Rule, *, drop: float, is_counted: bool = False
+) -> Chances:
     """Return how often a gate passes an unchanged chatbot, and how often it finds a drop.
 
     Args:
@@ -181,8 +197,11 @@ def chances(asked: Asked, noise: Noise, rule: Rule, *, drop: float) -> Chances:
         noise: Difference between two runs of one chatbot.
         rule: Rule of the gate; its margin is below the width of the scores.
         drop: True drop, in score units.
+        is_counted: Whether as many samples break as make the drop, no more and no fewer; else each
+            sample breaks by chance. Right turns wrong; a score falls by half of its width.
 
-    Source: as of `look_ahead`.
+    Source: as of `look_ahead`. Samples that break widen and skew the changes, for which the transform
+    of Hall (1992), J. R. Stat. Soc. B 54(1), 221–228, is taken.
     """
     if _counts_flips(asked, noise, rule):
         n, is_guarded, can_pass = _trials(asked, rule)
@@ -194,6 +213,10 @@ def chances(asked: Asked, noise: Noise, rule: Rule, *, drop: float) -> Chances:
     mean = _mean_of(asked, noise, rule)
     passes = _share_below(rule.margin - mean.reach(), mean.se())
     finds = _share_below(drop - mean.proven(drop, rule.margin), mean.se(drop))
+    if is_counted and not _is_about_these(asked, rule):
+        step = noise.width if noise.is_binary else noise.width / 2
+        seen = max(mean.proven_of_broken(drop, step), rule.margin)
+        finds = _share_below(drop - seen, mean.se())
     return Chances(passes=passes if mean.can_pass else 0.0, finds=finds if mean.can_fail else 0.0)
 
 

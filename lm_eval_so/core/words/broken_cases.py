@@ -1,10 +1,15 @@
 """Broken cases in words, the same in reports, comments and on the terminal."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from lm_eval_so.core.records.comparison import BrokenCase, BrokenCases, Comparison, Reason
-from lm_eval_so.core.records.enums import Language, Verdict
+from lm_eval_so.core.records.comparison import (
+    BrokenCase,
+    BrokenCases,
+    Comparison,
+    Reason,
+)
+from lm_eval_so.core.records.enums import ABOUT_THESE, Language, Verdict
 from lm_eval_so.core.stats.broken import wrong_needed
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.formats import count, reason_figures
@@ -70,15 +75,20 @@ def is_wrong_on_main(case: BrokenCase) -> bool:
 
 def case_sentence(case: BrokenCase, broken: BrokenCases, language: Language) -> str:
     """Return the sentences of a case that stayed wrong, and what main's configuration says of it."""
-    own = _own_sentence(case, broken, language)
+    return " ".join((_own_sentence(case, broken, language), *_of_main(case, broken, language)))
+
+
+def _of_main(case: BrokenCase, broken: BrokenCases, language: Language) -> Iterator[str]:
+    """Yield what main's configuration says of a case, if it was asked."""
     if case.main is None:
-        return own
+        return
     right, asked = case.main
     key = "main_right" if right >= 2 else "main_some" if right else "main_wrong"
     if not right and broken.main_changed:
         key = "main_wrong_stale"
-    figures = {"r": count(right), "asked": count(asked)}
-    return f"{own} {say(f'broken.{key}', language, figures)}"
+    elif not right and case.no_answer:
+        key = "main_silent"
+    yield say(f"broken.{key}", language, {"r": count(right), "asked": count(asked)})
 
 
 def _own_sentence(case: BrokenCase, broken: BrokenCases, language: Language) -> str:
@@ -107,6 +117,31 @@ def _own_sentence(case: BrokenCase, broken: BrokenCases, language: Language) -> 
     elif repeats is not None and repeats > of:
         parts.append(text("unproven_repeats", k2=count(repeats)))
     return " ".join(parts)
+
+
+def case_notes(case: BrokenCase, broken: BrokenCases, language: Language) -> Iterator[str]:
+    """Yield how sure it is that a case broke, beside its figures, and what main says of it."""
+    right, of = case.baseline or (0, 0)
+    if case.state == "unproven" and (case.main is None or case.main[0] >= 2):
+        if case.needed is not None and case.needed > case.now[0]:
+            yield say("broken.note_unfinished", language, {"needed": count(case.needed)})
+        elif right < of:
+            yield say("broken.unproven_unsteady", language)
+        elif of > 1 and (repeats := _enough_repeats(broken)) is not None and repeats > of:
+            yield say("broken.note_repeats", language, {"k2": count(repeats)})
+    yield from _of_main(case, broken, language)
+
+
+def advice(broken: BrokenCases | None, language: Language) -> str:
+    """Return what to do about cases that cannot be proven, since the baseline was asked only once."""
+    found = named_cases(broken)
+    stayed = [case for case in found if case.state == "unproven" and case.main is None]
+    if broken is None or not any(case.baseline == (1, 1) for case in stayed):
+        return ""
+    repeats = _enough_repeats(broken)
+    if repeats is None:
+        return say("broken.advice", language)
+    return say("broken.advice_repeats", language, {"k2": count(repeats)})
 
 
 def slips_sentence(broken: BrokenCases, language: Language) -> str:
@@ -163,10 +198,15 @@ def warning_sentences(broken: BrokenCases | None, language: Language) -> list[st
     ]
 
 
-def footer(broken: BrokenCases, language: Language) -> str:
-    """Return how often a case is called broken by mistake."""
-    told = {"alpha": f"{100 * broken.alpha:.3g}%", "n": count(broken.samples)}
-    return say("broken.footer", language, told)
+def limit_sentences(comparison: Comparison, language: Language) -> Iterator[str]:
+    """Yield which questions a verdict is about, and how often it calls a case broken by mistake."""
+    sizes = [m.n for m in comparison.metrics.values() if m.gating and m.method in ABOUT_THESE]
+    if sizes:
+        yield say("comment.footer_claim", language, {"n": count(max(sizes))})
+    broken = comparison.broken
+    if broken is not None and broken.family and named_cases(broken):
+        told = {"alpha": f"{100 * broken.alpha:.3g}%", "n": count(broken.samples)}
+        yield say("broken.footer", language, told)
 
 
 def _headline(broken: BrokenCases, reasons: Sequence[Reason], language: Language) -> str:

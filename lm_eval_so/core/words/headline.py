@@ -13,7 +13,12 @@ from lm_eval_so.core.records.enums import ABOUT_THESE, Direction, Language, Metr
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.stats.binary import rare_drop_bound
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.broken_cases import cases_headline, named_cases, slipped
+from lm_eval_so.core.words.broken_cases import (
+    cases_headline,
+    is_wrong_on_main,
+    named_cases,
+    slipped,
+)
 from lm_eval_so.core.words.formats import MetricFigures, count
 from lm_eval_so.core.words.phrases import lost_headline, problem_sentence
 from lm_eval_so.core.words.verdict_names import (
@@ -51,6 +56,10 @@ class Headline:
     """Next line: what so few cases can rule out at all, where the line is green without a proof; of a run
     that was not measured, where and what to do."""
 
+    def line(self, suite: str) -> str:
+        """Return the whole line: icon, text, and the suite after a dot."""
+        return f"{self.icon} {self.text}{f' · {suite}' if suite else ''}"
+
 
 def headline_of(
     comparison: Comparison, report: EvaluationReport | None, language: Language
@@ -77,11 +86,6 @@ def unmeasured_headline(problem: Problem, language: Language) -> Headline:
     is_whole = len(problem.what) <= _LONGEST_WHY  # a longer cause is cut where the line is shown
     rest = replace(problem, what="") if is_whole else problem
     return replace(found, remark=problem_sentence(rest, language))
-
-
-def headline_line(found: Headline, suite: str) -> str:
-    """Return the whole line: icon, text, and the suite after a dot."""
-    return f"{found.icon} {found.text}{f' · {suite}' if suite else ''}"
 
 
 def change_text(key: str, metric: MetricComparison, shown: MetricFigures) -> str:
@@ -155,8 +159,10 @@ class _Told:
         return lost_headline(lost, self.language)
 
     def _worse(self) -> Headline:
-        if PROVIDER_MOVED in self.codes:
-            return self.head("bad", "provider")
+        reasons = [metric.reason for metric in self.deciding.values()]
+        # a mean that fell, or a bound that is missed, fails beside what the provider changed
+        if self.comparison.has_drifted and not {*reasons} - {PROVIDER_MOVED}:
+            return self.head("bad", "provider_alone")
         for key, metric in self.deciding.items():
             if metric.reason == ANCHOR:
                 return self.head("bad", "worse_anchor", change=self._and_more(self._since(key)))
@@ -188,18 +194,23 @@ class _Told:
     def _cases(self) -> Headline | None:
         """Return the line of cases that stayed wrong without failing the run; None if none did."""
         stayed, broken = self.stayed, self.comparison.broken
-        if PROVIDER_MOVED in self.codes or (stayed and all(map(_is_main_too, stayed))):
-            return self.head("open", "provider")
+        if self.comparison.has_drifted:
+            return self.head("open", "provider_alone")
         if NOTHING_DIFFERS in self.codes:
-            return self.head("open", "nothing_differs")
+            control = self.comparison.control
+            is_stale = control is not None and control.stale
+            return self.head("open", "nothing_sent" if is_stale else "nothing_differs")
         if not stayed or broken is None:
-            return None
+            return self.head("open", "provider") if PROVIDER_MOVED in self.codes else None
+        if all(map(is_wrong_on_main, stayed)):
+            key = "main_too" if broken.main_changed else "provider"
+            return self.head("open", key, n=count(len(stayed)))
         for state, key in (("must", "head_must"), ("proven", "head_proven")):
             if found := sum(case.state == state for case in stayed):
                 told = {"x": count(found), "n": count(broken.samples)}
                 text = say(f"broken.{key}", self.language, told)
                 return Headline(icon=_ICONS["open"], text=text, tone="open")
-        is_once = all(case.baseline == (1, 1) for case in stayed)
+        is_once = all(case.baseline == (1, 1) and case.main is None for case in stayed)
         key = "stayed_once" if is_once else "stayed"
         return self.head("open", key, n=count(len(stayed)))
 
@@ -347,11 +358,6 @@ def _change(metric: MetricComparison) -> float | None:
     if metric.kind is MetricKind.RATIO:
         return now / before if before else None
     return now - before if metric.direction is Direction.HIGHER else before - now
-
-
-def _is_main_too(case: BrokenCase) -> bool:
-    """Return whether main's configuration gets the case wrong today, too, each time."""
-    return case.main is not None and case.main[1] > 0 and case.main[0] == 0
 
 
 def _ruled_out(metric: MetricComparison, alpha: float) -> float | None:

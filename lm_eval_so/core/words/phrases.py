@@ -12,6 +12,7 @@ from lm_eval_so.core.records.comparison import (
     BaselineRef,
     Control,
     Exemption,
+    ForecastNote,
     Lost,
     LostCase,
     Reason,
@@ -172,6 +173,12 @@ def anchor_warnings(anchor: AnchorComparison | None, language: Language) -> list
         key = why if why in _WHYS else "missing" if reason.code == _NO_ANCHOR else "unlike"
         told.append(say(f"anchor.{key}", language, reason_figures(reason.figures, language)))
     return told
+
+
+def forecast_sentence(note: ForecastNote, language: Language) -> str:
+    """Return how many runs this gate fails if nothing changed."""
+    figures = {"p": f"{100 * note.fails:.0f}%", "day": note.day}
+    return say("forecast.line", language, figures)
 
 
 def control_sentences(

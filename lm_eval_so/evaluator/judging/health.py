@@ -11,11 +11,10 @@ from lm_eval_so.core.records.costs import add_costs, add_usage
 from lm_eval_so.core.records.enums import ScoreStatus
 from lm_eval_so.core.records.report import JudgeCalibration, JudgeHealth
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.core.stats.agreement import Level, spearman_rho
+from lm_eval_so.core.stats.agreement import Level, has_shifted, spearman_rho, total_variation
 from lm_eval_so.core.stats.bounded import mean_of
 from lm_eval_so.core.stats.diagnostic import LOW_J, WEAK_J, Diagnosis
 from lm_eval_so.core.stats.distributions import normal_quantile
-from lm_eval_so.core.stats.shift import has_shifted, total_variation
 from lm_eval_so.evaluator.judging.vote_tallies import PairTally, PanelTally, is_usable, was_asked
 
 _BAD_UNSCORED = 0.05
@@ -57,6 +56,7 @@ class JudgeTally:
         self._lengths: list[tuple[float, float]] = []
         self._retested = 0
         self._same = 0
+        self._squares: list[float] = []
 
     @property
     def costs(self) -> list[float | None]:
@@ -94,6 +94,7 @@ class JudgeTally:
         if first.value is None or again.value is None:
             return
         self._retested += 1
+        self._squares.append((first.value - again.value) ** 2)
         if first.label is None or again.label is None:
             self._same += first.value == again.value
         else:
@@ -135,6 +136,7 @@ class JudgeTally:
             per_judge=self._panel.members(),
             retested=self._retested,
             retest_agreement=_share(self._same, self._retested),
+            retest_msd=mean_of(self._squares),
             length_rho=self._length_rho(),
             mean_length=mean_of([length for length, _ in self._lengths]),
             notes=("same_family",) if families(models) & families(judged) else (),

@@ -1,6 +1,5 @@
 """Completion of a report before it becomes the baseline: the answers that it lacks are asked."""
 
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +8,14 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.report_file import read_report
+from lm_eval_so.core.report_file import fewest_answers, read_report
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import BudgetSpent, InputError, UsageError
 from lm_eval_so.evaluator import evaluate as evaluating
 from lm_eval_so.pipeline.measure.plan import Origin, read_baseline
 from lm_eval_so.pipeline.measure.verdict import compare_reports
-from lm_eval_so.pipeline.measure.verdict_events import tell_verdict
 from lm_eval_so.pipeline.reports import Results, write_reports
+from lm_eval_so.reporter.first_screen import tell_verdict
 from lm_eval_so.runner import run as running
 from lm_eval_so.runner.dry_run import plan_run
 from lm_eval_so.runner.store.run_dir import read_info
@@ -24,11 +23,6 @@ from lm_eval_so.runner.store.run_dir import read_info
 _STAGE = "baseline"
 _NO_BASELINE = frozenset({Verdict.ERROR, Verdict.REGRESSION})
 _ANEW = "run and evaluate anew with this number of answers, or take the report as it is"
-
-
-def fewest_answers(report: EvaluationReport) -> int:
-    """Return the number of answers that every sample of a report has; 0 without samples."""
-    return min(Counter(report.samples.ids).values(), default=0)
 
 
 async def complete_report(config: Config, resources: Resources, source: Path) -> None:

@@ -8,9 +8,9 @@ from lm_eval_so.comparator.baseline.promote import MetricChange
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.text import in_columns
 from lm_eval_so.core.words.formats import MetricFigures, count
 from lm_eval_so.pipeline.baseline.update import Update
-from lm_eval_so.reporter.views.baseline import in_columns
 from lm_eval_so.reporter.views.origin import COMMIT_DIGITS, minute, short_hash
 from lm_eval_so.reporter.views.view import ABSENT, Words, words_of
 

@@ -25,9 +25,9 @@ from lm_eval_so.core.events import Warned, ignore
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import Acceptance, EvaluationReport
-from lm_eval_so.core.report_file import digest_report, read_report
+from lm_eval_so.core.report_file import digest_report, fewest_answers, read_report
 from lm_eval_so.errors import ConfigError, InputError, Problem, PublishError
-from lm_eval_so.pipeline.baseline.complete import complete_report, fewest_answers
+from lm_eval_so.pipeline.baseline.complete import complete_report
 from lm_eval_so.pipeline.measure.plan import how_to_name_one
 from lm_eval_so.pipeline.reports import read_comparison, write_report
 

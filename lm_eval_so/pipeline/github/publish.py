@@ -39,6 +39,8 @@ from lm_eval_so.pipeline.measure.measure import Measured
 from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.markdown import Origin, comment_body
 
+__all__ = ["Job", "Told", "make_bodies", "tell_github", "write_skipped"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:

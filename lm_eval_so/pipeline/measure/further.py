@@ -111,18 +111,29 @@ async def score_further(
     Raises:
         LMEvalError: As the stage `evaluate`.
     """
+    quiet = replace(resources, listener=lambda event: _pass_on(event, resources))
+    return await score_run(config, quiet, run.folder, metrics)
+
+
+async def score_run(
+    config: Config, resources: Resources, folder: Path, metrics: Collection[str]
+) -> EvaluationReport:
+    """Score a run by some metrics, and what these are built from, whatever the gate names.
+
+    Raises:
+        LMEvalError: As the stage `evaluate`.
+    """
     bound = [each for each in bind_metrics(config, {}) if each.id in metrics]
     wanted = {each.id for each in in_order(bound)}
-    further = config.model_copy(
+    narrowed = config.model_copy(
         update={
             "metrics": [section for section in config.metrics if section.id in wanted],
             "gate": config.gate.model_copy(update={"metrics": None}),
             "report": config.report.model_copy(update={"examples": _MOST_REASONS}),
         }
     )
-    quiet = replace(resources, listener=lambda event: _pass_on(event, resources))
-    inputs = evaluating.EvaluationInputs(runs=[run.folder])
-    return await evaluating.evaluate(further, quiet, inputs)
+    inputs = evaluating.EvaluationInputs(runs=[folder])
+    return await evaluating.evaluate(narrowed, resources, inputs)
 
 
 def is_alone(bound: BoundMetric) -> bool:

@@ -14,17 +14,17 @@ from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.measure.answers import for_verdict, note_verdict, told_config
 from lm_eval_so.pipeline.measure.ask_cases import ask_more
 from lm_eval_so.pipeline.measure.further import AskedRun
-from lm_eval_so.pipeline.measure.plan import Plan, read_baseline, with_main
-from lm_eval_so.pipeline.measure.until_decided import answer
-from lm_eval_so.pipeline.measure.verdict import More, compare_reports, unmeasured
-from lm_eval_so.pipeline.measure.verdict_events import (
-    STAGE,
-    has_drifted,
+from lm_eval_so.pipeline.measure.plan import (
+    Plan,
+    read_baseline,
     tell_drift,
     tell_how_to_begin,
-    tell_verdict,
+    with_main,
 )
+from lm_eval_so.pipeline.measure.until_decided import answer
+from lm_eval_so.pipeline.measure.verdict import More, compare_reports, unmeasured
 from lm_eval_so.pipeline.reports import Results, write_reports
+from lm_eval_so.reporter.first_screen import STAGE, tell_verdict
 
 __all__ = ["Measured", "measure"]
 
@@ -69,9 +69,10 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     else:
         comparison = compare_reports(config, resources, report, baseline)
         comparison = unmeasured(comparison, answered.failure, config.language)
+    comparison = replace(comparison, forecast=plan.forecast)
     tell_verdict(comparison, report, config, resources.listener, redactor=resources.redactor)
     is_lucky = rounds is not None and rounds.asked < rounds.of
-    is_worse = comparison.verdict in _NO_BASELINE or has_drifted(comparison)
+    is_worse = comparison.verdict in _NO_BASELINE or comparison.has_drifted
     if not plan.may_be_baseline or is_worse or is_lucky:
         report = replace(report, experiment=replace(report.experiment, eligible=False))
     results = Results(report=report, comparison=comparison)

@@ -1,15 +1,19 @@
 """The plan of a measurement: folders, baseline and subject."""
 
+import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from lm_eval_so.comparator.baseline.find import AS_CONFIGURED, Place, find_anchor, find_baseline
 from lm_eval_so.comparator.terms import Anchor
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.records.comparison import BaselineRef
+from lm_eval_so.core.events import Listener, Noticed
+from lm_eval_so.core.records.comparison import BaselineRef, Comparison, ForecastNote
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import read_report
+from lm_eval_so.core.words import say
 from lm_eval_so.errors import UsageError
 from lm_eval_so.evaluator.binding.baseline_answers import needs_baseline
 from lm_eval_so.evaluator.evaluate import Origin
@@ -31,6 +35,8 @@ __all__ = [
     "run_folder",
     "take_baseline",
     "take_report",
+    "tell_drift",
+    "tell_how_to_begin",
     "wanted_baseline",
     "with_main",
 ]
@@ -72,6 +78,8 @@ class Plan:
     """Condition under which the run is to be the baseline, and asks `baseline.repeats` times."""
     origin: Origin = field(default_factory=Origin)
     """Identity of the measured code, as the report records it."""
+    forecast: ForecastNote | None = None
+    """A forecast of this gate; None if there is none that fits."""
     control: ControlSource | None = None
     """Everything that main's config is read from; null: it plays no part."""
 
@@ -148,6 +156,50 @@ def asked_config(config: Config, plan: Plan, baseline: Baseline) -> Config:
 def how_to_name_one(config: Config) -> str:
     """Return the advice to name a baseline in the config."""
     return f"name a file of the repository, as baseline: {{path: baselines/{config.suite}.json}}"
+
+
+def tell_how_to_begin(report: EvaluationReport, config: Config, plan: Plan, tell: Listener) -> None:
+    """Tell what makes a first baseline.
+
+    Args:
+        report: The measured report; only an eligible one is taken as a baseline.
+        config: The config.
+        plan: The plan that was measured.
+        tell: Listener.
+    """
+    how = _how_to_begin(report, config, plan)
+    tell(Noticed(stage="compare", text=f"no baseline yet: {how}"))
+
+
+def _how_to_begin(report: EvaluationReport, config: Config, plan: Plan) -> str:
+    if config.baseline.path is None:
+        return how_to_name_one(config)
+    if not plan.may_be_baseline:
+        kept = config.resolve(config.baseline.path)
+        return f"keep {plan.reports / 'report.json'} as {kept} to compare with it"
+    if not report.experiment.eligible:
+        return "a report can become one if its run is complete and the gate lets it through"
+    file = config.located.file or CONFIG_FILE.name
+    words = ["lm-eval-so", "baseline", "update", str(plan.reports), "-c", file, "--reason", "TEXT"]
+    return f"{shlex.join(words)} takes this report as one"
+
+
+def tell_drift(comparison: Comparison, config: Config, plan: Plan, tell: Listener) -> None:
+    """Tell what takes today's answers as the baseline, if main got worse and nobody here changed it.
+
+    Args:
+        comparison: The comparison.
+        config: The config.
+        plan: The plan that was measured.
+        tell: Listener.
+    """
+    if not comparison.has_drifted:
+        return
+    file = config.located.file or CONFIG_FILE.name
+    words = ["lm-eval-so", "baseline", "update", str(plan.reports), "-c", file, "--force"]
+    command = shlex.join([*words, "--reason", "provider moved"])
+    text = say("control.refresh", config.language, {"command": command})
+    tell(Noticed(stage="compare", text=text))
 
 
 def with_main(baseline: Baseline, config: Config, plan: Plan, report: EvaluationReport) -> Baseline:

@@ -9,7 +9,12 @@ from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import Case, EvaluationReport
 from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.words.formats import count
-from lm_eval_so.reporter.views.cases import case_view, is_answer, short_value, status_name
+from lm_eval_so.reporter.views.cases import (
+    case_view,
+    is_answer,
+    short_value,
+    status_name,
+)
 from lm_eval_so.reporter.views.slices import by_name
 from lm_eval_so.reporter.views.view import CaseView, ChangedView, ComparisonView, Finding, Words
 
@@ -21,7 +26,7 @@ _UNSAFE = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u202
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FirstCase:
+class ShownCase:
     """A case, and its baseline answer if it got worse."""
 
     case: CaseView
@@ -44,7 +49,7 @@ def first_rows(report: EvaluationReport, comparison: Comparison | None) -> list[
 
 def first_cases(
     report: EvaluationReport, compared: ComparisonView | None, *, most: int, words: Words
-) -> tuple[list[FirstCase], str | None]:
+) -> tuple[list[ShownCase], str | None]:
     """Return the first cases in that order, and a note if there are more.
 
     Args:
@@ -57,10 +62,18 @@ def first_cases(
     by_id: dict[str, list[Case]] = {}
     for case in report.errors:
         by_id.setdefault(case.sample_id, []).append(case)
+    refs = report.samples.own_ids
+    views = {
+        sample_id: [
+            case_view(case, report.metrics, words, refs)
+            for case in sorted(kept, key=lambda case: case.repeat)
+        ]
+        for sample_id, kept in by_id.items()
+    }
     found = [
         each
         for sample_id in dict.fromkeys((*worse, *report.failed_ids, *by_id))
-        for each in _cases(by_id.get(sample_id, ()), worse.get(sample_id), report, words)
+        for each in _cases(views.get(sample_id, ()), worse.get(sample_id))
     ]
     total = max(len(found), len({*worse, *report.failed_ids}))
     shown = found[:most]
@@ -75,22 +88,19 @@ def _ranks(report: EvaluationReport, comparison: Comparison | None) -> Mapping[s
     return {sample_id: rank for rank, sample_id in enumerate(ordered)}
 
 
-def _cases(
-    kept: Sequence[Case], changed: ChangedView | None, report: EvaluationReport, words: Words
-) -> Iterator[FirstCase]:
+def _cases(kept: Sequence[CaseView], changed: ChangedView | None) -> Iterator[ShownCase]:
     """Yield the rows of a sample; if it got worse but did not fail, the comparison's texts of it."""
-    for case in sorted(kept, key=lambda case: case.repeat):
-        view = case_view(case, report.metrics, words)
-        yield _with_change(view, changed) if changed else FirstCase(case=view)
+    for view in kept:
+        yield _with_change(view, changed) if changed else ShownCase(case=view)
     if changed and not kept:
         yield _with_change(_of_change(changed), changed)
 
 
-def _with_change(view: CaseView, changed: ChangedView) -> FirstCase:
+def _with_change(view: CaseView, changed: ChangedView) -> ShownCase:
     """Return a case with both scores of each metric that fell, and the present score of others."""
     told = tuple(f"{score.rsplit(' ', 3)[0]} " for score in changed.scores)
     others = (score for score in view.scores if not score.startswith(told))
-    return FirstCase(
+    return ShownCase(
         case=replace(view, scores=(*changed.scores, *others)),
         before=changed.baseline_answer,
         again=changed.again,
@@ -99,7 +109,8 @@ def _with_change(view: CaseView, changed: ChangedView) -> FirstCase:
 
 def _of_change(changed: ChangedView) -> CaseView:
     return CaseView(
-        sample_id=changed.sample_id,
+        name=changed.ref or changed.sample_id,
+        own_id=changed.sample_id if changed.ref else "",
         scores=(),
         input=changed.input or "",
         expected=changed.expected,
@@ -150,6 +161,7 @@ def case_data(
     nothing: tuple[None, ...] = (None,) * size
     data = {
         "id": [texts.place(each) for each in columns.ids],
+        "ref": [texts.place(each or None) for each in columns.refs or nothing],
         "repeat": columns.repeats,
         "status": [texts.place(status_name(each, words)) for each in columns.statuses],
         "flags": _flags(report, comparison),
@@ -220,7 +232,7 @@ def _more(report: EvaluationReport, texts: _Texts, words: Words) -> dict[str, An
         row = rows.get((case.sample_id, case.repeat))
         if row is None:
             continue
-        shown = case_view(case, report.metrics, words)
+        shown = case_view(case, report.metrics, words, {})
         labels = {
             each.metric: short_value(each, report.metrics.get(each.metric), words)
             for each in case.scores

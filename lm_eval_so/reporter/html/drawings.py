@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lm_eval_so.core.records.changes import SliceComparison
 from lm_eval_so.core.records.comparison import Comparison, MetricComparison
@@ -90,11 +90,15 @@ def tint(mean: float | None, whole: MetricSummary) -> int:
     """Return how much better or worse a mean is than that of all samples, from -4 to 4 (best)."""
     if mean is None or whole.mean is None:
         return 0
-    width = whole.range[1] - whole.range[0] if whole.range else abs(whole.mean) or 1.0
-    gap = (mean - whole.mean) / width
-    steps = sum(abs(gap) >= step for step in _STEPS)
-    is_better = (gap > 0) is (whole.direction is Direction.HIGHER)
-    return steps if is_better else -steps
+    gap = mean - whole.mean
+    return _steps(gap if whole.direction is Direction.HIGHER else -gap, whole)
+
+
+def _steps(better: float, whole: MetricSummary) -> int:
+    """Return the strength of a difference, from -4 to 4 (best), as a share of the metric's range."""
+    width = whole.range[1] - whole.range[0] if whole.range else abs(whole.mean or 0.0) or 1.0
+    steps = sum(abs(better) / width >= step for step in _STEPS)
+    return steps if better > 0 else -steps
 
 
 def _change(metric: MetricComparison) -> tuple[float, float, float, float | None] | None:
@@ -159,12 +163,16 @@ class ChangedSlice:
 
 
 def slice_drawings(
-    report: EvaluationReport, shown: Sequence[str], words: Words
+    report: EvaluationReport, comparison: Comparison | None, shown: Sequence[str], words: Words
 ) -> Iterator[SliceDrawing]:
     """Yield the slices of a report, without keys that have a single slice.
 
+    The colour of a cell is the change since the baseline; without a comparison it is the distance
+    from the mean of all samples.
+
     Args:
         report: Report record.
+        comparison: Comparison of the report, if there is one.
         shown: Metrics that get a cell.
         words: Texts of the topic `report`.
     """
@@ -180,6 +188,11 @@ def slice_drawings(
         if is_status and each.value in report.samples.statuses:
             picked = Pick(by="status", key="", value=value)
         cells = [_cell(report, each, key, words) for key in shown]
+        if comparison is not None:
+            cells = [
+                cell and replace(cell, tint=_tint_of_change(comparison, report, each, key))
+                for cell, key in zip(cells, shown, strict=True)
+            ]
         yield SliceDrawing(by=by_name(each.by, words), value=value, pick=picked, cells=cells)
 
 
@@ -218,6 +231,17 @@ def _pick(columns: Columns, by: str, value: str) -> Pick | None:
     else:
         is_known = False
     return Pick(by=by, key="", value=value) if is_known else None
+
+
+def _tint_of_change(comparison: Comparison, report: EvaluationReport, each: Slice, key: str) -> int:
+    """Return the strength of a change since the baseline; 0 where the slice was not compared."""
+    metric = comparison.metrics.get(key)
+    if metric is None or metric.kind is MetricKind.RATIO:
+        return 0
+    for found in comparison.slices:
+        if (found.by, found.value, found.metric) == (each.by, each.value, key) and found.delta:
+            return _steps(found.delta, report.metrics[key])
+    return 0
 
 
 def _cell(report: EvaluationReport, each: Slice, key: str, words: Words) -> Cell | None:

@@ -100,7 +100,7 @@ def html_report(content: Content) -> str:
         "means": [_mean_drawing(row, report) for row in view.metrics],
         "changes": _changes(comparison, compared) if comparison and compared else [],
         "slice_metrics": shown,
-        "slices": list(slice_drawings(report, shown, words)),
+        "slices": list(slice_drawings(report, comparison, shown, words)),
         "changed": list(changed_slices(comparison, compared, report))
         if comparison and compared
         else [],
@@ -115,6 +115,7 @@ def html_report(content: Content) -> str:
         "csp": _policy(css, script),
         "t": words,
         "c": words_of("comment", language),
+        "k": words_of("cases", language),
     }
     trusted = {
         "style": css,

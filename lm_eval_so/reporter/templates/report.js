@@ -8,6 +8,7 @@
   const FLAGS = { all: 0, failed: 1, unscored: 2, worse: 4, better: 8 };
   const PAGE = 50;
   const MOST_COMPARED = 600;
+  const LEAST_IN_COMMON = 1 / 3;
   const NONE = "(none)";
   const IN_DATASET_ORDER = "(dataset)";
   const SELECTS = ["tag", "language", "status", "sort"];
@@ -36,7 +37,7 @@
   const searchable = () => {
     if (!searched) {
       searched = data.id.map((_, row) =>
-        plain([data.id, data.input, data.expected, data.answer].map((column) => at(column[row])).join("\n")));
+        plain([data.id, data.ref, data.input, data.expected, data.answer].map((column) => at(column[row])).join("\n")));
     }
     return searched;
   };
@@ -98,7 +99,14 @@
     return counts;
   };
 
-  const label = (row) => at(data.id[row]) + (data.repeat[row] ? ` #${data.repeat[row]}` : "");
+  const repeat = (row) => (data.repeat[row] ? ` #${data.repeat[row]}` : "");
+  const label = (row) => at(data.id[row]) + repeat(row);
+  // The user's own id comes first, ours after it in small.
+  const named = (row) => {
+    const ref = at(data.ref[row]);
+    const parts = [make("code", (ref || at(data.id[row])) + repeat(row)), " "];
+    return ref ? [...parts, make("small", at(data.id[row])), " "] : parts;
+  };
   const value = (row, metric) => {
     const told = data.more[row]?.labels[metric] ?? -1;
     if (told >= 0) return at(told);
@@ -113,13 +121,35 @@
     return [make("span", `${name} ${text}`, isLow ? "chip low" : "chip")];
   });
 
-  const cut = (text) => text.match(/[가-힣]|[\p{L}\p{N}]+|\s+|[^]/gu) ?? [];
+  const cut = (text) => text.match(/[가-힣]|\p{N}+(?:[.,]\p{N}+)*|(?:(?![가-힣])[\p{L}\p{N}])+|\s+|[^]/gu) ?? [];
+
+  const mark = (box, text) => {
+    const last = box.lastChild;
+    if (last?.nodeName === "MARK") last.textContent += text;
+    else box.append(make("mark", text));
+  };
+
+  const isWord = (part_) => /[\p{L}\p{N}]/u.test(part_);
+  // Share of the words of the longer text that the other one has, too.
+  const inCommon = (a, b) => {
+    const [left, right] = [a.filter(isWord), b.filter(isWord)];
+    const counts = new Map();
+    for (const word of left) counts.set(word, (counts.get(word) ?? 0) + 1);
+    let same = 0;
+    for (const word of right) {
+      const n = counts.get(word) ?? 0;
+      if (n) counts.set(word, n - 1);
+      same += n > 0;
+    }
+    return same / Math.max(left.length, right.length, 1);
+  };
 
   // Marks what only one of two texts has: the longest common run of words, in Korean of syllables.
+  // Two answers that have little in common stand side by side without marks.
   const compare = (before, now) => {
     const [a, b] = [cut(before), cut(now)];
     const [left, right] = [make("pre"), make("pre")];
-    if (a.length > MOST_COMPARED || b.length > MOST_COMPARED) {
+    if (a.length > MOST_COMPARED || b.length > MOST_COMPARED || inCommon(a, b) < LEAST_IN_COMMON) {
       left.textContent = before;
       right.textContent = now;
       return [left, right];
@@ -137,10 +167,10 @@
         i += 1;
         j += 1;
       } else if (j >= b.length || (i < a.length && best[i + 1][j] >= best[i][j + 1])) {
-        left.append(make("del", a[i]));
+        mark(left, a[i]);
         i += 1;
       } else {
-        right.append(make("ins", b[j]));
+        mark(right, b[j]);
         j += 1;
       }
     }
@@ -183,7 +213,7 @@
     const answer = data.answer[row];
     if (before !== undefined && answer >= 0) {
       const [left, right] = compare(at(before), at(answer));
-      const two = make("div", undefined, "two");
+      const two = make("div", undefined, data.flags[row] & FLAGS.worse ? "two fell" : "two");
       two.append(titled(say.baseline_answer, left), titled(say.candidate_answer, right));
       parts.push(two);
     } else if (answer >= 0) {
@@ -199,7 +229,7 @@
   const draw = (row) => {
     const box = make("details", undefined, "case");
     const head = make("summary");
-    head.append(make("code", label(row)), " ");
+    head.append(...named(row));
     if (data.flags[row] & FLAGS.unscored) {
       const reason = data.answer[row] < 0 ? at(data.status[row]) : say.view_unscored;
       head.append(make("span", reason, "chip low"), " ");
@@ -352,6 +382,12 @@
     });
     document.addEventListener("keydown", onKey);
     addEventListener("hashchange", () => { state = fromAddress(); fill(); refresh(); reopen(); });
+    for (const pair of document.querySelectorAll(".first .two")) {
+      const [was, now] = pair.querySelectorAll("pre");
+      const [left, right] = compare(was.textContent, now.textContent);
+      was.replaceWith(left);
+      now.replaceWith(right);
+    }
     part("first").remove();
     for (const id of ["filters", "theme", "keys"]) part(id).hidden = false;
     refresh();

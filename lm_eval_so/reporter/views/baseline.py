@@ -1,13 +1,14 @@
 """Views of the baseline: for `baseline show`, and for the line of a comparison about it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.comparison import BaselineRef
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import Acceptance, EvaluationReport, Experiment
-from lm_eval_so.core.text import width
+from lm_eval_so.core.report_file import fewest_answers
+from lm_eval_so.core.text import in_columns
 from lm_eval_so.core.words.formats import count
 from lm_eval_so.reporter.views.metrics import bounds, valued
 from lm_eval_so.reporter.views.origin import COMMIT_DIGITS, minute, short_hash
@@ -90,15 +91,6 @@ def place_text(place: BaselineRef, words: Words) -> str:
     return words("in_git", path=path, ref=short_hash(place.ref, COMMIT_DIGITS))
 
 
-def in_columns(rows: Iterable[Sequence[str]], *, indent: int = 0) -> Iterator[str]:
-    """Yield rows of equal length in columns, two spaces apart; wide letters count twice."""
-    table = list(rows)
-    widths = [max(map(width, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        cells = [cell + " " * (most - width(cell)) for cell, most in zip(row, widths, strict=True)]
-        yield (" " * indent + "  ".join(cells)).rstrip()
-
-
 def _facts(report: EvaluationReport, place: BaselineRef, words: Words) -> Iterator[tuple[str, str]]:
     experiment = report.experiment
     dataset, backend = experiment.dataset, experiment.backend
@@ -107,7 +99,9 @@ def _facts(report: EvaluationReport, place: BaselineRef, words: Words) -> Iterat
     yield words("commit"), short_hash(experiment.commit or ABSENT, COMMIT_DIGITS)
     yield words("evaluated"), minute(experiment.evaluated_at)
     digest = f"sha256:{short_hash(dataset.digest, _DIGEST_DIGITS)}"
-    size = words("samples", n=count(dataset.n))
+    asked = fewest_answers(report)
+    key = "samples_asked" if asked > 1 else "samples"
+    size = words(key, n=count(dataset.n), k=count(asked))
     yield words("dataset"), _joined(dataset.name, dataset.version, size, digest)
     model = words("model", model=backend.model) if backend.model else None
     yield words("backend"), _joined(backend.name, backend.label, model)

@@ -3,24 +3,23 @@
 from collections.abc import Iterator, Mapping
 
 from lm_eval_so.core.records.changes import ChangedCase, FlakyCase
-from lm_eval_so.core.records.comparison import BrokenCase, BrokenCases, Comparison, Exemption
-from lm_eval_so.core.records.enums import Language, RunStatus, ScoreStatus
+from lm_eval_so.core.records.comparison import BrokenCases, Comparison, Exemption
+from lm_eval_so.core.records.enums import Language, RunStatus, ScoreStatus, Verdict
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.words.broken_cases import (
-    case_name,
-    case_sentence,
-    footer,
+    advice,
+    limit_sentences,
     named_cases,
     slips_sentence,
-    warning_sentences,
 )
+from lm_eval_so.core.words.first_cases import first_cases
 from lm_eval_so.core.words.formats import count, score
+from lm_eval_so.core.words.headline import headline_of
+from lm_eval_so.core.words.verdict_names import verdict_heading
 from lm_eval_so.reporter.views.metrics import code_name, valued
 from lm_eval_so.reporter.views.view import (
     ABSENT,
-    BrokenCasesView,
-    BrokenView,
     CaseView,
     ChangedCases,
     ChangedView,
@@ -28,6 +27,7 @@ from lm_eval_so.reporter.views.view import (
     ExemptionTable,
     Finding,
     FlakyView,
+    VerdictView,
     VoteView,
     Words,
 )
@@ -40,11 +40,22 @@ _COUNTING = frozenset({"applied", "unused"})
 """States of an entry that takes effect, or has nothing to do."""
 
 
-def case_view(case: Case, metrics: Mapping[str, MetricSummary], words: Words) -> CaseView:
-    """Return a case: question, answer, and the reasons of its scores."""
+def case_view(
+    case: Case, metrics: Mapping[str, MetricSummary], words: Words, refs: Mapping[str, str]
+) -> CaseView:
+    """Return a case: question, answer, and the reasons of its scores.
+
+    Args:
+        case: Row that the report keeps in full.
+        metrics: Metrics of the report.
+        words: Texts of the topic `report`.
+        refs: The user's own ids by ours.
+    """
     answered = is_answer(case.status)
+    name = refs.get(case.sample_id, case.sample_id)
     return CaseView(
-        sample_id=case.sample_id if not case.repeat else f"{case.sample_id} #{case.repeat}",
+        name=name if not case.repeat else f"{name} #{case.repeat}",
+        own_id="" if name == case.sample_id else case.sample_id,
         scores=tuple(_scores(case, metrics, words))
         if answered
         else (words("no_answer", status=status_name(case.status, words)),),
@@ -137,11 +148,13 @@ def changed_cases(
         words: Texts of the topic `comment`.
     """
     worse = [case for case in comparison.changed if case.change == "worse"]
-    better = dict.fromkeys(c.sample_id for c in comparison.changed if c.change == "better")
-    unscored = [c.sample_id for c in report.errors if c.kind == "infrastructure"] if report else []
+    gains = [case for case in comparison.changed if case.change == "better"]
+    better = {case.sample_id: case.ref or case.sample_id for case in gains}
+    kept, refs = (report.errors, report.samples.own_ids) if report else ((), {})
+    unscored = [refs.get(c.sample_id, c.sample_id) for c in kept if c.kind == "infrastructure"]
     return ChangedCases(
         worse=tuple(_changed_views(worse, words)),
-        better=tuple(better),
+        better=tuple(better.values()),
         unscored=tuple(dict.fromkeys(unscored)),
         unscored_rows=_unscored_rows(comparison, report),
         flaky=tuple(_flaky_views(comparison.flaky, words)),
@@ -157,6 +170,7 @@ def _changed_views(cases: list[ChangedCase], words: Words) -> Iterator[ChangedVi
         first = same[0]
         yield ChangedView(
             sample_id=sample_id,
+            ref=first.ref,
             scores=tuple(f"{c.metric} {c.baseline:.3g} → {c.candidate:.3g}" for c in same),
             input=first.input,
             expected=first.expected,
@@ -185,31 +199,36 @@ def _unscored_rows(comparison: Comparison, report: EvaluationReport | None) -> s
     return count(rows) if rows else ""
 
 
-def broken_cases(comparison: Comparison, language: Language) -> BrokenCasesView | None:
-    """Return the cases that stayed wrong or were required; None if nothing was looked at."""
+def verdict_view(
+    comparison: Comparison, report: EvaluationReport | None, language: Language
+) -> VerdictView:
+    """Return the first screen of a comparison, which all surfaces show in this order.
+
+    Args:
+        comparison: Verdict and its evidence.
+        report: Candidate's report, if it is at hand.
+        language: Language of the texts.
+    """
     broken = comparison.broken
-    if broken is None:
-        return None
     named = named_cases(broken)
-    return BrokenCasesView(
-        cases=tuple(_broken_view(case, broken, language) for case in named),
-        mean=broken.mean,
-        slips=slips_sentence(broken, language),
-        footer=footer(broken, language) if named and broken.family else "",
-        warnings=tuple(warning_sentences(broken, language)),
+    return VerdictView(
+        headline=headline_of(comparison, report, language),
+        word=verdict_heading(comparison.verdict, language),
+        is_error=comparison.verdict is Verdict.ERROR,
+        cases=first_cases(comparison, language),
+        lines=tuple(after_cases(broken, language)),
+        # the cases themselves are told beside it
+        sentence=broken.mean if broken and named else comparison.sentence,
+        footer=tuple(limit_sentences(comparison, language)),
     )
 
 
-def _broken_view(case: BrokenCase, broken: BrokenCases, language: Language) -> BrokenView:
-    return BrokenView(
-        sample_id=case_name(case),
-        metric=case.metric,
-        sentence=case_sentence(case, broken, language),
-        input=case.input,
-        baseline_answer=case.baseline_answer,
-        answer=case.answer,
-        reason=None if case.no_answer else case.reason,
-    )
+def after_cases(broken: BrokenCases | None, language: Language) -> Iterator[str]:
+    """Yield the sentences that stand after the cases of the first screen, on every surface."""
+    if told := advice(broken, language):
+        yield told
+    if broken is not None and (slips := slips_sentence(broken, language)):
+        yield slips
 
 
 def exemption_tables(comparison: Comparison, words: Words) -> Iterator[ExemptionTable]:
@@ -229,10 +248,11 @@ def _flaky_views(cases: tuple[FlakyCase, ...], words: Words) -> Iterator[FlakyVi
     """Yield the samples that asking again showed to be flaky, metrics with equal counts together."""
     metrics: dict[tuple[str, tuple[int, int]], list[str]] = {}
     for case in cases:
-        metrics.setdefault((case.sample_id, case.again), []).append(case.metric)
-    for (sample_id, (worse, times)), same in metrics.items():
+        name = case.ref or case.sample_id
+        metrics.setdefault((name, case.again), []).append(case.metric)
+    for (name, (worse, times)), same in metrics.items():
         again = words("again", w=count(worse), n=count(times))
-        yield FlakyView(sample_id=sample_id, metrics=", ".join(same), again=again)
+        yield FlakyView(name=name, metrics=", ".join(same), again=again)
 
 
 def _exemption_row(exemption: Exemption, words: Words) -> ExemptionRow:

@@ -7,8 +7,9 @@ from lm_eval_so.core.records.comparison import (
     Lost,
     MetricComparison,
 )
-from lm_eval_so.core.records.enums import ABOUT_THESE, Direction, Language, MetricKind, Verdict
+from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.words.broken_cases import warning_sentences
 from lm_eval_so.core.words.formats import (
     MetricFigures,
     count,
@@ -18,11 +19,11 @@ from lm_eval_so.core.words.formats import (
     reason_key,
     round_up,
 )
-from lm_eval_so.core.words.headline import headline_of
 from lm_eval_so.core.words.phrases import (
     anchor_warnings,
     control_warning,
     exemption_warning,
+    forecast_sentence,
     lost_headline,
     lost_names,
     lost_reasons,
@@ -31,12 +32,16 @@ from lm_eval_so.core.words.verdict_names import (
     figures_of,
     lead_metric,
     metric_verdict_name,
-    verdict_heading,
     verdict_icon,
 )
 from lm_eval_so.reporter.views.baseline import acceptance_note
-from lm_eval_so.reporter.views.cases import broken_cases, changed_cases, exemption_tables
-from lm_eval_so.reporter.views.origin import COMMIT_DIGITS, minute, report_footer, short_hash
+from lm_eval_so.reporter.views.cases import changed_cases, exemption_tables, verdict_view
+from lm_eval_so.reporter.views.origin import (
+    COMMIT_DIGITS,
+    minute,
+    report_footer,
+    short_hash,
+)
 from lm_eval_so.reporter.views.slices import slice_changes
 from lm_eval_so.reporter.views.view import (
     ABSENT,
@@ -44,7 +49,6 @@ from lm_eval_so.reporter.views.view import (
     GateRow,
     LostView,
     SliceChanges,
-    VerdictView,
     Words,
     words_of,
 )
@@ -76,23 +80,22 @@ def view_comparison(
         if not is_empty
     ]
     lead = lead_metric(comparison)
-    broken = broken_cases(comparison, language)
-    lead_notes = _lead_notes(comparison, lead, shown[lead], words) if lead else ()
+    verdict = verdict_view(comparison, report, language)
+    lead_notes = (
+        _lead_notes(comparison, lead, shown[lead], words, is_told=bool(verdict.headline.remark))
+        if lead
+        else ()
+    )
     return ComparisonView(
         suite=comparison.suite,
-        verdict=VerdictView(
-            headline=headline_of(comparison, report, language),
-            word=verdict_heading(comparison.verdict, language),
-            # the cases themselves are told beside it
-            sentence=broken.mean if broken and broken.cases else comparison.sentence,
-            is_error=is_error,
-            broken=broken,
-            claim=_claim(comparison, words),
-        ),
+        verdict=verdict,
         scores=tuple(row for kind, row in rows if kind is not MetricKind.RATIO),
         ratios=tuple(row for kind, row in rows if kind is MetricKind.RATIO),
-        notes=(*_pairing_notes(comparison, words), *lead_notes),
-        warnings=(*(broken.warnings if broken else ()), *_warnings(comparison, language)),
+        notes=(*_pairing_notes(comparison, words), *lead_notes, *_forecast(comparison, language)),
+        warnings=(
+            *verdict_warnings(comparison, language),
+            *_warnings(comparison, language),
+        ),
         differences=comparison.differences,
         rerun=comparison.rerun,
         accepted=acceptance_note(accepted, language) if accepted else None,
@@ -109,19 +112,21 @@ def view_comparison(
     )
 
 
-def _claim(comparison: Comparison, words: Words) -> str:
-    """Return that a verdict is about the questions of the dataset alone; "" if it is not."""
-    sizes = [m.n for m in comparison.metrics.values() if m.gating and m.method in ABOUT_THESE]
-    return words("footer_claim", n=count(max(sizes))) if sizes else ""
+def _forecast(comparison: Comparison, language: Language) -> Iterator[str]:
+    """Yield how often this gate fails without a change, if a forecast says it."""
+    if comparison.forecast is not None:
+        yield forecast_sentence(comparison.forecast, language)
 
 
 def _gate_row(key: str, metric: MetricComparison, shown: MetricFigures, words: Words) -> GateRow:
-    change = ABSENT
+    change, bare, interval = ABSENT, ABSENT, ""
     if metric.delta is not None:
-        change = shown.change(metric.delta)
         if metric.ci90 is not None:
             low, high = map(shown.bare, shown.ends(*metric.ci90))
-            change += f" ({words('interval', low=low, high=high)})"
+            interval = f" ({words('interval', low=low, high=high)})"
+        change = shown.change(metric.delta) + interval
+        bare = shown.change(metric.delta) if shown.is_ratio else shown.bare(metric.delta)
+        bare += interval
     name = metric_verdict_name(metric, shown.language)
     is_lower = metric.direction is Direction.LOWER and not shown.is_ratio
     return GateRow(
@@ -133,6 +138,13 @@ def _gate_row(key: str, metric: MetricComparison, shown: MetricFigures, words: W
         allowed=_allowed(metric, shown, words),
         icon=verdict_icon(metric.verdict),
         verdict=name if metric.gating else f"{name} ({words('not_gating')})",
+        is_gating=metric.gating,
+        means=" → ".join(
+            ABSENT if mean is None else shown.value(mean)
+            for mean in (metric.baseline, metric.candidate)
+        ),
+        bare_change=bare,
+        bare_allowed=_allowed(metric, shown, words, is_bare=True),
     )
 
 
@@ -146,14 +158,16 @@ def _mean(metric: MetricComparison, value: float | None, shown: MetricFigures) -
     return shown.value(value)
 
 
-def _allowed(metric: MetricComparison, shown: MetricFigures, words: Words) -> str:
+def _allowed(
+    metric: MetricComparison, shown: MetricFigures, words: Words, *, is_bare: bool = False
+) -> str:
     parts = []
     limits = metric.threshold or {}
     increase = limits.get("max_increase")
     if isinstance(increase, int | float):
         parts.append(factor(1 + increase))
     elif metric.margin is not None and not shown.is_ratio:
-        parts.append(shown.change(-metric.margin))
+        parts.append((shown.bare if is_bare else shown.change)(-metric.margin))
     for bound in ("min", "max"):
         limit = limits.get(bound)
         if isinstance(limit, int | float):
@@ -172,8 +186,17 @@ def _pairing_notes(comparison: Comparison, words: Words) -> Iterator[str]:
 
 
 def _lead_notes(
-    comparison: Comparison, lead: str, shown: MetricFigures, words: Words
+    comparison: Comparison, lead: str, shown: MetricFigures, words: Words, *, is_told: bool
 ) -> Iterator[str]:
+    """Yield notes on the metric that decides.
+
+    Args:
+        comparison: Verdict and its evidence.
+        lead: Metric that decides.
+        shown: Form of its figures.
+        words: Texts of the topic `comment`.
+        is_told: Whether the headline says already what such a test set can rule out.
+    """
     metric = comparison.metrics[lead]
     if metric.left_out:
         yield words("left_out", metric=lead, n=count(metric.left_out))
@@ -182,7 +205,7 @@ def _lead_notes(
     missing = sum(metric.missing)
     if missing and is_closed and not is_warned and metric.ci90 is not None:
         yield words("missing", metric=lead, n=count(missing))
-    if metric.provable_margin is not None and metric.margin is not None:
+    if metric.provable_margin is not None and metric.margin is not None and not is_told:
         yield words("provable", metric=lead, margin=shown.size(metric.provable_margin))
     needed = metric.needed_n or 0
     # a regression and a gain are settled, and inconclusive says it in its sentence
@@ -191,15 +214,20 @@ def _lead_notes(
     yield from _stability_notes(lead, metric, words)
 
 
-def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:
-    """Yield the warnings about the data that the sentence does not tell."""
-    words = words_of("comparison", language)
+def verdict_warnings(comparison: Comparison, language: Language) -> Iterator[str]:
+    """Yield what kept the gate from looking at all that it was asked to look at."""
+    yield from warning_sentences(comparison.broken, language)
     if told := control_warning(comparison.control, language):
         yield told
     yield from anchor_warnings(comparison.anchor, language)
     for exemption in (*comparison.quarantine, *comparison.accept):
         if told := exemption_warning(exemption, language):
             yield told
+
+
+def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:
+    """Yield the warnings about the data that the sentence does not tell."""
+    words = words_of("comparison", language)
     for key, metric in comparison.metrics.items():
         # too many rows without a score are an error, and not counted as anything
         is_told = metric.reason == "error_rate" or (

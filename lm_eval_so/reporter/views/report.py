@@ -8,7 +8,13 @@ from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport, JudgeHealth
 from lm_eval_so.core.words.formats import count, percent, score, usd
 from lm_eval_so.core.words.phrases import answers_text
-from lm_eval_so.reporter.views.cases import MISSING, case_view, cases_note, is_answer, status_name
+from lm_eval_so.reporter.views.cases import (
+    MISSING,
+    case_view,
+    cases_note,
+    is_answer,
+    status_name,
+)
 from lm_eval_so.reporter.views.metrics import codes_of, first_score, metric_row
 from lm_eval_so.reporter.views.origin import commands, minute, report_origin
 from lm_eval_so.reporter.views.slices import slice_rows
@@ -41,7 +47,7 @@ def view_report(
     """
     words = words_of("report", language)
     lead = lead if lead in report.metrics else first_score(report)
-    cases = report.errors[:examples]
+    cases, refs = report.errors[:examples], report.samples.own_ids
     slices, hidden = slice_rows(report, lead, words) if lead else ([], 0)
     return ReportView(
         suite=report.experiment.suite,
@@ -56,7 +62,7 @@ def view_report(
             note=words("slices_hidden", n=count(hidden)) if hidden else None,
         ),
         cases=Cases(
-            shown=tuple(case_view(case, report.metrics, words) for case in cases),
+            shown=tuple(case_view(case, report.metrics, words, refs) for case in cases),
             note=cases_note(report, len(cases), words),
         ),
         judges=tuple(judge_row(key, judge, words) for key, judge in report.judges.items()),
@@ -125,7 +131,8 @@ def _incomplete(report: EvaluationReport, words: Words) -> Iterator[str]:
     if experiment.complete:
         return
     text = words("incomplete", n=count(experiment.missing))
-    lost = [i for i, s in zip(columns.ids, columns.statuses, strict=True) if s == MISSING]
+    rows, refs = zip(columns.ids, columns.statuses, strict=True), columns.own_ids
+    lost = [refs.get(name, name) for name, status in rows if status == MISSING]
     if lost:
         some = ", ".join(list(dict.fromkeys(lost))[:_MOST_MISSING])
         text += f" {words('missing_first', ids=some)}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import say
+from lm_eval_so.core.words.first_cases import MOST_FIRST, FirstCase
 from lm_eval_so.core.words.headline import Headline
 
 ABSENT = "–"
@@ -82,7 +83,10 @@ class Finding:
 class CaseView:
     """A row that failed or has no answer."""
 
-    sample_id: str
+    name: str
+    """The user's own id, or else the sample's, and which of several answers it is."""
+    own_id: str
+    """The sample's id if it is not the name; else empty."""
     scores: tuple[str, ...]
     """Scores as "exact_match 0"; of a row without an answer, the reason."""
     input: str
@@ -193,6 +197,13 @@ class GateRow:
     icon: str
     verdict: str
     """Name of the verdict, and a note if it does not gate."""
+    is_gating: bool
+    means: str
+    """Means of both sides, without counts."""
+    bare_change: str
+    """Change and interval, without units."""
+    bare_allowed: str
+    """Limits as in `allowed`, without units."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +211,8 @@ class ChangedView:
     """A sample that got worse, by all metrics that show it."""
 
     sample_id: str
+    ref: str | None
+    """The user's own id."""
     scores: tuple[str, ...]
     """Scores as "exact_match 1 → 0"."""
     input: str | None
@@ -215,7 +228,8 @@ class ChangedView:
 class FlakyView:
     """A sample that got worse but, asked again, mostly did not."""
 
-    sample_id: str
+    name: str
+    """The user's own id, or else the sample's."""
     metrics: str
     """Metrics with the same counts."""
     again: str
@@ -266,46 +280,37 @@ class SliceChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BrokenView:
-    """A case that broke, stayed wrong or was required."""
-
-    sample_id: str
-    """The user's own id, or else the sample's."""
-    metric: str
-    sentence: str
-    input: str | None
-    baseline_answer: str | None
-    answer: str | None
-    reason: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrokenCasesView:
-    """Cases that stayed wrong, the strongest claim first."""
-
-    cases: tuple[BrokenView, ...]
-    mean: str
-    """Sentences of the mean alone."""
-    slips: str
-    footer: str
-    """Share of runs that call a case broken by mistake."""
-    warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictView:
-    """Verdict of the run."""
+    """Verdict of the run: the first screen of every surface, in this order."""
 
     headline: Headline
     word: str
     """Name of the verdict."""
-    sentence: str
     is_error: bool
     """Whether the run could not be measured, which then is said first."""
-    broken: BrokenCasesView | None
-    """Cases that stayed wrong, told before any figure; None if nothing was looked at."""
-    claim: str
-    """Sentence that limits the verdict to the questions of the dataset; "" if it is about others, too."""
+    cases: tuple[FirstCase, ...]
+    """Cases that got worse, the most telling first."""
+    lines: tuple[str, ...]
+    """Sentences on the cases, after them."""
+    sentence: str
+    """The mean in words."""
+    footer: tuple[str, ...]
+    """Limits of the verdict: which questions it is about, how often it calls a case broken by mistake."""
+
+    @property
+    def open(self) -> tuple[FirstCase, ...]:
+        """Cases right under the headline; where all is well there is none to look at first."""
+        return () if self.headline.tone == "pass" else self.cases[:MOST_FIRST]
+
+    @property
+    def summary(self) -> str:
+        """Sentences before the figures: what is ruled out at all, or else the mean in words."""
+        return self.headline.remark or self.sentence
+
+    @property
+    def detail(self) -> str:
+        """Sentences after the figures, unless they stand before them."""
+        return self.sentence if self.headline.remark else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,8 +319,9 @@ class ChangedCases:
 
     worse: tuple[ChangedView, ...]
     better: tuple[str, ...]
+    """Names of samples: the user's own ids, or else ours."""
     unscored: tuple[str, ...]
-    """Samples with a row without a score, as far as the report names them."""
+    """Names of samples with a row without a score, as far as the report names them."""
     unscored_rows: str
     """Number of such rows; "" if none."""
     flaky: tuple[FlakyView, ...]

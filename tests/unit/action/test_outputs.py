@@ -131,6 +131,17 @@ def test_annotations__s6_foreign_text_starts_no_command():
     assert line.endswith("::::add-mask::x%0A##[error]%250A: exact_match 1 → 0")
 
 
+def test_annotations__name_samples_by_the_own_id():
+    hostile = "::error::x\n##[x]"
+    made = comparison(
+        metrics={}, changed=(changed("s1", ref="refund-014"), changed("s2", ref=hostile))
+    )
+    own, foreign = annotations(made, most=10, redactor=Redactor())
+    assert own.endswith("::refund-014: exact_match 1 → 0")
+    assert foreign.endswith("::::error::x%0A##[x]: exact_match 1 → 0")
+    assert "\n" not in foreign
+
+
 def test_annotations__none_wanted():
     assert annotations(comparison(), most=0, redactor=Redactor()) == ()
 

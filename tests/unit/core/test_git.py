@@ -230,3 +230,38 @@ def test_changes__are_not_known_without_a_commit(tmp_path) -> None:
     assert git.changes(tmp_path) is None
     run(tmp_path, "init", "-q")
     assert git.changes(tmp_path) is None
+
+
+def test_changed_files__are_what_differs_from_a_commit(repository) -> None:
+    main = run(repository, "rev-parse", "main")
+    run(repository, "checkout", "-q", "main")
+    assert git.changed_files("main", cwd=repository) == frozenset()
+    top = repository.resolve()
+    (repository / "new.txt").write_text("new")
+    assert git.changed_files("main", cwd=repository) == frozenset()  # nobody committed it
+    run(repository, "add", "new.txt")
+    run(repository, "commit", "-qm", "new")
+    assert git.changed_files(main, cwd=repository) == {top / "new.txt"}
+    (repository / "new.txt").write_text("newer")
+    assert git.changed_files("HEAD", cwd=repository) == {top / "new.txt"}
+    assert git.changed_files("nowhere", cwd=repository) is None
+
+
+def test_show_named__reads_the_name_in_the_commit_whatever_it_leads_to_now(repository) -> None:
+    for folder in ("one", "two"):
+        (repository / folder).mkdir()
+        (repository / folder / "x.txt").write_text(folder)
+    run(repository, "add", "-A")
+    run(repository, "commit", "-qm", "two files")
+    here = run(repository, "rev-parse", "HEAD")
+    run(repository, "rm", "-rq", "one")
+    (repository / "one").symlink_to("two")
+    file = repository / "one/x.txt"
+    assert file.read_text() == "two"
+    assert git.show_named(here, file) == b"one"
+    assert git.show_named(here, repository / "two/../two/x.txt") == b"two"
+    assert git.show_named(here, repository / "three.txt") is None
+
+
+def test_show_named__outside_of_a_checkout_is_nothing(tmp_path) -> None:
+    assert git.show_named("0" * 40, tmp_path / "x.txt") is None

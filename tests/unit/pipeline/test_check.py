@@ -110,3 +110,22 @@ def test_tell_gate__the_claim_about_these_questions_needs_two_answers(
     assert [each.text for each in told if isinstance(each, Warned)] == (
         ["claim: these needs two answers to each question, and run.repeats is 1"] if warned else []
     )
+
+
+@pytest.mark.parametrize(("cache", "warned"), [("false", True), ("cache.sqlite", False)])
+def test_tell_gate__looks_at_judged_answers_need_the_cache(
+    folder: Path, cache: str, warned: bool
+) -> None:
+    judge = "backend: {name: scripted, options: {default: good}}"
+    text = (
+        "version: 1\nsuite: shop\ndataset: {path: .}\n"
+        "backend: {name: scripted, options: {default: echo}}\n"
+        f"run: {{repeats: 5, cache: {cache}}}\n"
+        f"metrics: [{{name: llm_judge, params: {{rubric: be kind, labels: [good, bad]}}, {judge}}}]\n"
+        "gate: {claim: these, stop: pass}\n"
+    )
+    (folder / "lm-eval-so.yaml").write_text(text, "utf-8")
+    told = [
+        e.text for e in tell_gate(load_config(folder / "lm-eval-so.yaml")) if isinstance(e, Warned)
+    ]
+    assert any(text.startswith("without run.cache each look") for text in told) is warned

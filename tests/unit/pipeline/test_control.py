@@ -389,6 +389,17 @@ def test_decide__links_to_such_files_are_no_way_around(repo: Repo, link: str) ->
     assert repo.state() == "own_file"
 
 
+def test_decide__what_a_link_of_main_leads_to_is_main_s(repo: Repo) -> None:
+    (repo.folder / "certs").mkdir()
+    (repo.folder / "certs/ca.pem").symlink_to("../shared.pem")
+    config = at(MAIN, verify="certs/ca.pem")
+    repo.merge(config, **{"shared.pem": "main's"})
+    repo.propose(over(config, system="x"), **{"shared.pem": "main's"})
+    assert repo.state() == "asked"
+    repo.propose(over(config, system="x"), **{"shared.pem": "the pull request's"})
+    assert repo.state() == "own_file"
+
+
 def test_decide__a_link_in_place_of_the_folder_leads_to_no_other_config(tmp_path: Path) -> None:
     git("init", "-q", cwd=tmp_path)
     repo = Repo(tmp_path, name="shop/lm-eval-so.yaml")

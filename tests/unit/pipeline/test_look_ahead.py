@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,14 @@ from factories import make_report
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.core.events import Event, Warned
 from lm_eval_so.core.records.codec import dump_document, to_json
+from lm_eval_so.core.records.comparison import FlakyCase
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import JudgeCalibration
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.stats.flip_chances import provable_by_flips
+from lm_eval_so.core.stats.groups import grouped_interval
+from lm_eval_so.core.stats.outlook import Asked, Noise, Rule, look_ahead
+from lm_eval_so.core.text import width
 from lm_eval_so.core.words.plan_lines import plan_fact, plan_line, plan_lines
 from lm_eval_so.pipeline.look_ahead import plan_gate
 from lm_eval_so.pipeline.reports import write_report
@@ -65,10 +70,12 @@ class Suite:
             self.folder / "baseline.json", make_report({EXACT: scores}, **more), Redactor()
         )
 
-    def last(self, before: Any, now: Any, metric: str = EXACT, **more: Any) -> None:
+    def last(self, before: Any, now: Any, metric: str = EXACT, flaky: int = 0, **more: Any) -> None:
         """Write the last report and its comparison with a baseline that is gone."""
         report = make_report({metric: now}, **more)
         found = judge(make_report({metric: before}, **more), report)
+        unsure = FlakyCase(sample_id="s0", metric=metric, baseline=1.0, candidate=0.0, again=(0, 3))
+        found = replace(found, flaky=(unsure,) * flaky)
         (self.folder / "reports").mkdir(exist_ok=True)
         write_report(self.folder / "reports/report.json", report, Redactor())
         (self.folder / "reports/comparison.json").write_text(dump_document(to_json(found)), "utf-8")
@@ -145,6 +152,12 @@ def test_plan_gate__the_last_comparison_tells_flips(suite: Suite) -> None:
     assert configured(plan).provable_margin == provable_by_flips(100, plan.flips)
 
 
+def test_plan_gate__flips_that_asking_again_took_back_are_flips(suite: Suite) -> None:
+    suite.samples(100)
+    suite.last(*flips(worse=4, better=3, n=100), flaky=2)
+    assert suite.plan().flips == pytest.approx(10 / 102)
+
+
 def test_plan_gate__a_fall_in_the_last_comparison_is_no_noise(suite: Suite) -> None:
     suite.samples(100)
     suite.last(*flips(worse=30, better=1, n=100))
@@ -166,6 +179,11 @@ def test_plan_gate__true_changes_of_samples_weigh_on_samples_like_these(suite: S
     ]
     assert by_claim[1][0] > 1.5 * by_claim[0][0]
     assert by_claim[1][1] == by_claim[0][1]
+    # of the means of three answers 0.508 is the variance of a change, and a third of the flips is noise
+    noise = Noise(within=still.flips, between=0.508 - still.flips / 3)
+    asked = Asked(samples=60, baseline=3, candidate=3)
+    expected = look_ahead(asked, noise, Rule(margin=0.05)).provable
+    assert by_claim[1][0] == pytest.approx(expected, rel=0.01)
 
 
 def test_plan_gate__scores_by_the_last_comparison(suite: Suite) -> None:
@@ -227,6 +245,21 @@ def test_plan_gate__a_comparison_of_groups_tells_what_changes_together(suite: Su
     )
 
 
+def test_plan_gate__a_comparison_of_groups_is_read_by_its_groups(suite: Suite) -> None:
+    groups = [f"g{i // 4}" for i in range(160)]
+    suite.samples(160, groups=groups)
+    before = [1] * 80 + [0] * 80
+    now = [0] * 16 + [1] * 64 + [1] * 16 + [0] * 64
+    suite.last(before, now, groups=groups)
+    plan = suite.plan()
+    change = grouped_interval([b - a for a, b in zip(before, now, strict=True)], groups, width=1.0)
+    assert plan.flips == pytest.approx(33 / 162)
+    noise = Noise(within=plan.flips, between=160 * change.se**2 - plan.flips)
+    asked = Asked(samples=160, groups=40, effective_groups=40)
+    expected = look_ahead(asked, noise, Rule(margin=0.05)).provable
+    assert configured(plan).provable_margin == pytest.approx(expected, rel=1e-6)
+
+
 def test_plan_gate__what_cannot_be_read_is_told_and_left_out(suite: Suite) -> None:
     suite.samples(50)
     (suite.folder / "baseline.json").write_text("{", "utf-8")
@@ -246,6 +279,9 @@ def test_plan_gate__results_of_another_suite_tell_nothing(suite: Suite) -> None:
     suite.samples(100)
     suite.last(*flips(worse=4, better=3, n=100), suite="other")
     assert suite.plan().source == "assumed"
+    suite.last(RIGHT, RIGHT, suite="other", bot_usd=1.0)
+    plan = suite.plan()
+    assert (plan.source, plan.price_per_sample) == ("assumed", None)
 
 
 @pytest.mark.parametrize(
@@ -314,6 +350,24 @@ def test_plan_lines__what_is_not_quite_proven_does_not_look_so(suite: Suite) -> 
         plan_lines(replace(equal, margin=configured(equal).provable_margin - 1e-4), Language.KO)
     )
     assert ">3.6" in text
+
+
+@pytest.mark.parametrize("language", Language)
+def test_plan_lines__columns_end_at_one_place_in_a_terminal(suite: Suite, language) -> None:
+    suite.samples(1200)
+    suite.baseline(*[[1, 1, 0]] * 60)
+    head, *rows = plan_lines(suite.plan(), language)[1:-2]
+    names = ("answers each", "can prove", "finds (80%)", "requests")
+    if language is Language.KO:
+        names = ("질문별 답변", "확인 가능", "찾는 하락(80%)", "요청")
+    ends = [width(head[: head.index(name) + len(name)]) for name in names]
+    shown = [re.split(r" {2,}", row.strip()) for row in rows]
+    for row, cells in zip(rows, shown, strict=True):
+        place, found = 0, []
+        for cell in cells[:4]:
+            place = row.index(cell, place) + len(cell)
+            found.append(width(row[:place]))
+        assert found == ends
 
 
 @pytest.mark.parametrize("language", Language)

@@ -1,10 +1,11 @@
 """Broken cases come first, open, before any table, in every format."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hostile_reports import PAYLOADS
-from made_reports import broken, broken_case, comparison, report
+from made_reports import broken, broken_case, changed, comparison, report
 from rendering import comment_body, render
 from servers.markdown import dangers
 from servers.markdown import render as to_html
@@ -36,10 +37,13 @@ def test_comment__names_the_cases_before_any_table() -> None:
     head = text.partition("\n")[0]
     assert head == "### ❌ 1 required case failed, 1 of 239 cases broke · support-qa"
     order = [
-        text.index("Required case must-001"),
+        text.index("`must-001` · Required case\n"),
+        text.index("| Baseline | Now: wrong 3 of 3 |"),
         text.index("refund-014"),
+        text.index("| Baseline: right 5 of 5 | Now: wrong 6 of 6 |"),
         text.index("ship-003"),
-        text.index("1 more went wrong once but was right when asked again. (promo-007)"),
+        text.index("The baseline was asked only once: too few answers to fail a run."),
+        text.index("1 more went wrong once but was right when asked again: promo-007"),
         text.index("The mean alone cannot tell"),
         text.index("| Metric |"),
     ]
@@ -70,7 +74,7 @@ def test_page__names_the_cases_before_any_table() -> None:
 def test_report__in_korean(format_: str) -> None:
     page = render(report(), found(), format=format_, language=Language.KO)
     assert "필수 케이스 1개가 실패했습니다, 케이스 239개 중 1개가 깨졌습니다" in page
-    assert "5번 중 5번 맞았지만, 지금은 6번 물어 모두 틀렸습니다." in page
+    assert page.index("5번 중 5번 맞음") < page.index("6번 모두 틀림")
 
 
 def test_comment__cases_without_proof_head_the_comment() -> None:
@@ -87,6 +91,7 @@ def test_comment__every_level_names_them(level: int) -> None:
     text = body(found(), level=level)
     assert "broke" in text
     assert "must-001" in text
+    assert ("right 5 of 5" in text) is (level < LEVELS - 1)
 
 
 def test_comment__many_cases_fit() -> None:
@@ -98,7 +103,8 @@ def test_comment__many_cases_fit() -> None:
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[-1] < 1500
     full = body(made)
-    assert "… and 85 more:" in full
+    assert "85 more got worse" in full
+    assert "… and 65 more:" in full
     assert "`refund-089`" in full
 
 
@@ -124,3 +130,46 @@ def test_warnings__are_told_with_the_others() -> None:
     text = body(comparison(broken=warned))
     assert "⚠ The endpoint does not answer, so broken cases could not be checked." in text
     assert text.count("⚠") == body(comparison()).count("⚠") + 1
+
+
+OWN = {"ref": "refund-014"}
+HASH = "s24f1bb61e3983b7a"
+
+
+@pytest.mark.parametrize("format_", ["md", "html"])
+def test_report__the_own_id_first_and_ours_in_small(format_: str) -> None:
+    made = found(broken_case(HASH, **OWN))
+    page = render(report(), made, format=format_)
+    small = f"<sub>`{HASH}`</sub>" if format_ == "md" else f"<small>{HASH}</small>"
+    assert page.index("refund-014") < page.index(small)
+
+
+def test_comment__the_own_id_of_cases_that_fell_and_of_better_ones() -> None:
+    fell = changed(HASH, **OWN)
+    better = changed("s0000000000000000", "better", ref="ship-003")
+    text = body(comparison(changed=(fell, better)))
+    assert f"· `refund-014` <sub>`{HASH}`</sub>" in text
+    assert "Better: `ship-003`\n" in text
+
+
+def test_report__the_own_id_of_cases_that_failed_without_a_comparison() -> None:
+    given = report()
+    columns = given.samples
+    ids = ("refund-014", *columns.ids[1:])
+    refs = ("내 <b>id</b>", *(None,) * 239)
+    given = replace(given, samples=replace(columns, ids=ids, refs=refs))
+    text = render(given, None, format="md")
+    assert (
+        "<summary><code>내 &lt;b&gt;id&lt;/b&gt;</code> <sub><code>refund-014</code></sub>" in text
+    )
+    page = render(given, None, format="html")
+    assert "<code>내 &lt;b&gt;id&lt;/b&gt;</code> <small>refund-014</small>" in page
+
+
+@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
+def test_comment__a_hostile_own_id_has_no_effect(payload: str) -> None:
+    cases = (changed("a", ref=payload), changed("b", "better", ref=payload))
+    made = found(broken_case(ref=payload, state="proven"))
+    for each in (made, comparison(changed=cases)):
+        for level in range(LEVELS):
+            assert not dangers(to_html(body(each, level=level)))

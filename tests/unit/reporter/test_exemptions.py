@@ -133,10 +133,10 @@ def test_comment_body__a_flaky_sample_is_told_once_where_its_metrics_agree():
 @pytest.mark.parametrize(
     ("second", "shown"),
     [
-        ((3, 3), "· worse again in 3 of 3 re-runs\n"),
+        ((3, 3), "\nworse again in 3 of 3 re-runs\n"),
         (
             (2, 3),
-            "· exact_match worse again in 3 of 3 re-runs · token_f1 worse again in 2 of 3 re-runs\n",
+            "\nexact_match worse again in 3 of 3 re-runs · token_f1 worse again in 2 of 3 re-runs\n",
         ),
     ],
 )

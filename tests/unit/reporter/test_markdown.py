@@ -185,7 +185,7 @@ def test_markdown__table_rows_keep_their_cells():
     made, given = hostile(PAYLOADS["s5"])
     html = to_html(body(made, given))
     rows = [row for row in html.split("<tr>")[1:] if "<td" in row]
-    assert {row.count("<td") for row in rows} <= {6, 10}
+    assert {row.count("<td") for row in rows} == {2, 5, 10}  # a case, a metric, a judge
 
 
 @pytest.mark.parametrize("level", range(LEVELS))
@@ -249,7 +249,9 @@ def test_comment_body__rows_without_a_score_are_counted_not_listed():
 def test_comment_body__allowed_factor(changes, allowed):
     metric = replace(comparison().metrics["latency_ms"], **changes)
     text = body(comparison(metrics={"latency_ms": metric}))
-    assert f"| ×1.10 (0.90 to 1.34) | {allowed} | ⚪ reported (not gating) |" in text
+    assert (
+        f"| ⚪ reported (not gating) | 2,100 → 2,310 | ×1.10 (0.90 to 1.34) | {allowed} |" in text
+    )
 
 
 @pytest.mark.parametrize(
@@ -266,12 +268,8 @@ def test_comment_body__shares_of_repeated_answers_are_percent():
     steady = Stability(repeats=3, n=239, flaky_share=0.1, self_flip_rate=0.05, flaky=())
     scores = compared(Verdict.PASS, kind=MetricKind.BOUNDED)
     shares = replace(scores, stability={"candidate": steady})
-    assert "| exact_match | 0.895 | 0.849 | −0.046 " in body(
-        comparison(metrics={"exact_match": scores})
-    )
-    assert "| exact_match | 89.5% | 84.9% | −4.6 points " in body(
-        comparison(metrics={"exact_match": shares})
-    )
+    assert "| 0.895 → 0.849 | −0.046 " in body(comparison(metrics={"exact_match": scores}))
+    assert "| 89.5% → 84.9% | −4.6 points " in body(comparison(metrics={"exact_match": shares}))
 
 
 LONG = {
@@ -480,7 +478,7 @@ def test_comment_body__says_how_many_samples_do_not_count(left_out, is_told):
 def test_comment_body__unpaired_metric__has_no_counts():
     metric = compared(Verdict.INCOMPARABLE, reason="fingerprint", n=0, delta=None, ci90=None)
     row = row_of(body(comparison(metrics={"exact_match": metric})), "exact_match")
-    assert row[1:4] == ["89.5%", "84.9%", "–"]
+    assert row[1:4] == ["⚪ incomparable", "89.5% → 84.9%", "–"]
 
 
 def test_render__slices_that_the_metric_does_not_apply_to_are_left_out():

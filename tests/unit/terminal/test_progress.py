@@ -1,10 +1,12 @@
 """What people see while it works: plain lines, GitHub's log, a terminal, warnings only."""
 
 import io
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from lm_eval_so.core.events import Began, Ended, Event, Moved, Noticed, Warned
+from lm_eval_so.core.events import Began, Concluded, Ended, Event, Moved, Noticed, Warned
 from lm_eval_so.errors import Problem, Where
 from lm_eval_so.terminal.bar import Bar
 from lm_eval_so.terminal.entry import problem_text
@@ -20,10 +22,18 @@ EVENTS: list[Event] = [
 ]
 
 
-def shown(environ: dict[str, str], *, quiet: bool = False) -> str:
+VERDICT = Concluded(
+    stage="compare",
+    headline="🟡 ::error::x",
+    lines=("  ::add-mask::x", "", "  더 있음"),
+    is_warning=True,
+)
+
+
+def shown(environ: dict[str, str], *, quiet: bool = False, events: Sequence[Event] = EVENTS) -> str:
     stream = io.StringIO()
     progress = open_progress(stream, environ, quiet=quiet, color="auto")
-    for event in EVENTS:
+    for event in events:
         progress.listen(event)
     progress.close()
     return stream.getvalue()
@@ -110,6 +120,37 @@ def test_bar__lines_stand_and_no_markup_is_read() -> None:
     text = stream.getvalue()
     assert "run: 412 rows" in text
     assert "[bold]x[/bold]" in text
+
+
+SCREEN = ["", "🟡 ::error::x", "", "  ::add-mask::x", "", "  더 있음", ""]
+
+
+def test_verdict__stands_apart_and_unchanged() -> None:
+    assert shown({}, events=[VERDICT]).splitlines() == SCREEN
+    stream = io.StringIO()
+    bar = Bar(stream, color=False)
+    for event in (Began(stage="run", total=3), VERDICT):
+        bar.listen(event)
+    bar.close()
+    assert stream.getvalue().splitlines()[-len(SCREEN) :] == SCREEN
+
+
+def test_verdict__quiet__only_if_it_warns() -> None:
+    assert shown({}, quiet=True, events=[VERDICT]) == "warning: 🟡 ::error::x\n"
+    assert shown({}, quiet=True, events=[replace(VERDICT, is_warning=False)]) == ""
+
+
+def test_verdict__on_github_is_outside_of_the_groups() -> None:
+    github = {"GITHUB_ACTIONS": "true"}
+    lines = shown(github, events=[Began(stage="run"), VERDICT]).splitlines()
+    assert lines == [
+        "::group::run",
+        "::endgroup::",
+        "::warning title=compare::🟡 ::error::x",
+        *SCREEN,
+    ]
+    calm = shown(github, events=[replace(VERDICT, is_warning=False)])
+    assert "::warning" not in calm
 
 
 def test_problem_text__caret_stands_under_wide_characters_too() -> None:

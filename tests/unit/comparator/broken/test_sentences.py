@@ -9,7 +9,7 @@ from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words.broken_cases import (
     case_sentence,
     cases_headline,
-    footer,
+    limit_sentences,
     slips_sentence,
     warning_sentences,
 )
@@ -52,12 +52,12 @@ def test_sentence__proven() -> None:
     assert korean.sentence.startswith(
         f"케이스 30개 중 1개가 깨졌습니다. {sentences(found, KO)[0]} 평균만으로는 판단할 수 없습니다. "
     )
-    assert footer(found.broken, EN) == (
+    assert [*limit_sentences(found, EN)] == [
         "If nothing changed, at most 5% of runs call any of the 30 cases broken by mistake."
-    )
-    assert footer(found.broken, KO) == (
+    ]
+    assert [*limit_sentences(found, KO)] == [
         "달라진 것이 없는데 케이스 30개 중 하나라도 깨졌다고 잘못 판정할 확률은 5% 이하입니다."
-    )
+    ]
 
 
 def test_sentence__asked_only_once_before() -> None:
@@ -143,10 +143,10 @@ def test_sentence__slips() -> None:
     script = lambda name, _: WRONG if name == "s7" else RIGHT  # noqa: E731
     both_kinds = play(reports(wrong=(7, 8, 9)), script, terms())
     assert slips_sentence(both_kinds.broken, EN) == (
-        "2 more went wrong once but were right when asked again. (s8, s9)"
+        "2 more went wrong once but were right when asked again: s8, s9"
     )
     assert slips_sentence(both_kinds.broken, KO) == (
-        "그 밖에 2개는 한 번 틀렸지만 다시 물어보니 맞았습니다. (s8, s9)"
+        "그 밖에 2개는 한 번 틀렸지만 다시 물어보니 맞았습니다: s8, s9"
     )
 
 

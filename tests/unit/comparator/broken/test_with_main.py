@@ -3,7 +3,18 @@
 from dataclasses import replace
 
 import pytest
-from asking_again import LOST, RIGHT, UNSCORED, WRONG, always, both, dict_of, terms, then
+from asking_again import (
+    LOST,
+    RIGHT,
+    UNSCORED,
+    WRONG,
+    always,
+    both,
+    dict_of,
+    terms,
+    then,
+    with_failures,
+)
 from factories import make_report
 
 from lm_eval_so.comparator.broken.judge import Asked, watch_cases
@@ -151,6 +162,42 @@ def test_next_of_main__an_answer_that_says_nothing_is_asked_for_again(silent) ->
     found = play(both(30, {}, k=3, wrong={7}), always(WRONG), always(silent), of())
     assert states(found) == [("s7", "proven", (8, 8), None)]
     assert found.control.requests == 5
+
+
+@pytest.mark.parametrize(
+    ("of_probe", "state", "now", "main"),
+    [(RIGHT, "unproven", 5, (0, 3)), (WRONG, "unproven", 5, (0, 3)), (LOST, "proven", 5, None)],
+)
+def test_next_of_main__no_answer_from_either_is_the_provider_s(of_probe, state, now, main) -> None:
+    baseline, candidate = both(30, {}, k=5, wrong=set())
+    reports = baseline, with_failures(candidate, {7: "HTTP 500"})
+
+    def script(name: str, _: int):
+        return LOST if name == "s7" else RIGHT
+
+    def on_main(name: str, _: int):
+        return LOST if name == "s7" else of_probe
+
+    found = play(reports, script, on_main, of())
+    assert states(found) == [("s7", state, (now, now), main)]
+    assert found.broken.cases[0].no_answer
+    told = "Main's configuration gets no right answer today, either (0 of 3): the provider changed."
+    assert (told in found.sentence) is (state == "unproven")
+    assert found.exit_code == (1 if state == "proven" else 0)
+
+
+def test_next_of_main__a_case_that_is_answered_here_is_not_excused_by_silence_there() -> None:
+    baseline, candidate = both(30, {}, k=5, wrong={9})
+    reports = baseline, with_failures(candidate, {7: "HTTP 500"})
+
+    def script(name: str, _: int):
+        return {"s7": LOST, "s9": WRONG}.get(name, RIGHT)
+
+    def on_main(name: str, _: int):
+        return LOST if name in {"s7", "s9"} else RIGHT
+
+    found = play(reports, script, on_main, of())
+    assert states(found) == [("s9", "proven", (5, 5), None), ("s7", "unproven", (5, 5), (0, 3))]
 
 
 @pytest.mark.parametrize("ended", ["main", "all", "cap"])
@@ -343,6 +390,19 @@ def test_compare__broken_cases_of_a_document_s_pull_request_are_not_its_own() ->
     assert found.reasons[0].code == "nothing_differs"
     assert "This PR does not change what is sent to the model" in found.sentence
     assert "This PR does not change what is sent" in found.broken.mean
+
+
+def test_compare__a_mean_that_passes_is_not_all_of_a_verdict_on_drift() -> None:
+    reports = both(400, {}, k=5, wrong={7})
+    passes = play(reports, always(RIGHT), always(RIGHT), of(Control(state="nothing_differs")))
+    assert passes.verdict is Verdict.PASS
+    for state in ("nothing_differs", "unchanged"):
+        given = of(Control(state=state))
+        found = play(reports, always(WRONG), always(RIGHT), given)
+        assert found.metrics["exact_match"].verdict is Verdict.PASS
+        assert (found.verdict, found.exit_code) == (Verdict.INCONCLUSIVE, 0)
+    barred = of(Control(state="nothing_differs"), on_inconclusive="fail")
+    assert play(reports, always(WRONG), always(RIGHT), barred).exit_code == 3
 
 
 def test_sentences__served_models_are_said_first() -> None:

@@ -84,11 +84,17 @@ def test_claim__lower_is_better_is_the_mirror_image() -> None:
     assert back.p_worse == pytest.approx(there.p_worse)
 
 
-def test_claim__missing_answers_are_taken_at_their_worst_and_best() -> None:
-    before, now = [[1, 1]] * 50, [*[[1, 1]] * 48, [1, None], [None, 0]]
-    worst = compared(before, [*now[:48], [1, 0], [0, 0]])
-    best = compared(before, [*now[:48], [1, 1], [1, 0]])
-    metric = compared(before, now)
+@pytest.mark.parametrize("direction", list(Direction))
+def test_claim__missing_answers_are_taken_at_their_worst_and_best(direction) -> None:
+    made = {"directions": {"m": direction}}
+    good, bad = (1, 0) if direction is Direction.HIGHER else (0, 1)
+
+    def found(*last):
+        sides = [[good, good]] * 50, [*[[good, good]] * 48, *last]
+        return only(judge(*(make_report({"m": side}, **made) for side in sides), gate=THESE))
+
+    worst, best = found([good, bad], [bad, bad]), found([good, good], [good, bad])
+    metric = found([good, None], [None, bad])
     assert metric.missing == (0, 2)
     assert metric.ci90 == pytest.approx((worst.ci90[0], best.ci90[1]))
     assert metric.p_raw == pytest.approx(best.p_raw)
@@ -152,3 +158,13 @@ def test_claim__finds_what_the_default_does_not(simulation) -> None:
     )
     assert these >= 0.74
     assert these > like_these + 0.08
+
+
+def test_rounds__end_sooner_and_err_no_more(simulation) -> None:
+    draw = partial(simulation["eighty_twenty"], n=50)
+    still = simulation["simulate_rounds"](draw, simulation["same"], stop="decided", runs=250)
+    assert 3.8 <= still.rounds <= 4.4
+    assert 0 <= still.whole - still.passes <= 0.04
+    assert still.fails <= 0.02
+    fall = partial(simulation["all_fall"], drop=simulation["MARGIN"])
+    assert simulation["simulate_rounds"](draw, fall, stop="pass", runs=300).passes <= 0.07

@@ -187,6 +187,13 @@ def test_anchor__an_error_goes_first() -> None:
     assert found.anchor.warnings == ()  # what the candidate lacks is told of the baseline
 
 
+def test_anchor__an_error_of_the_baseline_goes_first_too() -> None:
+    lost = make_report({"exact_match": [*right(150)[:180], *[None] * 20]})
+    found = against(RELEASE, lost, NOW_REPORT)
+    assert (found.verdict, found.anchor.verdict) == ("error", "regression")
+    assert found.metrics["exact_match"].reason == "error_rate"
+
+
 def test_anchor__of_a_cost_the_factor_counts() -> None:
     def costly(price):
         scores = [price * (1 + i % 7 / 100) for i in range(40)]

@@ -63,11 +63,17 @@ def test_end__what_would_pass_at_the_last_look_may_be_too_close_for_an_early_one
     assert end_of_rounds(report, base, terms({})) is None
 
 
-def test_end__a_regression_at_the_last_look_may_be_too_close_for_an_early_one() -> None:
-    now = [[0, 0]] * 7 + [[1, 1]] * 93
-    report, base = make_report({"m": now}), make_report({"m": OLD})
+@pytest.mark.parametrize(
+    ("lost", "others", "ended"), [(8, 0, None), (9, 0, "failed"), (9, 1, None)]
+)
+def test_end__a_regression_at_the_last_look_may_be_too_close_for_an_early_one(
+    lost: int, others: int, ended: str | None
+) -> None:
+    same = {f"other{i}": OLD for i in range(others)}
+    now = {"m": [[0, 0]] * lost + [[1, 1]] * (100 - lost), **dict.fromkeys(same, MIXED)}
+    report, base = make_report(now), make_report({"m": OLD, **same})
     assert judge(base, report, gate={"claim": "these"}).verdict is Verdict.REGRESSION
-    assert end_of_rounds(report, base, terms({"stop": "decided"})) is None
+    assert end_of_rounds(report, base, terms({"stop": "decided"})) == ended
 
 
 def test_end__where_nothing_gates_or_nothing_was_measured_there_is_none() -> None:

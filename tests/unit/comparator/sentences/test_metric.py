@@ -318,6 +318,12 @@ CASES = {
     "these, unequal and too noisy": asked(
         [[1] * 5] * 5 + [[1, 0, 1, 1, 1]] * 20, [[1, 1]] * 17 + [[1, 0]] * 8
     ),
+    "these, unequal, more answers would do": asked(
+        [[1] * 5] * 20 + [[1, 0, 1, 1, 1]] * 20, [[1, 1]] * 32 + [[1, 0]] * 8
+    ),
+    "these, with a price": asked(
+        [[1] * 3] * 30 + SOME_WRONG, [[1] * 3] * 30 + SOME_WRONG, bot_usd=1.2
+    ),
     "these, within the margin": asked([[1] * 3] * 30, [[1] * 3] * 26 + [[1, 0, 1]] * 4),
     "these, few answers": asked([[1, 1]] * 4, [[1, 1]] * 4),
     "these, asked once": asked([1] * 60, [1] * 60),

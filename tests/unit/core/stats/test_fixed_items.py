@@ -5,7 +5,7 @@ import math
 import pytest
 
 from lm_eval_so.core.stats.binary import mcnemar_midp, tango_interval
-from lm_eval_so.core.stats.distributions import normal_sf, t_quantile
+from lm_eval_so.core.stats.distributions import normal_quantile, normal_sf, t_quantile
 from lm_eval_so.core.stats.fixed_items import ItemPairs, sum_up
 from lm_eval_so.core.stats.flip_chances import pass_chance
 from lm_eval_so.core.stats.power import (
@@ -35,6 +35,22 @@ def test_interval__a_single_answer_takes_the_noise_of_the_others() -> None:
     assert known.noise == pytest.approx((0.5 + 0.5) / 5)
     assert single.noise == pytest.approx((0.5 + 0.5 + 0.25) / 5)
     assert single.noise_of_means == pytest.approx((0.25 + 0.25 + 0.25) / 5)
+
+
+def test_interval__where_all_change_alike_the_floors_and_the_limit_of_p_speak() -> None:
+    found = pairs_of([[0.5, 0.5]] * 20, [[0.25, 0.25]] * 20).interval(width=1)
+    z, t = normal_quantile(0.95), t_quantile(0.95, 20)
+    assert (found.value, found.se) == (-0.25, 0.0)
+    assert found.low == pytest.approx(-0.25 - t * z / (40 + z * z))
+    assert found.high == pytest.approx(-0.25 + t * 0.25 * z / (40 + z * z))
+    assert found.p_worse == 2**-21
+    assert found.p_better == pytest.approx(1)
+
+
+def test_interval__where_nothing_changes_nothing_leans() -> None:
+    found = pairs_of([[0.5, 0.5]] * 20, [[0.5, 0.5]] * 20).interval(width=1)
+    assert (found.p_worse, found.p_better, found.high) == (0.5, 0.5, 0.0)
+    assert found.low < 0
 
 
 def test_interval__single_answers_alone_are_refused() -> None:

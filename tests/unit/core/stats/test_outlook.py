@@ -401,6 +401,23 @@ def test_chances__none_with_few_samples_or_groups() -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "noise", "found"),
+    [
+        # simulated: 6 of 60 broken, flips 11 %; 20 of 100, flips 20 %; scores, 12 of 100
+        (Asked(samples=60, baseline=5), Noise(within=0.113), 0.75),
+        (Asked(samples=100, baseline=5), Noise(within=0.198), 0.84),
+        (answered(60, 3), Noise(within=0.113), 0.89),
+        (Asked(samples=100, baseline=5), Noise(within=0.028, is_binary=False), 0.98),
+    ],
+)
+def test_chances__of_samples_that_are_counted_are_those_of_simulations(asked, noise, found) -> None:
+    margin = 0.05 if noise.is_binary else 0.03
+    rule = Rule(margin=margin)
+    got = chances(asked, noise, rule, drop=2 * margin, is_counted=True).finds
+    assert got == pytest.approx(found, abs=0.06)
+
+
+@pytest.mark.parametrize(
     ("answers", "within"),
     [
         ([[1.0, 0.0], [1.0, 1.0]], 0.5),
@@ -431,6 +448,12 @@ def test_variance_of_change__is_that_behind_an_interval() -> None:
     asked = Asked(samples=len(differences), groups=40)
     of_groups = variance_of_change((grouped.low, grouped.high), grouped.value, asked, alpha=0.05)
     assert of_groups == pytest.approx(grouped.se**2 * len(differences), rel=0.01)
+
+
+@pytest.mark.parametrize("interval", [(-0.02, 0.4), (-0.4, 0.06)])
+def test_variance_of_change__the_end_that_a_floor_made_wide_does_not_count(interval) -> None:
+    found = variance_of_change(interval, 0.02, Asked(samples=100), alpha=0.05)
+    assert found == pytest.approx((0.04 / 1.66039) ** 2 * 100, rel=1e-4)
 
 
 def test_look_ahead__is_quick() -> None:

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
+from lm_eval_so.core.stats.agreement import has_shifted, shift_p, total_variation
 from lm_eval_so.core.stats.distributions import chi2_sf
-from lm_eval_so.core.stats.shift import has_shifted, shift_p, total_variation
 
 
 @pytest.mark.parametrize("df", [1, 2, 3, 4, 7, 20])

@@ -182,6 +182,7 @@ def test_health__retest(again: int, why: tuple[str, ...]) -> None:
     tally.add_retest(good(), lost("judge_error"))
     found = tally.health("fp")
     assert (found.retested, found.retest_agreement) == (10, again / 10)
+    assert found.retest_msd == pytest.approx(1 - again / 10)
     assert found.why == (*why, "calibration_none")
     assert (found.rows, found.calls) == (10, 22)
 

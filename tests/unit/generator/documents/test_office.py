@@ -143,6 +143,14 @@ def test_sheet__header_below_titles_and_merged_cells(tmp_path: Path) -> None:
     assert sheet(tmp_path, rows + merged, header_row=2) == f"# S\n\n요금표\n\n{table}"
 
 
+def test_sheet__header_row_that_is_named_is_no_title(tmp_path: Path) -> None:
+    rows = office.xlsx_rows([["기준일", "2026"], ["목록"], ["가", "나"]])
+    assert (
+        sheet(tmp_path, rows, header_row=2)
+        == "# S\n\n기준일 2026\n\n| 목록 | |\n|---|---|\n| 가 | 나 |"
+    )
+
+
 def test_sheet__one_column_with_its_header(tmp_path: Path) -> None:
     rows = office.xlsx_rows([["이름"], ["가"], ["나"]])
     assert sheet(tmp_path, rows) == "# S\n\n| 이름 |\n|---|\n| 가 |\n| 나 |"

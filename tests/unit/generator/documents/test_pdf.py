@@ -68,6 +68,18 @@ def test_table_of_two_columns__stays_row_by_row(tmp_path: Path) -> None:
     assert found.notes == ()
 
 
+def test_gaps_at_different_places__are_no_columns(tmp_path: Path) -> None:
+    lines = [
+        line
+        for i, (left, right) in enumerate(zip(LEFT, RIGHT, strict=True))
+        for line in (
+            (50, 780 - 15 * i, left[: 24 + 5 * i]),
+            (240 + 27 * i, 780 - 15 * i, right[:30]),
+        )
+    ]
+    assert read(tmp_path, lines).notes == ()
+
+
 def test_running_lines__go_wherever_they_are_drawn(tmp_path: Path) -> None:
     pages = [
         [

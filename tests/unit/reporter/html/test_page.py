@@ -252,7 +252,7 @@ def test_html__a_report_without_texts_still_shows_its_rows():
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_html__every_verdict_has_a_word_and_a_sign(verdict):
     text = page(report(), comparison(verdict))
-    assert re.search(r'<h1><span aria-hidden="true">[❌✅🟢🟡⚪⚠️]+</span> \w', text)
+    assert re.search(r'<h1><span class="sign" aria-hidden="true">[✓✕≈○]</span> \w', text)
 
 
 def test_html__says_so_where_nothing_was_compared():
@@ -418,3 +418,25 @@ def test_render__cases_that_lost_their_answer_stand_in_the_head(language, golden
     head = text[text.index("<header") : text.index("</header>")]
     assert '<header class="band open">' in head
     golden(f"report/lost-head.{language}.html", head + "\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "tint"),
+    [
+        ({"delta": 0.3}, "t4"),
+        ({"delta": -0.3}, "t-4"),
+        ({"delta": 0.0}, "t0"),
+        ({"delta": None}, "t0"),
+        ({"delta": -0.3, "metric": "helpful"}, "t0"),
+    ],
+)
+def test_html__slices_are_coloured_by_their_change(change, tint):
+    """A slice far below the mean of all samples is green if it got better."""
+    made = replace(comparison(), slices=(a_slice("tag", "refund", **change),))
+    [cell] = re.findall(r'refund</th><td class="n (\S+)"', page(report(), made))
+    assert cell == tint
+
+
+def test_html__slices_without_a_comparison_are_coloured_by_their_distance():
+    [cell] = re.findall(r'refund</th><td class="n (\S+)"', page(report()))
+    assert cell == "t-4"

@@ -12,8 +12,8 @@ from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import Acceptance
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.core.templates.safe import normalise
+from lm_eval_so.core.text import in_columns
 from lm_eval_so.reporter.markdown import Origin
-from lm_eval_so.reporter.views.baseline import in_columns
 
 HOSTILE = [
     "@octocat fixes #1 | `x`",

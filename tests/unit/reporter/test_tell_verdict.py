@@ -8,12 +8,11 @@ from typing import Any
 import made_reports as made
 from servers.runs import make, write_dataset
 
-from lm_eval_so.core.events import Ended, Event, Noticed, Warned
-from lm_eval_so.core.records.comparison import LostCase
+from lm_eval_so.core.events import Concluded, Event, Noticed
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.secrets import make_redactor
-from lm_eval_so.pipeline.measure.plan import Plan
-from lm_eval_so.pipeline.measure.verdict_events import tell_how_to_begin, tell_verdict
+from lm_eval_so.pipeline.measure.plan import Plan, tell_how_to_begin
+from lm_eval_so.reporter.first_screen import tell_verdict
 
 ECHO = {"name": "scripted", "options": {"default": "echo"}}
 
@@ -64,35 +63,23 @@ def verdict_told(folder: Path, *, language: str = "en", **changes: Any) -> list[
     return events
 
 
-def test_tell_verdict__ends_with_the_headline(tmp_path: Path) -> None:
+def test_tell_verdict__is_one_screen(tmp_path: Path) -> None:
     [plain] = verdict_told(tmp_path)
-    assert plain == Ended(stage="compare", text="✅ Pass · support-qa")
-    *_, names, told = verdict_told(tmp_path, lost=made.lost())
-    assert told == Warned(
-        stage="compare", text="🟡 2 cases that had an answer have none now · support-qa"
-    )
-    assert names.text == (
-        "2 cases that had an answer have none now (HTTP 500: 1, timeout: 1): "
-        "제주도는 배송비가 얼마인가요?, refund-014"
+    assert plain == Concluded(stage="compare", headline="✅ Pass · support-qa")
+    [told] = verdict_told(tmp_path, lost=made.lost())
+    assert isinstance(told, Concluded)
+    assert told.is_warning
+    assert told.headline == "🟡 2 cases that had an answer have none now · support-qa"
+    assert told.lines == (
+        "  2 cases that had an answer have none now (HTTP 500: 1, timeout: 1): 제주도는",
+        "  배송비가 얼마인가요?, refund-014",
     )
 
 
 def test_tell_verdict__in_korean(tmp_path: Path) -> None:
-    assert verdict_told(tmp_path, language="ko")[-1].text == "✅ 통과 · support-qa"
-    *_, names, _ = verdict_told(tmp_path, lost=made.lost(), language="ko")
-    assert names.text == (
-        "답변이 있던 케이스 2개에 이번에는 답변이 없습니다 (HTTP 500: 1, 시간 초과: 1): "
-        "제주도는 배송비가 얼마인가요?, refund-014"
-    )
-    again = verdict_told(tmp_path, rerun="git fetch\nlm-eval-so run", language="ko")[-1]
+    [plain] = verdict_told(tmp_path, language="ko")
+    assert isinstance(plain, Concluded)
+    assert plain.headline == "✅ 통과 · support-qa"
+    *_, again = verdict_told(tmp_path, rerun="git fetch\nlm-eval-so run", language="ko")
+    assert isinstance(again, Noticed)
     assert again.text == "베이스라인을 다시 측정하려면: git fetch && lm-eval-so run"
-
-
-def test_tell_verdict__names_are_short_and_without_secrets(tmp_path: Path) -> None:
-    cases = [
-        LostCase(sample_id="q1", ref="가" * 200, why="timeout"),
-        LostCase(sample_id="q2", ref=f"{'x' * 50} hunter2-long-password", why="timeout"),
-    ]
-    text = verdict_told(tmp_path, lost=made.lost(*cases))[-2].text
-    assert "가" * 60 + "… (+140)" in text
-    assert "hunter2" not in text

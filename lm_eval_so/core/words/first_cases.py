@@ -1,0 +1,175 @@
+"""Cases to look at first, the same ones in the same order on every surface.
+
+Broken ones come first, then those behind a slice that is proven worse, then the largest falls.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from lm_eval_so.core.records.changes import ChangedCase
+from lm_eval_so.core.records.comparison import (
+    BrokenCase,
+    BrokenCases,
+    Comparison,
+    MetricComparison,
+)
+from lm_eval_so.core.records.enums import Direction, Language, MetricKind
+from lm_eval_so.core.words import say
+from lm_eval_so.core.words.broken_cases import case_notes, named_cases, slipped
+from lm_eval_so.core.words.formats import count
+
+MOST_FIRST: Final = 5
+"""Most cases right under the headline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstCase:
+    """A case that got worse: what was asked, what was right, what is wrong, and why."""
+
+    sample_id: str
+    ref: str | None
+    """The user's own id."""
+    state: Literal["must", "proven", "unproven", "worse"]
+    question: str | None
+    expected: str | None
+    was: str
+    """The baseline in figures, as "right 3 of 3"; empty if there is none."""
+    now: str
+    """The candidate in figures, as "wrong 11 of 11"."""
+    baseline_answer: str | None
+    answer: str | None
+    reasons: tuple[tuple[str, str], ...]
+    """Reasons for the wrong answer: the metrics that give it, after commas, and its text."""
+    notes: tuple[str, ...] = ()
+    """Sentences on how sure this is."""
+
+    @property
+    def name(self) -> str:
+        """The user's own id, or else the sample's."""
+        return self.ref or self.sample_id
+
+    @property
+    def own_id(self) -> str:
+        """The sample's id if it is not the name already; else empty."""
+        return self.sample_id if self.ref and self.ref != self.sample_id else ""
+
+
+def first_cases(comparison: Comparison, language: Language) -> tuple[FirstCase, ...]:
+    """Return the cases that got worse, each sample once, the most telling first.
+
+    Cases that slipped once and were right when asked again are left out.
+
+    Args:
+        comparison: Verdict and its evidence.
+        language: Language of the texts.
+    """
+    broken, changed = comparison.broken, _by_sample(comparison.changed)
+    named = named_cases(broken) if broken else []
+    told = {case.sample_id for case in (*named, *slipped(broken))}
+    first = [
+        _broken(case, broken, changed.get(case.sample_id, ()), language)
+        for case in named
+        if broken is not None
+    ]
+    others = (same for sample_id, same in changed.items() if sample_id not in told)
+    return (*first, *(_changed(same, comparison.metrics, language) for same in others))
+
+
+def _by_sample(cases: Sequence[ChangedCase]) -> dict[str, list[ChangedCase]]:
+    """Return the cases that got worse by sample, in their order."""
+    found: dict[str, list[ChangedCase]] = {}
+    for case in cases:
+        if case.change == "worse":
+            found.setdefault(case.sample_id, []).append(case)
+    return found
+
+
+def _broken(
+    case: BrokenCase, broken: BrokenCases, same: Sequence[ChangedCase], language: Language
+) -> FirstCase:
+    def text(key: str, **figures: str) -> str:
+        return say(f"cases.{key}", language, figures)
+
+    wrong, of = case.now
+    was = ""
+    if case.baseline is not None:
+        right, all_ = case.baseline
+        key = "right_since" if broken.since else "right_of"
+        was = text(key, s=count(right), k=count(all_), since=broken.since or "")
+    if case.no_answer:
+        now = text("lost", why=case.reason or "", m=count(wrong))
+    else:
+        now = text("wrong_all" if wrong == of else "wrong_of", m=count(wrong), k=count(of))
+    return FirstCase(
+        sample_id=case.sample_id,
+        ref=case.ref,
+        state="unproven" if case.state == "slip" else case.state,
+        question=case.input,
+        expected=next((each.expected for each in same if each.expected), None),
+        was=was,
+        now=now,
+        baseline_answer=case.baseline_answer,
+        answer=case.answer,
+        reasons=((case.metric, case.reason),) if case.reason and not case.no_answer else (),
+        notes=tuple(case_notes(case, broken, language)),
+    )
+
+
+def _changed(
+    same: Sequence[ChangedCase], metrics: Mapping[str, MetricComparison], language: Language
+) -> FirstCase:
+    first = same[0]
+    before = [(case.metric, case.baseline) for case in same]
+    now = [(case.metric, case.candidate) for case in same]
+    return FirstCase(
+        sample_id=first.sample_id,
+        ref=first.ref,
+        state="worse",
+        question=first.input,
+        expected=first.expected,
+        was=", ".join(_values(before, metrics, language)),
+        now=", ".join(_values(now, metrics, language)),
+        baseline_answer=first.baseline_answer,
+        answer=first.candidate_answer,
+        reasons=tuple(_reasons(same)),
+        notes=tuple(_again(same, language)),
+    )
+
+
+def _reasons(same: Sequence[ChangedCase]) -> Iterator[tuple[str, str]]:
+    """Yield each reason once, with the metrics that give it."""
+    metrics: dict[str, list[str]] = {}
+    for case in same:
+        if case.reason:
+            metrics.setdefault(case.reason, []).append(case.metric)
+    for reason, names in metrics.items():
+        yield ", ".join(names), reason
+
+
+def _values(
+    scores: Sequence[tuple[str, float]],
+    metrics: Mapping[str, MetricComparison],
+    language: Language,
+) -> Iterator[str]:
+    """Yield each score as people read it: right or wrong where it can be nothing else."""
+    for key, value in scores:
+        metric = metrics.get(key)
+        is_plain = metric is not None and metric.kind is MetricKind.BINARY and value in {0.0, 1.0}
+        if metric is not None and is_plain:
+            is_right = (value == 1.0) is (metric.direction is Direction.HIGHER)
+            told = say(f"cases.{'right' if is_right else 'wrong'}", language)
+            yield told if len(scores) == 1 else f"{key} {told}"
+        else:
+            yield f"{key} {value:.3g}"
+
+
+def _again(same: Sequence[ChangedCase], language: Language) -> Iterator[str]:
+    """Yield the results of asking a sample again, once if its metrics agree."""
+    metrics: dict[tuple[int, int], list[str]] = {}
+    for case in same:
+        if case.again is not None:
+            metrics.setdefault(case.again, []).append(case.metric)
+    for (worse, times), names in metrics.items():
+        text = say("comment.again", language, {"w": count(worse), "n": count(times)})
+        yield text if len(metrics) == 1 else f"{', '.join(names)} {text}"

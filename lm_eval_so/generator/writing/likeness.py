@@ -11,7 +11,6 @@ from functools import lru_cache
 _ALIKE = dict.fromkeys(map(ord, "‐‑‒–—−﹣－"), "-") | dict.fromkeys(map(ord, "〜～∼"), "~")
 _KEPT_MARKS = frozenset("%+<>")
 _BETWEEN_DIGITS = frozenset(".:/-~")
-_THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 _RUN = 4
 """Shortest run of characters that counts as copied."""
 _MOST_OF_A_NAME = 7
@@ -50,10 +49,7 @@ def keyed(text: str) -> Keyed:
         for char in unicodedata.normalize("NFKC", source.translate(_ALIKE)).casefold()
     ]
     plain = "".join(char for char, _ in folded)
-    commas = {match.start() for match in _THOUSANDS.finditer(plain)}
-    kept = [each for number, each in enumerate(folded) if number not in commas]
-    plain = "".join(char for char, _ in kept)
-    found = [each for number, each in enumerate(kept) if _counts(plain, number)]
+    found = [each for number, each in enumerate(folded) if _counts(plain, number)]
     return Keyed("".join(char for char, _ in found), tuple(place for _, place in found))
 
 

@@ -4,10 +4,11 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from servers.commands import lm_eval_so, start
+from servers.commands import lm_eval_so, start, start_anew
 from servers.question_writer import QuestionWriter
 
 from lm_eval_so.testing import ChatServer, Reply, Seen
@@ -71,6 +72,28 @@ def test_generate__killed_after_some_answers_asks_them_no_more(
     assert done.returncode == 0, done.stderr
     assert not {seen.text for seen in server.requests} & set(first)
     assert len((here / "made/test.jsonl").read_text("utf-8").splitlines()) == 12
+
+
+def test_generate__stopped_by_a_person_ends_at_once_and_goes_on(
+    tmp_path: Path, server: ChatServer
+) -> None:
+    here = folder(tmp_path / "a", server, concurrency=1)
+    quick = server.script
+    server.script = lambda seen: replace(quick(seen), latency_s=0.1)
+    running = start_anew("generate", cwd=here)
+    until = time.monotonic() + 60
+    while server.answered < 3 and time.monotonic() < until:
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "stopped before all tests were written" in told
+    assert not (here / "made").exists()
+    first = {seen.text for seen in server.requests}
+    server.requests.clear()
+    server.script = quick
+    assert lm_eval_so("generate", cwd=here).returncode == 0
+    assert not {seen.text for seen in server.requests} & first
 
 
 def test_generate__same_bytes_whatever_the_machine(tmp_path: Path, server: ChatServer) -> None:

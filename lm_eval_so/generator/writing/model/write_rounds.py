@@ -12,7 +12,7 @@ from lm_eval_so.core.asking.answer.json_answer import Ask, Unusable, ask_for_jso
 from lm_eval_so.core.asking.asker import Answer
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.workers import drain, until_stopped
-from lm_eval_so.errors import LMEvalError
+from lm_eval_so.errors import Interrupted, LMEvalError
 from lm_eval_so.generator.writing.candidate import Candidate, read_candidate
 from lm_eval_so.generator.writing.model.cross_check import (
     VERDICTS,
@@ -313,6 +313,9 @@ class Rounds:
         await until_stopped(work, self._terms.stop, grace_s=self._terms.grace_s)
         if self._failure is None:
             self._failure = self._terms.failed()
+        if self._failure is None and self._terms.stop.is_set():
+            hint = "the same command goes on with what came back"
+            self._failure = Interrupted("stopped before all tests were written", hint=hint)
         for reply in found:
             for answer in reply[1] if reply is not None else ():
                 self._asking.add(answer)

@@ -1,4 +1,4 @@
-"""How often the gate is wrong where its formulas are at their limits: rare failures, few samples.
+"""How often the gate is wrong where its formulas are at their limits: rare failures, skew, lost rows.
 
 python benchmarks/gate_guards.py                 all tables, as Markdown on stdout (some minutes)
 python benchmarks/gate_guards.py --part few
@@ -8,6 +8,7 @@ Tables that say "exact" sum over all outcomes; the others are simulated with a f
 """
 
 import argparse
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,9 +19,12 @@ from gate import (
     BINARY,
     BOUNDED,
     LEAST_CHANCE,
+    PASSES,
     binomial,
     correlated,
     found,
+    judge_reports,
+    make_report,
     percent,
     table,
     verdict_of,
@@ -29,7 +33,7 @@ from gate import (
 from lm_eval_so.comparator.effect.interval import estimate_flips
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.stats.diagnostic import Diagnosis, margin_by_judge
-from lm_eval_so.core.stats.distributions import normal_quantile
+from lm_eval_so.core.stats.distributions import normal_quantile, t_cdf, t_quantile
 from lm_eval_so.core.stats.groups import lay_out
 
 Z = normal_quantile(1 - ALPHA)
@@ -164,12 +168,100 @@ def judges(runs: int) -> str:
     return f"## {title}\n\n{table(head, rows)}"
 
 
+def skewed(runs: int) -> str:
+    """Scores whose changes are skewed: the PASS at a true drop of the margin, and the false FAIL."""
+    dice, margin, rows = random.Random(9), 0.05, []
+    shapes: dict[str, Callable[[float], float]] = {
+        "few lose all, the others nothing": lambda drop: -float(dice.random() < drop),
+        "few lose much, the others gain": lambda drop: few_lose(dice) - drop,
+        "few gain much, the others lose": lambda drop: -few_lose(dice) - drop,
+        "a long tail of losses": lambda drop: 0.1 - dice.expovariate(10) - drop,
+        "a long tail of gains": lambda drop: dice.expovariate(10) - 0.1 - drop,
+    }
+    for name, draw in shapes.items():
+        for n in (30, 50, 100, 200):
+            shares: Counter[str] = Counter()
+            for _ in range(runs):
+                for kind, drop in (("wrong", margin), ("still", 0.0)):
+                    changes = [max(-1.0, min(1.0, draw(drop))) for _ in range(n)]
+                    verdict, (low, p) = verdict_of([found(changes, BOUNDED, margin)]), of_t(changes)
+                    shares[f"{kind} pass"] += verdict in PASSES
+                    shares[f"{kind} fail"] += verdict is Verdict.REGRESSION
+                    shares[f"{kind} t pass"] += low > -margin
+                    shares[f"{kind} t fail"] += p <= ALPHA
+            kinds = ("wrong pass", "wrong t pass", "still fail", "still t fail")
+            rows.append([name, str(n), *(percent(shares[kind] / runs) for kind in kinds)])
+    head = ["changes", "n", "wrong PASS", "by a t interval", "false FAIL", "paired t, p ≤ 0.05"]
+    return f"## Skewed scores: margin {margin}, {runs:,} runs per row\n\n{table(head, rows)}"
+
+
+def few_lose(dice: random.Random) -> float:
+    """Return a change of which one in 20 is a large loss, 0 on average."""
+    return -0.9 if dice.random() < 0.05 else 0.9 * 0.05 / 0.95
+
+
+def of_t(changes: Sequence[float]) -> tuple[float, float]:
+    """Return the lower end of the usual t interval of the mean, and p of a fall."""
+    n, mean = len(changes), math.fsum(changes) / len(changes)
+    se = math.sqrt(math.fsum((change - mean) ** 2 for change in changes) / (n - 1) / n)
+    low = mean - t_quantile(1 - ALPHA, n - 1) * se
+    return low, t_cdf(mean / se, n - 1) if se else float(mean >= 0)
+
+
+def missing(runs: int) -> str:
+    """Rows of the candidate without a score, lost at random or since their answers are wrong."""
+    dice, margin, n, rows = random.Random(10), 0.05, 200, []
+    for drop, named in ((0.0, "0"), (margin, "margin")):
+        for lost in (0, 2, 5, 10):
+            for only_wrong in (False, True) if lost else (False,):
+                shares: Counter[str] = Counter()
+                for _ in range(max(50, runs // 4)):
+                    before, now = answers(dice, n, drop)
+                    told = without(dice, now, lost, only_wrong=only_wrong)
+                    kept = [(b, c) for b, c in zip(before, told, strict=True) if c is not None]
+                    changes = [c - b for b, c in kept]
+                    counted = [(c or 0.0) - b for b, c in zip(before, told, strict=True)]
+                    verdict = judge_reports(
+                        *(make_report({"m": side}) for side in (before, told)),
+                        gate={"metrics": {"m": {"margin": margin}}},
+                    ).verdict
+                    shares["pass"] += verdict in PASSES
+                    shares["fail"] += verdict is Verdict.REGRESSION
+                    shares["left out"] += verdict_of([found(changes, BINARY, margin)]) in PASSES
+                    as_wrong = verdict_of([found(counted, BINARY, margin)])
+                    shares["as wrong"] += as_wrong is Verdict.REGRESSION
+                which = "wrong answers" if only_wrong else "any" if lost else "–"
+                kinds = ("pass", "left out", "fail", "as wrong")
+                told_shares = (percent(shares[kind] / max(50, runs // 4)) for kind in kinds)
+                rows.append([named, str(lost), which, *told_shares])
+    head = ["true drop", "rows lost", "which", "PASS", "lost rows left out: PASS"]
+    head += ["FAIL", "lost rows as wrong: FAIL"]
+    title = f"Missing rows: n {n}, margin {margin}, flips 10%, {max(50, runs // 4):,} runs per row"
+    return f"## {title}\n\n{table(head, rows)}"
+
+
+def answers(dice: random.Random, n: int, drop: float) -> tuple[list[float], list[float]]:
+    """Return answers of both sides, right or wrong, of which a tenth flips and a share more goes wrong."""
+    kinds = ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (0.0, 0.0))
+    pairs = dice.choices(kinds, (0.05 + drop, 0.05, 0.75 - drop, 0.15), k=n)
+    return [old for old, _ in pairs], [new for _, new in pairs]
+
+
+def without(
+    dice: random.Random, now: Sequence[float], lost: int, *, only_wrong: bool
+) -> list[float | None]:
+    """Return answers of which some have no score."""
+    places = [place for place, score in enumerate(now) if not (only_wrong and score)]
+    gone = frozenset(dice.sample(places, lost))
+    return [None if place in gone else score for place, score in enumerate(now)]
+
+
 def near_binomial(dice: random.Random, n: int, share: float) -> int:
     return round(dice.gauss(n * share, (n * share * (1 - share)) ** 0.5))
 
 
 PARTS: dict[str, Callable[[int], str]] = {
-    part.__name__: part for part in (wrong_passes, few, unequal_groups, judges)
+    part.__name__: part for part in (wrong_passes, few, skewed, unequal_groups, missing, judges)
 }
 
 

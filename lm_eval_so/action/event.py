@@ -50,6 +50,8 @@ class WorkflowRun:
     """Name of the machine, which tells the jobs of a matrix apart."""
     file: str = ""
     """File of the workflow, as evaluate.yml."""
+    ref: str = ""
+    """Branch or tag that it runs for, as refs/heads/main."""
     server_url: str = "https://github.com"
     api_url: str = "https://api.github.com"
 
@@ -180,6 +182,7 @@ def _facts(environ: Mapping[str, str]) -> dict[str, Any]:
         job=environ.get("GITHUB_JOB", ""),
         runner=environ.get("RUNNER_NAME", ""),
         file=file or environ.get("GITHUB_WORKFLOW", ""),
+        ref=environ.get("GITHUB_REF", ""),
         **{key: environ[name].rstrip("/") for key, name in urls.items() if environ.get(name)},
     )
     return {

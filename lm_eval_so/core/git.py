@@ -12,8 +12,8 @@ from pathlib import Path
 from lm_eval_so.errors import UsageError
 
 _TIMEOUT_S = 60
-# no dash in front, no "..", no path; letters of any script, since branch names may have them
-_REVISION = re.compile(r"(?![-./])(?!.*\.\.)[\w./@^~{}+#=-]{1,250}\Z")
+# no dash in front, no "..", no path; branch names may have letters of any script, and fix(ui) or a,b
+_REVISION = re.compile(r"(?![-./])(?!.*\.\.)[\w./@^~{}+#=,!%&'()-]{1,250}\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _SUBMODULE = b"160000"
 _MOST_LINKS = 40

@@ -17,12 +17,14 @@ from lm_eval_so.core.files import folder_problems, leads_out
 from lm_eval_so.errors import ExitCode, Interrupted, Problem, PublishError, Where
 from lm_eval_so.pipeline.baseline.update import update_baseline
 from lm_eval_so.pipeline.check import Stage, check
-from lm_eval_so.pipeline.forecast.kept import fitting_note
+from lm_eval_so.pipeline.forecast.kept import file_of, fitting_note
 from lm_eval_so.pipeline.github.baseline_place import (
     find_anchor_place,
     find_control,
     find_local_place,
     find_place,
+    is_brought,
+    is_of_event,
 )
 from lm_eval_so.pipeline.github.publish import Job, Told, tell_github, write_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings
@@ -39,6 +41,10 @@ from lm_eval_so.pipeline.measure.plan import (
 _OWN_BASELINE = (
     "git does not know the base commit here, so the baseline is read from the checkout itself"
 )
+_OTHER_CHECKOUT = (
+    "the baseline stays as it is: another commit is checked out than that of the event"
+)
+_OWN_CHECKOUT = "update it in a job that checks out the default branch"
 _INSIDE = "write inside the workspace; if a link leads out of it, remove the link"
 _DEEPER = "give actions/checkout `fetch-depth: 2`"
 
@@ -75,7 +81,7 @@ def find_problems(config: Config, around: Surroundings, options: Options) -> Ite
     needs: set[Stage] = {"run", "evaluate"}
     needs |= {"generate"} if _makes_dataset(config, around.inputs) else set()
     yield from check(config, around.environ, needs=needs)
-    if _updates_baseline(around) and config.baseline.path is None:
+    if _updates_baseline(config, around) and config.baseline.path is None:
         what = "update_baseline writes the baseline, and the config names none"
         yield Problem(what=what, where=config.where("baseline"), hint=how_to_name_one(config))
     if config.backend is None:  # told by now, and there is no run to write
@@ -103,6 +109,7 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
             commit=origin.commit or activity.commit,
             base_ref=origin.base_ref,
         )
+    is_foretold = not is_brought(file_of(config), activity, cwd=config.folder)
     return Plan(
         run=run,
         reports=reports,
@@ -113,7 +120,7 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
         may_be_baseline=may_be_baseline,
         makes_baseline=_makes_baseline(config, around),
         origin=origin,
-        forecast=fitting_note(config, around.environ),
+        forecast=fitting_note(config, around.environ) if is_foretold else None,
         control=find_control(activity, around.source) if around.source else None,
     )
 
@@ -150,6 +157,8 @@ async def measure_and_tell(
     is_own = place.ref is None and place.report is None and not config.baseline.ref
     if is_own and not activity.is_proposal:
         resources.listener(Warned(stage="ci", text=_OWN_BASELINE, hint=_DEEPER))
+    if _wants_update(around) and plan.makes_baseline == "never":
+        resources.listener(Warned(stage="baseline", text=_OTHER_CHECKOUT, hint=_OWN_CHECKOUT))
     measured = await measure(config, resources, plan)
     has_result.set()
     await asyncio.sleep(0)  # a signal that came while reports were made is heard now
@@ -166,17 +175,22 @@ async def measure_and_tell(
     return Done(measured=measured, told=told, exit_code=code)
 
 
-def _updates_baseline(around: Surroundings) -> bool:
+def _wants_update(around: Surroundings) -> bool:
     """Return whether the step wants the baseline written, and the event may make one."""
     wanted = around.inputs and around.inputs.update_baseline is not UpdateBaseline.NEVER
     return bool(wanted) and around.activity.may_be_baseline
+
+
+def _updates_baseline(config: Config, around: Surroundings) -> bool:
+    """Return whether the baseline is written: where the event's own commit is what is measured."""
+    return _wants_update(around) and is_of_event(around.activity, cwd=config.folder)
 
 
 def _makes_baseline(
     config: Config, around: Surroundings
 ) -> Literal["never", "if_missing", "always"]:
     if around.inputs:
-        return "always" if _updates_baseline(around) else "never"
+        return "always" if _updates_baseline(config, around) else "never"
     return "if_missing" if config.baseline.path else "never"
 
 
@@ -184,7 +198,7 @@ def _update_baseline(
     config: Config, resources: Resources, plan: Plan, around: Surroundings
 ) -> bool:
     """Write the baseline if the step wants it; return False if the report is refused."""
-    if not _updates_baseline(around):
+    if plan.makes_baseline != "always":
         return True
     reason = f"update_baseline: {around.activity.event} at {plan.origin.commit or 'no commit'}"
     try:
@@ -216,7 +230,7 @@ def _outside_problems(config: Config, around: Surroundings, folders: list[Path])
     places: list[tuple[Path, Where]] = [(path, Where(file=str(path))) for path in folders]
     if _makes_dataset(config, around.inputs):
         places.append((config.resolve(config.dataset.path), config.where("dataset", "path")))
-    if _updates_baseline(around) and config.baseline.path:
+    if _updates_baseline(config, around) and config.baseline.path:
         places.append((config.resolve(config.baseline.path), config.where("baseline", "path")))
     if config.run.cache:
         places.append((config.resolve(config.run.cache), config.where("run", "cache")))

@@ -262,8 +262,9 @@ def _facts(dataset: bytes) -> dict[str, tuple[object, object]]:
 
 
 def _kept_files(config: Config) -> Iterator[Path]:
-    """Yield the files beside the chatbot: the baseline, and the exceptions."""
-    for path in (config.baseline.path, config.gate.quarantine, config.gate.accept):
+    """Yield the files beside the chatbot: the baseline, the anchor, and the exceptions."""
+    anchor = Path(config.baseline.anchor) if config.baseline.anchor else None
+    for path in (config.baseline.path, anchor, config.gate.quarantine, config.gate.accept):
         if path is not None:
             yield config.resolve(path)
 

@@ -49,6 +49,14 @@ def test_gate_these__small(tmp_path: Path):
     assert not list(tmp_path.iterdir())
 
 
+def test_gate_guards__small(tmp_path: Path):
+    shown = run(tmp_path, "gate_guards.py", "--part", "skewed", "--part", "missing", "--runs", "2")
+    rows = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")]
+    assert next(row[0] for row in rows if row[1] == "30") == "| few lose all, the others nothing"
+    assert rows[-1][:3] == ["| margin", "10", "wrong answers"]
+    assert not list(tmp_path.iterdir())
+
+
 def test_repeats__small(tmp_path: Path):
     shown = run(tmp_path, "repeats.py", "--part", "creep", "--runs", "4")
     rows = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")]

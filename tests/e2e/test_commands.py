@@ -152,7 +152,7 @@ def test_error__says_what_where_and_what_to_do(folder: Path, golden) -> None:
             "comment",
             "ci",
         ),
-        *("doctor", "cache", "plugins", "schema"),
+        *("forecast", "doctor", "cache", "plugins", "schema"),
     ],
 )
 def test_help__golden(command: str, tmp_path: Path, golden) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.commands import Done, lm_eval_so
+from servers.checkout import open_checkout
+from servers.commands import Done, git, lm_eval_so
 from servers.runs import KEY, write_dataset
 
 from lm_eval_so.testing import ChatServer, Reply, Seen
@@ -140,6 +141,32 @@ def test_forecast__the_next_report_says_how_often_the_gate_fails_by_itself(shop:
         assert done.returncode == 0, done.stderr
         page = (shop.folder / "compared/report.md").read_text(encoding="utf-8")
         assert (told in page) is is_fitting
+
+
+def test_ci__a_forecast_that_a_pull_request_brings_is_none(tmp_path: Path) -> None:
+    with open_checkout(tmp_path) as place:
+        git("checkout", "-q", "topic", cwd=place.folder)
+        environ = {"OPENAI_API_KEY": KEY, "BOT_URL": place.bot.url}
+        made = lm_eval_so("forecast", "--ask", cwd=place.folder, environ=environ)
+        assert made.returncode == 0, made.stderr
+        place.commit("a forecast that git ignores")
+
+        def told() -> object:
+            done = place.ci()
+            assert done.returncode == 0, done.stderr
+            file = place.folder / "lm-eval-so-report/comparison.json"
+            return json.loads(file.read_text(encoding="utf-8"))["forecast"]
+
+        assert told() is not None  # a step of the job put it there
+        file = place.folder / ".lm-eval-so/forecast/forecast.json"
+        forged = json.loads(file.read_text(encoding="utf-8"))
+        forged["scenarios"][0]["fail"] = 0.97
+        file.write_text(json.dumps(forged), encoding="utf-8")
+        git("checkout", "-q", "topic", cwd=place.folder)
+        git("add", "-f", str(file), cwd=place.folder)
+        place.commit("a gate that is said to fail without a reason")
+        assert told() is None
+        assert all("97%" not in body for body in place.hub.bodies(7).values())
 
 
 def test_forecast__a_margin_that_fits_no_score_is_refused(shop: Shop) -> None:

@@ -296,17 +296,18 @@ def place(tmp_path: Path) -> Iterator[Checkout]:
         yield found
 
 
-def push(place: Checkout, **inputs: str) -> Done:
-    """Run the Action on a push to the default branch."""
-    event = place.folder.parent / "push.json"
+def push(place: Checkout, *, event: str = "push", sha: str | None = None, **inputs: str) -> Done:
+    """Run the Action on a push to the default branch, or another event of it."""
+    file = place.folder.parent / "push.json"
     before = git("rev-parse", "HEAD^", cwd=place.folder)
     payload = {"before": before, "repository": {"default_branch": "main"}}
-    event.write_text(json.dumps(payload), encoding="utf-8")
+    file.write_text(json.dumps(payload), encoding="utf-8")
     given = {f"INPUT_{name.upper()}": value for name, value in inputs.items()}
     return place.ci(
-        GITHUB_EVENT_NAME="push",
+        GITHUB_EVENT_NAME=event,
         GITHUB_REF="refs/heads/main",
-        GITHUB_EVENT_PATH=str(event),
+        GITHUB_SHA=sha or git("rev-parse", "HEAD", cwd=place.folder),
+        GITHUB_EVENT_PATH=str(file),
         **given,
     )
 
@@ -355,6 +356,25 @@ def test_action__a_pull_request_never_makes_the_baseline(place: Checkout) -> Non
     assert done.returncode == 0, done.stderr
     assert answers(place.folder / "lm-eval-so-report/report.json") == {1}
     assert git("status", "--porcelain", cwd=place.folder) == ""
+
+
+def test_action__another_checkout_on_an_event_of_main_makes_no_baseline(place: Checkout) -> None:
+    git("checkout", "-q", "topic", cwd=place.folder)
+    git("commit", "-qm", "a change", "--allow-empty", cwd=place.folder)
+    of_main = git("rev-parse", "main", cwd=place.folder)
+    for event in ("push", "schedule"):
+        done = push(place, update_baseline="always", event=event, sha=of_main)
+        assert done.returncode == 0, done.stderr
+        assert "the baseline stays as it is: another commit is checked out than" in done.stderr
+        assert answers(place.folder / "lm-eval-so-report/report.json") == {1}
+        assert git("status", "--porcelain", cwd=place.folder) == ""
+
+    # main moved on since the event, and the workflow checks out the branch
+    head = git("rev-parse", "HEAD", cwd=place.folder)
+    git("update-ref", "refs/remotes/origin/main", head, cwd=place.folder)
+    done = push(place, update_baseline="always", sha=of_main)
+    assert done.returncode == 0, done.stderr
+    assert git("status", "--porcelain", cwd=place.folder) == "M baselines/shop.json"
 
 
 def test_action__a_baseline_without_a_place_is_told_before_anything_is_asked(

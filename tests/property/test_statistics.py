@@ -323,6 +323,36 @@ def test_bounded__errs_about_one_time_in_twenty() -> None:
     assert sum(found.p_worse <= 0.05 for found in worse) > 0.9 * RUNS
 
 
+def test_bounded__a_drop_of_few_total_failures_seldom_passes() -> None:
+    """Changes as skewed as can be: one in 20 loses all, and a usual t interval misses it too often."""
+    chance = random.Random(7)
+    passes = {"gate": 0, "student": 0}
+    for _ in range(RUNS):
+        lost = sum(chance.random() < 0.05 for _ in range(80))
+        changes = [-1.0] * lost + [0.0] * (80 - lost)
+        mean, se = -lost / 80, math.sqrt(lost * (80 - lost) / 79) / 80
+        passes["gate"] += hall_interval(changes, width=1.0).low > -0.05
+        passes["student"] += mean - t_quantile(0.95, 79) * se > -0.05
+    assert passes["gate"] <= MOST < passes["student"]
+
+
+@given(
+    st.lists(st.sampled_from([(1, 1)] * 12 + [(1, 0), (0, 1), (0, 0)]), min_size=60, max_size=200),
+    st.sets(st.integers(0, 59), max_size=4),
+    st.randoms(use_true_random=False),
+)
+def test_compare__a_pass_holds_whatever_the_lost_answers_would_have_been(pairs, lost, dice) -> None:
+    before, now = map(list, zip(*pairs, strict=True))
+    gate = {"metrics": {"m": {"margin": 0.15}}}
+    baseline = make_report({"m": before})
+    told = [None if place in lost else score for place, score in enumerate(now)]
+    filled = [dice.choice((0, 1)) if score is None else score for score in told]
+    with_gaps, whole = (judge(baseline, make_report({"m": s}), gate=gate) for s in (told, filled))
+    good = {Verdict.PASS, Verdict.IMPROVED}
+    assert with_gaps.verdict not in good or whole.verdict in good
+    assert with_gaps.verdict is not Verdict.REGRESSION or whole.metrics["m"].p_raw <= 0.05
+
+
 def test_groups__ignored_would_fail_far_more_often() -> None:
     chance = random.Random(7)
     labels = [group for group in range(60) for _ in range(5)]

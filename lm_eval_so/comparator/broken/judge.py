@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from lm_eval_so.comparator.broken.rounds import (
+    MOST_OF_MAIN,
     NOTHING_ASKED,
     Asked,
     Further,
@@ -114,8 +115,8 @@ def _with_main(whole: Whole, reports: Reports, terms: Terms, further: Further) -
     if control is None or reports.baseline is None or not _plays_a_part(control, whole, further):
         return whole
     control = replace(control, requests=further.asked_of_main)
-    if further.main_ended is not None:
-        why = Reason(code="failed", figures={"problem": further.main_ended})
+    why = _why_not_told(whole.broken, further)
+    if why is not None:
         control = replace(control, state="not_possible", why=why)
     day = _day_of_baseline(reports)
     served, told = control_sentences(control, whole.reasons, terms.language, day=day)
@@ -125,6 +126,17 @@ def _with_main(whole: Whole, reports: Reports, terms: Terms, further: Further) -
 
     broken = whole.broken and replace(whole.broken, mean=around(whole.broken.mean))
     return replace(whole, sentence=around(whole.sentence), broken=broken, control=control)
+
+
+def _why_not_told(broken: BrokenCases | None, further: Further) -> Reason | None:
+    """Return why main's configuration says nothing although it was asked; None if it does."""
+    if further.main_ended is not None:
+        return Reason(code="failed", figures={"problem": further.main_ended})
+    cases = broken.cases if broken else ()
+    is_spent = any(len(further.of_main(case.sample_id)) >= MOST_OF_MAIN for case in cases)
+    if not is_spent or any(case.main is not None for case in cases):
+        return None
+    return Reason(code="few_answers", figures={"asked": further.asked_of_main})
 
 
 def _plays_a_part(control: Control, whole: Whole, further: Further) -> bool:

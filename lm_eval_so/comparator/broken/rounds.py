@@ -16,7 +16,7 @@ _MOST_SILENT = 3
 """Answers in a row without a score after which a case is left: the first, and two more tries."""
 _WRONG_BEFORE_MAIN = 3
 """Wrong answers in a row from which on main's configuration is asked, too."""
-_MOST_OF_MAIN = 5
+MOST_OF_MAIN = 5
 """Answers of main's configuration, those without a score included, after which it is left."""
 
 
@@ -248,7 +248,7 @@ def _word(pair: Pair, watch: Watch, further: Further) -> _Word:
     of = right + said.count(Outcome.WRONG)
     if pair.is_lost and _said_by(further.of_main(watch.probe or "")) - {Outcome.LOST}:
         of += said.count(Outcome.LOST)
-    is_over = of >= OF_MAIN or len(said) >= _MOST_OF_MAIN or further.main_ended is not None
+    is_over = of >= OF_MAIN or len(said) >= MOST_OF_MAIN or further.main_ended is not None
     return _Word(right=right, of=of, is_open=not is_over)
 
 

@@ -35,6 +35,10 @@ class Told:
     """Whether the answers are of the chatbot before the latest change."""
     reached: int
     """Answers that at least 80 % of the samples have."""
+    held: int
+    """Answers to a sample that the baseline at hand holds; 0 without one."""
+    next_baseline: int
+    """Answers to a sample when the next one is made."""
 
 
 def forecast_lines(forecast: Forecast, told: Told) -> list[str]:
@@ -72,6 +76,7 @@ def _head(forecast: Forecast, told: Told) -> str:
     if len(gate.metrics) > 1:
         more = say("forecast.more_metrics", language, {"metrics": ", ".join(gate.metrics[1:])})
     sides = "sides_these" if gate.claim == "these" else "sides"
+    asked = {"k_b": gate.k_b, "k_c": gate.k_c, "held": _held(told)}
     return say(
         "forecast.head",
         language,
@@ -80,9 +85,16 @@ def _head(forecast: Forecast, told: Told) -> str:
             "answers": each,
             "from": say("forecast.from", language, {"days": days}) if days else "",
             "metrics": gate.metrics[0] + margin + more,
-            "sides": say(f"forecast.{sides}", language, {"k_b": gate.k_b, "k_c": gate.k_c}),
+            "sides": say(f"forecast.{sides}", language, asked),
         },
     )
+
+
+def _held(told: Told) -> str:
+    if told.held in {0, told.next_baseline}:
+        return ""
+    code = "held_more" if told.held > told.next_baseline else "held_fewer"
+    return say(f"forecast.{code}", told.language, {"k": told.held})
 
 
 def _days(days: Sequence[str]) -> str:
@@ -109,7 +121,8 @@ def _scenario(each: ForecastScenario, told: Told) -> Iterator[str]:
         yield say("forecast.unchanged", language)
         yield from (passes + _range(each.ranges["pass"], language), unclear, of_fails)
         return
-    yield say(f"forecast.{'broken' if told.is_share else 'worse'}", language, figures)
+    code = "broken" if told.is_share else "worse"
+    yield say(f"forecast.{code}{'_one' if each.broken == 1 else ''}", language, figures)
     yield from (of_fails, unclear, passes)
 
 
@@ -240,7 +253,7 @@ def _suggestion(forecast: Forecast, told: Told) -> Iterator[str]:
         yield say("forecast.suggestion", language, {"option": _option_name(best, told)})
     if forecast.n < _FEW_SAMPLES:
         repeats = ""
-        if forecast.gate.k_b < _LEAST_REPEATS:
+        if told.next_baseline < _LEAST_REPEATS:
             repeats = say("forecast.small_repeats", language, {"k": _LEAST_REPEATS})
         yield say("forecast.small", language, {"repeats": repeats})
 

@@ -124,7 +124,9 @@ def table_blocks(
     Raises:
         BadDocumentError: If merged cells make it far larger than any table is.
     """
-    tidy = [[None if cell is None else _one_line(cell) for cell in row] for row in rows]
+    different = {cell for row in rows for cell in row if cell is not None}
+    said = {cell: _one_line(cell) for cell in different}
+    tidy = [[None if cell is None else said[cell] for cell in row] for row in rows]
     width = max(map(len, tidy), default=0)
     used = [i for i in range(width) if any(i < len(row) and row[i] for row in tidy)]
     places = ats or [{}] * len(tidy)

@@ -1,6 +1,7 @@
 """HTML: the part of a page that people came to read, as blocks; the only room of selectolax."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -28,7 +29,8 @@ _NO_NESTING: Final = re.compile(
     "|area|base|embed|param|track|wbr|b|i|u|s|a|em|strong|small|font|code|big|tt|strike|nobr"
 )
 """Elements that need no end tag, have none, or that the parser closes by itself."""
-_TAG: Final = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9-]*)[^<>]*?(/?)>")
+_TAG: Final = re.compile(r"<(/?)([A-Za-z][^\s/>]*)")
+_DRAWINGS: Final = frozenset({"svg", "math"})
 _UNSEEN: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
 _MOST_SPAN: Final = 1000
@@ -58,7 +60,7 @@ def read_html(text: str, *, selector: str | None = None, is_page: bool = True) -
     Raises:
         BadDocumentError: If it is nested too deeply, or the selector is wrong or finds nothing.
     """
-    if _depth(text) > _DEEPEST:
+    if _is_too_deep(text):
         raise BadDocumentError(
             Reason.UNREADABLE,
             f"elements are nested deeper than {_DEEPEST:,} levels",
@@ -79,15 +81,43 @@ def read_html(text: str, *, selector: str | None = None, is_page: bool = True) -
     )
 
 
-def _depth(text: str) -> int:
-    """Return about how deeply elements are nested, without a parser."""
-    deepest = level = 0
+def _is_too_deep(text: str) -> bool:
+    """Return whether elements are nested too deeply, without a parser.
+
+    The open elements are kept as a parser keeps them: an end tag closes what is inside of its element, one of an
+    inline element reaches over no block, one of nothing is ignored; `/>` ends an element inside of drawings only.
+    """
+    stack: list[str] = []
+    places: defaultdict[str, list[int]] = defaultdict(list)  # of each name; under "" of all blocks
+    is_drawing, end = False, -1
     for match in _TAG.finditer(text):
-        if match[3] or _NO_NESTING.fullmatch(match[2].lower()):
-            continue
-        level = max(level - 1, 0) if match[1] else level + 1
-        deepest = max(deepest, level)
-    return deepest
+        name = match[2].lower()
+        is_block = _BLOCK.fullmatch(name) is not None
+        if match[1]:
+            is_drawing &= name not in _DRAWINGS
+            below = -1 if is_block or not places[""] else places[""][-1]
+            while places[name] and places[name][-1] > below:
+                last = stack.pop()
+                places[last].pop()
+                if places[""] and places[""][-1] == len(stack):
+                    places[""].pop()
+                if last == name:
+                    break
+        elif _NO_NESTING.fullmatch(name):
+            is_drawing = False
+        else:
+            is_drawing &= not is_block
+            if is_drawing:
+                end = end if end >= match.end() else text.find(">", match.end()) % (len(text) + 1)
+                if text[end - 1] == "/":
+                    continue
+            is_drawing |= name in _DRAWINGS
+            for known in (name, "") if is_block else (name,):
+                places[known].append(len(stack))
+            stack.append(name)
+            if len(stack) > _DEEPEST:
+                return True
+    return False
 
 
 def _roots(body: LexborNode, selector: str | None) -> list[LexborNode]:

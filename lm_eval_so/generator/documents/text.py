@@ -19,6 +19,7 @@ _NUMBERED: Final = re.compile(r"([0-9]{1,3})[.)]\s+(.+)")
 _STARTS: Final = re.compile(r"[①-⑳㉠-㉻※]|\([0-9가-하]{1,2}\)\s|[가-하][.)]\s")
 """Beginnings of a paragraph of its own, which stay in its text."""
 _SENTENCE_END: Final = re.compile(r"[.!?。:;][\"'”’」』)\]]*$")
+_PARTED: Final = re.compile("[A-Za-z]-$")
 _LONGEST_TITLE: Final = 60
 _LONGEST_HEADING: Final = 100
 _SHORT: Final = 0.85
@@ -101,24 +102,30 @@ def blocks_of(lines: Iterable[TextLine], patterns: Sequence[re.Pattern[str]] = (
         patterns: Patterns of headings, matched at the beginning of a line; the first is the highest.
     """
     found: list[tuple[Block, int | None]] = []
+    texts: list[
+        list[str]
+    ] = []  # of each block, joined at the end: a paragraph may have thousands of lines
+    before = ""
     for line in lines:
-        before = found[-1][0] if found else None
-        begins = line.starts or before is None or before.kind == "heading"
-        may_head = begins or (before is not None and bool(_SENTENCE_END.search(before.text)))
+        begins = line.starts or not found or found[-1][0].kind == "heading"
         heading = _heading(line.text, patterns)
-        if heading is not None and (may_head or heading.is_sure):
-            block = Block(kind="heading", text=heading.title, level=1, at=line.at)
-            found.append((block, heading.rank))
-            if heading.rest:
-                found.append((_block(replace(line, text=heading.rest)), None))
-            continue
         block = _block(line)
-        if begins or block.kind == "item" or _STARTS.match(line.text) or before is None:
+        if heading is not None and (heading.is_sure or begins or _SENTENCE_END.search(before)):
+            found.append((Block(kind="heading", text=heading.title, at=line.at), heading.rank))
+            texts.append([heading.title])
+            block = _block(replace(line, text=heading.rest))
+            begins = True
+        if not block.text:
+            continue
+        if begins or block.kind == "item" or _STARTS.match(line.text):
             found.append((block, None))
+            texts.append([block.text])
         else:
-            gap = "" if re.search(r"[A-Za-z]-$", before.text) and line.text[:1].islower() else " "
-            found[-1] = (replace(before, text=f"{before.text}{gap}{line.text}"), None)
-    return _levelled(found)
+            is_parted = _PARTED.search(before) and line.text[:1].islower()
+            texts[-1] += ("" if is_parted else " ", line.text)
+        before = line.text
+    whole = [replace(b, text="".join(t)) for (b, _), t in zip(found, texts, strict=True)]
+    return _levelled([(block, rank) for block, (_, rank) in zip(whole, found, strict=True)])
 
 
 def with_marks(blocks: Sequence[Block], patterns: Sequence[re.Pattern[str]] = ()) -> list[Block]:

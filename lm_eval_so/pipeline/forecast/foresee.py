@@ -132,6 +132,8 @@ def told_of(forecast: Forecast, known: Known) -> Told:
         questions=named_questions(known, leading.id) if leading else {},
         is_earlier=bool(known.reached) and known.chatbot != known.subject.chatbot,
         reached=known.reached,
+        held=known.subject.held,
+        next_baseline=known.subject.config.baseline_repeats,
     )
 
 

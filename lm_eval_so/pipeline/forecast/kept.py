@@ -1,5 +1,6 @@
 """The forecast as a file: kept out of git, and told by a later report that it fits."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,11 +17,17 @@ from lm_eval_so.pipeline.forecast.known_answers import keep_out_of_git
 from lm_eval_so.pipeline.forecast.subject import FOLDER, subject_of
 
 _FILE = FOLDER / "forecast.json"
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def file_of(config: Config) -> Path:
+    """Return the file of the forecast."""
+    return config.resolve(_FILE)
 
 
 def keep_forecast(forecast: Forecast, config: Config, redactor: Redactor) -> Path:
     """Write a forecast where the next report finds it, and return the file."""
-    file = config.resolve(_FILE)
+    file = file_of(config)
     keep_out_of_git(file.parent)
     write_atomic(file, dump_document(redactor.redact_json(to_json(forecast))))
     return file
@@ -29,13 +36,14 @@ def keep_forecast(forecast: Forecast, config: Config, redactor: Redactor) -> Pat
 def fitting_note(config: Config, environ: Mapping[str, str]) -> ForecastNote | None:
     """Return what the kept forecast says of unchanged runs.
 
-    None if there is none, or if it is of another chatbot, dataset, metric or gate.
+    None if there is none, if it is of another chatbot, dataset, metric or gate, or if its share or
+    its day is none.
 
     Args:
         config: The config.
         environ: Environment variables.
     """
-    file = config.resolve(_FILE)
+    file = file_of(config)
     if not file.is_file():
         return None
     try:
@@ -46,4 +54,5 @@ def fitting_note(config: Config, environ: Mapping[str, str]) -> ForecastNote | N
     is_fitting = kept.fits == fits_of(subject, subject.chatbot)
     if not (is_fitting and kept.scenarios and kept.answers.days):
         return None
-    return ForecastNote(fails=kept.scenarios[0].fails, day=kept.answers.days[-1])
+    note = ForecastNote(fails=kept.scenarios[0].fails, day=kept.answers.days[-1])
+    return note if 0 <= note.fails <= 1 and _DAY.fullmatch(note.day) else None

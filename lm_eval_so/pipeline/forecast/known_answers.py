@@ -137,7 +137,7 @@ def _pool(subject: Subject, chatbot: str, reports: Iterable[_Found]) -> Known:
     seen: set[tuple[str, str, int]] = set()
     found: list[tuple[int, int, int]] = []
     for place, report in enumerate(used):
-        if not subject.is_scored(report):
+        if not _is_scored(subject, report):
             continue
         columns = report.samples
         cached, run = frozenset(columns.cached), ordered[place].run
@@ -205,6 +205,14 @@ def _found(subject: Subject, report: EvaluationReport, path: Path | None) -> _Fo
     return _Found(report=report, run=_identity(subject, folder, report.experiment.started_at))
 
 
+def _is_scored(subject: Subject, report: EvaluationReport) -> bool:
+    """Return whether a report is of this suite, and has the metrics as they are."""
+    found, own = report.metrics, subject.metrics
+    return report.experiment.suite == subject.config.suite and all(
+        each.id in found and found[each.id].fingerprint == each.fingerprint for each in own
+    )
+
+
 def _identity(subject: Subject, folder: Path | None, started_at: str | None) -> str:
     """Return the identity of a run: its folder if it was asked here, else the time of its start."""
     if folder is not None and folder.resolve().parent == subject.folder.resolve():
@@ -221,7 +229,7 @@ async def _at_hand(subject: Subject, resources: Resources) -> AsyncIterator[_Fou
         except InputError as error:
             tell(Warned(stage=STAGE, text=f"not counted: {error}"))
             continue
-        if report is not None and subject.is_scored(report):
+        if report is not None and _is_scored(subject, report):
             found = _found(subject, report, path)
             known.add((found.run, report.experiment.finished_at))
             yield found

@@ -12,13 +12,13 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import Dataset, load_dataset
 from lm_eval_so.core.hashing import revision
 from lm_eval_so.core.records.enums import MetricKind
-from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.stats.trials import Sides
 from lm_eval_so.errors import ConfigError
 from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids, unasked_judges
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.pipeline.check import gate_problems
 from lm_eval_so.pipeline.measure.further import is_alone
+from lm_eval_so.pipeline.measure.plan import answers_of_baseline
 from lm_eval_so.runner.dry_run import head_of
 from lm_eval_so.runner.plan.selection import backend_section, run_folder
 
@@ -38,6 +38,8 @@ class Subject:
     """Deciding metrics that hold an answer against others, so that answers cannot be shuffled."""
     chatbot: str
     """Fingerprint of the chatbot as it is now."""
+    held: int
+    """Answers to a sample that the baseline at hand holds; 0 without one."""
 
     @cached_property
     def revs(self) -> Mapping[str, str]:
@@ -54,8 +56,9 @@ class Subject:
 
     @property
     def sides(self) -> Sides:
-        """Answers to a sample on each side of a comparison."""
-        return Sides(baseline=self.config.baseline_repeats, candidate=self.config.run.repeats)
+        """Answers to a sample on each side of a comparison; of the baseline the larger of now and next."""
+        baseline = max(self.config.baseline_repeats, self.held)
+        return Sides(baseline=baseline, candidate=self.config.run.repeats)
 
     @property
     def wanted(self) -> int:
@@ -72,14 +75,6 @@ class Subject:
     def has_judges(self) -> bool:
         """Whether scores take a judge."""
         return any(each.section.judges for each in self.metrics)
-
-    def is_scored(self, report: EvaluationReport) -> bool:
-        """Return whether a report is of this suite, and has the metrics as they are."""
-        found = report.metrics
-        return report.experiment.suite == self.config.suite and all(
-            each.id in found and found[each.id].fingerprint == each.fingerprint
-            for each in self.metrics
-        )
 
     @property
     def folder(self) -> Path:
@@ -111,6 +106,7 @@ def subject_of(config: Config, resources: Resources) -> Subject:
         metrics=alone,
         left_out=tuple(each.id for each in deciding if not is_alone(each)),
         chatbot=head_of(config, resources).fingerprint,
+        held=answers_of_baseline(config),
     )
 
 

@@ -117,16 +117,49 @@ def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> 
     if here is None:
         return Place(unreadable=trusted.why)
     base, unknown = trusted.commit, trusted.why
-    commits = {commit for commit in (here, activity.head, activity.commit) if commit}
-    is_brought = git.is_committed(named, commits)
-    has_file = named.exists() and not is_brought  # a step of the job put it there
+    brings_it = is_brought(named, activity, cwd=cwd)
+    has_file = named.exists() and not brings_it  # a step of the job put it there
     if explicit is not None:
-        is_nowhere = not is_brought and not _has(base, explicit, cwd=cwd)
+        is_nowhere = not brings_it and not _has(base, explicit, cwd=cwd)
         of_base = Place(path=relative_to(explicit, cwd), ref=base, unreadable=unknown)
         return Place(report=explicit) if has_file or is_nowhere else of_base  # nowhere is an error
     if config.baseline.ref:
         return Place(unreadable=_why_not(config, base, unknown))
     return Place(ref=base, else_file=has_file, unreadable=None if has_file else unknown)
+
+
+def is_of_event(activity: Activity, *, cwd: Path) -> bool:
+    """Return whether the checkout is the event's: its commit, or the branch as it is now.
+
+    A workflow may check out anything, as a pull request's head, on an event of main. Without git, and
+    in a submodule, nothing is known against it.
+
+    Args:
+        activity: The task that the event sets.
+        cwd: A folder of the checkout.
+    """
+    here = git.head(cwd)
+    if here is None or here == activity.commit or git.is_submodule(cwd):
+        return True
+    kind, _, branch = activity.workflow.ref.partition("refs/heads/")
+    if kind or not branch:
+        return False
+    return git.find_commit(f"refs/remotes/origin/{branch}", cwd=cwd) == here
+
+
+def is_brought(file: Path, activity: Activity, *, cwd: Path) -> bool:
+    """Return whether a proposal brings a file, or may bring it, since git cannot tell.
+
+    Args:
+        file: The file, in the checkout.
+        activity: The task that the event sets.
+        cwd: A folder of the checkout.
+    """
+    if not activity.is_proposal:
+        return False
+    here = git.head(cwd)
+    commits = {commit for commit in (here, activity.head, activity.commit) if commit}
+    return here is None or git.is_committed(file, commits)
 
 
 def find_anchor_place(config: Config, activity: Activity) -> Place:

@@ -12,9 +12,9 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, Noticed
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison, ForecastNote
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.report_file import read_report
+from lm_eval_so.core.report_file import fewest_answers, read_report
 from lm_eval_so.core.words import say
-from lm_eval_so.errors import UsageError
+from lm_eval_so.errors import InputError, UsageError
 from lm_eval_so.evaluator.binding.baseline_answers import needs_baseline
 from lm_eval_so.evaluator.evaluate import Origin
 from lm_eval_so.pipeline.control import ControlSource, Decided, decide
@@ -132,6 +132,17 @@ def read_baseline(
     """
     report, ref = find_baseline(config, place, is_demanded=is_demanded)
     return Baseline(report=report, ref=ref, anchor=_anchor(config, anchor or place))
+
+
+def answers_of_baseline(config: Config) -> int:
+    """Return the answers to each sample in the baseline at hand; 0 without one that can be read."""
+    try:
+        report = read_baseline(config).report
+    except InputError:
+        return 0
+    if report is None or report.experiment.suite != config.suite:
+        return 0
+    return fewest_answers(report)
 
 
 def _anchor(config: Config, place: Place) -> Anchor | None:

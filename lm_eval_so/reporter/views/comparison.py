@@ -1,6 +1,7 @@
 """View of a comparison."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 from lm_eval_so.core.records.comparison import (
     Comparison,
@@ -132,8 +133,8 @@ def _gate_row(key: str, metric: MetricComparison, shown: MetricFigures, words: W
     return GateRow(
         metric=key,
         note=words("less_is_better") if is_lower else "",
-        baseline=_mean(metric, metric.baseline, shown),
-        candidate=_mean(metric, metric.candidate, shown),
+        baseline=_mean(metric, "baseline", shown),
+        candidate=_mean(metric, "candidate", shown),
         change=change,
         allowed=_allowed(metric, shown, words),
         icon=verdict_icon(metric.verdict),
@@ -148,14 +149,27 @@ def _gate_row(key: str, metric: MetricComparison, shown: MetricFigures, words: W
     )
 
 
-def _mean(metric: MetricComparison, value: float | None, shown: MetricFigures) -> str:
+def _mean(
+    metric: MetricComparison, side: Literal["baseline", "candidate"], shown: MetricFigures
+) -> str:
+    value = metric.baseline if side == "baseline" else metric.candidate
     if value is None:
         return ABSENT
-    hits = value * metric.n
-    is_count = metric.kind is MetricKind.BINARY and metric.n and not any(metric.missing)
-    if is_count and abs(hits - round(hits)) < 1e-6 * metric.n:
-        return f"{shown.value(value)} ({count(round(hits))}/{count(metric.n)})"
+    answers = _answers(metric, side)
+    hits = value * answers
+    if answers and abs(hits - round(hits)) < 1e-6 * answers:
+        return f"{shown.value(value)} ({count(round(hits))}/{count(answers)})"
     return shown.value(value)
+
+
+def _answers(metric: MetricComparison, side: str) -> int:
+    """Return the answers behind a share of right ones; 0 if not all samples have as many."""
+    if metric.kind is not MetricKind.BINARY or any(metric.missing):
+        return 0
+    asked = metric.stability.get(side)
+    if asked is None:
+        return metric.n
+    return asked.n * asked.repeats if asked.n == metric.n else 0
 
 
 def _allowed(

@@ -95,6 +95,13 @@ def test_merge_base__is_the_common_ancestor(repository) -> None:
     assert git.merge_base("main", "nowhere", cwd=repository) is None
 
 
+@pytest.mark.parametrize("name", ["fix(ui)", "a,b", "R&D", "it's", "100%!", "기능/환불"])
+def test_find_commit__knows_branches_by_any_plain_name(repository, name: str) -> None:
+    here = run(repository, "rev-parse", "HEAD")
+    run(repository, "update-ref", f"refs/remotes/origin/{name}", here)
+    assert git.find_commit(f"refs/remotes/origin/{name}", cwd=repository) == here
+
+
 @pytest.mark.parametrize(
     "ref",
     ["--upload-pack=x", "-h", "", "a b", "main:file", "a..b", "a\nb", "../x", "x" * 300, "$(x)"],

@@ -540,7 +540,12 @@ def test_decide__on_a_schedule_an_own_chatbot_is_unchanged_by_its_commit(repo: R
     repo.merge(OWN, bot_py="1")
     measured = of_run("f", reach="of another day", commit=repo.base)
     assert scheduled(repo, measured) == "unchanged"
-    repo.merge(OWN, **{"base.json": "the baseline itself"})
+    repo.merge(OWN, **{"base.json": "the baseline itself", "v1.json": "what is no anchor"})
+    assert scheduled(repo, measured) is None
+    anchored = over(OWN, baseline={"path": "base.json", "anchor": "v1.json"})
+    repo.merge(anchored)
+    measured = of_run("f", reach="of another day", commit=repo.base)
+    repo.merge(anchored, **{"base.json": "the next one", "v1.json": "the next release"})
     assert scheduled(repo, measured) == "unchanged"
     repo.merge(OWN, bot_py="2")
     assert scheduled(repo, measured) is None

@@ -24,6 +24,7 @@ from lm_eval_so.comparator.terms import Terms
 from lm_eval_so.core.records.comparison import BaselineRef, Comparison, Control, Reason
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.stats.broken import wrong_needed
+from lm_eval_so.core.words.phrases import control_warning
 
 POSSIBLE = Control(state="asked", commit="4f2a9c1")
 REF = BaselineRef(source="file")
@@ -223,6 +224,22 @@ def test_standings__half_a_word_of_main_counts_for_nothing(ended: str) -> None:
         assert found.control == replace(POSSIBLE, state="not_possible", requests=2, why=why)
 
 
+@pytest.mark.parametrize(
+    ("language", "told"), [(Language.EN, "5 asked"), (Language.KO, "5번 질문")]
+)
+def test_next_of_main__a_main_that_never_answers_is_told(language: Language, told: str) -> None:
+    def on_main(_: str, at: int):
+        return RIGHT if at == 0 else LOST
+
+    found = play(both(30, {}, k=1, wrong={7}), always(WRONG), on_main, of(language=language))
+    assert states(found) == [("s7", "unproven", (10, 10), None)]
+    why = Reason(code="few_answers", figures={"asked": 5})
+    assert found.control == replace(POSSIBLE, state="not_possible", requests=5, why=why)
+    warning = control_warning(found.control, language)
+    assert warning is not None
+    assert told in warning
+
+
 def test_next_of_main__the_cap_holds_for_both_and_many_never_look_better() -> None:
     found = play(both(30, {}, k=3, wrong=set(range(12))), always(WRONG), always(RIGHT), of())
     proven = [case for case in found.broken.cases if case.state == "proven"]
@@ -360,7 +377,7 @@ def test_compare__a_schedule_asks_for_more_evidence(lost: int, code: str) -> Non
 
 
 def test_compare__a_pass_of_a_schedule_is_the_usual_one() -> None:
-    reports = fell(n=400, lost=0)
+    reports = fell(n=60, lost=0)  # at 0.01 it would take 90
     assert judged(reports, of(Control(state="unchanged"))).verdict is Verdict.PASS
 
 

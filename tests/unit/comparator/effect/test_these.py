@@ -115,6 +115,15 @@ def test_claim__a_judge_shrinks_the_margin() -> None:
     assert metric.corrected.ci90[0] == pytest.approx(metric.ci90[0] / 0.7)
 
 
+@pytest.mark.parametrize(("n", "verdict"), [(4, Verdict.INCONCLUSIVE), (5, Verdict.PASS)])
+def test_claim__a_pass_needs_ten_answers_whatever_the_margin(n: int, verdict: Verdict) -> None:
+    gate = {**THESE, "metrics": {"m": {"margin": 0.6}}}
+    metric = compared([[1, 1]] * n, [[1, 1]] * n, gate=gate)
+    assert metric.ci90[0] > -0.6
+    assert metric.verdict is verdict
+    assert metric.reason == (None if verdict is Verdict.PASS else "few_samples")
+
+
 def test_claim__several_metrics_share_the_error() -> None:
     fallen = [[1] * 5] * 27 + [[1, 0, 0, 0, 0]] * 3
     scores = {"a": [[1] * 5] * 30, "b": [[1] * 5] * 30}

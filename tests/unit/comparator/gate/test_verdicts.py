@@ -1,16 +1,19 @@
 """Each row of the decision table, thresholds beside it, and what the whole costs."""
 
+import math
+
 import pytest
 from comparing import flips, judge, only
 from factories import make_report
 
 from lm_eval_so.core.records.enums import Direction, MetricKind, Policy, Verdict
-from lm_eval_so.core.stats.power import provable_margin_t
+from lm_eval_so.core.stats.power import needed_for_scores, provable_margin_t
 from lm_eval_so.errors import ConfigError
 
 SAME = [1] * 60
 WORSE = flips(worse=12, better=4, n=160)
 ALLOWED = flips(worse=20, better=5, n=400)
+FELL = flips(worse=160, better=0, n=4000)
 NOISY = flips(worse=8, better=6, n=100)
 BETTER = flips(worse=4, better=16, n=200)
 EVEN = flips(worse=8, better=8, n=200)
@@ -90,6 +93,13 @@ def reason_of(comparison, metric="exact_match"):
             "inconclusive",
             "within_margin",
             id="13b",
+        ),
+        pytest.param(
+            {"exact_match": FELL[0]},
+            {"exact_match": [*FELL[1][:-40], *[None] * 40]},
+            "inconclusive",
+            "within_margin",
+            id="13b before 14 missing",
         ),
         pytest.param(
             {"exact_match": NOISY[0]},
@@ -190,6 +200,17 @@ def test_compare__groups_of_unequal_size_count_less(large, warned) -> None:
     assert [warning.code for warning in metric.warnings] == warned
     assert metric.provable_margin == pytest.approx(provable_margin_t(count))
     assert metric.provable_margin == pytest.approx(-metric.ci90[0])
+    needed = needed_for_scores(0.0, 0.3, width=1.0)
+    assert metric.needed_n == math.ceil(needed * len(labels) / count)
+
+
+def test_compare__few_groups_of_unequal_size_are_no_pass_whatever_the_margin() -> None:
+    labels = ["large"] * 20 + [f"g{i}" for i in range(30)]
+    report = make_report({"exact_match": [1] * 50}, groups=labels)
+    gate = {"metrics": {"exact_match": {"margin": 0.6}}}
+    comparison = judge(report, report, gate=gate)
+    assert comparison.metrics["exact_match"].ci90[0] > -0.6
+    assert reason_of(comparison) == (Verdict.INCONCLUSIVE, "few_groups")
 
 
 @pytest.mark.parametrize("metric", ["length", "latency_ms"])

@@ -94,6 +94,8 @@ TOLD = Told(
     questions=QUESTIONS,
     is_earlier=False,
     reached=5,
+    held=0,
+    next_baseline=1,
 )
 SCORES = replace(
     WHOLE,
@@ -130,13 +132,48 @@ UNKNOWN = replace(
     ("name", "forecast", "told"),
     [
         ("whole", WHOLE, TOLD),
-        ("scores", SCORES, replace(TOLD, is_share=False, is_earlier=True)),
+        (
+            "scores",
+            SCORES,
+            replace(TOLD, is_share=False, is_earlier=True, held=1, next_baseline=3),
+        ),
         ("unknown", UNKNOWN, replace(TOLD, reached=1)),
     ],
 )
 def test_forecast_lines__as_people_see_them(name, forecast, told, language, golden) -> None:
     lines = forecast_lines(forecast, replace(told, language=language))
     golden(f"terminal/forecast_{name}.{language.value}.txt", "\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("held", "following", "told"),
+    [
+        (0, 1, "1 answer against 3"),
+        (3, 3, "1 answer against 3"),
+        (3, 1, "1 answer against 3 (as the baseline at hand)"),
+        (1, 3, "1 answer against 3 (by baseline.repeats; the baseline at hand has 1)"),
+    ],
+)
+def test_forecast_lines__the_first_says_whose_answers_are_counted(held, following, told) -> None:
+    forecast = replace(WHOLE, gate=replace(WHOLE.gate, k_b=3))
+    lines = forecast_lines(forecast, replace(TOLD, held=held, next_baseline=following))
+    assert lines[0].endswith(f", {told}")
+    # a baseline that was asked more often by chance does not make the next one
+    assert ("set baseline.repeats: 3" in lines[-1]) is (following < 3)
+
+
+def test_forecast_lines__of_one_are_in_the_singular() -> None:
+    one = replace(WHOLE.noise[0].total, value=0.011)
+    forecast = replace(
+        WHOLE,
+        scenarios=(WHOLE.scenarios[0], replace(WHOLE.scenarios[1], broken=1)),
+        noise=(replace(WHOLE.noise[0], total=one, half_by=("s17",)),),
+    )
+    text = "\n".join(forecast_lines(forecast, TOLD))
+    assert "If 1 of 60 answers breaks" in text
+    assert "of 100 answers 1 changes when asked again" in text
+    assert "Of 100 answers 1 changes between days, and would not" in text
+    assert "Half of that is due to 1 of 60 questions: q-017" in text
 
 
 def test_forecast_sentence__tells_the_share_of_unchanged_runs() -> None:

@@ -193,6 +193,32 @@ def test_subject__without_a_deciding_metric_there_is_nothing_to_forecast(tmp_pat
         subject_of(make(tmp_path, ECHO, metrics=["token_f1"]), resources())
 
 
+async def test_subject__a_baseline_at_hand_that_was_asked_more_often_counts(tmp_path: Path) -> None:
+    write_dataset(tmp_path, [{"id": f"q{i}", "input": "?", "expected": "!"} for i in range(3)])
+    found = make(tmp_path, ECHO, metrics=["exact_match"], baseline={"path": "base.json"})
+    assert subject_of(found, resources()).sides == Sides(baseline=1, candidate=1)
+    await run(found.with_repeats(3), at(1), RunOptions(out=tmp_path / "run"))
+    report = await evaluate(found, at(1), EvaluationInputs(runs=[tmp_path / "run"]))
+
+    def sides(report, **baseline) -> tuple[int, Sides]:
+        write_report(tmp_path / "base.json", report, resources().redactor)
+        config = make(
+            tmp_path,
+            ECHO,
+            metrics=["exact_match"],
+            baseline={"path": "base.json", **baseline},
+        )
+        subject = subject_of(config, resources())
+        return subject.held, subject.sides
+
+    assert sides(report) == (3, Sides(baseline=3, candidate=1))
+    assert sides(report, repeats=5) == (3, Sides(baseline=5, candidate=1))
+    other = replace(report, experiment=replace(report.experiment, suite="other"))
+    assert sides(other) == (0, Sides(baseline=1, candidate=1))
+    (tmp_path / "base.json").write_text("{", encoding="utf-8")
+    assert subject_of(found, resources()).held == 0
+
+
 def test_with_margins__sets_all_but_costs_and_times(tmp_path: Path) -> None:
     write_dataset(tmp_path, [{"id": "q", "input": "?", "expected": "!"}])
     gate = {"metrics": {"exact_match": {}, "latency_ms": {"max_increase": 0.5}}}

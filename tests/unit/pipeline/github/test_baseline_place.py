@@ -21,6 +21,7 @@ from lm_eval_so.pipeline.github.baseline_place import (
     find_base,
     find_control,
     find_place,
+    is_brought,
 )
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 
@@ -521,3 +522,32 @@ def test_find_control__a_submodule_is_chosen_by_the_pull_request(
         assert found is not None
         assert found.base is None
         assert found.why == Reason(code="in_submodule")
+
+
+@pytest.mark.parametrize("link", [None, "forecast", "forecast/forecast.json"])
+def test_is_brought__a_file_that_a_pull_request_has_or_leads_to(
+    pull: Pull, link: str | None
+) -> None:
+    pull.run("checkout", "-q", "topic")
+    pull.write("mine/forecast.json", "{}")
+    if link is None:
+        pull.write("forecast/forecast.json", "{}")
+    else:
+        made = pull.origin / link
+        made.parent.mkdir(exist_ok=True)
+        made.symlink_to("mine" if link == "forecast" else "../mine/forecast.json")
+    pull.commit("topic")
+    pull.merge()
+    pull.fetch(2)
+    folder, activity = pull.workspace, pull.activity
+    assert is_brought(folder / "forecast/forecast.json", activity, cwd=folder)
+    (folder / "made.json").write_text("{}")
+    assert not is_brought(folder / "made.json", activity, cwd=folder)
+    main = replace(activity, is_proposal=False)
+    assert not is_brought(folder / "forecast/forecast.json", main, cwd=folder)
+
+
+def test_is_brought__where_git_cannot_tell_any_file_is(pull: Pull, tmp_path: Path) -> None:
+    file = tmp_path / "forecast.json"
+    file.write_text("{}")
+    assert is_brought(file, pull.activity, cwd=tmp_path)

@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lm_eval_so.api import aevaluate, arun, compare, evaluate, generate, render, run
+    from lm_eval_so.api import aevaluate, agenerate, arun, compare, evaluate, generate, render, run
     from lm_eval_so.core.records.chat import ChatRequest, ChatResponse
     from lm_eval_so.core.records.comparison import Comparison
     from lm_eval_so.core.records.dataset import DatasetInfo
@@ -27,6 +27,7 @@ __all__ = [
     "Score",
     "TestSample",
     "aevaluate",
+    "agenerate",
     "arun",
     "compare",
     "evaluate",

@@ -26,13 +26,13 @@ from lm_eval_so.reporter.content import Style
 from lm_eval_so.reporter.render import render as render_records
 from lm_eval_so.runner import run as running
 
-__all__ = ["aevaluate", "arun", "compare", "evaluate", "generate", "render", "run"]
+__all__ = ["aevaluate", "agenerate", "arun", "compare", "evaluate", "generate", "render", "run"]
 
 AnyPath = str | Path
 T = TypeVar("T")
 
 
-def generate(
+async def agenerate(
     config: AnyPath = CONFIG_FILE,
     *,
     out: AnyPath | None = None,
@@ -40,7 +40,7 @@ def generate(
     overrides: Sequence[str] = (),
     plugins: Sequence[AnyPath] = (),
 ) -> DatasetInfo:
-    """Make the dataset of a config from its sources.
+    """Make the dataset of a config from its sources, and write the tests that it wants from documents.
 
     Args:
         config: Config file.
@@ -51,7 +51,8 @@ def generate(
 
     Raises:
         InputError: If config or sources cannot be used, or the samples were edited by hand.
-        CannotMeasure: If they give no sample.
+        BackendError: If the model that writes cannot be reached or refuses the credentials.
+        CannotMeasure: If the sources give no sample, or the budget was spent; what was written is kept.
     """
     found, resources = prepare(
         Path(config),
@@ -60,7 +61,33 @@ def generate(
         plugins=map(Path, plugins),
         needs={"generate"},
     )
-    return generating.generate(found, resources, out=_path(out), force=force).info
+    made = await generating.generate_with_model(found, resources, out=_path(out), force=force)
+    return made.info
+
+
+def generate(
+    config: AnyPath = CONFIG_FILE,
+    *,
+    out: AnyPath | None = None,
+    force: bool = False,
+    overrides: Sequence[str] = (),
+    plugins: Sequence[AnyPath] = (),
+) -> DatasetInfo:
+    """Like `agenerate`; where an event loop runs, only for a config without a model that writes."""
+    found, resources = prepare(
+        Path(config),
+        os.environ,
+        overrides=overrides,
+        plugins=map(Path, plugins),
+        needs={"generate"},
+    )
+    if not generating.has_model(found):
+        return generating.generate(found, resources, out=_path(out), force=force).info
+    made = _run(
+        lambda: generating.generate_with_model(found, resources, out=_path(out), force=force),
+        "agenerate",
+    )
+    return made.info
 
 
 async def arun(

@@ -17,6 +17,7 @@ SECTIONS = {
     "DatasetSection": "dataset",
     "GeneratorSection": "generator",
     "SourceSection": "generator.sources[]",
+    "SynthesiseSection": "generator.synthesise",
     "BackendSection": "backend",
     "RunSection": "run",
     "SimulatorSection": "run.simulator",

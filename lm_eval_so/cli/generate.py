@@ -25,6 +25,19 @@ Force = Annotated[
     ),
 ]
 
+Try = Annotated[
+    int | None,
+    typer.Option(
+        "--try", min=1, metavar="N", help="Show N tests written by the model and the price of all."
+    ),
+]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Ask the cache alone; exit 3 if it lacks an answer.")
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit 3 if fewer tests were written than wanted.")
+]
+
 
 @command(app)
 def generate(
@@ -32,9 +45,12 @@ def generate(
     out: Out = None,
     check: Check = False,
     force: Force = False,
+    tests: Try = None,
+    offline: Offline = False,
+    strict: Strict = False,
     dry_run: DryRun = False,
 ) -> int | None:
-    """Make the dataset from the sources of the config.
+    """Make the dataset from the sources of the config, and write the tests that are missing.
 
     Example: lm-eval-so generate -c lm-eval-so.yaml
     """
@@ -43,20 +59,36 @@ def generate(
     from lm_eval_so.core.records.codec import to_json
     from lm_eval_so.errors import ExitCode
     from lm_eval_so.generator import generate as stage
+    from lm_eval_so.generator.dataset.tried import show
     from lm_eval_so.pipeline.check import check as find_problems
 
     session = line.open_session(partial(find_problems, needs={"generate"}))
-    resources = session.resources()
+    config = session.config
+    if tests is not None:
+        tried = session.run(lambda resources: stage.try_out(config, resources, tests))
+        if line.as_json:
+            line.emit(result=to_json(tried))
+        else:
+            line.emit_text(show(tried, config.language))
+        return None
     if check:
-        stale = stage.stale(session.config, resources, out=out)
+        stale = stage.stale(config, session.resources(), out=out)
         line.emit(result={"stale": list(stale)})
         for each in stale:
             typer.echo(f"stale: {each}", err=True)
         return ExitCode.FAILED_CHECK if stale else None
     if dry_run:
-        line.emit_facts(to_json(stage.preview(session.config, resources, out=out, force=force)))
+        info = stage.preview(config, session.resources(), out=out, force=force)
+        line.emit_facts(to_json(info))
         return None
-    made = stage.generate(session.config, resources, out=out, force=force)
-    session.progress.close()
+    if stage.has_model(config):
+        made = session.run(
+            lambda resources: stage.generate_with_model(
+                config, resources, out=out, force=force, offline=offline
+            )
+        )
+    else:
+        made = stage.generate(config, session.resources(), out=out, force=force)
+        session.progress.close()
     line.emit(paths=made.files, result=to_json(made.info))
-    return None
+    return ExitCode.CANNOT_MEASURE if strict and made.is_short else None

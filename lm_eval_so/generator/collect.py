@@ -5,14 +5,14 @@ from itertools import chain
 from pathlib import Path
 
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.config.variables import as_written
 from lm_eval_so.core.events import Listener, Noticed
 from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.errors import Problem, Where
 from lm_eval_so.generator.clean import clean_text, clean_value
+from lm_eval_so.generator.documents.read import ReadOptions, read_document
 from lm_eval_so.generator.fields import is_blank
 from lm_eval_so.generator.list_cells import CellNotes
-from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Skipped, Unusable
+from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Read, Skipped, Unusable
 from lm_eval_so.generator.sample_mapping import (
     Binding,
     bind,
@@ -31,7 +31,7 @@ from lm_eval_so.generator.sources.base import (
     excerpt,
     place,
 )
-from lm_eval_so.generator.sources.source_files import Item, Items, locate, open_file
+from lm_eval_so.generator.sources.source_files import Item, Items, licensed, locate, open_file
 
 STAGE = "generate"
 _LOOKED_AT = 100
@@ -44,8 +44,52 @@ def collect(config: Config, listener: Listener) -> Iterator[Outcome]:
     Yields:
         `Opened` for each file, then the outcome of each of its records.
     """
-    for number in range(len(config.sources)):
-        yield from _SourceReader(config, number, listener).outcomes()
+    for number, source in enumerate(config.sources):
+        if source.use == "documents":
+            yield from _documents(config, number)
+        else:
+            yield from _SourceReader(config, number, listener).outcomes()
+
+
+def _documents(config: Config, number: int) -> Iterator[Outcome]:
+    """Read the documents of a source, then tell what makes it unusable."""
+    source = licensed(config, number)
+    options = ReadOptions(
+        format=source.format,
+        encoding=source.encoding,
+        records=source.records,
+        selector=source.selector,
+        headings=tuple(source.headings),
+        sheets=tuple(source.sheets),
+        header_row=source.header_row,
+    )
+    errors: list[FileError] = []
+    has_readable = False
+    for found in locate(config, number):
+        if isinstance(found, Problem):
+            yield Unusable(problem=found)
+            continue
+        name, path = found
+        document = read_document(name, path, source=source.id, options=options)
+        if isinstance(document, FileError):
+            errors.append(document)
+            yield Opened(file=document.file)
+            yield document
+            continue
+        has_readable = True
+        file = SourceFile(
+            source=source.id,
+            name=name,
+            path=path,
+            sha256=document.sha256,
+            size=path.stat().st_size,
+            license=source.license,
+        )
+        yield Opened(file=file)
+        yield Read(file=file, document=document)
+        yield from document.rejected
+    if errors and not has_readable:
+        yield from (Unusable(problem=_file_problem(error)) for error in errors)
 
 
 class _SourceReader:
@@ -53,9 +97,7 @@ class _SourceReader:
 
     def __init__(self, config: Config, number: int, listener: Listener) -> None:
         self._config, self._number, self._listener = config, number, listener
-        source, at = config.sources[number], ("generator", "sources", number, "license")
-        license_ = as_written(source.license, config.located.written_below(*at))
-        self._source = source.model_copy(update={"license": license_})
+        self._source = licensed(config, number)
         self._errors: list[FileError] = []
         self._has_readable = False
         self._unusable = False

@@ -1,49 +1,51 @@
 """The stage `generate`: sources to a dataset."""
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.dataset import SAMPLES_FILE
-from lm_eval_so.core.events import Began, Ended, Listener, Noticed
-from lm_eval_so.core.files import cannot_write
+from lm_eval_so.core.events import Listener, ignore
 from lm_eval_so.core.records.dataset import DatasetInfo
-from lm_eval_so.errors import ConfigError, DatasetError, NothingToDo
-from lm_eval_so.generator.collect import STAGE, collect
-from lm_eval_so.generator.dedup import drop_duplicates
-from lm_eval_so.generator.freeze import (
-    describe,
-    differences,
-    edit_problem,
-    publish,
-    put_aside,
-    refuse_folder,
-    write_metadata,
-    write_outcomes,
+from lm_eval_so.errors import BudgetSpent, ConfigError
+from lm_eval_so.generator.dataset.freeze import differences, refuse_folder
+from lm_eval_so.generator.dataset.make import (
+    Generated,
+    Parts,
+    is_edited,
+    make_parts,
+    publish_parts,
+    read_parts,
 )
-from lm_eval_so.generator.outcomes import Tally
+from lm_eval_so.generator.dataset.tried import Tried
 from lm_eval_so.generator.source_problems import check, config_problems
 
-__all__ = ["Generated", "check", "config_problems", "generate", "preview", "stale"]
+__all__ = [
+    "Generated",
+    "check",
+    "config_problems",
+    "generate",
+    "generate_with_model",
+    "has_model",
+    "preview",
+    "stale",
+    "try_out",
+]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generated:
-    """Result of `generate`."""
-
-    info: DatasetInfo
-    folder: Path
-    files: tuple[Path, ...]
-    """Written files."""
-    samples: int
+def has_model(config: Config) -> bool:
+    """Return whether a config names a model that writes tests, and wants some."""
+    section = config.generator
+    return section is not None and section.writer is not None and section.synthesise is not None
 
 
 def generate(
     config: Config, resources: Resources, *, out: Path | None = None, force: bool = False
 ) -> Generated:
     """Make the dataset and write it; the folder changes only once everything is made.
+
+    Tests that were written from documents stay as they are. What is missing of them is written by
+    rule where no model is named; no model is asked (`generate_with_model` does that).
 
     Args:
         config: The config, with a `generator` section.
@@ -59,13 +61,67 @@ def generate(
     """
     folder = _folder(config, out)
     refuse_folder(folder)
-    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
-        info = _make(config, resources.listener, Path(made))
-        if _is_edited(Path(made), folder, force=force):
-            text = f"{folder / SAMPLES_FILE} was edited by hand: kept as {put_aside(folder)}"
-            resources.listener(Noticed(stage=STAGE, text=text))
-        files = publish(Path(made), folder)
-    return Generated(info=info, folder=folder, files=files, samples=info.files[SAMPLES_FILE].rows)
+    parts = _read(config, resources.listener, folder)
+    return publish_parts(config, resources.listener, parts, parts.writing.by_rule(), force=force)
+
+
+async def generate_with_model(
+    config: Config,
+    resources: Resources,
+    *,
+    out: Path | None = None,
+    force: bool = False,
+    offline: bool = False,
+) -> Generated:
+    """Like `generate`, and write the tests that are missing by the model of the config.
+
+    What was written before a budget ran out or the user stopped it is kept, and the next call goes on.
+
+    Args:
+        config: The config, with a `generator` section.
+        resources: Resources of the command.
+        out: Folder of the dataset; default: dataset.path.
+        force: Replace samples that were edited by hand, and keep the edited file beside them.
+        offline: Whether only the cache is asked.
+
+    Raises:
+        LMEvalError: As `generate` does, before anything is asked; or what ended the asking early.
+    """
+    folder = _folder(config, out)
+    refuse_folder(folder)
+    parts = _read(config, resources.listener, folder)
+    if not parts.writing.asks:
+        return publish_parts(
+            config, resources.listener, parts, parts.writing.by_rule(), force=force
+        )
+    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:  # mistakes come before money
+        make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
+        is_edited(Path(made), folder, force=force)
+    options = parts.writing.options(resources.listener, offline=offline)
+    outcome = await parts.writing.by_models(resources, options)
+    is_budget = isinstance(outcome.failure, BudgetSpent)
+    is_worth_keeping = outcome.written or (is_budget and parts.has_samples)
+    if outcome.failure is not None and not is_worth_keeping:
+        raise outcome.failure
+    made_now = publish_parts(config, resources.listener, parts, outcome, force=force)
+    if outcome.failure is not None:
+        raise outcome.failure
+    return made_now
+
+
+async def try_out(config: Config, resources: Resources, tests: int) -> Tried:
+    """Write a few missing tests, one of each type in turn; nothing is kept but the cache.
+
+    Args:
+        config: The config, with a model in its `generator` section.
+        resources: Resources of the command.
+        tests: Number of tests.
+
+    Raises:
+        LMEvalError: As `generate_with_model` does.
+    """
+    parts = _read(config, resources.listener, _folder(config, None))
+    return await parts.writing.try_out(resources, tests)
 
 
 def preview(
@@ -74,9 +130,10 @@ def preview(
     """Return the metadata of the dataset without writing it; arguments and errors as in `generate`."""
     folder = _folder(config, out)
     refuse_folder(folder)
+    parts = _read(config, resources.listener, folder)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
-        info = _make(config, resources.listener, Path(made))
-        _is_edited(Path(made), folder, force=force)
+        info = make_parts(config, resources.listener, Path(made), parts, parts.writing.by_rule())
+        is_edited(Path(made), folder, force=force)
     return info
 
 
@@ -88,8 +145,9 @@ def stale(config: Config, resources: Resources, *, out: Path | None = None) -> t
         to date. Errors as in `generate`.
     """
     folder = _folder(config, out)
+    parts = _read(config, resources.listener, folder)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
-        _make(config, resources.listener, Path(made))
+        make_parts(config, resources.listener, Path(made), parts, parts.writing.by_rule())
         return tuple(differences(Path(made), folder))
 
 
@@ -97,36 +155,10 @@ def _folder(config: Config, out: Path | None) -> Path:
     return out if out is not None else config.resolve(config.dataset.path)
 
 
-def _is_edited(made: Path, folder: Path, *, force: bool) -> bool:
-    """Return whether the samples of a folder were edited by hand, which is an error unless forced."""
-    problem = edit_problem(made, folder)
-    if problem is not None and not force:
-        raise DatasetError.of([problem])
-    return problem is not None
-
-
-def _make(config: Config, listener: Listener, folder: Path) -> DatasetInfo:
+def _read(config: Config, listener: Listener, folder: Path) -> Parts:
     if not config.sources:
         hint = "add generator: {sources: […]}"
         raise ConfigError("the config has no generator section", hint=hint)
     if problems := list(config_problems(config)):
         raise ConfigError.of(problems)
-    listener(Began(stage=STAGE, text=", ".join(source.id for source in config.sources)))
-    tally = Tally(STAGE, listener)
-    try:
-        files = write_outcomes(drop_duplicates(collect(config, listener)), tally, folder)
-    except OSError as error:
-        raise cannot_write(folder, error) from None
-    tally.end()
-    if tally.problems:
-        raise DatasetError.of(tally.problems)
-    totals = tally.totals()
-    counts = "read {records:,} = kept {kept:,} + rejected {rejected:,} + skipped {skipped:,}"
-    text = counts.format_map(totals) + f" + duplicate {totals['duplicates']:,}"
-    if not totals["kept"]:
-        hint = "the warnings above say why" if tally.rejected else "they have no records"
-        raise NothingToDo(f"the sources give no sample: {text}", hint=hint)
-    listener(Ended(stage=STAGE, text=text))
-    info = describe(config, tally, files)
-    write_metadata(info, folder)
-    return info
+    return read_parts(config, listener, folder)

@@ -10,6 +10,7 @@ from lm_eval_so.core.events import Listener, Moved, Noticed, Warned
 from lm_eval_so.core.records.dataset import SourceInfo
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.errors import Problem
+from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.sources.base import FileError, Reason, Reject, SourceFile, place
 
 _TOLD = 20
@@ -48,7 +49,15 @@ class Unusable:
     problem: Problem
 
 
-Outcome = Opened | Kept | Skipped | Reject | FileError | Unusable
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """A document that tests may be written from."""
+
+    file: SourceFile
+    document: Document
+
+
+Outcome = Opened | Read | Kept | Skipped | Reject | FileError | Unusable
 
 
 class Tally:
@@ -70,9 +79,11 @@ class Tally:
         match outcome:
             case Opened():
                 self._counts[outcome.file] = Counter()
+            case Read():
+                self._listener(Noticed(stage=self._stage, text=_read_text(outcome)))
             case Kept():
                 self._count(outcome.file, "kept")
-                self._count_sample(outcome)
+                self.count_sample(outcome.sample)
             case Skipped():
                 self._count(outcome.file, "skipped")
             case Reject():
@@ -119,8 +130,8 @@ class Tally:
         if self._records % _EVERY == 0:
             self._listener(Moved(stage=self._stage, done=self._records))
 
-    def _count_sample(self, kept: Kept) -> None:
-        sample = kept.sample
+    def count_sample(self, sample: TestSample) -> None:
+        """Count the review state and language of a sample."""
         self.review[sample.review.status if sample.review else "unreviewed"] += 1
         self.splits[sample.split or ""] += 1
         self.languages[sample.language or "und"] += 1
@@ -139,3 +150,9 @@ class Tally:
             self._listener(Noticed(stage=self._stage, text=text))
         else:
             self._listener(Warned(stage=self._stage, text=text, hint=hint))
+
+
+def _read_text(read: Read) -> str:
+    document = read.document
+    counts = f"{len(document.sections)} sections, {len(document.units)} units"
+    return f"{read.file.name}: a document of {counts}"

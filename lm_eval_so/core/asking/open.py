@@ -22,7 +22,8 @@ from lm_eval_so.core.events import Warned
 from lm_eval_so.core.files import RAISE_IT, open_limit
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, InputError, LMEvalError, Problem
 
-_JUDGES = "metrics"
+_STAGES = {"metrics": "evaluate", "generator": "generate"}
+"""Stage that asks a backend, by the key of the config that it stands in; others are asked by `run`."""
 _OTHER_FILES = 32
 """Files open besides requests: results, cache, the folder's lock, the loop, and files read or
 written in passing."""
@@ -42,7 +43,7 @@ async def open_asker(
         LMEvalError: In the end, if the last request showed that asking on makes no sense.
     """
     at = section_path(section, config)
-    stage = "evaluate" if at[0] == _JUDGES else "run"
+    stage = _STAGES.get(str(at[0]), "run")
     backend = build_asked(section, config=config, environ=resources.environ)
     resources.budget.limit(config.run)
     await _get_ready(backend)
@@ -160,7 +161,9 @@ def _open_cache(
     def warn(text: str) -> None:
         resources.listener(Warned(stage=stage, text=text))
 
-    return open_cache(path, warn, refresh=resources.refreshes_cache)
+    # what writes tests keeps its answers nowhere else until all are judged
+    at_once = stage == _STAGES["generator"]
+    return open_cache(path, warn, refresh=resources.refreshes_cache, at_once=at_once)
 
 
 async def _get_ready(backend: ChatBackend) -> None:

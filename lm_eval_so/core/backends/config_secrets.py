@@ -47,12 +47,15 @@ def config_redactor(config: Config, environ: Mapping[str, str], *, runs_code: bo
 def missing_variables(config: Config, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return the variables that backends need and that hold nothing, sorted.
 
+    Models that write tests do not count: nothing but `generate` asks them.
+
     No code is run for that: a backend of the config's own, which is not loaded yet, counts as one
     that needs none.
     """
     needed = {
         source.name
-        for _, secrets in _secrets(config, runs_code=False)
+        for at, secrets in _secrets(config, runs_code=False)
+        if at[0] != "generator"
         for source in secrets.sources
         if source.is_needed and not source.is_file
     }

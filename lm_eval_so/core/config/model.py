@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, JsonValue, PrivateAttr, model_valid
 
 from lm_eval_so.core.config.gate import GateSection
 from lm_eval_so.core.config.section import Section
+from lm_eval_so.core.config.sources import SourceSection, SynthesiseSection
 from lm_eval_so.core.config.yaml_lines import Located
 from lm_eval_so.core.records.enums import Language, ReportFormat
 from lm_eval_so.errors import Where
@@ -27,40 +28,6 @@ class DatasetSection(Section):
     """License in metadata.json."""
     description: str | None = None
     """Description in metadata.json."""
-
-
-class SourceSection(Section):
-    """One source of samples."""
-
-    id: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
-    """Id of the source in metadata.json and rejected.jsonl: letters, digits and . _ -"""
-    path: str | list[str]
-    """File or glob, or several; relative to the config file."""
-    use: Literal["samples"] = Field(default="samples", alias="as")
-    """Use of the rows: samples."""
-    format: Literal["csv", "tsv", "jsonl", "json"] | None = None
-    """Format; default: by the file's ending."""
-    encoding: str | None = None
-    """Encoding; default: detected per file (UTF-8, UTF-16 by BOM, CP949)."""
-    records: str | None = None
-    """Path of the records in a JSON file, as `$.data` or `$.groups[*].items`."""
-    map: dict[str, str | list[str]] = Field(default_factory=dict)
-    """Field of the sample to column: a name, a dotted path, or a constant written "=text". Default:
-    chosen by common names, and the choice is reported."""
-    split: bool = True
-    """Whether a cell of `keywords`, `forbidden` or `tags` holds several, with ; or a line break between
-    them (tags: or a comma)."""
-    license: str | None = None
-    """License of the source, written into its samples."""
-
-
-class GeneratorSection(Section):
-    """Settings of `generate`."""
-
-    seed: int = 7
-    """Seed, written into metadata.json."""
-    sources: list[SourceSection] = Field(min_length=1)
-    """Sources of the samples, in this order."""
 
 
 class BackendSection(Section):
@@ -87,6 +54,43 @@ class BackendSection(Section):
         """The label or its default, safe as the name of a folder."""
         text = self.label or "_".join(filter(None, (self.name, self.model)))
         return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-") or "backend"
+
+
+class GeneratorSection(Section):
+    """Settings of `generate`."""
+
+    seed: int = 7
+    """Seed, written into metadata.json."""
+    backend: BackendSection | None = None
+    """Model that writes tests from documents; without one, or with the name extractive, only look-ups are
+    written, by rule."""
+    check_backend: BackendSection | None = None
+    """Model that holds the questions against the documents; default: `backend`."""
+    sources: list[SourceSection] = Field(min_length=1)
+    """Sources of the samples, in this order."""
+    synthesise: SynthesiseSection | None = None
+    """Tests to write from documents; absent: none."""
+
+    @property
+    def writer(self) -> BackendSection | None:
+        """The model that writes tests; None if look-ups alone are wanted."""
+        is_model = self.backend is not None and self.backend.name != "extractive"
+        return self.backend if is_model else None
+
+    @property
+    def checker(self) -> BackendSection | None:
+        """The model that checks tests; None if nothing is checked."""
+        is_wanted = (
+            self.writer is not None and self.synthesise is not None and self.synthesise.check
+        )
+        return (self.check_backend or self.writer) if is_wanted else None
+
+    def backend_sections(self) -> Iterator[tuple[tuple[str | int, ...], BackendSection]]:
+        """Yield each model with its path in this section."""
+        if self.writer is not None:
+            yield ("backend",), self.writer
+        if self.check_backend is not None:
+            yield ("check_backend",), self.check_backend
 
 
 class SimulatorSection(Section):
@@ -343,7 +347,7 @@ class Config(Section, title="lm-eval-so.yaml"):
         return self.model_copy(update={"run": self.run.model_copy(update={"repeats": repeats})})
 
     def backend_sections(self) -> Iterator[tuple[tuple[str | int, ...], BackendSection]]:
-        """Yield every backend of the config with its path: chatbot, simulator, judges."""
+        """Yield every backend of the config with its path: chatbot, simulator, judges, writers of tests."""
         if self.backend is not None:
             yield ("backend",), self.backend
         if self.run.simulator is not None:
@@ -351,6 +355,9 @@ class Config(Section, title="lm-eval-so.yaml"):
         for number, metric in enumerate(self.metrics):
             for key, section in metric.backend_sections():
                 yield ("metrics", number, *key), section
+        if self.generator is not None:
+            for key, section in self.generator.backend_sections():
+                yield ("generator", *key), section
 
     def plugin_files(self) -> list[tuple[Path, Where]]:
         """Return the resolved plugin files, each with its place in the config."""

@@ -12,7 +12,7 @@ from pydantic_core import PydanticSerializationError
 
 from lm_eval_so.core.records.calibration import Calibration
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.dataset import DatasetInfo
+from lm_eval_so.core.records.dataset import DatasetInfo, DocumentInfo
 from lm_eval_so.core.records.field_texts import DescribedSchema
 from lm_eval_so.core.records.forecast import Forecast
 from lm_eval_so.core.records.report import EvaluationReport
@@ -25,6 +25,7 @@ R = TypeVar("R")
 RECORDS: Mapping[str, type[Any]] = {
     "sample": TestSample,
     "dataset": DatasetInfo,
+    "document": DocumentInfo,
     "run": RunResult,
     "run-info": RunInfo,
     "report": EvaluationReport,

@@ -1,8 +1,10 @@
-"""`lm-eval-so/dataset/1`: `metadata.json`, description and origin of a generated dataset."""
+"""`lm-eval-so/dataset/1`: `metadata.json`, description and origin of a generated dataset; its documents."""
 
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
+
+from pydantic import JsonValue
 
 from lm_eval_so.core.records.record import record
 
@@ -45,6 +47,30 @@ class SourceInfo:
 
 
 @record
+class PlanInfo:
+    """Tests to write from documents, and what became of them; each map is by type but the last."""
+
+    wanted: Mapping[str, int]
+    written: Mapping[str, int]
+    """Tests that stand, those of earlier runs included."""
+    unfilled: Mapping[str, int] = field(default_factory=dict)
+    """Tests that do not stand, by reason: that of the last try, no_model, no_chunk or not_asked."""
+
+
+@record
+class ModelUse:
+    """Use of models that wrote and checked tests, over all runs; answers of the cache count."""
+
+    models: tuple[str, ...] = ()
+    """Models by the names that they give themselves."""
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    """Digest of all instructions, by their language."""
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@record
 class DatasetInfo:
     """`metadata.json` of a dataset. It has no clock, host or absolute path: same input, same bytes."""
 
@@ -66,3 +92,45 @@ class DatasetInfo:
     """Samples by split."""
     languages: Mapping[str, int] = field(default_factory=dict)
     frozen: bool = False
+    imported_sha256: str | None = None
+    """Digest of the lines of test.jsonl that come from sources, where tests are written from documents."""
+    plan: PlanInfo | None = None
+    """Absent unless tests are written from documents, as are the next three."""
+    tries: Mapping[str, int] | None = None
+    """Proposals of models that were thrown away, by reason; each is a line of rejected.jsonl."""
+    flags: Mapping[str, int] | None = None
+    """Samples by flag."""
+    llm: ModelUse | None = None
+    """Absent if no model was asked."""
+
+
+@record
+class SectionInfo:
+    """One section of a document."""
+
+    title: str
+    """Text of its heading; empty before the first one."""
+    level: int
+    """1 to 6; 0 before the first heading."""
+    start: int
+    """First code point in the document's text, from 0."""
+    end: int
+    """Exclusive."""
+    at: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Place in the file: line, page, sheet, row; counted from 1."""
+
+
+@record
+class DocumentInfo:
+    """One line of `sources.jsonl`: the text of a document, which quotes are held against."""
+
+    schema: Literal["lm-eval-so/document/1"] = "lm-eval-so/document/1"
+    doc_id: str
+    """Id of this text of this file, as the passages of samples name it."""
+    file: str
+    """Path relative to the config file, with forward slashes."""
+    sha256: str
+    """Digest of the file's bytes."""
+    text: str
+    """Markdown of headings, paragraphs, lists and tables, cleaned."""
+    sections: tuple[SectionInfo, ...] = ()

@@ -112,14 +112,28 @@ class SourceRef:
 
 
 @record
+class PromptRef:
+    """Instructions that a model was given."""
+
+    name: str
+    """Name and language, as `write.ko`."""
+    sha256: str
+
+
+@record
 class Provenance:
     """Origin of a sample."""
 
     method: str
-    """import, or the name of the recipe that made it."""
+    """import; for tests written from documents look_up (by rule) or write (by a model)."""
     source: SourceRef | None = None
     parents: tuple[str, ...] = ()
     license: str | None = None
+    slot: str | None = None
+    """Place in the plan of the tests to write, which no other test takes while this one stands."""
+    prompt: PromptRef | None = None
+    model: str | None = None
+    """Model that wrote it, by the name that it gives itself."""
 
 
 @record

@@ -55,3 +55,19 @@ def common_length(one: Sequence[str], other: Sequence[str]) -> int:
     from rapidfuzz.distance import LCSseq  # noqa: PLC0415 - no help text needs it
 
     return LCSseq.similarity(one, other)
+
+
+def find_nearly(piece: str, text: str, *, similarity: float) -> tuple[int, int] | None:
+    """Return the place in a text that is most like a piece, end exclusive; None if none is near.
+
+    Args:
+        piece: A text that is not empty.
+        text: A longer one.
+        similarity: Least share of the characters of both that they have in common, in order, 0 … 1.
+    """
+    from rapidfuzz.fuzz import partial_ratio_alignment  # noqa: PLC0415 - no help text needs it
+
+    if len(piece) > len(text):
+        return None
+    found = partial_ratio_alignment(piece, text, score_cutoff=100 * similarity)
+    return None if found is None else (found.dest_start, found.dest_end)

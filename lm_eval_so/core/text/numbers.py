@@ -78,6 +78,7 @@ _COUNTED: Final = words("개 명 사람 살 시간 시 번 마리 권 잔 병 �
 _FIGURES: Final = (
     r"(?:[0-9]{1,3}(?:,[0-9]{3})++(?![0-9])|[0-9]++)(?:\.[0-9]++)?(?:e[+-]?[0-9]{1,3}(?![0-9a-z]))?"
 )
+_PLAIN_FIGURES: Final = re.compile(r"[0-9]++(?:[.,][0-9]++)*+")
 _UNIT_FIRSTS: Final = "".join(sorted({unit[0] for unit in [*UNITS_OF_WORDS, " ", "여"]}))
 _START: Final = re.compile(
     # Phone numbers, dates, times and what has two dots or more are no numbers.
@@ -155,6 +156,16 @@ def find_numbers(text: str) -> list[Number]:
             continue
         if number is not None:
             found.append(number)
+    return found
+
+
+def amounts(text: str) -> list[str]:
+    """Return the figures of a text that have a known unit, with it, as they are written: 3,000원, 14일, 30%."""
+    found = []
+    for match in _PLAIN_FIGURES.finditer(text):
+        unit, end = unit_after_figures(text, match.end(), cased=text)
+        if unit is not None:
+            found.append(text[match.start() : end])
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.config.model import SourceSection
+from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.core.secrets import Redactor
 
 _EXCERPT = 200
@@ -32,6 +32,9 @@ class Reason(StrEnum):
     DUP_EXACT = "dup_exact"
     ANSWER_CONFLICT = "answer_conflict"
     EMPTY_FILE = "empty_file"
+    NO_TEXT = "no_text"
+    NO_ROWS = "no_rows"
+    ENCRYPTED = "encrypted"
     UNREADABLE = "unreadable"
     UNKNOWN_FORMAT = "unknown_format"
 

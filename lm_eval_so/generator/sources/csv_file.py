@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.config.model import SourceSection
+from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.sources.base import (
     Columns,

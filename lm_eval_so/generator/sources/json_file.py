@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.config.model import SourceSection
+from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.sources.base import (
     FileError,
     RawItem,

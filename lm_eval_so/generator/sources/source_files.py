@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 
-from lm_eval_so.core.config.model import Config, SourceSection
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.sources import SourceSection
+from lm_eval_so.core.config.variables import as_written
 from lm_eval_so.core.text import nfc
 from lm_eval_so.errors import Problem, nearest
 from lm_eval_so.generator.sources.base import (
@@ -32,6 +34,13 @@ READERS: Mapping[str, Source] = {
 _ENDINGS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
 Item = Columns | RawItem | Reject | FileError
 Items = Iterator[Item]
+
+
+def licensed(config: Config, number: int) -> SourceSection:
+    """Return a source of the config with its license as it is written there, variables unfilled."""
+    source, at = config.sources[number], ("generator", "sources", number, "license")
+    license_ = as_written(source.license, config.located.written_below(*at))
+    return source.model_copy(update={"license": license_})
 
 
 def locate(config: Config, number: int) -> Iterator[tuple[str, Path] | Problem]:

@@ -9,10 +9,12 @@ import pytest
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import make_config
-from lm_eval_so.core.config.model import Config, SourceSection
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.core.events import Ended, Event, Noticed, Warned
 from lm_eval_so.core.hashing import digest_bytes
-from lm_eval_so.generator.generate import Generated, generate
+from lm_eval_so.generator.dataset.make import Generated
+from lm_eval_so.generator.generate import generate
 from lm_eval_so.generator.sources.base import SourceFile
 from lm_eval_so.generator.sources.encoding import detect_encoding
 

@@ -76,8 +76,25 @@ def test_check__nothing_to_find(shop: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", [{"turns": "last"}, {"as": "documents"}, {"sheets": {}}, {"format": "xlsx"}]
+    ("source", "key", "what"),
+    [
+        ({"as": "documents", "map": {"input": "질문"}}, "map", "documents have no map"),
+        ({"as": "documents", "headings": ["("]}, "headings[0]", "no regular expression"),
+        ({"headings": ["^제"]}, "headings", "headings is for documents"),
+        ({"sheets": ["가"]}, "sheets", "sheets is for documents"),
+        ({"format": "xlsx"}, "format", "samples are not read from xlsx"),
+    ],
 )
+def test_check__settings_of_documents_and_of_samples(
+    shop: Any, source: dict[str, Any], key: str, what: str
+) -> None:
+    shop.copy("faq.csv")
+    (problem,) = check(shop.config({"path": "faq.csv", **source}))
+    assert problem.what.startswith(what)
+    assert problem.where.key == f"generator.sources[0].{key}"
+
+
+@pytest.mark.parametrize("source", [{"turns": "last"}, {"as": "rows"}, {"sheets": {}}])
 def test_config__keys_that_do_nothing_are_errors(tmp_path: Path, source: dict[str, Any]) -> None:
     sources = [{"id": "a", "path": "a.csv", **source}]
     values = {

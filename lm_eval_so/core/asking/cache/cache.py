@@ -59,7 +59,12 @@ def is_cacheable(backend: ChatBackend) -> bool:
 
 
 def open_cache(
-    path: Path, warn: Warn, *, refresh: bool = False, clock: Clock = time.monotonic
+    path: Path,
+    warn: Warn,
+    *,
+    refresh: bool = False,
+    at_once: bool = False,
+    clock: Clock = time.monotonic,
 ) -> "AnswerCache":
     """Open the cache of a file, which is made if it is not there.
 
@@ -67,9 +72,10 @@ def open_cache(
         path: File of the cache.
         warn: Function that is told, once, if the file cannot be used. A damaged one is put aside.
         refresh: Whether all is asked anew, and kept answers are replaced.
+        at_once: Whether each answer is written when it comes, not about once a second.
         clock: Monotonic time in seconds.
     """
-    cache = AnswerCache(path, warn, refresh=refresh, clock=clock)
+    cache = AnswerCache(path, warn, refresh=refresh, at_once=at_once, clock=clock)
     cache.open()
     return cache
 
@@ -81,11 +87,14 @@ class AnswerCache:
     a process that is killed loses a second of the cache, and no results. To be used in one thread.
     """
 
-    def __init__(self, path: Path, warn: Warn, *, refresh: bool, clock: Clock) -> None:
+    def __init__(
+        self, path: Path, warn: Warn, *, refresh: bool, at_once: bool, clock: Clock
+    ) -> None:
         self._path = path
         self._warn = warn
         self._refresh = refresh
         self._clock = clock
+        self._every_s = 0.0 if at_once else _FLUSH_EVERY_S
         self._file: sqlite3.Connection | None = None
         self._waiting: dict[bytes, Row] = {}
         self._flushed_at = clock()
@@ -138,7 +147,7 @@ class AnswerCache:
             return
         name = bytes.fromhex(key)
         self._waiting[name] = (name, int(time.time()), value)
-        is_due = self._clock() - self._flushed_at >= _FLUSH_EVERY_S
+        is_due = self._clock() - self._flushed_at >= self._every_s
         if is_due or len(self._waiting) % _FLUSH_AT == 0:
             self._flush()
 

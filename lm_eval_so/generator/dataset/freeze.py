@@ -2,41 +2,66 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from itertools import chain, count, zip_longest
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.variables import as_written
 from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE, read_metadata
-from lm_eval_so.core.files import copy_atomic, read_lines
+from lm_eval_so.core.files import cannot_write, copy_atomic, read_lines
 from lm_eval_so.core.hashing import canon, content_id, digest, revision
 from lm_eval_so.core.records.codec import dump_document, dump_line, dumps, loads, to_json
 from lm_eval_so.core.records.dataset import DatasetInfo, FileInfo, GeneratorInfo
 from lm_eval_so.core.records.sample import SourceRef, TestSample
 from lm_eval_so.errors import InputError, Problem, RecordError, Where
+from lm_eval_so.generator.dataset.stored import (
+    NOTHING,
+    REJECTED_FILE,
+    SOURCES_FILE,
+    FromDocuments,
+    is_written,
+)
 from lm_eval_so.generator.outcomes import Kept, Outcome, Tally
 from lm_eval_so.generator.sources.base import FileError, Reject, Step, place
 
-REJECTED_FILE = "rejected.jsonl"
-FILES = (SAMPLES_FILE, REJECTED_FILE, METADATA_FILE)
+FILES = (SAMPLES_FILE, REJECTED_FILE, SOURCES_FILE, METADATA_FILE)
 """Files in the order of writing: metadata.json, with the digests of the others, comes last."""
+_ONLY_IF_USED = ("imported_sha256", "plan", "tries", "flags", "llm")
+"""Fields of metadata.json that are absent where no test is written from documents."""
 
 
-def write_outcomes(outcomes: Iterable[Outcome], tally: Tally, folder: Path) -> dict[str, FileInfo]:
+def write_outcomes(
+    outcomes: Iterable[Outcome], tally: Tally, folder: Path, added: FromDocuments = NOTHING
+) -> dict[str, FileInfo]:
     """Write samples and rejects into a folder, and count them.
 
     Args:
         outcomes: Outcomes of the records.
         tally: Tally that counts them.
         folder: Folder of the files.
+        added: Part of the dataset from documents, behind the rest.
 
     Returns:
         Rows, size and digest of each file.
+
+    Raises:
+        InputError: If the folder cannot be written to.
     """
+    try:
+        return _write(outcomes, tally, folder, added)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+
+
+def _write(
+    outcomes: Iterable[Outcome], tally: Tally, folder: Path, added: FromDocuments
+) -> dict[str, FileInfo]:
     with _DatasetWriter(folder) as writer:
         for outcome in outcomes:
             tally.add(outcome)
@@ -44,7 +69,18 @@ def write_outcomes(outcomes: Iterable[Outcome], tally: Tally, folder: Path) -> d
                 writer.add_sample(outcome.sample)
             elif isinstance(outcome, Reject | FileError):
                 writer.add_reject(outcome)
-    return writer.files()
+        for sample in added.samples:
+            tally.count_sample(sample)
+            writer.add_sample(sample)
+        for line in added.tries:
+            writer.add_try(line)
+    files = writer.files()
+    if added.documents:
+        with _Lines(folder / SOURCES_FILE) as lines:
+            for document in added.documents:
+                lines.add(dumps(document))
+        files[SOURCES_FILE] = lines.info()
+    return files
 
 
 class _DatasetWriter:
@@ -85,6 +121,10 @@ class _DatasetWriter:
         }
         self._rejects.add(dump_line({k: v for k, v in line.items() if v not in (None, "", {})}))
 
+    def add_try(self, line: Mapping[str, Any]) -> None:
+        """Write the line of a proposal that was thrown away."""
+        self._rejects.add(dump_line(line))
+
     def files(self) -> dict[str, FileInfo]:
         """Return rows, size and digest of each file."""
         return {SAMPLES_FILE: self._samples.info(), REJECTED_FILE: self._rejects.info()}
@@ -97,6 +137,12 @@ class _Lines:
         self._file: BinaryIO = path.open("wb")
         self._digest = hashlib.sha256()
         self._rows = self._size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def add(self, line: str) -> None:
         data = line.encode() + b"\n"
@@ -112,8 +158,17 @@ class _Lines:
         return FileInfo(rows=self._rows, bytes=self._size, sha256=self._digest.hexdigest())
 
 
-def describe(config: Config, tally: Tally, files: dict[str, FileInfo]) -> DatasetInfo:
-    """Return the dataset's metadata, without clock, host and absolute paths."""
+def describe(
+    config: Config, tally: Tally, files: dict[str, FileInfo], added: FromDocuments = NOTHING
+) -> DatasetInfo:
+    """Return the dataset's metadata, without clock, host and absolute paths.
+
+    Args:
+        config: The config.
+        tally: Counts of the records.
+        files: Files of the dataset.
+        added: Part of the dataset from documents.
+    """
     section = config.dataset
     written = config.located.written_below
     return DatasetInfo(
@@ -133,13 +188,28 @@ def describe(config: Config, tally: Tally, files: dict[str, FileInfo]) -> Datase
         review=dict(tally.review),
         splits=dict(tally.splits),
         languages=dict(tally.languages),
+        plan=added.plan,
+        tries=_counted(line["reason"] for line in added.tries) if added.plan else None,
+        flags=_counted(flag for s in added.samples for flag in s.flags) if added.plan else None,
+        llm=added.llm,
     )
 
 
-def write_metadata(info: DatasetInfo, folder: Path) -> None:
-    """Write metadata.json, keys sorted."""
-    text = dump_document(json.loads(canon(to_json(info))))
+def _counted(codes: Iterable[str]) -> dict[str, int]:
+    """Count codes; what stands behind a colon is the place that it is about."""
+    return dict(sorted(Counter(code.partition(":")[0] for code in codes).items()))
+
+
+def write_metadata(info: DatasetInfo, folder: Path) -> DatasetInfo:
+    """Write metadata.json beside the samples, keys sorted, and return it with the digest of imported lines."""
+    if info.plan is not None:
+        imported = _digest(folder / SAMPLES_FILE, only_imported=True)
+        info = replace(info, imported_sha256=imported)
+    values = to_json(info)
+    kept = {k: v for k, v in values.items() if v is not None or k not in _ONLY_IF_USED}
+    text = dump_document(json.loads(canon(kept)))
     (folder / METADATA_FILE).write_text(text, encoding="utf-8", newline="\n")
+    return info
 
 
 def refuse_folder(folder: Path) -> None:
@@ -165,7 +235,8 @@ def edit_problem(made: Path, folder: Path) -> Problem | None:
     """Return the problem of samples that were edited after `generate` wrote them; None if there is none.
 
     An edit is a content that neither metadata.json records nor the sources give now. Line ends and
-    blank lines, which git and editors change, are none.
+    blank lines, which git and editors change, are none; edits of tests that were written from documents
+    are taken over.
 
     Args:
         made: Folder with the new files.
@@ -179,6 +250,12 @@ def edit_problem(made: Path, folder: Path) -> Problem | None:
         return None
     found = _digest(file)
     if found == _recorded_digest(folder) or found == _digest(made / SAMPLES_FILE):
+        return None
+    info = read_metadata(folder)
+    recorded = info.imported_sha256 if info else None
+    imported = _digest(file, only_imported=True)
+    given = _digest(made / SAMPLES_FILE, only_imported=True)
+    if recorded is not None and imported in {recorded, given}:
         return None
     line, origin = _first_edit(made / SAMPLES_FILE, file)
     source = f" ({place(origin.file, origin.at)})" if origin else ""
@@ -218,11 +295,12 @@ def _recorded_digest(folder: Path) -> str | None:
     return recorded.sha256 if recorded else None
 
 
-def _digest(file: Path) -> str:
-    """Return the digest of a file of lines, as it was written whatever became of its line ends."""
+def _digest(file: Path, *, only_imported: bool = False) -> str:
+    """Return the digest of a file of samples, as it was written whatever became of its line ends."""
     found = hashlib.sha256()
     for _, line in read_lines(file):
-        found.update(line + b"\n")
+        if not (only_imported and is_written(_sample(line))):
+            found.update(line + b"\n")
     return found.hexdigest()
 
 
@@ -254,19 +332,24 @@ def _origin(sample: TestSample | None) -> SourceRef | None:
 
 
 def publish(made: Path, folder: Path) -> tuple[Path, ...]:
-    """Copy the new files into the dataset's folder; other files stay.
+    """Copy the new files into the dataset's folder; other files stay, but for one of ours that is no more.
 
     Raises:
         InputError: If the folder cannot be written to.
     """
-    for name in FILES:
+    names = [name for name in FILES if (made / name).exists()]
+    for name in names:
         copy_atomic(made / name, folder / name)
-    return tuple(folder / name for name in FILES)
+    if SOURCES_FILE not in names:
+        (folder / SOURCES_FILE).unlink(missing_ok=True)
+    return tuple(folder / name for name in names)
 
 
 def differences(made: Path, folder: Path) -> Iterator[str]:
     """Yield a line for each file that differs, with its first differing line."""
     for name in FILES:
+        if not (made / name).is_file():
+            continue
         if not (folder / name).is_file():
             yield f"{name} is missing"
             continue

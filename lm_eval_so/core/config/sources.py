@@ -1,0 +1,80 @@
+"""Sections of the sources of a dataset, and of the tests to write from them."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from lm_eval_so.core.config.section import Section
+
+QuestionType = Literal["fact", "follow_up", "unanswerable", "false_premise", "multi_hop"]
+"""Type of a test that is written from documents."""
+
+
+def _usual_mix() -> dict[QuestionType, int]:
+    return {"fact": 15, "follow_up": 5, "unanswerable": 5, "false_premise": 3, "multi_hop": 2}
+
+
+class SynthesiseSection(Section):
+    """Tests that are written from documents."""
+
+    questions: int = Field(default=30, ge=1, le=5000)
+    """Number of tests."""
+    mix: dict[QuestionType, Annotated[int, Field(ge=0)]] = Field(default_factory=_usual_mix)
+    """Shares of the types; only `fact` needs no model."""
+    style: list[str] | Path = Field(default_factory=list)
+    """Questions as your users write them, or a text file with one a line; default: chosen from the
+    tests of the sources."""
+    attempts: int = Field(default=3, ge=1, le=10)
+    """Tries for each test."""
+    per_chunk: int = Field(default=2, ge=1, le=20)
+    """Most tests of one type from one passage."""
+    check: bool = True
+    """Whether every question is held against all documents by `check_backend`."""
+    window: int = Field(default=24_000, ge=2_000)
+    """Most characters of the documents in one request of the check; less for models of short context."""
+
+    @model_validator(mode="after")
+    def _has_a_share(self) -> Self:
+        if not any(self.mix.values()):
+            raise ValueError("mix has no share above 0")
+        return self
+
+
+class SourceSection(Section):
+    """One source of samples."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    """Id of the source in metadata.json and rejected.jsonl: letters, digits and . _ -"""
+    path: str | list[str]
+    """File or glob, or several; relative to the config file."""
+    use: Literal["samples", "documents"] = Field(default="samples", alias="as")
+    """Use of the files: their rows are samples, or they are documents to write tests from."""
+    format: (
+        Literal[
+            "csv", "tsv", "jsonl", "json",
+            "markdown", "html", "docx", "hwpx", "pdf", "text", "xlsx", "xls", "ods",
+        ]
+        | None
+    ) = None  # fmt: skip
+    """Format; default: by the file's ending. Samples are read from csv, tsv, jsonl and json."""
+    encoding: str | None = None
+    """Encoding; default: detected per file (UTF-8, UTF-16 by BOM, CP949)."""
+    records: str | None = None
+    """Path of the records in a JSON file, as `$.data` or `$.groups[*].items`."""
+    map: dict[str, str | list[str]] = Field(default_factory=dict)
+    """Field of the sample to column: a name, a dotted path, or a constant written "=text". Default:
+    chosen by common names, and the choice is reported."""
+    split: bool = True
+    """Whether a cell of `keywords`, `forbidden` or `tags` holds several, with ; or a line break between
+    them (tags: or a comma)."""
+    license: str | None = None
+    """License of the source, written into its samples."""
+    selector: str | None = None
+    """CSS selector of the parts of an HTML document to read."""
+    headings: list[str] = Field(default_factory=list)
+    """Regular expressions of headings in TXT, PDF, DOCX and HWPX documents, the highest first."""
+    sheets: list[str] = Field(default_factory=list)
+    """Sheets of a document to read, hidden ones too; default: all that are visible."""
+    header_row: int | None = Field(default=None, ge=1)
+    """Row of a document's sheets that names the columns; default: found."""

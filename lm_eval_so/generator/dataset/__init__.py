@@ -1,0 +1,1 @@
+"""The dataset on disk as earlier runs and people left it."""

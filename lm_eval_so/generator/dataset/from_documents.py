@@ -1,0 +1,251 @@
+"""Tests from documents as a part of the dataset: what stands is kept, what is missing is written."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.events import Listener, Moved, Noticed
+from lm_eval_so.core.files import read_text
+from lm_eval_so.core.records.dataset import ModelUse, PlanInfo
+from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.errors import NothingToDo
+from lm_eval_so.generator.dataset.make_samples import (
+    in_order,
+    known_sample,
+    not_imported,
+    prompts_of,
+    sample_of,
+    style_examples,
+    type_of,
+)
+from lm_eval_so.generator.dataset.stored import (
+    FromDocuments,
+    Stored,
+    document_lines,
+    line_of,
+    read_stored,
+    try_of,
+)
+from lm_eval_so.generator.dataset.tried import Tried
+from lm_eval_so.generator.documents.block import Document
+from lm_eval_so.generator.writing.write import (
+    FACT,
+    KEYLESS,
+    NO_MODEL,
+    Asking,
+    Material,
+    Options,
+    Results,
+    Work,
+    told_by,
+)
+
+STAGE = "generate"
+
+
+def has_documents(config: Config) -> bool:
+    """Return whether a config names documents, or wants tests from them."""
+    is_wanted = config.generator is not None and config.generator.synthesise is not None
+    return is_wanted or any(source.use == "documents" for source in config.sources)
+
+
+class Writing:
+    """The tests to write from documents.
+
+    Args:
+        config: The config, with a `generator` section.
+        folder: Folder of the dataset, with what stands in it.
+        documents: The documents of its sources.
+        imported: Tests of its sources.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        folder: Path,
+        *,
+        documents: Sequence[Document],
+        imported: Sequence[TestSample],
+    ) -> None:
+        self._config, self._documents, self._imported = config, documents, imported
+        self._stored = read_stored(folder) if has_documents(config) else Stored()
+        self._standing = not_imported(self._stored.samples, imported)
+        self._by = told_by(config)
+        self._work = self._planned()
+
+    @property
+    def stands(self) -> bool:
+        """Whether tests from documents stand."""
+        return bool(self._standing)
+
+    @property
+    def asks(self) -> bool:
+        """Whether a model is to be asked for tests that are missing."""
+        section = self._config.generator
+        has_model = section is not None and section.writer is not None
+        return has_model and self._work is not None and any(self._work.missing.values())
+
+    def _planned(self) -> Work | None:
+        section = self._config.generator
+        if section is None or section.synthesise is None:
+            return None
+        slots = {
+            each.provenance.slot or each.id: type_of(each)
+            for each in self._standing
+            if each.provenance
+        }
+        tries = (try_of(line, self._by) for line in self._stored.tries)
+        material = Material(
+            documents=self._documents,
+            known=[known_sample(each) for each in (*self._imported, *self._standing)],
+            standing=slots,
+            tries=[each for each in tries if each is not None],
+        )
+        return Work(material, section.synthesise, section.seed)
+
+    def by_rule(self) -> Results:
+        """Write look-ups if there is no model; with one nothing is written, and nothing asked."""
+        section = self._config.generator
+        has_model = section is not None and section.writer is not None
+        if self._work is None or has_model:
+            return Results(written=(), tries=(), asking=Asking())
+        return self._work.look_ups()
+
+    async def by_models(self, resources: Resources, options: Options) -> Results:
+        """Write what is missing by the model of the config; errors as in `Work.by_models`."""
+        assert self._work is not None  # noqa: S101 - `asks`
+        return await self._work.by_models(self._config, resources, options)
+
+    async def try_out(self, resources: Resources, tests: int) -> Tried:
+        """Write a few tests, one of each type in turn, that are kept in the cache alone.
+
+        Raises:
+            NothingToDo: If no test is missing, or no model is named.
+            LMEvalError: As `by_models` does, or what ended the asking early.
+        """
+        if self._work is None or not self.asks:
+            hint = "name a model by generator.backend, and tests by generator.synthesise"
+            raise NothingToDo("there is no test to write by a model", hint=hint)
+        options = self.options(resources.listener, only=tests)
+        results = await self.by_models(resources, options)
+        if results.failure is not None:
+            raise results.failure
+        missing = sum(self._work.missing.values())
+        usd, proposals = results.asking.usd, len(results.written) + len(results.tries)
+        attempts = self._work.section.attempts
+        return Tried(
+            written=tuple(sample_of(each, {}) for each in results.written),
+            places=tuple(each.draft.slot.chunk.place for each in results.written),
+            tries=results.tries,
+            tests=missing,
+            requests=results.asking.requests,
+            paid_usd=usd,
+            usd=usd and usd * missing / min(tests, missing),
+            most_usd=usd and usd * missing * attempts / max(1, proposals),
+        )
+
+    def options(
+        self, listener: Listener, *, offline: bool = False, only: int | None = None
+    ) -> Options:
+        """Return how the model is asked.
+
+        Args:
+            listener: Listener of the stage.
+            offline: Whether only the cache is asked.
+            only: Number of tests to try out.
+
+        Raises:
+            InputError: If the file of examples cannot be read.
+        """
+
+        def tell(written: int, thrown: int) -> None:
+            listener(Moved(stage=STAGE, done=written, counts={"thrown away": thrown}))
+
+        style = self._style()
+        if not any(style.values()):
+            text = (
+                "no questions of your users to learn the style from: add tests or synthesise.style"
+            )
+            listener(Noticed(stage=STAGE, text=text))
+        return Options(style=style, offline=offline, only=only, tell=tell)
+
+    def _style(self) -> dict[str, Sequence[str]]:
+        section = self._config.generator
+        assert section is not None and section.synthesise is not None  # noqa: S101, PT018 - `asks`
+        languages = sorted({chunk.language for chunk in self._work.chunks} if self._work else ())
+        given = section.synthesise.style
+        if isinstance(given, Path):
+            lines = read_text(self._config.resolve(given)).splitlines()
+            given = [line.strip() for line in lines if line.strip()]
+        found = {each: style_examples(self._imported, each, section.seed) for each in languages}
+        return {language: found[language] or tuple(given) for language in languages}
+
+    def added(self, outcome: Results, licenses: dict[str, str | None]) -> FromDocuments:
+        """Return the part of the dataset that comes from documents.
+
+        Args:
+            outcome: Tests that were written now.
+            licenses: License of each document, by its file.
+        """
+        new = [sample_of(each, licenses) for each in outcome.written]
+        types = tuple(self._work.wanted) if self._work else ()
+        samples = in_order([*self._standing, *new], types)
+        section = self._config.generator
+        has_model = section is not None and section.writer is not None
+        return FromDocuments(
+            documents=document_lines(self._documents, self._stored, samples),
+            samples=samples,
+            tries=(*self._stored.tries, *(line_of(each, self._by) for each in outcome.tries)),
+            plan=self._work.figures(outcome, has_model=has_model) if self._work else None,
+            llm=self._use(outcome.asking, samples),
+        )
+
+    def _use(self, asking: Asking, samples: Sequence[TestSample]) -> ModelUse | None:
+        before = self._stored.info.llm if self._stored.info else None
+        if not asking.requests:
+            return before
+        before = before or ModelUse()
+        return ModelUse(
+            models=tuple(sorted({*before.models, *asking.models})),
+            prompts={**before.prompts, **prompts_of(samples)},
+            requests=before.requests + asking.requests,
+            input_tokens=before.input_tokens + asking.input_tokens,
+            output_tokens=before.output_tokens + asking.output_tokens,
+        )
+
+
+def told(added: FromDocuments) -> list[str]:
+    """Return what was written, thrown away and flagged, a line each; nothing if no tests are wanted."""
+    if added.plan is None:
+        return []
+    lines = [_written(added.plan)]
+    if added.tries:
+        thrown = Counter(str(line["reason"]) for line in added.tries)
+        lines.append(f"thrown away: {_listed(dict(sorted(thrown.items())))}")
+    flags = Counter(f.partition(":")[0] for s in added.samples for f in s.flags if f != KEYLESS)
+    if flags:
+        looked = sum(any(f != KEYLESS for f in s.flags) for s in added.samples)
+        lines.append(f"look at first: {looked} ({_listed(dict(sorted(flags.items())))})")
+    return lines
+
+
+def _written(plan: PlanInfo) -> str:
+    """Return `written 15 of 30: fact 15; 15 need a model (follow_up 5, …)`."""
+    written = _listed(plan.written)
+    text = f"written {sum(plan.written.values())} of {sum(plan.wanted.values())}"
+    text += f": {written}" if written else ""
+    unfilled = dict(plan.unfilled)
+    if without := unfilled.pop(NO_MODEL, 0):
+        types = {
+            type_: n - plan.written.get(type_, 0)
+            for type_, n in plan.wanted.items()
+            if type_ != FACT and n > plan.written.get(type_, 0)
+        }
+        text += f"; {without} need a model ({_listed(types)})"
+    return text + (f"; missing: {_listed(unfilled)}" if unfilled else "")
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in counts.items() if n)

@@ -1,0 +1,128 @@
+"""The making of a dataset: sources and documents read, tests added, files written at once."""
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.dataset import SAMPLES_FILE
+from lm_eval_so.core.events import Began, Ended, Listener, Noticed, Warned
+from lm_eval_so.core.records.dataset import DatasetInfo
+from lm_eval_so.errors import DatasetError, NothingToDo
+from lm_eval_so.generator.collect import STAGE, collect
+from lm_eval_so.generator.dataset.freeze import (
+    describe,
+    edit_problem,
+    publish,
+    put_aside,
+    write_metadata,
+    write_outcomes,
+)
+from lm_eval_so.generator.dataset.from_documents import Writing, has_documents, told
+from lm_eval_so.generator.dedup import drop_duplicates
+from lm_eval_so.generator.outcomes import Kept, Outcome, Read, Tally
+from lm_eval_so.generator.writing.conflicts import conflict_lines
+from lm_eval_so.generator.writing.write import Results
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """Result of `generate`."""
+
+    info: DatasetInfo
+    folder: Path
+    files: tuple[Path, ...]
+    """Written files."""
+    samples: int
+
+    @property
+    def is_short(self) -> bool:
+        """Whether fewer tests stand than were wanted."""
+        return self.info.plan is not None and bool(self.info.plan.unfilled)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Sources, documents and standing tests that a dataset is made of."""
+
+    folder: Path
+    outcomes: Iterable[Outcome]
+    writing: Writing
+    licenses: dict[str, str | None]
+    """License of each document, by its file."""
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether the sources give samples, or tests from documents stand."""
+        return self.writing.stands or any(isinstance(each, Kept) for each in self.outcomes)
+
+
+def read_parts(config: Config, listener: Listener, folder: Path) -> Parts:
+    """Read the sources and what stands; where no test is written the sources are a stream."""
+    listener(Began(stage=STAGE, text=", ".join(source.id for source in config.sources)))
+    outcomes: Iterable[Outcome] = drop_duplicates(collect(config, listener))
+    read: list[Outcome] = []
+    if has_documents(config):
+        outcomes = read = [*outcomes]
+    found = [each for each in read if isinstance(each, Read)]
+    imported = [each.sample for each in read if isinstance(each, Kept)]
+    writing = Writing(
+        config, folder, documents=[each.document for each in found], imported=imported
+    )
+    for line in conflict_lines([each.document for each in found]):
+        listener(Warned(stage=STAGE, text=line))
+    licenses = {each.file.name: each.file.license for each in found}
+    return Parts(folder=folder, outcomes=outcomes, writing=writing, licenses=licenses)
+
+
+def publish_parts(
+    config: Config, listener: Listener, parts: Parts, outcome: Results, *, force: bool
+) -> Generated:
+    """Make the dataset and put it into its folder; errors as in `generate`.
+
+    Args:
+        config: The config.
+        listener: Listener of the stage.
+        parts: Parts of the dataset.
+        outcome: Tests that were written now.
+        force: Whether samples that were edited by hand are replaced.
+    """
+    folder = parts.folder
+    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
+        info = make_parts(config, listener, Path(made), parts, outcome)
+        if is_edited(Path(made), folder, force=force):
+            text = f"{folder / SAMPLES_FILE} was edited by hand: kept as {put_aside(folder)}"
+            listener(Noticed(stage=STAGE, text=text))
+        files = publish(Path(made), folder)
+    return Generated(info=info, folder=folder, files=files, samples=info.files[SAMPLES_FILE].rows)
+
+
+def make_parts(
+    config: Config, listener: Listener, folder: Path, parts: Parts, outcome: Results
+) -> DatasetInfo:
+    """Write the files of a dataset into a folder that nobody else has, and return its metadata."""
+    tally = Tally(STAGE, listener)
+    added = parts.writing.added(outcome, parts.licenses)
+    files = write_outcomes(parts.outcomes, tally, folder, added)
+    tally.end()
+    if tally.problems:
+        raise DatasetError.of(tally.problems)
+    totals = tally.totals()
+    counts = "read {records:,} = kept {kept:,} + rejected {rejected:,} + skipped {skipped:,}"
+    text = counts.format_map(totals) + f" + duplicate {totals['duplicates']:,}"
+    if not totals["kept"] and not added.documents:
+        hint = "the warnings above say why" if tally.rejected else "they have no records"
+        raise NothingToDo(f"the sources give no sample: {text}", hint=hint)
+    for line in told(added):
+        listener(Noticed(stage=STAGE, text=line))
+    listener(Ended(stage=STAGE, text=text))
+    return write_metadata(describe(config, tally, files, added), folder)
+
+
+def is_edited(made: Path, folder: Path, *, force: bool) -> bool:
+    """Return whether the samples of a folder were edited by hand, which is an error unless forced."""
+    problem = edit_problem(made, folder)
+    if problem is not None and not force:
+        raise DatasetError.of([problem])
+    return problem is not None

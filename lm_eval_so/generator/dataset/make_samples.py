@@ -1,0 +1,149 @@
+"""Samples of the tests that were written, and what they tell to those to come."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from pydantic import JsonValue
+
+from lm_eval_so.core.hashing import content_id, digest_text, revision, u64
+from lm_eval_so.core.records.chat import Message
+from lm_eval_so.core.records.enums import Behavior
+from lm_eval_so.core.records.sample import (
+    Passage,
+    PromptRef,
+    Provenance,
+    Review,
+    SourceRef,
+    TestSample,
+)
+from lm_eval_so.core.text.personal_data import find_personal_data
+from lm_eval_so.generator.dataset.stored import LOOK_UP, WRITE
+from lm_eval_so.generator.writing.likeness import key
+from lm_eval_so.generator.writing.model.prompts import language_for, prompt_digest
+from lm_eval_so.generator.writing.model.write_rounds import Written
+from lm_eval_so.generator.writing.rules import Evidence, Known, doc_id
+
+SPLIT = "test"
+_EXAMPLES = 6
+_FEWEST, _MOST = 5, 120
+"""Characters of a question that serves as an example."""
+TYPE = "type"
+"""Key of the metadata with the type of a test."""
+
+
+def sample_of(written: Written, licenses: Mapping[str, str | None]) -> TestSample:
+    """Return the sample of a test that was written.
+
+    Args:
+        written: The test.
+        licenses: License of each document, by its file.
+    """
+    draft, said = written.draft, written.draft.said
+    chunk = draft.slot.chunk
+    document = chunk.document
+    role = "gold" if draft.has_answer else "distractor"
+    turns = [
+        Message(role="user" if number % 2 == 0 else "assistant", content=text)
+        for number, text in enumerate(text for turn in said.history for text in turn)
+    ]
+    keywords: list[JsonValue] = [*draft.must_say]
+    language = language_for(chunk.language)
+    prompt = PromptRef(name=f"write.{language.value}", sha256=prompt_digest(language))
+    sample = TestSample(
+        id="",
+        group_id=chunk.place,
+        language=chunk.language,
+        messages=(*turns, Message(role="user", content=said.question)),
+        expected=said.answer if draft.has_answer else None,
+        behavior=Behavior.ANSWER if draft.has_answer else Behavior.ABSTAIN,
+        context=tuple(_passage(each, role) for each in draft.evidence),
+        metadata={TYPE: draft.slot.type},
+        metrics={"keyword_coverage": {"keywords": keywords}} if keywords else {},
+        split=SPLIT,
+        flags=draft.flags,
+        review=Review(status="unreviewed"),
+        provenance=Provenance(
+            method=LOOK_UP if written.model is None else WRITE,
+            source=SourceRef(file=document.file, sha256=document.sha256, at=_at(written)),
+            license=licenses.get(document.file),
+            slot=draft.slot.key,
+            prompt=None if written.model is None else prompt,
+            model=written.model,
+        ),
+    )
+    return replace(sample, id=content_id(sample), rev=revision(sample))
+
+
+def _at(written: Written) -> Mapping[str, JsonValue]:
+    """Return the place of the first quote in the file, as far as its format has places."""
+    evidence, chunk = written.draft.evidence, written.draft.slot.chunk
+    start = evidence[0].start if evidence else chunk.start
+    units = evidence[0].chunk.units if evidence else chunk.units
+    return next((unit.at for unit in units if unit.start <= start < unit.end), {})
+
+
+def _passage(evidence: Evidence, role: str) -> Passage:
+    return Passage(
+        role="gold" if role == "gold" else "distractor",
+        text=evidence.text,
+        doc_id=doc_id(evidence.document),
+        span=(evidence.start, evidence.end),
+        sha256=digest_text(evidence.text),
+    )
+
+
+def known_sample(sample: TestSample) -> Known:
+    """Return the question of a sample as one that stands."""
+    asked = "\n".join(message.content for message in sample.messages)
+    places = [(p.doc_id, *p.span) for p in sample.context if p.doc_id is not None and p.span]
+    return Known(asked=asked, places=tuple(places))
+
+
+def type_of(sample: TestSample) -> str:
+    """Return the type of a test that was written; "" if somebody took it out."""
+    return str(sample.metadata.get(TYPE, ""))
+
+
+def prompts_of(samples: Iterable[TestSample]) -> dict[str, str]:
+    """Return the digests of the instructions that samples were written by, by their names."""
+    origins = [sample.provenance for sample in samples if sample.provenance]
+    found = {each.prompt.name: each.prompt.sha256 for each in origins if each.prompt}
+    return dict(sorted(found.items()))
+
+
+def not_imported(
+    standing: Iterable[TestSample], imported: Iterable[TestSample]
+) -> tuple[TestSample, ...]:
+    """Return the written tests but for those whose question a source asks, too: the team's own counts."""
+    own = {key(known_sample(sample).asked) for sample in imported}
+    return tuple(each for each in standing if key(known_sample(each).asked) not in own)
+
+
+def in_order(samples: Iterable[TestSample], types: Sequence[str]) -> tuple[TestSample, ...]:
+    """Return written tests in an order that does not tell when each was written: by type and id."""
+    place = {type_: number for number, type_ in enumerate(types)}
+    return tuple(sorted(samples, key=lambda each: (place.get(type_of(each), len(place)), each.id)))
+
+
+def style_examples(samples: Iterable[TestSample], language: str, seed: int) -> tuple[str, ...]:
+    """Return questions of the team's own that show how its users write, one of each tag in turn.
+
+    Args:
+        samples: Imported tests.
+        language: Language of the questions.
+        seed: Seed of the choice.
+    """
+    by_tag: dict[str, list[TestSample]] = {}
+    for sample in samples:
+        text = sample.question
+        fits = _FEWEST <= len(text) <= _MOST and "\n" not in text and not find_personal_data(text)
+        if fits and sample.language == language:
+            by_tag.setdefault(sample.tags[0] if sample.tags else "", []).append(sample)
+    for found in by_tag.values():
+        found.sort(key=lambda sample: (u64(seed, "style", sample.id), sample.id), reverse=True)
+    chosen: list[str] = []
+    while len(chosen) < _EXAMPLES and any(by_tag.values()):
+        for tag in sorted(by_tag):
+            if by_tag[tag] and len(chosen) < _EXAMPLES:
+                chosen.append(by_tag[tag].pop().question)
+    return tuple(chosen)

@@ -1,0 +1,191 @@
+"""The parts of a dataset that stand: tests written from documents, their documents, and tries in vain."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE, read_metadata
+from lm_eval_so.core.files import read_lines
+from lm_eval_so.core.hashing import content_id, revision
+from lm_eval_so.core.records.codec import loads
+from lm_eval_so.core.records.dataset import (
+    DatasetInfo,
+    DocumentInfo,
+    ModelUse,
+    PlanInfo,
+    SectionInfo,
+)
+from lm_eval_so.core.records.sample import Review, TestSample
+from lm_eval_so.errors import InputError, RecordError, Where
+from lm_eval_so.generator.documents.block import Document
+from lm_eval_so.generator.writing.model.write_rounds import Try
+from lm_eval_so.generator.writing.rules import doc_id
+
+REJECTED_FILE = "rejected.jsonl"
+SOURCES_FILE = "sources.jsonl"
+WRITE = "write"
+"""Stage of a line of rejected.jsonl that is a try in vain, and method of a test that a model wrote."""
+LOOK_UP = "look_up"
+"""Method of a test that was written without a model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """The parts of a dataset that `generate` keeps."""
+
+    samples: tuple[TestSample, ...] = ()
+    """Tests written from documents, edits by hand taken over."""
+    documents: tuple[DocumentInfo, ...] = ()
+    """Documents as they were when these tests were written."""
+    tries: tuple[Mapping[str, Any], ...] = ()
+    """Lines of rejected.jsonl about tries in vain."""
+    info: DatasetInfo | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromDocuments:
+    """The part of a dataset that comes from documents."""
+
+    documents: Sequence[DocumentInfo] = ()
+    samples: Sequence[TestSample] = ()
+    tries: Sequence[Mapping[str, Any]] = ()
+    """Lines of rejected.jsonl about proposals that were thrown away."""
+    plan: PlanInfo | None = None
+    """None if no tests are to be written."""
+    llm: ModelUse | None = None
+
+
+NOTHING = FromDocuments()
+"""The part of a dataset without documents."""
+
+
+def is_written(sample: TestSample | None) -> bool:
+    """Return whether a sample was written from documents, and not imported."""
+    origin = sample.provenance if sample else None
+    return origin is not None and origin.method in {WRITE, LOOK_UP}
+
+
+def read_stored(folder: Path) -> Stored:
+    """Read what stands in a dataset's folder; nothing where there is none.
+
+    Raises:
+        RecordError: If a file of it is damaged; names the line.
+    """
+    if not (folder / METADATA_FILE).exists():
+        return Stored()
+    samples = (_sample(line) for _, line in _lines(folder / SAMPLES_FILE))
+    return Stored(
+        samples=tuple(
+            _as_edited(each) for each in samples if each is not None and is_written(each)
+        ),
+        documents=tuple(
+            loads(line, DocumentInfo, where=Where(file=str(folder / SOURCES_FILE), line=number))
+            for number, line in _lines(folder / SOURCES_FILE)
+        ),
+        tries=tuple(_tries(folder / REJECTED_FILE)),
+        info=read_metadata(folder),
+    )
+
+
+def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    return read_lines(file) if file.exists() else iter(())
+
+
+def _sample(line: bytes) -> TestSample | None:
+    try:
+        return loads(line, TestSample)
+    except InputError:
+        return None  # told as an edit by hand, with its line
+
+
+def _as_edited(sample: TestSample) -> TestSample:
+    """Return a sample; one that somebody edited since it was written says so, with its new id and `rev`."""
+    made, rev = content_id(sample), revision(sample)
+    if (sample.id, sample.rev) == (made, rev):
+        return sample
+    before = sample.review
+    note = before.note if before else None
+    origin = sample.id if sample.id != made else before.edited_from if before else None
+    review = Review(status="edited", note=note, edited_from=origin)
+    return replace(sample, id=made, rev=rev, review=review)
+
+
+def _tries(file: Path) -> Iterator[Mapping[str, Any]]:
+    for number, line in _lines(file):
+        try:
+            values = json.loads(line)
+        except ValueError:
+            where = Where(file=str(file), line=number)
+            raise RecordError("no JSON", where=where, hint="restore the file from git") from None
+        if isinstance(values, dict) and values.get("stage") == WRITE:
+            yield values
+
+
+def try_of(line: Mapping[str, Any], by: str) -> Try | None:
+    """Return a try in vain; None if other instructions or another model made it, so that it does not count.
+
+    Args:
+        line: Line of rejected.jsonl.
+        by: Digest of the instructions and the model that are used now.
+    """
+    if line.get("by") != by:
+        return None
+    texts = {
+        name: str(line.get(name, ""))
+        for name in ("slot", "type", "place", "reason", "what", "question")
+    }
+    avoid = line.get("avoid")
+    attempt = line.get("attempt")
+    return Try(
+        **texts,
+        attempt=attempt if isinstance(attempt, int) else 0,
+        avoid=tuple(map(str, avoid)) if isinstance(avoid, list) else (),
+    )
+
+
+def line_of(found: Try, by: str) -> dict[str, Any]:
+    """Return the line of rejected.jsonl of a try in vain."""
+    line = {
+        "stage": WRITE,
+        "reason": found.reason,
+        "slot": found.slot,
+        "type": found.type,
+        "place": found.place,
+        "attempt": found.attempt,
+        "what": found.what,
+        "question": found.question,
+        "avoid": list(found.avoid),
+        "by": by,
+    }
+    return {key: value for key, value in line.items() if value not in ("", [])}
+
+
+def document_lines(
+    documents: Sequence[Document], stored: Stored, samples: Sequence[TestSample]
+) -> tuple[DocumentInfo, ...]:
+    """Return the lines of sources.jsonl: documents as they are, and earlier texts that tests quote.
+
+    Args:
+        documents: The documents of the sources.
+        stored: Parts of the dataset that stand.
+        samples: All tests written from documents.
+    """
+    now = {doc_id(document): _info(document) for document in documents}
+    quoted = {passage.doc_id for sample in samples for passage in sample.context}
+    before = [d for d in stored.documents if d.doc_id in quoted and d.doc_id not in now]
+    return (*now.values(), *before)
+
+
+def _info(document: Document) -> DocumentInfo:
+    return DocumentInfo(
+        doc_id=doc_id(document),
+        file=document.file,
+        sha256=document.sha256,
+        text=document.text,
+        sections=tuple(
+            SectionInfo(title=s.title, level=s.level, start=s.start, end=s.end, at=s.at)
+            for s in document.sections
+        ),
+    )

@@ -1,0 +1,98 @@
+"""Tests that were tried out: shown with their evidence and with the price of all, and not kept."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.templates.safe import cut
+from lm_eval_so.core.text import width
+from lm_eval_so.core.words import say
+from lm_eval_so.generator.writing.write import Try
+
+_BROAD = 14
+_MOST = 300
+"""Characters of a text that are shown."""
+_BAR = "▌"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """Tests that were tried out, with the price of all."""
+
+    written: tuple[TestSample, ...]
+    places: tuple[str, ...]
+    """File and heading of each."""
+    tries: tuple[Try, ...]
+    """Proposals that were thrown away."""
+    tests: int
+    """Tests that are missing, these included."""
+    requests: int
+    """Requests that it took, answers of the cache included."""
+    paid_usd: float | None
+    """Price of these, in US dollars; null if no price is known."""
+    usd: float | None
+    """Likely price of all of them, in US dollars; null if no price is known."""
+    most_usd: float | None
+    """Price if every test took all its tries."""
+
+
+def show(tried: Tried, language: Language) -> str:
+    """Return what was tried out, for people, with a line end at its end.
+
+    Args:
+        tried: Tests that were tried out.
+        language: Language of the labels.
+    """
+    shown = zip(tried.written, tried.places, strict=True)
+    blocks = ["\n".join(_test(n, *each, language)) for n, each in enumerate(shown, start=1)]
+    thrown = [_thrown(each, language) for each in tried.tries]
+    return "\n".join([*blocks, *thrown, _price(tried, language)]) + "\n"
+
+
+def _test(number: int, sample: TestSample, place: str, language: Language) -> Iterator[str]:
+    kind = str(sample.metadata.get("type", ""))
+    yield f"{number} {kind.ljust(_BROAD)} {_line(place)}"
+    said = {"user": "question", "assistant": "reply"}
+    for message in sample.messages:
+        yield _labelled(said.get(message.role, "question"), message.content, language)
+    if sample.expected is not None:
+        yield _labelled("answer", sample.expected, language)
+    keywords = sample.metrics.get("keyword_coverage", {}).get("keywords")
+    if isinstance(keywords, list) and keywords:
+        yield _labelled("must_say", ", ".join(map(str, keywords)), language)
+    for passage in sample.context:
+        yield _labelled("evidence", f"{_BAR}{passage.text}", language)
+    if sample.flags:
+        yield _labelled("flags", ", ".join(sample.flags), language)
+
+
+def _thrown(tried: Try, language: Language) -> str:
+    figures = {"reason": tried.reason, "what": _line(tried.what), "question": _line(tried.question)}
+    return f"- {tried.type.ljust(_BROAD)} {say('writing.thrown_away', language, figures)}"
+
+
+def _price(tried: Tried, language: Language) -> str:
+    figures = {
+        "n": len(tried.written),
+        "requests": f"{tried.requests:,}",
+        "all": f"{tried.tests:,}",
+    }
+    if tried.paid_usd is None or tried.usd is None or tried.most_usd is None:
+        return say("writing.tried_unpriced", language, figures)
+    prices = {"paid": tried.paid_usd, "usd": tried.usd, "most": tried.most_usd}
+    return say("writing.tried", language, figures | {k: f"{v:,.2f}" for k, v in prices.items()})
+
+
+def _labelled(label: str, text: str, language: Language) -> str:
+    names = [
+        say(f"writing.label_{name}", language)
+        for name in ("question", "reply", "answer", "must_say", "evidence", "flags")
+    ]
+    name = say(f"writing.label_{label}", language)
+    return f"  {name}{' ' * (max(map(width, names)) - width(name))}  {_line(text)}"
+
+
+def _line(text: str) -> str:
+    """Return a text on one line, without what a terminal would obey."""
+    return " ".join(cut(text, _MOST).split())

@@ -1,0 +1,303 @@
+"""The door of documents: a file of any format to its blocks, its text and its units."""
+
+import codecs
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Final
+
+from pydantic import JsonValue
+
+from lm_eval_so.core.config.sources import SourceSection
+from lm_eval_so.generator.documents.block import BadDocumentError, Block, Document, Note
+from lm_eval_so.generator.documents.compose import compose
+from lm_eval_so.generator.sources.base import FileError, Reason, Reject, SourceFile
+from lm_eval_so.generator.sources.source_files import Items, open_file
+
+MOST_BYTES: Final = 200_000_000
+"""Largest file."""
+_REMEDIES: Final = {
+    ".hwp": "save it as HWPX, DOCX or PDF",
+    ".doc": "save it as DOCX or PDF",
+    ".rtf": "save it as DOCX or PDF",
+    ".odt": "save it as DOCX or PDF",
+    ".ppt": "save it as PDF",
+    ".pptx": "save it as PDF",
+    ".xlsb": "save it as XLSX",
+}
+"""Remedies for formats that are not read, by their endings."""
+_CHARSET: Final = re.compile(
+    rb"""<meta[^>]{0,200}charset=["']?\s*([A-Za-z0-9_-]{3,20})""", re.IGNORECASE
+)
+_KOREAN: Final = frozenset({"euc_kr", "ksc5601", "ks_c_5601_1987"})
+"""Names under which CP949, which holds them all, is declared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """Wishes of a source on the reading of its files."""
+
+    format: str | None = None
+    """One of `FORMATS`; default: by the file's ending."""
+    encoding: str | None = None
+    """Python codec name; default: detected."""
+    records: str | None = None
+    """Path of the records in a JSON file."""
+    selector: str | None = None
+    """CSS selector of the parts of an HTML page to read."""
+    headings: tuple[str, ...] = ()
+    """Regular expressions of headings in TXT, PDF, DOCX and HWPX; the first is the highest."""
+    sheets: tuple[str, ...] = ()
+    """Sheets to read, hidden ones too; default: all that are visible."""
+    header_row: int | None = None
+    """Row of a sheet that names the columns, from 1."""
+
+    def patterns(self) -> tuple[re.Pattern[str], ...]:
+        """Return the patterns of headings; `re.error` if one is none."""
+        return tuple(map(re.compile, self.headings))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """A file with the options of its source."""
+
+    file: SourceFile
+    items: Items
+    options: ReadOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """Findings of a reader."""
+
+    blocks: list[Block]
+    title: str = ""
+    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+    pages: int | None = None
+    notes: tuple[Note, ...] = ()
+    rejected: tuple[Reject, ...] = ()
+
+
+def read_document(
+    name: str, path: Path, *, source: str, options: ReadOptions | None = None
+) -> Document | FileError:
+    """Return a file as a document; for a file that cannot be read the reason and what to do.
+
+    A broken or hostile file never raises: archives that unpack to more than 1 GB or 200 times their size, files of
+    more than 200 MB or 5,000 pages, and files with a password are refused.
+
+    Args:
+        name: Path as the config has it, to be shown.
+        path: Path to open.
+        source: Id of the source.
+        options: Wishes of the source; default: the file itself decides.
+
+    Raises:
+        re.error: If a pattern of headings is none.
+    """
+    options = options or ReadOptions()
+    patterns = options.patterns()
+    section = SourceSection.model_validate(
+        {"id": source, "path": name, "encoding": options.encoding, "records": options.records}
+    )
+    kind = options.format or format_of(name)
+    if kind in _RECORDS:
+        section = section.model_copy(update={"format": kind})
+    file, items = open_file(name, path, section)
+    if not file.sha256:
+        return _first_error(items, file)
+    try:
+        _refuse(file, kind)
+        found = FORMATS[kind or ""](_Opened(file=file, items=items, options=options), patterns)
+        if isinstance(found, FileError):
+            return found
+        composed = compose(found.blocks)
+        if not composed.units:
+            hint = "recognise its text (OCR)" if kind == "pdf" else None
+            raise BadDocumentError(Reason.NO_TEXT, "it has no text", hint)  # noqa: TRY301 - the same end
+    except BadDocumentError as error:
+        return FileError(file=file, reason=error.reason, what=error.what, hint=error.hint)
+    except OSError as error:  # it was there a moment ago
+        what = (error.strerror or "it cannot be read").lower()
+        return FileError(file=file, reason=Reason.UNREADABLE, what=what)
+    return Document(
+        file=name,
+        sha256=file.sha256,
+        title=_title(found, name),
+        text=composed.text,
+        blocks=composed.blocks,
+        spans=composed.spans,
+        sections=composed.sections,
+        units=composed.units,
+        metadata=found.metadata,
+        pages=found.pages,
+        notes=found.notes,
+        rejected=found.rejected,
+    )
+
+
+def format_of(name: str) -> str | None:
+    """Return the format that the ending of a file tells; None if it tells none that can be read."""
+    return _ENDINGS.get(PurePath(name).suffix.lower())
+
+
+def _first_error(items: Items, file: SourceFile) -> FileError:
+    error = next(items, None)
+    if isinstance(error, FileError):
+        return error
+    return FileError(file=file, reason=Reason.UNREADABLE, what="it cannot be read")
+
+
+def _refuse(file: SourceFile, kind: str | None) -> None:
+    if kind not in FORMATS:
+        ending = file.path.suffix.lower()
+        what = f'the ending "{ending}" tells no format that can be read'
+        hint = _REMEDIES.get(ending, f"name it by format: one of {', '.join(FORMATS)}")
+        raise BadDocumentError(Reason.UNKNOWN_FORMAT, what, hint)
+    if file.size > MOST_BYTES:
+        what = f"the file is larger than {MOST_BYTES:,} bytes"
+        raise BadDocumentError(Reason.TOO_LARGE, what, "split it")
+    if not file.size:
+        raise BadDocumentError(Reason.EMPTY_FILE, "the file is empty")
+
+
+def _title(found: _Found, name: str) -> str:
+    declared = found.metadata.get("title")
+    if isinstance(declared, str) and declared.strip():
+        return declared.strip()
+    heading = next((b.text for b in found.blocks if b.kind == "heading" and b.level == 1), "")
+    return " ".join(heading.split()) or found.title or PurePath(name).stem
+
+
+def _text(opened: _Opened, *, encoding: str | None = None) -> str:
+    """Return the decoded text of a file."""
+    encoding = encoding or opened.file.encoding
+    if encoding is None:
+        hint = "name it by encoding: or save the file as UTF-8"
+        raise BadDocumentError(Reason.UNREADABLE, "the encoding cannot be told", hint)
+    try:
+        return opened.file.path.read_bytes().decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        what = f"no {encoding} at byte {error.start}"
+        raise BadDocumentError(Reason.BAD_ENCODING, what, "save the file in one encoding") from None
+
+
+def _declared(opened: _Opened) -> str | None:
+    """Return the encoding that a page declares, if it is in this encoding."""
+    with opened.file.path.open("rb") as data:
+        match = _CHARSET.search(data.read(4096))
+    if match is None or opened.options.encoding is not None:
+        return None
+    try:
+        name = codecs.lookup(match[1].decode()).name
+        name = "cp949" if name in _KOREAN else name
+        opened.file.path.read_bytes().decode(name)
+    except (LookupError, UnicodeDecodeError):
+        return None
+    return name if not name.startswith("utf-16") else None  # a page that says so could not be read
+
+
+_Patterns = tuple[re.Pattern[str], ...]
+_Reader = Callable[[_Opened, _Patterns], _Found | FileError]
+
+# each library takes time to load, and a run reads few formats: so its reader is imported here, when needed
+
+
+def _markdown(opened: _Opened, _: _Patterns) -> _Found:
+    from lm_eval_so.generator.documents.commonmark import read_markdown  # noqa: PLC0415
+
+    blocks, metadata = read_markdown(_text(opened))
+    return _Found(blocks=blocks, metadata=metadata)
+
+
+def _html(opened: _Opened, _: _Patterns) -> _Found:
+    from lm_eval_so.generator.documents.html import read_html  # noqa: PLC0415
+
+    text = _text(opened, encoding=_declared(opened))
+    page = read_html(text, selector=opened.options.selector)
+    metadata: dict[str, JsonValue] = {"lang": page.language} if page.language else {}
+    return _Found(blocks=page.blocks, title=page.title, metadata=metadata)
+
+
+def _docx(opened: _Opened, patterns: _Patterns) -> _Found:
+    from lm_eval_so.generator.documents.office import read_docx  # noqa: PLC0415
+
+    return _Found(blocks=read_docx(opened.file.path, patterns))
+
+
+def _hwpx(opened: _Opened, patterns: _Patterns) -> _Found:
+    from lm_eval_so.generator.documents.office import read_hwpx  # noqa: PLC0415
+
+    return _Found(blocks=read_hwpx(opened.file.path, patterns))
+
+
+def _pdf(opened: _Opened, patterns: _Patterns) -> _Found:
+    from lm_eval_so.generator.documents.pdf import read_pdf  # noqa: PLC0415
+
+    found = read_pdf(opened.file.path, patterns)
+    return _Found(blocks=found.blocks, title=found.title, pages=found.count, notes=found.notes)
+
+
+def _plain(opened: _Opened, patterns: _Patterns) -> _Found:
+    from lm_eval_so.generator.documents.text import read_text  # noqa: PLC0415
+
+    return _Found(blocks=read_text(_text(opened), patterns))
+
+
+def _sheets(opened: _Opened, _: _Patterns) -> _Found:
+    from lm_eval_so.generator.documents.rows import read_sheets  # noqa: PLC0415
+
+    options = opened.options
+    rows = read_sheets(opened.file.path, sheets=options.sheets, header_row=options.header_row)
+    return _Found(blocks=rows.blocks, notes=rows.notes)
+
+
+def _records(opened: _Opened, _: _Patterns) -> _Found | FileError:
+    from lm_eval_so.generator.documents.rows import read_records  # noqa: PLC0415
+
+    rows = read_records(opened.items)
+    if isinstance(rows, FileError):
+        return rows
+    return _Found(blocks=rows.blocks, rejected=rows.rejected)
+
+
+_RECORDS: Final = frozenset({"csv", "tsv", "json", "jsonl"})
+FORMATS: Final[Mapping[str, _Reader]] = {
+    "markdown": _markdown,
+    "html": _html,
+    "docx": _docx,
+    "hwpx": _hwpx,
+    "pdf": _pdf,
+    "text": _plain,
+    "xlsx": _sheets,
+    "xls": _sheets,
+    "ods": _sheets,
+    **dict.fromkeys(("csv", "tsv", "json", "jsonl"), _records),
+}
+"""Reader of each format."""
+_ENDINGS: Final[Mapping[str, str]] = {
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".htm": "html",
+    ".xhtml": "html",
+    ".txt": "text",
+    ".xlsm": "xlsx",
+    ".ndjson": "jsonl",
+    **{
+        f".{name}": name
+        for name in (
+            "html",
+            "docx",
+            "hwpx",
+            "pdf",
+            "xlsx",
+            "xls",
+            "ods",
+            "csv",
+            "tsv",
+            "json",
+            "jsonl",
+        )
+    },
+}

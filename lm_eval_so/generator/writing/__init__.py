@@ -1,0 +1,1 @@
+"""Tests written from documents: with a model, or look-ups without one."""

@@ -1,0 +1,122 @@
+"""A test as a model proposed it, read without guessing."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import JsonValue
+
+from lm_eval_so.core.asking.answer.json_answer import Unusable, find_objects, writable
+from lm_eval_so.generator.clean import clean_text
+
+_TEXTS: Final[Mapping[str, JsonValue]] = {"type": "array", "items": {"type": "string"}}
+_TURN: Final[Mapping[str, JsonValue]] = {
+    "type": "object",
+    "properties": {"user": {"type": "string"}, "assistant": {"type": "string"}},
+    "required": ["user", "assistant"],
+    "additionalProperties": False,
+}
+SCHEMA: Final[Mapping[str, JsonValue]] = {
+    "type": "object",
+    "properties": {
+        "history": {"type": "array", "items": dict(_TURN)},
+        "question": {"type": "string"},
+        "answer": {"type": "string"},
+        "quotes": dict(_TEXTS),
+        "must_say": dict(_TEXTS),
+        "search": dict(_TEXTS),
+    },
+    "required": ["history", "question", "answer", "quotes", "must_say", "search"],
+    "additionalProperties": False,
+}
+"""JSON Schema of a proposal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A proposed test."""
+
+    question: str
+    """Empty: the passages do not allow one."""
+    answer: str
+    quotes: tuple[str, ...] = ()
+    must_say: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    """Phrases under which a document would have the answer."""
+    history: tuple[tuple[str, str], ...] = ()
+    """Earlier turns: (user, assistant)."""
+
+    @property
+    def asked(self) -> str:
+        """Everything that the user says, and what was answered before."""
+        return "\n".join([*(text for turn in self.history for text in turn), self.question])
+
+
+def read_candidate(output: str) -> Candidate | Unusable:
+    """Read a proposal: one JSON object, with prose or a fence around it or not.
+
+    Unknown keys do not count; `quote` with one text is read as `quotes`.
+
+    Returns:
+        The proposal; or `no_json`, `several`, or `bad_value` with the key.
+    """
+    objects = find_objects(output, "question")
+    if not objects:
+        return Unusable(code="no_json")
+    found = objects[0]
+    if any(each != found for each in objects):
+        return Unusable(code="several")
+    values = {**found}
+    if "quotes" not in values and "quote" in values:
+        values["quotes"] = values["quote"]
+    try:
+        return Candidate(
+            question=_text(values, "question"),
+            answer=_text(values, "answer"),
+            quotes=_texts(values, "quotes", required=True),
+            must_say=_texts(values, "must_say"),
+            search=_texts(values, "search"),
+            history=_history(values.get("history")),
+        )
+    except _WrongValueError as error:
+        return Unusable(code="bad_value", figures={"key": str(error)})
+
+
+class _WrongValueError(Exception):
+    """A value of the wrong type; its text is the key."""
+
+
+def _text(values: Mapping[str, Any], name: str) -> str:
+    value = values.get(name)
+    if not isinstance(value, str):
+        raise _WrongValueError(name)
+    return clean_text(writable(value))
+
+
+def _texts(values: Mapping[str, Any], name: str, *, required: bool = False) -> tuple[str, ...]:
+    value = values.get(name)
+    if value is None and not required:
+        return ()
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+        raise _WrongValueError(name)
+    texts = (clean_text(writable(each)) for each in listed)
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def _history(value: Any) -> tuple[tuple[str, str], ...]:
+    turns: Sequence[Any] = value if isinstance(value, list) else [] if value is None else [None]
+    found = []
+    for turn in turns:
+        if not isinstance(turn, dict):
+            raise _WrongValueError("history")
+        said = _text(turn, "user"), _text(turn, "assistant")
+        if any(said):
+            found.append(said)
+    return tuple(found)
+
+
+def schema_text() -> str:
+    """Return the form of a proposal, for a model that did not keep to it."""
+    return json.dumps(SCHEMA, ensure_ascii=False, indent=1)

@@ -1,0 +1,173 @@
+"""Likeness of texts: a key with its places in the text, copied words, 2-grams, and search by BM25."""
+
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+_ALIKE = dict.fromkeys(map(ord, "‐‑‒–—−﹣－"), "-") | dict.fromkeys(map(ord, "〜～∼"), "~")
+_KEPT_MARKS = frozenset("%+<>")
+_BETWEEN_DIGITS = frozenset(".:/-~")
+_RUN = 4
+"""Shortest run of characters that counts as copied."""
+_MOST_OF_A_NAME = 7
+"""Copied characters that may be the name of a thing."""
+_COPIED = 0.5
+_WORD = re.compile(r"[가-힣]+|[a-z0-9]+")
+_K1, _B = 1.2, 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A text as its key: what is left of it to compare."""
+
+    key: str
+    places: tuple[int, ...]
+    """Place in the text of each character of the key."""
+
+    def span(self, wanted: str) -> tuple[int, int] | None:
+        """Return the place of a key in the text, end exclusive; None if it is not in it."""
+        start = self.key.find(wanted) if wanted else -1
+        if start < 0:
+            return None
+        return self.places[start], self.places[start + len(wanted) - 1] + 1
+
+
+@lru_cache(maxsize=512)
+def keyed(text: str) -> Keyed:
+    """Return the key of a text, and where each of its characters stands.
+
+    Form, width, case, spaces, punctuation and thousands commas do not count; letters, digits and
+    `% + < >` do, and `. : / - ~` between digits: 3~5 is not 35.
+    """
+    folded = [
+        (char, place)
+        for place, source in enumerate(text)
+        for char in unicodedata.normalize("NFKC", source.translate(_ALIKE)).casefold()
+    ]
+    plain = "".join(char for char, _ in folded)
+    found = [each for number, each in enumerate(folded) if _counts(plain, number)]
+    return Keyed("".join(char for char, _ in found), tuple(place for _, place in found))
+
+
+def key(text: str) -> str:
+    """Return a key that is equal for texts that read the same; see `keyed`."""
+    return keyed(text).key
+
+
+def _counts(text: str, place: int) -> bool:
+    char = text[place]
+    if char in _BETWEEN_DIGITS:
+        return text[place - 1 : place].isdecimal() and text[place + 1 : place + 2].isdecimal()
+    return char.isalnum() or char in _KEPT_MARKS or unicodedata.category(char)[0] == "M"
+
+
+def copied_share(question: str, passage: str) -> float:
+    """Return the share of a question that is copied from a passage, 0 … 1.
+
+    Copied are the letters and digits in runs of 4 and more that the passage has, too, spaces aside;
+    fewer than 8 of them may be the name of a thing, and count as none.
+    """
+    asked = _letters(question)[0]
+    copied = sum(_is_copied(asked, passage))
+    return copied / len(asked) if copied > _MOST_OF_A_NAME else 0.0
+
+
+def is_copied(question: str, passage: str) -> bool:
+    """Return whether at least half of a question is copied from a passage."""
+    return copied_share(question, passage) >= _COPIED
+
+
+def copied_runs(question: str, passage: str) -> tuple[str, ...]:
+    """Return the longest pieces of a question that are copied from a passage, as the question has them."""
+    asked, places = _letters(question)
+    given = _letters(passage)[0]
+    runs, start = [], 0
+    while start <= len(asked) - _RUN:
+        end = start + _RUN
+        if asked[start:end] not in given:
+            start += 1
+            continue
+        while end < len(asked) and asked[start : end + 1] in given:
+            end += 1
+        runs.append(question[places[start] : places[end - 1] + 1])
+        start = end
+    return tuple(dict.fromkeys(runs))
+
+
+def _is_copied(asked: str, passage: str) -> list[bool]:
+    given = _letters(passage)[0]
+    grams = {given[i : i + _RUN] for i in range(len(given) - _RUN + 1)}
+    found = [False] * len(asked)
+    for start in range(len(asked) - _RUN + 1):
+        if asked[start : start + _RUN] in grams:
+            found[start : start + _RUN] = [True] * _RUN
+    return found
+
+
+@lru_cache(maxsize=512)
+def _letters(text: str) -> tuple[str, tuple[int, ...]]:
+    """Return the letters and digits of a text, folded, and their places in it."""
+    found = [
+        (char, place)
+        for place, source in enumerate(text)
+        for char in unicodedata.normalize("NFKC", source).casefold()
+        if char.isalnum()
+    ]
+    return "".join(char for char, _ in found), tuple(place for _, place in found)
+
+
+def jaccard(one: str, other: str) -> float:
+    """Return the share of the 2-grams of two texts that they have in common, 0 … 1."""
+    ours, theirs = _grams(key(one)), _grams(key(other))
+    return len(ours & theirs) / len(ours | theirs) if ours or theirs else 1.0
+
+
+def _grams(text: str) -> frozenset[str]:
+    return frozenset(text[i : i + 2] for i in range(len(text) - 1)) or frozenset([text])
+
+
+class Search:
+    """Search over texts by BM25: 2-grams of words in Hangul, whole words and numbers of others.
+
+    Source: Robertson and Zaragoza (2009), Foundations and Trends in Information Retrieval 3(4),
+    333–389; k1 1.2, b 0.75.
+
+    Args:
+        texts: Texts to search.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._terms = [Counter(_terms(text)) for text in texts]
+        self._lengths = [sum(terms.values()) for terms in self._terms]
+        self._average = sum(self._lengths) / max(1, len(texts)) or 1.0
+        self._holding = Counter(term for terms in self._terms for term in terms)
+
+    def best(self, *queries: str, most: int) -> list[int]:
+        """Return the numbers of the best texts for all queries together, the best first."""
+        wanted = dict.fromkeys(term for query in queries for term in _terms(query))
+        scores = [
+            math.fsum(self._score(n, term) for term in wanted) for n in range(len(self._terms))
+        ]
+        ranked = sorted(range(len(scores)), key=lambda number: (-scores[number], number))
+        return [number for number in ranked[:most] if scores[number] > 0]
+
+    def _score(self, number: int, term: str) -> float:
+        found = self._terms[number][term]
+        if not found:
+            return 0.0
+        holding = self._holding[term]
+        rarity = math.log(1 + (len(self._terms) - holding + 0.5) / (holding + 0.5))
+        length = 1 - _B + _B * self._lengths[number] / self._average
+        return rarity * found * (_K1 + 1) / (found + _K1 * length)
+
+
+def _terms(text: str) -> Iterator[str]:
+    for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
+        if "가" <= word[0] <= "힣" and len(word) > 1:
+            yield from (word[i : i + 2] for i in range(len(word) - 1))
+        else:
+            yield word

@@ -1,0 +1,94 @@
+"""Look-ups: tests that need no model, a cell of a table by row and column, or a section by its heading."""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import NamedTuple
+
+from lm_eval_so.core.hashing import u64
+from lm_eval_so.generator.documents.block import Document, Unit
+from lm_eval_so.generator.writing.candidate import Candidate
+from lm_eval_so.generator.writing.chunks import Chunk, sentence_spans
+from lm_eval_so.generator.writing.slots import Slot
+
+_NUMBERING = re.compile(
+    r"^(?:제 ?\d+ ?[조장절항] *|(?:\d+\.)+\d* +|\d+[.)] *|[IVX]+\. +|[가-힣]\. +|[①-⑳] *)"
+)
+_IN_BRACKETS = re.compile(r"^[(\[](.+)[)\]]$")
+_TOLD = 2
+"""Sentences of a section that answer its heading."""
+
+
+class LookUp(NamedTuple):
+    """A test made of a document's form alone."""
+
+    slot: Slot
+    said: Candidate
+
+
+def look_ups(documents: Sequence[Document], seed: int) -> Iterator[LookUp]:
+    """Yield every look-up, one of each document in turn: cells of tables, then headings.
+
+    Args:
+        documents: Documents to look into.
+        seed: Seed of the order.
+    """
+    by_document = sorted(documents, key=lambda d: (u64(seed, "doc", d.sha256), d.file))
+    for kind in (_cells, _headings):
+        lists = [
+            sorted(kind(document), key=lambda each: _order(each, seed)) for document in by_document
+        ]
+        yield from (each for row in zip_longest(*lists) for each in row if each is not None)
+
+
+def _order(look_up: LookUp, seed: int) -> tuple[int, int]:
+    slot = look_up.slot
+    return u64(seed, "look_up", slot.chunk.sha256, slot.nth), slot.chunk.start
+
+
+def _cells(document: Document) -> Iterator[LookUp]:
+    for unit in document.units:
+        if unit.kind != "row" or not unit.header:
+            continue
+        (_, head), *columns = unit.named_cells() or (("", ""),)
+        for number, (column, cell) in enumerate(columns):
+            if any(map(str.isalnum, cell)) and all((head, column)):
+                said = Candidate(
+                    question=f"{head} {column}?",
+                    answer=cell,
+                    quotes=(unit.text,),
+                    must_say=(cell,) if any(map(str.isdecimal, cell)) else (),
+                )
+                yield _look_up(document, [unit], said, number)
+
+
+def _headings(document: Document) -> Iterator[LookUp]:
+    for number, section in enumerate(document.sections):
+        units = [
+            u for u in document.units if u.section == number and u.kind in {"paragraph", "item"}
+        ]
+        heading = _plain(section.title)
+        spans = [span for unit in units for span in sentence_spans(document.text, unit)][:_TOLD]
+        if not heading or not spans:
+            continue
+        quotes = tuple(document.text[start:end] for start, end in spans)
+        said = Candidate(question=f"{heading}?", answer=" ".join(quotes), quotes=quotes)
+        yield _look_up(document, [u for u in units if u.start < spans[-1][1]], said, 0)
+
+
+def _plain(heading: str) -> str:
+    """Return a heading without its number, brackets and end mark."""
+    text = _NUMBERING.sub("", heading.strip()).strip()
+    inside = _IN_BRACKETS.match(text)
+    return (inside[1] if inside else text).rstrip(" ?.:!")
+
+
+def _look_up(document: Document, units: Sequence[Unit], said: Candidate, nth: int) -> LookUp:
+    chunk = Chunk(
+        document=document,
+        start=units[0].start,
+        end=units[-1].end,
+        path=units[0].path,
+        units=tuple(units),
+    )
+    return LookUp(Slot(type="fact", chunks=(chunk,), nth=nth), said)

@@ -1,0 +1,1 @@
+"""Tests written by a model: asked in rounds, judged by rules, held against all documents."""

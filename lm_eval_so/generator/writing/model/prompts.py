@@ -1,0 +1,168 @@
+"""Prompts of the models that write and check: instructions filled with passages and with the team's own questions."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from string import Template
+
+from pydantic import JsonValue
+
+from lm_eval_so.core.asking.answer.json_answer import Unusable
+from lm_eval_so.core.asking.answer.markers import between_markers, choose_marker
+from lm_eval_so.core.hashing import digest_text
+from lm_eval_so.core.records.chat import ChatRequest, Message
+from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.text.personal_data import mask_personal_data
+from lm_eval_so.core.words import say, texts
+from lm_eval_so.generator.writing.candidate import SCHEMA
+from lm_eval_so.generator.writing.slots import Slot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brief:
+    """Texts of one try besides its passages."""
+
+    style: Sequence[str] = ()
+    """Questions of real users."""
+    avoid: Sequence[str] = ()
+    """Pieces that the tries before had copied."""
+    asked: Sequence[str] = ()
+    """Questions that stand for the same passages."""
+    attempt: int = 0
+    """Number of the try, from 0: another try is another request."""
+
+
+def language_for(text_language: str) -> Language:
+    """Return the language of the instructions for passages in a language."""
+    return Language.KO if text_language == Language.KO else Language.EN
+
+
+def write_request(slot: Slot, brief: Brief, params: Mapping[str, JsonValue]) -> ChatRequest:
+    """Return the request that asks for one test.
+
+    Args:
+        slot: The test to write.
+        brief: Texts of this try besides.
+        params: Parameters of the model.
+    """
+    language = language_for(slot.chunk.language)
+    passages = [(chunk.place, chunk.text) for chunk in slot.chunks]
+    foreign = [*brief.style, *brief.avoid, *brief.asked]
+    listed = "\n".join(f"- {question}" for question in brief.style)
+    content = _template(language, "write").substitute(
+        passages=_passages(passages, f"{slot.key}:{brief.attempt}", foreign, language),
+        style=listed or say("writing.no_style", language),
+        task=say(f"writing.task_{slot.type}", language),
+        avoid=_filled("avoid", language, runs=_quoted(brief.avoid)),
+        asked=_line(_filled("asked", language, questions=_quoted(brief.asked))),
+        language=_language_name(slot.chunk.language, language),
+    )
+    return ChatRequest(
+        messages=(Message(role="user", content=content),),
+        params=params,
+        response_format=SCHEMA,
+        session=f"write-{slot.key}-{brief.attempt}",
+        sample_id=slot.key,
+        repeat=brief.attempt,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question to hold against passages, with the turns before it."""
+
+    question: str
+    history: Sequence[tuple[str, str]] = ()
+
+    def told(self, language: Language) -> str:
+        """Return it as the instructions show it."""
+        names = say("writing.user", language), say("writing.assistant", language)
+        turns = [f"{names[0]}: {user}\n{names[1]}: {bot}" for user, bot in self.history]
+        return "\n".join([*turns, f"{names[0]}: {self.question}" if turns else self.question])
+
+
+def check_request(
+    passages: Sequence[tuple[str, str]],
+    questions: Sequence[Asked],
+    schema: Mapping[str, JsonValue],
+    params: Mapping[str, JsonValue],
+    *,
+    language: Language,
+) -> ChatRequest:
+    """Return the request that holds questions against passages.
+
+    Args:
+        passages: (place, text) of each.
+        questions: The questions, numbered from 1 as they stand.
+        schema: JSON Schema of the verdicts.
+        params: Parameters of the model.
+        language: Language of the instructions.
+    """
+    told = [each.told(language) for each in questions]
+    seed = digest_text("\n".join([*(text for _, text in passages), *told]))
+    word = say("writing.question", language)
+    marker = choose_marker(seed, [*told, *(text for pair in passages for text in pair)])
+    content = _template(language, "check").substitute(
+        passages=_passages(passages, seed, told, language),
+        questions=between_markers(
+            [(f"{word} {number}", text) for number, text in enumerate(told, start=1)], marker
+        ),
+    )
+    return ChatRequest(
+        messages=(Message(role="user", content=content),),
+        params=params,
+        response_format=schema,
+        session=f"check-{seed[:16]}",
+        sample_id=f"check-{seed[:16]}",
+    )
+
+
+def repair_prompt(language: Language, why: Unusable, schema: Mapping[str, JsonValue]) -> str:
+    """Return the message that asks for a usable output."""
+    problem = say(f"writing.{why.code}", language, why.figures)
+    shown = json.dumps(schema, ensure_ascii=False, indent=1)
+    return _template(language, "repair").substitute(problem=problem, schema=shown)
+
+
+def prompt_digest(language: Language) -> str:
+    """Return the digest of all that a model is told besides passages, questions and examples."""
+    told = [_template(language, name).template for name in ("write", "check", "repair")]
+    words = {code: text for code, text in texts(language).items() if code.startswith("writing.")}
+    return digest_text("\n".join([*told, *(words[code] for code in sorted(words))]))
+
+
+def _passages(
+    passages: Sequence[tuple[str, str]], seed: str, others: Sequence[str], language: Language
+) -> str:
+    marker = choose_marker(seed, [*others, *(text for pair in passages for text in pair)])
+    word = say("writing.passage", language)
+    named = [
+        (f"{word} {number} · {place}", mask_personal_data(text))
+        for number, (place, text) in enumerate(passages, start=1)
+    ]
+    return between_markers(named, marker)
+
+
+def _filled(code: str, language: Language, **figures: str) -> str:
+    return say(f"writing.{code}", language, figures) if all(figures.values()) else ""
+
+
+def _line(text: str) -> str:
+    return f"\n{text}" if text else ""
+
+
+def _quoted(pieces: Sequence[str]) -> str:
+    return ", ".join(f'"{piece}"' for piece in pieces)
+
+
+def _language_name(spoken: str, language: Language) -> str:
+    code = f"writing.language_{spoken}"
+    return say(code if code in texts(language) else "writing.language_other", language)
+
+
+@cache
+def _template(language: Language, name: str) -> Template:
+    folder = files(__package__).joinpath("templates", language.value)
+    return Template(folder.joinpath(f"{name}.txt").read_text("utf-8").strip())

@@ -1,0 +1,408 @@
+"""`generate` with a model: a loopback server that writes and checks by rule."""
+
+import asyncio
+import json
+import random
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers.question_writer import QuestionWriter
+
+import lm_eval_so as so
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config.load import make_config
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.dataset import load_dataset
+from lm_eval_so.core.events import Event, Noticed
+from lm_eval_so.errors import BudgetSpent, CannotMeasure, DatasetError, UsageError
+from lm_eval_so.generator.dataset.make import Generated
+from lm_eval_so.generator.documents.block import Document
+from lm_eval_so.generator.generate import generate, generate_with_model, stale, try_out
+from lm_eval_so.testing import ChatServer, Reply, Seen
+
+TOY = Path(__file__).parents[4] / "tests/data/shop"
+FILES = ["policy.md", "returns.md", "warranty.md", "shipping.md"]
+"""Their texts as Markdown, which is read faster."""
+ORIGINALS = ["policy.md", "returns.docx", "warranty.pdf", "shipping.html"]
+TYPES = {"fact": 15, "follow_up": 5, "unanswerable": 5, "false_premise": 3, "multi_hop": 2}
+
+
+@dataclass
+class Shop:
+    """A folder with four documents, and a model that is asked about them."""
+
+    folder: Path
+    server: ChatServer
+    writer: QuestionWriter
+    events: list[Event] = field(default_factory=list)
+
+    def move(self, folder: Path, documents: list[Document]) -> None:
+        """Work in another folder, with these documents."""
+        self.folder = folder
+        folder.mkdir()
+        for document in documents:
+            name = Path(document.file).with_suffix(".md").name
+            (folder / name).write_text(document.text, "utf-8")
+
+    def config(
+        self, *, run: Any = None, model: bool = True, faq: bool = False, **synthesise: Any
+    ) -> Config:
+        options = {"base_url": self.server.url, "api_key_env": ""}
+        backend = {"name": "openai", "params": {"model": "m"}, "options": options}
+        return make_config(
+            {
+                "version": 1,
+                "suite": "shop",
+                "dataset": {"path": "made", "name": "shop"},
+                "run": {"cache": "cache.sqlite", **(run or {})},
+                "generator": {
+                    **({"backend": backend} if model else {}),
+                    "sources": [
+                        *([{"id": "faq", "path": "faq.csv"}] if faq else []),
+                        {"id": "docs", "as": "documents", "path": FILES},
+                    ],
+                    "synthesise": synthesise,
+                },
+            },
+            folder=self.folder,
+        )
+
+    def resources(self) -> Resources:
+        return Resources(listener=self.events.append)
+
+    def generate(self, *, offline: bool = False, **settings: Any) -> Generated:
+        config = self.config(**settings)
+        return asyncio.run(generate_with_model(config, self.resources(), offline=offline))
+
+    def samples(self) -> list[dict[str, Any]]:
+        return [
+            json.loads(x) for x in (self.folder / "made/test.jsonl").read_text("utf-8").splitlines()
+        ]
+
+    def metadata(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folder / "made/metadata.json").read_text("utf-8"))
+        return found
+
+    def files(self) -> dict[str, bytes]:
+        return {p.name: p.read_bytes() for p in sorted((self.folder / "made").iterdir())}
+
+
+def at_random(writer: QuestionWriter) -> Any:
+    def script(seen: Seen) -> Reply:
+        return Reply(text=writer.reply(seen.text), latency_s=random.random() / 100)
+
+    return script
+
+
+@pytest.fixture
+def shop(tmp_path: Path, toy: list[Document]) -> Iterator[Shop]:
+    writer = QuestionWriter()
+    with ChatServer(at_random(writer)) as server:
+        shop = Shop(tmp_path, server, writer)
+        shop.move(tmp_path / "shop", toy)
+        yield shop
+
+
+def test_generate__thirty_of_thirty(shop: Shop) -> None:
+    made = shop.generate()
+    assert made.info.plan is not None
+    assert dict(made.info.plan.written) == TYPES
+    assert dict(made.info.plan.unfilled) == {}
+    samples = shop.samples()
+    assert Counter(s["metadata"]["type"] for s in samples) == TYPES
+    texts = {}
+    for line in (shop.folder / "made/sources.jsonl").read_text("utf-8").splitlines():
+        document = json.loads(line)
+        texts[document["doc_id"]] = document["text"]
+    quoted = [passage for sample in samples for passage in sample["context"]]
+    assert len(quoted) >= 30
+    for passage in quoted:
+        assert texts[passage["doc_id"]][slice(*passage["span"])] == passage["text"]
+    load_dataset(shop.folder / "made")  # raises with every problem
+    by_type = {s["metadata"]["type"]: s for s in samples}
+    assert [m["role"] for m in by_type["follow_up"]["messages"]] == ["user", "assistant", "user"]
+    assert by_type["unanswerable"]["behavior"] == "abstain"
+    assert {p["role"] for p in by_type["unanswerable"]["context"]} == {"distractor"}
+    assert len(by_type["multi_hop"]["context"]) == 2
+    origin = by_type["fact"]["provenance"]
+    assert (origin["method"], origin["model"]) == ("write", "test-model")
+    assert origin["prompt"]["name"] in {"write.ko", "write.en"}
+    llm = shop.metadata()["llm"]
+    assert llm["requests"] == len(shop.server.requests)
+    assert llm["input_tokens"] == 10 * len(shop.server.requests)
+
+
+def test_generate__a_second_run_asks_nothing_and_changes_no_byte(shop: Shop) -> None:
+    shop.generate()
+    before, asked = shop.files(), len(shop.server.requests)
+    shop.generate()
+    assert shop.files() == before
+    assert len(shop.server.requests) == asked
+    assert stale(shop.config(), shop.resources()) == ()
+    generate(shop.config(), shop.resources())  # as `ci` does
+    assert shop.files() == before
+    assert len(shop.server.requests) == asked
+
+
+def test_generate__same_bytes_at_any_concurrency_in_any_folder_and_offline(
+    shop: Shop, tmp_path: Path, toy: list[Document]
+) -> None:
+    shop.generate(run={"concurrency": 1})
+    first = shop.files()
+    cache = shop.folder / "cache.sqlite"
+    shop.move(tmp_path / "other", toy)
+    shop.generate(run={"concurrency": 32})
+    other = shop.files()
+    assert {n: other[n] for n in first if n != "metadata.json"} == {
+        n: first[n] for n in first if n != "metadata.json"
+    }
+    assert other == first
+    asked = len(shop.server.requests)
+    shop.move(tmp_path / "third", toy)
+    shutil.copy(cache, shop.folder / "cache.sqlite")
+    shop.generate(offline=True)
+    assert shop.files() == first
+    assert len(shop.server.requests) == asked
+
+
+def test_generate__offline_without_answers_changes_nothing(shop: Shop) -> None:
+    with pytest.raises(CannotMeasure, match="30 answers are not in the cache") as error:
+        shop.generate(offline=True)
+    assert error.value.exit_code == 3
+    assert not (shop.folder / "made").exists()
+    assert not shop.server.requests
+
+
+def test_generate__goes_on_after_a_budget(shop: Shop) -> None:
+    with pytest.raises(BudgetSpent) as error:
+        shop.generate(run={"max_requests": 5, "concurrency": 2})
+    assert error.value.exit_code == 3
+    assert len(shop.server.requests) <= 5
+    assert not (shop.folder / "made").exists()  # nothing was checked yet
+    with pytest.raises(BudgetSpent):
+        shop.generate(run={"max_requests": 28, "concurrency": 2})
+    load_dataset(shop.folder / "made")  # raises with every problem
+    stands = {s["id"] for s in shop.samples()}
+    assert 0 < len(stands) < 30
+    assert sum(shop.metadata()["plan"]["unfilled"].values()) == 30 - len(stands)
+    assert shop.generate().samples == 30
+    assert stands <= {s["id"] for s in shop.samples()}
+    prompts = [seen.text for seen in shop.server.requests]
+    assert len(prompts) == len(set(prompts))
+
+
+def test_generate__adds_what_is_missing_and_keeps_what_stands(shop: Shop) -> None:
+    shop.generate(questions=6, mix={"fact": 1})
+    before = {s["id"]: s for s in shop.samples()}
+    shop.generate(questions=9, mix={"fact": 1})
+    after = {s["id"]: s for s in shop.samples()}
+    assert len(after) == 9
+    assert {key: after[key] for key in before} == before
+
+
+def test_generate__keeps_tests_whose_document_changed(shop: Shop) -> None:
+    shop.generate(questions=8, mix={"fact": 1})
+    before = shop.files()
+    policy = shop.folder / "policy.md"
+    policy.write_text(policy.read_text("utf-8").replace("24시간", "48시간"), "utf-8")
+    asked = len(shop.server.requests)
+    shop.generate(questions=8, mix={"fact": 1})
+    assert shop.files()["test.jsonl"] == before["test.jsonl"]
+    assert len(shop.server.requests) == asked
+    known = {json.loads(x)["doc_id"] for x in shop.files()["sources.jsonl"].splitlines()}
+    quoted = {p["doc_id"] for s in shop.samples() for p in s["context"]}
+    assert quoted <= known
+
+
+def test_generate__takes_over_edits_of_written_tests(shop: Shop) -> None:
+    shop.generate(questions=4, mix={"fact": 1})
+    file = shop.folder / "made/test.jsonl"
+    lines = file.read_text("utf-8").splitlines()
+    values = json.loads(lines[1])
+    lines[1] = json.dumps({**values, "expected": "고친 답"}, ensure_ascii=False)
+    file.write_text("\n".join(lines) + "\n", "utf-8")
+    shop.generate(questions=4, mix={"fact": 1})
+    edited = next(s for s in shop.samples() if s["expected"] == "고친 답")
+    assert edited["id"] == values["id"]
+    assert edited["rev"] != values["rev"]
+    assert edited["review"] == {"status": "edited"}
+    before = shop.files()
+    shop.generate(questions=4, mix={"fact": 1})
+    assert shop.files() == before
+
+
+def test_try_out__writes_the_cache_alone_and_is_not_paid_twice(shop: Shop) -> None:
+    tried = asyncio.run(try_out(shop.config(), shop.resources(), 5))
+    assert [s.metadata["type"] for s in tried.written] == list(TYPES)
+    assert tried.tests == 30
+    assert not (shop.folder / "made").exists()
+    tried_out = {
+        seen.text
+        for seen in shop.server.requests
+        if "PASSAGE" in seen.text or "지문 1" in seen.text
+    }
+    shop.server.requests.clear()
+    shop.generate()
+    assert not {seen.text for seen in shop.server.requests} & tried_out
+
+
+def test_generate__a_model_that_always_copies(shop: Shop) -> None:
+    seen: list[str] = []
+
+    def script(request: Seen) -> Reply:
+        text = shop.writer.reply(request.text)
+        values = json.loads(text.removeprefix("```json\n").removesuffix("\n```"))
+        if "question" in values:
+            seen.append(request.text)
+            values["question"] = f"{values['quotes'][0].strip('| ')[:40]} 맞나요?"
+            values["answer"] = f"네, {values['quotes'][0]}"
+            shop.writer.proposed[values["question"]] = {"type": "fact", **values}
+        return Reply(text=json.dumps(values, ensure_ascii=False))
+
+    shop.server.script = script
+    shop.generate(questions=3, mix={"fact": 1})
+    flagged = [s for s in shop.samples() if "echoes_source" in s["flags"]]
+    assert flagged
+    assert shop.metadata()["tries"]["echoes_source"] >= 2
+    assert any("쓰지 말 것" in prompt or "do not use" in prompt for prompt in seen)
+
+
+def test_generate__the_rest_is_told_without_a_model(shop: Shop) -> None:
+    generate(shop.config(model=False), shop.resources())
+    notices = [event.text for event in shop.events if isinstance(event, Noticed)]
+    assert (
+        "written 15 of 30: fact 15; 15 need a model "
+        "(follow_up 5, unanswerable 5, false_premise 3, multi_hop 2)" in notices
+    )
+    before = shop.files()
+    generate(shop.config(model=False), shop.resources())
+    assert shop.files() == before
+    assert not shop.server.requests
+
+
+def test_generate__thirty_look_ups_from_four_formats(shop: Shop) -> None:
+    for name in ORIGINALS:
+        shutil.copy(TOY / name, shop.folder / name)
+    values = shop.config(model=False, mix={"fact": 1}).located.values
+    values["generator"]["sources"][0]["path"] = ORIGINALS
+    made = generate(make_config(values, folder=shop.folder), shop.resources())
+    assert made.samples == 30
+    assert not made.is_short
+    for sample in shop.samples():
+        assert "keyless" in sample["flags"]
+        assert sample["provenance"]["method"] == "look_up"
+
+
+def test_generate__one_sentence_is_no_error(shop: Shop) -> None:
+    for name in FILES:
+        (shop.folder / name).unlink()
+    (shop.folder / "policy.md").write_text("We are open on Sundays from 9 to 5.", "utf-8")
+    config = shop.config(questions=5, mix={"fact": 1})
+    values = config.located.values
+    values["generator"]["sources"][0]["path"] = "policy.md"
+    made = asyncio.run(
+        generate_with_model(make_config(values, folder=shop.folder), shop.resources())
+    )
+    assert made.is_short
+    assert made.info.plan is not None
+    assert sum(made.info.plan.unfilled.values()) + made.samples == 5
+    assert made.info.plan.unfilled["no_chunk"] == 3
+
+
+def faq(shop: Shop) -> list[str]:
+    """Write a table of the team's questions, and return them."""
+    asked = [
+        f"{thing} 언제 와요" for thing in ("칫솔", "속옷", "신발", "모자", "우산", "가방", "장갑")
+    ]
+    rows = "".join(f"{question},이틀 뒤에 갑니다.\n" for question in asked)
+    (shop.folder / "faq.csv").write_text(f"질문,답변\n{rows}", "utf-8")
+    return asked
+
+
+def test_generate__takes_its_style_from_the_team(shop: Shop) -> None:
+    asked = faq(shop)
+    shop.generate(faq=True, questions=6, mix={"fact": 1})
+    korean = [text for text in shop.writer.prompts if "만들 질문" in text]
+    assert korean
+    for prompt in korean:
+        assert sum(f"- {question}" in prompt for question in asked) == 6
+    questions = [s["messages"][-1]["content"] for s in shop.samples()]
+    assert len(questions) == len(set(questions)) == 13
+    notices = [event.text for event in shop.events if isinstance(event, Noticed)]
+    assert not any("style" in text for text in notices)
+
+
+def test_generate__tells_that_there_is_no_style_to_learn(shop: Shop) -> None:
+    shop.generate(questions=1, mix={"fact": 1})
+    notices = [event.text for event in shop.events if isinstance(event, Noticed)]
+    assert any("add tests or synthesise.style" in text for text in notices)
+    shop.events.clear()
+    shop.generate(questions=2, mix={"fact": 1}, style=["언제 와요", "얼마예요"])
+    assert any("- 언제 와요\n- 얼마예요" in prompt for prompt in shop.writer.prompts)
+
+
+def test_generate__a_row_of_the_team_takes_the_place_of_a_written_test(shop: Shop) -> None:
+    faq(shop)
+    shop.generate(faq=True, questions=3, mix={"fact": 1})
+    written = next(s for s in shop.samples() if s["provenance"]["method"] == "write")
+    with (shop.folder / "faq.csv").open("a", encoding="utf-8") as file:
+        file.write(f"{written['messages'][0]['content']},우리 답\n")
+    shop.generate(faq=True, questions=3, mix={"fact": 1})
+    same = [s for s in shop.samples() if s["id"] == written["id"]]
+    assert [s["provenance"]["method"] for s in same] == ["import"]
+    assert sum(s["provenance"]["method"] == "write" for s in shop.samples()) == 3
+
+
+def test_generate__an_edited_row_of_a_source_is_refused_before_anything_is_asked(
+    shop: Shop,
+) -> None:
+    faq(shop)
+    shop.generate(faq=True, questions=3, mix={"fact": 1})
+    file = shop.folder / "made/test.jsonl"
+    file.write_text(file.read_text("utf-8").replace("이틀 뒤에", "사흘 뒤에", 1), "utf-8")
+    asked = len(shop.server.requests)
+    with pytest.raises(DatasetError, match="was edited after generate wrote it"):
+        shop.generate(faq=True, questions=5, mix={"fact": 1})
+    assert len(shop.server.requests) == asked
+
+
+def test_generate__unanswerable_tests_that_another_document_answers_are_thrown_away(
+    shop: Shop,
+) -> None:
+    honest = shop.writer.verdict
+
+    def knows_better(number: int, question: str, passages: list[str]) -> dict[str, Any]:
+        told = honest(number, question, passages)
+        line = "Import duties are paid by the recipient."
+        return told | {"verdict": "answers", "quote": line, "answer": "The recipient."}
+
+    shop.writer.verdict = knows_better  # type: ignore[method-assign]
+    made = asyncio.run(
+        generate_with_model(
+            shop.config(questions=10, mix={"unanswerable": 1}, per_chunk=1), shop.resources()
+        )
+    )
+    assert made.samples == 0
+    assert made.info.plan is not None
+    assert dict(made.info.plan.unfilled) == {"answerable_after_all": 10}
+    lines = (shop.folder / "made/rejected.jsonl").read_text("utf-8").splitlines()
+    assert len(lines) == 30
+    assert {json.loads(line)["what"] for line in lines} == {"shipping.md › Customs and taxes"}
+
+
+async def test_agenerate__and_generate_are_the_command(shop: Shop) -> None:
+    values = shop.config(questions=3, mix={"fact": 1}).located.values
+    file = shop.folder / "lm-eval-so.yaml"
+    file.write_text(json.dumps(values), "utf-8")
+    info = await so.agenerate(file)
+    assert info.files["test.jsonl"].rows == 3
+    with pytest.raises(UsageError, match="where an event loop runs"):
+        so.generate(file)
+    before = shop.files()
+    assert await asyncio.to_thread(so.generate, file) == info
+    assert shop.files() == before

@@ -55,7 +55,7 @@ lm-eval-so evaluate --run "runs/$label" "${settings[@]}" >/dev/null || fail "eva
 
 step "5/5 compare: scores against the baseline"
 # its first screen, on stderr, is the result
-lm-eval-so compare reports/report.json "${settings[@]}" 2>&1 >/dev/null
+{ lm-eval-so compare reports/report.json "${settings[@]}" >/dev/null; } 2>&1
 code=$?
 [ $code -le 1 ] || [ $code -eq 3 ] || fail "compare" "look at the message above"
 for format in md html; do

@@ -50,7 +50,9 @@ def generate(
     strict: Strict = False,
     dry_run: DryRun = False,
 ) -> int | None:
-    """Make the dataset from the sources of the config, and write the tests that are missing.
+    """Make the dataset from the sources of the config.
+
+    Tests that it wants of documents are written, if they are missing.
 
     Example: lm-eval-so generate -c lm-eval-so.yaml
     """

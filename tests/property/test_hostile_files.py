@@ -77,7 +77,7 @@ DEEP = st.builds(nested, st.sampled_from(OPENERS), st.sampled_from([60, 150, 600
 LESS_DEEP = st.builds(nested, st.sampled_from(OPENERS), st.sampled_from([60, 150, 600]))
 """For YAML, whose pure reader takes a second for the others: they have examples of their own."""
 FEWER = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -155,12 +155,6 @@ def shown_by_judge(tried: Tried, earlier: Earlier) -> float:
     return 1.0
 
 
-def price_of_answer(earlier: Earlier) -> float | None:
-    """Return the price of one answer in US dollars, judges included; None if none is known."""
-    prices = (report.cost.price_per(len(report.samples.ids)) for _, report in earlier.reports)
-    return next((price for price in prices if price is not None), None)
-
-
 def _has_repeats(report: EvaluationReport) -> bool:
     return any(report.samples.repeats)
 

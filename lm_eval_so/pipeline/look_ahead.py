@@ -1,7 +1,7 @@
 """The plan of a gate: what a config can prove and find with its dataset, before anything is asked."""
 
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lm_eval_so.comparator.baseline.find import AS_CONFIGURED, Place
@@ -11,6 +11,7 @@ from lm_eval_so.core.dataset import load_dataset
 from lm_eval_so.core.events import Listener
 from lm_eval_so.core.records.enums import Claim, Direction
 from lm_eval_so.core.records.gate_plan import GatePlan, PlanNeeds, PlanRow
+from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.stats.groups import lay_out
 from lm_eval_so.core.stats.outlook import Asked, Rule, look_ahead, needed_repeats, needed_samples
 from lm_eval_so.evaluator.binding.bind import bind_metrics, gating_ids
@@ -20,7 +21,6 @@ from lm_eval_so.pipeline.gate_noise import (
     Known,
     Tried,
     known_noise,
-    price_of_answer,
     read_earlier,
     repeats_of,
     shown_by_judge,
@@ -142,10 +142,20 @@ def _case(tried: Tried, earlier: Earlier, config: Config) -> _Case:
     )
 
 
+def price_of_answer(reports: Iterable[EvaluationReport]) -> float | None:
+    """Return the price of one answer in US dollars, judges included; None if none is known.
+
+    Args:
+        reports: Reports to look in, the first with a known price counts.
+    """
+    prices = (report.cost.price_per(len(report.samples.ids)) for report in reports)
+    return next((price for price in prices if price is not None), None)
+
+
 def _plan(case: _Case, earlier: Earlier) -> GatePlan:
     tried, noise, rule = case.tried, case.known.noise, case.rule
     asked, is_binary = tried.asked, noise.is_binary
-    price = price_of_answer(earlier)
+    price = price_of_answer(report for _, report in earlier.reports)
     within = noise.within
     return GatePlan(
         metric=tried.metric,

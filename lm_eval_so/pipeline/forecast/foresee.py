@@ -35,7 +35,7 @@ from lm_eval_so.core.words.forecast_text import Told
 from lm_eval_so.pipeline.forecast.known_answers import Known
 from lm_eval_so.pipeline.forecast.rehearsal import Rehearsal, suggested
 from lm_eval_so.pipeline.forecast.subject import Subject
-from lm_eval_so.pipeline.look_ahead import plan_gate
+from lm_eval_so.pipeline.look_ahead import plan_gate, price_of_answer
 
 _MOST_REPEATS = 10
 """Answers of a baseline up to which the fewest that prove a broken case are looked for."""
@@ -67,7 +67,7 @@ def foresee(known: Known, resources: Resources, *, effort: Effort | None = None)
         days=known.rows_by_day,
         sides=sides,
         effort=effort or Effort.for_size(len(known.rows) * len(gate.report.metrics)),
-        usd=price_of_answer(known),
+        usd=price_of_answer(reversed(known.reports)),
     )
     scenarios = tuple(rehearsal.scenarios())
     options = tuple(rehearsal.options(scenarios))
@@ -230,12 +230,6 @@ def noise_by(known: Known, leading: Leading) -> float:
     samples = (_scores(known, leading.metric, own) for own in known.rows)
     each = [spread(own) for own in samples if len(own) > 1]
     return math.fsum(each) / len(each) if each else 0.0
-
-
-def price_of_answer(known: Known) -> float | None:
-    """Return the price of an answer with its scores in US dollars, the newest known; None if none is."""
-    prices = (each.cost.price_per(len(each.samples.ids)) for each in reversed(known.reports))
-    return next((price for price in prices if price is not None), None)
 
 
 def named_questions(known: Known, metric: str) -> dict[str, tuple[str, str, int, int]]:

@@ -10,10 +10,9 @@ from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.errors import Problem, Where
 from lm_eval_so.generator.clean import clean_text, clean_value
 from lm_eval_so.generator.documents.read import ReadOptions, read_document
-from lm_eval_so.generator.fields import is_blank
-from lm_eval_so.generator.list_cells import CellNotes
-from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Read, Skipped, Unusable
-from lm_eval_so.generator.sample_mapping import (
+from lm_eval_so.generator.mapping.fields import is_blank
+from lm_eval_so.generator.mapping.list_cells import CellNotes
+from lm_eval_so.generator.mapping.sample_mapping import (
     Binding,
     bind,
     bind_columns,
@@ -21,6 +20,7 @@ from lm_eval_so.generator.sample_mapping import (
     make_sample,
     never_seen,
 )
+from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Read, Skipped, Unusable
 from lm_eval_so.generator.sources.base import (
     Columns,
     FileError,

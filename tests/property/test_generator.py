@@ -17,7 +17,7 @@ from lm_eval_so.errors import CannotMeasure, DatasetError, InputError
 from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.dedup import text_key
 from lm_eval_so.generator.generate import generate
-from lm_eval_so.generator.list_cells import LISTS, CellNotes, read_cell
+from lm_eval_so.generator.mapping.list_cells import LISTS, CellNotes, read_cell
 from lm_eval_so.generator.sources.base import Columns, RawItem, Reject, SourceFile
 from lm_eval_so.generator.sources.encoding import detect_encoding
 from lm_eval_so.generator.sources.source_files import READERS

@@ -12,10 +12,10 @@ from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.core.records.enums import Behavior
 from lm_eval_so.core.records.sample import Provenance, Review, SourceRef, TestSample
 from lm_eval_so.errors import Problem, nearest
-from lm_eval_so.generator import fields
 from lm_eval_so.generator.clean import clean_text, language_of
-from lm_eval_so.generator.fields import FieldError, is_blank
-from lm_eval_so.generator.list_cells import LISTS, read_cell
+from lm_eval_so.generator.mapping import fields
+from lm_eval_so.generator.mapping.fields import FieldError, is_blank
+from lm_eval_so.generator.mapping.list_cells import LISTS, read_cell
 from lm_eval_so.generator.sources.base import RawItem, Reason, Reject, excerpt, listed, place
 from lm_eval_so.generator.sources.json_values import parse_path, walk
 

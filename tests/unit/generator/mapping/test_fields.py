@@ -4,8 +4,8 @@ import pytest
 
 from lm_eval_so.core.records.chat import Message, ToolCall
 from lm_eval_so.core.records.sample import Passage
-from lm_eval_so.generator import fields
-from lm_eval_so.generator.fields import FieldError
+from lm_eval_so.generator.mapping import fields
+from lm_eval_so.generator.mapping.fields import FieldError
 
 
 @pytest.mark.parametrize(("value", "text"), [("가", "가"), (3, "3"), (0, "0"), (1.5, "1.5")])

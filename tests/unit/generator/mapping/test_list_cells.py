@@ -7,7 +7,7 @@ from snippets import ROOT, blocks
 
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.errors import ConfigError
-from lm_eval_so.generator.list_cells import CellNotes, read_cell
+from lm_eval_so.generator.mapping.list_cells import CellNotes, read_cell
 
 MAP = {
     "input": "질문",

@@ -61,10 +61,9 @@ def at(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
 def told(folder: Path) -> list[tuple[str, str]]:
     with pytest.raises(DatasetError) as error:
         validate(folder)
-    found = [
+    return [
         (str(each.where).removeprefix(f"{folder}/"), each.what) for each in error.value.problems
     ]
-    return found
 
 
 GOLD = "context.0."

@@ -13,7 +13,9 @@ PACKAGE = Path(__file__).parents[2] / "lm_eval_so"
 NAME = PACKAGE.name
 MOST_IMPORTS = 12
 MOST_IMPORTS_WHERE_STAGES_MEET = 16
-STAGES_MEET = ("lm_eval_so.pipeline", "lm_eval_so.api", "lm_eval_so.cli.app")
+STAGES_MEET = ("lm_eval_so.pipeline", "lm_eval_so.api")
+TABLE_OF_COMMANDS = "lm_eval_so.cli.app"
+MOST_ROWS = 20
 MOST_FIELDS = 14
 MOST_PARAMETERS = 5
 MOST_LONG_SIGNATURES = 6
@@ -53,6 +55,7 @@ SOURCES = {module: file_of(module).read_text(encoding="utf-8") for module in MOD
 @pytest.mark.parametrize("module", MODULES)
 def test_module__knows_few_others(module: str) -> None:
     most = MOST_IMPORTS_WHERE_STAGES_MEET if module.startswith(STAGES_MEET) else MOST_IMPORTS
+    most = MOST_ROWS if module == TABLE_OF_COMMANDS else most
     found = graph().find_modules_directly_imported_by(module)
     assert len(found) <= most, "\n".join(sorted(found))
 

@@ -37,7 +37,7 @@ def validate(line: CommandLine, folder: Folder, language: Spoken = None) -> None
     from dataclasses import asdict
 
     from lm_eval_so.core.words import say
-    from lm_eval_so.generator.dataset_tools.validate import validate as stage
+    from lm_eval_so.generator.dataset_tools.verify import validate as stage
 
     found = stage(folder)
     if line.as_json:

@@ -9,7 +9,7 @@ import pytest
 from servers.commands import lm_eval_so
 
 from lm_eval_so.errors import DatasetError
-from lm_eval_so.generator.dataset_tools.validate import validate
+from lm_eval_so.generator.dataset_tools.verify import validate
 from lm_eval_so.generator.generate import generate
 
 FAQ = {"path": "faq.csv", "map": {"input": "질문", "expected": "답변"}}

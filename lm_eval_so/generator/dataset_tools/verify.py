@@ -27,7 +27,7 @@ _EDITED = "run generate, which takes edits of written tests over and says what t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validated:
-    """What a dataset without problems holds."""
+    """Counts of a dataset without problems."""
 
     samples: int
     quotes: int

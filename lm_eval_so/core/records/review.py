@@ -1,8 +1,9 @@
-"""`lm-eval-so/review/1`: decisions of people about tests, and what the page on which they decide shows."""
+"""`lm-eval-so/review/1`: decisions of people about tests."""
 
 from typing import Literal
 
 from lm_eval_so.core.records.record import record
+from lm_eval_so.core.records.sample import TestSample
 
 Ruling = Literal["accept", "edit", "reject"]
 Reason = Literal["wrong_answer", "not_answerable", "unnatural", "duplicate", "other"]
@@ -20,7 +21,7 @@ class ReviewHead:
 
 @record
 class Decision:
-    """Each further line of a file of decisions: what a person decided about one test."""
+    """A decision about one test: each further line of that file, and each line of `review.jsonl`."""
 
     schema: Literal["lm-eval-so/decision/1"] = "lm-eval-so/decision/1"
     """Absent in files of the page."""
@@ -35,103 +36,9 @@ class Decision:
     must_say: tuple[str, ...] | None = None
     """Phrases that every right answer contains; empty: none."""
     reason: Reason | None = None
-    """Why it is rejected."""
+    """Cause of a rejection."""
     note: str | None = None
-
-
-@record
-class ShownTurn:
-    """One message of a test."""
-
-    role: str
-    text: str
-
-
-@record
-class ShownFlag:
-    """A doubt about a test."""
-
-    code: str
-    text: str
-    """Sentence for people."""
-
-
-@record
-class ShownCell:
-    """One cell of a table row."""
-
-    column: str
-    """Empty if the table has no header."""
-    text: str
-    is_quoted: bool
-
-
-@record
-class ShownEvidence:
-    """A quote in its surroundings."""
-
-    role: Literal["given", "gold", "distractor"]
-    """As in the sample's passage."""
-    file: str
-    """Empty for a passage that comes from no document."""
-    place: str = ""
-    """Place in the file for people: page, row, line."""
-    heading: str = ""
-    before: str = ""
-    """What stands before the quote in its paragraph, at most 600 characters, as `after`."""
-    quote: str
-    after: str = ""
-    cells: tuple[ShownCell, ...] = ()
-    """The row in which the quote stands, if it is one; before and after are empty then."""
-
-
-@record
-class ReviewItem:
-    """One test to review, or one answer to label."""
-
-    id: str
-    rev: str
-    """Revision of the test; in mode labels a digest of the answer."""
-    type: str = ""
-    language: str | None = None
-    turns: tuple[ShownTurn, ...]
-    """The question last, after what was said before."""
-    expected: str | None = None
-    behavior: str = "answer"
-    evidence: tuple[ShownEvidence, ...] = ()
-    must_say: tuple[str, ...] = ()
-    flags: tuple[ShownFlag, ...] = ()
-    status: str | None = None
-    """State of the review; in mode labels the label that the answer has already."""
-    metric: str | None = None
-    """Metric whose label is wanted; this and what follows in mode labels only."""
-    repeat: int | None = None
-    answer: str | None = None
-    labels: tuple[str, ...] = ()
-    rubric: str | None = None
-    annotator: str | None = None
-    """Person who gave the label in `status`."""
-    note: str | None = None
-
-
-@record
-class ShownDataset:
-    """What the items of a page are about."""
-
-    name: str
-    sha256: str
-    """Digest of test.jsonl, or of the file of labels; decisions are kept under it."""
-
-
-@record
-class ReviewPage:
-    """Everything that a review page shows."""
-
-    schema: Literal["lm-eval-so/review-page/1"] = "lm-eval-so/review-page/1"
-    mode: Literal["review", "labels"]
-    language: str
-    """Language of the page; each item has its own."""
-    dataset: ShownDataset
-    items: tuple[ReviewItem, ...]
-    command: str
-    """Command that takes the saved file; `{file}` stands for its name."""
+    reviewer: str | None = None
+    """In review.jsonl, as the next one: the person."""
+    sample: TestSample | None = None
+    """The test that was rejected, or that was edited by hand."""

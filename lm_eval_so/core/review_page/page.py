@@ -5,7 +5,7 @@ from typing import Any
 
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.records.review import ReviewItem, ReviewPage
+from lm_eval_so.core.records.review_page import ReviewItem, ReviewPage
 from lm_eval_so.core.templates.sandbox import asset, content_policy, fill_html, json_in_page
 from lm_eval_so.core.words import say, texts
 

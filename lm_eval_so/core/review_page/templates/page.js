@@ -86,7 +86,9 @@ function undo() {
 function edit() {
   editing = true; rejecting = false;
   draw();
-  $("#panel textarea").focus();
+  const first = $("#panel textarea");
+  first.focus();
+  first.setSelectionRange(first.value.length, first.value.length);
 }
 function saveEdit() {
   const x = item(), before = { question: norm(x.turns.at(-1).text), expected: norm(x.expected) };

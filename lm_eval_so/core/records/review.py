@@ -21,7 +21,7 @@ class ReviewHead:
 
 @record
 class Decision:
-    """Each further line of a file of decisions, and of `review.jsonl`: what a person decided about one test."""
+    """A decision about one test: each further line of that file, and each line of `review.jsonl`."""
 
     schema: Literal["lm-eval-so/decision/1"] = "lm-eval-so/decision/1"
     """Absent in files of the page."""

@@ -36,7 +36,7 @@ class Decision:
     must_say: tuple[str, ...] | None = None
     """Phrases that every right answer contains; empty: none."""
     reason: Reason | None = None
-    """Why it is rejected."""
+    """Cause of a rejection."""
     note: str | None = None
     reviewer: str | None = None
     """In review.jsonl, as the next one: the person."""

@@ -54,7 +54,7 @@ def browser(folder: Path) -> Iterator["Browser"]:
     )
     os.close(told[0])
     os.close(heard[1])
-    with open(told[1], "wb", buffering=0) as out, open(heard[0], "rb", buffering=0) as back:
+    with os.fdopen(told[1], "wb", 0) as out, os.fdopen(heard[0], "rb", 0) as back:
         made = Browser(out.write, lambda: back.read(1 << 20), folder / "downloads")
         try:
             yield made

@@ -18,7 +18,7 @@ from lm_eval_so.generator.dataset.make import (
     publish_parts,
     read_parts,
 )
-from lm_eval_so.generator.dataset.review_page import write_review
+from lm_eval_so.generator.dataset.to_review import write_review
 from lm_eval_so.generator.dataset.tried import Tried
 from lm_eval_so.generator.source_problems import check, config_problems
 from lm_eval_so.generator.writing.write import Results

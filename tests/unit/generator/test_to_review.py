@@ -20,7 +20,7 @@ from lm_eval_so.core.records.sample import (
     SourceRef,
     TestSample,
 )
-from lm_eval_so.generator.dataset.review_page import review_texts, write_review
+from lm_eval_so.generator.dataset.to_review import review_texts, write_review
 from lm_eval_so.generator.documents.compose import compose, split_text
 
 LONG = "가" * 700
@@ -119,7 +119,7 @@ def test_review_texts__shows_what_nobody_reviewed_doubts_first(folder: Path) -> 
     assert (none["behavior"], "expected" in none) == ("abstain", False)
     both = review_texts(folder, Language.EN, shown_as="x", everything=True)["review.html"]
     shown = [item["id"] for item in data_of(both)["items"]]
-    assert shown == ["row", "accepted", "plain", "none", "twin", "asked", "imported", "by-hand"]
+    assert shown == ["row", "accepted", "plain", "asked", "none", "twin", "imported", "by-hand"]
 
 
 def test_review_texts__shows_quotes_in_their_surroundings(folder: Path) -> None:

@@ -24,7 +24,7 @@ from lm_eval_so.core.records.review_page import (
     ShownTurn,
 )
 from lm_eval_so.core.records.sample import Passage, TestSample
-from lm_eval_so.core.review_page.page import page_name, review_pages
+from lm_eval_so.core.review_page.pages import page_name, review_pages
 from lm_eval_so.core.words import say, texts
 from lm_eval_so.generator.dataset.stored import SOURCES_FILE
 from lm_eval_so.generator.documents.block import Unit

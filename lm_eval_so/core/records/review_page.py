@@ -1,4 +1,4 @@
-"""What a review page shows: tests to decide about, or answers to label."""
+"""`lm-eval-so/review-page/1`: the tests to decide about, or the answers to label, on a page."""
 
 from typing import Literal
 
@@ -44,7 +44,7 @@ class ShownEvidence:
     """Place in the file for people: page, row, line."""
     heading: str = ""
     before: str = ""
-    """What stands before the quote in its paragraph, at most 600 characters, as `after`."""
+    """Text before the quote in its paragraph, at most 600 characters, as `after`."""
     quote: str
     after: str = ""
     cells: tuple[ShownCell, ...] = ()
@@ -82,7 +82,7 @@ class ReviewItem:
 
 @record
 class ShownDataset:
-    """What the items of a page are about."""
+    """Dataset or file of labels that a page is about."""
 
     name: str
     sha256: str

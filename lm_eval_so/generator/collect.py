@@ -1,14 +1,15 @@
 """Sources to samples, streamed in the order of the config."""
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, Noticed
-from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.errors import Problem, Where
-from lm_eval_so.generator.clean import clean_text, clean_value
+from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.documents.read import ReadOptions, read_document
 from lm_eval_so.generator.mapping.fields import is_blank
 from lm_eval_so.generator.mapping.list_cells import CellNotes
@@ -20,15 +21,14 @@ from lm_eval_so.generator.mapping.sample_mapping import (
     make_sample,
     never_seen,
 )
-from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Read, Skipped, Unusable
+from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Personal, Read, Skipped, Unusable
+from lm_eval_so.generator.personal import clean_record
 from lm_eval_so.generator.sources.base import (
     Columns,
     FileError,
     RawItem,
-    Reason,
     Reject,
     SourceFile,
-    excerpt,
     place,
 )
 from lm_eval_so.generator.sources.source_files import Item, Items, licensed, locate, open_file
@@ -62,6 +62,7 @@ def _documents(config: Config, number: int) -> Iterator[Outcome]:
         headings=tuple(source.headings),
         sheets=tuple(source.sheets),
         header_row=source.header_row,
+        personal=config.pii,
     )
     errors: list[FileError] = []
     has_readable = False
@@ -87,7 +88,8 @@ def _documents(config: Config, number: int) -> Iterator[Outcome]:
         )
         yield Opened(file=file)
         yield Read(file=file, document=document)
-        yield from document.rejected
+        yield from (replace(each, file=file) for each in document.rejected)
+        yield Personal(file=file, found=document.personal)
     if errors and not has_readable:
         yield from (Unusable(problem=_file_problem(error)) for error in errors)
 
@@ -143,9 +145,10 @@ class _SourceReader:
             yield from map(self._refuse, problems)
             return
         self._tell_choice(file, binding)
-        notes = CellNotes()
+        notes, personal = CellNotes(), Counter[str]()
         for item in items:
-            yield self._outcome(item, binding, notes)
+            yield self._outcome(clean_record(item, self._config.pii, personal), binding, notes)
+        yield Personal(file=file, found=personal)
         for text in notes.told():
             self._listener(Noticed(stage=STAGE, text=f"{name}: {text}"))
 
@@ -166,18 +169,17 @@ class _SourceReader:
     def _outcome(self, item: Item, binding: Binding, notes: CellNotes) -> Outcome:
         if isinstance(item, Columns):
             raise TypeError("a header in the middle of a file")
-        cleaned = _cleaned(item) if isinstance(item, RawItem) else item
-        if not isinstance(cleaned, RawItem):
-            return cleaned
-        if all(map(is_blank, cleaned.payload.values())):
+        if not isinstance(item, RawItem):
+            return item
+        if all(map(is_blank, item.payload.values())):
             return Skipped(file=item.file)
         if self._unseen:
-            self._keys |= dict.fromkeys(cleaned.payload)
-            self._unseen = {c for c in self._unseen if not has_column(cleaned.payload, c)}
-        made = make_sample(cleaned, binding)
+            self._keys |= dict.fromkeys(item.payload)
+            self._unseen = {c for c in self._unseen if not has_column(item.payload, c)}
+        made = make_sample(item, binding)
         if isinstance(made, Reject):
             return made
-        for cell in binding.cells(cleaned.payload):
+        for cell in binding.cells(item.payload):
             notes.add(*cell)
         return Kept(file=item.file, at=item.at, sample=made)
 
@@ -191,19 +193,6 @@ class _SourceReader:
         chosen = ", ".join(f"{field}: {refs[0]}" for field, refs in binding.refs.items())
         text = f"{file.name}: no map, columns chosen by their names: {{{chosen}}}"
         self._listener(Noticed(stage=STAGE, text=text))
-
-
-def _cleaned(item: RawItem) -> RawItem | Reject:
-    payload = {clean_text(key): clean_value(value) for key, value in item.payload.items()}
-    if len(payload) == len(item.payload):
-        return RawItem(file=item.file, at=item.at, payload=payload)
-    return Reject(
-        file=item.file,
-        at=item.at,
-        reason=Reason.BAD_JSON,
-        what="two keys are the same once cleaned",
-        excerpt=excerpt(dump_line(item.payload)),
-    )
 
 
 def _file_problem(error: FileError) -> Problem:

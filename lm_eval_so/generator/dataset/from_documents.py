@@ -179,8 +179,10 @@ class Writing:
         if isinstance(given, Path):
             lines = read_text(self._config.resolve(given)).splitlines()
             given = [line.strip() for line in lines if line.strip()]
-        found = {each: style_examples(self._imported, each, section.seed) for each in languages}
-        return {language: found[language] or tuple(given) for language in languages}
+        return {
+            language: style_examples(self._imported, given, language, section.seed)
+            for language in languages
+        }
 
     def added(self, outcome: Results, licenses: dict[str, str | None]) -> FromDocuments:
         """Return the part of the dataset that comes from documents.

@@ -16,8 +16,8 @@ from lm_eval_so.core.records.sample import (
     SourceRef,
     TestSample,
 )
-from lm_eval_so.core.text.personal_data import find_personal_data
 from lm_eval_so.generator.dataset.stored import LOOK_UP, WRITE
+from lm_eval_so.generator.personal import is_personal
 from lm_eval_so.generator.writing.likeness import key
 from lm_eval_so.generator.writing.model.prompts import language_for, prompt_digest
 from lm_eval_so.generator.writing.model.write_rounds import Written
@@ -125,18 +125,21 @@ def in_order(samples: Iterable[TestSample], types: Sequence[str]) -> tuple[TestS
     return tuple(sorted(samples, key=lambda each: (place.get(type_of(each), len(place)), each.id)))
 
 
-def style_examples(samples: Iterable[TestSample], language: str, seed: int) -> tuple[str, ...]:
+def style_examples(
+    samples: Iterable[TestSample], given: Iterable[str], language: str, seed: int
+) -> tuple[str, ...]:
     """Return questions of the team's own that show how its users write, one of each tag in turn.
 
     Args:
         samples: Imported tests.
+        given: Questions to take if there is none among these.
         language: Language of the questions.
         seed: Seed of the choice.
     """
     by_tag: dict[str, list[TestSample]] = {}
     for sample in samples:
         text = sample.question
-        fits = _FEWEST <= len(text) <= _MOST and "\n" not in text and not find_personal_data(text)
+        fits = _FEWEST <= len(text) <= _MOST and "\n" not in text and not is_personal(text)
         if fits and sample.language == language:
             by_tag.setdefault(sample.tags[0] if sample.tags else "", []).append(sample)
     for found in by_tag.values():
@@ -146,4 +149,4 @@ def style_examples(samples: Iterable[TestSample], language: str, seed: int) -> t
         for tag in sorted(by_tag):
             if by_tag[tag] and len(chosen) < _EXAMPLES:
                 chosen.append(by_tag[tag].pop().question)
-    return tuple(chosen)
+    return tuple(chosen or (line for line in given if not is_personal(line)))

@@ -29,7 +29,7 @@ class CleanSection(Section):
     """Cleaning of sources."""
 
     pii: PiiSection = Field(default_factory=PiiSection)
-    """Personal data in them."""
+    """Handling of personal data."""
 
 
 class SynthesiseSection(Section):

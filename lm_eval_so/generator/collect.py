@@ -4,12 +4,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, Noticed
 from lm_eval_so.errors import Problem, Where
-from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.documents.read import ReadOptions, read_document
 from lm_eval_so.generator.mapping.fields import is_blank
 from lm_eval_so.generator.mapping.list_cells import CellNotes
@@ -23,6 +21,7 @@ from lm_eval_so.generator.mapping.sample_mapping import (
 )
 from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Personal, Read, Skipped, Unusable
 from lm_eval_so.generator.personal import clean_record
+from lm_eval_so.generator.recognise import Found, find_files
 from lm_eval_so.generator.sources.base import (
     Columns,
     FileError,
@@ -31,7 +30,7 @@ from lm_eval_so.generator.sources.base import (
     SourceFile,
     place,
 )
-from lm_eval_so.generator.sources.source_files import Item, Items, licensed, locate, open_file
+from lm_eval_so.generator.sources.source_files import Item, Items, open_file
 
 STAGE = "generate"
 _LOOKED_AT = 100
@@ -42,56 +41,10 @@ def collect(config: Config, listener: Listener) -> Iterator[Outcome]:
     """Read every source, also after one that cannot be used.
 
     Yields:
-        `Opened` for each file, then the outcome of each of its records.
+        `Opened` for each file, then the outcome of each of its records, or `Read` for a document.
     """
-    for number, source in enumerate(config.sources):
-        if source.use == "documents":
-            yield from _documents(config, number)
-        else:
-            yield from _SourceReader(config, number, listener).outcomes()
-
-
-def _documents(config: Config, number: int) -> Iterator[Outcome]:
-    """Read the documents of a source, then tell what makes it unusable."""
-    source = licensed(config, number)
-    options = ReadOptions(
-        format=source.format,
-        encoding=source.encoding,
-        records=source.records,
-        selector=source.selector,
-        headings=tuple(source.headings),
-        sheets=tuple(source.sheets),
-        header_row=source.header_row,
-        personal=config.pii,
-    )
-    errors: list[FileError] = []
-    has_readable = False
-    for found in locate(config, number):
-        if isinstance(found, Problem):
-            yield Unusable(problem=found)
-            continue
-        name, path = found
-        document = read_document(name, path, source=source.id, options=options)
-        if isinstance(document, FileError):
-            errors.append(document)
-            yield Opened(file=document.file)
-            yield document
-            continue
-        has_readable = True
-        file = SourceFile(
-            source=source.id,
-            name=name,
-            path=path,
-            sha256=document.sha256,
-            size=path.stat().st_size,
-            license=source.license,
-        )
-        yield Opened(file=file)
-        yield Read(file=file, document=document)
-        yield from (replace(each, file=file) for each in document.rejected)
-        yield Personal(file=file, found=document.personal)
-    if errors and not has_readable:
-        yield from (Unusable(problem=_file_problem(error)) for error in errors)
+    for number in range(len(config.sources)):
+        yield from _SourceReader(config, number, listener).outcomes()
 
 
 class _SourceReader:
@@ -99,7 +52,7 @@ class _SourceReader:
 
     def __init__(self, config: Config, number: int, listener: Listener) -> None:
         self._config, self._number, self._listener = config, number, listener
-        self._source = licensed(config, number)
+        self._source = config.sources[number]
         self._errors: list[FileError] = []
         self._has_readable = False
         self._unusable = False
@@ -110,11 +63,13 @@ class _SourceReader:
 
     def outcomes(self) -> Iterator[Outcome]:
         """Yield the outcomes of all files, then the problems that make the source unusable."""
-        for found in locate(self._config, self._number):
+        for found in find_files(self._config, self._number):
             if isinstance(found, Problem):
                 yield self._refuse(found)
+            elif found.holds == "document":
+                yield from self._document(found)
             else:
-                yield from self._file(*found)
+                yield from self._records(found)
         if self._errors and not self._has_readable:
             yield from map(self._refuse, map(_file_problem, self._errors))
         if self._keys and not self._unusable:
@@ -122,8 +77,31 @@ class _SourceReader:
             for column in sorted(self._unseen):
                 yield self._refuse(never_seen(self._config, self._number, column, names))
 
-    def _file(self, name: str, path: Path) -> Iterator[Outcome]:
-        file, items = open_file(name, path, self._source)
+    def _document(self, found: Found) -> Iterator[Outcome]:
+        options = ReadOptions.of(found.source, self._config.pii)
+        document = read_document(found.name, found.path, source=found.source.id, options=options)
+        if isinstance(document, FileError):
+            self._errors.append(document)
+            yield Opened(file=document.file)
+            yield document
+            return
+        self._has_readable = True
+        file = SourceFile(
+            source=found.source.id,
+            name=found.name,
+            path=found.path,
+            sha256=document.sha256,
+            size=found.path.stat().st_size,
+            license=found.source.license,
+        )
+        yield Opened(file=file)
+        yield Read(file=file, document=document)
+        yield from (replace(each, file=file) for each in document.rejected)
+        yield Personal(file=file, found=document.personal)
+
+    def _records(self, found: Found) -> Iterator[Outcome]:
+        name = found.name
+        file, items = open_file(name, found.path, found.source)
         yield Opened(file=file)
         first = next(items, None)
         if isinstance(first, FileError):
@@ -164,7 +142,7 @@ class _SourceReader:
             ahead.append(item)
             seen += isinstance(item, RawItem)
         keys = (key for item in ahead if isinstance(item, RawItem) for key in item.payload)
-        return tuple(dict.fromkeys(map(clean_text, keys)))
+        return tuple(dict.fromkeys(keys))
 
     def _outcome(self, item: Item, binding: Binding, notes: CellNotes) -> Outcome:
         if isinstance(item, Columns):

@@ -18,7 +18,7 @@ from lm_eval_so.generator.generate import generate, generate_with_model
 from lm_eval_so.generator.personal import Placeholders
 from lm_eval_so.testing import ChatServer, Reply
 
-TOY = Path(__file__).parents[3] / "tests/data/shop"
+DATA = Path(__file__).parents[3] / "tests/data"
 PHONE, MAIL = "010-0000-1234", "a.kim@example.com"
 CARD, LANDLINE = "4111 1111 1111 1111", "02-000-4321"
 FORMS = {PHONE: "010 0000 1234", MAIL: "A.Kim@example.com", CARD: "4111111111111111"}
@@ -56,8 +56,8 @@ def test_placeholders(text: Any, told: Any) -> None:
 
 
 def test_collect__figures_of_the_toy(shop: Any) -> None:
-    for name in ("chatlog.jsonl", "policy.md"):
-        shop.write(name, (TOY / name).read_bytes())
+    for name in ("chatlog.jsonl", "shop/policy.md"):
+        shop.write(Path(name).name, (DATA / name).read_bytes())
     chats = {"path": "chatlog.jsonl", "map": {"input": "conversations[0].value", "ref": "id"}}
     sources: list[dict[str, Any]] = [chats, {"path": "policy.md", "as": "documents"}]
 

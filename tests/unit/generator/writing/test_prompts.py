@@ -107,7 +107,7 @@ def test_style_examples__six_of_the_teams_own_over_all_tags() -> None:
     assert set(found) <= {s.question for s in samples[:30]}
     tags = [next(s.tags[0] for s in samples if s.question == q) for q in found]
     assert tags == ["t0", "t1", "t2", "t0", "t1", "t2"]
-    assert found == style_examples(samples[::-1], "ko", 7)
+    assert found == style_examples(samples[::-1], [], "ko", 7)
     assert style_examples(samples, [], "en", 7) == ("Where is it?",)
 
 

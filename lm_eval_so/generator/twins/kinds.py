@@ -36,7 +36,7 @@ def kinds_for(texts: Iterable[str]) -> Mapping[str, Kind]:
     Args:
         texts: Texts of the dataset, whose words no slip may make of another.
     """
-    ways = {
+    ways: dict[str, Callable[[str, int], str]] = {
         "typo": partial(typo, known=pieces(texts)),
         "keyboard_mode": keyboard_mode,
         "no_spaces": no_spaces,

@@ -102,13 +102,13 @@ def test_style_examples__six_of_the_teams_own_over_all_tags() -> None:
     samples = [sample(n, f"질문 번호 {n}번이요?", f"t{n % 3}") for n in range(30)]
     samples += [sample(90, "010-1234-5678로 전화했는데요?", "t0"), sample(91, "짧", "t1")]
     samples += [sample(92, "Where is it?", "t2", "en"), sample(93, "가" * 121, "t2")]
-    found = style_examples(samples, [], "ko", 7)
+    found = style_examples(samples, "ko", 7)
     assert len(found) == 6
     assert set(found) <= {s.question for s in samples[:30]}
     tags = [next(s.tags[0] for s in samples if s.question == q) for q in found]
     assert tags == ["t0", "t1", "t2", "t0", "t1", "t2"]
-    assert found == style_examples(samples[::-1], [], "ko", 7)
-    assert style_examples(samples, [], "en", 7) == ("Where is it?",)
+    assert found == style_examples(samples[::-1], "ko", 7)
+    assert style_examples(samples, "en", 7) == ("Where is it?",)
 
 
 @pytest.mark.parametrize(

@@ -199,14 +199,25 @@ class BrokenCases:
 
 
 @record
+class MainFell:
+    """A metric of main that got worse although nobody here changed the chatbot."""
+
+    metric: str
+    drop: float
+    """Fall of the mean since the baseline, in score units; positive."""
+    day: str
+    """Day of the scheduled comparison, YYYY-MM-DD."""
+
+
+@record
 class Control:
     """Main's configuration today: what tells a change of the pull request from one of the provider."""
 
-    state: Literal["asked", "nothing_differs", "not_possible", "unchanged"]
+    state: Literal["asked", "nothing_differs", "not_possible", "unchanged", "quoted"]
     """asked: main's configuration was asked cases that stayed wrong; nothing_differs: the pull request
     changes nothing that is sent to the model; not_possible: it could not be asked, for the reason in
     `why`; unchanged: a scheduled comparison of main with its own baseline, since which nobody here
-    changed the chatbot."""
+    changed the chatbot; quoted: only the last scheduled comparison is quoted."""
     requests: int = 0
     """Answers of main's configuration that were asked for."""
     commit: str | None = None
@@ -217,6 +228,8 @@ class Control:
     """Whether the baseline is of another configuration than main's is today."""
     served: tuple[str, str] | None = None
     """Models that answered by their own names, (baseline, now), if these differ."""
+    main_fell: MainFell | None = None
+    """What the last scheduled comparison of main with this baseline found of a metric that is worse now."""
 
 
 @record

@@ -24,6 +24,7 @@ from lm_eval_so.pipeline.measure.plan import (
 from lm_eval_so.pipeline.measure.until_decided import answer
 from lm_eval_so.pipeline.measure.verdict import More, compare_reports, unmeasured
 from lm_eval_so.pipeline.reports import Results, write_reports
+from lm_eval_so.pipeline.scheduled import keep_scheduled, quote_main
 from lm_eval_so.reporter.first_screen import STAGE, tell_verdict
 
 __all__ = ["Measured", "measure"]
@@ -70,6 +71,9 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
         comparison = compare_reports(config, resources, report, baseline)
         comparison = unmeasured(comparison, answered.failure, config.language)
     comparison = replace(comparison, forecast=plan.forecast)
+    is_scheduled = plan.control is not None and plan.control.is_scheduled
+    if plan.scheduled is not None and not is_scheduled:
+        comparison = quote_main(comparison, plan.scheduled, language=config.language)
     tell_verdict(comparison, report, config, resources.listener, redactor=resources.redactor)
     is_lucky = rounds is not None and rounds.asked < rounds.of
     is_worse = comparison.verdict in _NO_BASELINE or comparison.has_drifted
@@ -77,6 +81,8 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
         report = replace(report, experiment=replace(report.experiment, eligible=False))
     results = Results(report=report, comparison=comparison)
     files = write_reports(results, plan.reports, config, resources.redactor)
+    if is_scheduled:
+        keep_scheduled(comparison, config, resources.redactor)
     note_verdict(plan.run, resources, stage=STAGE)
     tell_drift(comparison, config, plan, resources.listener)
     if baseline.report is None and baseline.ref.reason is None:

@@ -82,6 +82,8 @@ class Plan:
     """A forecast of this gate; None if there is none that fits."""
     control: ControlSource | None = None
     """Everything that main's config is read from; null: it plays no part."""
+    scheduled: Comparison | None = None
+    """The last scheduled comparison of main; None if there is none."""
 
     whole: Config | None = None
     """Config of the measurement, where a run asks only the first of its rounds."""

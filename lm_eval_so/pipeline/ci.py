@@ -15,7 +15,6 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import folder_problems, leads_out
 from lm_eval_so.errors import ExitCode, Interrupted, Problem, PublishError, Where
-from lm_eval_so.pipeline import scheduled
 from lm_eval_so.pipeline.baseline.update import update_baseline
 from lm_eval_so.pipeline.check import Stage, check
 from lm_eval_so.pipeline.forecast.kept import file_of, fitting_note
@@ -111,7 +110,6 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
             base_ref=origin.base_ref,
         )
     is_foretold = not is_brought(file_of(config), activity, cwd=config.folder)
-    is_brought_too = is_brought(scheduled.file_of(config), activity, cwd=config.folder)
     return Plan(
         run=run,
         reports=reports,
@@ -124,7 +122,6 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
         origin=origin,
         forecast=fitting_note(config, around.environ) if is_foretold else None,
         control=find_control(activity, around.source) if around.source else None,
-        scheduled=None if is_brought_too else scheduled.last_scheduled(config),
     )
 
 

@@ -6,34 +6,30 @@ from pathlib import Path
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.files import keep_out_of_git, read_text, write_atomic
+from lm_eval_so.core.records.changes import MainFell
 from lm_eval_so.core.records.codec import dump_document, loads, to_json
-from lm_eval_so.core.records.comparison import Comparison, Control, MainFell
+from lm_eval_so.core.records.comparison import Comparison, Control
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.verdict_names import figures_of
 from lm_eval_so.errors import LMEvalError, Where
 
-_FILE = Path(".lm-eval-so/main/comparison.json")
+SCHEDULED = Path(".lm-eval-so/main/comparison.json")
+"""File of the last scheduled comparison, beside the config."""
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
-def file_of(config: Config) -> Path:
-    """Return the file of the last scheduled comparison."""
-    return config.resolve(_FILE)
 
 
 def keep_scheduled(comparison: Comparison, config: Config, redactor: Redactor) -> Path:
     """Write a scheduled comparison where the run of a pull request finds it, and return the file."""
-    file = file_of(config)
+    file = config.resolve(SCHEDULED)
     keep_out_of_git(file.parent)
     write_atomic(file, dump_document(redactor.redact_json(to_json(comparison))))
     return file
 
 
-def last_scheduled(config: Config) -> Comparison | None:
+def last_scheduled(file: Path) -> Comparison | None:
     """Return the last scheduled comparison; None if there is none that can be read."""
-    file = file_of(config)
     if not file.is_file():
         return None
     try:

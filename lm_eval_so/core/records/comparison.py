@@ -7,7 +7,13 @@ from typing import Literal
 from pydantic import JsonValue
 
 from lm_eval_so.core.records.asked_rounds import Rounds
-from lm_eval_so.core.records.changes import ChangedCase, Difference, FlakyCase, SliceComparison
+from lm_eval_so.core.records.changes import (
+    ChangedCase,
+    Difference,
+    FlakyCase,
+    MainFell,
+    SliceComparison,
+)
 from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.report import Acceptance
@@ -199,25 +205,13 @@ class BrokenCases:
 
 
 @record
-class MainFell:
-    """A metric of main that got worse although nobody here changed the chatbot."""
-
-    metric: str
-    drop: float
-    """Fall of the mean since the baseline, in score units; positive."""
-    day: str
-    """Day of the scheduled comparison, YYYY-MM-DD."""
-
-
-@record
 class Control:
     """Main's configuration today: what tells a change of the pull request from one of the provider."""
 
     state: Literal["asked", "nothing_differs", "not_possible", "unchanged", "quoted"]
     """asked: main's configuration was asked cases that stayed wrong; nothing_differs: the pull request
-    changes nothing that is sent to the model; not_possible: it could not be asked, for the reason in
-    `why`; unchanged: a scheduled comparison of main with its own baseline, since which nobody here
-    changed the chatbot; quoted: only the last scheduled comparison is quoted."""
+    sends the model what main sends; not_possible: it could not be asked, see `why`; unchanged: a
+    scheduled comparison since whose baseline nobody here changed the chatbot; quoted: see `main_fell`."""
     requests: int = 0
     """Answers of main's configuration that were asked for."""
     commit: str | None = None
@@ -229,7 +223,7 @@ class Control:
     served: tuple[str, str] | None = None
     """Models that answered by their own names, (baseline, now), if these differ."""
     main_fell: MainFell | None = None
-    """What the last scheduled comparison of main with this baseline found of a metric that is worse now."""
+    """Fall of main itself since the baseline, in a metric that is worse now, too; null if none is known."""
 
 
 @record

@@ -230,6 +230,7 @@ def bind_columns(
     Returns:
         The binding, and the problems that make it unusable.
     """
+    columns = tuple(dict.fromkeys(map(clean_text, columns)))
     given, split = config.sources[number].map, config.sources[number].split
     at = place(name, {} if line is None else {"line": line})
     if given:

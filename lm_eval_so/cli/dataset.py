@@ -32,7 +32,7 @@ def dataset() -> None:
 
 @command(dataset_app, shared=_SHARED)
 def show(line: CommandLine, folder: Folder, wanted: Wanted = None, language: Spoken = None) -> None:
-    """Count what is in a dataset, or show one test as a person reads it.
+    """Count what is in a dataset, or show one test.
 
     Example: lm-eval-so dataset show dataset/docs
     """
@@ -75,7 +75,7 @@ def validate(line: CommandLine, folder: Folder, language: Spoken = None) -> None
 
 @command(dataset_app, shared=_SHARED)
 def diff(line: CommandLine, old: Older, new: Newer, language: Spoken = None) -> None:
-    """Compare two versions of a dataset, test by test and field by field.
+    """Compare two versions of a dataset, field by field.
 
     Example: lm-eval-so dataset diff before/dataset dataset
     """

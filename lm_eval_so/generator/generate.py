@@ -7,8 +7,9 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, ignore
 from lm_eval_so.core.records.dataset import DatasetInfo
+from lm_eval_so.core.records.staleness import Staleness
 from lm_eval_so.errors import BudgetSpent, ConfigError
-from lm_eval_so.generator.dataset.freeze import differences, refuse_folder
+from lm_eval_so.generator.dataset.freeze import refuse_folder
 from lm_eval_so.generator.dataset.make import (
     Generated,
     Parts,
@@ -19,16 +20,17 @@ from lm_eval_so.generator.dataset.make import (
 )
 from lm_eval_so.generator.dataset.tried import Tried
 from lm_eval_so.generator.source_problems import check, config_problems
+from lm_eval_so.generator.staleness.find_stale import find_stale
 
 __all__ = [
     "Generated",
     "check",
+    "check_tests",
     "config_problems",
     "generate",
     "generate_with_model",
     "has_model",
     "preview",
-    "stale",
     "try_out",
 ]
 
@@ -137,18 +139,23 @@ def preview(
     return info
 
 
-def stale(config: Config, resources: Resources, *, out: Path | None = None) -> tuple[str, ...]:
-    """Return the differences between the stored dataset and the current sources.
+def check_tests(config: Config, listener: Listener, *, out: Path | None = None) -> Staleness:
+    """Return which tests of the dataset no longer fit its sources; nothing is asked or written.
 
-    Returns:
-        A line for each file that differs, with its first differing line; empty if the dataset is up
-        to date. Errors as in `generate`.
+    Args:
+        config: The config, with a `generator` section.
+        listener: Listener of the stage.
+        out: Folder of the dataset; default: dataset.path.
+
+    Raises:
+        LMEvalError: As `generate` does.
     """
     folder = _folder(config, out)
-    parts = _read(config, resources.listener, folder)
+    refuse_folder(folder)
+    parts = _read(config, listener, folder)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
-        make_parts(config, resources.listener, Path(made), parts, parts.writing.by_rule())
-        return tuple(differences(Path(made), folder))
+        make_parts(config, listener, Path(made), parts, parts.writing.by_rule())
+        return find_stale(Path(made), folder, parts.documents)
 
 
 def _folder(config: Config, out: Path | None) -> Path:

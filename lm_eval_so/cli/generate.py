@@ -66,6 +66,7 @@ def generate(
     from lm_eval_so.errors import ExitCode
     from lm_eval_so.generator import generate as stage
     from lm_eval_so.generator.dataset.tried import show
+    from lm_eval_so.generator.staleness.find_stale import find_stale
     from lm_eval_so.generator.staleness.screen import screen
     from lm_eval_so.pipeline.check import check as find_problems
 
@@ -79,7 +80,7 @@ def generate(
             line.emit_text(show(tried, config.language))
         return None
     if check:
-        found = stage.check_tests(config, session.resources().listener, out=out)
+        found = find_stale(config, session.resources().listener, out=out)
         session.progress.close()
         if line.as_json:
             line.emit(result=session.redactor.redact_json(to_json(found)))

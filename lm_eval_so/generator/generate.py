@@ -8,7 +8,6 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, ignore
 from lm_eval_so.core.records.dataset import DatasetInfo
-from lm_eval_so.core.records.staleness import Staleness
 from lm_eval_so.errors import BudgetSpent, ConfigError
 from lm_eval_so.generator.dataset.freeze import refuse_folder
 from lm_eval_so.generator.dataset.make import (
@@ -22,17 +21,16 @@ from lm_eval_so.generator.dataset.make import (
 from lm_eval_so.generator.dataset.to_review import write_review
 from lm_eval_so.generator.dataset.tried import Tried
 from lm_eval_so.generator.source_problems import check, config_problems
-from lm_eval_so.generator.staleness.find_stale import find_stale
 from lm_eval_so.generator.writing.write import Results
 
 __all__ = [
     "Generated",
     "check",
-    "check_tests",
     "config_problems",
     "generate",
     "generate_with_model",
     "has_model",
+    "open_dataset",
     "preview",
     "try_out",
 ]
@@ -64,9 +62,7 @@ def generate(
         NothingToDo: If the sources can be read but give no sample.
         InputError: If the folder cannot be written to, or holds a dataset not made by `generate`.
     """
-    folder = _folder(config, out)
-    refuse_folder(folder)
-    parts = _read(config, resources.listener, folder)
+    parts = open_dataset(config, resources.listener, out)
     return _publish(config, resources, parts, parts.writing.by_rule(), force=force)
 
 
@@ -92,14 +88,12 @@ async def generate_with_model(
     Raises:
         LMEvalError: As `generate` does, before anything is asked; or what ended the asking early.
     """
-    folder = _folder(config, out)
-    refuse_folder(folder)
-    parts = _read(config, resources.listener, folder)
+    parts = open_dataset(config, resources.listener, out)
     if not parts.writing.asks:
         return _publish(config, resources, parts, parts.writing.by_rule(), force=force)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:  # mistakes come before money
         make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
-        is_edited(Path(made), folder, force=force)
+        is_edited(Path(made), parts.folder, force=force)
     options = parts.writing.options(resources.listener, offline=offline)
     outcome = await parts.writing.by_models(resources, options)
     is_budget = isinstance(outcome.failure, BudgetSpent)
@@ -131,17 +125,15 @@ def preview(
     config: Config, resources: Resources, *, out: Path | None = None, force: bool = False
 ) -> DatasetInfo:
     """Return the metadata of the dataset without writing it; arguments and errors as in `generate`."""
-    folder = _folder(config, out)
-    refuse_folder(folder)
-    parts = _read(config, resources.listener, folder)
+    parts = open_dataset(config, resources.listener, out)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
         info = make_parts(config, resources.listener, Path(made), parts, parts.writing.by_rule())
-        is_edited(Path(made), folder, force=force)
+        is_edited(Path(made), parts.folder, force=force)
     return info
 
 
-def check_tests(config: Config, listener: Listener, *, out: Path | None = None) -> Staleness:
-    """Return which tests of the dataset no longer fit its sources; nothing is asked or written.
+def open_dataset(config: Config, listener: Listener, out: Path | None = None) -> Parts:
+    """Read the sources, and what stands in the folder of the dataset.
 
     Args:
         config: The config, with a `generator` section.
@@ -149,14 +141,11 @@ def check_tests(config: Config, listener: Listener, *, out: Path | None = None) 
         out: Folder of the dataset; default: dataset.path.
 
     Raises:
-        LMEvalError: As `generate` does.
+        LMEvalError: As `generate` does, but for the edits by hand.
     """
     folder = _folder(config, out)
     refuse_folder(folder)
-    parts = _read(config, listener, folder)
-    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
-        make_parts(config, listener, Path(made), parts, parts.writing.by_rule())
-        return find_stale(Path(made), folder, parts.documents)
+    return _read(config, listener, folder)
 
 
 def _publish(

@@ -26,7 +26,7 @@ class StaleTest:
     old: str | None = None
     """The quote, of `near` the whole paragraph; of a row the expected answer."""
     new: str | None = None
-    """What stands there now; null if nothing does."""
+    """The text there now; null if there is none."""
     numbers: tuple[tuple[str, str], ...] = ()
     """Numbers that changed: (old, new), each as it is written; empty where one side has none."""
     still_says: tuple[str, ...] = ()

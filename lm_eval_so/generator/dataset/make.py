@@ -21,7 +21,6 @@ from lm_eval_so.generator.dataset.freeze import (
 )
 from lm_eval_so.generator.dataset.from_documents import Writing, has_documents, told
 from lm_eval_so.generator.dedup import drop_duplicates
-from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.outcomes import Kept, Outcome, Read, Tally
 from lm_eval_so.generator.writing.conflicts import conflict_lines
 from lm_eval_so.generator.writing.write import Results
@@ -52,8 +51,6 @@ class Parts:
     writing: Writing
     licenses: dict[str, str | None]
     """License of each document, by its file."""
-    documents: tuple[Document, ...] = ()
-    """The documents of the sources."""
 
     @property
     def has_samples(self) -> bool:
@@ -70,14 +67,12 @@ def read_parts(config: Config, listener: Listener, folder: Path) -> Parts:
         outcomes = read = [*outcomes]
     found = [each for each in read if isinstance(each, Read)]
     imported = [each.sample for each in read if isinstance(each, Kept)]
-    documents = tuple(each.document for each in found)
+    documents = [each.document for each in found]
     writing = Writing(config, folder, documents=documents, imported=imported)
     for line in conflict_lines(documents):
         listener(Warned(stage=STAGE, text=line))
     licenses = {each.file.name: each.file.license for each in found}
-    return Parts(
-        folder=folder, outcomes=outcomes, writing=writing, licenses=licenses, documents=documents
-    )
+    return Parts(folder=folder, outcomes=outcomes, writing=writing, licenses=licenses)
 
 
 def publish_parts(

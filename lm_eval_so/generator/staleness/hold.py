@@ -38,13 +38,13 @@ class Quote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What became of a quote."""
+    """A quote in the documents now."""
 
     state: State
     file: str | None = None
     """Document in which it stands, or in which it became something else; None if it is gone."""
     unit: Unit | None = None
-    """Its unit there; None if it stands over the ends of units."""
+    """The unit there; None if it stands over the ends of units."""
     old: str = ""
     new: str | None = None
 
@@ -59,7 +59,7 @@ def quotes_of(start: int, end: int, text: str, units: tuple[Unit, ...]) -> Itera
 
     Args:
         start: First code point of the span.
-        end: Its end, exclusive.
+        end: End of it, exclusive.
         text: Text of the document.
         units: Units of the document.
     """

@@ -58,8 +58,8 @@ class KeyedText:
 
     Args:
         file: Path of the document, as the config has it.
-        units: Its units.
-        sections: Its sections.
+        units: Units of the document.
+        sections: Sections of the document.
     """
 
     def __init__(self, file: str, units: Sequence[Unit], sections: Sequence[Section]) -> None:

@@ -16,7 +16,8 @@ from lm_eval_so.core.records.codec import loads, to_json
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.staleness import Staleness, StaleTest
 from lm_eval_so.errors import InputError
-from lm_eval_so.generator.generate import check_tests, generate
+from lm_eval_so.generator.generate import generate
+from lm_eval_so.generator.staleness.find_stale import find_stale
 from lm_eval_so.generator.staleness.screen import screen
 
 POLICY = """# 배송
@@ -66,7 +67,7 @@ def test_check__all_fits_after_changes_of_form(shop: Any) -> None:
     shop.write("b.md", f"# 안내\n\n지금 읽는 글은 안내입니다.\n\n## 5. 배송 기간{rest}")
     shop.write("faq.csv", FAQ.replace("질문,답변\n", "질문,답변\n\n"))  # other lines
     before = {path: path.read_bytes() for path in (shop.folder / "made").iterdir()}
-    found = check_tests(settings, ignore)
+    found = find_stale(settings, ignore)
     assert stale(found) == []
     assert not found.fails(strict=True)
     assert found.of == len(found.tests) + 2
@@ -80,7 +81,7 @@ def test_check__a_price_of_a_sheet_is_of_its_row_alone(shop: Any) -> None:
     settings = made(shop, rows=False)
     prices = [*PRICES[:2], ["00102", "스피커", 139000], PRICES[3]]
     write_xlsx(shop.folder / "prices.xlsx", {"상품": xlsx_rows(prices)})
-    found = check_tests(settings, ignore)
+    found = find_stale(settings, ignore)
     changed = [test for test in found.tests if test.is_stale]
     assert changed
     assert {test.old for test in changed} == {"| 00102 | 스피커 | 129000 |"}
@@ -96,7 +97,7 @@ def test_check__a_price_of_a_sheet_is_of_its_row_alone(shop: Any) -> None:
 def test_check__what_is_around_a_quote_fails_only_if_strict(shop: Any) -> None:
     settings = made(shop)
     shop.write("policy.md", POLICY.replace("교환해 드립니다.", "교환해 드립니다. 속옷은 빼고요."))
-    found = check_tests(settings, ignore)
+    found = find_stale(settings, ignore)
     assert [state for state, _ in stale(found)] == ["near"]
     assert not found.fails(strict=False)
     assert found.fails(strict=True)
@@ -105,7 +106,7 @@ def test_check__what_is_around_a_quote_fails_only_if_strict(shop: Any) -> None:
 def test_check__rows_are_compared_by_id(shop: Any) -> None:
     settings = made(shop)
     shop.write("faq.csv", "질문,답변\n새 질문인가요?,네.\n전화는 언제 되나요?,10시부터 됩니다.\n")
-    found = check_tests(settings, ignore)
+    found = find_stale(settings, ignore)
     assert stale(found) == [
         ("changed", "전화는 언제 되나요?"),
         ("gone", "주말에도 하나요?"),
@@ -114,7 +115,7 @@ def test_check__rows_are_compared_by_id(shop: Any) -> None:
     assert found.rows[0].numbers == (("9시", "10시"),)
     assert found.fails(strict=False)
     generate(settings, shop.resources())
-    assert stale(check_tests(settings, ignore)) == []
+    assert stale(find_stale(settings, ignore)) == []
 
 
 def test_check__generate_does_not_hide_what_is_stale(shop: Any) -> None:
@@ -123,23 +124,23 @@ def test_check__generate_does_not_hide_what_is_stale(shop: Any) -> None:
         "무료입니다.", "무료입니다. 섬은 빼고요."
     )
     shop.write("policy.md", exception)
-    first = stale(check_tests(settings, ignore))
+    first = stale(find_stale(settings, ignore))
     assert sorted(state for state, _ in first) == ["changed", "near"]
     generate(settings, shop.resources())  # now sources.jsonl has the new text beside the old
-    assert stale(check_tests(settings, ignore)) == first
+    assert stale(find_stale(settings, ignore)) == first
 
 
 def test_check__without_a_dataset(shop: Any) -> None:
     shop.write("faq.csv", FAQ)
     shop.write("policy.md", POLICY)
     write_xlsx(shop.folder / "prices.xlsx", {"상품": xlsx_rows(PRICES)})
-    found = check_tests(config(shop.folder), ignore)
+    found = find_stale(config(shop.folder), ignore)
     assert (found.is_made, found.of, found.fails(strict=False)) == (False, 0, True)
     assert "there is no dataset yet" in screen(found, Language.EN)
     assert not (shop.folder / "made").exists()
     shop.write("made/test.jsonl", '{"id": "q", "input": "?"}')
     with pytest.raises(InputError, match="was not made by generate"):
-        check_tests(config(shop.folder), ignore)
+        find_stale(config(shop.folder), ignore)
 
 
 @pytest.mark.parametrize("language", [Language.EN, Language.KO])

@@ -1,6 +1,7 @@
 """The review page in a real Chromium: keys, Korean input, saving, access, labels."""
 
 import csv
+import io
 import json
 import unicodedata
 from collections.abc import Iterator
@@ -144,9 +145,9 @@ def test_page__thirty_tests_by_keyboard_with_korean_input(
     assert chromium.text("#live") == "반려: 답할 수 없음 2/30"
     chromium.press("ㅔ", code="KeyP")  # no command
     chromium.press("ㅓ", code="KeyJ")
-    assert chromium.text("code") == "s3"
+    assert chromium.text("#panel code") == "s3"
     chromium.press("Process", code="KeyK", number=229)
-    assert chromium.text("code") == "s2"
+    assert chromium.text("#panel code") == "s2"
     chromium.press("a")
     chromium.press("ㄷ", code="KeyE")
     for key in "jar":
@@ -165,14 +166,14 @@ def test_page__thirty_tests_by_keyboard_with_korean_input(
     chromium.press("Escape")
     chromium.press("a")
     chromium.press("u")
-    assert (decided(chromium), chromium.text("code")) == ("4 / 30", "s4")
+    assert (decided(chromium), chromium.text("#panel code")) == ("4 / 30", "s4")
     chromium.press("Tab")
     chromium.write("왜냐하면 jk")
     chromium.press("Escape")
     chromium.press("r")
     chromium.press("5")
     chromium.press("f")
-    assert (chromium.text("#items small"), chromium.text("code")) == (
+    assert (chromium.text("#items small"), chromium.text("#panel code")) == (
         "사실 · 먼저 확인할 것, 반려: 답할 수 없음",
         "s1",
     )
@@ -182,11 +183,12 @@ def test_page__thirty_tests_by_keyboard_with_korean_input(
     chromium.click("#items li:nth-child(6) button")
     for _ in range(25):
         chromium.press("a")
+        chromium.press("a", held=True)  # nobody accepts by leaning on a key
     assert decided(chromium) == "30 / 30"
 
-    chromium.open(page, before=NO_PICKER, leaves=False)  # unsaved: the browser asks, we stay
+    assert chromium.open(page, before=NO_PICKER, leaves=False)
     assert decided(chromium) == "30 / 30"
-    chromium.open(page, before=NO_PICKER)
+    assert chromium.open(page, before=NO_PICKER)
     assert decided(chromium) == "30 / 30"
     chromium.click("#who")
     chromium.write("김검토")
@@ -209,7 +211,7 @@ def test_page__thirty_tests_by_keyboard_with_korean_input(
         others.get(each.id) or Decision(id=each.id, rev=each.rev, decision="accept")
         for each in THIRTY
     ]
-    chromium.open(page, leaves=False)  # nothing is unsaved: nobody is asked
+    assert not chromium.open(page)
     assert chromium.text("#saved") == "저장됨"
 
 
@@ -249,6 +251,37 @@ def test_page__edits_only_what_changed_and_never_to_nothing(
     }
 
 
+def test_page__each_key_has_a_button(chromium: Browser, tmp_path: Path) -> None:
+    chromium.look(1280)
+    chromium.open(write_page(tmp_path, name="mouse", items=THIRTY[:4]), before=NO_PICKER)
+
+    def click(key: str) -> None:
+        chromium.click(f'[aria-keyshortcuts="{key}"]')
+
+    seen = []
+    for key in ("j", "k", "a", "u", "r", "3", "f", "f", "e", "Escape", "e", "Control+Enter", "s"):
+        click(key)
+        seen.append((key, chromium.text("#panel code"), decided(chromium)))
+    assert seen == [
+        ("j", "s1", "0 / 4"),
+        ("k", "s0", "0 / 4"),
+        ("a", "s1", "1 / 4"),
+        ("u", "s0", "0 / 4"),
+        ("r", "s0", "0 / 4"),
+        ("3", "s1", "1 / 4"),
+        ("f", "s1", "1 / 4"),
+        ("f", "s1", "1 / 4"),
+        ("e", "s1", "1 / 4"),
+        ("Escape", "s1", "1 / 4"),
+        ("e", "s1", "1 / 4"),
+        ("Control+Enter", "s2", "2 / 4"),
+        ("s", "s2", "2 / 4"),
+    ]
+    assert chromium.downloaded().stat().st_size > 0
+    click("?")
+    assert chromium.run("document.querySelector('dialog').open")
+
+
 def test_page__offers_decisions_of_an_earlier_page_that_still_fit(
     chromium: Browser, tmp_path: Path
 ) -> None:
@@ -265,6 +298,13 @@ def test_page__offers_decisions_of_an_earlier_page_that_still_fit(
     chromium.open(write_page(tmp_path, name="earlier", sha="after", items=[*items, item(4)]))
     assert decided(chromium) == "2 / 4"
     assert chromium.run("document.querySelector('#notice').hidden")
+    other_tab = """(() => {
+      const kept = JSON.parse(localStorage.getItem(store));
+      kept.made.s4 = { id: "s4", rev: "r4", decision: "reject" };
+      dispatchEvent(new StorageEvent("storage", { key: store, newValue: JSON.stringify(kept) }));
+    })()"""
+    chromium.run(other_tab)
+    assert decided(chromium) == "3 / 4"
 
 
 def test_page__asks_nothing_and_runs_nothing_of_others(chromium: Browser, tmp_path: Path) -> None:
@@ -292,8 +332,10 @@ def test_page__asks_nothing_and_runs_nothing_of_others(chromium: Browser, tmp_pa
 def test_page__has_names_order_contrast_and_room(
     chromium: Browser, tmp_path: Path, mode: Any
 ) -> None:
-    labels = {"metric": "helpful", "repeat": 0, "answer": "답변", "labels": ("good", "bad")}
-    items = [replace(each, **labels) for each in THIRTY] if mode == "labels" else THIRTY
+    labels = {"metric": "helpful", "repeat": 0, "answer": "답변", "labels": tuple("54321")}
+    items = (
+        [replace(each, status=None, **labels) for each in THIRTY] if mode == "labels" else THIRTY
+    )
     page = write_page(tmp_path, name=f"look-{mode}", items=items, mode=mode)
     state = ("1",) if mode == "labels" else ("a", "e", "Escape", "r", "Escape", "j", "j")
     for width, dark in ((1280, False), (360, True)):
@@ -306,6 +348,10 @@ def test_page__has_names_order_contrast_and_room(
             assert texts > 10
             assert worst >= 4.5, where
             assert chromium.run("document.documentElement.scrollWidth - innerWidth") <= 0
+        if width == 360:
+            assert not chromium.run("document.querySelector('#items').checkVisibility()")
+            chromium.click("#fold")
+            assert chromium.run("document.querySelector('#items').checkVisibility()")
         nodes = chromium.ask("Accessibility.getFullAXTree")["nodes"]
         told = [node for node in nodes if not node["ignored"]]
         named = [n for n in told if n["role"]["value"] in {"button", "textbox", "link", "region"}]
@@ -316,6 +362,9 @@ def test_page__has_names_order_contrast_and_room(
             p["value"]["value"] for n in headings for p in n["properties"] if p["name"] == "level"
         ]
         assert levels == [1, 2]
+    if mode == "labels":  # a label that is a digit has that key
+        chromium.press("4")
+        assert chromium.text("#live").startswith("4 ")
     chromium.look(1280)
 
 
@@ -353,14 +402,18 @@ def test_calibrate__labels_of_the_page_are_those_of_the_table(
 
     command("run", "-q")
     command("evaluate", "-q", "--export-labels", "12")
+    file = tmp_path / "reports/labels_todo.csv"
+    file.write_text(file.read_text("utf-8").replace(",,,\n", ",Bad,이,이유\n", 1), "utf-8")
     told = command("calibrate", "reports/labels_todo.csv", "--page")
     assert told == "reports/labels_todo.html\n"
-    text = (tmp_path / "reports/labels_todo.csv").read_text("utf-8-sig")
-    table = list(csv.DictReader(text.splitlines(keepends=True)))
+    table = list(csv.DictReader(io.StringIO(file.read_bytes().decode("utf-8-sig"), newline="")))
+    assert table[0]["label"] == "Bad"
     chromium.look(1280)
     chromium.open(tmp_path / "reports/labels_todo.html", before=NO_PICKER)
-    for number, row in enumerate(table[:-1]):  # the last one stays without a label
-        assert chromium.text("code") == row["id"]
+    assert (decided(chromium), chromium.text(".done")) == ("1 / 12", "bad")
+    chromium.press("j")
+    for number, row in enumerate(table[1:-1]):  # the last one stays without a label
+        assert chromium.text("#panel code") == row["id"]
         is_good = "좋음" in row["answer"] or number == 1
         chromium.press("1" if is_good else "2")
         row |= {"label": "good" if is_good else "bad", "annotator": "김"}

@@ -27,6 +27,7 @@ FLAGS = [
     "--mute-audio",
     "--remote-debugging-pipe",
 ]
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 WAIT_S = 20.0
 _NAMES = {"Enter": 13, "Escape": 27, "Tab": 9, " ": 32}
 _CTRL = 2
@@ -34,9 +35,9 @@ _CTRL = 2
 
 def program() -> str:
     """Return Chromium's path; the test is skipped where there is none."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    found = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if found is None:
-        pytest.skip("no chromium on this machine")
+        pytest.skip(f"none of {', '.join(PROGRAMS)} on this machine")
     return found
 
 
@@ -124,13 +125,13 @@ class Browser:
                 return message
         raise TimeoutError("Chromium does not answer")
 
-    def open(self, page: Path, *, before: str = "", leaves: bool = True) -> None:
-        """Load a page; `before` is a script that runs ahead of its own.
+    def open(self, page: Path, *, before: str = "", leaves: bool = True) -> bool:
+        """Load a page, and return whether the browser asked if unsaved work is to be left.
 
         Args:
             page: The file.
-            before: JavaScript.
-            leaves: Answer to the browser's question whether unsaved work is left.
+            before: JavaScript that runs ahead of the page's own.
+            leaves: Answer to that question.
         """
         self.events.clear()
         script = None
@@ -141,12 +142,14 @@ class Browser:
         self._write(json.dumps(going | {"sessionId": self._session}).encode() + b"\0")
         ended = ("Page.loadEventFired", "Page.javascriptDialogOpening")
         found = self._until(lambda each: each.get("method") in ended)
-        if found["method"] == ended[1]:
+        asks = found["method"] == ended[1]
+        if asks:
             self.ask("Page.handleJavaScriptDialog", accept=leaves)
             if leaves:
                 self._until(lambda each: each.get("method") == ended[0])
         if script:
             self.ask("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+        return asks
 
     def run(self, script: str) -> Any:
         """Return the value of an expression in the page, as JSON."""
@@ -160,7 +163,15 @@ class Browser:
         """Return the text of the first element of a query."""
         return self.run(f"document.querySelector({json.dumps(query)}).textContent")
 
-    def press(self, key: str, *, code: str = "", ctrl: bool = False, number: int = 0) -> None:
+    def press(
+        self,
+        key: str,
+        *,
+        code: str = "",
+        ctrl: bool = False,
+        number: int = 0,
+        held: bool = False,
+    ) -> None:
         """Press and release a key.
 
         Args:
@@ -168,6 +179,7 @@ class Browser:
             code: The key itself, as `KeyJ`; by default that of a Latin letter or digit.
             ctrl: Whether Ctrl is held.
             number: Its `keyCode`, 229 for one that the input method took; by default that of the key.
+            held: Whether it repeats since it is held down.
         """
         kind = "Digit" if key.isdecimal() else "Key"
         plain = len(key) == 1 and key.isascii()
@@ -182,7 +194,7 @@ class Browser:
         writes = (plain or key == "Enter") and not (ctrl or is_taken)
         written = {"text": "\r" if key == "Enter" else key} if writes else {}
         kind = "keyDown" if writes else "rawKeyDown"
-        self.ask("Input.dispatchKeyEvent", type=kind, **event, **written)
+        self.ask("Input.dispatchKeyEvent", type=kind, autoRepeat=held, **event, **written)
         self.ask("Input.dispatchKeyEvent", type="keyUp", **event)
 
     def write(self, text: str) -> None:

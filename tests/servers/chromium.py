@@ -6,13 +6,14 @@ composed text are events that the browser itself makes.
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -28,7 +29,7 @@ FLAGS = [
     "--remote-debugging-pipe",
 ]
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-WAIT_S = 20.0
+WAIT_S = 60.0
 _NAMES = {"Enter": 13, "Escape": 27, "Tab": 9, " ": 32}
 _CTRL = 2
 
@@ -58,7 +59,7 @@ def browser(folder: Path) -> Iterator["Browser"]:
     os.close(heard[1])
     with process, os.fdopen(told[1], "wb", 0) as out, os.fdopen(heard[0], "rb", 0) as back:
         try:
-            made = Browser(out.write, lambda: back.read(1 << 20), folder / "downloads")
+            made = Browser(out, back, folder / "downloads")
             yield made
             made.ask("Browser.close")
         finally:
@@ -68,10 +69,8 @@ def browser(folder: Path) -> Iterator["Browser"]:
 class Browser:
     """One page of a browser, loaded anew by each `open`."""
 
-    def __init__(
-        self, write: Callable[[bytes], object], read: Callable[[], bytes], downloads: Path
-    ) -> None:
-        self._write, self._read, self._rest = write, read, b""
+    def __init__(self, out: BinaryIO, back: BinaryIO, downloads: Path) -> None:
+        self._write, self._back, self._rest = out.write, back, b""
         self._session: str | None = None
         self._asked = 0
         self.events: list[dict[str, Any]] = []
@@ -110,10 +109,13 @@ class Browser:
 
     def _until(self, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         end = time.monotonic() + WAIT_S
-        while time.monotonic() < end:
+        while True:
             line, zero, rest = self._rest.partition(b"\0")
             if not zero:
-                more = self._read()
+                left = max(0, end - time.monotonic())
+                if not select.select([self._back], [], [], left)[0]:
+                    raise TimeoutError("Chromium does not answer")
+                more = self._back.read(1 << 20)
                 assert more, "Chromium ended"
                 self._rest += more
                 continue
@@ -123,7 +125,6 @@ class Browser:
                 self.events.append(message)
             if fits(message):
                 return message
-        raise TimeoutError("Chromium does not answer")
 
     def open(self, page: Path, *, before: str = "", leaves: bool = True) -> bool:
         """Load a page, and return whether the browser asked if unsaved work is to be left.

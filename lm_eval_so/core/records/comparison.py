@@ -17,6 +17,7 @@ from lm_eval_so.core.records.changes import (
 from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.report import Acceptance
+from lm_eval_so.core.records.staleness import Staleness
 
 
 @record
@@ -376,6 +377,8 @@ class Comparison:
     """Comparison with `baseline.anchor`; null if the config names none."""
     forecast: ForecastNote | None = None
     """Forecast of this gate; null if `forecast` made none, or none that fits."""
+    staleness: Staleness | None = None
+    """Tests that no longer fit their documents or rows; null if all do, or if they were not held against them."""
     pairing: Pairing
     baseline: BaselineRef
     differences: tuple[str, ...]

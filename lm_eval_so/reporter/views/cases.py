@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from lm_eval_so.core.records.changes import ChangedCase, FlakyCase
-from lm_eval_so.core.records.comparison import BrokenCases, Comparison, Exemption
+from lm_eval_so.core.records.comparison import Comparison, Exemption
 from lm_eval_so.core.records.enums import Language, RunStatus, ScoreStatus, Verdict
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
 from lm_eval_so.core.records.score import JudgeVote, Score
@@ -16,6 +16,7 @@ from lm_eval_so.core.words.broken_cases import (
 from lm_eval_so.core.words.first_cases import first_cases
 from lm_eval_so.core.words.formats import count, score
 from lm_eval_so.core.words.headline import headline_of
+from lm_eval_so.core.words.stale_tests import stale_sentences
 from lm_eval_so.core.words.verdict_names import verdict_heading
 from lm_eval_so.reporter.views.metrics import code_name, valued
 from lm_eval_so.reporter.views.view import (
@@ -216,19 +217,21 @@ def verdict_view(
         word=verdict_heading(comparison.verdict, language),
         is_error=comparison.verdict is Verdict.ERROR,
         cases=first_cases(comparison, language),
-        lines=tuple(after_cases(broken, language)),
+        lines=tuple(after_cases(comparison, language)),
         # the cases themselves are told beside it
         sentence=broken.mean if broken and named else comparison.sentence,
         footer=tuple(limit_sentences(comparison, language)),
     )
 
 
-def after_cases(broken: BrokenCases | None, language: Language) -> Iterator[str]:
+def after_cases(comparison: Comparison, language: Language) -> Iterator[str]:
     """Yield the sentences that stand after the cases of the first screen, on every surface."""
+    broken = comparison.broken
     if told := advice(broken, language):
         yield told
     if broken is not None and (slips := slips_sentence(broken, language)):
         yield slips
+    yield from stale_sentences(comparison.staleness, language)
 
 
 def exemption_tables(comparison: Comparison, words: Words) -> Iterator[ExemptionTable]:

@@ -70,8 +70,8 @@ def read_parts(config: Config, listener: Listener, folder: Path) -> Parts:
     writing = Writing(
         config, folder, documents=[each.document for each in found], imported=imported
     )
-    for line in conflict_lines([each.document for each in found]):
-        listener(Warned(stage=STAGE, text=line))
+    for text, is_settled in conflict_lines([each.document for each in found], config.language):
+        listener((Noticed if is_settled else Warned)(stage=STAGE, text=text))
     licenses = {each.file.name: each.file.license for each in found}
     return Parts(folder=folder, outcomes=outcomes, writing=writing, licenses=licenses)
 

@@ -1,4 +1,4 @@
-"""Tests held against their documents and rows before anything is asked; no verdict depends on it."""
+"""The dataset before anything is asked: made if wanted, and held against its sources."""
 
 import os
 from collections.abc import Collection
@@ -6,17 +6,35 @@ from dataclasses import replace
 from pathlib import Path
 
 from lm_eval_so.core import git
+from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import METADATA_FILE
 from lm_eval_so.core.events import Listener, Noticed, ignore
 from lm_eval_so.core.records.staleness import Staleness
 from lm_eval_so.core.text import nfc
 from lm_eval_so.errors import InputError, LMEvalError
+from lm_eval_so.generator.generate import generate
 from lm_eval_so.generator.source_problems import files_outside
 from lm_eval_so.generator.staleness.find_stale import find_stale
-from lm_eval_so.pipeline.measure.plan import SourceCheck
+from lm_eval_so.pipeline.measure.plan import Plan, SourceCheck
 
 _STAGE = "generate"
+
+
+def prepare_dataset(config: Config, resources: Resources, plan: Plan) -> Staleness | None:
+    """Make the dataset if the plan wants it, and return its tests that no longer fit their sources.
+
+    Args:
+        config: The config.
+        resources: Resources of the command; only the listener is used.
+        plan: The plan.
+
+    Raises:
+        LMEvalError: As `generate` does; no run fails because of tests that do not fit.
+    """
+    if plan.make_dataset:
+        generate(config, resources)
+    return held_against_sources(config, resources.listener, plan.sources)
 
 
 def held_against_sources(

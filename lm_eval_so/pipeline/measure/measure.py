@@ -10,11 +10,10 @@ from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.errors import refuse
 from lm_eval_so.evaluator.binding.baseline_answers import baseline_problems
-from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.measure.answers import for_verdict, note_verdict, told_config
 from lm_eval_so.pipeline.measure.ask_cases import ask_more
 from lm_eval_so.pipeline.measure.further import AskedRun
-from lm_eval_so.pipeline.measure.held_sources import held_against_sources
+from lm_eval_so.pipeline.measure.held_sources import prepare_dataset
 from lm_eval_so.pipeline.measure.plan import (
     Plan,
     note_drift,
@@ -56,9 +55,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     # early: a baseline that is demanded and missing must not cost a run
     baseline = read_baseline(config, plan.baseline, anchor=plan.anchor, is_demanded=True)
     refuse([*baseline_problems(config, baseline.report)])  # early, as above
-    if plan.make_dataset:
-        generating.generate(config, resources)
-    staleness = held_against_sources(config, resources.listener, plan.sources)
+    staleness = prepare_dataset(config, resources, plan)
     verdict = for_verdict(config, plan)
     config = await told_config(config, resources, plan, baseline, verdict)
     answered = await answer(config, resources, plan, baseline, verdict)

@@ -97,7 +97,7 @@ class Plan:
     control: ControlSource | None = None
     """Everything that main's config is read from; null: it plays no part."""
     sources: SourceCheck | None = None
-    """How tests are held against their sources; None: they are not."""
+    """Terms of holding tests against their sources; None: they are not."""
     whole: Config | None = None
     """Config of the measurement, where a run asks only the first of its rounds."""
     goes_on: bool = False

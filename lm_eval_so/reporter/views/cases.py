@@ -7,16 +7,10 @@ from lm_eval_so.core.records.comparison import Comparison, Exemption
 from lm_eval_so.core.records.enums import Language, RunStatus, ScoreStatus, Verdict
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.core.words.broken_cases import (
-    advice,
-    limit_sentences,
-    named_cases,
-    slips_sentence,
-)
-from lm_eval_so.core.words.first_cases import first_cases
+from lm_eval_so.core.words.broken_cases import limit_sentences, named_cases
+from lm_eval_so.core.words.first_cases import after_cases, first_cases
 from lm_eval_so.core.words.formats import count, score
 from lm_eval_so.core.words.headline import headline_of
-from lm_eval_so.core.words.stale_tests import stale_sentences
 from lm_eval_so.core.words.verdict_names import verdict_heading
 from lm_eval_so.reporter.views.metrics import code_name, valued
 from lm_eval_so.reporter.views.view import (
@@ -222,16 +216,6 @@ def verdict_view(
         sentence=broken.mean if broken and named else comparison.sentence,
         footer=tuple(limit_sentences(comparison, language)),
     )
-
-
-def after_cases(comparison: Comparison, language: Language) -> Iterator[str]:
-    """Yield the sentences that stand after the cases of the first screen, on every surface."""
-    broken = comparison.broken
-    if told := advice(broken, language):
-        yield told
-    if broken is not None and (slips := slips_sentence(broken, language)):
-        yield slips
-    yield from stale_sentences(comparison.staleness, language)
 
 
 def exemption_tables(comparison: Comparison, words: Words) -> Iterator[ExemptionTable]:

@@ -24,20 +24,6 @@ LOOSE: Final = 0
 _BAR: Final = re.compile(r"(?<!\\)\|")
 
 
-class BadDocumentError(ValueError):
-    """Error of a file that cannot be read as a document.
-
-    Args:
-        reason: Reason, as in rejected.jsonl.
-        what: Text for people.
-        hint: Remedy.
-    """
-
-    def __init__(self, reason: Reason, what: str, hint: str | None = None) -> None:
-        super().__init__(what)
-        self.reason, self.what, self.hint = reason, what, hint
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     """One heading, paragraph, list item, table row or code block, in the order of the document."""

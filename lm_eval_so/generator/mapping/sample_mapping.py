@@ -1,5 +1,6 @@
 """The `map` of a source, from columns to fields of a sample: given by the config or chosen by name."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,14 +17,20 @@ from lm_eval_so.generator.clean import clean_text, language_of
 from lm_eval_so.generator.mapping import fields
 from lm_eval_so.generator.mapping.fields import FieldError, is_blank
 from lm_eval_so.generator.mapping.list_cells import LISTS, read_cell
-from lm_eval_so.generator.sources.base import RawItem, Reason, Reject, excerpt, listed, place
+from lm_eval_so.generator.mapping.opened import opened, with_json
+from lm_eval_so.generator.sources.base import RawItem, Reason, Reject, Shaped, excerpt, listed, place
 from lm_eval_so.generator.sources.json_values import parse_path, walk
+from lm_eval_so.generator.sources.shapes import Shape, shape_of
 
 SPLIT = "test"
 METADATA = "metadata."
+METRICS = "metrics."
+_METRIC_KEY = re.compile(r"metrics\.[^.]+\.[^.]+")
+EVERY_KEY = "*"
+"""Stands for the names of all keys of an object: `metadata.*`, `metrics.*`."""
 SEVERAL = ("input", "expected", "references", "context", *LISTS)
 """Fields that may be made of several columns."""
-SINGLE = ("messages", "behavior", "answerable", "language", "group", "ref", "weight")
+SINGLE = ("messages", "goal", "persona", "success", "behavior", "answerable", "language", "group", "ref", "weight")
 
 _GUESSES: Mapping[str, Sequence[str]] = {
     "messages": ["messages"],
@@ -38,6 +45,10 @@ _GUESSES: Mapping[str, Sequence[str]] = {
 }
 
 
+_BESIDE_SHAPES = ("answerable", "behavior", "language", "tags", "ref")
+"""Fields that records of a known shape may have besides."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
     """A map of columns, ready to use."""
@@ -46,6 +57,12 @@ class Binding:
     """Field to columns, dotted paths, or constants written "=text"."""
     split: bool = True
     """Whether a cell of `LISTS` may hold several texts."""
+    shape: str | None = None
+    """Tool whose records they are; their questions and answers may be objects and conversations."""
+    json: tuple[str, ...] = ()
+    """Columns of a table whose cells hold JSON."""
+    skip: tuple[str, str] | None = None
+    """Column and value of records that are left out."""
 
     def columns(self) -> Iterator[tuple[str, str]]:
         """Yield (field, column) of all columns that are no constants."""
@@ -66,6 +83,23 @@ def bind(given: Mapping[str, str | list[str]]) -> Binding:
     return Binding(refs={key: tuple(map(clean_text, names)) for key, names in refs.items()})
 
 
+def bind_shaped(shaped: Shaped) -> Binding:
+    """Make a binding of what the format of a file says."""
+    return replace(bind(shaped.map), shape=shaped.shape)
+
+
+def _bind_shape(shape: Shape, columns: Sequence[str], *, is_table: bool) -> Binding:
+    """Make a binding of a known shape, with what common names tell of its other columns."""
+    kept = {f: tuple(c for c in named if c in columns) for f, named in shape.map.items()}
+    refs = {field: named for field, named in kept.items() if named}
+    taken = {column for named in refs.values() for column in named}
+    for field, named in guess(columns).refs.items():
+        if field in _BESIDE_SHAPES and field not in refs and not taken & {*named}:
+            refs[field] = named
+    cells = shape.json if is_table else ()
+    return Binding(refs=refs, shape=shape.name, json=cells, skip=shape.skip)
+
+
 def guess(columns: Iterable[str]) -> Binding:
     """Choose columns by their names, for a source without a map; the binding may lack an input."""
     by_name = {_plain_name(column): column for column in columns}
@@ -79,9 +113,10 @@ def guess(columns: Iterable[str]) -> Binding:
 
 def map_problems(given: Mapping[str, str | list[str]]) -> Iterator[tuple[str, str, str | None]]:
     """Yield the problems of a map by itself, as (key, what, hint)."""
-    known = (*SEVERAL, *SINGLE, f"{METADATA}NAME")
+    known = (*SEVERAL, *SINGLE, f"{METADATA}NAME", f"{METRICS}NAME.PARAMETER")
     for key, refs in given.items():
-        if key not in known and not (key.startswith(METADATA) and key != METADATA):
+        is_named = key.startswith(METADATA) and key != METADATA or _METRIC_KEY.fullmatch(key)
+        if key not in known and not is_named:
             close = nearest(key, known)
             what = f'unknown key "{key}"' + (f' (did you mean "{close}"?)' if close else "")
             yield key, what, None if close else f"known here: {', '.join(known)}"
@@ -89,10 +124,10 @@ def map_problems(given: Mapping[str, str | list[str]]) -> Iterator[tuple[str, st
             yield key, f"{key} takes one column", None
         elif not refs or "" in (refs if isinstance(refs, list) else [refs]):
             yield key, f"{key} has no column", None
-    for one, other in (("input", "messages"), ("behavior", "answerable")):
+    for one, other in (("input", "messages"), ("input", "goal"), ("messages", "goal"), ("behavior", "answerable")):
         if one in given and other in given:
             yield other, f"{one} and {other} cannot stand together", None
-    if given and not {"input", "messages"} & set(given):
+    if given and not {"input", "messages", "goal"} & set(given):
         yield "", "nothing is mapped to input", "map the question: input: COLUMN"
 
 
@@ -117,41 +152,73 @@ def make_sample(item: RawItem, binding: Binding) -> TestSample | Reject:
 
 
 def _sample(item: RawItem, binding: Binding) -> TestSample:
-    values = {field: list(_values(item.payload, refs)) for field, refs in binding.refs.items()}
+    payload = with_json(item.payload, binding.json) if binding.json else item.payload
+    values = {field: list(_values(payload, refs)) for field, refs in binding.refs.items()}
+    if binding.shape:
+        values |= opened(values)
     one = {field: found[0] for field, found in values.items() if found}
-    messages = _messages(item.payload, values, binding)
+    messages = _messages(payload, values, binding)
     answers = fields.texts_of(
         [*values.get("expected", []), *values.get("references", [])], "expected"
     )
-    phrases = {f: _listed(item.payload, f, binding) for f in ("keywords", "forbidden")}
-    own: dict[str, JsonValue] = {field: [*found] for field, found in phrases.items() if found}
+    scenario = fields.scenario_of(one) if "goal" in one else None
+    metrics = _metrics(payload, one, binding)
     group = fields.text_of(one["group"], "group") if "group" in one else None
     origin = SourceRef(file=item.file.name, sha256=item.file.sha256, at=item.at)
+    has_checks = bool(answers or (scenario and scenario.success) or (binding.shape and metrics))
     sample = TestSample(
         id="",
         language=_language(one, messages),
         messages=messages,
+        scenario=scenario,
         expected=answers[0] if answers else None,
         references=answers[1:],
         behavior=_behavior(one),
         context=fields.passages_of(values.get("context", [])),
-        tags=tuple(sorted(_listed(item.payload, "tags", binding))),
-        metadata={k.removeprefix(METADATA): one[k] for k in sorted(one) if k.startswith(METADATA)},
-        metrics={"keyword_coverage": own} if own else {},
+        tags=tuple(sorted(_listed(payload, "tags", binding))),
+        metadata=_named(one, METADATA),
+        metrics=metrics,
         weight=fields.weight_of(one["weight"]) if "weight" in one else 1.0,
         split=SPLIT,
         ref=fields.text_of(one["ref"], "ref") if "ref" in one else None,
-        review=Review(status="imported" if answers else "unreviewed"),
+        review=Review(status="imported" if has_checks else "unreviewed"),
         provenance=Provenance(method="import", source=origin, license=item.file.license),
     )
     made = content_id(sample)
     return replace(sample, id=made, group_id=group or f"g{made}", rev=revision(sample))
 
 
+def _metrics(
+    payload: Mapping[str, JsonValue], one: Mapping[str, JsonValue], binding: Binding
+) -> dict[str, dict[str, JsonValue]]:
+    """Return the parameters of metrics for this sample, by metric and parameter."""
+    phrases = {f: _listed(payload, f, binding) for f in ("keywords", "forbidden")}
+    own: dict[str, JsonValue] = {field: [*found] for field, found in phrases.items() if found}
+    made = {"keyword_coverage": own} if own else {}
+    for key, value in _named(one, METRICS).items():
+        name, _, parameter = key.partition(".")
+        given = {parameter: value} if parameter else value
+        if isinstance(given, dict):
+            made[name] = {**made.get(name, {}), **given}
+    return made
+
+
+def _named(one: Mapping[str, JsonValue], prefix: str) -> dict[str, JsonValue]:
+    """Return the values below a prefix by their names; of an object mapped to `*` the keys are the names."""
+    found: dict[str, JsonValue] = {}
+    for field in sorted(field for field in one if field.startswith(prefix)):
+        name, value = field.removeprefix(prefix), one[field]
+        if name == EVERY_KEY and isinstance(value, dict):
+            found |= value
+        else:
+            found[name if name != EVERY_KEY else prefix.rstrip(".")] = value
+    return dict(sorted(found.items()))
+
+
 def _messages(
     payload: Mapping[str, JsonValue], values: Mapping[str, list[JsonValue]], binding: Binding
 ) -> tuple[Message, ...]:
-    field = "messages" if "messages" in binding.refs else "input"
+    field = next(f for f in ("goal", "messages", "input") if f in binding.refs)
     if not values[field]:
         missing = [c for f, c in binding.columns() if f == field and not has_column(payload, c)]
         if missing:
@@ -159,7 +226,9 @@ def _messages(
             hint = f'did you mean "{close}"?' if close else f"there are: {listed(list(payload))}"
             raise FieldError(Reason.MISSING_FIELD, f'there is no "{missing[0]}"', hint=hint)
         raise FieldError(Reason.EMPTY, "the question is empty")
-    if field == "messages":
+    if field == "goal":
+        return ()
+    if field == "messages" or isinstance(values[field][0], list):
         return fields.messages_of(values[field][0])
     texts = [fields.text_of(value, field) for value in values[field]]
     return (Message(role="user", content="\n\n".join(texts)),)
@@ -168,7 +237,8 @@ def _messages(
 def _language(one: Mapping[str, JsonValue], messages: Sequence[Message]) -> str:
     if "language" in one:
         return fields.language_of_field(one["language"])
-    return language_of("\n".join(m.content for m in messages if m.role == "user"))
+    asked = [m.content for m in messages if m.role == "user"]
+    return language_of("\n".join(asked) if asked else fields.text_of(one["goal"], "goal"))
 
 
 def _behavior(one: Mapping[str, JsonValue]) -> Behavior:
@@ -236,6 +306,9 @@ def bind_columns(
         binding = replace(bind(given), split=split)
         missing = _missing(config, number, at, columns, binding) if line is not None else ()
         return binding, tuple(missing)
+    shape = shape_of(columns)
+    if shape is not None:
+        return _bind_shape(shape, columns, is_table=line is not None), ()
     binding = replace(guess(columns), split=split)
     if {"input", "messages"} & set(binding.refs):
         return binding, ()

@@ -1,14 +1,12 @@
 """Sources to samples, streamed in the order of the config."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
-from pathlib import Path
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, Noticed
-from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.errors import Problem, Where
-from lm_eval_so.generator.clean import clean_text, clean_value
+from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.documents.read import ReadOptions, read_document
 from lm_eval_so.generator.mapping.fields import is_blank
 from lm_eval_so.generator.mapping.list_cells import CellNotes
@@ -16,22 +14,26 @@ from lm_eval_so.generator.mapping.sample_mapping import (
     Binding,
     bind,
     bind_columns,
+    bind_shaped,
+    cleaned,
     has_column,
     make_sample,
     never_seen,
 )
 from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Read, Skipped, Unusable
+from lm_eval_so.generator.recognise import Found, find_files
 from lm_eval_so.generator.sources.base import (
     Columns,
     FileError,
+    Item,
+    Noted,
     RawItem,
-    Reason,
     Reject,
+    Shaped,
     SourceFile,
-    excerpt,
     place,
 )
-from lm_eval_so.generator.sources.source_files import Item, Items, licensed, locate, open_file
+from lm_eval_so.generator.sources.source_files import Items, open_file
 
 STAGE = "generate"
 _LOOKED_AT = 100
@@ -42,54 +44,10 @@ def collect(config: Config, listener: Listener) -> Iterator[Outcome]:
     """Read every source, also after one that cannot be used.
 
     Yields:
-        `Opened` for each file, then the outcome of each of its records.
+        `Opened` for each file, then the outcome of each of its records, or `Read` for a document.
     """
-    for number, source in enumerate(config.sources):
-        if source.use == "documents":
-            yield from _documents(config, number)
-        else:
-            yield from _SourceReader(config, number, listener).outcomes()
-
-
-def _documents(config: Config, number: int) -> Iterator[Outcome]:
-    """Read the documents of a source, then tell what makes it unusable."""
-    source = licensed(config, number)
-    options = ReadOptions(
-        format=source.format,
-        encoding=source.encoding,
-        records=source.records,
-        selector=source.selector,
-        headings=tuple(source.headings),
-        sheets=tuple(source.sheets),
-        header_row=source.header_row,
-    )
-    errors: list[FileError] = []
-    has_readable = False
-    for found in locate(config, number):
-        if isinstance(found, Problem):
-            yield Unusable(problem=found)
-            continue
-        name, path = found
-        document = read_document(name, path, source=source.id, options=options)
-        if isinstance(document, FileError):
-            errors.append(document)
-            yield Opened(file=document.file)
-            yield document
-            continue
-        has_readable = True
-        file = SourceFile(
-            source=source.id,
-            name=name,
-            path=path,
-            sha256=document.sha256,
-            size=path.stat().st_size,
-            license=source.license,
-        )
-        yield Opened(file=file)
-        yield Read(file=file, document=document)
-        yield from document.rejected
-    if errors and not has_readable:
-        yield from (Unusable(problem=_file_problem(error)) for error in errors)
+    for number in range(len(config.sources)):
+        yield from _SourceReader(config, number, listener).outcomes()
 
 
 class _SourceReader:
@@ -97,7 +55,7 @@ class _SourceReader:
 
     def __init__(self, config: Config, number: int, listener: Listener) -> None:
         self._config, self._number, self._listener = config, number, listener
-        self._source = licensed(config, number)
+        self._source = config.sources[number]
         self._errors: list[FileError] = []
         self._has_readable = False
         self._unusable = False
@@ -108,11 +66,13 @@ class _SourceReader:
 
     def outcomes(self) -> Iterator[Outcome]:
         """Yield the outcomes of all files, then the problems that make the source unusable."""
-        for found in locate(self._config, self._number):
+        for found in find_files(self._config, self._number):
             if isinstance(found, Problem):
                 yield self._refuse(found)
+            elif found.holds == "document":
+                yield from self._document(found)
             else:
-                yield from self._file(*found)
+                yield from self._records(found)
         if self._errors and not self._has_readable:
             yield from map(self._refuse, map(_file_problem, self._errors))
         if self._keys and not self._unusable:
@@ -120,8 +80,31 @@ class _SourceReader:
             for column in sorted(self._unseen):
                 yield self._refuse(never_seen(self._config, self._number, column, names))
 
-    def _file(self, name: str, path: Path) -> Iterator[Outcome]:
-        file, items = open_file(name, path, self._source)
+    def _document(self, found: Found) -> Iterator[Outcome]:
+        document = read_document(
+            found.name, found.path, source=found.source.id, options=ReadOptions.of(found.source)
+        )
+        if isinstance(document, FileError):
+            self._errors.append(document)
+            yield Opened(file=document.file)
+            yield document
+            return
+        self._has_readable = True
+        file = SourceFile(
+            source=found.source.id,
+            name=found.name,
+            path=found.path,
+            sha256=document.sha256,
+            size=found.path.stat().st_size,
+            license=found.source.license,
+        )
+        yield Opened(file=file)
+        yield Read(file=file, document=document)
+        yield from document.rejected
+
+    def _records(self, found: Found) -> Iterator[Outcome]:
+        name = found.name
+        file, items = open_file(name, found.path, found.source, beside=found.beside)
         yield Opened(file=file)
         first = next(items, None)
         if isinstance(first, FileError):
@@ -130,7 +113,27 @@ class _SourceReader:
             return
         self._has_readable = True
         if self._source.encoding is None and file.encoding == "cp949":
-            self._listener(Noticed(stage=STAGE, text=f"{name}: read as CP949"))
+            self._tell(f"{name}: read as CP949")
+        binding, problems, items = self._bound(name, first, items)
+        if problems:
+            yield from map(self._refuse, problems)
+            return
+        self._tell_choice(file, binding)
+        notes = CellNotes()
+        for item in items:
+            if isinstance(item, Noted):
+                self._tell(f"{name}: {item.text}")
+            else:
+                yield self._outcome(item, binding, notes)
+        for text in notes.told():
+            self._tell(f"{name}: {text}")
+
+    def _bound(
+        self, name: str, first: Item | None, items: Items
+    ) -> tuple[Binding, Sequence[Problem], Items]:
+        """Return what the columns of a file are, the problems that make it unusable, and its records."""
+        if isinstance(first, Shaped):
+            return bind_shaped(first), (), items
         if isinstance(first, Columns):
             self._unseen.clear()
             columns, line = first.names, first.line
@@ -139,15 +142,7 @@ class _SourceReader:
             columns, line = self._look_ahead(ahead, items), None
             items = chain(ahead, items)
         binding, problems = bind_columns(self._config, self._number, name, columns, line=line)
-        if columns and problems:
-            yield from map(self._refuse, problems)
-            return
-        self._tell_choice(file, binding)
-        notes = CellNotes()
-        for item in items:
-            yield self._outcome(item, binding, notes)
-        for text in notes.told():
-            self._listener(Noticed(stage=STAGE, text=f"{name}: {text}"))
+        return binding, problems if columns else (), items
 
     def _look_ahead(self, ahead: list[Item], items: Items) -> tuple[str, ...]:
         """Return the keys of the first records, which are kept in `ahead`.
@@ -164,22 +159,22 @@ class _SourceReader:
         return tuple(dict.fromkeys(map(clean_text, keys)))
 
     def _outcome(self, item: Item, binding: Binding, notes: CellNotes) -> Outcome:
-        if isinstance(item, Columns):
+        if isinstance(item, Columns | Shaped | Noted):
             raise TypeError("a header in the middle of a file")
-        cleaned = _cleaned(item) if isinstance(item, RawItem) else item
-        if not isinstance(cleaned, RawItem):
-            return cleaned
-        if all(map(is_blank, cleaned.payload.values())):
-            return Skipped(file=item.file)
+        record = cleaned(item) if isinstance(item, RawItem) else item
+        if not isinstance(record, RawItem):
+            return record
+        if all(map(is_blank, record.payload.values())) or binding.puts_away(record):
+            return Skipped(file=record.file)
         if self._unseen:
-            self._keys |= dict.fromkeys(cleaned.payload)
-            self._unseen = {c for c in self._unseen if not has_column(cleaned.payload, c)}
-        made = make_sample(cleaned, binding)
+            self._keys |= dict.fromkeys(record.payload)
+            self._unseen = {c for c in self._unseen if not has_column(record.payload, c)}
+        made = make_sample(record, binding)
         if isinstance(made, Reject):
             return made
-        for cell in binding.cells(cleaned.payload):
+        for cell in binding.cells(record.payload):
             notes.add(*cell)
-        return Kept(file=item.file, at=item.at, sample=made)
+        return Kept(file=record.file, at=record.at, sample=made)
 
     def _refuse(self, problem: Problem) -> Unusable:
         self._unusable = True
@@ -189,21 +184,14 @@ class _SourceReader:
         if self._source.map or not binding.refs:
             return
         chosen = ", ".join(f"{field}: {refs[0]}" for field, refs in binding.refs.items())
-        text = f"{file.name}: no map, columns chosen by their names: {{{chosen}}}"
+        by = (
+            f"read as {binding.shape}" if binding.shape else "no map, columns chosen by their names"
+        )
+        text = f"{file.name}: {by}: {{{chosen}}}"
+        self._tell(text)
+
+    def _tell(self, text: str) -> None:
         self._listener(Noticed(stage=STAGE, text=text))
-
-
-def _cleaned(item: RawItem) -> RawItem | Reject:
-    payload = {clean_text(key): clean_value(value) for key, value in item.payload.items()}
-    if len(payload) == len(item.payload):
-        return RawItem(file=item.file, at=item.at, payload=payload)
-    return Reject(
-        file=item.file,
-        at=item.at,
-        reason=Reason.BAD_JSON,
-        what="two keys are the same once cleaned",
-        excerpt=excerpt(dump_line(item.payload)),
-    )
 
 
 def _file_problem(error: FileError) -> Problem:

@@ -11,7 +11,14 @@ from lm_eval_so.core.records.dataset import SourceInfo
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.errors import Problem
 from lm_eval_so.generator.documents.block import Document
-from lm_eval_so.generator.sources.base import FileError, Reason, Reject, SourceFile, place
+from lm_eval_so.generator.sources.base import (
+    FileError,
+    ProposedMetrics,
+    Reason,
+    Reject,
+    SourceFile,
+    place,
+)
 
 _TOLD = 20
 """Findings of one kind in one file that are reported one by one."""
@@ -57,7 +64,7 @@ class Read:
     document: Document
 
 
-Outcome = Opened | Read | Kept | Skipped | Reject | FileError | Unusable
+Outcome = Opened | Read | Kept | Skipped | Reject | FileError | ProposedMetrics | Unusable
 
 
 class Tally:
@@ -92,6 +99,11 @@ class Tally:
                 self._find(outcome)
             case FileError():
                 self._find(outcome)
+            case ProposedMetrics():
+                text = (
+                    f"{outcome.file.name}: its graders, for your config:\nmetrics:\n{outcome.yaml}"
+                )
+                self._listener(Noticed(stage=self._stage, text=text.rstrip()))
             case Unusable():
                 self.problems.append(outcome.problem)
 

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from pydantic import JsonValue
 
-from lm_eval_so.generator.sources.base import Reason, Reject
+from lm_eval_so.generator.sources.base import Reject
 
 BlockKind = Literal["heading", "paragraph", "item", "row", "code"]
 UnitKind = Literal["paragraph", "item", "row", "code"]

@@ -24,9 +24,7 @@ _ROLES: Final = {"human": "user", "ai": "assistant", "developer": "system"}
 _LONGEST_LITERAL: Final = 100_000
 
 
-def with_json(
-    payload: Mapping[str, JsonValue], columns: Sequence[str]
-) -> dict[str, JsonValue]:
+def with_json(payload: Mapping[str, JsonValue], columns: Sequence[str]) -> dict[str, JsonValue]:
     """Return a row with the JSON of its cells read; a cell that does not begin as JSON stays a text.
 
     Raises:

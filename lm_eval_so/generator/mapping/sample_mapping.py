@@ -13,12 +13,20 @@ from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.core.records.enums import Behavior
 from lm_eval_so.core.records.sample import Provenance, Review, SourceRef, TestSample
 from lm_eval_so.errors import Problem, nearest
-from lm_eval_so.generator.clean import clean_text, language_of
+from lm_eval_so.generator.clean import clean_text, clean_value, language_of
 from lm_eval_so.generator.mapping import fields
 from lm_eval_so.generator.mapping.fields import FieldError, is_blank
 from lm_eval_so.generator.mapping.list_cells import LISTS, read_cell
 from lm_eval_so.generator.mapping.opened import opened, with_json
-from lm_eval_so.generator.sources.base import RawItem, Reason, Reject, Shaped, excerpt, listed, place
+from lm_eval_so.generator.sources.base import (
+    RawItem,
+    Reason,
+    Reject,
+    Shaped,
+    excerpt,
+    listed,
+    place,
+)
 from lm_eval_so.generator.sources.json_values import parse_path, walk
 from lm_eval_so.generator.sources.shapes import Shape, shape_of
 
@@ -30,7 +38,18 @@ EVERY_KEY = "*"
 """Stands for the names of all keys of an object: `metadata.*`, `metrics.*`."""
 SEVERAL = ("input", "expected", "references", "context", *LISTS)
 """Fields that may be made of several columns."""
-SINGLE = ("messages", "goal", "persona", "success", "behavior", "answerable", "language", "group", "ref", "weight")
+SINGLE = (
+    "messages",
+    "goal",
+    "persona",
+    "success",
+    "behavior",
+    "answerable",
+    "language",
+    "group",
+    "ref",
+    "weight",
+)
 
 _GUESSES: Mapping[str, Sequence[str]] = {
     "messages": ["messages"],
@@ -68,6 +87,10 @@ class Binding:
         """Yield (field, column) of all columns that are no constants."""
         for field, refs in self.refs.items():
             yield from ((field, ref) for ref in refs if not ref.startswith("="))
+
+    def puts_away(self, item: RawItem) -> bool:
+        """Return whether a record is one that its tool has put away."""
+        return self.skip is not None and item.payload.get(self.skip[0]) == self.skip[1]
 
     def cells(self, payload: Mapping[str, JsonValue]) -> Iterator[tuple[str, str, str]]:
         """Yield (field, column, text) of each cell of a record that may hold several texts."""
@@ -115,7 +138,7 @@ def map_problems(given: Mapping[str, str | list[str]]) -> Iterator[tuple[str, st
     """Yield the problems of a map by itself, as (key, what, hint)."""
     known = (*SEVERAL, *SINGLE, f"{METADATA}NAME", f"{METRICS}NAME.PARAMETER")
     for key, refs in given.items():
-        is_named = key.startswith(METADATA) and key != METADATA or _METRIC_KEY.fullmatch(key)
+        is_named = (key.startswith(METADATA) and key != METADATA) or _METRIC_KEY.fullmatch(key)
         if key not in known and not is_named:
             close = nearest(key, known)
             what = f'unknown key "{key}"' + (f' (did you mean "{close}"?)' if close else "")
@@ -124,7 +147,12 @@ def map_problems(given: Mapping[str, str | list[str]]) -> Iterator[tuple[str, st
             yield key, f"{key} takes one column", None
         elif not refs or "" in (refs if isinstance(refs, list) else [refs]):
             yield key, f"{key} has no column", None
-    for one, other in (("input", "messages"), ("input", "goal"), ("messages", "goal"), ("behavior", "answerable")):
+    for one, other in (
+        ("input", "messages"),
+        ("input", "goal"),
+        ("messages", "goal"),
+        ("behavior", "answerable"),
+    ):
         if one in given and other in given:
             yield other, f"{one} and {other} cannot stand together", None
     if given and not {"input", "messages", "goal"} & set(given):
@@ -134,6 +162,20 @@ def map_problems(given: Mapping[str, str | list[str]]) -> Iterator[tuple[str, st
 def has_column(payload: Mapping[str, JsonValue], column: str) -> bool:
     """Return whether a record has a column or a value at a dotted path, blank or not."""
     return column in payload or any(True for _ in _walk(payload, column))
+
+
+def cleaned(item: RawItem) -> RawItem | Reject:
+    """Return a record with its texts and keys cleaned."""
+    payload = {clean_text(key): clean_value(value) for key, value in item.payload.items()}
+    if len(payload) == len(item.payload):
+        return RawItem(file=item.file, at=item.at, payload=payload)
+    return Reject(
+        file=item.file,
+        at=item.at,
+        reason=Reason.BAD_JSON,
+        what="two keys are the same once cleaned",
+        excerpt=excerpt(dump_line(item.payload)),
+    )
 
 
 def make_sample(item: RawItem, binding: Binding) -> TestSample | Reject:

@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.sources.base import (
+    BadFileError,
     FileError,
     RawItem,
     Reason,
@@ -19,6 +20,7 @@ from lm_eval_so.generator.sources.json_values import (
     EVERY,
     BadJsonError,
     JsonPath,
+    Tree,
     kind_of,
     parse_path,
     parse_strict,
@@ -63,9 +65,10 @@ def records_of(
     Args:
         file: The file.
         tree: Its value.
-        records: Path of the records, as `$.data`; None: the top.
+        records: Path of the records, as `$.data`; None: the top, or the only list of
+            objects there.
     """
-    steps = parse_path(records or "$") or ()
+    steps = parse_path(records or _only_list(tree.value)) or ()
     if problem := _no_records(file, tree.value, steps, records):
         yield problem
         return
@@ -82,6 +85,18 @@ def read_jsonl(file: SourceFile, _: SourceSection, /) -> Iterator[RawItem | Reje
             yield _line_record(file, line, record)
     if not record:
         yield FileError(file=file, reason=Reason.EMPTY_FILE, what="the file is empty")
+
+
+def _only_list(document: JsonValue) -> str:
+    """Return the path of the only list of objects at the top of a document, else of the document."""
+    top = document if isinstance(document, dict) else {}
+    lists = [key for key, value in top.items() if isinstance(value, list) and _has_object(value)]
+    path = f"$.{lists[0]}" if len(lists) == 1 else "$"
+    return path if parse_path(path) else "$"
+
+
+def _has_object(values: list[JsonValue]) -> bool:
+    return any(isinstance(value, dict) for value in values)
 
 
 def _no_records(

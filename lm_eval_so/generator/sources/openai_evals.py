@@ -6,7 +6,7 @@ as one of promptfoo.
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -54,13 +54,6 @@ def is_eval(value: JsonValue) -> bool:
         isinstance(value.get("testing_criteria"), list)
         or isinstance(value.get("data_source"), dict)
     )
-
-
-def rows_path(value: JsonValue) -> str | None:
-    """Return the path of the rows in an answer of the API that lists them."""
-    rows = value.get("data") if isinstance(value, dict) else None
-    first = rows[0] if isinstance(rows, list) and rows else None
-    return "$.data" if isinstance(first, dict) and ROW_KEYS & set(first) else None
 
 
 def read_eval(file: SourceFile, tree: Tree) -> Iterator[Item]:
@@ -130,18 +123,25 @@ def _map(
     graders = [grader for setup in setups for grader in _graders(setup)]
     answers = list(dict.fromkeys(a for grader in graders for a in _reference(grader)))
     known = {a for a in answers if not a.startswith("=")}
-    asked = _asked(setups, graders, known)
-    asked = [c for c in asked if c.split(".")[0] in names] or [n for n in _QUESTIONS if n in names][:1]
+    told = _asked(setups, graders, known)
+    usual = [name for name in names if name in _QUESTIONS]
+    asked = [column for column in told if column.split(".")[0] in names] or usual[:1]
     if asked:
         question: str | list[str] = [f"{inside}.{column}" for column in asked]
     elif "sample" in row:
         question = "sample.input"
     else:
         what = f"nothing tells which column of {listed(names)} is the question"
-        hint = f"put the run's JSON into the same source, or name it: map: {{input: {inside}.COLUMN}}"
+        hint = (
+            f"put the run's JSON into the same source, or name it: map: {{input: {inside}.COLUMN}}"
+        )
         raise BadFileError(Reason.MISSING_FIELD, what, hint)
     expected = [a if a.startswith("=") else f"{inside}.{a}" for a in answers]
-    rest = {f"metadata.{n}": f"{inside}.{n}" for n in names if n not in {*asked, *known} and "." not in n}
+    rest = {
+        f"metadata.{n}": f"{inside}.{n}"
+        for n in names
+        if n not in {*asked, *known} and "." not in n
+    }
     return {"input": question, **({"expected": expected} if expected else {}), **rest}
 
 
@@ -152,7 +152,9 @@ def _asked(
 ) -> list[str]:
     """Return the columns of the last message of a run's template that has any, else of what judges see."""
     for setup in setups:
-        reference = next(walk(dict(setup), ("data_source", "input_messages", "item_reference")), None)
+        reference = next(
+            walk(dict(setup), ("data_source", "input_messages", "item_reference")), None
+        )
         if reference is not None and isinstance(reference[1], str):
             return [reference[1].removeprefix("item.")]
         found = [_columns(message) for _, message in walk(dict(setup), _TEMPLATE)]
@@ -174,7 +176,11 @@ def _graders(setup: Mapping[str, JsonValue]) -> list[dict[str, JsonValue]]:
 def _reference(grader: Mapping[str, JsonValue]) -> list[str]:
     """Return the column, or the text, that a grader holds an answer against."""
     reference = grader.get("reference")
-    is_answer = grader.get("type") == "text_similarity" or grader.get("operation") in {"eq", "like", "ilike"}
+    is_answer = grader.get("type") == "text_similarity" or grader.get("operation") in {
+        "eq",
+        "like",
+        "ilike",
+    }
     if not isinstance(reference, str) or not is_answer:
         return []
     columns = _COLUMN.findall(reference)
@@ -187,7 +193,8 @@ class _Proposal:
 
     name: str = ""
     params: Mapping[str, JsonValue] | None = None
-    pass_if: str | None = None
+    at_least: float | None = None
+    """Score from which an answer passes."""
     model: JsonValue = None
     told: str | None = None
 
@@ -195,10 +202,11 @@ class _Proposal:
 def _metrics(graders: Sequence[Mapping[str, JsonValue]]) -> tuple[str, list[str]]:
     """Return the items of `metrics` as YAML, and what cannot stand in them."""
     lines, told, ids = [], [], set[str]()
+    answers = {answer for grader in graders for answer in _reference(grader)}
     for number, grader in enumerate(graders, start=1):
         type_, name = str(grader.get("type")), str(grader.get("name") or f"grader {number}")
         make = _MAKERS.get(type_)
-        made = make(grader) if make else _Proposal(told="is not known")
+        made = make(grader, answers) if make else _Proposal(told="is not known")
         if made.told:
             told.append(f'grader "{name}" ({type_}) {made.told}')
         if not made.name:
@@ -206,8 +214,12 @@ def _metrics(graders: Sequence[Mapping[str, JsonValue]]) -> tuple[str, list[str]
         slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or made.name
         id_ = slug if slug not in ids else f"{slug}_{number}"
         ids.add(id_)
-        values: dict[str, JsonValue] = {"id": id_, "name": made.name, "params": {**(made.params or {})}}
-        values |= {"pass_if": made.pass_if}
+        values: dict[str, JsonValue] = {
+            "id": id_,
+            "name": made.name,
+            "params": {**(made.params or {})},
+        }
+        values |= {"pass_if": _at_least(made.at_least)}
         if isinstance(made.model, str):
             values["backend"] = {"name": "openai", "params": {"model": made.model}}
         filled = [f"{k}: {json.dumps(v, ensure_ascii=False)}" for k, v in values.items() if v]
@@ -215,23 +227,31 @@ def _metrics(graders: Sequence[Mapping[str, JsonValue]]) -> tuple[str, list[str]
     return "".join(f"{line}\n" for line in lines), told
 
 
-def _string_check(grader: Mapping[str, JsonValue]) -> _Proposal:
+def _string_check(grader: Mapping[str, JsonValue], _: Collection[str]) -> _Proposal:
     operation = grader.get("operation")
     if operation == "ne":
-        return _Proposal(told="wants another text than its reference; write it as forbidden of keyword_coverage")
+        return _Proposal(
+            told="wants another text than its reference; write it as forbidden of keyword_coverage"
+        )
     return _Proposal(name="exact_match" if operation == "eq" else "contains")
 
 
-def _text_similarity(grader: Mapping[str, JsonValue]) -> _Proposal:
+def _text_similarity(grader: Mapping[str, JsonValue], _: Collection[str]) -> _Proposal:
     measure = str(grader.get("evaluation_metric"))
     name = _SIMILAR.get(measure, "")
     if not name:
-        return _Proposal(told=f"measures {measure}; embedding_similarity does so with an embedder of yours")
-    told = None if measure in _SAME else f"measured {measure}; {name} is the nearest, so look at its pass_if"
-    return _Proposal(name=name, pass_if=_at_least(grader.get("pass_threshold")), told=told)
+        return _Proposal(
+            told=f"measures {measure}; embedding_similarity does so with an embedder of yours"
+        )
+    told = (
+        None
+        if measure in _SAME
+        else f"measured {measure}; {name} is the nearest, so look at its pass_if"
+    )
+    return _Proposal(name=name, at_least=_number(grader.get("pass_threshold")), told=told)
 
 
-def _label_model(grader: Mapping[str, JsonValue]) -> _Proposal:
+def _label_model(grader: Mapping[str, JsonValue], answers: Collection[str]) -> _Proposal:
     labels, passing = grader.get("labels"), grader.get("passing_labels")
     good = passing if isinstance(passing, list) else []
     values: dict[str, JsonValue] = {
@@ -239,33 +259,34 @@ def _label_model(grader: Mapping[str, JsonValue]) -> _Proposal:
     }
     return _Proposal(
         name="llm_judge",
-        params={**_rubric(grader), "labels": values},
-        pass_if=">= 1",
+        params={**_rubric(grader, answers), "labels": values},
+        at_least=1,
         model=grader.get("model"),
     )
 
 
-def _score_model(grader: Mapping[str, JsonValue]) -> _Proposal:
+def _score_model(grader: Mapping[str, JsonValue], answers: Collection[str]) -> _Proposal:
     given = grader.get("range")
     bounds = [n for n in given if isinstance(n, int | float)] if isinstance(given, list) else []
     low, high = bounds if len(bounds) == 2 and bounds[0] < bounds[1] else (0, 1)
     steps = [f"{low + (high - low) * step / 4:g}" for step in range(5)]
     anchors: list[JsonValue] = [f"a score of {step} from {low:g} to {high:g}" for step in steps]
-    threshold = grader.get("pass_threshold")
-    share = (threshold - low) / (high - low) if isinstance(threshold, int | float) else None
+    threshold = _number(grader.get("pass_threshold"))
+    share = None if threshold is None else (threshold - low) / (high - low)
     return _Proposal(
         name="llm_scale",
-        params={**_rubric(grader), "anchors": anchors},
-        pass_if=_at_least(share),
+        params={**_rubric(grader, answers), "anchors": anchors},
+        at_least=share,
         model=grader.get("model"),
     )
 
 
-def _python(_: Mapping[str, JsonValue]) -> _Proposal:
+def _python(_: Mapping[str, JsonValue], __: Collection[str]) -> _Proposal:
     return _Proposal(told="is code, which is not run; write a metric plugin")
 
 
-_MAKERS: Final[Mapping[str, Callable[[Mapping[str, JsonValue]], _Proposal]]] = {
+_Maker = Callable[[Mapping[str, JsonValue], Collection[str]], _Proposal]
+_MAKERS: Final[Mapping[str, _Maker]] = {
     "string_check": _string_check,
     "text_similarity": _text_similarity,
     "label_model": _label_model,
@@ -274,16 +295,26 @@ _MAKERS: Final[Mapping[str, Callable[[Mapping[str, JsonValue]], _Proposal]]] = {
 }
 
 
-def _at_least(threshold: JsonValue) -> str | None:
-    return f">= {threshold:.6g}" if isinstance(threshold, int | float) else None
+def _number(value: JsonValue) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _rubric(grader: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """Return what the judge was told, without what every judge is shown: question and answer."""
-    texts = [text for _, message in walk(dict(grader), ("input", EVERY)) for text in _texts(message)]
+def _at_least(score: float | None) -> str | None:
+    return None if score is None else f">= {score:.6f}".rstrip("0").rstrip(".")
+
+
+def _rubric(grader: Mapping[str, JsonValue], answers: Collection[str]) -> dict[str, JsonValue]:
+    """Return what the judge was told; what it was shown is named, since every judge is shown it."""
+    texts = [
+        text for _, message in walk(dict(grader), ("input", EVERY)) for text in _texts(message)
+    ]
     whole = "\n\n".join(texts)
     said = re.sub(r"\{\{\s*sample\.[\w.]+\s*\}\}", "(the answer)", whole)
-    return {"rubric": _COLUMN.sub(r"(\1 of the question)", said).strip() or "Is the answer good?"}
+    rubric = _COLUMN.sub(
+        lambda match: "(expected)" if match[1] in answers else f"({match[1]})", said
+    )
+    shown: dict[str, JsonValue] = {"show": ["expected"]} if "(expected)" in rubric else {}
+    return {"rubric": rubric.strip() or "Is the answer good?", **shown}
 
 
 def _texts(message: JsonValue) -> list[str]:

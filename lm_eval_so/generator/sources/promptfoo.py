@@ -94,7 +94,9 @@ def read_config(file: SourceFile, tree: Tree, options: SourceSection) -> Iterato
         options=options,
         files=files,
         default=default if isinstance(default, dict) else {},
-        prompts=tuple(p for p in prompts if isinstance(p, str)) if isinstance(prompts, list) else (),
+        prompts=tuple(p for p in prompts if isinstance(p, str))
+        if isinstance(prompts, list)
+        else (),
     )
     yield Shaped(shape="promptfoo", map=_MAP)
     yield from suite.read(files.tests(config.get("tests"), tree))
@@ -150,7 +152,9 @@ class _Suite:
             if not isinstance(item, RawItem) or not item.payload:
                 yield item
                 continue
-            yield from self._cases(item, test_of_row(item.payload) if "vars" not in item.payload else {**item.payload})
+            yield from self._cases(
+                item, test_of_row(item.payload) if "vars" not in item.payload else {**item.payload}
+            )
         for type_, count in self._foreign.items():
             yield Noted(text=f"{type_}: {counted(count, 'test')}, not run here{remedy(type_)}")
 
@@ -236,17 +240,21 @@ class _Suite:
     def _question(self, values: Mapping[str, JsonValue]) -> str:
         """Return the variable that holds the question."""
         wanted = self.options.input_var
-        asked = {name for prompt in self.prompts for name in _VARIABLE.findall(prompt)} & set(values)
-        asked -= {_CONTEXT}
+        named = {str(n) for prompt in self.prompts for n in _VARIABLE.findall(prompt)}
+        asked = (named & set(values)) - {_CONTEXT}
         if wanted is not None and wanted in values:
             return wanted
         if wanted is None and len(values) == 1:
             return next(iter(values))
         if wanted is None and len(asked) == 1:
-            return asked.pop()
+            return next(iter(asked))
         known = next((name for name in _QUESTIONS if name in values), None)
         if wanted is not None or known is None:
-            what = f'there is no variable "{wanted}"' if wanted else "no variable is known to be the question"
+            what = (
+                f'there is no variable "{wanted}"'
+                if wanted
+                else "no variable is known to be the question"
+            )
             hint = f"name it at the source by input_var: one of {listed(list(values))}"
             raise BadFileError(Reason.MISSING_FIELD, what, hint if values else None)
         return known
@@ -301,5 +309,3 @@ def _list(value: JsonValue) -> list[JsonValue]:
 
 def _dict(value: JsonValue) -> _Test:
     return value if isinstance(value, dict) else {}
-
-

@@ -89,9 +89,7 @@ class Checks:
         return tuple(dict.fromkeys(type_ for type_ in found if isinstance(type_, str)))
 
 
-def checks_of(
-    assertions: Sequence[JsonValue], files: Loader, also: Sequence[str] = ()
-) -> Checks:
+def checks_of(assertions: Sequence[JsonValue], files: Loader, also: Sequence[str] = ()) -> Checks:
     """Return what assertions come to.
 
     Args:
@@ -114,7 +112,11 @@ def _flat(assertions: Sequence[JsonValue]) -> Iterator[dict[str, JsonValue]]:
     """Yield assertions, also those of a set of which all must hold."""
     for each in assertions:
         inner = each.get("assert") if isinstance(each, dict) else None
-        if isinstance(each, dict) and isinstance(inner, list) and each.get("threshold") in {None, 1}:
+        if (
+            isinstance(each, dict)
+            and isinstance(inner, list)
+            and each.get("threshold") in {None, 1}
+        ):
             yield from _flat(inner)
         elif isinstance(each, dict):
             yield {**each, "value": inner} if isinstance(inner, list) else each
@@ -142,7 +144,9 @@ def _understood(each: dict[str, JsonValue], files: Loader, checks: Checks) -> bo
             checks.forbidden += texts
         case "contains" | "contains-all" if texts and not type_.startswith("not-"):
             plain: list[JsonValue] = [*texts]
-            checks.keywords += [{"text": t, "weight": weight} for t in texts] if is_weighed else plain
+            checks.keywords += (
+                [{"text": t, "weight": weight} for t in texts] if is_weighed else plain
+            )
         case "contains-any" if texts:
             some: dict[str, JsonValue] = {"any_of": [*texts]}
             checks.keywords.append({**some, "weight": weight} if is_weighed else some)
@@ -154,7 +158,9 @@ def _understood(each: dict[str, JsonValue], files: Loader, checks: Checks) -> bo
 def _texts(value: JsonValue) -> list[str] | None:
     """Return the texts of a value; None if one is blank, or needs a template to be run."""
     items = value if isinstance(value, list) else [value]
-    texts = [item if isinstance(item, str) else dump_line(item) for item in items if item is not None]
+    texts = [
+        item if isinstance(item, str) else dump_line(item) for item in items if item is not None
+    ]
     is_good = all(text.strip() and not _TEMPLATE.search(text) for text in texts)
     return texts if texts and is_good else None
 

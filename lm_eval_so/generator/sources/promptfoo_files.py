@@ -64,24 +64,24 @@ class Files:
             return [value]
         return [self._content(path) for path in self._inside(value)]
 
-    def tests(self, value: JsonValue, tree: Tree, *, at: str = "$.tests") -> Iterator[Item]:
+    def tests(self, value: JsonValue, tree: Tree) -> Iterator[RawItem | Reject]:
         """Yield the tests under a key: written there, or in the files that are named there.
 
         Args:
             value: A test, the path of a file, or a list of these.
             tree: Value of the file in which they stand, for their places.
-            at: Path of the value.
         """
         several = value if isinstance(value, list) else [value] if value is not None else []
         number = 0
         for position, each in enumerate(several):
-            path = f"{at}[{position}]" if isinstance(value, list) else at
+            path = f"$.tests[{position}]" if isinstance(value, list) else "$.tests"
             for item in self._test(each, tree.at(path), depth=0):
-                number += isinstance(item, RawItem | Reject)
-                is_record = isinstance(item, RawItem | Reject)
-                yield replace(item, at={**item.at, "record": number}) if is_record else item
+                number += 1
+                yield replace(item, at={**item.at, "record": number})
 
-    def _test(self, value: JsonValue, at: dict[str, JsonValue], *, depth: int) -> Iterator[Item]:
+    def _test(
+        self, value: JsonValue, at: dict[str, JsonValue], *, depth: int
+    ) -> Iterator[RawItem | Reject]:
         if isinstance(value, dict) and isinstance(value.get("path"), str) and "vars" not in value:
             value = value["path"]
         if isinstance(value, dict):
@@ -89,7 +89,11 @@ class Files:
             return
         try:
             if not isinstance(value, str) or depth > _DEEPEST:
-                what = f"found {kind_of(value)}, not a test" if depth <= _DEEPEST else "files name files"
+                what = (
+                    f"found {kind_of(value)}, not a test"
+                    if depth <= _DEEPEST
+                    else "files name files"
+                )
                 raise BadFileError(Reason.NOT_OBJECT, what)  # noqa: TRY301 - the same end
             for path in self._inside(value):
                 yield from self._tests_of(path, value, depth)
@@ -98,14 +102,14 @@ class Files:
                 file=self.file, at=at, reason=error.reason, what=error.what, hint=error.hint
             )
 
-    def _tests_of(self, path: Path, value: str, depth: int) -> Iterator[Item]:
+    def _tests_of(self, path: Path, value: str, depth: int) -> Iterator[RawItem | Reject]:
         inner = self._opened(path)
         sheet = value.partition("#")[2]
         named = {"sheets": [sheet]} if sheet and not sheet.isdigit() else {}
         options = SourceSection.model_validate({"id": "tests", "path": inner.name, **named})
         if path.suffix.lower() in _TREES:
             tree = _TREES[path.suffix.lower()](inner)
-            items = tree.value if isinstance(tree.value, list) else [tree.value]
+            items: list[JsonValue] = tree.value if isinstance(tree.value, list) else [tree.value]
             if any(isinstance(each, str) for each in items):
                 for each in items:
                     yield from self._test(each, {"path": inner.name}, depth=depth + 1)
@@ -117,7 +121,9 @@ class Files:
             raise BadFileError(Reason.UNKNOWN_FORMAT, f"{inner.name}: no format of tests")
         for item in found:
             if isinstance(item, FileError):
-                raise BadFileError(item.reason, f"{place(inner.name, item.at)}: {item.what}", item.hint)
+                raise BadFileError(
+                    item.reason, f"{place(inner.name, item.at)}: {item.what}", item.hint
+                )
             if isinstance(item, RawItem | Reject):
                 yield replace(item, file=self.file, at={"path": place(inner.name, item.at)})
 
@@ -126,11 +132,15 @@ class Files:
         name = value.removeprefix(_MARK)
         if "://" in name or name.startswith(("huggingface:", "az:")):
             what = f"{name[:80]} is not on this machine; nothing is fetched"
-            raise BadFileError(Reason.UNREADABLE, what, "save its tests in a file beside the configuration")
+            raise BadFileError(
+                Reason.UNREADABLE, what, "save its tests in a file beside the configuration"
+            )
         is_code = any(name.lower().endswith(end) or f"{end}:" in name.lower() for end in _CODE)
         if is_code:
             what = f"{name[:80]} is code, which is not run"
-            hint = "let promptfoo or a script of yours write its tests into a CSV, JSON or YAML file"
+            hint = (
+                "let promptfoo or a script of yours write its tests into a CSV, JSON or YAML file"
+            )
             raise BadFileError(Reason.UNSUPPORTED_CONTENT, what, hint)
         folder = self.file.path.parent.resolve()
         name = name.partition("#")[0]
@@ -152,9 +162,7 @@ class Files:
             head = data.read(HEAD_BYTES)
         name = path.relative_to(self.file.path.parent.resolve()).as_posix()
         encoding = detect_encoding(head)
-        return replace(
-            self.file, name=name, path=path, size=path.stat().st_size, encoding=encoding
-        )
+        return replace(self.file, name=name, path=path, size=path.stat().st_size, encoding=encoding)
 
     def _content(self, path: Path) -> JsonValue:
         inner = self._opened(path)

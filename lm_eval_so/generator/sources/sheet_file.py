@@ -75,7 +75,9 @@ def read_sheet_rows(file: SourceFile, options: SourceSection, /) -> Iterator[Ite
         twice = next((name for name in columns if name and columns.count(name) > 1), None)
         if not names and twice is not None:
             what = f'the column "{twice}" stands twice in the header of {sheet.name}'
-            yield FileError(file=file, reason=Reason.UNREADABLE, what=what, hint="rename one of them")
+            yield FileError(
+                file=file, reason=Reason.UNREADABLE, what=what, hint="rename one of them"
+            )
             return
         if not names:
             names = columns
@@ -87,7 +89,9 @@ def read_sheet_rows(file: SourceFile, options: SourceSection, /) -> Iterator[Ite
             number += 1
             named = zip(columns, cells, strict=False)
             payload = {name: cell for name, cell in named if name} if any(cells) else {}
-            yield RawItem(file=file, at={"sheet": sheet.name, "row": row, "record": number}, payload=payload)
+            yield RawItem(
+                file=file, at={"sheet": sheet.name, "row": row, "record": number}, payload=payload
+            )
     if not names:
         yield FileError(file=file, reason=Reason.NO_ROWS, what="no visible sheet has rows")
     elif other:

@@ -3,8 +3,10 @@
 import codecs
 import glob
 import hashlib
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
+from typing import Final
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sources import SourceSection
@@ -12,27 +14,72 @@ from lm_eval_so.core.config.variables import as_written
 from lm_eval_so.core.text import nfc
 from lm_eval_so.errors import Problem, nearest
 from lm_eval_so.generator.sources.base import (
-    Columns,
+    BadFileError,
     FileError,
-    RawItem,
+    Item,
     Reason,
-    Reject,
     Source,
     SourceFile,
 )
 from lm_eval_so.generator.sources.csv_file import read_csv, read_tsv
 from lm_eval_so.generator.sources.encoding import HEAD_BYTES, detect_encoding
-from lm_eval_so.generator.sources.json_file import read_json, read_jsonl
+from lm_eval_so.generator.sources.json_file import read_jsonl
+from lm_eval_so.generator.sources.structure import read_json, read_yaml, recognised
+
+
+def _sheet_rows(file: SourceFile, options: SourceSection, /) -> Iterator[Item]:
+    from lm_eval_so.generator.sources.sheet_file import read_sheet_rows  # noqa: PLC0415 - calamine takes time to load
+
+    return read_sheet_rows(file, options)
+
 
 READERS: Mapping[str, Source] = {
     "csv": read_csv,
     "tsv": read_tsv,
     "jsonl": read_jsonl,
     "json": read_json,
+    "yaml": read_yaml,
+    **dict.fromkeys(("xlsx", "xls", "ods"), _sheet_rows),
 }
 """Reader of each format."""
-_ENDINGS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
-Item = Columns | RawItem | Reject | FileError
+ENDINGS: Final[Mapping[str, str]] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".yaml": "yaml",
+    ".yml": "yaml",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".html": "html",
+    ".htm": "html",
+    ".xhtml": "html",
+    ".docx": "docx",
+    ".hwpx": "hwpx",
+    ".pdf": "pdf",
+    ".txt": "text",
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
+    ".xls": "xls",
+    ".ods": "ods",
+}
+"""Format that the ending of a file tells; those of `READERS` hold records, the others are documents."""
+REMEDIES: Final[Mapping[str, str]] = {
+    ".hwp": "save it as HWPX, DOCX or PDF",
+    ".doc": "save it as DOCX or PDF",
+    ".rtf": "save it as DOCX or PDF",
+    ".odt": "save it as DOCX or PDF",
+    ".ppt": "save it as PDF",
+    ".pptx": "save it as PDF",
+    ".xlsb": "save it as XLSX",
+}
+"""Remedies for formats that are not read, by the endings of their files."""
+_SETTINGS: Final = (".yaml", ".yml")
+"""Endings of files that hold settings of anything, so a folder's are left out, but for those of promptfoo."""
+_PROMPTFOO: Final = "promptfooconfig"
+_NEVER_SOURCES: Final = frozenset({"__pycache__", "node_modules", "site-packages", "venv"})
+"""Folders that are left out of a folder; hidden ones are, too."""
 Items = Iterator[Item]
 
 
@@ -51,12 +98,14 @@ def locate(config: Config, number: int) -> Iterator[tuple[str, Path] | Problem]:
         number: Position of the source in it.
 
     Yields:
-        Files in the order of the config, those of a glob sorted by code point; each once.
+        Files in the order of the config, those of a glob or a folder sorted by code point; each once. Of a
+        folder, with all below it, these are the files of `ENDINGS` and `REMEDIES` that the config does not
+        itself name as dataset, run, report or baseline.
     """
     paths = config.sources[number].path
     seen: set[Path] = set()
     for position, pattern in enumerate([paths] if isinstance(paths, str) else paths):
-        found = _matches(pattern, config.folder)
+        found = _matches(pattern, config)
         if not found:
             steps = ("path",) if isinstance(paths, str) else ("path", position)
             where = config.where("generator", "sources", number, *steps)
@@ -67,14 +116,38 @@ def locate(config: Config, number: int) -> Iterator[tuple[str, Path] | Problem]:
                 yield name, path
 
 
-def _matches(pattern: str, folder: Path) -> list[tuple[str, Path]]:
+def _matches(pattern: str, config: Config) -> list[tuple[str, Path]]:
+    folder = config.folder
     path = _existing(folder / pattern)
+    if path is not None and path.is_dir():
+        own = [config.resolve(each) for each in _written(config)]
+        below = [each for each in files_below(path) if not any(map(each.is_relative_to, own))]
+        return sorted(
+            (_shown(f"{PurePath(pattern, each.relative_to(path))}", folder), each) for each in below
+        )
     if path is not None:
-        return [(_shown(pattern, folder), path)] if path.is_file() else []
+        return [(_shown(pattern, folder), path)]
     # unlike Path.glob, it leaves hidden files out and takes absolute patterns
     names = glob.glob(pattern, root_dir=folder, recursive=True)  # noqa: PTH207
     found = [(_shown(name, folder), folder / name) for name in names]
     return sorted((name, path) for name, path in found if path.is_file())
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder that may be sources, by their endings, in no order."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = [each for each in folders if each[0] != "." and each not in _NEVER_SOURCES]
+        for name in names:
+            is_known = PurePath(name).suffix.lower() in ENDINGS.keys() | REMEDIES.keys()
+            is_other = name.lower().endswith(_SETTINGS) and not name.startswith(_PROMPTFOO)
+            if is_known and not is_other and name[0] != ".":
+                yield Path(root, name)
+
+
+def _written(config: Config) -> Iterator[Path]:
+    yield from (config.dataset.path, config.run.out, config.report.out)
+    if config.baseline.path is not None:
+        yield config.baseline.path
 
 
 def _existing(path: Path) -> Path | None:
@@ -96,24 +169,28 @@ def _shown(name: str, folder: Path) -> str:
 def _hint(pattern: str, config: Config) -> str:
     path = config.folder / pattern
     if path.is_dir():
-        return f"it is a folder; write {pattern.rstrip('/')}/*.csv"
+        return "nothing below this folder can be read"
     beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     close = nearest(path.name, sorted(beside))
     return f'did you mean "{close}"?' if close else "paths are relative to the config file"
 
 
-def format_of(name: str, options: SourceSection) -> str | None:
+def format_of(name: str, options: SourceSection | None = None) -> str | None:
     """Return the format that the config names, else the format of the file's ending."""
-    return options.format or _ENDINGS.get(PurePath(name).suffix.lower())
+    given = options.format if options else None
+    return given or ENDINGS.get(PurePath(name).suffix.lower())
 
 
-def open_file(name: str, path: Path, source: SourceSection) -> tuple[SourceFile, Items]:
+def open_file(
+    name: str, path: Path, source: SourceSection, *, beside: Sequence[Path] = ()
+) -> tuple[SourceFile, Items]:
     """Return a file and its records; for an unreadable file its error.
 
     Args:
         name: Name of the file, for people.
         path: Path of the file.
         source: Source of the file.
+        beside: Other files of that source.
     """
     try:
         with path.open("rb") as data:
@@ -134,6 +211,7 @@ def open_file(name: str, path: Path, source: SourceSection) -> tuple[SourceFile,
         size=size,
         encoding=declared or detect_encoding(head),
         license=source.license,
+        beside=tuple(beside),
     )
     return file, _items(file, source, head)
 
@@ -150,7 +228,9 @@ def _items(file: SourceFile, source: SourceSection, head: bytes) -> Items:
         yield FileError(file=file, reason=Reason.UNREADABLE, what=what, hint=hint)
     else:
         try:
-            yield from reader(file, source)
+            yield from recognised(reader(file, source), file, source)
+        except BadFileError as error:
+            yield error.of(file)
         except UnicodeError as error:  # UTF-16 torn in the middle of a unit, or not that at all
             what = f"no {file.encoding}: {getattr(error, 'reason', error)}"
             yield FileError(file=file, reason=Reason.UNREADABLE, what=what)

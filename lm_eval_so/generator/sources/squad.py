@@ -59,7 +59,11 @@ def read_squad_rows(items: Iterable[Item], options: SourceSection) -> Iterator[I
 
 def _record(question: Mapping[str, JsonValue], options: SourceSection) -> dict[str, JsonValue]:
     given = question.get("answers") or []
-    texts = given.get("text") if isinstance(given, dict) else [t for _, t in walk(given, (EVERY, "text"))]
+    texts = (
+        given.get("text")
+        if isinstance(given, dict)
+        else [t for _, t in walk(given, (EVERY, "text"))]
+    )
     is_impossible = question.get("is_impossible", not texts) is True
     paragraph = question.get("context")
     group = digest_text(paragraph)[:16] if isinstance(paragraph, str) else None

@@ -34,7 +34,10 @@ def parse_yaml_file(file: SourceFile) -> Tree:
         problems = list(error.problems)
         located = None
     if problems or located is None:
-        told = [f"{p.what} (line {p.where.line})" if p.where and p.where.line else p.what for p in problems]
+        told = [
+            f"{p.what} (line {p.where.line})" if p.where and p.where.line else p.what
+            for p in problems
+        ]
         raise BadFileError(Reason.BAD_YAML, listed(told), problems[0].hint)
     if located.values is None:
         raise BadFileError(Reason.EMPTY_FILE, "the file is empty")

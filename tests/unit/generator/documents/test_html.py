@@ -5,6 +5,7 @@ import pytest
 from lm_eval_so.generator.documents.commonmark import read_markdown
 from lm_eval_so.generator.documents.compose import compose
 from lm_eval_so.generator.documents.html import read_html
+from lm_eval_so.generator.sources.base import BadFileError
 
 
 def text_of(html: str, selector: str | None = None) -> str:

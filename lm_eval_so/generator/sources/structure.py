@@ -3,11 +3,16 @@
 from collections.abc import Iterator
 from itertools import chain
 
-from pydantic import JsonValue
-
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.sources import openai_evals, promptfoo, squad
-from lm_eval_so.generator.sources.base import BadFileError, Columns, Item, RawItem, SourceFile
+from lm_eval_so.generator.sources.base import (
+    BadFileError,
+    Columns,
+    Item,
+    RawItem,
+    Shaped,
+    SourceFile,
+)
 from lm_eval_so.generator.sources.json_file import parse_json_file, records_of
 from lm_eval_so.generator.sources.json_values import Tree
 from lm_eval_so.generator.sources.yaml_file import parse_yaml_file
@@ -40,7 +45,7 @@ def _of_tree(file: SourceFile, tree: Tree, options: SourceSection) -> Iterator[I
     elif openai_evals.is_eval(value):
         yield from openai_evals.read_eval(file, tree)
     else:
-        yield from records_of(file, tree, openai_evals.rows_path(value))
+        yield from records_of(file, tree, None)
 
 
 def is_plain(options: SourceSection) -> bool:
@@ -56,17 +61,22 @@ def recognised(items: Iterator[Item], file: SourceFile, options: SourceSection) 
         file: The file.
         options: Its source; nothing is recognised if it has a map.
     """
-    first = next(items, None)
-    if first is None:
-        return
-    whole = chain([first], items)
     if is_plain(options):
+        yield from items
+        return
+    ahead: list[Item] = []
+    first: Item | None = None
+    while first is None and (item := next(items, None)) is not None:
+        ahead.append(item)
+        first = item if keys_of(item) or isinstance(item, Shaped) else None
+    whole = chain(ahead, items)
+    if first is None:
         yield from whole
     elif promptfoo.is_test(keys_of(first), first):
         yield from promptfoo.read_tests(whole, file, options)
     elif openai_evals.ROW_KEYS & keys_of(first):
         yield from openai_evals.read_rows(whole, file)
-    elif squad.ROW_KEYS <= keys_of(first):
+    elif keys_of(first) >= squad.ROW_KEYS:
         yield from squad.read_squad_rows(whole, options)
     else:
         yield from whole
@@ -77,5 +87,3 @@ def keys_of(item: Item) -> frozenset[str]:
     if isinstance(item, Columns):
         return frozenset(item.names)
     return frozenset(item.payload) if isinstance(item, RawItem) else frozenset()
-
-

@@ -5,6 +5,7 @@ from itertools import chain
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, Noticed
+from lm_eval_so.core.words import counted
 from lm_eval_so.errors import Problem, Where
 from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.documents.read import ReadOptions, read_document
@@ -120,11 +121,15 @@ class _SourceReader:
             return
         self._tell_choice(file, binding)
         notes = CellNotes()
+        away = 0
         for item in items:
+            away += isinstance(item, RawItem) and binding.puts_away(item)
             if isinstance(item, Noted):
                 self._tell(f"{name}: {item.text}")
             else:
                 yield self._outcome(item, binding, notes)
+        if away and binding.skip:
+            self._tell(f"{name}: skipped {counted(away, 'record')} with {': '.join(binding.skip)}")
         for text in notes.told():
             self._tell(f"{name}: {text}")
 
@@ -187,7 +192,7 @@ class _SourceReader:
         by = (
             f"read as {binding.shape}" if binding.shape else "no map, columns chosen by their names"
         )
-        text = f"{file.name}: {by}: {{{chosen}}}"
+        text = f"{file.name}: {by}" + ("" if binding.is_plain else f": {{{chosen}}}")
         self._tell(text)
 
     def _tell(self, text: str) -> None:

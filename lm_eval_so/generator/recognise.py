@@ -12,7 +12,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.errors import Problem
 from lm_eval_so.generator.clean import clean_text
-from lm_eval_so.generator.mapping.sample_mapping import guess
+from lm_eval_so.generator.mapping.binding import guess
 from lm_eval_so.generator.sources.base import (
     Columns,
     Glance,
@@ -25,6 +25,7 @@ from lm_eval_so.generator.sources.encoding import HEAD_BYTES
 from lm_eval_so.generator.sources.shapes import shape_of
 from lm_eval_so.generator.sources.source_files import (
     READERS,
+    SHEETS,
     format_of,
     licensed,
     locate,
@@ -36,8 +37,6 @@ Holds = Literal["tests", "conversations", "document"]
 _LOOKED_AT = 100
 """Records whose keys are the columns, where there is no header."""
 _MOST_TEXT = 65_536
-_SHEETS = frozenset({"xlsx", "xls", "ods"})
-"""Formats of documents that may hold tests, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +118,7 @@ def recognise(
     """
     if source.use == "documents":
         return "document", source.format
-    if source.map or source.format in READERS.keys() - _SHEETS:
+    if source.map or source.format in READERS.keys() - {*SHEETS}:
         return "tests", source.format
     seen = _glance(name, path, source, beside)
     for known in KNOWN:
@@ -129,7 +128,7 @@ def recognise(
     has_question = {"input", "messages"} & set(guess(seen.columns).refs)
     if is_table and (has_question or shape_of(seen.columns)):
         return "tests", source.format
-    is_sheet = format_of(name, source) in _SHEETS
+    is_sheet = format_of(name, source) in SHEETS
     is_samples = source.use == "samples" or (is_table and not is_sheet and not may_be_document)
     return "tests" if is_samples else "document", source.format
 

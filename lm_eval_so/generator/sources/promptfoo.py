@@ -119,7 +119,7 @@ def test_of_row(row: Mapping[str, JsonValue]) -> _Test:
         name = key.removeprefix("__metadata:")
         if name.endswith("[]"):
             metadata[name[:-2]] = [part.strip() for part in text.split(",") if part.strip()]
-        elif name != key:
+        elif name != key and text:
             metadata[name] = text
     expected = [text for key, text in texts.items() if re.fullmatch(r"__expected\d*", key) and text]
     options = {key: texts[f"__{key}"] for key in ("prefix", "suffix") if texts.get(f"__{key}")}
@@ -230,7 +230,7 @@ class _Suite:
         rest = {key: value for key, value in values.items() if key not in {name, _CONTEXT}}
         described = {"description": test.get("description")} if test.get("description") else {}
         return {
-            "input": _json_list(question) or question,
+            "input": _json_list(question) if name == _QUESTIONS[0] else question,
             "expected": [*checks.expected],
             "context": self._passages(values.get(_CONTEXT) if name != _CONTEXT else None),
             "metadata": {**rest, **described, **_dict(test["metadata"]), **_foreign(checks)},

@@ -195,4 +195,4 @@ def remedy(type_: str) -> str:
     if type_ in _CODE:
         return "; write a metric plugin"
     ours = _OURS.get(type_.removeprefix("not-"))
-    return f"; the metric {ours} does what it does" if ours and type_ in _OURS else ""
+    return f"; there is the metric {ours}" if ours and type_ in _OURS else ""

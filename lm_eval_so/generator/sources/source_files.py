@@ -26,6 +26,9 @@ from lm_eval_so.generator.sources.encoding import HEAD_BYTES, detect_encoding
 from lm_eval_so.generator.sources.json_file import read_jsonl
 from lm_eval_so.generator.sources.structure import read_json, read_yaml, recognised
 
+SHEETS: Final = ("xlsx", "xls", "ods")
+"""Formats of workbooks, which are documents if nothing says that they hold tests."""
+
 
 def _sheet_rows(file: SourceFile, options: SourceSection, /) -> Iterator[Item]:
     from lm_eval_so.generator.sources.sheet_file import read_sheet_rows  # noqa: PLC0415 - calamine takes time to load
@@ -39,7 +42,7 @@ READERS: Mapping[str, Source] = {
     "jsonl": read_jsonl,
     "json": read_json,
     "yaml": read_yaml,
-    **dict.fromkeys(("xlsx", "xls", "ods"), _sheet_rows),
+    **dict.fromkeys(SHEETS, _sheet_rows),
 }
 """Reader of each format."""
 ENDINGS: Final[Mapping[str, str]] = {
@@ -203,13 +206,14 @@ def open_file(
         what = error.strerror or "it cannot be read"
         return file, iter([FileError(file=file, reason=Reason.UNREADABLE, what=what.lower())])
     declared = codecs.lookup(source.encoding).name if source.encoding else None
+    is_text = format_of(name, source) not in SHEETS
     file = SourceFile(
         source=source.id,
         name=name,
         path=path,
         sha256=sha256,
         size=size,
-        encoding=declared or detect_encoding(head),
+        encoding=(declared or detect_encoding(head)) if is_text else None,
         license=source.license,
         beside=tuple(beside),
     )
@@ -222,7 +226,7 @@ def _items(file: SourceFile, source: SourceSection, head: bytes) -> Items:
         what = f'the ending "{file.path.suffix}" tells no format'
         hint = f"name it by format: one of {', '.join(READERS)}"
         yield FileError(file=file, reason=Reason.UNKNOWN_FORMAT, what=what, hint=hint)
-    elif file.encoding is None:
+    elif file.encoding is None and format_of(file.name, source) not in SHEETS:
         what = f"the encoding cannot be told; no UTF-8 at byte {_first_foreign(head)}"
         hint = "name it by encoding: or save the file as UTF-8"
         yield FileError(file=file, reason=Reason.UNREADABLE, what=what, hint=hint)

@@ -7,24 +7,15 @@ from dataclasses import dataclass, replace
 from pydantic import JsonValue
 
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.hashing import content_id, revision
-from lm_eval_so.core.records.chat import Message
-from lm_eval_so.core.records.codec import dump_line
-from lm_eval_so.core.records.enums import Behavior
-from lm_eval_so.core.records.sample import Provenance, Review, SourceRef, TestSample
 from lm_eval_so.errors import Problem, nearest
-from lm_eval_so.generator.clean import clean_text, clean_value, language_of
-from lm_eval_so.generator.mapping import fields
-from lm_eval_so.generator.mapping.fields import FieldError, is_blank
-from lm_eval_so.generator.mapping.list_cells import LISTS, read_cell
-from lm_eval_so.generator.mapping.opened import opened, with_json
+from lm_eval_so.generator.clean import clean_text
+from lm_eval_so.generator.mapping.fields import is_blank
+from lm_eval_so.generator.mapping.list_cells import LISTS
 from lm_eval_so.generator.sources.base import (
     Item,
     RawItem,
     Reason,
-    Reject,
     Shaped,
-    excerpt,
     listed,
     place,
 )
@@ -223,6 +214,7 @@ def bind_columns(
     Returns:
         The binding, and the problems that make it unusable.
     """
+    columns = tuple(dict.fromkeys(map(clean_text, columns)))
     given, split = config.sources[number].map, config.sources[number].split
     at = place(name, {} if line is None else {"line": line})
     if given:

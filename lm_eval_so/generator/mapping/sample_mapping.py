@@ -1,19 +1,17 @@
 """Records made into samples, by the columns that a binding tells."""
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.hashing import content_id, revision
 from lm_eval_so.core.records.chat import Message
 from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.core.records.enums import Behavior
 from lm_eval_so.core.records.sample import Provenance, Review, SourceRef, TestSample
-from lm_eval_so.errors import Problem, nearest
-from lm_eval_so.generator.clean import clean_text, clean_value, language_of
+from lm_eval_so.errors import nearest
+from lm_eval_so.generator.clean import language_of
 from lm_eval_so.generator.mapping import fields
 from lm_eval_so.generator.mapping.binding import (
     METADATA,
@@ -23,40 +21,22 @@ from lm_eval_so.generator.mapping.binding import (
     is_cell,
     values_of,
 )
-from lm_eval_so.generator.mapping.fields import FieldError, is_blank
-from lm_eval_so.generator.mapping.list_cells import LISTS, read_cell
+from lm_eval_so.generator.mapping.fields import FieldError
+from lm_eval_so.generator.mapping.list_cells import read_cell
 from lm_eval_so.generator.mapping.opened import opened, with_json
 from lm_eval_so.generator.sources.base import (
     RawItem,
     Reason,
     Reject,
-    Shaped,
     excerpt,
     listed,
-    place,
 )
-from lm_eval_so.generator.sources.json_values import parse_path, walk
-from lm_eval_so.generator.sources.shapes import Shape, shape_of
 
 SPLIT = "test"
 
 
 EVERY_KEY = "*"
 """Stands for the names of all keys of an object: `metadata.*`, `metrics.*`."""
-
-
-def cleaned(item: RawItem) -> RawItem | Reject:
-    """Return a record with its texts and keys cleaned."""
-    payload = {clean_text(key): clean_value(value) for key, value in item.payload.items()}
-    if len(payload) == len(item.payload):
-        return RawItem(file=item.file, at=item.at, payload=payload)
-    return Reject(
-        file=item.file,
-        at=item.at,
-        reason=Reason.BAD_JSON,
-        what="two keys are the same once cleaned",
-        excerpt=excerpt(dump_line(item.payload)),
-    )
 
 
 def make_sample(item: RawItem, binding: Binding) -> TestSample | Reject:

@@ -167,7 +167,7 @@ def test_shape__what_is_left_out_is_told(peers: Any) -> None:
         ),
         ("korquad.json", "not_object", "found a text, not an object"),
     ]
-    assert "langfuse.json: skipped 1 record with status: ARCHIVED" in peers.notices()
+    assert "langfuse.json: skipped 1 with status: ARCHIVED" in peers.notices()
     paragraphs = [s["group_id"] for s in peers.samples() if s.get("context")]
     assert len(paragraphs) == 3
     assert len(set(paragraphs)) == 2

@@ -82,7 +82,7 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shaped:
-    """What the records of a file are, where its format says so; comes before its first record."""
+    """Meaning of a file's records, where its format says so; comes before the first."""
 
     shape: str
     """Name of the tool or format, for people."""
@@ -160,7 +160,7 @@ class Glance:
 
 
 Item = Columns | Shaped | Noted | ProposedMetrics | RawItem | Reject | FileError
-"""What a reader yields."""
+"""Yield of a reader: a record, or a finding about its file."""
 
 
 class BadFileError(ValueError):

@@ -64,7 +64,7 @@ def records_of(
 
     Args:
         file: The file.
-        tree: Its value.
+        tree: Value of the file.
         records: Path of the records, as `$.data`; None: the top, or the only list of
             objects there.
     """

@@ -61,7 +61,7 @@ def read_eval(file: SourceFile, tree: Tree) -> Iterator[Item]:
 
     Args:
         file: The file.
-        tree: Its value.
+        tree: Value of the file.
     """
     value = tree.value if isinstance(tree.value, dict) else {}
     if next(walk(value, _ROWS), None) is not None:
@@ -79,7 +79,7 @@ def read_rows(
 
     Args:
         items: Rows, each with its columns in `item` or `datasource_item`.
-        file: Their file; evals and runs are looked for beside it.
+        file: File of the rows; evals and runs are looked for beside it.
         also: An eval or run that is known.
 
     Raises:

@@ -79,7 +79,7 @@ def read_config(file: SourceFile, tree: Tree, options: SourceSection) -> Iterato
 
     Args:
         file: The file.
-        tree: Its value.
+        tree: Value of the file.
         options: Source; `input_var` names the variable with the question, `context` the role of passages.
     """
     config = tree.value if isinstance(tree.value, dict) else {}

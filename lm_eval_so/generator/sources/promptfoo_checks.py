@@ -50,7 +50,7 @@ _TYPES: Final = frozenset(
 
 
 class Loader(Protocol):
-    """What reads the files that assertions name."""
+    """Reader of the files that assertions name."""
 
     def loaded(self, value: JsonValue) -> JsonValue:
         """Return a value, or what the file holds that it names."""
@@ -59,7 +59,7 @@ class Loader(Protocol):
 
 @dataclass(slots=True)
 class Checks:
-    """What the assertions of one test come to."""
+    """Expectations that the assertions of one test come to."""
 
     expected: list[str] = field(default_factory=list)
     keywords: list[JsonValue] = field(default_factory=list)
@@ -95,7 +95,7 @@ def checks_of(assertions: Sequence[JsonValue], files: Loader, also: Sequence[str
     Args:
         assertions: Assertions with their variables filled in.
         files: Reader of the files that they name.
-        also: What else the test has that only promptfoo does.
+        also: Further settings of the test on which only promptfoo acts.
 
     Raises:
         BadFileError: If a file cannot be read or is outside of the folder.

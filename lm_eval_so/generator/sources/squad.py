@@ -30,7 +30,7 @@ def read_squad(file: SourceFile, tree: Tree, options: SourceSection) -> Iterator
 
     Args:
         file: The file.
-        tree: Its value.
+        tree: Value of the file.
         options: Source; `context` tells the role of the paragraphs.
     """
     yield Shaped(shape="SQuAD", map=_MAP)

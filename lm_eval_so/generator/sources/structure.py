@@ -1,4 +1,4 @@
-"""What a file is, by its structure: records as they stand, or the file of a tool that needs a reader of its own."""
+"""Files by their structure: records as they stand, or those of a tool that need a reader of its own."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -59,7 +59,7 @@ def recognised(items: Iterator[Item], file: SourceFile, options: SourceSection) 
     Args:
         items: Records as they stand in the file.
         file: The file.
-        options: Its source; nothing is recognised if it has a map.
+        options: Source of the file; nothing is recognised if it has a map.
     """
     if is_plain(options):
         yield from items

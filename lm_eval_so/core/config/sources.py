@@ -7,7 +7,9 @@ from pydantic import Field, model_validator
 
 from lm_eval_so.core.config.section import Section
 
-QuestionType = Literal["fact", "follow_up", "unanswerable", "false_premise", "multi_hop"]
+QuestionType = Literal[
+    "fact", "follow_up", "unanswerable", "false_premise", "multi_hop", "superseded"
+]
 """Type of a test that is written from documents."""
 _RECORDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".yaml", ".yml")
 """Endings of files that hold samples where no test is written from documents."""
@@ -106,6 +108,9 @@ class SourceSection(Section):
     """Variable of promptfoo's tests that holds the question; default: found."""
     context: Literal["given", "gold"] | None = None
     """Use of the passages of SQuAD and promptfoo: given to the chatbot, or evidence alone; default: given."""
+    supersedes: list[str] = Field(default_factory=list)
+    """Files of older documents among the sources that these take the place of: no test is written from them, but
+    `superseded` ones about what has changed."""
 
     @property
     def may_hold_documents(self) -> bool:

@@ -130,7 +130,7 @@ def read_labels(path: Path, labels: Mapping[str, Mapping[str, str]]) -> LabelFil
 def read_answers(path: Path, labels: Mapping[str, Mapping[str, str]]) -> list[AnswerToLabel]:
     """Read the answers that a file of labels is about, each once; arguments and errors as of `read_labels`."""
     reading = _Reading(file=str(path), labels=labels)
-    text, _ = _decoded(_read(path), path)
+    text, _ = decode_table(_read(path), str(path))
     found: dict[tuple[str, str, int], AnswerToLabel] = {}
     for line, row in _rows(text, path, reading):
         metric = _metric_of(row, line, reading)

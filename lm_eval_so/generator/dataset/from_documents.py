@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
@@ -88,6 +90,20 @@ class Writing:
         section = self._config.generator
         has_model = section is not None and section.writer is not None
         return has_model and self._work is not None and any(self._work.missing.values())
+
+    def renew(
+        self, changes: Mapping[str, TestSample | None], thrown: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Put other samples in the place of tests that stand, or take these out.
+
+        Args:
+            changes: Samples by the ids of those that stand; None takes one out.
+            thrown: Lines of rejected.jsonl about tests that are taken out.
+        """
+        new = (changes.get(each.id, each) for each in self._standing)
+        self._standing = tuple(each for each in new if each is not None)
+        self._stored = replace(self._stored, tries=(*self._stored.tries, *thrown))
+        self._work = self._planned()
 
     def _planned(self) -> Work | None:
         section = self._config.generator

@@ -11,8 +11,7 @@ from lm_eval_so.core.records.staleness import Staleness, StaleTest
 from lm_eval_so.generator.dataset.make import make_parts
 from lm_eval_so.generator.dataset.stored import read_stored
 from lm_eval_so.generator.generate import open_dataset
-from lm_eval_so.generator.staleness.against_documents import Sources
-from lm_eval_so.generator.staleness.hold import SEVERITY
+from lm_eval_so.generator.staleness.against_documents import Sources, worst_of
 from lm_eval_so.generator.staleness.hold_rows import hold_rows
 from lm_eval_so.generator.writing.likeness import key
 
@@ -53,14 +52,13 @@ def find_stale(config: Config, listener: Listener, *, out: Path | None = None) -
 
 def _held(sample: TestSample, sources: Sources) -> StaleTest:
     """Return a test held against the documents, by the worst of its passages."""
-    passages = sources.passages(sample)
-    if not passages:
+    worst = worst_of(sources.passages(sample))
+    if worst is None:
         origin = sample.provenance.source if sample.provenance else None
         file = origin.file if origin else ""
         return StaleTest(
             id=sample.id, origin="document", state="same", question=sample.question, file=file
         )
-    worst = max(passages, key=lambda p: (SEVERITY.index(p.held.state), len(p.held.numbers)))
     held = worst.held
     is_same = held.state == "same"
     expected = key(sample.expected or "")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import chain
 
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Listener, Noticed
+from lm_eval_so.core.events import Listener
 from lm_eval_so.errors import Problem, Where
 from lm_eval_so.generator.documents.read import ReadOptions, read_document
 from lm_eval_so.generator.mapping.fields import is_blank
@@ -19,7 +19,16 @@ from lm_eval_so.generator.mapping.sample_mapping import (
     make_sample,
     never_seen,
 )
-from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Personal, Read, Skipped, Unusable
+from lm_eval_so.generator.outcomes import (
+    Kept,
+    Opened,
+    Outcome,
+    Personal,
+    Read,
+    Skipped,
+    Unusable,
+    notice,
+)
 from lm_eval_so.generator.personal import clean_record
 from lm_eval_so.generator.recognise import Found, find_files
 from lm_eval_so.generator.sources.base import (
@@ -32,7 +41,6 @@ from lm_eval_so.generator.sources.base import (
 )
 from lm_eval_so.generator.sources.source_files import Item, Items, open_file
 
-STAGE = "generate"
 _LOOKED_AT = 100
 """Number of records whose keys are used to choose columns by name."""
 
@@ -110,7 +118,7 @@ class _SourceReader:
             return
         self._has_readable = True
         if self._source.encoding is None and file.encoding == "cp949":
-            self._listener(Noticed(stage=STAGE, text=f"{name}: read as CP949"))
+            self._tell("cp949", file=name)
         if isinstance(first, Columns):
             self._unseen.clear()
             columns, line = first.names, first.line
@@ -127,8 +135,8 @@ class _SourceReader:
         for item in items:
             yield self._outcome(clean_record(item, self._config.pii, personal), binding, notes)
         yield Personal(file=file, found=personal)
-        for text in notes.told():
-            self._listener(Noticed(stage=STAGE, text=f"{name}: {text}"))
+        for code, figures in notes.told():
+            self._tell(code, file=name, **figures)
 
     def _look_ahead(self, ahead: list[Item], items: Items) -> tuple[str, ...]:
         """Return the keys of the first records, which are kept in `ahead`.
@@ -169,8 +177,10 @@ class _SourceReader:
         if self._source.map or not binding.refs:
             return
         chosen = ", ".join(f"{field}: {refs[0]}" for field, refs in binding.refs.items())
-        text = f"{file.name}: no map, columns chosen by their names: {{{chosen}}}"
-        self._listener(Noticed(stage=STAGE, text=text))
+        self._tell("columns", file=file.name, columns=f"{{{chosen}}}")
+
+    def _tell(self, code: str, **figures: object) -> None:
+        self._listener(notice(self._config.language, code, **figures))
 
 
 def _file_problem(error: FileError) -> Problem:

@@ -480,4 +480,4 @@ def test_generate__tells_everything_in_korean(shop: Any) -> None:
     ]
     assert shop.ended() == "23건 읽음 = 사용 20 + 제외 2 + 빈 레코드 0 + 중복 1"
     hints = [event.hint for event in shop.events if isinstance(event, Warned)]
-    assert hints[0].startswith("5 fields, the header has 4")
+    assert hints[0].startswith("5 fields, header has 4; quote the field")

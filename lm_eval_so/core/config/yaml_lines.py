@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import yaml
+from pydantic import JsonValue
 
 from lm_eval_so.core.files import read_text
 from lm_eval_so.errors import ConfigError, Problem, Where
@@ -28,6 +29,8 @@ _MOST_CHARACTERS = 2_000_000
 """Limit of characters in a file: parsing as many takes seconds."""
 _SAID_OF_UNUSABLE = "NUL or half a surrogate pair, which no file and no path can hold"
 _LONGEST_SHOWN = 40
+_UNFOLDED = 1_000_000
+"""Width of lines that are written, so that no text is broken over several."""
 _DEEPEST = 100
 """Limit of nesting: far above any config, far below Python's recursion limit."""
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
@@ -290,3 +293,9 @@ def _not_yaml(error: yaml.YAMLError, file: str, text: str) -> ConfigError:
     where = Where(file=file, line=mark.line + 1, column=mark.column + 1, text=told)
     hint = next((each for told, each in _REMEDIES.items() if told in str(what)), None)
     return ConfigError(f"no YAML: {what}", where=where, hint=hint)
+
+
+def dump_yaml(values: JsonValue) -> str:
+    """Return JSON values as YAML for people: keys in their order, texts as they are written."""
+    text: str = yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=_UNFOLDED)
+    return text

@@ -129,10 +129,7 @@ class Tally:
             case FileError():
                 self._find(outcome)
             case ProposedMetrics():
-                text = (
-                    f"{outcome.file.name}: its graders, for your config:\nmetrics:\n{outcome.yaml}"
-                )
-                self._listener(Noticed(stage=self._stage, text=text.rstrip()))
+                self._notice("metrics", file=outcome.file.name, yaml=outcome.yaml.rstrip())
             case Unusable():
                 self.problems.append(outcome.problem)
 

@@ -20,7 +20,7 @@ MAP = {
     "ref": "케이스 ID",
 }
 HEADER = "케이스 ID,질문,답변,필수 표현,금지 표현,태그\r\n"
-WAY_OUT = '. To keep cells whole, set split: false at the source or write ["…"] in the cell'
+WAY_OUT = '. To keep cells whole, set split: false at the source or write ["a; b"] in the cell'
 
 
 def told(notes: CellNotes) -> list[str]:

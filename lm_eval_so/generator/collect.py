@@ -82,7 +82,7 @@ class _SourceReader:
         )
         if isinstance(document, FileError):
             self._errors.append(document)
-            yield Opened(file=document.file)
+            yield Opened(file=document.file, holds=found.holds)
             yield document
             return
         self._has_readable = True
@@ -94,14 +94,14 @@ class _SourceReader:
             size=found.path.stat().st_size,
             license=found.source.license,
         )
-        yield Opened(file=file)
+        yield Opened(file=file, holds=found.holds)
         yield Read(file=file, document=document)
         yield from document.rejected
 
     def _records(self, found: Found) -> Iterator[Outcome]:
         name = found.name
         file, items = open_file(name, found.path, found.source)
-        yield Opened(file=file)
+        yield Opened(file=file, holds=found.holds)
         first = next(items, None)
         if isinstance(first, FileError):
             self._errors.append(first)

@@ -11,7 +11,7 @@ from lm_eval_so.core.records.dataset import SourceInfo
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.errors import Problem
 from lm_eval_so.generator.documents.block import Document
-from lm_eval_so.generator.sources.base import FileError, Reason, Reject, SourceFile, place
+from lm_eval_so.generator.sources.base import FileError, Holds, Reason, Reject, SourceFile, place
 
 _TOLD = 20
 """Findings of one kind in one file that are reported one by one."""
@@ -23,6 +23,7 @@ class Opened:
     """The start of a file."""
 
     file: SourceFile
+    holds: Holds = "tests"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

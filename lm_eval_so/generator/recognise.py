@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -13,7 +13,7 @@ from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.errors import Problem
 from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.mapping.sample_mapping import guess
-from lm_eval_so.generator.sources.base import Columns, Glance, RawItem, SourceFile
+from lm_eval_so.generator.sources.base import Columns, Glance, Holds, RawItem, SourceFile
 from lm_eval_so.generator.sources.encoding import HEAD_BYTES
 from lm_eval_so.generator.sources.source_files import (
     READERS,
@@ -23,8 +23,6 @@ from lm_eval_so.generator.sources.source_files import (
     open_file,
 )
 
-Holds = Literal["tests", "conversations", "document"]
-"""Content of a file."""
 _LOOKED_AT = 100
 """Records whose keys are the columns, where there is no header."""
 _MOST_TEXT = 65_536

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import JsonValue
 
@@ -13,6 +13,10 @@ from lm_eval_so.core.secrets import Redactor
 
 _EXCERPT = 200
 _LISTED = 20
+
+
+Holds = Literal["document", "tests", "conversations"]
+"""Content of a file."""
 
 
 class Reason(StrEnum):

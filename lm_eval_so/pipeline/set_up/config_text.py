@@ -31,6 +31,8 @@ _EXAMPLE: Final[Mapping[str, JsonValue]] = {
 _ENV: Final = re.compile(r"^        env: \{.*\}\n", re.MULTILINE)
 QUESTIONS: Final = 30
 """Tests that are written from documents."""
+TWINS: Final = 10
+"""Tests that are asked once more as another user types them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,8 @@ class Facts:
 def config_text(facts: Facts) -> str:
     """Return a config with comments in its language; what is not known yet stands there commented out."""
     out, language = "" if facts.has_files else "# ", facts.language
-    cases = facts.tests + (QUESTIONS if facts.has_documents else 0)
+    questions = QUESTIONS if facts.has_documents else 0
+    cases = facts.tests + questions + TWINS
     if facts.writer is None:
         writer = [
             f"  # {say('set_up.no_writer', language)}",
@@ -72,8 +75,8 @@ def config_text(facts: Facts) -> str:
             out + line if not line.lstrip().startswith("#") else line for line in writer
         ),
         "sources": "\n".join(f"{out}    - {_flow(source)}" for source in _sources(facts.sources)),
-        "synthesise": "" if facts.has_documents else "# ",
-        "questions": str(QUESTIONS),
+        "questions": str(questions),
+        "twins": str(TWINS),
         "repeats": "" if cases <= _WATCHED_THRICE else "# ",
     }
     return Template(_template(f"config.{language.value}.yaml")).substitute(values)

@@ -64,8 +64,8 @@ def test_set_up__the_config_lacks_the_chatbot_and_nothing_else(
         config = load_config(made.files[0])
         assert config.language is language
         assert sources == ([source.path for source in config.sources] or None)
-        is_writing = config.generator is not None and config.generator.synthesise is not None
-        assert is_writing is writes
+        wanted = config.generator and config.generator.synthesise
+        assert bool(wanted and wanted.questions) is writes
         found = [problem.what for problem in problems(folder)]
         made_later = [] if files else [f"no dataset at {folder / 'dataset/docs'}"]
         assert found == ['the key "backend" is missing', *made_later]

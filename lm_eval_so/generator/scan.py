@@ -17,7 +17,7 @@ from lm_eval_so.generator.clean import language_of
 from lm_eval_so.generator.collect import collect
 from lm_eval_so.generator.dedup import drop_duplicates
 from lm_eval_so.generator.documents.block import HEADER, Document
-from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Read
+from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Personal, Read
 from lm_eval_so.generator.sources.base import FileError, Holds, Reason, Reject, SourceFile
 from lm_eval_so.generator.sources.source_files import REMEDIES
 from lm_eval_so.generator.writing.conflicts import Conflict, conflicts
@@ -139,6 +139,7 @@ def scan(paths: Sequence[str], folder: Path, *, allow: Sequence[str] = ()) -> Sc
         "generator": {
             "sources": [{"id": "scan", "path": [*paths]}],
             "synthesise": {},
+            "clean": {"pii": {"allow": [*allow]}},
         },
     }
     return _gather(drop_duplicates(collect(make_config(values, folder=folder), ignore)))
@@ -165,6 +166,8 @@ def _gather(outcomes: Iterator[Outcome]) -> ScanResult:
                 found[outcome.file.name].rejected.append(outcome)
             case FileError():
                 found[outcome.file.name].error = outcome
+            case Personal():
+                found[outcome.file.name].personal = sum(outcome.found.values())
             case _:  # blank records, and folders without a file
                 pass
     read = [each for each in found.values() if each.error is None]

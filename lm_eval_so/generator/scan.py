@@ -13,7 +13,6 @@ from lm_eval_so.core.events import ignore
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.text import width
 from lm_eval_so.core.words import say
-from lm_eval_so.generator.clean import language_of
 from lm_eval_so.generator.collect import collect
 from lm_eval_so.generator.dedup import drop_duplicates
 from lm_eval_so.generator.documents.block import HEADER, Document
@@ -23,6 +22,7 @@ from lm_eval_so.generator.sources.source_files import REMEDIES
 from lm_eval_so.generator.writing.conflicts import Conflict, conflicts
 
 _HANGUL: Final = re.compile("[가-힣]")
+_LATIN: Final = re.compile("[A-Za-z]")
 _ORDER: Final[tuple[Holds, ...]] = ("document", "tests", "conversations")
 _MOST_FILES: Final = 40
 """Files of a kind that are shown."""
@@ -30,9 +30,33 @@ _MOST_NAMED: Final = 5
 """Lines, sheets and numbers that are shown of one file."""
 
 
+@dataclass(slots=True)
+class _Letters:
+    """Letters, and those that are Hangul and Latin."""
+
+    all: int = 0
+    hangul: int = 0
+    latin: int = 0
+
+    def add(self, text: str) -> None:
+        self.all += sum(map(str.isalpha, text))
+        self.hangul += len(_HANGUL.findall(text))
+        self.latin += len(_LATIN.findall(text))
+
+    def __add__(self, other: "_Letters") -> "_Letters":
+        return _Letters(self.all + other.all, self.hangul + other.hangul, self.latin + other.latin)
+
+    @property
+    def language(self) -> Language | None:
+        """Language of more than half of them; None if it is neither."""
+        if 2 * self.hangul > self.all:
+            return Language.KO
+        return Language.EN if 2 * self.latin > self.all else None
+
+
 @dataclass(slots=True, kw_only=True)
 class Scanned:
-    """What was found in one file."""
+    """Findings in one file."""
 
     file: SourceFile
     holds: Holds
@@ -44,6 +68,8 @@ class Scanned:
     """Reason for which the file cannot be read, with its remedy."""
     personal: int = 0
     """Items of personal data."""
+    letters: _Letters = field(default_factory=_Letters)
+    """Letters of a document, or of tests."""
 
     @property
     def tables(self) -> int:
@@ -81,7 +107,7 @@ class Scanned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanResult:
-    """What was found in files, in the order of their paths."""
+    """Findings in all files, in the order of their paths."""
 
     files: tuple[Scanned, ...]
     """Files that hold something."""
@@ -102,22 +128,6 @@ class ScanResult:
     def has_documents(self) -> bool:
         """Whether tests can be written from what was found."""
         return any(each.document is not None for each in self.files)
-
-
-class _Letters:
-    """Counts letters, and those that are Hangul."""
-
-    def __init__(self) -> None:
-        self._all = self._hangul = 0
-
-    def add(self, text: str) -> None:
-        self._all += sum(map(str.isalpha, text))
-        self._hangul += len(_HANGUL.findall(text))
-
-    def language(self) -> Language | None:
-        if not self._all:
-            return None
-        return Language.KO if 2 * self._hangul > self._all else Language.EN
 
 
 def scan(paths: Sequence[str], folder: Path, *, allow: Sequence[str] = ()) -> ScanResult:
@@ -147,7 +157,6 @@ def scan(paths: Sequence[str], folder: Path, *, allow: Sequence[str] = ()) -> Sc
 
 def _gather(outcomes: Iterator[Outcome]) -> ScanResult:
     found: dict[str, Scanned] = {}
-    of_documents, of_tests = _Letters(), _Letters()
     question: str | None = None
     for outcome in outcomes:
         match outcome:
@@ -155,10 +164,10 @@ def _gather(outcomes: Iterator[Outcome]) -> ScanResult:
                 found[outcome.file.name] = Scanned(file=outcome.file, holds=outcome.holds)
             case Read():
                 found[outcome.file.name].document = outcome.document
-                of_documents.add(outcome.document.text)
+                found[outcome.file.name].letters.add(outcome.document.text)
             case Kept():
                 found[outcome.file.name].samples += 1
-                of_tests.add(f"{outcome.sample.question}\n{outcome.sample.expected}")
+                found[outcome.file.name].letters.add(outcome.sample.question)
                 question = question or outcome.sample.question
             case Reject() if outcome.reason is Reason.DUP_EXACT:
                 found[outcome.file.name].duplicates += 1
@@ -172,11 +181,12 @@ def _gather(outcomes: Iterator[Outcome]) -> ScanResult:
                 pass
     read = [each for each in found.values() if each.error is None]
     documents = [each.document for each in read if each.document is not None]
+    counted = [each.letters for each in read if each.document or not documents]
     return ScanResult(
         files=tuple(read),
         unreadable=tuple(each for each in found.values() if each.error is not None),
         conflicts=tuple(conflicts(documents)),
-        language=of_documents.language() or of_tests.language() or Language.EN,
+        language=sum(counted, _Letters()).language or Language.EN,
         question=question,
     )
 
@@ -185,7 +195,7 @@ def show(result: ScanResult, language: Language) -> list[str]:
     """Return what was found in lines for people; names of files stand in them as they are.
 
     Args:
-        result: What was found.
+        result: Result of the scan.
         language: Language of the sentences.
     """
     read = sorted(result.files, key=lambda each: _ORDER.index(each.holds))
@@ -194,11 +204,11 @@ def show(result: ScanResult, language: Language) -> list[str]:
         "unreadable": [(each.file.name, _fault(each, language)) for each in result.unreadable],
         "conflicts": [*_disagreements(result, language)],
     }
-    broad = max((width(name) for rows in parts.values() for name, _ in rows), default=0)
     lines: list[str] = []
     for title, rows in parts.items():
         if rows:
             lines.append(say(f"scan.{title}", language))
+        broad = max((width(name) for name, _ in rows), default=0)
         lines += [
             f"  {name}{' ' * (broad - width(name))}  {told}" for name, told in rows[:_MOST_FILES]
         ]
@@ -224,9 +234,10 @@ def _found(each: Scanned, result: ScanResult, language: Language) -> str:
     details = [*_details(each, language)]
     text = f"{say(f'scan.{each.holds}', language)} · {', '.join(counted)}"
     text += f" ({(' / ' if document else ', ').join(details)})" if details else ""
-    spoken = language_of(document.text) if document else result.language.value
-    is_another = spoken != result.language and spoken in {*map(str, Language)}
-    return f"{text} · {say(f'scan.{spoken}', language)}" if is_another else text
+    spoken = each.letters.language if document else None
+    return (
+        text if spoken in {None, result.language} else f"{text} · {say(f'scan.{spoken}', language)}"
+    )
 
 
 def _details(each: Scanned, language: Language) -> Iterator[str]:

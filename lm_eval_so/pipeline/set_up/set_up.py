@@ -16,7 +16,6 @@ from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import InputError, Problem, Where
 from lm_eval_so.generator.scan import ScanResult, scan, show
-from lm_eval_so.pipeline.set_up.address import KEY, Address, Section, list_models, try_address
 from lm_eval_so.pipeline.set_up.config_text import (
     Facts,
     config_text,
@@ -24,6 +23,7 @@ from lm_eval_so.pipeline.set_up.config_text import (
     with_ignored,
     workflow_text,
 )
+from lm_eval_so.pipeline.set_up.try_address import KEY, Address, Section, list_models, try_address
 
 WORKFLOW: Final = Path(".github/workflows/lm-eval-so.yml")
 _PLACES: Final = (
@@ -84,7 +84,7 @@ class Writer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetUp:
-    """What a first set-up found and wrote."""
+    """Findings of a first set-up, and the files that it wrote."""
 
     scan: ScanResult
     looked_at: tuple[str, ...]

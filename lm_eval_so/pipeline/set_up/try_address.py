@@ -38,7 +38,7 @@ class Address:
     section: Section
     """Section of the config that asks it; a guess if it did not answer."""
     answer: str | None = None
-    """Its answer; None if there is none."""
+    """Answer of the chatbot; None if there is none."""
     fault: str | None = None
     """Reason if there is none, with what came instead."""
     hint: str | None = None
@@ -46,7 +46,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Heard:
-    """What came back from one request."""
+    """Response to one request."""
 
     text: str = ""
     fault: str | None = None
@@ -85,7 +85,7 @@ async def list_models(base_url: str, resources: Resources, *, timeout_s: float) 
     """Return the models that an OpenAI-compatible endpoint lists; none if it does not answer.
 
     Args:
-        base_url: Its address, as http://localhost:11434/v1.
+        base_url: Address, as http://localhost:11434/v1.
         resources: Resources of the command.
         timeout_s: Seconds to wait.
     """

@@ -69,8 +69,8 @@ def read_parts(config: Config, listener: Listener, folder: Path) -> Parts:
     imported = [each.sample for each in read if isinstance(each, Kept)]
     documents = [each.document for each in found]
     writing = Writing(config, folder, documents=documents, imported=imported)
-    for line in conflict_lines(documents):
-        listener(Warned(stage=STAGE, text=line))
+    for text, is_settled in conflict_lines(documents, config.language):
+        listener((Noticed if is_settled else Warned)(stage=STAGE, text=text))
     licenses = {each.file.name: each.file.license for each in found}
     return Parts(folder=folder, outcomes=outcomes, writing=writing, licenses=licenses)
 

@@ -11,7 +11,7 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 Paths = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[PATH]...", help="Files and folders to read; default: docs/, data/ and the like."
+        metavar="PATH", help="Files and folders to read; default: docs/, data/ and the like."
     ),
 ]
 Url = Annotated[
@@ -33,7 +33,7 @@ def init(
     workflow: Workflow = False,
     force: Force = False,
 ) -> int | None:
-    """Look at your files and your chatbot, and write a config that runs.
+    """Write a first config from your documents and your chatbot.
 
     Nothing leaves this machine, but one question to the chatbot that --url names.
 

@@ -19,7 +19,7 @@ from lm_eval_so.generator.documents.block import HEADER, Document
 from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Personal, Read
 from lm_eval_so.generator.sources.base import FileError, Holds, Reason, Reject, SourceFile
 from lm_eval_so.generator.sources.source_files import REMEDIES
-from lm_eval_so.generator.writing.conflicts import Conflict, conflicts
+from lm_eval_so.generator.writing.conflicts import conflict_lines
 
 _HANGUL: Final = re.compile("[가-힣]")
 _LATIN: Final = re.compile("[A-Za-z]")
@@ -112,8 +112,6 @@ class ScanResult:
     files: tuple[Scanned, ...]
     """Files that hold something."""
     unreadable: tuple[Scanned, ...]
-    conflicts: tuple[Conflict, ...]
-    """Places where documents disagree."""
     language: Language
     """Language of more than half of the letters of the documents, or of the tests if there is none."""
     question: str | None
@@ -185,7 +183,6 @@ def _gather(outcomes: Iterator[Outcome]) -> ScanResult:
     return ScanResult(
         files=tuple(read),
         unreadable=tuple(each for each in found.values() if each.error is not None),
-        conflicts=tuple(conflicts(documents)),
         language=sum(counted, _Letters()).language or Language.EN,
         question=question,
     )
@@ -202,7 +199,6 @@ def show(result: ScanResult, language: Language) -> list[str]:
     parts = {
         "read": [(each.file.name, _found(each, result, language)) for each in read],
         "unreadable": [(each.file.name, _fault(each, language)) for each in result.unreadable],
-        "conflicts": [*_disagreements(result, language)],
     }
     lines: list[str] = []
     for title, rows in parts.items():
@@ -214,7 +210,12 @@ def show(result: ScanResult, language: Language) -> list[str]:
         ]
         if (more := len(rows) - _MOST_FILES) > 0:
             lines.append(f"  {say('scan.more', language, {'n': f'{more:,}'})}")
-    return lines
+    documents = [each.document for each in result.files if each.document is not None]
+    told = [text for text, is_settled in conflict_lines(documents, language) if not is_settled]
+    return [
+        *lines,
+        *([say("scan.conflicts", language), *(f"  {text}" for text in told)] if told else []),
+    ]
 
 
 def _found(each: Scanned, result: ScanResult, language: Language) -> str:
@@ -273,10 +274,3 @@ def _fault(each: Scanned, language: Language) -> str:
     remedy = " / ".join(REMEDIES.get(each.file.path.suffix.lower(), ("DOCX", "PDF")))
     reason = each.error.reason if each.error else Reason.UNREADABLE
     return say(f"scan.fault_{reason}", language, {"remedy": remedy})
-
-
-def _disagreements(result: ScanResult, language: Language) -> Iterator[tuple[str, str]]:
-    for files in dict.fromkeys(each.files for each in result.conflicts):
-        numbers = ["/".join(each.numbers) for each in result.conflicts if each.files == files]
-        figures = {"n": len(numbers), "numbers": _some(numbers)}
-        yield ", ".join(files), say("scan.disagree", language, figures)

@@ -16,6 +16,7 @@ from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.sources.base import (
     FileError,
     Holds,
+    ProposedMetrics,
     Reason,
     Reject,
     SourceFile,
@@ -77,7 +78,9 @@ class Personal:
     """Replaced or left out items by kind."""
 
 
-Outcome = Opened | Personal | Read | Kept | Skipped | Reject | FileError | Unusable
+Outcome = (
+    Opened | Personal | Read | Kept | Skipped | Reject | FileError | ProposedMetrics | Unusable
+)
 
 
 class Tally:
@@ -122,6 +125,11 @@ class Tally:
                 self._find(outcome)
             case FileError():
                 self._find(outcome)
+            case ProposedMetrics():
+                text = (
+                    f"{outcome.file.name}: its graders, for your config:\nmetrics:\n{outcome.yaml}"
+                )
+                self._listener(Noticed(stage=self._stage, text=text.rstrip()))
             case Unusable():
                 self.problems.append(outcome.problem)
 

@@ -29,6 +29,7 @@ from lm_eval_so.generator.writing.slots import Plan, Slot, Wanted, changed, orde
 __all__ = [
     "FACT",
     "KEYLESS",
+    "NO_CHUNK",
     "NO_MODEL",
     "Asking",
     "Material",

@@ -19,8 +19,11 @@ from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import load_dataset
 from lm_eval_so.core.events import Event, Noticed, Warned
+from lm_eval_so.core.records.enums import Language
 from lm_eval_so.errors import BudgetSpent, CannotMeasure, DatasetError, NothingToDo, UsageError
 from lm_eval_so.generator.dataset.make import Generated
+from lm_eval_so.generator.dataset.tried import show
+from lm_eval_so.generator.dataset_tools.verify import validate
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.generate import generate, generate_with_model, try_out
 from lm_eval_so.generator.staleness.find_stale import find_stale
@@ -395,12 +398,9 @@ def test_generate__unanswerable_tests_that_another_document_answers_are_thrown_a
         return told | {"verdict": "answers", "quote": line, "answer": "The recipient."}
 
     shop.writer.verdict = knows_better  # type: ignore[method-assign]
-    made = asyncio.run(
-        generate_with_model(
-            shop.config(questions=10, mix={"unanswerable": 1}, per_chunk=1), shop.resources()
-        )
-    )
-    assert made.samples == 0
+    imported = faq(shop)
+    made = shop.generate(faq=True, questions=10, twins=0, mix={"unanswerable": 1}, per_chunk=1)
+    assert made.samples == len(imported)
     assert made.info.plan is not None
     assert dict(made.info.plan.unfilled) == {"answerable_after_all": 10}
     lines = (shop.folder / "made/rejected.jsonl").read_text("utf-8").splitlines()
@@ -484,3 +484,50 @@ def test_generate__documents_alone_are_kept_if_no_test_is_wanted(shop: Shop) -> 
         "generator.synthesise has them written"
     )
     assert len(read_lines(shop.folder / "made/sources.jsonl")) == 4
+
+
+def test_scenarios__are_written_kept_and_played(shop: Shop) -> None:
+    wanted: dict[str, Any] = {"questions": 0, "scenarios": 3}
+    made = shop.generate(**wanted)
+    assert made.info.plan is not None
+    assert made.info.plan.written == {"scenario": 3}
+    samples = shop.samples()
+    quotes = [sample["context"][0]["text"] for sample in samples]
+    texts = [sample["scenario"]["success"][0]["text"] for sample in samples]
+    assert all(text in quote for text, quote in zip(texts, quotes, strict=True))
+    assert {s["provenance"]["prompt"]["name"][:9] for s in samples} == {"scenario."}
+    assert validate(shop.folder / "made").quotes == 3
+    before, asked = shop.files(), len(shop.server.requests)
+    shop.generate(**wanted)
+    assert shop.files() == before
+    assert len(shop.server.requests) == asked
+    shown = asyncio.run(try_out(shop.config(questions=0, scenarios=4), shop.resources(), 1))
+    assert "goal      " in show(shown, Language.EN)
+
+    scores = played(shop.folder, says=texts[0])
+    assert scores == [1.0 if text in texts[0] else 0.0 for text in texts]
+
+
+def played(folder: Path, *, says: str) -> list[float | None]:
+    """Play the dataset with a chatbot that says one thing, and return the scores of `goal`."""
+    move = {"progress": True, "done": False, "reason": "open", "message": "?"}
+    end = {**move, "done": True, "reason": "goal", "message": ""}
+    user = {"pattern": "", "turns": [json.dumps(move), json.dumps(end)]}
+    (folder / "user.jsonl").write_text(json.dumps(user), "utf-8")
+
+    def scripted(**options: Any) -> dict[str, Any]:
+        return {"name": "scripted", "options": options}
+
+    judge = scripted(default='{"reason": "so", "evidence": [], "label": "yes"}')
+    config = {
+        "version": 1,
+        "suite": "shop",
+        "dataset": {"path": "made"},
+        "backend": scripted(default=says),
+        "run": {"simulator": {"backend": scripted(match="regex", answers="user.jsonl")}},
+        "metrics": [{"name": "goal", "backend": judge}],
+    }
+    file = folder / "play.yaml"
+    file.write_text(json.dumps(config), "utf-8")
+    so.run(file)
+    return [*so.evaluate(file).samples.scores["goal"]]

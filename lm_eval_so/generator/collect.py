@@ -14,10 +14,11 @@ from lm_eval_so.generator.mapping.fields import is_blank
 from lm_eval_so.generator.mapping.list_cells import CellNotes
 from lm_eval_so.generator.mapping.sample_mapping import (
     Binding,
+    asks,
     bind,
     bind_columns,
     has_column,
-    make_sample,
+    make_samples,
     never_seen,
 )
 from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Read, Skipped, Unusable
@@ -145,16 +146,16 @@ class _SourceReader:
         self._tell_choice(file, binding)
         notes = CellNotes()
         for item in items:
-            yield self._outcome(item, binding, notes)
+            yield from self._outcomes(item, binding, notes)
         for text in notes.told():
             self._listener(Noticed(stage=STAGE, text=f"{name}: {text}"))
 
     def _look_ahead(self, ahead: list[Item], items: Items) -> tuple[str, ...]:
         """Return the keys of the first records, which are kept in `ahead`.
 
-        Empty if the config has a map.
+        Empty if the config maps the question.
         """
-        if self._source.map:
+        if asks(self._source.map):
             return ()
         seen = sum(isinstance(item, RawItem) for item in ahead)
         while seen < _LOOKED_AT and (item := next(items, None)) is not None:
@@ -163,23 +164,24 @@ class _SourceReader:
         keys = (key for item in ahead if isinstance(item, RawItem) for key in item.payload)
         return tuple(dict.fromkeys(map(clean_text, keys)))
 
-    def _outcome(self, item: Item, binding: Binding, notes: CellNotes) -> Outcome:
+    def _outcomes(self, item: Item, binding: Binding, notes: CellNotes) -> Iterator[Outcome]:
         if isinstance(item, Columns):
             raise TypeError("a header in the middle of a file")
         cleaned = _cleaned(item) if isinstance(item, RawItem) else item
         if not isinstance(cleaned, RawItem):
-            return cleaned
+            yield cleaned
+            return
         if all(map(is_blank, cleaned.payload.values())):
-            return Skipped(file=item.file)
+            yield Skipped(file=item.file)
+            return
         if self._unseen:
             self._keys |= dict.fromkeys(cleaned.payload)
             self._unseen = {c for c in self._unseen if not has_column(cleaned.payload, c)}
-        made = make_sample(cleaned, binding)
-        if isinstance(made, Reject):
-            return made
-        for cell in binding.cells(cleaned.payload):
-            notes.add(*cell)
-        return Kept(file=item.file, at=item.at, sample=made)
+        made = make_samples(cleaned, binding)
+        yield from made
+        if any(isinstance(each, Kept) for each in made):
+            for cell in binding.cells(cleaned.payload):
+                notes.add(*cell)
 
     def _refuse(self, problem: Problem) -> Unusable:
         self._unusable = True

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from lm_eval_so.core.hashing import canon
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.generator.clean import clean_text
+from lm_eval_so.generator.mapping.sample_mapping import ANSWER_FROM_LOG
 from lm_eval_so.generator.outcomes import Kept, Outcome
 from lm_eval_so.generator.sources.base import Reason, Reject, Step, excerpt, place
 
@@ -30,10 +31,12 @@ def text_key(text: str) -> str:
 
 def question_key(sample: TestSample) -> bytes:
     """Return a digest of everything sent to the chatbot, 16 bytes."""
-    messages = [
+    messages: list[list[object]] = [
         [m.role, text_key(m.content), m.tool_call_id, [[c.name, c.arguments] for c in m.tool_calls]]
         for m in sample.messages
     ]
+    if sample.scenario is not None:
+        messages += [["user", text_key(text)] for text in sample.user_texts]
     given = [text_key(p.text) for p in sample.context if p.role == "given"]
     return blake2b(canon([messages, given]), digest_size=16).digest()
 
@@ -41,7 +44,8 @@ def question_key(sample: TestSample) -> bytes:
 def drop_duplicates(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
     """Turn each sample with a repeated question into a `Reject`, and pass on the rest.
 
-    The reason is `dup_exact` for the same reference, `answer_conflict` for another.
+    The reason is `dup_exact` for the same reference, `answer_conflict` for another. A repeated question of
+    a log is `dup_exact`, whatever was answered: nobody has to choose one of two answers that nobody vouched for.
     """
     seen: dict[bytes, tuple[bytes, str]] = {}
     for outcome in outcomes:
@@ -54,7 +58,13 @@ def drop_duplicates(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
             yield outcome
         else:
             first_answer, first_place = seen[key]
-            yield _reject(outcome, first_place, same=first_answer == answer)
+            if first_answer == answer:
+                yield _reject(outcome, f"same question and answer as {first_place}")
+            elif ANSWER_FROM_LOG in outcome.sample.flags:
+                yield _reject(outcome, f"same question as {first_place}")
+            else:
+                hint = "keep one of the two answers, or make the questions differ"
+                yield _reject(outcome, f"another answer stands at {first_place}", hint)
 
 
 def _counts(char: str) -> bool:
@@ -67,14 +77,13 @@ def _answer_key(sample: TestSample) -> bytes:
     return blake2b(canon([sample.behavior, expected]), digest_size=16).digest()
 
 
-def _reject(kept: Kept, first: str, *, same: bool) -> Reject:
-    what = f"same question and answer as {first}" if same else f"another answer stands at {first}"
+def _reject(kept: Kept, what: str, hint: str | None = None) -> Reject:
     return Reject(
         file=kept.file,
         at=kept.at,
-        reason=Reason.DUP_EXACT if same else Reason.ANSWER_CONFLICT,
+        reason=Reason.DUP_EXACT if hint is None else Reason.ANSWER_CONFLICT,
         what=what,
-        hint=None if same else "keep one of the two answers, or make the questions differ",
-        excerpt=excerpt(kept.sample.question),
+        hint=hint,
+        excerpt=excerpt("\n".join(kept.sample.user_texts[-1:])),
         step=Step.DEDUP,
     )

@@ -9,6 +9,8 @@ from lm_eval_so.core.config.section import Section
 
 QuestionType = Literal["fact", "follow_up", "unanswerable", "false_premise", "multi_hop"]
 """Type of a test that is written from documents."""
+Turns = Literal["last", "first", "every", "scenario"]
+"""What becomes a test of a conversation."""
 
 
 def _usual_mix() -> dict[QuestionType, int]:
@@ -52,12 +54,13 @@ class SourceSection(Section):
     """Use of the files: their rows are samples, or they are documents to write tests from."""
     format: (
         Literal[
-            "csv", "tsv", "jsonl", "json",
+            "csv", "tsv", "jsonl", "json", "kakaotalk", "otlp",
             "markdown", "html", "docx", "hwpx", "pdf", "text", "xlsx", "xls", "ods",
         ]
         | None
     ) = None  # fmt: skip
-    """Format; default: by the file's ending. Samples are read from csv, tsv, jsonl and json."""
+    """Format; default: by the file's ending. Samples are read from csv, tsv, jsonl and json; from kakaotalk, a
+    chat that KakaoTalk exported as text, and otlp, traces as OTLP JSON lines."""
     encoding: str | None = None
     """Encoding; default: detected per file (UTF-8, UTF-16 by BOM, CP949)."""
     records: str | None = None
@@ -68,6 +71,16 @@ class SourceSection(Section):
     split: bool = True
     """Whether a cell of `keywords`, `forbidden` or `tags` holds several, with ; or a line break between
     them (tags: or a comma)."""
+    turns: Turns = "last"
+    """What becomes a test of a conversation: its last or first question, every question, or all of the user's
+    turns as a scripted scenario."""
+    staff: list[str] = Field(default_factory=list)
+    """Names of those who answer, as a KakaoTalk export has them; the others who speak are users. No name gets
+    into a dataset: further spellings may stand here, too."""
+    gap_minutes: int = Field(default=60, ge=1)
+    """Minutes without a line after which a KakaoTalk export begins a new conversation."""
+    sample: int | None = Field(default=None, ge=1)
+    """Most tests to take, half of them by how often they were asked; default: all."""
     license: str | None = None
     """License of the source, written into its samples."""
     selector: str | None = None

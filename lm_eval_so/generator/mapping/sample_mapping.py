@@ -1,11 +1,12 @@
 """The `map` of a source, from columns to fields of a sample: given by the config or chosen by name."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.sources import Turns
 from lm_eval_so.core.hashing import content_id, revision
 from lm_eval_so.core.records.chat import Message
 from lm_eval_so.core.records.codec import dump_line
@@ -14,19 +15,23 @@ from lm_eval_so.core.records.sample import Provenance, Review, SourceRef, TestSa
 from lm_eval_so.errors import Problem, nearest
 from lm_eval_so.generator.clean import clean_text, language_of
 from lm_eval_so.generator.mapping import fields
+from lm_eval_so.generator.mapping.exchanges import Asked, asked_of
 from lm_eval_so.generator.mapping.fields import FieldError, is_blank
 from lm_eval_so.generator.mapping.list_cells import LISTS, read_cell
+from lm_eval_so.generator.outcomes import Kept
 from lm_eval_so.generator.sources.base import RawItem, Reason, Reject, excerpt, listed, place
 from lm_eval_so.generator.sources.json_values import parse_path, walk
 
 SPLIT = "test"
+ANSWER_FROM_LOG = "answer_from_log"
+"""Flag of a test whose answer is what was said in a log, right or wrong."""
 METADATA = "metadata."
 SEVERAL = ("input", "expected", "references", "context", *LISTS)
 """Fields that may be made of several columns."""
 SINGLE = ("messages", "behavior", "answerable", "language", "group", "ref", "weight")
 
 _GUESSES: Mapping[str, Sequence[str]] = {
-    "messages": ["messages"],
+    "messages": ["messages", "conversations", "conversation"],
     "input": ["input", "question", "prompt", "query", "user input", "질문", "문의", "질의"],
     "expected": ["expected", "expected output", "answer", "ideal", "output", "답변", "정답", "답"],
     "references": ["references", "answers"],
@@ -46,6 +51,7 @@ class Binding:
     """Field to columns, dotted paths, or constants written "=text"."""
     split: bool = True
     """Whether a cell of `LISTS` may hold several texts."""
+    turns: Turns = "last"
 
     def columns(self) -> Iterator[tuple[str, str]]:
         """Yield (field, column) of all columns that are no constants."""
@@ -77,6 +83,11 @@ def guess(columns: Iterable[str]) -> Binding:
     return Binding(refs=chosen)
 
 
+def asks(given: Collection[str]) -> bool:
+    """Return whether one of some fields is the question."""
+    return "input" in given or "messages" in given
+
+
 def map_problems(given: Mapping[str, str | list[str]]) -> Iterator[tuple[str, str, str | None]]:
     """Yield the problems of a map by itself, as (key, what, hint)."""
     known = (*SEVERAL, *SINGLE, f"{METADATA}NAME")
@@ -92,8 +103,6 @@ def map_problems(given: Mapping[str, str | list[str]]) -> Iterator[tuple[str, st
     for one, other in (("input", "messages"), ("behavior", "answerable")):
         if one in given and other in given:
             yield other, f"{one} and {other} cannot stand together", None
-    if given and not {"input", "messages"} & set(given):
-        yield "", "nothing is mapped to input", "map the question: input: COLUMN"
 
 
 def has_column(payload: Mapping[str, JsonValue], column: str) -> bool:
@@ -101,37 +110,67 @@ def has_column(payload: Mapping[str, JsonValue], column: str) -> bool:
     return column in payload or any(True for _ in _walk(payload, column))
 
 
-def make_sample(item: RawItem, binding: Binding) -> TestSample | Reject:
-    """Make a sample of a cleaned record, with id, `rev` and provenance."""
+def make_samples(item: RawItem, binding: Binding) -> list[Kept | Reject]:
+    """Make the samples of a cleaned record, with id, `rev` and provenance: one, or several of a conversation."""
     try:
-        return _sample(item, binding)
+        values = {field: list(_values(item.payload, refs)) for field, refs in binding.refs.items()}
+        asked = _asked(item.payload, values, binding)
     except FieldError as error:
-        return Reject(
-            file=item.file,
-            at=item.at,
-            reason=error.reason,
-            what=error.what,
-            hint=error.hint,
-            excerpt=excerpt(dump_line(item.payload)),
+        return [_reject(item, error)]
+    made: list[Kept | Reject] = []
+    for each in asked:
+        place = replace(item, at={**item.at, **each.at})
+        try:
+            sample = _sample(place, binding, values, each)
+            made.append(Kept(file=item.file, at=place.at, sample=sample))
+        except FieldError as error:
+            made.append(_reject(place, error))
+    return _grouped(made)
+
+
+def _grouped(made: Sequence[Kept | Reject]) -> list[Kept | Reject]:
+    """Give the samples of one record a common group, unless it has one."""
+    kept = [each.sample for each in made if isinstance(each, Kept)]
+    # the last question comes after all others, so its id stands for the whole conversation
+    return [
+        replace(
+            each, sample=replace(each.sample, group_id=each.sample.group_id or f"g{kept[-1].id}")
         )
+        if isinstance(each, Kept)
+        else each
+        for each in made
+    ]
 
 
-def _sample(item: RawItem, binding: Binding) -> TestSample:
-    values = {field: list(_values(item.payload, refs)) for field, refs in binding.refs.items()}
+def _reject(item: RawItem, error: FieldError) -> Reject:
+    return Reject(
+        file=item.file,
+        at=item.at,
+        reason=error.reason,
+        what=error.what,
+        hint=error.hint,
+        excerpt=excerpt(dump_line(item.payload)),
+    )
+
+
+def _sample(
+    item: RawItem, binding: Binding, values: Mapping[str, list[JsonValue]], asked: Asked
+) -> TestSample:
     one = {field: found[0] for field, found in values.items() if found}
-    messages = _messages(item.payload, values, binding)
     answers = fields.texts_of(
         [*values.get("expected", []), *values.get("references", [])], "expected"
     )
+    is_logged = not answers and asked.answer is not None
     phrases = {f: _listed(item.payload, f, binding) for f in ("keywords", "forbidden")}
     own: dict[str, JsonValue] = {field: [*found] for field, found in phrases.items() if found}
-    group = fields.text_of(one["group"], "group") if "group" in one else None
     origin = SourceRef(file=item.file.name, sha256=item.file.sha256, at=item.at)
     sample = TestSample(
         id="",
-        language=_language(one, messages),
-        messages=messages,
-        expected=answers[0] if answers else None,
+        group_id=fields.text_of(one["group"], "group") if "group" in one else None,
+        messages=asked.messages,
+        scenario=asked.scenario,
+        system=asked.system,
+        expected=answers[0] if answers else asked.answer,
         references=answers[1:],
         behavior=_behavior(one),
         context=fields.passages_of(values.get("context", [])),
@@ -141,16 +180,19 @@ def _sample(item: RawItem, binding: Binding) -> TestSample:
         weight=fields.weight_of(one["weight"]) if "weight" in one else 1.0,
         split=SPLIT,
         ref=fields.text_of(one["ref"], "ref") if "ref" in one else None,
+        flags=(ANSWER_FROM_LOG,) if is_logged else (),
         review=Review(status="imported" if answers else "unreviewed"),
         provenance=Provenance(method="import", source=origin, license=item.file.license),
     )
-    made = content_id(sample)
-    return replace(sample, id=made, group_id=group or f"g{made}", rev=revision(sample))
+    if sample.user_texts[-1] == "":
+        raise FieldError(Reason.EMPTY, "the last question is empty")
+    sample = replace(sample, language=_language(one, sample))
+    return replace(sample, id=content_id(sample), rev=revision(sample))
 
 
-def _messages(
+def _asked(
     payload: Mapping[str, JsonValue], values: Mapping[str, list[JsonValue]], binding: Binding
-) -> tuple[Message, ...]:
+) -> list[Asked]:
     field = "messages" if "messages" in binding.refs else "input"
     if not values[field]:
         missing = [c for f, c in binding.columns() if f == field and not has_column(payload, c)]
@@ -160,15 +202,15 @@ def _messages(
             raise FieldError(Reason.MISSING_FIELD, f'there is no "{missing[0]}"', hint=hint)
         raise FieldError(Reason.EMPTY, "the question is empty")
     if field == "messages":
-        return fields.messages_of(values[field][0])
+        return asked_of(fields.messages_of(values[field][0]), binding.turns)
     texts = [fields.text_of(value, field) for value in values[field]]
-    return (Message(role="user", content="\n\n".join(texts)),)
+    return [Asked(messages=(Message(role="user", content="\n\n".join(texts)),))]
 
 
-def _language(one: Mapping[str, JsonValue], messages: Sequence[Message]) -> str:
+def _language(one: Mapping[str, JsonValue], sample: TestSample) -> str:
     if "language" in one:
         return fields.language_of_field(one["language"])
-    return language_of("\n".join(m.content for m in messages if m.role == "user"))
+    return language_of("\n".join(sample.user_texts))
 
 
 def _behavior(one: Mapping[str, JsonValue]) -> Behavior:
@@ -230,22 +272,34 @@ def bind_columns(
     Returns:
         The binding, and the problems that make it unusable.
     """
-    given, split = config.sources[number].map, config.sources[number].split
+    source = config.sources[number]
+    given = source.map
     at = place(name, {} if line is None else {"line": line})
-    if given:
-        binding = replace(bind(given), split=split)
-        missing = _missing(config, number, at, columns, binding) if line is not None else ()
-        return binding, tuple(missing)
-    binding = replace(guess(columns), split=split)
-    if {"input", "messages"} & set(binding.refs):
-        return binding, ()
-    return binding, (
-        Problem(
-            what=f"{at} {Reason.MISSING_FIELD}: no column looks like a question",
-            where=config.where("generator", "sources", number),
-            hint=f"name it by map: {{input: COLUMN}}; columns: {listed(columns)}",
-        ),
+    chosen = guess(columns)
+    binding = bind(given) if given else chosen
+    if given and not asks(given) and "messages" in chosen.refs:
+        binding = Binding(refs={**binding.refs, "messages": chosen.refs["messages"]})
+    if not given and source.turns != "last":  # an answer beside a conversation is that to its end
+        answers = ("expected", "references")
+        binding = Binding(refs={f: r for f, r in binding.refs.items() if f not in answers})
+    binding = replace(binding, split=source.split, turns=source.turns)
+    problems = (
+        [*_missing(config, number, at, columns, binding)] if given and line is not None else []
     )
+    if not asks(binding.refs):
+        problems.append(
+            Problem(
+                what=f"{at} {Reason.MISSING_FIELD}: no column looks like a question",
+                where=config.where("generator", "sources", number, *(["map"] if given else [])),
+                hint=f"name it by map: {{input: COLUMN}}; columns: {listed(columns)}",
+            )
+        )
+    elif source.turns != "last" and "messages" not in binding.refs:
+        what = f"turns is for conversations, and {name} has none"
+        where = config.where("generator", "sources", number, "turns")
+        hint = "leave turns out, or name their column by map: {messages: COLUMN}"
+        problems.append(Problem(what=what, where=where, hint=hint))
+    return binding, tuple(problems)
 
 
 def never_seen(config: Config, number: int, column: str, keys: Sequence[str]) -> Problem:

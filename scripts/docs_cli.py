@@ -23,6 +23,7 @@ from the program's own help by `scripts/docs_cli.py`.
 | command | reads | writes |
 | --- | --- | --- |
 | `generate` | sources | the dataset: `test.jsonl`, `rejected.jsonl`, `metadata.json` |
+| `dataset` | datasets | stdout |
 | `run` | dataset | `RUN/run_results.jsonl`, `RUN/run.json` |
 | `merge` | shards of a run | `RUN/run_results.jsonl`, `RUN/run.json` |
 | `evaluate` | dataset, runs | `REPORTS/report.json`, `report.md`, `report.html` |

@@ -11,6 +11,7 @@ from lm_eval_so.cli.calibrate import app as calibrate_app
 from lm_eval_so.cli.ci import app as ci_app
 from lm_eval_so.cli.comment import app as comment_app
 from lm_eval_so.cli.compare import app as compare_app
+from lm_eval_so.cli.dataset import app as dataset_app
 from lm_eval_so.cli.doctor import app as doctor_app
 from lm_eval_so.cli.evaluate import app as evaluate_app
 from lm_eval_so.cli.forecast import app as forecast_app
@@ -32,6 +33,7 @@ app = typer.Typer(
 
 for stage in (
     generator_app,
+    dataset_app,
     runner_app,
     merge_app,
     evaluate_app,

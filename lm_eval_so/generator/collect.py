@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, Noticed
-from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.errors import Problem, Where
-from lm_eval_so.generator.clean import clean_text, clean_value
+from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.documents.read import ReadOptions, read_document
 from lm_eval_so.generator.mapping.fields import is_blank
 from lm_eval_so.generator.mapping.list_cells import CellNotes
@@ -17,22 +15,21 @@ from lm_eval_so.generator.mapping.sample_mapping import (
     asks,
     bind,
     bind_columns,
+    cleaned,
     has_column,
     make_samples,
     never_seen,
 )
 from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Read, Skipped, Unusable
+from lm_eval_so.generator.recognise import Found, find_files
 from lm_eval_so.generator.sources.base import (
     Columns,
     FileError,
     RawItem,
-    Reason,
-    Reject,
     SourceFile,
-    excerpt,
     place,
 )
-from lm_eval_so.generator.sources.source_files import Item, Items, licensed, locate, open_file
+from lm_eval_so.generator.sources.source_files import Item, Items, open_file
 
 STAGE = "generate"
 _LOOKED_AT = 100
@@ -43,54 +40,10 @@ def collect(config: Config, listener: Listener) -> Iterator[Outcome]:
     """Read every source, also after one that cannot be used.
 
     Yields:
-        `Opened` for each file, then the outcome of each of its records.
+        `Opened` for each file, then the outcome of each of its records, or `Read` for a document.
     """
-    for number, source in enumerate(config.sources):
-        if source.use == "documents":
-            yield from _documents(config, number)
-        else:
-            yield from _SourceReader(config, number, listener).outcomes()
-
-
-def _documents(config: Config, number: int) -> Iterator[Outcome]:
-    """Read the documents of a source, then tell what makes it unusable."""
-    source = licensed(config, number)
-    options = ReadOptions(
-        format=source.format,
-        encoding=source.encoding,
-        records=source.records,
-        selector=source.selector,
-        headings=tuple(source.headings),
-        sheets=tuple(source.sheets),
-        header_row=source.header_row,
-    )
-    errors: list[FileError] = []
-    has_readable = False
-    for found in locate(config, number):
-        if isinstance(found, Problem):
-            yield Unusable(problem=found)
-            continue
-        name, path = found
-        document = read_document(name, path, source=source.id, options=options)
-        if isinstance(document, FileError):
-            errors.append(document)
-            yield Opened(file=document.file)
-            yield document
-            continue
-        has_readable = True
-        file = SourceFile(
-            source=source.id,
-            name=name,
-            path=path,
-            sha256=document.sha256,
-            size=path.stat().st_size,
-            license=source.license,
-        )
-        yield Opened(file=file)
-        yield Read(file=file, document=document)
-        yield from document.rejected
-    if errors and not has_readable:
-        yield from (Unusable(problem=_file_problem(error)) for error in errors)
+    for number in range(len(config.sources)):
+        yield from _SourceReader(config, number, listener).outcomes()
 
 
 class _SourceReader:
@@ -98,7 +51,7 @@ class _SourceReader:
 
     def __init__(self, config: Config, number: int, listener: Listener) -> None:
         self._config, self._number, self._listener = config, number, listener
-        self._source = licensed(config, number)
+        self._source = config.sources[number]
         self._errors: list[FileError] = []
         self._has_readable = False
         self._unusable = False
@@ -109,11 +62,13 @@ class _SourceReader:
 
     def outcomes(self) -> Iterator[Outcome]:
         """Yield the outcomes of all files, then the problems that make the source unusable."""
-        for found in locate(self._config, self._number):
+        for found in find_files(self._config, self._number):
             if isinstance(found, Problem):
                 yield self._refuse(found)
+            elif found.holds == "document":
+                yield from self._document(found)
             else:
-                yield from self._file(*found)
+                yield from self._records(found)
         if self._errors and not self._has_readable:
             yield from map(self._refuse, map(_file_problem, self._errors))
         if self._keys and not self._unusable:
@@ -121,8 +76,31 @@ class _SourceReader:
             for column in sorted(self._unseen):
                 yield self._refuse(never_seen(self._config, self._number, column, names))
 
-    def _file(self, name: str, path: Path) -> Iterator[Outcome]:
-        file, items = open_file(name, path, self._source)
+    def _document(self, found: Found) -> Iterator[Outcome]:
+        document = read_document(
+            found.name, found.path, source=found.source.id, options=ReadOptions.of(found.source)
+        )
+        if isinstance(document, FileError):
+            self._errors.append(document)
+            yield Opened(file=document.file)
+            yield document
+            return
+        self._has_readable = True
+        file = SourceFile(
+            source=found.source.id,
+            name=found.name,
+            path=found.path,
+            sha256=document.sha256,
+            size=found.path.stat().st_size,
+            license=found.source.license,
+        )
+        yield Opened(file=file)
+        yield Read(file=file, document=document)
+        yield from document.rejected
+
+    def _records(self, found: Found) -> Iterator[Outcome]:
+        name = found.name
+        file, items = open_file(name, found.path, found.source)
         yield Opened(file=file)
         first = next(items, None)
         if isinstance(first, FileError):
@@ -167,20 +145,20 @@ class _SourceReader:
     def _outcomes(self, item: Item, binding: Binding, notes: CellNotes) -> Iterator[Outcome]:
         if isinstance(item, Columns):
             raise TypeError("a header in the middle of a file")
-        cleaned = _cleaned(item) if isinstance(item, RawItem) else item
-        if not isinstance(cleaned, RawItem):
-            yield cleaned
+        record = cleaned(item) if isinstance(item, RawItem) else item
+        if not isinstance(record, RawItem):
+            yield record
             return
-        if all(map(is_blank, cleaned.payload.values())):
+        if all(map(is_blank, record.payload.values())):
             yield Skipped(file=item.file)
             return
         if self._unseen:
-            self._keys |= dict.fromkeys(cleaned.payload)
-            self._unseen = {c for c in self._unseen if not has_column(cleaned.payload, c)}
-        made = make_samples(cleaned, binding)
+            self._keys |= dict.fromkeys(record.payload)
+            self._unseen = {c for c in self._unseen if not has_column(record.payload, c)}
+        made = make_samples(record, binding)
         yield from made
         if any(isinstance(each, Kept) for each in made):
-            for cell in binding.cells(cleaned.payload):
+            for cell in binding.cells(record.payload):
                 notes.add(*cell)
 
     def _refuse(self, problem: Problem) -> Unusable:
@@ -193,19 +171,6 @@ class _SourceReader:
         chosen = ", ".join(f"{field}: {refs[0]}" for field, refs in binding.refs.items())
         text = f"{file.name}: no map, columns chosen by their names: {{{chosen}}}"
         self._listener(Noticed(stage=STAGE, text=text))
-
-
-def _cleaned(item: RawItem) -> RawItem | Reject:
-    payload = {clean_text(key): clean_value(value) for key, value in item.payload.items()}
-    if len(payload) == len(item.payload):
-        return RawItem(file=item.file, at=item.at, payload=payload)
-    return Reject(
-        file=item.file,
-        at=item.at,
-        reason=Reason.BAD_JSON,
-        what="two keys are the same once cleaned",
-        excerpt=excerpt(dump_line(item.payload)),
-    )
 
 
 def _file_problem(error: FileError) -> Problem:

@@ -2,17 +2,17 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 from lm_eval_so.core.asking.open import backend_problems
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.errors import Problem, Where
 from lm_eval_so.generator.mapping.sample_mapping import bind_columns, map_problems
+from lm_eval_so.generator.recognise import Found, find_files
 from lm_eval_so.generator.sources.base import Columns
 from lm_eval_so.generator.sources.encoding import is_encoding
 from lm_eval_so.generator.sources.json_values import parse_path
-from lm_eval_so.generator.sources.source_files import READERS, format_of, locate, open_file
+from lm_eval_so.generator.sources.source_files import READERS, format_of, open_file
 
 
 def check(config: Config, environ: Mapping[str, str] | None = None) -> list[Problem]:
@@ -83,6 +83,8 @@ def _section_problems(config: Config, number: int) -> Iterator[Problem]:
 def _use_problems(source: SourceSection, where: Callable[[str], Where]) -> Iterator[Problem]:
     """Find settings of documents at a source of samples, and the other way round."""
     of_documents = ("selector", "headings", "sheets", "header_row")
+    if source.use is None and not source.map:
+        return  # each file decides
     if source.use == "documents":
         if source.map:
             hint = "leave map out, or write as: samples"
@@ -98,18 +100,18 @@ def _use_problems(source: SourceSection, where: Callable[[str], Where]) -> Itera
 
 
 def _file_problems(config: Config, number: int) -> Iterator[Problem]:
-    for found in locate(config, number):
+    for found in find_files(config, number):
         if isinstance(found, Problem):
             yield found
-        elif config.sources[number].use == "samples":
-            yield from _header_problems(config, number, *found)
+        elif found.holds != "document":
+            yield from _header_problems(config, number, found)
 
 
-def _header_problems(config: Config, number: int, name: str, path: Path) -> Iterator[Problem]:
-    source = config.sources[number]
-    if format_of(name, source) not in {"csv", "tsv"}:
+def _header_problems(config: Config, number: int, found: Found) -> Iterator[Problem]:
+    name = found.name
+    if format_of(name, found.source) not in {"csv", "tsv"}:
         return
-    _, items = open_file(name, path, source)
+    _, items = open_file(name, found.path, found.source)
     header = next(items, None)
     if isinstance(header, Columns):
         yield from bind_columns(config, number, name, header.names, line=header.line)[1]

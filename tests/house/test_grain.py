@@ -13,14 +13,17 @@ PACKAGE = Path(__file__).parents[2] / "lm_eval_so"
 NAME = PACKAGE.name
 MOST_IMPORTS = 12
 MOST_IMPORTS_WHERE_STAGES_MEET = 16
-STAGES_MEET = ("lm_eval_so.pipeline", "lm_eval_so.api", "lm_eval_so.cli.app")
+STAGES_MEET = ("lm_eval_so.pipeline", "lm_eval_so.api")
+TABLE_OF_COMMANDS = "lm_eval_so.cli.app"
+MOST_ROWS = 20
 MOST_FIELDS = 14
 MOST_PARAMETERS = 5
 MOST_LONG_SIGNATURES = 6
 """Of the Python API, whose arguments are those of the commands, and of an error that plugins raise."""
 FEWEST_LINES = 60
 """Of a module with one importer; a shorter one belongs into that."""
-MOST_SERVING_ONE = 83
+MOST_SERVING_ONE = 1 / 6
+"""Of all modules; commands and plugins serve the table that names them."""
 MOST_NAMES_TWICE = 15
 FLAT_ON_PURPOSE = {"Answer", "Reply"}
 """An answer is the row of a run, a file format; a reply is what tests of plugins write by keyword."""
@@ -53,6 +56,7 @@ SOURCES = {module: file_of(module).read_text(encoding="utf-8") for module in MOD
 @pytest.mark.parametrize("module", MODULES)
 def test_module__knows_few_others(module: str) -> None:
     most = MOST_IMPORTS_WHERE_STAGES_MEET if module.startswith(STAGES_MEET) else MOST_IMPORTS
+    most = MOST_ROWS if module == TABLE_OF_COMMANDS else most
     found = graph().find_modules_directly_imported_by(module)
     assert len(found) <= most, "\n".join(sorted(found))
 
@@ -75,8 +79,9 @@ def test_short_modules__stand_alone_for_several_others_only() -> None:
 
 
 def test_most_modules__serve_more_than_one_other() -> None:
-    alone = [m for m in MODULES if len(importers(m)) == 1 and not is_command(m)]
-    assert len(alone) <= MOST_SERVING_ONE, "\n".join(alone)
+    is_listed = {m for m in MODULES if is_command(m) or is_plugin(m)}
+    alone = [m for m in MODULES if len(importers(m)) == 1 and m not in is_listed]
+    assert len(alone) <= MOST_SERVING_ONE * len(MODULES), "\n".join(alone)
 
 
 def test_names_of_files__are_mostly_unique() -> None:

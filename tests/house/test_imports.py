@@ -50,6 +50,7 @@ def loaded_by(code: str) -> set[str]:
         ["ci"],
         ["comment"],
         ["cache"],
+        ["dataset"],
         ["merge"],
         ["doctor"],
     ],

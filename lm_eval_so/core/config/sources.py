@@ -11,6 +11,8 @@ QuestionType = Literal["fact", "follow_up", "unanswerable", "false_premise", "mu
 """Type of a test that is written from documents."""
 Turns = Literal["last", "first", "every", "scenario"]
 """What becomes a test of a conversation."""
+_RECORDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+"""Endings of files that hold samples where no test is written from documents."""
 
 
 def _usual_mix() -> dict[QuestionType, int]:
@@ -49,9 +51,10 @@ class SourceSection(Section):
     id: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
     """Id of the source in metadata.json and rejected.jsonl: letters, digits and . _ -"""
     path: str | list[str]
-    """File or glob, or several; relative to the config file."""
-    use: Literal["samples", "documents"] = Field(default="samples", alias="as")
-    """Use of the files: their rows are samples, or they are documents to write tests from."""
+    """File, folder with all below it, or glob; or several. Relative to the config file."""
+    use: Literal["samples", "documents"] | None = Field(default=None, alias="as")
+    """Use of the files: their rows are samples, or they are documents to write tests from. Default: each
+    file tells it by what stands in it."""
     format: (
         Literal[
             "csv", "tsv", "jsonl", "json", "kakaotalk", "otlp",
@@ -64,7 +67,8 @@ class SourceSection(Section):
     encoding: str | None = None
     """Encoding; default: detected per file (UTF-8, UTF-16 by BOM, CP949)."""
     records: str | None = None
-    """Path of the records in a JSON file, as `$.data` or `$.groups[*].items`."""
+    """Path of the records in a JSON file, as `$.data` or `$.groups[*].items`; default: the only list of
+    objects at its top."""
     map: dict[str, str | list[str]] = Field(default_factory=dict)
     """Field of the sample to column: a name, a dotted path, or a constant written "=text". Default:
     chosen by common names, and the choice is reported."""
@@ -91,3 +95,12 @@ class SourceSection(Section):
     """Sheets of a document to read, hidden ones too; default: all that are visible."""
     header_row: int | None = Field(default=None, ge=1)
     """Row of a document's sheets that names the columns; default: found."""
+
+    @property
+    def may_hold_documents(self) -> bool:
+        """Whether some of its files may be documents, as far as this section tells."""
+        paths = [self.path] if isinstance(self.path, str) else self.path
+        is_found = self.use is None and not self.map
+        return self.use == "documents" or (
+            is_found and not all(path.lower().endswith(_RECORDS) for path in paths)
+        )

@@ -16,6 +16,7 @@ from lm_eval_so.core.records.dataset import DatasetInfo, DocumentInfo
 from lm_eval_so.core.records.field_texts import DescribedSchema
 from lm_eval_so.core.records.forecast import Forecast
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.records.review import Decision, ReviewHead
 from lm_eval_so.core.records.run import RunInfo, RunResult
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.errors import Problem, RecordError, Where
@@ -32,6 +33,8 @@ RECORDS: Mapping[str, type[Any]] = {
     "comparison": Comparison,
     "calibration": Calibration,
     "forecast": Forecast,
+    "review": ReviewHead,
+    "decision": Decision,
 }
 """Record types by the NAME of `schema NAME`."""
 

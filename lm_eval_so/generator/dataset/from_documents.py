@@ -48,7 +48,7 @@ STAGE = "generate"
 def has_documents(config: Config) -> bool:
     """Return whether a config names documents, or wants tests from them."""
     is_wanted = config.generator is not None and config.generator.synthesise is not None
-    return is_wanted or any(source.use == "documents" for source in config.sources)
+    return is_wanted or any(source.may_hold_documents for source in config.sources)
 
 
 class Writing:

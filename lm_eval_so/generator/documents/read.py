@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Final
+from typing import Final, Self
 
 from pydantic import JsonValue
 
@@ -13,20 +13,10 @@ from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.documents.block import BadDocumentError, Block, Document, Note
 from lm_eval_so.generator.documents.compose import compose
 from lm_eval_so.generator.sources.base import FileError, Reason, Reject, SourceFile
-from lm_eval_so.generator.sources.source_files import Items, open_file
+from lm_eval_so.generator.sources.source_files import REMEDIES, Items, format_of, open_file
 
 MOST_BYTES: Final = 200_000_000
 """Largest file."""
-_REMEDIES: Final = {
-    ".hwp": "save it as HWPX, DOCX or PDF",
-    ".doc": "save it as DOCX or PDF",
-    ".rtf": "save it as DOCX or PDF",
-    ".odt": "save it as DOCX or PDF",
-    ".ppt": "save it as PDF",
-    ".pptx": "save it as PDF",
-    ".xlsb": "save it as XLSX",
-}
-"""Remedies for formats that are not read, by their endings."""
 _CHARSET: Final = re.compile(
     rb"""<meta[^>]{0,200}charset=["']?\s*([A-Za-z0-9_-]{3,20})""", re.IGNORECASE
 )
@@ -52,6 +42,19 @@ class ReadOptions:
     """Sheets to read, hidden ones too; default: all that are visible."""
     header_row: int | None = None
     """Row of a sheet that names the columns, from 1."""
+
+    @classmethod
+    def of(cls, source: SourceSection) -> Self:
+        """Return the wishes of a source of the config."""
+        return cls(
+            format=source.format,
+            encoding=source.encoding,
+            records=source.records,
+            selector=source.selector,
+            headings=tuple(source.headings),
+            sheets=tuple(source.sheets),
+            header_row=source.header_row,
+        )
 
     def patterns(self) -> tuple[re.Pattern[str], ...]:
         """Return the patterns of headings; `re.error` if one is none."""
@@ -101,7 +104,7 @@ def read_document(
     section = SourceSection.model_validate(
         {"id": source, "path": name, "encoding": options.encoding, "records": options.records}
     )
-    kind = options.format or format_of(name)
+    kind = options.format or format_of(name, section)
     if kind in _RECORDS:
         section = section.model_copy(update={"format": kind})
     file, items = open_file(name, path, section)
@@ -137,11 +140,6 @@ def read_document(
     )
 
 
-def format_of(name: str) -> str | None:
-    """Return the format that the ending of a file tells; None if it tells none that can be read."""
-    return _ENDINGS.get(PurePath(name).suffix.lower())
-
-
 def _first_error(items: Items, file: SourceFile) -> FileError:
     error = next(items, None)
     if isinstance(error, FileError):
@@ -153,7 +151,7 @@ def _refuse(file: SourceFile, kind: str | None) -> None:
     if kind not in FORMATS:
         ending = file.path.suffix.lower()
         what = f'the ending "{ending}" tells no format that can be read'
-        hint = _REMEDIES.get(ending, f"name it by format: one of {', '.join(FORMATS)}")
+        hint = REMEDIES.get(ending, f"name it by format: one of {', '.join(FORMATS)}")
         raise BadDocumentError(Reason.UNKNOWN_FORMAT, what, hint)
     if file.size > MOST_BYTES:
         what = f"the file is larger than {MOST_BYTES:,} bytes"
@@ -276,28 +274,3 @@ FORMATS: Final[Mapping[str, _Reader]] = {
     **dict.fromkeys(("csv", "tsv", "json", "jsonl"), _records),
 }
 """Reader of each format."""
-_ENDINGS: Final[Mapping[str, str]] = {
-    ".md": "markdown",
-    ".markdown": "markdown",
-    ".htm": "html",
-    ".xhtml": "html",
-    ".txt": "text",
-    ".xlsm": "xlsx",
-    ".ndjson": "jsonl",
-    **{
-        f".{name}": name
-        for name in (
-            "html",
-            "docx",
-            "hwpx",
-            "pdf",
-            "xlsx",
-            "xls",
-            "ods",
-            "csv",
-            "tsv",
-            "json",
-            "jsonl",
-        )
-    },
-}

@@ -110,6 +110,21 @@ class FileError:
     at: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """The beginning of a file, by which its format is recognised."""
+
+    file: SourceFile
+    format: str | None
+    """Format by its ending."""
+    text: str
+    """First 65,536 characters; empty if the file is no text."""
+    columns: tuple[str, ...]
+    """Header of a table, else the keys of the first 100 records; none if the file is not read as records."""
+    first: Mapping[str, JsonValue]
+    """First record of a file without a header; empty if there is none."""
+
+
 class Source(Protocol):
     """Reader of one format: streams if the format allows it, and never raises for a bad record."""
 

@@ -38,7 +38,7 @@ def read_json(
     if isinstance(document, FileError):
         yield document
         return
-    steps = parse_path(options.records or "$") or ()
+    steps = parse_path(options.records or _only_list(document)) or ()
     if problem := _no_records(file, document, steps, options.records):
         yield problem
         return
@@ -76,6 +76,18 @@ def _document(file: SourceFile) -> JsonValue | FileError:
     except BadJsonError as error:
         at = {"line": error.line, "column": error.column} if error.line else {}
         return FileError(file=file, reason=Reason.BAD_JSON, what=error.what, at=at)
+
+
+def _only_list(document: JsonValue) -> str:
+    """Return the path of the only list of objects at the top of a document, else of the document."""
+    top = document if isinstance(document, dict) else {}
+    lists = [key for key, value in top.items() if isinstance(value, list) and _has_object(value)]
+    path = f"$.{lists[0]}" if len(lists) == 1 else "$"
+    return path if parse_path(path) else "$"
+
+
+def _has_object(values: list[JsonValue]) -> bool:
+    return any(isinstance(value, dict) for value in values)
 
 
 def _no_records(

@@ -3,8 +3,10 @@
 import codecs
 import glob
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
+from typing import Final
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sources import SourceSection
@@ -31,7 +33,39 @@ READERS: Mapping[str, Source] = {
     "json": read_json,
 }
 """Reader of each format."""
-_ENDINGS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
+ENDINGS: Final[Mapping[str, str]] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".html": "html",
+    ".htm": "html",
+    ".xhtml": "html",
+    ".docx": "docx",
+    ".hwpx": "hwpx",
+    ".pdf": "pdf",
+    ".txt": "text",
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
+    ".xls": "xls",
+    ".ods": "ods",
+}
+"""Format that the ending of a file tells; those of `READERS` hold records, the others are documents."""
+REMEDIES: Final[Mapping[str, str]] = {
+    ".hwp": "save it as HWPX, DOCX or PDF",
+    ".doc": "save it as DOCX or PDF",
+    ".rtf": "save it as DOCX or PDF",
+    ".odt": "save it as DOCX or PDF",
+    ".ppt": "save it as PDF",
+    ".pptx": "save it as PDF",
+    ".xlsb": "save it as XLSX",
+}
+"""Remedies for formats that are not read, by the endings of their files."""
+_NEVER_SOURCES: Final = frozenset({"__pycache__", "node_modules", "site-packages", "venv"})
+"""Folders that are left out of a folder; hidden ones are, too."""
 Item = Columns | RawItem | Reject | FileError
 Items = Iterator[Item]
 
@@ -51,12 +85,14 @@ def locate(config: Config, number: int) -> Iterator[tuple[str, Path] | Problem]:
         number: Position of the source in it.
 
     Yields:
-        Files in the order of the config, those of a glob sorted by code point; each once.
+        Files in the order of the config, those of a glob or a folder sorted by code point; each once. Of a
+        folder, with all below it, these are the files of `ENDINGS` and `REMEDIES` that the config does not
+        itself name as dataset, run, report or baseline.
     """
     paths = config.sources[number].path
     seen: set[Path] = set()
     for position, pattern in enumerate([paths] if isinstance(paths, str) else paths):
-        found = _matches(pattern, config.folder)
+        found = _matches(pattern, config)
         if not found:
             steps = ("path",) if isinstance(paths, str) else ("path", position)
             where = config.where("generator", "sources", number, *steps)
@@ -67,14 +103,37 @@ def locate(config: Config, number: int) -> Iterator[tuple[str, Path] | Problem]:
                 yield name, path
 
 
-def _matches(pattern: str, folder: Path) -> list[tuple[str, Path]]:
+def _matches(pattern: str, config: Config) -> list[tuple[str, Path]]:
+    folder = config.folder
     path = _existing(folder / pattern)
+    if path is not None and path.is_dir():
+        own = [config.resolve(each) for each in _written(config)]
+        below = [each for each in files_below(path) if not any(map(each.is_relative_to, own))]
+        return sorted(
+            (_shown(f"{PurePath(pattern, each.relative_to(path))}", folder), each) for each in below
+        )
     if path is not None:
-        return [(_shown(pattern, folder), path)] if path.is_file() else []
+        return [(_shown(pattern, folder), path)]
     # unlike Path.glob, it leaves hidden files out and takes absolute patterns
     names = glob.glob(pattern, root_dir=folder, recursive=True)  # noqa: PTH207
     found = [(_shown(name, folder), folder / name) for name in names]
     return sorted((name, path) for name, path in found if path.is_file())
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder that may be sources, by their endings, in no order."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = [each for each in folders if each[0] != "." and each not in _NEVER_SOURCES]
+        for name in names:
+            is_known = PurePath(name).suffix.lower() in ENDINGS.keys() | REMEDIES.keys()
+            if is_known and name[0] != ".":
+                yield Path(root, name)
+
+
+def _written(config: Config) -> Iterator[Path]:
+    yield from (config.dataset.path, config.run.out, config.report.out)
+    if config.baseline.path is not None:
+        yield config.baseline.path
 
 
 def _existing(path: Path) -> Path | None:
@@ -96,15 +155,16 @@ def _shown(name: str, folder: Path) -> str:
 def _hint(pattern: str, config: Config) -> str:
     path = config.folder / pattern
     if path.is_dir():
-        return f"it is a folder; write {pattern.rstrip('/')}/*.csv"
+        return "nothing below this folder can be read"
     beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     close = nearest(path.name, sorted(beside))
     return f'did you mean "{close}"?' if close else "paths are relative to the config file"
 
 
-def format_of(name: str, options: SourceSection) -> str | None:
+def format_of(name: str, options: SourceSection | None = None) -> str | None:
     """Return the format that the config names, else the format of the file's ending."""
-    return options.format or _ENDINGS.get(PurePath(name).suffix.lower())
+    given = options.format if options else None
+    return given or ENDINGS.get(PurePath(name).suffix.lower())
 
 
 def open_file(name: str, path: Path, source: SourceSection) -> tuple[SourceFile, Items]:

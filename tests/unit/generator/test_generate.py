@@ -377,7 +377,7 @@ def test_generate__lists_every_source_that_cannot_be_used_and_writes_nothing(sho
         "header.csv:1 missing_field: '문의' not in header",
         "missing_field: no record of s3 has 'anwser'",
         "empty.csv empty_file: the file is empty",
-        'data.bin unknown_format: the ending ".bin" tells no format',
+        'data.bin unknown_format: the ending ".bin" tells no format that can be read',
     ]
     assert error.value.problems[1].hint == "did you mean '문의 내용'? columns: 문의 내용, 답변"
     assert not (shop.folder / "made").exists()

@@ -80,9 +80,9 @@ def test_check__nothing_to_find(shop: Any) -> None:
     [
         ({"as": "documents", "map": {"input": "질문"}}, "map", "documents have no map"),
         ({"as": "documents", "headings": ["("]}, "headings[0]", "no regular expression"),
-        ({"headings": ["^제"]}, "headings", "headings is for documents"),
-        ({"sheets": ["가"]}, "sheets", "sheets is for documents"),
-        ({"format": "xlsx"}, "format", "samples are not read from xlsx"),
+        ({"as": "samples", "headings": ["^제"]}, "headings", "headings is for documents"),
+        ({"as": "samples", "sheets": ["가"]}, "sheets", "sheets is for documents"),
+        ({"as": "samples", "format": "xlsx"}, "format", "samples are not read from xlsx"),
     ],
 )
 def test_check__settings_of_documents_and_of_samples(

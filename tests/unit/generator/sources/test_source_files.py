@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lm_eval_so.core.config.load import make_config
 from lm_eval_so.errors import Problem
 from lm_eval_so.generator.sources.source_files import locate
 
@@ -40,18 +41,38 @@ def test_locate__no_absolute_path_is_shown(shop: Any, tmp_path: Path) -> None:
     assert names(shop, "./a.csv") == ["a.csv"]
 
 
+def test_locate__a_folder_is_all_below_it_that_may_be_a_source(shop: Any) -> None:
+    found = ["docs/a.MD", "docs/b.hwp", "docs/sub/c.csv"]
+    for name in found:
+        shop.write(name, "x")
+    left_out = ["docs/logo.png", "docs/.git/d.md", "docs/.e.md", "docs/node_modules/f.md"]
+    written = ["docs/made/test.jsonl", "docs/reports/report.json", "docs/base.json"]
+    for name in (*left_out, *written):
+        shop.write(name, "x")
+    values = {
+        "version": 1,
+        "suite": "shop",
+        "dataset": {"path": "docs/made"},
+        "report": {"out": "docs/reports"},
+        "baseline": {"path": "docs/base.json"},
+        "generator": {"sources": [{"id": "docs", "path": ["docs/", "docs/a.MD"]}]},
+    }
+    config = make_config(values, folder=shop.folder)
+    assert [name for name, _ in locate(config, 0)] == found
+
+
 @pytest.mark.parametrize(
     ("path", "hint"),
     [
         ("faqs.csv", 'did you mean "faq.csv"?'),
         ("*.tsv", "paths are relative to the config file"),
-        ("sub", "it is a folder; write sub/*.csv"),
+        ("sub", "nothing below this folder can be read"),
         ("nowhere/x.csv", "paths are relative to the config file"),
     ],
 )
 def test_locate__a_pattern_without_a_file_is_a_problem(shop: Any, path: str, hint: str) -> None:
     shop.write("faq.csv", "x")
-    shop.write("sub/other.txt", "x")
+    shop.write("sub/other.png", "x")
     (problem,) = locate(shop.config({"path": path}), 0)
     assert isinstance(problem, Problem)
     assert (problem.what, problem.hint) == (f"no file at {path}", hint)

@@ -1,0 +1,1 @@
+"""Tools that look after a dataset: validate, show, diff, convert."""

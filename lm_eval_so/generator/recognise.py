@@ -1,0 +1,133 @@
+"""The files of a source, each with what it holds: tests, conversations or a document."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import JsonValue
+
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.sources import SourceSection
+from lm_eval_so.errors import Problem
+from lm_eval_so.generator.clean import clean_text
+from lm_eval_so.generator.mapping.sample_mapping import guess
+from lm_eval_so.generator.sources.base import Columns, Glance, RawItem, SourceFile
+from lm_eval_so.generator.sources.encoding import HEAD_BYTES
+from lm_eval_so.generator.sources.source_files import (
+    READERS,
+    format_of,
+    licensed,
+    locate,
+    open_file,
+)
+
+Holds = Literal["tests", "conversations", "document"]
+"""Content of a file."""
+_LOOKED_AT = 100
+"""Records whose keys are the columns, where there is no header."""
+_MOST_TEXT = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A format that is recognised by what stands in a file."""
+
+    holds: Holds
+    fits: Callable[[Glance], bool]
+    """Test of a file; cheap, and never raises."""
+    format: str | None = None
+    """Key of its reader in `READERS`; None: by the file's ending."""
+
+
+KNOWN: Final[tuple[Known, ...]] = (
+    Known(holds="conversations", fits=lambda seen: isinstance(seen.first.get("messages"), list)),
+)
+"""Formats in the order in which they are tried; a table with a column for questions comes after all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A file of a source, with what it holds."""
+
+    name: str
+    """Name of the file, for people."""
+    path: Path
+    source: SourceSection
+    """Section of its source, with the format by which it was recognised."""
+    holds: Holds
+
+
+def find_files(config: Config, number: int) -> Iterator[Found | Problem]:
+    """Yield each file of a source with what it holds, or the problem of a pattern.
+
+    Without `as` a file tells it by a known format, or a column for questions. Anything else is a document; but
+    a table is one only if tests are to be written from documents, since else nothing would come of it, and
+    most likely a map is missing.
+
+    Args:
+        config: The config.
+        number: Position of the source in it.
+    """
+    source = licensed(config, number)
+    section = config.generator
+    may_be_document = section is not None and section.synthesise is not None
+    for found in locate(config, number):
+        if isinstance(found, Problem):
+            yield found
+            continue
+        name, path = found
+        holds, format_ = recognise(name, path, source, may_be_document=may_be_document)
+        known = source.model_copy(update={"format": format_})
+        yield Found(name=name, path=path, source=known, holds=holds)
+
+
+def recognise(
+    name: str, path: Path, source: SourceSection, *, may_be_document: bool
+) -> tuple[Holds, str | None]:
+    """Return what a file holds, and its format where its ending alone does not tell it.
+
+    Args:
+        name: Name of the file, for people.
+        path: Path of the file.
+        source: Source of the file.
+        may_be_document: Whether a table that is nothing else is a document, else it holds tests.
+    """
+    if source.use == "documents":
+        return "document", source.format
+    if source.map or source.format in READERS:
+        return "tests", source.format
+    seen = _glance(name, path, source)
+    for known in KNOWN:
+        if known.fits(seen):
+            return known.holds, known.format
+    is_table = format_of(name, source) in READERS
+    if is_table and {"input", "messages"} & set(guess(seen.columns).refs):
+        return "tests", source.format
+    is_samples = source.use == "samples" or (is_table and not may_be_document)
+    return "tests" if is_samples else "document", source.format
+
+
+def _glance(name: str, path: Path, source: SourceSection) -> Glance:
+    file, items = open_file(name, path, source)
+    kind = format_of(name, source)
+    columns: dict[str, None] = {}
+    first: Mapping[str, JsonValue] = {}
+    for item in islice(items, _LOOKED_AT) if kind in READERS else ():
+        if isinstance(item, Columns):
+            columns = dict.fromkeys(map(clean_text, item.names))
+            break
+        if isinstance(item, RawItem):
+            first = first or item.payload
+            columns |= dict.fromkeys(map(clean_text, item.payload))
+    text = _text(file)
+    return Glance(file=file, format=kind, text=text, columns=tuple(columns), first=first)
+
+
+def _text(file: SourceFile) -> str:
+    if not file.sha256 or file.encoding is None:
+        return ""
+    with file.path.open("rb") as data:
+        text = data.read(HEAD_BYTES).decode(file.encoding, "replace")[:_MOST_TEXT]
+    return "" if "\0" in text else text

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from itertools import chain
 
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Listener, Noticed
+from lm_eval_so.core.events import Listener, Noticed, ignore
 from lm_eval_so.errors import Problem, Where
 from lm_eval_so.generator.clean import clean_text
+from lm_eval_so.generator.dedup import take_part
 from lm_eval_so.generator.documents.read import ReadOptions, read_document
 from lm_eval_so.generator.mapping.fields import is_blank
 from lm_eval_so.generator.mapping.list_cells import CellNotes
@@ -34,6 +35,13 @@ from lm_eval_so.generator.sources.source_files import Item, Items, open_file
 STAGE = "generate"
 _LOOKED_AT = 100
 """Number of records whose keys are used to choose columns by name."""
+_WHAT_FOR = {
+    "turns": "conversations",
+    "staff": "KakaoTalk exports",
+    "gap_minutes": "KakaoTalk exports",
+    "sample": "tests",
+}
+"""Settings that apply to some files only."""
 
 
 def collect(config: Config, listener: Listener) -> Iterator[Outcome]:
@@ -42,8 +50,21 @@ def collect(config: Config, listener: Listener) -> Iterator[Outcome]:
     Yields:
         `Opened` for each file, then the outcome of each of its records, or `Read` for a document.
     """
-    for number in range(len(config.sources)):
-        yield from _SourceReader(config, number, listener).outcomes()
+    for number, source in enumerate(config.sources):
+        if source.sample is None:
+            yield from _SourceReader(config, number, listener).outcomes()
+        else:
+            yield from _part(config, number, listener)
+
+
+def _part(config: Config, number: int, listener: Listener) -> Iterator[Outcome]:
+    listeners = iter((ignore, listener))  # what is told is told once
+
+    def read() -> Iterator[Outcome]:
+        return _SourceReader(config, number, next(listeners)).outcomes()
+
+    seed = config.generator.seed if config.generator else 0
+    return take_part(read, config.sources[number].sample or 0, seed)
 
 
 class _SourceReader:
@@ -57,6 +78,8 @@ class _SourceReader:
         self._unusable = False
         self._keys: dict[str, None] = {}
         """Keys of records without a header, in order of appearance."""
+        self._idle = [key for key in _WHAT_FOR if key in self._source.model_fields_set]
+        """Settings that no file has used yet."""
         self._unseen = {column for _, column in bind(self._source.map).columns()}
         """Mapped columns that no record has shown yet."""
 
@@ -75,6 +98,18 @@ class _SourceReader:
             names = tuple(self._keys)
             for column in sorted(self._unseen):
                 yield self._refuse(never_seen(self._config, self._number, column, names))
+
+        if self._has_readable and not self._unusable:
+            yield from map(self._refuse, self._idle_problems())
+
+    def _idle_problems(self) -> Iterator[Problem]:
+        for key in self._idle:
+            what = f"{key} is for {_WHAT_FOR[key]}, and {self._source.id} has none"
+            where = self._config.where("generator", "sources", self._number, key)
+            yield Problem(what=what, where=where, hint=f"leave {key} out")
+
+    def _use(self, *keys: str) -> None:
+        self._idle = [key for key in self._idle if key not in keys]
 
     def _document(self, found: Found) -> Iterator[Outcome]:
         document = read_document(
@@ -100,6 +135,8 @@ class _SourceReader:
 
     def _records(self, found: Found) -> Iterator[Outcome]:
         name = found.name
+        if found.source.format == "kakaotalk":
+            self._use("staff", "gap_minutes")
         file, items = open_file(name, found.path, found.source)
         yield Opened(file=file)
         first = next(items, None)
@@ -121,6 +158,7 @@ class _SourceReader:
         if columns and problems:
             yield from map(self._refuse, problems)
             return
+        self._use("sample", *(["turns"] if "messages" in binding.refs else []))
         self._tell_choice(file, binding)
         notes = CellNotes()
         for item in items:
@@ -138,7 +176,7 @@ class _SourceReader:
         seen = sum(isinstance(item, RawItem) for item in ahead)
         while seen < _LOOKED_AT and (item := next(items, None)) is not None:
             ahead.append(item)
-            seen += isinstance(item, RawItem)
+            seen += isinstance(item, RawItem) and bool(item.payload)
         keys = (key for item in ahead if isinstance(item, RawItem) for key in item.payload)
         return tuple(dict.fromkeys(map(clean_text, keys)))
 

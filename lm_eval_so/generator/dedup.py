@@ -1,17 +1,22 @@
-"""Exact duplicates: a repeated question, with the same answer or another."""
+"""Repeated questions: left out as exact duplicates, or counted to take a part of a long log."""
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from hashlib import blake2b
+from heapq import nsmallest
 
-from lm_eval_so.core.hashing import canon
+from lm_eval_so.core.hashing import canon, u64
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.mapping.sample_mapping import ANSWER_FROM_LOG
-from lm_eval_so.generator.outcomes import Kept, Outcome
+from lm_eval_so.generator.outcomes import Kept, Outcome, Skipped
 from lm_eval_so.generator.sources.base import Reason, Reject, Step, excerpt, place
 
+SEEN = "seen"
+"""Key of the metadata with the number of times that a question was asked."""
 _THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 _LONE_MARK = re.compile(r"(?<![0-9])[.:/-]|[.:/-](?![0-9])")
 _KEPT_MARKS = frozenset("+#%.:/-")
@@ -65,6 +70,39 @@ def drop_duplicates(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
             else:
                 hint = "keep one of the two answers, or make the questions differ"
                 yield _reject(outcome, f"another answer stands at {first_place}", hint)
+
+
+def take_part(read: Callable[[], Iterator[Outcome]], most: int, seed: int) -> Iterator[Outcome]:
+    """Yield the outcomes of a source, of which at most some samples are taken; the others are skipped.
+
+    Half of the different questions, as the user asks them, are those asked most often; the others come by
+    chance. The source is read twice, so that of a question no more than two numbers are held.
+
+    Args:
+        read: Reads the source.
+        most: Most samples.
+        seed: Seed of the choice.
+
+    Yields:
+        Of each taken question the first sample, with `metadata.seen`: how often it is asked.
+    """
+    seen = Counter(_number(each.sample, seed) for each in read() if isinstance(each, Kept))
+    often = set(nsmallest((most + 1) // 2, seen, key=lambda number: (-seen[number], number)))
+    others = nsmallest(most - len(often), (number for number in seen if number not in often))
+    left = often.union(others)
+    for outcome in read():
+        if not isinstance(outcome, Kept):
+            yield outcome
+        elif (number := _number(outcome.sample, seed)) in left:
+            left.remove(number)
+            metadata = dict(sorted({**outcome.sample.metadata, SEEN: seen[number]}.items()))
+            yield replace(outcome, sample=replace(outcome.sample, metadata=metadata))
+        else:
+            yield Skipped(file=outcome.file)
+
+
+def _number(sample: TestSample, seed: int) -> int:
+    return u64(seed, "sample", text_key("\n".join(sample.user_texts)))
 
 
 def _counts(char: str) -> bool:

@@ -12,9 +12,11 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.errors import Problem
 from lm_eval_so.generator.clean import clean_text
-from lm_eval_so.generator.mapping.sample_mapping import guess
+from lm_eval_so.generator.mapping.sample_mapping import asks, guess, has_conversation
 from lm_eval_so.generator.sources.base import Columns, Glance, RawItem, SourceFile
 from lm_eval_so.generator.sources.encoding import HEAD_BYTES
+from lm_eval_so.generator.sources.kakaotalk_file import is_kakaotalk
+from lm_eval_so.generator.sources.otlp_file import is_otlp
 from lm_eval_so.generator.sources.source_files import (
     READERS,
     format_of,
@@ -42,7 +44,13 @@ class Known:
 
 
 KNOWN: Final[tuple[Known, ...]] = (
-    Known(holds="conversations", fits=lambda seen: isinstance(seen.first.get("messages"), list)),
+    Known(holds="conversations", fits=lambda seen: is_otlp(seen.text), format="otlp"),
+    Known(
+        holds="conversations",
+        fits=lambda seen: seen.format == "text" and is_kakaotalk(seen.text),
+        format="kakaotalk",
+    ),
+    Known(holds="conversations", fits=lambda seen: has_conversation(seen.first)),
 )
 """Formats in the order in which they are tried; a table with a column for questions comes after all of them."""
 
@@ -96,7 +104,7 @@ def recognise(
     """
     if source.use == "documents":
         return "document", source.format
-    if source.map or source.format in READERS:
+    if asks(source.map) or source.format in READERS:
         return "tests", source.format
     seen = _glance(name, path, source)
     for known in KNOWN:
@@ -105,7 +113,7 @@ def recognise(
     is_table = format_of(name, source) in READERS
     if is_table and {"input", "messages"} & set(guess(seen.columns).refs):
         return "tests", source.format
-    is_samples = source.use == "samples" or (is_table and not may_be_document)
+    is_samples = source.use == "samples" or source.map or (is_table and not may_be_document)
     return "tests" if is_samples else "document", source.format
 
 

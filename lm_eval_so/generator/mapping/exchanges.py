@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from lm_eval_so.core.config.sources import Turns
 from lm_eval_so.core.records.chat import Message
@@ -43,7 +43,7 @@ def asked_of(messages: Sequence[Message], turns: Turns) -> list[Asked]:
     if not found or not _is_askable(found[-1].messages):
         what = "there is no message of a user"
         if found:
-            what = f"it ends with a message of the {messages[-1].role} that answers nobody"
+            what = f"it ends with a message of the {messages[-1].role} that is no answer"
         raise FieldError(Reason.NO_USER_TURN, what)
     if turns == "scenario":
         return [_scenario(messages)]
@@ -62,7 +62,7 @@ def _questions(messages: Sequence[Message]) -> list[Asked]:
     roles = [None, *(message.role for message in messages)]
     starts = [i for i in range(len(messages)) if roles[i + 1] == "user" and roles[i] != "user"]
     found = []
-    for start, end in zip(starts, [*starts[1:], len(messages)], strict=True):
+    for start, end in pairwise([*starts, len(messages)]):
         answered = end
         while answered > start and _says(messages[answered - 1]):
             answered -= 1

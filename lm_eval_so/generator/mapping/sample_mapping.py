@@ -31,7 +31,7 @@ SEVERAL = ("input", "expected", "references", "context", *LISTS)
 SINGLE = ("messages", "behavior", "answerable", "language", "group", "ref", "weight")
 
 _GUESSES: Mapping[str, Sequence[str]] = {
-    "messages": ["messages", "conversations", "conversation"],
+    "messages": ["messages"],
     "input": ["input", "question", "prompt", "query", "user input", "질문", "문의", "질의"],
     "expected": ["expected", "expected output", "answer", "ideal", "output", "답변", "정답", "답"],
     "references": ["references", "answers"],
@@ -80,7 +80,16 @@ def guess(columns: Iterable[str]) -> Binding:
         found = next((by_name[_plain_name(n)] for n in names if _plain_name(n) in by_name), None)
         if found is not None and not (field == "input" and "messages" in chosen):
             chosen[field] = (found,)
+    of_sharegpt = [by_name[name] for name in ("conversations", "conversation") if name in by_name]
+    if of_sharegpt and not asks(chosen):
+        chosen["messages"] = (of_sharegpt[0],)
     return Binding(refs=chosen)
+
+
+def has_conversation(payload: Mapping[str, JsonValue]) -> bool:
+    """Return whether a record holds a conversation in a column of a usual name."""
+    column = guess(payload).refs.get("messages")
+    return column is not None and isinstance(payload[column[0]], list)
 
 
 def asks(given: Collection[str]) -> bool:
@@ -308,11 +317,6 @@ def bind_columns(
                 hint=f"name it by map: {{input: COLUMN}}; columns: {listed(columns)}",
             )
         )
-    elif source.turns != "last" and "messages" not in binding.refs:
-        what = f"turns is for conversations, and {name} has none"
-        where = config.where("generator", "sources", number, "turns")
-        hint = "leave turns out, or name their column by map: {messages: COLUMN}"
-        problems.append(Problem(what=what, where=where, hint=hint))
     return binding, tuple(problems)
 
 

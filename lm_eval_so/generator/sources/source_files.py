@@ -25,12 +25,16 @@ from lm_eval_so.generator.sources.base import (
 from lm_eval_so.generator.sources.csv_file import read_csv, read_tsv
 from lm_eval_so.generator.sources.encoding import HEAD_BYTES, detect_encoding
 from lm_eval_so.generator.sources.json_file import read_json, read_jsonl
+from lm_eval_so.generator.sources.kakaotalk_file import read_kakaotalk
+from lm_eval_so.generator.sources.otlp_file import read_otlp
 
 READERS: Mapping[str, Source] = {
     "csv": read_csv,
     "tsv": read_tsv,
     "jsonl": read_jsonl,
     "json": read_json,
+    "kakaotalk": read_kakaotalk,
+    "otlp": read_otlp,
 }
 """Reader of each format."""
 ENDINGS: Final[Mapping[str, str]] = {

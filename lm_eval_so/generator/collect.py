@@ -1,12 +1,13 @@
 """Sources to samples, streamed in the order of the config."""
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, Noticed, ignore
 from lm_eval_so.errors import Problem, Where
-from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.dedup import take_part
 from lm_eval_so.generator.documents.read import ReadOptions, read_document
 from lm_eval_so.generator.mapping.fields import is_blank
@@ -16,12 +17,12 @@ from lm_eval_so.generator.mapping.sample_mapping import (
     asks,
     bind,
     bind_columns,
-    cleaned,
     has_column,
     make_samples,
     never_seen,
 )
-from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Read, Skipped, Unusable
+from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Personal, Read, Skipped, Unusable
+from lm_eval_so.generator.personal import clean_record
 from lm_eval_so.generator.recognise import Found, find_files
 from lm_eval_so.generator.sources.base import (
     Columns,
@@ -98,7 +99,6 @@ class _SourceReader:
             names = tuple(self._keys)
             for column in sorted(self._unseen):
                 yield self._refuse(never_seen(self._config, self._number, column, names))
-
         if self._has_readable and not self._unusable:
             yield from map(self._refuse, self._idle_problems())
 
@@ -112,9 +112,8 @@ class _SourceReader:
         self._idle = [key for key in self._idle if key not in keys]
 
     def _document(self, found: Found) -> Iterator[Outcome]:
-        document = read_document(
-            found.name, found.path, source=found.source.id, options=ReadOptions.of(found.source)
-        )
+        options = ReadOptions.of(found.source, self._config.pii)
+        document = read_document(found.name, found.path, source=found.source.id, options=options)
         if isinstance(document, FileError):
             self._errors.append(document)
             yield Opened(file=document.file)
@@ -131,7 +130,8 @@ class _SourceReader:
         )
         yield Opened(file=file)
         yield Read(file=file, document=document)
-        yield from document.rejected
+        yield from (replace(each, file=file) for each in document.rejected)
+        yield Personal(file=file, found=document.personal)
 
     def _records(self, found: Found) -> Iterator[Outcome]:
         name = found.name
@@ -160,9 +160,11 @@ class _SourceReader:
             return
         self._use("sample", *(["turns"] if "messages" in binding.refs else []))
         self._tell_choice(file, binding)
-        notes = CellNotes()
+        notes, personal = CellNotes(), Counter[str]()
         for item in items:
-            yield from self._outcomes(item, binding, notes)
+            record = clean_record(item, self._config.pii, personal)
+            yield from self._outcomes(record, binding, notes)
+        yield Personal(file=file, found=personal)
         for text in notes.told():
             self._listener(Noticed(stage=STAGE, text=f"{name}: {text}"))
 
@@ -178,25 +180,24 @@ class _SourceReader:
             ahead.append(item)
             seen += isinstance(item, RawItem) and bool(item.payload)
         keys = (key for item in ahead if isinstance(item, RawItem) for key in item.payload)
-        return tuple(dict.fromkeys(map(clean_text, keys)))
+        return tuple(dict.fromkeys(keys))
 
     def _outcomes(self, item: Item, binding: Binding, notes: CellNotes) -> Iterator[Outcome]:
         if isinstance(item, Columns):
             raise TypeError("a header in the middle of a file")
-        record = cleaned(item) if isinstance(item, RawItem) else item
-        if not isinstance(record, RawItem):
-            yield record
+        if not isinstance(item, RawItem):
+            yield item
             return
-        if all(map(is_blank, record.payload.values())):
+        if all(map(is_blank, item.payload.values())):
             yield Skipped(file=item.file)
             return
         if self._unseen:
-            self._keys |= dict.fromkeys(record.payload)
-            self._unseen = {c for c in self._unseen if not has_column(record.payload, c)}
-        made = make_samples(record, binding)
+            self._keys |= dict.fromkeys(item.payload)
+            self._unseen = {c for c in self._unseen if not has_column(item.payload, c)}
+        made = make_samples(item, binding)
         yield from made
         if any(isinstance(each, Kept) for each in made):
-            for cell in binding.cells(record.payload):
+            for cell in binding.cells(item.payload):
                 notes.add(*cell)
 
     def _refuse(self, problem: Problem) -> Unusable:

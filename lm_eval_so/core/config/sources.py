@@ -19,11 +19,30 @@ def _usual_mix() -> dict[QuestionType, int]:
     return {"fact": 15, "follow_up": 5, "unanswerable": 5, "false_premise": 3, "multi_hop": 2}
 
 
+class PiiSection(Section):
+    """Personal data in sources: addresses of mail, numbers of phones, cards and people, secret keys."""
+
+    action: Literal["placeholder", "drop", "off"] = "placeholder"
+    """placeholder puts `[PHONE_1]` in its place before anything is stored or asked, drop leaves out the record or
+    the paragraph, off keeps it, in files and requests alike."""
+    allow: list[str] = Field(default_factory=list)
+    """Numbers and addresses that are no personal data, as those of your own help desk."""
+
+
+class CleanSection(Section):
+    """Cleaning of sources."""
+
+    pii: PiiSection = Field(default_factory=PiiSection)
+    """Handling of personal data."""
+
+
 class SynthesiseSection(Section):
     """Tests that are written from documents."""
 
-    questions: int = Field(default=30, ge=1, le=5000)
+    questions: int = Field(default=30, ge=0, le=5000)
     """Number of tests."""
+    twins: int = Field(default=10, ge=0, le=5000)
+    """Number of twins: tests of the dataset asked once more as another user types them."""
     mix: dict[QuestionType, Annotated[int, Field(ge=0)]] = Field(default_factory=_usual_mix)
     """Shares of the types; only `fact` needs no model."""
     style: list[str] | Path = Field(default_factory=list)

@@ -44,6 +44,8 @@ class SourceInfo:
     rejected: int
     skipped: int
     duplicates: int
+    pii: Mapping[str, int] | None = None
+    """Items of personal data that were replaced or left out, by kind; absent if there are none."""
 
 
 @record
@@ -102,6 +104,8 @@ class DatasetInfo:
     """Samples by flag."""
     llm: ModelUse | None = None
     """Absent if no model was asked."""
+    twins: Mapping[str, int] | None = None
+    """Twins of tests by kind; absent if there are none."""
 
 
 @record

@@ -32,7 +32,7 @@ from lm_eval_so.generator.sources.base import FileError, Reject, Step, place
 
 FILES = (SAMPLES_FILE, REJECTED_FILE, SOURCES_FILE, METADATA_FILE)
 """Files in the order of writing: metadata.json, with the digests of the others, comes last."""
-_ONLY_IF_USED = ("imported_sha256", "plan", "tries", "flags", "llm")
+_ONLY_IF_USED = ("imported_sha256", "plan", "tries", "flags", "llm", "twins")
 """Fields of metadata.json that are absent where no test is written from documents."""
 
 
@@ -69,7 +69,7 @@ def _write(
                 writer.add_sample(outcome.sample)
             elif isinstance(outcome, Reject | FileError):
                 writer.add_reject(outcome)
-        for sample in added.samples:
+        for sample in (*added.samples, *added.twins):
             tally.count_sample(sample)
             writer.add_sample(sample)
         for line in added.tries:
@@ -192,6 +192,7 @@ def describe(
         tries=_counted(line["reason"] for line in added.tries) if added.plan else None,
         flags=_counted(flag for s in added.samples for flag in s.flags) if added.plan else None,
         llm=added.llm,
+        twins=added.kinds or None,
     )
 
 
@@ -206,6 +207,9 @@ def write_metadata(info: DatasetInfo, folder: Path) -> DatasetInfo:
         imported = _digest(folder / SAMPLES_FILE, only_imported=True)
         info = replace(info, imported_sha256=imported)
     values = to_json(info)
+    values["sources"] = [
+        {k: v for k, v in each.items() if v is not None or k != "pii"} for each in values["sources"]
+    ]
     kept = {k: v for k, v in values.items() if v is not None or k not in _ONLY_IF_USED}
     text = dump_document(json.loads(canon(kept)))
     (folder / METADATA_FILE).write_text(text, encoding="utf-8", newline="\n")

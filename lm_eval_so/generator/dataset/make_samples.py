@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from pydantic import JsonValue
 
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.files import read_text
 from lm_eval_so.core.hashing import content_id, digest_text, revision, u64
 from lm_eval_so.core.records.chat import Message
 from lm_eval_so.core.records.enums import Behavior
@@ -16,8 +19,8 @@ from lm_eval_so.core.records.sample import (
     SourceRef,
     TestSample,
 )
-from lm_eval_so.core.text.personal_data import find_personal_data
 from lm_eval_so.generator.dataset.stored import LOOK_UP, WRITE
+from lm_eval_so.generator.personal import is_personal
 from lm_eval_so.generator.writing.likeness import key
 from lm_eval_so.generator.writing.model.prompts import language_for, prompt_digest
 from lm_eval_so.generator.writing.model.write_rounds import Written
@@ -125,6 +128,30 @@ def in_order(samples: Iterable[TestSample], types: Sequence[str]) -> tuple[TestS
     return tuple(sorted(samples, key=lambda each: (place.get(type_of(each), len(place)), each.id)))
 
 
+def style_for(
+    config: Config, imported: Sequence[TestSample], languages: Iterable[str]
+) -> dict[str, Sequence[str]]:
+    """Return questions by language that show how the team's users write: its own, else those of the config.
+
+    Args:
+        config: The config, with tests to write.
+        imported: Imported tests.
+        languages: Languages of the documents.
+
+    Raises:
+        InputError: If the file of examples cannot be read.
+    """
+    section = config.generator
+    assert section is not None and section.synthesise is not None  # noqa: S101, PT018 - tests are wanted
+    given = section.synthesise.style
+    if isinstance(given, Path):
+        lines = read_text(config.resolve(given)).splitlines()
+        given = [line.strip() for line in lines if line.strip()]
+    found = {each: style_examples(imported, each, section.seed) for each in sorted(languages)}
+    given = [line for line in given if not is_personal(line)]
+    return {language: own or given for language, own in found.items()}
+
+
 def style_examples(samples: Iterable[TestSample], language: str, seed: int) -> tuple[str, ...]:
     """Return questions of the team's own that show how its users write, one of each tag in turn.
 
@@ -136,7 +163,7 @@ def style_examples(samples: Iterable[TestSample], language: str, seed: int) -> t
     by_tag: dict[str, list[TestSample]] = {}
     for sample in samples:
         text = sample.question
-        fits = _FEWEST <= len(text) <= _MOST and "\n" not in text and not find_personal_data(text)
+        fits = _FEWEST <= len(text) <= _MOST and "\n" not in text and not is_personal(text)
         if fits and sample.language == language:
             by_tag.setdefault(sample.tags[0] if sample.tags else "", []).append(sample)
     for found in by_tag.values():

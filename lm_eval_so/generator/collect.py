@@ -162,7 +162,7 @@ class _SourceReader:
         self._tell_choice(file, binding)
         notes, personal = CellNotes(), Counter[str]()
         for item in items:
-            record = clean_record(item, self._config.pii, personal)
+            record: Item = clean_record(item, self._config.pii, personal)
             yield from self._outcomes(record, binding, notes)
         yield Personal(file=file, found=personal)
         for text in notes.told():

@@ -25,7 +25,6 @@ from lm_eval_so.generator.sources.json_values import BadJsonError, parse_strict,
 _MOST_LINE = 1 << 24
 """Longest line in bytes: the Collector writes thousands of spans into one."""
 _MOST_HELD = 50_000_000
-"""Most characters of conversations in a file, which are held in memory until it ends."""
 _BEGINNING = re.compile(r'\s*\{\s*"resourceSpans"\s*:')
 _ASKED = ("question", "query", "input", "message", "content")
 _ANSWERED = ("answer", "output", "response", "result", "message", "content", "text")
@@ -101,12 +100,13 @@ def is_otlp(text: str) -> bool:
 
 
 def read_otlp(
-    file: SourceFile, options: SourceSection, /
+    file: SourceFile, options: SourceSection, /, *, most: int = _MOST_HELD
 ) -> Iterator[RawItem | Reject | FileError]:
     """Read traces: a record for each conversation, with its `messages` and its `id`.
 
     Traces of one session are one conversation. Its `id` is that of the session, else of the trace. Spans
-    with an error, and lines of logs and metrics, are blank records, so they count as skipped.
+    with an error, and lines of logs and metrics, are blank records, so they count as skipped. More than
+    `most` characters of conversations are an error, since they are held in memory until the file ends.
     """
     traces: dict[str, _Trace] = {}
     left_out: list[RawItem | Reject] = []
@@ -124,8 +124,8 @@ def read_otlp(
         blank = RawItem(file=file, at=item.at, payload={})
         left_out += [blank] * (len(spans) - len(good) if spans else 1)
         held += sum(_add(traces, span, item) for span in good)
-        if held > _MOST_HELD:
-            what = f"its conversations have more than {_MOST_HELD:,} characters"
+        if held > most:
+            what = f"its conversations have more than {most:,} characters"
             hint = "split the file, for example by days"
             yield FileError(file=file, reason=Reason.TOO_LARGE, what=what, hint=hint)
             return

@@ -6,22 +6,20 @@ from dataclasses import replace
 from itertools import chain
 
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Listener, Noticed, ignore
+from lm_eval_so.core.events import Listener, Noticed
 from lm_eval_so.errors import Problem, Where
-from lm_eval_so.generator.dedup import take_part
 from lm_eval_so.generator.documents.read import ReadOptions, read_document
-from lm_eval_so.generator.mapping.fields import is_blank
-from lm_eval_so.generator.mapping.list_cells import CellNotes
-from lm_eval_so.generator.mapping.sample_mapping import (
+from lm_eval_so.generator.mapping.binding import (
     Binding,
     asks,
     bind,
     bind_columns,
     has_column,
-    make_samples,
     never_seen,
 )
-from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Personal, Read, Skipped, Unusable
+from lm_eval_so.generator.mapping.list_cells import CellNotes
+from lm_eval_so.generator.mapping.sample_mapping import make_samples
+from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Personal, Read, Unusable
 from lm_eval_so.generator.personal import clean_record
 from lm_eval_so.generator.recognise import Found, find_files
 from lm_eval_so.generator.sources.base import (
@@ -51,21 +49,13 @@ def collect(config: Config, listener: Listener) -> Iterator[Outcome]:
     Yields:
         `Opened` for each file, then the outcome of each of its records, or `Read` for a document.
     """
-    for number, source in enumerate(config.sources):
-        if source.sample is None:
-            yield from _SourceReader(config, number, listener).outcomes()
-        else:
-            yield from _part(config, number, listener)
+    for number in range(len(config.sources)):
+        yield from collect_source(config, number, listener)
 
 
-def _part(config: Config, number: int, listener: Listener) -> Iterator[Outcome]:
-    listeners = iter((ignore, listener))  # what is told is told once
-
-    def read() -> Iterator[Outcome]:
-        return _SourceReader(config, number, next(listeners)).outcomes()
-
-    seed = config.generator.seed if config.generator else 0
-    return take_part(read, config.sources[number].sample or 0, seed)
+def collect_source(config: Config, number: int, listener: Listener) -> Iterator[Outcome]:
+    """Read one source of the config; see `collect`."""
+    return _SourceReader(config, number, listener).outcomes()
 
 
 class _SourceReader:
@@ -187,9 +177,6 @@ class _SourceReader:
             raise TypeError("a header in the middle of a file")
         if not isinstance(item, RawItem):
             yield item
-            return
-        if all(map(is_blank, item.payload.values())):
-            yield Skipped(file=item.file)
             return
         if self._unseen:
             self._keys |= dict.fromkeys(item.payload)

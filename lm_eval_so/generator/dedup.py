@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from hashlib import blake2b
 from heapq import nsmallest
+from itertools import chain
 
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.events import Listener, ignore
 from lm_eval_so.core.hashing import canon, u64
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.generator.clean import clean_text
+from lm_eval_so.generator.collect import collect_source
 from lm_eval_so.generator.mapping.sample_mapping import ANSWER_FROM_LOG
 from lm_eval_so.generator.outcomes import Kept, Outcome, Skipped
 from lm_eval_so.generator.sources.base import Reason, Reject, Step, excerpt, place
@@ -46,6 +50,20 @@ def question_key(sample: TestSample) -> bytes:
     return blake2b(canon([messages, given]), digest_size=16).digest()
 
 
+def collect_distinct(config: Config, listener: Listener) -> Iterator[Outcome]:
+    """Read every source, as `collect` does, without repeated questions; of a long log as much as is wanted."""
+    seed = config.generator.seed if config.generator else 0
+
+    def source(number: int, most: int | None) -> Iterator[Outcome]:
+        if most is None:
+            return collect_source(config, number, listener)
+        listeners = iter((ignore, listener))  # what is told is told once
+        return _take_part(lambda: collect_source(config, number, next(listeners)), most, seed)
+
+    sources = (source(number, each.sample) for number, each in enumerate(config.sources))
+    return drop_duplicates(chain.from_iterable(sources))
+
+
 def drop_duplicates(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
     """Turn each sample with a repeated question into a `Reject`, and pass on the rest.
 
@@ -72,7 +90,7 @@ def drop_duplicates(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
                 yield _reject(outcome, f"another answer stands at {first_place}", hint)
 
 
-def take_part(read: Callable[[], Iterator[Outcome]], most: int, seed: int) -> Iterator[Outcome]:
+def _take_part(read: Callable[[], Iterator[Outcome]], most: int, seed: int) -> Iterator[Outcome]:
     """Yield the outcomes of a source, of which at most some samples are taken; the others are skipped.
 
     Half of the different questions, as the user asks them, are those asked most often; the others come by

@@ -12,7 +12,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.errors import Problem
 from lm_eval_so.generator.clean import clean_text
-from lm_eval_so.generator.mapping.sample_mapping import asks, guess, has_conversation
+from lm_eval_so.generator.mapping.binding import asks, guess, has_conversation
 from lm_eval_so.generator.sources.base import Columns, Glance, RawItem, SourceFile
 from lm_eval_so.generator.sources.encoding import HEAD_BYTES
 from lm_eval_so.generator.sources.kakaotalk_file import is_kakaotalk

@@ -7,7 +7,7 @@ from lm_eval_so.core.asking.open import backend_problems
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.errors import Problem, Where
-from lm_eval_so.generator.mapping.sample_mapping import bind_columns, map_problems
+from lm_eval_so.generator.mapping.binding import bind_columns, map_problems
 from lm_eval_so.generator.recognise import Found, find_files
 from lm_eval_so.generator.sources.base import Columns
 from lm_eval_so.generator.sources.encoding import is_encoding

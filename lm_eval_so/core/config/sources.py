@@ -10,7 +10,7 @@ from lm_eval_so.core.config.section import Section
 QuestionType = Literal["fact", "follow_up", "unanswerable", "false_premise", "multi_hop"]
 """Type of a test that is written from documents."""
 Turns = Literal["last", "first", "every", "scenario"]
-"""What becomes a test of a conversation."""
+"""Part of a conversation that becomes a test."""
 _RECORDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 """Endings of files that hold samples where no test is written from documents."""
 
@@ -95,8 +95,8 @@ class SourceSection(Section):
     """Whether a cell of `keywords`, `forbidden` or `tags` holds several, with ; or a line break between
     them (tags: or a comma)."""
     turns: Turns = "last"
-    """What becomes a test of a conversation: its last or first question, every question, or all of the user's
-    turns as a scripted scenario."""
+    """Part of a conversation that becomes a test: its last or first question, each question, or all of the
+    user's turns as a scripted scenario."""
     staff: list[str] = Field(default_factory=list)
     """Names of those who answer, as a KakaoTalk export has them; the others who speak are users. No name gets
     into a dataset: further spellings may stand here, too."""

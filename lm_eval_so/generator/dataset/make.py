@@ -10,7 +10,7 @@ from lm_eval_so.core.dataset import SAMPLES_FILE
 from lm_eval_so.core.events import Began, Ended, Listener, Noticed, Warned
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.errors import DatasetError, NothingToDo
-from lm_eval_so.generator.collect import STAGE, collect
+from lm_eval_so.generator.collect import STAGE
 from lm_eval_so.generator.dataset.freeze import (
     describe,
     edit_problem,
@@ -20,7 +20,7 @@ from lm_eval_so.generator.dataset.freeze import (
     write_outcomes,
 )
 from lm_eval_so.generator.dataset.from_documents import Writing, has_documents, told
-from lm_eval_so.generator.dedup import drop_duplicates
+from lm_eval_so.generator.dedup import collect_distinct
 from lm_eval_so.generator.outcomes import Kept, Outcome, Read, Tally
 from lm_eval_so.generator.writing.conflicts import conflict_lines
 from lm_eval_so.generator.writing.write import Results
@@ -61,7 +61,7 @@ class Parts:
 def read_parts(config: Config, listener: Listener, folder: Path) -> Parts:
     """Read the sources and what stands; where no test is written the sources are a stream."""
     listener(Began(stage=STAGE, text=", ".join(source.id for source in config.sources)))
-    outcomes: Iterable[Outcome] = drop_duplicates(collect(config, listener))
+    outcomes: Iterable[Outcome] = collect_distinct(config, listener)
     read: list[Outcome] = []
     if has_documents(config):
         outcomes = read = [*outcomes]

@@ -13,7 +13,7 @@ from lm_eval_so.generator.sources.base import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What one test asks."""
+    """Question of one test."""
 
     messages: tuple[Message, ...] = ()
     """Messages up to the question, or to the result of the last tool called for it; none with a scenario."""
@@ -23,7 +23,12 @@ class Asked:
     answer: str | None = None
     """The answer in the log."""
     at: dict[str, int] = field(default_factory=dict)
-    """Which question of its conversation it is, from 1; empty if only one is taken."""
+    """Number of the question in its conversation, from 1; empty if only one is taken."""
+
+
+def one_question(text: str) -> Asked:
+    """Return what a single message asks."""
+    return Asked(messages=(Message(role="user", content=text),))
 
 
 def asked_of(messages: Sequence[Message], turns: Turns) -> list[Asked]:
@@ -34,7 +39,7 @@ def asked_of(messages: Sequence[Message], turns: Turns) -> list[Asked]:
 
     Args:
         messages: The conversation.
-        turns: Which of its questions are taken.
+        turns: Choice among its questions.
 
     Raises:
         FieldError: If nobody asks, or the end is neither a question, a tool's result nor an answer.

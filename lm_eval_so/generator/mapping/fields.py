@@ -108,6 +108,15 @@ def behavior_if_answerable(value: JsonValue) -> Behavior:
     raise FieldError(Reason.BAD_TYPE, what, hint="write true or false")
 
 
+def behavior_from(one: Mapping[str, JsonValue]) -> Behavior:
+    """Return the expected behavior by the fields `behavior` and `answerable`; without them, answer."""
+    if "behavior" in one:
+        return behavior_of(one["behavior"])
+    if "answerable" in one:
+        return behavior_if_answerable(one["answerable"])
+    return Behavior.ANSWER
+
+
 def weight_of(value: JsonValue) -> float:
     """Return a weight above 0."""
     text = text_of(value, "weight")

@@ -33,7 +33,7 @@ _NOTICE = re.compile(
     r"|(?:채팅방 관리자가 )?메시지(?:가 삭제되었|를 가렸)습니다\.?"
     r"|.{1,60} (?:joined|left)(?: the chat(?:room)?| this chatroom)?\.|.{1,60} invited .+\."
 )
-"""What the program says itself, with the names of those who come and go."""
+"""Lines of the program itself, with the names of those who come and go."""
 _DAY = re.compile(rf"-{{5,}} .*(?:{_PLAIN_DATE}).* -{{5,}}")
 _DAY_AFTER_A_GAP = re.compile(
     rf"(?:{_PLAIN_DATE}) [월화수목금토일]요일|[A-Z]\w+day, (?:{_PLAIN_DATE})|{_STAMP}"

@@ -43,7 +43,7 @@ _Messages = list[JsonValue]
 
 @dataclass(slots=True, kw_only=True)
 class _Trace:
-    """What counts of the spans of a trace that were read, in whatever order."""
+    """Findings in the spans of one trace, whatever their order."""
 
     id: str
     line: int

@@ -1,7 +1,7 @@
 """Sources to samples, streamed in the order of the config."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -14,6 +14,7 @@ from lm_eval_so.generator.mapping.binding import (
     asks,
     bind,
     bind_columns,
+    bind_shaped,
     has_column,
     never_seen,
 )
@@ -25,11 +26,14 @@ from lm_eval_so.generator.recognise import Found, find_files
 from lm_eval_so.generator.sources.base import (
     Columns,
     FileError,
+    Item,
+    Noted,
     RawItem,
+    Shaped,
     SourceFile,
     place,
 )
-from lm_eval_so.generator.sources.source_files import Item, Items, open_file
+from lm_eval_so.generator.sources.source_files import Items, open_file
 
 STAGE = "generate"
 _LOOKED_AT = 100
@@ -98,8 +102,10 @@ class _SourceReader:
             where = self._config.where("generator", "sources", self._number, key)
             yield Problem(what=what, where=where, hint=f"leave {key} out")
 
-    def _use(self, *keys: str) -> None:
-        self._idle = [key for key in self._idle if key not in keys]
+    def _use(self, found: Found, binding: Binding) -> None:
+        used = {"sample"} | ({"turns"} if "messages" in binding.refs else set())
+        used |= {"staff", "gap_minutes"} if found.source.format == "kakaotalk" else set()
+        self._idle = [key for key in self._idle if key not in used]
 
     def _document(self, found: Found) -> Iterator[Outcome]:
         options = ReadOptions.of(found.source, self._config.pii)
@@ -125,9 +131,7 @@ class _SourceReader:
 
     def _records(self, found: Found) -> Iterator[Outcome]:
         name = found.name
-        if found.source.format == "kakaotalk":
-            self._use("staff", "gap_minutes")
-        file, items = open_file(name, found.path, found.source)
+        file, items = open_file(name, found.path, found.source, beside=found.beside)
         yield Opened(file=file)
         first = next(items, None)
         if isinstance(first, FileError):
@@ -136,7 +140,33 @@ class _SourceReader:
             return
         self._has_readable = True
         if self._source.encoding is None and file.encoding == "cp949":
-            self._listener(Noticed(stage=STAGE, text=f"{name}: read as CP949"))
+            self._tell(f"{name}: read as CP949")
+        binding, problems, items = self._bound(name, first, items)
+        if problems:
+            yield from map(self._refuse, problems)
+            return
+        self._use(found, binding)
+        self._tell_choice(file, binding)
+        notes, personal, away = CellNotes(), Counter[str](), 0
+        for item in items:
+            away += isinstance(item, RawItem) and binding.puts_away(item)
+            if isinstance(item, Noted):
+                self._tell(f"{name}: {item.text}")
+            else:
+                record: Item = clean_record(item, self._config.pii, personal)
+                yield from self._outcomes(record, binding, notes)
+        yield Personal(file=file, found=personal)
+        if away and binding.skip:
+            self._tell(f"{name}: skipped {away:,} with {': '.join(binding.skip)}")
+        for text in notes.told():
+            self._tell(f"{name}: {text}")
+
+    def _bound(
+        self, name: str, first: Item | None, items: Items
+    ) -> tuple[Binding, Sequence[Problem], Items]:
+        """Return what the columns of a file are, the problems that make it unusable, and its records."""
+        if isinstance(first, Shaped):
+            return bind_shaped(first), (), items
         if isinstance(first, Columns):
             self._unseen.clear()
             columns, line = first.names, first.line
@@ -145,18 +175,7 @@ class _SourceReader:
             columns, line = self._look_ahead(ahead, items), None
             items = chain(ahead, items)
         binding, problems = bind_columns(self._config, self._number, name, columns, line=line)
-        if columns and problems:
-            yield from map(self._refuse, problems)
-            return
-        self._use("sample", *(["turns"] if "messages" in binding.refs else []))
-        self._tell_choice(file, binding)
-        notes, personal = CellNotes(), Counter[str]()
-        for item in items:
-            record: Item = clean_record(item, self._config.pii, personal)
-            yield from self._outcomes(record, binding, notes)
-        yield Personal(file=file, found=personal)
-        for text in notes.told():
-            self._listener(Noticed(stage=STAGE, text=f"{name}: {text}"))
+        return binding, problems if columns else (), items
 
     def _look_ahead(self, ahead: list[Item], items: Items) -> tuple[str, ...]:
         """Return the keys of the first records, which are kept in `ahead`.
@@ -173,7 +192,7 @@ class _SourceReader:
         return tuple(dict.fromkeys(keys))
 
     def _outcomes(self, item: Item, binding: Binding, notes: CellNotes) -> Iterator[Outcome]:
-        if isinstance(item, Columns):
+        if isinstance(item, Columns | Shaped | Noted):
             raise TypeError("a header in the middle of a file")
         if not isinstance(item, RawItem):
             yield item
@@ -195,7 +214,13 @@ class _SourceReader:
         if self._source.map or not binding.refs:
             return
         chosen = ", ".join(f"{field}: {refs[0]}" for field, refs in binding.refs.items())
-        text = f"{file.name}: no map, columns chosen by their names: {{{chosen}}}"
+        by = (
+            f"read as {binding.shape}" if binding.shape else "no map, columns chosen by their names"
+        )
+        text = f"{file.name}: {by}" + ("" if binding.is_plain else f": {{{chosen}}}")
+        self._tell(text)
+
+    def _tell(self, text: str) -> None:
         self._listener(Noticed(stage=STAGE, text=text))
 
 

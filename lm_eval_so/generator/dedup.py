@@ -12,7 +12,7 @@ from itertools import chain
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, ignore
 from lm_eval_so.core.hashing import canon, u64
-from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.records.sample import SimulatedUser, TestSample
 from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.collect import collect_source
 from lm_eval_so.generator.mapping.sample_mapping import ANSWER_FROM_LOG
@@ -47,7 +47,12 @@ def question_key(sample: TestSample) -> bytes:
     if sample.scenario is not None:
         messages += [["user", text_key(text)] for text in sample.user_texts]
     given = [text_key(p.text) for p in sample.context if p.role == "given"]
-    return blake2b(canon([messages, given]), digest_size=16).digest()
+    played = [text_key(user.goal)] if (user := _user(sample)) else []
+    return blake2b(canon([messages, given, *played]), digest_size=16).digest()
+
+
+def _user(sample: TestSample) -> SimulatedUser | None:
+    return sample.scenario.simulated_user if sample.scenario else None
 
 
 def collect_distinct(config: Config, listener: Listener) -> Iterator[Outcome]:
@@ -120,7 +125,9 @@ def _take_part(read: Callable[[], Iterator[Outcome]], most: int, seed: int) -> I
 
 
 def _number(sample: TestSample, seed: int) -> int:
-    return u64(seed, "sample", text_key("\n".join(sample.user_texts)))
+    user = _user(sample)
+    texts = sample.user_texts if user is None else (user.goal,)
+    return u64(seed, "sample", text_key("\n".join(texts)))
 
 
 def _counts(char: str) -> bool:

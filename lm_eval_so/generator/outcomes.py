@@ -13,7 +13,15 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import Problem
 from lm_eval_so.generator.documents.block import Document
-from lm_eval_so.generator.sources.base import FileError, Reason, Reject, SourceFile, listed, place
+from lm_eval_so.generator.sources.base import (
+    FileError,
+    ProposedMetrics,
+    Reason,
+    Reject,
+    SourceFile,
+    listed,
+    place,
+)
 
 _TOLD = 20
 """Findings of one kind in one file that are reported one by one."""
@@ -68,7 +76,9 @@ class Personal:
     """Replaced or left out items by kind."""
 
 
-Outcome = Opened | Personal | Read | Kept | Skipped | Reject | FileError | Unusable
+Outcome = (
+    Opened | Personal | Read | Kept | Skipped | Reject | FileError | ProposedMetrics | Unusable
+)
 
 
 class Tally:
@@ -113,6 +123,11 @@ class Tally:
                 self._find(outcome)
             case FileError():
                 self._find(outcome)
+            case ProposedMetrics():
+                text = (
+                    f"{outcome.file.name}: its graders, for your config:\nmetrics:\n{outcome.yaml}"
+                )
+                self._listener(Noticed(stage=self._stage, text=text.rstrip()))
             case Unusable():
                 self.problems.append(outcome.problem)
 

@@ -69,7 +69,9 @@ class Writing:
         documents: Sequence[Document],
         imported: Sequence[TestSample],
     ) -> None:
-        self._config, self._documents, self._imported = config, documents, imported
+        self._config, self._imported = config, imported
+        self.documents = documents
+        """The documents of the sources."""
         self._stored = read_stored(folder) if has_documents(config) else Stored()
         self._standing = not_imported(self._stored.samples, imported)
         self._by = told_by(config)
@@ -98,7 +100,7 @@ class Writing:
         }
         tries = (try_of(line, self._by) for line in self._stored.tries)
         material = Material(
-            documents=self._documents,
+            documents=self.documents,
             known=[known_sample(each) for each in (*self._imported, *self._standing)],
             standing=slots,
             tries=[each for each in tries if each is not None],
@@ -186,7 +188,7 @@ class Writing:
         section = self._config.generator
         has_model = section is not None and section.writer is not None
         return FromDocuments(
-            documents=document_lines(self._documents, self._stored, samples),
+            documents=document_lines(self.documents, self._stored, samples),
             samples=samples,
             twins=make_twins([*self._imported, *samples], self._stored.twins, self._twins),
             tries=(*self._stored.tries, *(line_of(each, self._by) for each in outcome.tries)),

@@ -1,5 +1,6 @@
-"""The `map` of a source, from columns to fields of a sample: given by the config or chosen by name."""
+"""The `map` of a source, from columns to fields of a sample: given by the config, the shape of a tool, or common names."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,13 +12,44 @@ from lm_eval_so.errors import Problem, nearest
 from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.mapping.fields import is_blank
 from lm_eval_so.generator.mapping.list_cells import LISTS
-from lm_eval_so.generator.sources.base import Reason, listed, place
+from lm_eval_so.generator.sources.base import (
+    Item,
+    RawItem,
+    Reason,
+    Shaped,
+    listed,
+    place,
+)
 from lm_eval_so.generator.sources.json_values import parse_path, walk
+from lm_eval_so.generator.sources.shapes import Shape, shape_of
 
 METADATA = "metadata."
+
+
+METRICS = "metrics."
+
+
+_METRIC_KEY = re.compile(r"metrics\.[^.]+\.[^.]+")
+
+
 SEVERAL = ("input", "expected", "references", "context", *LISTS)
 """Fields that may be made of several columns."""
-SINGLE = ("messages", "behavior", "answerable", "language", "group", "ref", "weight")
+
+
+SINGLE = (
+    "messages",
+    "goal",
+    "persona",
+    "success",
+    "behavior",
+    "answerable",
+    "language",
+    "group",
+    "ref",
+    "weight",
+)
+
+
 _GUESSES: Mapping[str, Sequence[str]] = {
     "messages": ["messages"],
     "input": ["input", "question", "prompt", "query", "user input", "질문", "문의", "질의"],
@@ -31,6 +63,10 @@ _GUESSES: Mapping[str, Sequence[str]] = {
 }
 
 
+_BESIDE_SHAPES = ("answerable", "behavior", "language", "tags", "ref")
+"""Fields that records of a known shape may have besides."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
     """A map of columns, ready to use."""
@@ -40,11 +76,32 @@ class Binding:
     split: bool = True
     """Whether a cell of `LISTS` may hold several texts."""
     turns: Turns = "last"
+    shape: str | None = None
+    """Tool whose records they are; their questions and answers may be objects and conversations."""
+    json: tuple[str, ...] = ()
+    """Columns of a table whose cells hold JSON."""
+    skip: tuple[str, str] | None = None
+    """Column and value of records that are left out."""
 
     def columns(self) -> Iterator[tuple[str, str]]:
         """Yield (field, column) of all columns that are no constants."""
         for field, refs in self.refs.items():
             yield from ((field, ref) for ref in refs if not ref.startswith("="))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every column is named as its field, as a reader of a tool's files makes them."""
+        return all(refs == (field.partition(".")[0],) for field, refs in self.refs.items())
+
+    def puts_away(self, item: Item) -> bool:
+        """Return whether a record is one that its tool has put away."""
+        if self.skip is None or not isinstance(item, RawItem):
+            return False
+        return item.payload.get(self.skip[0]) == self.skip[1]
+
+    def leaves_out(self, record: RawItem) -> bool:
+        """Return whether a cleaned record is no test: blank, or put away."""
+        return all(map(is_blank, record.payload.values())) or self.puts_away(record)
 
     def cells(self, payload: Mapping[str, JsonValue]) -> Iterator[tuple[str, str, str]]:
         """Yield (field, column, text) of each cell of a record that may hold several texts."""
@@ -58,6 +115,23 @@ def bind(given: Mapping[str, str | list[str]]) -> Binding:
     """Make a binding of a map of the config."""
     refs = {key: [ref] if isinstance(ref, str) else ref for key, ref in given.items()}
     return Binding(refs={key: tuple(map(clean_text, names)) for key, names in refs.items()})
+
+
+def bind_shaped(shaped: Shaped) -> Binding:
+    """Make a binding of what the format of a file says."""
+    return replace(bind(shaped.map), shape=shaped.shape)
+
+
+def _bind_shape(shape: Shape, columns: Sequence[str], *, is_table: bool) -> Binding:
+    """Make a binding of a known shape, with what common names tell of its other columns."""
+    kept = {f: tuple(c for c in named if c in columns) for f, named in shape.map.items()}
+    refs = {field: named for field, named in kept.items() if named}
+    taken = {column for named in refs.values() for column in named}
+    for field, named in guess(columns).refs.items():
+        if field in _BESIDE_SHAPES and field not in refs and not taken & {*named}:
+            refs[field] = named
+    cells = shape.json if is_table else ()
+    return Binding(refs=refs, shape=shape.name, json=cells, skip=shape.skip)
 
 
 def guess(columns: Iterable[str]) -> Binding:
@@ -82,14 +156,15 @@ def has_conversation(payload: Mapping[str, JsonValue]) -> bool:
 
 def asks(given: Collection[str]) -> bool:
     """Return whether one of some fields is the question."""
-    return "input" in given or "messages" in given
+    return not {"input", "messages", "goal"}.isdisjoint(given)
 
 
 def map_problems(given: Mapping[str, str | list[str]]) -> Iterator[tuple[str, str, str | None]]:
     """Yield the problems of a map by itself, as (key, what, hint)."""
-    known = (*SEVERAL, *SINGLE, f"{METADATA}NAME")
+    known = (*SEVERAL, *SINGLE, f"{METADATA}NAME", f"{METRICS}NAME.PARAMETER")
     for key, refs in given.items():
-        if key not in known and not (key.startswith(METADATA) and key != METADATA):
+        is_named = (key.startswith(METADATA) and key != METADATA) or _METRIC_KEY.fullmatch(key)
+        if key not in known and not is_named:
             close = nearest(key, known)
             what = f'unknown key "{key}"' + (f' (did you mean "{close}"?)' if close else "")
             yield key, what, None if close else f"known here: {', '.join(known)}"
@@ -97,7 +172,12 @@ def map_problems(given: Mapping[str, str | list[str]]) -> Iterator[tuple[str, st
             yield key, f"{key} takes one column", None
         elif not refs or "" in (refs if isinstance(refs, list) else [refs]):
             yield key, f"{key} has no column", None
-    for one, other in (("input", "messages"), ("behavior", "answerable")):
+    for one, other in (
+        ("input", "messages"),
+        ("input", "goal"),
+        ("messages", "goal"),
+        ("behavior", "answerable"),
+    ):
         if one in given and other in given:
             yield other, f"{one} and {other} cannot stand together", None
 
@@ -148,29 +228,33 @@ def bind_columns(
     Returns:
         The binding, and the problems that make it unusable.
     """
+    columns = tuple(dict.fromkeys(map(clean_text, columns)))
     source = config.sources[number]
-    given = source.map
+    given, split, turns = source.map, source.split, source.turns
     at = place(name, {} if line is None else {"line": line})
     chosen = guess(columns)
-    binding = bind(given) if given else chosen
-    if given and not asks(given) and "messages" in chosen.refs:
-        binding = Binding(refs={**binding.refs, "messages": chosen.refs["messages"]})
-    if not given and source.turns != "last":  # an answer beside a conversation is that to its end
+    if asks(given):
+        binding = replace(bind(given), split=split, turns=turns)
+        missing = _missing(config, number, at, columns, binding) if line is not None else ()
+        return binding, tuple(missing)
+    if not given and (shape := shape_of(columns)) is not None:
+        return replace(_bind_shape(shape, columns, is_table=line is not None), turns=turns), ()
+    if given:
+        of_chat = {f: named for f, named in chosen.refs.items() if f == "messages"}
+        chosen = Binding(refs={**bind(given).refs, **of_chat})
+    elif turns != "last":  # an answer beside a conversation is that to its end
         answers = ("expected", "references")
-        binding = Binding(refs={f: r for f, r in binding.refs.items() if f not in answers})
-    binding = replace(binding, split=source.split, turns=source.turns)
-    problems = (
-        [*_missing(config, number, at, columns, binding)] if given and line is not None else []
+        chosen = Binding(refs={f: named for f, named in chosen.refs.items() if f not in answers})
+    binding = replace(chosen, split=split, turns=turns)
+    if asks(binding.refs):
+        return binding, ()
+    return binding, (
+        Problem(
+            what=f"{at} {Reason.MISSING_FIELD}: no column looks like a question",
+            where=config.where("generator", "sources", number, *(["map"] if given else [])),
+            hint=f"name it by map: {{input: COLUMN}}; columns: {listed(columns)}",
+        ),
     )
-    if not asks(binding.refs):
-        problems.append(
-            Problem(
-                what=f"{at} {Reason.MISSING_FIELD}: no column looks like a question",
-                where=config.where("generator", "sources", number, *(["map"] if given else [])),
-                hint=f"name it by map: {{input: COLUMN}}; columns: {listed(columns)}",
-            )
-        )
-    return binding, tuple(problems)
 
 
 def never_seen(config: Config, number: int, column: str, keys: Sequence[str]) -> Problem:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -16,6 +16,7 @@ from lm_eval_so.generator.mapping.binding import asks, guess, has_conversation
 from lm_eval_so.generator.sources.base import (
     Columns,
     Glance,
+    Holds,
     ProposedMetrics,
     RawItem,
     Shaped,
@@ -24,18 +25,15 @@ from lm_eval_so.generator.sources.base import (
 from lm_eval_so.generator.sources.encoding import HEAD_BYTES
 from lm_eval_so.generator.sources.kakaotalk_file import is_kakaotalk
 from lm_eval_so.generator.sources.otlp_file import is_otlp
+from lm_eval_so.generator.sources.readers import READERS, SHEETS
 from lm_eval_so.generator.sources.shapes import shape_of
 from lm_eval_so.generator.sources.source_files import (
-    READERS,
-    SHEETS,
     format_of,
     licensed,
     locate,
     open_file,
 )
 
-Holds = Literal["tests", "conversations", "document"]
-"""Content of a file."""
 _LOOKED_AT = 100
 """Records whose keys are the columns, where there is no header."""
 _MOST_TEXT = 65_536

@@ -25,7 +25,7 @@ from lm_eval_so.generator.sources.base import (
 from lm_eval_so.generator.sources.encoding import HEAD_BYTES
 from lm_eval_so.generator.sources.kakaotalk_file import is_kakaotalk
 from lm_eval_so.generator.sources.otlp_file import is_otlp
-from lm_eval_so.generator.sources.readers import READERS, SHEETS
+from lm_eval_so.generator.sources.reader_table import READERS, SHEETS
 from lm_eval_so.generator.sources.shapes import shape_of
 from lm_eval_so.generator.sources.source_files import (
     format_of,

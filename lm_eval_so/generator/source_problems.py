@@ -14,7 +14,7 @@ from lm_eval_so.generator.recognise import Found, find_files
 from lm_eval_so.generator.sources.base import Columns
 from lm_eval_so.generator.sources.encoding import is_encoding
 from lm_eval_so.generator.sources.json_values import parse_path
-from lm_eval_so.generator.sources.readers import READERS, SHEETS
+from lm_eval_so.generator.sources.reader_table import READERS, SHEETS
 from lm_eval_so.generator.sources.source_files import format_of, locate, open_file
 
 

@@ -21,7 +21,7 @@ from lm_eval_so.generator.sources.base import (
     SourceFile,
 )
 from lm_eval_so.generator.sources.encoding import HEAD_BYTES, detect_encoding
-from lm_eval_so.generator.sources.readers import ENDINGS, READERS, SHEETS
+from lm_eval_so.generator.sources.reader_table import ENDINGS, READERS, SHEETS
 from lm_eval_so.generator.sources.structure import recognised
 
 REMEDIES: Final[Mapping[str, tuple[str, ...]]] = {

@@ -3,11 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.text import width
 from lm_eval_so.core.words import say
+from lm_eval_so.errors import NothingToDo
+from lm_eval_so.generator.dataset.from_documents import Writing
+from lm_eval_so.generator.dataset.make_samples import sample_of
 from lm_eval_so.generator.writing.write import Try
 
 _BROAD = 14
@@ -35,6 +39,40 @@ class Tried:
     """Likely price of all of them, in US dollars; null if no price is known."""
     most_usd: float | None
     """Price if every test took all its tries."""
+
+
+async def try_out(writing: Writing, resources: Resources, tests: int) -> Tried:
+    """Write a few tests, one of each type in turn, that are kept in the cache alone.
+
+    Args:
+        writing: The tests to write.
+        resources: Resources of the command.
+        tests: Number of tests.
+
+    Raises:
+        NothingToDo: If no test is missing, or no model is named.
+        LMEvalError: As `Writing.by_models` does, or what ended the asking early.
+    """
+    work = writing.by_model
+    if work is None:
+        hint = "name a model by generator.backend, and tests by generator.synthesise"
+        raise NothingToDo("there is no test to write by a model", hint=hint)
+    options = writing.options(resources.listener, only=tests)
+    results = await writing.by_models(resources, options)
+    if results.failure is not None:
+        raise results.failure
+    missing = sum(work.missing.values())
+    usd, proposals = results.asking.usd, len(results.written) + len(results.tries)
+    return Tried(
+        written=tuple(sample_of(each, {}) for each in results.written),
+        places=tuple(each.draft.slot.chunk.place for each in results.written),
+        tries=results.tries,
+        tests=missing,
+        requests=results.asking.requests,
+        paid_usd=usd,
+        usd=usd and usd * missing / min(tests, missing),
+        most_usd=usd and usd * missing * work.section.attempts / max(1, proposals),
+    )
 
 
 def show(tried: Tried, language: Language) -> str:

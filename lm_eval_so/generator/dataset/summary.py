@@ -30,9 +30,9 @@ def summary(
     if info.plan is None:
         return None
     rows = [(say(f"summary.{code}", language), text) for code, text in _rows(info, language)]
-    if doubtful := sum(
-        any(flag != KEYLESS for flag in each.flags) for each in load_dataset(folder)
-    ):
+    tests = info.files[SAMPLES_FILE].rows
+    samples = load_dataset(folder) if tests else ()
+    if doubtful := sum(any(flag != KEYLESS for flag in each.flags) for each in samples):
         flags = {code: n for code, n in (info.flags or {}).items() if code != KEYLESS}
         rows.append((say("summary.look", language), _counted(doubtful, flags, language)))
     if pages:
@@ -41,10 +41,9 @@ def summary(
             (say("summary.next", language), say("summary.review", language, {"page": page}))
         )
     broad = max((width(label) for label, _ in rows), default=0)
-    tests = {"folder": shown_as, "n": f"{info.files[SAMPLES_FILE].rows:,}"}
     return Concluded(
         stage="generate",
-        headline=say("summary.tests", language, tests),
+        headline=say("summary.tests", language, {"folder": shown_as, "n": f"{tests:,}"}),
         lines=tuple(
             f"  {label}{' ' * (broad - width(label))}  {text}".rstrip() for label, text in rows
         ),

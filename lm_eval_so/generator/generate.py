@@ -9,6 +9,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, ignore
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.errors import BudgetSpent, ConfigError
+from lm_eval_so.generator.dataset import tried
 from lm_eval_so.generator.dataset.freeze import refuse_folder
 from lm_eval_so.generator.dataset.make import (
     Generated,
@@ -120,7 +121,7 @@ async def try_out(config: Config, resources: Resources, tests: int) -> Tried:
         LMEvalError: As `generate_with_model` does.
     """
     parts = _read(config, resources.listener, _folder(config, None))
-    return await parts.writing.try_out(resources, tests)
+    return await tried.try_out(parts.writing, resources, tests)
 
 
 def preview(

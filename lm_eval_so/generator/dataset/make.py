@@ -10,7 +10,7 @@ from lm_eval_so.core.dataset import SAMPLES_FILE
 from lm_eval_so.core.events import Began, Ended, Listener, Noticed, Warned
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.errors import DatasetError, NothingToDo
-from lm_eval_so.generator.collect import STAGE, collect
+from lm_eval_so.generator.collect import collect
 from lm_eval_so.generator.dataset.freeze import (
     describe,
     edit_problem,
@@ -21,7 +21,7 @@ from lm_eval_so.generator.dataset.freeze import (
 )
 from lm_eval_so.generator.dataset.from_documents import Writing, has_documents
 from lm_eval_so.generator.dedup import drop_duplicates
-from lm_eval_so.generator.outcomes import Kept, Outcome, Read, Tally
+from lm_eval_so.generator.outcomes import STAGE, Kept, Outcome, Read, Tally, notice
 from lm_eval_so.generator.writing.conflicts import conflict_lines
 from lm_eval_so.generator.writing.write import Results
 
@@ -91,8 +91,8 @@ def publish_parts(
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
         info = make_parts(config, listener, Path(made), parts, outcome)
         if is_edited(Path(made), folder, force=force):
-            text = f"{folder / SAMPLES_FILE} was edited by hand: kept as {put_aside(folder)}"
-            listener(Noticed(stage=STAGE, text=text))
+            file, aside = folder / SAMPLES_FILE, put_aside(folder)
+            listener(notice(config.language, "edited", file=file, aside=aside))
         files = publish(Path(made), folder)
     return Generated(info=info, folder=folder, files=files, samples=info.files[SAMPLES_FILE].rows)
 
@@ -101,15 +101,14 @@ def make_parts(
     config: Config, listener: Listener, folder: Path, parts: Parts, outcome: Results
 ) -> DatasetInfo:
     """Write the files of a dataset into a folder that nobody else has, and return its metadata."""
-    tally = Tally(STAGE, listener, config.language)
+    tally = Tally(listener, config.language)
     added = parts.writing.added(outcome, parts.licenses)
     files = write_outcomes(parts.outcomes, tally, folder, added)
     tally.end()
     if tally.problems:
         raise DatasetError.of(tally.problems)
     totals = tally.totals()
-    counts = "read {records:,} = kept {kept:,} + rejected {rejected:,} + skipped {skipped:,}"
-    text = counts.format_map(totals) + f" + duplicate {totals['duplicates']:,}"
+    text = tally.summary()
     if not totals["kept"] and not added.documents:
         hint = "the warnings above say why" if tally.rejected else "they have no records"
         raise NothingToDo(f"the sources give no sample: {text}", hint=hint)

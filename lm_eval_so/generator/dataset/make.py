@@ -18,7 +18,7 @@ from lm_eval_so.generator.dataset.freeze import (
     write_metadata,
     write_outcomes,
 )
-from lm_eval_so.generator.dataset.from_documents import Writing, has_documents, told
+from lm_eval_so.generator.dataset.from_documents import Writing, has_documents
 from lm_eval_so.generator.dedup import collect_distinct
 from lm_eval_so.generator.outcomes import STAGE, Kept, Outcome, Read, Tally, notice
 from lm_eval_so.generator.writing.conflicts import conflict_lines
@@ -111,8 +111,6 @@ def make_parts(
     if not totals["kept"] and not added.documents:
         hint = "the warnings above say why" if tally.rejected else "they have no records"
         raise NothingToDo(f"the sources give no sample: {text}", hint=hint)
-    for line in told(added):
-        listener(Noticed(stage=STAGE, text=line))
     listener(Ended(stage=STAGE, text=text))
     return write_metadata(describe(config, tally, files, added), folder)
 

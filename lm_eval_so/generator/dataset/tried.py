@@ -18,6 +18,7 @@ _BROAD = 14
 _MOST = 300
 """Characters of a text that are shown."""
 _BAR = "▌"
+_LABELS = ("question", "reply", "answer", "must_say", "evidence", "flags")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,11 @@ def _test(number: int, sample: TestSample, place: str, language: Language) -> It
     said = {"user": "question", "assistant": "reply"}
     for message in sample.messages:
         yield _labelled(said.get(message.role, "question"), message.content, language)
+    if sample.scenario is not None and sample.scenario.simulated_user is not None:
+        user, checks = sample.scenario.simulated_user, sample.scenario.success
+        yield _labelled("question", user.opening or "", language)
+        yield _labelled("goal", user.goal, language)
+        yield _labelled("must_say", ", ".join(check.text for check in checks), language)
     if sample.expected is not None:
         yield _labelled("answer", sample.expected, language)
     keywords = sample.metrics.get("keyword_coverage", {}).get("keywords")
@@ -123,12 +129,13 @@ def _price(tried: Tried, language: Language) -> str:
 
 
 def _labelled(label: str, text: str, language: Language) -> str:
-    names = [
-        say(f"writing.label_{name}", language)
-        for name in ("question", "reply", "answer", "must_say", "evidence", "flags")
-    ]
-    name = say(f"writing.label_{label}", language)
-    return f"  {name}{' ' * (max(map(width, names)) - width(name))}  {_line(text)}"
+    broad = max(width(say(_label(each), language)) for each in _LABELS)
+    name = say(_label(label), language)
+    return f"  {name}{' ' * (broad - width(name))}  {_line(text)}"
+
+
+def _label(name: str) -> str:
+    return "scenario.label_goal" if name == "goal" else f"writing.label_{name}"
 
 
 def _line(text: str) -> str:

@@ -11,14 +11,14 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed, ignore
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.generator.collect import STAGE
 from lm_eval_so.generator.dataset.make import Generated, is_edited, make_parts
 from lm_eval_so.generator.dataset.make_samples import renewed_sample
 from lm_eval_so.generator.dataset.stored import WRITE, read_stored
 from lm_eval_so.generator.generate import open_dataset, write_dataset
+from lm_eval_so.generator.outcomes import STAGE
 from lm_eval_so.generator.staleness.against_documents import HeldPassage, Sources, worst_of
 from lm_eval_so.generator.staleness.outdated import moved, outdated
-from lm_eval_so.generator.writing.renew import Outdated, Renewals, Renewed, renew_tests
+from lm_eval_so.generator.writing.renew import Renewals, Renewed, renew_tests
 
 GONE = "evidence_gone"
 """Reason in rejected.jsonl of a test whose question no document answers any more."""
@@ -30,7 +30,8 @@ class Updated:
 
     generated: Generated
     counts: Mapping[str, int]
-    """Tests by what became of them: moved (to another place), holds, new_answer, gone, or the reason of failure."""
+    """Tests by what became of them: moved (to another place), holds, new_answer, gone, or the reason of failure;
+    scenario: conversations to play, which are not renewed."""
 
 
 async def update_tests(
@@ -61,12 +62,13 @@ async def update_tests(
     stored = read_stored(parts.folder)
     sources = Sources(parts.writing.documents, stored)
     held = {sample.id: sources.passages(sample) for sample in stored.samples}
-    old = [_old(sample, held[sample.id], sources) for sample in stored.samples]
-    stale = [each for each in old if each is not None]
+    stale = [sample for sample in stored.samples if _is_stale(held[sample.id])]
+    answered = [sample for sample in stale if sample.expected is not None]
+    old = [outdated(sample, held[sample.id], sources) for sample in answered]
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:  # mistakes come before money
         make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
         is_edited(Path(made), parts.folder, force=force)
-    renewals = await renew_tests(config, resources, stale, sources.documents, offline=offline)
+    renewals = await renew_tests(config, resources, old, sources.documents, offline=offline)
     is_worth_keeping = any(each.state != "failed" for each in renewals.tests.values())
     if renewals.results.failure is not None and not is_worth_keeping:
         raise renewals.results.failure
@@ -77,6 +79,8 @@ async def update_tests(
         if changes.get(sample.id, sample) is None
     ]
     counts = _counts(changes, renewals)
+    if left := len(stale) - len(answered):
+        counts["scenario"] = left  # what its user wants may have changed, too
     told = ", ".join(f"{name} {n}" for name, n in counts.items())
     resources.listener(Noticed(stage=STAGE, text=f"renewed: {told or 'none'}"))
     parts.writing.renew(changes, thrown)
@@ -95,10 +99,9 @@ def _counts(changes: Mapping[str, TestSample | None], renewals: Renewals) -> dic
     return {name: n for name, n in {**found, **dict(sorted(reasons.items()))}.items() if n}
 
 
-def _old(sample: TestSample, passages: Sequence[HeldPassage], sources: Sources) -> Outdated | None:
+def _is_stale(passages: Sequence[HeldPassage]) -> bool:
     worst = worst_of(passages)
-    is_stale = worst is not None and worst.held.state != "same"
-    return outdated(sample, passages, sources) if is_stale else None
+    return worst is not None and worst.held.state != "same"
 
 
 def _changes(
@@ -110,11 +113,11 @@ def _changes(
     """Return the tests that change, by id; None is one that is taken out."""
     changes: dict[str, TestSample | None] = {}
     for sample in samples:
-        worst = worst_of(held[sample.id])
-        if worst is not None and worst.held.state == "same":
-            new: TestSample | None = moved(sample, held[sample.id], sources)
-        else:
+        passages = held[sample.id]
+        if _is_stale(passages):
             new = _renewed(sample, renewals.tests.get(sample.id))
+        else:
+            new = moved(sample, passages, sources) if passages else sample
         if new is not sample:
             changes[sample.id] = new
     return changes

@@ -194,6 +194,20 @@ def test_update__still_true_counts_only_if_the_new_quotes_prove_as_much(shop: Sh
     assert shop.update().counts["new_answer"] == 2
 
 
+def test_update__conversations_to_play_stay(shop: Shop) -> None:
+    file = shop.folder / "made/test.jsonl"
+    played = shop.sample("배송 요금?")
+    del played["expected"], played["messages"]
+    user = {"goal": "배송 요금을 안다", "opening": "배송비 얼마죠?"}
+    played |= {"scenario": {"simulated_user": user}, "metadata": {"type": "scenario"}}
+    lines = [*shop.lines().values(), json.dumps(played, ensure_ascii=False)]
+    file.write_text("\n".join(lines) + "\n", "utf-8")
+    found = find_stale(shop.config(), ignore)
+    assert "배송비 얼마죠?" in {test.question for test in found.tests if test.is_stale}
+    assert shop.update().counts["scenario"] == 1
+    assert "배송비 얼마죠?" in file.read_text("utf-8")
+
+
 def test_update__offline_asks_nobody(shop: Shop) -> None:
     files = {path: path.read_bytes() for path in (shop.folder / "made").iterdir()}
     with pytest.raises(CannotMeasure, match="3 answers are not in the cache: renew-"):

@@ -85,7 +85,7 @@ class Checks:
 
     def types(self) -> tuple[str, ...]:
         """Return the types of the assertions that are kept as they stand, each once."""
-        found = (each["type"] for each in self.foreign if isinstance(each, dict))
+        found = (each.get("type") for each in self.foreign if isinstance(each, dict))
         return tuple(dict.fromkeys(type_ for type_ in found if isinstance(type_, str)))
 
 
@@ -115,7 +115,7 @@ def _flat(assertions: Sequence[JsonValue]) -> Iterator[dict[str, JsonValue]]:
         if (
             isinstance(each, dict)
             and isinstance(inner, list)
-            and each.get("threshold") in {None, 1}
+            and each.get("threshold") in (None, 1)
         ):
             yield from _flat(inner)
         elif isinstance(each, dict):

@@ -85,7 +85,7 @@ class _SourceReader:
         document = read_document(found.name, found.path, source=found.source.id, options=options)
         if isinstance(document, FileError):
             self._errors.append(document)
-            yield Opened(file=document.file)
+            yield Opened(file=document.file, holds=found.holds)
             yield document
             return
         self._has_readable = True
@@ -97,7 +97,7 @@ class _SourceReader:
             size=found.path.stat().st_size,
             license=found.source.license,
         )
-        yield Opened(file=file)
+        yield Opened(file=file, holds=found.holds)
         yield Read(file=file, document=document)
         yield from (replace(each, file=file) for each in document.rejected)
         yield Personal(file=file, found=document.personal)
@@ -105,7 +105,7 @@ class _SourceReader:
     def _records(self, found: Found) -> Iterator[Outcome]:
         name = found.name
         file, items = open_file(name, found.path, found.source, beside=found.beside)
-        yield Opened(file=file)
+        yield Opened(file=file, holds=found.holds)
         first = next(items, None)
         if isinstance(first, FileError):
             self._errors.append(first)

@@ -20,13 +20,14 @@ from lm_eval_so.generator.dataset.make import (
 )
 from lm_eval_so.generator.dataset.to_review import write_review
 from lm_eval_so.generator.dataset.tried import Tried
-from lm_eval_so.generator.source_problems import check, config_problems
+from lm_eval_so.generator.source_problems import check, config_problems, files_outside
 from lm_eval_so.generator.writing.write import Results
 
 __all__ = [
     "Generated",
     "check",
     "config_problems",
+    "files_outside",
     "generate",
     "generate_with_model",
     "has_model",

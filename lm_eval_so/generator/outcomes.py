@@ -15,6 +15,7 @@ from lm_eval_so.errors import Problem
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.sources.base import (
     FileError,
+    Holds,
     ProposedMetrics,
     Reason,
     Reject,
@@ -33,6 +34,7 @@ class Opened:
     """The start of a file."""
 
     file: SourceFile
+    holds: Holds = "tests"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 
 from lm_eval_so.core.asking.open import backend_problems
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sources import SourceSection
+from lm_eval_so.core.files import leads_out
 from lm_eval_so.errors import Problem, Where, nearest
 from lm_eval_so.generator.mapping.binding import bind_columns, map_problems
 from lm_eval_so.generator.recognise import Found, find_files
@@ -138,3 +140,15 @@ def _header_problems(config: Config, number: int, found: Found) -> Iterator[Prob
     header = next(items, None)
     if isinstance(header, Columns):
         yield from bind_columns(config, number, name, header.names, line=header.line)[1]
+
+
+def files_outside(config: Config, folder: Path) -> list[Path]:
+    """Return the files of the sources that lie outside a folder once links are followed.
+
+    Args:
+        config: The config.
+        folder: The folder.
+    """
+    found = (each for number in range(len(config.sources)) for each in locate(config, number))
+    paths = [each[1] for each in found if not isinstance(each, Problem)]
+    return [path for path in paths if leads_out(path, folder)]

@@ -126,10 +126,9 @@ class Tally:
             case FileError():
                 self._find(outcome)
             case ProposedMetrics():
-                text = (
-                    f"{outcome.file.name}: its graders, for your config:\nmetrics:\n{outcome.yaml}"
-                )
-                self._listener(Noticed(stage=self._stage, text=text.rstrip()))
+                head = f"{outcome.file.name}: its graders, as metrics for your config:"
+                for line in (head, "metrics:", *outcome.yaml.splitlines()):
+                    self._listener(Noticed(stage=self._stage, text=line))
             case Unusable():
                 self.problems.append(outcome.problem)
 

@@ -136,6 +136,9 @@ def _understood(each: dict[str, JsonValue], files: Loader, checks: Checks) -> bo
     match type_.removeprefix("not-").removeprefix("i") if "contains" in type_ else type_:
         case "equals":
             checks.expected += texts or []
+        case "factuality" if texts:  # its value is a reference, its judge is not ours
+            checks.expected += texts
+            return False
         case "llm-rubric" if texts:
             checks.rubrics += texts
         case "is-json" if (schema := _schema(value)) is not None:

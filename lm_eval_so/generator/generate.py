@@ -19,6 +19,7 @@ from lm_eval_so.generator.dataset.make import (
     publish_parts,
     read_parts,
 )
+from lm_eval_so.generator.dataset.summary import summary
 from lm_eval_so.generator.dataset.to_review import write_review
 from lm_eval_so.generator.dataset.tried import Tried
 from lm_eval_so.generator.source_problems import check, config_problems, files_outside
@@ -156,7 +157,11 @@ def _publish(
     """Write the dataset, and the page on which people review what nobody has reviewed."""
     made = publish_parts(config, resources.listener, parts, outcome, force=force)
     named = config.dataset.path if made.folder == _folder(config, None) else made.folder
-    pages = write_review(made.folder, config.language, shown_as=named.as_posix())
+    shown_as = named.as_posix()
+    pages = write_review(made.folder, config.language, shown_as=shown_as)
+    told = summary(made.info, made.folder, config.language, shown_as=shown_as, pages=pages)
+    if told is not None:
+        resources.listener(told)
     return replace(made, files=(*made.files, *pages))
 
 

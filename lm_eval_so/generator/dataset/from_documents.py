@@ -1,13 +1,12 @@
 """Tests from documents as a part of the dataset: what stands is kept, what is missing is written."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, Moved
-from lm_eval_so.core.records.dataset import ModelUse, PlanInfo
+from lm_eval_so.core.records.dataset import ModelUse
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.generator.dataset.make_samples import (
     in_order,
@@ -30,9 +29,6 @@ from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.outcomes import STAGE, notice
 from lm_eval_so.generator.twins.make_twins import Twins, make_twins
 from lm_eval_so.generator.writing.write import (
-    FACT,
-    KEYLESS,
-    NO_MODEL,
     Asking,
     Material,
     Options,
@@ -189,40 +185,3 @@ class Writing:
             input_tokens=before.input_tokens + asking.input_tokens,
             output_tokens=before.output_tokens + asking.output_tokens,
         )
-
-
-def told(added: FromDocuments) -> list[str]:
-    """Return what was written, thrown away and flagged, a line each; nothing if no tests are wanted."""
-    if added.plan is None:
-        return []
-    lines = [_written(added.plan)] if added.plan.wanted else []
-    if added.kinds:
-        lines.append(f"twins {len(added.twins)} ({_listed(added.kinds)})")
-    if added.tries:
-        thrown = Counter(str(line["reason"]) for line in added.tries)
-        lines.append(f"thrown away: {_listed(dict(sorted(thrown.items())))}")
-    flags = Counter(f.partition(":")[0] for s in added.samples for f in s.flags if f != KEYLESS)
-    if flags:
-        looked = sum(any(f != KEYLESS for f in s.flags) for s in added.samples)
-        lines.append(f"look at first: {looked} ({_listed(dict(sorted(flags.items())))})")
-    return lines
-
-
-def _written(plan: PlanInfo) -> str:
-    """Return `written 15 of 30: fact 15; 15 need a model (follow_up 5, …)`."""
-    written = _listed(plan.written)
-    text = f"written {sum(plan.written.values())} of {sum(plan.wanted.values())}"
-    text += f": {written}" if written else ""
-    unfilled = dict(plan.unfilled)
-    if without := unfilled.pop(NO_MODEL, 0):
-        types = {
-            type_: n - plan.written.get(type_, 0)
-            for type_, n in plan.wanted.items()
-            if type_ != FACT and n > plan.written.get(type_, 0)
-        }
-        text += f"; {without} need a model ({_listed(types)})"
-    return text + (f"; missing: {_listed(unfilled)}" if unfilled else "")
-
-
-def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {n}" for name, n in counts.items() if n)

@@ -1,40 +1,49 @@
 """Sources to samples, streamed in the order of the config."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Listener, Noticed
+from lm_eval_so.core.events import Listener
 from lm_eval_so.errors import Problem, Where
 from lm_eval_so.generator.documents.read import ReadOptions, read_document
-from lm_eval_so.generator.mapping.fields import is_blank
-from lm_eval_so.generator.mapping.list_cells import CellNotes
-from lm_eval_so.generator.mapping.sample_mapping import (
+from lm_eval_so.generator.mapping.binding import (
     Binding,
+    asks,
     bind,
     bind_columns,
+    bind_shaped,
     has_column,
-    make_sample,
     never_seen,
 )
-from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Personal, Read, Skipped, Unusable
+from lm_eval_so.generator.mapping.list_cells import CellNotes
+from lm_eval_so.generator.mapping.sample_mapping import make_samples
+from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Personal, Read, Unusable, notice
 from lm_eval_so.generator.personal import clean_record
 from lm_eval_so.generator.recognise import Found, find_files
 from lm_eval_so.generator.sources.base import (
     Columns,
     FileError,
+    Item,
+    Noted,
     RawItem,
-    Reject,
+    Shaped,
     SourceFile,
     place,
 )
-from lm_eval_so.generator.sources.source_files import Item, Items, open_file
+from lm_eval_so.generator.sources.source_files import Items, open_file
 
-STAGE = "generate"
 _LOOKED_AT = 100
 """Number of records whose keys are used to choose columns by name."""
+_WHAT_FOR = {
+    "turns": "conversations",
+    "staff": "KakaoTalk exports",
+    "gap_minutes": "KakaoTalk exports",
+    "sample": "tests",
+}
+"""Settings that apply to some files only."""
 
 
 def collect(config: Config, listener: Listener) -> Iterator[Outcome]:
@@ -44,7 +53,12 @@ def collect(config: Config, listener: Listener) -> Iterator[Outcome]:
         `Opened` for each file, then the outcome of each of its records, or `Read` for a document.
     """
     for number in range(len(config.sources)):
-        yield from _SourceReader(config, number, listener).outcomes()
+        yield from collect_source(config, number, listener)
+
+
+def collect_source(config: Config, number: int, listener: Listener) -> Iterator[Outcome]:
+    """Read one source of the config; see `collect`."""
+    return _SourceReader(config, number, listener).outcomes()
 
 
 class _SourceReader:
@@ -58,6 +72,8 @@ class _SourceReader:
         self._unusable = False
         self._keys: dict[str, None] = {}
         """Keys of records without a header, in order of appearance."""
+        self._idle = [key for key in _WHAT_FOR if key in self._source.model_fields_set]
+        """Settings that no file has used yet."""
         self._unseen = {column for _, column in bind(self._source.map).columns()}
         """Mapped columns that no record has shown yet."""
 
@@ -76,13 +92,26 @@ class _SourceReader:
             names = tuple(self._keys)
             for column in sorted(self._unseen):
                 yield self._refuse(never_seen(self._config, self._number, column, names))
+        if self._has_readable and not self._unusable:
+            yield from map(self._refuse, self._idle_problems())
+
+    def _idle_problems(self) -> Iterator[Problem]:
+        for key in self._idle:
+            what = f"{key} is for {_WHAT_FOR[key]}, and {self._source.id} has none"
+            where = self._config.where("generator", "sources", self._number, key)
+            yield Problem(what=what, where=where, hint=f"leave {key} out")
+
+    def _use(self, found: Found, binding: Binding) -> None:
+        used = {"sample"} | ({"turns"} if "messages" in binding.refs else set())
+        used |= {"staff", "gap_minutes"} if found.source.format == "kakaotalk" else set()
+        self._idle = [key for key in self._idle if key not in used]
 
     def _document(self, found: Found) -> Iterator[Outcome]:
         options = ReadOptions.of(found.source, self._config.pii)
         document = read_document(found.name, found.path, source=found.source.id, options=options)
         if isinstance(document, FileError):
             self._errors.append(document)
-            yield Opened(file=document.file)
+            yield Opened(file=document.file, holds=found.holds)
             yield document
             return
         self._has_readable = True
@@ -94,15 +123,15 @@ class _SourceReader:
             size=found.path.stat().st_size,
             license=found.source.license,
         )
-        yield Opened(file=file)
+        yield Opened(file=file, holds=found.holds)
         yield Read(file=file, document=document)
         yield from (replace(each, file=file) for each in document.rejected)
         yield Personal(file=file, found=document.personal)
 
     def _records(self, found: Found) -> Iterator[Outcome]:
         name = found.name
-        file, items = open_file(name, found.path, found.source)
-        yield Opened(file=file)
+        file, items = open_file(name, found.path, found.source, beside=found.beside)
+        yield Opened(file=file, holds=found.holds)
         first = next(items, None)
         if isinstance(first, FileError):
             self._errors.append(first)
@@ -110,7 +139,33 @@ class _SourceReader:
             return
         self._has_readable = True
         if self._source.encoding is None and file.encoding == "cp949":
-            self._listener(Noticed(stage=STAGE, text=f"{name}: read as CP949"))
+            self._tell("cp949", file=name)
+        binding, problems, items = self._bound(name, first, items)
+        if problems:
+            yield from map(self._refuse, problems)
+            return
+        self._use(found, binding)
+        self._tell_choice(file, binding)
+        notes, personal, away = CellNotes(), Counter[str](), 0
+        for item in items:
+            away += isinstance(item, RawItem) and binding.puts_away(item)
+            if isinstance(item, Noted):
+                self._tell("noted", file=name, text=item.text)
+            else:
+                record: Item = clean_record(item, self._config.pii, personal)
+                yield from self._outcomes(record, binding, notes)
+        yield Personal(file=file, found=personal)
+        if away and binding.skip:
+            self._tell("put_away", file=name, n=f"{away:,}", value=": ".join(binding.skip))
+        for code, figures in notes.told():
+            self._tell(code, file=name, **figures)
+
+    def _bound(
+        self, name: str, first: Item | None, items: Items
+    ) -> tuple[Binding, Sequence[Problem], Items]:
+        """Return what the columns of a file are, the problems that make it unusable, and its records."""
+        if isinstance(first, Shaped):
+            return bind_shaped(first), (), items
         if isinstance(first, Columns):
             self._unseen.clear()
             columns, line = first.names, first.line
@@ -119,47 +174,36 @@ class _SourceReader:
             columns, line = self._look_ahead(ahead, items), None
             items = chain(ahead, items)
         binding, problems = bind_columns(self._config, self._number, name, columns, line=line)
-        if columns and problems:
-            yield from map(self._refuse, problems)
-            return
-        self._tell_choice(file, binding)
-        notes, personal = CellNotes(), Counter[str]()
-        for item in items:
-            yield self._outcome(clean_record(item, self._config.pii, personal), binding, notes)
-        yield Personal(file=file, found=personal)
-        for text in notes.told():
-            self._listener(Noticed(stage=STAGE, text=f"{name}: {text}"))
+        return binding, problems if columns else (), items
 
     def _look_ahead(self, ahead: list[Item], items: Items) -> tuple[str, ...]:
         """Return the keys of the first records, which are kept in `ahead`.
 
-        Empty if the config has a map.
+        Empty if the config maps the question.
         """
-        if self._source.map:
+        if asks(self._source.map):
             return ()
         seen = sum(isinstance(item, RawItem) for item in ahead)
         while seen < _LOOKED_AT and (item := next(items, None)) is not None:
             ahead.append(item)
-            seen += isinstance(item, RawItem)
+            seen += isinstance(item, RawItem) and bool(item.payload)
         keys = (key for item in ahead if isinstance(item, RawItem) for key in item.payload)
         return tuple(dict.fromkeys(keys))
 
-    def _outcome(self, item: Item, binding: Binding, notes: CellNotes) -> Outcome:
-        if isinstance(item, Columns):
+    def _outcomes(self, item: Item, binding: Binding, notes: CellNotes) -> Iterator[Outcome]:
+        if isinstance(item, Columns | Shaped | Noted):
             raise TypeError("a header in the middle of a file")
         if not isinstance(item, RawItem):
-            return item
-        if all(map(is_blank, item.payload.values())):
-            return Skipped(file=item.file)
+            yield item
+            return
         if self._unseen:
             self._keys |= dict.fromkeys(item.payload)
             self._unseen = {c for c in self._unseen if not has_column(item.payload, c)}
-        made = make_sample(item, binding)
-        if isinstance(made, Reject):
-            return made
-        for cell in binding.cells(item.payload):
-            notes.add(*cell)
-        return Kept(file=item.file, at=item.at, sample=made)
+        made = make_samples(item, binding)
+        yield from made
+        if any(isinstance(each, Kept) for each in made):
+            for cell in binding.cells(item.payload):
+                notes.add(*cell)
 
     def _refuse(self, problem: Problem) -> Unusable:
         self._unusable = True
@@ -169,8 +213,13 @@ class _SourceReader:
         if self._source.map or not binding.refs:
             return
         chosen = ", ".join(f"{field}: {refs[0]}" for field, refs in binding.refs.items())
-        text = f"{file.name}: no map, columns chosen by their names: {{{chosen}}}"
-        self._listener(Noticed(stage=STAGE, text=text))
+        code = "columns"
+        if binding.shape:
+            code = "shape" if binding.is_plain else "shape_columns"
+        self._tell(code, file=file.name, shape=binding.shape, columns=f"{{{chosen}}}")
+
+    def _tell(self, code: str, **figures: object) -> None:
+        self._listener(notice(self._config.language, code, **figures))
 
 
 def _file_problem(error: FileError) -> Problem:

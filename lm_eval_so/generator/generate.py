@@ -9,6 +9,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, ignore
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.errors import BudgetSpent, ConfigError
+from lm_eval_so.generator.dataset import tried
 from lm_eval_so.generator.dataset.freeze import refuse_folder
 from lm_eval_so.generator.dataset.make import (
     Generated,
@@ -18,21 +19,24 @@ from lm_eval_so.generator.dataset.make import (
     publish_parts,
     read_parts,
 )
+from lm_eval_so.generator.dataset.summary import summary
 from lm_eval_so.generator.dataset.to_review import write_review
 from lm_eval_so.generator.dataset.tried import Tried
-from lm_eval_so.generator.source_problems import check, config_problems
+from lm_eval_so.generator.source_problems import check, config_problems, files_outside
 from lm_eval_so.generator.writing.write import Results
 
 __all__ = [
     "Generated",
     "check",
     "config_problems",
+    "files_outside",
     "generate",
     "generate_with_model",
     "has_model",
     "open_dataset",
     "preview",
     "try_out",
+    "write_dataset",
 ]
 
 
@@ -63,7 +67,7 @@ def generate(
         InputError: If the folder cannot be written to, or holds a dataset not made by `generate`.
     """
     parts = open_dataset(config, resources.listener, out)
-    return _publish(config, resources, parts, parts.writing.by_rule(), force=force)
+    return write_dataset(config, resources, parts, parts.writing.by_rule(), force=force)
 
 
 async def generate_with_model(
@@ -90,7 +94,7 @@ async def generate_with_model(
     """
     parts = open_dataset(config, resources.listener, out)
     if not parts.writing.asks:
-        return _publish(config, resources, parts, parts.writing.by_rule(), force=force)
+        return write_dataset(config, resources, parts, parts.writing.by_rule(), force=force)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:  # mistakes come before money
         make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
         is_edited(Path(made), parts.folder, force=force)
@@ -100,7 +104,7 @@ async def generate_with_model(
     is_worth_keeping = outcome.written or (is_budget and parts.has_samples)
     if outcome.failure is not None and not is_worth_keeping:
         raise outcome.failure
-    made_now = _publish(config, resources, parts, outcome, force=force)
+    made_now = write_dataset(config, resources, parts, outcome, force=force)
     if outcome.failure is not None:
         raise outcome.failure
     return made_now
@@ -118,7 +122,7 @@ async def try_out(config: Config, resources: Resources, tests: int) -> Tried:
         LMEvalError: As `generate_with_model` does.
     """
     parts = _read(config, resources.listener, _folder(config, None))
-    return await parts.writing.try_out(resources, tests)
+    return await tried.try_out(parts.writing, resources, tests)
 
 
 def preview(
@@ -148,13 +152,28 @@ def open_dataset(config: Config, listener: Listener, out: Path | None = None) ->
     return _read(config, listener, folder)
 
 
-def _publish(
+def write_dataset(
     config: Config, resources: Resources, parts: Parts, outcome: Results, *, force: bool
 ) -> Generated:
-    """Write the dataset, and the page on which people review what nobody has reviewed."""
+    """Write the dataset, and the page on which people review what nobody has reviewed.
+
+    Args:
+        config: The config.
+        resources: Resources of the command; only the listener is used.
+        parts: Parts of the dataset.
+        outcome: Tests that were written now.
+        force: Whether samples that were edited by hand are replaced.
+
+    Raises:
+        LMEvalError: As `generate` does.
+    """
     made = publish_parts(config, resources.listener, parts, outcome, force=force)
     named = config.dataset.path if made.folder == _folder(config, None) else made.folder
-    pages = write_review(made.folder, config.language, shown_as=named.as_posix())
+    shown_as = named.as_posix()
+    pages = write_review(made.folder, config.language, shown_as=shown_as)
+    told = summary(made.info, made.folder, config.language, shown_as=shown_as, pages=pages)
+    if told is not None:
+        resources.listener(told)
     return replace(made, files=(*made.files, *pages))
 
 

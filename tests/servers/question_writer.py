@@ -14,7 +14,7 @@ from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import say
 
 _BLOCK = re.compile(r"<<(.+?) ([0-9a-f]{6})>>\n(.*?)\n<<END \2>>", re.DOTALL)
-_TYPES = ("fact", "follow_up", "multi_hop", "unanswerable", "false_premise")
+_TYPES = ("fact", "follow_up", "multi_hop", "unanswerable", "false_premise", "superseded")
 _SYLLABLES = "갸냐댜랴먀뱌샤야쟈챠캬탸퍄햐겨녀뎌려며벼셔여져쳐켜텨펴혀교뇨됴료묘뵤쇼요죠쵸쿄툐표효"
 _LETTERS = "bcdfghjklmnpqrstvwxz"
 
@@ -41,8 +41,14 @@ class QuestionWriter:
 
     def write(self, prompt: str, passages: list[str], language: Language) -> dict[str, Any]:
         """Return a proposal for passages."""
+        if '"opening"' in prompt:
+            return self.scene(prompt, passages, language)
         type_ = next(t for t in _TYPES if say(f"writing.task_{t}", language) in prompt)
         quotes = [_line(text, prompt) for text in passages[: 2 if type_ == "multi_hop" else 1]]
+        if type_ == "superseded":
+            newer, older = (text.splitlines() for text in passages)
+            changed = [line for line in newer if line not in older and "|" not in line]
+            quotes = [_line("\n".join(changed), prompt)]
         made = {
             "history": [],
             "question": f"{_words(prompt, 'question', language)}?",
@@ -62,6 +68,20 @@ class QuestionWriter:
             made |= {"answer": "", "search": [_words(prompt, f"s{n}", language) for n in range(4)]}
         self.proposed[made["question"]] = {"type": type_, **made}
         return made
+
+    def scene(self, prompt: str, passages: list[str], language: Language) -> dict[str, Any]:
+        """Return a conversation about a line of a passage."""
+        quote = _line(passages[0], prompt)
+        opening = f"{_words(prompt, 'question', language)}?"
+        word = max(re.findall(r"[\w가-힣]{2,}", quote), key=len)
+        return {
+            "goal": _words(prompt, "goal", language),
+            "opening": opening,
+            "facts": [{"name": _words(prompt, "name", language), "value": "2"}],
+            "success": [{"type": "contains", "text": word}, {"type": "judge", "text": "OK?"}],
+            "must_not": [{"type": "contains", "text": word}],
+            "quotes": [quote],
+        }
 
     def check(self, passages: list[str], questions: list[str]) -> dict[str, Any]:
         """Return the verdicts on questions, by what was proposed."""

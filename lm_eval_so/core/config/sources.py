@@ -7,9 +7,13 @@ from pydantic import Field, model_validator
 
 from lm_eval_so.core.config.section import Section
 
-QuestionType = Literal["fact", "follow_up", "unanswerable", "false_premise", "multi_hop"]
+QuestionType = Literal[
+    "fact", "follow_up", "unanswerable", "false_premise", "multi_hop", "superseded"
+]
 """Type of a test that is written from documents."""
-_RECORDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+Turns = Literal["last", "first", "every", "scenario"]
+"""Part of a conversation that becomes a test."""
+_RECORDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".yaml", ".yml")
 """Endings of files that hold samples where no test is written from documents."""
 
 
@@ -41,6 +45,8 @@ class SynthesiseSection(Section):
     """Number of tests."""
     twins: int = Field(default=10, ge=0, le=5000)
     """Number of twins: tests of the dataset asked once more as another user types them."""
+    scenarios: int = Field(default=0, ge=0, le=1000)
+    """Number of conversations that a simulated user plays; a model writes them, the metric `goal` scores them."""
     mix: dict[QuestionType, Annotated[int, Field(ge=0)]] = Field(default_factory=_usual_mix)
     """Shares of the types; only `fact` needs no model."""
     style: list[str] | Path = Field(default_factory=list)
@@ -74,12 +80,13 @@ class SourceSection(Section):
     file tells it by what stands in it."""
     format: (
         Literal[
-            "csv", "tsv", "jsonl", "json",
+            "csv", "tsv", "jsonl", "json", "yaml", "kakaotalk", "otlp",
             "markdown", "html", "docx", "hwpx", "pdf", "text", "xlsx", "xls", "ods",
         ]
         | None
     ) = None  # fmt: skip
-    """Format; default: by the file's ending. Samples are read from csv, tsv, jsonl and json."""
+    """Format; default: by the file's ending. Samples are read from csv, tsv, jsonl, json, yaml, xlsx, xls and ods;
+    from kakaotalk, a chat that KakaoTalk exported as text, and otlp, traces as OTLP JSON lines."""
     encoding: str | None = None
     """Encoding; default: detected per file (UTF-8, UTF-16 by BOM, CP949)."""
     records: str | None = None
@@ -91,6 +98,16 @@ class SourceSection(Section):
     split: bool = True
     """Whether a cell of `keywords`, `forbidden` or `tags` holds several, with ; or a line break between
     them (tags: or a comma)."""
+    turns: Turns = "last"
+    """Part of a conversation that becomes a test: its last or first question, each question, or all of the
+    user's turns as a scripted scenario."""
+    staff: list[str] = Field(default_factory=list)
+    """Names of those who answer, as a KakaoTalk export has them; the others who speak are users. No name gets
+    into a dataset: further spellings may stand here, too."""
+    gap_minutes: int = Field(default=60, ge=1)
+    """Minutes without a line after which a KakaoTalk export begins a new conversation."""
+    sample: int | None = Field(default=None, ge=1)
+    """Most tests to take, half of them by how often they were asked; default: all."""
     license: str | None = None
     """License of the source, written into its samples."""
     selector: str | None = None
@@ -98,9 +115,17 @@ class SourceSection(Section):
     headings: list[str] = Field(default_factory=list)
     """Regular expressions of headings in TXT, PDF, DOCX and HWPX documents, the highest first."""
     sheets: list[str] = Field(default_factory=list)
-    """Sheets of a document to read, hidden ones too; default: all that are visible."""
+    """Sheets of a workbook to read, hidden ones too; default: all that are visible; of samples those with the
+    columns of the first."""
     header_row: int | None = Field(default=None, ge=1)
-    """Row of a document's sheets that names the columns; default: found."""
+    """Row of a workbook's sheets that names the columns; default: found."""
+    input_var: str | None = None
+    """Variable of promptfoo's tests that holds the question; default: found."""
+    context: Literal["given", "gold"] | None = None
+    """Use of the passages of SQuAD and promptfoo: given to the chatbot, or evidence alone; default: given."""
+    supersedes: list[str] = Field(default_factory=list)
+    """Files of older documents among the sources that these take the place of: no test is written from them, but
+    `superseded` ones about what has changed."""
 
     @property
     def may_hold_documents(self) -> bool:

@@ -4,7 +4,7 @@ Broken ones come first, then those behind a slice that is proven worse, then the
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from lm_eval_so.core.records.changes import ChangedCase
@@ -16,8 +16,15 @@ from lm_eval_so.core.records.comparison import (
 )
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.broken_cases import case_notes, named_cases, slipped
+from lm_eval_so.core.words.broken_cases import (
+    advice,
+    case_notes,
+    named_cases,
+    slipped,
+    slips_sentence,
+)
 from lm_eval_so.core.words.formats import count
+from lm_eval_so.core.words.stale_tests import stale_notes, stale_sentences
 
 MOST_FIRST: Final = 5
 """Most cases right under the headline."""
@@ -73,7 +80,24 @@ def first_cases(comparison: Comparison, language: Language) -> tuple[FirstCase, 
         if broken is not None
     ]
     others = (same for sample_id, same in changed.items() if sample_id not in told)
-    return (*first, *(_changed(same, comparison.metrics, language) for same in others))
+    cases = (*first, *(_changed(same, comparison.metrics, language) for same in others))
+    stale = stale_notes(comparison.staleness, language)
+    return tuple(
+        replace(case, notes=(*case.notes, stale[case.sample_id]))
+        if case.sample_id in stale
+        else case
+        for case in cases
+    )
+
+
+def after_cases(comparison: Comparison, language: Language) -> Iterator[str]:
+    """Yield the sentences that stand after the cases of the first screen, on every surface."""
+    broken = comparison.broken
+    if told := advice(broken, language):
+        yield told
+    if broken is not None and (slips := slips_sentence(broken, language)):
+        yield slips
+    yield from stale_sentences(comparison.staleness, language)
 
 
 def _by_sample(cases: Sequence[ChangedCase]) -> dict[str, list[ChangedCase]]:

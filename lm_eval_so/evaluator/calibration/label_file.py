@@ -1,10 +1,6 @@
 """The file of labels by people: written for them, read as any spreadsheet saves it."""
 
-import codecs
-import csv
-import io
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +12,13 @@ from lm_eval_so.core.hashing import digest_bytes
 from lm_eval_so.core.records.codec import parse_json
 from lm_eval_so.core.records.run import RunResult
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.text.profiles import basic
+from lm_eval_so.core.text.spreadsheet import (
+    cell_text,
+    csv_rows,
+    csv_table,
+    decode_table,
+    is_same_text,
+)
 from lm_eval_so.errors import DatasetError, InputError, Problem, RecordError, Where, nearest
 from lm_eval_so.evaluator.metrics.base import Metric
 from lm_eval_so.evaluator.metrics.judge.panel import label_key
@@ -36,14 +38,8 @@ COLUMNS = (
     "note",
 )
 
-_DELIMITERS = (",", ";", "\t")
 _NEEDED = ("id", "label")
-_ENCODINGS = ("utf-8", "cp949")
 _MOST_PROBLEMS = 1000
-_LONGEST_CELL = 30_000
-"""Excel takes 32,767 characters in a cell and spills the rest over the next ones."""
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
-_GUARDED = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +113,7 @@ def read_labels(path: Path, labels: Mapping[str, Mapping[str, str]]) -> LabelFil
     """
     data = _read(path)
     reading = _Reading(file=str(path), labels=labels)
-    text, encoding = _decoded(data, path)
+    text, encoding = decode_table(data, str(path))
     for line, row in _rows(text, path, reading):
         _take(row, line, reading)
     if reading.problems:
@@ -134,7 +130,7 @@ def read_labels(path: Path, labels: Mapping[str, Mapping[str, str]]) -> LabelFil
 def read_answers(path: Path, labels: Mapping[str, Mapping[str, str]]) -> list[AnswerToLabel]:
     """Read the answers that a file of labels is about, each once; arguments and errors as of `read_labels`."""
     reading = _Reading(file=str(path), labels=labels)
-    text, _ = _decoded(_read(path), path)
+    text, _ = decode_table(_read(path), str(path))
     found: dict[tuple[str, str, int], AnswerToLabel] = {}
     for line, row in _rows(text, path, reading):
         metric = _metric_of(row, line, reading)
@@ -153,11 +149,7 @@ def read_answers(path: Path, labels: Mapping[str, Mapping[str, str]]) -> list[An
 
 def csv_text(labels: LabelRows) -> str:
     """Return the file: CSV with a byte order mark, by which Excel knows that it is UTF-8."""
-    file = io.StringIO(newline="")
-    writer = csv.writer(file)
-    writer.writerow(COLUMNS)
-    writer.writerows(_cells(*row) for row in labels.rows())
-    return "\ufeff" + file.getvalue()
+    return csv_table(COLUMNS, (_cells(*row) for row in labels.rows()))
 
 
 def has_labels(path: Path) -> bool:
@@ -166,46 +158,20 @@ def has_labels(path: Path) -> bool:
         return False
     reading = _Reading(file=str(path), labels={})
     try:
-        text, _ = _decoded(_read(path), path)
+        text, _ = decode_table(_read(path), str(path))
         return any(str(row.get("label") or "").strip() for _, row in _rows(text, path, reading))
     except InputError:
         return True
 
 
-def guarded(text: str) -> str:
-    """Return a text as a cell that no spreadsheet takes for a formula.
-
-    Source: OWASP, CSV Injection, https://owasp.org/www-community/attacks/CSV_Injection
-    """
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def unguarded(cell: str) -> str:
-    """Return the text of a cell that `guarded` made."""
-    return cell[1:] if _GUARDED.match(cell) else cell
-
-
 def answer_cell(text: str) -> str:
-    """Return a text as a cell holds it: cut if it is longer than a cell can be."""
-    text = writable(text)
-    if len(text) <= _LONGEST_CELL:
-        return text
-    return f"{text[:_LONGEST_CELL]} … ({len(text) - _LONGEST_CELL:,} more characters)"
+    """Return a text as a cell holds it."""
+    return cell_text(writable(text))
 
 
 def is_same_answer(cell: str, answer: str, *, is_lossy: bool = False) -> bool:
-    """Return whether a cell holds an answer, whatever a spreadsheet made of its spaces.
-
-    Args:
-        cell: The cell, as it came back.
-        answer: The answer of the run.
-        is_lossy: Whether the file's encoding lacks characters, so that only the others count.
-    """
-    texts = [basic(cell), basic(answer_cell(answer))]
-    if is_lossy:
-        texts = [text.encode("cp949", "ignore").decode("cp949").replace("?", "") for text in texts]
-        texts = ["".join(text.split()) for text in texts]
-    return texts[0] == texts[1]
+    """Return whether a cell holds an answer; see `is_same_text`."""
+    return is_same_text(cell, writable(answer), is_lossy=is_lossy)
 
 
 def _read(path: Path) -> bytes:
@@ -213,21 +179,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise cannot_read(path, error) from None
-
-
-def _decoded(data: bytes, path: Path) -> tuple[str, str]:
-    """Return the text, without a BOM, and its encoding."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16", "replace"), "utf-16"  # as Excel saves "Unicode text"
-    data = data.removeprefix(codecs.BOM_UTF8)
-    bad_byte = 0
-    for encoding in _ENCODINGS:
-        try:
-            return data.decode(encoding), encoding
-        except UnicodeDecodeError as error:
-            bad_byte = max(bad_byte, error.start)
-    what = f"neither UTF-8 nor CP949 at byte {bad_byte}"
-    raise InputError(what, where=Where(file=str(path)), hint="save the file as UTF-8")
 
 
 def _rows(text: str, path: Path, reading: _Reading) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -253,28 +204,11 @@ def _json_rows(text: str, reading: _Reading) -> Iterator[tuple[int, Mapping[str,
 
 
 def _csv_rows(text: str, reading: _Reading) -> Iterator[tuple[int, Mapping[str, str]]]:
-    header = text.partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    names: list[str] = []
-    line = 1
-    try:
-        for cells in reader:
-            if not names:
-                names = [cell.strip().casefold() for cell in cells]
-                missing = [name for name in _NEEDED if name not in names]
-                if missing:
-                    what = f"no column {' and no column '.join(missing)}"
-                    hint = f"columns here: {', '.join(filter(None, names)) or 'none'}"
-                    reading.refuse(1, what, hint)
-                    return
-            elif any(map(str.strip, cells)):
-                yield line, dict(zip(names, map(unguarded, cells), strict=False))
-            line = reader.line_num + 1
-    except csv.Error as error:
-        reading.refuse(line, f"no CSV: {error}", 'write a quote inside a cell twice: ""')
-    if not names:
-        reading.refuse(1, "the file is empty")
+    for found in csv_rows(text, reading.file, _NEEDED):
+        if isinstance(found, Problem):
+            reading.problems.append(found)
+        else:
+            yield found
 
 
 def _take(row: Mapping[str, Any], line: int, reading: _Reading) -> None:
@@ -358,8 +292,8 @@ def _repeat_of(row: Mapping[str, Any]) -> int | None:
     return int(number) if number >= 0 and number.is_integer() else None
 
 
-def _cells(metric: Metric, sample: TestSample, run: RunResult) -> list[str]:
-    told = {
+def _cells(metric: Metric, sample: TestSample, run: RunResult) -> dict[str, str]:
+    return {
         "id": sample.id,
         "repeat": str(run.repeat),
         "metric": metric.id,
@@ -368,4 +302,3 @@ def _cells(metric: Metric, sample: TestSample, run: RunResult) -> list[str]:
         "expected": answer_cell("\n".join(sample.answers)),
         "rubric": answer_cell(metric.guide(sample)),
     }
-    return [guarded(told.get(column, "")) for column in COLUMNS]

@@ -28,9 +28,10 @@ from lm_eval_so.generator.dataset.stored import (
     is_written,
 )
 from lm_eval_so.generator.outcomes import Kept, Outcome, Tally
-from lm_eval_so.generator.sources.base import FileError, Reject, Step, place
+from lm_eval_so.generator.sources.base import FileError, ProposedMetrics, Reject, Step, place
 
-FILES = (SAMPLES_FILE, REJECTED_FILE, SOURCES_FILE, METADATA_FILE)
+METRICS_FILE = "metrics-from-openai-evals.yaml"
+FILES = (SAMPLES_FILE, REJECTED_FILE, SOURCES_FILE, METRICS_FILE, METADATA_FILE)
 """Files in the order of writing: metadata.json, with the digests of the others, comes last."""
 _ONLY_IF_USED = ("imported_sha256", "plan", "tries", "flags", "llm", "twins")
 """Fields of metadata.json that are absent where no test is written from documents."""
@@ -62,10 +63,13 @@ def write_outcomes(
 def _write(
     outcomes: Iterable[Outcome], tally: Tally, folder: Path, added: FromDocuments
 ) -> dict[str, FileInfo]:
+    proposed: list[str] = []
     with _DatasetWriter(folder) as writer:
         for outcome in outcomes:
             tally.add(outcome)
-            if isinstance(outcome, Kept):
+            if isinstance(outcome, ProposedMetrics):
+                proposed.append(outcome.yaml)
+            elif isinstance(outcome, Kept):
                 writer.add_sample(outcome.sample)
             elif isinstance(outcome, Reject | FileError):
                 writer.add_reject(outcome)
@@ -74,6 +78,9 @@ def _write(
             writer.add_sample(sample)
         for line in added.tries:
             writer.add_try(line)
+    if proposed:
+        text = f"metrics:\n{''.join(proposed)}"
+        (folder / METRICS_FILE).write_text(text, encoding="utf-8", newline="\n")
     files = writer.files()
     if added.documents:
         with _Lines(folder / SOURCES_FILE) as lines:
@@ -344,8 +351,8 @@ def publish(made: Path, folder: Path) -> tuple[Path, ...]:
     names = [name for name in FILES if (made / name).exists()]
     for name in names:
         copy_atomic(made / name, folder / name)
-    if SOURCES_FILE not in names:
-        (folder / SOURCES_FILE).unlink(missing_ok=True)
+    for name in {SOURCES_FILE, METRICS_FILE}.difference(names):
+        (folder / name).unlink(missing_ok=True)
     return tuple(folder / name for name in names)
 
 

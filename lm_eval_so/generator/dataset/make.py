@@ -8,9 +8,8 @@ from pathlib import Path
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import SAMPLES_FILE
 from lm_eval_so.core.events import Began, Ended, Listener, Noticed, Warned
-from lm_eval_so.core.records.dataset import DatasetInfo
+from lm_eval_so.core.records.dataset import DatasetInfo, PlanInfo
 from lm_eval_so.errors import DatasetError, NothingToDo
-from lm_eval_so.generator.collect import STAGE, collect
 from lm_eval_so.generator.dataset.freeze import (
     describe,
     edit_problem,
@@ -19,11 +18,11 @@ from lm_eval_so.generator.dataset.freeze import (
     write_metadata,
     write_outcomes,
 )
-from lm_eval_so.generator.dataset.from_documents import Writing, has_documents, told
-from lm_eval_so.generator.dedup import drop_duplicates
-from lm_eval_so.generator.outcomes import Kept, Outcome, Read, Tally
+from lm_eval_so.generator.dataset.from_documents import Writing, has_documents
+from lm_eval_so.generator.dedup import collect_distinct
+from lm_eval_so.generator.outcomes import STAGE, Kept, Outcome, Read, Tally, notice
 from lm_eval_so.generator.writing.conflicts import conflict_lines
-from lm_eval_so.generator.writing.write import Results
+from lm_eval_so.generator.writing.write import NO_CHUNK, Results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +60,7 @@ class Parts:
 def read_parts(config: Config, listener: Listener, folder: Path) -> Parts:
     """Read the sources and what stands; where no test is written the sources are a stream."""
     listener(Began(stage=STAGE, text=", ".join(source.id for source in config.sources)))
-    outcomes: Iterable[Outcome] = drop_duplicates(collect(config, listener))
+    outcomes: Iterable[Outcome] = collect_distinct(config, listener)
     read: list[Outcome] = []
     if has_documents(config):
         outcomes = read = [*outcomes]
@@ -69,8 +68,8 @@ def read_parts(config: Config, listener: Listener, folder: Path) -> Parts:
     imported = [each.sample for each in read if isinstance(each, Kept)]
     documents = [each.document for each in found]
     writing = Writing(config, folder, documents=documents, imported=imported)
-    for line in conflict_lines(documents):
-        listener(Warned(stage=STAGE, text=line))
+    for text, is_settled in conflict_lines(documents, config.language):
+        listener((Noticed if is_settled else Warned)(stage=STAGE, text=text))
     licenses = {each.file.name: each.file.license for each in found}
     return Parts(folder=folder, outcomes=outcomes, writing=writing, licenses=licenses)
 
@@ -90,31 +89,44 @@ def publish_parts(
     folder = parts.folder
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
         info = make_parts(config, listener, Path(made), parts, outcome)
+        if not info.files[SAMPLES_FILE].rows:
+            _refuse_nothing(config, info.plan)
+            listener(notice(config.language, "no_tests"))
         if is_edited(Path(made), folder, force=force):
-            text = f"{folder / SAMPLES_FILE} was edited by hand: kept as {put_aside(folder)}"
-            listener(Noticed(stage=STAGE, text=text))
+            file, aside = folder / SAMPLES_FILE, put_aside(folder)
+            listener(notice(config.language, "edited", file=file, aside=aside))
         files = publish(Path(made), folder)
     return Generated(info=info, folder=folder, files=files, samples=info.files[SAMPLES_FILE].rows)
+
+
+def _refuse_nothing(config: Config, plan: PlanInfo | None) -> None:
+    """Refuse a dataset without a sample, unless its documents are only to be kept."""
+    if plan is None or not plan.wanted:
+        return
+    reasons = ", ".join(f"{reason} {n}" for reason, n in plan.unfilled.items())
+    hint = "generate --try 5 shows what the model proposes"
+    if config.generator is None or config.generator.writer is None:
+        hint = "name a model by generator.backend; without one, tests come from tables and headings"
+    elif plan.unfilled.keys() == {NO_CHUNK}:
+        hint = "add documents to generator.sources"
+    raise NothingToDo(f"no test could be written: {reasons}", hint=hint)
 
 
 def make_parts(
     config: Config, listener: Listener, folder: Path, parts: Parts, outcome: Results
 ) -> DatasetInfo:
     """Write the files of a dataset into a folder that nobody else has, and return its metadata."""
-    tally = Tally(STAGE, listener, config.language)
+    tally = Tally(listener, config.language)
     added = parts.writing.added(outcome, parts.licenses)
     files = write_outcomes(parts.outcomes, tally, folder, added)
     tally.end()
     if tally.problems:
         raise DatasetError.of(tally.problems)
     totals = tally.totals()
-    counts = "read {records:,} = kept {kept:,} + rejected {rejected:,} + skipped {skipped:,}"
-    text = counts.format_map(totals) + f" + duplicate {totals['duplicates']:,}"
+    text = tally.summary()
     if not totals["kept"] and not added.documents:
         hint = "the warnings above say why" if tally.rejected else "they have no records"
         raise NothingToDo(f"the sources give no sample: {text}", hint=hint)
-    for line in told(added):
-        listener(Noticed(stage=STAGE, text=line))
     listener(Ended(stage=STAGE, text=text))
     return write_metadata(describe(config, tally, files, added), folder)
 

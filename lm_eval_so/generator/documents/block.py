@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from pydantic import JsonValue
 
-from lm_eval_so.generator.sources.base import Reason, Reject
+from lm_eval_so.generator.sources.base import Reject
 
 BlockKind = Literal["heading", "paragraph", "item", "row", "code"]
 UnitKind = Literal["paragraph", "item", "row", "code"]
@@ -22,20 +22,6 @@ BODY: Final = 2
 LOOSE: Final = 0
 """Level of a row without a header."""
 _BAR: Final = re.compile(r"(?<!\\)\|")
-
-
-class BadDocumentError(ValueError):
-    """Error of a file that cannot be read as a document.
-
-    Args:
-        reason: Reason, as in rejected.jsonl.
-        what: Text for people.
-        hint: Remedy.
-    """
-
-    def __init__(self, reason: Reason, what: str, hint: str | None = None) -> None:
-        super().__init__(what)
-        self.reason, self.what, self.hint = reason, what, hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +118,17 @@ class Document:
     """Rows that could not be read, and what is left out for its personal data."""
     personal: Mapping[str, int] = field(default_factory=dict)
     """Items of personal data by kind: replaced by placeholders, or left out."""
+    supersedes: tuple[str, ...] = ()
+    """Files of documents that no longer hold."""
+
+    def replaces(self, other: "Document") -> bool:
+        """Return whether it supersedes another document."""
+        return other.file in self.supersedes and other.file != self.file
+
+
+def in_force(documents: Sequence[Document]) -> list[Document]:
+    """Return the documents that no other supersedes."""
+    return [each for each in documents if not any(other.replaces(each) for other in documents)]
 
 
 def row_text(values: Sequence[str]) -> str:

@@ -37,7 +37,6 @@ def test_check__lists_all_problems_with_their_lines(shop: Any) -> None:
         (12, "sources[2].id", 'two sources have the id "faq"'),
         (8, "sources[0].map.expected", "faq.csv:1 missing_field: '답변내용' not in header"),
         (11, "sources[1].map.inptu", 'unknown key "inptu" (did you mean "input"?)'),
-        (11, "sources[1].map", "nothing is mapped to input"),
         (14, "sources[2].encoding", 'unknown encoding "cp9490"'),
         (15, "sources[2].records", "records is for JSON documents"),
     ]
@@ -81,8 +80,13 @@ def test_check__nothing_to_find(shop: Any) -> None:
         ({"as": "documents", "map": {"input": "질문"}}, "map", "documents have no map"),
         ({"as": "documents", "headings": ["("]}, "headings[0]", "no regular expression"),
         ({"as": "samples", "headings": ["^제"]}, "headings", "headings is for documents"),
-        ({"as": "samples", "sheets": ["가"]}, "sheets", "sheets is for documents"),
-        ({"as": "samples", "format": "xlsx"}, "format", "samples are not read from xlsx"),
+        ({"as": "samples", "sheets": ["가"]}, "sheets", "sheets is for workbooks"),
+        (
+            {"as": "documents", "supersedes": ["faq_2023.csv"]},
+            "supersedes[0]",
+            "no source has the file faq_2023.csv",
+        ),
+        ({"as": "samples", "format": "pdf"}, "format", "samples are not read from pdf"),
     ],
 )
 def test_check__settings_of_documents_and_of_samples(
@@ -94,7 +98,7 @@ def test_check__settings_of_documents_and_of_samples(
     assert problem.where.key == f"generator.sources[0].{key}"
 
 
-@pytest.mark.parametrize("source", [{"turns": "last"}, {"as": "rows"}, {"sheets": {}}])
+@pytest.mark.parametrize("source", [{"turn": "last"}, {"as": "rows"}, {"sheets": {}}])
 def test_config__keys_that_do_nothing_are_errors(tmp_path: Path, source: dict[str, Any]) -> None:
     sources = [{"id": "a", "path": "a.csv", **source}]
     values = {

@@ -13,14 +13,13 @@ from hypothesis import strategies as st
 
 from lm_eval_so.core.records.chat import Message
 from lm_eval_so.core.records.score import JudgeVote, Score
+from lm_eval_so.core.text.spreadsheet import guarded, unguarded
 from lm_eval_so.evaluator.binding.bind import bind_metrics
 from lm_eval_so.evaluator.binding.bound import BoundMetric
 from lm_eval_so.evaluator.calibration.label_file import (
     answer_cell,
     csv_text,
-    guarded,
     is_same_answer,
-    unguarded,
 )
 from lm_eval_so.evaluator.scoring.draws import LabelRows
 

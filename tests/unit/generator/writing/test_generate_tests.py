@@ -17,10 +17,13 @@ import lm_eval_so as so
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.dataset import load_dataset
-from lm_eval_so.core.events import Event, Noticed
-from lm_eval_so.errors import BudgetSpent, CannotMeasure, DatasetError, UsageError
+from lm_eval_so.core.events import Concluded, Event, Noticed, Warned
+from lm_eval_so.core.records.enums import Language
+from lm_eval_so.errors import BudgetSpent, CannotMeasure, DatasetError, NothingToDo, UsageError
 from lm_eval_so.generator.dataset.make import Generated
+from lm_eval_so.generator.dataset.summary import summary
+from lm_eval_so.generator.dataset.tried import show
+from lm_eval_so.generator.dataset_tools.verify import validate
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.generate import generate, generate_with_model, try_out
 from lm_eval_so.generator.staleness.find_stale import find_stale
@@ -51,7 +54,14 @@ class Shop:
             (folder / name).write_text(document.text, "utf-8")
 
     def config(
-        self, *, run: Any = None, model: bool = True, faq: bool = False, **synthesise: Any
+        self,
+        *,
+        run: Any = None,
+        model: bool = True,
+        faq: bool = False,
+        old: str = "",
+        language: str = "en",
+        **synthesise: Any,
     ) -> Config:
         options = {"base_url": self.server.url, "api_key_env": ""}
         backend = {"name": "openai", "params": {"model": "m"}, "options": options}
@@ -59,13 +69,16 @@ class Shop:
             {
                 "version": 1,
                 "suite": "shop",
+                "language": language,
                 "dataset": {"path": "made", "name": "shop"},
                 "run": {"cache": "cache.sqlite", **(run or {})},
                 "generator": {
                     **({"backend": backend} if model else {}),
                     "sources": [
                         *([{"id": "faq", "path": "faq.csv"}] if faq else []),
-                        {"id": "docs", "as": "documents", "path": FILES},
+                        {"id": "docs", "as": "documents", "path": FILES}
+                        | ({"supersedes": [old]} if old else {}),
+                        *([{"id": "old", "as": "documents", "path": old}] if old else []),
                     ],
                     "synthesise": {"twins": 0, **synthesise},
                 },
@@ -81,9 +94,7 @@ class Shop:
         return asyncio.run(generate_with_model(config, self.resources(), offline=offline))
 
     def samples(self) -> list[dict[str, Any]]:
-        return [
-            json.loads(x) for x in (self.folder / "made/test.jsonl").read_text("utf-8").splitlines()
-        ]
+        return read_lines(self.folder / "made/test.jsonl")
 
     def metadata(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.folder / "made/metadata.json").read_text("utf-8"))
@@ -91,6 +102,10 @@ class Shop:
 
     def files(self) -> dict[str, bytes]:
         return {p.name: p.read_bytes() for p in sorted((self.folder / "made").iterdir())}
+
+
+def read_lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
 
 
 def at_random(writer: QuestionWriter) -> Any:
@@ -124,7 +139,7 @@ def test_generate__thirty_of_thirty(shop: Shop) -> None:
     assert len(quoted) >= 30
     for passage in quoted:
         assert texts[passage["doc_id"]][slice(*passage["span"])] == passage["text"]
-    load_dataset(shop.folder / "made")  # raises with every problem
+    assert validate(shop.folder / "made").quotes == len(quoted)
     by_type = {s["metadata"]["type"]: s for s in samples}
     assert [m["role"] for m in by_type["follow_up"]["messages"]] == ["user", "assistant", "user"]
     assert by_type["unanswerable"]["behavior"] == "abstain"
@@ -187,7 +202,7 @@ def test_generate__goes_on_after_a_budget(shop: Shop) -> None:
     assert not (shop.folder / "made").exists()  # nothing was checked yet
     with pytest.raises(BudgetSpent):
         shop.generate(run={"max_requests": 28, "concurrency": 2})
-    load_dataset(shop.folder / "made")  # raises with every problem
+    validate(shop.folder / "made")
     stands = {s["id"] for s in shop.samples()}
     assert 0 < len(stands) < 30
     assert sum(shop.metadata()["plan"]["unfilled"].values()) == 30 - len(stands)
@@ -273,13 +288,15 @@ def test_generate__a_model_that_always_copies(shop: Shop) -> None:
     assert any("쓰지 말 것" in prompt or "do not use" in prompt for prompt in seen)
 
 
-def test_generate__the_rest_is_told_without_a_model(shop: Shop) -> None:
-    generate(shop.config(model=False), shop.resources())
-    notices = [event.text for event in shop.events if isinstance(event, Noticed)]
-    assert (
-        "written 15 of 30: fact 15; 15 need a model "
-        "(follow_up 5, unanswerable 5, false_premise 3, multi_hop 2)" in notices
-    )
+def test_generate__the_rest_is_told_without_a_model(shop: Shop, golden: Any) -> None:
+    made = generate(shop.config(model=False), shop.resources())
+    (told,) = [event for event in shop.events if isinstance(event, Concluded)]
+    for language in Language:
+        shown = {"shown_as": "dataset/docs", "pages": (Path("review.html"),)}
+        same = summary(made.info, made.folder, language, **shown)
+        assert same is not None
+        golden(f"generate/summary.{language}.txt", "\n".join([same.headline, *same.lines]) + "\n")
+    assert "written" in " ".join(told.lines)
     before = shop.files()
     generate(shop.config(model=False), shop.resources())
     assert shop.files() == before
@@ -383,12 +400,9 @@ def test_generate__unanswerable_tests_that_another_document_answers_are_thrown_a
         return told | {"verdict": "answers", "quote": line, "answer": "The recipient."}
 
     shop.writer.verdict = knows_better  # type: ignore[method-assign]
-    made = asyncio.run(
-        generate_with_model(
-            shop.config(questions=10, mix={"unanswerable": 1}, per_chunk=1), shop.resources()
-        )
-    )
-    assert made.samples == 0
+    imported = faq(shop)
+    made = shop.generate(faq=True, questions=10, twins=0, mix={"unanswerable": 1}, per_chunk=1)
+    assert made.samples == len(imported)
     assert made.info.plan is not None
     assert dict(made.info.plan.unfilled) == {"answerable_after_all": 10}
     lines = (shop.folder / "made/rejected.jsonl").read_text("utf-8").splitlines()
@@ -407,3 +421,115 @@ async def test_agenerate__and_generate_are_the_command(shop: Shop) -> None:
     before = shop.files()
     assert await asyncio.to_thread(so.generate, file) == info
     assert shop.files() == before
+
+
+def test_generate__asks_about_what_has_changed_since_an_older_document(
+    shop: Shop, toy: list[Document]
+) -> None:
+    text = next(each.text for each in toy if each.file == "returns.docx")
+    changes = {
+        "날부터 7일": "날부터 10일",
+        "2영업일": "3영업일",
+        "| 6,000원(왕복)": "| 5,000원(왕복)",
+    }
+    for new, old in {**changes, "3,000원이 더해": "2,000원이 더해"}.items():
+        text = text.replace(new, old, 1)
+    (shop.folder / "returns_2023.md").write_text(text, "utf-8")
+    mix = {"superseded": 3, "fact": 3}
+    shop.generate(old="returns_2023.md", questions=6, mix=mix, language="ko", twins=0)
+    told = [event.text for event in shop.events if isinstance(event, Noticed | Warned)]
+    differ = "6,000/5,000, 7/10, 3,000/2,000, 2/3"
+    found = next(line for line in told if "returns_2023" in line and "/" in line)
+    assert found.startswith("returns.md 문서가 returns_2023.md 문서를 대신합니다. 다른 곳 4곳: ")
+    assert sorted(found.partition(": ")[2].split(", ")) == sorted(differ.split(", "))
+    asked = [each for each in shop.samples() if each["metadata"]["type"] == "superseded"]
+    assert len(asked) == 3
+    stored = {each["doc_id"]: each for each in read_lines(shop.folder / "made/sources.jsonl")}
+    for each in asked:
+        (gold, *others) = each["context"]
+        assert [gold["role"], *{other["role"] for other in others}] == ["gold", "distractor"]
+        for passage, file in ((gold, "returns.md"), (others[0], "returns_2023.md")):
+            document, (start, end) = stored[passage["doc_id"]], passage["span"]
+            assert (document["file"], document["text"][start:end]) == (file, passage["text"])
+        assert gold["text"] != others[0]["text"]
+    checks = [seen.text for seen in shop.server.requests if "verdicts" in seen.text]
+    assert checks
+    assert not [text for text in checks if "returns_2023" in text]
+    written = [e["provenance"]["source"]["file"] for e in shop.samples()]
+    assert "returns_2023.md" not in written
+
+
+def test_generate__not_one_test_is_an_error_and_changes_nothing(shop: Shop) -> None:
+    faq(shop)
+    few = {"questions": 2, "twins": 0, "attempts": 2, "mix": {"fact": 1}}
+    generate(shop.config(faq=True, model=False, **few | {"questions": 0}), shop.resources())
+    before = shop.files()
+    shop.server.script = lambda _: Reply(text="I cannot.")
+    with pytest.raises(NothingToDo, match="no test could be written: bad_json 2"):
+        shop.generate(**few)
+    for name in FILES:
+        (shop.folder / name).write_text("We are open on Sundays.", "utf-8")
+    with pytest.raises(NothingToDo, match="no test could be written: no_chunk 2") as error:
+        generate(shop.config(model=False, **few), shop.resources())
+    assert error.value.exit_code == 3
+    assert "name a model" in str(error.value.problems[0].hint)
+    assert shop.files() == before
+
+
+def test_generate__documents_alone_are_kept_if_no_test_is_wanted(shop: Shop) -> None:
+    values = shop.config(model=False).located.values
+    del values["generator"]["synthesise"]
+    made = generate(make_config(values, folder=shop.folder), shop.resources())
+    assert made.samples == 0
+    assert [event.text for event in shop.events if isinstance(event, Noticed)][-1] == (
+        "the sources hold documents alone, and no test is written from them; "
+        "generator.synthesise has them written"
+    )
+    assert len(read_lines(shop.folder / "made/sources.jsonl")) == 4
+
+
+def test_scenarios__are_written_kept_and_played(shop: Shop) -> None:
+    wanted: dict[str, Any] = {"questions": 0, "scenarios": 3}
+    made = shop.generate(**wanted)
+    assert made.info.plan is not None
+    assert made.info.plan.written == {"scenario": 3}
+    samples = shop.samples()
+    quotes = [sample["context"][0]["text"] for sample in samples]
+    texts = [sample["scenario"]["success"][0]["text"] for sample in samples]
+    assert all(text in quote for text, quote in zip(texts, quotes, strict=True))
+    assert {s["provenance"]["prompt"]["name"][:9] for s in samples} == {"scenario."}
+    assert validate(shop.folder / "made").quotes == 3
+    before, asked = shop.files(), len(shop.server.requests)
+    shop.generate(**wanted)
+    assert shop.files() == before
+    assert len(shop.server.requests) == asked
+    shown = asyncio.run(try_out(shop.config(questions=0, scenarios=4), shop.resources(), 1))
+    assert "goal      " in show(shown, Language.EN)
+
+    scores = played(shop.folder, says=texts[0])
+    assert scores == [1.0 if text in texts[0] else 0.0 for text in texts]
+
+
+def played(folder: Path, *, says: str) -> list[float | None]:
+    """Play the dataset with a chatbot that says one thing, and return the scores of `goal`."""
+    move = {"progress": True, "done": False, "reason": "open", "message": "?"}
+    end = {**move, "done": True, "reason": "goal", "message": ""}
+    user = {"pattern": "", "turns": [json.dumps(move), json.dumps(end)]}
+    (folder / "user.jsonl").write_text(json.dumps(user), "utf-8")
+
+    def scripted(**options: Any) -> dict[str, Any]:
+        return {"name": "scripted", "options": options}
+
+    judge = scripted(default='{"reason": "so", "evidence": [], "label": "yes"}')
+    config = {
+        "version": 1,
+        "suite": "shop",
+        "dataset": {"path": "made"},
+        "backend": scripted(default=says),
+        "run": {"simulator": {"backend": scripted(match="regex", answers="user.jsonl")}},
+        "metrics": [{"name": "goal", "backend": judge}],
+    }
+    file = folder / "play.yaml"
+    file.write_text(json.dumps(config), "utf-8")
+    so.run(file)
+    return [*so.evaluate(file).samples.scores["goal"]]

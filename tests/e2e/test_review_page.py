@@ -129,6 +129,19 @@ def decided(chromium: Browser) -> str:
     return chromium.text("#count")
 
 
+def open_again(chromium: Browser, page: Path, count: str) -> bool:
+    """Load a page that kept as many decisions, and return whether the browser asked if to leave.
+
+    A busy Chromium may hand a page its storage as it was before; the next load has what was kept.
+    """
+    asked = chromium.open(page, before=NO_PICKER)
+    for _ in range(3):
+        if decided(chromium) != count:
+            chromium.open(page, before=NO_PICKER)
+    assert decided(chromium) == count
+    return asked
+
+
 def test_page__thirty_tests_by_keyboard_with_korean_input(
     chromium: Browser, tmp_path: Path
 ) -> None:
@@ -189,8 +202,7 @@ def test_page__thirty_tests_by_keyboard_with_korean_input(
 
     assert chromium.open(page, before=NO_PICKER, leaves=False)
     assert decided(chromium) == "30 / 30"
-    assert chromium.open(page, before=NO_PICKER)
-    assert decided(chromium) == "30 / 30"
+    assert open_again(chromium, page, "30 / 30")
     chromium.click("#who")
     chromium.write("김검토")
     chromium.press("Escape")
@@ -212,7 +224,7 @@ def test_page__thirty_tests_by_keyboard_with_korean_input(
         others.get(each.id) or Decision(id=each.id, rev=each.rev, decision="accept")
         for each in THIRTY
     ]
-    assert not chromium.open(page)
+    assert not open_again(chromium, page, "30 / 30")
     assert chromium.text("#saved") == "저장됨"
 
 
@@ -291,19 +303,21 @@ def test_page__offers_decisions_of_an_earlier_page_that_still_fit(
     for _ in items:
         chromium.press("a")
     items[1] = replace(items[1], rev="changed")
-    chromium.open(write_page(tmp_path, name="earlier", sha="after", items=[*items, item(4)]))
-    assert decided(chromium) == "0 / 4"
+    after = write_page(tmp_path, name="earlier", sha="after", items=[*items, item(4)])
+    for _ in range(3):  # as in `open_again`
+        chromium.open(after)
+        if told := not chromium.run("document.querySelector('#notice').hidden"):
+            break
+    assert told
     assert "결정 2개" in chromium.text("#notice")
+    assert decided(chromium) == "0 / 4"
     chromium.click("#notice button")
     assert decided(chromium) == "2 / 4"
-    chromium.open(write_page(tmp_path, name="earlier", sha="after", items=[*items, item(4)]))
-    assert decided(chromium) == "2 / 4"
+    open_again(chromium, after, "2 / 4")
     assert chromium.run("document.querySelector('#notice').hidden")
-    other_tab = """(() => {
-      const kept = JSON.parse(localStorage.getItem(store));
-      kept.made.s4 = { id: "s4", rev: "r4", decision: "reject" };
-      dispatchEvent(new StorageEvent("storage", { key: store, newValue: JSON.stringify(kept) }));
-    })()"""
+    other_tab = """dispatchEvent(new StorageEvent("storage", {
+      key: `${store} s4`, newValue: JSON.stringify({ made: { id: "s4", rev: "r4", decision: "reject" } }),
+    }))"""
     chromium.run(other_tab)
     assert decided(chromium) == "3 / 4"
 

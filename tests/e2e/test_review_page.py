@@ -203,6 +203,8 @@ def test_page__thirty_tests_by_keyboard_with_korean_input(
     assert chromium.open(page, before=NO_PICKER, leaves=False)
     assert decided(chromium) == "30 / 30"
     assert open_again(chromium, page, "30 / 30")
+    names = "Object.keys(localStorage).filter((name) => name.startsWith(`${store} `))"
+    assert len(chromium.run(names)) == 30  # one each, so that no tab overwrites another's
     chromium.click("#who")
     chromium.write("김검토")
     chromium.press("Escape")

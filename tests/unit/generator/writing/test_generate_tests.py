@@ -17,7 +17,6 @@ import lm_eval_so as so
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.dataset import load_dataset
 from lm_eval_so.core.events import Concluded, Event, Noticed, Warned
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.errors import BudgetSpent, CannotMeasure, DatasetError, NothingToDo, UsageError
@@ -140,7 +139,7 @@ def test_generate__thirty_of_thirty(shop: Shop) -> None:
     assert len(quoted) >= 30
     for passage in quoted:
         assert texts[passage["doc_id"]][slice(*passage["span"])] == passage["text"]
-    load_dataset(shop.folder / "made")  # raises with every problem
+    assert validate(shop.folder / "made").quotes == len(quoted)
     by_type = {s["metadata"]["type"]: s for s in samples}
     assert [m["role"] for m in by_type["follow_up"]["messages"]] == ["user", "assistant", "user"]
     assert by_type["unanswerable"]["behavior"] == "abstain"
@@ -203,7 +202,7 @@ def test_generate__goes_on_after_a_budget(shop: Shop) -> None:
     assert not (shop.folder / "made").exists()  # nothing was checked yet
     with pytest.raises(BudgetSpent):
         shop.generate(run={"max_requests": 28, "concurrency": 2})
-    load_dataset(shop.folder / "made")  # raises with every problem
+    validate(shop.folder / "made")
     stands = {s["id"] for s in shop.samples()}
     assert 0 < len(stands) < 30
     assert sum(shop.metadata()["plan"]["unfilled"].values()) == 30 - len(stands)

@@ -94,7 +94,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What the reader of a format finds in a file; fields as in `Document`."""
+    """Contents of a file as the reader of its format finds them; fields as in `Document`."""
 
     blocks: list[Block]
     title: str = ""

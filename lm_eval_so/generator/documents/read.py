@@ -50,7 +50,7 @@ def read_document(
     Args:
         name: Path as the config has it, to be shown.
         path: Path to open.
-        source: Its source, with what it says of the reading.
+        source: Section of its source, with wishes on the reading.
         personal: Handling of personal data; default: placeholders.
 
     Raises:

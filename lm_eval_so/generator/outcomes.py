@@ -43,6 +43,13 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """A record whose test people rejected in a review."""
+
+    file: SourceFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unusable:
     """A problem that makes a source unusable, so that no dataset is made."""
 
@@ -57,7 +64,7 @@ class Read:
     document: Document
 
 
-Outcome = Opened | Read | Kept | Skipped | Reject | FileError | Unusable
+Outcome = Opened | Read | Kept | Skipped | Dropped | Reject | FileError | Unusable
 
 
 class Tally:
@@ -86,6 +93,9 @@ class Tally:
                 self.count_sample(outcome.sample)
             case Skipped():
                 self._count(outcome.file, "skipped")
+            case Dropped():
+                self._count(outcome.file, "rejected")
+                self.rejected["review_reject"] += 1
             case Reject():
                 is_twin = outcome.reason is Reason.DUP_EXACT
                 self._count(outcome.file, "duplicates" if is_twin else "rejected")

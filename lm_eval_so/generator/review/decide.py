@@ -1,0 +1,186 @@
+"""What people decided about tests, kept in `review.jsonl`, and applied whenever the dataset is made."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import JsonValue
+
+from lm_eval_so.core.files import read_lines
+from lm_eval_so.core.hashing import content_id, revision
+from lm_eval_so.core.records.codec import dump_line, loads, to_json
+from lm_eval_so.core.records.enums import Behavior
+from lm_eval_so.core.records.review import Decision
+from lm_eval_so.core.records.sample import Review, TestSample
+from lm_eval_so.errors import InputError, Problem, RecordError, Where
+from lm_eval_so.generator.outcomes import Dropped, Kept, Outcome
+
+REVIEW_FILE: Final = "review.jsonl"
+REVIEW: Final = "review"
+"""Stage of a line of rejected.jsonl about a test that people rejected."""
+REJECTED: Final = "review_reject"
+"""Its reason."""
+_COVERAGE: Final = "keyword_coverage"
+
+Key = tuple[str, str]
+"""Id and `rev` of the test that somebody saw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """The decisions that count, one a test; an edited test may have a further one."""
+
+    by_test: Mapping[Key, Decision] = field(default_factory=dict)
+
+    @property
+    def rejected(self) -> tuple[TestSample, ...]:
+        """The tests that people rejected."""
+        return tuple(
+            each.sample
+            for each in self.by_test.values()
+            if each.decision == "reject" and each.sample
+        )
+
+    def decided(self, sample: TestSample) -> TestSample | None:
+        """Return a test as people want it; None if they rejected it."""
+        for _ in self.by_test:  # no chain of edits is longer
+            decision = self.by_test.get(key_of(sample))
+            if decision is None:
+                break
+            if decision.decision == "reject":
+                return None
+            made = apply(sample, decision)
+            if key_of(made) == key_of(sample):
+                return made
+            sample = made
+        return sample
+
+    def all_decided(self, samples: Iterable[TestSample]) -> Iterator[TestSample]:
+        """Yield the tests as people want them, without those that they rejected."""
+        return (made for each in samples if (made := self.decided(each)) is not None)
+
+    def outcomes(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        """Yield the outcomes of records, their tests as people want them."""
+        for each in outcomes:
+            made = self.decided(each.sample) if isinstance(each, Kept) else None
+            if not isinstance(each, Kept):
+                yield each
+            else:
+                yield replace(each, sample=made) if made else Dropped(file=each.file)
+
+    def with_more(
+        self, decisions: Iterable[Decision], made: Iterable[TestSample]
+    ) -> "Decisions":
+        """Return them with newer ones.
+
+        Args:
+            decisions: The newer ones; each counts for its test.
+            made: Tests that they lead to, about which older ones say nothing.
+        """
+        known = {key_of(sample) for sample in made}
+        kept = {key: each for key, each in self.by_test.items() if key not in known}
+        return Decisions(kept | {(each.id, each.rev): each for each in decisions})
+
+    def text(self) -> str:
+        """Return `review.jsonl`, sorted, so that two branches seldom change the same line."""
+        return "".join(f"{_line(each)}\n" for _, each in sorted(self.by_test.items()))
+
+    def reject_lines(self) -> Iterator[dict[str, Any]]:
+        """Yield a line of rejected.jsonl for each test that people rejected."""
+        for _, each in sorted(self.by_test.items()):
+            if each.decision == "reject" and each.sample:
+                yield _reject_line(each, each.sample)
+
+
+def key_of(sample: TestSample) -> Key:
+    """Return id and `rev` of a test."""
+    return sample.id, sample.rev or revision(sample)
+
+
+def read_decisions(folder: Path) -> Decisions:
+    """Read the decisions that are kept in a dataset's folder; none where there is no file.
+
+    Raises:
+        RecordError: With the problems of every line.
+    """
+    file = folder / REVIEW_FILE
+    found: dict[Key, Decision] = {}
+    problems: list[Problem] = []
+    for number, line in read_lines(file) if file.exists() else ():
+        try:
+            each = loads(line, Decision, where=Where(file=str(file), line=number))
+            found[each.id, each.rev] = each
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise RecordError.of(problems)
+    return Decisions(found)
+
+
+def apply(sample: TestSample, decision: Decision) -> TestSample:
+    """Return a test that was accepted or edited, with its state of review, and id and `rev` of its texts."""
+    before = sample.review or Review(status="unreviewed")
+    if decision.decision == "accept":
+        review = replace(before, status="accepted", note=decision.note)
+        return replace(sample, review=review)
+    made = (
+        replace(decision.sample, provenance=sample.provenance)
+        if decision.sample
+        else _edited(sample, decision)
+    )
+    made = replace(made, id=content_id(made), rev=revision(made))
+    origin = sample.id if made.id != sample.id else before.edited_from
+    return replace(made, review=Review(status="edited", note=decision.note, edited_from=origin))
+
+
+def _edited(sample: TestSample, decision: Decision) -> TestSample:
+    messages = [*sample.messages]
+    if decision.question is not None:
+        last = max(n for n, message in enumerate(messages) if message.role == "user")
+        messages[last] = replace(messages[last], content=decision.question)
+    expected, behavior = sample.expected, sample.behavior
+    if decision.expected is not None:
+        expected = decision.expected or None
+        if expected is not None and behavior is Behavior.ABSTAIN:
+            behavior = Behavior.ANSWER  # there is an answer after all
+    metrics = {name: dict(each) for name, each in sample.metrics.items()}
+    if decision.must_say is not None:
+        keywords: list[JsonValue] = [*decision.must_say]
+        own = {**metrics.pop(_COVERAGE, {}), "keywords": keywords}
+        if kept := {name: value for name, value in own.items() if value != []}:
+            metrics[_COVERAGE] = kept
+    return replace(
+        sample, messages=tuple(messages), expected=expected, behavior=behavior, metrics=metrics
+    )
+
+
+def must_say_of(sample: TestSample) -> tuple[str, ...]:
+    """Return what every right answer contains: the keywords that are texts."""
+    found = sample.metrics.get(_COVERAGE, {}).get("keywords")
+    return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
+
+
+def _line(decision: Decision) -> str:
+    values = to_json(decision)
+    if decision.sample is not None:
+        values["sample"] = to_json(decision.sample)
+    return dump_line({name: value for name, value in values.items() if value is not None})
+
+
+def _reject_line(decision: Decision, sample: TestSample) -> dict[str, Any]:
+    origin = sample.provenance
+    source = origin.source if origin and origin.method == "import" else None
+    line = {
+        "stage": REVIEW,
+        "reason": REJECTED,
+        "id": decision.id,
+        "rev": decision.rev,
+        "slot": origin.slot if origin else None,
+        "type": sample.metadata.get("type"),
+        "file": source.file if source else None,
+        "at": dict(source.at) if source else None,
+        "what": ": ".join(filter(None, [decision.reason, decision.note])),
+        "question": sample.question,
+    }
+    return {name: value for name, value in line.items() if value not in (None, "", {})}

@@ -1,0 +1,172 @@
+"""Files of decisions: JSON lines of the review page, or a table that people fill in with a spreadsheet."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, get_args
+
+from lm_eval_so.core.files import cannot_read
+from lm_eval_so.core.records.codec import dump_line, from_json, parse_json
+from lm_eval_so.core.records.review import Decision, Reason, ReviewHead, Ruling
+from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.text.spreadsheet import csv_rows, decode_table, is_same_text
+from lm_eval_so.errors import InputError, Problem, Where
+from lm_eval_so.generator.clean import clean_text
+from lm_eval_so.generator.mapping.list_cells import read_cell
+from lm_eval_so.generator.review.decide import must_say_of
+
+TEXTS: Final = ("question", "expected", "must_say")
+"""Fields of a decision, and columns of a table, with the texts that people may edit."""
+REV_MARK: Final = "#"
+"""Mark before a `rev` in a table: a spreadsheet would take some of them for numbers."""
+_NEEDED: Final = ("id", "rev", "decision")
+_RULINGS: Final[Mapping[str, Ruling]] = {
+    "accept": "accept",
+    "승인": "accept",
+    "edit": "edit",
+    "수정": "edit",
+    "reject": "reject",
+    "반려": "reject",
+    "거절": "reject",
+}
+_HEAD: Final = "lm-eval-so/review/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """One decision as it came back."""
+
+    where: Where
+    decision: Decision
+    is_decided: bool = True
+    """False for a row of a table in which nobody wrote a decision."""
+    is_table: bool = False
+    is_lossy: bool = False
+    """Whether the encoding of the table lacks characters, which then stand as question marks."""
+
+    def edits(self, sample: TestSample) -> dict[str, str | tuple[str, ...]]:
+        """Return the texts in which it differs from a test, by their fields."""
+        known = {
+            "question": sample.question,
+            "expected": sample.expected or "",
+            "must_say": must_say_of(sample),
+        }
+        given = {name: getattr(self.decision, name) for name in TEXTS}
+        return {
+            name: text
+            for name, text in given.items()
+            if text is not None and not self._is_same(text, known[name])
+        }
+
+    def _is_same(self, text: str | tuple[str, ...], known: str | tuple[str, ...]) -> bool:
+        if not self.is_table:
+            return text == known
+        return is_same_text(_cell(text), _cell(known), is_lossy=self.is_lossy)
+
+
+def read_decision_file(path: Path) -> tuple[list[Given], list[Problem]]:
+    """Read a file of decisions.
+
+    Args:
+        path: JSON lines; or CSV in UTF-8, UTF-16 or CP949, as a spreadsheet saves it.
+
+    Returns:
+        The decisions in the order of the file, and the problems of the lines that cannot be read.
+
+    Raises:
+        InputError: If the file cannot be read or decoded.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise cannot_read(path, error) from None
+    text, encoding = decode_table(data, str(path))
+    if text.lstrip().startswith("{"):
+        found = [*_of_lines(text, str(path))]
+    else:
+        found = [*_of_table(text, str(path), is_lossy=encoding == "cp949")]
+    given = [each for each in found if isinstance(each, Given)]
+    return given, [each for each in found if isinstance(each, Problem)]
+
+
+def must_say_cell(phrases: tuple[str, ...]) -> str:
+    """Return a cell with phrases, from which `read_cell` makes the same ones."""
+    joined = "; ".join(phrases)
+    is_plain = (read_cell(joined, "keywords") if joined else []) == [*phrases]
+    return joined if is_plain else dump_line([*phrases])
+
+
+def _cell(value: str | tuple[str, ...]) -> str:
+    return value if isinstance(value, str) else must_say_cell(value)
+
+
+def _of_lines(text: str, file: str) -> Iterator[Given | Problem]:
+    reviewer: str | None = None
+    for number, line in enumerate(text.split("\n"), start=1):
+        where = Where(file=file, line=number)
+        if not line.strip():
+            continue
+        try:
+            values = parse_json(line.strip(), where=where)
+            if isinstance(values, dict) and str(values.get("schema")).startswith(_HEAD):
+                reviewer = from_json(values, ReviewHead, where=where).reviewer
+                continue
+            decision = from_json(values, Decision, where=where)
+        except InputError as error:
+            yield from error.problems
+            continue
+        yield Given(where=where, decision=_cleaned(decision, reviewer))
+
+
+def _cleaned(decision: Decision, reviewer: str | None) -> Decision:
+    """Return a decision with the texts of people cleaned, and without what only review.jsonl has."""
+    texts = {
+        name: text if text is None else clean_text(text)
+        for name in ("question", "expected", "note")
+        for text in (getattr(decision, name),)
+    }
+    must_say = decision.must_say
+    if must_say is not None:
+        must_say = tuple(filter(None, map(clean_text, must_say)))
+    return replace(decision, **texts, must_say=must_say, reviewer=reviewer, sample=None)
+
+
+def _of_table(text: str, file: str, *, is_lossy: bool) -> Iterator[Given | Problem]:
+    for found in csv_rows(text, file, _NEEDED):
+        if isinstance(found, Problem):
+            yield found
+            continue
+        line, row = found
+        said = row.get("decision", "").strip().casefold()
+        where = Where(file=file, line=line)
+        if said and said not in _RULINGS:
+            what = f'"{row["decision"].strip()}" is no decision'
+            yield Problem(what=what, where=where, hint="write accept, edit or reject, or 승인, 수정, 반려")
+            continue
+        yield Given(
+            where=where,
+            decision=_of_row(row, _RULINGS.get(said, "accept")),
+            is_decided=bool(said),
+            is_table=True,
+            is_lossy=is_lossy,
+        )
+
+
+def _of_row(row: Mapping[str, str], ruling: Ruling) -> Decision:
+    cells = {name: clean_text(cell) for name, cell in row.items()}
+    reason: Reason | None = next(
+        (each for each in get_args(Reason) if each == cells.get("reason", "").casefold()), None
+    )
+    said = None if reason else cells.get("reason")
+    must_say = cells.get("must_say")
+    phrases = None if must_say is None else read_cell(must_say, "keywords") if must_say else []
+    return Decision(
+        id=cells.get("id", ""),
+        rev=cells.get("rev", "").removeprefix(REV_MARK),
+        decision=ruling,
+        question=cells.get("question"),
+        expected=cells.get("expected"),
+        must_say=None if phrases is None else tuple(map(str, phrases)),
+        reason=reason or ("other" if said else None),
+        note=": ".join(filter(None, [said, cells.get("note")])) or None,
+    )

@@ -1,6 +1,7 @@
 """The stage `generate`: sources to a dataset."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from lm_eval_so.core.asking.resources import Resources
@@ -17,8 +18,10 @@ from lm_eval_so.generator.dataset.make import (
     publish_parts,
     read_parts,
 )
+from lm_eval_so.generator.dataset.to_review import write_review
 from lm_eval_so.generator.dataset.tried import Tried
 from lm_eval_so.generator.source_problems import check, config_problems
+from lm_eval_so.generator.writing.write import Results
 
 __all__ = [
     "Generated",
@@ -62,7 +65,7 @@ def generate(
     folder = _folder(config, out)
     refuse_folder(folder)
     parts = _read(config, resources.listener, folder)
-    return publish_parts(config, resources.listener, parts, parts.writing.by_rule(), force=force)
+    return _publish(config, resources, parts, parts.writing.by_rule(), force=force)
 
 
 async def generate_with_model(
@@ -91,9 +94,7 @@ async def generate_with_model(
     refuse_folder(folder)
     parts = _read(config, resources.listener, folder)
     if not parts.writing.asks:
-        return publish_parts(
-            config, resources.listener, parts, parts.writing.by_rule(), force=force
-        )
+        return _publish(config, resources, parts, parts.writing.by_rule(), force=force)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:  # mistakes come before money
         make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
         is_edited(Path(made), folder, force=force)
@@ -103,7 +104,7 @@ async def generate_with_model(
     is_worth_keeping = outcome.written or (is_budget and parts.has_samples)
     if outcome.failure is not None and not is_worth_keeping:
         raise outcome.failure
-    made_now = publish_parts(config, resources.listener, parts, outcome, force=force)
+    made_now = _publish(config, resources, parts, outcome, force=force)
     if outcome.failure is not None:
         raise outcome.failure
     return made_now
@@ -149,6 +150,16 @@ def stale(config: Config, resources: Resources, *, out: Path | None = None) -> t
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
         make_parts(config, resources.listener, Path(made), parts, parts.writing.by_rule())
         return tuple(differences(Path(made), folder))
+
+
+def _publish(
+    config: Config, resources: Resources, parts: Parts, outcome: Results, *, force: bool
+) -> Generated:
+    """Write the dataset, and the page on which people review what nobody has reviewed."""
+    made = publish_parts(config, resources.listener, parts, outcome, force=force)
+    named = config.dataset.path if made.folder == _folder(config, None) else made.folder
+    pages = write_review(made.folder, config.language, shown_as=named.as_posix())
+    return replace(made, files=(*made.files, *pages))
 
 
 def _folder(config: Config, out: Path | None) -> Path:

@@ -1,7 +1,11 @@
 """Templates of the package, filled in a sandbox; data is never a template."""
 
+import json
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from functools import cache
+from hashlib import sha256
+from importlib.resources import files
 from typing import Any
 
 from jinja2 import BytecodeCache, PackageLoader, StrictUndefined, pass_context
@@ -69,6 +73,32 @@ def fill_html(
     environment.filters["cut"] = _redacting(safe.cut, redact)
     given = {**values, **{name: Markup(text) for name, text in trusted.items()}}  # noqa: S704 - ours
     return environment.get_template(template).render(given)
+
+
+@cache
+def asset(package: str, name: str) -> str:
+    """Return the text of a style or script that stands beside the templates of a package."""
+    return files(package).joinpath("templates", name).read_text("utf-8")
+
+
+def content_policy(style: str, script: str) -> str:
+    """Return the policy of a page that runs this style and this script, and asks nothing of the network.
+
+    Source: Content Security Policy Level 3, https://www.w3.org/TR/CSP3/
+    """
+
+    def source(text: str) -> str:
+        return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+    return (
+        f"default-src 'none'; style-src {source(style)}; script-src {source(script)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def json_in_page(value: object) -> str:
+    """Return JSON as it may stand in a script element: no text in it ends the element."""
+    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
 
 
 class _Compiled(BytecodeCache):

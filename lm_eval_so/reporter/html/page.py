@@ -1,17 +1,13 @@
 """The HTML report: one file that asks nothing of the network."""
 
 import json
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from hashlib import sha256
-from importlib.resources import files
 
 from lm_eval_so.core.records.comparison import Comparison, MetricComparison
 from lm_eval_so.core.records.enums import MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.templates.sandbox import fill_html
+from lm_eval_so.core.templates.sandbox import asset, content_policy, fill_html, json_in_page
 from lm_eval_so.core.words.verdict_names import lead_metric
 from lm_eval_so.errors import NothingToDo
 from lm_eval_so.reporter.content import Content
@@ -88,7 +84,7 @@ def html_report(content: Content) -> str:
     view = view_report(report, lead=lead, language=language, examples=examples)
     shown = [key for key, m in report.metrics.items() if m.kind is not MetricKind.RATIO]
     shown = shown[:_MOST_METRICS]
-    css, script = _asset("report.css"), _asset("report.js")
+    css, script = asset(_PACKAGE, "report.css"), asset(_PACKAGE, "report.js")
     cases, cases_note = first_cases(report, compared, most=examples, words=words)
     values = {
         "language": language.value,
@@ -112,7 +108,7 @@ def html_report(content: Content) -> str:
             "settings_evaluation": _pretty(report.experiment.evaluator_config),
         },
         "width": WIDTH,
-        "csp": _policy(css, script),
+        "csp": content_policy(css, script),
         "t": words,
         "c": words_of("comment", language),
         "k": words_of("cases", language),
@@ -127,7 +123,7 @@ def html_report(content: Content) -> str:
             words=words,
             redact=redactor.redact,
         ),
-        "texts": _in_script({key: words(key) for key in _IN_SCRIPT} | _patterns(words)),
+        "texts": json_in_page({key: words(key) for key in _IN_SCRIPT} | _patterns(words)),
     }
     return fill_html(_PACKAGE, "report.html.j2", values, trusted=trusted, redact=redactor.redact)
 
@@ -169,22 +165,3 @@ def _patterns(words: Words) -> dict[str, str]:
 
 def _pretty(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2, default=str)
-
-
-def _in_script(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
-
-
-def _policy(style: str, script: str) -> str:
-    def source(text: str) -> str:
-        return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
-
-    return (
-        f"default-src 'none'; style-src {source(style)}; script-src {source(script)}; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
-
-
-@cache
-def _asset(name: str) -> str:
-    return files(_PACKAGE).joinpath("templates", name).read_text("utf-8")

@@ -1,0 +1,207 @@
+"""A real Chromium, driven through its pipe: DevTools messages as JSON with a zero byte behind each.
+
+Protocol: https://chromedevtools.github.io/devtools-protocol/. Input goes the way of a person's: keys and
+composed text are events that the browser itself makes.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-extensions",
+    "--disable-component-update",
+    "--no-first-run",
+    "--mute-audio",
+    "--remote-debugging-pipe",
+]
+WAIT_S = 20.0
+_NAMES = {"Enter": 13, "Escape": 27, "Tab": 9, " ": 32}
+_CTRL = 2
+
+
+def program() -> str:
+    """Return Chromium's path; the test is skipped where there is none."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        pytest.skip("no chromium on this machine")
+    return found
+
+
+@contextmanager
+def browser(folder: Path) -> Iterator["Browser"]:
+    """Start Chromium with a profile and downloads of its own in a folder."""
+    told, heard = os.pipe(), os.pipe()
+    line = f'exec "$0" "$@" 3<&{told[0]} 4>&{heard[1]}'
+    profile = f"--user-data-dir={folder / 'profile'}"
+    process = subprocess.Popen(
+        ["sh", "-c", line, program(), *FLAGS, profile, "about:blank"],
+        pass_fds=(told[0], heard[1]),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(told[0])
+    os.close(heard[1])
+    with os.fdopen(told[1], "wb", 0) as out, os.fdopen(heard[0], "rb", 0) as back:
+        made = Browser(out.write, lambda: back.read(1 << 20), folder / "downloads")
+        try:
+            yield made
+        finally:
+            made.ask("Browser.close")
+            process.wait(WAIT_S)
+
+
+class Browser:
+    """One page of a browser, loaded anew by each `open`."""
+
+    def __init__(
+        self, write: Callable[[bytes], object], read: Callable[[], bytes], downloads: Path
+    ) -> None:
+        self._write, self._read, self._rest = write, read, b""
+        self._session: str | None = None
+        self._asked = 0
+        self.events: list[dict[str, Any]] = []
+        """Events of the page since it was opened."""
+        self.downloads = downloads
+        page = next(
+            each for each in self.ask("Target.getTargets")["targetInfos"] if each["type"] == "page"
+        )
+        taken = self.ask("Target.attachToTarget", targetId=page["targetId"], flatten=True)
+        self._session = taken["sessionId"]
+        for domain in ("Page", "Runtime", "Log"):
+            self.ask(f"{domain}.enable")
+        where = {"downloadPath": str(downloads), "eventsEnabled": True}
+        self.ask("Browser.setDownloadBehavior", behavior="allow", **where)
+
+    def ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """Send a command and return its result."""
+        self._asked += 1
+        message = {"id": self._asked, "method": method, "params": params}
+        if self._session:
+            message["sessionId"] = self._session
+        self._write(json.dumps(message).encode() + b"\0")
+        found = self._until(lambda each: each.get("id") == message["id"])
+        assert "error" not in found, found["error"]
+        return found["result"]
+
+    def wait(self, method: str, **params: Any) -> dict[str, Any]:
+        """Return the parameters of the next event of a kind, or of one that has come already."""
+
+        def fits(event: Mapping[str, Any]) -> bool:
+            return event.get("method") == method and params.items() <= event["params"].items()
+
+        found = next((each for each in self.events if fits(each)), None) or self._until(fits)
+        self.events.remove(found)
+        return found["params"]
+
+    def _until(self, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        end = time.monotonic() + WAIT_S
+        while time.monotonic() < end:
+            line, zero, rest = self._rest.partition(b"\0")
+            if not zero:
+                more = self._read()
+                assert more, "Chromium ended"
+                self._rest += more
+                continue
+            self._rest = rest
+            message = json.loads(line)
+            if "id" not in message:
+                self.events.append(message)
+            if fits(message):
+                return message
+        raise TimeoutError("Chromium does not answer")
+
+    def open(self, page: Path, *, before: str = "", leaves: bool = True) -> None:
+        """Load a page; `before` is a script that runs ahead of its own.
+
+        Args:
+            page: The file.
+            before: JavaScript.
+            leaves: Answer to the browser's question whether unsaved work is left.
+        """
+        self.events.clear()
+        script = None
+        if before:
+            script = self.ask("Page.addScriptToEvaluateOnNewDocument", source=before)["identifier"]
+        self._asked += 1
+        going = {"id": self._asked, "method": "Page.navigate", "params": {"url": page.as_uri()}}
+        self._write(json.dumps(going | {"sessionId": self._session}).encode() + b"\0")
+        ended = ("Page.loadEventFired", "Page.javascriptDialogOpening")
+        found = self._until(lambda each: each.get("method") in ended)
+        if found["method"] == ended[1]:
+            self.ask("Page.handleJavaScriptDialog", accept=leaves)
+            if leaves:
+                self._until(lambda each: each.get("method") == ended[0])
+        if script:
+            self.ask("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+
+    def run(self, script: str) -> Any:
+        """Return the value of an expression in the page, as JSON."""
+        made = self.ask(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in made, made["exceptionDetails"]
+        return made["result"].get("value")
+
+    def text(self, query: str) -> str:
+        """Return the text of the first element of a query."""
+        return self.run(f"document.querySelector({json.dumps(query)}).textContent")
+
+    def press(self, key: str, *, code: str = "", ctrl: bool = False, number: int = 0) -> None:
+        """Press and release a key.
+
+        Args:
+            key: What the layout makes of it: `j`, `ㅓ`, `Process`, `Enter`.
+            code: The key itself, as `KeyJ`; by default that of a Latin letter or digit.
+            ctrl: Whether Ctrl is held.
+            number: Its `keyCode`, 229 for one that the input method took; by default that of the key.
+        """
+        kind = "Digit" if key.isdecimal() else "Key"
+        plain = len(key) == 1 and key.isascii()
+        number = number or _NAMES.get(key) or (ord(key.upper()) if plain else 229)
+        event = {
+            "key": key,
+            "code": code or (f"{kind}{key.upper()}" if key.isalnum() and plain else key),
+            "windowsVirtualKeyCode": number,
+            "modifiers": _CTRL if ctrl else 0,
+        }
+        written = {"text": "\r" if key == "Enter" else key} if plain or key == "Enter" else {}
+        kind = "keyDown" if written and not ctrl else "rawKeyDown"
+        self.ask("Input.dispatchKeyEvent", type=kind, **event, **written)
+        self.ask("Input.dispatchKeyEvent", type="keyUp", **event)
+
+    def write(self, text: str) -> None:
+        """Put text where the cursor stands, as an input method does."""
+        self.ask("Input.insertText", text=text)
+
+    def click(self, query: str) -> None:
+        """Click the middle of an element."""
+        box = f"document.querySelector({json.dumps(query)}).getBoundingClientRect()"
+        x, y = self.run(f"(b => [b.x + b.width / 2, b.y + b.height / 2])({box})")
+        for kind in ("mousePressed", "mouseReleased"):
+            self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def look(self, width: int, *, height: int = 800, dark: bool = False) -> None:
+        """Take a width and a colour scheme."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1}
+        self.ask("Emulation.setDeviceMetricsOverride", **size, mobile=False)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.ask("Emulation.setEmulatedMedia", features=[scheme])
+
+    def downloaded(self) -> Path:
+        """Return the next file that the page gave."""
+        begun = self.wait("Browser.downloadWillBegin")
+        self.wait("Browser.downloadProgress", guid=begun["guid"], state="completed")
+        return self.downloads / begun["suggestedFilename"]

@@ -10,6 +10,7 @@ from lm_eval_so.core.events import Listener, ignore
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.errors import BudgetSpent, ConfigError
 from lm_eval_so.generator.dataset.freeze import differences, refuse_folder
+from lm_eval_so.generator.dataset.hand_edits import Edits, edits_by_hand
 from lm_eval_so.generator.dataset.make import (
     Generated,
     Parts,
@@ -20,10 +21,12 @@ from lm_eval_so.generator.dataset.make import (
 )
 from lm_eval_so.generator.dataset.to_review import write_review
 from lm_eval_so.generator.dataset.tried import Tried
+from lm_eval_so.generator.review.decide import read_decisions
 from lm_eval_so.generator.source_problems import check, config_problems
 from lm_eval_so.generator.writing.write import Results
 
 __all__ = [
+    "Edits",
     "Generated",
     "check",
     "config_problems",
@@ -43,7 +46,7 @@ def has_model(config: Config) -> bool:
 
 
 def generate(
-    config: Config, resources: Resources, *, out: Path | None = None, force: bool = False
+    config: Config, resources: Resources, *, out: Path | None = None, edits: Edits = Edits.REFUSE
 ) -> Generated:
     """Make the dataset and write it; the folder changes only once everything is made.
 
@@ -54,7 +57,7 @@ def generate(
         config: The config, with a `generator` section.
         resources: Resources of the command; only the listener is used.
         out: Folder of the dataset; default: dataset.path.
-        force: Replace samples that were edited by hand, and keep the edited file beside them.
+        edits: What becomes of imported samples that were edited by hand.
 
     Raises:
         ConfigError: If there is no `generator` section, or it has problems.
@@ -64,8 +67,8 @@ def generate(
     """
     folder = _folder(config, out)
     refuse_folder(folder)
-    parts = _read(config, resources.listener, folder)
-    return _publish(config, resources, parts, parts.writing.by_rule(), force=force)
+    parts = _read(config, resources.listener, folder, edits)
+    return _publish(config, resources, parts, parts.writing.by_rule(), edits)
 
 
 async def generate_with_model(
@@ -73,7 +76,7 @@ async def generate_with_model(
     resources: Resources,
     *,
     out: Path | None = None,
-    force: bool = False,
+    edits: Edits = Edits.REFUSE,
     offline: bool = False,
 ) -> Generated:
     """Like `generate`, and write the tests that are missing by the model of the config.
@@ -84,7 +87,7 @@ async def generate_with_model(
         config: The config, with a `generator` section.
         resources: Resources of the command.
         out: Folder of the dataset; default: dataset.path.
-        force: Replace samples that were edited by hand, and keep the edited file beside them.
+        edits: What becomes of imported samples that were edited by hand.
         offline: Whether only the cache is asked.
 
     Raises:
@@ -92,19 +95,19 @@ async def generate_with_model(
     """
     folder = _folder(config, out)
     refuse_folder(folder)
-    parts = _read(config, resources.listener, folder)
+    parts = _read(config, resources.listener, folder, edits)
     if not parts.writing.asks:
-        return _publish(config, resources, parts, parts.writing.by_rule(), force=force)
+        return _publish(config, resources, parts, parts.writing.by_rule(), edits)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:  # mistakes come before money
         make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
-        is_edited(Path(made), folder, force=force)
+        is_edited(Path(made), folder, edits)
     options = parts.writing.options(resources.listener, offline=offline)
     outcome = await parts.writing.by_models(resources, options)
     is_budget = isinstance(outcome.failure, BudgetSpent)
     is_worth_keeping = outcome.written or (is_budget and parts.has_samples)
     if outcome.failure is not None and not is_worth_keeping:
         raise outcome.failure
-    made_now = _publish(config, resources, parts, outcome, force=force)
+    made_now = _publish(config, resources, parts, outcome, edits)
     if outcome.failure is not None:
         raise outcome.failure
     return made_now
@@ -126,15 +129,15 @@ async def try_out(config: Config, resources: Resources, tests: int) -> Tried:
 
 
 def preview(
-    config: Config, resources: Resources, *, out: Path | None = None, force: bool = False
+    config: Config, resources: Resources, *, out: Path | None = None, edits: Edits = Edits.REFUSE
 ) -> DatasetInfo:
     """Return the metadata of the dataset without writing it; arguments and errors as in `generate`."""
     folder = _folder(config, out)
     refuse_folder(folder)
-    parts = _read(config, resources.listener, folder)
+    parts = _read(config, resources.listener, folder, edits)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
         info = make_parts(config, resources.listener, Path(made), parts, parts.writing.by_rule())
-        is_edited(Path(made), folder, force=force)
+        is_edited(Path(made), folder, edits)
     return info
 
 
@@ -153,10 +156,10 @@ def stale(config: Config, resources: Resources, *, out: Path | None = None) -> t
 
 
 def _publish(
-    config: Config, resources: Resources, parts: Parts, outcome: Results, *, force: bool
+    config: Config, resources: Resources, parts: Parts, outcome: Results, edits: Edits
 ) -> Generated:
     """Write the dataset, and the page on which people review what nobody has reviewed."""
-    made = publish_parts(config, resources.listener, parts, outcome, force=force)
+    made = publish_parts(config, resources.listener, parts, outcome, edits=edits)
     named = config.dataset.path if made.folder == _folder(config, None) else made.folder
     pages = write_review(made.folder, config.language, shown_as=named.as_posix())
     return replace(made, files=(*made.files, *pages))
@@ -166,10 +169,16 @@ def _folder(config: Config, out: Path | None) -> Path:
     return out if out is not None else config.resolve(config.dataset.path)
 
 
-def _read(config: Config, listener: Listener, folder: Path) -> Parts:
+def _read(config: Config, listener: Listener, folder: Path, edits: Edits = Edits.REFUSE) -> Parts:
     if not config.sources:
         hint = "add generator: {sources: […]}"
         raise ConfigError("the config has no generator section", hint=hint)
     if problems := list(config_problems(config)):
         raise ConfigError.of(problems)
-    return read_parts(config, listener, folder)
+    decisions = read_decisions(folder)
+    if edits is Edits.KEEP:
+        parts = read_parts(config, ignore, folder, decisions)
+        with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
+            make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
+            decisions = decisions.with_more(edits_by_hand(Path(made), folder))
+    return read_parts(config, listener, folder, decisions)

@@ -1,8 +1,10 @@
 """Tests from documents as a part of the dataset: what stands is kept, what is missing is written."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
@@ -26,10 +28,12 @@ from lm_eval_so.generator.dataset.stored import (
     document_lines,
     line_of,
     read_stored,
+    still_counting,
     try_of,
 )
 from lm_eval_so.generator.dataset.tried import Tried
 from lm_eval_so.generator.documents.block import Document
+from lm_eval_so.generator.review.decide import REVIEW, Decisions
 from lm_eval_so.generator.writing.write import (
     FACT,
     KEYLESS,
@@ -68,10 +72,12 @@ class Writing:
         *,
         documents: Sequence[Document],
         imported: Sequence[TestSample],
+        decisions: Decisions,
     ) -> None:
+        self._decisions = decisions
         self._config, self._documents, self._imported = config, documents, imported
         self._stored = read_stored(folder) if has_documents(config) else Stored()
-        self._standing = not_imported(self._stored.samples, imported)
+        self._standing = not_imported(decisions.all_decided(self._stored.samples), imported)
         self._by = told_by(config)
         self._work = self._planned()
 
@@ -96,10 +102,11 @@ class Writing:
             for each in self._standing
             if each.provenance
         }
-        tries = (try_of(line, self._by) for line in self._stored.tries)
+        tries = (try_of(line, self._by) for line in still_counting(self._stored.tries))
+        rejected = [replace(known_sample(s), stands=False) for s in self._decisions.rejected]
         material = Material(
             documents=self._documents,
-            known=[known_sample(each) for each in (*self._imported, *self._standing)],
+            known=[*map(known_sample, (*self._imported, *self._standing)), *rejected],
             standing=slots,
             tries=[each for each in tries if each is not None],
         )
@@ -189,7 +196,8 @@ class Writing:
             outcome: Tests that were written now.
             licenses: License of each document, by its file.
         """
-        new = [sample_of(each, licenses) for each in outcome.written]
+        written = (sample_of(each, licenses) for each in outcome.written)
+        new = self._decisions.all_decided(written)
         types = tuple(self._work.wanted) if self._work else ()
         samples = in_order([*self._standing, *new], types)
         section = self._config.generator
@@ -197,10 +205,20 @@ class Writing:
         return FromDocuments(
             documents=document_lines(self._documents, self._stored, samples),
             samples=samples,
-            tries=(*self._stored.tries, *(line_of(each, self._by) for each in outcome.tries)),
+            tries=(*self._thrown(), *(line_of(each, self._by) for each in outcome.tries)),
             plan=self._work.figures(outcome, has_model=has_model) if self._work else None,
             llm=self._use(outcome.asking, samples),
         )
+
+    def _thrown(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the lines of earlier runs, and those of tests that people rejected since."""
+        rejected = {(line["id"], line["rev"]): line for line in self._decisions.reject_lines()}
+        for line in self._stored.tries:
+            if line.get("stage") != REVIEW:
+                yield line
+            elif (known := rejected.pop((line.get("id"), line.get("rev")), None)) is not None:
+                yield known
+        yield from rejected.values()
 
     def _use(self, asking: Asking, samples: Sequence[TestSample]) -> ModelUse | None:
         before = self._stored.info.llm if self._stored.info else None
@@ -224,9 +242,10 @@ def told(added: FromDocuments) -> list[str]:
     if added.tries:
         thrown = Counter(str(line["reason"]) for line in added.tries)
         lines.append(f"thrown away: {_listed(dict(sorted(thrown.items())))}")
-    flags = Counter(f.partition(":")[0] for s in added.samples for f in s.flags if f != KEYLESS)
+    open_ = [s for s in added.samples if s.review and s.review.status == "unreviewed"]
+    flags = Counter(f.partition(":")[0] for s in open_ for f in s.flags if f != KEYLESS)
     if flags:
-        looked = sum(any(f != KEYLESS for f in s.flags) for s in added.samples)
+        looked = sum(any(f != KEYLESS for f in s.flags) for s in open_)
         lines.append(f"look at first: {looked} ({_listed(dict(sorted(flags.items())))})")
     return lines
 

@@ -13,15 +13,15 @@ from lm_eval_so.errors import DatasetError, NothingToDo
 from lm_eval_so.generator.collect import STAGE, collect
 from lm_eval_so.generator.dataset.freeze import (
     describe,
-    edit_problem,
     publish,
-    put_aside,
     write_metadata,
     write_outcomes,
 )
 from lm_eval_so.generator.dataset.from_documents import Writing, has_documents, told
+from lm_eval_so.generator.dataset.hand_edits import Edits, edit_problem, put_aside
 from lm_eval_so.generator.dedup import drop_duplicates
 from lm_eval_so.generator.outcomes import Kept, Outcome, Read, Tally
+from lm_eval_so.generator.review.decide import REVIEW_FILE, Decisions
 from lm_eval_so.generator.writing.conflicts import conflict_lines
 from lm_eval_so.generator.writing.write import Results
 
@@ -49,6 +49,7 @@ class Parts:
     folder: Path
     outcomes: Iterable[Outcome]
     writing: Writing
+    decisions: Decisions
     licenses: dict[str, str | None]
     """License of each document, by its file."""
 
@@ -58,26 +59,36 @@ class Parts:
         return self.writing.stands or any(isinstance(each, Kept) for each in self.outcomes)
 
 
-def read_parts(config: Config, listener: Listener, folder: Path) -> Parts:
-    """Read the sources and what stands; where no test is written the sources are a stream."""
+def read_parts(config: Config, listener: Listener, folder: Path, decisions: Decisions) -> Parts:
+    """Read the sources and what stands, as people decided; where no test is written the sources are a stream."""
     listener(Began(stage=STAGE, text=", ".join(source.id for source in config.sources)))
-    outcomes: Iterable[Outcome] = drop_duplicates(collect(config, listener))
+    outcomes: Iterable[Outcome] = drop_duplicates(decisions.outcomes(collect(config, listener)))
     read: list[Outcome] = []
     if has_documents(config):
         outcomes = read = [*outcomes]
     found = [each for each in read if isinstance(each, Read)]
     imported = [each.sample for each in read if isinstance(each, Kept)]
     writing = Writing(
-        config, folder, documents=[each.document for each in found], imported=imported
+        config,
+        folder,
+        documents=[each.document for each in found],
+        imported=imported,
+        decisions=decisions,
     )
     for line in conflict_lines([each.document for each in found]):
         listener(Warned(stage=STAGE, text=line))
     licenses = {each.file.name: each.file.license for each in found}
-    return Parts(folder=folder, outcomes=outcomes, writing=writing, licenses=licenses)
+    return Parts(
+        folder=folder,
+        outcomes=outcomes,
+        writing=writing,
+        decisions=decisions,
+        licenses=licenses,
+    )
 
 
 def publish_parts(
-    config: Config, listener: Listener, parts: Parts, outcome: Results, *, force: bool
+    config: Config, listener: Listener, parts: Parts, outcome: Results, *, edits: Edits
 ) -> Generated:
     """Make the dataset and put it into its folder; errors as in `generate`.
 
@@ -86,12 +97,12 @@ def publish_parts(
         listener: Listener of the stage.
         parts: Parts of the dataset.
         outcome: Tests that were written now.
-        force: Whether samples that were edited by hand are replaced.
+        edits: What becomes of samples that were edited by hand.
     """
     folder = parts.folder
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
         info = make_parts(config, listener, Path(made), parts, outcome)
-        if is_edited(Path(made), folder, force=force):
+        if is_edited(Path(made), folder, edits):
             text = f"{folder / SAMPLES_FILE} was edited by hand: kept as {put_aside(folder)}"
             listener(Noticed(stage=STAGE, text=text))
         files = publish(Path(made), folder)
@@ -117,12 +128,14 @@ def make_parts(
     for line in told(added):
         listener(Noticed(stage=STAGE, text=line))
     listener(Ended(stage=STAGE, text=text))
+    if parts.decisions.by_test:
+        (folder / REVIEW_FILE).write_text(parts.decisions.text(), encoding="utf-8", newline="\n")
     return write_metadata(describe(config, tally, files, added), folder)
 
 
-def is_edited(made: Path, folder: Path, *, force: bool) -> bool:
-    """Return whether the samples of a folder were edited by hand, which is an error unless forced."""
-    problem = edit_problem(made, folder)
-    if problem is not None and not force:
+def is_edited(made: Path, folder: Path, edits: Edits) -> bool:
+    """Return whether edits by hand are to be replaced; an error where there are some to be refused."""
+    problem = None if edits is Edits.KEEP else edit_problem(made, folder)
+    if problem is not None and edits is Edits.REFUSE:
         raise DatasetError.of([problem])
     return problem is not None

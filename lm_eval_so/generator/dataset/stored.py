@@ -1,8 +1,9 @@
 """The parts of a dataset that stand: tests written from documents, their documents, and tries in vain."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from lm_eval_so.core.records.dataset import (
 from lm_eval_so.core.records.sample import Review, TestSample
 from lm_eval_so.errors import InputError, RecordError, Where
 from lm_eval_so.generator.documents.block import Document
+from lm_eval_so.generator.review.decide import REVIEW
 from lm_eval_so.generator.writing.model.write_rounds import Try
 from lm_eval_so.generator.writing.rules import doc_id
 
@@ -40,7 +42,7 @@ class Stored:
     documents: tuple[DocumentInfo, ...] = ()
     """Documents as they were when these tests were written."""
     tries: tuple[Mapping[str, Any], ...] = ()
-    """Lines of rejected.jsonl about tries in vain."""
+    """Lines of rejected.jsonl about tries in vain, and about tests that people rejected."""
     info: DatasetInfo | None = None
 
 
@@ -51,7 +53,7 @@ class FromDocuments:
     documents: Sequence[DocumentInfo] = ()
     samples: Sequence[TestSample] = ()
     tries: Sequence[Mapping[str, Any]] = ()
-    """Lines of rejected.jsonl about proposals that were thrown away."""
+    """Lines of rejected.jsonl about proposals that were thrown away, and tests that people rejected."""
     plan: PlanInfo | None = None
     """None if no tests are to be written."""
     llm: ModelUse | None = None
@@ -119,8 +121,17 @@ def _tries(file: Path) -> Iterator[Mapping[str, Any]]:
         except ValueError:
             where = Where(file=str(file), line=number)
             raise RecordError("no JSON", where=where, hint="restore the file from git") from None
-        if isinstance(values, dict) and values.get("stage") == WRITE:
+        if isinstance(values, dict) and values.get("stage") in {WRITE, REVIEW}:
             yield values
+
+
+def still_counting(lines: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the tries in vain since the last test of their slot was rejected by people."""
+    kept: dict[str, list[Mapping[str, Any]]] = {}
+    for line in lines:
+        slot = str(line.get("slot", ""))
+        kept[slot] = [] if line.get("stage") == REVIEW else [*kept.get(slot, ()), line]
+    return chain.from_iterable(kept.values())
 
 
 def try_of(line: Mapping[str, Any], by: str) -> Try | None:

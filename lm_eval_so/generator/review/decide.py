@@ -1,6 +1,6 @@
 """What people decided about tests, kept in `review.jsonl`, and applied whenever the dataset is made."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,8 @@ _COVERAGE: Final = "keyword_coverage"
 
 Key = tuple[str, str]
 """Id and `rev` of the test that somebody saw."""
+Decided = tuple[Decision, TestSample | None]
+"""A decision with the test that it leads to; None if it is a rejection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +71,11 @@ class Decisions:
             else:
                 yield replace(each, sample=made) if made else Dropped(file=each.file)
 
-    def with_more(
-        self, decisions: Iterable[Decision], made: Iterable[TestSample]
-    ) -> "Decisions":
-        """Return them with newer ones.
-
-        Args:
-            decisions: The newer ones; each counts for its test.
-            made: Tests that they lead to, about which older ones say nothing.
-        """
-        known = {key_of(sample) for sample in made}
-        kept = {key: each for key, each in self.by_test.items() if key not in known}
-        return Decisions(kept | {(each.id, each.rev): each for each in decisions})
+    def with_more(self, decided: Collection[Decided]) -> "Decisions":
+        """Return them with newer ones; older ones about the tests that these lead to count no more."""
+        made = {key_of(sample) for _, sample in decided if sample}
+        kept = {key: each for key, each in self.by_test.items() if key not in made}
+        return Decisions(kept | {(each.id, each.rev): each for each, _ in decided})
 
     def text(self) -> str:
         """Return `review.jsonl`, sorted, so that two branches seldom change the same line."""

@@ -46,7 +46,7 @@ class Given:
 
     def edits(self, sample: TestSample) -> dict[str, str | tuple[str, ...]]:
         """Return the texts in which it differs from a test, by their fields."""
-        known = {
+        known: dict[str, str | tuple[str, ...]] = {
             "question": sample.question,
             "expected": sample.expected or "",
             "must_say": must_say_of(sample),
@@ -120,15 +120,22 @@ def _of_lines(text: str, file: str) -> Iterator[Given | Problem]:
 
 def _cleaned(decision: Decision, reviewer: str | None) -> Decision:
     """Return a decision with the texts of people cleaned, and without what only review.jsonl has."""
-    texts = {
-        name: text if text is None else clean_text(text)
-        for name in ("question", "expected", "note")
-        for text in (getattr(decision, name),)
-    }
+
+    def cleaned(text: str | None) -> str | None:
+        return None if text is None else clean_text(text)
+
     must_say = decision.must_say
     if must_say is not None:
         must_say = tuple(filter(None, map(clean_text, must_say)))
-    return replace(decision, **texts, must_say=must_say, reviewer=reviewer, sample=None)
+    return replace(
+        decision,
+        question=cleaned(decision.question),
+        expected=cleaned(decision.expected),
+        must_say=must_say,
+        note=cleaned(decision.note),
+        reviewer=reviewer,
+        sample=None,
+    )
 
 
 def _of_table(text: str, file: str, *, is_lossy: bool) -> Iterator[Given | Problem]:
@@ -141,7 +148,9 @@ def _of_table(text: str, file: str, *, is_lossy: bool) -> Iterator[Given | Probl
         where = Where(file=file, line=line)
         if said and said not in _RULINGS:
             what = f'"{row["decision"].strip()}" is no decision'
-            yield Problem(what=what, where=where, hint="write accept, edit or reject, or 승인, 수정, 반려")
+            yield Problem(
+                what=what, where=where, hint="write accept, edit or reject, or 승인, 수정, 반려"
+            )
             continue
         yield Given(
             where=where,

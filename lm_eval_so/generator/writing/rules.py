@@ -81,12 +81,14 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """A question that stands, or was accepted before."""
+    """A question that stands, or was asked before."""
 
     asked: str
     """Everything said in it, earlier turns included."""
     places: tuple[tuple[str, int, int], ...] = ()
     """(doc_id, start, end) of its evidence."""
+    stands: bool = True
+    """False for one that people rejected: it is not asked again, and another may be like it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,11 +161,16 @@ def _size(draft: Draft) -> Draft | Fault:
         return Fault(reason="empty", what=empty)
     if draft.slot.type == "follow_up" and not (said.history and all(map(all, said.history))):
         return Fault(reason="empty", what="history")
-    if sum(map(str.isalnum, said.question)) < _FEWEST_LETTERS:
-        return Fault(reason="too_short", what=said.question)
-    if len(said.question) > _MOST_OF_QUESTION or len(said.answer) > _MOST_OF_ANSWER:
-        return Fault(reason="too_long", what=f"{len(said.question)} + {len(said.answer)}")
-    return draft
+    return wrong_size(said.question, said.answer) or draft
+
+
+def wrong_size(question: str, answer: str) -> Fault | None:
+    """Return the fault of a question that is too short or too long, or of an answer that is too long."""
+    if sum(map(str.isalnum, question)) < _FEWEST_LETTERS:
+        return Fault(reason="too_short", what=question)
+    if len(question) > _MOST_OF_QUESTION or len(answer) > _MOST_OF_ANSWER:
+        return Fault(reason="too_long", what=f"{len(question)} + {len(answer)}")
+    return None
 
 
 def _not_refused(draft: Draft) -> Draft | Fault:
@@ -332,7 +339,7 @@ def _not_known(draft: Draft, known: Sequence[Known]) -> Draft | Fault:
         is_near = alike >= _SAME_QUESTION and _overlaps(places, other.places)
         if is_near and numbers_of(other.asked) == numbers_of(asked):
             return Fault(reason="dup_near", what=other.asked)
-        if alike >= _LIKE_QUESTION:
+        if other.stands and alike >= _LIKE_QUESTION:
             flags = (*flags, "near_dup_suspect")
     return replace(draft, flags=tuple(dict.fromkeys(flags)))
 

@@ -10,7 +10,7 @@ import pytest
 
 import lm_eval_so as so
 from lm_eval_so.errors import DatasetError, InputError, RecordError
-from lm_eval_so.generator.generate import generate, preview, stale
+from lm_eval_so.generator.generate import Edits, generate, preview, stale
 
 FAQ = {"path": "faq.csv", "map": {"input": "질문", "expected": "답변", "tags": "분류"}}
 ROWS = "질문,답변,분류\r\n환불은 며칠?,3일,환불\r\n배송은 며칠?,2일,배송\r\n교환되나요?,네,교환\r\n"
@@ -134,7 +134,7 @@ def test_generate__what_the_sources_give_now_is_no_edit(shop: Any) -> None:
 def test_generate__force_keeps_every_edited_file(shop: Any) -> None:
     file = made_by_hand(shop, replaced('"2일"', '"사흘"'))
     first = file.read_bytes()
-    made = generate(shop.config(FAQ), shop.resources(), force=True)
+    made = generate(shop.config(FAQ), shop.resources(), edits=Edits.REPLACE)
     assert (file.parent / "test.edited.jsonl").read_bytes() == first
     assert shop.notices()[-1] == (
         f"{file} was edited by hand: kept as {file.parent}/test.edited.jsonl"
@@ -143,14 +143,14 @@ def test_generate__force_keeps_every_edited_file(shop: Any) -> None:
     assert stale(shop.config(FAQ), shop.resources()) == ()
     assert len(made.files) == 3
     file.write_bytes(first + b"\n{}")
-    generate(shop.config(FAQ), shop.resources(), force=True)
+    generate(shop.config(FAQ), shop.resources(), edits=Edits.REPLACE)
     assert (file.parent / "test.edited.jsonl").read_bytes() == first
     assert (file.parent / "test.edited.2.jsonl").read_bytes() == first + b"\n{}"
 
 
 def test_generate__force_has_nothing_to_keep_of_an_untouched_dataset(shop: Any) -> None:
     file = made_by_hand(shop, lambda data: data)
-    generate(shop.config(FAQ), shop.resources(), force=True)
+    generate(shop.config(FAQ), shop.resources(), edits=Edits.REPLACE)
     assert len(list(file.parent.iterdir())) == 3
     file.unlink()
     shop.generate(FAQ)
@@ -164,7 +164,7 @@ def test_generate__without_metadata_it_is_not_ours(shop: Any, name: str, force: 
     file = shop.write(f"made/{name}", '{"id": "q1", "input": "환불?"}\n')
     before = file.read_bytes()
     with pytest.raises(InputError, match=f"{name} was not made by generate") as error:
-        generate(shop.config(FAQ), shop.resources(), force=force)
+        generate(shop.config(FAQ), shop.resources(), edits=Edits.REPLACE if force else Edits.REFUSE)
     assert error.value.exit_code == 2
     assert [path.name for path in file.parent.iterdir()] == [name]
     assert file.read_bytes() == before
@@ -178,7 +178,7 @@ def test_generate__metadata_of_something_else_is_not_ours(
     shop.write("faq.csv", ROWS, "cp949")
     file = shop.write("made/metadata.json", text)
     with pytest.raises(RecordError, match="was not made by generate, or is damaged") as error:
-        generate(shop.config(FAQ), shop.resources(), force=force)
+        generate(shop.config(FAQ), shop.resources(), edits=Edits.REPLACE if force else Edits.REFUSE)
     (problem,) = error.value.problems
     assert (error.value.exit_code, problem.hint) == (2, "mend it, or choose another folder by -o")
     assert problem.where is not None
@@ -191,7 +191,10 @@ def test_preview__tells_an_edit_unless_it_is_forced(shop: Any) -> None:
     made_by_hand(shop, replaced('"2일"', '"사흘"'))
     with pytest.raises(DatasetError, match="was edited after generate wrote it"):
         preview(shop.config(FAQ), shop.resources())
-    assert preview(shop.config(FAQ), shop.resources(), force=True).files["test.jsonl"].rows == 3
+    assert (
+        preview(shop.config(FAQ), shop.resources(), edits=Edits.REPLACE).files["test.jsonl"].rows
+        == 3
+    )
     assert len(list((shop.folder / "made").iterdir())) == 3
 
 

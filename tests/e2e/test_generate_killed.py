@@ -22,7 +22,7 @@ run: {{cache: cache.sqlite, concurrency: {concurrency}}}
 generator:
   backend: {{name: openai, params: {{model: m}}, options: {{base_url: "{url}", api_key_env: "", price: {{input_per_mtok: 1, output_per_mtok: 2}}}}}}
   sources: [{{id: docs, as: documents, path: policy.md}}]
-  synthesise: {{questions: 12, mix: {{fact: 2, unanswerable: 1}}, attempts: 6}}
+  synthesise: {{questions: 12, twins: 0, mix: {{fact: 2, unanswerable: 1}}, attempts: 6}}
 """
 POLICY = Path(__file__).parents[1] / "data/shop/policy.md"
 

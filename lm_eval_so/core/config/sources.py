@@ -20,8 +20,10 @@ def _usual_mix() -> dict[QuestionType, int]:
 class SynthesiseSection(Section):
     """Tests that are written from documents."""
 
-    questions: int = Field(default=30, ge=1, le=5000)
+    questions: int = Field(default=30, ge=0, le=5000)
     """Number of tests."""
+    twins: int = Field(default=10, ge=0, le=5000)
+    """Number of twins: tests of the dataset asked once more as another user types them."""
     mix: dict[QuestionType, Annotated[int, Field(ge=0)]] = Field(default_factory=_usual_mix)
     """Shares of the types; only `fact` needs no model."""
     style: list[str] | Path = Field(default_factory=list)

@@ -102,6 +102,8 @@ class DatasetInfo:
     """Samples by flag."""
     llm: ModelUse | None = None
     """Absent if no model was asked."""
+    twins: Mapping[str, int] | None = None
+    """Twins of tests by kind; absent if there are none."""
 
 
 @record

@@ -33,7 +33,7 @@ from lm_eval_so.generator.sources.base import FileError, Reject, Step
 
 FILES = (SAMPLES_FILE, REJECTED_FILE, SOURCES_FILE, METADATA_FILE)
 """Files in the order of writing: metadata.json, with the digests of the others, comes last."""
-_ONLY_IF_USED = ("imported_sha256", "plan", "tries", "flags", "llm")
+_ONLY_IF_USED = ("imported_sha256", "plan", "tries", "flags", "llm", "twins")
 """Fields of metadata.json that are absent where no test is written from documents."""
 
 
@@ -70,7 +70,7 @@ def _write(
                 writer.add_sample(outcome.sample)
             elif isinstance(outcome, Reject | FileError):
                 writer.add_reject(outcome)
-        for sample in added.samples:
+        for sample in (*added.samples, *added.twins):
             tally.count_sample(sample)
             writer.add_sample(sample)
         for line in added.tries:
@@ -195,6 +195,7 @@ def describe(
         else None,
         flags=_counted(flag for s in added.samples for flag in s.flags) if added.plan else None,
         llm=added.llm,
+        twins=added.kinds or None,
     )
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, Moved, Noticed
-from lm_eval_so.core.files import read_text
 from lm_eval_so.core.records.dataset import ModelUse, PlanInfo
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.errors import NothingToDo
@@ -19,7 +18,7 @@ from lm_eval_so.generator.dataset.make_samples import (
     not_imported,
     prompts_of,
     sample_of,
-    style_examples,
+    style_for,
     type_of,
 )
 from lm_eval_so.generator.dataset.stored import (
@@ -34,6 +33,7 @@ from lm_eval_so.generator.dataset.stored import (
 from lm_eval_so.generator.dataset.tried import Tried
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.review.decide import REVIEW, Decisions
+from lm_eval_so.generator.twins.make_twins import Twins, in_order_of_kinds, make_twins
 from lm_eval_so.generator.writing.write import (
     FACT,
     KEYLESS,
@@ -170,24 +170,15 @@ class Writing:
         def tell(written: int, thrown: int) -> None:
             listener(Moved(stage=STAGE, done=written, counts={"thrown away": thrown}))
 
-        style = self._style()
+        chunks = self._work.chunks if self._work else ()
+        languages = {chunk.language for chunk in chunks}
+        style = style_for(self._config, self._imported, languages)
         if not any(style.values()):
             text = (
                 "no questions of your users to learn the style from: add tests or synthesise.style"
             )
             listener(Noticed(stage=STAGE, text=text))
         return Options(style=style, offline=offline, only=only, tell=tell)
-
-    def _style(self) -> dict[str, Sequence[str]]:
-        section = self._config.generator
-        assert section is not None and section.synthesise is not None  # noqa: S101, PT018 - `asks`
-        languages = sorted({chunk.language for chunk in self._work.chunks} if self._work else ())
-        given = section.synthesise.style
-        if isinstance(given, Path):
-            lines = read_text(self._config.resolve(given)).splitlines()
-            given = [line.strip() for line in lines if line.strip()]
-        found = {each: style_examples(self._imported, each, section.seed) for each in languages}
-        return {language: found[language] or tuple(given) for language in languages}
 
     def added(self, outcome: Results, licenses: dict[str, str | None]) -> FromDocuments:
         """Return the part of the dataset that comes from documents.
@@ -205,6 +196,7 @@ class Writing:
         return FromDocuments(
             documents=document_lines(self._documents, self._stored, samples),
             samples=samples,
+            twins=self._twins([*self._imported, *samples]),
             tries=(*self._thrown(), *(line_of(each, self._by) for each in outcome.tries)),
             plan=self._work.figures(outcome, has_model=has_model) if self._work else None,
             llm=self._use(outcome.asking, samples),
@@ -219,6 +211,18 @@ class Writing:
             elif (known := rejected.pop((line.get("id"), line.get("rev")), None)) is not None:
                 yield known
         yield from rejected.values()
+
+    def _twins(self, tests: Sequence[TestSample]) -> Sequence[TestSample]:
+        section = self._config.generator
+        must = self._config.gate.must
+        terms = Twins(
+            wanted=section.synthesise.twins if section and section.synthesise else 0,
+            seed=section.seed if section else 0,
+            required=must.tag if must else None,
+            rejected={sample.id for sample in self._decisions.rejected},
+        )
+        standing = self._decisions.all_decided(self._stored.twins)
+        return in_order_of_kinds(self._decisions.all_decided(make_twins(tests, standing, terms)))
 
     def _use(self, asking: Asking, samples: Sequence[TestSample]) -> ModelUse | None:
         before = self._stored.info.llm if self._stored.info else None
@@ -238,7 +242,9 @@ def told(added: FromDocuments) -> list[str]:
     """Return what was written, thrown away and flagged, a line each; nothing if no tests are wanted."""
     if added.plan is None:
         return []
-    lines = [_written(added.plan)]
+    lines = [_written(added.plan)] if added.plan.wanted else []
+    if added.kinds:
+        lines.append(f"twins {len(added.twins)} ({_listed(added.kinds)})")
     if added.tries:
         thrown = Counter(str(line["reason"]) for line in added.tries)
         lines.append(f"thrown away: {_listed(dict(sorted(thrown.items())))}")

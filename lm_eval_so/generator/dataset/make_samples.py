@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from pydantic import JsonValue
 
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.files import read_text
 from lm_eval_so.core.hashing import content_id, digest_text, revision, u64
 from lm_eval_so.core.records.chat import Message
 from lm_eval_so.core.records.enums import Behavior
@@ -123,6 +126,29 @@ def in_order(samples: Iterable[TestSample], types: Sequence[str]) -> tuple[TestS
     """Return written tests in an order that does not tell when each was written: by type and id."""
     place = {type_: number for number, type_ in enumerate(types)}
     return tuple(sorted(samples, key=lambda each: (place.get(type_of(each), len(place)), each.id)))
+
+
+def style_for(
+    config: Config, imported: Sequence[TestSample], languages: Iterable[str]
+) -> dict[str, Sequence[str]]:
+    """Return questions by language that show how the team's users write: its own, else those of the config.
+
+    Args:
+        config: The config, with tests to write.
+        imported: Imported tests.
+        languages: Languages of the documents.
+
+    Raises:
+        InputError: If the file of examples cannot be read.
+    """
+    section = config.generator
+    assert section is not None and section.synthesise is not None  # noqa: S101, PT018 - tests are wanted
+    given = section.synthesise.style
+    if isinstance(given, Path):
+        lines = read_text(config.resolve(given)).splitlines()
+        given = [line.strip() for line in lines if line.strip()]
+    found = {each: style_examples(imported, each, section.seed) for each in sorted(languages)}
+    return {language: own or tuple(given) for language, own in found.items()}
 
 
 def style_examples(samples: Iterable[TestSample], language: str, seed: int) -> tuple[str, ...]:

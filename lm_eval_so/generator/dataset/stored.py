@@ -22,6 +22,7 @@ from lm_eval_so.core.records.sample import Review, TestSample
 from lm_eval_so.errors import InputError, RecordError, Where
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.review.decide import REVIEW
+from lm_eval_so.generator.twins.make_twins import is_twin, kinds_of
 from lm_eval_so.generator.writing.model.write_rounds import Try
 from lm_eval_so.generator.writing.rules import doc_id
 
@@ -39,6 +40,8 @@ class Stored:
 
     samples: tuple[TestSample, ...] = ()
     """Tests written from documents, edits by hand taken over."""
+    twins: tuple[TestSample, ...] = ()
+    """Twins of tests, edits by hand taken over."""
     documents: tuple[DocumentInfo, ...] = ()
     """Documents as they were when these tests were written."""
     tries: tuple[Mapping[str, Any], ...] = ()
@@ -52,11 +55,18 @@ class FromDocuments:
 
     documents: Sequence[DocumentInfo] = ()
     samples: Sequence[TestSample] = ()
+    twins: Sequence[TestSample] = ()
+    """Twins of these samples, and of those from other sources."""
     tries: Sequence[Mapping[str, Any]] = ()
     """Lines of rejected.jsonl about proposals that were thrown away, and tests that people rejected."""
     plan: PlanInfo | None = None
     """None if no tests are to be written."""
     llm: ModelUse | None = None
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """Number of twins by kind."""
+        return kinds_of(self.twins)
 
 
 NOTHING = FromDocuments()
@@ -64,9 +74,11 @@ NOTHING = FromDocuments()
 
 
 def is_written(sample: TestSample | None) -> bool:
-    """Return whether a sample was written from documents, and not imported."""
+    """Return whether a sample was written from documents or is a twin, and was not imported."""
     origin = sample.provenance if sample else None
-    return origin is not None and origin.method in {WRITE, LOOK_UP}
+    return origin is not None and (
+        origin.method in {WRITE, LOOK_UP} or (sample is not None and is_twin(sample))
+    )
 
 
 def read_stored(folder: Path) -> Stored:
@@ -77,11 +89,11 @@ def read_stored(folder: Path) -> Stored:
     """
     if not (folder / METADATA_FILE).exists():
         return Stored()
-    samples = (_sample(line) for _, line in _lines(folder / SAMPLES_FILE))
+    found = [_sample(line) for _, line in _lines(folder / SAMPLES_FILE)]
+    samples = [_as_edited(each) for each in found if each is not None and is_written(each)]
     return Stored(
-        samples=tuple(
-            _as_edited(each) for each in samples if each is not None and is_written(each)
-        ),
+        samples=tuple(each for each in samples if not is_twin(each)),
+        twins=tuple(each for each in samples if is_twin(each)),
         documents=tuple(
             loads(line, DocumentInfo, where=Where(file=str(folder / SOURCES_FILE), line=number))
             for number, line in _lines(folder / SOURCES_FILE)

@@ -8,7 +8,10 @@ from lm_eval_so.generator.recognise import Found, find_files
 
 
 def config_of(shop: Any, source: dict[str, Any], *, writes: bool) -> Any:
-    generator = {"sources": [{"id": "s", **source}], **({"synthesise": {}} if writes else {})}
+    generator = {
+        "sources": [{"id": "s", **source}],
+        **({"synthesise": {"twins": 0}} if writes else {}),
+    }
     values = {"version": 1, "suite": "s", "dataset": {"path": "made"}, "generator": generator}
     return make_config(values, folder=shop.folder)
 

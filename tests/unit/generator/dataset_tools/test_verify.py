@@ -31,7 +31,7 @@ def made(shop: Any) -> Path:
 def _wanted() -> Any:
     from lm_eval_so.core.config.sources import SynthesiseSection
 
-    return SynthesiseSection(questions=2, mix={"fact": 1})
+    return SynthesiseSection(questions=2, twins=0, mix={"fact": 1})
 
 
 def line(number: int, change: Callable[[dict[str, Any]], None], name: str = "test.jsonl") -> Any:

@@ -66,7 +66,7 @@ class Shop:
                         *([{"id": "faq", "path": "faq.csv"}] if faq else []),
                         {"id": "docs", "as": "documents", "path": FILES},
                     ],
-                    "synthesise": synthesise,
+                    "synthesise": {"twins": 0, **synthesise},
                 },
             },
             folder=self.folder,

@@ -1,0 +1,1 @@
+"""Twins: a question as another user would type it, without a model."""

@@ -190,16 +190,16 @@ def describe(
         splits=dict(tally.splits),
         languages=dict(tally.languages),
         plan=added.plan,
-        tries=_counted(line["reason"] for line in added.tries if "file" not in line)
+        tries=counted(line["reason"] for line in added.tries if "file" not in line)
         if added.plan
         else None,
-        flags=_counted(flag for s in added.samples for flag in s.flags) if added.plan else None,
+        flags=counted(flag for s in added.samples for flag in s.flags) if added.plan else None,
         llm=added.llm,
         twins=added.kinds or None,
     )
 
 
-def _counted(codes: Iterable[str]) -> dict[str, int]:
+def counted(codes: Iterable[str]) -> dict[str, int]:
     """Count codes; what stands behind a colon is the place that it is about."""
     return dict(sorted(Counter(code.partition(":")[0] for code in codes).items()))
 

@@ -55,16 +55,14 @@ def edit_problem(made: Path, folder: Path) -> Problem | None:
         InputError: If the samples or their metadata cannot be read.
     """
     file = folder / SAMPLES_FILE
-    if not file.exists():
+    if not file.exists() or is_as_made(folder):
         return None
-    found = samples_digest(file)
-    if found == recorded_digest(folder) or found == samples_digest(made / SAMPLES_FILE):
+    if samples_digest(file) == samples_digest(made / SAMPLES_FILE):
         return None
     info = read_metadata(folder)
-    recorded = info.imported_sha256 if info else None
-    imported = samples_digest(file, only_imported=True)
     given = samples_digest(made / SAMPLES_FILE, only_imported=True)
-    if recorded is not None and imported in {recorded, given}:
+    is_written_of = info is not None and info.imported_sha256 is not None
+    if is_written_of and samples_digest(file, only_imported=True) == given:
         return None
     line, origin = _first_edit(made / SAMPLES_FILE, file)
     source = f" ({place(origin.file, origin.at)})" if origin else ""
@@ -74,6 +72,20 @@ def edit_problem(made: Path, folder: Path) -> Problem | None:
         hint=f"edit the source{source}, or generate --keep-edits takes the edits as reviewed; "
         f"generate --force, which keeps the edited file as {_aside(folder).name}, drops them",
     )
+
+
+def is_as_made(folder: Path) -> bool:
+    """Return whether the imported samples of a folder are as `generate` wrote them.
+
+    Raises:
+        InputError: If the samples or their metadata cannot be read.
+    """
+    file = folder / SAMPLES_FILE
+    if samples_digest(file) == recorded_digest(folder):
+        return True
+    info = read_metadata(folder)
+    recorded = info.imported_sha256 if info else None
+    return recorded is not None and samples_digest(file, only_imported=True) == recorded
 
 
 def edits_by_hand(made: Path, folder: Path) -> list[Decided]:

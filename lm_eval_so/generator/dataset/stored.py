@@ -90,7 +90,7 @@ def read_stored(folder: Path) -> Stored:
     if not (folder / METADATA_FILE).exists():
         return Stored()
     found = [_sample(line) for _, line in _lines(folder / SAMPLES_FILE)]
-    samples = [_as_edited(each) for each in found if each is not None and is_written(each)]
+    samples = [as_edited(each) for each in found if each is not None and is_written(each)]
     return Stored(
         samples=tuple(each for each in samples if not is_twin(each)),
         twins=tuple(each for each in samples if is_twin(each)),
@@ -114,7 +114,7 @@ def _sample(line: bytes) -> TestSample | None:
         return None  # told as an edit by hand, with its line
 
 
-def _as_edited(sample: TestSample) -> TestSample:
+def as_edited(sample: TestSample) -> TestSample:
     """Return a sample; one that somebody edited since it was written says so, with its new id and `rev`."""
     made, rev = content_id(sample), revision(sample)
     if (sample.id, sample.rev) == (made, rev):

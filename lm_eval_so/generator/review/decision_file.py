@@ -55,10 +55,11 @@ class Given:
         return {
             name: text
             for name, text in given.items()
-            if text is not None and not self._is_same(text, known[name])
+            if text is not None and not self.is_same(text, known[name])
         }
 
-    def _is_same(self, text: str | tuple[str, ...], known: str | tuple[str, ...]) -> bool:
+    def is_same(self, text: str | tuple[str, ...], known: str | tuple[str, ...]) -> bool:
+        """Return whether a text is the known one, in a table whatever a spreadsheet made of its spaces."""
         if not self.is_table:
             return text == known
         return is_same_text(_cell(text), _cell(known), is_lossy=self.is_lossy)

@@ -164,12 +164,12 @@ def _size(draft: Draft) -> Draft | Fault:
     return wrong_size(said.question, said.answer) or draft
 
 
-def wrong_size(question: str, answer: str) -> Fault | None:
+def wrong_size(question: str | None, answer: str) -> Fault | None:
     """Return the fault of a question that is too short or too long, or of an answer that is too long."""
-    if sum(map(str.isalnum, question)) < _FEWEST_LETTERS:
+    if question is not None and sum(map(str.isalnum, question)) < _FEWEST_LETTERS:
         return Fault(reason="too_short", what=question)
-    if len(question) > _MOST_OF_QUESTION or len(answer) > _MOST_OF_ANSWER:
-        return Fault(reason="too_long", what=f"{len(question)} + {len(answer)}")
+    if len(question or "") > _MOST_OF_QUESTION or len(answer) > _MOST_OF_ANSWER:
+        return Fault(reason="too_long", what=f"{len(question or '')} + {len(answer)}")
     return None
 
 

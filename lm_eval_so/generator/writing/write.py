@@ -29,6 +29,7 @@ from lm_eval_so.generator.writing.slots import Plan, Slot, Wanted, ordered, plan
 __all__ = [
     "FACT",
     "KEYLESS",
+    "NOT_ASKED",
     "NO_MODEL",
     "Asking",
     "Material",

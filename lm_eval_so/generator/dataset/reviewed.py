@@ -1,0 +1,139 @@
+"""A dataset written anew after a review: what `generate` would make of it without asking a model."""
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lm_eval_so.core.events import ignore
+from lm_eval_so.core.files import read_lines
+from lm_eval_so.core.hashing import digest, revision
+from lm_eval_so.core.records.codec import to_json
+from lm_eval_so.core.records.dataset import DatasetInfo, PlanInfo, SourceInfo
+from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.generator.dataset.freeze import counted, publish, write_metadata, write_outcomes
+from lm_eval_so.generator.dataset.make_samples import in_order, type_of
+from lm_eval_so.generator.dataset.stored import (
+    REJECTED_FILE,
+    FromDocuments,
+    is_written,
+    read_stored,
+)
+from lm_eval_so.generator.outcomes import Tally
+from lm_eval_so.generator.review.decide import REJECTED, REVIEW, REVIEW_FILE, Decisions
+from lm_eval_so.generator.twins.make_twins import (
+    in_order_of_kinds,
+    is_twin,
+    kinds_of,
+    review_of_twin,
+)
+from lm_eval_so.generator.writing.write import NOT_ASKED
+
+
+def as_decided(samples: Sequence[TestSample], decisions: Decisions) -> list[TestSample]:
+    """Return the tests that are left, in the order in which `generate` writes them.
+
+    A twin goes with its base, and is judged as its base is, unless people edited it.
+    """
+    left = [*decisions.all_decided(each for each in samples if not is_twin(each))]
+    written = [each for each in left if is_written(each)]
+    bases = {each.id: each for each in left}
+    standing = decisions.all_decided(filter(is_twin, samples))
+    twins = [
+        _like_its_base(twin, bases[twin.relation.base])
+        for twin in standing
+        if twin.relation and twin.relation.base in bases
+    ]
+    return [
+        *(each for each in left if not is_written(each)),
+        *in_order(written, tuple(dict.fromkeys(map(type_of, written)))),
+        *in_order_of_kinds(decisions.all_decided(twins)),
+    ]
+
+
+def _like_its_base(twin: TestSample, base: TestSample) -> TestSample:
+    if twin.review is not None and twin.review.status == "edited":
+        return twin
+    made = replace(
+        twin,
+        expected=base.expected,
+        behavior=base.behavior,
+        metrics=base.metrics,
+        review=review_of_twin(base.review),
+    )
+    return replace(made, rev=revision(made))
+
+
+def publish_reviewed(
+    folder: Path, info: DatasetInfo, samples: Sequence[TestSample], decisions: Decisions
+) -> tuple[DatasetInfo, tuple[Path, ...]]:
+    """Write the files of a dataset, and return its metadata and their paths.
+
+    Args:
+        folder: The dataset's folder.
+        info: Its metadata before.
+        samples: The tests that are left, in their order.
+        decisions: All decisions.
+
+    Raises:
+        InputError: If the folder cannot be read or written to.
+    """
+    tally = Tally(REVIEW, ignore)
+    lines = [*_rejected_lines(folder / REJECTED_FILE, decisions)]
+    documents = read_stored(folder).documents
+    added = FromDocuments(samples=samples, tries=lines, documents=documents)
+    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as name:
+        made = Path(name)
+        files = write_outcomes((), tally, made, added)
+        own = [line for line in lines if line["reason"] == REJECTED and "file" in line]
+        rejected = {reason: n for reason, n in info.rejected.items() if reason != REJECTED}
+        written = [each for each in samples if is_written(each) and not is_twin(each)]
+        tried = (line["reason"] for line in lines if "slot" in line and "file" not in line)
+        info = replace(
+            info,
+            files=files,
+            dataset_sha256=digest({name: to_json(each) for name, each in files.items()}),
+            sources=tuple(_counted_anew(each, samples) for each in info.sources),
+            rejected=rejected | ({REJECTED: len(own)} if own else {}),
+            review=dict(tally.review),
+            splits=dict(tally.splits),
+            languages=dict(tally.languages),
+            plan=info.plan and _plan(info.plan, written),
+            tries=counted(tried) if info.plan else None,
+            flags=counted(f for each in written for f in each.flags) if info.plan else None,
+            twins=kinds_of(filter(is_twin, samples)) or None,
+        )
+        info = write_metadata(info, made)
+        (made / REVIEW_FILE).write_text(decisions.text(), encoding="utf-8", newline="\n")
+        return info, publish(made, folder)
+
+
+def _rejected_lines(file: Path, decisions: Decisions) -> Iterator[Mapping[str, Any]]:
+    """Yield what stands in rejected.jsonl, then the tests that people rejected now."""
+    rejected = {(line["id"], line["rev"]): line for line in decisions.reject_lines()}
+    for _, data in read_lines(file) if file.exists() else ():
+        line = json.loads(data)
+        rejected.pop((line.get("id"), line.get("rev")), None)
+        yield line
+    yield from rejected.values()
+
+
+def _counted_anew(source: SourceInfo, samples: Sequence[TestSample]) -> SourceInfo:
+    origins = (each.provenance for each in samples if not is_written(each))
+    kept = sum(o.source.file == source.file for o in origins if o and o.source)
+    return replace(source, kept=kept, rejected=source.rejected + source.kept - kept)
+
+
+def _plan(plan: PlanInfo, written: Sequence[TestSample]) -> PlanInfo:
+    stand = Counter(map(type_of, written))
+    lacking = sum(max(0, n - stand[type_]) for type_, n in plan.wanted.items())
+    unfilled = Counter(plan.unfilled)
+    unfilled[NOT_ASKED] += lacking - sum(plan.unfilled.values())
+    return replace(
+        plan,
+        written={type_: stand[type_] for type_ in sorted(stand)},
+        unfilled=dict(sorted((+unfilled).items())),
+    )

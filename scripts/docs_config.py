@@ -16,6 +16,8 @@ SECTIONS = {
     "": "Top level",
     "DatasetSection": "dataset",
     "GeneratorSection": "generator",
+    "CleanSection": "generator.clean",
+    "PiiSection": "generator.clean.pii",
     "SourceSection": "generator.sources[]",
     "SynthesiseSection": "generator.synthesise",
     "BackendSection": "backend",

@@ -1,12 +1,13 @@
 """Sources to samples, streamed in the order of the config."""
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, Noticed
 from lm_eval_so.errors import Problem, Where
-from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.documents.read import ReadOptions, read_document
 from lm_eval_so.generator.mapping.fields import is_blank
 from lm_eval_so.generator.mapping.list_cells import CellNotes
@@ -14,12 +15,12 @@ from lm_eval_so.generator.mapping.sample_mapping import (
     Binding,
     bind,
     bind_columns,
-    cleaned,
     has_column,
     make_sample,
     never_seen,
 )
-from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Read, Skipped, Unusable
+from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Personal, Read, Skipped, Unusable
+from lm_eval_so.generator.personal import clean_record
 from lm_eval_so.generator.recognise import Found, find_files
 from lm_eval_so.generator.sources.base import (
     Columns,
@@ -77,9 +78,8 @@ class _SourceReader:
                 yield self._refuse(never_seen(self._config, self._number, column, names))
 
     def _document(self, found: Found) -> Iterator[Outcome]:
-        document = read_document(
-            found.name, found.path, source=found.source.id, options=ReadOptions.of(found.source)
-        )
+        options = ReadOptions.of(found.source, self._config.pii)
+        document = read_document(found.name, found.path, source=found.source.id, options=options)
         if isinstance(document, FileError):
             self._errors.append(document)
             yield Opened(file=document.file)
@@ -96,7 +96,8 @@ class _SourceReader:
         )
         yield Opened(file=file)
         yield Read(file=file, document=document)
-        yield from document.rejected
+        yield from (replace(each, file=file) for each in document.rejected)
+        yield Personal(file=file, found=document.personal)
 
     def _records(self, found: Found) -> Iterator[Outcome]:
         name = found.name
@@ -122,9 +123,10 @@ class _SourceReader:
             yield from map(self._refuse, problems)
             return
         self._tell_choice(file, binding)
-        notes = CellNotes()
+        notes, personal = CellNotes(), Counter[str]()
         for item in items:
-            yield self._outcome(item, binding, notes)
+            yield self._outcome(clean_record(item, self._config.pii, personal), binding, notes)
+        yield Personal(file=file, found=personal)
         for text in notes.told():
             self._listener(Noticed(stage=STAGE, text=f"{name}: {text}"))
 
@@ -140,23 +142,22 @@ class _SourceReader:
             ahead.append(item)
             seen += isinstance(item, RawItem)
         keys = (key for item in ahead if isinstance(item, RawItem) for key in item.payload)
-        return tuple(dict.fromkeys(map(clean_text, keys)))
+        return tuple(dict.fromkeys(keys))
 
     def _outcome(self, item: Item, binding: Binding, notes: CellNotes) -> Outcome:
         if isinstance(item, Columns):
             raise TypeError("a header in the middle of a file")
-        record = cleaned(item) if isinstance(item, RawItem) else item
-        if not isinstance(record, RawItem):
-            return record
-        if all(map(is_blank, record.payload.values())):
+        if not isinstance(item, RawItem):
+            return item
+        if all(map(is_blank, item.payload.values())):
             return Skipped(file=item.file)
         if self._unseen:
-            self._keys |= dict.fromkeys(record.payload)
-            self._unseen = {c for c in self._unseen if not has_column(record.payload, c)}
-        made = make_sample(record, binding)
+            self._keys |= dict.fromkeys(item.payload)
+            self._unseen = {c for c in self._unseen if not has_column(item.payload, c)}
+        made = make_sample(item, binding)
         if isinstance(made, Reject):
             return made
-        for cell in binding.cells(record.payload):
+        for cell in binding.cells(item.payload):
             notes.add(*cell)
         return Kept(file=item.file, at=item.at, sample=made)
 

@@ -8,10 +8,12 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.events import Listener, Moved, Noticed, Warned
 from lm_eval_so.core.records.dataset import SourceInfo
+from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.words import say
 from lm_eval_so.errors import Problem
 from lm_eval_so.generator.documents.block import Document
-from lm_eval_so.generator.sources.base import FileError, Reason, Reject, SourceFile, place
+from lm_eval_so.generator.sources.base import FileError, Reason, Reject, SourceFile, listed, place
 
 _TOLD = 20
 """Findings of one kind in one file that are reported one by one."""
@@ -64,15 +66,31 @@ class Read:
     document: Document
 
 
-Outcome = Opened | Read | Kept | Skipped | Dropped | Reject | FileError | Unusable
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Personal:
+    """The personal data of a file."""
+
+    file: SourceFile
+    found: Mapping[str, int]
+    """Replaced or left out items by kind."""
+
+
+Outcome = Opened | Personal | Read | Kept | Skipped | Dropped | Reject | FileError | Unusable
 
 
 class Tally:
-    """Counts outcomes, and reports findings to the listener."""
+    """Counts outcomes, and reports findings to the listener.
 
-    def __init__(self, stage: str, listener: Listener) -> None:
-        self._stage, self._listener = stage, listener
+    Args:
+        stage: Name of the stage.
+        listener: Listener of the stage.
+        language: Language of what it tells.
+    """
+
+    def __init__(self, stage: str, listener: Listener, language: Language) -> None:
+        self._stage, self._listener, self._language = stage, listener, language
         self._counts: dict[SourceFile, Counter[str]] = {}
+        self._personal: dict[SourceFile, Mapping[str, int]] = {}
         self._told: Counter[tuple[str, Reason]] = Counter()
         self._records = 0
         self.problems: list[Problem] = []
@@ -86,8 +104,11 @@ class Tally:
         match outcome:
             case Opened():
                 self._counts[outcome.file] = Counter()
+            case Personal():
+                self._personal[outcome.file] = outcome.found
+                self._tell_personal(outcome)
             case Read():
-                self._listener(Noticed(stage=self._stage, text=_read_text(outcome)))
+                self._tell_document(outcome)
             case Kept():
                 self._count(outcome.file, "kept")
                 self.count_sample(outcome.sample)
@@ -109,8 +130,8 @@ class Tally:
         """Report the numbers of findings that were too many to be reported one by one."""
         for (name, reason), count in self._told.items():
             if count > _TOLD:
-                text = f"{name}: {count - _TOLD:,} more {reason}, all in rejected.jsonl"
-                self._tell(reason, text, None)
+                figures = {"file": name, "n": f"{count - _TOLD:,}", "reason": reason}
+                self._tell(reason, say("sources.more", self._language, figures), None)
 
     def totals(self) -> Mapping[str, int]:
         """Return records, kept, rejected, skipped and duplicates over all files."""
@@ -130,6 +151,7 @@ class Tally:
                 rejected=counts["rejected"],
                 skipped=counts["skipped"],
                 duplicates=counts["duplicates"],
+                pii=dict(sorted(self._personal.get(file, {}).items())) or None,
             )
             for file, counts in self._counts.items()
         )
@@ -151,18 +173,32 @@ class Tally:
         self._told[finding.file.name, finding.reason] += 1
         if self._told[finding.file.name, finding.reason] > _TOLD:
             return
-        record = f" (record {finding.at['record']})" if "record" in finding.at else ""
-        text = f"{place(finding.file.name, finding.at)} {finding.reason}: {finding.what}{record}"
+        text = f"{place(finding.file.name, finding.at)} {finding.reason}: {finding.what}"
+        if "record" in finding.at:
+            record = {"n": finding.at["record"]}
+            text += f" ({say('sources.record', self._language, record)})"
         self._tell(finding.reason, text, finding.hint)
+
+    def _tell_document(self, read: Read) -> None:
+        """Tell what a document holds, and what its reader left out or changed, a line each."""
+        document, file = read.document, read.file.name
+        counts = {"sections": len(document.sections), "units": len(document.units)}
+        self._notice("document", file=file, **counts)
+        for note in document.notes:
+            self._notice(note.code, file=file, n=note.count, names=listed(note.names))
+
+    def _tell_personal(self, personal: Personal) -> None:
+        if personal.found:
+            kinds = ", ".join(f"{kind} {n}" for kind, n in sorted(personal.found.items()))
+            total = sum(personal.found.values())
+            self._notice("personal_data", file=personal.file.name, n=total, kinds=kinds)
+
+    def _notice(self, code: str, **figures: object) -> None:
+        text = say(f"sources.{code}", self._language, figures)
+        self._listener(Noticed(stage=self._stage, text=text))
 
     def _tell(self, reason: Reason, text: str, hint: str | None) -> None:
         if reason is Reason.DUP_EXACT:  # nothing is wrong with it
             self._listener(Noticed(stage=self._stage, text=text))
         else:
             self._listener(Warned(stage=self._stage, text=text, hint=hint))
-
-
-def _read_text(read: Read) -> str:
-    document = read.document
-    counts = f"{len(document.sections)} sections, {len(document.units)} units"
-    return f"{read.file.name}: a document of {counts}"

@@ -6,17 +6,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE, read_metadata
-from lm_eval_so.core.files import read_lines
+from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE, load_dataset, read_metadata
+from lm_eval_so.core.files import read_lines, write_all
 from lm_eval_so.core.records.codec import loads
-from lm_eval_so.core.records.enums import Behavior
+from lm_eval_so.core.records.enums import Behavior, Language
 from lm_eval_so.core.records.review import Decision
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.text.personal_data import find_personal_data
-from lm_eval_so.errors import DatasetError, Problem, Where
+from lm_eval_so.errors import DatasetError, NothingToDo, Problem, Where
 from lm_eval_so.generator.dataset.hand_edits import is_as_made
 from lm_eval_so.generator.dataset.reviewed import as_decided, publish_reviewed
 from lm_eval_so.generator.dataset.stored import as_edited, is_written
+from lm_eval_so.generator.dataset.to_review import page_of, review_texts, write_review
+from lm_eval_so.generator.dataset_tools.verify import main_language
 from lm_eval_so.generator.dedup import question_key
 from lm_eval_so.generator.review.decide import (
     REVIEW_FILE,
@@ -28,12 +30,18 @@ from lm_eval_so.generator.review.decide import (
     must_say_of,
     read_decisions,
 )
-from lm_eval_so.generator.review.decision_file import TEXTS, Given, read_decision_file
+from lm_eval_so.generator.review.decision_file import (
+    TEXTS,
+    Given,
+    decision_table,
+    read_decision_file,
+)
 from lm_eval_so.generator.sources.base import listed
 from lm_eval_so.generator.writing.likeness import key
 from lm_eval_so.generator.writing.rules import wrong_size
 from lm_eval_so.generator.writing.write import NOT_ASKED
 
+_TABLE = "review.csv"
 _WRITE_EDIT = "write edit (수정) if the change is meant, else take it back"
 _FILL = "write it, or reject the test"
 _SIZE = "a question has 4 letters to 300 characters, an answer at most 600 characters"
@@ -51,6 +59,8 @@ class Taken:
     problems: tuple[Problem, ...]
     """Decisions that were left out."""
     files: tuple[Path, ...]
+    language: Language
+    """Language of what is told about it."""
 
     @property
     def n(self) -> int:
@@ -58,7 +68,9 @@ class Taken:
         return self.accepted + self.edited + self.rejected
 
 
-def take_review(folder: Path, file: Path, *, partial: bool = False) -> Taken:
+def take_review(
+    folder: Path, file: Path, *, partial: bool = False, language: Language | None = None
+) -> Taken:
     """Take the decisions of a file over into a dataset: all, or none if one of them does not fit.
 
     A decision fits if its test has the `rev` that was reviewed. One that was taken over before counts once.
@@ -67,6 +79,7 @@ def take_review(folder: Path, file: Path, *, partial: bool = False) -> Taken:
         folder: Folder of the dataset.
         file: File of decisions, as the review page or a spreadsheet saves it.
         partial: Whether the decisions that fit are taken over, whatever the others are.
+        language: Language of the page on which the rest is reviewed; None: that of most tests.
 
     Raises:
         DatasetError: With the problem and line of each decision that does not fit; or the dataset is not
@@ -93,15 +106,45 @@ def take_review(folder: Path, file: Path, *, partial: bool = False) -> Taken:
     if problems and not partial:
         raise DatasetError.of(problems)
     decisions = kept.with_more(held.new)
-    info, files = publish_reviewed(folder, info, as_decided(samples, decisions), decisions)
+    left = as_decided(samples, decisions)
+    info, files = publish_reviewed(folder, info, left, decisions)
+    language = language or main_language(left)
+    pages = write_review(folder, language, shown_as=folder.as_posix())
     return Taken(
         accepted=held.counts["accept"],
         edited=held.counts["edit"],
         rejected=held.counts["reject"],
         open=info.plan.unfilled.get(NOT_ASKED, 0) if info.plan else 0,
         problems=tuple(problems),
-        files=files,
+        files=(*files, *pages),
+        language=language,
     )
+
+
+def export_review(
+    folder: Path, language: Language | None, *, table: bool, everything: bool = False
+) -> tuple[Path, ...]:
+    """Write the tests to review into a dataset's folder, and return the files.
+
+    Args:
+        folder: Folder of the dataset.
+        language: Language of the page; None: that of most tests.
+        table: Whether it is a table for a spreadsheet instead of the page.
+        everything: Whether tests that were reviewed or are a team's own are among them.
+
+    Raises:
+        NothingToDo: If there is no test to review.
+        InputError: If the dataset cannot be read, or the folder not written to.
+    """
+    language = language or main_language(load_dataset(folder))
+    shown_as = folder.as_posix()
+    page = page_of(folder, language, shown_as=shown_as, everything=everything)
+    if not page.items:
+        raise NothingToDo("every test was reviewed", hint="--all takes them all")
+    if table:
+        return write_all({folder / _TABLE: decision_table(page.items)})
+    texts = review_texts(folder, language, shown_as=shown_as, everything=everything)
+    return write_all({folder / name: text for name, text in texts.items()})
 
 
 def _samples(file: Path) -> Iterator[TestSample]:
@@ -226,7 +269,9 @@ def _refuse_faults(sample: TestSample, made: TestSample, edits: Collection[str])
     question = made.question if "question" in edits else None
     answer = (made.expected or "") if "expected" in edits else None
     if question == "" or (answer == "" and made.behavior is Behavior.ANSWER):
-        raise _MisfitError(f"{name}: the {'answer' if question else 'question'} is empty", _FILL)
+        raise _MisfitError(
+            f"{name}: the {'question' if question == '' else 'answer'} is empty", _FILL
+        )
     if (fault := wrong_size(question, answer or "")) is not None:
         raise _MisfitError(f"{name}: {fault.reason}: {fault.what}", _SIZE)
     text = "\n".join(

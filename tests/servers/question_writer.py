@@ -90,7 +90,9 @@ def _line(passage: str, prompt: str) -> str:
     lines = [
         re.sub(r"^ *(?:[-*] |\d+\. )", "", line)
         for line in passage.splitlines()
-        if line.strip() and not re.match(r"#|\|-|```", line) and "***" not in line
+        if line.strip()
+        and not re.match(r"#|\|-|```", line)
+        and not re.search(r"\[[A-Z]+_\d\]", line)
     ]
     return lines[_digest(prompt, "line") % len(lines)]
 

@@ -9,7 +9,12 @@ from pydantic import BeforeValidator, Field, JsonValue, PrivateAttr, model_valid
 
 from lm_eval_so.core.config.gate import GateSection
 from lm_eval_so.core.config.section import Section
-from lm_eval_so.core.config.sources import SourceSection, SynthesiseSection
+from lm_eval_so.core.config.sources import (
+    CleanSection,
+    PiiSection,
+    SourceSection,
+    SynthesiseSection,
+)
 from lm_eval_so.core.config.yaml_lines import Located
 from lm_eval_so.core.records.enums import Language, ReportFormat
 from lm_eval_so.errors import Where
@@ -66,6 +71,8 @@ class GeneratorSection(Section):
     written, by rule."""
     check_backend: BackendSection | None = None
     """Model that holds the questions against the documents; default: `backend`."""
+    clean: CleanSection = Field(default_factory=CleanSection)
+    """Cleaning of the sources."""
     sources: list[SourceSection] = Field(min_length=1)
     """Sources of the samples, in this order."""
     synthesise: SynthesiseSection | None = None
@@ -327,6 +334,11 @@ class Config(Section, title="lm-eval-so.yaml"):
     def sources(self) -> list[SourceSection]:
         """Sources of the `generator` section; none without it."""
         return self.generator.sources if self.generator else []
+
+    @property
+    def pii(self) -> PiiSection:
+        """Handling of personal data in the sources."""
+        return self.generator.clean.pii if self.generator else PiiSection()
 
     @property
     def folder(self) -> Path:

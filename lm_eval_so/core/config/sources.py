@@ -17,6 +17,23 @@ def _usual_mix() -> dict[QuestionType, int]:
     return {"fact": 15, "follow_up": 5, "unanswerable": 5, "false_premise": 3, "multi_hop": 2}
 
 
+class PiiSection(Section):
+    """Personal data in sources: addresses of mail, numbers of phones, cards and people, secret keys."""
+
+    action: Literal["placeholder", "drop", "off"] = "placeholder"
+    """placeholder puts `[PHONE_1]` in its place before anything is stored or asked, drop leaves out the record or
+    the paragraph, off keeps it, in files and requests alike."""
+    allow: list[str] = Field(default_factory=list)
+    """Numbers and addresses that are no personal data, as those of your own help desk."""
+
+
+class CleanSection(Section):
+    """Cleaning of sources."""
+
+    pii: PiiSection = Field(default_factory=PiiSection)
+    """Handling of personal data."""
+
+
 class SynthesiseSection(Section):
     """Tests that are written from documents."""
 

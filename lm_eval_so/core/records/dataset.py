@@ -44,6 +44,8 @@ class SourceInfo:
     rejected: int
     skipped: int
     duplicates: int
+    pii: Mapping[str, int] | None = None
+    """Items of personal data that were replaced or left out, by kind; absent if there are none."""
 
 
 @record

@@ -210,6 +210,9 @@ def write_metadata(info: DatasetInfo, folder: Path) -> DatasetInfo:
         imported = samples_digest(folder / SAMPLES_FILE, only_imported=True)
         info = replace(info, imported_sha256=imported)
     values = to_json(info)
+    values["sources"] = [
+        {k: v for k, v in each.items() if v is not None or k != "pii"} for each in values["sources"]
+    ]
     kept = {k: v for k, v in values.items() if v is not None or k not in _ONLY_IF_USED}
     text = dump_document(json.loads(canon(kept)))
     (folder / METADATA_FILE).write_text(text, encoding="utf-8", newline="\n")

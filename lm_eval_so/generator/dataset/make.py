@@ -113,7 +113,7 @@ def make_parts(
     config: Config, listener: Listener, folder: Path, parts: Parts, outcome: Results
 ) -> DatasetInfo:
     """Write the files of a dataset into a folder that nobody else has, and return its metadata."""
-    tally = Tally(STAGE, listener)
+    tally = Tally(STAGE, listener, config.language)
     added = parts.writing.added(outcome, parts.licenses)
     files = write_outcomes(parts.outcomes, tally, folder, added)
     tally.end()

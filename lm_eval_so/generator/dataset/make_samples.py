@@ -19,8 +19,8 @@ from lm_eval_so.core.records.sample import (
     SourceRef,
     TestSample,
 )
-from lm_eval_so.core.text.personal_data import find_personal_data
 from lm_eval_so.generator.dataset.stored import LOOK_UP, WRITE
+from lm_eval_so.generator.personal import is_personal
 from lm_eval_so.generator.writing.likeness import key
 from lm_eval_so.generator.writing.model.prompts import language_for, prompt_digest
 from lm_eval_so.generator.writing.model.write_rounds import Written
@@ -148,7 +148,8 @@ def style_for(
         lines = read_text(config.resolve(given)).splitlines()
         given = [line.strip() for line in lines if line.strip()]
     found = {each: style_examples(imported, each, section.seed) for each in sorted(languages)}
-    return {language: own or tuple(given) for language, own in found.items()}
+    given = [line for line in given if not is_personal(line)]
+    return {language: own or given for language, own in found.items()}
 
 
 def style_examples(samples: Iterable[TestSample], language: str, seed: int) -> tuple[str, ...]:
@@ -162,7 +163,7 @@ def style_examples(samples: Iterable[TestSample], language: str, seed: int) -> t
     by_tag: dict[str, list[TestSample]] = {}
     for sample in samples:
         text = sample.question
-        fits = _FEWEST <= len(text) <= _MOST and "\n" not in text and not find_personal_data(text)
+        fits = _FEWEST <= len(text) <= _MOST and "\n" not in text and not is_personal(text)
         if fits and sample.language == language:
             by_tag.setdefault(sample.tags[0] if sample.tags else "", []).append(sample)
     for found in by_tag.values():

@@ -68,6 +68,23 @@ def review_texts(
 ) -> dict[str, str]:
     """Return the pages on which people review a dataset, by the names of their files.
 
+    Args as of `page_of`.
+
+    Returns:
+        Nothing if there is no test to show.
+
+    Raises:
+        InputError: If the dataset cannot be read.
+    """
+    page = page_of(folder, language, shown_as=shown_as, everything=everything)
+    return {page_name(_STEM, n): text for n, text in enumerate(review_pages(page), start=1)}
+
+
+def page_of(
+    folder: Path, language: Language, *, shown_as: str, everything: bool = False
+) -> ReviewPage:
+    """Return what people see when they review a dataset.
+
     Tests with a doubt come first, then in the order of the dataset, which keeps those of a document together.
 
     Args:
@@ -75,9 +92,6 @@ def review_texts(
         language: Language of the page.
         shown_as: The folder as the user names it.
         everything: Whether tests that people accepted, edited or wrote are shown, too.
-
-    Returns:
-        Nothing if there is no test to show.
 
     Raises:
         InputError: If the dataset cannot be read.
@@ -87,14 +101,13 @@ def review_texts(
     sources = _Sources(folder / SOURCES_FILE, {p.doc_id for s in shown for p in s.context})
     items = [_item(sample, sources, language) for sample in shown]
     items.sort(key=lambda item: (not item.flags, item.status != "unreviewed"))
-    page = ReviewPage(
+    return ReviewPage(
         mode="review",
         language=language.value,
         dataset=ShownDataset(name=dataset.ref.name, sha256=dataset.ref.digest),
         items=tuple(items),
         command=f"lm-eval-so dataset review import {shlex.quote(shown_as)} {{file}}",
     )
-    return {page_name(_STEM, n): text for n, text in enumerate(review_pages(page), start=1)}
 
 
 def _is_open(sample: TestSample) -> bool:

@@ -129,7 +129,9 @@ class Document:
     """Pages of a PDF."""
     notes: tuple[Note, ...] = ()
     rejected: tuple[Reject, ...] = ()
-    """Rows that could not be read."""
+    """Rows that could not be read, and what is left out for its personal data."""
+    personal: Mapping[str, int] = field(default_factory=dict)
+    """Items of personal data by kind: replaced by placeholders, or left out."""
 
 
 def row_text(values: Sequence[str]) -> str:

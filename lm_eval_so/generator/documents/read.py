@@ -3,16 +3,17 @@
 import codecs
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Final, Self
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.config.sources import SourceSection
-from lm_eval_so.generator.documents.block import BadDocumentError, Block, Document, Note
-from lm_eval_so.generator.documents.compose import compose
-from lm_eval_so.generator.sources.base import FileError, Reason, Reject, SourceFile
+from lm_eval_so.core.config.sources import PiiSection, SourceSection
+from lm_eval_so.generator.documents.block import HEADER, BadDocumentError, Block, Document, Note
+from lm_eval_so.generator.documents.compose import Composed, compose
+from lm_eval_so.generator.personal import Placeholders
+from lm_eval_so.generator.sources.base import FileError, Reason, Reject, SourceFile, excerpt
 from lm_eval_so.generator.sources.source_files import REMEDIES, Items, format_of, open_file
 
 MOST_BYTES: Final = 200_000_000
@@ -42,10 +43,12 @@ class ReadOptions:
     """Sheets to read, hidden ones too; default: all that are visible."""
     header_row: int | None = None
     """Row of a sheet that names the columns, from 1."""
+    personal: PiiSection = field(default_factory=PiiSection)
+    """Handling of personal data."""
 
     @classmethod
-    def of(cls, source: SourceSection) -> Self:
-        """Return the wishes of a source of the config."""
+    def of(cls, source: SourceSection, personal: PiiSection) -> Self:
+        """Return the wishes of a source of the config, and its handling of personal data."""
         return cls(
             format=source.format,
             encoding=source.encoding,
@@ -54,6 +57,7 @@ class ReadOptions:
             headings=tuple(source.headings),
             sheets=tuple(source.sheets),
             header_row=source.header_row,
+            personal=personal,
         )
 
     def patterns(self) -> tuple[re.Pattern[str], ...]:
@@ -115,7 +119,8 @@ def read_document(
         found = FORMATS[kind or ""](_Opened(file=file, items=items, options=options), patterns)
         if isinstance(found, FileError):
             return found
-        composed = compose(found.blocks)
+        names = Placeholders(options.personal)
+        composed, dropped = _without_personal_data(compose(found.blocks), file, options, names)
         if not composed.units:
             hint = "recognise its text (OCR)" if kind == "pdf" else None
             raise BadDocumentError(Reason.NO_TEXT, "it has no text", hint)  # noqa: TRY301 - the same end
@@ -127,17 +132,45 @@ def read_document(
     return Document(
         file=name,
         sha256=file.sha256,
-        title=_title(found, name),
+        title=names.text(_title(found, name)),
         text=composed.text,
         blocks=composed.blocks,
         spans=composed.spans,
         sections=composed.sections,
         units=composed.units,
-        metadata=found.metadata,
+        metadata={key: names.value(value) for key, value in found.metadata.items()},
         pages=found.pages,
         notes=found.notes,
-        rejected=found.rejected,
+        rejected=(*found.rejected, *dropped),
+        personal=names.found,
     )
+
+
+def _without_personal_data(
+    read: Composed, file: SourceFile, options: ReadOptions, names: Placeholders
+) -> tuple[Composed, list[Reject]]:
+    """Return the text without personal data, and the blocks that are left out for it.
+
+    Headings are never left out, of tables neither, since what stands below belongs to them.
+    """
+    blocks, dropped = [], []
+    for block in read.blocks:
+        before = names.found.total()
+        clean = replace(block, text=names.text(block.text))
+        is_head = block.kind == "heading" or (block.kind == "row" and block.level == HEADER)
+        if names.found.total() == before or is_head or options.personal.action == "placeholder":
+            blocks.append(clean)
+            continue
+        dropped.append(
+            Reject(
+                file=file,
+                at=block.at,
+                reason=Reason.PII_DROP,
+                what=f"a {block.kind} holds personal data",
+                excerpt=excerpt(clean.text),
+            )
+        )
+    return (compose(blocks) if names.found else read), dropped
 
 
 def _first_error(items: Items, file: SourceFile) -> FileError:

@@ -12,7 +12,7 @@ from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.core.records.enums import Behavior
 from lm_eval_so.core.records.sample import Provenance, Review, SourceRef, TestSample
 from lm_eval_so.errors import Problem, nearest
-from lm_eval_so.generator.clean import clean_text, clean_value, language_of
+from lm_eval_so.generator.clean import clean_text, language_of
 from lm_eval_so.generator.mapping import fields
 from lm_eval_so.generator.mapping.fields import FieldError, is_blank
 from lm_eval_so.generator.mapping.list_cells import LISTS, read_cell
@@ -99,20 +99,6 @@ def map_problems(given: Mapping[str, str | list[str]]) -> Iterator[tuple[str, st
 def has_column(payload: Mapping[str, JsonValue], column: str) -> bool:
     """Return whether a record has a column or a value at a dotted path, blank or not."""
     return column in payload or any(True for _ in _walk(payload, column))
-
-
-def cleaned(item: RawItem) -> RawItem | Reject:
-    """Return a record with its texts and keys cleaned."""
-    payload = {clean_text(key): clean_value(value) for key, value in item.payload.items()}
-    if len(payload) == len(item.payload):
-        return RawItem(file=item.file, at=item.at, payload=payload)
-    return Reject(
-        file=item.file,
-        at=item.at,
-        reason=Reason.BAD_JSON,
-        what="two keys are the same once cleaned",
-        excerpt=excerpt(dump_line(item.payload)),
-    )
 
 
 def make_sample(item: RawItem, binding: Binding) -> TestSample | Reject:
@@ -244,6 +230,7 @@ def bind_columns(
     Returns:
         The binding, and the problems that make it unusable.
     """
+    columns = tuple(dict.fromkeys(map(clean_text, columns)))
     given, split = config.sources[number].map, config.sources[number].split
     at = place(name, {} if line is None else {"line": line})
     if given:

@@ -1,6 +1,6 @@
 """Files of decisions: JSON lines of the review page, or a table that people fill in with a spreadsheet."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, get_args
@@ -8,8 +8,15 @@ from typing import Final, get_args
 from lm_eval_so.core.files import cannot_read
 from lm_eval_so.core.records.codec import dump_line, from_json, parse_json
 from lm_eval_so.core.records.review import Decision, Reason, ReviewHead, Ruling
+from lm_eval_so.core.records.review_page import ReviewItem
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.text.spreadsheet import csv_rows, decode_table, is_same_text
+from lm_eval_so.core.text.spreadsheet import (
+    cell_text,
+    csv_rows,
+    csv_table,
+    decode_table,
+    is_same_text,
+)
 from lm_eval_so.errors import InputError, Problem, Where
 from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.mapping.list_cells import read_cell
@@ -17,8 +24,12 @@ from lm_eval_so.generator.review.decide import must_say_of
 
 TEXTS: Final = ("question", "expected", "must_say")
 """Fields of a decision, and columns of a table, with the texts that people may edit."""
-REV_MARK: Final = "#"
+_REV_MARK: Final = "#"
 """Mark before a `rev` in a table: a spreadsheet would take some of them for numbers."""
+_COLUMNS: Final = (
+    *("id", "rev", "type", "status", "flags", "history", *TEXTS),
+    *("behavior", "evidence", "place", "decision", "reason", "note"),
+)
 _NEEDED: Final = ("id", "rev", "decision")
 _RULINGS: Final[Mapping[str, Ruling]] = {
     "accept": "accept",
@@ -90,7 +101,39 @@ def read_decision_file(path: Path) -> tuple[list[Given], list[Problem]]:
     return given, [each for each in found if isinstance(each, Problem)]
 
 
-def must_say_cell(phrases: tuple[str, ...]) -> str:
+def decision_table(items: Iterable[ReviewItem]) -> str:
+    """Return tests as a table in which people write their decisions, for a spreadsheet.
+
+    Args:
+        items: The tests, as the review page shows them.
+    """
+    return csv_table(_COLUMNS, map(_row_of, items))
+
+
+def _row_of(item: ReviewItem) -> dict[str, str]:
+    asked = max((n for n, turn in enumerate(item.turns) if turn.role == "user"), default=-1)
+    is_plain = item.type != "scenario"
+    history = item.turns[:asked] if is_plain else item.turns
+    return {
+        "id": item.id,
+        "rev": f"{_REV_MARK}{item.rev}",
+        "type": item.type,
+        "status": item.status or "",
+        "flags": "\n".join(flag.text for flag in item.flags),
+        "history": cell_text("\n".join(f"{turn.role}: {turn.text}" for turn in history)),
+        "question": cell_text(item.turns[asked].text) if is_plain and asked >= 0 else "",
+        "expected": cell_text(item.expected or ""),
+        "must_say": _must_say_cell(item.must_say),
+        "behavior": item.behavior,
+        "evidence": cell_text("\n".join(each.quote for each in item.evidence)),
+        "place": "\n".join(
+            " › ".join(filter(None, [each.file, each.heading, each.place]))
+            for each in item.evidence
+        ),
+    }
+
+
+def _must_say_cell(phrases: tuple[str, ...]) -> str:
     """Return a cell with phrases, from which `read_cell` makes the same ones."""
     joined = "; ".join(phrases)
     is_plain = (read_cell(joined, "keywords") if joined else []) == [*phrases]
@@ -98,7 +141,7 @@ def must_say_cell(phrases: tuple[str, ...]) -> str:
 
 
 def _cell(value: str | tuple[str, ...]) -> str:
-    return value if isinstance(value, str) else must_say_cell(value)
+    return value if isinstance(value, str) else _must_say_cell(value)
 
 
 def _of_lines(text: str, file: str) -> Iterator[Given | Problem]:
@@ -172,7 +215,7 @@ def _of_row(row: Mapping[str, str], ruling: Ruling) -> Decision:
     phrases = None if must_say is None else read_cell(must_say, "keywords") if must_say else []
     return Decision(
         id=cells.get("id", ""),
-        rev=cells.get("rev", "").removeprefix(REV_MARK),
+        rev=cells.get("rev", "").removeprefix(_REV_MARK),
         decision=ruling,
         question=cells.get("question"),
         expected=cells.get("expected"),

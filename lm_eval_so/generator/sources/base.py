@@ -4,13 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from pydantic import JsonValue
 
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.core.secrets import Redactor
+from lm_eval_so.core.text.personal_data import USUAL_KINDS, Kind, mask_personal_data
 
+KINDS: Final[tuple[Kind, ...]] = (*USUAL_KINDS, "landline")
+"""Personal data that sources may hold."""
 _EXCERPT = 200
 _LISTED = 20
 
@@ -35,6 +38,7 @@ class Reason(StrEnum):
     NO_TEXT = "no_text"
     NO_ROWS = "no_rows"
     ENCRYPTED = "encrypted"
+    PII_DROP = "pii_drop"
     UNREADABLE = "unreadable"
     UNKNOWN_FORMAT = "unknown_format"
 
@@ -136,8 +140,8 @@ class Source(Protocol):
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the first names of a list, for people."""
-    shown = ", ".join(names[:_LISTED])
+    """Return the first names of a list, for people, with personal data masked."""
+    shown = mask_personal_data(", ".join(names[:_LISTED]), KINDS)
     return shown if len(names) <= _LISTED else f"{shown}, … ({len(names)} in all)"
 
 
@@ -150,7 +154,8 @@ def place(name: str, at: Mapping[str, JsonValue]) -> str:
 
 
 def excerpt(text: str) -> str:
-    """Return the beginning of a record, without secrets."""
+    """Return the beginning of a record, without secrets and with personal data masked."""
     # whatever lies beyond cannot be shown, so a long record is not searched to its end
     text = Redactor().redact(text[: 10 * _EXCERPT]).strip()
+    text = mask_personal_data(text, KINDS)
     return text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"

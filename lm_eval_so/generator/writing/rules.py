@@ -10,9 +10,9 @@ from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.text.behaviors import is_refusal
 from lm_eval_so.core.text.edits import find_nearly
 from lm_eval_so.core.text.numbers import amounts, find_numbers
-from lm_eval_so.core.text.personal_data import find_personal_data
 from lm_eval_so.core.text.scripts import language_share
 from lm_eval_so.generator.documents.block import Document
+from lm_eval_so.generator.personal import has_placeholder, personal_data_of
 from lm_eval_so.generator.writing.candidate import Candidate
 from lm_eval_so.generator.writing.chunks import Chunk
 from lm_eval_so.generator.writing.likeness import copied_runs, is_copied, jaccard, key, keyed
@@ -22,7 +22,7 @@ _FEWEST_LETTERS: Final = 4
 _MOST_OF_QUESTION, _MOST_OF_ANSWER = 300, 600
 _LEAST_IN_LANGUAGE: Final = 0.3
 NEARLY_QUOTED: Final = 0.95
-"""Least likeness of a quote with a slip, or with personal data masked."""
+"""Least likeness of a quote with a slip."""
 _FEWEST_OF_FUZZY: Final = 20
 """Characters of a quote that need not fit exactly: in a shorter one a letter is much."""
 _SAME_QUESTION, _LIKE_QUESTION = 0.55, 0.6
@@ -36,7 +36,6 @@ _OF_THE_TEXT: Final = re.compile(
     r"|\bthe (?:passage|document|text|excerpt)s? (?:says?|states?|mentions?)\b",
     re.IGNORECASE,
 )
-_MASKED: Final = re.compile(r"\*{3}")
 _LATIN_NAME: Final = re.compile(r"(?<![A-Za-z])[A-Z][A-Za-z0-9&+-]+")
 _SENTENCE_MARKS: Final = ".!?。"
 
@@ -323,10 +322,11 @@ def _hops(draft: Draft) -> Draft | Fault:
 
 def _no_personal_data(draft: Draft) -> Draft | Fault:
     text = "\n".join([draft.said.asked, draft.said.answer, *draft.must_say])
-    if _MASKED.search(text):  # the model saw it masked: no chatbot could give that answer
-        return Fault(reason="pii", what="masked")
-    found = find_personal_data(text)
-    return Fault(reason="pii", what=found[0].kind) if found else draft
+    if has_placeholder(text):  # no chatbot could give that answer
+        return Fault(reason="pii", what="placeholder")
+    passages = "\n".join(chunk.text for chunk in draft.slot.chunks)  # what is left there is allowed
+    kind = personal_data_of(text, but=passages)
+    return Fault(reason="pii", what=kind) if kind else draft
 
 
 def _not_known(draft: Draft, known: Sequence[Known]) -> Draft | Fault:

@@ -14,7 +14,6 @@ from lm_eval_so.core.asking.answer.markers import between_markers, choose_marker
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.text.personal_data import mask_personal_data
 from lm_eval_so.core.words import say, texts
 from lm_eval_so.generator.writing.candidate import SCHEMA
 from lm_eval_so.generator.writing.slots import Slot
@@ -139,7 +138,7 @@ def _passages(
     marker = choose_marker(seed, [*others, *(text for pair in passages for text in pair)])
     word = say("writing.passage", language)
     named = [
-        (f"{word} {number} · {place}", mask_personal_data(text))
+        (f"{word} {number} · {place}", text)
         for number, (place, text) in enumerate(passages, start=1)
     ]
     return between_markers(named, marker)

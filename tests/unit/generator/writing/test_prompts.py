@@ -53,12 +53,6 @@ def test_write_request__shows_passages_between_markers_that_they_cannot_write(
     assert "never follow instructions" in head
 
 
-def test_write_request__masks_personal_data(document: Any, slot: Any) -> None:
-    text = told(slot(document("# 담당\n\n담당자 번호는 010-1234-5678이고 평일에만 받습니다.")))
-    assert "1234" not in text
-    assert "010-****-5678" in text
-
-
 def test_write_request__another_try_is_another_request(returns: Document, slot: Any) -> None:
     first = write_request(slot(returns), Brief(), {})
     second = write_request(slot(returns), Brief(attempt=1), {})

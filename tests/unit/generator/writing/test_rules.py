@@ -40,7 +40,7 @@ def test_examine__a_good_proposal_passes_without_a_flag(returns: Any, slot: Any,
         ("answer_in_question", {"question": "변심이면 6,000원 내는 거 맞죠?"}),
         ("quote_missing", {"quotes": ("단순 변심이면 편도 배송비만 냅니다.",)}),
         ("numbers_unsupported", {"answer": "왕복 배송비 7,000원을 냅니다."}),
-        ("pii", {"answer": "help***에 물으면 왕복 배송비 6,000원을 냅니다."}),
+        ("pii", {"answer": "[EMAIL_1]에 물으면 왕복 배송비 6,000원을 냅니다."}),
         ("pii", {"question": "010-1234-5678로 전화하면 택배비 얼마예요?"}),
     ],
 )

@@ -49,10 +49,12 @@ def take(
     """
     from lm_eval_so.core.words import say
     from lm_eval_so.generator.take_review import take_review
+    from lm_eval_so.terminal.entry import problem_text
 
     taken = take_review(folder, decisions, partial=partial, language=language)
     for problem in taken.problems:
-        typer.echo(f"left out: {problem}", err=True)
+        text = problem_text(problem).removeprefix("error: ")
+        typer.echo(f"left out: {text}", err=True, nl=False)
     figures = {
         name: getattr(taken, name) for name in ("n", "accepted", "edited", "rejected", "open")
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE, load_dataset, read_metadata
+from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE, load_dataset
 from lm_eval_so.core.files import read_lines, write_all
 from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.enums import Behavior, Language
@@ -37,6 +37,7 @@ from lm_eval_so.generator.review.decision_file import (
     read_decision_file,
 )
 from lm_eval_so.generator.sources.base import listed
+from lm_eval_so.generator.twins.make_twins import is_twin
 from lm_eval_so.generator.writing.likeness import key
 from lm_eval_so.generator.writing.rules import wrong_size
 from lm_eval_so.generator.writing.write import NOT_ASKED
@@ -86,10 +87,9 @@ def take_review(
             one of `generate`, or was edited by hand.
         InputError: If a file cannot be read or written.
     """
-    info = read_metadata(folder)
-    if info is None or not (folder / SAMPLES_FILE).exists():
+    if not all((folder / name).exists() for name in (METADATA_FILE, SAMPLES_FILE)):
         hint = "name the folder of a dataset that generate made"
-        raise DatasetError(f"{folder} has no {METADATA_FILE} and {SAMPLES_FILE}", hint=hint)
+        raise DatasetError(f"{folder} has no {METADATA_FILE} or no {SAMPLES_FILE}", hint=hint)
     if not is_as_made(folder):
         hint = "run generate first: it says what to do about the edits"
         where = Where(file=str(folder / SAMPLES_FILE))
@@ -107,7 +107,7 @@ def take_review(
         raise DatasetError.of(problems)
     decisions = kept.with_more(held.new)
     left = as_decided(samples, decisions)
-    info, files = publish_reviewed(folder, info, left, decisions)
+    info, files = publish_reviewed(folder, left, decisions)
     language = language or main_language(left)
     pages = write_review(folder, language, shown_as=folder.as_posix())
     return Taken(
@@ -177,7 +177,7 @@ class _Held:
     def __init__(self, samples: Sequence[TestSample], kept: Decisions) -> None:
         self._kept = kept
         self._by_id = {each.id: each for each in samples}
-        self._asked = {question_key(each): each.id for each in samples}
+        self._asked = {question_key(each): each.id for each in samples if not is_twin(each)}
         self._lines: dict[Key, Given] = {}
         self.new: list[Decided] = []
         self.counts: Counter[str] = Counter()
@@ -239,14 +239,21 @@ class _Held:
         if decision.decision == "edit" and not edits:
             what = f"{sample.id} is edited, and no text of it differs"
             raise _MisfitError(what, f"change {', '.join(TEXTS)}, or write accept")
+        if lost := given.lost(sample, edits):
+            what = f"{sample.id} is edited, and the encoding of the file has no {lost[0]}"
+            raise _MisfitError(what, "save the table as CSV UTF-8")
         if "question" in edits and not sample.question:
             raise _MisfitError(f"{sample.id} asks no question of its own", "edit it in its source")
         made = apply(sample, replace(decision, **(texts | edits)))
         _refuse_faults(sample, made, edits)
-        if self._asked.setdefault(question_key(made), sample.id) != sample.id:
-            what = f"{sample.id}: the question is that of {self._asked[question_key(made)]}"
-            raise _MisfitError(what, "reject one of the two")
-        self.new.append((replace(decision, **(texts | edits)), made))
+        if "question" in edits:
+            other = self._asked.setdefault(question_key(made), sample.id)
+            if other != sample.id:
+                raise _MisfitError(
+                    f"{sample.id} asks now what {other} asks", "reject one of the two"
+                )
+        whole = made if edits and not is_written(sample) else None
+        self.new.append((replace(decision, **(texts | edits), sample=whole), made))
 
 
 def _is_same(known: Decision | None, given: Given) -> bool:

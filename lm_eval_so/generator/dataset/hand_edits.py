@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import chain, count, zip_longest
 from pathlib import Path
 
-from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE, read_metadata, read_sample
+from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE, read_metadata
 from lm_eval_so.core.files import copy_atomic, read_lines
 from lm_eval_so.core.hashing import content_id, revision
 from lm_eval_so.core.records.codec import loads
@@ -135,7 +135,7 @@ def edits_by_hand(made: Path, folder: Path) -> list[Decided]:
 def _imported(file: Path, problems: list[Problem]) -> Iterator[tuple[int, TestSample]]:
     for number, line in read_lines(file):
         try:
-            sample = read_sample(line, where=Where(file=str(file), line=number))
+            sample = loads(line, TestSample, where=Where(file=str(file), line=number))
         except InputError as error:
             problems += error.problems
             continue

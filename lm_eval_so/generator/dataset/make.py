@@ -9,6 +9,9 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import SAMPLES_FILE
 from lm_eval_so.core.events import Began, Ended, Listener, Noticed, Warned
 from lm_eval_so.core.records.dataset import DatasetInfo
+from lm_eval_so.core.records.review import Decision
+from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.words import say
 from lm_eval_so.errors import DatasetError, NothingToDo
 from lm_eval_so.generator.collect import STAGE, collect
 from lm_eval_so.generator.dataset.freeze import (
@@ -22,6 +25,7 @@ from lm_eval_so.generator.dataset.hand_edits import Edits, edit_problem, put_asi
 from lm_eval_so.generator.dedup import drop_duplicates
 from lm_eval_so.generator.outcomes import Kept, Outcome, Read, Tally
 from lm_eval_so.generator.review.decide import REVIEW_FILE, Decisions
+from lm_eval_so.generator.sources.base import place
 from lm_eval_so.generator.writing.conflicts import conflict_lines
 from lm_eval_so.generator.writing.write import Results
 
@@ -62,7 +66,17 @@ class Parts:
 def read_parts(config: Config, listener: Listener, folder: Path, decisions: Decisions) -> Parts:
     """Read the sources and what stands, as people decided; where no test is written the sources are a stream."""
     listener(Began(stage=STAGE, text=", ".join(source.id for source in config.sources)))
-    outcomes: Iterable[Outcome] = drop_duplicates(decisions.outcomes(collect(config, listener)))
+
+    def tell(decision: Decision, sample: TestSample) -> None:
+        origin = sample.provenance and sample.provenance.source
+        at = place(origin.file, origin.at) if origin else ""
+        figures = {"id": decision.id, "question": sample.question, "place": at}
+        text = say("review.about_nothing", config.language, figures)
+        listener(Warned(stage=STAGE, text=text))
+
+    outcomes: Iterable[Outcome] = drop_duplicates(
+        decisions.outcomes(collect(config, listener), tell)
+    )
     read: list[Outcome] = []
     if has_documents(config):
         outcomes = read = [*outcomes]

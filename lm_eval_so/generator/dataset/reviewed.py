@@ -13,6 +13,7 @@ from lm_eval_so.core.files import read_lines
 from lm_eval_so.core.hashing import digest, revision
 from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.dataset import DatasetInfo, PlanInfo, SourceInfo
+from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.generator.dataset.freeze import counted, publish, write_metadata, write_outcomes
 from lm_eval_so.generator.dataset.make_samples import in_order, type_of
@@ -45,7 +46,7 @@ def as_decided(samples: Sequence[TestSample], decisions: Decisions) -> list[Test
     twins = [
         _like_its_base(twin, bases[twin.relation.base])
         for twin in standing
-        if twin.relation and twin.relation.base in bases
+        if twin.relation and twin.relation.base in bases and twin.id not in bases
     ]
     return [
         *(each for each in left if not is_written(each)),
@@ -68,30 +69,31 @@ def _like_its_base(twin: TestSample, base: TestSample) -> TestSample:
 
 
 def publish_reviewed(
-    folder: Path, info: DatasetInfo, samples: Sequence[TestSample], decisions: Decisions
+    folder: Path, samples: Sequence[TestSample], decisions: Decisions
 ) -> tuple[DatasetInfo, tuple[Path, ...]]:
     """Write the files of a dataset, and return its metadata and their paths.
 
     Args:
         folder: The dataset's folder.
-        info: Its metadata before.
         samples: The tests that are left, in their order.
         decisions: All decisions.
 
     Raises:
         InputError: If the folder cannot be read or written to.
     """
-    tally = Tally(REVIEW, ignore)
+    tally = Tally(REVIEW, ignore, Language.EN)
     lines = [*_rejected_lines(folder / REJECTED_FILE, decisions)]
-    documents = read_stored(folder).documents
-    added = FromDocuments(samples=samples, tries=lines, documents=documents)
+    stored = read_stored(folder)
+    assert stored.info is not None  # noqa: S101 - a dataset of `generate`
+    info = stored.info
+    added = FromDocuments(samples=samples, tries=lines, documents=stored.documents)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as name:
         made = Path(name)
         files = write_outcomes((), tally, made, added)
         own = [line for line in lines if line["reason"] == REJECTED and "file" in line]
         rejected = {reason: n for reason, n in info.rejected.items() if reason != REJECTED}
         written = [each for each in samples if is_written(each) and not is_twin(each)]
-        tried = (line["reason"] for line in lines if "slot" in line and "file" not in line)
+        tried = (line["reason"] for line in lines if "file" not in line)
         info = replace(
             info,
             files=files,
@@ -107,7 +109,9 @@ def publish_reviewed(
             twins=kinds_of(filter(is_twin, samples)) or None,
         )
         info = write_metadata(info, made)
-        (made / REVIEW_FILE).write_text(decisions.text(), encoding="utf-8", newline="\n")
+        if decisions.by_test:
+            text = decisions.text()
+            (made / REVIEW_FILE).write_text(text, encoding="utf-8", newline="\n")
         return info, publish(made, folder)
 
 

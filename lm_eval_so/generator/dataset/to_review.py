@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.dataset import load_dataset, read_metadata
 from lm_eval_so.core.files import read_lines, write_all
+from lm_eval_so.core.hashing import revision
 from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.dataset import DocumentInfo
 from lm_eval_so.core.records.enums import Language
@@ -147,7 +148,7 @@ def _item(sample: TestSample, sources: _Sources, language: Language) -> ReviewIt
     keywords = sample.metrics.get("keyword_coverage", {}).get("keywords")
     return ReviewItem(
         id=sample.id,
-        rev=sample.rev or "",
+        rev=revision(sample),
         type=_type_of(sample),
         language=sample.language,
         turns=tuple(_turns(sample)),

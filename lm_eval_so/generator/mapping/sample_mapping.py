@@ -127,6 +127,7 @@ def _sample(item: RawItem, binding: Binding) -> TestSample:
     own: dict[str, JsonValue] = {field: [*found] for field, found in phrases.items() if found}
     group = fields.text_of(one["group"], "group") if "group" in one else None
     origin = SourceRef(file=item.file.name, sha256=item.file.sha256, at=item.at)
+    says_right = bool(answers) or not one.keys().isdisjoint({"behavior", "answerable"})
     sample = TestSample(
         id="",
         language=_language(one, messages),
@@ -141,7 +142,7 @@ def _sample(item: RawItem, binding: Binding) -> TestSample:
         weight=fields.weight_of(one["weight"]) if "weight" in one else 1.0,
         split=SPLIT,
         ref=fields.text_of(one["ref"], "ref") if "ref" in one else None,
-        review=Review(status="imported" if answers else "unreviewed"),
+        review=Review(status="imported" if says_right else "unreviewed"),
         provenance=Provenance(method="import", source=origin, license=item.file.license),
     )
     made = content_id(sample)

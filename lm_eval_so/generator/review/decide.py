@@ -1,6 +1,6 @@
 """What people decided about tests, kept in `review.jsonl`, and applied whenever the dataset is made."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -44,12 +44,19 @@ class Decisions:
             if each.decision == "reject" and each.sample
         )
 
-    def decided(self, sample: TestSample) -> TestSample | None:
-        """Return a test as people want it; None if they rejected it."""
+    def decided(self, sample: TestSample, met: set[Key] | None = None) -> TestSample | None:
+        """Return a test as people want it; None if they rejected it.
+
+        Args:
+            sample: The test.
+            met: Set that takes the tests on the way which somebody decided about.
+        """
         for _ in self.by_test:  # no chain of edits is longer
             decision = self.by_test.get(key_of(sample))
             if decision is None:
                 break
+            if met is not None:
+                met.add(key_of(sample))
             if decision.decision == "reject":
                 return None
             made = apply(sample, decision)
@@ -62,14 +69,26 @@ class Decisions:
         """Yield the tests as people want them, without those that they rejected."""
         return (made for each in samples if (made := self.decided(each)) is not None)
 
-    def outcomes(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-        """Yield the outcomes of records, their tests as people want them."""
+    def outcomes(
+        self, outcomes: Iterable[Outcome], tell: Callable[[Decision, TestSample], None]
+    ) -> Iterator[Outcome]:
+        """Yield the outcomes of records, their tests as people want them.
+
+        Args:
+            outcomes: Outcomes of the sources.
+            tell: Takes each decision about a test that its source no longer gives, with that test.
+        """
+        met: set[Key] = set()
         for each in outcomes:
-            made = self.decided(each.sample) if isinstance(each, Kept) else None
+            made = self.decided(each.sample, met) if isinstance(each, Kept) else None
             if not isinstance(each, Kept):
                 yield each
             else:
                 yield replace(each, sample=made) if made else Dropped(file=each.file)
+        for key, decision in sorted(self.by_test.items()):
+            origin = decision.sample.provenance if decision.sample else None
+            if decision.sample and origin and origin.method == "import" and key not in met:
+                tell(decision, decision.sample)
 
     def with_more(self, decided: Collection[Decided]) -> "Decisions":
         """Return them with newer ones; older ones about the tests that these lead to count no more."""

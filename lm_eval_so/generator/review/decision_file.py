@@ -57,17 +57,17 @@ class Given:
 
     def edits(self, sample: TestSample) -> dict[str, str | tuple[str, ...]]:
         """Return the texts in which it differs from a test, by their fields."""
-        known: dict[str, str | tuple[str, ...]] = {
-            "question": sample.question,
-            "expected": sample.expected or "",
-            "must_say": must_say_of(sample),
-        }
         given = {name: getattr(self.decision, name) for name in TEXTS}
         return {
             name: text
             for name, text in given.items()
-            if text is not None and not self.is_same(text, known[name])
+            if text is not None and not self.is_same(text, _known(sample, name))
         }
+
+    def lost(self, sample: TestSample, names: Iterable[str]) -> str:
+        """Return the characters of texts that the encoding of the table lacks; they are lost in an edit."""
+        known = "".join(_cell(_known(sample, name)) for name in names) if self.is_lossy else ""
+        return "".join(char for char in known if not char.encode("cp949", "ignore"))
 
     def is_same(self, text: str | tuple[str, ...], known: str | tuple[str, ...]) -> bool:
         """Return whether a text is the known one, in a table whatever a spreadsheet made of its spaces."""
@@ -138,6 +138,12 @@ def _must_say_cell(phrases: tuple[str, ...]) -> str:
     joined = "; ".join(phrases)
     is_plain = (read_cell(joined, "keywords") if joined else []) == [*phrases]
     return joined if is_plain else dump_line([*phrases])
+
+
+def _known(sample: TestSample, name: str) -> str | tuple[str, ...]:
+    if name == "must_say":
+        return must_say_of(sample)
+    return sample.question if name == "question" else sample.expected or ""
 
 
 def _cell(value: str | tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ from lm_eval_so.core.records.comparison import BrokenCases, Comparison, Exemptio
 from lm_eval_so.core.records.enums import Language, RunStatus, ScoreStatus, Verdict
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
 from lm_eval_so.core.records.score import JudgeVote, Score
+from lm_eval_so.core.words import say
 from lm_eval_so.core.words.broken_cases import (
     advice,
     limit_sentences,
@@ -216,7 +217,7 @@ def verdict_view(
         word=verdict_heading(comparison.verdict, language),
         is_error=comparison.verdict is Verdict.ERROR,
         cases=first_cases(comparison, language),
-        lines=tuple(after_cases(broken, language)),
+        lines=(*after_cases(broken, language), *unreviewed(report, language)),
         # the cases themselves are told beside it
         sentence=broken.mean if broken and named else comparison.sentence,
         footer=tuple(limit_sentences(comparison, language)),
@@ -229,6 +230,14 @@ def after_cases(broken: BrokenCases | None, language: Language) -> Iterator[str]
         yield told
     if broken is not None and (slips := slips_sentence(broken, language)):
         yield slips
+
+
+def unreviewed(report: EvaluationReport | None, language: Language) -> Iterator[str]:
+    """Yield how many tests nobody reviewed, if there are some."""
+    dataset = report.experiment.dataset if report else None
+    if dataset is not None and dataset.unreviewed:
+        figures = {"n": count(dataset.unreviewed), "of": count(dataset.n)}
+        yield say("report.unreviewed", language, figures)
 
 
 def exemption_tables(comparison: Comparison, words: Words) -> Iterator[ExemptionTable]:

@@ -210,3 +210,91 @@ def test_api_generate__forces_as_the_command_does(shop: Any) -> None:
     so.generate(path, force=True)
     assert (file.parent / "test.edited.jsonl").exists()
     assert shop.samples()[1]["expected"] == "2일"
+
+
+def kept(shop: Any) -> list[dict[str, Any]]:
+    generate(shop.config(FAQ), shop.resources(), edits=Edits.KEEP)
+    samples: list[dict[str, Any]] = shop.samples()
+    return samples
+
+
+def test_generate__keeps_edits_by_hand_as_a_review(shop: Any) -> None:
+    file = made_by_hand(shop, lambda data: data)
+    one, two, three = shop.samples()
+    one |= {"expected": "사흘", "tags": ["must"]}
+    two["messages"][0]["content"] = "배송은 언제 와요?"
+    file.write_text("".join(f"{json.dumps(each)}\n" for each in (one, two)), "utf-8")
+    assert "generate --keep-edits takes the edits as reviewed" in str(
+        refused(shop).problems[0].hint
+    )
+    first, second = kept(shop)
+    assert (first["expected"], first["tags"], first["id"]) == ("사흘", ["must"], one["id"])
+    assert first["review"] == {"status": "edited"}
+    assert first["rev"] != one["rev"]
+    assert second["review"] == {"status": "edited", "edited_from": two["id"]}
+    assert second["id"] != two["id"]
+    assert second["provenance"] == two["provenance"]
+    (reject,) = shop.rejects()
+    assert (reject["reason"], reject["id"]) == ("review_reject", three["id"])
+    assert not list(file.parent.glob("test.edited*"))
+    before = file.read_bytes()
+    assert stale(shop.config(FAQ), shop.resources()) == ()
+    shop.generate(FAQ)
+    assert file.read_bytes() == before
+    # a row moves, another changes: the edits stay with their rows, and the changed row is new
+    moved = ROWS.replace("질문,답변,분류\r\n", "질문,답변,분류\r\n새로운가요?,네,기타\r\n")
+    shop.write("faq.csv", moved.replace("2일", "5일"), "cp949")
+    shop.events.clear()
+    shop.generate(FAQ)
+    (warning,) = shop.warnings()
+    assert warning.startswith(
+        f'review.jsonl decides about "배송은 언제 와요?" ({two["id"]}), which'
+    )
+    assert "(faq.csv:3)" in warning
+    after = {each["messages"][0]["content"]: each for each in shop.samples()}
+    assert after["환불은 며칠?"]["expected"] == "사흘"
+    assert after["환불은 며칠?"]["provenance"]["source"]["at"]["line"] == 3
+    assert after["배송은 며칠?"]["review"] == {"status": "imported"}
+    assert "배송은 언제 와요?" not in after
+    assert "교환되나요?" not in after
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda data: data + b'{"id": "q4", "input": "x"}\n', "q4 is in no source"),
+        (lambda data: data + b"<<<<<<< HEAD\n", "no JSON"),
+    ],
+    ids=["added", "conflict"],
+)
+def test_generate__keeps_no_line_without_a_source(
+    shop: Any, change: Callable[[bytes], bytes], said: str
+) -> None:
+    file = made_by_hand(shop, change)
+    before = {path.name: path.read_bytes() for path in file.parent.iterdir()}
+    with pytest.raises(DatasetError, match=said) as error:
+        kept(shop)
+    (problem,) = error.value.problems
+    assert problem.where is not None
+    assert problem.where.line == 4
+    assert {path.name: path.read_bytes() for path in file.parent.iterdir()} == before
+
+
+def test_generate__changes_of_a_source_are_no_edits_to_keep(shop: Any) -> None:
+    made_by_hand(shop, replaced('"2일"', '"사흘"'))
+    rows = ROWS.replace("3일", "4일").replace("교환되나요?,네,교환\r\n", "새로운가요?,네,기타\r\n")
+    shop.write("faq.csv", rows, "cp949")
+    assert [each["expected"] for each in kept(shop)] == ["4일", "사흘", "네"]
+    assert [each["id"] for each in shop.lines("made/review.jsonl")] == [shop.samples()[1]["id"]]
+
+
+def test_generate__keeps_an_acceptance_by_hand(shop: Any) -> None:
+    made_by_hand(shop, edited_line(1, "review", {"status": "accepted"}))
+    assert kept(shop)[0]["review"] == {"status": "accepted"}
+    (decision,) = shop.lines("made/review.jsonl")
+    assert decision["decision"] == "accept"
+
+
+def test_edits_asked__not_both(shop: Any) -> None:
+    with pytest.raises(InputError, match="give one"):
+        Edits.asked(force=True, keep=True)

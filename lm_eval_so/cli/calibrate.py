@@ -41,6 +41,13 @@ Positive = Annotated[
         help="Label of a good answer; repeatable; default: those worth at least 0.5.",
     ),
 ]
+Page = Annotated[
+    bool,
+    typer.Option(
+        "--page",
+        help="Write LABELS as an HTML page to label in beside it, and measure nothing.",
+    ),
+]
 
 
 @command(app, shared=SHARED - {"language"})
@@ -51,6 +58,7 @@ def calibrate(
     report: Report = None,
     out: Out = None,
     positive: Positive = None,
+    page: Page = False,
 ) -> None:
     """Measure how far a judge agrees with people. Evaluate and compare then use it.
 
@@ -61,10 +69,15 @@ def calibrate(
     from lm_eval_so.evaluator import calibrate as stage
     from lm_eval_so.evaluator.binding.metric_problems import check_metrics
     from lm_eval_so.evaluator.calibration.calibration_files import write_calibrations
+    from lm_eval_so.evaluator.calibration.label_page import write_label_page
     from lm_eval_so.runner.run import run_folder
 
     session = line.open_session(check_metrics)
     config = session.config
+    if page:
+        pages = write_label_page(config, labels)
+        line.emit(paths=pages, result={"pages": [str(path) for path in pages]})
+        return
     folders = runs or [run_folder(config)]
     kept = report or config.resolve(config.report.out) / "report.json"
     found = session.run(

@@ -19,12 +19,38 @@ Spoken = Annotated[
     Language | None,
     typer.Option("--language", help="Language of the text: en or ko; default: that of the tests."),
 ]
+Wanted = Annotated[
+    str | None, typer.Argument(metavar="[ID]", help="Id of one test, ours or your own.")
+]
+Older = Annotated[Path, typer.Argument(metavar="A", help="Folder of the older dataset.")]
+Newer = Annotated[Path, typer.Argument(metavar="B", help="Folder of the newer one.")]
 _SHARED = ("as_json", "verbose")
 
 
 @dataset_app.callback()
 def dataset() -> None:
     """Look into a dataset, check it, compare and convert it."""
+
+
+@command(dataset_app, shared=_SHARED)
+def show(line: CommandLine, folder: Folder, wanted: Wanted = None, language: Spoken = None) -> None:
+    """Count what is in a dataset, or show one test.
+
+    Example: lm-eval-so dataset show dataset/docs
+    """
+    from lm_eval_so.core.records.codec import to_json
+    from lm_eval_so.generator.dataset_tools.show import show_test, summarise, summary_text
+
+    if wanted is None:
+        summary, spoken = summarise(folder)
+        result, text = to_json(summary), summary_text(summary, language or spoken)
+    else:
+        test, text = show_test(folder, wanted, language)
+        result = to_json(test)
+    if line.as_json:
+        line.emit(result=result)
+    else:
+        line.emit_text(text)
 
 
 @command(dataset_app, shared=_SHARED)
@@ -47,3 +73,20 @@ def validate(line: CommandLine, folder: Folder, language: Spoken = None) -> None
     else:
         figures = {"path": folder, **asdict(found)}
         line.emit_text(say("dataset.valid", language or found.language, figures) + "\n")
+
+
+@command(dataset_app, shared=_SHARED)
+def diff(line: CommandLine, old: Older, new: Newer, language: Spoken = None) -> None:
+    """Compare two versions of a dataset, field by field.
+
+    Example: lm-eval-so dataset diff before/dataset dataset
+    """
+    from lm_eval_so.core.records.codec import to_json
+    from lm_eval_so.generator.dataset_tools.diff import diff as stage
+    from lm_eval_so.generator.dataset_tools.diff import diff_text
+
+    found = stage(old, new)
+    if line.as_json:
+        line.emit(result=to_json(found))
+    else:
+        line.emit_text(diff_text(found, language or found.language))

@@ -16,7 +16,7 @@ Out = Annotated[
     ),
 ]
 Check = Annotated[
-    bool, typer.Option("--check", help="Is the dataset still what the sources give? Exit 1 if not.")
+    bool, typer.Option("--check", help="Which tests no longer fit their sources? Exit 1 if any.")
 ]
 Force = Annotated[
     bool,
@@ -40,7 +40,11 @@ Offline = Annotated[
     bool, typer.Option("--offline", help="Ask the cache alone; exit 3 if it lacks an answer.")
 ]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Exit 3 if fewer tests were written than wanted.")
+    bool,
+    typer.Option(
+        "--strict",
+        help="Exit 3 if fewer tests were written than wanted; with --check, what is around a quote counts, too.",
+    ),
 ]
 
 
@@ -68,6 +72,8 @@ def generate(
     from lm_eval_so.errors import ExitCode
     from lm_eval_so.generator import generate as stage
     from lm_eval_so.generator.dataset.tried import show
+    from lm_eval_so.generator.staleness.find_stale import find_stale
+    from lm_eval_so.generator.staleness.screen import screen
     from lm_eval_so.pipeline.check import check as find_problems
 
     session = line.open_session(partial(find_problems, needs={"generate"}))
@@ -81,11 +87,13 @@ def generate(
             line.emit_text(show(tried, config.language))
         return None
     if check:
-        stale = stage.stale(config, session.resources(), out=out)
-        line.emit(result={"stale": list(stale)})
-        for each in stale:
-            typer.echo(f"stale: {each}", err=True)
-        return ExitCode.FAILED_CHECK if stale else None
+        found = find_stale(config, session.resources().listener, out=out)
+        session.progress.close()
+        if line.as_json:
+            line.emit(result=session.redactor.redact_json(to_json(found)))
+        else:
+            line.emit_text(session.redactor.redact(screen(found, config.language)))
+        return ExitCode.FAILED_CHECK if found.fails(strict=strict) else None
     if dry_run:
         info = stage.preview(config, session.resources(), out=out, edits=edits)
         line.emit_facts(to_json(info))

@@ -43,6 +43,13 @@ def write_atomic(path: Path, text: Text) -> None:
         file.writelines(piece.encode() for piece in ([text] if isinstance(text, str) else text))
 
 
+def keep_out_of_git(folder: Path) -> None:
+    """Write the file that keeps a folder out of git."""
+    file = folder / ".gitignore"
+    if not file.is_file():
+        write_atomic(file, "*\n")
+
+
 def copy_atomic(source: Path, path: Path) -> None:
     """Copy a file beside `path` and rename it there; otherwise as `write_atomic`."""
     with source.open("rb") as data, replacing(path) as file:

@@ -9,7 +9,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, ignore
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.errors import BudgetSpent, ConfigError
-from lm_eval_so.generator.dataset.freeze import differences, refuse_folder
+from lm_eval_so.generator.dataset.freeze import refuse_folder
 from lm_eval_so.generator.dataset.hand_edits import Edits, edits_by_hand
 from lm_eval_so.generator.dataset.make import (
     Generated,
@@ -33,8 +33,8 @@ __all__ = [
     "generate",
     "generate_with_model",
     "has_model",
+    "open_dataset",
     "preview",
-    "stale",
     "try_out",
 ]
 
@@ -65,9 +65,7 @@ def generate(
         NothingToDo: If the sources can be read but give no sample.
         InputError: If the folder cannot be written to, or holds a dataset not made by `generate`.
     """
-    folder = _folder(config, out)
-    refuse_folder(folder)
-    parts = _read(config, resources.listener, folder, edits)
+    parts = open_dataset(config, resources.listener, out, edits)
     return _publish(config, resources, parts, parts.writing.by_rule(), edits)
 
 
@@ -93,14 +91,12 @@ async def generate_with_model(
     Raises:
         LMEvalError: As `generate` does, before anything is asked; or what ended the asking early.
     """
-    folder = _folder(config, out)
-    refuse_folder(folder)
-    parts = _read(config, resources.listener, folder, edits)
+    parts = open_dataset(config, resources.listener, out, edits)
     if not parts.writing.asks:
         return _publish(config, resources, parts, parts.writing.by_rule(), edits)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:  # mistakes come before money
         make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
-        is_edited(Path(made), folder, edits)
+        is_edited(Path(made), parts.folder, edits)
     options = parts.writing.options(resources.listener, offline=offline)
     outcome = await parts.writing.by_models(resources, options)
     is_budget = isinstance(outcome.failure, BudgetSpent)
@@ -132,27 +128,30 @@ def preview(
     config: Config, resources: Resources, *, out: Path | None = None, edits: Edits = Edits.REFUSE
 ) -> DatasetInfo:
     """Return the metadata of the dataset without writing it; arguments and errors as in `generate`."""
-    folder = _folder(config, out)
-    refuse_folder(folder)
-    parts = _read(config, resources.listener, folder, edits)
+    parts = open_dataset(config, resources.listener, out, edits)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
         info = make_parts(config, resources.listener, Path(made), parts, parts.writing.by_rule())
-        is_edited(Path(made), folder, edits)
+        is_edited(Path(made), parts.folder, edits)
     return info
 
 
-def stale(config: Config, resources: Resources, *, out: Path | None = None) -> tuple[str, ...]:
-    """Return the differences between the stored dataset and the current sources.
+def open_dataset(
+    config: Config, listener: Listener, out: Path | None = None, edits: Edits = Edits.REFUSE
+) -> Parts:
+    """Read the sources, and what stands in the folder of the dataset.
 
-    Returns:
-        A line for each file that differs, with its first differing line; empty if the dataset is up
-        to date. Errors as in `generate`.
+    Args:
+        config: The config, with a `generator` section.
+        listener: Listener of the stage.
+        out: Folder of the dataset; default: dataset.path.
+        edits: What becomes of edits by hand; to keep them is to read them as decisions.
+
+    Raises:
+        LMEvalError: As `generate` does, but for edits by hand that are refused.
     """
     folder = _folder(config, out)
-    parts = _read(config, resources.listener, folder)
-    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
-        make_parts(config, resources.listener, Path(made), parts, parts.writing.by_rule())
-        return tuple(differences(Path(made), folder))
+    refuse_folder(folder)
+    return _read(config, listener, folder, edits)
 
 
 def _publish(

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from lm_eval_so.core.asking.open import backend_problems
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sources import SourceSection
-from lm_eval_so.errors import Problem, Where
+from lm_eval_so.errors import Problem, Where, nearest
 from lm_eval_so.generator.mapping.sample_mapping import bind_columns, map_problems
 from lm_eval_so.generator.recognise import Found, find_files
 from lm_eval_so.generator.sources.base import Columns
 from lm_eval_so.generator.sources.encoding import is_encoding
 from lm_eval_so.generator.sources.json_values import parse_path
-from lm_eval_so.generator.sources.source_files import READERS, format_of, open_file
+from lm_eval_so.generator.sources.source_files import READERS, format_of, locate, open_file
 
 
 def check(config: Config, environ: Mapping[str, str] | None = None) -> list[Problem]:
@@ -31,7 +31,7 @@ def check(config: Config, environ: Mapping[str, str] | None = None) -> list[Prob
     problems += _id_problems(config)
     for number in range(len(config.sources)):
         problems += list(_section_problems(config, number)) or _file_problems(config, number)
-    return problems
+    return [*problems, *_superseded_problems(config)]
 
 
 def config_problems(config: Config) -> Iterator[Problem]:
@@ -53,6 +53,21 @@ def _id_problems(config: Config) -> Iterator[Problem]:
         if source_id in ids[:number]:
             where = config.where("generator", "sources", number, "id")
             yield Problem(what=f'two sources have the id "{source_id}"', where=where)
+
+
+def _superseded_problems(config: Config) -> Iterator[Problem]:
+    """Find files that are superseded and are no file of a source."""
+    if not any(source.supersedes for source in config.sources):
+        return
+    files = [each for n in range(len(config.sources)) for each in locate(config, n)]
+    names = [each[0] for each in files if not isinstance(each, Problem)]
+    for number, source in enumerate(config.sources):
+        for position, name in enumerate(source.supersedes):
+            if name not in names:
+                close = nearest(name, names)
+                hint = f'did you mean "{close}"?' if close else "name it among the sources, too"
+                where = config.where("generator", "sources", number, "supersedes", position)
+                yield Problem(what=f"no source has the file {name}", where=where, hint=hint)
 
 
 def _section_problems(config: Config, number: int) -> Iterator[Problem]:
@@ -82,7 +97,7 @@ def _section_problems(config: Config, number: int) -> Iterator[Problem]:
 
 def _use_problems(source: SourceSection, where: Callable[[str], Where]) -> Iterator[Problem]:
     """Find settings of documents at a source of samples, and the other way round."""
-    of_documents = ("selector", "headings", "sheets", "header_row")
+    of_documents = ("selector", "headings", "sheets", "header_row", "supersedes")
     if source.use is None and not source.map:
         return  # each file decides
     if source.use == "documents":

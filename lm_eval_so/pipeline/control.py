@@ -19,7 +19,7 @@ from lm_eval_so.core.config.load import read_config, require_valid
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE
 from lm_eval_so.core.events import Event, Noticed
-from lm_eval_so.core.records.comparison import Control, Reason
+from lm_eval_so.core.records.comparison import Comparison, Control, Reason
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor, make_redactor
 from lm_eval_so.core.templates.safe import cut
@@ -63,6 +63,8 @@ class ControlSource:
     """Reason why there is none."""
     is_scheduled: bool = False
     """Whether main is compared with its own baseline, on a schedule or on demand."""
+    last: Comparison | None = None
+    """The last such comparison; None if there is none, or this is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

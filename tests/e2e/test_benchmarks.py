@@ -89,3 +89,10 @@ def test_control_server__small(tmp_path: Path):
     assert float(main_too["provider"].removesuffix(" %")) >= 80
     assert main_too["pull request"] == "0.0 %"
     assert not list(tmp_path.iterdir())
+
+
+def test_staleness__small(tmp_path: Path):
+    shown = run(tmp_path, "staleness.py", "--pure", "12", "--effects", "60")
+    rows = [line for line in shown.splitlines() if line.startswith("| **all**")]
+    assert rows == ["| **all** | 12 | 0 | 0 |", "| **all** | 60 | 0 | 0 |"]
+    assert not list(tmp_path.iterdir())

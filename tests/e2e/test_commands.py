@@ -95,12 +95,15 @@ def test_json__stdout_is_one_object_and_nothing_else(folder: Path) -> None:
 
 def test_generate__check_tells_a_stale_dataset(folder: Path) -> None:
     assert lm_eval_so("generate", cwd=folder).returncode == 0
-    assert lm_eval_so("generate", "--check", cwd=folder).returncode == 0
+    fits = lm_eval_so("generate", "--check", cwd=folder)
+    assert (fits.returncode, fits.stdout.count("all fit their sources")) == (0, 1)
     test = folder / "data/test.jsonl"
     test.write_text(test.read_text(encoding="utf-8").replace("3일", "4일", 1), encoding="utf-8")
     stale = lm_eval_so("generate", "--check", cwd=folder)
     assert stale.returncode == 1
-    assert "test.jsonl:3" in stale.stderr
+    assert "4일 → 3일" in stale.stdout
+    told = lm_eval_so("generate", "--check", "--json", cwd=folder)
+    assert (told.returncode, json.loads(told.stdout)["tests"][0]["state"]) == (1, "changed")
 
 
 def test_run__three_broken_lines_are_one_message_and_nothing_is_written(folder: Path) -> None:

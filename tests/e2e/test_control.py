@@ -386,6 +386,27 @@ def test_ci__on_a_schedule_a_drop_that_nobody_made_is_drift(team: Team) -> None:
     assert hint in done.stderr
     assert "🟡 The provider changed: nobody here changed the chatbot · " in done.stderr
     assert "right 3 of 3 on 20" in done.stderr
+    kept = team.folder / ".lm-eval-so/main/comparison.json"
+    assert json.loads(kept.read_text(encoding="utf-8")) == found
+
+    # a pull request that gets worse, too, is told what main lost by itself, with the verdict that it has
+    team.propose(OF_PROVIDER.replace("be kind", "be brief"))
+    team.wrong = set(range(14))
+    done = team.ci()
+    quoted = team.comparison()
+    told = "Main itself got worse by 33.3 points since its baseline ("
+    assert told in quoted["sentence"], done.stderr
+    assert quoted["control"]["main_fell"]["drop"] == pytest.approx(1 / 3)
+    kept.rename(kept.with_suffix(".away"))
+    assert team.ci("--fresh").returncode == done.returncode
+    plain = team.comparison()
+    assert (plain["verdict"], plain["sentence"]) == (
+        quoted["verdict"],
+        quoted["sentence"].partition(" Main itself")[0],
+    )
+
+    team.merge(OF_PROVIDER)
+    team.wrong = set()
     done = scheduled(team, "--set", "gate.on_drift=fail")
     assert done.returncode == 1, done.stderr
     assert team.comparison()["verdict"] == "regression"

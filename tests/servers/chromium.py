@@ -44,23 +44,24 @@ def program() -> str:
 def browser(folder: Path) -> Iterator["Browser"]:
     """Start Chromium with a profile and downloads of its own in a folder."""
     told, heard = os.pipe(), os.pipe()
+    # a plain sh may know file descriptors of one digit only
     line = f'exec "$0" "$@" 3<&{told[0]} 4>&{heard[1]}'
     profile = f"--user-data-dir={folder / 'profile'}"
     process = subprocess.Popen(
-        ["sh", "-c", line, program(), *FLAGS, profile, "about:blank"],
+        ["bash", "-c", line, program(), *FLAGS, profile, "about:blank"],
         pass_fds=(told[0], heard[1]),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     os.close(told[0])
     os.close(heard[1])
-    with os.fdopen(told[1], "wb", 0) as out, os.fdopen(heard[0], "rb", 0) as back:
-        made = Browser(out.write, lambda: back.read(1 << 20), folder / "downloads")
+    with process, os.fdopen(told[1], "wb", 0) as out, os.fdopen(heard[0], "rb", 0) as back:
         try:
+            made = Browser(out.write, lambda: back.read(1 << 20), folder / "downloads")
             yield made
-        finally:
             made.ask("Browser.close")
-            process.wait(WAIT_S)
+        finally:
+            process.terminate()
 
 
 class Browser:
@@ -170,6 +171,7 @@ class Browser:
         """
         kind = "Digit" if key.isdecimal() else "Key"
         plain = len(key) == 1 and key.isascii()
+        is_taken = number == 229
         number = number or _NAMES.get(key) or (ord(key.upper()) if plain else 229)
         event = {
             "key": key,
@@ -177,8 +179,9 @@ class Browser:
             "windowsVirtualKeyCode": number,
             "modifiers": _CTRL if ctrl else 0,
         }
-        written = {"text": "\r" if key == "Enter" else key} if plain or key == "Enter" else {}
-        kind = "keyDown" if written and not ctrl else "rawKeyDown"
+        writes = (plain or key == "Enter") and not (ctrl or is_taken)
+        written = {"text": "\r" if key == "Enter" else key} if writes else {}
+        kind = "keyDown" if writes else "rawKeyDown"
         self.ask("Input.dispatchKeyEvent", type=kind, **event, **written)
         self.ask("Input.dispatchKeyEvent", type="keyUp", **event)
 

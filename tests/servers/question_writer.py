@@ -14,7 +14,7 @@ from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import say
 
 _BLOCK = re.compile(r"<<(.+?) ([0-9a-f]{6})>>\n(.*?)\n<<END \2>>", re.DOTALL)
-_TYPES = ("fact", "follow_up", "multi_hop", "unanswerable", "false_premise")
+_TYPES = ("fact", "follow_up", "multi_hop", "unanswerable", "false_premise", "superseded")
 _SYLLABLES = "갸냐댜랴먀뱌샤야쟈챠캬탸퍄햐겨녀뎌려며벼셔여져쳐켜텨펴혀교뇨됴료묘뵤쇼요죠쵸쿄툐표효"
 _LETTERS = "bcdfghjklmnpqrstvwxz"
 
@@ -43,6 +43,10 @@ class QuestionWriter:
         """Return a proposal for passages."""
         type_ = next(t for t in _TYPES if say(f"writing.task_{t}", language) in prompt)
         quotes = [_line(text, prompt) for text in passages[: 2 if type_ == "multi_hop" else 1]]
+        if type_ == "superseded":
+            newer, older = (text.splitlines() for text in passages)
+            changed = [line for line in newer if line not in older and "|" not in line]
+            quotes = [_line("\n".join(changed), prompt)]
         made = {
             "history": [],
             "question": f"{_words(prompt, 'question', language)}?",

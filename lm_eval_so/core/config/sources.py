@@ -7,7 +7,9 @@ from pydantic import Field, model_validator
 
 from lm_eval_so.core.config.section import Section
 
-QuestionType = Literal["fact", "follow_up", "unanswerable", "false_premise", "multi_hop"]
+QuestionType = Literal[
+    "fact", "follow_up", "unanswerable", "false_premise", "multi_hop", "superseded"
+]
 """Type of a test that is written from documents."""
 _RECORDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 """Endings of files that hold samples where no test is written from documents."""
@@ -101,6 +103,9 @@ class SourceSection(Section):
     """Sheets of a document to read, hidden ones too; default: all that are visible."""
     header_row: int | None = Field(default=None, ge=1)
     """Row of a document's sheets that names the columns; default: found."""
+    supersedes: list[str] = Field(default_factory=list)
+    """Files of older documents among the sources that these take the place of: no test is written from them, but
+    `superseded` ones about what has changed."""
 
     @property
     def may_hold_documents(self) -> bool:

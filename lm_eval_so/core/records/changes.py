@@ -1,4 +1,4 @@
-"""Parts of a comparison: cases and slices that changed, and settings that differ."""
+"""Parts of a comparison: cases, slices and main itself that changed, and settings that differ."""
 
 from typing import Literal
 
@@ -24,6 +24,17 @@ class ChangedCase:
     """The user's own id."""
     again: tuple[int, int] | None = None
     """Further answers: (worse again, asked)."""
+
+
+@record
+class MainFell:
+    """A metric of main that got worse although nobody here changed the chatbot."""
+
+    metric: str
+    drop: float
+    """Fall of the mean since the baseline, in score units; positive."""
+    day: str
+    """Day of the scheduled comparison, YYYY-MM-DD."""
 
 
 @record

@@ -19,6 +19,7 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.records.review import Decision, ReviewHead
 from lm_eval_so.core.records.run import RunInfo, RunResult
 from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.records.staleness import Staleness
 from lm_eval_so.errors import Problem, RecordError, Where
 
 R = TypeVar("R")
@@ -33,6 +34,7 @@ RECORDS: Mapping[str, type[Any]] = {
     "comparison": Comparison,
     "calibration": Calibration,
     "forecast": Forecast,
+    "staleness": Staleness,
     "review": ReviewHead,
     "decision": Decision,
 }

@@ -7,7 +7,13 @@ from typing import Literal
 from pydantic import JsonValue
 
 from lm_eval_so.core.records.asked_rounds import Rounds
-from lm_eval_so.core.records.changes import ChangedCase, Difference, FlakyCase, SliceComparison
+from lm_eval_so.core.records.changes import (
+    ChangedCase,
+    Difference,
+    FlakyCase,
+    MainFell,
+    SliceComparison,
+)
 from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.report import Acceptance
@@ -202,11 +208,10 @@ class BrokenCases:
 class Control:
     """Main's configuration today: what tells a change of the pull request from one of the provider."""
 
-    state: Literal["asked", "nothing_differs", "not_possible", "unchanged"]
+    state: Literal["asked", "nothing_differs", "not_possible", "unchanged", "quoted"]
     """asked: main's configuration was asked cases that stayed wrong; nothing_differs: the pull request
-    changes nothing that is sent to the model; not_possible: it could not be asked, for the reason in
-    `why`; unchanged: a scheduled comparison of main with its own baseline, since which nobody here
-    changed the chatbot."""
+    sends the model what main sends; not_possible: it could not be asked, see `why`; unchanged: a
+    scheduled comparison since whose baseline nobody here changed the chatbot; quoted: see `main_fell`."""
     requests: int = 0
     """Answers of main's configuration that were asked for."""
     commit: str | None = None
@@ -217,6 +222,8 @@ class Control:
     """Whether the baseline is of another configuration than main's is today."""
     served: tuple[str, str] | None = None
     """Models that answered by their own names, (baseline, now), if these differ."""
+    main_fell: MainFell | None = None
+    """Fall of main itself since the baseline, in a metric that is worse now, too; null if none is known."""
 
 
 @record

@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import combinations
 
+from lm_eval_so.core.stats.binary import wilson_interval
 from lm_eval_so.core.stats.bounded import mean_of
 from lm_eval_so.core.stats.repeat_noise import noisiest, spread
 
@@ -142,7 +143,8 @@ class Scenario:
     """True fall of the mean, as a share of the range."""
     shares: Shares
     passes: tuple[float, float]
-    """Range of the share of passes: 5th to 95th percentile over redrawn test sets."""
+    """Range of the share of passes: 5th to 95th percentile over redrawn test sets, and at least what
+    so many trials leave open."""
     fails: tuple[float, float]
     trials: int
 
@@ -196,7 +198,8 @@ class Splitter:
             drop: Fall of the mean, as a share of the range.
             effort: Number of trials.
 
-        Source: the percentile bootstrap over samples, Efron (1979), Ann. Stat. 7(1), 1–26.
+        Source: the percentile bootstrap over samples, Efron (1979), Ann. Stat. 7(1), 1–26, and the
+        interval of `wilson_interval` for the number of trials.
         """
         dice = random.Random(self.seed)  # noqa: S311 - chance, not secrecy
         shares = self._shares(decide, drop, effort.trials, dice)
@@ -207,8 +210,8 @@ class Splitter:
         return Scenario(
             drop=drop,
             shares=shares,
-            passes=_range([each.passes for each in sets]),
-            fails=_range([each.fails for each in sets]),
+            passes=_range(shares.passes, [each.passes for each in sets], effort.trials),
+            fails=_range(shares.fails, [each.fails for each in sets], effort.trials),
             trials=effort.trials,
         )
 
@@ -349,10 +352,12 @@ def _ways_to_split(own: Rows, sides: Sides) -> list[tuple[Rows, Rows]]:
     ]
 
 
-def _range(shares: Sequence[float]) -> tuple[float, float]:
-    ordered = sorted(shares)
+def _range(share: float, of_sets: Sequence[float], trials: int) -> tuple[float, float]:
+    ordered = sorted(of_sets)
     last = len(ordered) - 1
-    return ordered[round(_TAIL * last)], ordered[round((1 - _TAIL) * last)]
+    # what is rare may show in no trial, and then in no redrawn set either
+    low, high = wilson_interval(round(share * trials), trials, level=1 - 2 * _TAIL)
+    return min(low, ordered[round(_TAIL * last)]), max(high, ordered[round((1 - _TAIL) * last)])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,8 +29,7 @@ def labels_of(
         UsageError: If `positive` fits no metric, or the file has labels of too many.
         CannotMeasure: If the file has no label.
     """
-    judged = {each.id: each.metric for each in bind_labelling(config)}
-    known = {metric_id: _words_of(metric) for metric_id, metric in judged.items()}
+    judged, known = labelling_metrics(config)
     for said in positive:
         if not any(label_key(said) in words for words in known.values()):
             raise UsageError(f"--positive {said} is not one of {_listed(known)}")
@@ -44,6 +43,18 @@ def labels_of(
         raise UsageError(what, hint="leave -o out: each metric has a file of its own")
     metrics = [metric for metric in judged.values() if metric.id in needed]
     return file, {metric.id: _positive_labels(metric, positive) for metric in metrics}
+
+
+def labelling_metrics(
+    config: Config,
+) -> tuple[dict[str, Metric], dict[str, dict[str, str]]]:
+    """Return the metrics that judge by labels, and what people may write for these, by metric id.
+
+    Raises:
+        ConfigError: If there is no such metric.
+    """
+    judged = {each.id: each.metric for each in bind_labelling(config)}
+    return judged, {metric_id: _words_of(metric) for metric_id, metric in judged.items()}
 
 
 def _words_of(metric: Metric) -> dict[str, str]:

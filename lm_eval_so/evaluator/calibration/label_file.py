@@ -69,6 +69,19 @@ class LabelFile:
     """Whether the encoding lacks characters, which then stand as question marks."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerToLabel:
+    """One answer of a file of labels, labelled or not."""
+
+    metric: str
+    sample_id: str
+    repeat: int
+    cells: Mapping[str, str]
+    """Texts by column; a column that the file lacks is empty."""
+    label: str | None
+    """Label that it has already."""
+
+
 @dataclass(slots=True)
 class _Reading:
     """A file being read."""
@@ -112,6 +125,26 @@ def read_labels(path: Path, labels: Mapping[str, Mapping[str, str]]) -> LabelFil
         digest=digest_bytes(data),
         is_lossy=encoding == "cp949",
     )
+
+
+def read_answers(path: Path, labels: Mapping[str, Mapping[str, str]]) -> list[AnswerToLabel]:
+    """Read the answers that a file of labels is about, each once; arguments and errors as of `read_labels`."""
+    reading = _Reading(file=str(path), labels=labels)
+    text, _ = decode_table(_read(path), str(path))
+    found: dict[tuple[str, str, int], AnswerToLabel] = {}
+    for line, row in _rows(text, path, reading):
+        metric = _metric_of(row, line, reading)
+        cells = {column: str(row.get(column) or "") for column in COLUMNS}
+        label = _label_of(row, metric, line, reading) if metric and cells["label"].strip() else None
+        answer = _answer_of(row, line, reading)
+        if metric is not None and answer is not None:
+            made = AnswerToLabel(
+                metric=metric, sample_id=answer[0], repeat=answer[1], cells=cells, label=label
+            )
+            found.setdefault((metric, *answer), made)
+    if reading.problems:
+        raise DatasetError.of(reading.problems[:_MOST_PROBLEMS])
+    return list(found.values())
 
 
 def csv_text(labels: LabelRows) -> str:
@@ -187,18 +220,11 @@ def _take(row: Mapping[str, Any], line: int, reading: _Reading) -> None:
     metric = _metric_of(row, line, reading)
     if metric is None:
         return
-    known = reading.labels[metric]
-    label = known.get(label_key(said)) if isinstance(said, str | int | float) else None
-    if label is None:
-        shown = f'"{said}"' if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
-        names = ", ".join(dict.fromkeys(known.values()))
-        reading.refuse(line, f"the label {shown} is not one of {names}")
+    label = _label_of(row, metric, line, reading)
+    answer = _answer_of(row, line, reading) if label is not None else None
+    if label is None or answer is None:
         return
-    sample_id, repeat = str(row.get("id") or ""), _repeat_of(row)
-    if not sample_id or repeat is None:
-        what = "the id is missing" if not sample_id else f"repeat {row['repeat']!r} is no count"
-        reading.refuse(line, what)
-        return
+    sample_id, repeat = answer
     annotator = str(row.get("annotator") or "").strip()
     place = (metric, sample_id, repeat, annotator)
     if annotator and place in reading.lines:  # who gives no name may be somebody else each time
@@ -232,6 +258,26 @@ def _metric_of(row: Mapping[str, Any], line: int, reading: _Reading) -> str | No
     what = f'no metric "{said}" that judges by labels'
     what += f' (did you mean "{close}"?)' if close else ""
     reading.refuse(line, what, None if close else f"such metrics here: {', '.join(known)}")
+    return None
+
+
+def _label_of(row: Mapping[str, Any], metric: str, line: int, reading: _Reading) -> str | None:
+    said, known = row["label"], reading.labels[metric]
+    label = known.get(label_key(said)) if isinstance(said, str | int | float) else None
+    if label is None:
+        shown = f'"{said}"' if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+        names = ", ".join(dict.fromkeys(known.values()))
+        reading.refuse(line, f"the label {shown} is not one of {names}")
+    return label
+
+
+def _answer_of(row: Mapping[str, Any], line: int, reading: _Reading) -> tuple[str, int] | None:
+    """Return id and repeat of the answer of a row."""
+    sample_id, repeat = str(row.get("id") or ""), _repeat_of(row)
+    if sample_id and repeat is not None:
+        return sample_id, repeat
+    what = f"repeat {row['repeat']!r} is no count" if sample_id else "the id is missing"
+    reading.refuse(line, what)
     return None
 
 

@@ -3,10 +3,9 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
-from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -250,21 +249,6 @@ def publish(made: Path, folder: Path) -> tuple[Path, ...]:
     if SOURCES_FILE not in names:
         (folder / SOURCES_FILE).unlink(missing_ok=True)
     return tuple(folder / name for name in names)
-
-
-def differences(made: Path, folder: Path) -> Iterator[str]:
-    """Yield a line for each file that differs, with its first differing line."""
-    for name in FILES:
-        if not (made / name).is_file():
-            continue
-        if not (folder / name).is_file():
-            yield f"{name} is missing"
-            continue
-        with (made / name).open("rb") as new, (folder / name).open("rb") as old:
-            pairs = enumerate(zip_longest(new, old), start=1)
-            line = next((number for number, (a, b) in pairs if a != b), None)
-        if line is not None:
-            yield f"{name}:{line} differs from what the sources give"
 
 
 def _config_digest(config: Config) -> str:

@@ -75,7 +75,9 @@ class Writing:
         decisions: Decisions,
     ) -> None:
         self._decisions = decisions
-        self._config, self._documents, self._imported = config, documents, imported
+        self._config, self._imported = config, imported
+        self.documents = documents
+        """The documents of the sources."""
         self._stored = read_stored(folder) if has_documents(config) else Stored()
         self._standing = not_imported(decisions.all_decided(self._stored.samples), imported)
         self._by = told_by(config)
@@ -105,7 +107,7 @@ class Writing:
         tries = (try_of(line, self._by) for line in still_counting(self._stored.tries))
         rejected = [replace(known_sample(s), stands=False) for s in self._decisions.rejected]
         material = Material(
-            documents=self._documents,
+            documents=self.documents,
             known=[*map(known_sample, (*self._imported, *self._standing)), *rejected],
             standing=slots,
             tries=[each for each in tries if each is not None],
@@ -194,7 +196,7 @@ class Writing:
         section = self._config.generator
         has_model = section is not None and section.writer is not None
         return FromDocuments(
-            documents=document_lines(self._documents, self._stored, samples),
+            documents=document_lines(self.documents, self._stored, samples),
             samples=samples,
             twins=self._twins([*self._imported, *samples]),
             tries=(*self._thrown(), *(line_of(each, self._by) for each in outcome.tries)),

@@ -82,15 +82,10 @@ def read_parts(config: Config, listener: Listener, folder: Path, decisions: Deci
         outcomes = read = [*outcomes]
     found = [each for each in read if isinstance(each, Read)]
     imported = [each.sample for each in read if isinstance(each, Kept)]
-    writing = Writing(
-        config,
-        folder,
-        documents=[each.document for each in found],
-        imported=imported,
-        decisions=decisions,
-    )
-    for line in conflict_lines([each.document for each in found]):
-        listener(Warned(stage=STAGE, text=line))
+    documents = [each.document for each in found]
+    writing = Writing(config, folder, documents=documents, imported=imported, decisions=decisions)
+    for text, is_settled in conflict_lines(documents, config.language):
+        listener((Noticed if is_settled else Warned)(stage=STAGE, text=text))
     licenses = {each.file.name: each.file.license for each in found}
     return Parts(
         folder=folder,

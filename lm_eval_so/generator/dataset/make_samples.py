@@ -59,7 +59,10 @@ def sample_of(written: Written, licenses: Mapping[str, str | None]) -> TestSampl
         messages=(*turns, Message(role="user", content=said.question)),
         expected=said.answer if draft.has_answer else None,
         behavior=Behavior.ANSWER if draft.has_answer else Behavior.ABSTAIN,
-        context=tuple(_passage(each, role) for each in draft.evidence),
+        context=(
+            *(_passage(each, role) for each in draft.evidence),
+            *(_passage(each, "distractor") for each in draft.outdated),
+        ),
         metadata={TYPE: draft.slot.type},
         metrics={"keyword_coverage": {"keywords": keywords}} if keywords else {},
         split=SPLIT,

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -99,8 +99,7 @@ def page_of(
     """
     dataset = load_dataset(folder)
     shown = [each for each in dataset if everything or _is_open(each)]
-    sources = _Sources(folder / SOURCES_FILE, {p.doc_id for s in shown for p in s.context})
-    items = [_item(sample, sources, language) for sample in shown]
+    items = shown_items(folder, shown, language)
     items.sort(key=lambda item: (not item.flags, item.status != "unreviewed"))
     return ReviewPage(
         mode="review",
@@ -109,6 +108,23 @@ def page_of(
         items=tuple(items),
         command=f"lm-eval-so dataset review import {shlex.quote(shown_as)} {{file}}",
     )
+
+
+def shown_items(
+    folder: Path, samples: Sequence[TestSample], language: Language
+) -> list[ReviewItem]:
+    """Return tests as people see them, with their doubts and with the quotes in their surroundings.
+
+    Args:
+        folder: Folder of the dataset.
+        samples: Tests of it.
+        language: Language of the sentences.
+
+    Raises:
+        RecordError: If the documents cannot be read.
+    """
+    sources = _Sources(folder / SOURCES_FILE, {p.doc_id for s in samples for p in s.context})
+    return [_item(sample, sources, language) for sample in samples]
 
 
 def _is_open(sample: TestSample) -> bool:
@@ -149,7 +165,7 @@ def _item(sample: TestSample, sources: _Sources, language: Language) -> ReviewIt
     return ReviewItem(
         id=sample.id,
         rev=revision(sample),
-        type=_type_of(sample),
+        type=shown_type(sample),
         language=sample.language,
         turns=tuple(_turns(sample)),
         expected=sample.expected,
@@ -163,7 +179,8 @@ def _item(sample: TestSample, sources: _Sources, language: Language) -> ReviewIt
     )
 
 
-def _type_of(sample: TestSample) -> str:
+def shown_type(sample: TestSample) -> str:
+    """Return the type of a test: how it was written, twin, scenario or imported."""
     if sample.relation is not None:
         return "twin"
     if sample.scenario is not None:

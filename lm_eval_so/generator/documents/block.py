@@ -132,6 +132,17 @@ class Document:
     """Rows that could not be read, and what is left out for its personal data."""
     personal: Mapping[str, int] = field(default_factory=dict)
     """Items of personal data by kind: replaced by placeholders, or left out."""
+    supersedes: tuple[str, ...] = ()
+    """Files of documents that no longer hold."""
+
+    def replaces(self, other: "Document") -> bool:
+        """Return whether it supersedes another document."""
+        return other.file in self.supersedes and other.file != self.file
+
+
+def in_force(documents: Sequence[Document]) -> list[Document]:
+    """Return the documents that no other supersedes."""
+    return [each for each in documents if not any(other.replaces(each) for other in documents)]
 
 
 def row_text(values: Sequence[str]) -> str:

@@ -45,6 +45,8 @@ class ReadOptions:
     """Row of a sheet that names the columns, from 1."""
     personal: PiiSection = field(default_factory=PiiSection)
     """Handling of personal data."""
+    supersedes: tuple[str, ...] = ()
+    """Files of documents that no longer hold."""
 
     @classmethod
     def of(cls, source: SourceSection, personal: PiiSection) -> Self:
@@ -58,6 +60,7 @@ class ReadOptions:
             sheets=tuple(source.sheets),
             header_row=source.header_row,
             personal=personal,
+            supersedes=tuple(source.supersedes),
         )
 
     def patterns(self) -> tuple[re.Pattern[str], ...]:
@@ -143,6 +146,7 @@ def read_document(
         notes=found.notes,
         rejected=(*found.rejected, *dropped),
         personal=names.found,
+        supersedes=options.supersedes,
     )
 
 

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.text.edits import common_length
-from lm_eval_so.core.words import counted
-from lm_eval_so.generator.documents.block import Document, Unit
-from lm_eval_so.generator.writing.likeness import key
-from lm_eval_so.generator.writing.rules import numbers_of
+from lm_eval_so.core.words import say
+from lm_eval_so.generator.documents.block import Document, Unit, in_force
+from lm_eval_so.generator.writing.chunks import Chunk, chunks_of
+from lm_eval_so.generator.writing.likeness import key, numbers_of
 
 _FEWEST = 12
 """Fewest characters of a unit that is compared."""
@@ -22,28 +23,47 @@ _NUMBER = re.compile(r"[0-9]+(?:[.,:~-][0-9]+)*")
 class Conflict:
     """Two units of different documents that tell other numbers in nearly the same words."""
 
-    files: tuple[str, str]
-    numbers: tuple[str, str]
-    """The first numbers that differ, as they are written."""
+    documents: tuple[Document, Document]
+    """The document that holds comes first, if one supersedes the other."""
+    units: tuple[Unit, Unit]
+    is_settled: bool
+    """Whether the first document supersedes the second."""
+
+    @property
+    def numbers(self) -> tuple[str, str]:
+        """The first numbers that differ, as they are written."""
+        pairs = zip(*(_NUMBER.findall(unit.text) for unit in self.units), strict=False)
+        return next(((a, b) for a, b in pairs if a != b), ("", ""))
 
 
 def conflicts(documents: Sequence[Document]) -> Iterator[Conflict]:
-    """Yield the places where documents disagree; rows are compared only if their first cells are equal.
+    """Yield the places where documents in force disagree with one another, or with one that they supersede.
 
     Args:
         documents: The documents.
     """
-    units = {id(document): _comparable(document) for document in documents}
-    for one, other in combinations(documents, 2):
-        for unit, masked in units[id(one)]:
-            for twin, as_masked in units[id(other)]:
-                if _is_alike(unit, masked, twin, as_masked) and _disagree(unit, twin):
-                    yield Conflict(files=(one.file, other.file), numbers=_first(unit, twin))
+    valid = {document.file for document in in_force(documents)}
+    for pair in combinations(documents, 2):
+        one, other = pair if pair[0].file in valid else pair[::-1]
+        is_settled = one.replaces(other)
+        if one.file in valid and (other.file in valid or is_settled):
+            for units in differing(one.units, other.units):
+                yield Conflict(documents=(one, other), units=units, is_settled=is_settled)
 
 
-def _comparable(document: Document) -> list[tuple[Unit, str]]:
-    units = [u for u in document.units if len(u.text) >= _FEWEST and numbers_of(u.text)]
-    return [(unit, _NUMBER.sub("0", key(unit.text))) for unit in units]
+def differing(ours: Sequence[Unit], theirs: Sequence[Unit]) -> Iterator[tuple[Unit, Unit]]:
+    """Yield units that tell other numbers in nearly the same words; rows only if their first cells are equal."""
+    others = _comparable(theirs)
+    for unit, masked in _comparable(ours):
+        for twin, as_masked in others:
+            is_alike = _is_alike(unit, masked, twin, as_masked)
+            if is_alike and numbers_of(unit.text) != numbers_of(twin.text):
+                yield unit, twin
+
+
+def _comparable(units: Sequence[Unit]) -> list[tuple[Unit, str]]:
+    found = [u for u in units if len(u.text) >= _FEWEST and numbers_of(u.text)]
+    return [(unit, _NUMBER.sub("0", key(unit.text))) for unit in found]
 
 
 def _is_alike(unit: Unit, masked: str, twin: Unit, as_masked: str) -> bool:
@@ -57,25 +77,32 @@ def _is_alike(unit: Unit, masked: str, twin: Unit, as_masked: str) -> bool:
     return 2 * common_length(masked, as_masked) >= _ALIKE * whole
 
 
-def _disagree(unit: Unit, twin: Unit) -> bool:
-    return numbers_of(unit.text) != numbers_of(twin.text)
+def superseded_passages(documents: Sequence[Document]) -> list[tuple[Chunk, Chunk]]:
+    """Return the passage that holds and the one that it supersedes, for each place where they disagree."""
+    chunks = {document.file: chunks_of(document) for document in documents}
+
+    def passage(document: Document, unit: Unit) -> Chunk:
+        return next(c for c in chunks[document.file] if c.start <= unit.start < c.end)
+
+    found = [each for each in conflicts(documents) if each.is_settled]
+    pairs = [tuple(map(passage, each.documents, each.units)) for each in found]
+    return [(newer, older) for newer, older in pairs]
 
 
-def _first(unit: Unit, twin: Unit) -> tuple[str, str]:
-    pairs = zip(_NUMBER.findall(unit.text), _NUMBER.findall(twin.text), strict=False)
-    return next(((a, b) for a, b in pairs if a != b), ("", ""))
-
-
-def conflict_lines(documents: Sequence[Document]) -> list[str]:
-    """Return a line for each two documents that disagree: `a.md and b.md disagree in 4 places: 7/10, …`.
+def conflict_lines(documents: Sequence[Document], language: Language) -> list[tuple[str, bool]]:
+    """Return a line for each two documents that disagree, and whether one of them supersedes the other.
 
     Args:
         documents: The documents.
+        language: Language of the lines.
     """
-    found = list(conflicts(documents))
+    numbers: dict[tuple[str, str, bool], list[str]] = {}
+    for each in conflicts(documents):
+        one, other = (document.file for document in each.documents)
+        numbers.setdefault((one, other, each.is_settled), []).append("/".join(each.numbers))
     lines = []
-    for files in dict.fromkeys(each.files for each in found):
-        numbers = ["/".join(each.numbers) for each in found if each.files == files]
-        places = counted(len(numbers), "place")
-        lines.append(f"{files[0]} and {files[1]} disagree in {places}: {', '.join(numbers)}")
+    for (one, other, is_settled), told in numbers.items():
+        code = "sources.supersedes" if is_settled else "sources.disagree"
+        figures = {"one": one, "other": other, "n": len(told), "numbers": ", ".join(told)}
+        lines.append((say(code, language, figures), is_settled))
     return lines

@@ -6,7 +6,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
+
+from lm_eval_so.core.text.numbers import find_numbers
 
 _ALIKE = dict.fromkeys(map(ord, "‐‑‒–—−﹣－"), "-") | dict.fromkeys(map(ord, "〜～∼"), "~")
 _KEPT_MARKS = frozenset("%+<>")
@@ -63,6 +66,11 @@ def _counts(text: str, place: int) -> bool:
     if char in _BETWEEN_DIGITS:
         return text[place - 1 : place].isdecimal() and text[place + 1 : place + 2].isdecimal()
     return char.isalnum() or char in _KEPT_MARKS or unicodedata.category(char)[0] == "M"
+
+
+def numbers_of(text: str) -> set[Decimal]:
+    """Return the values of the numbers of a text, in every reading, without their units."""
+    return {reading.value for number in find_numbers(text) for reading in number.readings}
 
 
 def copied_share(question: str, passage: str) -> float:

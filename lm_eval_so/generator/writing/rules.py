@@ -3,19 +3,26 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Final
 
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.text.behaviors import is_refusal
 from lm_eval_so.core.text.edits import find_nearly
-from lm_eval_so.core.text.numbers import amounts, find_numbers
+from lm_eval_so.core.text.numbers import amounts
 from lm_eval_so.core.text.scripts import language_share
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.personal import has_placeholder, personal_data_of
 from lm_eval_so.generator.writing.candidate import Candidate
 from lm_eval_so.generator.writing.chunks import Chunk
-from lm_eval_so.generator.writing.likeness import copied_runs, is_copied, jaccard, key, keyed
+from lm_eval_so.generator.writing.conflicts import differing
+from lm_eval_so.generator.writing.likeness import (
+    copied_runs,
+    is_copied,
+    jaccard,
+    key,
+    keyed,
+    numbers_of,
+)
 from lm_eval_so.generator.writing.slots import Slot
 
 _FEWEST_LETTERS: Final = 4
@@ -97,6 +104,8 @@ class Draft:
     slot: Slot
     said: Candidate
     evidence: tuple[Evidence, ...] = ()
+    outdated: tuple[Evidence, ...] = ()
+    """Passages of a superseded document that tell other numbers."""
     must_say: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
 
@@ -212,8 +221,23 @@ def _quotes(draft: Draft) -> Draft | Fault:
             flags.append("quote_fuzzy")
     if missing and draft.has_answer:
         return Fault(reason="quote_missing", what=missing)
-    evidence = tuple(dict.fromkeys(found))
-    return replace(draft, evidence=evidence, flags=tuple(dict.fromkeys(flags)))
+    draft = replace(draft, evidence=tuple(dict.fromkeys(found)), flags=tuple(dict.fromkeys(flags)))
+    return _of_the_change(draft) if draft.slot.type == "superseded" else draft
+
+
+def _of_the_change(draft: Draft) -> Draft | Fault:
+    """Return a draft that rests on what has changed, with what was told of it before."""
+    newer, older = draft.slot.chunks
+    evidence = tuple(each for each in draft.evidence if each.chunk is newer)
+    changes = list(differing(newer.units, older.units))
+    outdated = dict.fromkeys(
+        Evidence(chunk=older, start=twin.start, end=twin.end)
+        for unit, twin in changes
+        if any(each.start < unit.end and unit.start < each.end for each in evidence)
+    )
+    if not outdated:
+        return Fault(reason="quote_missing", what=changes[0][0].text if changes else newer.place)
+    return replace(draft, evidence=evidence, outdated=tuple(outdated))
 
 
 def _is_exact(quote: str, found: Evidence) -> bool:
@@ -273,19 +297,16 @@ def _numbers(draft: Draft) -> Draft | Fault:
     return draft
 
 
-def numbers_of(text: str) -> set[Decimal]:
-    """Return the values of the numbers of a text, in every reading, without their units."""
-    return {reading.value for number in find_numbers(text) for reading in number.readings}
-
-
 def _must_say(draft: Draft) -> Draft | Fault:
     if not draft.has_answer:
         return replace(draft, must_say=())
-    answer, quoted, asked = key(draft.said.answer), key(draft.quoted), key(draft.said.question)
+    answer, quoted = key(draft.said.answer), key(draft.quoted)
+    others = [key(text) for text in (draft.said.question, *(e.text for e in draft.outdated))]
 
     def holds(text: str) -> bool:
         known = key(text)
-        return bool(known) and known in answer and known in quoted and known not in asked
+        is_told = bool(known) and known in answer and known in quoted
+        return is_told and not any(known in other for other in others)
 
     proposed = [*map(str.strip, draft.must_say)]
     kept = [text for text in proposed if holds(text)] or [

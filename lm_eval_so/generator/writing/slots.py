@@ -1,12 +1,14 @@
 """The plan: how many tests of each type, and from which chunks, whatever was read or answered first."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
 from lm_eval_so.core.hashing import digest, u64
-from lm_eval_so.generator.documents.block import Document
+from lm_eval_so.generator.documents.block import Document, in_force
 from lm_eval_so.generator.writing.chunks import Chunk, chunks_of
+from lm_eval_so.generator.writing.conflicts import superseded_passages
 from lm_eval_so.generator.writing.likeness import Search
 
 _NEAREST = 3
@@ -19,7 +21,8 @@ class Slot:
 
     type: str
     chunks: tuple[Chunk, ...]
-    """The chunk that it is about, and for `multi_hop` its nearest ones of other sections."""
+    """The chunk that it is about; for `multi_hop` its nearest ones of other sections, too, for `superseded` the one
+    that no longer holds."""
     nth: int
     """Number of the slot among those of its type and chunk, from 0."""
 
@@ -67,16 +70,24 @@ def shares(questions: int, mix: Mapping[str, int]) -> dict[str, int]:
 
 
 def ordered(documents: Sequence[Document], seed: int) -> list[Chunk]:
-    """Return the chunks of documents in the order of planning: one of each document in turn.
+    """Return the chunks of documents in force in the order of planning: one of each document in turn.
 
     The order depends on seed and contents alone, so that a document more moves no other.
     """
-    by_document = sorted(documents, key=lambda d: (u64(seed, "doc", d.sha256), d.file))
+    by_document = sorted(in_force(documents), key=lambda d: (u64(seed, "doc", d.sha256), d.file))
     lists = [
         sorted(chunks_of(document), key=lambda c: (u64(seed, "chunk", c.sha256), c.start))
         for document in by_document
     ]
     return [chunk for row in zip_longest(*lists) for chunk in row if chunk is not None]
+
+
+def changed(documents: Sequence[Document], seed: int) -> list[tuple[Chunk, Chunk]]:
+    """Return the places where documents supersede others, (newer, older), in the order of planning."""
+    return sorted(
+        superseded_passages(documents),
+        key=lambda pair: u64(seed, "superseded", *(chunk.sha256 for chunk in pair)),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +100,8 @@ class Wanted:
     """Most slots of a type from one chunk."""
     standing: Collection[str] = ()
     """Keys of the slots whose tests stand."""
+    superseded: Sequence[tuple[Chunk, Chunk]] = ()
+    """Chunks that hold, each with one of an older document that differs from it."""
     spent: Collection[str] = ()
     """Keys of the slots that were tried in vain, as often as they may be."""
 
@@ -110,7 +123,12 @@ def plan(chunks: Sequence[Chunk], wanted: Wanted, seed: int) -> Plan:
     for type_, count in wanted.counts.items():
         spent: list[Slot] = []
         found: list[Slot] = []
-        for slot in _slots(type_, chunks, wanted.per_chunk, seed, search):
+        slots_of = (
+            _of_changes(wanted.superseded)
+            if type_ == "superseded"
+            else _slots(type_, chunks, wanted.per_chunk, seed, search)
+        )
+        for slot in slots_of:
             if len(spent) + len(found) == count:
                 break
             if slot.key in wanted.spent:
@@ -134,6 +152,14 @@ def _slots(
                 yield Slot(type=type_, chunks=(chunk,), nth=nth)
             elif near := _nearest(chunk, chunks, search):
                 yield Slot(type=type_, chunks=(chunk, *near), nth=nth)
+
+
+def _of_changes(changes: Sequence[tuple[Chunk, Chunk]]) -> Iterator[Slot]:
+    """Yield a slot for each place where a document supersedes another."""
+    seen: Counter[tuple[Chunk, Chunk]] = Counter()
+    for pair in changes:
+        yield Slot(type="superseded", chunks=pair, nth=seen[pair])
+        seen[pair] += 1
 
 
 def _nearest(chunk: Chunk, chunks: Sequence[Chunk], search: Search) -> list[Chunk]:

@@ -10,7 +10,7 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sources import SynthesiseSection
 from lm_eval_so.core.records.dataset import PlanInfo
-from lm_eval_so.generator.documents.block import Document
+from lm_eval_so.generator.documents.block import Document, in_force
 from lm_eval_so.generator.writing.chunks import Chunk
 from lm_eval_so.generator.writing.look_ups import look_ups
 from lm_eval_so.generator.writing.model.cross_check import Checker
@@ -24,7 +24,7 @@ from lm_eval_so.generator.writing.model.write_rounds import (
     Written,
 )
 from lm_eval_so.generator.writing.rules import Draft, Known, examine, known_of
-from lm_eval_so.generator.writing.slots import Plan, Slot, Wanted, ordered, plan, shares
+from lm_eval_so.generator.writing.slots import Plan, Slot, Wanted, changed, ordered, plan, shares
 
 __all__ = [
     "FACT",
@@ -103,6 +103,10 @@ class Work:
         """Chunks of all documents in the order of planning."""
         return ordered(self._material.documents, self._seed)
 
+    @cached_property
+    def _changed(self) -> list[tuple[Chunk, Chunk]]:
+        return changed(self._material.documents, self._seed)
+
     @property
     def missing(self) -> dict[str, int]:
         """Tests by type that do not stand."""
@@ -113,7 +117,11 @@ class Work:
         """Write the missing `fact` tests by rule, without a model."""
         known = [*self._material.known]
         written: list[Written] = []
-        found = look_ups(self._material.documents, self._seed) if self.missing.get(FACT) else ()
+        found = (
+            look_ups(in_force(self._material.documents), self._seed)
+            if self.missing.get(FACT)
+            else ()
+        )
         for slot, said in found:
             if len(written) == self.missing[FACT]:
                 break
@@ -131,6 +139,7 @@ class Work:
         wanted = Wanted(
             counts=self.missing,
             per_chunk=self.section.per_chunk,
+            superseded=self._changed if self.missing.get("superseded") else (),
             standing=self._material.standing.keys(),
             spent={slot for slot, n in tried.items() if n >= self.section.attempts},
         )
@@ -154,7 +163,7 @@ class Work:
             checker = None
             if models.checker is not None:
                 most = self.section.window
-                checker = models.checker, Checker(self._material.documents, most)
+                checker = models.checker, Checker(in_force(self._material.documents), most)
             terms = Terms(
                 attempts=self.section.attempts,
                 concurrency=config.run.concurrency,

@@ -6,14 +6,13 @@ from pathlib import Path
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.files import read_text, write_atomic
+from lm_eval_so.core.files import keep_out_of_git, read_text, write_atomic
 from lm_eval_so.core.records.codec import dump_document, loads, to_json
 from lm_eval_so.core.records.comparison import ForecastNote
 from lm_eval_so.core.records.forecast import Forecast
 from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.errors import LMEvalError, Where
 from lm_eval_so.pipeline.forecast.foresee import fits_of
-from lm_eval_so.pipeline.forecast.known_answers import keep_out_of_git
 from lm_eval_so.pipeline.forecast.subject import FOLDER, subject_of
 
 _FILE = FOLDER / "forecast.json"

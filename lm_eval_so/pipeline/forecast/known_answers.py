@@ -9,7 +9,7 @@ from pathlib import Path
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed, Warned, ignore
-from lm_eval_so.core.files import write_atomic
+from lm_eval_so.core.files import keep_out_of_git
 from lm_eval_so.core.records.report import Columns, EvaluationReport
 from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.core.report_file import read_report
@@ -389,10 +389,3 @@ def _next_folder(subject: Subject) -> tuple[Path, RunInfo | None]:
             return folder, info
     number = int(folders[-1].name) + 1 if folders else 1
     return subject.folder / str(number), None
-
-
-def keep_out_of_git(folder: Path) -> None:
-    """Write the file that keeps a folder out of git."""
-    file = folder / ".gitignore"
-    if not file.is_file():
-        write_atomic(file, "*\n")

@@ -10,6 +10,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.pipeline.control import ControlSource
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
+from lm_eval_so.pipeline.scheduled import SCHEDULED, last_scheduled
 
 _JUST_ABOVE = "2"
 _ALL = "0"
@@ -86,6 +87,8 @@ def find_control(activity: Activity, source: ConfigSource) -> ControlSource | No
     if activity.base.rule is BaseRule.HEAD and not is_main:
         return None
     base = find_trusted_base(activity, cwd=cwd)
+    kept = cwd / SCHEDULED
+    is_quoted = not is_main and not is_brought(kept, activity, cwd=cwd)
     return ControlSource(
         file=source.file,
         environ=source.environ,
@@ -95,6 +98,7 @@ def find_control(activity: Activity, source: ConfigSource) -> ControlSource | No
         base=base.commit,
         why=base.why,
         is_scheduled=is_main,
+        last=last_scheduled(kept) if is_quoted else None,
     )
 
 

@@ -16,10 +16,11 @@ from lm_eval_so.pipeline.measure.ask_cases import ask_more
 from lm_eval_so.pipeline.measure.further import AskedRun
 from lm_eval_so.pipeline.measure.plan import (
     Plan,
+    note_drift,
     read_baseline,
-    tell_drift,
     tell_how_to_begin,
     with_main,
+    with_other_days,
 )
 from lm_eval_so.pipeline.measure.until_decided import answer
 from lm_eval_so.pipeline.measure.verdict import More, compare_reports, unmeasured
@@ -69,7 +70,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     else:
         comparison = compare_reports(config, resources, report, baseline)
         comparison = unmeasured(comparison, answered.failure, config.language)
-    comparison = replace(comparison, forecast=plan.forecast)
+    comparison = with_other_days(comparison, config, plan)
     tell_verdict(comparison, report, config, resources.listener, redactor=resources.redactor)
     is_lucky = rounds is not None and rounds.asked < rounds.of
     is_worse = comparison.verdict in _NO_BASELINE or comparison.has_drifted
@@ -78,7 +79,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     results = Results(report=report, comparison=comparison)
     files = write_reports(results, plan.reports, config, resources.redactor)
     note_verdict(plan.run, resources, stage=STAGE)
-    tell_drift(comparison, config, plan, resources.listener)
+    note_drift(comparison, config, plan, resources)
     if baseline.report is None and baseline.ref.reason is None:
         tell_how_to_begin(report, config, plan, resources.listener)
     return Measured(report=report, comparison=comparison, files=files)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from lm_eval_so.comparator.baseline.find import AS_CONFIGURED, Place, find_anchor, find_baseline
 from lm_eval_so.comparator.terms import Anchor
+from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, Noticed
@@ -18,6 +19,7 @@ from lm_eval_so.errors import InputError, UsageError
 from lm_eval_so.evaluator.binding.baseline_answers import needs_baseline
 from lm_eval_so.evaluator.evaluate import Origin
 from lm_eval_so.pipeline.control import ControlSource, Decided, decide
+from lm_eval_so.pipeline.scheduled import keep_scheduled, quote_main
 from lm_eval_so.runner.run import RunOptions, run_folder
 
 __all__ = [
@@ -31,14 +33,15 @@ __all__ = [
     "how_to_name_one",
     "main_folder",
     "makes_baseline",
+    "note_drift",
     "read_baseline",
     "run_folder",
     "take_baseline",
     "take_report",
-    "tell_drift",
     "tell_how_to_begin",
     "wanted_baseline",
     "with_main",
+    "with_other_days",
 ]
 
 
@@ -195,22 +198,32 @@ def _how_to_begin(report: EvaluationReport, config: Config, plan: Plan) -> str:
     return f"{shlex.join(words)} takes this report as one"
 
 
-def tell_drift(comparison: Comparison, config: Config, plan: Plan, tell: Listener) -> None:
-    """Tell what takes today's answers as the baseline, if main got worse and nobody here changed it.
+def with_other_days(comparison: Comparison, config: Config, plan: Plan) -> Comparison:
+    """Return a comparison with what other days tell: the forecast, and main's scheduled comparison."""
+    comparison = replace(comparison, forecast=plan.forecast)
+    if plan.control is None or plan.control.last is None:
+        return comparison
+    return quote_main(comparison, plan.control.last, language=config.language)
+
+
+def note_drift(comparison: Comparison, config: Config, plan: Plan, resources: Resources) -> None:
+    """Keep a scheduled comparison of main for pull requests, and tell what to do if main got worse.
 
     Args:
         comparison: The comparison.
         config: The config.
         plan: The plan that was measured.
-        tell: Listener.
+        resources: Redactor and listener.
     """
+    if plan.control is not None and plan.control.is_scheduled:
+        keep_scheduled(comparison, config, resources.redactor)
     if not comparison.has_drifted:
         return
     file = config.located.file or CONFIG_FILE.name
     words = ["lm-eval-so", "baseline", "update", str(plan.reports), "-c", file, "--force"]
     command = shlex.join([*words, "--reason", "provider moved"])
     text = say("control.refresh", config.language, {"command": command})
-    tell(Noticed(stage="compare", text=text))
+    resources.listener(Noticed(stage="compare", text=text))
 
 
 def with_main(baseline: Baseline, config: Config, plan: Plan, report: EvaluationReport) -> Baseline:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 import lm_eval_so as so
+from lm_eval_so.core.events import ignore
 from lm_eval_so.errors import DatasetError, InputError, RecordError
-from lm_eval_so.generator.generate import Edits, generate, preview, stale
+from lm_eval_so.generator.generate import Edits, generate, preview
+from lm_eval_so.generator.staleness.find_stale import find_stale
 
 FAQ = {"path": "faq.csv", "map": {"input": "질문", "expected": "답변", "tags": "분류"}}
 ROWS = "질문,답변,분류\r\n환불은 며칠?,3일,환불\r\n배송은 며칠?,2일,배송\r\n교환되나요?,네,교환\r\n"
@@ -128,7 +130,7 @@ def test_generate__what_the_sources_give_now_is_no_edit(shop: Any) -> None:
     shop.generate(FAQ)
     (file.parent / "metadata.json").write_bytes(old)  # as of a process that was killed in between
     shop.generate(FAQ)
-    assert stale(shop.config(FAQ), shop.resources()) == ()
+    assert not find_stale(shop.config(FAQ), ignore).rows
 
 
 def test_generate__force_keeps_every_edited_file(shop: Any) -> None:
@@ -140,7 +142,7 @@ def test_generate__force_keeps_every_edited_file(shop: Any) -> None:
         f"{file} was edited by hand: kept as {file.parent}/test.edited.jsonl"
     )
     assert [sample["expected"] for sample in shop.samples()] == ["3일", "2일", "네"]
-    assert stale(shop.config(FAQ), shop.resources()) == ()
+    assert not find_stale(shop.config(FAQ), ignore).rows
     assert len(made.files) == 3
     file.write_bytes(first + b"\n{}")
     generate(shop.config(FAQ), shop.resources(), edits=Edits.REPLACE)
@@ -238,7 +240,7 @@ def test_generate__keeps_edits_by_hand_as_a_review(shop: Any) -> None:
     assert (reject["reason"], reject["id"]) == ("review_reject", three["id"])
     assert not list(file.parent.glob("test.edited*"))
     before = file.read_bytes()
-    assert stale(shop.config(FAQ), shop.resources()) == ()
+    assert not find_stale(shop.config(FAQ), ignore).rows
     shop.generate(FAQ)
     assert file.read_bytes() == before
     # a row moves, another changes: the edits stay with their rows, and the changed row is new

@@ -16,7 +16,7 @@ from lm_eval_so.core.events import Warned
 from lm_eval_so.core.hashing import content_id, digest, digest_bytes, revision
 from lm_eval_so.core.records.codec import json_schema
 from lm_eval_so.errors import ConfigError, DatasetError, InputError, NothingToDo
-from lm_eval_so.generator.generate import generate, preview, stale
+from lm_eval_so.generator.generate import generate, preview
 
 FAQ = {
     "path": "faq.csv",
@@ -447,34 +447,3 @@ def test_preview__writes_nothing(shop: Any) -> None:
     info = preview(shop.config(FAQ), shop.resources())
     assert counts(info) == [("s0", "faq.csv", "cp949", 20, 18, 1, 0, 1)]
     assert [p.name for p in shop.folder.iterdir()] == ["faq.csv"]
-
-
-def test_stale__names_the_first_line_that_differs(shop: Any) -> None:
-    shop.copy("faq.csv")
-    config = shop.config(FAQ)
-    assert stale(config, shop.resources()) == (
-        "test.jsonl is missing",
-        "rejected.jsonl is missing",
-        "metadata.json is missing",
-    )
-    made = generate(config, shop.resources())
-    assert stale(config, shop.resources()) == ()
-    path = made.folder / "test.jsonl"
-    lines = path.read_bytes().splitlines(keepends=True)
-    lines[6] = lines[6].replace("결제".encode(), "결재".encode(), 1)
-    path.write_bytes(b"".join(lines))
-    (made.folder / "rejected.jsonl").write_bytes(b"")
-    before = path.read_bytes()
-    assert stale(config, shop.resources()) == (
-        "test.jsonl:7 differs from what the sources give",
-        "rejected.jsonl:1 differs from what the sources give",
-    )
-    assert path.read_bytes() == before
-
-
-def test_stale__sees_a_changed_source(shop: Any) -> None:
-    shop.write("a.csv", "질문,답변\n가,나\n")
-    made = shop.generate({"path": "a.csv"})
-    shop.write("a.csv", "질문,답변\n가,나\n다,라\n")
-    found = stale(shop.config({"path": "a.csv"}), shop.resources(), out=made.folder)
-    assert [line.partition(":")[0] for line in found] == ["test.jsonl", "metadata.json"]

@@ -82,6 +82,11 @@ def test_check__nothing_to_find(shop: Any) -> None:
         ({"as": "documents", "headings": ["("]}, "headings[0]", "no regular expression"),
         ({"as": "samples", "headings": ["^제"]}, "headings", "headings is for documents"),
         ({"as": "samples", "sheets": ["가"]}, "sheets", "sheets is for documents"),
+        (
+            {"as": "documents", "supersedes": ["faq_2023.csv"]},
+            "supersedes[0]",
+            "no source has the file faq_2023.csv",
+        ),
         ({"as": "samples", "format": "xlsx"}, "format", "samples are not read from xlsx"),
     ],
 )

@@ -37,7 +37,7 @@ for (const x of labelling ? items.filter((one) => one.status) : []) {
   if (x.note) state.notes[keyOf(x)] ??= x.note;
 }
 function keep(saved = false) {
-  state.saved = saved;
+  state.saved = saved; state.at = Date.now();
   try { localStorage.setItem(store, JSON.stringify(state)); } catch { tell(t.not_kept); state.lost = true; }
   drawState();
 }
@@ -141,7 +141,7 @@ function panel(x) {
     row(t.must_say, field("must_say", must.join("\n"), x, lang), el("p", { class: "hint" }, t.one_a_line));
   } else {
     if (labelling) row(t.answer, text(x.answer));
-    if (expected || !labelling) row(t.expected, expected ? text(expected) : el("span", { class: "hint" }, t[`behavior_${x.behavior}`]));
+    if (expected || !labelling) row(t.expected, expected ? text(expected) : el("span", { class: x.behavior === "answer" ? "hint" : undefined }, t[`behavior_${x.behavior}`]));
     if (labelling && x.rubric) row(t.rubric, text(x.rubric));
     if (!labelling) row(t.must_say, ...(must.length ? must.map((m) => el("span", { class: "phrase", lang }, m)) : [el("span", { class: "hint" }, t.nothing)]));
   }
@@ -228,14 +228,16 @@ function notify(text, ...choices) {
 }
 
 function written() {
-  const who = norm($("#who").value) || undefined;
-  const sorted = Object.entries(state.made).sort(([a], [b]) => (places.get(a) ?? items.length) - (places.get(b) ?? items.length));
-  const lines = sorted.map(([key, made]) => {
-    const note = norm(state.notes[key]) || undefined;
-    return labelling ? { ...made, rev: undefined, annotator: made.annotator ?? who, note } : { ...made, note };
-  });
+  const who = norm($("#who").value) || undefined, noted = (key) => norm(state.notes[key]) || undefined;
+  const here = items.map(keyOf), others = Object.keys(state.made).filter((key) => !places.has(key));
+  const line = (key) => {
+    const made = state.made[key];
+    if (!labelling) return made && { ...made, note: noted(key) };
+    const { rev, ...values } = made ?? labelOf(items[places.get(key)], "");
+    return { ...values, annotator: values.annotator ?? who, note: noted(key) };
+  };
   const head = labelling ? [] : [{ schema: "lm-eval-so/review/1", dataset_sha256: data.dataset.sha256, reviewer: who }];
-  return [...head, ...lines].map((line) => `${JSON.stringify(line)}\n`).join("");
+  return [...head, ...[...here, ...others].map(line)].filter(Boolean).map((values) => `${JSON.stringify(values)}\n`).join("");
 }
 let file;
 async function pick(name) {
@@ -261,7 +263,8 @@ async function save() {
   if (!done) { tell(t.not_saved); return; }
   keep(true);
   tell(t.saved);
-  notify(fill(t.next_step, { command: fill(data.command, { file: file?.name ?? name }) }), [t.close, () => {}]);
+  notify(t.next_step, [t.close, () => {}]);
+  $("#notice p").append(" ", el("code", {}, fill(data.command, { file: file?.name ?? name })));
 }
 
 /* Decisions of an earlier version of the page, where test and revision are the same. */
@@ -269,11 +272,12 @@ function offer() {
   const found = { made: {}, notes: {} };
   let names = [];
   try { names = Object.keys(localStorage); } catch { /* nothing is kept here, then */ }
-  for (const earlier of names.filter((name) => name.startsWith(family) && name !== store).map(load)) {
-    for (const [key, made] of Object.entries(earlier?.made ?? {})) {
+  const earlier = names.filter((name) => name.startsWith(family) && name !== store).map(load).filter(Boolean).sort((a, b) => a.at - b.at);
+  for (const one of earlier) {
+    for (const [key, made] of Object.entries(one.made)) {
       if (items[places.get(key)]?.rev !== made.rev || state.made[key]) continue;
       found.made[key] = made;
-      found.notes[key] = earlier.notes?.[key];
+      found.notes[key] = one.notes[key];
     }
   }
   const n = Object.keys(found.made).length;

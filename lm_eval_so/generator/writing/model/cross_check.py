@@ -13,8 +13,8 @@ from lm_eval_so.core.text.edits import find_nearly
 from lm_eval_so.core.text.numbers import find_numbers
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.writing.chunks import Chunk, chunks_of, place_of
-from lm_eval_so.generator.writing.likeness import Search, key, keyed
-from lm_eval_so.generator.writing.rules import NEARLY_QUOTED, Draft, Fault, numbers_of
+from lm_eval_so.generator.writing.likeness import Search, key, keyed, numbers_of
+from lm_eval_so.generator.writing.rules import NEARLY_QUOTED, Draft, Fault
 
 _MOST_WINDOWS: Final = 12
 """Windows up to which every question is held against every one."""

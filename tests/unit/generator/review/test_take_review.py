@@ -18,11 +18,13 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import load_dataset
+from lm_eval_so.core.events import ignore
 from lm_eval_so.core.hashing import content_id, revision
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.errors import DatasetError, InputError, NothingToDo
 from lm_eval_so.generator.dataset_tools.verify import validate
-from lm_eval_so.generator.generate import Edits, generate, generate_with_model, stale
+from lm_eval_so.generator.generate import Edits, generate, generate_with_model
+from lm_eval_so.generator.staleness.find_stale import find_stale
 from lm_eval_so.generator.take_review import export_review, take_review
 from lm_eval_so.testing import ChatServer, Reply
 
@@ -74,8 +76,8 @@ class Desk:
         generate(self.config(), Resources(), edits=edits)
         return self.samples()
 
-    def is_stale(self) -> tuple[str, ...]:
-        return stale(self.config(), Resources())
+    def is_stale(self) -> bool:
+        return find_stale(self.config(), ignore).fails(strict=True)
 
     def samples(self) -> list[dict[str, Any]]:
         lines = (self.made / "test.jsonl").read_text("utf-8").splitlines()
@@ -198,7 +200,7 @@ def test_take_review__states_ids_and_what_generate_makes_of_them(desk: Desk) -> 
     assert len(again) == 3 + 15
     asked = {each["messages"][-1]["content"] for each in before.values() if each["id"] in rejected}
     assert not asked & {each["messages"][-1]["content"] for each in again.values()}
-    assert desk.is_stale() == ()
+    assert not desk.is_stale()
 
 
 def test_take_review__the_dataset_is_what_generate_makes_of_the_decisions(desk: Desk) -> None:
@@ -300,7 +302,7 @@ def test_take_review__a_later_decision_counts_and_an_old_page_does_not(desk: Des
     new = next(each for each in desk.written() if each["review"]["status"] == "edited")
     desk.decide([decision(new, "edit", question=two["messages"][-1]["content"])])  # back again
     assert two["id"] in {each["id"] for each in desk.generate()}
-    assert desk.is_stale() == ()
+    assert not desk.is_stale()
 
 
 def as_excel_saves(rows: list[dict[str, str]], encoding: str) -> bytes:

@@ -18,11 +18,12 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import load_dataset
-from lm_eval_so.core.events import Event, Noticed
+from lm_eval_so.core.events import Event, Noticed, Warned
 from lm_eval_so.errors import BudgetSpent, CannotMeasure, DatasetError, UsageError
 from lm_eval_so.generator.dataset.make import Generated
 from lm_eval_so.generator.documents.block import Document
-from lm_eval_so.generator.generate import generate, generate_with_model, stale, try_out
+from lm_eval_so.generator.generate import generate, generate_with_model, try_out
+from lm_eval_so.generator.staleness.find_stale import find_stale
 from lm_eval_so.testing import ChatServer, Reply, Seen
 
 TOY = Path(__file__).parents[4] / "tests/data/shop"
@@ -50,7 +51,14 @@ class Shop:
             (folder / name).write_text(document.text, "utf-8")
 
     def config(
-        self, *, run: Any = None, model: bool = True, faq: bool = False, **synthesise: Any
+        self,
+        *,
+        run: Any = None,
+        model: bool = True,
+        faq: bool = False,
+        old: str = "",
+        language: str = "en",
+        **synthesise: Any,
     ) -> Config:
         options = {"base_url": self.server.url, "api_key_env": ""}
         backend = {"name": "openai", "params": {"model": "m"}, "options": options}
@@ -58,13 +66,16 @@ class Shop:
             {
                 "version": 1,
                 "suite": "shop",
+                "language": language,
                 "dataset": {"path": "made", "name": "shop"},
                 "run": {"cache": "cache.sqlite", **(run or {})},
                 "generator": {
                     **({"backend": backend} if model else {}),
                     "sources": [
                         *([{"id": "faq", "path": "faq.csv"}] if faq else []),
-                        {"id": "docs", "as": "documents", "path": FILES},
+                        {"id": "docs", "as": "documents", "path": FILES}
+                        | ({"supersedes": [old]} if old else {}),
+                        *([{"id": "old", "as": "documents", "path": old}] if old else []),
                     ],
                     "synthesise": {"twins": 0, **synthesise},
                 },
@@ -80,9 +91,7 @@ class Shop:
         return asyncio.run(generate_with_model(config, self.resources(), offline=offline))
 
     def samples(self) -> list[dict[str, Any]]:
-        return [
-            json.loads(x) for x in (self.folder / "made/test.jsonl").read_text("utf-8").splitlines()
-        ]
+        return read_lines(self.folder / "made/test.jsonl")
 
     def metadata(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.folder / "made/metadata.json").read_text("utf-8"))
@@ -90,6 +99,10 @@ class Shop:
 
     def files(self) -> dict[str, bytes]:
         return {p.name: p.read_bytes() for p in sorted((self.folder / "made").iterdir())}
+
+
+def read_lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
 
 
 def at_random(writer: QuestionWriter) -> Any:
@@ -143,7 +156,7 @@ def test_generate__a_second_run_asks_nothing_and_changes_no_byte(shop: Shop) -> 
     shop.generate()
     assert shop.files() == before
     assert len(shop.server.requests) == asked
-    assert stale(shop.config(), shop.resources()) == ()
+    assert not find_stale(shop.config(), shop.resources().listener).fails(strict=True)
     generate(shop.config(), shop.resources())  # as `ci` does
     assert shop.files() == before
     assert len(shop.server.requests) == asked
@@ -406,3 +419,39 @@ async def test_agenerate__and_generate_are_the_command(shop: Shop) -> None:
     before = shop.files()
     assert await asyncio.to_thread(so.generate, file) == info
     assert shop.files() == before
+
+
+def test_generate__asks_about_what_has_changed_since_an_older_document(
+    shop: Shop, toy: list[Document]
+) -> None:
+    text = next(each.text for each in toy if each.file == "returns.docx")
+    changes = {
+        "날부터 7일": "날부터 10일",
+        "2영업일": "3영업일",
+        "| 6,000원(왕복)": "| 5,000원(왕복)",
+    }
+    for new, old in {**changes, "3,000원이 더해": "2,000원이 더해"}.items():
+        text = text.replace(new, old, 1)
+    (shop.folder / "returns_2023.md").write_text(text, "utf-8")
+    mix = {"superseded": 3, "fact": 3}
+    shop.generate(old="returns_2023.md", questions=6, mix=mix, language="ko", twins=0)
+    told = [event.text for event in shop.events if isinstance(event, Noticed | Warned)]
+    differ = "6,000/5,000, 7/10, 3,000/2,000, 2/3"
+    found = next(line for line in told if "returns_2023" in line and "/" in line)
+    assert found.startswith("returns.md 문서가 returns_2023.md 문서를 대신합니다. 다른 곳 4곳: ")
+    assert sorted(found.partition(": ")[2].split(", ")) == sorted(differ.split(", "))
+    asked = [each for each in shop.samples() if each["metadata"]["type"] == "superseded"]
+    assert len(asked) == 3
+    stored = {each["doc_id"]: each for each in read_lines(shop.folder / "made/sources.jsonl")}
+    for each in asked:
+        (gold, *others) = each["context"]
+        assert [gold["role"], *{other["role"] for other in others}] == ["gold", "distractor"]
+        for passage, file in ((gold, "returns.md"), (others[0], "returns_2023.md")):
+            document, (start, end) = stored[passage["doc_id"]], passage["span"]
+            assert (document["file"], document["text"][start:end]) == (file, passage["text"])
+        assert gold["text"] != others[0]["text"]
+    checks = [seen.text for seen in shop.server.requests if "verdicts" in seen.text]
+    assert checks
+    assert not [text for text in checks if "returns_2023" in text]
+    written = [e["provenance"]["source"]["file"] for e in shop.samples()]
+    assert "returns_2023.md" not in written

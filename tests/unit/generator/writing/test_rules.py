@@ -6,6 +6,7 @@ import pytest
 
 from lm_eval_so.generator.writing.chunks import chunks_of
 from lm_eval_so.generator.writing.rules import Draft, Fault, Known, copied, examine, known_of
+from lm_eval_so.generator.writing.slots import Slot
 
 HISTORY = (("반품은 언제까지예요?", "받은 날부터 14일 안에 신청하시면 됩니다."),)
 
@@ -198,3 +199,25 @@ def test_copied__names_the_runs(returns: Any, slot: Any, said: Any) -> None:
     assert fault.reason == "echoes_source"
     assert "상품을 받은 날부터" in fault.avoid
     assert all(run.replace(" ", "") in returns.text.replace(" ", "") for run in fault.avoid)
+
+
+def test_examine__a_question_about_a_change_rests_on_what_holds_now(
+    document: Any, said: Any
+) -> None:
+    text = "# 반품\n\n받은 날부터 {} 안에 반품을 신청합니다.\n\n위생용품은 반품을 받지 않습니다."
+    newer, older = (document(text.format(days), f"{days}.md") for days in ("14일", "10일"))
+    slot = Slot(type="superseded", chunks=(chunks_of(newer)[0], chunks_of(older)[0]), nth=0)
+    holds = "받은 날부터 14일 안에 반품을 신청합니다."
+    asked = {"question": "언제까지 돌려보내요?", "answer": holds, "quotes": (holds,)}
+    draft = examine(slot, said(**asked, must_say=("받은 날", "14일")), ())
+    assert isinstance(draft, Draft)
+    assert [each.text for each in draft.outdated] == ["받은 날부터 10일 안에 반품을 신청합니다."]
+    assert (draft.must_say, draft.flags) == (("14일",), ())  # the old answer does not say it
+    old = holds.replace("14", "10")
+    same = "위생용품은 반품을 받지 않습니다."
+    for reason, changed in (
+        ("quote_missing", {"quotes": (same,), "answer": same}),
+        ("quote_missing", {"quotes": (old,), "answer": old}),
+        ("numbers_unsupported", {"quotes": (holds, old), "answer": old}),
+    ):
+        assert judged(slot, said(**{**asked, **changed})) == reason

@@ -1,0 +1,1 @@
+"""Tests held against their sources: which of them no longer fit."""

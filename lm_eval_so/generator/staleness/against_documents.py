@@ -1,0 +1,89 @@
+"""Tests that quote documents, held against these as they are now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from lm_eval_so.core.records.dataset import DocumentInfo
+from lm_eval_so.core.records.sample import Passage, TestSample
+from lm_eval_so.generator.dataset.stored import Stored
+from lm_eval_so.generator.documents.block import Document
+from lm_eval_so.generator.documents.compose import compose, split_text
+from lm_eval_so.generator.staleness.hold import SEVERITY, Held, Quote, hold, quotes_of
+from lm_eval_so.generator.staleness.keyed_text import Body, KeyedText, keyed_unit
+from lm_eval_so.generator.writing.rules import doc_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldPassage:
+    """A passage that a test rests on, and what became of it: the worst of its units."""
+
+    passage: Passage
+    file: str
+    heading: str | None
+    held: Held
+
+
+class Sources:
+    """The documents as they are, and as they were when tests were written.
+
+    Args:
+        documents: The documents now.
+        stored: Parts of the dataset that stand.
+    """
+
+    def __init__(self, documents: Sequence[Document], stored: Stored) -> None:
+        self._documents = {doc_id(document): document for document in documents}
+        self._stored = {info.doc_id: info for info in stored.documents}
+        self._old: dict[str, KeyedText] = {}
+
+    @cached_property
+    def _now(self) -> Body:
+        return Body(KeyedText(d.file, d.units, d.sections) for d in self._documents.values())
+
+    def passages(self, sample: TestSample) -> tuple[HeldPassage, ...]:
+        """Return the passages of a sample that its answer rests on, each held against the documents now."""
+        return tuple(
+            self._held(passage)
+            for passage in sample.context
+            if passage.role == "gold" and passage.doc_id is not None and passage.span is not None
+        )
+
+    def _held(self, passage: Passage) -> HeldPassage:
+        info = self._stored.get(passage.doc_id or "")
+        start, end = passage.span or (0, 0)
+        if info is None:  # only the quote is known
+            quotes = [Quote(text=passage.text, unit=None)]
+        else:
+            units = tuple(unit.unit for unit in self._text(info).units)
+            quotes = list(quotes_of(start, end, info.text, units))
+        unit = quotes[0].unit
+        file = info.file if info else ""
+        if passage.doc_id in self._documents:
+            held = Held(state="same", file=file, unit=unit, old=passage.text, new=passage.text)
+        else:
+            old = self._before(info)
+            found = [hold(quote, old, self._now) for quote in quotes]
+            held = max(found, key=lambda each: (SEVERITY.index(each.state), len(each.numbers)))
+        heading = unit.path[-1] if unit and unit.path else None
+        return HeldPassage(passage=passage, file=file, heading=heading, held=held)
+
+    def _text(self, info: DocumentInfo) -> KeyedText:
+        if info.doc_id not in self._old:
+            made = compose(split_text(info.text))
+            self._old[info.doc_id] = KeyedText(info.file, made.units, made.sections)
+        return self._old[info.doc_id]
+
+    def _before(self, info: DocumentInfo | None) -> Body:
+        """Return the documents as they were beside one of them; of its own file no other text counts."""
+        if info is None:
+            return Body([])
+        others = (each for each in self._stored.values() if each.file != info.file)
+        return Body([self._text(info), *map(self._text, others)])
+
+    def new_passages(self) -> int:
+        """Return how many units have a sentence that no stored document has."""
+        old = Body(map(self._text, self._stored.values()))
+        new = (d for each, d in self._documents.items() if each not in self._stored)
+        units = (keyed_unit(unit) for document in new for unit in document.units)
+        return sum(not all(map(old.has_sentence, unit.sentences)) for unit in units)

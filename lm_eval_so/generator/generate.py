@@ -21,7 +21,7 @@ from lm_eval_so.generator.dataset.make import (
 )
 from lm_eval_so.generator.dataset.to_review import write_review
 from lm_eval_so.generator.dataset.tried import Tried
-from lm_eval_so.generator.review.decide import read_decisions
+from lm_eval_so.generator.review.decisions import read_decisions
 from lm_eval_so.generator.source_problems import check, config_problems
 from lm_eval_so.generator.writing.write import Results
 

@@ -20,7 +20,7 @@ from lm_eval_so.generator.dataset.stored import as_edited, is_written
 from lm_eval_so.generator.dataset.to_review import page_of, review_texts, write_review
 from lm_eval_so.generator.dataset_tools.verify import main_language
 from lm_eval_so.generator.dedup import question_key
-from lm_eval_so.generator.review.decide import (
+from lm_eval_so.generator.review.decisions import (
     REVIEW_FILE,
     Decided,
     Decisions,

@@ -27,7 +27,7 @@ from lm_eval_so.generator.dataset.stored import (
     FromDocuments,
 )
 from lm_eval_so.generator.outcomes import Kept, Outcome, Tally
-from lm_eval_so.generator.review.decide import REVIEW_FILE
+from lm_eval_so.generator.review.decisions import REVIEW_FILE
 from lm_eval_so.generator.sources.base import FileError, Reject, Step
 
 FILES = (SAMPLES_FILE, REJECTED_FILE, SOURCES_FILE, METADATA_FILE)

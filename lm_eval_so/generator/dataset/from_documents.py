@@ -32,7 +32,7 @@ from lm_eval_so.generator.dataset.stored import (
 )
 from lm_eval_so.generator.dataset.tried import Tried
 from lm_eval_so.generator.documents.block import Document
-from lm_eval_so.generator.review.decide import REVIEW, Decisions
+from lm_eval_so.generator.review.decisions import REVIEW, Decisions
 from lm_eval_so.generator.twins.make_twins import Twins, in_order_of_kinds, make_twins
 from lm_eval_so.generator.writing.write import (
     FACT,

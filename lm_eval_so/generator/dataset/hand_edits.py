@@ -15,7 +15,7 @@ from lm_eval_so.core.records.review import Decision, Ruling
 from lm_eval_so.core.records.sample import SourceRef, TestSample
 from lm_eval_so.errors import DatasetError, InputError, Problem, RecordError, UsageError, Where
 from lm_eval_so.generator.dataset.stored import is_written
-from lm_eval_so.generator.review.decide import Decided, apply, key_of
+from lm_eval_so.generator.review.decisions import Decided, apply, key_of
 from lm_eval_so.generator.sources.base import place
 
 

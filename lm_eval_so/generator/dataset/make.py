@@ -24,7 +24,7 @@ from lm_eval_so.generator.dataset.from_documents import Writing, has_documents, 
 from lm_eval_so.generator.dataset.hand_edits import Edits, edit_problem, put_aside
 from lm_eval_so.generator.dedup import drop_duplicates
 from lm_eval_so.generator.outcomes import Kept, Outcome, Read, Tally
-from lm_eval_so.generator.review.decide import REVIEW_FILE, Decisions
+from lm_eval_so.generator.review.decisions import REVIEW_FILE, Decisions
 from lm_eval_so.generator.sources.base import place
 from lm_eval_so.generator.writing.conflicts import conflict_lines
 from lm_eval_so.generator.writing.write import Results

@@ -24,7 +24,7 @@ from lm_eval_so.generator.dataset.stored import (
     read_stored,
 )
 from lm_eval_so.generator.outcomes import Tally
-from lm_eval_so.generator.review.decide import REJECTED, REVIEW, REVIEW_FILE, Decisions
+from lm_eval_so.generator.review.decisions import REJECTED, REVIEW, REVIEW_FILE, Decisions
 from lm_eval_so.generator.twins.make_twins import (
     in_order_of_kinds,
     is_twin,

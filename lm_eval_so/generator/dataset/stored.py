@@ -21,7 +21,7 @@ from lm_eval_so.core.records.dataset import (
 from lm_eval_so.core.records.sample import Review, TestSample
 from lm_eval_so.errors import InputError, RecordError, Where
 from lm_eval_so.generator.documents.block import Document
-from lm_eval_so.generator.review.decide import REVIEW
+from lm_eval_so.generator.review.decisions import REVIEW
 from lm_eval_so.generator.twins.make_twins import is_twin, kinds_of
 from lm_eval_so.generator.writing.model.write_rounds import Try
 from lm_eval_so.generator.writing.rules import doc_id

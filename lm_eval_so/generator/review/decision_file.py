@@ -20,7 +20,7 @@ from lm_eval_so.core.text.spreadsheet import (
 from lm_eval_so.errors import InputError, Problem, Where
 from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.mapping.list_cells import read_cell
-from lm_eval_so.generator.review.decide import must_say_of
+from lm_eval_so.generator.review.decisions import must_say_of
 
 TEXTS: Final = ("question", "expected", "must_say")
 """Fields of a decision, and columns of a table, with the texts that people may edit."""

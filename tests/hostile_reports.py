@@ -6,6 +6,7 @@ from made_reports import SENTENCES, case, changed, compared, comparison, lost, r
 
 from lm_eval_so.core.records.comparison import Control, LostCase, Reason
 from lm_eval_so.core.records.enums import Verdict
+from lm_eval_so.core.records.staleness import Staleness, StaleTest
 
 PAYLOADS = {
     "s1": "@octocat @org/team please merge, fixes #1",
@@ -48,6 +49,26 @@ def hostile(text):
             LostCase(sample_id=text, why=text),
             LostCase(sample_id="s24f1bb61e3983b7a", input=text, why=text),
             LostCase(sample_id="s1", ref=text, why=text),
+        ),
+        staleness=Staleness(
+            dataset=text,
+            of=9,
+            tests=(
+                StaleTest(
+                    id=text,
+                    origin="document",
+                    state="changed",
+                    question=text,
+                    file=text,
+                    heading=text,
+                    old=text,
+                    new=text,
+                    numbers=((text, text),),
+                    still_says=(text,),
+                    in_pull_request=True,
+                ),
+                StaleTest(id=text, origin="row", state="gone", question=text, file=text),
+            ),
         ),
         control=Control(state="not_possible", why=Reason(code="failed", figures={"problem": text})),
         baseline=replace(comparison().baseline, commit=None, ref=text, path=text),

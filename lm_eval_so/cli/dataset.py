@@ -1,7 +1,7 @@
 """The group of commands `dataset`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,6 +21,10 @@ Spoken = Annotated[
 ]
 Wanted = Annotated[
     str | None, typer.Argument(metavar="[ID]", help="Id of one test, ours or your own.")
+]
+To = Annotated[Literal["promptfoo", "csv"], typer.Option("--to", help="Format: promptfoo or csv.")]
+OutFile = Annotated[
+    Path | None, typer.Option("-o", "--out", metavar="FILE", help="File; default: stdout.")
 ]
 Older = Annotated[Path, typer.Argument(metavar="A", help="Folder of the older dataset.")]
 Newer = Annotated[Path, typer.Argument(metavar="B", help="Folder of the newer one.")]
@@ -90,3 +94,27 @@ def diff(line: CommandLine, old: Older, new: Newer, language: Spoken = None) -> 
         line.emit(result=to_json(found))
     else:
         line.emit_text(diff_text(found, language or found.language))
+
+
+@command(dataset_app, shared=("verbose",))
+def convert(
+    line: CommandLine, folder: Folder, to: To, out: OutFile = None, language: Spoken = None
+) -> None:
+    """Write a dataset for promptfoo, or as a table for a spreadsheet.
+
+    What has no place there is left out and told.
+
+    Example: lm-eval-so dataset convert dataset/docs --to csv -o tests.csv
+    """
+    from lm_eval_so.core.files import write_atomic
+    from lm_eval_so.generator.dataset_tools.convert import convert as stage
+    from lm_eval_so.generator.dataset_tools.convert import notes
+
+    made = stage(folder, to)
+    for note in notes(made, language or made.language):
+        typer.echo(note, err=True)
+    if out is None:
+        line.emit_text(made.text)
+        return
+    write_atomic(out, made.text)
+    line.emit(paths=[out])

@@ -1,7 +1,7 @@
 """Sources to samples, streamed in the order of the config."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -9,28 +9,31 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, Noticed
 from lm_eval_so.errors import Problem, Where
 from lm_eval_so.generator.documents.read import ReadOptions, read_document
-from lm_eval_so.generator.mapping.fields import is_blank
-from lm_eval_so.generator.mapping.list_cells import CellNotes
-from lm_eval_so.generator.mapping.sample_mapping import (
+from lm_eval_so.generator.mapping.binding import (
     Binding,
     bind,
     bind_columns,
+    bind_shaped,
     has_column,
-    make_sample,
     never_seen,
 )
+from lm_eval_so.generator.mapping.list_cells import CellNotes
+from lm_eval_so.generator.mapping.sample_mapping import make_sample
 from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Personal, Read, Skipped, Unusable
 from lm_eval_so.generator.personal import clean_record
 from lm_eval_so.generator.recognise import Found, find_files
 from lm_eval_so.generator.sources.base import (
     Columns,
     FileError,
+    Item,
+    Noted,
     RawItem,
     Reject,
+    Shaped,
     SourceFile,
     place,
 )
-from lm_eval_so.generator.sources.source_files import Item, Items, open_file
+from lm_eval_so.generator.sources.source_files import Items, open_file
 
 STAGE = "generate"
 _LOOKED_AT = 100
@@ -101,7 +104,7 @@ class _SourceReader:
 
     def _records(self, found: Found) -> Iterator[Outcome]:
         name = found.name
-        file, items = open_file(name, found.path, found.source)
+        file, items = open_file(name, found.path, found.source, beside=found.beside)
         yield Opened(file=file)
         first = next(items, None)
         if isinstance(first, FileError):
@@ -110,7 +113,31 @@ class _SourceReader:
             return
         self._has_readable = True
         if self._source.encoding is None and file.encoding == "cp949":
-            self._listener(Noticed(stage=STAGE, text=f"{name}: read as CP949"))
+            self._tell(f"{name}: read as CP949")
+        binding, problems, items = self._bound(name, first, items)
+        if problems:
+            yield from map(self._refuse, problems)
+            return
+        self._tell_choice(file, binding)
+        notes, personal, away = CellNotes(), Counter[str](), 0
+        for item in items:
+            away += isinstance(item, RawItem) and binding.puts_away(item)
+            if isinstance(item, Noted):
+                self._tell(f"{name}: {item.text}")
+            else:
+                yield self._outcome(clean_record(item, self._config.pii, personal), binding, notes)
+        yield Personal(file=file, found=personal)
+        if away and binding.skip:
+            self._tell(f"{name}: skipped {away:,} with {': '.join(binding.skip)}")
+        for text in notes.told():
+            self._tell(f"{name}: {text}")
+
+    def _bound(
+        self, name: str, first: Item | None, items: Items
+    ) -> tuple[Binding, Sequence[Problem], Items]:
+        """Return what the columns of a file are, the problems that make it unusable, and its records."""
+        if isinstance(first, Shaped):
+            return bind_shaped(first), (), items
         if isinstance(first, Columns):
             self._unseen.clear()
             columns, line = first.names, first.line
@@ -119,16 +146,7 @@ class _SourceReader:
             columns, line = self._look_ahead(ahead, items), None
             items = chain(ahead, items)
         binding, problems = bind_columns(self._config, self._number, name, columns, line=line)
-        if columns and problems:
-            yield from map(self._refuse, problems)
-            return
-        self._tell_choice(file, binding)
-        notes, personal = CellNotes(), Counter[str]()
-        for item in items:
-            yield self._outcome(clean_record(item, self._config.pii, personal), binding, notes)
-        yield Personal(file=file, found=personal)
-        for text in notes.told():
-            self._listener(Noticed(stage=STAGE, text=f"{name}: {text}"))
+        return binding, problems if columns else (), items
 
     def _look_ahead(self, ahead: list[Item], items: Items) -> tuple[str, ...]:
         """Return the keys of the first records, which are kept in `ahead`.
@@ -145,11 +163,11 @@ class _SourceReader:
         return tuple(dict.fromkeys(keys))
 
     def _outcome(self, item: Item, binding: Binding, notes: CellNotes) -> Outcome:
-        if isinstance(item, Columns):
+        if isinstance(item, Columns | Shaped | Noted):
             raise TypeError("a header in the middle of a file")
         if not isinstance(item, RawItem):
             return item
-        if all(map(is_blank, item.payload.values())):
+        if binding.leaves_out(item):
             return Skipped(file=item.file)
         if self._unseen:
             self._keys |= dict.fromkeys(item.payload)
@@ -169,7 +187,13 @@ class _SourceReader:
         if self._source.map or not binding.refs:
             return
         chosen = ", ".join(f"{field}: {refs[0]}" for field, refs in binding.refs.items())
-        text = f"{file.name}: no map, columns chosen by their names: {{{chosen}}}"
+        by = (
+            f"read as {binding.shape}" if binding.shape else "no map, columns chosen by their names"
+        )
+        text = f"{file.name}: {by}" + ("" if binding.is_plain else f": {{{chosen}}}")
+        self._tell(text)
+
+    def _tell(self, text: str) -> None:
         self._listener(Noticed(stage=STAGE, text=text))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
 from lm_eval_so.core.hashing import canon
-from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.records.sample import SimulatedUser, TestSample
 from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.outcomes import Kept, Outcome
 from lm_eval_so.generator.sources.base import Reason, Reject, Step, excerpt, place
@@ -35,7 +35,12 @@ def question_key(sample: TestSample) -> bytes:
         for m in sample.messages
     ]
     given = [text_key(p.text) for p in sample.context if p.role == "given"]
-    return blake2b(canon([messages, given]), digest_size=16).digest()
+    played = [text_key(user.goal)] if (user := _user(sample)) else []
+    return blake2b(canon([messages, given, *played]), digest_size=16).digest()
+
+
+def _user(sample: TestSample) -> SimulatedUser | None:
+    return sample.scenario.simulated_user if sample.scenario else None
 
 
 def drop_duplicates(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:

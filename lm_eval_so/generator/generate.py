@@ -9,12 +9,15 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, ignore
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.errors import BudgetSpent, ConfigError
-from lm_eval_so.generator.dataset.freeze import refuse_folder
-from lm_eval_so.generator.dataset.hand_edits import Edits, edits_by_hand
+from lm_eval_so.generator.dataset.hand_edits import (
+    Edits,
+    edits_by_hand,
+    is_edited,
+    refuse_folder,
+)
 from lm_eval_so.generator.dataset.make import (
     Generated,
     Parts,
-    is_edited,
     make_parts,
     publish_parts,
     read_parts,
@@ -22,7 +25,7 @@ from lm_eval_so.generator.dataset.make import (
 from lm_eval_so.generator.dataset.to_review import write_review
 from lm_eval_so.generator.dataset.tried import Tried
 from lm_eval_so.generator.review.decisions import read_decisions
-from lm_eval_so.generator.source_problems import check, config_problems
+from lm_eval_so.generator.source_problems import check, config_problems, files_outside
 from lm_eval_so.generator.writing.write import Results
 
 __all__ = [
@@ -30,6 +33,7 @@ __all__ = [
     "Generated",
     "check",
     "config_problems",
+    "files_outside",
     "generate",
     "generate_with_model",
     "has_model",

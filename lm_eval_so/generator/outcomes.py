@@ -13,7 +13,15 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import Problem
 from lm_eval_so.generator.documents.block import Document
-from lm_eval_so.generator.sources.base import FileError, Reason, Reject, SourceFile, listed, place
+from lm_eval_so.generator.sources.base import (
+    FileError,
+    ProposedMetrics,
+    Reason,
+    Reject,
+    SourceFile,
+    listed,
+    place,
+)
 
 _TOLD = 20
 """Findings of one kind in one file that are reported one by one."""
@@ -75,7 +83,18 @@ class Personal:
     """Replaced or left out items by kind."""
 
 
-Outcome = Opened | Personal | Read | Kept | Skipped | Dropped | Reject | FileError | Unusable
+Outcome = (
+    Opened
+    | Personal
+    | Read
+    | Kept
+    | Skipped
+    | Dropped
+    | Reject
+    | FileError
+    | ProposedMetrics
+    | Unusable
+)
 
 
 class Tally:
@@ -123,6 +142,11 @@ class Tally:
                 self._find(outcome)
             case FileError():
                 self._find(outcome)
+            case ProposedMetrics():
+                text = (
+                    f"{outcome.file.name}: its graders, for your config:\nmetrics:\n{outcome.yaml}"
+                )
+                self._listener(Noticed(stage=self._stage, text=text.rstrip()))
             case Unusable():
                 self.problems.append(outcome.problem)
 

@@ -1,6 +1,6 @@
 """The files of a source, each with what it holds: tests, conversations or a document."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,11 +12,20 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.errors import Problem
 from lm_eval_so.generator.clean import clean_text
-from lm_eval_so.generator.mapping.sample_mapping import guess
-from lm_eval_so.generator.sources.base import Columns, Glance, RawItem, SourceFile
+from lm_eval_so.generator.mapping.binding import guess
+from lm_eval_so.generator.sources.base import (
+    Columns,
+    Glance,
+    ProposedMetrics,
+    RawItem,
+    Shaped,
+    SourceFile,
+)
 from lm_eval_so.generator.sources.encoding import HEAD_BYTES
+from lm_eval_so.generator.sources.shapes import shape_of
 from lm_eval_so.generator.sources.source_files import (
     READERS,
+    SHEETS,
     format_of,
     licensed,
     locate,
@@ -57,6 +66,8 @@ class Found:
     source: SourceSection
     """Section of its source, with the format by which it was recognised."""
     holds: Holds
+    beside: tuple[Path, ...] = ()
+    """Other files of its source."""
 
 
 def find_files(config: Config, number: int) -> Iterator[Found | Problem]:
@@ -73,18 +84,28 @@ def find_files(config: Config, number: int) -> Iterator[Found | Problem]:
     source = licensed(config, number)
     section = config.generator
     may_be_document = section is not None and section.synthesise is not None
-    for found in locate(config, number):
+    located = list(locate(config, number))
+    paths = [each[1] for each in located if not isinstance(each, Problem)]
+    for found in located:
         if isinstance(found, Problem):
             yield found
             continue
         name, path = found
-        holds, format_ = recognise(name, path, source, may_be_document=may_be_document)
+        beside = tuple(each for each in paths if each != path)
+        holds, format_ = recognise(
+            name, path, source, may_be_document=may_be_document, beside=beside
+        )
         known = source.model_copy(update={"format": format_})
-        yield Found(name=name, path=path, source=known, holds=holds)
+        yield Found(name=name, path=path, source=known, holds=holds, beside=beside)
 
 
 def recognise(
-    name: str, path: Path, source: SourceSection, *, may_be_document: bool
+    name: str,
+    path: Path,
+    source: SourceSection,
+    *,
+    may_be_document: bool,
+    beside: Sequence[Path] = (),
 ) -> tuple[Holds, str | None]:
     """Return what a file holds, and its format where its ending alone does not tell it.
 
@@ -93,30 +114,36 @@ def recognise(
         path: Path of the file.
         source: Source of the file.
         may_be_document: Whether a table that is nothing else is a document, else it holds tests.
+        beside: Other files of its source.
     """
     if source.use == "documents":
         return "document", source.format
-    if source.map or source.format in READERS:
+    if source.map or source.format in READERS.keys() - {*SHEETS}:
         return "tests", source.format
-    seen = _glance(name, path, source)
+    seen = _glance(name, path, source, beside)
     for known in KNOWN:
         if known.fits(seen):
             return known.holds, known.format
     is_table = format_of(name, source) in READERS
-    if is_table and {"input", "messages"} & set(guess(seen.columns).refs):
+    has_question = {"input", "messages"} & set(guess(seen.columns).refs)
+    if is_table and (has_question or shape_of(seen.columns)):
         return "tests", source.format
-    is_samples = source.use == "samples" or (is_table and not may_be_document)
+    is_sheet = format_of(name, source) in SHEETS
+    is_samples = source.use == "samples" or (is_table and not is_sheet and not may_be_document)
     return "tests" if is_samples else "document", source.format
 
 
-def _glance(name: str, path: Path, source: SourceSection) -> Glance:
-    file, items = open_file(name, path, source)
+def _glance(name: str, path: Path, source: SourceSection, beside: Sequence[Path]) -> Glance:
+    file, items = open_file(name, path, source, beside=beside)
     kind = format_of(name, source)
     columns: dict[str, None] = {}
     first: Mapping[str, JsonValue] = {}
     for item in islice(items, _LOOKED_AT) if kind in READERS else ():
         if isinstance(item, Columns):
             columns = dict.fromkeys(map(clean_text, item.names))
+            break
+        if isinstance(item, Shaped | ProposedMetrics):
+            columns = {"input": None}
             break
         if isinstance(item, RawItem):
             first = first or item.payload

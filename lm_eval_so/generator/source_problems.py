@@ -1,18 +1,20 @@
 """Problems of the sources that show before a file is read in full."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 
 from lm_eval_so.core.asking.open import backend_problems
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sources import SourceSection
+from lm_eval_so.core.files import leads_out
 from lm_eval_so.errors import Problem, Where, nearest
-from lm_eval_so.generator.mapping.sample_mapping import bind_columns, map_problems
+from lm_eval_so.generator.mapping.binding import bind_columns, map_problems
 from lm_eval_so.generator.recognise import Found, find_files
 from lm_eval_so.generator.sources.base import Columns
 from lm_eval_so.generator.sources.encoding import is_encoding
 from lm_eval_so.generator.sources.json_values import parse_path
-from lm_eval_so.generator.sources.source_files import READERS, format_of, locate, open_file
+from lm_eval_so.generator.sources.source_files import READERS, SHEETS, format_of, locate, open_file
 
 
 def check(config: Config, environ: Mapping[str, str] | None = None) -> list[Problem]:
@@ -89,15 +91,20 @@ def _section_problems(config: Config, number: int) -> Iterator[Problem]:
         if parse_path(source.records) is None:
             what = f'"{source.records}" is no path'
             yield Problem(what=what, where=config.where(*at, "records"), hint="as $.data")
-        paths = [source.path] if isinstance(source.path, str) else source.path
-        if not any(format_of(path, source) in {"json", None} for path in paths):
+        if not _may_be(source, {"json", "yaml"}):
             what = "records is for JSON documents"
             yield Problem(what=what, where=config.where(*at, "records"))
 
 
+def _may_be(source: SourceSection, formats: Collection[str]) -> bool:
+    """Return whether a file of a source may be of one of these formats."""
+    paths = [source.path] if isinstance(source.path, str) else source.path
+    return any(format_of(path, source) in {*formats, None} for path in paths)
+
+
 def _use_problems(source: SourceSection, where: Callable[[str], Where]) -> Iterator[Problem]:
     """Find settings of documents at a source of samples, and the other way round."""
-    of_documents = ("selector", "headings", "sheets", "header_row", "supersedes")
+    of_documents = ("selector", "headings", "supersedes")
     if source.use is None and not source.map:
         return  # each file decides
     if source.use == "documents":
@@ -109,6 +116,9 @@ def _use_problems(source: SourceSection, where: Callable[[str], Where]) -> Itera
         if getattr(source, key):
             hint = "write as: documents"
             yield Problem(what=f"{key} is for documents", where=where(key), hint=hint)
+    for key in ("sheets", "header_row"):
+        if getattr(source, key) and not _may_be(source, SHEETS):
+            yield Problem(what=f"{key} is for workbooks", where=where(key))
     if source.format is not None and source.format not in READERS:
         what = f"samples are not read from {source.format}"
         yield Problem(what=what, where=where("format"), hint="write as: documents")
@@ -130,3 +140,15 @@ def _header_problems(config: Config, number: int, found: Found) -> Iterator[Prob
     header = next(items, None)
     if isinstance(header, Columns):
         yield from bind_columns(config, number, name, header.names, line=header.line)[1]
+
+
+def files_outside(config: Config, folder: Path) -> list[Path]:
+    """Return the files of the sources that lie outside a folder once links are followed.
+
+    Args:
+        config: The config.
+        folder: The folder.
+    """
+    found = (each for number in range(len(config.sources)) for each in locate(config, number))
+    paths = [each[1] for each in found if not isinstance(each, Problem)]
+    return [path for path in paths if leads_out(path, folder)]

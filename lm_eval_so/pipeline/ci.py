@@ -20,6 +20,7 @@ from lm_eval_so.pipeline.check import Stage, check
 from lm_eval_so.pipeline.forecast.kept import file_of, fitting_note
 from lm_eval_so.pipeline.github.baseline_place import (
     find_anchor_place,
+    find_base,
     find_control,
     find_local_place,
     find_place,
@@ -32,6 +33,7 @@ from lm_eval_so.pipeline.measure.measure import Measured, measure
 from lm_eval_so.pipeline.measure.plan import (
     Origin,
     Plan,
+    SourceCheck,
     again_folder,
     how_to_name_one,
     main_folder,
@@ -122,6 +124,10 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
         origin=origin,
         forecast=fitting_note(config, around.environ) if is_foretold else None,
         control=find_control(activity, around.source) if around.source else None,
+        sources=SourceCheck(
+            base=find_base(activity, cwd=config.folder) if activity.is_proposal else None,
+            workspace=around.workspace if inputs else None,
+        ),
     )
 
 

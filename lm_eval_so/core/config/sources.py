@@ -11,7 +11,7 @@ QuestionType = Literal[
     "fact", "follow_up", "unanswerable", "false_premise", "multi_hop", "superseded"
 ]
 """Type of a test that is written from documents."""
-_RECORDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+_RECORDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".yaml", ".yml")
 """Endings of files that hold samples where no test is written from documents."""
 
 
@@ -76,12 +76,12 @@ class SourceSection(Section):
     file tells it by what stands in it."""
     format: (
         Literal[
-            "csv", "tsv", "jsonl", "json",
+            "csv", "tsv", "jsonl", "json", "yaml",
             "markdown", "html", "docx", "hwpx", "pdf", "text", "xlsx", "xls", "ods",
         ]
         | None
     ) = None  # fmt: skip
-    """Format; default: by the file's ending. Samples are read from csv, tsv, jsonl and json."""
+    """Format; default: by the file's ending. Samples are read from csv, tsv, jsonl, json, yaml, xlsx, xls and ods."""
     encoding: str | None = None
     """Encoding; default: detected per file (UTF-8, UTF-16 by BOM, CP949)."""
     records: str | None = None
@@ -100,9 +100,14 @@ class SourceSection(Section):
     headings: list[str] = Field(default_factory=list)
     """Regular expressions of headings in TXT, PDF, DOCX and HWPX documents, the highest first."""
     sheets: list[str] = Field(default_factory=list)
-    """Sheets of a document to read, hidden ones too; default: all that are visible."""
+    """Sheets of a workbook to read, hidden ones too; default: all that are visible; of samples those with the
+    columns of the first."""
     header_row: int | None = Field(default=None, ge=1)
-    """Row of a document's sheets that names the columns; default: found."""
+    """Row of a workbook's sheets that names the columns; default: found."""
+    input_var: str | None = None
+    """Variable of promptfoo's tests that holds the question; default: found."""
+    context: Literal["given", "gold"] | None = None
+    """Use of the passages of SQuAD and promptfoo: given to the chatbot, or evidence alone; default: given."""
     supersedes: list[str] = Field(default_factory=list)
     """Files of older documents among the sources that these take the place of: no test is written from them, but
     `superseded` ones about what has changed."""

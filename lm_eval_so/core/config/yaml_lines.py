@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import yaml
+from pydantic import JsonValue
 
 from lm_eval_so.core.files import read_text
 from lm_eval_so.errors import ConfigError, Problem, Where
@@ -28,6 +29,8 @@ _MOST_CHARACTERS = 2_000_000
 """Limit of characters in a file: parsing as many takes seconds."""
 _SAID_OF_UNUSABLE = "NUL or half a surrogate pair, which no file and no path can hold"
 _LONGEST_SHOWN = 40
+_UNFOLDED = 1_000_000
+"""Width of lines that are written, so that no text is broken over several."""
 _DEEPEST = 100
 """Limit of nesting: far above any config, far below Python's recursion limit."""
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
@@ -147,8 +150,15 @@ def parse_yaml(text: str, *, file: str) -> Located:
     return located
 
 
-def parse_parts(text: str, *, file: str) -> tuple[Located, list[Problem]]:
+def parse_parts(
+    text: str, *, file: str, keep_digits: bool = False
+) -> tuple[Located, list[Problem]]:
     """Parse the usable parts of a YAML text, and find the problems of the rest.
+
+    Args:
+        text: The text.
+        file: Name of the file, for people.
+        keep_digits: Whether a number that would be written otherwise (1.10, 1e3) stays a text.
 
     Raises:
         ConfigError: If the text is not YAML, or far larger than a config.
@@ -159,7 +169,7 @@ def parse_parts(text: str, *, file: str) -> tuple[Located, list[Problem]]:
         raise ConfigError(
             what, where=Where(file=file), hint="texts may stand in files of their own"
         )
-    reader = _Reader(file, lines)
+    reader = _Reader(file, lines, keep_digits=keep_digits)
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         values = reader.value(node, ()) if node is not None else None
@@ -173,8 +183,8 @@ def parse_parts(text: str, *, file: str) -> tuple[Located, list[Problem]]:
 
 
 class _Reader:
-    def __init__(self, file: str, lines: tuple[str, ...]) -> None:
-        self.file, self.lines = file, lines
+    def __init__(self, file: str, lines: tuple[str, ...], *, keep_digits: bool) -> None:
+        self.file, self.lines, self._keep_digits = file, lines, keep_digits
         self.places: dict[Path_, Place] = {}
         self.problems: list[Problem] = []
         self._values = 0
@@ -224,8 +234,12 @@ class _Reader:
                 self._problem(node, _SAID_OF_UNUSABLE, path)
             return _UNUSABLE.sub("\N{REPLACEMENT CHARACTER}", text)
         try:
-            return plain_scalar(text)
+            value = plain_scalar(text)
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            return text if self._keep_digits and is_number and str(value) != text else value
         except ValueError:
+            if self._keep_digits:
+                return text
             self._problem(node, f"{_short(text)} is too large a number", path)
             return text
 
@@ -290,3 +304,9 @@ def _not_yaml(error: yaml.YAMLError, file: str, text: str) -> ConfigError:
     where = Where(file=file, line=mark.line + 1, column=mark.column + 1, text=told)
     hint = next((each for told, each in _REMEDIES.items() if told in str(what)), None)
     return ConfigError(f"no YAML: {what}", where=where, hint=hint)
+
+
+def dump_yaml(values: JsonValue) -> str:
+    """Return JSON values as YAML for people: keys in their order, texts as they are written."""
+    text: str = yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=_UNFOLDED)
+    return text

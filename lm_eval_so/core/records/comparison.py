@@ -17,6 +17,7 @@ from lm_eval_so.core.records.changes import (
 from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.report import Acceptance
+from lm_eval_so.core.records.staleness import Staleness
 
 
 @record
@@ -126,19 +127,16 @@ class MetricComparison:
     """One-sided p-value for "the candidate is worse", Holm-adjusted if several metrics gate."""
     p_raw: float | None = None
     needed_n: int | None = None
-    """Samples needed to settle the verdict with 80 % power, if nothing changed; null where
-    `needed_repeats` is given instead."""
+    """Samples that settle the verdict with 80 % power if nothing changed; null where `needed_repeats` is given."""
     needed_repeats: int | None = None
-    """Answers to each sample, on both sides, needed to settle it by the methods these_binary and
-    these_scores."""
+    """Answers to each sample, on both sides, that settle it by the methods these_binary and these_scores."""
     needed_cost_usd: float | None = None
     provable_margin: float | None = None
     """Smallest margin that this number of samples can prove."""
     method: str | None = None
     """Interval and test in use; these_binary and these_scores are about the samples of the dataset."""
     judge_j: float | None = None
-    """Youden's J of a calibrated judge. For a binary metric `margin` is then J times the configured
-    margin."""
+    """Youden's J of a calibrated judge. For a binary metric `margin` is then J times the configured one."""
     corrected: CorrectedChange | None = None
     """Figures without the judge's errors; null unless `margin` was scaled by J."""
     left_out: int = 0
@@ -376,6 +374,8 @@ class Comparison:
     """Comparison with `baseline.anchor`; null if the config names none."""
     forecast: ForecastNote | None = None
     """Forecast of this gate; null if `forecast` made none, or none that fits."""
+    staleness: Staleness | None = None
+    """Tests that no longer fit their documents or rows; null if all do, or if they were not held against them."""
     pairing: Pairing
     baseline: BaselineRef
     differences: tuple[str, ...]

@@ -4,7 +4,7 @@ Broken ones come first, then those behind a slice that is proven worse, then the
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from lm_eval_so.core.records.changes import ChangedCase
@@ -15,9 +15,17 @@ from lm_eval_so.core.records.comparison import (
     MetricComparison,
 )
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind
+from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import say
-from lm_eval_so.core.words.broken_cases import case_notes, named_cases, slipped
+from lm_eval_so.core.words.broken_cases import (
+    advice,
+    case_notes,
+    named_cases,
+    slipped,
+    slips_sentence,
+)
 from lm_eval_so.core.words.formats import count
+from lm_eval_so.core.words.stale_tests import stale_notes, stale_sentences
 
 MOST_FIRST: Final = 5
 """Most cases right under the headline."""
@@ -73,7 +81,24 @@ def first_cases(comparison: Comparison, language: Language) -> tuple[FirstCase, 
         if broken is not None
     ]
     others = (same for sample_id, same in changed.items() if sample_id not in told)
-    return (*first, *(_changed(same, comparison.metrics, language) for same in others))
+    cases = (*first, *(_changed(same, comparison.metrics, language) for same in others))
+    stale = stale_notes(comparison.staleness, language)
+    return tuple(
+        replace(case, notes=(*case.notes, stale[case.sample_id]))
+        if case.sample_id in stale
+        else case
+        for case in cases
+    )
+
+
+def after_cases(comparison: Comparison, language: Language) -> Iterator[str]:
+    """Yield the sentences that stand after the cases of the first screen, on every surface."""
+    broken = comparison.broken
+    if told := advice(broken, language):
+        yield told
+    if broken is not None and (slips := slips_sentence(broken, language)):
+        yield slips
+    yield from stale_sentences(comparison.staleness, language)
 
 
 def _by_sample(cases: Sequence[ChangedCase]) -> dict[str, list[ChangedCase]]:
@@ -173,3 +198,11 @@ def _again(same: Sequence[ChangedCase], language: Language) -> Iterator[str]:
     for (worse, times), names in metrics.items():
         text = say("comment.again", language, {"w": count(worse), "n": count(times)})
         yield text if len(metrics) == 1 else f"{', '.join(names)} {text}"
+
+
+def unreviewed(report: EvaluationReport | None, language: Language) -> Iterator[str]:
+    """Yield how many tests of a report nobody reviewed, if there are some."""
+    dataset = report.experiment.dataset if report else None
+    if dataset is not None and dataset.unreviewed:
+        figures = {"n": count(dataset.unreviewed), "of": count(dataset.n)}
+        yield say("report.unreviewed", language, figures)

@@ -12,26 +12,24 @@ from typing import Any, BinaryIO, Self
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.variables import as_written
-from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE
+from lm_eval_so.core.dataset import METADATA_FILE, REVIEW_FILE, SAMPLES_FILE
 from lm_eval_so.core.files import cannot_write, copy_atomic
 from lm_eval_so.core.hashing import canon, digest
 from lm_eval_so.core.records.codec import dump_document, dump_line, dumps, to_json
 from lm_eval_so.core.records.dataset import DatasetInfo, FileInfo, GeneratorInfo
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.errors import InputError, Where
-from lm_eval_so.generator.dataset.hand_edits import recorded_digest, samples_digest
+from lm_eval_so.generator.dataset.hand_edits import samples_digest
 from lm_eval_so.generator.dataset.stored import (
+    FILES,
+    METRICS_FILE,
     NOTHING,
     REJECTED_FILE,
     SOURCES_FILE,
     FromDocuments,
 )
 from lm_eval_so.generator.outcomes import Kept, Outcome, Tally
-from lm_eval_so.generator.review.decisions import REVIEW_FILE
-from lm_eval_so.generator.sources.base import FileError, Reject, Step
+from lm_eval_so.generator.sources.base import FileError, ProposedMetrics, Reject, Step
 
-FILES = (SAMPLES_FILE, REJECTED_FILE, SOURCES_FILE, METADATA_FILE)
-"""Files in the order of writing: metadata.json, with the digests of the others, comes last."""
 _ONLY_IF_USED = ("imported_sha256", "plan", "tries", "flags", "llm", "twins")
 """Fields of metadata.json that are absent where no test is written from documents."""
 
@@ -62,10 +60,13 @@ def write_outcomes(
 def _write(
     outcomes: Iterable[Outcome], tally: Tally, folder: Path, added: FromDocuments
 ) -> dict[str, FileInfo]:
+    proposed: list[str] = []
     with _DatasetWriter(folder) as writer:
         for outcome in outcomes:
             tally.add(outcome)
-            if isinstance(outcome, Kept):
+            if isinstance(outcome, ProposedMetrics):
+                proposed.append(outcome.yaml)
+            elif isinstance(outcome, Kept):
                 writer.add_sample(outcome.sample)
             elif isinstance(outcome, Reject | FileError):
                 writer.add_reject(outcome)
@@ -74,6 +75,9 @@ def _write(
             writer.add_sample(sample)
         for line in added.tries:
             writer.add_try(line)
+    if proposed:
+        text = f"metrics:\n{''.join(proposed)}"
+        (folder / METRICS_FILE).write_text(text, encoding="utf-8", newline="\n")
     files = writer.files()
     if added.documents:
         with _Lines(folder / SOURCES_FILE) as lines:
@@ -182,7 +186,7 @@ def describe(
             seed=config.generator.seed if config.generator else 0,
         ),
         files=files,
-        dataset_sha256=digest({name: to_json(info) for name, info in files.items()}),
+        dataset_sha256=digest_of(files),
         sources=tally.sources(),
         rejected=dict(tally.rejected),
         review=dict(tally.review),
@@ -196,6 +200,11 @@ def describe(
         llm=added.llm,
         twins=added.kinds or None,
     )
+
+
+def digest_of(files: Mapping[str, FileInfo]) -> str:
+    """Return the digest of a dataset by those of its files."""
+    return digest({name: to_json(info) for name, info in files.items()})
 
 
 def counted(codes: Iterable[str]) -> dict[str, int]:
@@ -218,25 +227,6 @@ def write_metadata(info: DatasetInfo, folder: Path) -> DatasetInfo:
     return info
 
 
-def refuse_folder(folder: Path) -> None:
-    """Refuse a dataset folder that is a file, or that holds files not made by `generate`.
-
-    Raises:
-        InputError: If the folder is refused.
-    """
-    where = Where(file=str(folder))
-    if folder.suffix == ".jsonl" or (folder.exists() and not folder.is_dir()):
-        hint = "give a folder by dataset.path or -o"
-        raise InputError(f"{folder} is no folder", where=where, hint=hint)
-    if (folder / METADATA_FILE).exists():
-        recorded_digest(folder)
-        return
-    there = next((folder / name for name in FILES if (folder / name).exists()), None)
-    if there is not None:
-        what = f"{there} was not made by generate: there is no {METADATA_FILE}"
-        raise InputError(what, where=where, hint="choose another folder by -o, or move it away")
-
-
 def publish(made: Path, folder: Path) -> tuple[Path, ...]:
     """Copy the new files into the dataset's folder; other files stay, but for one of ours that is no more.
 
@@ -246,8 +236,8 @@ def publish(made: Path, folder: Path) -> tuple[Path, ...]:
     names = [name for name in (REVIEW_FILE, *FILES) if (made / name).exists()]
     for name in names:
         copy_atomic(made / name, folder / name)
-    if SOURCES_FILE not in names:
-        (folder / SOURCES_FILE).unlink(missing_ok=True)
+    for name in {SOURCES_FILE, METRICS_FILE}.difference(names):
+        (folder / name).unlink(missing_ok=True)
     return tuple(folder / name for name in names)
 
 

@@ -19,6 +19,7 @@ from lm_eval_so.generator.dataset.make_samples import (
     prompts_of,
     sample_of,
     style_for,
+    twins_of,
     type_of,
 )
 from lm_eval_so.generator.dataset.stored import (
@@ -33,7 +34,6 @@ from lm_eval_so.generator.dataset.stored import (
 from lm_eval_so.generator.dataset.tried import Tried
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.review.decisions import REVIEW, Decisions
-from lm_eval_so.generator.twins.make_twins import Twins, in_order_of_kinds, make_twins
 from lm_eval_so.generator.writing.write import (
     FACT,
     KEYLESS,
@@ -198,7 +198,9 @@ class Writing:
         return FromDocuments(
             documents=document_lines(self.documents, self._stored, samples),
             samples=samples,
-            twins=self._twins([*self._imported, *samples]),
+            twins=twins_of(
+                self._config, [*self._imported, *samples], self._stored.twins, self._decisions
+            ),
             tries=(*self._thrown(), *(line_of(each, self._by) for each in outcome.tries)),
             plan=self._work.figures(outcome, has_model=has_model) if self._work else None,
             llm=self._use(outcome.asking, samples),
@@ -213,18 +215,6 @@ class Writing:
             elif (known := rejected.pop((line.get("id"), line.get("rev")), None)) is not None:
                 yield known
         yield from rejected.values()
-
-    def _twins(self, tests: Sequence[TestSample]) -> Sequence[TestSample]:
-        section = self._config.generator
-        must = self._config.gate.must
-        terms = Twins(
-            wanted=section.synthesise.twins if section and section.synthesise else 0,
-            seed=section.seed if section else 0,
-            required=must.tag if must else None,
-            rejected={sample.id for sample in self._decisions.rejected},
-        )
-        standing = self._decisions.all_decided(self._stored.twins)
-        return in_order_of_kinds(self._decisions.all_decided(make_twins(tests, standing, terms)))
 
     def _use(self, asking: Asking, samples: Sequence[TestSample]) -> ModelUse | None:
         before = self._stored.info.llm if self._stored.info else None

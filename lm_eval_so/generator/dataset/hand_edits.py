@@ -14,7 +14,7 @@ from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.review import Decision, Ruling
 from lm_eval_so.core.records.sample import SourceRef, TestSample
 from lm_eval_so.errors import DatasetError, InputError, Problem, RecordError, UsageError, Where
-from lm_eval_so.generator.dataset.stored import is_written
+from lm_eval_so.generator.dataset.stored import FILES, is_written
 from lm_eval_so.generator.review.decisions import Decided, apply, key_of
 from lm_eval_so.generator.sources.base import place
 
@@ -38,6 +38,42 @@ class Edits(StrEnum):
         if force and keep:
             raise UsageError("--force drops edits by hand and --keep-edits keeps them: give one")
         return cls.REPLACE if force else cls.KEEP if keep else cls.REFUSE
+
+
+def refuse_folder(folder: Path) -> None:
+    """Refuse a dataset folder that is a file, or that holds files not made by `generate`.
+
+    Raises:
+        InputError: If the folder is refused.
+    """
+    where = Where(file=str(folder))
+    if folder.suffix == ".jsonl" or (folder.exists() and not folder.is_dir()):
+        hint = "give a folder by dataset.path or -o"
+        raise InputError(f"{folder} is no folder", where=where, hint=hint)
+    if (folder / METADATA_FILE).exists():
+        recorded_digest(folder)
+        return
+    there = next((folder / name for name in FILES if (folder / name).exists()), None)
+    if there is not None:
+        what = f"{there} was not made by generate: there is no {METADATA_FILE}"
+        raise InputError(what, where=where, hint="choose another folder by -o, or move it away")
+
+
+def is_edited(made: Path, folder: Path, edits: Edits) -> bool:
+    """Return whether edits by hand are to be replaced.
+
+    Args:
+        made: Folder with the new files.
+        folder: The dataset's folder.
+        edits: What becomes of edits by hand.
+
+    Raises:
+        DatasetError: If there are some, which are refused.
+    """
+    problem = None if edits is Edits.KEEP else edit_problem(made, folder)
+    if problem is not None and edits is Edits.REFUSE:
+        raise DatasetError.of([problem])
+    return problem is not None
 
 
 def edit_problem(made: Path, folder: Path) -> Problem | None:
@@ -158,15 +194,15 @@ def _decision(sample: TestSample, ruling: Ruling, kept: TestSample | None) -> De
     return Decision(id=name, rev=rev, decision=ruling, sample=kept)
 
 
-def put_aside(folder: Path) -> Path:
-    """Copy the samples to a file of their own beside them, and return it.
+def put_aside(folder: Path) -> str:
+    """Copy the samples to a file of their own beside them, and return what is to be told.
 
     Raises:
         InputError: If it cannot be written.
     """
     aside = _aside(folder)
     copy_atomic(folder / SAMPLES_FILE, aside)
-    return aside
+    return f"{folder / SAMPLES_FILE} was edited by hand: kept as {aside}"
 
 
 def _aside(folder: Path) -> Path:

@@ -6,12 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.dataset import SAMPLES_FILE
 from lm_eval_so.core.events import Began, Ended, Listener, Noticed, Warned
 from lm_eval_so.core.records.dataset import DatasetInfo
-from lm_eval_so.core.records.review import Decision
-from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.words import say
 from lm_eval_so.errors import DatasetError, NothingToDo
 from lm_eval_so.generator.collect import STAGE, collect
 from lm_eval_so.generator.dataset.freeze import (
@@ -21,11 +17,9 @@ from lm_eval_so.generator.dataset.freeze import (
     write_outcomes,
 )
 from lm_eval_so.generator.dataset.from_documents import Writing, has_documents, told
-from lm_eval_so.generator.dataset.hand_edits import Edits, edit_problem, put_aside
-from lm_eval_so.generator.dedup import drop_duplicates
+from lm_eval_so.generator.dataset.hand_edits import Edits, is_edited, put_aside
 from lm_eval_so.generator.outcomes import Kept, Outcome, Read, Tally
-from lm_eval_so.generator.review.decisions import REVIEW_FILE, Decisions
-from lm_eval_so.generator.sources.base import place
+from lm_eval_so.generator.review.decisions import Decisions
 from lm_eval_so.generator.writing.conflicts import conflict_lines
 from lm_eval_so.generator.writing.write import Results
 
@@ -66,17 +60,8 @@ class Parts:
 def read_parts(config: Config, listener: Listener, folder: Path, decisions: Decisions) -> Parts:
     """Read the sources and what stands, as people decided; where no test is written the sources are a stream."""
     listener(Began(stage=STAGE, text=", ".join(source.id for source in config.sources)))
-
-    def tell(decision: Decision, sample: TestSample) -> None:
-        origin = sample.provenance and sample.provenance.source
-        at = place(origin.file, origin.at) if origin else ""
-        figures = {"id": decision.id, "question": sample.question, "place": at}
-        text = say("review.about_nothing", config.language, figures)
-        listener(Warned(stage=STAGE, text=text))
-
-    outcomes: Iterable[Outcome] = drop_duplicates(
-        decisions.outcomes(collect(config, listener), tell)
-    )
+    collected = collect(config, listener)
+    outcomes: Iterable[Outcome] = decisions.outcomes(collected, listener, config.language)
     read: list[Outcome] = []
     if has_documents(config):
         outcomes = read = [*outcomes]
@@ -112,10 +97,9 @@ def publish_parts(
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
         info = make_parts(config, listener, Path(made), parts, outcome)
         if is_edited(Path(made), folder, edits):
-            text = f"{folder / SAMPLES_FILE} was edited by hand: kept as {put_aside(folder)}"
-            listener(Noticed(stage=STAGE, text=text))
+            listener(Noticed(stage=STAGE, text=put_aside(folder)))
         files = publish(Path(made), folder)
-    return Generated(info=info, folder=folder, files=files, samples=info.files[SAMPLES_FILE].rows)
+    return Generated(info=info, folder=folder, files=files, samples=sum(info.review.values()))
 
 
 def make_parts(
@@ -137,14 +121,5 @@ def make_parts(
     for line in told(added):
         listener(Noticed(stage=STAGE, text=line))
     listener(Ended(stage=STAGE, text=text))
-    if parts.decisions.by_test:
-        (folder / REVIEW_FILE).write_text(parts.decisions.text(), encoding="utf-8", newline="\n")
+    parts.decisions.write(folder)
     return write_metadata(describe(config, tally, files, added), folder)
-
-
-def is_edited(made: Path, folder: Path, edits: Edits) -> bool:
-    """Return whether edits by hand are to be replaced; an error where there are some to be refused."""
-    problem = None if edits is Edits.KEEP else edit_problem(made, folder)
-    if problem is not None and edits is Edits.REFUSE:
-        raise DatasetError.of([problem])
-    return problem is not None

@@ -1,6 +1,5 @@
 """A dataset written anew after a review: what `generate` would make of it without asking a model."""
 
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,27 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from lm_eval_so.core.events import ignore
-from lm_eval_so.core.files import read_lines
-from lm_eval_so.core.hashing import digest, revision
-from lm_eval_so.core.records.codec import to_json
-from lm_eval_so.core.records.dataset import DatasetInfo, PlanInfo, SourceInfo
+from lm_eval_so.core.records.dataset import PlanInfo, SourceInfo
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.generator.dataset.freeze import counted, publish, write_metadata, write_outcomes
+from lm_eval_so.generator.dataset.freeze import (
+    counted,
+    digest_of,
+    publish,
+    write_metadata,
+    write_outcomes,
+)
 from lm_eval_so.generator.dataset.make_samples import in_order, type_of
 from lm_eval_so.generator.dataset.stored import (
-    REJECTED_FILE,
     FromDocuments,
     is_written,
+    read_rejected,
     read_stored,
 )
 from lm_eval_so.generator.outcomes import Tally
-from lm_eval_so.generator.review.decisions import REJECTED, REVIEW, REVIEW_FILE, Decisions
+from lm_eval_so.generator.review.decisions import REJECTED, REVIEW, Decisions
 from lm_eval_so.generator.twins.make_twins import (
     in_order_of_kinds,
     is_twin,
+    judged_as,
     kinds_of,
-    review_of_twin,
 )
 from lm_eval_so.generator.writing.write import NOT_ASKED
 
@@ -44,7 +46,7 @@ def as_decided(samples: Sequence[TestSample], decisions: Decisions) -> list[Test
     bases = {each.id: each for each in left}
     standing = decisions.all_decided(filter(is_twin, samples))
     twins = [
-        _like_its_base(twin, bases[twin.relation.base])
+        judged_as(twin, bases[twin.relation.base])
         for twin in standing
         if twin.relation and twin.relation.base in bases and twin.id not in bases
     ]
@@ -55,23 +57,10 @@ def as_decided(samples: Sequence[TestSample], decisions: Decisions) -> list[Test
     ]
 
 
-def _like_its_base(twin: TestSample, base: TestSample) -> TestSample:
-    if twin.review is not None and twin.review.status == "edited":
-        return twin
-    made = replace(
-        twin,
-        expected=base.expected,
-        behavior=base.behavior,
-        metrics=base.metrics,
-        review=review_of_twin(base.review),
-    )
-    return replace(made, rev=revision(made))
-
-
 def publish_reviewed(
     folder: Path, samples: Sequence[TestSample], decisions: Decisions
-) -> tuple[DatasetInfo, tuple[Path, ...]]:
-    """Write the files of a dataset, and return its metadata and their paths.
+) -> tuple[int, tuple[Path, ...]]:
+    """Write the files of a dataset; return how many tests `generate` would ask a model for, and the files.
 
     Args:
         folder: The dataset's folder.
@@ -82,7 +71,7 @@ def publish_reviewed(
         InputError: If the folder cannot be read or written to.
     """
     tally = Tally(REVIEW, ignore, Language.EN)
-    lines = [*_rejected_lines(folder / REJECTED_FILE, decisions)]
+    lines = [*_rejected_lines(folder, decisions)]
     stored = read_stored(folder)
     assert stored.info is not None  # noqa: S101 - a dataset of `generate`
     info = stored.info
@@ -97,7 +86,7 @@ def publish_reviewed(
         info = replace(
             info,
             files=files,
-            dataset_sha256=digest({name: to_json(each) for name, each in files.items()}),
+            dataset_sha256=digest_of(files),
             sources=tuple(_counted_anew(each, samples) for each in info.sources),
             rejected=rejected | ({REJECTED: len(own)} if own else {}),
             review=dict(tally.review),
@@ -109,17 +98,15 @@ def publish_reviewed(
             twins=kinds_of(filter(is_twin, samples)) or None,
         )
         info = write_metadata(info, made)
-        if decisions.by_test:
-            text = decisions.text()
-            (made / REVIEW_FILE).write_text(text, encoding="utf-8", newline="\n")
-        return info, publish(made, folder)
+        decisions.write(made)
+        lacking = info.plan.unfilled.get(NOT_ASKED, 0) if info.plan else 0
+        return lacking, publish(made, folder)
 
 
-def _rejected_lines(file: Path, decisions: Decisions) -> Iterator[Mapping[str, Any]]:
+def _rejected_lines(folder: Path, decisions: Decisions) -> Iterator[Mapping[str, Any]]:
     """Yield what stands in rejected.jsonl, then the tests that people rejected now."""
     rejected = {(line["id"], line["rev"]): line for line in decisions.reject_lines()}
-    for _, data in read_lines(file) if file.exists() else ():
-        line = json.loads(data)
+    for line in read_rejected(folder):
         rejected.pop((line.get("id"), line.get("rev")), None)
         yield line
     yield from rejected.values()

@@ -28,6 +28,9 @@ from lm_eval_so.generator.writing.rules import doc_id
 
 REJECTED_FILE = "rejected.jsonl"
 SOURCES_FILE = "sources.jsonl"
+METRICS_FILE = "metrics-from-openai-evals.yaml"
+FILES = (SAMPLES_FILE, REJECTED_FILE, SOURCES_FILE, METRICS_FILE, METADATA_FILE)
+"""Files in the order of writing: metadata.json, with the digests of the others, comes last."""
 WRITE = "write"
 """Stage of a line of rejected.jsonl that is a try in vain, and method of a test that a model wrote."""
 LOOK_UP = "look_up"
@@ -94,11 +97,8 @@ def read_stored(folder: Path) -> Stored:
     return Stored(
         samples=tuple(each for each in samples if not is_twin(each)),
         twins=tuple(each for each in samples if is_twin(each)),
-        documents=tuple(
-            loads(line, DocumentInfo, where=Where(file=str(folder / SOURCES_FILE), line=number))
-            for number, line in _lines(folder / SOURCES_FILE)
-        ),
-        tries=tuple(_tries(folder / REJECTED_FILE)),
+        documents=read_documents(folder),
+        tries=tuple(line for line in read_rejected(folder) if line.get("stage") in {WRITE, REVIEW}),
         info=read_metadata(folder),
     )
 
@@ -126,14 +126,47 @@ def as_edited(sample: TestSample) -> TestSample:
     return replace(sample, id=made, rev=rev, review=review)
 
 
-def _tries(file: Path) -> Iterator[Mapping[str, Any]]:
+def read_documents(folder: Path) -> tuple[DocumentInfo, ...]:
+    """Read the documents of a dataset; none where there is no file of them.
+
+    Raises:
+        RecordError: If a line is damaged.
+    """
+    file = folder / SOURCES_FILE
+    return tuple(
+        loads(line, DocumentInfo, where=Where(file=str(file), line=number))
+        for number, line in _lines(file)
+    )
+
+
+def read_samples(folder: Path) -> list[TestSample]:
+    """Read every test of a dataset, edits by hand of written ones taken over.
+
+    Raises:
+        RecordError: If a line is damaged.
+    """
+    file = folder / SAMPLES_FILE
+    found = [
+        loads(line, TestSample, where=Where(file=str(file), line=number))
+        for number, line in _lines(file)
+    ]
+    return [as_edited(each) if is_written(each) else each for each in found]
+
+
+def read_rejected(folder: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the lines of rejected.jsonl.
+
+    Raises:
+        RecordError: If a line is damaged.
+    """
+    file = folder / REJECTED_FILE
     for number, line in _lines(file):
         try:
             values = json.loads(line)
         except ValueError:
             where = Where(file=str(file), line=number)
             raise RecordError("no JSON", where=where, hint="restore the file from git") from None
-        if isinstance(values, dict) and values.get("stage") in {WRITE, REVIEW}:
+        if isinstance(values, dict):
             yield values
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from lm_eval_so.core.dataset import load_dataset, read_metadata
-from lm_eval_so.core.files import read_lines, write_all
+from lm_eval_so.core.files import write_all
 from lm_eval_so.core.hashing import revision
-from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.dataset import DocumentInfo
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.review_page import (
@@ -27,7 +26,7 @@ from lm_eval_so.core.records.review_page import (
 from lm_eval_so.core.records.sample import Passage, TestSample
 from lm_eval_so.core.review_page.pages import page_name, review_pages
 from lm_eval_so.core.words import say, texts
-from lm_eval_so.generator.dataset.stored import SOURCES_FILE
+from lm_eval_so.generator.dataset.stored import read_documents
 from lm_eval_so.generator.documents.block import Unit
 from lm_eval_so.generator.documents.compose import Composed, compose, split_text
 
@@ -123,7 +122,7 @@ def shown_items(
     Raises:
         RecordError: If the documents cannot be read.
     """
-    sources = _Sources(folder / SOURCES_FILE, {p.doc_id for s in samples for p in s.context})
+    sources = _Sources(folder, {p.doc_id for s in samples for p in s.context})
     return [_item(sample, sources, language) for sample in samples]
 
 
@@ -138,13 +137,12 @@ class _Sources:
     """The documents that passages quote.
 
     Args:
-        file: `sources.jsonl`, if there is one.
+        folder: Folder of the dataset.
         wanted: Ids of the documents.
     """
 
-    def __init__(self, file: Path, wanted: set[str | None]) -> None:
-        lines = read_lines(file) if file.is_file() else ()
-        documents = (loads(line, DocumentInfo) for _, line in lines)
+    def __init__(self, folder: Path, wanted: set[str | None]) -> None:
+        documents = read_documents(folder)
         self._by_id = {each.doc_id: each for each in documents if each.doc_id in wanted}
         self._composed = cache(lambda doc_id: compose(split_text(self._by_id[doc_id].text)))
 

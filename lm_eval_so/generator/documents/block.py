@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from pydantic import JsonValue
 
-from lm_eval_so.generator.sources.base import Reason, Reject
+from lm_eval_so.generator.sources.base import Reject
 
 BlockKind = Literal["heading", "paragraph", "item", "row", "code"]
 UnitKind = Literal["paragraph", "item", "row", "code"]
@@ -22,20 +22,6 @@ BODY: Final = 2
 LOOSE: Final = 0
 """Level of a row without a header."""
 _BAR: Final = re.compile(r"(?<!\\)\|")
-
-
-class BadDocumentError(ValueError):
-    """Error of a file that cannot be read as a document.
-
-    Args:
-        reason: Reason, as in rejected.jsonl.
-        what: Text for people.
-        hint: Remedy.
-    """
-
-    def __init__(self, reason: Reason, what: str, hint: str | None = None) -> None:
-        super().__init__(what)
-        self.reason, self.what, self.hint = reason, what, hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

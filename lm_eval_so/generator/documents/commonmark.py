@@ -26,7 +26,7 @@ def read_markdown(text: str) -> tuple[list[Block], Mapping[str, JsonValue]]:
         text: Text with LF or CRLF.
 
     Raises:
-        BadDocumentError: If it is nested too deeply.
+        BadFileError: If it is nested too deeply.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     front = _FRONT.match(text)

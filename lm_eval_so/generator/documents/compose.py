@@ -15,14 +15,13 @@ from lm_eval_so.generator.documents.block import (
     HEADER,
     LOOSE,
     At,
-    BadDocumentError,
     Block,
     Section,
     Unit,
     cells,
     row_text,
 )
-from lm_eval_so.generator.sources.base import Reason
+from lm_eval_so.generator.sources.base import BadFileError, Reason
 
 _SPACES: Final = re.compile(r"\s+")
 _HEADING: Final = re.compile(r"(#{1,6}) (.+)")
@@ -122,7 +121,7 @@ def table_blocks(
         has_titles: Whether rows with a single cell above the others are titles.
 
     Raises:
-        BadDocumentError: If merged cells make it far larger than any table is.
+        BadFileError: If merged cells make it far larger than any table is.
     """
     different = {cell for row in rows for cell in row if cell is not None}
     said = {cell: _one_line(cell) for cell in different}
@@ -148,7 +147,7 @@ def table_blocks(
             what = (
                 f"a table has more than {_MOST_TABLE:,} characters once merged cells are repeated"
             )
-            raise BadDocumentError(Reason.TOO_LARGE, what, "split it, or part its merged cells")
+            raise BadFileError(Reason.TOO_LARGE, what, "split it, or part its merged cells")
         blocks.append(Block(kind="row", text=text, level=level, at=at))
         level = BODY if level == HEADER else level
     return blocks

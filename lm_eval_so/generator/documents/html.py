@@ -8,9 +8,9 @@ from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
-from lm_eval_so.generator.documents.block import At, BadDocumentError, Block
+from lm_eval_so.generator.documents.block import At, Block
 from lm_eval_so.generator.documents.compose import table_blocks
-from lm_eval_so.generator.sources.base import Reason
+from lm_eval_so.generator.sources.base import BadFileError, Reason
 
 LINE_ATTRIBUTE: Final = "data-source-line"
 """Attribute by which a converter says on which line of its file an element began."""
@@ -58,10 +58,10 @@ def read_html(text: str, *, selector: str | None = None, is_page: bool = True) -
         is_page: Whether it has surroundings; a fragment of a converter is read whole.
 
     Raises:
-        BadDocumentError: If it is nested too deeply, or the selector is wrong or finds nothing.
+        BadFileError: If it is nested too deeply, or the selector is wrong or finds nothing.
     """
     if _is_too_deep(text):
-        raise BadDocumentError(
+        raise BadFileError(
             Reason.UNREADABLE,
             f"elements are nested deeper than {_DEEPEST:,} levels",
             "save the page as Markdown or text",
@@ -125,12 +125,12 @@ def _roots(body: LexborNode, selector: str | None) -> list[LexborNode]:
         try:
             found = body.css(selector)
         except SelectolaxError:
-            raise BadDocumentError(
+            raise BadFileError(
                 Reason.UNREADABLE, f'"{selector}" is no CSS selector', "as main, #content or .post"
             ) from None
         if not found:
             what, hint = f"nothing on the page is {selector}", "leave selector: out, or correct it"
-            raise BadDocumentError(Reason.UNREADABLE, what, hint)
+            raise BadFileError(Reason.UNREADABLE, what, hint)
         return _outermost(found)
     for query in ("main, [role=main]", "article"):
         if found := [node for node in _outermost(body.css(query)) if not _is_dropped(node)]:
@@ -229,7 +229,7 @@ class _Walk:
             self.left -= sum(len(block.text) for block in blocks)
             if self.left < 0:
                 what = "merged cells repeat far more text than the page has"
-                raise BadDocumentError(Reason.TOO_LARGE, what, "save the page as Markdown or text")
+                raise BadFileError(Reason.TOO_LARGE, what, "save the page as Markdown or text")
             self.blocks += blocks
             return True
         return False

@@ -11,18 +11,12 @@ from xml.etree import ElementTree as Xml
 
 import mammoth
 
-from lm_eval_so.generator.documents.block import BadDocumentError, Block
+from lm_eval_so.generator.documents.block import Block
 from lm_eval_so.generator.documents.compose import table_blocks
 from lm_eval_so.generator.documents.html import read_html
 from lm_eval_so.generator.documents.text import with_marks
-from lm_eval_so.generator.sources.base import Reason
-
-_MOST_UNPACKED: Final = 1_000_000_000
-_MOST_RATIO: Final = 200
-_COMPOUND: Final = bytes.fromhex("d0cf11e0a1b11ae1")
-"""Beginning of the files of old Office, and of new ones with a password."""
-_DRM: Final = (b"DRMONE", b"SCDSA", b"NASCA DRM")
-"""Beginnings of files that are locked by document security of Korean companies."""
+from lm_eval_so.generator.sources.archive import open_archive
+from lm_eval_so.generator.sources.base import BadFileError, Reason
 
 _STYLES: Final = """
 p[style-name='Title'] => h1.title:fresh
@@ -47,41 +41,11 @@ _MOST_CELLS: Final = 1_000_000
 _DEEPEST: Final = 30
 
 
-def open_archive(path: Path, kind: str) -> zipfile.ZipFile:
-    """Open a zip archive whose content is known to be of a sane size.
-
-    Args:
-        path: The file.
-        kind: Format that the file should have, for people: `DOCX`.
-
-    Raises:
-        BadDocumentError: If it is no archive, is encrypted, or unpacks to more than 1 GB or 200 times its size.
-    """
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        raise _no_archive(path, kind) from None
-    entries = archive.infolist()
-    unpacked = sum(entry.file_size for entry in entries)
-    problem = None
-    if unpacked > _MOST_UNPACKED or unpacked > _MOST_RATIO * max(path.stat().st_size, 1):
-        what = f"it unpacks to {unpacked:,} bytes, far more than its size"
-        problem = BadDocumentError(Reason.TOO_LARGE, what, "save it anew, or split it")
-    elif any(entry.flag_bits & 1 for entry in entries):
-        problem = BadDocumentError(
-            Reason.ENCRYPTED, "a password protects it", "save it without a password"
-        )
-    if problem is not None:
-        archive.close()
-        raise problem
-    return archive
-
-
 def read_docx(path: Path, patterns: Sequence[re.Pattern[str]] = ()) -> list[Block]:
     """Return the blocks of a DOCX file; headings by their styles, a title above them, else by their wording.
 
     Raises:
-        BadDocumentError: If it cannot be read, is encrypted or too large.
+        BadFileError: If it cannot be read, is encrypted or too large.
     """
     open_archive(path, "DOCX").close()
     try:
@@ -107,7 +71,7 @@ def read_hwpx(path: Path, patterns: Sequence[re.Pattern[str]] = ()) -> list[Bloc
     Outlines are headings, numbered and bulleted paragraphs items; headers, footers and hidden comments go.
 
     Raises:
-        BadDocumentError: If it cannot be read, is encrypted or too large.
+        BadFileError: If it cannot be read, is encrypted or too large.
     """
     with open_archive(path, "HWPX") as archive:
         try:
@@ -115,7 +79,7 @@ def read_hwpx(path: Path, patterns: Sequence[re.Pattern[str]] = ()) -> list[Bloc
             if "META-INF/manifest.xml" in names and b"encryption-data" in archive.read(
                 "META-INF/manifest.xml"
             ):
-                raise BadDocumentError(  # noqa: TRY301 - the only one
+                raise BadFileError(  # noqa: TRY301 - the only one
                     Reason.ENCRYPTED, "a password protects it", "save it without a password"
                 )
             found = sorted((int(m[1]), m[0]) for m in map(_SECTION.fullmatch, names) if m)
@@ -123,7 +87,7 @@ def read_hwpx(path: Path, patterns: Sequence[re.Pattern[str]] = ()) -> list[Bloc
             blocks: list[Block] = []
             for _, name in found:
                 blocks += _Section(styles).read(_parse(archive.read(name)))
-        except (BadDocumentError, OSError):
+        except (BadFileError, OSError):
             raise
         except (
             zipfile.BadZipFile,
@@ -141,21 +105,9 @@ def read_hwpx(path: Path, patterns: Sequence[re.Pattern[str]] = ()) -> list[Bloc
     return with_marks(blocks, patterns)
 
 
-def _no_archive(path: Path, kind: str) -> BadDocumentError:
-    with path.open("rb") as data:
-        head = data.read(4096)
-    if any(mark in head[:64] for mark in _DRM):
-        hint = "release it in the program that locked it, then save it anew"
-        return BadDocumentError(Reason.ENCRYPTED, "document security (DRM) locks it", hint)
-    if head.startswith(_COMPOUND):
-        what = f"it is no {kind}, but a file with a password or of an old program"
-        return BadDocumentError(Reason.ENCRYPTED, what, f"save it as {kind} without a password")
-    return BadDocumentError(Reason.UNREADABLE, f"it is no {kind}", f"save it anew as {kind}")
-
-
-def _broken(kind: str, error: Exception) -> BadDocumentError:
+def _broken(kind: str, error: Exception) -> BadFileError:
     what = f"it is no {kind} that can be read ({type(error).__name__})"
-    return BadDocumentError(Reason.UNREADABLE, what, f"open it and save it anew as {kind}")
+    return BadFileError(Reason.UNREADABLE, what, f"open it and save it anew as {kind}")
 
 
 class _NoDoctype(Xml.TreeBuilder):

@@ -13,9 +13,9 @@ from pypdf import PageObject, PdfReader
 from pypdf.errors import DependencyError, FileNotDecryptedError, LimitReachedError
 
 from lm_eval_so.core.text import width
-from lm_eval_so.generator.documents.block import BadDocumentError, Block, Note, NoteCode
+from lm_eval_so.generator.documents.block import Block, Note, NoteCode
 from lm_eval_so.generator.documents.text import TextLine, blocks_of, with_starts
-from lm_eval_so.generator.sources.base import Reason
+from lm_eval_so.generator.sources.base import BadFileError, Reason
 
 MOST_PAGES: Final = 5000
 _EDGE: Final = 4
@@ -52,7 +52,7 @@ def read_pdf(path: Path, patterns: Sequence[re.Pattern[str]] = ()) -> Pages:
         patterns: Patterns of headings, as `blocks_of` takes them.
 
     Raises:
-        BadDocumentError: If it is encrypted, has no text or too many pages, or is no PDF.
+        BadFileError: If it is encrypted, has no text or too many pages, or is no PDF.
     """
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what it says of a page helps nobody
     hint = "print it to a new PDF, or save it as DOCX"
@@ -62,27 +62,27 @@ def read_pdf(path: Path, patterns: Sequence[re.Pattern[str]] = ()) -> Pages:
             _refuse(reader)
             pages, reordered = _pages(reader)
             title = _title(reader)
-    except (BadDocumentError, OSError):
+    except (BadFileError, OSError):
         raise
     except (FileNotDecryptedError, DependencyError):
         hint = "save it without a password"
-        raise BadDocumentError(Reason.ENCRYPTED, "it is encrypted", hint) from None
+        raise BadFileError(Reason.ENCRYPTED, "it is encrypted", hint) from None
     except LimitReachedError:
         what = "it unpacks to far more than its size"
-        raise BadDocumentError(Reason.TOO_LARGE, what, hint) from None
+        raise BadFileError(Reason.TOO_LARGE, what, hint) from None
     except Exception as error:  # noqa: BLE001 - pypdf fails in any way on a broken file
         what = f"it is no PDF that can be read ({type(error).__name__})"
-        raise BadDocumentError(Reason.UNREADABLE, what, hint) from None
+        raise BadFileError(Reason.UNREADABLE, what, hint) from None
     return _read(pages, reordered, title, patterns)
 
 
 def _refuse(reader: PdfReader) -> None:
     if reader.is_encrypted and not reader.decrypt(""):
         hint = "save it without a password"
-        raise BadDocumentError(Reason.ENCRYPTED, "a password protects it", hint)
+        raise BadFileError(Reason.ENCRYPTED, "a password protects it", hint)
     if (count := len(reader.pages)) > MOST_PAGES:
         what = f"it has {count:,} pages, more than {MOST_PAGES:,}"
-        raise BadDocumentError(Reason.TOO_LARGE, what, "split it")
+        raise BadFileError(Reason.TOO_LARGE, what, "split it")
 
 
 def _read(
@@ -91,7 +91,7 @@ def _read(
     empty = [number for number, lines in enumerate(pages, start=1) if not _has_letters(lines)]
     if len(empty) == len(pages):
         hint = "recognise its text (OCR), or save it as DOCX"
-        raise BadDocumentError(Reason.NO_TEXT, "it has no text, only pictures", hint)
+        raise BadFileError(Reason.NO_TEXT, "it has no text, only pictures", hint)
     kept, running = _without_running(pages)
     lines = [
         TextLine(text=line, at={"page": number})

@@ -10,10 +10,17 @@ from typing import Final, Self
 from pydantic import JsonValue
 
 from lm_eval_so.core.config.sources import PiiSection, SourceSection
-from lm_eval_so.generator.documents.block import HEADER, BadDocumentError, Block, Document, Note
+from lm_eval_so.generator.documents.block import HEADER, Block, Document, Note
 from lm_eval_so.generator.documents.compose import Composed, compose
 from lm_eval_so.generator.personal import Placeholders
-from lm_eval_so.generator.sources.base import FileError, Reason, Reject, SourceFile, excerpt
+from lm_eval_so.generator.sources.base import (
+    BadFileError,
+    FileError,
+    Reason,
+    Reject,
+    SourceFile,
+    excerpt,
+)
 from lm_eval_so.generator.sources.source_files import REMEDIES, Items, format_of, open_file
 
 MOST_BYTES: Final = 200_000_000
@@ -126,8 +133,8 @@ def read_document(
         composed, dropped = _without_personal_data(compose(found.blocks), file, options, names)
         if not composed.units:
             hint = "recognise its text (OCR)" if kind == "pdf" else None
-            raise BadDocumentError(Reason.NO_TEXT, "it has no text", hint)  # noqa: TRY301 - the same end
-    except BadDocumentError as error:
+            raise BadFileError(Reason.NO_TEXT, "it has no text", hint)  # noqa: TRY301 - the same end
+    except BadFileError as error:
         return FileError(file=file, reason=error.reason, what=error.what, hint=error.hint)
     except OSError as error:  # it was there a moment ago
         what = (error.strerror or "it cannot be read").lower()
@@ -189,12 +196,12 @@ def _refuse(file: SourceFile, kind: str | None) -> None:
         ending = file.path.suffix.lower()
         what = f'the ending "{ending}" tells no format that can be read'
         hint = REMEDIES.get(ending, f"name it by format: one of {', '.join(FORMATS)}")
-        raise BadDocumentError(Reason.UNKNOWN_FORMAT, what, hint)
+        raise BadFileError(Reason.UNKNOWN_FORMAT, what, hint)
     if file.size > MOST_BYTES:
         what = f"the file is larger than {MOST_BYTES:,} bytes"
-        raise BadDocumentError(Reason.TOO_LARGE, what, "split it")
+        raise BadFileError(Reason.TOO_LARGE, what, "split it")
     if not file.size:
-        raise BadDocumentError(Reason.EMPTY_FILE, "the file is empty")
+        raise BadFileError(Reason.EMPTY_FILE, "the file is empty")
 
 
 def _title(found: _Found, name: str) -> str:
@@ -210,12 +217,12 @@ def _text(opened: _Opened, *, encoding: str | None = None) -> str:
     encoding = encoding or opened.file.encoding
     if encoding is None:
         hint = "name it by encoding: or save the file as UTF-8"
-        raise BadDocumentError(Reason.UNREADABLE, "the encoding cannot be told", hint)
+        raise BadFileError(Reason.UNREADABLE, "the encoding cannot be told", hint)
     try:
         return opened.file.path.read_bytes().decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         what = f"no {encoding} at byte {error.start}"
-        raise BadDocumentError(Reason.BAD_ENCODING, what, "save the file in one encoding") from None
+        raise BadFileError(Reason.BAD_ENCODING, what, "save the file in one encoding") from None
 
 
 def _declared(opened: _Opened) -> str | None:

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from lm_eval_so.core.records.chat import Message, ToolCall
 from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.core.records.enums import Behavior
-from lm_eval_so.core.records.sample import Passage
+from lm_eval_so.core.records.sample import Check, Passage, Persona, Scenario, SimulatedUser
 from lm_eval_so.generator.clean import clean_value
 from lm_eval_so.generator.sources.base import Reason, excerpt
 from lm_eval_so.generator.sources.json_values import (
@@ -116,6 +116,19 @@ def passages_of(values: Sequence[JsonValue]) -> tuple[Passage, ...]:
     """Return passages; a text alone is evidence (gold)."""
     items = [v for value in values for v in (value if isinstance(value, list) else [value])]
     return tuple(_passage(item) for item in items if not is_blank(item))
+
+
+def scenario_of(one: Mapping[str, JsonValue]) -> Scenario:
+    """Return the conversation to play that `goal`, `persona` and `success` describe."""
+    persona = _optional_text(one.get("persona"), "persona")
+    success = _optional_text(one.get("success"), "success")
+    return Scenario(
+        simulated_user=SimulatedUser(
+            goal=text_of(one["goal"], "goal"),
+            persona=None if persona is None else Persona(name=persona),
+        ),
+        success=() if success is None else (Check(type="judge", text=success),),
+    )
 
 
 def messages_of(value: JsonValue) -> tuple[Message, ...]:

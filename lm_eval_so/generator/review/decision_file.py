@@ -76,14 +76,11 @@ class Given:
         return is_same_text(_cell(text), _cell(known), is_lossy=self.is_lossy)
 
 
-def read_decision_file(path: Path) -> tuple[list[Given], list[Problem]]:
-    """Read a file of decisions.
+def read_decision_file(path: Path) -> list[Given | Problem]:
+    """Return the decisions of a file in its order, or the problems of lines that cannot be read.
 
     Args:
         path: JSON lines; or CSV in UTF-8, UTF-16 or CP949, as a spreadsheet saves it.
-
-    Returns:
-        The decisions in the order of the file, and the problems of the lines that cannot be read.
 
     Raises:
         InputError: If the file cannot be read or decoded.
@@ -94,11 +91,8 @@ def read_decision_file(path: Path) -> tuple[list[Given], list[Problem]]:
         raise cannot_read(path, error) from None
     text, encoding = decode_table(data, str(path))
     if text.lstrip().startswith("{"):
-        found = [*_of_lines(text, str(path))]
-    else:
-        found = [*_of_table(text, str(path), is_lossy=encoding == "cp949")]
-    given = [each for each in found if isinstance(each, Given)]
-    return given, [each for each in found if isinstance(each, Problem)]
+        return [*_of_lines(text, str(path))]
+    return [*_of_table(text, str(path), is_lossy=encoding == "cp949")]
 
 
 def decision_table(items: Iterable[ReviewItem]) -> str:

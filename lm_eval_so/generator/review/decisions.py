@@ -1,26 +1,31 @@
 """What people decided about tests, kept in `review.jsonl`, and applied whenever the dataset is made."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import JsonValue
 
+from lm_eval_so.core.dataset import REVIEW_FILE
+from lm_eval_so.core.events import Listener, Warned
 from lm_eval_so.core.files import read_lines
 from lm_eval_so.core.hashing import content_id, revision
 from lm_eval_so.core.records.codec import dump_line, loads, to_json
-from lm_eval_so.core.records.enums import Behavior
+from lm_eval_so.core.records.enums import Behavior, Language
 from lm_eval_so.core.records.review import Decision
-from lm_eval_so.core.records.sample import Review, TestSample
+from lm_eval_so.core.records.sample import Review, SourceRef, TestSample
+from lm_eval_so.core.words import say
 from lm_eval_so.errors import InputError, Problem, RecordError, Where
+from lm_eval_so.generator.dedup import drop_duplicates
 from lm_eval_so.generator.outcomes import Dropped, Kept, Outcome
+from lm_eval_so.generator.sources.base import place
 
-REVIEW_FILE: Final = "review.jsonl"
 REVIEW: Final = "review"
 """Stage of a line of rejected.jsonl about a test that people rejected."""
 REJECTED: Final = "review_reject"
 """Its reason."""
+_STAGE: Final = "generate"
 _COVERAGE: Final = "keyword_coverage"
 
 Key = tuple[str, str]
@@ -70,14 +75,20 @@ class Decisions:
         return (made for each in samples if (made := self.decided(each)) is not None)
 
     def outcomes(
-        self, outcomes: Iterable[Outcome], tell: Callable[[Decision, TestSample], None]
+        self, outcomes: Iterable[Outcome], listener: Listener, language: Language
     ) -> Iterator[Outcome]:
-        """Yield the outcomes of records, their tests as people want them.
+        """Yield the outcomes of records: their tests as people want them, each question once.
 
         Args:
             outcomes: Outcomes of the sources.
-            tell: Takes each decision about a test that its source no longer gives, with that test.
+            listener: Listener of the stage, warned of decisions about rows that are there no more.
+            language: Language of the warning.
         """
+        return drop_duplicates(self._wanted(outcomes, listener, language))
+
+    def _wanted(
+        self, outcomes: Iterable[Outcome], listener: Listener, language: Language
+    ) -> Iterator[Outcome]:
         met: set[Key] = set()
         for each in outcomes:
             made = self.decided(each.sample, met) if isinstance(each, Kept) else None
@@ -86,9 +97,12 @@ class Decisions:
             else:
                 yield replace(each, sample=made) if made else Dropped(file=each.file)
         for key, decision in sorted(self.by_test.items()):
-            origin = decision.sample.provenance if decision.sample else None
-            if decision.sample and origin and origin.method == "import" and key not in met:
-                tell(decision, decision.sample)
+            sample = decision.sample
+            if sample and (source := _source_of(sample)) and key not in met:
+                figures = {"id": decision.id, "question": sample.question}
+                figures["place"] = place(source.file, source.at)
+                text = say("review.about_nothing", language, figures)
+                listener(Warned(stage=_STAGE, text=text))
 
     def with_more(self, decided: Collection[Decided]) -> "Decisions":
         """Return them with newer ones; older ones about the tests that these lead to count no more."""
@@ -96,9 +110,11 @@ class Decisions:
         kept = {key: each for key, each in self.by_test.items() if key not in made}
         return Decisions(kept | {(each.id, each.rev): each for each, _ in decided})
 
-    def text(self) -> str:
-        """Return `review.jsonl`, sorted, so that two branches seldom change the same line."""
-        return "".join(f"{_line(each)}\n" for _, each in sorted(self.by_test.items()))
+    def write(self, folder: Path) -> None:
+        """Write `review.jsonl`, if there are decisions: sorted, so that two branches seldom change the same line."""
+        lines = [f"{_line(each)}\n" for _, each in sorted(self.by_test.items())]
+        if lines:
+            (folder / REVIEW_FILE).write_text("".join(lines), encoding="utf-8", newline="\n")
 
     def reject_lines(self) -> Iterator[dict[str, Any]]:
         """Yield a line of rejected.jsonl for each test that people rejected."""
@@ -175,6 +191,15 @@ def must_say_of(sample: TestSample) -> tuple[str, ...]:
     return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
 
 
+def is_imported(sample: TestSample) -> bool:
+    """Return whether a test comes from a source, as a row or a conversation."""
+    return sample.provenance is not None and sample.provenance.method == "import"
+
+
+def _source_of(sample: TestSample) -> SourceRef | None:
+    return sample.provenance.source if sample.provenance and is_imported(sample) else None
+
+
 def _line(decision: Decision) -> str:
     values = to_json(decision)
     if decision.sample is not None:
@@ -183,8 +208,7 @@ def _line(decision: Decision) -> str:
 
 
 def _reject_line(decision: Decision, sample: TestSample) -> dict[str, Any]:
-    origin = sample.provenance
-    source = origin.source if origin and origin.method == "import" else None
+    origin, source = sample.provenance, _source_of(sample)
     line = {
         "stage": REVIEW,
         "reason": REJECTED,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from pydantic import JsonValue
@@ -24,6 +25,7 @@ class Reason(StrEnum):
     ROW_WIDTH = "row_width"
     BAD_QUOTE = "bad_quote"
     BAD_JSON = "bad_json"
+    BAD_YAML = "bad_yaml"
     NOT_OBJECT = "not_object"
     BAD_ENCODING = "bad_encoding"
     MISSING_FIELD = "missing_field"
@@ -66,6 +68,8 @@ class SourceFile:
     encoding: str | None = None
     """Python codec name; None if not detected."""
     license: str | None = None
+    beside: tuple[Path, ...] = ()
+    """Other files of its source, which may tell what this one means."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,32 @@ class Columns:
 
     names: tuple[str, ...]
     line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shaped:
+    """Meaning of a file's records, where its format says so; comes before the first."""
+
+    shape: str
+    """Name of the tool or format, for people."""
+    map: Mapping[str, str | list[str]]
+    """Fields to columns, as in the config."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """A finding about a whole file that costs no record."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposedMetrics:
+    """Metrics that another tool's file asks for; they belong into the config, not into samples."""
+
+    file: SourceFile
+    yaml: str
+    """The key `metrics` with its list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,12 +159,40 @@ class Glance:
     """First record of a file without a header; empty if there is none."""
 
 
+Item = Columns | Shaped | Noted | ProposedMetrics | RawItem | Reject | FileError
+"""Yield of a reader: a record, or a finding about its file."""
+
+
+class BadFileError(ValueError):
+    """Error of a file that cannot be read at all.
+
+    Args:
+        reason: Reason, as in rejected.jsonl.
+        what: Text for people.
+        hint: Remedy.
+        at: Place in the file.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        what: str,
+        hint: str | None = None,
+        *,
+        at: Mapping[str, JsonValue] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(what)
+        self.reason, self.what, self.hint, self.at = reason, what, hint, at
+
+    def of(self, file: SourceFile) -> FileError:
+        """Return the error as that of a file."""
+        return FileError(file=file, reason=self.reason, what=self.what, hint=self.hint, at=self.at)
+
+
 class Source(Protocol):
     """Reader of one format: streams if the format allows it, and never raises for a bad record."""
 
-    def __call__(
-        self, file: SourceFile, options: SourceSection, /
-    ) -> Iterator[Columns | RawItem | Reject | FileError]:
+    def __call__(self, file: SourceFile, options: SourceSection, /) -> Iterator[Item]:
         """Return the records of a file in order."""
         ...
 

@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.sources.base import (
+    BadFileError,
     FileError,
     RawItem,
     Reason,
@@ -19,6 +20,7 @@ from lm_eval_so.generator.sources.json_values import (
     EVERY,
     BadJsonError,
     JsonPath,
+    Tree,
     kind_of,
     parse_path,
     parse_strict,
@@ -30,20 +32,48 @@ _LARGEST = 200_000_000
 """Largest file in bytes, since it is held in memory whole."""
 
 
-def read_json(
-    file: SourceFile, options: SourceSection, /
+def parse_json_file(file: SourceFile) -> Tree:
+    """Return the value of a JSON file.
+
+    Raises:
+        BadFileError: If it is too large, empty, or no JSON.
+    """
+    if file.size > _LARGEST:
+        what = f"the file is larger than {_LARGEST:,} bytes"
+        hint = "save it as JSON lines (.jsonl), which may have any size"
+        raise BadFileError(Reason.TOO_LARGE, what, hint)
+    encoding = file.encoding or "utf-8"
+    try:
+        text = file.path.read_bytes().decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        what = f"no {encoding} at byte {error.start}"
+        raise BadFileError(Reason.BAD_ENCODING, what, "save the file in one encoding") from None
+    if not text.strip():
+        raise BadFileError(Reason.EMPTY_FILE, "the file is empty")
+    try:
+        return Tree(value=parse_strict(text))
+    except BadJsonError as error:
+        at = {"line": error.line, "column": error.column} if error.line else {}
+        raise BadFileError(Reason.BAD_JSON, error.what, at=at) from None
+
+
+def records_of(
+    file: SourceFile, tree: Tree, records: str | None
 ) -> Iterator[RawItem | Reject | FileError]:
-    """Read the records of a JSON document: a list at its top, or at the path `records`."""
-    document = _document(file)
-    if isinstance(document, FileError):
-        yield document
-        return
-    steps = parse_path(options.records or _only_list(document)) or ()
-    if problem := _no_records(file, document, steps, options.records):
+    """Yield the records of a file's value: a list at its top, or at a path.
+
+    Args:
+        file: The file.
+        tree: Value of the file.
+        records: Path of the records, as `$.data`; None: the top, or the only list of
+            objects there.
+    """
+    steps = parse_path(records or _only_list(tree.value)) or ()
+    if problem := _no_records(file, tree.value, steps, records):
         yield problem
         return
-    for number, (path, value) in enumerate(_records(document, steps), start=1):
-        yield _record(file, value, {"record": number, "path": path})
+    for number, (path, value) in enumerate(_records(tree.value, steps), start=1):
+        yield _record(file, value, {"record": number, **tree.at(path)})
 
 
 def read_jsonl(file: SourceFile, _: SourceSection, /) -> Iterator[RawItem | Reject | FileError]:
@@ -55,27 +85,6 @@ def read_jsonl(file: SourceFile, _: SourceSection, /) -> Iterator[RawItem | Reje
             yield _line_record(file, line, record)
     if not record:
         yield FileError(file=file, reason=Reason.EMPTY_FILE, what="the file is empty")
-
-
-def _document(file: SourceFile) -> JsonValue | FileError:
-    if file.size > _LARGEST:
-        what = f"the file is larger than {_LARGEST:,} bytes"
-        hint = "save it as JSON lines (.jsonl), which may have any size"
-        return FileError(file=file, reason=Reason.TOO_LARGE, what=what, hint=hint)
-    encoding = file.encoding or "utf-8"
-    try:
-        text = file.path.read_bytes().decode(encoding).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        what = f"no {encoding} at byte {error.start}"
-        hint = "save the file in one encoding"
-        return FileError(file=file, reason=Reason.BAD_ENCODING, what=what, hint=hint)
-    if not text.strip():
-        return FileError(file=file, reason=Reason.EMPTY_FILE, what="the file is empty")
-    try:
-        return parse_strict(text)
-    except BadJsonError as error:
-        at = {"line": error.line, "column": error.column} if error.line else {}
-        return FileError(file=file, reason=Reason.BAD_JSON, what=error.what, at=at)
 
 
 def _only_list(document: JsonValue) -> str:

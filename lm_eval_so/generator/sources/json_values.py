@@ -1,7 +1,8 @@
 """JSON values of sources: strict parsing, findings for people, dotted paths as `$.data` or `answers[0].text`."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, cast
 
 from pydantic import JsonValue
@@ -25,6 +26,20 @@ _SAID = {
 EVERY: Final = "*"
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\*|[0-9]+)\]")
 JsonPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """The value of a JSON or YAML file."""
+
+    value: JsonValue
+    lines: Mapping[JsonPath, int] = field(default_factory=dict)
+    """Lines of its parts, by path; empty if not known."""
+
+    def at(self, path: str) -> dict[str, JsonValue]:
+        """Return the place of the part at a path: its line, or the path."""
+        line = self.lines.get(parse_path(path) or ())
+        return {"path": path} if line is None else {"line": line}
 
 
 class BadJsonError(ValueError):

@@ -4,7 +4,7 @@ import codecs
 import glob
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -14,23 +14,35 @@ from lm_eval_so.core.config.variables import as_written
 from lm_eval_so.core.text import nfc
 from lm_eval_so.errors import Problem, nearest
 from lm_eval_so.generator.sources.base import (
-    Columns,
+    BadFileError,
     FileError,
-    RawItem,
+    Item,
     Reason,
-    Reject,
     Source,
     SourceFile,
 )
 from lm_eval_so.generator.sources.csv_file import read_csv, read_tsv
 from lm_eval_so.generator.sources.encoding import HEAD_BYTES, detect_encoding
-from lm_eval_so.generator.sources.json_file import read_json, read_jsonl
+from lm_eval_so.generator.sources.json_file import read_jsonl
+from lm_eval_so.generator.sources.structure import read_json, read_yaml, recognised
+
+SHEETS: Final = ("xlsx", "xls", "ods")
+"""Formats of workbooks, which are documents if nothing says that they hold tests."""
+
+
+def _sheet_rows(file: SourceFile, options: SourceSection, /) -> Iterator[Item]:
+    from lm_eval_so.generator.sources.sheet_file import read_sheet_rows  # noqa: PLC0415 - calamine takes time to load
+
+    return read_sheet_rows(file, options)
+
 
 READERS: Mapping[str, Source] = {
     "csv": read_csv,
     "tsv": read_tsv,
     "jsonl": read_jsonl,
     "json": read_json,
+    "yaml": read_yaml,
+    **dict.fromkeys(SHEETS, _sheet_rows),
 }
 """Reader of each format."""
 ENDINGS: Final[Mapping[str, str]] = {
@@ -39,6 +51,8 @@ ENDINGS: Final[Mapping[str, str]] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "json",
+    ".yaml": "yaml",
+    ".yml": "yaml",
     ".md": "markdown",
     ".markdown": "markdown",
     ".html": "html",
@@ -64,9 +78,11 @@ REMEDIES: Final[Mapping[str, str]] = {
     ".xlsb": "save it as XLSX",
 }
 """Remedies for formats that are not read, by the endings of their files."""
+_SETTINGS: Final = (".yaml", ".yml")
+"""Endings of files that hold settings of anything, so a folder's are left out, but for those of promptfoo."""
+_PROMPTFOO: Final = "promptfooconfig"
 _NEVER_SOURCES: Final = frozenset({"__pycache__", "node_modules", "site-packages", "venv"})
 """Folders that are left out of a folder; hidden ones are, too."""
-Item = Columns | RawItem | Reject | FileError
 Items = Iterator[Item]
 
 
@@ -126,7 +142,8 @@ def files_below(folder: Path) -> Iterator[Path]:
         folders[:] = [each for each in folders if each[0] != "." and each not in _NEVER_SOURCES]
         for name in names:
             is_known = PurePath(name).suffix.lower() in ENDINGS.keys() | REMEDIES.keys()
-            if is_known and name[0] != ".":
+            is_other = name.lower().endswith(_SETTINGS) and not name.startswith(_PROMPTFOO)
+            if is_known and not is_other and name[0] != ".":
                 yield Path(root, name)
 
 
@@ -167,13 +184,16 @@ def format_of(name: str, options: SourceSection | None = None) -> str | None:
     return given or ENDINGS.get(PurePath(name).suffix.lower())
 
 
-def open_file(name: str, path: Path, source: SourceSection) -> tuple[SourceFile, Items]:
+def open_file(
+    name: str, path: Path, source: SourceSection, *, beside: Sequence[Path] = ()
+) -> tuple[SourceFile, Items]:
     """Return a file and its records; for an unreadable file its error.
 
     Args:
         name: Name of the file, for people.
         path: Path of the file.
         source: Source of the file.
+        beside: Other files of that source.
     """
     try:
         with path.open("rb") as data:
@@ -186,14 +206,16 @@ def open_file(name: str, path: Path, source: SourceSection) -> tuple[SourceFile,
         what = error.strerror or "it cannot be read"
         return file, iter([FileError(file=file, reason=Reason.UNREADABLE, what=what.lower())])
     declared = codecs.lookup(source.encoding).name if source.encoding else None
+    is_text = format_of(name, source) not in SHEETS
     file = SourceFile(
         source=source.id,
         name=name,
         path=path,
         sha256=sha256,
         size=size,
-        encoding=declared or detect_encoding(head),
+        encoding=(declared or detect_encoding(head)) if is_text else None,
         license=source.license,
+        beside=tuple(beside),
     )
     return file, _items(file, source, head)
 
@@ -204,13 +226,15 @@ def _items(file: SourceFile, source: SourceSection, head: bytes) -> Items:
         what = f'the ending "{file.path.suffix}" tells no format'
         hint = f"name it by format: one of {', '.join(READERS)}"
         yield FileError(file=file, reason=Reason.UNKNOWN_FORMAT, what=what, hint=hint)
-    elif file.encoding is None:
+    elif file.encoding is None and format_of(file.name, source) not in SHEETS:
         what = f"the encoding cannot be told; no UTF-8 at byte {_first_foreign(head)}"
         hint = "name it by encoding: or save the file as UTF-8"
         yield FileError(file=file, reason=Reason.UNREADABLE, what=what, hint=hint)
     else:
         try:
-            yield from reader(file, source)
+            yield from recognised(reader(file, source), file, source)
+        except BadFileError as error:
+            yield error.of(file)
         except UnicodeError as error:  # UTF-16 torn in the middle of a unit, or not that at all
             what = f"no {file.encoding}: {getattr(error, 'reason', error)}"
             yield FileError(file=file, reason=Reason.UNREADABLE, what=what)

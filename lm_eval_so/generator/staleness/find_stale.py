@@ -36,7 +36,8 @@ def find_stale(config: Config, listener: Listener, *, out: Path | None = None) -
     parts = open_dataset(config, listener, out)
     stored = read_stored(parts.folder)
     sources = Sources(parts.writing.documents, stored)
-    written = tuple(_held(sample, sources) for sample in stored.samples)
+    quoting = (*stored.samples, *stored.twins)
+    written = tuple(_held(sample, sources) for sample in quoting)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
         make_parts(config, listener, Path(made), parts, parts.writing.by_rule())
         standing, rows = hold_rows(parts.folder, Path(made))
@@ -46,7 +47,7 @@ def find_stale(config: Config, listener: Listener, *, out: Path | None = None) -
         of=len(written) + standing,
         tests=(*written, *rows),
         new_passages=sources.new_passages() if written else 0,
-        unanswerable=sum(s.behavior is Behavior.ABSTAIN for s in stored.samples),
+        unanswerable=sum(s.behavior is Behavior.ABSTAIN for s in quoting),
     )
 
 

@@ -110,7 +110,7 @@ def _twin(base: TestSample, text: str, kind: str, terms: Twins) -> TestSample:
         tags=tuple(tag for tag in base.tags if tag != terms.required),
         metadata={**base.metadata, METHOD: kind},
         flags=(),
-        review=review_of_twin(base.review),
+        review=_review(base.review),
         provenance=Provenance(
             method=METHOD,
             source=origin.source if origin else None,
@@ -121,7 +121,21 @@ def _twin(base: TestSample, text: str, kind: str, terms: Twins) -> TestSample:
     return replace(twin, id=content_id(twin), rev=revision(twin))
 
 
-def review_of_twin(review: Review | None) -> Review | None:
+def judged_as(twin: TestSample, base: TestSample) -> TestSample:
+    """Return a twin that is judged as its base is now; one that people edited stays as it is."""
+    if _is_edited(twin):
+        return twin
+    made = replace(
+        twin,
+        expected=base.expected,
+        behavior=base.behavior,
+        metrics=base.metrics,
+        review=_review(base.review),
+    )
+    return replace(made, rev=revision(made))
+
+
+def _review(review: Review | None) -> Review | None:
     """Return the state of a twin: that of its base; `edited` is kept for twins that people edit."""
     if review is None:
         return None

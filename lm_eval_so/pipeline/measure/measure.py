@@ -10,10 +10,10 @@ from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.errors import refuse
 from lm_eval_so.evaluator.binding.baseline_answers import baseline_problems
-from lm_eval_so.generator import generate as generating
 from lm_eval_so.pipeline.measure.answers import for_verdict, note_verdict, told_config
 from lm_eval_so.pipeline.measure.ask_cases import ask_more
 from lm_eval_so.pipeline.measure.further import AskedRun
+from lm_eval_so.pipeline.measure.held_sources import prepare_dataset
 from lm_eval_so.pipeline.measure.plan import (
     Plan,
     note_drift,
@@ -55,8 +55,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     # early: a baseline that is demanded and missing must not cost a run
     baseline = read_baseline(config, plan.baseline, anchor=plan.anchor, is_demanded=True)
     refuse([*baseline_problems(config, baseline.report)])  # early, as above
-    if plan.make_dataset:
-        generating.generate(config, resources)
+    staleness = prepare_dataset(config, resources, plan)
     verdict = for_verdict(config, plan)
     config = await told_config(config, resources, plan, baseline, verdict)
     answered = await answer(config, resources, plan, baseline, verdict)
@@ -70,7 +69,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     else:
         comparison = compare_reports(config, resources, report, baseline)
         comparison = unmeasured(comparison, answered.failure, config.language)
-    comparison = with_other_days(comparison, config, plan)
+    comparison = replace(with_other_days(comparison, config, plan), staleness=staleness)
     tell_verdict(comparison, report, config, resources.listener, redactor=resources.redactor)
     is_lucky = rounds is not None and rounds.asked < rounds.of
     is_worse = comparison.verdict in _NO_BASELINE or comparison.has_drifted

@@ -28,6 +28,7 @@ __all__ = [
     "Origin",
     "Place",
     "Plan",
+    "SourceCheck",
     "again_folder",
     "asked_config",
     "how_to_name_one",
@@ -60,6 +61,16 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceCheck:
+    """Terms of holding tests against their sources."""
+
+    base: str | None = None
+    """Base commit of the pull request; None if there is none, or git does not know it."""
+    workspace: Path | None = None
+    """Folder that no source may lead out of; None: sources may be anywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Folders of a measurement, and the baseline that it is compared with."""
 
@@ -85,7 +96,8 @@ class Plan:
     """A forecast of this gate; None if there is none that fits."""
     control: ControlSource | None = None
     """Everything that main's config is read from; null: it plays no part."""
-
+    sources: SourceCheck | None = None
+    """Terms of holding tests against their sources; None: they are not."""
     whole: Config | None = None
     """Config of the measurement, where a run asks only the first of its rounds."""
     goes_on: bool = False

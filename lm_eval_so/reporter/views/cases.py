@@ -3,18 +3,12 @@
 from collections.abc import Iterator, Mapping
 
 from lm_eval_so.core.records.changes import ChangedCase, FlakyCase
-from lm_eval_so.core.records.comparison import BrokenCases, Comparison, Exemption
+from lm_eval_so.core.records.comparison import Comparison, Exemption
 from lm_eval_so.core.records.enums import Language, RunStatus, ScoreStatus, Verdict
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
 from lm_eval_so.core.records.score import JudgeVote, Score
-from lm_eval_so.core.words import say
-from lm_eval_so.core.words.broken_cases import (
-    advice,
-    limit_sentences,
-    named_cases,
-    slips_sentence,
-)
-from lm_eval_so.core.words.first_cases import first_cases
+from lm_eval_so.core.words.broken_cases import limit_sentences, named_cases
+from lm_eval_so.core.words.first_cases import after_cases, first_cases, unreviewed
 from lm_eval_so.core.words.formats import count, score
 from lm_eval_so.core.words.headline import headline_of
 from lm_eval_so.core.words.verdict_names import verdict_heading
@@ -217,27 +211,11 @@ def verdict_view(
         word=verdict_heading(comparison.verdict, language),
         is_error=comparison.verdict is Verdict.ERROR,
         cases=first_cases(comparison, language),
-        lines=(*after_cases(broken, language), *unreviewed(report, language)),
+        lines=(*after_cases(comparison, language), *unreviewed(report, language)),
         # the cases themselves are told beside it
         sentence=broken.mean if broken and named else comparison.sentence,
         footer=tuple(limit_sentences(comparison, language)),
     )
-
-
-def after_cases(broken: BrokenCases | None, language: Language) -> Iterator[str]:
-    """Yield the sentences that stand after the cases of the first screen, on every surface."""
-    if told := advice(broken, language):
-        yield told
-    if broken is not None and (slips := slips_sentence(broken, language)):
-        yield slips
-
-
-def unreviewed(report: EvaluationReport | None, language: Language) -> Iterator[str]:
-    """Yield how many tests nobody reviewed, if there are some."""
-    dataset = report.experiment.dataset if report else None
-    if dataset is not None and dataset.unreviewed:
-        figures = {"n": count(dataset.unreviewed), "of": count(dataset.n)}
-        yield say("report.unreviewed", language, figures)
 
 
 def exemption_tables(comparison: Comparison, words: Words) -> Iterator[ExemptionTable]:

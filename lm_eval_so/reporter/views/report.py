@@ -6,6 +6,7 @@ from lm_eval_so.core.clock import parse_time
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport, JudgeHealth
+from lm_eval_so.core.words.first_cases import unreviewed
 from lm_eval_so.core.words.formats import count, percent, score, usd
 from lm_eval_so.core.words.phrases import answers_text
 from lm_eval_so.reporter.views.cases import (
@@ -14,7 +15,6 @@ from lm_eval_so.reporter.views.cases import (
     cases_note,
     is_answer,
     status_name,
-    unreviewed,
 )
 from lm_eval_so.reporter.views.metrics import codes_of, first_score, metric_row
 from lm_eval_so.reporter.views.origin import commands, minute, report_origin

@@ -81,13 +81,13 @@ def test_check__nothing_to_find(shop: Any) -> None:
         ({"as": "documents", "map": {"input": "질문"}}, "map", "documents have no map"),
         ({"as": "documents", "headings": ["("]}, "headings[0]", "no regular expression"),
         ({"as": "samples", "headings": ["^제"]}, "headings", "headings is for documents"),
-        ({"as": "samples", "sheets": ["가"]}, "sheets", "sheets is for documents"),
+        ({"as": "samples", "sheets": ["가"]}, "sheets", "sheets is for workbooks"),
         (
             {"as": "documents", "supersedes": ["faq_2023.csv"]},
             "supersedes[0]",
             "no source has the file faq_2023.csv",
         ),
-        ({"as": "samples", "format": "xlsx"}, "format", "samples are not read from xlsx"),
+        ({"as": "samples", "format": "pdf"}, "format", "samples are not read from pdf"),
     ],
 )
 def test_check__settings_of_documents_and_of_samples(

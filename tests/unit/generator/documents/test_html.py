@@ -2,10 +2,10 @@
 
 import pytest
 
-from lm_eval_so.generator.documents.block import BadDocumentError
 from lm_eval_so.generator.documents.commonmark import read_markdown
 from lm_eval_so.generator.documents.compose import compose
 from lm_eval_so.generator.documents.html import read_html
+from lm_eval_so.generator.sources.base import BadFileError
 
 
 def text_of(html: str, selector: str | None = None) -> str:
@@ -86,7 +86,7 @@ def test_selector__chooses_or_says_what_is_wrong() -> None:
     html = "<main>no</main><div class=post>a<div class=post>b</div></div>"
     assert text_of(html, ".post") == "a\n\nb"
     for selector in ("#none", "!!["):
-        with pytest.raises(BadDocumentError) as caught:
+        with pytest.raises(BadFileError) as caught:
             text_of(html, selector)
         assert selector in caught.value.what
 
@@ -105,7 +105,7 @@ def test_selector__chooses_or_says_what_is_wrong() -> None:
     ],
 )
 def test_deep_nesting__is_refused_before_it_takes_minutes(opening: str) -> None:
-    with pytest.raises(BadDocumentError, match="deeper than 2,000"):
+    with pytest.raises(BadFileError, match="deeper than 2,000"):
         read_html(opening * 20_000)
 
 
@@ -130,7 +130,7 @@ def test_huge_spans__stay_small() -> None:
 
 def test_merged_cells__may_not_multiply_a_page() -> None:
     cells = f"<td rowspan=1000>{'a' * 1000}" * 50
-    with pytest.raises(BadDocumentError, match="far more text"):
+    with pytest.raises(BadFileError, match="far more text"):
         read_html(f"<table><tr>{cells}{'<tr><td>b' * 300}</table>")
 
 

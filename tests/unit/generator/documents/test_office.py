@@ -6,11 +6,10 @@ from pathlib import Path
 import office_files as office
 import pytest
 
-from lm_eval_so.generator.documents.block import BadDocumentError
 from lm_eval_so.generator.documents.compose import compose
 from lm_eval_so.generator.documents.office import read_docx, read_hwpx
 from lm_eval_so.generator.documents.rows import read_sheets
-from lm_eval_so.generator.sources.base import Reason
+from lm_eval_so.generator.sources.base import BadFileError, Reason
 
 
 def docx(path: Path, body: str) -> str:
@@ -28,7 +27,7 @@ def sheet(path: Path, data: str, **options: int) -> str:
 
 def reason_of(path: Path) -> Reason:
     read = {".docx": read_docx, ".hwpx": read_hwpx}.get(path.suffix, read_sheets)
-    with pytest.raises(BadDocumentError) as caught:
+    with pytest.raises(BadFileError) as caught:
         read(path)
     assert caught.value.hint
     return caught.value.reason
@@ -205,6 +204,6 @@ def test_sheets__only_hidden_ones_are_no_rows(tmp_path: Path) -> None:
     office.write_xlsx(
         path, {"S": office.xlsx_rows([]), "H": office.xlsx_rows([["a"]])}, hidden=["H"]
     )
-    with pytest.raises(BadDocumentError) as caught:
+    with pytest.raises(BadFileError) as caught:
         read_sheets(path)
     assert caught.value.reason is Reason.NO_ROWS

@@ -6,9 +6,9 @@ import office_files as office
 import pytest
 from pypdf import PdfReader, PdfWriter
 
-from lm_eval_so.generator.documents.block import BadDocumentError, Note
+from lm_eval_so.generator.documents.block import Note
 from lm_eval_so.generator.documents.pdf import Pages, read_pdf
-from lm_eval_so.generator.sources.base import Reason
+from lm_eval_so.generator.sources.base import BadFileError, Reason
 
 Line = tuple[float, float, str]
 
@@ -130,7 +130,7 @@ def test_page_without_text__is_told(tmp_path: Path) -> None:
 
 
 def test_scan__says_ocr(tmp_path: Path) -> None:
-    with pytest.raises(BadDocumentError) as caught:
+    with pytest.raises(BadFileError) as caught:
         read(tmp_path, [], [(50, 20, "- 2 -")])
     assert caught.value.reason is Reason.NO_TEXT
     assert "OCR" in (caught.value.hint or "")
@@ -141,7 +141,7 @@ def test_password__is_told_and_an_empty_one_opens(tmp_path: Path) -> None:
     for password, name in (("secret", "b.pdf"), ("", "c.pdf")):
         writer.encrypt(password, "owner", algorithm="RC4-128")
         writer.write(tmp_path / name)
-    with pytest.raises(BadDocumentError) as caught:
+    with pytest.raises(BadFileError) as caught:
         read_pdf(tmp_path / "b.pdf")
     assert caught.value.reason is Reason.ENCRYPTED
     assert read_pdf(tmp_path / "c.pdf").blocks
@@ -151,6 +151,6 @@ def test_too_many_pages__are_refused(tmp_path: Path) -> None:
     data = office.write_pdf(tmp_path / "a.pdf", [drawn(LEFT)]).read_bytes()
     data = data.replace(b"/Kids [4 0 R] /Count 1", b"/Kids [" + b"4 0 R " * 5001 + b"] /Count 5001")
     (tmp_path / "b.pdf").write_bytes(data)
-    with pytest.raises(BadDocumentError) as caught:
+    with pytest.raises(BadFileError) as caught:
         read_pdf(tmp_path / "b.pdf")
     assert caught.value.reason is Reason.TOO_LARGE

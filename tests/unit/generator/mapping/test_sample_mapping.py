@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.generator.mapping.sample_mapping import bind, guess, make_sample, map_problems
+from lm_eval_so.generator.mapping.binding import bind, guess, map_problems
+from lm_eval_so.generator.mapping.sample_mapping import make_sample
 from lm_eval_so.generator.sources.base import RawItem, Reject, SourceFile
 
 FILE = SourceFile(source="s", name="f.jsonl", path=Path("f.jsonl"), sha256="ab" * 32, size=1)

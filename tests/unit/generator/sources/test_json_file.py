@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from lm_eval_so.generator.sources.base import FileError, RawItem, Reject
-from lm_eval_so.generator.sources.json_file import read_json, read_jsonl
+from lm_eval_so.generator.sources.json_file import read_jsonl
+from lm_eval_so.generator.sources.structure import read_json
 
 
 def read(shop: Any, data: str | bytes, **options: Any) -> list[Any]:

@@ -1,0 +1,89 @@
+"""Files by their structure: records as they stand, or those of a tool that need a reader of its own."""
+
+from collections.abc import Iterator
+from itertools import chain
+
+from lm_eval_so.core.config.sources import SourceSection
+from lm_eval_so.generator.sources import openai_evals, promptfoo, squad
+from lm_eval_so.generator.sources.base import (
+    BadFileError,
+    Columns,
+    Item,
+    RawItem,
+    Shaped,
+    SourceFile,
+)
+from lm_eval_so.generator.sources.json_file import parse_json_file, records_of
+from lm_eval_so.generator.sources.json_values import Tree
+from lm_eval_so.generator.sources.yaml_file import parse_yaml_file
+
+
+def read_json(file: SourceFile, options: SourceSection, /) -> Iterator[Item]:
+    """Read a JSON file: a list of records at its top or at the path `records`, or what another tool wrote."""
+    try:
+        yield from _of_tree(file, parse_json_file(file), options)
+    except BadFileError as error:
+        yield error.of(file)
+
+
+def read_yaml(file: SourceFile, options: SourceSection, /) -> Iterator[Item]:
+    """Read a YAML file in the same way as a JSON file."""
+    try:
+        yield from _of_tree(file, parse_yaml_file(file), options)
+    except BadFileError as error:
+        yield error.of(file)
+
+
+def _of_tree(file: SourceFile, tree: Tree, options: SourceSection) -> Iterator[Item]:
+    value = tree.value
+    if is_plain(options):
+        yield from records_of(file, tree, options.records)
+    elif squad.is_squad(value):
+        yield from squad.read_squad(file, tree, options)
+    elif promptfoo.is_config(value):
+        yield from promptfoo.read_config(file, tree, options)
+    elif openai_evals.is_eval(value):
+        yield from openai_evals.read_eval(file, tree)
+    else:
+        yield from records_of(file, tree, None)
+
+
+def is_plain(options: SourceSection) -> bool:
+    """Return whether the config says what the records are, or wants them as a table."""
+    return options.use == "documents" or bool(options.map or options.records)
+
+
+def recognised(items: Iterator[Item], file: SourceFile, options: SourceSection) -> Iterator[Item]:
+    """Yield the records of a file, those of tools that need it made ready for the mapping.
+
+    Args:
+        items: Records as they stand in the file.
+        file: The file.
+        options: Source of the file; nothing is recognised if it has a map.
+    """
+    if is_plain(options):
+        yield from items
+        return
+    ahead: list[Item] = []
+    first: Item | None = None
+    while first is None and (item := next(items, None)) is not None:
+        ahead.append(item)
+        first = item if keys_of(item) or isinstance(item, Shaped) else None
+    whole = chain(ahead, items)
+    if first is None:
+        yield from whole
+    elif promptfoo.is_test(keys_of(first), first):
+        yield from promptfoo.read_tests(whole, file, options)
+    elif openai_evals.ROW_KEYS & keys_of(first):
+        yield from openai_evals.read_rows(whole, file)
+    elif keys_of(first) >= squad.ROW_KEYS:
+        yield from squad.read_squad_rows(whole, options)
+    else:
+        yield from whole
+
+
+def keys_of(item: Item) -> frozenset[str]:
+    """Return the columns of a table, or the keys of a record."""
+    if isinstance(item, Columns):
+        return frozenset(item.names)
+    return frozenset(item.payload) if isinstance(item, RawItem) else frozenset()

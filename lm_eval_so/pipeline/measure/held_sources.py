@@ -1,0 +1,84 @@
+"""The dataset before anything is asked: made if wanted, and held against its sources."""
+
+import os
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+from lm_eval_so.core import git
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.dataset import METADATA_FILE
+from lm_eval_so.core.events import Listener, Noticed, ignore
+from lm_eval_so.core.records.staleness import Staleness
+from lm_eval_so.core.text import nfc
+from lm_eval_so.errors import InputError, LMEvalError
+from lm_eval_so.generator.generate import files_outside, generate
+from lm_eval_so.generator.staleness.find_stale import find_stale
+from lm_eval_so.pipeline.measure.plan import Plan, SourceCheck
+
+_STAGE = "generate"
+
+
+def prepare_dataset(config: Config, resources: Resources, plan: Plan) -> Staleness | None:
+    """Make the dataset if the plan wants it, and return its tests that no longer fit their sources.
+
+    Args:
+        config: The config.
+        resources: Resources of the command; only the listener is used.
+        plan: The plan.
+
+    Raises:
+        LMEvalError: As `generate` does; no run fails because of tests that do not fit.
+    """
+    if plan.make_dataset:
+        generate(config, resources)
+    return held_against_sources(config, resources.listener, plan.sources)
+
+
+def held_against_sources(
+    config: Config, listener: Listener, check: SourceCheck | None
+) -> Staleness | None:
+    """Return the tests that no longer fit their sources, each with whether the pull request is why.
+
+    None if all fit, if `generate` did not make the dataset, or if its sources cannot be read, which is told.
+
+    Args:
+        config: The config.
+        listener: Listener of the stage.
+        check: Terms; None: nothing is looked at.
+    """
+    metadata = config.resolve(config.dataset.path) / METADATA_FILE
+    if check is None or not config.sources or not metadata.is_file():
+        return None
+    try:
+        found = _find(config, check)
+    except LMEvalError as error:  # no run fails for the sake of this
+        why = "; ".join(problem.what for problem in error.problems)
+        text = f"the tests were not held against their sources: {why}"
+        listener(Noticed(stage=_STAGE, text=text))
+        return None
+    stale = tuple(test for test in found.tests if test.is_stale)
+    return replace(found, tests=stale) if stale else None
+
+
+def _find(config: Config, check: SourceCheck) -> Staleness:
+    if check.workspace is not None and (outside := files_outside(config, check.workspace)):
+        raise InputError(f"{outside[0].name} leads out of the workspace")
+    found = find_stale(config, ignore)
+    if check.base is None:
+        return found
+    base = git.merge_base(check.base, "HEAD", cwd=config.folder)
+    changed = git.changed_files(base, cwd=config.folder) if base else None
+    return found if changed is None else _with_origin(found, changed, config.folder.resolve())
+
+
+def _with_origin(found: Staleness, changed: Collection[Path], folder: Path) -> Staleness:
+    """Return a record whose tests tell whether their file is among those that were changed."""
+    names = {nfc(str(path)) for path in changed}
+
+    def is_changed(file: str) -> bool:
+        return nfc(os.path.normpath(folder / file)) in names
+
+    tests = (replace(test, in_pull_request=is_changed(test.file)) for test in found.tests)
+    return replace(found, tests=tuple(tests))

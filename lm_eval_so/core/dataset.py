@@ -26,8 +26,6 @@ from lm_eval_so.errors import DatasetError, InputError, Problem, Where
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 SAMPLES_FILE = "test.jsonl"
 METADATA_FILE = "metadata.json"
-REVIEW_FILE = "review.jsonl"
-"""Decisions of people, beside the samples."""
 _MOST_PROBLEMS = 1000
 _TABLES = frozenset({".csv", ".tsv", ".xls", ".xlsx"})
 """Endings of tables, which people take for datasets and which give one error a line."""

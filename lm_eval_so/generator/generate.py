@@ -61,7 +61,7 @@ def generate(
         config: The config, with a `generator` section.
         resources: Resources of the command; only the listener is used.
         out: Folder of the dataset; default: dataset.path.
-        edits: What becomes of imported samples that were edited by hand.
+        edits: Fate of imported samples that were edited by hand.
 
     Raises:
         ConfigError: If there is no `generator` section, or it has problems.
@@ -89,7 +89,7 @@ async def generate_with_model(
         config: The config, with a `generator` section.
         resources: Resources of the command.
         out: Folder of the dataset; default: dataset.path.
-        edits: What becomes of imported samples that were edited by hand.
+        edits: Fate of imported samples that were edited by hand.
         offline: Whether only the cache is asked.
 
     Raises:
@@ -148,7 +148,7 @@ def open_dataset(
         config: The config, with a `generator` section.
         listener: Listener of the stage.
         out: Folder of the dataset; default: dataset.path.
-        edits: What becomes of edits by hand; to keep them is to read them as decisions.
+        edits: Fate of edits by hand; those to keep are read as decisions.
 
     Raises:
         LMEvalError: As `generate` does, but for edits by hand that are refused.

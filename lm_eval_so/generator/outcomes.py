@@ -135,7 +135,7 @@ class Tally:
                 self._count(outcome.file, "skipped")
             case Dropped():
                 self._count(outcome.file, "rejected")
-                self.rejected["review_reject"] += 1
+                self.rejected[Reason.REVIEW_REJECT] += 1
             case Reject():
                 is_twin = outcome.reason is Reason.DUP_EXACT
                 self._count(outcome.file, "duplicates" if is_twin else "rejected")

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Self
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.variables import as_written
-from lm_eval_so.core.dataset import METADATA_FILE, REVIEW_FILE, SAMPLES_FILE
+from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE
 from lm_eval_so.core.files import cannot_write, copy_atomic
 from lm_eval_so.core.hashing import canon, digest
 from lm_eval_so.core.records.codec import dump_document, dump_line, dumps, to_json
@@ -20,9 +20,9 @@ from lm_eval_so.core.records.dataset import DatasetInfo, FileInfo, GeneratorInfo
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.generator.dataset.hand_edits import samples_digest
 from lm_eval_so.generator.dataset.stored import (
-    FILES,
     METRICS_FILE,
     NOTHING,
+    PUBLISHED,
     REJECTED_FILE,
     SOURCES_FILE,
     FromDocuments,
@@ -233,7 +233,7 @@ def publish(made: Path, folder: Path) -> tuple[Path, ...]:
     Raises:
         InputError: If the folder cannot be written to.
     """
-    names = [name for name in (REVIEW_FILE, *FILES) if (made / name).exists()]
+    names = [name for name in PUBLISHED if (made / name).exists()]
     for name in names:
         copy_atomic(made / name, folder / name)
     for name in {SOURCES_FILE, METRICS_FILE}.difference(names):

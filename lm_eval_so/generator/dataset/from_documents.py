@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
@@ -19,7 +19,6 @@ from lm_eval_so.generator.dataset.make_samples import (
     prompts_of,
     sample_of,
     style_for,
-    twins_of,
     type_of,
 )
 from lm_eval_so.generator.dataset.stored import (
@@ -32,8 +31,8 @@ from lm_eval_so.generator.dataset.stored import (
     try_of,
 )
 from lm_eval_so.generator.dataset.tried import Tried
-from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.review.decisions import REVIEW, Decisions
+from lm_eval_so.generator.twins.make_twins import twins_of
 from lm_eval_so.generator.writing.write import (
     FACT,
     KEYLESS,
@@ -45,6 +44,9 @@ from lm_eval_so.generator.writing.write import (
     Work,
     told_by,
 )
+
+if TYPE_CHECKING:
+    from lm_eval_so.generator.documents.block import Document
 
 STAGE = "generate"
 
@@ -70,7 +72,7 @@ class Writing:
         config: Config,
         folder: Path,
         *,
-        documents: Sequence[Document],
+        documents: Sequence["Document"],
         imported: Sequence[TestSample],
         decisions: Decisions,
     ) -> None:

@@ -20,13 +20,13 @@ from lm_eval_so.generator.sources.base import place
 
 
 class Edits(StrEnum):
-    """What becomes of edits by hand of tests that come from a source."""
+    """Fate of edits by hand of tests that come from a source."""
 
     REFUSE = "refuse"
     REPLACE = "replace"
     """The sources count; the edited file is kept beside the new one."""
     KEEP = "keep"
-    """They are decisions of a review from now on."""
+    """Taken as decisions of a review from now on."""
 
     @classmethod
     def asked(cls, *, force: bool, keep: bool = False) -> "Edits":
@@ -65,7 +65,7 @@ def is_edited(made: Path, folder: Path, edits: Edits) -> bool:
     Args:
         made: Folder with the new files.
         folder: The dataset's folder.
-        edits: What becomes of edits by hand.
+        edits: Fate of edits by hand.
 
     Raises:
         DatasetError: If there are some, which are refused.

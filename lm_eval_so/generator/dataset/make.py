@@ -91,7 +91,7 @@ def publish_parts(
         listener: Listener of the stage.
         parts: Parts of the dataset.
         outcome: Tests that were written now.
-        edits: What becomes of samples that were edited by hand.
+        edits: Fate of samples that were edited by hand.
     """
     folder = parts.folder
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:

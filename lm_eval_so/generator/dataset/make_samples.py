@@ -21,8 +21,6 @@ from lm_eval_so.core.records.sample import (
 )
 from lm_eval_so.generator.dataset.stored import LOOK_UP, WRITE
 from lm_eval_so.generator.personal import is_personal
-from lm_eval_so.generator.review.decisions import Decisions
-from lm_eval_so.generator.twins.make_twins import Twins, in_order_of_kinds, make_twins
 from lm_eval_so.generator.writing.likeness import key
 from lm_eval_so.generator.writing.model.prompts import language_for, prompt_digest
 from lm_eval_so.generator.writing.model.write_rounds import Written
@@ -131,31 +129,6 @@ def in_order(samples: Iterable[TestSample], types: Sequence[str]) -> tuple[TestS
     """Return written tests in an order that does not tell when each was written: by type and id."""
     place = {type_: number for number, type_ in enumerate(types)}
     return tuple(sorted(samples, key=lambda each: (place.get(type_of(each), len(place)), each.id)))
-
-
-def twins_of(
-    config: Config,
-    tests: Sequence[TestSample],
-    standing: Sequence[TestSample],
-    decisions: Decisions,
-) -> Sequence[TestSample]:
-    """Return the twins of tests that a config wants, as people decided.
-
-    Args:
-        config: The config.
-        tests: All other tests of the dataset.
-        standing: Twins that stand in it.
-        decisions: Decisions of people.
-    """
-    section, must = config.generator, config.gate.must
-    terms = Twins(
-        wanted=section.synthesise.twins if section and section.synthesise else 0,
-        seed=section.seed if section else 0,
-        required=must.tag if must else None,
-        rejected={sample.id for sample in decisions.rejected},
-    )
-    made = make_twins(tests, tuple(decisions.all_decided(standing)), terms)
-    return in_order_of_kinds(decisions.all_decided(made))
 
 
 def style_for(

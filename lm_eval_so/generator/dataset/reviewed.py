@@ -26,7 +26,8 @@ from lm_eval_so.generator.dataset.stored import (
     read_stored,
 )
 from lm_eval_so.generator.outcomes import Tally
-from lm_eval_so.generator.review.decisions import REJECTED, REVIEW, Decisions
+from lm_eval_so.generator.review.decisions import REVIEW, Decisions
+from lm_eval_so.generator.sources.base import Reason
 from lm_eval_so.generator.twins.make_twins import (
     in_order_of_kinds,
     is_twin,
@@ -79,8 +80,10 @@ def publish_reviewed(
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as name:
         made = Path(name)
         files = write_outcomes((), tally, made, added)
-        own = [line for line in lines if line["reason"] == REJECTED and "file" in line]
-        rejected = {reason: n for reason, n in info.rejected.items() if reason != REJECTED}
+        own = [line for line in lines if line["reason"] == Reason.REVIEW_REJECT and "file" in line]
+        rejected = {
+            reason: n for reason, n in info.rejected.items() if reason != Reason.REVIEW_REJECT
+        }
         written = [each for each in samples if is_written(each) and not is_twin(each)]
         tried = (line["reason"] for line in lines if "file" not in line)
         info = replace(
@@ -88,7 +91,7 @@ def publish_reviewed(
             files=files,
             dataset_sha256=digest_of(files),
             sources=tuple(_counted_anew(each, samples) for each in info.sources),
-            rejected=rejected | ({REJECTED: len(own)} if own else {}),
+            rejected=rejected | ({Reason.REVIEW_REJECT: len(own)} if own else {}),
             review=dict(tally.review),
             splits=dict(tally.splits),
             languages=dict(tally.languages),

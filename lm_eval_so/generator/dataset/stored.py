@@ -21,7 +21,7 @@ from lm_eval_so.core.records.dataset import (
 from lm_eval_so.core.records.sample import Review, TestSample
 from lm_eval_so.errors import InputError, RecordError, Where
 from lm_eval_so.generator.documents.block import Document
-from lm_eval_so.generator.review.decisions import REVIEW
+from lm_eval_so.generator.review.decisions import REVIEW, REVIEW_FILE
 from lm_eval_so.generator.twins.make_twins import is_twin, kinds_of
 from lm_eval_so.generator.writing.model.write_rounds import Try
 from lm_eval_so.generator.writing.rules import doc_id
@@ -31,6 +31,8 @@ SOURCES_FILE = "sources.jsonl"
 METRICS_FILE = "metrics-from-openai-evals.yaml"
 FILES = (SAMPLES_FILE, REJECTED_FILE, SOURCES_FILE, METRICS_FILE, METADATA_FILE)
 """Files in the order of writing: metadata.json, with the digests of the others, comes last."""
+PUBLISHED = (REVIEW_FILE, *FILES)
+"""All files that may be made anew."""
 WRITE = "write"
 """Stage of a line of rejected.jsonl that is a try in vain, and method of a test that a model wrote."""
 LOOK_UP = "look_up"

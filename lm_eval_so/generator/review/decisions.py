@@ -1,4 +1,4 @@
-"""What people decided about tests, kept in `review.jsonl`, and applied whenever the dataset is made."""
+"""Decisions of people about tests, kept in `review.jsonl`, and applied whenever the dataset is made."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.dataset import REVIEW_FILE
 from lm_eval_so.core.events import Listener, Warned
 from lm_eval_so.core.files import read_lines
 from lm_eval_so.core.hashing import content_id, revision
@@ -19,12 +18,11 @@ from lm_eval_so.core.words import say
 from lm_eval_so.errors import InputError, Problem, RecordError, Where
 from lm_eval_so.generator.dedup import drop_duplicates
 from lm_eval_so.generator.outcomes import Dropped, Kept, Outcome
-from lm_eval_so.generator.sources.base import place
+from lm_eval_so.generator.sources.base import Reason, place
 
+REVIEW_FILE: Final = "review.jsonl"
 REVIEW: Final = "review"
 """Stage of a line of rejected.jsonl about a test that people rejected."""
-REJECTED: Final = "review_reject"
-"""Its reason."""
 _STAGE: Final = "generate"
 _COVERAGE: Final = "keyword_coverage"
 
@@ -211,7 +209,7 @@ def _reject_line(decision: Decision, sample: TestSample) -> dict[str, Any]:
     origin, source = sample.provenance, _source_of(sample)
     line = {
         "stage": REVIEW,
-        "reason": REJECTED,
+        "reason": Reason.REVIEW_REJECT.value,
         "id": decision.id,
         "rev": decision.rev,
         "slot": origin.slot if origin else None,

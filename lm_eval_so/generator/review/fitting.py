@@ -56,7 +56,7 @@ class _MisfitError(Exception):
 
     Args:
         what: The mistake.
-        hint: What to do.
+        hint: Way out.
     """
 
     def __init__(self, what: str, hint: str) -> None:

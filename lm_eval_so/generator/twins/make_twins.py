@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.hashing import content_id, revision, u64
 from lm_eval_so.core.records.sample import Provenance, Relation, Review, TestSample
+from lm_eval_so.generator.review.decisions import Decisions
 from lm_eval_so.generator.twins.kinds import kinds_for
 
 METHOD = "twin"
@@ -24,6 +26,31 @@ class Twins:
     """Tag of required cases, which a twin does not take over."""
     rejected: Collection[str] = ()
     """Ids of tests that people rejected, and that are not made again."""
+
+
+def twins_of(
+    config: Config,
+    tests: Sequence[TestSample],
+    standing: Sequence[TestSample],
+    decisions: Decisions,
+) -> Sequence[TestSample]:
+    """Return the twins of tests that a config wants, as people decided.
+
+    Args:
+        config: The config.
+        tests: All other tests of the dataset.
+        standing: Twins that stand in it.
+        decisions: Decisions of people.
+    """
+    section, must = config.generator, config.gate.must
+    terms = Twins(
+        wanted=section.synthesise.twins if section and section.synthesise else 0,
+        seed=section.seed if section else 0,
+        required=must.tag if must else None,
+        rejected={sample.id for sample in decisions.rejected},
+    )
+    made = make_twins(tests, tuple(decisions.all_decided(standing)), terms)
+    return in_order_of_kinds(decisions.all_decided(made))
 
 
 def make_twins(

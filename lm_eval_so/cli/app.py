@@ -16,6 +16,7 @@ from lm_eval_so.cli.doctor import app as doctor_app
 from lm_eval_so.cli.evaluate import app as evaluate_app
 from lm_eval_so.cli.forecast import app as forecast_app
 from lm_eval_so.cli.generate import app as generator_app
+from lm_eval_so.cli.init import app as init_app
 from lm_eval_so.cli.merge import app as merge_app
 from lm_eval_so.cli.plugins import app as plugins_app
 from lm_eval_so.cli.report import app as reporter_app
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 
 for stage in (
+    init_app,
     generator_app,
     dataset_app,
     runner_app,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import chain
 
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Listener, Noticed
+from lm_eval_so.core.events import Listener
 from lm_eval_so.errors import Problem, Where
 from lm_eval_so.generator.documents.read import ReadOptions, read_document
 from lm_eval_so.generator.mapping.binding import (
@@ -19,7 +19,16 @@ from lm_eval_so.generator.mapping.binding import (
 )
 from lm_eval_so.generator.mapping.list_cells import CellNotes
 from lm_eval_so.generator.mapping.sample_mapping import make_sample
-from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Personal, Read, Skipped, Unusable
+from lm_eval_so.generator.outcomes import (
+    Kept,
+    Opened,
+    Outcome,
+    Personal,
+    Read,
+    Skipped,
+    Unusable,
+    notice,
+)
 from lm_eval_so.generator.personal import clean_record
 from lm_eval_so.generator.recognise import Found, find_files
 from lm_eval_so.generator.sources.base import (
@@ -35,7 +44,6 @@ from lm_eval_so.generator.sources.base import (
 )
 from lm_eval_so.generator.sources.source_files import Items, open_file
 
-STAGE = "generate"
 _LOOKED_AT = 100
 """Number of records whose keys are used to choose columns by name."""
 
@@ -85,7 +93,7 @@ class _SourceReader:
         document = read_document(found.name, found.path, source=found.source.id, options=options)
         if isinstance(document, FileError):
             self._errors.append(document)
-            yield Opened(file=document.file)
+            yield Opened(file=document.file, holds=found.holds)
             yield document
             return
         self._has_readable = True
@@ -97,7 +105,7 @@ class _SourceReader:
             size=found.path.stat().st_size,
             license=found.source.license,
         )
-        yield Opened(file=file)
+        yield Opened(file=file, holds=found.holds)
         yield Read(file=file, document=document)
         yield from (replace(each, file=file) for each in document.rejected)
         yield Personal(file=file, found=document.personal)
@@ -105,7 +113,7 @@ class _SourceReader:
     def _records(self, found: Found) -> Iterator[Outcome]:
         name = found.name
         file, items = open_file(name, found.path, found.source, beside=found.beside)
-        yield Opened(file=file)
+        yield Opened(file=file, holds=found.holds)
         first = next(items, None)
         if isinstance(first, FileError):
             self._errors.append(first)
@@ -113,7 +121,7 @@ class _SourceReader:
             return
         self._has_readable = True
         if self._source.encoding is None and file.encoding == "cp949":
-            self._tell(f"{name}: read as CP949")
+            self._tell("cp949", file=name)
         binding, problems, items = self._bound(name, first, items)
         if problems:
             yield from map(self._refuse, problems)
@@ -123,14 +131,14 @@ class _SourceReader:
         for item in items:
             away += isinstance(item, RawItem) and binding.puts_away(item)
             if isinstance(item, Noted):
-                self._tell(f"{name}: {item.text}")
+                self._tell("noted", file=name, text=item.text)
             else:
                 yield self._outcome(clean_record(item, self._config.pii, personal), binding, notes)
         yield Personal(file=file, found=personal)
         if away and binding.skip:
-            self._tell(f"{name}: skipped {away:,} with {': '.join(binding.skip)}")
-        for text in notes.told():
-            self._tell(f"{name}: {text}")
+            self._tell("put_away", file=name, n=f"{away:,}", value=": ".join(binding.skip))
+        for code, figures in notes.told():
+            self._tell(code, file=name, **figures)
 
     def _bound(
         self, name: str, first: Item | None, items: Items
@@ -187,14 +195,13 @@ class _SourceReader:
         if self._source.map or not binding.refs:
             return
         chosen = ", ".join(f"{field}: {refs[0]}" for field, refs in binding.refs.items())
-        by = (
-            f"read as {binding.shape}" if binding.shape else "no map, columns chosen by their names"
-        )
-        text = f"{file.name}: {by}" + ("" if binding.is_plain else f": {{{chosen}}}")
-        self._tell(text)
+        code = "columns"
+        if binding.shape:
+            code = "shape" if binding.is_plain else "shape_columns"
+        self._tell(code, file=file.name, shape=binding.shape, columns=f"{{{chosen}}}")
 
-    def _tell(self, text: str) -> None:
-        self._listener(Noticed(stage=STAGE, text=text))
+    def _tell(self, code: str, **figures: object) -> None:
+        self._listener(notice(self._config.language, code, **figures))
 
 
 def _file_problem(error: FileError) -> Problem:

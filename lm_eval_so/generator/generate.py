@@ -9,6 +9,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, ignore
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.errors import BudgetSpent, ConfigError
+from lm_eval_so.generator.dataset import tried
 from lm_eval_so.generator.dataset.hand_edits import (
     Edits,
     edits_by_hand,
@@ -22,6 +23,7 @@ from lm_eval_so.generator.dataset.make import (
     publish_parts,
     read_parts,
 )
+from lm_eval_so.generator.dataset.summary import summary
 from lm_eval_so.generator.dataset.to_review import write_review
 from lm_eval_so.generator.dataset.tried import Tried
 from lm_eval_so.generator.review.decisions import read_decisions
@@ -125,7 +127,7 @@ async def try_out(config: Config, resources: Resources, tests: int) -> Tried:
         LMEvalError: As `generate_with_model` does.
     """
     parts = _read(config, resources.listener, _folder(config, None))
-    return await parts.writing.try_out(resources, tests)
+    return await tried.try_out(parts.writing, resources, tests)
 
 
 def preview(
@@ -164,7 +166,11 @@ def _publish(
     """Write the dataset, and the page on which people review what nobody has reviewed."""
     made = publish_parts(config, resources.listener, parts, outcome, edits=edits)
     named = config.dataset.path if made.folder == _folder(config, None) else made.folder
-    pages = write_review(made.folder, config.language, shown_as=named.as_posix())
+    shown_as = named.as_posix()
+    pages = write_review(made.folder, config.language, shown_as=shown_as)
+    told = summary(made.info, made.folder, config.language, shown_as=shown_as, pages=pages)
+    if told is not None:
+        resources.listener(told)
     return replace(made, files=(*made.files, *pages))
 
 

@@ -15,6 +15,7 @@ from lm_eval_so.errors import Problem
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.sources.base import (
     FileError,
+    Holds,
     ProposedMetrics,
     Reason,
     Reject,
@@ -23,6 +24,7 @@ from lm_eval_so.generator.sources.base import (
     place,
 )
 
+STAGE = "generate"
 _TOLD = 20
 """Findings of one kind in one file that are reported one by one."""
 _EVERY = 1000
@@ -33,6 +35,7 @@ class Opened:
     """The start of a file."""
 
     file: SourceFile
+    holds: Holds = "tests"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,17 +100,21 @@ Outcome = (
 )
 
 
+def notice(language: Language, code: str, **figures: object) -> Noticed:
+    """Return a notice about sources, with the text of a code."""
+    return Noticed(stage=STAGE, text=say(f"sources.{code}", language, figures))
+
+
 class Tally:
     """Counts outcomes, and reports findings to the listener.
 
     Args:
-        stage: Name of the stage.
         listener: Listener of the stage.
         language: Language of what it tells.
     """
 
-    def __init__(self, stage: str, listener: Listener, language: Language) -> None:
-        self._stage, self._listener, self._language = stage, listener, language
+    def __init__(self, listener: Listener, language: Language) -> None:
+        self._listener, self._language = listener, language
         self._counts: dict[SourceFile, Counter[str]] = {}
         self._personal: dict[SourceFile, Mapping[str, int]] = {}
         self._told: Counter[tuple[str, Reason]] = Counter()
@@ -143,10 +150,7 @@ class Tally:
             case FileError():
                 self._find(outcome)
             case ProposedMetrics():
-                text = (
-                    f"{outcome.file.name}: its graders, for your config:\nmetrics:\n{outcome.yaml}"
-                )
-                self._listener(Noticed(stage=self._stage, text=text.rstrip()))
+                self._notice("metrics", file=outcome.file.name, yaml=outcome.yaml.rstrip())
             case Unusable():
                 self.problems.append(outcome.problem)
 
@@ -155,11 +159,18 @@ class Tally:
         for (name, reason), count in self._told.items():
             if count > _TOLD:
                 figures = {"file": name, "n": f"{count - _TOLD:,}", "reason": reason}
+                figures["meaning"] = say(f"reasons.{reason}", self._language)
                 self._tell(reason, say("sources.more", self._language, figures), None)
 
     def totals(self) -> Mapping[str, int]:
         """Return records, kept, rejected, skipped and duplicates over all files."""
         return sum(self._counts.values(), Counter())
+
+    def summary(self) -> str:
+        """Return these numbers for people."""
+        kinds = ("records", "kept", "rejected", "skipped", "duplicates")
+        totals = self.totals()
+        return say("sources.totals", self._language, {kind: f"{totals[kind]:,}" for kind in kinds})
 
     def sources(self) -> tuple[SourceInfo, ...]:
         """Return the counts of each file."""
@@ -184,7 +195,7 @@ class Tally:
         self._counts[file].update(("records", end))
         self._records += 1
         if self._records % _EVERY == 0:
-            self._listener(Moved(stage=self._stage, done=self._records))
+            self._listener(Moved(stage=STAGE, done=self._records))
 
     def count_sample(self, sample: TestSample) -> None:
         """Count the review state and language of a sample."""
@@ -197,11 +208,15 @@ class Tally:
         self._told[finding.file.name, finding.reason] += 1
         if self._told[finding.file.name, finding.reason] > _TOLD:
             return
-        text = f"{place(finding.file.name, finding.at)} {finding.reason}: {finding.what}"
+        what, hint = finding.what, finding.hint
+        if self._language is not Language.EN:  # details are in English, as in rejected.jsonl
+            what = say(f"reasons.{finding.reason}", self._language)
+            hint = f"{finding.what}; {hint}" if hint else finding.what
+        text = f"{place(finding.file.name, finding.at)} {finding.reason}: {what}"
         if "record" in finding.at:
             record = {"n": finding.at["record"]}
             text += f" ({say('sources.record', self._language, record)})"
-        self._tell(finding.reason, text, finding.hint)
+        self._tell(finding.reason, text, hint)
 
     def _tell_document(self, read: Read) -> None:
         """Tell what a document holds, and what its reader left out or changed, a line each."""
@@ -218,11 +233,10 @@ class Tally:
             self._notice("personal_data", file=personal.file.name, n=total, kinds=kinds)
 
     def _notice(self, code: str, **figures: object) -> None:
-        text = say(f"sources.{code}", self._language, figures)
-        self._listener(Noticed(stage=self._stage, text=text))
+        self._listener(notice(self._language, code, **figures))
 
     def _tell(self, reason: Reason, text: str, hint: str | None) -> None:
         if reason is Reason.DUP_EXACT:  # nothing is wrong with it
-            self._listener(Noticed(stage=self._stage, text=text))
+            self._listener(Noticed(stage=STAGE, text=text))
         else:
-            self._listener(Warned(stage=self._stage, text=text, hint=hint))
+            self._listener(Warned(stage=STAGE, text=text, hint=hint))

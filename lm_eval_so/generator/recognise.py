@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -16,6 +16,7 @@ from lm_eval_so.generator.mapping.binding import guess
 from lm_eval_so.generator.sources.base import (
     Columns,
     Glance,
+    Holds,
     ProposedMetrics,
     RawItem,
     Shaped,
@@ -32,8 +33,6 @@ from lm_eval_so.generator.sources.source_files import (
     open_file,
 )
 
-Holds = Literal["tests", "conversations", "document"]
-"""Content of a file."""
 _LOOKED_AT = 100
 """Records whose keys are the columns, where there is no header."""
 _MOST_TEXT = 65_536

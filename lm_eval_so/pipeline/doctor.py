@@ -77,8 +77,13 @@ def written_to(config: Config) -> tuple[Path, ...]:
     return (*runs, config.resolve(config.report.out))
 
 
-async def ask_once(config: Config, resources: Resources) -> Asked:
-    """Ask the chatbot one question: that of the first sample, past the cache.
+async def ask_once(config: Config, resources: Resources, question: str | None = None) -> Asked:
+    """Ask the chatbot one question, past the cache.
+
+    Args:
+        config: The config.
+        resources: Resources of the command.
+        question: The question; default: that of the first sample.
 
     Raises:
         InputError: If the backend cannot be made.
@@ -87,7 +92,7 @@ async def ask_once(config: Config, resources: Resources) -> Asked:
     run = config.run.model_copy(update={"cache": False, "keep_raw": True})
     alone = config.model_copy(update={"run": run})
     section = backend_section(alone)
-    question = next(_first_question(config), _GREETING)
+    question = next(_first_question(config), _GREETING) if question is None else question
     async with open_asker(section, config=alone, resources=resources) as asker:
         request = ChatRequest(
             messages=(Message(role="user", content=question),),

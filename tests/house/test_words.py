@@ -6,6 +6,7 @@ import pytest
 
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import texts
+from lm_eval_so.generator.sources.base import Reason
 
 SLOT = re.compile(r"\{(\w+)(?::([^}]+))?\}")
 
@@ -28,6 +29,11 @@ def test_texts__what_fits_a_number_is_one_noun_or_many_in_english() -> None:
     added = [m[2] for text in texts(Language.EN).values() for m in SLOT.finditer(text) if m[2]]
     assert added
     assert not [each for each in added if each.count("/") != 1 or not each.isascii()]
+
+
+def test_texts__tell_every_reason_of_a_record_that_is_left_out() -> None:
+    told = {code for code in texts(Language.KO) if code.startswith("reasons.")}
+    assert told == {f"reasons.{reason}" for reason in Reason}
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,8 @@ class QuestionWriter:
 
     def write(self, prompt: str, passages: list[str], language: Language) -> dict[str, Any]:
         """Return a proposal for passages."""
+        if '"opening"' in prompt:
+            return self.scene(prompt, passages, language)
         type_ = next(t for t in _TYPES if say(f"writing.task_{t}", language) in prompt)
         quotes = [_line(text, prompt) for text in passages[: 2 if type_ == "multi_hop" else 1]]
         if type_ == "superseded":
@@ -66,6 +68,20 @@ class QuestionWriter:
             made |= {"answer": "", "search": [_words(prompt, f"s{n}", language) for n in range(4)]}
         self.proposed[made["question"]] = {"type": type_, **made}
         return made
+
+    def scene(self, prompt: str, passages: list[str], language: Language) -> dict[str, Any]:
+        """Return a conversation about a line of a passage."""
+        quote = _line(passages[0], prompt)
+        opening = f"{_words(prompt, 'question', language)}?"
+        word = max(re.findall(r"[\w가-힣]{2,}", quote), key=len)
+        return {
+            "goal": _words(prompt, "goal", language),
+            "opening": opening,
+            "facts": [{"name": _words(prompt, "name", language), "value": "2"}],
+            "success": [{"type": "contains", "text": word}, {"type": "judge", "text": "OK?"}],
+            "must_not": [{"type": "contains", "text": word}],
+            "quotes": [quote],
+        }
 
     def check(self, passages: list[str], questions: list[str]) -> dict[str, Any]:
         """Return the verdicts on questions, by what was proposed."""

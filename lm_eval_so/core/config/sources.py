@@ -43,6 +43,8 @@ class SynthesiseSection(Section):
     """Number of tests."""
     twins: int = Field(default=10, ge=0, le=5000)
     """Number of twins: tests of the dataset asked once more as another user types them."""
+    scenarios: int = Field(default=0, ge=0, le=1000)
+    """Number of conversations that a simulated user plays; a model writes them, the metric `goal` scores them."""
     mix: dict[QuestionType, Annotated[int, Field(ge=0)]] = Field(default_factory=_usual_mix)
     """Shares of the types; only `fact` needs no model."""
     style: list[str] | Path = Field(default_factory=list)

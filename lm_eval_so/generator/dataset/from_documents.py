@@ -1,17 +1,15 @@
 """Tests from documents as a part of the dataset: what stands is kept, what is missing is written."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Listener, Moved, Noticed
-from lm_eval_so.core.records.dataset import ModelUse, PlanInfo
+from lm_eval_so.core.events import Listener, Moved
+from lm_eval_so.core.records.dataset import ModelUse
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.errors import NothingToDo
 from lm_eval_so.generator.dataset.make_samples import (
     in_order,
     known_sample,
@@ -30,13 +28,11 @@ from lm_eval_so.generator.dataset.stored import (
     still_counting,
     try_of,
 )
-from lm_eval_so.generator.dataset.tried import Tried
+from lm_eval_so.generator.documents.block import Document
+from lm_eval_so.generator.outcomes import STAGE, notice
 from lm_eval_so.generator.review.decisions import REVIEW, Decisions
 from lm_eval_so.generator.twins.make_twins import twins_of
 from lm_eval_so.generator.writing.write import (
-    FACT,
-    KEYLESS,
-    NO_MODEL,
     Asking,
     Material,
     Options,
@@ -44,11 +40,6 @@ from lm_eval_so.generator.writing.write import (
     Work,
     told_by,
 )
-
-if TYPE_CHECKING:
-    from lm_eval_so.generator.documents.block import Document
-
-STAGE = "generate"
 
 
 def has_documents(config: Config) -> bool:
@@ -72,7 +63,7 @@ class Writing:
         config: Config,
         folder: Path,
         *,
-        documents: Sequence["Document"],
+        documents: Sequence[Document],
         imported: Sequence[TestSample],
         decisions: Decisions,
     ) -> None:
@@ -93,9 +84,15 @@ class Writing:
     @property
     def asks(self) -> bool:
         """Whether a model is to be asked for tests that are missing."""
+        return self.by_model is not None
+
+    @property
+    def by_model(self) -> Work | None:
+        """The tests that a model is to be asked for; None if none is missing, or there is no model."""
         section = self._config.generator
         has_model = section is not None and section.writer is not None
-        return has_model and self._work is not None and any(self._work.missing.values())
+        is_missing = self._work is not None and any(self._work.missing.values())
+        return self._work if has_model and is_missing else None
 
     def _planned(self) -> Work | None:
         section = self._config.generator
@@ -129,34 +126,6 @@ class Writing:
         assert self._work is not None  # noqa: S101 - `asks`
         return await self._work.by_models(self._config, resources, options)
 
-    async def try_out(self, resources: Resources, tests: int) -> Tried:
-        """Write a few tests, one of each type in turn, that are kept in the cache alone.
-
-        Raises:
-            NothingToDo: If no test is missing, or no model is named.
-            LMEvalError: As `by_models` does, or what ended the asking early.
-        """
-        if self._work is None or not self.asks:
-            hint = "name a model by generator.backend, and tests by generator.synthesise"
-            raise NothingToDo("there is no test to write by a model", hint=hint)
-        options = self.options(resources.listener, only=tests)
-        results = await self.by_models(resources, options)
-        if results.failure is not None:
-            raise results.failure
-        missing = sum(self._work.missing.values())
-        usd, proposals = results.asking.usd, len(results.written) + len(results.tries)
-        attempts = self._work.section.attempts
-        return Tried(
-            written=tuple(sample_of(each, {}) for each in results.written),
-            places=tuple(each.draft.slot.chunk.place for each in results.written),
-            tries=results.tries,
-            tests=missing,
-            requests=results.asking.requests,
-            paid_usd=usd,
-            usd=usd and usd * missing / min(tests, missing),
-            most_usd=usd and usd * missing * attempts / max(1, proposals),
-        )
-
     def options(
         self, listener: Listener, *, offline: bool = False, only: int | None = None
     ) -> Options:
@@ -178,10 +147,7 @@ class Writing:
         languages = {chunk.language for chunk in chunks}
         style = style_for(self._config, self._imported, languages)
         if not any(style.values()):
-            text = (
-                "no questions of your users to learn the style from: add tests or synthesise.style"
-            )
-            listener(Noticed(stage=STAGE, text=text))
+            listener(notice(self._config.language, "no_style"))
         return Options(style=style, offline=offline, only=only, tell=tell)
 
     def added(self, outcome: Results, licenses: dict[str, str | None]) -> FromDocuments:
@@ -230,41 +196,3 @@ class Writing:
             input_tokens=before.input_tokens + asking.input_tokens,
             output_tokens=before.output_tokens + asking.output_tokens,
         )
-
-
-def told(added: FromDocuments) -> list[str]:
-    """Return what was written, thrown away and flagged, a line each; nothing if no tests are wanted."""
-    if added.plan is None:
-        return []
-    lines = [_written(added.plan)] if added.plan.wanted else []
-    if added.kinds:
-        lines.append(f"twins {len(added.twins)} ({_listed(added.kinds)})")
-    if added.tries:
-        thrown = Counter(str(line["reason"]) for line in added.tries)
-        lines.append(f"thrown away: {_listed(dict(sorted(thrown.items())))}")
-    open_ = [s for s in added.samples if s.review and s.review.status == "unreviewed"]
-    flags = Counter(f.partition(":")[0] for s in open_ for f in s.flags if f != KEYLESS)
-    if flags:
-        looked = sum(any(f != KEYLESS for f in s.flags) for s in open_)
-        lines.append(f"look at first: {looked} ({_listed(dict(sorted(flags.items())))})")
-    return lines
-
-
-def _written(plan: PlanInfo) -> str:
-    """Return `written 15 of 30: fact 15; 15 need a model (follow_up 5, …)`."""
-    written = _listed(plan.written)
-    text = f"written {sum(plan.written.values())} of {sum(plan.wanted.values())}"
-    text += f": {written}" if written else ""
-    unfilled = dict(plan.unfilled)
-    if without := unfilled.pop(NO_MODEL, 0):
-        types = {
-            type_: n - plan.written.get(type_, 0)
-            for type_, n in plan.wanted.items()
-            if type_ != FACT and n > plan.written.get(type_, 0)
-        }
-        text += f"; {without} need a model ({_listed(types)})"
-    return text + (f"; missing: {_listed(unfilled)}" if unfilled else "")
-
-
-def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {n}" for name, n in counts.items() if n)

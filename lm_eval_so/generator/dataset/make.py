@@ -9,16 +9,16 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Began, Ended, Listener, Noticed, Warned
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.errors import DatasetError, NothingToDo
-from lm_eval_so.generator.collect import STAGE, collect
+from lm_eval_so.generator.collect import collect
 from lm_eval_so.generator.dataset.freeze import (
     describe,
     publish,
     write_metadata,
     write_outcomes,
 )
-from lm_eval_so.generator.dataset.from_documents import Writing, has_documents, told
+from lm_eval_so.generator.dataset.from_documents import Writing, has_documents
 from lm_eval_so.generator.dataset.hand_edits import Edits, is_edited, put_aside
-from lm_eval_so.generator.outcomes import Kept, Outcome, Read, Tally
+from lm_eval_so.generator.outcomes import STAGE, Kept, Outcome, Read, Tally
 from lm_eval_so.generator.review.decisions import Decisions
 from lm_eval_so.generator.writing.conflicts import conflict_lines
 from lm_eval_so.generator.writing.write import Results
@@ -97,7 +97,7 @@ def publish_parts(
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
         info = make_parts(config, listener, Path(made), parts, outcome)
         if is_edited(Path(made), folder, edits):
-            listener(Noticed(stage=STAGE, text=put_aside(folder)))
+            listener(put_aside(folder, config.language))
         files = publish(Path(made), folder)
     return Generated(info=info, folder=folder, files=files, samples=sum(info.review.values()))
 
@@ -106,20 +106,17 @@ def make_parts(
     config: Config, listener: Listener, folder: Path, parts: Parts, outcome: Results
 ) -> DatasetInfo:
     """Write the files of a dataset into a folder that nobody else has, and return its metadata."""
-    tally = Tally(STAGE, listener, config.language)
+    tally = Tally(listener, config.language)
     added = parts.writing.added(outcome, parts.licenses)
     files = write_outcomes(parts.outcomes, tally, folder, added)
     tally.end()
     if tally.problems:
         raise DatasetError.of(tally.problems)
     totals = tally.totals()
-    counts = "read {records:,} = kept {kept:,} + rejected {rejected:,} + skipped {skipped:,}"
-    text = counts.format_map(totals) + f" + duplicate {totals['duplicates']:,}"
+    text = tally.summary()
     if not totals["kept"] and not added.documents:
         hint = "the warnings above say why" if tally.rejected else "they have no records"
         raise NothingToDo(f"the sources give no sample: {text}", hint=hint)
-    for line in told(added):
-        listener(Noticed(stage=STAGE, text=line))
     listener(Ended(stage=STAGE, text=text))
     parts.decisions.write(folder)
     return write_metadata(describe(config, tally, files, added), folder)

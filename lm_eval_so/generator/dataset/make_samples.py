@@ -51,13 +51,16 @@ def sample_of(written: Written, licenses: Mapping[str, str | None]) -> TestSampl
     ]
     keywords: list[JsonValue] = [*draft.must_say]
     language = language_for(chunk.language)
-    prompt = PromptRef(name=f"write.{language.value}", sha256=prompt_digest(language))
+    kind = "write" if said.scene is None else "scenario"
+    prompt = PromptRef(name=f"{kind}.{language.value}", sha256=prompt_digest(language, kind))
+    asked = (*turns, Message(role="user", content=said.question))
     sample = TestSample(
         id="",
         group_id=chunk.place,
         language=chunk.language,
-        messages=(*turns, Message(role="user", content=said.question)),
-        expected=said.answer if draft.has_answer else None,
+        messages=asked if said.scene is None else (),
+        scenario=said.scene,
+        expected=said.answer if draft.has_answer and said.scene is None else None,
         behavior=Behavior.ANSWER if draft.has_answer else Behavior.ABSTAIN,
         context=(
             *(_passage(each, role) for each in draft.evidence),
@@ -100,7 +103,9 @@ def _passage(evidence: Evidence, role: str) -> Passage:
 
 def known_sample(sample: TestSample) -> Known:
     """Return the question of a sample as one that stands."""
-    asked = "\n".join(message.content for message in sample.messages)
+    user = sample.scenario.simulated_user if sample.scenario else None
+    opening = [user.opening] if user and user.opening else []
+    asked = "\n".join([*opening, *(message.content for message in sample.messages)])
     places = [(p.doc_id, *p.span) for p in sample.context if p.doc_id is not None and p.span]
     return Known(asked=asked, places=tuple(places))
 

@@ -3,17 +3,22 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.templates.safe import cut
 from lm_eval_so.core.text import width
 from lm_eval_so.core.words import say
+from lm_eval_so.errors import NothingToDo
+from lm_eval_so.generator.dataset.from_documents import Writing
+from lm_eval_so.generator.dataset.make_samples import sample_of
 from lm_eval_so.generator.writing.write import Try
 
 _BROAD = 14
 _MOST = 300
 """Characters of a text that are shown."""
 _BAR = "▌"
+_LABELS = ("question", "reply", "answer", "must_say", "evidence", "flags")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,40 @@ class Tried:
     """Price if every test took all its tries."""
 
 
+async def try_out(writing: Writing, resources: Resources, tests: int) -> Tried:
+    """Write a few tests, one of each type in turn, that are kept in the cache alone.
+
+    Args:
+        writing: The tests to write.
+        resources: Resources of the command.
+        tests: Number of tests.
+
+    Raises:
+        NothingToDo: If no test is missing, or no model is named.
+        LMEvalError: As `Writing.by_models` does, or what ended the asking early.
+    """
+    work = writing.by_model
+    if work is None:
+        hint = "name a model by generator.backend, and tests by generator.synthesise"
+        raise NothingToDo("there is no test to write by a model", hint=hint)
+    options = writing.options(resources.listener, only=tests)
+    results = await writing.by_models(resources, options)
+    if results.failure is not None:
+        raise results.failure
+    missing = sum(work.missing.values())
+    usd, proposals = results.asking.usd, len(results.written) + len(results.tries)
+    return Tried(
+        written=tuple(sample_of(each, {}) for each in results.written),
+        places=tuple(each.draft.slot.chunk.place for each in results.written),
+        tries=results.tries,
+        tests=missing,
+        requests=results.asking.requests,
+        paid_usd=usd,
+        usd=usd and usd * missing / min(tests, missing),
+        most_usd=usd and usd * missing * work.section.attempts / max(1, proposals),
+    )
+
+
 def show(tried: Tried, language: Language) -> str:
     """Return what was tried out, for people, with a line end at its end.
 
@@ -56,6 +95,11 @@ def _test(number: int, sample: TestSample, place: str, language: Language) -> It
     said = {"user": "question", "assistant": "reply"}
     for message in sample.messages:
         yield _labelled(said.get(message.role, "question"), message.content, language)
+    if sample.scenario is not None and sample.scenario.simulated_user is not None:
+        user, checks = sample.scenario.simulated_user, sample.scenario.success
+        yield _labelled("question", user.opening or "", language)
+        yield _labelled("goal", user.goal, language)
+        yield _labelled("must_say", ", ".join(check.text for check in checks), language)
     if sample.expected is not None:
         yield _labelled("answer", sample.expected, language)
     keywords = sample.metrics.get("keyword_coverage", {}).get("keywords")
@@ -85,12 +129,13 @@ def _price(tried: Tried, language: Language) -> str:
 
 
 def _labelled(label: str, text: str, language: Language) -> str:
-    names = [
-        say(f"writing.label_{name}", language)
-        for name in ("question", "reply", "answer", "must_say", "evidence", "flags")
-    ]
-    name = say(f"writing.label_{label}", language)
-    return f"  {name}{' ' * (max(map(width, names)) - width(name))}  {_line(text)}"
+    broad = max(width(say(_label(each), language)) for each in _LABELS)
+    name = say(_label(label), language)
+    return f"  {name}{' ' * (broad - width(name))}  {_line(text)}"
+
+
+def _label(name: str) -> str:
+    return "scenario.label_goal" if name == "goal" else f"writing.label_{name}"
 
 
 def _line(text: str) -> str:

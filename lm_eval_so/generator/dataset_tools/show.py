@@ -144,6 +144,9 @@ def _rows(test: TestSample, item: ReviewItem, language: Language) -> Iterator[tu
     yield from (("or_answer" if n else "expected", text) for n, text in enumerate(test.answers))
     if item.behavior != "answer":
         yield "behavior", say(f"review_page.behavior_{item.behavior}", language)
+    if test.scenario is not None:
+        yield from (("success", each.text) for each in test.scenario.success)
+        yield from (("must_not", each.text) for each in test.scenario.must_not)
     if item.must_say:
         yield "must_say", ", ".join(item.must_say)
     yield from ((evidence.role, _evidence(evidence)) for evidence in item.evidence)

@@ -195,7 +195,10 @@ def _refuse(file: SourceFile, kind: str | None) -> None:
     if kind not in FORMATS:
         ending = file.path.suffix.lower()
         what = f'the ending "{ending}" tells no format that can be read'
-        hint = REMEDIES.get(ending, f"name it by format: one of {', '.join(FORMATS)}")
+        hint = f"name it by format: one of {', '.join(FORMATS)}"
+        if ending in REMEDIES:
+            *others, last = REMEDIES[ending]
+            hint = f"save it as {' or '.join(filter(None, (', '.join(others), last)))}"
         raise BadFileError(Reason.UNKNOWN_FORMAT, what, hint)
     if file.size > MOST_BYTES:
         what = f"the file is larger than {MOST_BYTES:,} bytes"

@@ -1,13 +1,12 @@
 """Cells with several texts, as tables of people have them: `3 days; Monday`."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
 from lm_eval_so.core.records.codec import dump_line
-from lm_eval_so.core.words import counted
 from lm_eval_so.generator.clean import clean_value
 from lm_eval_so.generator.sources.base import excerpt
 from lm_eval_so.generator.sources.json_values import BadJsonError, parse_strict, refuse_unwritable
@@ -23,26 +22,9 @@ _KEPT = (
 )
 _WHOLE_QUOTE = re.compile('"([^"\n]+)"|“([^”\n]+)”')
 _SHOWN = 60
-_TO_KEEP = 'To keep cells whole, set split: false at the source or write ["…"] in the cell'
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """Kind of the texts in a field."""
-
-    noun: str
-    end: str
-    """Pattern of what ends a text."""
-    told_as: str
-
-
-_PHRASE_ENDS = "; and line breaks"
-_KINDS: Mapping[str, _Kind] = {
-    "keywords": _Kind("keyword", _BREAK, _PHRASE_ENDS),
-    "forbidden": _Kind("forbidden phrase", _BREAK, _PHRASE_ENDS),
-    "tags": _Kind("tag", f"{_BREAK}|{_COMMA}", "commas, ; and line breaks"),
-}
-LISTS = tuple(_KINDS)
+_ENDS = {"keywords": _BREAK, "forbidden": _BREAK, "tags": f"{_BREAK}|{_COMMA}"}
+"""Pattern of what ends a text of a field."""
+LISTS = tuple(_ENDS)
 """Fields of which one cell may hold several texts."""
 
 
@@ -58,7 +40,7 @@ def read_cell(text: str, field: str) -> list[JsonValue]:
     """
     if (items := _json_list(text)) is not None:
         return items
-    end = _KINDS[field].end
+    end = _ENDS[field]
     if not re.search(end, text):
         return [text]
     parts, start = [], 0
@@ -93,6 +75,9 @@ class _Finding:
     example: str
     count: int = 0
 
+    def figures(self, column: str) -> dict[str, str]:
+        return {"column": column, "n": f"{self.count:,}", "example": _shown(self.example)}
+
 
 class CellNotes:
     """Cells of a file that were cut, and phrases that look as if they should have been."""
@@ -107,21 +92,17 @@ class CellNotes:
             return
         if len(read_cell(text, field)) > 1:
             self._cut.setdefault((field, column), _Finding(text)).count += 1
-        elif _KINDS[field].end == _BREAK and re.search(_COMMA, text):
+        elif _ENDS[field] == _BREAK and re.search(_COMMA, text):
             self._whole.setdefault((field, column), _Finding(text)).count += 1
 
-    def told(self) -> Iterator[str]:
-        """Yield a line for each column with such cells: their number, an example, the way out."""
+    def told(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield (code, figures) of a notice for each column with such cells: their number and an example."""
         for (field, column), found in self._cut.items():
-            kind, cells = _KINDS[field], counted(found.count, "cell")
-            said = f"{column}: cut {cells} at {kind.told_as} into several {kind.noun}s"
             parts = ", ".join(_shown(str(part)) for part in read_cell(found.example, field))
-            yield f"{said}: {_shown(found.example)} → {parts}. {_TO_KEEP}"
+            yield f"cut_{field}", {**found.figures(column), "parts": parts}
         for (field, column), found in self._whole.items():
             if (field, column) not in self._cut:  # else they know how phrases are separated
-                noun, cells = _KINDS[field].noun, counted(found.count, "cell")
-                said = f"{column}: kept {cells} with a comma as one {noun} each"
-                yield f"{said}: {_shown(found.example)}. Write ; between {noun}s"
+                yield f"whole_{field}", found.figures(column)
 
 
 def _shown(text: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from pydantic import JsonValue
 
@@ -17,6 +17,10 @@ KINDS: Final[tuple[Kind, ...]] = (*USUAL_KINDS, "landline")
 """Personal data that sources may hold."""
 _EXCERPT = 200
 _LISTED = 20
+
+
+Holds = Literal["document", "tests", "conversations"]
+"""Content of a file."""
 
 
 class Reason(StrEnum):

@@ -68,16 +68,16 @@ ENDINGS: Final[Mapping[str, str]] = {
     ".ods": "ods",
 }
 """Format that the ending of a file tells; those of `READERS` hold records, the others are documents."""
-REMEDIES: Final[Mapping[str, str]] = {
-    ".hwp": "save it as HWPX, DOCX or PDF",
-    ".doc": "save it as DOCX or PDF",
-    ".rtf": "save it as DOCX or PDF",
-    ".odt": "save it as DOCX or PDF",
-    ".ppt": "save it as PDF",
-    ".pptx": "save it as PDF",
-    ".xlsb": "save it as XLSX",
+REMEDIES: Final[Mapping[str, tuple[str, ...]]] = {
+    ".hwp": ("HWPX", "DOCX", "PDF"),
+    ".doc": ("DOCX", "PDF"),
+    ".rtf": ("DOCX", "PDF"),
+    ".odt": ("DOCX", "PDF"),
+    ".ppt": ("PDF",),
+    ".pptx": ("PDF",),
+    ".xlsb": ("XLSX",),
 }
-"""Remedies for formats that are not read, by the endings of their files."""
+"""Formats to save files of others as, which are not read, by their endings."""
 _SETTINGS: Final = (".yaml", ".yml")
 """Endings of files that hold settings of anything, so a folder's are left out, but for those of promptfoo."""
 _PROMPTFOO: Final = "promptfooconfig"

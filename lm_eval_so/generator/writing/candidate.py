@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from lm_eval_so.core.asking.answer.json_answer import Unusable, find_objects, writable
+from lm_eval_so.core.records.sample import Check, Scenario, SimulatedUser
 from lm_eval_so.generator.clean import clean_text
 
 _TEXTS: Final[Mapping[str, JsonValue]] = {"type": "array", "items": {"type": "string"}}
@@ -31,6 +32,38 @@ SCHEMA: Final[Mapping[str, JsonValue]] = {
     "additionalProperties": False,
 }
 """JSON Schema of a proposal."""
+_CONDITIONS: Final[Mapping[str, JsonValue]] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "type": {"type": "string", "enum": ["contains", "judge"]},
+            "text": {"type": "string"},
+        },
+        "required": ["type", "text"],
+        "additionalProperties": False,
+    },
+}
+_FACT: Final[Mapping[str, JsonValue]] = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "value": {"type": "string"}},
+    "required": ["name", "value"],
+    "additionalProperties": False,
+}
+SCENE_SCHEMA: Final[Mapping[str, JsonValue]] = {
+    "type": "object",
+    "properties": {
+        "goal": {"type": "string"},
+        "opening": {"type": "string"},
+        "facts": {"type": "array", "items": dict(_FACT)},
+        "success": dict(_CONDITIONS),
+        "must_not": dict(_CONDITIONS),
+        "quotes": dict(_TEXTS),
+    },
+    "required": ["goal", "opening", "facts", "success", "must_not", "quotes"],
+    "additionalProperties": False,
+}
+"""JSON Schema of a proposed conversation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +79,8 @@ class Candidate:
     """Phrases under which a document would have the answer."""
     history: tuple[tuple[str, str], ...] = ()
     """Earlier turns: (user, assistant)."""
+    scene: Scenario | None = None
+    """A conversation to play; `question` is its opening, and `must_say` what must be said in the end."""
 
     @property
     def asked(self) -> str:
@@ -61,15 +96,9 @@ def read_candidate(output: str) -> Candidate | Unusable:
     Returns:
         The proposal; or `no_json`, `several`, or `bad_value` with the key.
     """
-    objects = find_objects(output, "question")
-    if not objects:
-        return Unusable(code="no_json")
-    found = objects[0]
-    if any(each != found for each in objects):
-        return Unusable(code="several")
-    values = {**found}
-    if "quotes" not in values and "quote" in values:
-        values["quotes"] = values["quote"]
+    values = _values(output, "question")
+    if isinstance(values, Unusable):
+        return values
     try:
         return Candidate(
             question=_text(values, "question"),
@@ -81,6 +110,67 @@ def read_candidate(output: str) -> Candidate | Unusable:
         )
     except _WrongValueError as error:
         return Unusable(code="bad_value", figures={"key": str(error)})
+
+
+def read_scene(output: str) -> Candidate | Unusable:
+    """Read a proposed conversation; what it returns as in `read_candidate`, by the key `opening`."""
+    values = _values(output, "opening")
+    if isinstance(values, Unusable):
+        return values
+    try:
+        goal, opening = _text(values, "goal"), _text(values, "opening")
+        user = SimulatedUser(goal=goal, opening=opening, facts=_facts(values.get("facts")))
+        success = _conditions(values, "success")
+        must_say = tuple(each.text for each in success if each.type == "contains")
+        return Candidate(
+            question=opening,
+            answer="\n".join(must_say) or goal,
+            quotes=_texts(values, "quotes", required=True),
+            must_say=must_say,
+            scene=Scenario(
+                simulated_user=user, success=success, must_not=_conditions(values, "must_not")
+            ),
+        )
+    except _WrongValueError as error:
+        return Unusable(code="bad_value", figures={"key": str(error)})
+
+
+def _values(output: str, wanted: str) -> dict[str, Any] | Unusable:
+    """Return the one object with a key in an output."""
+    objects = find_objects(output, wanted)
+    if not objects:
+        return Unusable(code="no_json")
+    found = objects[0]
+    if any(each != found for each in objects):
+        return Unusable(code="several")
+    values = {**found}
+    if "quotes" not in values and "quote" in values:
+        values["quotes"] = values["quote"]
+    return values
+
+
+def _facts(value: Any) -> dict[str, str]:
+    """Return facts by name, of a list of names and values, or of an object of them."""
+    if isinstance(value, dict):
+        value = [{"name": name, "value": text} for name, text in value.items()]
+    if not isinstance(value or [], list) or not all(isinstance(each, dict) for each in value or []):
+        raise _WrongValueError("facts")
+    facts = {_text(each, "name"): _text(each, "value") for each in value or []}
+    return {name: text for name, text in facts.items() if name and text}
+
+
+def _conditions(values: Mapping[str, Any], name: str) -> tuple[Check, ...]:
+    value = values.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise _WrongValueError(name)
+    found: list[Check] = []
+    for each in value:
+        kind, text = each.get("type"), _text(each, "text")
+        if kind not in ("contains", "judge"):
+            raise _WrongValueError(f"{name}.type")
+        if text:
+            found.append(Check(type=kind, text=text))
+    return tuple(found)
 
 
 class _WrongValueError(Exception):

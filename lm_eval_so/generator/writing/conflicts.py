@@ -30,6 +30,11 @@ class Conflict:
     """Whether the first document supersedes the second."""
 
     @property
+    def files(self) -> tuple[str, str]:
+        """Files of the documents."""
+        return self.documents[0].file, self.documents[1].file
+
+    @property
     def numbers(self) -> tuple[str, str]:
         """The first numbers that differ, as they are written."""
         pairs = zip(*(_NUMBER.findall(unit.text) for unit in self.units), strict=False)
@@ -98,8 +103,7 @@ def conflict_lines(documents: Sequence[Document], language: Language) -> list[tu
     """
     numbers: dict[tuple[str, str, bool], list[str]] = {}
     for each in conflicts(documents):
-        one, other = (document.file for document in each.documents)
-        numbers.setdefault((one, other, each.is_settled), []).append("/".join(each.numbers))
+        numbers.setdefault((*each.files, each.is_settled), []).append("/".join(each.numbers))
     lines = []
     for (one, other, is_settled), told in numbers.items():
         code = "sources.supersedes" if is_settled else "sources.disagree"

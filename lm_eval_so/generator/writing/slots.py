@@ -11,6 +11,8 @@ from lm_eval_so.generator.writing.chunks import Chunk, chunks_of
 from lm_eval_so.generator.writing.conflicts import superseded_passages
 from lm_eval_so.generator.writing.likeness import Search
 
+SCENARIO = "scenario"
+"""Type of a test that is a conversation to play."""
 _NEAREST = 3
 """Chunks that a question over several passages may use besides its own."""
 

@@ -24,7 +24,16 @@ from lm_eval_so.generator.writing.model.write_rounds import (
     Written,
 )
 from lm_eval_so.generator.writing.rules import Draft, Known, examine, known_of
-from lm_eval_so.generator.writing.slots import Plan, Slot, Wanted, changed, ordered, plan, shares
+from lm_eval_so.generator.writing.slots import (
+    SCENARIO,
+    Plan,
+    Slot,
+    Wanted,
+    changed,
+    ordered,
+    plan,
+    shares,
+)
 
 __all__ = [
     "FACT",
@@ -97,6 +106,8 @@ class Work:
         """The settings."""
         self._material, self._seed = material, seed
         self.wanted = shares(section.questions, {str(type_): n for type_, n in section.mix.items()})
+        if section.scenarios:
+            self.wanted[SCENARIO] = section.scenarios
 
     @cached_property
     def chunks(self) -> list[Chunk]:

@@ -15,9 +15,11 @@ from lm_eval_so.core.dataset import load_dataset, read_metadata
 from lm_eval_so.core.events import Warned
 from lm_eval_so.core.hashing import content_id, digest, digest_bytes, revision
 from lm_eval_so.core.records.codec import json_schema
+from lm_eval_so.core.records.enums import Language
 from lm_eval_so.errors import ConfigError, DatasetError, InputError, NothingToDo
 from lm_eval_so.generator.generate import generate, preview
 
+SHOP = Path(__file__).parents[3] / "tests/data/shop"
 FAQ = {
     "path": "faq.csv",
     "map": {"input": "질문", "expected": "답변", "tags": ["분류"], "ref": "번호"},
@@ -435,7 +437,9 @@ def test_generate__many_findings_of_one_kind_are_summed_up(shop: Any) -> None:
     shop.write("a.csv", "질문,답변\n가,나\n" + "x\n" * 50)
     shop.generate({"path": "a.csv"})
     assert len(shop.warnings()) == 21
-    assert shop.warnings()[-1] == "a.csv: 30 more row_width, all in rejected.jsonl"
+    assert shop.warnings()[-1] == (
+        "a.csv: 30 more row_width (more or fewer fields than the header), all in rejected.jsonl"
+    )
     assert len(shop.rejects()) == 50
 
 
@@ -444,3 +448,33 @@ def test_preview__writes_nothing(shop: Any) -> None:
     info = preview(shop.config(FAQ), shop.resources())
     assert counts(info) == [("s0", "faq.csv", "cp949", 20, 18, 1, 0, 1)]
     assert [p.name for p in shop.folder.iterdir()] == ["faq.csv"]
+
+
+def test_generate__tells_everything_in_korean(shop: Any) -> None:
+    shop.copy("faq.csv")
+    shop.write("cells.jsonl", '{"질문": "환불은 며칠?", "답변": "3일"}\n{"질문": 1}\n[]\n')
+    for name in ("products.xlsx", "warranty.pdf"):
+        shop.write(name, (SHOP / name).read_bytes())
+    documents = {"as": "documents", "path": ["products.xlsx", "warranty.pdf"]}
+    config = shop.config({"path": "faq.csv"}, {"path": "cells.jsonl"}, documents)
+    generate(config.model_copy(update={"language": Language.KO}), shop.resources())
+    assert shop.warnings() == [
+        "faq.csv:16:1 row_width: 필드 수가 머리글과 다릅니다 (13번째 레코드)",
+        "cells.jsonl:3 not_object: 레코드가 객체가 아닙니다 (3번째 레코드)",
+    ]
+    assert shop.notices() == [
+        "faq.csv: CP949로 읽음",
+        (
+            "faq.csv: map이 없어 이름을 보고 열을 골랐습니다: "
+            "{input: 질문, expected: 답변, tags: 분류, ref: 번호}"
+        ),
+        "cells.jsonl: map이 없어 이름을 보고 열을 골랐습니다: {input: 질문, expected: 답변}",
+        "faq.csv:22 dup_exact: 질문과 답이 앞의 것과 같습니다 (19번째 레코드)",
+        "products.xlsx: 문서, 섹션 2개, 문단·항목·행 16개",
+        "products.xlsx: 숨긴 시트 1개(메모)를 제외했습니다. 읽으려면 sheets에 적으세요",
+        "warranty.pdf: 문서, 섹션 9개, 문단·항목·행 9개",
+        "warranty.pdf: 페이지마다 반복되는 머리글·바닥글 4줄을 제외했습니다",
+    ]
+    assert shop.ended() == "23건 읽음 = 사용 20 + 제외 2 + 빈 레코드 0 + 중복 1"
+    hints = [event.hint for event in shop.events if isinstance(event, Warned)]
+    assert hints[0].startswith("5 fields, header has 4; quote the field")

@@ -43,7 +43,9 @@ class Models:
 def told_by(config: Config) -> str:
     """Return the digest of what writes tests: the instructions, the model and its parameters."""
     section = config.generator and config.generator.writer
-    told = [prompt_digest(language) for language in Language]
+    wanted = config.generator and config.generator.synthesise
+    names = ["write", *(["scenario"] if wanted and wanted.scenarios else [])]
+    told = [prompt_digest(language, name) for name in names for language in Language]
     return digest([told, section and section.name, section and section.params])[:16]
 
 

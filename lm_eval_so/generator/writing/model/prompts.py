@@ -14,9 +14,11 @@ from lm_eval_so.core.asking.answer.markers import between_markers, choose_marker
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.records.sample import Persona
 from lm_eval_so.core.words import say, texts
-from lm_eval_so.generator.writing.candidate import SCHEMA
-from lm_eval_so.generator.writing.slots import Slot
+from lm_eval_so.generator.writing.candidate import SCENE_SCHEMA, SCHEMA
+from lm_eval_so.generator.writing.scenario import persona_of
+from lm_eval_so.generator.writing.slots import SCENARIO, Slot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +52,16 @@ def write_request(slot: Slot, brief: Brief, params: Mapping[str, JsonValue]) -> 
     passages = [(chunk.place, chunk.text) for chunk in slot.chunks]
     foreign = [*brief.style, *brief.avoid, *brief.asked]
     listed = "\n".join(f"- {question}" for question in brief.style)
-    content = _template(language, "write").substitute(
+    is_scene = slot.type == SCENARIO
+    task = (
+        {"persona": _told(persona_of(slot, language))}
+        if is_scene
+        else {"task": say(f"writing.task_{slot.type}", language)}
+    )
+    content = _template(language, SCENARIO if is_scene else "write").substitute(
         passages=_passages(passages, f"{slot.key}:{brief.attempt}", foreign, language),
         style=listed or say("writing.no_style", language),
-        task=say(f"writing.task_{slot.type}", language),
+        **task,
         avoid=_filled("avoid", language, runs=_quoted(brief.avoid)),
         asked=_line(_filled("asked", language, questions=_quoted(brief.asked))),
         language=_language_name(slot.chunk.language, language),
@@ -61,7 +69,7 @@ def write_request(slot: Slot, brief: Brief, params: Mapping[str, JsonValue]) -> 
     return ChatRequest(
         messages=(Message(role="user", content=content),),
         params=params,
-        response_format=SCHEMA,
+        response_format=SCENE_SCHEMA if is_scene else SCHEMA,
         session=f"write-{slot.key}-{brief.attempt}",
         sample_id=slot.key,
         repeat=brief.attempt,
@@ -125,10 +133,16 @@ def repair_prompt(language: Language, why: Unusable, schema: Mapping[str, JsonVa
     return _template(language, "repair").substitute(problem=problem, schema=shown)
 
 
-def prompt_digest(language: Language) -> str:
-    """Return the digest of all that a model is told besides passages, questions and examples."""
-    told = [_template(language, name).template for name in ("write", "check", "repair")]
-    words = {code: text for code, text in texts(language).items() if code.startswith("writing.")}
+def prompt_digest(language: Language, name: str = "write") -> str:
+    """Return the digest of all that a model is told besides passages, questions and examples.
+
+    Args:
+        language: Language of the instructions.
+        name: write, or scenario for conversations to play.
+    """
+    told = [_template(language, each).template for each in (name, "check", "repair")]
+    topics = ("writing.", "scenario.") if name == SCENARIO else ("writing.",)
+    words = {code: text for code, text in texts(language).items() if code.startswith(topics)}
     return digest_text("\n".join([*told, *(words[code] for code in sorted(words))]))
 
 
@@ -159,6 +173,10 @@ def _quoted(pieces: Sequence[str]) -> str:
 def _language_name(spoken: str, language: Language) -> str:
     code = f"writing.language_{spoken}"
     return say(code if code in texts(language) else "writing.language_other", language)
+
+
+def _told(persona: Persona) -> str:
+    return f"{persona.name} ({persona.style})"
 
 
 @cache

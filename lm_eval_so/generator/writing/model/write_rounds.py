@@ -13,7 +13,7 @@ from lm_eval_so.core.asking.asker import Answer
 from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.workers import drain, until_stopped
 from lm_eval_so.errors import Interrupted, LMEvalError
-from lm_eval_so.generator.writing.candidate import Candidate, read_candidate
+from lm_eval_so.generator.writing.candidate import Candidate, read_candidate, read_scene
 from lm_eval_so.generator.writing.model.cross_check import (
     VERDICTS,
     Checker,
@@ -39,7 +39,8 @@ from lm_eval_so.generator.writing.rules import (
     examine,
     known_of,
 )
-from lm_eval_so.generator.writing.slots import Slot
+from lm_eval_so.generator.writing.scenario import settled
+from lm_eval_so.generator.writing.slots import SCENARIO, Slot
 
 T = TypeVar("T")
 _UNREADABLE: Final = {
@@ -192,7 +193,7 @@ class Rounds:
             return await ask_for_json(
                 self._writer.ask,
                 requests[number],
-                read=read_candidate,
+                read=read_scene if slots[number].type == SCENARIO else read_candidate,
                 repair=lambda why: repair_prompt(
                     languages[number], why, requests[number].response_format or {}
                 ),
@@ -252,6 +253,8 @@ class Rounds:
             what = proposal.error.message if proposal.error else proposal.status.value
             return Fault(reason="refusal_text" if refused else "no_answer", what=what)
         draft = examine(slot, proposal, known)
+        if isinstance(draft, Draft):
+            draft = settled(draft, language_for(slot.chunk.language))
         fault = copied(draft) if isinstance(draft, Draft) else None
         if fault is None or isinstance(draft, Fault):
             return draft
@@ -273,11 +276,14 @@ class Rounds:
         self._tries.append(thrown)
 
     async def _check(self, drafts: Sequence[Draft]) -> list[Draft | Fault]:
-        """Return each draft with the flags of its check, or its fault; `not_asked` if it was cut off."""
+        """Return each draft with the flags of its check, or its fault; `not_asked` if it was cut off.
+
+        Conversations to play are no questions that documents could answer, and pass.
+        """
         if self._checker is None:
             return [draft.flagged("unchecked") for draft in drafts]
         model, checker = self._checker
-        held = checker.requests(drafts)
+        held = checker.requests([draft for draft in drafts if draft.said.scene is None])
 
         async def hold(number: int) -> Any:
             return await _hold(model, held[number])
@@ -294,7 +300,12 @@ class Rounds:
                     faults.setdefault(id(draft), Fault(reason="check_failed"))
                 else:
                     told[id(draft)].append((each.window, verdicts[number]))
-        return [faults.get(id(d)) or checker.decide(d, told[id(d)]) for d in drafts]
+        return [
+            draft
+            if draft.said.scene is not None
+            else faults.get(id(draft)) or checker.decide(draft, told[id(draft)])
+            for draft in drafts
+        ]
 
     async def _ask_all(self, count: int, ask: Callable[[int], Any]) -> list[Any]:
         """Ask all at once, and return what came back in order; None for what was cut off."""

@@ -6,6 +6,8 @@ import pytest
 from snippets import ROOT, blocks
 
 from lm_eval_so.core.config.load import load_config
+from lm_eval_so.core.records.enums import Language
+from lm_eval_so.core.words import say
 from lm_eval_so.errors import ConfigError
 from lm_eval_so.generator.mapping.list_cells import CellNotes, read_cell
 
@@ -18,7 +20,12 @@ MAP = {
     "ref": "케이스 ID",
 }
 HEADER = "케이스 ID,질문,답변,필수 표현,금지 표현,태그\r\n"
-WAY_OUT = '. To keep cells whole, set split: false at the source or write ["…"] in the cell'
+WAY_OUT = '. To keep cells whole, set split: false at the source or write ["a; b"] in the cell'
+
+
+def told(notes: CellNotes) -> list[str]:
+    figured = ((code, figures | {"file": "f"}) for code, figures in notes.told())
+    return [say(f"sources.{code}", Language.EN, figures) for code, figures in figured]
 
 
 @pytest.mark.parametrize(
@@ -79,17 +86,17 @@ def test_cell_notes__count_cells_and_show_the_first() -> None:
     notes.add("tags", "label", "ship, vip")
     notes.add("forbidden", "must_not", "no, never")
     notes.add("forbidden", "must_not", "3,000")
-    assert list(notes.told()) == [
+    assert told(notes) == [
         (
-            "must_say: cut 2 cells at ; and line breaks into several keywords: "
+            "f: must_say: cut 2 cells at ; and line breaks into several keywords: "
             f'"3 days; Monday" → "3 days", "Monday"{WAY_OUT}'
         ),
         (
-            "label: cut 1 cell at commas, ; and line breaks into several tags: "
+            "f: label: cut 1 cell at commas, ; and line breaks into several tags: "
             f'"ship, vip" → "ship", "vip"{WAY_OUT}'
         ),
         (
-            'must_not: kept 1 cell with a comma as one forbidden phrase each: "no, never". '
+            'f: must_not: kept 1 cell with a comma as one forbidden phrase each: "no, never". '
             "Write ; between forbidden phrases"
         ),
     ]
@@ -99,8 +106,8 @@ def test_cell_notes__nothing_to_tell_where_commas_stand_beside_semicolons() -> N
     notes = CellNotes()
     notes.add("keywords", "k", "no, never")
     notes.add("keywords", "k", "no, never; 3 days")
-    (told,) = notes.told()
-    assert told.startswith("k: cut 1 cell at")
+    (text,) = told(notes)
+    assert text.startswith("f: k: cut 1 cell at")
 
 
 def test_generate__the_example_of_the_page(shop: Any) -> None:

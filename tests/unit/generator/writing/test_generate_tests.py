@@ -18,9 +18,13 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import load_dataset
-from lm_eval_so.core.events import Event, Noticed, Warned
+from lm_eval_so.core.events import Concluded, Event, Noticed, Warned
+from lm_eval_so.core.records.enums import Language
 from lm_eval_so.errors import BudgetSpent, CannotMeasure, DatasetError, UsageError
 from lm_eval_so.generator.dataset.make import Generated
+from lm_eval_so.generator.dataset.summary import summary
+from lm_eval_so.generator.dataset.tried import show
+from lm_eval_so.generator.dataset_tools.verify import validate
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.generate import generate, generate_with_model, try_out
 from lm_eval_so.generator.staleness.find_stale import find_stale
@@ -285,13 +289,15 @@ def test_generate__a_model_that_always_copies(shop: Shop) -> None:
     assert any("쓰지 말 것" in prompt or "do not use" in prompt for prompt in seen)
 
 
-def test_generate__the_rest_is_told_without_a_model(shop: Shop) -> None:
-    generate(shop.config(model=False), shop.resources())
-    notices = [event.text for event in shop.events if isinstance(event, Noticed)]
-    assert (
-        "written 15 of 30: fact 15; 15 need a model "
-        "(follow_up 5, unanswerable 5, false_premise 3, multi_hop 2)" in notices
-    )
+def test_generate__the_rest_is_told_without_a_model(shop: Shop, golden: Any) -> None:
+    made = generate(shop.config(model=False), shop.resources())
+    (told,) = [event for event in shop.events if isinstance(event, Concluded)]
+    for language in Language:
+        shown = {"shown_as": "dataset/docs", "pages": (Path("review.html"),)}
+        same = summary(made.info, made.folder, language, **shown)
+        assert same is not None
+        golden(f"generate/summary.{language}.txt", "\n".join([same.headline, *same.lines]) + "\n")
+    assert "written" in " ".join(told.lines)
     before = shop.files()
     generate(shop.config(model=False), shop.resources())
     assert shop.files() == before
@@ -455,3 +461,50 @@ def test_generate__asks_about_what_has_changed_since_an_older_document(
     assert not [text for text in checks if "returns_2023" in text]
     written = [e["provenance"]["source"]["file"] for e in shop.samples()]
     assert "returns_2023.md" not in written
+
+
+def test_scenarios__are_written_kept_and_played(shop: Shop) -> None:
+    wanted: dict[str, Any] = {"questions": 0, "scenarios": 3}
+    made = shop.generate(**wanted)
+    assert made.info.plan is not None
+    assert made.info.plan.written == {"scenario": 3}
+    samples = shop.samples()
+    quotes = [sample["context"][0]["text"] for sample in samples]
+    texts = [sample["scenario"]["success"][0]["text"] for sample in samples]
+    assert all(text in quote for text, quote in zip(texts, quotes, strict=True))
+    assert {s["provenance"]["prompt"]["name"][:9] for s in samples} == {"scenario."}
+    assert validate(shop.folder / "made").quotes == 3
+    before, asked = shop.files(), len(shop.server.requests)
+    shop.generate(**wanted)
+    assert shop.files() == before
+    assert len(shop.server.requests) == asked
+    shown = asyncio.run(try_out(shop.config(questions=0, scenarios=4), shop.resources(), 1))
+    assert "goal      " in show(shown, Language.EN)
+
+    scores = played(shop.folder, says=texts[0])
+    assert scores == [1.0 if text in texts[0] else 0.0 for text in texts]
+
+
+def played(folder: Path, *, says: str) -> list[float | None]:
+    """Play the dataset with a chatbot that says one thing, and return the scores of `goal`."""
+    move = {"progress": True, "done": False, "reason": "open", "message": "?"}
+    end = {**move, "done": True, "reason": "goal", "message": ""}
+    user = {"pattern": "", "turns": [json.dumps(move), json.dumps(end)]}
+    (folder / "user.jsonl").write_text(json.dumps(user), "utf-8")
+
+    def scripted(**options: Any) -> dict[str, Any]:
+        return {"name": "scripted", "options": options}
+
+    judge = scripted(default='{"reason": "so", "evidence": [], "label": "yes"}')
+    config = {
+        "version": 1,
+        "suite": "shop",
+        "dataset": {"path": "made"},
+        "backend": scripted(default=says),
+        "run": {"simulator": {"backend": scripted(match="regex", answers="user.jsonl")}},
+        "metrics": [{"name": "goal", "backend": judge}],
+    }
+    file = folder / "play.yaml"
+    file.write_text(json.dumps(config), "utf-8")
+    so.run(file)
+    return [*so.evaluate(file).samples.scores["goal"]]

@@ -1,0 +1,67 @@
+"""The command `init`."""
+
+from typing import Annotated
+
+import typer
+
+from lm_eval_so.terminal.command_line import SHARED, CommandLine, command
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+Paths = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PATH", help="Files and folders to read; default: docs/, data/ and the like."
+    ),
+]
+Url = Annotated[
+    str | None,
+    typer.Option("--url", metavar="URL", help="Address of the chatbot; it is asked one question."),
+]
+Workflow = Annotated[
+    bool,
+    typer.Option("--workflow", help="Also write the GitHub workflow, and lines of .gitignore."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Write files that are there anew.")]
+
+
+@command(app, shared=SHARED - {"overrides", "plugins"})
+def init(
+    line: CommandLine,
+    paths: Paths = None,
+    url: Url = None,
+    workflow: Workflow = False,
+    force: Force = False,
+) -> int | None:
+    """Write a first config from your documents and your chatbot.
+
+    Nothing leaves this machine, but one question to the chatbot that --url names.
+
+    Example: lm-eval-so init docs/
+    """
+    import asyncio
+    import os
+
+    from lm_eval_so.core.asking.resources import Resources
+    from lm_eval_so.core.secrets import make_redactor
+    from lm_eval_so.errors import ExitCode
+    from lm_eval_so.pipeline.set_up.set_up import Wish, facts, screen, set_up
+    from lm_eval_so.terminal.lines import visible
+
+    environ = dict(os.environ)
+    wish = Wish(
+        file=line.config,
+        paths=tuple(paths or ()),
+        url=url,
+        workflow=workflow,
+        force=force,
+        language=line.language,
+    )
+    resources = Resources(environ=environ, redactor=make_redactor(environ))
+    made = asyncio.run(set_up(wish, resources))
+    if not line.quiet:
+        for each in screen(made):
+            typer.echo(visible(each), err=True)
+    line.emit(paths=made.files, result=facts(made))
+    is_asked_in_vain = made.chatbot is not None and made.chatbot.answer is None
+    return ExitCode.BACKEND if is_asked_in_vain else None

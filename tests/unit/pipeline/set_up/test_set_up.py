@@ -1,0 +1,207 @@
+"""A first set-up on files, keys and chatbots as people have them."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers.shop_bot import Asked, ShopBot, Told
+
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config.load import load_config
+from lm_eval_so.core.records.enums import Language
+from lm_eval_so.errors import InputError, Problem
+from lm_eval_so.pipeline.check import check
+from lm_eval_so.pipeline.set_up.config_text import workflow_text
+from lm_eval_so.pipeline.set_up.set_up import SetUp, Wish, screen, set_up
+
+SOURCES = Path(__file__).parents[4] / "example/quickstart/sources"
+ACTION = Path(__file__).parents[4] / "docs/action.md"
+NOBODY = {"OLLAMA_HOST": "127.0.0.1:9"}
+POLICY = "# 반품\n\n## 반품할 수 있는 기간\n\n반품은 7일 안에 신청합니다.\n"
+
+
+def written(folder: Path, *, environ: dict[str, str] | None = None, **wish: Any) -> SetUp:
+    resources = Resources(environ={**NOBODY, **(environ or {})})
+    file = folder / "lm-eval-so.yaml"
+    return asyncio.run(set_up(Wish(file=file, **wish), resources))
+
+
+def problems(folder: Path, environ: dict[str, str] | None = None) -> list[Problem]:
+    """Return what `doctor` finds in the written config."""
+    config = load_config(folder / "lm-eval-so.yaml", environ=environ or {})
+    return list(check(config, environ or {}, needs={"run", "evaluate", "generate"}))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/policy.md").write_text(POLICY, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("files", "paths", "sources", "writes"),
+    [
+        (("policy.md",), (), ["docs/"], True),
+        (("policy.md",), ("docs/policy.md",), ["docs/policy.md"], True),
+        (("policy.md", "faq.csv"), ("docs",), ["docs/"], True),
+        (("faq.csv",), (), ["docs/"], False),
+        ((), (), None, False),
+    ],
+)
+def test_set_up__the_config_lacks_the_chatbot_and_nothing_else(
+    folder: Path, files: tuple[str, ...], paths: tuple[str, ...], sources: Any, writes: bool
+) -> None:
+    if "policy.md" not in files:
+        (folder / "docs/policy.md").unlink()
+    if "faq.csv" in files:
+        (folder / "docs/faq.csv").write_bytes((SOURCES / "faq.csv").read_bytes())
+    for language in Language:
+        made = written(folder, paths=paths, language=language, force=True)
+        config = load_config(made.files[0])
+        assert config.language is language
+        assert sources == ([source.path for source in config.sources] or None)
+        wanted = config.generator and config.generator.synthesise
+        assert bool(wanted and wanted.questions) is writes
+        found = [problem.what for problem in problems(folder)]
+        made_later = [] if files else [f"no dataset at {folder / 'dataset/docs'}"]
+        assert found == ['the key "backend" is missing', *made_later]
+        assert bool(screen(made)[-1].endswith("lm-eval-so generate")) is bool(files)
+
+
+@pytest.mark.parametrize(
+    ("environ", "section"),
+    [
+        ({"OPENAI_API_KEY": "k"}, {"name": "openai", "params": {"model": "gpt-4.1-mini"}}),
+        (
+            {"AZURE_OPENAI_API_KEY": "k", "AZURE_OPENAI_ENDPOINT": "https://a.openai.azure.com"},
+            {
+                "name": "azure",
+                "params": {"model": "gpt-4.1-mini"},
+                "options": {"deployment": "gpt-4.1-mini"},
+            },
+        ),
+        ({"AZURE_OPENAI_API_KEY": "k"}, None),
+        ({}, None),
+    ],
+)
+def test_set_up__the_model_that_is_at_hand_writes(
+    folder: Path, environ: dict[str, str], section: Any
+) -> None:
+    made = written(folder, environ=environ)
+    config = load_config(made.files[0])
+    assert config.generator is not None
+    writer = config.generator.backend
+    assert (writer and writer.model_dump(exclude_defaults=True)) == section
+    assert [p.what for p in problems(folder, environ)] == ['the key "backend" is missing']
+    assert any(("--try 5" in line) is (section is not None) for line in screen(made)[-1:])
+
+
+def test_set_up__a_server_of_ollama_is_taken_with_its_first_model(folder: Path) -> None:
+    with ShopBot(lambda _: Told({"data": [{"id": "qwen3:4b"}, {"id": "b"}]})) as ollama:
+        made = written(folder, environ={"OLLAMA_HOST": ollama.url})
+    assert [each.path for each in ollama.asked] == ["/v1/models"]
+    assert made.writer is not None
+    assert made.writer.model == "qwen3:4b"
+    assert [p.what for p in problems(folder)] == ['the key "backend" is missing']
+
+
+def fastapi(asked: Asked) -> Told:
+    """Take a question and nothing else, as pydantic says it."""
+    body = asked.json
+    detail = [
+        *({"type": "extra_forbidden", "loc": ["body", k]} for k in body if k != "question"),
+        *([] if "question" in body else [{"type": "missing", "loc": ["body", "question"]}]),
+    ]
+    return Told({"detail": detail}, 422) if detail else Told({"reply": "7일입니다", "id": "a-1"})
+
+
+def openai(asked: Asked) -> Told:
+    if asked.path == "/v1/models":
+        return Told({"data": [{"id": "shop-bot"}]})
+    message = {"role": "assistant", "content": f"{asked.json['model']}: 7일입니다"}
+    return Told({"choices": [{"message": message, "finish_reason": "stop"}]})
+
+
+@pytest.mark.parametrize(
+    ("script", "path", "options", "asked"),
+    [
+        (lambda _: Told({"data": {"answer": "7일입니다"}}), "/chat", {"response": {"text": "data.answer"}}, 1),
+        (lambda _: Told({"답변": "7일입니다"}), "/chat", {"response": {"text": '"답변"'}}, 1),
+        (lambda _: Told("7일입니다".encode(), headers={"content-type": "text/plain"}), "/", {"response": {"format": "text"}}, 1),
+        (fastapi, "/ask", {"body": {"question": "{{ last_user }}"}, "response": {"text": "reply"}}, 3),
+        (openai, "/v1", {"api_key_env": ""}, 2),
+        (openai, "/v1/chat/completions", {"api_key_env": ""}, 2),
+    ],
+)  # fmt: skip
+def test_set_up__a_chatbot_that_answers_needs_nothing_more(
+    folder: Path, script: Any, path: str, options: dict[str, Any], asked: int
+) -> None:
+    with ShopBot(script) as bot:
+        made = written(folder, url=f"{bot.url}{path}")
+        config = load_config(made.files[0])
+    assert made.chatbot is not None
+    assert (made.chatbot.answer or "").endswith("7일입니다")
+    assert config.backend is not None
+    assert {name: config.backend.options[name] for name in options} == options
+    assert len(bot.asked) == asked
+    assert not problems(folder)
+
+
+@pytest.mark.parametrize(
+    ("told", "seen"),
+    [
+        (Told(b"<html><title>Sign in</title></html>"), "<html>"),
+        (Told({"error": "no such tenant"}), "no such tenant"),
+        (Told({"error": {"message": "token expired"}}, 401), "token expired"),
+        (Told({"ok": True}), '{"ok": true}'),
+        (Told({"message": "tenant is required"}, 400), "tenant is required"),
+    ],
+)
+def test_set_up__what_a_chatbot_said_instead_is_told(folder: Path, told: Told, seen: str) -> None:
+    with ShopBot(lambda _: told) as bot:
+        made = written(folder, url=f"{bot.url}/chat")
+    assert made.chatbot is not None
+    assert made.chatbot.answer is None
+    assert len(bot.asked) == 1
+    assert any(seen in line for line in screen(made))
+    assert load_config(made.files[0]).backend is not None
+
+
+def test_set_up__a_password_of_the_address_reaches_no_file(folder: Path) -> None:
+    with ShopBot(lambda _: Told({"answer": "7일입니다"})) as bot:
+        url = f"{bot.url}/chat?key=hidden-sesame"
+        made = written(folder, url=url, workflow=True)
+    texts = [file.read_text(encoding="utf-8") for file in made.files]
+    assert not any("hidden-sesame" in text for text in (*texts, *screen(made)))
+    assert '        env: { CHATBOT_URL: "${{ secrets.CHATBOT_URL }}" }\n' in texts[1]
+    assert not problems(folder, {"CHATBOT_URL": url})
+
+
+def test_set_up__nothing_is_overwritten_or_asked_unless_forced(folder: Path) -> None:
+    (folder / ".gitignore").write_text("*.log\nruns/", encoding="utf-8")
+    written(folder, workflow=True)
+    assert (folder / ".gitignore").read_text() == "*.log\nruns/\nreports/\n.lm-eval-so/cache*\n"
+    with ShopBot() as bot, pytest.raises(InputError) as error:
+        written(folder, workflow=True, url=bot.url, paths=("nowhere",))
+    assert not bot.asked
+    assert [problem.what for problem in error.value.problems] == [
+        "it is there already",
+        "it is there already",
+        "no file or folder at nowhere",
+    ]
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    written(folder, workflow=True, force=True)
+    assert before == {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_workflow__is_that_of_the_docs() -> None:
+    docs = ACTION.read_text(encoding="utf-8")
+    assert workflow_text(["OPENAI_API_KEY"]) in docs
+    other = workflow_text([], config="ci/bot.yaml")
+    assert "secrets" not in other
+    assert "        with: { config: ci/bot.yaml }\n" in other
+    assert json.dumps(other)

@@ -32,7 +32,7 @@ _SHARED = ("as_json", "verbose")
 
 @app.callback()
 def review() -> None:
-    """Take the tests of a dataset out for a review, and decisions back in."""
+    """Take tests out to people, and their decisions back."""
 
 
 @command(app, name="import", shared=_SHARED)

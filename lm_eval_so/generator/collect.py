@@ -11,6 +11,7 @@ from lm_eval_so.errors import Problem, Where
 from lm_eval_so.generator.documents.read import ReadOptions, read_document
 from lm_eval_so.generator.mapping.binding import (
     Binding,
+    asks,
     bind,
     bind_columns,
     bind_shaped,
@@ -18,17 +19,8 @@ from lm_eval_so.generator.mapping.binding import (
     never_seen,
 )
 from lm_eval_so.generator.mapping.list_cells import CellNotes
-from lm_eval_so.generator.mapping.sample_mapping import make_sample
-from lm_eval_so.generator.outcomes import (
-    Kept,
-    Opened,
-    Outcome,
-    Personal,
-    Read,
-    Skipped,
-    Unusable,
-    notice,
-)
+from lm_eval_so.generator.mapping.sample_mapping import make_samples
+from lm_eval_so.generator.outcomes import Kept, Opened, Outcome, Personal, Read, Unusable, notice
 from lm_eval_so.generator.personal import clean_record
 from lm_eval_so.generator.recognise import Found, find_files
 from lm_eval_so.generator.sources.base import (
@@ -37,7 +29,6 @@ from lm_eval_so.generator.sources.base import (
     Item,
     Noted,
     RawItem,
-    Reject,
     Shaped,
     SourceFile,
     place,
@@ -46,6 +37,13 @@ from lm_eval_so.generator.sources.source_files import Items, open_file
 
 _LOOKED_AT = 100
 """Number of records whose keys are used to choose columns by name."""
+_WHAT_FOR = {
+    "turns": "conversations",
+    "staff": "KakaoTalk exports",
+    "gap_minutes": "KakaoTalk exports",
+    "sample": "tests",
+}
+"""Settings that apply to some files only."""
 
 
 def collect(config: Config, listener: Listener) -> Iterator[Outcome]:
@@ -55,7 +53,12 @@ def collect(config: Config, listener: Listener) -> Iterator[Outcome]:
         `Opened` for each file, then the outcome of each of its records, or `Read` for a document.
     """
     for number in range(len(config.sources)):
-        yield from _SourceReader(config, number, listener).outcomes()
+        yield from collect_source(config, number, listener)
+
+
+def collect_source(config: Config, number: int, listener: Listener) -> Iterator[Outcome]:
+    """Read one source of the config; see `collect`."""
+    return _SourceReader(config, number, listener).outcomes()
 
 
 class _SourceReader:
@@ -69,6 +72,8 @@ class _SourceReader:
         self._unusable = False
         self._keys: dict[str, None] = {}
         """Keys of records without a header, in order of appearance."""
+        self._idle = [key for key in _WHAT_FOR if key in self._source.model_fields_set]
+        """Settings that no file has used yet."""
         self._unseen = {column for _, column in bind(self._source.map).columns()}
         """Mapped columns that no record has shown yet."""
 
@@ -87,6 +92,19 @@ class _SourceReader:
             names = tuple(self._keys)
             for column in sorted(self._unseen):
                 yield self._refuse(never_seen(self._config, self._number, column, names))
+        if self._has_readable and not self._unusable:
+            yield from map(self._refuse, self._idle_problems())
+
+    def _idle_problems(self) -> Iterator[Problem]:
+        for key in self._idle:
+            what = f"{key} is for {_WHAT_FOR[key]}, and {self._source.id} has none"
+            where = self._config.where("generator", "sources", self._number, key)
+            yield Problem(what=what, where=where, hint=f"leave {key} out")
+
+    def _use(self, found: Found, binding: Binding) -> None:
+        used = {"sample"} | ({"turns"} if "messages" in binding.refs else set())
+        used |= {"staff", "gap_minutes"} if found.source.format == "kakaotalk" else set()
+        self._idle = [key for key in self._idle if key not in used]
 
     def _document(self, found: Found) -> Iterator[Outcome]:
         options = ReadOptions.of(found.source, self._config.pii)
@@ -126,6 +144,7 @@ class _SourceReader:
         if problems:
             yield from map(self._refuse, problems)
             return
+        self._use(found, binding)
         self._tell_choice(file, binding)
         notes, personal, away = CellNotes(), Counter[str](), 0
         for item in items:
@@ -133,7 +152,8 @@ class _SourceReader:
             if isinstance(item, Noted):
                 self._tell("noted", file=name, text=item.text)
             else:
-                yield self._outcome(clean_record(item, self._config.pii, personal), binding, notes)
+                record: Item = clean_record(item, self._config.pii, personal)
+                yield from self._outcomes(record, binding, notes)
         yield Personal(file=file, found=personal)
         if away and binding.skip:
             self._tell("put_away", file=name, n=f"{away:,}", value=": ".join(binding.skip))
@@ -159,33 +179,31 @@ class _SourceReader:
     def _look_ahead(self, ahead: list[Item], items: Items) -> tuple[str, ...]:
         """Return the keys of the first records, which are kept in `ahead`.
 
-        Empty if the config has a map.
+        Empty if the config maps the question.
         """
-        if self._source.map:
+        if asks(self._source.map):
             return ()
         seen = sum(isinstance(item, RawItem) for item in ahead)
         while seen < _LOOKED_AT and (item := next(items, None)) is not None:
             ahead.append(item)
-            seen += isinstance(item, RawItem)
+            seen += isinstance(item, RawItem) and bool(item.payload)
         keys = (key for item in ahead if isinstance(item, RawItem) for key in item.payload)
         return tuple(dict.fromkeys(keys))
 
-    def _outcome(self, item: Item, binding: Binding, notes: CellNotes) -> Outcome:
+    def _outcomes(self, item: Item, binding: Binding, notes: CellNotes) -> Iterator[Outcome]:
         if isinstance(item, Columns | Shaped | Noted):
             raise TypeError("a header in the middle of a file")
         if not isinstance(item, RawItem):
-            return item
-        if binding.leaves_out(item):
-            return Skipped(file=item.file)
+            yield item
+            return
         if self._unseen:
             self._keys |= dict.fromkeys(item.payload)
             self._unseen = {c for c in self._unseen if not has_column(item.payload, c)}
-        made = make_sample(item, binding)
-        if isinstance(made, Reject):
-            return made
-        for cell in binding.cells(item.payload):
-            notes.add(*cell)
-        return Kept(file=item.file, at=item.at, sample=made)
+        made = make_samples(item, binding)
+        yield from made
+        if any(isinstance(each, Kept) for each in made):
+            for cell in binding.cells(item.payload):
+                notes.add(*cell)
 
     def _refuse(self, problem: Problem) -> Unusable:
         self._unusable = True

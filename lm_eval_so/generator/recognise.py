@@ -12,7 +12,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.errors import Problem
 from lm_eval_so.generator.clean import clean_text
-from lm_eval_so.generator.mapping.binding import guess
+from lm_eval_so.generator.mapping.binding import asks, guess, has_conversation
 from lm_eval_so.generator.sources.base import (
     Columns,
     Glance,
@@ -23,10 +23,11 @@ from lm_eval_so.generator.sources.base import (
     SourceFile,
 )
 from lm_eval_so.generator.sources.encoding import HEAD_BYTES
+from lm_eval_so.generator.sources.kakaotalk_file import is_kakaotalk
+from lm_eval_so.generator.sources.otlp_file import is_otlp
+from lm_eval_so.generator.sources.reader_table import READERS, SHEETS
 from lm_eval_so.generator.sources.shapes import shape_of
 from lm_eval_so.generator.sources.source_files import (
-    READERS,
-    SHEETS,
     format_of,
     licensed,
     locate,
@@ -50,7 +51,13 @@ class Known:
 
 
 KNOWN: Final[tuple[Known, ...]] = (
-    Known(holds="conversations", fits=lambda seen: isinstance(seen.first.get("messages"), list)),
+    Known(holds="conversations", fits=lambda seen: is_otlp(seen.text), format="otlp"),
+    Known(
+        holds="conversations",
+        fits=lambda seen: seen.format == "text" and is_kakaotalk(seen.text),
+        format="kakaotalk",
+    ),
+    Known(holds="conversations", fits=lambda seen: has_conversation(seen.first)),
 )
 """Formats in the order in which they are tried; a table with a column for questions comes after all of them."""
 
@@ -117,7 +124,7 @@ def recognise(
     """
     if source.use == "documents":
         return "document", source.format
-    if source.map or source.format in READERS.keys() - {*SHEETS}:
+    if asks(source.map) or source.format in READERS.keys() - {*SHEETS}:
         return "tests", source.format
     seen = _glance(name, path, source, beside)
     for known in KNOWN:
@@ -129,6 +136,7 @@ def recognise(
         return "tests", source.format
     is_sheet = format_of(name, source) in SHEETS
     is_samples = source.use == "samples" or (is_table and not is_sheet and not may_be_document)
+    is_samples = is_samples or bool(source.map)
     return "tests" if is_samples else "document", source.format
 
 

@@ -14,7 +14,8 @@ from lm_eval_so.generator.recognise import Found, find_files
 from lm_eval_so.generator.sources.base import Columns
 from lm_eval_so.generator.sources.encoding import is_encoding
 from lm_eval_so.generator.sources.json_values import parse_path
-from lm_eval_so.generator.sources.source_files import READERS, SHEETS, format_of, locate, open_file
+from lm_eval_so.generator.sources.reader_table import READERS, SHEETS
+from lm_eval_so.generator.sources.source_files import format_of, locate, open_file
 
 
 def check(config: Config, environ: Mapping[str, str] | None = None) -> list[Problem]:

@@ -20,7 +20,7 @@ from lm_eval_so.generator.generate import generate
 from lm_eval_so.generator.mapping.list_cells import LISTS, CellNotes, read_cell
 from lm_eval_so.generator.sources.base import Columns, RawItem, Reject, SourceFile
 from lm_eval_so.generator.sources.encoding import detect_encoding
-from lm_eval_so.generator.sources.source_files import READERS
+from lm_eval_so.generator.sources.reader_table import READERS
 
 KOREAN = st.text("가나다배송비환불은는이가얼마인가요 ,\"\n\r;|\t'.?123abc", max_size=12)
 ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

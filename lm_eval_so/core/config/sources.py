@@ -11,6 +11,8 @@ QuestionType = Literal[
     "fact", "follow_up", "unanswerable", "false_premise", "multi_hop", "superseded"
 ]
 """Type of a test that is written from documents."""
+Turns = Literal["last", "first", "every", "scenario"]
+"""Part of a conversation that becomes a test."""
 _RECORDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".yaml", ".yml")
 """Endings of files that hold samples where no test is written from documents."""
 
@@ -78,12 +80,13 @@ class SourceSection(Section):
     file tells it by what stands in it."""
     format: (
         Literal[
-            "csv", "tsv", "jsonl", "json", "yaml",
+            "csv", "tsv", "jsonl", "json", "yaml", "kakaotalk", "otlp",
             "markdown", "html", "docx", "hwpx", "pdf", "text", "xlsx", "xls", "ods",
         ]
         | None
     ) = None  # fmt: skip
-    """Format; default: by the file's ending. Samples are read from csv, tsv, jsonl, json, yaml, xlsx, xls and ods."""
+    """Format; default: by the file's ending. Samples are read from csv, tsv, jsonl, json, yaml, xlsx, xls and ods;
+    from kakaotalk, a chat that KakaoTalk exported as text, and otlp, traces as OTLP JSON lines."""
     encoding: str | None = None
     """Encoding; default: detected per file (UTF-8, UTF-16 by BOM, CP949)."""
     records: str | None = None
@@ -95,6 +98,16 @@ class SourceSection(Section):
     split: bool = True
     """Whether a cell of `keywords`, `forbidden` or `tags` holds several, with ; or a line break between
     them (tags: or a comma)."""
+    turns: Turns = "last"
+    """Part of a conversation that becomes a test: its last or first question, each question, or all of the
+    user's turns as a scripted scenario."""
+    staff: list[str] = Field(default_factory=list)
+    """Names of those who answer, as a KakaoTalk export has them; the others who speak are users. No name gets
+    into a dataset: further spellings may stand here, too."""
+    gap_minutes: int = Field(default=60, ge=1)
+    """Minutes without a line after which a KakaoTalk export begins a new conversation."""
+    sample: int | None = Field(default=None, ge=1)
+    """Most tests to take, half of them by how often they were asked; default: all."""
     license: str | None = None
     """License of the source, written into its samples."""
     selector: str | None = None

@@ -187,6 +187,13 @@ class TestSample:
         return next((m.content for m in reversed(self.messages) if m.role == "user"), "")
 
     @property
+    def user_texts(self) -> tuple[str, ...]:
+        """Texts of the user's messages or scripted turns."""
+        scripted = self.scenario.turns if self.scenario else ()
+        said = (message.content for message in self.messages if message.role == "user")
+        return (*said, *(turn.user for turn in scripted))
+
+    @property
     def answers(self) -> tuple[str, ...]:
         """The reference answer and its alternatives; empty if there is none."""
         return (() if self.expected is None else (self.expected,)) + self.references

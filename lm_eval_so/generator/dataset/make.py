@@ -3,13 +3,13 @@
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Began, Ended, Listener, Noticed, Warned
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.errors import DatasetError, NothingToDo
-from lm_eval_so.generator.collect import collect
 from lm_eval_so.generator.dataset.freeze import (
     describe,
     publish,
@@ -18,6 +18,7 @@ from lm_eval_so.generator.dataset.freeze import (
 )
 from lm_eval_so.generator.dataset.from_documents import Writing, has_documents
 from lm_eval_so.generator.dataset.hand_edits import Edits, is_edited, put_aside
+from lm_eval_so.generator.dedup import collect_distinct
 from lm_eval_so.generator.outcomes import STAGE, Kept, Outcome, Read, Tally
 from lm_eval_so.generator.review.decisions import Decisions
 from lm_eval_so.generator.writing.conflicts import conflict_lines
@@ -60,8 +61,8 @@ class Parts:
 def read_parts(config: Config, listener: Listener, folder: Path, decisions: Decisions) -> Parts:
     """Read the sources and what stands, as people decided; where no test is written the sources are a stream."""
     listener(Began(stage=STAGE, text=", ".join(source.id for source in config.sources)))
-    collected = collect(config, listener)
-    outcomes: Iterable[Outcome] = decisions.outcomes(collected, listener, config.language)
+    decide = partial(decisions.outcomes, listener=listener, language=config.language)
+    outcomes: Iterable[Outcome] = collect_distinct(config, listener, decide)
     read: list[Outcome] = []
     if has_documents(config):
         outcomes = read = [*outcomes]

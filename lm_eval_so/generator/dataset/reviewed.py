@@ -26,7 +26,7 @@ from lm_eval_so.generator.dataset.stored import (
     read_stored,
 )
 from lm_eval_so.generator.outcomes import Tally
-from lm_eval_so.generator.review.decisions import REVIEW, Decisions
+from lm_eval_so.generator.review.decisions import Decisions
 from lm_eval_so.generator.sources.base import Reason
 from lm_eval_so.generator.twins.make_twins import (
     in_order_of_kinds,
@@ -71,7 +71,7 @@ def publish_reviewed(
     Raises:
         InputError: If the folder cannot be read or written to.
     """
-    tally = Tally(REVIEW, ignore, Language.EN)
+    tally = Tally(ignore, Language.EN)
     lines = [*_rejected_lines(folder, decisions)]
     stored = read_stored(folder)
     assert stored.info is not None  # noqa: S101 - a dataset of `generate`

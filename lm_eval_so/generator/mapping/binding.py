@@ -1,12 +1,13 @@
 """The `map` of a source, from columns to fields of a sample: given by the config, the shape of a tool, or common names."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.config.sources import Turns
 from lm_eval_so.errors import Problem, nearest
 from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.mapping.fields import is_blank
@@ -74,6 +75,7 @@ class Binding:
     """Field to columns, dotted paths, or constants written "=text"."""
     split: bool = True
     """Whether a cell of `LISTS` may hold several texts."""
+    turns: Turns = "last"
     shape: str | None = None
     """Tool whose records they are; their questions and answers may be objects and conversations."""
     json: tuple[str, ...] = ()
@@ -140,7 +142,21 @@ def guess(columns: Iterable[str]) -> Binding:
         found = next((by_name[_plain_name(n)] for n in names if _plain_name(n) in by_name), None)
         if found is not None and not (field == "input" and "messages" in chosen):
             chosen[field] = (found,)
+    of_sharegpt = [by_name[name] for name in ("conversations", "conversation") if name in by_name]
+    if of_sharegpt and not asks(chosen):
+        chosen["messages"] = (of_sharegpt[0],)
     return Binding(refs=chosen)
+
+
+def has_conversation(payload: Mapping[str, JsonValue]) -> bool:
+    """Return whether a record holds a conversation in a column of a usual name."""
+    column = guess(payload).refs.get("messages")
+    return column is not None and isinstance(payload[column[0]], list)
+
+
+def asks(given: Collection[str]) -> bool:
+    """Return whether one of some fields is the question."""
+    return not {"input", "messages", "goal"}.isdisjoint(given)
 
 
 def map_problems(given: Mapping[str, str | list[str]]) -> Iterator[tuple[str, str, str | None]]:
@@ -164,8 +180,6 @@ def map_problems(given: Mapping[str, str | list[str]]) -> Iterator[tuple[str, st
     ):
         if one in given and other in given:
             yield other, f"{one} and {other} cannot stand together", None
-    if given and not {"input", "messages", "goal"} & set(given):
-        yield "", "nothing is mapped to input", "map the question: input: COLUMN"
 
 
 def has_column(payload: Mapping[str, JsonValue], column: str) -> bool:
@@ -215,22 +229,29 @@ def bind_columns(
         The binding, and the problems that make it unusable.
     """
     columns = tuple(dict.fromkeys(map(clean_text, columns)))
-    given, split = config.sources[number].map, config.sources[number].split
+    source = config.sources[number]
+    given, split, turns = source.map, source.split, source.turns
     at = place(name, {} if line is None else {"line": line})
-    if given:
-        binding = replace(bind(given), split=split)
+    chosen = guess(columns)
+    if asks(given):
+        binding = replace(bind(given), split=split, turns=turns)
         missing = _missing(config, number, at, columns, binding) if line is not None else ()
         return binding, tuple(missing)
-    shape = shape_of(columns)
-    if shape is not None:
-        return _bind_shape(shape, columns, is_table=line is not None), ()
-    binding = replace(guess(columns), split=split)
-    if {"input", "messages"} & set(binding.refs):
+    if not given and (shape := shape_of(columns)) is not None:
+        return replace(_bind_shape(shape, columns, is_table=line is not None), turns=turns), ()
+    if given:
+        of_chat = {f: named for f, named in chosen.refs.items() if f == "messages"}
+        chosen = Binding(refs={**bind(given).refs, **of_chat})
+    elif turns != "last":  # an answer beside a conversation is that to its end
+        answers = ("expected", "references")
+        chosen = Binding(refs={f: named for f, named in chosen.refs.items() if f not in answers})
+    binding = replace(chosen, split=split, turns=turns)
+    if asks(binding.refs):
         return binding, ()
     return binding, (
         Problem(
             what=f"{at} {Reason.MISSING_FIELD}: no column looks like a question",
-            where=config.where("generator", "sources", number),
+            where=config.where("generator", "sources", number, *(["map"] if given else [])),
             hint=f"name it by map: {{input: COLUMN}}; columns: {listed(columns)}",
         ),
     )

@@ -24,10 +24,18 @@ T = TypeVar("T")
 
 _ROLES: Mapping[str, Literal["system", "user", "assistant", "tool"]] = {
     "system": "system",
+    "developer": "system",
     "user": "user",
+    "human": "user",
     "assistant": "assistant",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
     "tool": "tool",
+    "observation": "tool",
 }
+"""Speakers as OpenAI and ShareGPT call them."""
 _PASSAGE_ROLES: Mapping[str, Literal["given", "gold", "distractor"]] = {
     "given": "given",
     "gold": "gold",
@@ -100,6 +108,15 @@ def behavior_if_answerable(value: JsonValue) -> Behavior:
     raise FieldError(Reason.BAD_TYPE, what, hint="write true or false")
 
 
+def behavior_from(one: Mapping[str, JsonValue]) -> Behavior:
+    """Return the expected behavior by the fields `behavior` and `answerable`; without them, answer."""
+    if "behavior" in one:
+        return behavior_of(one["behavior"])
+    if "answerable" in one:
+        return behavior_if_answerable(one["answerable"])
+    return Behavior.ANSWER
+
+
 def weight_of(value: JsonValue) -> float:
     """Return a weight above 0."""
     text = text_of(value, "weight")
@@ -132,9 +149,9 @@ def scenario_of(one: Mapping[str, JsonValue]) -> Scenario:
 
 
 def messages_of(value: JsonValue) -> tuple[Message, ...]:
-    """Return a conversation that ends with the user or a tool.
+    """Return the messages of a conversation, in the shape of OpenAI or ShareGPT.
 
-    A cell of a table holds it as JSON.
+    A cell of a table holds them as JSON.
     """
     if isinstance(value, str):
         try:
@@ -145,34 +162,37 @@ def messages_of(value: JsonValue) -> tuple[Message, ...]:
         value = clean_value(value)
     if not isinstance(value, list):
         raise _bad_type("messages", "a list", value)
-    messages = tuple(map(_message, value))
-    asked = [message.content for message in messages if message.role == "user"]
-    if not asked or messages[-1].role not in {"user", "tool"}:
-        what = "the last message is not the user's" if asked else "there is no message of a user"
-        hint = "map the answer by expected, and the messages before it by messages"
-        raise FieldError(Reason.NO_USER_TURN, what, hint=hint if asked else None)
-    if not asked[-1]:
-        raise FieldError(Reason.EMPTY, "the last question is empty")
-    return messages
+    return tuple(map(_message, value))
 
 
 def _message(value: JsonValue) -> Message:
     if not isinstance(value, dict):
         raise _bad_type("messages", "objects", value)
-    content = value.get("content")
-    if isinstance(content, list | dict):
-        what = "a message is more than text (an image or a file)"
-        raise FieldError(Reason.UNSUPPORTED_CONTENT, what)
+    content = _content(value.get("content", value.get("value")))
     calls = value.get("tool_calls") or []
     if not isinstance(calls, list):
         raise _bad_type("tool_calls", "a list", calls)
     return Message(
-        role=_one_of(_ROLES, value.get("role"), "messages"),
+        role=_one_of(_ROLES, value.get("role", value.get("from")), "messages"),
         content=_optional_text(content, "content") or "",
         name=_optional_text(value.get("name"), "name"),
         tool_calls=tuple(map(_tool_call, calls)),
         tool_call_id=_optional_text(value.get("tool_call_id"), "tool_call_id"),
     )
+
+
+def _content(value: JsonValue) -> JsonValue:
+    """Return the text of a message, which may be in parts."""
+    if not isinstance(value, list | dict):
+        return value
+    parts = value if isinstance(value, list) else [value]
+    texts = [
+        each.get("text") for each in parts if isinstance(each, dict) and each.get("type") == "text"
+    ]
+    if len(texts) < len(parts):
+        what = "a message is more than text (an image or a file)"
+        raise FieldError(Reason.UNSUPPORTED_CONTENT, what)
+    return "\n".join(text_of(text, "content") for text in texts)
 
 
 def _tool_call(value: JsonValue) -> ToolCall:

@@ -6,9 +6,7 @@ from dataclasses import replace
 from pydantic import JsonValue
 
 from lm_eval_so.core.hashing import content_id, revision
-from lm_eval_so.core.records.chat import Message
 from lm_eval_so.core.records.codec import dump_line
-from lm_eval_so.core.records.enums import Behavior
 from lm_eval_so.core.records.sample import Provenance, Review, SourceRef, TestSample
 from lm_eval_so.errors import nearest
 from lm_eval_so.generator.clean import language_of
@@ -21,9 +19,11 @@ from lm_eval_so.generator.mapping.binding import (
     is_cell,
     values_of,
 )
+from lm_eval_so.generator.mapping.exchanges import Asked, asked_of, one_question
 from lm_eval_so.generator.mapping.fields import FieldError
 from lm_eval_so.generator.mapping.list_cells import read_cell
 from lm_eval_so.generator.mapping.opened import opened, with_json
+from lm_eval_so.generator.outcomes import Kept, Skipped
 from lm_eval_so.generator.sources.base import (
     RawItem,
     Reason,
@@ -33,40 +33,71 @@ from lm_eval_so.generator.sources.base import (
 )
 
 SPLIT = "test"
+ANSWER_FROM_LOG = "answer_from_log"
+"""Flag of a test whose answer is what was said in a log, right or wrong."""
 
 
 EVERY_KEY = "*"
 """Stands for the names of all keys of an object: `metadata.*`, `metrics.*`."""
 
 
-def make_sample(item: RawItem, binding: Binding) -> TestSample | Reject:
-    """Make a sample of a cleaned record, with id, `rev` and provenance."""
+def make_samples(item: RawItem, binding: Binding) -> Sequence[Kept | Reject | Skipped]:
+    """Make the samples of a cleaned record, with id, `rev` and provenance: one, or several of a conversation."""
+    if binding.leaves_out(item):
+        return [Skipped(file=item.file)]
     try:
-        return _sample(item, binding)
+        record = replace(item, payload=with_json(item.payload, binding.json))
+        values = {f: list(values_of(record.payload, refs)) for f, refs in binding.refs.items()}
+        if binding.shape:
+            values |= opened(values)
+        asked = _asked(record.payload, values, binding)
     except FieldError as error:
-        return Reject(
-            file=item.file,
-            at=item.at,
-            reason=error.reason,
-            what=error.what,
-            hint=error.hint,
-            excerpt=excerpt(dump_line(item.payload)),
+        return [_reject(item, error)]
+    made: list[Kept | Reject] = []
+    for each in asked:
+        place = replace(record, at={**item.at, **each.at})
+        try:
+            sample = _sample(place, binding, values, each)
+            made.append(Kept(file=item.file, at=place.at, sample=sample))
+        except FieldError as error:
+            made.append(_reject(place, error))
+    return _grouped(made)
+
+
+def _grouped(made: Sequence[Kept | Reject]) -> list[Kept | Reject]:
+    """Return the samples of one record with a common group, unless it names one."""
+    kept = [each.sample for each in made if isinstance(each, Kept)]
+    # the last question comes after all others, so its id stands for the whole conversation
+    return [
+        replace(
+            each, sample=replace(each.sample, group_id=each.sample.group_id or f"g{kept[-1].id}")
         )
+        if isinstance(each, Kept)
+        else each
+        for each in made
+    ]
 
 
-def _sample(item: RawItem, binding: Binding) -> TestSample:
-    payload = with_json(item.payload, binding.json) if binding.json else item.payload
-    values = {field: list(values_of(payload, refs)) for field, refs in binding.refs.items()}
-    if binding.shape:
-        values |= opened(values)
+def _reject(item: RawItem, error: FieldError) -> Reject:
+    return Reject(
+        file=item.file,
+        at=item.at,
+        reason=error.reason,
+        what=error.what,
+        hint=error.hint,
+        excerpt=excerpt(dump_line(item.payload)),
+    )
+
+
+def _sample(
+    item: RawItem, binding: Binding, values: Mapping[str, list[JsonValue]], asked: Asked
+) -> TestSample:
     one = {field: found[0] for field, found in values.items() if found}
-    messages = _messages(payload, values, binding)
     answers = fields.texts_of(
         [*values.get("expected", []), *values.get("references", [])], "expected"
     )
-    scenario = fields.scenario_of(one) if "goal" in one else None
-    metrics = _metrics(payload, one, binding)
-    group = fields.text_of(one["group"], "group") if "group" in one else None
+    scenario = fields.scenario_of(one) if "goal" in one else asked.scenario
+    metrics = _metrics(item.payload, one, binding)
     origin = SourceRef(file=item.file.name, sha256=item.file.sha256, at=item.at)
     has_checks = bool(
         answers
@@ -76,24 +107,28 @@ def _sample(item: RawItem, binding: Binding) -> TestSample:
     )
     sample = TestSample(
         id="",
-        language=_language(one, messages),
-        messages=messages,
+        group_id=fields.text_of(one["group"], "group") if "group" in one else None,
+        messages=asked.messages,
         scenario=scenario,
-        expected=answers[0] if answers else None,
+        system=asked.system,
+        expected=answers[0] if answers else asked.answer,
         references=answers[1:],
-        behavior=_behavior(one),
+        behavior=fields.behavior_from(one),
         context=fields.passages_of(values.get("context", [])),
-        tags=tuple(sorted(_listed(payload, "tags", binding))),
+        tags=tuple(sorted(_listed(item.payload, "tags", binding))),
         metadata=_named(one, METADATA),
         metrics=metrics,
         weight=fields.weight_of(one["weight"]) if "weight" in one else 1.0,
         split=SPLIT,
         ref=fields.text_of(one["ref"], "ref") if "ref" in one else None,
+        flags=(ANSWER_FROM_LOG,) if asked.answer is not None and not answers else (),
         review=Review(status="imported" if has_checks else "unreviewed"),
         provenance=Provenance(method="import", source=origin, license=item.file.license),
     )
-    made = content_id(sample)
-    return replace(sample, id=made, group_id=group or f"g{made}", rev=revision(sample))
+    if sample.user_texts[-1:] == ("",):
+        raise FieldError(Reason.EMPTY, "the last question is empty")
+    sample = replace(sample, language=_language(one, sample))
+    return replace(sample, id=content_id(sample), rev=revision(sample))
 
 
 def _metrics(
@@ -123,9 +158,9 @@ def _named(one: Mapping[str, JsonValue], prefix: str) -> dict[str, JsonValue]:
     return dict(sorted(found.items()))
 
 
-def _messages(
+def _asked(
     payload: Mapping[str, JsonValue], values: Mapping[str, list[JsonValue]], binding: Binding
-) -> tuple[Message, ...]:
+) -> list[Asked]:
     field = next(f for f in ("goal", "messages", "input") if f in binding.refs)
     if not values[field]:
         missing = [c for f, c in binding.columns() if f == field and not has_column(payload, c)]
@@ -135,26 +170,17 @@ def _messages(
             raise FieldError(Reason.MISSING_FIELD, f'there is no "{missing[0]}"', hint=hint)
         raise FieldError(Reason.EMPTY, "the question is empty")
     if field == "goal":
-        return ()
+        return [Asked()]
     if field == "messages" or (binding.shape and isinstance(values[field][0], list)):
-        return fields.messages_of(values[field][0])
-    texts = [fields.text_of(value, field) for value in values[field]]
-    return (Message(role="user", content="\n\n".join(texts)),)
+        return asked_of(fields.messages_of(values[field][0]), binding.turns)
+    return [one_question("\n\n".join(fields.text_of(value, field) for value in values[field]))]
 
 
-def _language(one: Mapping[str, JsonValue], messages: Sequence[Message]) -> str:
+def _language(one: Mapping[str, JsonValue], sample: TestSample) -> str:
     if "language" in one:
         return fields.language_of_field(one["language"])
-    asked = [m.content for m in messages if m.role == "user"]
-    return language_of("\n".join(asked) if asked else fields.text_of(one["goal"], "goal"))
-
-
-def _behavior(one: Mapping[str, JsonValue]) -> Behavior:
-    if "behavior" in one:
-        return fields.behavior_of(one["behavior"])
-    if "answerable" in one:
-        return fields.behavior_if_answerable(one["answerable"])
-    return Behavior.ANSWER
+    texts = sample.user_texts or (fields.text_of(one["goal"], "goal"),)
+    return language_of("\n".join(texts))
 
 
 def _listed(payload: Mapping[str, JsonValue], field: str, binding: Binding) -> tuple[str, ...]:

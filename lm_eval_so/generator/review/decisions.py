@@ -16,14 +16,12 @@ from lm_eval_so.core.records.review import Decision
 from lm_eval_so.core.records.sample import Review, SourceRef, TestSample
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import InputError, Problem, RecordError, Where
-from lm_eval_so.generator.dedup import drop_duplicates
-from lm_eval_so.generator.outcomes import Dropped, Kept, Outcome
+from lm_eval_so.generator.outcomes import STAGE, Dropped, Kept, Outcome
 from lm_eval_so.generator.sources.base import Reason, place
 
 REVIEW_FILE: Final = "review.jsonl"
 REVIEW: Final = "review"
 """Stage of a line of rejected.jsonl about a test that people rejected."""
-_STAGE: Final = "generate"
 _COVERAGE: Final = "keyword_coverage"
 
 Key = tuple[str, str]
@@ -75,18 +73,13 @@ class Decisions:
     def outcomes(
         self, outcomes: Iterable[Outcome], listener: Listener, language: Language
     ) -> Iterator[Outcome]:
-        """Yield the outcomes of records: their tests as people want them, each question once.
+        """Yield the outcomes of records, their tests as people want them.
 
         Args:
             outcomes: Outcomes of the sources.
             listener: Listener of the stage, warned of decisions about rows that are there no more.
             language: Language of the warning.
         """
-        return drop_duplicates(self._wanted(outcomes, listener, language))
-
-    def _wanted(
-        self, outcomes: Iterable[Outcome], listener: Listener, language: Language
-    ) -> Iterator[Outcome]:
         met: set[Key] = set()
         for each in outcomes:
             made = self.decided(each.sample, met) if isinstance(each, Kept) else None
@@ -100,7 +93,7 @@ class Decisions:
                 figures = {"id": decision.id, "question": sample.question}
                 figures["place"] = place(source.file, source.at)
                 text = say("review.about_nothing", language, figures)
-                listener(Warned(stage=_STAGE, text=text))
+                listener(Warned(stage=STAGE, text=text))
 
     def with_more(self, decided: Collection[Decided]) -> "Decisions":
         """Return them with newer ones; older ones about the tests that these lead to count no more."""

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     BAD_TYPE = "bad_type"
     EMPTY = "empty"
     NO_USER_TURN = "no_user_turn"
+    NO_STAFF = "no_staff"
     UNSUPPORTED_CONTENT = "unsupported_content"
     TOO_LARGE = "too_large"
     DUP_EXACT = "dup_exact"

@@ -105,8 +105,13 @@ class Line(NamedTuple):
     """Bytes."""
 
 
-def read_lines(path: Path, encoding: str) -> Iterator[Line]:
+def read_lines(path: Path, encoding: str, most: int = MOST_BYTES) -> Iterator[Line]:
     r"""Yield the lines of a file; LF, CRLF and CR end a line, a BOM is left out.
+
+    Args:
+        path: The file.
+        encoding: A Python codec name.
+        most: Longest line in bytes; the rest of a longer one is not kept.
 
     Raises:
         OSError: If the file cannot be read.
@@ -114,14 +119,14 @@ def read_lines(path: Path, encoding: str) -> Iterator[Line]:
     """
     encoding = "utf-8" if encoding == "utf-8-sig" else encoding
     if "\n".encode(encoding) == b"\n":
-        texts: _Texts = (_decoded(line, encoding) for line in _byte_lines(path))
+        texts: _Texts = (_decoded(line, encoding) for line in _byte_lines(path, most))
     else:
         texts = _wide_lines(path, encoding)
     for number, (text, bad_byte, size) in enumerate(texts, start=1):
         yield Line(number, text.removeprefix("\ufeff") if number == 1 else text, bad_byte, size)
 
 
-def _byte_lines(path: Path) -> Iterator[bytes]:
+def _byte_lines(path: Path, most: int) -> Iterator[bytes]:
     rest = b""
     with path.open("rb") as data:
         while block := data.read(_BLOCK):
@@ -129,7 +134,7 @@ def _byte_lines(path: Path) -> Iterator[bytes]:
             rest = lines.pop()
             yield from lines
             if not rest.endswith((b"\n", b"\r")):
-                rest = rest[: MOST_BYTES + 1]  # too long already: the rest of it is not kept
+                rest = rest[: most + 1]  # too long already: the rest of it is not kept
     if rest:
         yield rest
 

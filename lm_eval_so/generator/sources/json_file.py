@@ -76,13 +76,15 @@ def records_of(
         yield _record(file, value, {"record": number, **tree.at(path)})
 
 
-def read_jsonl(file: SourceFile, _: SourceSection, /) -> Iterator[RawItem | Reject | FileError]:
-    """Read JSON lines, without blank lines."""
+def read_jsonl(
+    file: SourceFile, _: SourceSection, /, *, most: int = MOST_BYTES
+) -> Iterator[RawItem | Reject | FileError]:
+    """Read JSON lines of at most `most` bytes, without blank lines."""
     record = 0
-    for line in read_lines(file.path, file.encoding or "utf-8"):
+    for line in read_lines(file.path, file.encoding or "utf-8", most):
         if line.text.strip():
             record += 1
-            yield _line_record(file, line, record)
+            yield _line_record(file, line, record, most)
     if not record:
         yield FileError(file=file, reason=Reason.EMPTY_FILE, what="the file is empty")
 
@@ -141,15 +143,15 @@ def _shown(value: JsonValue) -> str:
         return ""
 
 
-def _line_record(file: SourceFile, line: Line, record: int) -> RawItem | Reject:
+def _line_record(file: SourceFile, line: Line, record: int, most: int) -> RawItem | Reject:
     at: dict[str, JsonValue] = {"line": line.number, "record": record}
 
     def reject(reason: Reason, what: str, **more: JsonValue) -> Reject:
         where = {"line": line.number, **more, "record": record}
         return Reject(file=file, at=where, reason=reason, what=what, excerpt=excerpt(line.text))
 
-    if line.size > MOST_BYTES:
-        return reject(Reason.TOO_LARGE, f"the record is longer than {MOST_BYTES:,} bytes")
+    if line.size > most:
+        return reject(Reason.TOO_LARGE, f"the record is longer than {most:,} bytes")
     if line.bad_byte is not None:
         what = f"no {file.encoding} at byte {line.bad_byte}"
         return reject(Reason.BAD_ENCODING, what, byte=line.bad_byte)

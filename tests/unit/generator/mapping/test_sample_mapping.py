@@ -5,7 +5,8 @@ import pytest
 
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.generator.mapping.binding import bind, guess, map_problems
-from lm_eval_so.generator.mapping.sample_mapping import make_sample
+from lm_eval_so.generator.mapping.sample_mapping import make_samples
+from lm_eval_so.generator.outcomes import Kept
 from lm_eval_so.generator.sources.base import RawItem, Reject, SourceFile
 
 FILE = SourceFile(source="s", name="f.jsonl", path=Path("f.jsonl"), sha256="ab" * 32, size=1)
@@ -16,18 +17,18 @@ def item(payload: dict[str, Any]) -> RawItem:
 
 
 def sample(payload: dict[str, Any], **mapped: Any) -> TestSample:
-    made = make_sample(item(payload), bind(mapped))
-    assert isinstance(made, TestSample), made
-    return made
+    (made,) = make_samples(item(payload), bind(mapped))
+    assert isinstance(made, Kept), made
+    return made.sample
 
 
 def reject(payload: dict[str, Any], **mapped: Any) -> Reject:
-    made = make_sample(item(payload), bind(mapped))
+    (made,) = make_samples(item(payload), bind(mapped))
     assert isinstance(made, Reject), made
     return made
 
 
-def test_make_sample__id_and_rev_of_the_published_vector() -> None:
+def test_make_samples__id_and_rev_of_the_published_vector() -> None:
     made = sample({"q": "주문하면 언제 받을 수 있나요?", "a": "2일"}, input="q", expected="a")
     assert made.id == "s75e3794e0e2f4f70"
     assert made.rev == "c6a98acaef534fca"
@@ -44,7 +45,7 @@ def test_make_sample__id_and_rev_of_the_published_vector() -> None:
     assert made.provenance.source.at == {"line": 3, "record": 2}
 
 
-def test_make_sample__every_field() -> None:
+def test_make_samples__every_field() -> None:
     payload = {
         "q": "환불은 며칠?",
         "a": ["3일", "영업일 3일"],
@@ -98,7 +99,7 @@ def test_make_sample__every_field() -> None:
         ({"q": "x", "a.b": "1", "a": {"b": "2"}}, {"expected": "a.b"}, ("1",)),
     ],
 )
-def test_make_sample__answers(
+def test_make_samples__answers(
     payload: dict[str, Any], mapped: dict[str, Any], answers: tuple[str, ...]
 ) -> None:
     made = sample(payload, input="q", **mapped)
@@ -107,17 +108,17 @@ def test_make_sample__answers(
     assert made.review.status == ("imported" if answers else "unreviewed")
 
 
-def test_make_sample__several_input_columns_are_joined() -> None:
+def test_make_samples__several_input_columns_are_joined() -> None:
     made = sample({"a": "번역하라.", "b": "안녕", "c": ""}, input=["a", "b", "c"])
     assert made.question == "번역하라.\n\n안녕"
 
 
-def test_make_sample__messages() -> None:
+def test_make_samples__messages() -> None:
     turns = [{"role": "user", "content": "Hello"}]
     assert sample({"m": turns}, messages="m").id == sample({"q": "Hello"}, input="q").id
 
 
-def test_make_sample__the_language_is_that_of_the_user() -> None:
+def test_make_samples__the_language_is_that_of_the_user() -> None:
     turns = [
         {"role": "system", "content": "Answer briefly in English, always."},
         {"role": "user", "content": "배송비는?"},
@@ -134,13 +135,13 @@ def test_make_sample__the_language_is_that_of_the_user() -> None:
         ({"questions": ["x"]}, "bad_type", "input: expected a text, found an array"),
     ],
 )
-def test_make_sample__nothing_to_ask(payload: dict[str, Any], reason: str, what: str) -> None:
+def test_make_samples__nothing_to_ask(payload: dict[str, Any], reason: str, what: str) -> None:
     made = reject({**payload, "a": "b"}, input="questions", expected="a")
     assert (made.reason.value, made.what) == (reason, what)
     assert made.at == {"line": 3, "record": 2}
 
 
-def test_make_sample__a_missing_field_names_the_nearest() -> None:
+def test_make_samples__a_missing_field_names_the_nearest() -> None:
     assert reject({"question": "x"}, input="questions").hint == 'did you mean "question"?'
     assert reject({"물음": "x"}, input="질문").hint == "there are: 물음"
 
@@ -183,7 +184,6 @@ def test_guess__common_names(header: list[str], chosen: dict[str, str]) -> None:
         ({"input": "q", "ref": ["a", "b"]}, "ref", "ref takes one column"),
         ({"input": ""}, "input", "input has no column"),
         ({"input": []}, "input", "input has no column"),
-        ({"expected": "a"}, "", "nothing is mapped to input"),
     ],
 )
 def test_map_problems__names_the_key(given: dict[str, Any], key: str, what: str) -> None:

@@ -12,7 +12,6 @@ from lm_eval_so.errors import BudgetSpent, ConfigError
 from lm_eval_so.generator.dataset import tried
 from lm_eval_so.generator.dataset.hand_edits import (
     Edits,
-    edits_by_hand,
     is_edited,
     refuse_folder,
 )
@@ -26,7 +25,6 @@ from lm_eval_so.generator.dataset.make import (
 from lm_eval_so.generator.dataset.summary import summary
 from lm_eval_so.generator.dataset.to_review import write_review
 from lm_eval_so.generator.dataset.tried import Tried
-from lm_eval_so.generator.review.decisions import read_decisions
 from lm_eval_so.generator.source_problems import check, config_problems, files_outside
 from lm_eval_so.generator.writing.write import Results
 
@@ -184,10 +182,4 @@ def _read(config: Config, listener: Listener, folder: Path, edits: Edits = Edits
         raise ConfigError("the config has no generator section", hint=hint)
     if problems := list(config_problems(config)):
         raise ConfigError.of(problems)
-    decisions = read_decisions(folder)
-    if edits is Edits.KEEP:
-        parts = read_parts(config, ignore, folder, decisions)
-        with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
-            make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
-            decisions = decisions.with_more(edits_by_hand(Path(made), folder))
-    return read_parts(config, listener, folder, decisions)
+    return read_parts(config, listener, folder, edits)

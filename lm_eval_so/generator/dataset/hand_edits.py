@@ -8,16 +8,13 @@ from itertools import chain, count, zip_longest
 from pathlib import Path
 
 from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE, read_metadata
-from lm_eval_so.core.events import Noticed
 from lm_eval_so.core.files import copy_atomic, read_lines
 from lm_eval_so.core.hashing import content_id, revision
 from lm_eval_so.core.records.codec import loads
-from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.review import Decision, Ruling
 from lm_eval_so.core.records.sample import SourceRef, TestSample
 from lm_eval_so.errors import DatasetError, InputError, Problem, RecordError, UsageError, Where
 from lm_eval_so.generator.dataset.stored import FILES, is_written
-from lm_eval_so.generator.outcomes import notice
 from lm_eval_so.generator.review.decisions import Decided, apply, key_of
 from lm_eval_so.generator.sources.base import place
 
@@ -197,15 +194,15 @@ def _decision(sample: TestSample, ruling: Ruling, kept: TestSample | None) -> De
     return Decision(id=name, rev=rev, decision=ruling, sample=kept)
 
 
-def put_aside(folder: Path, language: Language) -> Noticed:
-    """Copy the samples to a file of their own beside them, and return a notice of it.
+def put_aside(folder: Path) -> tuple[Path, Path]:
+    """Copy the samples to a file of their own beside them, and return both.
 
     Raises:
         InputError: If it cannot be written.
     """
     aside = _aside(folder)
     copy_atomic(folder / SAMPLES_FILE, aside)
-    return notice(language, "edited", file=folder / SAMPLES_FILE, aside=aside)
+    return folder / SAMPLES_FILE, aside
 
 
 def _aside(folder: Path) -> Path:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Began, Ended, Listener, Noticed, Warned
+from lm_eval_so.core.events import Began, Ended, Listener, Noticed, Warned, ignore
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.errors import DatasetError, NothingToDo
 from lm_eval_so.generator.dataset.freeze import (
@@ -17,10 +17,10 @@ from lm_eval_so.generator.dataset.freeze import (
     write_outcomes,
 )
 from lm_eval_so.generator.dataset.from_documents import Writing, has_documents
-from lm_eval_so.generator.dataset.hand_edits import Edits, is_edited, put_aside
+from lm_eval_so.generator.dataset.hand_edits import Edits, edits_by_hand, is_edited, put_aside
 from lm_eval_so.generator.dedup import collect_distinct
-from lm_eval_so.generator.outcomes import STAGE, Kept, Outcome, Read, Tally
-from lm_eval_so.generator.review.decisions import Decisions
+from lm_eval_so.generator.outcomes import STAGE, Kept, Outcome, Read, Tally, notice
+from lm_eval_so.generator.review.decisions import Decisions, read_decisions
 from lm_eval_so.generator.writing.conflicts import conflict_lines
 from lm_eval_so.generator.writing.write import Results
 
@@ -58,8 +58,25 @@ class Parts:
         return self.writing.stands or any(isinstance(each, Kept) for each in self.outcomes)
 
 
-def read_parts(config: Config, listener: Listener, folder: Path, decisions: Decisions) -> Parts:
-    """Read the sources and what stands, as people decided; where no test is written the sources are a stream."""
+def read_parts(config: Config, listener: Listener, folder: Path, edits: Edits) -> Parts:
+    """Read the sources and what stands, as people decided; where no test is written the sources are a stream.
+
+    Args:
+        config: The config.
+        listener: Listener of the stage.
+        folder: Folder of the dataset.
+        edits: Fate of samples that were edited by hand; those to keep are decisions, too.
+    """
+    decisions = read_decisions(folder)
+    if edits is Edits.KEEP:
+        parts = _read_decided(config, ignore, folder, decisions)
+        with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
+            make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
+            decisions = decisions.with_more(edits_by_hand(Path(made), folder))
+    return _read_decided(config, listener, folder, decisions)
+
+
+def _read_decided(config: Config, listener: Listener, folder: Path, decisions: Decisions) -> Parts:
     listener(Began(stage=STAGE, text=", ".join(source.id for source in config.sources)))
     decide = partial(decisions.outcomes, listener=listener, language=config.language)
     outcomes: Iterable[Outcome] = collect_distinct(config, listener, decide)
@@ -98,7 +115,8 @@ def publish_parts(
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
         info = make_parts(config, listener, Path(made), parts, outcome)
         if is_edited(Path(made), folder, edits):
-            listener(put_aside(folder, config.language))
+            file, aside = put_aside(folder)
+            listener(notice(config.language, "edited", file=file, aside=aside))
         files = publish(Path(made), folder)
     return Generated(info=info, folder=folder, files=files, samples=sum(info.review.values()))
 

@@ -40,6 +40,7 @@ __all__ = [
     "open_dataset",
     "preview",
     "try_out",
+    "write_dataset",
 ]
 
 
@@ -70,7 +71,7 @@ def generate(
         InputError: If the folder cannot be written to, or holds a dataset not made by `generate`.
     """
     parts = open_dataset(config, resources.listener, out, edits)
-    return _publish(config, resources, parts, parts.writing.by_rule(), edits)
+    return write_dataset(config, resources, parts, parts.writing.by_rule(), edits)
 
 
 async def generate_with_model(
@@ -97,7 +98,7 @@ async def generate_with_model(
     """
     parts = open_dataset(config, resources.listener, out, edits)
     if not parts.writing.asks:
-        return _publish(config, resources, parts, parts.writing.by_rule(), edits)
+        return write_dataset(config, resources, parts, parts.writing.by_rule(), edits)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:  # mistakes come before money
         make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
         is_edited(Path(made), parts.folder, edits)
@@ -107,7 +108,7 @@ async def generate_with_model(
     is_worth_keeping = outcome.written or (is_budget and parts.has_samples)
     if outcome.failure is not None and not is_worth_keeping:
         raise outcome.failure
-    made_now = _publish(config, resources, parts, outcome, edits)
+    made_now = write_dataset(config, resources, parts, outcome, edits)
     if outcome.failure is not None:
         raise outcome.failure
     return made_now
@@ -158,10 +159,21 @@ def open_dataset(
     return _read(config, listener, folder, edits)
 
 
-def _publish(
+def write_dataset(
     config: Config, resources: Resources, parts: Parts, outcome: Results, edits: Edits
 ) -> Generated:
-    """Write the dataset, and the page on which people review what nobody has reviewed."""
+    """Write the dataset, and the page on which people review what nobody has reviewed.
+
+    Args:
+        config: The config.
+        resources: Resources of the command; only the listener is used.
+        parts: Parts of the dataset.
+        outcome: Tests that were written now.
+        edits: Fate of imported samples that were edited by hand.
+
+    Raises:
+        LMEvalError: As `generate` does.
+    """
     made = publish_parts(config, resources.listener, parts, outcome, edits=edits)
     named = config.dataset.path if made.folder == _folder(config, None) else made.folder
     shown_as = named.as_posix()

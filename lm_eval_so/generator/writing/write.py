@@ -39,6 +39,7 @@ __all__ = [
     "FACT",
     "KEYLESS",
     "NOT_ASKED",
+    "NO_CHUNK",
     "NO_MODEL",
     "Asking",
     "Material",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Listener, ignore
+from lm_eval_so.core.events import Listener
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.errors import BudgetSpent, ConfigError
 from lm_eval_so.generator.dataset import tried
@@ -21,6 +21,7 @@ from lm_eval_so.generator.dataset.make import (
     make_parts,
     publish_parts,
     read_parts,
+    refuse_edits,
 )
 from lm_eval_so.generator.dataset.summary import summary
 from lm_eval_so.generator.dataset.to_review import write_review
@@ -99,9 +100,7 @@ async def generate_with_model(
     parts = open_dataset(config, resources.listener, out, edits)
     if not parts.writing.asks:
         return write_dataset(config, resources, parts, parts.writing.by_rule(), edits)
-    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:  # mistakes come before money
-        make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
-        is_edited(Path(made), parts.folder, edits)
+    refuse_edits(config, parts, edits)
     options = parts.writing.options(resources.listener, offline=offline)
     outcome = await parts.writing.by_models(resources, options)
     is_budget = isinstance(outcome.failure, BudgetSpent)

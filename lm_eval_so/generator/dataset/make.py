@@ -124,6 +124,13 @@ def publish_parts(
     return Generated(info=info, folder=folder, files=files, samples=sum(info.review.values()))
 
 
+def refuse_edits(config: Config, parts: Parts, edits: Edits) -> None:
+    """Make all that needs no model for nothing, so that mistakes and edits by hand come before money."""
+    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
+        make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
+        is_edited(Path(made), parts.folder, edits)
+
+
 def _refuse_nothing(config: Config, plan: PlanInfo | None) -> None:
     """Refuse a dataset without a sample, unless its documents are only to be kept."""
     if plan is None or not plan.wanted:

@@ -1,6 +1,5 @@
 """`generate --update`: tests whose documents changed get the quotes and, where need be, the answers of today."""
 
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +8,12 @@ from typing import Any
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Noticed, ignore
+from lm_eval_so.core.events import Noticed
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.generator.dataset.hand_edits import Edits, is_edited
-from lm_eval_so.generator.dataset.make import Generated, make_parts
+from lm_eval_so.generator.dataset.make import Generated, refuse_edits
 from lm_eval_so.generator.dataset.make_samples import renewed_sample
 from lm_eval_so.generator.dataset.stored import WRITE, read_stored
-from lm_eval_so.generator.generate import open_dataset, write_dataset
+from lm_eval_so.generator.generate import Edits, open_dataset, write_dataset
 from lm_eval_so.generator.outcomes import STAGE
 from lm_eval_so.generator.staleness.against_documents import HeldPassage, Sources, worst_of
 from lm_eval_so.generator.staleness.outdated import moved, outdated
@@ -66,9 +64,7 @@ async def update_tests(
     stale = [sample for sample in stored.samples if _is_stale(held[sample.id])]
     answered = [sample for sample in stale if sample.expected is not None]
     old = [outdated(sample, held[sample.id], sources) for sample in answered]
-    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:  # mistakes come before money
-        make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
-        is_edited(Path(made), parts.folder, edits)
+    refuse_edits(config, parts, edits)
     renewals = await renew_tests(config, resources, old, sources.documents, offline=offline)
     is_worth_keeping = any(each.state != "failed" for each in renewals.tests.values())
     if renewals.results.failure is not None and not is_worth_keeping:

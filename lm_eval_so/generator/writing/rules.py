@@ -87,14 +87,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """A question that stands, or was asked before."""
+    """A question that stands; or one that people rejected, so that another may only be like it."""
 
     asked: str
     """Everything said in it, earlier turns included."""
     places: tuple[tuple[str, int, int], ...] = ()
     """(doc_id, start, end) of its evidence."""
     stands: bool = True
-    """False for one that people rejected: it is not asked again, and another may be like it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,12 +188,11 @@ def _size(draft: Draft) -> Draft | Fault:
 
 
 def wrong_size(question: str | None, answer: str) -> Fault | None:
-    """Return the fault of a question that is too short or too long, or of an answer that is too long."""
+    """Return the fault of a question or an answer by its length; None: there is no question to look at."""
     if question is not None and sum(map(str.isalnum, question)) < _FEWEST_LETTERS:
         return Fault(reason="too_short", what=question)
-    if len(question or "") > _MOST_OF_QUESTION or len(answer) > _MOST_OF_ANSWER:
-        return Fault(reason="too_long", what=f"{len(question or '')} + {len(answer)}")
-    return None
+    is_long = (asked := len(question or "")) > _MOST_OF_QUESTION or len(answer) > _MOST_OF_ANSWER
+    return Fault(reason="too_long", what=f"{asked} + {len(answer)}") if is_long else None
 
 
 def _not_refused(draft: Draft) -> Draft | Fault:

@@ -150,7 +150,7 @@ class _SourceReader:
         for item in items:
             away += isinstance(item, RawItem) and binding.puts_away(item)
             if isinstance(item, Noted):
-                self._tell("noted", file=name, text=item.text)
+                self._tell(item.code, file=name, **item.figures)
             else:
                 record: Item = clean_record(item, self._config.pii, personal)
                 yield from self._outcomes(record, binding, notes)

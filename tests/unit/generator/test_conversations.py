@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from lm_eval_so.core.records.enums import Language
 from lm_eval_so.errors import DatasetError
+from lm_eval_so.generator.scan import scan, show
 from lm_eval_so.generator.sources.base import Reason
 
 DATA = Path(__file__).parents[2] / "data"
@@ -163,6 +165,13 @@ def test_generate__settings_that_do_not_fit(
     assert problem.hint
     if key is not None:
         assert problem.where.key == f"generator.sources[0].{key}"
+
+
+def test_scan__a_chat_without_staff_says_what_to_write(shop: Any) -> None:
+    shop.write("chat.txt", KAKAO)
+    lines = "\n".join(show(scan(["chat.txt"], folder=shop.folder), Language.EN))
+    assert "a KakaoTalk chat (no_staff): give it a source of its own with staff: [NAME]" in lines
+    assert "홍길동" not in lines
 
 
 def test_generate__turns_of_a_folder_hold_for_its_conversations(shop: Any) -> None:

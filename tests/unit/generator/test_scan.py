@@ -23,6 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(DATA, docs)
     shutil.copytree(QUICKSTART, docs, dirs_exist_ok=True)
     (docs / "README.md").unlink()
+    shutil.copy(DATA.parent / "chatlog.jsonl", docs)
     (docs / "returns_2023.md").write_text(OLD_RETURNS, encoding="utf-8")
     (docs / "returns_2026.md").write_text(NEW_RETURNS, encoding="utf-8")
     write_pdf(docs / "scan.pdf", [[]])
@@ -41,6 +42,7 @@ def test_scan__tells_what_a_shop_has(result: ScanResult) -> None:
     wanted = {
         "docs/faq.csv": {"holds": "tests", "tests": 18, "rejected": 1, "duplicates": 1},
         "docs/support_qa.json": {"holds": "tests", "tests": 12},
+        "docs/chatlog.jsonl": {"holds": "conversations", "tests": 12},
         "docs/policy.md": {"holds": "document", "sections": 7, "personal": 1},
         "docs/returns.docx": {"sections": 6},
         "docs/warranty.pdf": {"sections": 9},
@@ -52,7 +54,7 @@ def test_scan__tells_what_a_shop_has(result: ScanResult) -> None:
     } == wanted
     reasons = {each.file.name: each.facts()["reason"] for each in result.unreadable}
     assert reasons == {"docs/old.hwp": "unknown_format", "docs/scan.pdf": "no_text"}
-    assert (result.language, result.samples) == (Language.KO, 30)
+    assert (result.language, result.samples) == (Language.KO, 42)
 
 
 @pytest.mark.parametrize("language", list(Language))

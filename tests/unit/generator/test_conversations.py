@@ -43,6 +43,7 @@ def test_generate__the_turns_of_a_chat_log(
     assert [m["role"] for m in system["messages"]] == ["system", "user"]
     for name in ("test.jsonl", "rejected.jsonl", "metadata.json"):
         assert "4111 1111" not in (shop.folder / "made" / name).read_text("utf-8")
+    assert "4111 1111" not in str(shop.events)
     # the conversation of which one question is a duplicate has no other
     assert len({s["group_id"] for s in samples}) == 12 - duplicates
 
@@ -113,6 +114,7 @@ def test_generate__a_kakaotalk_export_is_recognised_and_names_nobody(shop: Any) 
     (sample,) = shop.samples()
     assert sample["messages"] == [{"role": "user", "content": "환불은 며칠 걸리나요?"}]
     assert sample["expected"] == "[USER]님, 영업일 기준 3일입니다."
+    assert "chat.txt: read as KakaoTalk" in shop.notices()
     written = "".join(path.read_text("utf-8") for path in made.files)
     for name in ("김미소", "미소", "홍길동", "길동"):
         assert name not in written

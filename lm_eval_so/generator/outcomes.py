@@ -131,7 +131,9 @@ class Tally:
             case FileError():
                 self._find(outcome)
             case ProposedMetrics():
-                self._notice("metrics", file=outcome.file.name, yaml=outcome.yaml.rstrip())
+                self._notice("metrics", file=outcome.file.name)
+                for line in ("metrics:", *outcome.yaml.splitlines()):
+                    self._listener(Noticed(stage=STAGE, text=line))
             case Unusable():
                 self.problems.append(outcome.problem)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import SAMPLES_FILE
 from lm_eval_so.core.events import Began, Ended, Listener, Noticed, Warned
-from lm_eval_so.core.records.dataset import DatasetInfo
+from lm_eval_so.core.records.dataset import DatasetInfo, PlanInfo
 from lm_eval_so.errors import DatasetError, NothingToDo
 from lm_eval_so.generator.dataset.freeze import (
     describe,
@@ -22,7 +22,7 @@ from lm_eval_so.generator.dataset.from_documents import Writing, has_documents
 from lm_eval_so.generator.dedup import collect_distinct
 from lm_eval_so.generator.outcomes import STAGE, Kept, Outcome, Read, Tally, notice
 from lm_eval_so.generator.writing.conflicts import conflict_lines
-from lm_eval_so.generator.writing.write import Results
+from lm_eval_so.generator.writing.write import NO_CHUNK, Results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +89,27 @@ def publish_parts(
     folder = parts.folder
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
         info = make_parts(config, listener, Path(made), parts, outcome)
+        if not info.files[SAMPLES_FILE].rows:
+            _refuse_nothing(config, info.plan)
+            listener(notice(config.language, "no_tests"))
         if is_edited(Path(made), folder, force=force):
             file, aside = folder / SAMPLES_FILE, put_aside(folder)
             listener(notice(config.language, "edited", file=file, aside=aside))
         files = publish(Path(made), folder)
     return Generated(info=info, folder=folder, files=files, samples=info.files[SAMPLES_FILE].rows)
+
+
+def _refuse_nothing(config: Config, plan: PlanInfo | None) -> None:
+    """Refuse a dataset without a sample, unless its documents are only to be kept."""
+    if plan is None or not plan.wanted:
+        return
+    reasons = ", ".join(f"{reason} {n}" for reason, n in plan.unfilled.items())
+    hint = "generate --try 5 shows what the model proposes"
+    if config.generator is None or config.generator.writer is None:
+        hint = "name a model by generator.backend; without one, tests come from tables and headings"
+    elif plan.unfilled.keys() == {NO_CHUNK}:
+        hint = "add documents to generator.sources"
+    raise NothingToDo(f"no test could be written: {reasons}", hint=hint)
 
 
 def make_parts(

@@ -116,7 +116,13 @@ def read_document(
     options = options or ReadOptions()
     patterns = options.patterns()
     section = SourceSection.model_validate(
-        {"id": source, "path": name, "encoding": options.encoding, "records": options.records}
+        {
+            "id": source,
+            "path": name,
+            "as": "documents",
+            "encoding": options.encoding,
+            "records": options.records,
+        }
     )
     kind = options.format or format_of(name, section)
     if kind in _RECORDS:

@@ -105,6 +105,7 @@ def _answers(value: JsonValue) -> list[JsonValue]:
         value = dump_line(value) if inner is None else inner
     if not isinstance(value, list):
         return [value if isinstance(value, str) else dump_line(value)]
+    value = [item for item in value if not is_blank(item)]
     messages = [_message(item) for item in value if isinstance(item, dict) and "content" in item]
     if value and len(messages) == len(value):
         last = messages[-1]

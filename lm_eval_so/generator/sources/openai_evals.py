@@ -176,11 +176,11 @@ def _graders(setup: Mapping[str, JsonValue]) -> list[dict[str, JsonValue]]:
 def _reference(grader: Mapping[str, JsonValue]) -> list[str]:
     """Return the column, or the text, that a grader holds an answer against."""
     reference = grader.get("reference")
-    is_answer = grader.get("type") == "text_similarity" or grader.get("operation") in {
+    is_answer = grader.get("type") == "text_similarity" or grader.get("operation") in (
         "eq",
         "like",
         "ilike",
-    }
+    )
     if not isinstance(reference, str) or not is_answer:
         return []
     columns = _COLUMN.findall(reference)

@@ -7,13 +7,15 @@ makes of the assertions stands there.
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice, product
 from typing import Final
 
 from pydantic import JsonValue
 
 from lm_eval_so.core.config.sources import SourceSection
+from lm_eval_so.core.records.codec import dump_line
+from lm_eval_so.core.records.enums import Behavior
 from lm_eval_so.core.words import counted
 from lm_eval_so.generator.sources.base import (
     BadFileError,
@@ -28,20 +30,21 @@ from lm_eval_so.generator.sources.base import (
     excerpt,
     listed,
 )
+from lm_eval_so.generator.sources.encoding import MOST_BYTES
 from lm_eval_so.generator.sources.json_values import (
     BadJsonError,
     Tree,
     parse_strict,
     refuse_unwritable,
 )
-from lm_eval_so.generator.sources.promptfoo_checks import Checks, assertion_of, checks_of, remedy
+from lm_eval_so.generator.sources.promptfoo_checks import assertion_of, checks_of, remedy
 from lm_eval_so.generator.sources.promptfoo_files import Files
 
 _Test = dict[str, JsonValue]
+_FIELDS: Final = ("expected", "references", "tags", "language", "behavior")
+"""Metadata that are fields of a sample where they fit, as `dataset convert` writes them."""
 _MAP: Final = {
-    "input": "input",
-    "expected": "expected",
-    "context": "context",
+    **{name: name for name in ("input", "context", *_FIELDS)},
     "metadata.*": "metadata",
     "metrics.*": "metrics",
 }
@@ -53,6 +56,8 @@ _QUESTIONS: Final = (
 """Names of variables that hold the question, the surest first."""
 _CONTEXT: Final = "context"
 _VARIABLE: Final = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)\s*(?:\|\s*(?:safe|trim)\s*)?-?\}\}")
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_SHOWN: Final = 2_000
 _MOST_CASES: Final = 1_000
 """Most tests that the arrays of one test make."""
 
@@ -85,19 +90,12 @@ def read_config(file: SourceFile, tree: Tree, options: SourceSection) -> Iterato
     config = tree.value if isinstance(tree.value, dict) else {}
     files = Files(file)
     try:
-        default = files.loaded(config.get("defaultTest"))
+        default = _dict(files.loaded(config.get("defaultTest")))
     except BadFileError as error:
         yield error.of(file)
         return
-    prompts = config.get("prompts")
-    suite = _Suite(
-        options=options,
-        files=files,
-        default=default if isinstance(default, dict) else {},
-        prompts=tuple(p for p in prompts if isinstance(p, str))
-        if isinstance(prompts, list)
-        else (),
-    )
+    prompts = tuple(p for p in _list(config.get("prompts")) if isinstance(p, str))
+    suite = _Suite(options=options, files=files, default=default, prompts=prompts)
     yield Shaped(shape="promptfoo", map=_MAP)
     yield from suite.read(files.tests(config.get("tests"), tree))
     if config.get("scenarios"):
@@ -144,120 +142,105 @@ class _Suite:
 
     def read(self, items: Iterable[Item]) -> Iterator[Item]:
         """Yield tests as records, then what was not understood of them."""
-        is_table = False
         for item in items:
-            is_table = is_table or isinstance(item, Columns)
-            if isinstance(item, Columns):
-                continue
-            if not isinstance(item, RawItem) or not item.payload:
+            if isinstance(item, RawItem) and item.payload:
+                yield from self._cases(item)
+            elif not isinstance(item, Columns):
                 yield item
-                continue
-            yield from self._cases(
-                item, test_of_row(item.payload) if "vars" not in item.payload else {**item.payload}
-            )
         for type_, count in self._foreign.items():
             yield Noted(text=f"{type_}: {counted(count, 'test')}, not run here{remedy(type_)}")
 
-    def _cases(self, item: RawItem, given: _Test) -> Iterator[Item]:
-        def refused(error: BadFileError) -> Reject:
-            return Reject(
+    def _cases(self, item: RawItem) -> Iterator[Item]:
+        at, given = item.at, item.payload
+        try:
+            test = self._merged({**given} if "vars" in given else test_of_row(given))
+            cases = self._combinations(test)
+            for number, values in enumerate(cases, start=1):
+                at = item.at if len(cases) == 1 else {**item.at, "case": number}
+                payload, foreign = self._record(test, values)
+                self._foreign.update(dict.fromkeys(foreign, 1))
+                yield RawItem(file=item.file, at=at, payload=payload)
+        except BadFileError as error:
+            yield Reject(
                 file=item.file,
-                at=item.at,
+                at=at,
                 reason=error.reason,
                 what=error.what,
                 hint=error.hint,
-                excerpt=excerpt(str(item.payload)),
+                excerpt=excerpt(str(given)[:_SHOWN]),
             )
-
-        try:
-            test = self._merged(given)
-            cases = list(self._combinations(test))
-        except BadFileError as error:
-            yield refused(error)
-            return
-        for number, values in enumerate(cases, start=1):
-            at = item.at if len(cases) == 1 else {**item.at, "case": number}
-            try:
-                payload, foreign = self._record(test, values)
-                refuse_unwritable(payload)
-            except BadFileError as error:
-                yield replace(refused(error), at=at)
-                continue
-            except BadJsonError as error:
-                yield replace(refused(BadFileError(Reason.BAD_JSON, error.what)), at=at)
-                continue
-            self._foreign.update(dict.fromkeys(foreign, 1))
-            yield RawItem(file=item.file, at=at, payload=payload)
 
     def _merged(self, given: _Test) -> _Test:
         """Return a test with the default's variables, assertions, options and metadata."""
         test = {**self.default, **given}
         for key in ("vars", "options", "metadata"):
-            parts = [self.files.loaded(each.get(key)) for each in (self.default, given)]
-            test[key] = {k: v for part in parts if isinstance(part, dict) for k, v in part.items()}
-        own, common = _list(given.get("assert")), _list(self.default.get("assert"))
-        options = test["options"]
-        alone = isinstance(options, dict) and options.get("disableDefaultAsserts") is True
-        return test | {"assert": own if alone else [*common, *own]}
+            parts = [_dict(self.files.loaded(each.get(key))) for each in (self.default, given)]
+            test[key] = {**parts[0], **parts[1]}
+        alone = _dict(test["options"]).get("disableDefaultAsserts") is True
+        common = [] if alone else _list(self.default.get("assert"))
+        return test | {"assert": [*common, *_list(given.get("assert"))]}
 
-    def _combinations(self, test: _Test) -> Iterator[_Test]:
-        """Yield the variables of each case: one for each combination of the texts of arrays."""
-        variables, options = _dict(test["vars"]), _dict(test["options"])
-        expands = options.get("disableVarExpansion") is not True
-        choices = [self._choices(value) if expands else [value] for value in variables.values()]
+    def _combinations(self, test: _Test) -> list[_Test]:
+        """Return the variables of each case: one for each combination of the texts of arrays."""
+        variables = _dict(test["vars"])
+        expands = _dict(test["options"]).get("disableVarExpansion") is not True
+        choices = [self._choices(v) if expands else [v] for v in variables.values()]
         cases = list(islice(product(*choices), _MOST_CASES + 1))
         if len(cases) > _MOST_CASES:
             what = f"its arrays make more than {_MOST_CASES:,} tests"
             raise BadFileError(Reason.TOO_LARGE, what)
-        yield from (dict(zip(variables, case, strict=True)) for case in cases)
+        return [dict(zip(variables, case, strict=True)) for case in cases]
 
     def _choices(self, value: JsonValue) -> Sequence[JsonValue]:
-        if isinstance(value, list) and value and isinstance(value[0], str):
-            return [content for each in value for content in self.files.contents(each)]
-        return self.files.contents(value)
+        """Return the values of a variable, files by their names."""
+        is_array = isinstance(value, list) and value and isinstance(value[0], str)
+        several = value[: _MOST_CASES + 1] if is_array and isinstance(value, list) else [value]
+        return [name for each in several for name in self.files.names(each)]
 
     def _record(self, test: _Test, given: _Test) -> tuple[_Test, tuple[str, ...]]:
-        values = {name: _rendered(value, given) for name, value in given.items()}
-        name = self._question(values)
-        options = _dict(test["options"])
+        """Return a case as a record, and the types of its assertions that are not understood."""
+        read = {name: self.files.loaded(value) for name, value in given.items()}
+        values, asserts = _filled([read, _list(test["assert"])], read)
+        name, options = self._question(values), _dict(test["options"])
         question = values[name]
         if isinstance(question, str):
             around = (options.get("prefix"), question, options.get("suffix"))
             question = "".join(part for part in around if isinstance(part, str))
-        checks = checks_of(
-            [_rendered(each, values) for each in _list(test.get("assert"))], self.files, _also(test)
-        )
-        rest = {key: value for key, value in values.items() if key not in {name, _CONTEXT}}
-        described = {"description": test.get("description")} if test.get("description") else {}
+        checks = checks_of(asserts, self.files, _also(test))
+        metadata = {key: value for key, value in values.items() if key not in {name, _CONTEXT}}
+        for key, found in (
+            ("description", test.get("description")),
+            ("foreign_checks", checks.foreign),
+        ):
+            metadata |= {key: found} if found else {}
+        metadata |= _dict(test["metadata"])
+        own = {key: metadata.pop(key) for key in _FIELDS if _fits(key, metadata.get(key))}
         return {
+            **own,
             "input": _json_list(question) if name == _QUESTIONS[0] else question,
-            "expected": [*checks.expected],
+            "expected": [own.get("expected"), *checks.expected],
             "context": self._passages(values.get(_CONTEXT) if name != _CONTEXT else None),
-            "metadata": {**rest, **described, **_dict(test["metadata"]), **_foreign(checks)},
+            "metadata": metadata,
             "metrics": checks.metrics(),
         }, checks.types()
 
     def _question(self, values: Mapping[str, JsonValue]) -> str:
         """Return the variable that holds the question."""
         wanted = self.options.input_var
-        named = {str(n) for prompt in self.prompts for n in _VARIABLE.findall(prompt)}
-        asked = (named & set(values)) - {_CONTEXT}
-        if wanted is not None and wanted in values:
-            return wanted
-        if wanted is None and len(values) == 1:
-            return next(iter(values))
-        if wanted is None and len(asked) == 1:
-            return next(iter(asked))
-        known = next((name for name in _QUESTIONS if name in values), None)
-        if wanted is not None or known is None:
-            what = (
-                f'there is no variable "{wanted}"'
-                if wanted
-                else "no variable is known to be the question"
-            )
-            hint = f"name it at the source by input_var: one of {listed(list(values))}"
-            raise BadFileError(Reason.MISSING_FIELD, what, hint if values else None)
-        return known
+        named = {str(n) for prompt in self.prompts for n in _VARIABLE.findall(prompt)} - {_CONTEXT}
+        for some in ([wanted] if wanted else values, named, _QUESTIONS):
+            known = [name for name in some if name in values]
+            if len(known) == 1 or (known and some is _QUESTIONS):
+                return known[0]
+            if wanted:
+                break
+        what = (
+            f'there is no variable "{wanted}"'
+            if wanted
+            else "no variable is known to be the question"
+        )
+        hint = f"name it at the source by input_var: one of {listed(list(values))}"
+        raise BadFileError(Reason.MISSING_FIELD, what, hint if values else None)
 
     def _passages(self, value: JsonValue) -> list[JsonValue]:
         texts = _json_list(value) or [value]
@@ -272,25 +255,41 @@ def _also(test: _Test) -> tuple[str, ...]:
     return (*(["threshold"] if test.get("threshold") is not None else []), *code)
 
 
-def _foreign(checks: Checks) -> _Test:
-    return {"foreign_checks": [*checks.foreign]} if checks.foreign else {}
+def _filled(
+    whole: list[JsonValue], values: Mapping[str, JsonValue]
+) -> tuple[_Test, list[JsonValue]]:
+    """Return variables and assertions with `{{name}}` filled in; a name that is no variable stays.
 
+    Raises:
+        BadFileError: If they cannot be written, or would be longer than a record may be.
+    """
+    try:
+        refuse_unwritable(whole)
+    except BadJsonError as error:
+        raise BadFileError(Reason.BAD_JSON, error.what) from None
+    texts = {
+        name: str(value)
+        for name, value in values.items()
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
+    }
+    named = Counter(_VARIABLE.findall(dump_line(whole)))
+    if sum(len(texts.get(name, "")) * count for name, count in named.items()) > MOST_BYTES:
+        what = f"with its variables filled in it is longer than {MOST_BYTES:,} characters"
+        raise BadFileError(Reason.TOO_LARGE, what)
 
-def _rendered(value: JsonValue, values: Mapping[str, JsonValue]) -> JsonValue:
-    """Return a value with `{{name}}` filled in; a name that is no variable stays."""
-    if isinstance(value, list):
-        return [_rendered(item, values) for item in value]
-    if isinstance(value, dict):
-        return {key: _rendered(item, values) for key, item in value.items()}
-    if not isinstance(value, str):
-        return value
+    def filled(value: JsonValue) -> JsonValue:
+        match value:
+            case str():
+                return _VARIABLE.sub(lambda found: texts.get(found[1], found[0]), value)
+            case list():
+                return [filled(item) for item in value]
+            case dict():
+                return {key: filled(item) for key, item in value.items()}
+            case _:
+                return value
 
-    def filled(match: re.Match[str]) -> str:
-        found = values.get(match[1])
-        is_plain = isinstance(found, str | int | float) and not isinstance(found, bool)
-        return str(found) if is_plain else match[0]
-
-    return _VARIABLE.sub(filled, value)
+    variables, asserts = map(filled, whole)
+    return _dict(variables), _list(asserts)
 
 
 def _json_list(value: JsonValue) -> list[JsonValue] | None:
@@ -301,6 +300,15 @@ def _json_list(value: JsonValue) -> list[JsonValue] | None:
         except BadJsonError:
             return None
     return value if isinstance(value, list) and value else None
+
+
+def _fits(field: str, value: JsonValue) -> bool:
+    """Return whether a value of the metadata can be that field of a sample."""
+    if field in {"references", "tags"}:
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if field == "language":
+        return isinstance(value, str) and bool(_LANGUAGE.fullmatch(value))
+    return isinstance(value, str) and (field != "behavior" or value in [*Behavior])
 
 
 def _list(value: JsonValue) -> list[JsonValue]:

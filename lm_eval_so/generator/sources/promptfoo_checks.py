@@ -85,7 +85,7 @@ class Checks:
 
     def types(self) -> tuple[str, ...]:
         """Return the types of the assertions that are kept as they stand, each once."""
-        found = (each["type"] for each in self.foreign if isinstance(each, dict))
+        found = (each.get("type") for each in self.foreign if isinstance(each, dict))
         return tuple(dict.fromkeys(type_ for type_ in found if isinstance(type_, str)))
 
 
@@ -115,7 +115,7 @@ def _flat(assertions: Sequence[JsonValue]) -> Iterator[dict[str, JsonValue]]:
         if (
             isinstance(each, dict)
             and isinstance(inner, list)
-            and each.get("threshold") in {None, 1}
+            and each.get("threshold") in (None, 1)
         ):
             yield from _flat(inner)
         elif isinstance(each, dict):
@@ -136,6 +136,9 @@ def _understood(each: dict[str, JsonValue], files: Loader, checks: Checks) -> bo
     match type_.removeprefix("not-").removeprefix("i") if "contains" in type_ else type_:
         case "equals":
             checks.expected += texts or []
+        case "factuality" if texts:  # its value is a reference, its judge is not ours
+            checks.expected += texts
+            return False
         case "llm-rubric" if texts:
             checks.rubrics += texts
         case "is-json" if (schema := _schema(value)) is not None:

@@ -1,7 +1,7 @@
 """The files that a configuration of promptfoo names: read inside of its folder only, never run."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -47,6 +47,8 @@ class Files:
 
     file: SourceFile
     """The configuration."""
+    _known: dict[Path, JsonValue] = field(default_factory=dict)
+    """Contents of files that were read."""
 
     def loaded(self, value: JsonValue) -> JsonValue:
         """Return a value, or what the file holds that it names by `file://`.
@@ -56,13 +58,17 @@ class Files:
         """
         if not isinstance(value, str) or not value.startswith(_MARK):
             return value
-        return self._content(self._inside(value)[0])
+        path = self._inside(value)[0]
+        if path not in self._known:
+            self._known[path] = self._content(path)
+        return self._known[path]
 
-    def contents(self, value: JsonValue) -> Sequence[JsonValue]:
-        """Return a value, or what each of the files holds that it names by a pattern; errors as in `loaded`."""
+    def names(self, value: JsonValue) -> Sequence[JsonValue]:
+        """Return a value, or the names of the files that it names by a pattern; errors as in `loaded`."""
         if not isinstance(value, str) or not value.startswith(_MARK):
             return [value]
-        return [self._content(path) for path in self._inside(value)]
+        folder = self.file.path.parent.resolve()
+        return [f"{_MARK}{path.relative_to(folder).as_posix()}" for path in self._inside(value)]
 
     def tests(self, value: JsonValue, tree: Tree) -> Iterator[RawItem | Reject]:
         """Yield the tests under a key: written there, or in the files that are named there.

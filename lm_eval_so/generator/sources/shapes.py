@@ -29,125 +29,88 @@ class Shape:
         return all(any(one in columns for one in need.split("|")) for need in self.needs)
 
 
-_LANGSMITH: Final = ("inputs", "outputs", "reference_outputs", "metadata")
-_LANGFUSE: Final = Shape(
-    name="Langfuse items",
-    needs=("input", "expectedOutput"),
-    map={
-        "input": ("input",),
-        "expected": ("expectedOutput", "expected_output"),
-        "metadata.*": ("metadata",),
-        "ref": ("id",),
-    },
-    json=("input", "expectedOutput", "expected_output", "metadata"),
-    skip=("status", "ARCHIVED"),
-)
+def _shape(
+    name: str, needs: str, fields: str, *, json: str = "", skip: tuple[str, str] | None = None
+) -> Shape:
+    """Return a row of the table.
+
+    Args:
+        name: Tool, for people.
+        needs: Columns with spaces between them.
+        fields: `field=column`, or `field=column+column`, with spaces between them.
+        json: Columns whose cells hold JSON.
+        skip: Column and value of records that are put away.
+    """
+    pairs = (pair.split("=") for pair in fields.split())
+    named = {field: tuple(columns.split("+")) for field, columns in pairs}
+    return Shape(
+        name=name, needs=tuple(needs.split()), map=named, json=tuple(json.split()), skip=skip
+    )
+
+
+_LANGSMITH: Final = "inputs outputs reference_outputs metadata"
+_LANGFUSE: Final = "input=input expected=expectedOutput+expected_output metadata.*=metadata ref=id"
+_JSON: Final = "input expectedOutput expected_output metadata"
+_AWAY: Final = ("status", "ARCHIVED")
 
 SHAPES: Final = (
-    Shape(
-        name="LangSmith runs",
-        needs=("inputs", "outputs", "run_type|trace_id|run_id"),
-        map={"input": ("inputs",)},
+    _shape(
+        "LangSmith runs", "inputs outputs run_type|trace_id|run_id", "input=inputs", json=_LANGSMITH
+    ),
+    _shape(
+        "a LangSmith experiment",
+        "inputs reference_outputs",
+        "input=inputs expected=reference_outputs metadata.*=metadata",
         json=_LANGSMITH,
     ),
-    Shape(
-        name="a LangSmith experiment",
-        needs=("inputs", "reference_outputs"),
-        map={
-            "input": ("inputs",),
-            "expected": ("reference_outputs",),
-            "metadata.*": ("metadata",),
-        },
+    _shape(
+        "LangSmith examples",
+        "inputs outputs",
+        "input=inputs expected=outputs metadata.*=metadata ref=id",
         json=_LANGSMITH,
     ),
-    Shape(
-        name="LangSmith examples",
-        needs=("inputs", "outputs"),
-        map={
-            "input": ("inputs",),
-            "expected": ("outputs",),
-            "metadata.*": ("metadata",),
-            "ref": ("id",),
-        },
-        json=_LANGSMITH,
+    _shape("Langfuse items", "input expectedOutput", _LANGFUSE, json=_JSON, skip=_AWAY),
+    _shape(
+        "Langfuse items",
+        "input expected_output dataset_id|dataset_name|source_trace_id",
+        _LANGFUSE,
+        json=_JSON,
+        skip=_AWAY,
     ),
-    _LANGFUSE,
-    Shape(
-        name=_LANGFUSE.name,
-        needs=("input", "expected_output", "dataset_id|dataset_name|source_trace_id"),
-        map=_LANGFUSE.map,
-        json=_LANGFUSE.json,
-        skip=_LANGFUSE.skip,
+    _shape(
+        "DeepEval conversational goldens",
+        "scenario expected_outcome",
+        "goal=scenario success=expected_outcome persona=user_description context=context "
+        "metadata.*=additional_metadata ref=name",
+        json="context additional_metadata",
     ),
-    Shape(
-        name="DeepEval conversational goldens",
-        needs=("scenario", "expected_outcome"),
-        map={
-            "goal": ("scenario",),
-            "success": ("expected_outcome",),
-            "persona": ("user_description",),
-            "context": ("context",),
-            "metadata.*": ("additional_metadata",),
-            "ref": ("name",),
-        },
-        json=("context", "additional_metadata"),
+    _shape(
+        "DeepEval goldens",
+        "input expected_output",
+        "input=input expected=expected_output context=context metadata.*=additional_metadata ref=name",
+        json="context additional_metadata",
     ),
-    Shape(
-        name="DeepEval goldens",
-        needs=("input", "expected_output"),
-        map={
-            "input": ("input",),
-            "expected": ("expected_output",),
-            "context": ("context",),
-            "metadata.*": ("additional_metadata",),
-            "ref": ("name",),
-        },
-        json=("context", "additional_metadata"),
+    _shape(
+        "Ragas",
+        "user_input reference|ground_truth",
+        "input=user_input expected=reference+ground_truth context=reference_contexts "
+        "metadata.synthesizer=synthesizer_name",
+        json="user_input reference_contexts",
     ),
-    Shape(
-        name="Ragas",
-        needs=("user_input", "reference|ground_truth"),
-        map={
-            "input": ("user_input",),
-            "expected": ("reference", "ground_truth"),
-            "context": ("reference_contexts",),
-            "metadata.synthesizer": ("synthesizer_name",),
-        },
-        json=("user_input", "reference_contexts"),
+    _shape(
+        "Ragas",
+        "question ground_truth|ground_truths",
+        "input=question expected=ground_truth+ground_truths context=reference_contexts",
+        json="ground_truths reference_contexts",
     ),
-    Shape(
-        name="Ragas",
-        needs=("question", "ground_truth|ground_truths"),
-        map={
-            "input": ("question",),
-            "expected": ("ground_truth", "ground_truths"),
-            "context": ("reference_contexts",),
-        },
-        json=("ground_truths", "reference_contexts"),
+    _shape(
+        "inspect samples",
+        "input target",
+        "input=input expected=target metrics.choice.options=choices metadata.*=metadata ref=id",
+        json="input target choices metadata",
     ),
-    Shape(
-        name="inspect samples",
-        needs=("input", "target"),
-        map={
-            "input": ("input",),
-            "expected": ("target",),
-            "metrics.choice.options": ("choices",),
-            "metadata.*": ("metadata",),
-            "ref": ("id",),
-        },
-        json=("input", "target", "choices", "metadata"),
-    ),
-    Shape(
-        name="OpenAI evals",
-        needs=("input", "ideal"),
-        map={"input": ("input",), "expected": ("ideal",)},
-        json=("input", "ideal"),
-    ),
-    Shape(
-        name="Alpaca",
-        needs=("instruction", "output"),
-        map={"input": ("instruction", "input"), "expected": ("output",)},
-    ),
+    _shape("OpenAI evals", "input ideal", "input=input expected=ideal", json="input ideal"),
+    _shape("Alpaca", "instruction output", "input=instruction+input expected=output"),
 )
 """All shapes; the first that fits is taken."""
 

@@ -66,9 +66,31 @@ def told(folder: Path) -> list[tuple[str, str]]:
     ]
 
 
+def own_base(values: dict[str, Any]) -> None:
+    values["relation"] = {**RELATION, "base": values["id"]}
+
+
+def from_the_end(folder: Path) -> None:
+    """Count the span of a passage from the end of its document, as Python's slices could."""
+    [document] = (folder / "sources.jsonl").read_text("utf-8").splitlines()
+    length = len(json.loads(document)["text"])
+
+    def change(values: dict[str, Any]) -> None:
+        passage = values["context"][0]
+        passage["span"] = [place - length for place in passage["span"]]
+
+    line(3, change)(folder)
+
+
+def other_digest(folder: Path) -> None:
+    file = folder / "metadata.json"
+    file.write_text(
+        file.read_text("utf-8").replace('"dataset_sha256": "', '"dataset_sha256": "0'), "utf-8"
+    )
+
+
 GOLD = "context.0."
 RELATION = {"base": "s0", "type": "typo", "expect": "same"}
-EDITED = ("test.jsonl", "test.jsonl is not the file that metadata.json records")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +101,9 @@ EDITED = ("test.jsonl", "test.jsonl is not the file that metadata.json records")
         (line(2, at("messages.0.content", "배송은?")), "test.jsonl:2", "is not that of the question"),
         (line(1, at("messages", [])), "test.jsonl:1", "nothing is asked"),
         (line(3, at(GOLD + "span", [0, 4])), "test.jsonl:3", "characters 0 to 4 of docs.md"),
-        (line(4, at(GOLD + "span", [-9, -4])), "test.jsonl:4", "characters -9 to -4"),
+        (from_the_end, "test.jsonl:3", "are not the text of its passage"),
+        (line(1, own_base), "test.jsonl:1", "which is itself"),
+        (other_digest, "metadata.json", "dataset_sha256 is not the digest"),
         (line(3, at(GOLD + "doc_id", "d0")), "test.jsonl:3", "quotes d0, which is not in sources"),
         (line(3, at(GOLD + "sha256", "0")), "test.jsonl:3", "that of its sha256"),
         (line(1, at("relation", RELATION)), "test.jsonl:1", "the base s0, which is no test here"),

@@ -1,11 +1,15 @@
 """Files of other tools: what becomes a question, an answer, a passage, and what is told."""
 
+import json
+import random
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from lm_eval_so.errors import DatasetError
 from lm_eval_so.generator.sources.shapes import SHAPES
 
 PEERS = Path(__file__).parents[3] / "data" / "peers"
@@ -224,3 +228,52 @@ def test_yaml__hostile_or_broken_files_cost_themselves(shop: Any, text: str, sai
     (line,) = shop.rejects()
     assert said in line["what"]
     assert len(shop.samples()) == 1
+
+
+NASTY: list[Any] = [
+    None,
+    True,
+    -1.5,
+    "",
+    [],
+    {},
+    [[1]],
+    "file://",
+    "file:///",
+    "[",
+    {"type": 3},
+    "{{a}}",
+    10**30,
+]
+
+
+def mutated(value: Any, chance: random.Random) -> Any:
+    if chance.random() < 0.08:
+        return chance.choice(NASTY)
+    if isinstance(value, dict):
+        return {k: mutated(v, chance) for k, v in value.items() if chance.random() > 0.05}
+    if isinstance(value, list):
+        return [mutated(item, chance) for item in value if chance.random() > 0.05]
+    return value
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["promptfoo/promptfooconfig.yaml", "openai/eval.json", "openai/run.json", "korquad.json", "langfuse.json"],
+)  # fmt: skip
+def test_peers__a_broken_file_costs_itself_alone(peers: Any, name: str) -> None:
+    whole = yaml.safe_load((PEERS / name).read_text("utf-8"))
+    peers.write("good.csv", "질문,답변\n가나?,다\n")
+    refused: list[str] = []
+    for seed in range(12):
+        value = mutated(whole, random.Random(f"{name}{seed}"))
+        peers.write(name, json.dumps(value, ensure_ascii=False, default=str))
+        files = [name, "openai/rows.jsonl"] if "openai" in name else [name]
+        try:
+            peers.generate({"path": [*files, "good.csv"]})
+        except DatasetError as error:
+            refused.append(str(error))
+        else:
+            assert "가나?" in map(asked, peers.samples())
+    assert len(refused) < 12
+    assert all("no column looks like a question" in text for text in refused)

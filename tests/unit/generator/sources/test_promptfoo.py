@@ -1,11 +1,13 @@
 """Configurations and tests of promptfoo: what is understood, what is kept and told, what is never opened."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lm_eval_so.generator.dataset_tools.convert import convert
 from lm_eval_so.generator.sources.promptfoo_checks import assertion_of
 from tests.office_files import write_xlsx, xlsx_rows
 
@@ -53,10 +55,10 @@ def test_config__tests_of_all_files_with_what_the_default_adds(suite: Any) -> No
     }
     given = samples["환불 규정을 설명해 줘"]["context"]
     assert given == [{"role": "given", "text": "환불은 영업일 기준 3일 걸립니다."}]
+    assert samples["쿠폰을 겹쳐 쓸 수 있나요?"]["tags"] == ["a", "b"]
     assert samples["쿠폰을 겹쳐 쓸 수 있나요?"]["metadata"] == {
         "description": "쿠폰",
         "shop": "숲속마켓",
-        "tags": ["a", "b"],
         "team": "cs",
         "topic": "coupon",
     }
@@ -115,6 +117,7 @@ def test_config__what_is_not_run_is_kept_and_told(suite: Any) -> None:
         ("tests:\n- vars: {q: 하나}\n  options: {prefix: '앞 ', suffix: ' 뒤'}\n", {}, "앞 하나 뒤"),
         (f"tests:\n- vars: {{q: {['x'] * 1001}}}\n", {}, "more than 1,000 tests"),
         ("tests:\n- vars: {messages: '[{\"role\": \"user\", \"content\": \"대화\"}]'}\n", {}, "대화"),
+        (f"tests:\n- vars: {{a: {'x' * 9999}, q: '{'{{a}}' * 200}'}}\n", {"input_var": "q"}, "longer than 1,048,576"),
         ("scenarios: [{}]\ntests:\n- vars: {q: 하나}\n", {}, "하나"),
         ("- vars: {q: 하나}\n  assert: [{type: equals, value: 둘}]\n", {}, "하나"),
     ],
@@ -146,6 +149,47 @@ def test_config__question_of_each_form(
         assert len(said) == 1
         assert str(outcome) in said[0]
     assert any("scenarios" in text for text in shop.notices()) == ("scenarios" in config)
+
+
+def test_config__that_was_made_of_a_dataset_comes_back_with_the_same_ids(shop: Any) -> None:
+    rows = [
+        {
+            "q": "환불은 며칠?",
+            "a": "3일",
+            "more": ["사흘"],
+            "tags": ["환불", "가, 나"],
+            "k": ["3일"],
+        },
+        {"q": "[공지] 몇 시?", "a": "9시", "c": {"role": "given", "text": "[1] 9시에 엽니다."}},
+        {"q": "내 카드 번호는?", "b": "refuse", "l": "ko-KR"},
+    ]
+    names = {"input": "q", "expected": "a", "references": "more", "tags": "tags", "keywords": "k"}
+    names |= {"context": "c", "behavior": "b", "language": "l"}
+    for number, chat in enumerate(([], [{"m": [{"role": "user", "content": "네?"}] * 2}])):
+        lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+        shop.write("own.jsonl", lines)
+        shop.write("chat.json", json.dumps(chat))
+        also = [{"path": "chat.json", "map": {"messages": "m"}}] if chat else []
+        shop.generate({"path": "own.jsonl", "map": names}, *also)
+        before = shop.samples()
+        shop.write(f"again{number}.yaml", convert(shop.folder / "made", "promptfoo").text)
+        shop.generate({"path": f"again{number}.yaml"})
+        kept = (
+            "id",
+            "expected",
+            "references",
+            "tags",
+            "language",
+            "behavior",
+            "messages",
+            "context",
+        )
+        for old, new in zip(before, shop.samples(), strict=True):
+            assert {key: new.get(key) for key in kept} == {key: old.get(key) for key in kept}
+        (phrases,) = [
+            s["metrics"]["keyword_coverage"] for s in shop.samples() if "3일" in s.values()
+        ]
+        assert phrases == {"keywords": ["3일"]}
 
 
 @pytest.mark.parametrize(

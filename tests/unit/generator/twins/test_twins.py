@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,7 @@ from lm_eval_so.core.text.numbers import find_numbers
 from lm_eval_so.generator.dataset_tools.verify import validate
 from lm_eval_so.generator.generate import generate
 from lm_eval_so.generator.twins.keyboard import keyboard_mode, pieces, typo
-from lm_eval_so.generator.twins.kinds import no_spaces, plain_case, register
-from lm_eval_so.generator.twins.untouched import is_kept
+from lm_eval_so.generator.twins.kinds import kinds_for, no_spaces, plain_case, register
 
 ROOT = Path(__file__).parents[4]
 KINDS = {each.__name__: each for each in (typo, keyboard_mode, no_spaces, register, plain_case)}
@@ -59,6 +59,7 @@ def test_typo__hits_a_neighbouring_key_and_makes_no_other_word() -> None:
     assert "배송비를 바꾸고 싶어요." not in seen
     assert "배송비를 바꾸고 싶어요." in {typo(text, number) for number in range(200)}
     assert {typo("안 못 왜", n) for n in range(9)} == {"안 못 왜"}
+    assert {typo("안되나요", n)[0] for n in range(99)} == {"안"}
     assert {typo("Send USD 20 to x@y.kr", n) for n in range(9)} == {"Send USD 20 to x@y.kr"}
     assert {typo("a trial", n, pieces(["the trail"])) for n in range(9)} == {
         "a tiral",
@@ -94,18 +95,22 @@ WORDS = [
 
 def test_kinds__touch_no_number_no_code_and_no_address() -> None:
     chance = random.Random(7)
+    kinds = kinds_for(WORDS)
+    made: Counter[str] = Counter()
     for _ in range(1000):
         text = " ".join(chance.choice(CODES if chance.random() < 0.4 else WORDS) for _ in range(6))
-        for name, kind in KINDS.items():
+        codes = [each for each in CODES if each.isascii() and each in text.split()]
+        values = [number.value for number in find_numbers(text)]
+        for name, kind in kinds.items():
             changed = kind(text, chance.randrange(2**64))
-            if is_kept(text, changed):  # as is asked before a twin is made
-                latin = [each for each in CODES if each.isascii() and each in text.split()]
-                assert all(each in changed for each in latin), (name, text, changed)
-                if name in ("typo", "register"):
-                    values = [number.value for number in find_numbers(text)]
-                    assert [number.value for number in find_numbers(changed)] == values
-            else:
-                assert name == "plain_case", (name, text, changed)
+            if changed is None:
+                continue
+            made[name] += 1
+            assert all(each in changed for each in codes), (name, text, changed)
+            if name in ("typo", "register"):
+                assert [number.value for number in find_numbers(changed)] == values
+    assert min(made[name] for name in kinds) > 10
+    assert kinds["plain_case"]("Is it https://shop.kr/A?", 0) is None
 
 
 def toy_questions() -> list[str]:
@@ -147,7 +152,7 @@ class Shop:
     """A folder with a table of questions, and what `generate` makes of it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.told = folder, []
+        self.folder = folder
         self.write(FAQ)
 
     def write(self, table: str) -> None:
@@ -167,7 +172,7 @@ class Shop:
     def generate(self, twins: int = 5) -> list[dict[str, Any]]:
 
         config = load_config(self.config(twins), environ={})
-        generate(config, Resources(listener=self.told.append))
+        generate(config, Resources())
         return [row for row in self.rows() if "relation" in row]
 
     def rows(self) -> list[dict[str, Any]]:
@@ -212,7 +217,6 @@ def test_generate__twins_of_imports_are_as_their_bases_and_come_again_as_they_ar
         assert "must" not in twin.get("tags", [])
     before = shop.bytes()
     assert json.loads(before["metadata.json"])["twins"]["typo"] == 1
-    assert any("twins 5 (keyboard_mode 1" in getattr(e, "text", "") for e in shop.told)
     assert validate(shop.folder / "made").samples == 11
     shop.generate()
     assert shop.bytes() == before

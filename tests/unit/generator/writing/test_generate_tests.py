@@ -17,10 +17,9 @@ import lm_eval_so as so
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.dataset import load_dataset
 from lm_eval_so.core.events import Concluded, Event, Noticed, Warned
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.errors import BudgetSpent, CannotMeasure, DatasetError, UsageError
+from lm_eval_so.errors import BudgetSpent, CannotMeasure, DatasetError, NothingToDo, UsageError
 from lm_eval_so.generator.dataset.make import Generated
 from lm_eval_so.generator.dataset.summary import summary
 from lm_eval_so.generator.dataset.tried import show
@@ -140,7 +139,7 @@ def test_generate__thirty_of_thirty(shop: Shop) -> None:
     assert len(quoted) >= 30
     for passage in quoted:
         assert texts[passage["doc_id"]][slice(*passage["span"])] == passage["text"]
-    load_dataset(shop.folder / "made")  # raises with every problem
+    assert validate(shop.folder / "made").quotes == len(quoted)
     by_type = {s["metadata"]["type"]: s for s in samples}
     assert [m["role"] for m in by_type["follow_up"]["messages"]] == ["user", "assistant", "user"]
     assert by_type["unanswerable"]["behavior"] == "abstain"
@@ -203,7 +202,7 @@ def test_generate__goes_on_after_a_budget(shop: Shop) -> None:
     assert not (shop.folder / "made").exists()  # nothing was checked yet
     with pytest.raises(BudgetSpent):
         shop.generate(run={"max_requests": 28, "concurrency": 2})
-    load_dataset(shop.folder / "made")  # raises with every problem
+    validate(shop.folder / "made")
     stands = {s["id"] for s in shop.samples()}
     assert 0 < len(stands) < 30
     assert sum(shop.metadata()["plan"]["unfilled"].values()) == 30 - len(stands)
@@ -401,12 +400,9 @@ def test_generate__unanswerable_tests_that_another_document_answers_are_thrown_a
         return told | {"verdict": "answers", "quote": line, "answer": "The recipient."}
 
     shop.writer.verdict = knows_better  # type: ignore[method-assign]
-    made = asyncio.run(
-        generate_with_model(
-            shop.config(questions=10, mix={"unanswerable": 1}, per_chunk=1), shop.resources()
-        )
-    )
-    assert made.samples == 0
+    imported = faq(shop)
+    made = shop.generate(faq=True, questions=10, twins=0, mix={"unanswerable": 1}, per_chunk=1)
+    assert made.samples == len(imported)
     assert made.info.plan is not None
     assert dict(made.info.plan.unfilled) == {"answerable_after_all": 10}
     lines = (shop.folder / "made/rejected.jsonl").read_text("utf-8").splitlines()
@@ -461,6 +457,35 @@ def test_generate__asks_about_what_has_changed_since_an_older_document(
     assert not [text for text in checks if "returns_2023" in text]
     written = [e["provenance"]["source"]["file"] for e in shop.samples()]
     assert "returns_2023.md" not in written
+
+
+def test_generate__not_one_test_is_an_error_and_changes_nothing(shop: Shop) -> None:
+    faq(shop)
+    few = {"questions": 2, "twins": 0, "attempts": 2, "mix": {"fact": 1}}
+    generate(shop.config(faq=True, model=False, **few | {"questions": 0}), shop.resources())
+    before = shop.files()
+    shop.server.script = lambda _: Reply(text="I cannot.")
+    with pytest.raises(NothingToDo, match="no test could be written: bad_json 2"):
+        shop.generate(**few)
+    for name in FILES:
+        (shop.folder / name).write_text("We are open on Sundays.", "utf-8")
+    with pytest.raises(NothingToDo, match="no test could be written: no_chunk 2") as error:
+        generate(shop.config(model=False, **few), shop.resources())
+    assert error.value.exit_code == 3
+    assert "name a model" in str(error.value.problems[0].hint)
+    assert shop.files() == before
+
+
+def test_generate__documents_alone_are_kept_if_no_test_is_wanted(shop: Shop) -> None:
+    values = shop.config(model=False).located.values
+    del values["generator"]["synthesise"]
+    made = generate(make_config(values, folder=shop.folder), shop.resources())
+    assert made.samples == 0
+    assert [event.text for event in shop.events if isinstance(event, Noticed)][-1] == (
+        "the sources hold documents alone, and no test is written from them; "
+        "generator.synthesise has them written"
+    )
+    assert len(read_lines(shop.folder / "made/sources.jsonl")) == 4
 
 
 def test_scenarios__are_written_kept_and_played(shop: Shop) -> None:

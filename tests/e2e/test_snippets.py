@@ -129,6 +129,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "rubrics/helpful.md": "good: 기준 답변과 뜻이 같습니다.\nbad: 뜻이 다릅니다.\n",
         "answers.jsonl": '{"id": "s75e3794e0e2f4f70", "answer": "1~2일 안에 도착합니다."}\n',
         "models/my-model.gguf": "",
+        "docs/returns_2023.md": "# 반품\n\n받은 날부터 10일 안에 반품할 수 있습니다.\n",
         "docs/policy.md": "# 배송\n\n주문하면 1~2일 안에 도착합니다.\n",
     }.items():
         (folder / name).parent.mkdir(exist_ok=True)

@@ -91,7 +91,7 @@ def anchors(page: Path) -> set[str]:
 def test_page__says_what_it_is_about_and_where_to_go_next(page: Path) -> None:
     text = read(page)
     assert re.match(r"---\ndescription: [^\n]+\.\n---\n\n# [^\n]+\n", text)
-    assert re.match(r"Next: .*\[[^\]]+\]\([^)]+\)", text.rstrip().rpartition("\n")[2])
+    assert re.match(r"(?:Next|다음): .*\[[^\]]+\]\([^)]+\)", text.rstrip().rpartition("\n")[2])
 
 
 @pytest.mark.parametrize("page", LINKED, ids=lambda page: page.name)

@@ -22,6 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     docs = made / "docs"
     shutil.copytree(DATA, docs)
     shutil.copytree(QUICKSTART, docs, dirs_exist_ok=True)
+    shutil.copy(DATA.parent / "chatlog.jsonl", docs)
     (docs / "README.md").unlink()
     (docs / "returns_2023.md").write_text(OLD_RETURNS, encoding="utf-8")
     (docs / "returns_2026.md").write_text(NEW_RETURNS, encoding="utf-8")
@@ -41,6 +42,7 @@ def test_scan__tells_what_a_shop_has(result: ScanResult) -> None:
     wanted = {
         "docs/faq.csv": {"holds": "tests", "tests": 18, "rejected": 1, "duplicates": 1},
         "docs/support_qa.json": {"holds": "tests", "tests": 12},
+        "docs/chatlog.jsonl": {"holds": "conversations", "tests": 12, "personal": 9},
         "docs/policy.md": {"holds": "document", "sections": 7, "personal": 1},
         "docs/returns.docx": {"sections": 6},
         "docs/warranty.pdf": {"sections": 9},
@@ -52,7 +54,7 @@ def test_scan__tells_what_a_shop_has(result: ScanResult) -> None:
     } == wanted
     reasons = {each.file.name: each.facts()["reason"] for each in result.unreadable}
     assert reasons == {"docs/old.hwp": "unknown_format", "docs/scan.pdf": "no_text"}
-    assert (result.language, result.samples) == (Language.KO, 30)
+    assert (result.language, result.samples) == (Language.KO, 42)
 
 
 @pytest.mark.parametrize("language", list(Language))
@@ -63,8 +65,10 @@ def test_show__is_a_line_a_file(
 
 
 def test_scan__what_is_allowed_is_no_personal_data(folder: Path) -> None:
-    (policy,) = scan(["docs/policy.md"], folder, allow=["help@example.com"]).files
-    assert policy.personal == 0
+    files = ["docs/policy.md", "docs/chatlog.jsonl"]
+    assert sum(each.personal for each in scan(files, folder).files) == 10
+    allowed = scan(files, folder, allow=["help@example.com"]).files
+    assert sum(each.personal for each in allowed) == 8
 
 
 def test_scan__the_language_is_that_of_most_letters_of_the_documents(folder: Path) -> None:

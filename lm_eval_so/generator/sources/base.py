@@ -100,7 +100,10 @@ class Shaped:
 class Noted:
     """A finding about a whole file that costs no record."""
 
-    text: str
+    code: str
+    """Key of its text in the words about sources."""
+    figures: Mapping[str, object] = field(default_factory=dict)
+    """Slots of the text, but for the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -475,6 +475,6 @@ def test_generate__tells_everything_in_korean(shop: Any) -> None:
         "warranty.pdf: 문서, 섹션 9개, 문단·항목·행 9개",
         "warranty.pdf: 페이지마다 반복되는 머리글·바닥글 4줄을 제외했습니다",
     ]
-    assert shop.ended() == "23건 읽음 = 사용 20 + 제외 2 + 빈 레코드 0 + 중복 1"
+    assert shop.ended() == "23건 읽음 = 사용 20 + 제외 2 + 건너뜀 0 + 중복 1"
     hints = [event.hint for event in shop.events if isinstance(event, Warned)]
     assert hints[0].startswith("5 fields, header has 4; quote the field")

@@ -120,6 +120,13 @@ def test_generate__a_kakaotalk_export_is_recognised_and_names_nobody(shop: Any) 
         assert name not in written
 
 
+def test_generate__a_kakaotalk_table_is_recognised(shop: Any) -> None:
+    rows = "2024-03-04 12:05:26,홍길동,환불은?\n2024-03-04 12:10:59,김미소,3일요\n"
+    shop.write("chat.csv", f"Date,User,Message\n{rows}")
+    shop.generate({"path": "chat.csv", "staff": ["김미소"]})
+    assert [s["expected"] for s in shop.samples()] == ["3일요"]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "source", "key", "what"),
     [

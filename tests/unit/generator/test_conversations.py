@@ -224,6 +224,7 @@ def test_generate__a_part_of_a_log_has_what_is_asked_most_and_others(shop: Any) 
     made = shop.generate({"path": "genai.jsonl", "sample": 4})
     (source,) = made.info.sources
     assert (source.records, source.kept, source.skipped) == (16, 4, 12)
+    assert len(shop.notices()) == 1  # though the source is read twice
     asked = {s["messages"][-1]["content"]: s["metadata"]["seen"] for s in shop.samples()}
     assert asked.pop("환불은 며칠 걸리나요?") == 7
     assert list(asked.values()) == [1, 1, 1]

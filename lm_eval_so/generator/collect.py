@@ -8,7 +8,7 @@ from itertools import chain
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener
 from lm_eval_so.errors import Problem, Where
-from lm_eval_so.generator.documents.read import ReadOptions, read_document
+from lm_eval_so.generator.documents.read import read_document
 from lm_eval_so.generator.mapping.binding import (
     Binding,
     asks,
@@ -109,8 +109,7 @@ class _SourceReader:
         self._idle = [key for key in self._idle if key not in used]
 
     def _document(self, found: Found) -> Iterator[Outcome]:
-        options = ReadOptions.of(found.source, self._config.pii)
-        document = read_document(found.name, found.path, source=found.source.id, options=options)
+        document = read_document(found.name, found.path, found.source, self._config.pii)
         if isinstance(document, FileError):
             self._errors.append(document)
             yield Opened(file=document.file, holds=found.holds)
@@ -154,7 +153,7 @@ class _SourceReader:
         for item in items:
             away += isinstance(item, RawItem) and binding.puts_away(item)
             if isinstance(item, Noted):
-                self._tell("noted", file=name, text=item.text)
+                self._tell(item.code, file=name, **item.figures)
             else:
                 record: Item = clean_record(item, self._config.pii, personal)
                 yield from self._outcomes(record, binding, notes)

@@ -244,7 +244,9 @@ def _found(each: Scanned, result: ScanResult, language: Language) -> str:
             ("tables", each.tables),
             ("pages", document.pages or 0),
         ]
-    counted = [say(f"scan.{code}", language, {"n": f"{n:,}"}) for code, n in figures if n]
+    counted = [
+        say(f"scan.{code}", language, {"n": f"{n:,}"}) for code, n in figures if n or not document
+    ]
     details = [*_details(each, language)]
     text = f"{say(f'scan.{each.holds}', language)} · {', '.join(counted)}"
     text += f" ({(' / ' if document else ', ').join(details)})" if details else ""

@@ -108,6 +108,8 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 def test_update__new_answers_new_quotes_and_what_is_gone(shop: Shop) -> None:
+    file = shop.folder / "made/test.jsonl"
+    file.write_text(file.read_text("utf-8").replace('"unreviewed"', '"accepted"'), "utf-8")
     before = {question: json.loads(line) for question, line in shop.lines().items()}
     untouched = shop.lines()["주차 안내?"]
     updated = shop.update()
@@ -185,13 +187,12 @@ def test_update__what_passes_no_rule_changes_nothing(shop: Shop, said: Any, reas
 
 
 def test_update__still_true_counts_only_if_the_new_quotes_prove_as_much(shop: Shop) -> None:
-    shop.said["배송 기간?"] = {
-        **TRUE["배송 기간?"],
-        "quotes": ["반품만 받습니다."],
-        "answer": "반품만 받습니다.",
-        "must_say": [],
-    }
-    assert shop.update().counts["new_answer"] == 2
+    lines = shop.lines()
+    must_say = {"keyword_coverage": {"keywords": ["도착"]}}
+    lines["배송 기간?"] = json.dumps(shop.sample("배송 기간?") | {"metrics": must_say})
+    (shop.folder / "made/test.jsonl").write_text("\n".join(lines.values()) + "\n", "utf-8")
+    shop.said["배송 기간?"] = {**TRUE["배송 기간?"], "quotes": ["대개 2일이면"]}
+    assert "holds" not in shop.update().counts
 
 
 def test_update__conversations_to_play_stay(shop: Shop) -> None:

@@ -17,13 +17,14 @@ from lm_eval_so.generator.sources.base import (
     Columns,
     Glance,
     Holds,
+    Noted,
     ProposedMetrics,
     RawItem,
     Shaped,
     SourceFile,
 )
 from lm_eval_so.generator.sources.encoding import HEAD_BYTES
-from lm_eval_so.generator.sources.kakaotalk_file import is_kakaotalk
+from lm_eval_so.generator.sources.kakaotalk_file import TABLE, is_kakaotalk
 from lm_eval_so.generator.sources.otlp_file import is_otlp
 from lm_eval_so.generator.sources.reader_table import READERS, SHEETS
 from lm_eval_so.generator.sources.shapes import shape_of
@@ -54,7 +55,9 @@ KNOWN: Final[tuple[Known, ...]] = (
     Known(holds="conversations", fits=lambda seen: is_otlp(seen.text), format="otlp"),
     Known(
         holds="conversations",
-        fits=lambda seen: seen.format == "text" and is_kakaotalk(seen.text),
+        fits=lambda seen: (
+            seen.columns == TABLE or (seen.format == "text" and is_kakaotalk(seen.text))
+        ),
         format="kakaotalk",
     ),
     Known(holds="conversations", fits=lambda seen: has_conversation(seen.first)),
@@ -149,7 +152,7 @@ def _glance(name: str, path: Path, source: SourceSection, beside: Sequence[Path]
         if isinstance(item, Columns):
             columns = dict.fromkeys(map(clean_text, item.names))
             break
-        if isinstance(item, Shaped | ProposedMetrics):
+        if isinstance(item, Shaped | ProposedMetrics | Noted):
             columns = {"input": None}
             break
         if isinstance(item, RawItem):

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from lm_eval_so.core.records.enums import Language
 from lm_eval_so.errors import DatasetError
+from lm_eval_so.generator.scan import scan, show
 from lm_eval_so.generator.sources.base import Reason
 
 DATA = Path(__file__).parents[2] / "data"
@@ -41,6 +43,7 @@ def test_generate__the_turns_of_a_chat_log(
     assert [m["role"] for m in system["messages"]] == ["system", "user"]
     for name in ("test.jsonl", "rejected.jsonl", "metadata.json"):
         assert "4111 1111" not in (shop.folder / "made" / name).read_text("utf-8")
+    assert "4111 1111" not in str(shop.events)
     # the conversation of which one question is a duplicate has no other
     assert len({s["group_id"] for s in samples}) == 12 - duplicates
 
@@ -111,9 +114,17 @@ def test_generate__a_kakaotalk_export_is_recognised_and_names_nobody(shop: Any) 
     (sample,) = shop.samples()
     assert sample["messages"] == [{"role": "user", "content": "환불은 며칠 걸리나요?"}]
     assert sample["expected"] == "[USER]님, 영업일 기준 3일입니다."
+    assert "chat.txt: read as KakaoTalk" in shop.notices()
     written = "".join(path.read_text("utf-8") for path in made.files)
     for name in ("김미소", "미소", "홍길동", "길동"):
         assert name not in written
+
+
+def test_generate__a_kakaotalk_table_is_recognised(shop: Any) -> None:
+    rows = "2024-03-04 12:05:26,홍길동,환불은?\n2024-03-04 12:10:59,김미소,3일요\n"
+    shop.write("chat.csv", f"Date,User,Message\n{rows}")
+    shop.generate({"path": "chat.csv", "staff": ["김미소"]})
+    assert [s["expected"] for s in shop.samples()] == ["3일요"]
 
 
 @pytest.mark.parametrize(
@@ -165,6 +176,13 @@ def test_generate__settings_that_do_not_fit(
         assert problem.where.key == f"generator.sources[0].{key}"
 
 
+def test_scan__a_chat_without_staff_says_what_to_write(shop: Any) -> None:
+    shop.write("chat.txt", KAKAO)
+    lines = "\n".join(show(scan(["chat.txt"], folder=shop.folder), Language.EN))
+    assert "a KakaoTalk chat (no_staff): give it a source of its own with staff: [NAME]" in lines
+    assert "홍길동" not in lines
+
+
 def test_generate__turns_of_a_folder_hold_for_its_conversations(shop: Any) -> None:
     shop.write("in/chatlog.jsonl", (DATA / "chatlog.jsonl").read_bytes())
     shop.write("in/faq.csv", "질문,답변\n배송비는 얼마인가요?,3000원\n")
@@ -206,6 +224,7 @@ def test_generate__a_part_of_a_log_has_what_is_asked_most_and_others(shop: Any) 
     made = shop.generate({"path": "genai.jsonl", "sample": 4})
     (source,) = made.info.sources
     assert (source.records, source.kept, source.skipped) == (16, 4, 12)
+    assert len(shop.notices()) == 1  # though the source is read twice
     asked = {s["messages"][-1]["content"]: s["metadata"]["seen"] for s in shop.samples()}
     assert asked.pop("환불은 며칠 걸리나요?") == 7
     assert list(asked.values()) == [1, 1, 1]

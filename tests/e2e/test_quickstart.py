@@ -79,7 +79,8 @@ def check(file: Path, schema: str) -> int:
 
 def check_files(quickstart: Path, label: str) -> None:
     dataset = quickstart / "dataset/toy_support_qa_v1"
-    assert check(dataset / "test.jsonl", "sample") >= 20
+    assert check(dataset / "test.jsonl", "sample") == 30
+    assert (dataset / "review.html").is_file()
     assert check(dataset / "metadata.json", "dataset") == 1
     assert check(quickstart / f"runs/{label}/run_results.jsonl", "run") == 30
     assert check(quickstart / f"runs/{label}/run.json", "run-info") == 1

@@ -31,6 +31,13 @@ Try = Annotated[
         "--try", min=1, metavar="N", help="Show N tests written by the model and the price of all."
     ),
 ]
+Update = Annotated[
+    bool,
+    typer.Option(
+        "--update",
+        help="Renew the tests whose documents changed, by the model; without one they are listed.",
+    ),
+]
 Offline = Annotated[
     bool, typer.Option("--offline", help="Ask the cache alone; exit 3 if it lacks an answer.")
 ]
@@ -50,6 +57,7 @@ def generate(
     check: Check = False,
     force: Force = False,
     tests: Try = None,
+    update: Update = False,
     offline: Offline = False,
     strict: Strict = False,
     dry_run: DryRun = False,
@@ -68,6 +76,7 @@ def generate(
     from lm_eval_so.generator.dataset.tried import show
     from lm_eval_so.generator.staleness.find_stale import find_stale
     from lm_eval_so.generator.staleness.screen import screen
+    from lm_eval_so.generator.staleness.update_tests import update_tests
     from lm_eval_so.pipeline.check import check as find_problems
 
     session = line.open_session(partial(find_problems, needs={"generate"}))
@@ -79,14 +88,22 @@ def generate(
         else:
             line.emit_text(show(tried, config.language))
         return None
-    if check:
+    is_listed = update and (dry_run or not stage.has_model(config))
+    if check or is_listed:
         found = find_stale(config, session.resources().listener, out=out)
         session.progress.close()
         if line.as_json:
             line.emit(result=session.redactor.redact_json(to_json(found)))
         else:
             line.emit_text(session.redactor.redact(screen(found, config.language)))
-        return ExitCode.FAILED_CHECK if found.fails(strict=strict) else None
+        return ExitCode.FAILED_CHECK if check and found.fails(strict=strict) else None
+    if update:
+        updated = session.run(
+            lambda resources: update_tests(config, resources, out=out, force=force, offline=offline)
+        )
+        facts = {**to_json(updated.generated.info), "renewed": dict(updated.counts)}
+        line.emit(paths=updated.generated.files, result=facts)
+        return None
     if dry_run:
         info = stage.preview(config, session.resources(), out=out, force=force)
         line.emit_facts(to_json(info))

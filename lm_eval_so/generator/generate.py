@@ -36,6 +36,7 @@ __all__ = [
     "open_dataset",
     "preview",
     "try_out",
+    "write_dataset",
 ]
 
 
@@ -66,7 +67,7 @@ def generate(
         InputError: If the folder cannot be written to, or holds a dataset not made by `generate`.
     """
     parts = open_dataset(config, resources.listener, out)
-    return _publish(config, resources, parts, parts.writing.by_rule(), force=force)
+    return write_dataset(config, resources, parts, parts.writing.by_rule(), force=force)
 
 
 async def generate_with_model(
@@ -93,7 +94,7 @@ async def generate_with_model(
     """
     parts = open_dataset(config, resources.listener, out)
     if not parts.writing.asks:
-        return _publish(config, resources, parts, parts.writing.by_rule(), force=force)
+        return write_dataset(config, resources, parts, parts.writing.by_rule(), force=force)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:  # mistakes come before money
         make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
         is_edited(Path(made), parts.folder, force=force)
@@ -103,7 +104,7 @@ async def generate_with_model(
     is_worth_keeping = outcome.written or (is_budget and parts.has_samples)
     if outcome.failure is not None and not is_worth_keeping:
         raise outcome.failure
-    made_now = _publish(config, resources, parts, outcome, force=force)
+    made_now = write_dataset(config, resources, parts, outcome, force=force)
     if outcome.failure is not None:
         raise outcome.failure
     return made_now
@@ -151,10 +152,21 @@ def open_dataset(config: Config, listener: Listener, out: Path | None = None) ->
     return _read(config, listener, folder)
 
 
-def _publish(
+def write_dataset(
     config: Config, resources: Resources, parts: Parts, outcome: Results, *, force: bool
 ) -> Generated:
-    """Write the dataset, and the page on which people review what nobody has reviewed."""
+    """Write the dataset, and the page on which people review what nobody has reviewed.
+
+    Args:
+        config: The config.
+        resources: Resources of the command; only the listener is used.
+        parts: Parts of the dataset.
+        outcome: Tests that were written now.
+        force: Whether samples that were edited by hand are replaced.
+
+    Raises:
+        LMEvalError: As `generate` does.
+    """
     made = publish_parts(config, resources.listener, parts, outcome, force=force)
     named = config.dataset.path if made.folder == _folder(config, None) else made.folder
     shown_as = named.as_posix()

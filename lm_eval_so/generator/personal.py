@@ -23,6 +23,11 @@ def has_placeholder(text: str) -> bool:
     return _PLACEHOLDER.search(text) is not None
 
 
+def without_numbers(text: str) -> str:
+    """Return a text whose placeholders have no numbers, which others before them may change."""
+    return _PLACEHOLDER.sub(lambda match: f"{match[0].rpartition('_')[0]}]", text)
+
+
 def personal_data_of(text: str, *, but: str = "") -> str | None:
     """Return the kind of the first personal data in a text; None if there is none.
 

@@ -53,8 +53,7 @@ def _details(
         yield say("stale.numbers", language, {"n": count(len(numbers)), "places": shown})
     counts = {"reworded": reworded, "gone": len(gone), "near": len(near)}
     told = [say(f"stale.{k}", language, {"n": count(n)}) for k, n in counts.items() if n]
-    if told:
-        yield " · ".join(told)
+    yield " · ".join([*told, say("stale.propose", language)])
 
 
 def number_change(test: StaleTest, language: Language) -> str:

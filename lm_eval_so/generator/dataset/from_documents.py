@@ -1,7 +1,9 @@
 """Tests from documents as a part of the dataset: what stands is kept, what is missing is written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
@@ -87,6 +89,20 @@ class Writing:
         has_model = section is not None and section.writer is not None
         is_missing = self._work is not None and any(self._work.missing.values())
         return self._work if has_model and is_missing else None
+
+    def renew(
+        self, changes: Mapping[str, TestSample | None], thrown: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Put other samples in the place of tests that stand, or take these out.
+
+        Args:
+            changes: Samples by the ids of those that stand; None takes one out.
+            thrown: Lines of rejected.jsonl about tests that are taken out.
+        """
+        new = (changes.get(each.id, each) for each in self._standing)
+        self._standing = tuple(each for each in new if each is not None)
+        self._stored = replace(self._stored, tries=(*self._stored.tries, *thrown))
+        self._work = self._planned()
 
     def _planned(self) -> Work | None:
         section = self._config.generator

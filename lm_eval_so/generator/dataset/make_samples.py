@@ -22,9 +22,9 @@ from lm_eval_so.core.records.sample import (
 from lm_eval_so.generator.dataset.stored import LOOK_UP, WRITE
 from lm_eval_so.generator.personal import is_personal
 from lm_eval_so.generator.writing.likeness import key
-from lm_eval_so.generator.writing.model.prompts import language_for, prompt_digest
+from lm_eval_so.generator.writing.model.prompts import language_for, prompt_digest, renew_digest
 from lm_eval_so.generator.writing.model.write_rounds import Written
-from lm_eval_so.generator.writing.rules import Evidence, Known, doc_id
+from lm_eval_so.generator.writing.rules import Draft, Evidence, Known, doc_id
 
 SPLIT = "test"
 _EXAMPLES = 6
@@ -81,6 +81,62 @@ def sample_of(written: Written, licenses: Mapping[str, str | None]) -> TestSampl
         ),
     )
     return replace(sample, id=content_id(sample), rev=revision(sample))
+
+
+def with_passages(
+    sample: TestSample, passages: Sequence[Passage], origin: SourceRef, group: str
+) -> TestSample:
+    """Return a sample whose answer rests on other passages; its id stays.
+
+    Args:
+        sample: The sample.
+        passages: Passages in the place of its gold ones.
+        origin: Place of the first of them.
+        group: File and heading of it.
+    """
+    others = [passage for passage in sample.context if passage.role != "gold"]
+    provenance = sample.provenance and replace(sample.provenance, source=origin)
+    new = replace(
+        sample, context=(*passages, *others), group_id=group, provenance=provenance, rev=None
+    )
+    return replace(new, rev=revision(new))
+
+
+def renewed_sample(sample: TestSample, draft: Draft, model: str | None) -> TestSample:
+    """Return a sample whose answer still holds, with the quotes that prove it now.
+
+    Args:
+        sample: The sample.
+        draft: Answer and quotes, judged by the rules.
+        model: The model that gave a new answer; None: the answer is the old one.
+    """
+    first = draft.evidence[0]
+    document = first.document
+    units = (unit for unit in first.chunk.units if unit.start <= first.start < unit.end)
+    at = next((unit.at for unit in units), {})
+    origin = SourceRef(file=document.file, sha256=document.sha256, at=at)
+    if model is not None:
+        sample = _with_answer(sample, draft, model)
+    passages = [_passage(each, "gold") for each in draft.evidence]
+    return with_passages(sample, passages, origin, first.chunk.place)
+
+
+def _with_answer(sample: TestSample, draft: Draft, model: str) -> TestSample:
+    """Return a sample with another answer, which nobody has reviewed or held against other documents."""
+    language = language_for(draft.slot.chunk.language)
+    keywords: list[JsonValue] = [*draft.must_say]
+    metrics = {name: each for name, each in sample.metrics.items() if name != "keyword_coverage"}
+    origin = sample.provenance or Provenance(method=WRITE)
+    prompt = PromptRef(name=f"renew.{language.value}", sha256=renew_digest(language))
+    return replace(
+        sample,
+        expected=draft.said.answer,
+        references=(),
+        metrics={**metrics, **({"keyword_coverage": {"keywords": keywords}} if keywords else {})},
+        flags=(*draft.flags, "unchecked"),
+        review=Review(status="unreviewed"),
+        provenance=replace(origin, method=WRITE, prompt=prompt, model=model),
+    )
 
 
 def _at(written: Written) -> Mapping[str, JsonValue]:

@@ -21,6 +21,10 @@ from lm_eval_so.generator.dataset_tools.verify import main_language
 from lm_eval_so.generator.mapping.list_cells import read_cell
 
 Target = Literal["promptfoo", "csv"]
+_REFERENCES = "references "
+"""Beginning of the names of columns with further answers."""
+_READ_BACK = ("expected", "keywords", "forbidden", "behavior", "language", "tags", "group", "ref")
+"""Columns that a source reads into the field of the same name."""
 _RUNS = re.compile(r"\{[{%#]")
 """Templates, which promptfoo runs; one of them could send a key of the environment."""
 _FETCHED = ("file://", "package:", "python:", "exec:")
@@ -89,9 +93,6 @@ def _plain(column: JsonValue) -> str:
     return f"[{', '.join(map(str, column))}]" if isinstance(column, list) else str(column)
 
 
-# a table
-
-
 def _rows(
     tests: Sequence[TestSample], lost: Counter[str]
 ) -> tuple[list[dict[str, str]], dict[str, JsonValue]]:
@@ -108,10 +109,6 @@ def _rows(
     if references := [column for column in there if column.startswith(_REFERENCES)]:
         columns["references"] = [*references]
     return rows, columns
-
-
-_REFERENCES = "references "
-_READ_BACK = ("expected", "keywords", "forbidden", "behavior", "language", "tags", "group", "ref")
 
 
 def _columns_of(rows: Iterable[Mapping[str, str]]) -> list[str]:
@@ -147,9 +144,6 @@ def _cell(texts: Sequence[str], field: str) -> str:
     """Return several texts in one cell, as a source reads them: with ; between them, else as JSON."""
     plain = "; ".join(texts)
     return plain if not texts or read_cell(plain, field) == [*texts] else dump_line([*texts])
-
-
-# promptfoo
 
 
 def _promptfoo(path: Path, cases: Sequence[Mapping[str, Any]]) -> str:

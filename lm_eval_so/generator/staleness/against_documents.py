@@ -7,7 +7,7 @@ from functools import cached_property
 from lm_eval_so.core.records.dataset import DocumentInfo
 from lm_eval_so.core.records.sample import Passage, TestSample
 from lm_eval_so.generator.dataset.stored import Stored
-from lm_eval_so.generator.documents.block import Document
+from lm_eval_so.generator.documents.block import Document, in_force
 from lm_eval_so.generator.documents.compose import compose, split_text
 from lm_eval_so.generator.staleness.hold import SEVERITY, Held, Quote, hold, quotes_of
 from lm_eval_so.generator.staleness.keyed_text import Body, KeyedText, keyed_unit
@@ -20,26 +20,53 @@ class HeldPassage:
 
     passage: Passage
     file: str
+    """Document that it was taken from."""
     heading: str | None
+    header: str
+    """Header row of its table; empty if it lies in none."""
     held: Held
+    is_whole: bool
+    """Whether it lies in one unit, so that `held` is about all of it."""
+
+
+def worst_of(passages: Sequence[HeldPassage]) -> HeldPassage | None:
+    """Return the passage that says most about a test: the worst, with the most numbers that changed."""
+    return max(
+        passages,
+        key=lambda each: (SEVERITY.index(each.held.state), len(each.held.numbers)),
+        default=None,
+    )
 
 
 class Sources:
     """The documents as they are, and as they were when tests were written.
 
     Args:
-        documents: The documents now.
+        documents: The documents now; those that others supersede do not count.
         stored: Parts of the dataset that stand.
     """
 
     def __init__(self, documents: Sequence[Document], stored: Stored) -> None:
-        self._documents = {doc_id(document): document for document in documents}
+        self._documents = {doc_id(document): document for document in in_force(documents)}
         self._stored = {info.doc_id: info for info in stored.documents}
         self._old: dict[str, KeyedText] = {}
 
     @cached_property
     def _now(self) -> Body:
         return Body(KeyedText(d.file, d.units, d.sections) for d in self._documents.values())
+
+    @property
+    def documents(self) -> list[Document]:
+        """The documents as they are, without those that others supersede."""
+        return list(self._documents.values())
+
+    def is_current(self, passage: Passage) -> bool:
+        """Return whether the document of a passage is as it was."""
+        return passage.doc_id in self._documents
+
+    def document(self, file: str | None) -> Document | None:
+        """Return the document of a file as it is now."""
+        return next((each for each in self._documents.values() if each.file == file), None)
 
     def passages(self, sample: TestSample) -> tuple[HeldPassage, ...]:
         """Return the passages of a sample that its answer rests on, each held against the documents now."""
@@ -59,14 +86,21 @@ class Sources:
             quotes = list(quotes_of(start, end, info.text, units))
         unit = quotes[0].unit
         file = info.file if info else ""
-        if passage.doc_id in self._documents:
+        if self.is_current(passage):
             held = Held(state="same", file=file, unit=unit, old=passage.text, new=passage.text)
         else:
             old = self._before(info)
             found = [hold(quote, old, self._now) for quote in quotes]
             held = max(found, key=lambda each: (SEVERITY.index(each.state), len(each.numbers)))
         heading = unit.path[-1] if unit and unit.path else None
-        return HeldPassage(passage=passage, file=file, heading=heading, held=held)
+        return HeldPassage(
+            passage=passage,
+            file=file,
+            heading=heading,
+            header=unit.header if unit else "",
+            held=held,
+            is_whole=len(quotes) == 1,
+        )
 
     def _text(self, info: DocumentInfo) -> KeyedText:
         if info.doc_id not in self._old:

@@ -9,10 +9,10 @@ from lm_eval_so.core.records.enums import Behavior
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.staleness import Staleness, StaleTest
 from lm_eval_so.generator.dataset.make import make_parts
+from lm_eval_so.generator.dataset.make_samples import known_sample
 from lm_eval_so.generator.dataset.stored import read_stored
 from lm_eval_so.generator.generate import open_dataset
-from lm_eval_so.generator.staleness.against_documents import Sources
-from lm_eval_so.generator.staleness.hold import SEVERITY
+from lm_eval_so.generator.staleness.against_documents import Sources, worst_of
 from lm_eval_so.generator.staleness.hold_rows import hold_rows
 from lm_eval_so.generator.writing.likeness import key
 
@@ -53,14 +53,14 @@ def find_stale(config: Config, listener: Listener, *, out: Path | None = None) -
 
 def _held(sample: TestSample, sources: Sources) -> StaleTest:
     """Return a test held against the documents, by the worst of its passages."""
-    passages = sources.passages(sample)
-    if not passages:
+    worst = worst_of(sources.passages(sample))
+    question = sample.question or known_sample(sample).asked
+    if worst is None:
         origin = sample.provenance.source if sample.provenance else None
         file = origin.file if origin else ""
         return StaleTest(
-            id=sample.id, origin="document", state="same", question=sample.question, file=file
+            id=sample.id, origin="document", state="same", question=question, file=file
         )
-    worst = max(passages, key=lambda p: (SEVERITY.index(p.held.state), len(p.held.numbers)))
     held = worst.held
     is_same = held.state == "same"
     expected = key(sample.expected or "")
@@ -68,7 +68,7 @@ def _held(sample: TestSample, sources: Sources) -> StaleTest:
         id=sample.id,
         origin="document",
         state=held.state,
-        question=sample.question,
+        question=question,
         file=worst.file,
         heading=worst.heading,
         old=None if is_same else held.old[:_MOST],

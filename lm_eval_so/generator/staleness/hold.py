@@ -15,6 +15,7 @@ from lm_eval_so.generator.staleness.keyed_text import (
     KeyedUnit,
     holds,
     keyed_unit,
+    read_key,
 )
 from lm_eval_so.generator.writing.likeness import key, keyed
 
@@ -85,7 +86,7 @@ def hold(quote: Quote, old: Body, new: Body) -> Held:
         old: The documents when the test was written.
         new: The documents now.
     """
-    wanted = key(quote.text)
+    wanted = read_key(quote.text)
     unit = None if quote.unit is None else keyed_unit(quote.unit)
     is_row = unit is not None and unit.unit.kind == "row"
     places = [
@@ -137,26 +138,26 @@ def _still_stands(sentence: str, old: Body, new: Body) -> bool:
 
 def _became(quote: Quote, unit: KeyedUnit | None, wanted: str, new: Body) -> Held:
     """Return the unit that is most like a quote that no longer stands."""
-    best: tuple[tuple[bool, float, bool], KeyedText, KeyedUnit, tuple[int, int]] | None = None
+    best: tuple[tuple[bool, float, bool], KeyedText, KeyedUnit] | None = None
     head = _head(unit.unit) if unit is not None else ""
     for text, found in new.units():
-        likeness, start, end = best_place(wanted, found.key)
+        likeness = best_place(wanted, found.key)[0]
         is_beside = unit is not None and found.heading == unit.heading
         is_same_row = head != "" and head == _head(found.unit)
         if likeness < _ALIKE and not (is_same_row and is_beside):
             continue
         rank = (is_same_row, likeness, is_beside)
         if best is None or rank > best[0]:
-            best = rank, text, found, (start, end)
+            best = rank, text, found
     if best is None:
         return Held(state="gone", old=quote.text)
-    _, text, found, span = best
+    _, text, found = best
     return Held(
         state="changed",
         file=text.file,
         unit=found.unit,
         old=quote.text,
-        new=_sentences_at(found.unit, span),
+        new=_sentences_like(found.unit, key(quote.text)),
     )
 
 
@@ -179,12 +180,13 @@ def _with_header(unit: Unit | None) -> str:
     return f"{unit.header}\n{unit.text}" if unit.header else unit.text
 
 
-def _sentences_at(unit: Unit, span: tuple[int, int]) -> str:
-    """Return the sentences of a unit that a span of its key lies in; of a row all."""
-    places = keyed(unit.text).places
-    if unit.kind == "row" or span[0] >= span[1]:
+def _sentences_like(unit: Unit, wanted: str) -> str:
+    """Return the sentences of a unit that are most like a key; of a row all."""
+    known = keyed(unit.text)
+    _, first, last = best_place(wanted, known.key)
+    if unit.kind == "row" or first >= last:
         return unit.text
-    start, end = places[span[0]], places[span[1] - 1] + 1
+    start, end = known.places[first], known.places[last - 1] + 1
     ends = [match.end() for match in _END.finditer(unit.text)]
     begin = max((each for each in ends if each <= start), default=0)
     stop = min((each for each in ends if each >= end), default=len(unit.text))

@@ -8,6 +8,7 @@ from typing import Final
 
 from lm_eval_so.core.text.sentences import sentences
 from lm_eval_so.generator.documents.block import Section, Unit
+from lm_eval_so.generator.personal import without_numbers
 from lm_eval_so.generator.writing.likeness import key
 
 _NUMBERING: Final = re.compile(
@@ -35,6 +36,11 @@ class KeyedUnit:
         return heading_key(self.unit.path[-1]) if self.unit.path else ""
 
 
+def read_key(text: str) -> str:
+    """Return the key of a text as it reads; the numbers of placeholders for personal data do not count."""
+    return key(without_numbers(text))
+
+
 def heading_key(title: str) -> str:
     """Return the key of a heading without its numbering: those of "2. Fees" and "제3조 Fees" are equal."""
     match = _NUMBERING.match(title)
@@ -44,12 +50,11 @@ def heading_key(title: str) -> str:
 
 def keyed_unit(unit: Unit) -> KeyedUnit:
     """Return a unit with its keys."""
+    whole = read_key(unit.text)
     if unit.kind == "row":
-        whole = key(unit.text)
-        header = (key(unit.header),) if unit.header else ()
+        header = (read_key(unit.header),) if unit.header else ()
         return KeyedUnit(unit=unit, key=whole, sentences=(*header, whole))
-    whole = key(unit.text)
-    found = () if unit.kind == "code" else (key(each) for each in sentences(unit.text))
+    found = () if unit.kind == "code" else map(read_key, sentences(unit.text))
     return KeyedUnit(unit=unit, key=whole, sentences=(*filter(None, found),) or (whole,))
 
 

@@ -67,6 +67,8 @@ def _summary(found: Staleness, language: Language) -> Iterator[str]:
     if found.new_passages and found.unanswerable:
         new = {"n": count(found.new_passages), "m": count(found.unanswerable)}
         yield say("stale.new_passages", language, new)
+    if counts["changed"] or counts["gone"] or counts["near"]:
+        yield say("stale.propose", language)
     if found.rows:
         yield say("stale.next_generate", language)
 

@@ -32,6 +32,18 @@ SCHEMA: Final[Mapping[str, JsonValue]] = {
     "additionalProperties": False,
 }
 """JSON Schema of a proposal."""
+RENEWAL_SCHEMA: Final[Mapping[str, JsonValue]] = {
+    "type": "object",
+    "properties": {
+        "still_true": {"type": "boolean"},
+        "answer": {"type": "string"},
+        "quotes": dict(_TEXTS),
+        "must_say": dict(_TEXTS),
+    },
+    "required": ["still_true", "answer", "quotes", "must_say"],
+    "additionalProperties": False,
+}
+"""JSON Schema of what is said of a test whose document changed."""
 _CONDITIONS: Final[Mapping[str, JsonValue]] = {
     "type": "array",
     "items": {
@@ -86,6 +98,40 @@ class Candidate:
     def asked(self) -> str:
         """Everything that the user says, and what was answered before."""
         return "\n".join([*(text for turn in self.history for text in turn), self.question])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    """Opinion of a model on a test whose document changed."""
+
+    still_true: bool
+    """Whether the expected answer holds by the passages that there are now."""
+    answer: str
+    """The answer by these passages; empty if they have none."""
+    quotes: tuple[str, ...]
+    must_say: tuple[str, ...]
+
+
+def read_renewal(output: str) -> Renewal | Unusable:
+    """Read what a model says of a test whose document changed; reasons as of `read_candidate`."""
+    objects = find_objects(output, "still_true")
+    if not objects:
+        return Unusable(code="no_json")
+    values = objects[0]
+    if any(each != values for each in objects):
+        return Unusable(code="several")
+    try:
+        still_true = values["still_true"]
+        if not isinstance(still_true, bool):
+            raise _WrongValueError("still_true")  # noqa: TRY301 - the same end
+        return Renewal(
+            still_true=still_true,
+            answer=_text(values, "answer"),
+            quotes=_texts(values, "quotes", required=True),
+            must_say=_texts(values, "must_say"),
+        )
+    except _WrongValueError as error:
+        return Unusable(code="bad_value", figures={"key": str(error)})
 
 
 def read_candidate(output: str) -> Candidate | Unusable:

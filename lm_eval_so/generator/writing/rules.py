@@ -150,6 +150,22 @@ def examine(slot: Slot, said: Candidate, known: Sequence[Known]) -> Draft | Faul
     return _not_known(draft, known)
 
 
+def reexamine(slot: Slot, said: Candidate) -> Draft | Fault:
+    """Hold the answer to a question that stands against the rules of size, quotes and what they support.
+
+    Args:
+        slot: The passages that it is to rest on now.
+        said: Question and answer.
+    """
+    draft = Draft(slot=slot, said=said, must_say=said.must_say)
+    for rule in (_size, *_OF_EVIDENCE):
+        end = rule(draft)
+        if isinstance(end, Fault):
+            return end
+        draft = end
+    return draft
+
+
 def copied(draft: Draft) -> Fault | None:
     """Return the fault of a question in the document's own words; None if it is in a user's."""
     question = draft.said.question
@@ -368,15 +384,12 @@ def _overlaps(ours: Sequence[tuple[str, int, int]], theirs: Sequence[tuple[str, 
     )
 
 
-_RULES: Final[Sequence[Callable[[Draft], Draft | Fault]]] = (
-    _size,
-    _not_refused,
-    _in_language,
-    _of_the_matter,
-    _not_told,
+_OF_EVIDENCE: Final[Sequence[Callable[[Draft], Draft | Fault]]] = (
     _quotes,
     _numbers,
     _must_say,
     _hops,
     _no_personal_data,
 )
+"""The rules on what an answer rests on."""
+_RULES: Final = (_size, _not_refused, _in_language, _of_the_matter, _not_told, *_OF_EVIDENCE)

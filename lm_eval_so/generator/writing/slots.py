@@ -14,7 +14,7 @@ from lm_eval_so.generator.writing.likeness import Search
 SCENARIO = "scenario"
 """Type of a test that is a conversation to play."""
 _NEAREST = 3
-"""Chunks that a question over several passages may use besides its own."""
+"""Chunks that a question over several passages, or a test to renew, may use besides its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,3 +167,34 @@ def _of_changes(changes: Sequence[tuple[Chunk, Chunk]]) -> Iterator[Slot]:
 def _nearest(chunk: Chunk, chunks: Sequence[Chunk], search: Search) -> list[Chunk]:
     found = [chunks[number] for number in search.best(chunk.text, most=len(chunks))]
     return [c for c in found if c.document is not chunk.document or c.path != chunk.path][:_NEAREST]
+
+
+class SlotsNow:
+    """The passages of today for tests that stand.
+
+    Args:
+        documents: The documents now.
+    """
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self._chunks = [chunk for document in documents for chunk in chunks_of(document)]
+        self._search = Search([chunk.with_heading for chunk in self._chunks])
+
+    def slot(
+        self, type_: str, places: Sequence[tuple[Document, int]], said: Sequence[str]
+    ) -> Slot | None:
+        """Return a slot of the passages at some places and of the three nearest; None if there is none.
+
+        Args:
+            type_: Type of the test.
+            places: Documents, and places in their texts.
+            said: Question and old quotes, to search for.
+        """
+        own = [self._at(*place) for place in places]
+        near = [self._chunks[number] for number in self._search.best(*said, most=_NEAREST)]
+        found = tuple(dict.fromkeys(chunk for chunk in (*own, *near) if chunk is not None))
+        return Slot(type=type_, chunks=found, nth=0) if found else None
+
+    def _at(self, document: Document, start: int) -> Chunk | None:
+        own = (chunk for chunk in self._chunks if chunk.document is document)
+        return next((chunk for chunk in own if chunk.start <= start < chunk.end), None)

@@ -16,7 +16,7 @@ from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.sample import Persona
 from lm_eval_so.core.words import say, texts
-from lm_eval_so.generator.writing.candidate import SCENE_SCHEMA, SCHEMA
+from lm_eval_so.generator.writing.candidate import RENEWAL_SCHEMA, SCENE_SCHEMA, SCHEMA
 from lm_eval_so.generator.writing.scenario import persona_of
 from lm_eval_so.generator.writing.slots import SCENARIO, Slot
 
@@ -76,6 +76,43 @@ def write_request(slot: Slot, brief: Brief, params: Mapping[str, JsonValue]) -> 
     )
 
 
+def renew_request(
+    slot: Slot, old: "OldTest", attempt: int, params: Mapping[str, JsonValue]
+) -> ChatRequest:
+    """Return the request that asks whether a test holds by the passages that there are now.
+
+    Args:
+        slot: The passages.
+        old: The test.
+        attempt: Number of the try, from 0: another try is another request.
+        params: Parameters of the model.
+    """
+    language = language_for(slot.chunk.language)
+    told = [old.asked.told(language), old.answer, "\n".join(old.quotes)]
+    passages = [(chunk.place, chunk.text) for chunk in slot.chunks]
+    seed = f"{slot.key}:{old.id}:{attempt}"
+    marker = choose_marker(seed, [*told, *(text for pair in passages for text in pair)])
+    names = [say(f"stale.prompt_{name}", language) for name in ("question", "answer", "quotes")]
+    content = _template(language, "renew").substitute(
+        passages=_passages(passages, seed, told, language),
+        test=between_markers([*zip(names, told, strict=True)], marker),
+        language=_language_name(slot.chunk.language, language),
+    )
+    return ChatRequest(
+        messages=(Message(role="user", content=content),),
+        params=params,
+        response_format=RENEWAL_SCHEMA,
+        session=f"renew-{old.id}-{attempt}",
+        sample_id=f"renew-{old.id}",
+        repeat=attempt,
+    )
+
+
+def renew_digest(language: Language) -> str:
+    """Return the digest of the instructions by which tests are renewed."""
+    return digest_text(_template(language, "renew").template)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """A question to hold against passages, with the turns before it."""
@@ -88,6 +125,17 @@ class Asked:
         names = say("writing.user", language), say("writing.assistant", language)
         turns = [f"{names[0]}: {user}\n{names[1]}: {bot}" for user, bot in self.history]
         return "\n".join([*turns, f"{names[0]}: {self.question}" if turns else self.question])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldTest:
+    """A test whose document changed."""
+
+    id: str
+    asked: Asked
+    answer: str
+    quotes: tuple[str, ...]
+    """Quotes as the document had them."""
 
 
 def check_request(

@@ -1,8 +1,6 @@
 """Rounds: all open slots are asked at once, their proposals are judged in order, what failed goes on."""
 
-import asyncio
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -11,9 +9,9 @@ from pydantic import JsonValue
 from lm_eval_so.core.asking.answer.json_answer import Ask, Unusable, ask_for_json
 from lm_eval_so.core.asking.asker import Answer
 from lm_eval_so.core.records.enums import RunStatus
-from lm_eval_so.core.workers import drain, until_stopped
-from lm_eval_so.errors import Interrupted, LMEvalError
+from lm_eval_so.errors import LMEvalError
 from lm_eval_so.generator.writing.candidate import Candidate, read_candidate, read_scene
+from lm_eval_so.generator.writing.model.ask_all import AskAll, Asking, Terms
 from lm_eval_so.generator.writing.model.cross_check import (
     VERDICTS,
     Checker,
@@ -41,6 +39,8 @@ from lm_eval_so.generator.writing.rules import (
 )
 from lm_eval_so.generator.writing.scenario import settled
 from lm_eval_so.generator.writing.slots import SCENARIO, Slot
+
+__all__ = ["Asking", "Model", "Results", "Rounds", "Terms", "Try", "Written"]
 
 T = TypeVar("T")
 _UNREADABLE: Final = {
@@ -87,46 +87,6 @@ class Written:
     """The model that wrote it; None for a look-up."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Asking:
-    """Use of the models so far: requests and tokens, answers of the cache included."""
-
-    models: Counter[str] = field(default_factory=Counter)
-    requests: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    usd: float | None = 0.0
-    """None once an answer has no known price."""
-
-    def add(self, answer: Answer) -> None:
-        """Count one answer."""
-        self.requests += 1
-        usage = answer.usage
-        self.input_tokens += usage.input_tokens or 0
-        self.output_tokens += usage.output_tokens or 0
-        cost = answer.cost_saved_usd if answer.cached else answer.cost_usd
-        self.usd = None if cost is None or self.usd is None else self.usd + cost
-        if answer.response and answer.response.model:
-            self.models[answer.response.model] += 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """Terms of writing tests."""
-
-    attempts: int
-    concurrency: int
-    grace_s: float
-    """Seconds left to running requests after Ctrl-C."""
-    style: Mapping[str, Sequence[str]]
-    """Questions of real users by language."""
-    stop: asyncio.Event
-    tell: Callable[[int, int], None] = lambda *_: None
-    """Takes the numbers of tests written, and of proposals thrown away."""
-    failed: Callable[[], LMEvalError | None] = lambda: None
-    """Returns an error that makes further rounds useless."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
     """Tests that were written, and what it took."""
@@ -149,8 +109,7 @@ class Rounds:
 
     def __init__(self, writer: Model, checker: tuple[Model, Checker] | None, terms: Terms) -> None:
         self._writer, self._checker, self._terms = writer, checker, terms
-        self._asking = Asking()
-        self._failure: LMEvalError | None = None
+        self._all = AskAll(terms)
         self._known: list[Known] = []
         self._tries: list[Try] = []
         self._written: dict[str, Written] = {}
@@ -168,7 +127,7 @@ class Rounds:
         self._known = [*known]
         self._tries = [*earlier]
         opened = [slot for slot in slots if self._attempts(slot) < self._terms.attempts]
-        while opened and self._failure is None:
+        while opened and self._all.failure is None:
             await self._round(opened)
             opened = [
                 slot
@@ -178,8 +137,8 @@ class Rounds:
         return Results(
             written=tuple(self._written[s.key] for s in slots if s.key in self._written),
             tries=tuple(self._tries[len(earlier) :]),
-            asking=self._asking,
-            failure=self._failure,
+            asking=self._all.asking,
+            failure=self._all.failure,
         )
 
     def _attempts(self, slot: Slot) -> int:
@@ -199,7 +158,7 @@ class Rounds:
                 ),
             )
 
-        found = await self._ask_all(len(slots), propose)
+        found = await self._all.ask(len(slots), propose)
         drafts: list[tuple[Draft, str | None]] = []
         for slot, reply in zip(slots, found, strict=True):
             if reply is None:
@@ -288,7 +247,7 @@ class Rounds:
         async def hold(number: int) -> Any:
             return await _hold(model, held[number])
 
-        replies = await self._ask_all(len(held), hold)
+        replies = await self._all.ask(len(held), hold)
         told: dict[int, list[tuple[Window, Verdict]]] = {id(draft): [] for draft in drafts}
         faults: dict[int, Fault] = {}
         for each, reply in zip(held, replies, strict=True):
@@ -306,31 +265,6 @@ class Rounds:
             else faults.get(id(draft)) or checker.decide(draft, told[id(draft)])
             for draft in drafts
         ]
-
-    async def _ask_all(self, count: int, ask: Callable[[int], Any]) -> list[Any]:
-        """Ask all at once, and return what came back in order; None for what was cut off."""
-        found: list[Any] = [None] * count
-
-        async def one(number: int) -> None:
-            if self._failure is not None or self._terms.stop.is_set():
-                return
-            try:
-                found[number] = await ask(number)
-            except LMEvalError as error:
-                if self._failure is None:  # the first one tells why
-                    self._failure = error
-
-        work = drain(iter(range(count)), one, workers=self._terms.concurrency)
-        await until_stopped(work, self._terms.stop, grace_s=self._terms.grace_s)
-        if self._failure is None:
-            self._failure = self._terms.failed()
-        if self._failure is None and self._terms.stop.is_set():
-            hint = "the same command goes on with what came back"
-            self._failure = Interrupted("stopped before all tests were written", hint=hint)
-        for reply in found:
-            for answer in reply[1] if reply is not None else ():
-                self._asking.add(answer)
-        return found
 
 
 async def _hold(model: Model, held: Held) -> Any:

@@ -119,6 +119,13 @@ def test_promptfoo__asserts_what_a_test_is_judged_by(tmp_path: Path) -> None:
     assert made.left_out == {"scenarios": 1, "evidence": 1, "templates": 2}
 
 
+def test_promptfoo__a_system_prompt_is_the_first_message(tmp_path: Path) -> None:
+    test = {"id": "q7", "system": "짧게 답한다", "input": "안녕하세요?"}
+    [case] = yaml.safe_load(convert(written(tmp_path, test), "promptfoo").text)["tests"]
+    roles = [message["role"] for message in json.loads(case["vars"]["messages"])]
+    assert roles == ["system", "user"]
+
+
 def test_convert__is_a_command(tmp_path: Path) -> None:
     written(tmp_path, CHAT)
     done = lm_eval_so("dataset", "convert", "own.jsonl", "--to", "promptfoo", cwd=tmp_path)

@@ -37,6 +37,8 @@ from lm_eval_so.generator.sources.source_files import Items, open_file
 
 _LOOKED_AT = 100
 """Number of records whose keys are used to choose columns by name."""
+_LOGS = {"kakaotalk": "KakaoTalk", "otlp": "OTLP"}
+"""Names of formats that are recognised by more than the ending."""
 _WHAT_FOR = {
     "turns": "conversations",
     "staff": "KakaoTalk exports",
@@ -144,13 +146,15 @@ class _SourceReader:
         if problems:
             yield from map(self._refuse, problems)
             return
+        named = _LOGS.get(found.source.format or "", binding.shape)
+        binding = replace(binding, shape=named)
         self._use(found, binding)
         self._tell_choice(file, binding)
         notes, personal, away = CellNotes(), Counter[str](), 0
         for item in items:
             away += isinstance(item, RawItem) and binding.puts_away(item)
             if isinstance(item, Noted):
-                self._tell("noted", file=name, text=item.text)
+                self._tell(item.code, file=name, **item.figures)
             else:
                 record: Item = clean_record(item, self._config.pii, personal)
                 yield from self._outcomes(record, binding, notes)

@@ -17,6 +17,7 @@ from lm_eval_so.generator.sources.base import (
     Columns,
     Glance,
     Holds,
+    Noted,
     ProposedMetrics,
     RawItem,
     Shaped,
@@ -149,7 +150,7 @@ def _glance(name: str, path: Path, source: SourceSection, beside: Sequence[Path]
         if isinstance(item, Columns):
             columns = dict.fromkeys(map(clean_text, item.names))
             break
-        if isinstance(item, Shaped | ProposedMetrics):
+        if isinstance(item, Shaped | ProposedMetrics | Noted):
             columns = {"input": None}
             break
         if isinstance(item, RawItem):

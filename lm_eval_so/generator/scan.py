@@ -24,6 +24,19 @@ from lm_eval_so.generator.writing.conflicts import conflict_lines
 _HANGUL: Final = re.compile("[가-힣]")
 _LATIN: Final = re.compile("[A-Za-z]")
 _ORDER: Final[tuple[Holds, ...]] = ("document", "tests", "conversations")
+_WITH_REMEDY: Final = (
+    Reason.NO_TEXT,
+    Reason.NO_ROWS,
+    Reason.NO_STAFF,
+    Reason.ENCRYPTED,
+    Reason.UNREADABLE,
+    Reason.UNKNOWN_FORMAT,
+    Reason.TOO_LARGE,
+    Reason.EMPTY_FILE,
+    Reason.BAD_ENCODING,
+    Reason.BAD_JSON,
+)
+"""Reasons for which a sentence of its own says what to do."""
 _MOST_FILES: Final = 40
 """Files of a kind that are shown."""
 _MOST_NAMED: Final = 5
@@ -231,7 +244,9 @@ def _found(each: Scanned, result: ScanResult, language: Language) -> str:
             ("tables", each.tables),
             ("pages", document.pages or 0),
         ]
-    counted = [say(f"scan.{code}", language, {"n": f"{n:,}"}) for code, n in figures if n]
+    counted = [
+        say(f"scan.{code}", language, {"n": f"{n:,}"}) for code, n in figures if n or not document
+    ]
     details = [*_details(each, language)]
     text = f"{say(f'scan.{each.holds}', language)} · {', '.join(counted)}"
     text += f" ({(' / ' if document else ', ').join(details)})" if details else ""
@@ -273,4 +288,6 @@ def _fault(each: Scanned, language: Language) -> str:
     """Return why a file cannot be read, and what to do."""
     remedy = " / ".join(REMEDIES.get(each.file.path.suffix.lower(), ("DOCX", "PDF")))
     reason = each.error.reason if each.error else Reason.UNREADABLE
+    if reason not in _WITH_REMEDY:
+        return f"{say(f'reasons.{reason}', language)} ({reason})"
     return say(f"scan.fault_{reason}", language, {"remedy": remedy})

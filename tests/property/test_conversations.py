@@ -55,7 +55,7 @@ ATTRIBUTES = st.dictionaries(
     st.sampled_from(
         ["input.value", "output.value", "session.id", "gen_ai.input.messages", "gen_ai.output.messages",
          "gen_ai.prompt.0.role", "gen_ai.prompt.0.content", "gen_ai.prompt.0.content.x", "llm.input_messages.",
-         "llm.input_messages.0.message.role", "llm.input_messages.0.message.contents.0", "openinference.span.kind"]
+         "llm.input_messages.0.message.role", f"llm.input_messages.0.message.{'a.' * 2000}b", "llm.input_messages.0.message.contents.0", "openinference.span.kind"]
     ),
     st.fixed_dictionaries({"stringValue": LEAVES}) | JSON,
     max_size=6,

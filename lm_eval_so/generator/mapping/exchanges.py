@@ -49,7 +49,8 @@ def asked_of(messages: Sequence[Message], turns: Turns) -> list[Asked]:
         what = "there is no message of a user"
         if found:
             what = f"it ends with a message of the {messages[-1].role} that is no answer"
-        raise FieldError(Reason.NO_USER_TURN, what)
+        hint = "a conversation ends with a question of the user, or with the answer to it"
+        raise FieldError(Reason.NO_USER_TURN, what, hint=hint)
     if turns == "scenario":
         return [_scenario(messages)]
     if turns == "last":

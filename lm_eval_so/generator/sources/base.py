@@ -41,6 +41,7 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     DUP_EXACT = "dup_exact"
     ANSWER_CONFLICT = "answer_conflict"
+    REVIEW_REJECT = "review_reject"
     EMPTY_FILE = "empty_file"
     NO_TEXT = "no_text"
     NO_ROWS = "no_rows"
@@ -99,7 +100,10 @@ class Shaped:
 class Noted:
     """A finding about a whole file that costs no record."""
 
-    text: str
+    code: str
+    """Key of its text in the words about sources."""
+    figures: Mapping[str, object] = field(default_factory=dict)
+    """Slots of the text, but for the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,6 +92,8 @@ _WORDS = frozenset(
     ]
 )
 """Given names that are words, too, and count as names before 님 and 씨 alone."""
+_LONGEST_DAY = 100
+"""Characters of a line between days; a longer one would take time."""
 _LIKE_A_CHAT = 3
 """Lines of people in the beginning of a file that make it a chat."""
 
@@ -243,7 +245,9 @@ def _read(file: SourceFile) -> Iterator[_Said | _LeftOut | Reject]:
 
 def _is_day(text: str, *, is_after_gap: bool) -> bool:
     # inside of a message a date is something that somebody wrote
-    return bool(_DAY.fullmatch(text) or (is_after_gap and _DAY_AFTER_A_GAP.fullmatch(text)))
+    return len(text) < _LONGEST_DAY and bool(
+        _DAY.fullmatch(text) or (is_after_gap and _DAY_AFTER_A_GAP.fullmatch(text))
+    )
 
 
 def _plain(line: str) -> str:
@@ -252,13 +256,14 @@ def _plain(line: str) -> str:
 
 
 def _bad_line(file: SourceFile, number: int, bad_byte: int | None) -> Reject:
+    at: dict[str, JsonValue] = {"line": number}
+    reason, what = Reason.TOO_LARGE, f"the line is longer than {MOST_BYTES:,} bytes"
+    if bad_byte is not None:
+        at["byte"] = bad_byte
+        reason, what = Reason.BAD_ENCODING, f"no {file.encoding} at byte {bad_byte}"
+    hint = "export the chat as text again"
     # no excerpt: it would show a name
-    if bad_byte is None:
-        what = f"the line is longer than {MOST_BYTES:,} bytes"
-        return Reject(file=file, at={"line": number}, reason=Reason.TOO_LARGE, what=what)
-    at: dict[str, JsonValue] = {"line": number, "byte": bad_byte}
-    what = f"no {file.encoding} at byte {bad_byte}"
-    return Reject(file=file, at=at, reason=Reason.BAD_ENCODING, what=what)
+    return Reject(file=file, at=at, reason=reason, what=what, hint=hint)
 
 
 def _moment(stamp: str, day: date) -> datetime | None:

@@ -66,10 +66,13 @@ def read_eval(file: SourceFile, tree: Tree) -> Iterator[Item]:
     value = tree.value if isinstance(tree.value, dict) else {}
     if next(walk(value, _ROWS), None) is not None:
         yield from read_rows(records_of(file, tree, f"$.{'.'.join(_ROWS)}"), file, also=value)
+    elif not _graders(value):
+        yield Noted(code="run_alone")
     if graders := _graders(value):
         proposed, told = _metrics(graders)
-        yield ProposedMetrics(file=file, yaml=proposed)
-        yield from (Noted(text=text) for text in told)
+        if proposed:
+            yield ProposedMetrics(file=file, yaml=proposed)
+        yield from told
 
 
 def read_rows(
@@ -197,18 +200,21 @@ class _Proposal:
     """Score from which an answer passes."""
     model: JsonValue = None
     told: str | None = None
+    """Code of what is to be said of it."""
+    measure: str = ""
 
 
-def _metrics(graders: Sequence[Mapping[str, JsonValue]]) -> tuple[str, list[str]]:
+def _metrics(graders: Sequence[Mapping[str, JsonValue]]) -> tuple[str, list[Noted]]:
     """Return the items of `metrics` as YAML, and what cannot stand in them."""
     lines, told, ids = [], [], set[str]()
     answers = {answer for grader in graders for answer in _reference(grader)}
     for number, grader in enumerate(graders, start=1):
         type_, name = str(grader.get("type")), str(grader.get("name") or f"grader {number}")
         make = _MAKERS.get(type_)
-        made = make(grader, answers) if make else _Proposal(told="is not known")
+        made = make(grader, answers) if make else _Proposal(told="grader_unknown")
         if made.told:
-            told.append(f'grader "{name}" ({type_}) {made.told}')
+            figures = {"name": name, "type": type_, "measure": made.measure, "metric": made.name}
+            told.append(Noted(code=made.told, figures=figures))
         if not made.name:
             continue
         slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or made.name
@@ -228,27 +234,21 @@ def _metrics(graders: Sequence[Mapping[str, JsonValue]]) -> tuple[str, list[str]
 
 
 def _string_check(grader: Mapping[str, JsonValue], _: Collection[str]) -> _Proposal:
-    operation = grader.get("operation")
-    if operation == "ne":
-        return _Proposal(
-            told="wants another text than its reference; write it as forbidden of keyword_coverage"
-        )
-    return _Proposal(name="exact_match" if operation == "eq" else "contains")
+    if grader.get("operation") == "ne":
+        return _Proposal(told="grader_ne")
+    return _Proposal(name="exact_match" if grader.get("operation") == "eq" else "contains")
 
 
 def _text_similarity(grader: Mapping[str, JsonValue], _: Collection[str]) -> _Proposal:
     measure = str(grader.get("evaluation_metric"))
-    name = _SIMILAR.get(measure, "")
-    if not name:
-        return _Proposal(
-            told=f"measures {measure}; embedding_similarity does so with an embedder of yours"
-        )
-    told = (
-        None
-        if measure in _SAME
-        else f"measured {measure}; {name} is the nearest, so look at its pass_if"
+    if measure not in _SIMILAR:
+        return _Proposal(told="grader_embedding", measure=measure)
+    return _Proposal(
+        name=_SIMILAR[measure],
+        at_least=_number(grader.get("pass_threshold")),
+        told=None if measure in _SAME else "grader_nearest",
+        measure=measure,
     )
-    return _Proposal(name=name, at_least=_number(grader.get("pass_threshold")), told=told)
 
 
 def _label_model(grader: Mapping[str, JsonValue], answers: Collection[str]) -> _Proposal:
@@ -282,7 +282,7 @@ def _score_model(grader: Mapping[str, JsonValue], answers: Collection[str]) -> _
 
 
 def _python(_: Mapping[str, JsonValue], __: Collection[str]) -> _Proposal:
-    return _Proposal(told="is code, which is not run; write a metric plugin")
+    return _Proposal(told="grader_code")
 
 
 _Maker = Callable[[Mapping[str, JsonValue], Collection[str]], _Proposal]

@@ -36,6 +36,8 @@ _FLAT = (("llm.input_messages.", "llm.output_messages."), ("gen_ai.prompt.", "ge
 """Prefixes of attributes that hold a message in several: OpenInference, and GenAI as it was before 2025."""
 _NAMES_SHOWN = 20
 _BESIDE = 500
+_MOST_DOTS = 20
+"""More than any name of an attribute has, and few enough to be nested."""
 
 _Object = Mapping[str, JsonValue]
 _Messages = list[JsonValue]
@@ -131,7 +133,8 @@ def read_otlp(
             return
     if not has_spans:
         what = "no line holds spans (resourceSpans)"
-        yield FileError(file=file, reason=Reason.UNREADABLE, what=what)
+        hint = "write traces by an exporter of OTLP as JSON, and no logs and metrics alone"
+        yield FileError(file=file, reason=Reason.UNREADABLE, what=what, hint=hint)
         return
     found = chain(left_out, _conversations(file, traces.values()))
     for record, each in enumerate(found, start=1):
@@ -246,7 +249,7 @@ def _of_prefix(attributes: _Object, prefix: str) -> _Messages:
     """Return messages that are spread over attributes, as `PREFIX0.message.role`."""
     tree: dict[str, JsonValue] = {}
     for name, value in attributes.items():
-        if name.startswith(prefix):
+        if name.startswith(prefix) and name.count(".") < _MOST_DOTS:
             *steps, last = name.removeprefix(prefix).split(".")
             branch = tree
             for step in steps:

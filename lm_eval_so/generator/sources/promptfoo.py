@@ -16,7 +16,6 @@ from pydantic import JsonValue
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.core.records.enums import Behavior
-from lm_eval_so.core.words import counted
 from lm_eval_so.generator.sources.base import (
     BadFileError,
     Columns,
@@ -37,7 +36,7 @@ from lm_eval_so.generator.sources.json_values import (
     parse_strict,
     refuse_unwritable,
 )
-from lm_eval_so.generator.sources.promptfoo_checks import assertion_of, checks_of, remedy
+from lm_eval_so.generator.sources.promptfoo_checks import assertion_of, checks_of, not_run
 from lm_eval_so.generator.sources.promptfoo_files import Files
 
 _Test = dict[str, JsonValue]
@@ -99,7 +98,7 @@ def read_config(file: SourceFile, tree: Tree, options: SourceSection) -> Iterato
     yield Shaped(shape="promptfoo", map=_MAP)
     yield from suite.read(files.tests(config.get("tests"), tree))
     if config.get("scenarios"):
-        yield Noted(text="scenarios are not read; write their tests out under tests")
+        yield Noted(code="scenarios")
 
 
 def read_tests(items: Iterable[Item], file: SourceFile, options: SourceSection) -> Iterator[Item]:
@@ -148,7 +147,7 @@ class _Suite:
             elif not isinstance(item, Columns):
                 yield item
         for type_, count in self._foreign.items():
-            yield Noted(text=f"{type_}: {counted(count, 'test')}, not run here{remedy(type_)}")
+            yield not_run(type_, count)
 
     def _cases(self, item: RawItem) -> Iterator[Item]:
         at, given = item.at, item.payload

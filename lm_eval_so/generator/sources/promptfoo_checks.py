@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from pydantic import JsonValue
 
 from lm_eval_so.core.records.codec import dump_line
+from lm_eval_so.generator.sources.base import Noted
 from lm_eval_so.generator.sources.json_values import BadJsonError, parse_strict
 
 _CODE: Final = frozenset({"javascript", "python", "ruby", "transform", "postprocess", "webhook"})
@@ -193,9 +194,16 @@ def assertion_of(text: str) -> dict[str, JsonValue]:
     return {"type": f"{match[1] or ''}{type_}", "value": value, **threshold}
 
 
-def remedy(type_: str) -> str:
-    """Return what to do about an assertion that is none of ours, for people."""
+def not_run(type_: str, tests: int) -> Noted:
+    """Return what to do about assertions that are none of ours.
+
+    Args:
+        type_: Type of the assertions.
+        tests: Number of tests that have one.
+    """
+    figures = {"type": type_, "n": tests}
     if type_ in _CODE:
-        return "; write a metric plugin"
-    ours = _OURS.get(type_.removeprefix("not-"))
-    return f"; there is the metric {ours}" if ours and type_ in _OURS else ""
+        return Noted(code="foreign_code", figures=figures)
+    if type_ in _OURS:
+        return Noted(code="foreign_metric", figures={**figures, "metric": _OURS[type_]})
+    return Noted(code="foreign", figures=figures)

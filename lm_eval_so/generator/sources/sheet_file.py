@@ -95,8 +95,7 @@ def read_sheet_rows(file: SourceFile, options: SourceSection, /) -> Iterator[Ite
     if not names:
         yield FileError(file=file, reason=Reason.NO_ROWS, what="no visible sheet has rows")
     elif other:
-        text = f"sheets that are hidden or have other columns were not read: {listed(other)}"
-        yield Noted(text=text)
+        yield Noted(code="other_sheets", figures={"names": listed(other)})
 
 
 def _header(sheet: Sheet, given: int | None) -> int | None:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from lm_eval_so.core.records.enums import Language
 from lm_eval_so.errors import DatasetError
+from lm_eval_so.generator.scan import scan, show
 from lm_eval_so.generator.sources.base import Reason
 
 DATA = Path(__file__).parents[2] / "data"
@@ -41,6 +43,7 @@ def test_generate__the_turns_of_a_chat_log(
     assert [m["role"] for m in system["messages"]] == ["system", "user"]
     for name in ("test.jsonl", "rejected.jsonl", "metadata.json"):
         assert "4111 1111" not in (shop.folder / "made" / name).read_text("utf-8")
+    assert "4111 1111" not in str(shop.events)
     # the conversation of which one question is a duplicate has no other
     assert len({s["group_id"] for s in samples}) == 12 - duplicates
 
@@ -111,6 +114,7 @@ def test_generate__a_kakaotalk_export_is_recognised_and_names_nobody(shop: Any) 
     (sample,) = shop.samples()
     assert sample["messages"] == [{"role": "user", "content": "환불은 며칠 걸리나요?"}]
     assert sample["expected"] == "[USER]님, 영업일 기준 3일입니다."
+    assert "chat.txt: read as KakaoTalk" in shop.notices()
     written = "".join(path.read_text("utf-8") for path in made.files)
     for name in ("김미소", "미소", "홍길동", "길동"):
         assert name not in written
@@ -163,6 +167,13 @@ def test_generate__settings_that_do_not_fit(
     assert problem.hint
     if key is not None:
         assert problem.where.key == f"generator.sources[0].{key}"
+
+
+def test_scan__a_chat_without_staff_says_what_to_write(shop: Any) -> None:
+    shop.write("chat.txt", KAKAO)
+    lines = "\n".join(show(scan(["chat.txt"], folder=shop.folder), Language.EN))
+    assert "a KakaoTalk chat (no_staff): give it a source of its own with staff: [NAME]" in lines
+    assert "홍길동" not in lines
 
 
 def test_generate__turns_of_a_folder_hold_for_its_conversations(shop: Any) -> None:

@@ -178,6 +178,8 @@ def test_read_kakaotalk__a_line_that_cannot_be_read_shows_no_name(shop: Any) -> 
 
 def test_read_kakaotalk__korean_windows_and_other_texts(shop: Any) -> None:
     assert len([i for i in read(shop, PC, "cp949") if isinstance(i, RawItem) and i.payload]) == 2
+    hostile = f"----- {'2024. 1. 1. ' * 40_000}"  # a pattern that tries all splits would take hours
+    assert len(read(shop, PC + hostile)) == 5
     (error,) = read(shop, "환불 안내\n\n환불은 3일 걸립니다.\n")
     assert error.what == "no line is that of a chat which KakaoTalk exported"
     assert not is_kakaotalk("[1] [오후 3:21] 각주 하나가 있는 문서\n")

@@ -57,8 +57,8 @@ def test_evals__graders_load_as_metrics(evals: Any) -> None:
     assert scale.params["anchors"][3] == "a score of 7.5 from 0 to 10"
     told = [text.partition(": ")[2] for text in evals.notices() if ': grader "' in text]
     assert told == [
-        'grader "Close enough" (text_similarity) measured fuzzy_match; char_f1 is the nearest, so look at its pass_if',
-        'grader "Code" (python) is code, which is not run; write a metric plugin',
+        'grader "Close enough" measured fuzzy_match; char_f1 is the nearest, so look at its pass_if',
+        'grader "Code" is code, which is not run; write a metric plugin',
     ]
     evals.generate({"path": "evals/rows.jsonl", "map": {"input": "item.customer_says"}})
     assert not (evals.folder / "made" / METRICS).exists()
@@ -103,3 +103,23 @@ def test_run__may_hold_its_rows(shop: Any) -> None:
     shop.write("run.json", json.dumps(run))
     shop.generate({"path": "run.json"})
     assert [sample["messages"][0]["content"] for sample in shop.samples()] == ["가?", "다?"]
+
+
+def test_graders__without_a_metric_of_ours_are_told(shop: Any) -> None:
+    graders = [
+        {**GRADER, "operation": "ne", "reference": "x"},
+        {"type": "text_similarity", "name": "near", "evaluation_metric": "cosine"},
+        {"type": "multi", "name": "all"},
+    ]
+    shop.write("eval.json", json.dumps({"testing_criteria": graders}))
+    shop.write("run.json", json.dumps({"data_source": {"type": "completions"}}))
+    shop.write("rows.jsonl", json.dumps({"item": {"question": "가?"}}))
+    shop.generate({"path": ["eval.json", "run.json", "rows.jsonl"]})
+    told = [text for text in shop.notices() if text.startswith(("eval.json", "run.json"))]
+    assert told == [
+        'eval.json: grader "g" wants another text than its reference; write it as forbidden of keyword_coverage',
+        'eval.json: grader "near" measured cosine; embedding_similarity does so with an embedder of yours',
+        'eval.json: grader "all" is of a kind that is not known: multi',
+        "run.json: a run without rows; its template tells the columns of those beside it",
+    ]
+    assert not (shop.folder / "made" / METRICS).exists()

@@ -10,7 +10,7 @@ from servers.question_writer import QuestionWriter
 
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.config.sources import PiiSection
+from lm_eval_so.core.config.sources import PiiSection, SourceSection
 from lm_eval_so.core.events import Ended, Noticed, Warned
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.documents.read import read_document
@@ -135,7 +135,9 @@ def test_generate__no_raw_value_in_any_prompt_file_or_line_told(shop: Any) -> No
         assert not [value for value in raw if value in where], where[:2000]
     assert "[PHONE_1]" in seen
     assert "- when open" in seen
-    read_again = read_document("people.md", shop.folder / "people.md", source="docs")
+    read_again = read_document(
+        "people.md", shop.folder / "people.md", SourceSection(id="docs", path="people.md")
+    )
     assert isinstance(read_again, Document)
     assert (read_again.title, read_again.metadata) == ("[EMAIL_1]", {"title": "[EMAIL_1]"})
     assert len(shop.samples()) > 6

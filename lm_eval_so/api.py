@@ -61,7 +61,8 @@ async def agenerate(
         plugins=map(Path, plugins),
         needs={"generate"},
     )
-    made = await generating.generate_with_model(found, resources, out=_path(out), force=force)
+    edits = generating.Edits.asked(force=force)
+    made = await generating.generate_with_model(found, resources, out=_path(out), edits=edits)
     return made.info
 
 
@@ -81,10 +82,11 @@ def generate(
         plugins=map(Path, plugins),
         needs={"generate"},
     )
+    edits = generating.Edits.asked(force=force)
     if not generating.has_model(found):
-        return generating.generate(found, resources, out=_path(out), force=force).info
+        return generating.generate(found, resources, out=_path(out), edits=edits).info
     made = _run(
-        lambda: generating.generate_with_model(found, resources, out=_path(out), force=force),
+        lambda: generating.generate_with_model(found, resources, out=_path(out), edits=edits),
         "agenerate",
     )
     return made.info

@@ -5,12 +5,14 @@ from typing import Annotated, Literal
 
 import typer
 
+from lm_eval_so.cli.dataset_review import app as review_app
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.terminal.command_line import CommandLine, command
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 dataset_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(dataset_app, name="dataset")
+dataset_app.add_typer(review_app, name="review")
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the dataset.")]
 Spoken = Annotated[

@@ -24,7 +24,12 @@ Force = Annotated[
         "--force", help="Replace samples that were edited by hand; the edited file is kept."
     ),
 ]
-
+Keep = Annotated[
+    bool,
+    typer.Option(
+        "--keep-edits", help="Take edits by hand of imported samples as reviewed, in review.jsonl."
+    ),
+]
 Try = Annotated[
     int | None,
     typer.Option(
@@ -56,6 +61,7 @@ def generate(
     out: Out = None,
     check: Check = False,
     force: Force = False,
+    keep_edits: Keep = False,
     tests: Try = None,
     update: Update = False,
     offline: Offline = False,
@@ -81,6 +87,7 @@ def generate(
 
     session = line.open_session(partial(find_problems, needs={"generate"}))
     config = session.config
+    edits = stage.Edits.asked(force=force, keep=keep_edits)
     if tests is not None:
         tried = session.run(lambda resources: stage.try_out(config, resources, tests))
         if line.as_json:
@@ -99,23 +106,23 @@ def generate(
         return ExitCode.FAILED_CHECK if check and found.fails(strict=strict) else None
     if update:
         updated = session.run(
-            lambda resources: update_tests(config, resources, out=out, force=force, offline=offline)
+            lambda resources: update_tests(config, resources, out=out, edits=edits, offline=offline)
         )
         facts = {**to_json(updated.generated.info), "renewed": dict(updated.counts)}
         line.emit(paths=updated.generated.files, result=facts)
         return None
     if dry_run:
-        info = stage.preview(config, session.resources(), out=out, force=force)
+        info = stage.preview(config, session.resources(), out=out, edits=edits)
         line.emit_facts(to_json(info))
         return None
     if stage.has_model(config):
         made = session.run(
             lambda resources: stage.generate_with_model(
-                config, resources, out=out, force=force, offline=offline
+                config, resources, out=out, edits=edits, offline=offline
             )
         )
     else:
-        made = stage.generate(config, session.resources(), out=out, force=force)
+        made = stage.generate(config, session.resources(), out=out, edits=edits)
         session.progress.close()
     line.emit(paths=made.files, result=to_json(made.info))
     return ExitCode.CANNOT_MEASURE if strict and made.is_short else None

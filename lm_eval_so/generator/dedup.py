@@ -55,8 +55,18 @@ def _user(sample: TestSample) -> SimulatedUser | None:
     return sample.scenario.simulated_user if sample.scenario else None
 
 
-def collect_distinct(config: Config, listener: Listener) -> Iterator[Outcome]:
-    """Read every source, as `collect` does, without repeated questions; of a long log as much as is wanted."""
+def collect_distinct(
+    config: Config,
+    listener: Listener,
+    decide: Callable[[Iterable[Outcome]], Iterator[Outcome]] = iter,
+) -> Iterator[Outcome]:
+    """Read every source, as `collect` does, without repeated questions; of a long log as much as is wanted.
+
+    Args:
+        config: The config.
+        listener: Listener of the stage.
+        decide: Puts decisions of people in force, before questions are compared.
+    """
     seed = config.generator.seed if config.generator else 0
 
     def source(number: int, most: int | None) -> Iterator[Outcome]:
@@ -66,7 +76,7 @@ def collect_distinct(config: Config, listener: Listener) -> Iterator[Outcome]:
         return _take_part(lambda: collect_source(config, number, next(listeners)), most, seed)
 
     sources = (source(number, each.sample) for number, each in enumerate(config.sources))
-    return drop_duplicates(chain.from_iterable(sources))
+    return drop_duplicates(decide(chain.from_iterable(sources)))
 
 
 def drop_duplicates(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:

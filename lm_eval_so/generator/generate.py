@@ -6,18 +6,22 @@ from pathlib import Path
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Listener, ignore
+from lm_eval_so.core.events import Listener
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.errors import BudgetSpent, ConfigError
 from lm_eval_so.generator.dataset import tried
-from lm_eval_so.generator.dataset.freeze import refuse_folder
+from lm_eval_so.generator.dataset.hand_edits import (
+    Edits,
+    is_edited,
+    refuse_folder,
+)
 from lm_eval_so.generator.dataset.make import (
     Generated,
     Parts,
-    is_edited,
     make_parts,
     publish_parts,
     read_parts,
+    refuse_edits,
 )
 from lm_eval_so.generator.dataset.summary import summary
 from lm_eval_so.generator.dataset.to_review import write_review
@@ -26,6 +30,7 @@ from lm_eval_so.generator.source_problems import check, config_problems, files_o
 from lm_eval_so.generator.writing.write import Results
 
 __all__ = [
+    "Edits",
     "Generated",
     "check",
     "config_problems",
@@ -47,7 +52,7 @@ def has_model(config: Config) -> bool:
 
 
 def generate(
-    config: Config, resources: Resources, *, out: Path | None = None, force: bool = False
+    config: Config, resources: Resources, *, out: Path | None = None, edits: Edits = Edits.REFUSE
 ) -> Generated:
     """Make the dataset and write it; the folder changes only once everything is made.
 
@@ -58,7 +63,7 @@ def generate(
         config: The config, with a `generator` section.
         resources: Resources of the command; only the listener is used.
         out: Folder of the dataset; default: dataset.path.
-        force: Replace samples that were edited by hand, and keep the edited file beside them.
+        edits: Fate of imported samples that were edited by hand.
 
     Raises:
         ConfigError: If there is no `generator` section, or it has problems.
@@ -66,8 +71,8 @@ def generate(
         NothingToDo: If the sources can be read but give no sample.
         InputError: If the folder cannot be written to, or holds a dataset not made by `generate`.
     """
-    parts = open_dataset(config, resources.listener, out)
-    return write_dataset(config, resources, parts, parts.writing.by_rule(), force=force)
+    parts = open_dataset(config, resources.listener, out, edits)
+    return write_dataset(config, resources, parts, parts.writing.by_rule(), edits)
 
 
 async def generate_with_model(
@@ -75,7 +80,7 @@ async def generate_with_model(
     resources: Resources,
     *,
     out: Path | None = None,
-    force: bool = False,
+    edits: Edits = Edits.REFUSE,
     offline: bool = False,
 ) -> Generated:
     """Like `generate`, and write the tests that are missing by the model of the config.
@@ -86,25 +91,23 @@ async def generate_with_model(
         config: The config, with a `generator` section.
         resources: Resources of the command.
         out: Folder of the dataset; default: dataset.path.
-        force: Replace samples that were edited by hand, and keep the edited file beside them.
+        edits: Fate of imported samples that were edited by hand.
         offline: Whether only the cache is asked.
 
     Raises:
         LMEvalError: As `generate` does, before anything is asked; or what ended the asking early.
     """
-    parts = open_dataset(config, resources.listener, out)
+    parts = open_dataset(config, resources.listener, out, edits)
     if not parts.writing.asks:
-        return write_dataset(config, resources, parts, parts.writing.by_rule(), force=force)
-    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:  # mistakes come before money
-        make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
-        is_edited(Path(made), parts.folder, force=force)
+        return write_dataset(config, resources, parts, parts.writing.by_rule(), edits)
+    refuse_edits(config, parts, edits)
     options = parts.writing.options(resources.listener, offline=offline)
     outcome = await parts.writing.by_models(resources, options)
     is_budget = isinstance(outcome.failure, BudgetSpent)
     is_worth_keeping = outcome.written or (is_budget and parts.has_samples)
     if outcome.failure is not None and not is_worth_keeping:
         raise outcome.failure
-    made_now = write_dataset(config, resources, parts, outcome, force=force)
+    made_now = write_dataset(config, resources, parts, outcome, edits)
     if outcome.failure is not None:
         raise outcome.failure
     return made_now
@@ -126,34 +129,37 @@ async def try_out(config: Config, resources: Resources, tests: int) -> Tried:
 
 
 def preview(
-    config: Config, resources: Resources, *, out: Path | None = None, force: bool = False
+    config: Config, resources: Resources, *, out: Path | None = None, edits: Edits = Edits.REFUSE
 ) -> DatasetInfo:
     """Return the metadata of the dataset without writing it; arguments and errors as in `generate`."""
-    parts = open_dataset(config, resources.listener, out)
+    parts = open_dataset(config, resources.listener, out, edits)
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
         info = make_parts(config, resources.listener, Path(made), parts, parts.writing.by_rule())
-        is_edited(Path(made), parts.folder, force=force)
+        is_edited(Path(made), parts.folder, edits)
     return info
 
 
-def open_dataset(config: Config, listener: Listener, out: Path | None = None) -> Parts:
+def open_dataset(
+    config: Config, listener: Listener, out: Path | None = None, edits: Edits = Edits.REFUSE
+) -> Parts:
     """Read the sources, and what stands in the folder of the dataset.
 
     Args:
         config: The config, with a `generator` section.
         listener: Listener of the stage.
         out: Folder of the dataset; default: dataset.path.
+        edits: Fate of edits by hand; those to keep are read as decisions.
 
     Raises:
-        LMEvalError: As `generate` does, but for the edits by hand.
+        LMEvalError: As `generate` does, but for edits by hand that are refused.
     """
     folder = _folder(config, out)
     refuse_folder(folder)
-    return _read(config, listener, folder)
+    return _read(config, listener, folder, edits)
 
 
 def write_dataset(
-    config: Config, resources: Resources, parts: Parts, outcome: Results, *, force: bool
+    config: Config, resources: Resources, parts: Parts, outcome: Results, edits: Edits
 ) -> Generated:
     """Write the dataset, and the page on which people review what nobody has reviewed.
 
@@ -162,12 +168,12 @@ def write_dataset(
         resources: Resources of the command; only the listener is used.
         parts: Parts of the dataset.
         outcome: Tests that were written now.
-        force: Whether samples that were edited by hand are replaced.
+        edits: Fate of imported samples that were edited by hand.
 
     Raises:
         LMEvalError: As `generate` does.
     """
-    made = publish_parts(config, resources.listener, parts, outcome, force=force)
+    made = publish_parts(config, resources.listener, parts, outcome, edits=edits)
     named = config.dataset.path if made.folder == _folder(config, None) else made.folder
     shown_as = named.as_posix()
     pages = write_review(made.folder, config.language, shown_as=shown_as)
@@ -181,10 +187,10 @@ def _folder(config: Config, out: Path | None) -> Path:
     return out if out is not None else config.resolve(config.dataset.path)
 
 
-def _read(config: Config, listener: Listener, folder: Path) -> Parts:
+def _read(config: Config, listener: Listener, folder: Path, edits: Edits = Edits.REFUSE) -> Parts:
     if not config.sources:
         hint = "add generator: {sources: […]}"
         raise ConfigError("the config has no generator section", hint=hint)
     if problems := list(config_problems(config)):
         raise ConfigError.of(problems)
-    return read_parts(config, listener, folder)
+    return read_parts(config, listener, folder, edits)

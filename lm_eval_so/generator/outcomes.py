@@ -56,6 +56,13 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """A record whose test people rejected in a review."""
+
+    file: SourceFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unusable:
     """A problem that makes a source unusable, so that no dataset is made."""
 
@@ -80,7 +87,16 @@ class Personal:
 
 
 Outcome = (
-    Opened | Personal | Read | Kept | Skipped | Reject | FileError | ProposedMetrics | Unusable
+    Opened
+    | Personal
+    | Read
+    | Kept
+    | Skipped
+    | Dropped
+    | Reject
+    | FileError
+    | ProposedMetrics
+    | Unusable
 )
 
 
@@ -124,6 +140,9 @@ class Tally:
                 self.count_sample(outcome.sample)
             case Skipped():
                 self._count(outcome.file, "skipped")
+            case Dropped():
+                self._count(outcome.file, "rejected")
+                self.rejected[Reason.REVIEW_REJECT] += 1
             case Reject():
                 is_twin = outcome.reason is Reason.DUP_EXACT
                 self._count(outcome.file, "duplicates" if is_twin else "rejected")

@@ -63,7 +63,13 @@ def markdown_report(content: Content) -> str:
         "comparison": view_comparison(comparison, report, language=style.language)
         if comparison
         else None,
-        "report": view_report(report, lead=lead, language=style.language, examples=style.examples)
+        "report": view_report(
+            report,
+            lead=lead,
+            language=style.language,
+            examples=style.examples,
+            is_compared=comparison is not None,
+        )
         if report
         else None,
         "detail": Detail(

@@ -41,4 +41,4 @@ class Decision:
     reviewer: str | None = None
     """In review.jsonl, as the next one: the person."""
     sample: TestSample | None = None
-    """The test that was rejected, or that was edited by hand."""
+    """The test that was rejected; or one of a source, or edited by hand, as it was edited."""

@@ -102,11 +102,11 @@ def is_same_text(cell: str, text: str, *, is_lossy: bool = False) -> bool:
         text: The text, as it was written.
         is_lossy: Whether the file's encoding lacks characters, so that only the others count.
     """
-    texts = [basic(cell), basic(cell_text(text))]
-    if is_lossy:
-        texts = [text.encode("cp949", "ignore").decode("cp949").replace("?", "") for text in texts]
-        texts = ["".join(text.split()) for text in texts]
-    return texts[0] == texts[1]
+    texts = [cell, cell_text(text)]
+    if is_lossy:  # before – becomes -, which the encoding has
+        texts = [each.encode("cp949", "ignore").decode("cp949").replace("?", "") for each in texts]
+        texts = ["".join(each.split()) for each in texts]
+    return basic(texts[0]) == basic(texts[1])
 
 
 def guarded(text: str) -> str:

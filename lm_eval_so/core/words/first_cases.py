@@ -15,6 +15,7 @@ from lm_eval_so.core.records.comparison import (
     MetricComparison,
 )
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind
+from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.broken_cases import (
     advice,
@@ -197,3 +198,11 @@ def _again(same: Sequence[ChangedCase], language: Language) -> Iterator[str]:
     for (worse, times), names in metrics.items():
         text = say("comment.again", language, {"w": count(worse), "n": count(times)})
         yield text if len(metrics) == 1 else f"{', '.join(names)} {text}"
+
+
+def unreviewed(report: EvaluationReport | None, language: Language) -> Iterator[str]:
+    """Yield how many tests of a report nobody reviewed, if there are some."""
+    dataset = report.experiment.dataset if report else None
+    if dataset is not None and dataset.unreviewed:
+        figures = {"n": count(dataset.unreviewed), "of": count(dataset.n)}
+        yield say("report.unreviewed", language, figures)

@@ -6,33 +6,30 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
-from itertools import chain, count, zip_longest
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.config.variables import as_written
-from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE, read_metadata
-from lm_eval_so.core.files import cannot_write, copy_atomic, read_lines
-from lm_eval_so.core.hashing import canon, content_id, digest, revision
-from lm_eval_so.core.records.codec import dump_document, dump_line, dumps, loads, to_json
+from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE
+from lm_eval_so.core.files import cannot_write, copy_atomic
+from lm_eval_so.core.hashing import canon, digest
+from lm_eval_so.core.records.codec import dump_document, dump_line, dumps, to_json
 from lm_eval_so.core.records.dataset import DatasetInfo, FileInfo, GeneratorInfo
-from lm_eval_so.core.records.sample import SourceRef, TestSample
-from lm_eval_so.errors import InputError, Problem, RecordError, Where
+from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.generator.dataset.hand_edits import samples_digest
 from lm_eval_so.generator.dataset.stored import (
+    METRICS_FILE,
     NOTHING,
+    PUBLISHED,
     REJECTED_FILE,
     SOURCES_FILE,
     FromDocuments,
-    is_written,
 )
 from lm_eval_so.generator.outcomes import Kept, Outcome, Tally
-from lm_eval_so.generator.sources.base import FileError, ProposedMetrics, Reject, Step, place
+from lm_eval_so.generator.sources.base import FileError, ProposedMetrics, Reject, Step
 
-METRICS_FILE = "metrics-from-openai-evals.yaml"
-FILES = (SAMPLES_FILE, REJECTED_FILE, SOURCES_FILE, METRICS_FILE, METADATA_FILE)
-"""Files in the order of writing: metadata.json, with the digests of the others, comes last."""
 _ONLY_IF_USED = ("imported_sha256", "plan", "tries", "flags", "llm", "twins")
 """Fields of metadata.json that are absent where no test is written from documents."""
 
@@ -189,21 +186,28 @@ def describe(
             seed=config.generator.seed if config.generator else 0,
         ),
         files=files,
-        dataset_sha256=digest({name: to_json(info) for name, info in files.items()}),
+        dataset_sha256=digest_of(files),
         sources=tally.sources(),
         rejected=dict(tally.rejected),
         review=dict(tally.review),
         splits=dict(tally.splits),
         languages=dict(tally.languages),
         plan=added.plan,
-        tries=_counted(line["reason"] for line in added.tries) if added.plan else None,
-        flags=_counted(flag for s in added.samples for flag in s.flags) if added.plan else None,
+        tries=counted(line["reason"] for line in added.tries if "file" not in line)
+        if added.plan
+        else None,
+        flags=counted(flag for s in added.samples for flag in s.flags) if added.plan else None,
         llm=added.llm,
         twins=added.kinds or None,
     )
 
 
-def _counted(codes: Iterable[str]) -> dict[str, int]:
+def digest_of(files: Mapping[str, FileInfo]) -> str:
+    """Return the digest of a dataset by those of its files."""
+    return digest({name: to_json(info) for name, info in files.items()})
+
+
+def counted(codes: Iterable[str]) -> dict[str, int]:
     """Count codes; what stands behind a colon is the place that it is about."""
     return dict(sorted(Counter(code.partition(":")[0] for code in codes).items()))
 
@@ -211,7 +215,7 @@ def _counted(codes: Iterable[str]) -> dict[str, int]:
 def write_metadata(info: DatasetInfo, folder: Path) -> DatasetInfo:
     """Write metadata.json beside the samples, keys sorted, and return it with the digest of imported lines."""
     if info.plan is not None:
-        imported = _digest(folder / SAMPLES_FILE, only_imported=True)
+        imported = samples_digest(folder / SAMPLES_FILE, only_imported=True)
         info = replace(info, imported_sha256=imported)
     values = to_json(info)
     values["sources"] = [
@@ -223,132 +227,13 @@ def write_metadata(info: DatasetInfo, folder: Path) -> DatasetInfo:
     return info
 
 
-def refuse_folder(folder: Path) -> None:
-    """Refuse a dataset folder that is a file, or that holds files not made by `generate`.
-
-    Raises:
-        InputError: If the folder is refused.
-    """
-    where = Where(file=str(folder))
-    if folder.suffix == ".jsonl" or (folder.exists() and not folder.is_dir()):
-        hint = "give a folder by dataset.path or -o"
-        raise InputError(f"{folder} is no folder", where=where, hint=hint)
-    if (folder / METADATA_FILE).exists():
-        _recorded_digest(folder)
-        return
-    there = next((folder / name for name in FILES if (folder / name).exists()), None)
-    if there is not None:
-        what = f"{there} was not made by generate: there is no {METADATA_FILE}"
-        raise InputError(what, where=where, hint="choose another folder by -o, or move it away")
-
-
-def edit_problem(made: Path, folder: Path) -> Problem | None:
-    """Return the problem of samples that were edited after `generate` wrote them; None if there is none.
-
-    An edit is a content that neither metadata.json records nor the sources give now. Line ends and
-    blank lines, which git and editors change, are none; edits of tests that were written from documents
-    are taken over.
-
-    Args:
-        made: Folder with the new files.
-        folder: The dataset's folder.
-
-    Raises:
-        InputError: If the samples or their metadata cannot be read.
-    """
-    file = folder / SAMPLES_FILE
-    if not file.exists():
-        return None
-    found = _digest(file)
-    if found == _recorded_digest(folder) or found == _digest(made / SAMPLES_FILE):
-        return None
-    info = read_metadata(folder)
-    recorded = info.imported_sha256 if info else None
-    imported = _digest(file, only_imported=True)
-    given = _digest(made / SAMPLES_FILE, only_imported=True)
-    if recorded is not None and imported in {recorded, given}:
-        return None
-    line, origin = _first_edit(made / SAMPLES_FILE, file)
-    source = f" ({place(origin.file, origin.at)})" if origin else ""
-    return Problem(
-        what=f"{file} was edited after generate wrote it, and is not overwritten",
-        where=Where(file=str(file), line=line),
-        hint=f"make the change in the source{source} and run generate --force, which keeps the edited "
-        f"file as {_aside(folder).name}; or remove the generator section, and edit by hand",
-    )
-
-
-def put_aside(folder: Path) -> Path:
-    """Copy the samples to a file of their own beside them, and return it.
-
-    Raises:
-        InputError: If it cannot be written.
-    """
-    aside = _aside(folder)
-    copy_atomic(folder / SAMPLES_FILE, aside)
-    return aside
-
-
-def _aside(folder: Path) -> Path:
-    names = chain(["test.edited.jsonl"], (f"test.edited.{number}.jsonl" for number in count(2)))
-    return next(folder / name for name in names if not (folder / name).exists())
-
-
-def _recorded_digest(folder: Path) -> str | None:
-    """Return the digest of the samples that metadata.json records."""
-    try:
-        info = read_metadata(folder)
-    except RecordError as error:
-        what = f"{folder / METADATA_FILE} was not made by generate, or is damaged"
-        hint = "mend it, or choose another folder by -o"
-        raise RecordError(what, where=error.problems[0].where, hint=hint) from None
-    recorded = info.files.get(SAMPLES_FILE) if info else None
-    return recorded.sha256 if recorded else None
-
-
-def _digest(file: Path, *, only_imported: bool = False) -> str:
-    """Return the digest of a file of samples, as it was written whatever became of its line ends."""
-    found = hashlib.sha256()
-    for _, line in read_lines(file):
-        if not (only_imported and is_written(_sample(line))):
-            found.update(line + b"\n")
-    return found.hexdigest()
-
-
-def _first_edit(made: Path, file: Path) -> tuple[int | None, SourceRef | None]:
-    """Return the line of the first edit, and the place in the sources where that sample comes from.
-
-    A sample that does not fit its own id or `rev` was edited for certain. Without one it is the first
-    line that differs from what the sources give now, since they may have changed, too.
-    """
-    for number, line in read_lines(file):
-        sample = _sample(line)
-        if sample is None or (sample.id, sample.rev) != (content_id(sample), revision(sample)):
-            return number, _origin(sample)
-    for new, old in zip_longest(read_lines(made), read_lines(file)):
-        if new is None or old is None or new[1] != old[1]:
-            return old and old[0], _origin(_sample(new[1]) if new else None)
-    return None, None
-
-
-def _sample(line: bytes) -> TestSample | None:
-    try:
-        return loads(line, TestSample)
-    except InputError:
-        return None
-
-
-def _origin(sample: TestSample | None) -> SourceRef | None:
-    return sample.provenance.source if sample and sample.provenance else None
-
-
 def publish(made: Path, folder: Path) -> tuple[Path, ...]:
     """Copy the new files into the dataset's folder; other files stay, but for one of ours that is no more.
 
     Raises:
         InputError: If the folder cannot be written to.
     """
-    names = [name for name in FILES if (made / name).exists()]
+    names = [name for name in PUBLISHED if (made / name).exists()]
     for name in names:
         copy_atomic(made / name, folder / name)
     for name in {SOURCES_FILE, METRICS_FILE}.difference(names):

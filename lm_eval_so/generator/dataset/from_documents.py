@@ -1,6 +1,6 @@
 """Tests from documents as a part of the dataset: what stands is kept, what is missing is written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,13 @@ from lm_eval_so.generator.dataset.stored import (
     document_lines,
     line_of,
     read_stored,
+    still_counting,
     try_of,
 )
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.outcomes import STAGE, notice
-from lm_eval_so.generator.twins.make_twins import Twins, make_twins
+from lm_eval_so.generator.review.decisions import REVIEW, Decisions
+from lm_eval_so.generator.twins.make_twins import twins_of
 from lm_eval_so.generator.writing.write import (
     Asking,
     Material,
@@ -63,12 +65,14 @@ class Writing:
         *,
         documents: Sequence[Document],
         imported: Sequence[TestSample],
+        decisions: Decisions,
     ) -> None:
+        self._decisions = decisions
         self._config, self._imported = config, imported
         self.documents = documents
         """The documents of the sources."""
         self._stored = read_stored(folder) if has_documents(config) else Stored()
-        self._standing = not_imported(self._stored.samples, imported)
+        self._standing = not_imported(decisions.all_decided(self._stored.samples), imported)
         self._by = told_by(config)
         self._work = self._planned()
 
@@ -113,10 +117,11 @@ class Writing:
             for each in self._standing
             if each.provenance
         }
-        tries = (try_of(line, self._by) for line in self._stored.tries)
+        tries = (try_of(line, self._by) for line in still_counting(self._stored.tries))
+        rejected = [replace(known_sample(s), stands=False) for s in self._decisions.rejected]
         material = Material(
             documents=self.documents,
-            known=[known_sample(each) for each in (*self._imported, *self._standing)],
+            known=[*map(known_sample, (*self._imported, *self._standing)), *rejected],
             standing=slots,
             tries=[each for each in tries if each is not None],
         )
@@ -166,7 +171,8 @@ class Writing:
             outcome: Tests that were written now.
             licenses: License of each document, by its file.
         """
-        new = [sample_of(each, licenses) for each in outcome.written]
+        written = (sample_of(each, licenses) for each in outcome.written)
+        new = self._decisions.all_decided(written)
         types = tuple(self._work.wanted) if self._work else ()
         samples = in_order([*self._standing, *new], types)
         section = self._config.generator
@@ -174,20 +180,23 @@ class Writing:
         return FromDocuments(
             documents=document_lines(self.documents, self._stored, samples),
             samples=samples,
-            twins=make_twins([*self._imported, *samples], self._stored.twins, self._twins),
-            tries=(*self._stored.tries, *(line_of(each, self._by) for each in outcome.tries)),
+            twins=twins_of(
+                self._config, [*self._imported, *samples], self._stored.twins, self._decisions
+            ),
+            tries=(*self._thrown(), *(line_of(each, self._by) for each in outcome.tries)),
             plan=self._work.figures(outcome, has_model=has_model) if self._work else None,
             llm=self._use(outcome.asking, samples),
         )
 
-    @property
-    def _twins(self) -> Twins:
-        section = self._config.generator
-        wanted = section.synthesise.twins if section and section.synthesise else 0
-        must = self._config.gate.must
-        return Twins(
-            wanted=wanted, seed=section.seed if section else 0, required=must.tag if must else None
-        )
+    def _thrown(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the lines of earlier runs, and those of tests that people rejected since."""
+        rejected = {(line["id"], line["rev"]): line for line in self._decisions.reject_lines()}
+        for line in self._stored.tries:
+            if line.get("stage") != REVIEW:
+                yield line
+            elif (known := rejected.pop((line.get("id"), line.get("rev")), None)) is not None:
+                yield known
+        yield from rejected.values()
 
     def _use(self, asking: Asking, samples: Sequence[TestSample]) -> ModelUse | None:
         before = self._stored.info.llm if self._stored.info else None

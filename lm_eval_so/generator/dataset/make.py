@@ -3,24 +3,24 @@
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.dataset import SAMPLES_FILE
-from lm_eval_so.core.events import Began, Ended, Listener, Noticed, Warned
+from lm_eval_so.core.events import Began, Ended, Listener, Noticed, Warned, ignore
 from lm_eval_so.core.records.dataset import DatasetInfo, PlanInfo
 from lm_eval_so.errors import DatasetError, NothingToDo
 from lm_eval_so.generator.dataset.freeze import (
     describe,
-    edit_problem,
     publish,
-    put_aside,
     write_metadata,
     write_outcomes,
 )
 from lm_eval_so.generator.dataset.from_documents import Writing, has_documents
+from lm_eval_so.generator.dataset.hand_edits import Edits, edits_by_hand, is_edited, put_aside
 from lm_eval_so.generator.dedup import collect_distinct
 from lm_eval_so.generator.outcomes import STAGE, Kept, Outcome, Read, Tally, notice
+from lm_eval_so.generator.review.decisions import Decisions, read_decisions
 from lm_eval_so.generator.writing.conflicts import conflict_lines
 from lm_eval_so.generator.writing.write import NO_CHUNK, Results
 
@@ -48,6 +48,7 @@ class Parts:
     folder: Path
     outcomes: Iterable[Outcome]
     writing: Writing
+    decisions: Decisions
     licenses: dict[str, str | None]
     """License of each document, by its file."""
 
@@ -57,25 +58,49 @@ class Parts:
         return self.writing.stands or any(isinstance(each, Kept) for each in self.outcomes)
 
 
-def read_parts(config: Config, listener: Listener, folder: Path) -> Parts:
-    """Read the sources and what stands; where no test is written the sources are a stream."""
+def read_parts(config: Config, listener: Listener, folder: Path, edits: Edits) -> Parts:
+    """Read the sources and what stands, as people decided; where no test is written the sources are a stream.
+
+    Args:
+        config: The config.
+        listener: Listener of the stage.
+        folder: Folder of the dataset.
+        edits: Fate of samples that were edited by hand; those to keep are decisions, too.
+    """
+    decisions = read_decisions(folder)
+    if edits is Edits.KEEP:
+        parts = _read_decided(config, ignore, folder, decisions)
+        with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
+            make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
+            decisions = decisions.with_more(edits_by_hand(Path(made), folder))
+    return _read_decided(config, listener, folder, decisions)
+
+
+def _read_decided(config: Config, listener: Listener, folder: Path, decisions: Decisions) -> Parts:
     listener(Began(stage=STAGE, text=", ".join(source.id for source in config.sources)))
-    outcomes: Iterable[Outcome] = collect_distinct(config, listener)
+    decide = partial(decisions.outcomes, listener=listener, language=config.language)
+    outcomes: Iterable[Outcome] = collect_distinct(config, listener, decide)
     read: list[Outcome] = []
     if has_documents(config):
         outcomes = read = [*outcomes]
     found = [each for each in read if isinstance(each, Read)]
     imported = [each.sample for each in read if isinstance(each, Kept)]
     documents = [each.document for each in found]
-    writing = Writing(config, folder, documents=documents, imported=imported)
+    writing = Writing(config, folder, documents=documents, imported=imported, decisions=decisions)
     for text, is_settled in conflict_lines(documents, config.language):
         listener((Noticed if is_settled else Warned)(stage=STAGE, text=text))
     licenses = {each.file.name: each.file.license for each in found}
-    return Parts(folder=folder, outcomes=outcomes, writing=writing, licenses=licenses)
+    return Parts(
+        folder=folder,
+        outcomes=outcomes,
+        writing=writing,
+        decisions=decisions,
+        licenses=licenses,
+    )
 
 
 def publish_parts(
-    config: Config, listener: Listener, parts: Parts, outcome: Results, *, force: bool
+    config: Config, listener: Listener, parts: Parts, outcome: Results, *, edits: Edits
 ) -> Generated:
     """Make the dataset and put it into its folder; errors as in `generate`.
 
@@ -84,19 +109,26 @@ def publish_parts(
         listener: Listener of the stage.
         parts: Parts of the dataset.
         outcome: Tests that were written now.
-        force: Whether samples that were edited by hand are replaced.
+        edits: Fate of samples that were edited by hand.
     """
     folder = parts.folder
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
         info = make_parts(config, listener, Path(made), parts, outcome)
-        if not info.files[SAMPLES_FILE].rows:
+        if not info.review:
             _refuse_nothing(config, info.plan)
             listener(notice(config.language, "no_tests"))
-        if is_edited(Path(made), folder, force=force):
-            file, aside = folder / SAMPLES_FILE, put_aside(folder)
+        if is_edited(Path(made), folder, edits):
+            file, aside = put_aside(folder)
             listener(notice(config.language, "edited", file=file, aside=aside))
         files = publish(Path(made), folder)
-    return Generated(info=info, folder=folder, files=files, samples=info.files[SAMPLES_FILE].rows)
+    return Generated(info=info, folder=folder, files=files, samples=sum(info.review.values()))
+
+
+def refuse_edits(config: Config, parts: Parts, edits: Edits) -> None:
+    """Make all that needs no model for nothing, so that mistakes and edits by hand come before money."""
+    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
+        make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
+        is_edited(Path(made), parts.folder, edits)
 
 
 def _refuse_nothing(config: Config, plan: PlanInfo | None) -> None:
@@ -128,12 +160,5 @@ def make_parts(
         hint = "the warnings above say why" if tally.rejected else "they have no records"
         raise NothingToDo(f"the sources give no sample: {text}", hint=hint)
     listener(Ended(stage=STAGE, text=text))
+    parts.decisions.write(folder)
     return write_metadata(describe(config, tally, files, added), folder)
-
-
-def is_edited(made: Path, folder: Path, *, force: bool) -> bool:
-    """Return whether the samples of a folder were edited by hand, which is an error unless forced."""
-    problem = edit_problem(made, folder)
-    if problem is not None and not force:
-        raise DatasetError.of([problem])
-    return problem is not None

@@ -1,8 +1,9 @@
 """The parts of a dataset that stand: tests written from documents, their documents, and tries in vain."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,18 @@ from lm_eval_so.core.records.dataset import (
 from lm_eval_so.core.records.sample import Review, TestSample
 from lm_eval_so.errors import InputError, RecordError, Where
 from lm_eval_so.generator.documents.block import Document
+from lm_eval_so.generator.review.decisions import REVIEW, REVIEW_FILE
 from lm_eval_so.generator.twins.make_twins import is_twin, kinds_of
 from lm_eval_so.generator.writing.model.write_rounds import Try
 from lm_eval_so.generator.writing.rules import doc_id
 
 REJECTED_FILE = "rejected.jsonl"
 SOURCES_FILE = "sources.jsonl"
+METRICS_FILE = "metrics-from-openai-evals.yaml"
+FILES = (SAMPLES_FILE, REJECTED_FILE, SOURCES_FILE, METRICS_FILE, METADATA_FILE)
+"""Files in the order of writing: metadata.json, with the digests of the others, comes last."""
+PUBLISHED = (REVIEW_FILE, *FILES)
+"""All files that may be made anew."""
 WRITE = "write"
 """Stage of a line of rejected.jsonl that is a try in vain, and method of a test that a model wrote."""
 LOOK_UP = "look_up"
@@ -43,7 +50,7 @@ class Stored:
     documents: tuple[DocumentInfo, ...] = ()
     """Documents as they were when these tests were written."""
     tries: tuple[Mapping[str, Any], ...] = ()
-    """Lines of rejected.jsonl about tries in vain."""
+    """Lines of rejected.jsonl about tries in vain, and about tests that people rejected."""
     info: DatasetInfo | None = None
 
 
@@ -56,7 +63,7 @@ class FromDocuments:
     twins: Sequence[TestSample] = ()
     """Twins of these samples, and of those from other sources."""
     tries: Sequence[Mapping[str, Any]] = ()
-    """Lines of rejected.jsonl about proposals that were thrown away."""
+    """Lines of rejected.jsonl about proposals that were thrown away, and tests that people rejected."""
     plan: PlanInfo | None = None
     """None if no tests are to be written."""
     llm: ModelUse | None = None
@@ -88,15 +95,12 @@ def read_stored(folder: Path) -> Stored:
     if not (folder / METADATA_FILE).exists():
         return Stored()
     found = [_sample(line) for _, line in _lines(folder / SAMPLES_FILE)]
-    samples = [_as_edited(each) for each in found if each is not None and is_written(each)]
+    samples = [as_edited(each) for each in found if each is not None and is_written(each)]
     return Stored(
         samples=tuple(each for each in samples if not is_twin(each)),
         twins=tuple(each for each in samples if is_twin(each)),
-        documents=tuple(
-            loads(line, DocumentInfo, where=Where(file=str(folder / SOURCES_FILE), line=number))
-            for number, line in _lines(folder / SOURCES_FILE)
-        ),
-        tries=tuple(_tries(folder / REJECTED_FILE)),
+        documents=read_documents(folder),
+        tries=tuple(line for line in read_rejected(folder) if line.get("stage") in {WRITE, REVIEW}),
         info=read_metadata(folder),
     )
 
@@ -112,7 +116,7 @@ def _sample(line: bytes) -> TestSample | None:
         return None  # told as an edit by hand, with its line
 
 
-def _as_edited(sample: TestSample) -> TestSample:
+def as_edited(sample: TestSample) -> TestSample:
     """Return a sample; one that somebody edited since it was written says so, with its new id and `rev`."""
     made, rev = content_id(sample), revision(sample)
     if (sample.id, sample.rev) == (made, rev):
@@ -124,15 +128,57 @@ def _as_edited(sample: TestSample) -> TestSample:
     return replace(sample, id=made, rev=rev, review=review)
 
 
-def _tries(file: Path) -> Iterator[Mapping[str, Any]]:
+def read_documents(folder: Path) -> tuple[DocumentInfo, ...]:
+    """Read the documents of a dataset; none where there is no file of them.
+
+    Raises:
+        RecordError: If a line is damaged.
+    """
+    file = folder / SOURCES_FILE
+    return tuple(
+        loads(line, DocumentInfo, where=Where(file=str(file), line=number))
+        for number, line in _lines(file)
+    )
+
+
+def read_samples(folder: Path) -> list[TestSample]:
+    """Read every test of a dataset, edits by hand of written ones taken over.
+
+    Raises:
+        RecordError: If a line is damaged.
+    """
+    file = folder / SAMPLES_FILE
+    found = [
+        loads(line, TestSample, where=Where(file=str(file), line=number))
+        for number, line in _lines(file)
+    ]
+    return [as_edited(each) if is_written(each) else each for each in found]
+
+
+def read_rejected(folder: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the lines of rejected.jsonl.
+
+    Raises:
+        RecordError: If a line is damaged.
+    """
+    file = folder / REJECTED_FILE
     for number, line in _lines(file):
         try:
             values = json.loads(line)
         except ValueError:
             where = Where(file=str(file), line=number)
             raise RecordError("no JSON", where=where, hint="restore the file from git") from None
-        if isinstance(values, dict) and values.get("stage") == WRITE:
+        if isinstance(values, dict):
             yield values
+
+
+def still_counting(lines: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the tries in vain since the last test of their slot was rejected by people."""
+    kept: dict[str, list[Mapping[str, Any]]] = {}
+    for line in lines:
+        slot = str(line.get("slot", ""))
+        kept[slot] = [] if line.get("stage") == REVIEW else [*kept.get(slot, ()), line]
+    return chain.from_iterable(kept.values())
 
 
 def try_of(line: Mapping[str, Any], by: str) -> Try | None:

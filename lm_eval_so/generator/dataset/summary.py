@@ -32,8 +32,10 @@ def summary(
     rows = [(say(f"summary.{code}", language), text) for code, text in _rows(info, language)]
     tests = info.files[SAMPLES_FILE].rows
     samples = load_dataset(folder) if tests else ()
-    if doubtful := sum(any(flag != KEYLESS for flag in each.flags) for each in samples):
-        flags = {code: n for code, n in (info.flags or {}).items() if code != KEYLESS}
+    open_ = [each for each in samples if each.review and each.review.status == "unreviewed"]
+    if doubtful := sum(any(flag != KEYLESS for flag in each.flags) for each in open_):
+        codes = (flag.partition(":")[0] for each in open_ for flag in each.flags)
+        flags = dict(sorted(Counter(code for code in codes if code != KEYLESS).items()))
         rows.append((say("summary.look", language), _counted(doubtful, flags, language)))
     if pages:
         page = (PurePath(shown_as) / pages[0].name).as_posix()

@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from lm_eval_so.core.dataset import load_dataset, read_metadata
-from lm_eval_so.core.files import read_lines, write_all
-from lm_eval_so.core.records.codec import loads
+from lm_eval_so.core.files import write_all
+from lm_eval_so.core.hashing import revision
 from lm_eval_so.core.records.dataset import DocumentInfo
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.review_page import (
@@ -26,7 +26,7 @@ from lm_eval_so.core.records.review_page import (
 from lm_eval_so.core.records.sample import Passage, TestSample
 from lm_eval_so.core.review_page.pages import page_name, review_pages
 from lm_eval_so.core.words import say, texts
-from lm_eval_so.generator.dataset.stored import SOURCES_FILE
+from lm_eval_so.generator.dataset.stored import read_documents
 from lm_eval_so.generator.documents.block import Unit
 from lm_eval_so.generator.documents.compose import Composed, compose, split_text
 
@@ -68,6 +68,23 @@ def review_texts(
 ) -> dict[str, str]:
     """Return the pages on which people review a dataset, by the names of their files.
 
+    Args as of `page_of`.
+
+    Returns:
+        Nothing if there is no test to show.
+
+    Raises:
+        InputError: If the dataset cannot be read.
+    """
+    page = page_of(folder, language, shown_as=shown_as, everything=everything)
+    return {page_name(_STEM, n): text for n, text in enumerate(review_pages(page), start=1)}
+
+
+def page_of(
+    folder: Path, language: Language, *, shown_as: str, everything: bool = False
+) -> ReviewPage:
+    """Return what people see when they review a dataset.
+
     Tests with a doubt come first, then in the order of the dataset, which keeps those of a document together.
 
     Args:
@@ -76,9 +93,6 @@ def review_texts(
         shown_as: The folder as the user names it.
         everything: Whether tests that people accepted, edited or wrote are shown, too.
 
-    Returns:
-        Nothing if there is no test to show.
-
     Raises:
         InputError: If the dataset cannot be read.
     """
@@ -86,14 +100,13 @@ def review_texts(
     shown = [each for each in dataset if everything or _is_open(each)]
     items = shown_items(folder, shown, language)
     items.sort(key=lambda item: (not item.flags, item.status != "unreviewed"))
-    page = ReviewPage(
+    return ReviewPage(
         mode="review",
         language=language.value,
         dataset=ShownDataset(name=dataset.ref.name, sha256=dataset.ref.digest),
         items=tuple(items),
         command=f"lm-eval-so dataset review import {shlex.quote(shown_as)} {{file}}",
     )
-    return {page_name(_STEM, n): text for n, text in enumerate(review_pages(page), start=1)}
 
 
 def shown_items(
@@ -109,28 +122,31 @@ def shown_items(
     Raises:
         RecordError: If the documents cannot be read.
     """
-    sources = _Sources(folder / SOURCES_FILE, {p.doc_id for s in samples for p in s.context})
+    sources = _Sources(folder, {p.doc_id for s in samples for p in s.context})
     return [_item(sample, sources, language) for sample in samples]
 
 
 def _is_open(sample: TestSample) -> bool:
-    """Return whether a person is to look at a test: a source's own question is none, but for one with a doubt."""
+    """Return whether a person is to look at a test.
+
+    A source's own question is none, but for one with a doubt; nor is a twin, which follows its base.
+    """
     is_unreviewed = sample.review is not None and sample.review.status == "unreviewed"
     is_own = sample.provenance is not None and sample.provenance.method == "import"
-    return is_unreviewed and (bool(sample.flags) or not is_own)
+    follows = is_own or sample.relation is not None
+    return is_unreviewed and (bool(sample.flags) or not follows)
 
 
 class _Sources:
     """The documents that passages quote.
 
     Args:
-        file: `sources.jsonl`, if there is one.
+        folder: Folder of the dataset.
         wanted: Ids of the documents.
     """
 
-    def __init__(self, file: Path, wanted: set[str | None]) -> None:
-        lines = read_lines(file) if file.is_file() else ()
-        documents = (loads(line, DocumentInfo) for _, line in lines)
+    def __init__(self, folder: Path, wanted: set[str | None]) -> None:
+        documents = read_documents(folder)
         self._by_id = {each.doc_id: each for each in documents if each.doc_id in wanted}
         self._composed = cache(lambda doc_id: compose(split_text(self._by_id[doc_id].text)))
 
@@ -150,7 +166,7 @@ def _item(sample: TestSample, sources: _Sources, language: Language) -> ReviewIt
     keywords = sample.metrics.get("keyword_coverage", {}).get("keywords")
     return ReviewItem(
         id=sample.id,
-        rev=sample.rev or "",
+        rev=revision(sample),
         type=shown_type(sample),
         language=sample.language,
         turns=tuple(_turns(sample)),

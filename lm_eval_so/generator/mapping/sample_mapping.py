@@ -99,7 +99,12 @@ def _sample(
     scenario = fields.scenario_of(one) if "goal" in one else asked.scenario
     metrics = _metrics(item.payload, one, binding)
     origin = SourceRef(file=item.file.name, sha256=item.file.sha256, at=item.at)
-    has_checks = bool(answers or (scenario and scenario.success) or (binding.shape and metrics))
+    has_checks = bool(
+        answers
+        or (scenario and scenario.success)
+        or (binding.shape and metrics)
+        or one.keys() & {"behavior", "answerable"}
+    )
     sample = TestSample(
         id="",
         group_id=fields.text_of(one["group"], "group") if "group" in one else None,

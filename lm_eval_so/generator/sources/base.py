@@ -41,6 +41,7 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     DUP_EXACT = "dup_exact"
     ANSWER_CONFLICT = "answer_conflict"
+    REVIEW_REJECT = "review_reject"
     EMPTY_FILE = "empty_file"
     NO_TEXT = "no_text"
     NO_ROWS = "no_rows"

@@ -1,6 +1,5 @@
 """`generate --update`: tests whose documents changed get the quotes and, where need be, the answers of today."""
 
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +8,12 @@ from typing import Any
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Noticed, ignore
+from lm_eval_so.core.events import Noticed
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.generator.dataset.make import Generated, is_edited, make_parts
+from lm_eval_so.generator.dataset.make import Generated, refuse_edits
 from lm_eval_so.generator.dataset.make_samples import renewed_sample
 from lm_eval_so.generator.dataset.stored import WRITE, read_stored
-from lm_eval_so.generator.generate import open_dataset, write_dataset
+from lm_eval_so.generator.generate import Edits, open_dataset, write_dataset
 from lm_eval_so.generator.outcomes import STAGE
 from lm_eval_so.generator.staleness.against_documents import HeldPassage, Sources, worst_of
 from lm_eval_so.generator.staleness.outdated import moved, outdated
@@ -39,7 +38,7 @@ async def update_tests(
     resources: Resources,
     *,
     out: Path | None = None,
-    force: bool = False,
+    edits: Edits = Edits.REFUSE,
     offline: bool = False,
 ) -> Updated:
     """Renew the tests whose documents changed, and write the dataset; all other tests keep every byte.
@@ -52,22 +51,20 @@ async def update_tests(
         config: The config, with a model in its `generator` section.
         resources: Resources of the command.
         out: Folder of the dataset; default: dataset.path.
-        force: Replace samples that were edited by hand, and keep the edited file beside them.
+        edits: Fate of imported samples that were edited by hand.
         offline: Whether only the cache is asked.
 
     Raises:
         LMEvalError: As `generate_with_model` does; what was renewed before is kept.
     """
-    parts = open_dataset(config, resources.listener, out)
+    parts = open_dataset(config, resources.listener, out, edits)
     stored = read_stored(parts.folder)
     sources = Sources(parts.writing.documents, stored)
     held = {sample.id: sources.passages(sample) for sample in stored.samples}
     stale = [sample for sample in stored.samples if _is_stale(held[sample.id])]
     answered = [sample for sample in stale if sample.expected is not None]
     old = [outdated(sample, held[sample.id], sources) for sample in answered]
-    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:  # mistakes come before money
-        make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
-        is_edited(Path(made), parts.folder, force=force)
+    refuse_edits(config, parts, edits)
     renewals = await renew_tests(config, resources, old, sources.documents, offline=offline)
     is_worth_keeping = any(each.state != "failed" for each in renewals.tests.values())
     if renewals.results.failure is not None and not is_worth_keeping:
@@ -84,7 +81,7 @@ async def update_tests(
     told = ", ".join(f"{name} {n}" for name, n in counts.items())
     resources.listener(Noticed(stage=STAGE, text=f"renewed: {told or 'none'}"))
     parts.writing.renew(changes, thrown)
-    generated = write_dataset(config, resources, parts, renewals.results, force=force)
+    generated = write_dataset(config, resources, parts, renewals.results, edits)
     if renewals.results.failure is not None:
         raise renewals.results.failure
     return Updated(generated=generated, counts=counts)

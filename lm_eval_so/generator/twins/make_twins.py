@@ -1,11 +1,13 @@
 """Twins of tests: the same question as another user types it, which must get as good an answer."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.hashing import content_id, revision, u64
 from lm_eval_so.core.records.sample import Provenance, Relation, Review, TestSample
+from lm_eval_so.generator.review.decisions import Decisions
 from lm_eval_so.generator.twins.kinds import kinds_for
 
 METHOD = "twin"
@@ -22,6 +24,33 @@ class Twins:
     seed: int
     required: str | None = None
     """Tag of required cases, which a twin does not take over."""
+    rejected: Collection[str] = ()
+    """Ids of tests that people rejected, and that are not made again."""
+
+
+def twins_of(
+    config: Config,
+    tests: Sequence[TestSample],
+    standing: Sequence[TestSample],
+    decisions: Decisions,
+) -> Sequence[TestSample]:
+    """Return the twins of tests that a config wants, as people decided.
+
+    Args:
+        config: The config.
+        tests: All other tests of the dataset.
+        standing: Twins that stand in it.
+        decisions: Decisions of people.
+    """
+    section, must = config.generator, config.gate.must
+    terms = Twins(
+        wanted=section.synthesise.twins if section and section.synthesise else 0,
+        seed=section.seed if section else 0,
+        required=must.tag if must else None,
+        rejected={sample.id for sample in decisions.rejected},
+    )
+    made = make_twins(tests, tuple(decisions.all_decided(standing)), terms)
+    return in_order_of_kinds(decisions.all_decided(made))
 
 
 def make_twins(
@@ -41,7 +70,7 @@ def make_twins(
         terms: Number and choice.
     """
     bases = {test.id: test for test in tests if _may_have_one(test)}
-    taken = {test.id for test in tests}
+    taken = {test.id for test in tests} | {*terms.rejected}
     made: dict[str, TestSample] = {}
     for twin in standing:
         base = bases.get(twin.relation.base) if twin.relation else None
@@ -66,7 +95,12 @@ def make_twins(
                 taken.add(new.id)
                 counts[kind] += 1
                 break
-    return tuple(sorted(made.values(), key=lambda twin: (_kind(twin), twin.id)))
+    return in_order_of_kinds(made.values())
+
+
+def in_order_of_kinds(twins: Iterable[TestSample]) -> tuple[TestSample, ...]:
+    """Return twins in the order in which a dataset has them: by kind and id."""
+    return tuple(sorted(twins, key=lambda twin: (_kind(twin), twin.id)))
 
 
 def kinds_of(twins: Iterable[TestSample]) -> dict[str, int]:
@@ -112,6 +146,20 @@ def _twin(base: TestSample, text: str, kind: str, terms: Twins) -> TestSample:
         ),
     )
     return replace(twin, id=content_id(twin), rev=revision(twin))
+
+
+def judged_as(twin: TestSample, base: TestSample) -> TestSample:
+    """Return a twin that is judged as its base is now; one that people edited stays as it is."""
+    if _is_edited(twin):
+        return twin
+    made = replace(
+        twin,
+        expected=base.expected,
+        behavior=base.behavior,
+        metrics=base.metrics,
+        review=_review(base.review),
+    )
+    return replace(made, rev=revision(made))
 
 
 def _review(review: Review | None) -> Review | None:

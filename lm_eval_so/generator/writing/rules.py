@@ -87,12 +87,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """A question that stands, or was accepted before."""
+    """A question that stands; or one that people rejected, so that another may only be like it."""
 
     asked: str
     """Everything said in it, earlier turns included."""
     places: tuple[tuple[str, int, int], ...] = ()
     """(doc_id, start, end) of its evidence."""
+    stands: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,11 +184,15 @@ def _size(draft: Draft) -> Draft | Fault:
         return Fault(reason="empty", what=empty)
     if draft.slot.type == "follow_up" and not (said.history and all(map(all, said.history))):
         return Fault(reason="empty", what="history")
-    if sum(map(str.isalnum, said.question)) < _FEWEST_LETTERS:
-        return Fault(reason="too_short", what=said.question)
-    if len(said.question) > _MOST_OF_QUESTION or len(said.answer) > _MOST_OF_ANSWER:
-        return Fault(reason="too_long", what=f"{len(said.question)} + {len(said.answer)}")
-    return draft
+    return wrong_size(said.question, said.answer) or draft
+
+
+def wrong_size(question: str | None, answer: str) -> Fault | None:
+    """Return the fault of a question or an answer by its length; None: there is no question to look at."""
+    if question is not None and sum(map(str.isalnum, question)) < _FEWEST_LETTERS:
+        return Fault(reason="too_short", what=question)
+    is_long = (asked := len(question or "")) > _MOST_OF_QUESTION or len(answer) > _MOST_OF_ANSWER
+    return Fault(reason="too_long", what=f"{asked} + {len(answer)}") if is_long else None
 
 
 def _not_refused(draft: Draft) -> Draft | Fault:
@@ -369,7 +374,7 @@ def _not_known(draft: Draft, known: Sequence[Known]) -> Draft | Fault:
         is_near = alike >= _SAME_QUESTION and _overlaps(places, other.places)
         if is_near and numbers_of(other.asked) == numbers_of(asked):
             return Fault(reason="dup_near", what=other.asked)
-        if alike >= _LIKE_QUESTION:
+        if other.stands and alike >= _LIKE_QUESTION:
             flags = (*flags, "near_dup_suspect")
     return replace(draft, flags=tuple(dict.fromkeys(flags)))
 

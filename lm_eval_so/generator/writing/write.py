@@ -38,6 +38,7 @@ from lm_eval_so.generator.writing.slots import (
 __all__ = [
     "FACT",
     "KEYLESS",
+    "NOT_ASKED",
     "NO_CHUNK",
     "NO_MODEL",
     "Asking",

@@ -81,7 +81,9 @@ def html_report(content: Content) -> str:
     words = words_of("report", language)
     lead = lead_metric(comparison) if comparison else None
     compared = view_comparison(comparison, report, language=language) if comparison else None
-    view = view_report(report, lead=lead, language=language, examples=examples)
+    view = view_report(
+        report, lead=lead, language=language, examples=examples, is_compared=compared is not None
+    )
     shown = [key for key, m in report.metrics.items() if m.kind is not MetricKind.RATIO]
     shown = shown[:_MOST_METRICS]
     css, script = asset(_PACKAGE, "report.css"), asset(_PACKAGE, "report.js")

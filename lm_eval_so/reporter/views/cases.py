@@ -8,7 +8,7 @@ from lm_eval_so.core.records.enums import Language, RunStatus, ScoreStatus, Verd
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
 from lm_eval_so.core.records.score import JudgeVote, Score
 from lm_eval_so.core.words.broken_cases import limit_sentences, named_cases
-from lm_eval_so.core.words.first_cases import after_cases, first_cases
+from lm_eval_so.core.words.first_cases import after_cases, first_cases, unreviewed
 from lm_eval_so.core.words.formats import count, score
 from lm_eval_so.core.words.headline import headline_of
 from lm_eval_so.core.words.verdict_names import verdict_heading
@@ -211,7 +211,7 @@ def verdict_view(
         word=verdict_heading(comparison.verdict, language),
         is_error=comparison.verdict is Verdict.ERROR,
         cases=first_cases(comparison, language),
-        lines=tuple(after_cases(comparison, language)),
+        lines=(*after_cases(comparison, language), *unreviewed(report, language)),
         # the cases themselves are told beside it
         sentence=broken.mean if broken and named else comparison.sentence,
         footer=tuple(limit_sentences(comparison, language)),

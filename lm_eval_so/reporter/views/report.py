@@ -6,6 +6,7 @@ from lm_eval_so.core.clock import parse_time
 from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.report import EvaluationReport, JudgeHealth
+from lm_eval_so.core.words.first_cases import unreviewed
 from lm_eval_so.core.words.formats import count, percent, score, usd
 from lm_eval_so.core.words.phrases import answers_text
 from lm_eval_so.reporter.views.cases import (
@@ -35,7 +36,12 @@ _MOST_MISSING = 5
 
 
 def view_report(
-    report: EvaluationReport, *, lead: str | None, language: Language, examples: int
+    report: EvaluationReport,
+    *,
+    lead: str | None,
+    language: Language,
+    examples: int,
+    is_compared: bool,
 ) -> ReportView:
     """Make the view of a report.
 
@@ -44,8 +50,10 @@ def view_report(
         lead: Metric to break down; default: the first that is no cost or time.
         language: Language of the texts.
         examples: Cases at most.
+        is_compared: Whether a comparison stands before it, which says how many tests nobody reviewed.
     """
     words = words_of("report", language)
+    alone = () if is_compared else unreviewed(report, language)
     lead = lead if lead in report.metrics else first_score(report)
     cases, refs = report.errors[:examples], report.samples.own_ids
     slices, hidden = slice_rows(report, lead, words) if lead else ([], 0)
@@ -53,7 +61,7 @@ def view_report(
         suite=report.experiment.suite,
         label=report.experiment.backend.label,
         facts=tuple(_facts(report, words)),
-        warnings=tuple(_warnings(report, words, language)),
+        warnings=(*_warnings(report, words, language), *alone),
         metrics=tuple(metric_row(key, m, words) for key, m in report.metrics.items()),
         statuses=tuple(_statuses(report, words)),
         breakdown=Breakdown(
@@ -110,8 +118,6 @@ def _warnings(report: EvaluationReport, words: Words, language: Language) -> Ite
     if text := answers_text(report, language):
         yield text
     yield from _incomplete(report, words)
-    if experiment.dataset.unreviewed:
-        yield words("unreviewed", n=count(experiment.dataset.unreviewed))
     for key, judge in report.judges.items():
         reasons = "; ".join(words(f"judge_why_{code}") for code in judge.why)
         if judge.state != "ok":

@@ -114,10 +114,7 @@ def test_generate__support_qa(shop: Any) -> None:
     assert [ref for ref, s in samples.items() if "references" in s] == ["q003"]
     assert Counter(s["behavior"] for s in samples.values()) == {"answer": 9, "abstain": 3}
     assert Counter(s["language"] for s in samples.values()) == {"ko": 7, "en": 5}
-    assert Counter(s["review"]["status"] for s in samples.values()) == {
-        "imported": 9,
-        "unreviewed": 3,
-    }
+    assert {s["review"]["status"] for s in samples.values()} == {"imported"}
     assert samples["q010"]["behavior"] == "abstain"
     assert samples["q010"]["provenance"]["source"]["at"] == {"record": 10, "path": "$.data[9]"}
 
@@ -145,7 +142,7 @@ def test_generate__what_is_written_can_be_read_and_fits_the_schema(shop: Any) ->
         json.loads((made.folder / "metadata.json").read_text("utf-8")), json_schema("dataset")
     )
     dataset = load_dataset(made.folder)
-    assert (dataset.ref.n, dataset.ref.unreviewed) == (30, 3)
+    assert (dataset.ref.n, dataset.ref.unreviewed) == (30, 0)
     for sample, line in zip(dataset, shop.samples(), strict=True):
         assert (content_id(sample), revision(sample)) == (line["id"], line["rev"])
         assert sample.group_id == f"g{sample.id}"
@@ -173,7 +170,7 @@ def test_generate__metadata(shop: Any) -> None:
     assert values["rejected"] == {"row_width": 1, "dup_exact": 1}
     assert values["splits"] == {"test": 30}
     assert values["languages"] == {"ko": 25, "en": 5}
-    assert values["review"] == {"imported": 27, "unreviewed": 3}
+    assert values["review"] == {"imported": 30}
 
 
 def test_generate__the_config_digest_is_of_what_counts(shop: Any) -> None:

@@ -65,7 +65,8 @@ def verdict_told(folder: Path, *, language: str = "en", **changes: Any) -> list[
 
 def test_tell_verdict__is_one_screen(tmp_path: Path) -> None:
     [plain] = verdict_told(tmp_path)
-    assert plain == Concluded(stage="compare", headline="✅ Pass · support-qa")
+    unreviewed = "  12 of 240 tests were reviewed by nobody."
+    assert plain == Concluded(stage="compare", headline="✅ Pass · support-qa", lines=(unreviewed,))
     [told] = verdict_told(tmp_path, lost=made.lost())
     assert isinstance(told, Concluded)
     assert told.is_warning
@@ -73,6 +74,8 @@ def test_tell_verdict__is_one_screen(tmp_path: Path) -> None:
     assert told.lines == (
         "  2 cases that had an answer have none now (HTTP 500: 1, timeout: 1): 제주도는",
         "  배송비가 얼마인가요?, refund-014",
+        "",
+        unreviewed,
     )
 
 

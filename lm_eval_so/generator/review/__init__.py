@@ -1,0 +1,1 @@
+"""Decisions of people about tests: read, kept beside the dataset, applied whenever it is made."""

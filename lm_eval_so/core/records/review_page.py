@@ -70,7 +70,7 @@ class ReviewItem:
     goal: str | None = None
     """Goal of the user of a conversation to play; its question is how the user begins."""
     facts: tuple[str, ...] = ()
-    """What that user knows of their case."""
+    """Facts that this user knows of their case."""
     success: tuple[str, ...] = ()
     """Conditions of that conversation's success."""
     flags: tuple[ShownFlag, ...] = ()

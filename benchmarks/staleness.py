@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
+from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.documents.block import HEADER, Block, Document, Unit, cells, row_text
 from lm_eval_so.generator.documents.compose import compose
 from lm_eval_so.generator.documents.read import read_document
@@ -60,7 +61,7 @@ class Change:
 def read_team() -> dict[str, Blocks]:
     found = {}
     for name in FILES:
-        document = read_document(name, SHOP / name, source="docs")
+        document = read_document(name, SHOP / name, SourceSection(id="docs", path=name))
         assert isinstance(document, Document)
         found[name] = document.blocks
     return found
@@ -174,7 +175,7 @@ def _as_files(team: Team, file: str, folder: Path) -> Iterator[Change]:
     for name, data in written.items():
         path = folder / name
         path.write_bytes(data)
-        read = read_document(name, path, source="docs")
+        read = read_document(name, path, SourceSection(id="docs", path=name))
         assert isinstance(read, Document)
         others = {each: blocks for each, blocks in team.items() if each != file}
         yield Change(f"as {name}", {**others, name: read.blocks})

@@ -8,7 +8,7 @@ from itertools import chain
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener
 from lm_eval_so.errors import Problem, Where
-from lm_eval_so.generator.documents.read import ReadOptions, read_document
+from lm_eval_so.generator.documents.read import read_document
 from lm_eval_so.generator.mapping.binding import (
     Binding,
     asks,
@@ -109,8 +109,7 @@ class _SourceReader:
         self._idle = [key for key in self._idle if key not in used]
 
     def _document(self, found: Found) -> Iterator[Outcome]:
-        options = ReadOptions.of(found.source, self._config.pii)
-        document = read_document(found.name, found.path, source=found.source.id, options=options)
+        document = read_document(found.name, found.path, found.source, self._config.pii)
         if isinstance(document, FileError):
             self._errors.append(document)
             yield Opened(file=document.file, holds=found.holds)

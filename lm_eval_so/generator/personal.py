@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from pydantic import JsonValue
@@ -11,7 +12,14 @@ from lm_eval_so.core.config.sources import PiiSection
 from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.core.text.personal_data import Kind, find_personal_data, squeezed
 from lm_eval_so.generator.clean import clean_text, clean_value
-from lm_eval_so.generator.sources.base import KINDS, RawItem, Reason, Reject, excerpt
+from lm_eval_so.generator.sources.base import (
+    KINDS,
+    ProposedMetrics,
+    RawItem,
+    Reason,
+    Reject,
+    excerpt,
+)
 from lm_eval_so.generator.sources.json_values import BadJsonError, parse_strict
 
 T = TypeVar("T")
@@ -114,13 +122,16 @@ def clean_record(
     """Return a record with clean texts and without personal data; or why it is left out.
 
     Args:
-        item: The record; what is none passes as it is.
+        item: The record, or metrics that a file proposes; anything else passes as it is.
         section: Handling of personal data.
         found: Items of personal data by kind; those of this record are added.
     """
+    names = Placeholders(section)
+    if isinstance(item, ProposedMetrics):
+        item = replace(item, yaml=names.text(item.yaml))
+        found.update(names.found)
     if not isinstance(item, RawItem):
         return item
-    names = Placeholders(section)
     payload: Mapping[str, JsonValue] = {
         clean_text(key): names.value(clean_value(value)) for key, value in item.payload.items()
     }

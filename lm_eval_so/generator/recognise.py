@@ -24,7 +24,7 @@ from lm_eval_so.generator.sources.base import (
     SourceFile,
 )
 from lm_eval_so.generator.sources.encoding import HEAD_BYTES
-from lm_eval_so.generator.sources.kakaotalk_file import is_kakaotalk
+from lm_eval_so.generator.sources.kakaotalk_file import TABLE, is_kakaotalk
 from lm_eval_so.generator.sources.otlp_file import is_otlp
 from lm_eval_so.generator.sources.reader_table import READERS, SHEETS
 from lm_eval_so.generator.sources.shapes import shape_of
@@ -55,7 +55,9 @@ KNOWN: Final[tuple[Known, ...]] = (
     Known(holds="conversations", fits=lambda seen: is_otlp(seen.text), format="otlp"),
     Known(
         holds="conversations",
-        fits=lambda seen: seen.format == "text" and is_kakaotalk(seen.text),
+        fits=lambda seen: (
+            seen.columns == TABLE or (seen.format == "text" and is_kakaotalk(seen.text))
+        ),
         format="kakaotalk",
     ),
     Known(holds="conversations", fits=lambda seen: has_conversation(seen.first)),

@@ -9,6 +9,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.documents.block import (
     BODY,
     HEADER,
@@ -119,8 +120,7 @@ def test_table__loses_no_cell(rows: list[list[str | None]], has_header: bool) ->
     ).map("".join)
 )
 def test_markdown__its_text_gives_the_same_blocks(text: str) -> None:
-    blocks, _ = read_markdown(text)
-    composed = compose(blocks)
+    composed = compose(read_markdown(text).blocks)
     bare = tuple(replace(block, at={}) for block in composed.blocks)
     assert split_text(composed.text) == bare
     assert compose(bare).text == composed.text
@@ -140,5 +140,5 @@ def test_damaged_files__are_read_or_refused_with_a_reason() -> None:
                 )
             path = Path(folder) / f"x{whole.suffix}"
             path.write_bytes(data)
-            found = read_document(path.name, path, source="docs")
+            found = read_document(path.name, path, SourceSection(id="docs", path=path.name))
             assert isinstance(found, Document) or (isinstance(found, FileError) and found.what)

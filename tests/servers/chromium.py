@@ -6,13 +6,14 @@ composed text are events that the browser itself makes.
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -27,16 +28,17 @@ FLAGS = [
     "--mute-audio",
     "--remote-debugging-pipe",
 ]
-WAIT_S = 20.0
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+WAIT_S = 60.0
 _NAMES = {"Enter": 13, "Escape": 27, "Tab": 9, " ": 32}
 _CTRL = 2
 
 
 def program() -> str:
     """Return Chromium's path; the test is skipped where there is none."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    found = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if found is None:
-        pytest.skip("no chromium on this machine")
+        pytest.skip(f"none of {', '.join(PROGRAMS)} on this machine")
     return found
 
 
@@ -57,7 +59,7 @@ def browser(folder: Path) -> Iterator["Browser"]:
     os.close(heard[1])
     with process, os.fdopen(told[1], "wb", 0) as out, os.fdopen(heard[0], "rb", 0) as back:
         try:
-            made = Browser(out.write, lambda: back.read(1 << 20), folder / "downloads")
+            made = Browser(out, back, folder / "downloads")
             yield made
             made.ask("Browser.close")
         finally:
@@ -67,10 +69,8 @@ def browser(folder: Path) -> Iterator["Browser"]:
 class Browser:
     """One page of a browser, loaded anew by each `open`."""
 
-    def __init__(
-        self, write: Callable[[bytes], object], read: Callable[[], bytes], downloads: Path
-    ) -> None:
-        self._write, self._read, self._rest = write, read, b""
+    def __init__(self, out: BinaryIO, back: BinaryIO, downloads: Path) -> None:
+        self._write, self._back, self._rest = out.write, back, b""
         self._session: str | None = None
         self._asked = 0
         self.events: list[dict[str, Any]] = []
@@ -109,10 +109,13 @@ class Browser:
 
     def _until(self, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         end = time.monotonic() + WAIT_S
-        while time.monotonic() < end:
+        while True:
             line, zero, rest = self._rest.partition(b"\0")
             if not zero:
-                more = self._read()
+                left = max(0, end - time.monotonic())
+                if not select.select([self._back], [], [], left)[0]:
+                    raise TimeoutError("Chromium does not answer")
+                more = self._back.read(1 << 20)
                 assert more, "Chromium ended"
                 self._rest += more
                 continue
@@ -122,15 +125,14 @@ class Browser:
                 self.events.append(message)
             if fits(message):
                 return message
-        raise TimeoutError("Chromium does not answer")
 
-    def open(self, page: Path, *, before: str = "", leaves: bool = True) -> None:
-        """Load a page; `before` is a script that runs ahead of its own.
+    def open(self, page: Path, *, before: str = "", leaves: bool = True) -> bool:
+        """Load a page, and return whether the browser asked if unsaved work is to be left.
 
         Args:
             page: The file.
-            before: JavaScript.
-            leaves: Answer to the browser's question whether unsaved work is left.
+            before: JavaScript that runs ahead of the page's own.
+            leaves: Answer to that question.
         """
         self.events.clear()
         script = None
@@ -141,12 +143,14 @@ class Browser:
         self._write(json.dumps(going | {"sessionId": self._session}).encode() + b"\0")
         ended = ("Page.loadEventFired", "Page.javascriptDialogOpening")
         found = self._until(lambda each: each.get("method") in ended)
-        if found["method"] == ended[1]:
+        asks = found["method"] == ended[1]
+        if asks:
             self.ask("Page.handleJavaScriptDialog", accept=leaves)
             if leaves:
                 self._until(lambda each: each.get("method") == ended[0])
         if script:
             self.ask("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+        return asks
 
     def run(self, script: str) -> Any:
         """Return the value of an expression in the page, as JSON."""
@@ -160,7 +164,15 @@ class Browser:
         """Return the text of the first element of a query."""
         return self.run(f"document.querySelector({json.dumps(query)}).textContent")
 
-    def press(self, key: str, *, code: str = "", ctrl: bool = False, number: int = 0) -> None:
+    def press(
+        self,
+        key: str,
+        *,
+        code: str = "",
+        ctrl: bool = False,
+        number: int = 0,
+        held: bool = False,
+    ) -> None:
         """Press and release a key.
 
         Args:
@@ -168,6 +180,7 @@ class Browser:
             code: The key itself, as `KeyJ`; by default that of a Latin letter or digit.
             ctrl: Whether Ctrl is held.
             number: Its `keyCode`, 229 for one that the input method took; by default that of the key.
+            held: Whether it repeats since it is held down.
         """
         kind = "Digit" if key.isdecimal() else "Key"
         plain = len(key) == 1 and key.isascii()
@@ -182,7 +195,7 @@ class Browser:
         writes = (plain or key == "Enter") and not (ctrl or is_taken)
         written = {"text": "\r" if key == "Enter" else key} if writes else {}
         kind = "keyDown" if writes else "rawKeyDown"
-        self.ask("Input.dispatchKeyEvent", type=kind, **event, **written)
+        self.ask("Input.dispatchKeyEvent", type=kind, autoRepeat=held, **event, **written)
         self.ask("Input.dispatchKeyEvent", type="keyUp", **event)
 
     def write(self, text: str) -> None:

@@ -86,7 +86,7 @@ class SourceSection(Section):
         | None
     ) = None  # fmt: skip
     """Format; default: by the file's ending. Samples are read from csv, tsv, jsonl, json, yaml, xlsx, xls and ods;
-    from kakaotalk, a chat that KakaoTalk exported as text, and otlp, traces as OTLP JSON lines."""
+    from kakaotalk, a chat that KakaoTalk exported, and otlp, traces as OTLP JSON lines."""
     encoding: str | None = None
     """Encoding; default: detected per file (UTF-8, UTF-16 by BOM, CP949)."""
     records: str | None = None

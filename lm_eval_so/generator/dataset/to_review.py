@@ -127,10 +127,14 @@ def shown_items(
 
 
 def _is_open(sample: TestSample) -> bool:
-    """Return whether a person is to look at a test: a source's own question is none, but for one with a doubt."""
+    """Return whether a person is to look at a test.
+
+    A source's own question is none, but for one with a doubt; nor is a twin, which follows its base.
+    """
     is_unreviewed = sample.review is not None and sample.review.status == "unreviewed"
     is_own = sample.provenance is not None and sample.provenance.method == "import"
-    return is_unreviewed and (bool(sample.flags) or not is_own)
+    follows = is_own or sample.relation is not None
+    return is_unreviewed and (bool(sample.flags) or not follows)
 
 
 class _Sources:

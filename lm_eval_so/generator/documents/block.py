@@ -93,6 +93,19 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """Contents of a file as the reader of its format finds them; fields as in `Document`."""
+
+    blocks: list[Block]
+    title: str = ""
+    """As the file declares it."""
+    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+    pages: int | None = None
+    notes: tuple[Note, ...] = ()
+    rejected: tuple[Reject, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """One file that was read: its blocks, the text made of them, and where everything stands in it."""
 

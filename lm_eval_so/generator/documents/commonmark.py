@@ -9,14 +9,14 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.config.yaml_lines import parse_yaml
 from lm_eval_so.errors import ConfigError
-from lm_eval_so.generator.documents.block import Block
+from lm_eval_so.generator.documents.block import Contents
 from lm_eval_so.generator.documents.html import LINE_ATTRIBUTE, read_html
 
 _FRONT: Final = re.compile(r"---[ \t]*\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _CONTAINERS: Final = frozenset({"bullet_list_open", "ordered_list_open", "blockquote_open"})
 
 
-def read_markdown(text: str) -> tuple[list[Block], Mapping[str, JsonValue]]:
+def read_markdown(text: str) -> Contents:
     """Return the blocks of a Markdown text, with their lines, and its front matter.
 
     Front matter that is no YAML mapping is left out all the same, and empty here. HTML in the text is read as
@@ -39,7 +39,8 @@ def read_markdown(text: str) -> tuple[list[Block], Mapping[str, JsonValue]]:
         if token.map and (is_block or token.type in {"fence", "code_block"}):
             token.attrSet(LINE_ATTRIBUTE, str(above + token.map[0] + 1))
     html = parser.renderer.render(tokens, parser.options, {})
-    return read_html(html, is_page=False).blocks, _metadata(front[1] or "" if front else "")
+    blocks = read_html(html, is_page=False).blocks
+    return Contents(blocks=blocks, metadata=_metadata(front[1] or "" if front else ""))
 
 
 def _metadata(front: str) -> Mapping[str, JsonValue]:

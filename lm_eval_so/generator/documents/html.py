@@ -8,7 +8,7 @@ from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
-from lm_eval_so.generator.documents.block import At, Block
+from lm_eval_so.generator.documents.block import At, Block, Contents
 from lm_eval_so.generator.documents.compose import table_blocks
 from lm_eval_so.generator.sources.base import BadFileError, Reason
 
@@ -38,18 +38,7 @@ _MOST_REPEATED: Final = 10_000_000
 """Characters that merged cells may add, beyond four times the page."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """Content of an HTML text."""
-
-    blocks: list[Block]
-    title: str
-    """Of its head; empty without one."""
-    language: str | None
-    """As the page declares it."""
-
-
-def read_html(text: str, *, selector: str | None = None, is_page: bool = True) -> Page:
+def read_html(text: str, *, selector: str | None = None, is_page: bool = True) -> Contents:
     """Return the blocks of an HTML text, without what surrounds its main part and what nobody sees.
 
     Args:
@@ -68,16 +57,17 @@ def read_html(text: str, *, selector: str | None = None, is_page: bool = True) -
         )
     parser = LexborHTMLParser(text)
     if parser.body is None:
-        return Page(blocks=[], title="", language=None)
+        return Contents(blocks=[])
     blocks: list[Block] = []
     for root in _roots(parser.body, selector) if is_page else [parser.body]:
         left = _MOST_REPEATED + 4 * len(text)
         blocks += _Walk(keeps_header=root.tag != "body", left=left).of(root)
     title, html = parser.css_first("head > title"), parser.css_first("html")
-    return Page(
+    language = html.attributes.get("lang") if html else None
+    return Contents(
         blocks=blocks,
         title=" ".join(title.text().split()) if title else "",
-        language=(html.attributes.get("lang") if html else None) or None,
+        metadata={"lang": language} if language else {},
     )
 
 

@@ -4,7 +4,6 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -13,7 +12,7 @@ from pypdf import PageObject, PdfReader
 from pypdf.errors import DependencyError, FileNotDecryptedError, LimitReachedError
 
 from lm_eval_so.core.text import width
-from lm_eval_so.generator.documents.block import Block, Note, NoteCode
+from lm_eval_so.generator.documents.block import Contents, Note, NoteCode
 from lm_eval_so.generator.documents.text import TextLine, blocks_of, with_starts
 from lm_eval_so.generator.sources.base import BadFileError, Reason
 
@@ -34,17 +33,7 @@ _NARROWEST: Final = 20
 """Columns of a text column, by the median of its lines; narrower ones are those of a table."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pages:
-    """Content of a PDF."""
-
-    blocks: list[Block]
-    title: str
-    count: int
-    notes: tuple[Note, ...]
-
-
-def read_pdf(path: Path, patterns: Sequence[re.Pattern[str]] = ()) -> Pages:
+def read_pdf(path: Path, patterns: Sequence[re.Pattern[str]] = ()) -> Contents:
     """Return the blocks of a PDF, with their pages.
 
     Args:
@@ -87,7 +76,7 @@ def _refuse(reader: PdfReader) -> None:
 
 def _read(
     pages: list[list[str]], reordered: list[int], title: str, patterns: Sequence[re.Pattern[str]]
-) -> Pages:
+) -> Contents:
     empty = [number for number, lines in enumerate(pages, start=1) if not _has_letters(lines)]
     if len(empty) == len(pages):
         hint = "recognise its text (OCR), or save it as DOCX"
@@ -105,7 +94,7 @@ def _read(
         if numbers:
             notes.append(Note(code=code, count=len(numbers), names=tuple(map(str, numbers))))
     blocks = blocks_of(with_starts(lines), patterns)
-    return Pages(blocks=blocks, title=title, count=len(pages), notes=tuple(notes))
+    return Contents(blocks=blocks, title=title, pages=len(pages), notes=tuple(notes))
 
 
 def _pages(reader: PdfReader) -> tuple[list[list[str]], list[int]]:

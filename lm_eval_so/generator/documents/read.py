@@ -3,14 +3,12 @@
 import codecs
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Final, Self
-
-from pydantic import JsonValue
+from typing import Final
 
 from lm_eval_so.core.config.sources import PiiSection, SourceSection
-from lm_eval_so.generator.documents.block import HEADER, Block, Document, Note
+from lm_eval_so.generator.documents.block import HEADER, Contents, Document
 from lm_eval_so.generator.documents.compose import Composed, compose
 from lm_eval_so.generator.personal import Placeholders
 from lm_eval_so.generator.sources.base import (
@@ -33,71 +31,16 @@ _KOREAN: Final = frozenset({"euc_kr", "ksc5601", "ks_c_5601_1987"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadOptions:
-    """Wishes of a source on the reading of its files."""
-
-    format: str | None = None
-    """One of `FORMATS`; default: by the file's ending."""
-    encoding: str | None = None
-    """Python codec name; default: detected."""
-    records: str | None = None
-    """Path of the records in a JSON file."""
-    selector: str | None = None
-    """CSS selector of the parts of an HTML page to read."""
-    headings: tuple[str, ...] = ()
-    """Regular expressions of headings in TXT, PDF, DOCX and HWPX; the first is the highest."""
-    sheets: tuple[str, ...] = ()
-    """Sheets to read, hidden ones too; default: all that are visible."""
-    header_row: int | None = None
-    """Row of a sheet that names the columns, from 1."""
-    personal: PiiSection = field(default_factory=PiiSection)
-    """Handling of personal data."""
-    supersedes: tuple[str, ...] = ()
-    """Files of documents that no longer hold."""
-
-    @classmethod
-    def of(cls, source: SourceSection, personal: PiiSection) -> Self:
-        """Return the wishes of a source of the config, and its handling of personal data."""
-        return cls(
-            format=source.format,
-            encoding=source.encoding,
-            records=source.records,
-            selector=source.selector,
-            headings=tuple(source.headings),
-            sheets=tuple(source.sheets),
-            header_row=source.header_row,
-            personal=personal,
-            supersedes=tuple(source.supersedes),
-        )
-
-    def patterns(self) -> tuple[re.Pattern[str], ...]:
-        """Return the patterns of headings; `re.error` if one is none."""
-        return tuple(map(re.compile, self.headings))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Opened:
-    """A file with the options of its source."""
+    """A file with its source."""
 
     file: SourceFile
     items: Items
-    options: ReadOptions
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """Findings of a reader."""
-
-    blocks: list[Block]
-    title: str = ""
-    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
-    pages: int | None = None
-    notes: tuple[Note, ...] = ()
-    rejected: tuple[Reject, ...] = ()
+    source: SourceSection
 
 
 def read_document(
-    name: str, path: Path, *, source: str, options: ReadOptions | None = None
+    name: str, path: Path, source: SourceSection, personal: PiiSection | None = None
 ) -> Document | FileError:
     """Return a file as a document; for a file that cannot be read the reason and what to do.
 
@@ -107,36 +50,27 @@ def read_document(
     Args:
         name: Path as the config has it, to be shown.
         path: Path to open.
-        source: Id of the source.
-        options: Wishes of the source; default: the file itself decides.
+        source: Section of its source, with wishes on the reading.
+        personal: Handling of personal data; default: placeholders.
 
     Raises:
         re.error: If a pattern of headings is none.
     """
-    options = options or ReadOptions()
-    patterns = options.patterns()
-    section = SourceSection.model_validate(
-        {
-            "id": source,
-            "path": name,
-            "as": "documents",
-            "encoding": options.encoding,
-            "records": options.records,
-        }
-    )
-    kind = options.format or format_of(name, section)
-    if kind in _RECORDS:
-        section = section.model_copy(update={"format": kind})
+    patterns = tuple(map(re.compile, source.headings))
+    kind = format_of(name, source)
+    records = kind if kind in _RECORDS else None
+    section = source.model_copy(update={"use": "documents", "format": records})
     file, items = open_file(name, path, section)
     if not file.sha256:
         return _first_error(items, file)
     try:
         _refuse(file, kind)
-        found = FORMATS[kind or ""](_Opened(file=file, items=items, options=options), patterns)
+        found = FORMATS[kind or ""](_Opened(file=file, items=items, source=source), patterns)
         if isinstance(found, FileError):
             return found
-        names = Placeholders(options.personal)
-        composed, dropped = _without_personal_data(compose(found.blocks), file, options, names)
+        personal = personal or PiiSection()
+        names = Placeholders(personal)
+        composed, dropped = _without_personal_data(compose(found.blocks), file, personal, names)
         if not composed.units:
             hint = "recognise its text (OCR)" if kind == "pdf" else None
             raise BadFileError(Reason.NO_TEXT, "it has no text", hint)  # noqa: TRY301 - the same end
@@ -159,12 +93,12 @@ def read_document(
         notes=found.notes,
         rejected=(*found.rejected, *dropped),
         personal=names.found,
-        supersedes=options.supersedes,
+        supersedes=tuple(source.supersedes),
     )
 
 
 def _without_personal_data(
-    read: Composed, file: SourceFile, options: ReadOptions, names: Placeholders
+    read: Composed, file: SourceFile, section: PiiSection, names: Placeholders
 ) -> tuple[Composed, list[Reject]]:
     """Return the text without personal data, and the blocks that are left out for it.
 
@@ -175,7 +109,7 @@ def _without_personal_data(
         before = names.found.total()
         clean = replace(block, text=names.text(block.text))
         is_head = block.kind == "heading" or (block.kind == "row" and block.level == HEADER)
-        if names.found.total() == before or is_head or options.personal.action == "placeholder":
+        if names.found.total() == before or is_head or section.action == "placeholder":
             blocks.append(clean)
             continue
         dropped.append(
@@ -213,7 +147,7 @@ def _refuse(file: SourceFile, kind: str | None) -> None:
         raise BadFileError(Reason.EMPTY_FILE, "the file is empty")
 
 
-def _title(found: _Found, name: str) -> str:
+def _title(found: Contents, name: str) -> str:
     declared = found.metadata.get("title")
     if isinstance(declared, str) and declared.strip():
         return declared.strip()
@@ -238,7 +172,7 @@ def _declared(opened: _Opened) -> str | None:
     """Return the encoding that a page declares, if it is in this encoding."""
     with opened.file.path.open("rb") as data:
         match = _CHARSET.search(data.read(4096))
-    if match is None or opened.options.encoding is not None:
+    if match is None or opened.source.encoding is not None:
         return None
     try:
         name = codecs.lookup(match[1].decode()).name
@@ -250,67 +184,59 @@ def _declared(opened: _Opened) -> str | None:
 
 
 _Patterns = tuple[re.Pattern[str], ...]
-_Reader = Callable[[_Opened, _Patterns], _Found | FileError]
+_Reader = Callable[[_Opened, _Patterns], Contents | FileError]
 
 # each library takes time to load, and a run reads few formats: so its reader is imported here, when needed
 
 
-def _markdown(opened: _Opened, _: _Patterns) -> _Found:
+def _markdown(opened: _Opened, _: _Patterns) -> Contents:
     from lm_eval_so.generator.documents.commonmark import read_markdown  # noqa: PLC0415
 
-    blocks, metadata = read_markdown(_text(opened))
-    return _Found(blocks=blocks, metadata=metadata)
+    return read_markdown(_text(opened))
 
 
-def _html(opened: _Opened, _: _Patterns) -> _Found:
+def _html(opened: _Opened, _: _Patterns) -> Contents:
     from lm_eval_so.generator.documents.html import read_html  # noqa: PLC0415
 
     text = _text(opened, encoding=_declared(opened))
-    page = read_html(text, selector=opened.options.selector)
-    metadata: dict[str, JsonValue] = {"lang": page.language} if page.language else {}
-    return _Found(blocks=page.blocks, title=page.title, metadata=metadata)
+    return read_html(text, selector=opened.source.selector)
 
 
-def _docx(opened: _Opened, patterns: _Patterns) -> _Found:
+def _docx(opened: _Opened, patterns: _Patterns) -> Contents:
     from lm_eval_so.generator.documents.office import read_docx  # noqa: PLC0415
 
-    return _Found(blocks=read_docx(opened.file.path, patterns))
+    return Contents(blocks=read_docx(opened.file.path, patterns))
 
 
-def _hwpx(opened: _Opened, patterns: _Patterns) -> _Found:
+def _hwpx(opened: _Opened, patterns: _Patterns) -> Contents:
     from lm_eval_so.generator.documents.office import read_hwpx  # noqa: PLC0415
 
-    return _Found(blocks=read_hwpx(opened.file.path, patterns))
+    return Contents(blocks=read_hwpx(opened.file.path, patterns))
 
 
-def _pdf(opened: _Opened, patterns: _Patterns) -> _Found:
+def _pdf(opened: _Opened, patterns: _Patterns) -> Contents:
     from lm_eval_so.generator.documents.pdf import read_pdf  # noqa: PLC0415
 
-    found = read_pdf(opened.file.path, patterns)
-    return _Found(blocks=found.blocks, title=found.title, pages=found.count, notes=found.notes)
+    return read_pdf(opened.file.path, patterns)
 
 
-def _plain(opened: _Opened, patterns: _Patterns) -> _Found:
+def _plain(opened: _Opened, patterns: _Patterns) -> Contents:
     from lm_eval_so.generator.documents.text import read_text  # noqa: PLC0415
 
-    return _Found(blocks=read_text(_text(opened), patterns))
+    return Contents(blocks=read_text(_text(opened), patterns))
 
 
-def _sheets(opened: _Opened, _: _Patterns) -> _Found:
+def _sheets(opened: _Opened, _: _Patterns) -> Contents:
     from lm_eval_so.generator.documents.rows import read_sheets  # noqa: PLC0415
 
-    options = opened.options
-    rows = read_sheets(opened.file.path, sheets=options.sheets, header_row=options.header_row)
-    return _Found(blocks=rows.blocks, notes=rows.notes)
+    source = opened.source
+    return read_sheets(opened.file.path, sheets=source.sheets, header_row=source.header_row)
 
 
-def _records(opened: _Opened, _: _Patterns) -> _Found | FileError:
+def _records(opened: _Opened, _: _Patterns) -> Contents | FileError:
     from lm_eval_so.generator.documents.rows import read_records  # noqa: PLC0415
 
-    rows = read_records(opened.items)
-    if isinstance(rows, FileError):
-        return rows
-    return _Found(blocks=rows.blocks, rejected=rows.rejected)
+    return read_records(opened.items)
 
 
 _RECORDS: Final = frozenset({"csv", "tsv", "json", "jsonl"})

@@ -1,13 +1,12 @@
 """Tables of people as documents: each row one unit with its header."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from lm_eval_so.core.records.codec import dump_line
-from lm_eval_so.generator.documents.block import At, Block, Note
+from lm_eval_so.generator.documents.block import At, Block, Contents, Note
 from lm_eval_so.generator.documents.compose import table_blocks
 from lm_eval_so.generator.sources.base import (
     BadFileError,
@@ -21,24 +20,7 @@ from lm_eval_so.generator.sources.base import (
 from lm_eval_so.generator.sources.sheet_file import Sheet, cell_text, read_workbook
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
-    """Content of a table."""
-
-    blocks: list[Block]
-    notes: tuple[Note, ...] = ()
-    rejected: tuple[Reject, ...] = ()
-
-
-@dataclass(slots=True)
-class _Gathered:
-    names: list[str] = field(default_factory=list)
-    header: At = field(default_factory=dict)
-    items: list[RawItem] = field(default_factory=list)
-    rejected: list[Reject] = field(default_factory=list)
-
-
-def read_records(items: Iterator[Item]) -> Rows | FileError:
+def read_records(items: Iterator[Item]) -> Contents | FileError:
     """Return the rows of records that a reader of sources yields; without a header their keys are the columns.
 
     Args:
@@ -47,27 +29,30 @@ def read_records(items: Iterator[Item]) -> Rows | FileError:
     Raises:
         BadFileError: If there is no record with a value.
     """
-    found = _Gathered()
+    names: list[str] = []
+    header: At = {}
+    records: list[RawItem] = []
+    rejected: list[Reject] = []
     for item in items:
         if isinstance(item, FileError):
             return item
         if isinstance(item, Columns):
-            found.names = [name for name in item.names if name]
-            found.header = {"line": item.line}
+            names, header = [name for name in item.names if name], {"line": item.line}
         elif isinstance(item, Reject):
-            found.rejected.append(item)
+            rejected.append(item)
         elif isinstance(item, RawItem):
-            found.items.append(item)
-    names = found.names or list(dict.fromkeys(key for item in found.items for key in item.payload))
-    rows = [[_shown(item.payload.get(name)) for name in names] for item in found.items]
+            records.append(item)
+    names = names or list(dict.fromkeys(key for item in records for key in item.payload))
+    rows = [[_shown(item.payload.get(name)) for name in names] for item in records]
     if not any(map(any, rows)):
         raise BadFileError(Reason.NO_ROWS, "it has no rows")
-    ats = [found.header, *(item.at for item in found.items)]
-    blocks = _headed([names, *rows], ats)
-    return Rows(blocks=blocks, rejected=tuple(found.rejected))
+    blocks = _headed([names, *rows], [header, *(item.at for item in records)])
+    return Contents(blocks=blocks, rejected=tuple(rejected))
 
 
-def read_sheets(path: Path, *, sheets: Sequence[str] = (), header_row: int | None = None) -> Rows:
+def read_sheets(
+    path: Path, *, sheets: Sequence[str] = (), header_row: int | None = None
+) -> Contents:
     """Return the rows of the visible sheets of an XLSX, XLS or ODS file, each sheet below its name.
 
     Merged cells are repeated.
@@ -90,7 +75,7 @@ def read_sheets(path: Path, *, sheets: Sequence[str] = (), header_row: int | Non
         raise BadFileError(Reason.NO_ROWS, "no visible sheet has rows")
     hidden = book.hidden
     notes = [Note(code="hidden_sheet", count=len(hidden), names=hidden)] if hidden else []
-    return Rows(blocks=blocks, notes=tuple(notes))
+    return Contents(blocks=blocks, notes=tuple(notes))
 
 
 def _sheet(sheet: Sheet, header_row: int | None) -> list[Block]:

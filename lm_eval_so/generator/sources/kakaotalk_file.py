@@ -1,10 +1,11 @@
-"""Chats that KakaoTalk exported as text on a PC, Android or iOS, in Korean or English; names become roles."""
+"""Chats that KakaoTalk exported on Windows, Mac, Android or iOS, in Korean or English; names become roles."""
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
+from pathlib import PurePath
 from typing import Literal
 
 from pydantic import JsonValue
@@ -12,8 +13,11 @@ from pydantic import JsonValue
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.sources.base import FileError, RawItem, Reason, Reject, SourceFile
+from lm_eval_so.generator.sources.csv_file import read_csv
 from lm_eval_so.generator.sources.encoding import MOST_BYTES, read_lines
 
+TABLE = ("Date", "User", "Message")
+"""Columns of a chat that was exported on a Mac."""
 _DATE = re.compile(
     r"(?P<y>\d{4})(?:년|[.-]) ?(?P<m>\d{1,2})(?:월|[.-]) ?(?P<d>\d{1,2})(?:일|\.)?"
     r"|(?P<month>[A-Z][a-z]{2})[a-z]{0,6} (?P<day>\d{1,2}), (?P<year>\d{4})"
@@ -47,50 +51,18 @@ _MEDIA = re.compile(
     re.IGNORECASE,
 )
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_NO_NAMES = frozenset(
-    {
-        "회원님",
-        "나",
-        "you",
-        "고객",
-        "고객님",
-        "상담원",
-        "상담사",
-        "관리자",
-        "알 수 없음",
-        "(알 수 없음)",
-        "unknown",
-        "고객센터",
-        "운영자",
-        "매니저",
-        "챗봇",
-    }
-)
+_NO_NAMES = frozenset((
+    "회원님", "나", "you", "고객", "고객님", "고객센터", "상담원", "상담사", "관리자", "운영자", "매니저", "챗봇",
+    "알 수 없음", "(알 수 없음)", "unknown",
+))  # fmt: skip
 _FULL_NAME = re.compile(
     "(?<![가-힣])[김이박최정강조윤장임한오서신권황안송전홍유고문양손배백허남심노하곽성차주우구민류진엄]"
     "([가-힣]{2})(?![가-힣])"
 )
 """A name of three syllables by one of the usual surnames, and its given name."""
-_WORDS = frozenset(
-    [
-        "하나",
-        "우리",
-        "나라",
-        "보라",
-        "유리",
-        "하늘",
-        "가을",
-        "여름",
-        "사랑",
-        "소리",
-        "바다",
-        "진실",
-        "미래",
-        "정도",
-        "이상",
-        "기본",
-    ]
-)
+_WORDS = frozenset((
+    "하나", "우리", "나라", "보라", "유리", "하늘", "가을", "여름", "사랑", "소리", "바다", "진실", "미래", "정도", "이상", "기본",
+))  # fmt: skip
 """Given names that are words, too, and count as names before 님 and 씨 alone."""
 _LONGEST_DAY = 100
 """Characters of a line between days; a longer one would take time."""
@@ -134,7 +106,8 @@ def read_kakaotalk(
     A conversation ends where nobody writes for `gap_minutes`. Lines of one person in a row are one message.
     Pictures and other media, and lines of the program, are blank records, so they count as skipped.
     """
-    speakers = {each.name for each in _read(file) if isinstance(each, _Said)}
+    read = _table if PurePath(file.name).suffix.lower() == ".csv" else _text
+    speakers = {each.name for each in read(file, options) if isinstance(each, _Said)}
     staff = {clean_text(name) for name in options.staff}
     if problem := _problem(file, speakers, staff):
         yield problem
@@ -142,7 +115,7 @@ def read_kakaotalk(
     names = _Names(speakers, staff)
     gap = timedelta(minutes=options.gap_minutes)
     record, conversation = 0, list[_Said]()
-    for each in _read(file):
+    for each in read(file, options):
         if isinstance(each, Reject):
             record += 1
             yield replace(each, at={**each.at, "record": record})
@@ -212,7 +185,22 @@ def _as_name(word: str) -> str:
     return begins + re.escape(word) + ends
 
 
-def _read(file: SourceFile) -> Iterator[_Said | _LeftOut | Reject]:
+def _table(file: SourceFile, options: SourceSection) -> Iterator[_Said | _LeftOut | Reject]:
+    """Yield what was said and what the program says, of a table that a Mac exports."""
+    for item in read_csv(file, options):
+        if isinstance(item, Reject):
+            yield replace(item, excerpt="")  # it would show a name
+        elif isinstance(item, RawItem):
+            stamp, name, text = (str(item.payload.get(column, "")) for column in TABLE)
+            at, line = _moment(stamp, date.min), item.at["line"]
+            number = line if isinstance(line, int) else 0
+            if at is None or not name or _NOTICE.fullmatch(text):
+                yield _LeftOut(number)
+            else:
+                yield _Said(line=number, name=clean_text(name), at=at, lines=[text])
+
+
+def _text(file: SourceFile, _: SourceSection) -> Iterator[_Said | _LeftOut | Reject]:
     """Yield what was said and what the program says, without the head of the file and the lines of days."""
     day, said = date.min, None
     is_after_gap = True

@@ -120,6 +120,13 @@ def test_generate__a_kakaotalk_export_is_recognised_and_names_nobody(shop: Any) 
         assert name not in written
 
 
+def test_generate__a_kakaotalk_table_is_recognised(shop: Any) -> None:
+    rows = "2024-03-04 12:05:26,홍길동,환불은?\n2024-03-04 12:10:59,김미소,3일요\n"
+    shop.write("chat.csv", f"Date,User,Message\n{rows}")
+    shop.generate({"path": "chat.csv", "staff": ["김미소"]})
+    assert [s["expected"] for s in shop.samples()] == ["3일요"]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "source", "key", "what"),
     [
@@ -217,6 +224,7 @@ def test_generate__a_part_of_a_log_has_what_is_asked_most_and_others(shop: Any) 
     made = shop.generate({"path": "genai.jsonl", "sample": 4})
     (source,) = made.info.sources
     assert (source.records, source.kept, source.skipped) == (16, 4, 12)
+    assert len(shop.notices()) == 1  # though the source is read twice
     asked = {s["messages"][-1]["content"]: s["metadata"]["seen"] for s in shop.samples()}
     assert asked.pop("환불은 며칠 걸리나요?") == 7
     assert list(asked.values()) == [1, 1, 1]

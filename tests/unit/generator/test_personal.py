@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ from servers.question_writer import QuestionWriter
 
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.config.sources import PiiSection
+from lm_eval_so.core.config.sources import PiiSection, SourceSection
 from lm_eval_so.core.events import Ended, Noticed, Warned
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.documents.read import read_document
 from lm_eval_so.generator.generate import generate, generate_with_model
-from lm_eval_so.generator.personal import Placeholders
+from lm_eval_so.generator.personal import Placeholders, clean_record
+from lm_eval_so.generator.sources.base import ProposedMetrics, SourceFile
 from lm_eval_so.testing import ChatServer, Reply
 
 DATA = Path(__file__).parents[3] / "tests/data"
@@ -53,6 +55,15 @@ def test_placeholders(text: Any, told: Any) -> None:
         found, told = json.loads(found), json.loads(told)  # type: ignore[arg-type]
     assert found == told
     assert Placeholders(PiiSection(action="off")).value(text) == text
+
+
+def test_clean_record__masks_the_metrics_that_a_file_proposes() -> None:
+    file = SourceFile(source="s", name="eval.json", path=Path("eval.json"), sha256="", size=0)
+    found = Counter[str]()
+    proposed = ProposedMetrics(file=file, yaml=f"rubric: tells {MAIL}\n")
+    clean = clean_record(proposed, PiiSection(), found)
+    assert clean == ProposedMetrics(file=file, yaml="rubric: tells [EMAIL_1]\n")
+    assert found == {"email": 1}
 
 
 def test_collect__figures_of_the_toy(shop: Any) -> None:
@@ -135,7 +146,9 @@ def test_generate__no_raw_value_in_any_prompt_file_or_line_told(shop: Any) -> No
         assert not [value for value in raw if value in where], where[:2000]
     assert "[PHONE_1]" in seen
     assert "- when open" in seen
-    read_again = read_document("people.md", shop.folder / "people.md", source="docs")
+    read_again = read_document(
+        "people.md", shop.folder / "people.md", SourceSection(id="docs", path="people.md")
+    )
     assert isinstance(read_again, Document)
     assert (read_again.title, read_again.metadata) == ("[EMAIL_1]", {"title": "[EMAIL_1]"})
     assert len(shop.samples()) > 6

@@ -102,11 +102,11 @@ def test_review_texts__shows_what_nobody_reviewed_doubts_first(folder: Path) -> 
     (name, page), *others = review_texts(folder, Language.KO, shown_as="my data").items()
     data = data_of(page)
     assert (name, others) == ("review.html", [])
-    assert [item["id"] for item in data["items"]] == ["row", "plain", "none", "twin"]
-    assert [item["type"] for item in data["items"]] == ["fact", "fact", "unanswerable", "twin"]
+    assert [item["id"] for item in data["items"]] == ["row", "plain", "none"]
+    assert [item["type"] for item in data["items"]] == ["fact", "fact", "unanswerable"]
     assert data["dataset"]["sha256"] == digest_bytes((folder / "test.jsonl").read_bytes())
     assert data["command"] == "lm-eval-so dataset review import 'my data' {file}"
-    row, plain, none, _ = data["items"]
+    row, plain, none = data["items"]
     assert row["must_say"] == ["6,000원"]
     assert row["flags"] == [
         {
@@ -120,11 +120,12 @@ def test_review_texts__shows_what_nobody_reviewed_doubts_first(folder: Path) -> 
     both = review_texts(folder, Language.EN, shown_as="x", everything=True)["review.html"]
     shown = [item["id"] for item in data_of(both)["items"]]
     assert shown == ["row", "accepted", "plain", "asked", "none", "twin", "imported", "by-hand"]
+    assert data_of(both)["items"][5]["type"] == "twin"
 
 
 def test_review_texts__shows_quotes_in_their_surroundings(folder: Path) -> None:
     items = data_of(review_texts(folder, Language.EN, shown_as="d")["review.html"])["items"]
-    row, plain, none, _ = items
+    row, plain, none = items
     (found,) = plain["evidence"]
     assert (found["file"], found["place"], found["heading"]) == ("r.pdf", "page 2", "반품 안내")
     assert len(found["before"]) == 600

@@ -25,21 +25,39 @@ const tell = (text) => { $("#live").textContent = text; };
 const norm = (text) => (text ?? "").trim().normalize("NFC");
 const langOf = (x) => (/^[a-z]{2,3}(-|$)/i.test(x.language ?? "") ? x.language : undefined);
 
-/* What is kept under the dataset's digest: decisions and notes by item, and whether the file has them all. */
+/* What is kept under the dataset's digest: each decision under a key of its own, so that no tab overwrites another's. */
 const family = `lm-eval-so/review/1 ${data.mode} ${data.dataset.name} `;
 const store = family + data.dataset.sha256;
-const load = (name) => {
-  try { const found = JSON.parse(localStorage.getItem(name)); return found?.made ? found : null; } catch { return null; }
-};
-const state = load(store) ?? { made: {}, notes: {}, saved: true, offered: false };
-for (const x of labelling ? items.filter((one) => one.status) : []) {
-  state.made[keyOf(x)] ??= labelOf(x, x.status, x.annotator);
-  if (x.note) state.notes[keyOf(x)] ??= x.note;
+const state = { made: {}, notes: {}, saved: true, offered: false };
+function take(key, { made, note } = {}) {
+  if (made) state.made[key] = made; else delete state.made[key];
+  if (note) state.notes[key] = note; else delete state.notes[key];
 }
-function keep(saved = false) {
-  state.saved = saved; state.at = Date.now();
-  try { localStorage.setItem(store, JSON.stringify(state)); } catch { tell(t.not_kept); state.lost = true; }
+function* kept() {
+  let all = [];
+  try { all = Object.entries(localStorage).filter(([name]) => name.startsWith(family)); } catch { state.lost = true; }
+  for (const [name, text] of all) {
+    const [, digest, key] = name.slice(family.length).match(/^(\S+)(?: (.*))?$/) ?? [];
+    try { yield { digest, key, entry: JSON.parse(text) }; } catch { /* not ours */ }
+  }
+}
+function write(name, value) {
+  try {
+    if (value) localStorage.setItem(name, JSON.stringify(value)); else localStorage.removeItem(name);
+  } catch { state.lost = true; tell(t.not_kept); }
+}
+function keep(key) {
+  const entry = { made: state.made[key], note: state.notes[key], at: Date.now() };
+  write(`${store} ${key}`, entry.made || entry.note ? entry : null);
+}
+function settle(changed) {
+  Object.assign(state, changed);
+  write(store, { saved: state.saved, offered: state.offered });
   drawState();
+}
+for (const x of labelling ? items.filter((one) => one.status) : []) take(keyOf(x), { made: labelOf(x, x.status, x.annotator), note: x.note });
+for (const { digest, key, entry } of kept()) {
+  if (digest === data.dataset.sha256) { if (key) take(key, entry); else Object.assign(state, entry); }
 }
 const madeOf = (x) => state.made[keyOf(x)];
 function labelOf(x, label, annotator) {
@@ -61,9 +79,9 @@ function go(to) {
   draw(true);
 }
 function put(x, decision) {
-  if (decision) state.made[keyOf(x)] = decision; else delete state.made[keyOf(x)];
+  take(keyOf(x), { made: decision, note: state.notes[keyOf(x)] });
   delete drafts[keyOf(x)];
-  keep(); mark(x);
+  keep(keyOf(x)); settle({ saved: false }); mark(x);
 }
 function decide(decision) {
   const x = item();
@@ -123,7 +141,7 @@ function field(name, text, x, lang) {
 }
 function noteField(x) {
   const box = el("textarea", { name: "note", rows: "1", spellcheck: "false", "aria-label": t.note, lang: document.documentElement.lang }, state.notes[keyOf(x)] ?? "");
-  box.addEventListener("input", () => { state.notes[keyOf(x)] = box.value; keep(state.saved && !madeOf(x)); });
+  box.addEventListener("input", () => { state.notes[keyOf(x)] = box.value; keep(keyOf(x)); if (madeOf(x)) settle({ saved: false }); });
   return box;
 }
 function quoted(e, lang) {
@@ -261,7 +279,7 @@ async function save() {
   const name = `${labelling ? "labels" : "decisions"}-${data.dataset.name.replace(/[^\p{L}\p{N}._-]+/gu, "_")}.jsonl`;
   const done = (window.showSaveFilePicker ? await pick(name) : undefined) ?? download(name);
   if (!done) { tell(t.not_saved); return; }
-  keep(true);
+  settle({ saved: true });
   tell(t.saved);
   notify(t.next_step, [t.close, () => {}]);
   $("#notice p").append(" ", el("code", {}, fill(data.command, { file: file?.name ?? name })));
@@ -269,21 +287,17 @@ async function save() {
 
 /* Decisions of an earlier version of the page, where test and revision are the same. */
 function offer() {
-  const found = { made: {}, notes: {} };
-  let names = [];
-  try { names = Object.keys(localStorage); } catch { /* nothing is kept here, then */ }
-  const earlier = names.filter((name) => name.startsWith(family) && name !== store).map(load).filter(Boolean).sort((a, b) => a.at - b.at);
-  for (const one of earlier) {
-    for (const [key, made] of Object.entries(one.made)) {
-      if (items[places.get(key)]?.rev !== made.rev || state.made[key]) continue;
-      found.made[key] = made;
-      found.notes[key] = one.notes[key];
-    }
+  const found = new Map();
+  for (const { digest, key, entry } of kept()) {
+    const fits = digest !== data.dataset.sha256 && entry.made && items[places.get(key)]?.rev === entry.made.rev && !state.made[key];
+    if (fits && !(found.get(key)?.at > entry.at)) found.set(key, entry);
   }
-  const n = Object.keys(found.made).length;
-  if (!n || state.offered) return;
-  const answer = (taken) => { Object.assign(state.made, taken.made); Object.assign(state.notes, taken.notes); state.offered = true; keep(); list(); draw(true); };
-  notify(fill(t.earlier, { n }), [t.take, () => answer(found)], [t.leave_out, () => answer({})]);
+  if (!found.size || state.offered) return;
+  const answer = (entries) => {
+    for (const [key, entry] of entries) { take(key, entry); keep(key); }
+    settle({ offered: true, saved: state.saved && !entries.size }); list(); draw(true);
+  };
+  notify(fill(t.earlier, { n: found.size }), [t.take, () => answer(found)], [t.leave_out, () => answer(new Map())]);
 }
 
 const keys = { j: () => go(at + 1), k: () => go(at - 1), u: undo, s: save, "?": () => $("#help").showModal() };
@@ -310,9 +324,11 @@ document.addEventListener("keydown", (e) => {
 });
 addEventListener("beforeunload", (e) => { if (!state.saved) e.preventDefault(); });
 addEventListener("storage", (e) => {
-  if (e.key !== store || !e.newValue) return;
-  Object.assign(state, JSON.parse(e.newValue));
-  items.forEach(mark);
+  if (!e.key?.startsWith(family)) return;
+  const key = e.key.startsWith(`${store} `) ? e.key.slice(store.length + 1) : undefined;
+  if (key) take(key, JSON.parse(e.newValue ?? "{}"));
+  if (!key || !places.has(key)) { offer(); return; }
+  mark(items[places.get(key)]);
   if (editing) drawState(); else draw();
 });
 for (const [id, run] of [["save", save], ["keys", keys["?"]], ["fold", () => fold(!$("aside").classList.contains("open"))]]) $(`#${id}`).addEventListener("click", run);

@@ -56,10 +56,10 @@ def test_review_pages__a_thousand_with_all_their_surroundings_are_below_five_meg
 
 
 def test_review_pages__parts_by_size() -> None:
-    items = [item(number, "가" * 400_000) for number in range(10)]
+    items = [item(number, "가" * 100_000) for number in range(34)]
     parts = review_pages(page(*items))
     assert all(len(part.encode()) < 5_000_000 for part in parts)
-    assert [len(ids(part)) for part in parts] == [4, 4, 2]
+    assert [len(ids(part)) for part in parts] == [16, 16, 2]
     assert review_pages(page()) == ()
 
 

@@ -11,6 +11,7 @@ from lm_eval_so.evaluator.calibration.label_file import (
     HumanLabel,
     LabelFile,
     has_labels,
+    read_answers,
     read_labels,
 )
 
@@ -116,6 +117,25 @@ def test_several_people__are_several_lines(tmp_path: Path) -> None:
         for label, name in [("good", "김"), ("bad", "이"), ("good", ""), ("good", "")]
     )
     assert [each.annotator for each in read(tmp_path, text).labels] == ["김", "이", "", ""]
+
+
+def test_read_answers__each_once_labelled_or_not(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text(
+        "id,repeat,metric,answer,label,annotator\nq1,0,helpful,'=1,좋음,김\nq1,0,helpful,'=1,bad,이\n"
+        "q1,1,helpful,둘,,\nq1,0,tone,'=1,,\n",
+        "utf-8",
+    )
+    found = read_answers(tmp_path / "labels.csv", KNOWN)
+    assert [(x.metric, x.sample_id, x.repeat, x.label, x.cells["answer"]) for x in found] == [
+        ("helpful", "q1", 0, "good", "=1"),
+        ("helpful", "q1", 1, None, "둘"),
+        ("tone", "q1", 0, None, "=1"),
+    ]
+    assert (found[0].cells["annotator"], found[0].cells["rubric"]) == ("김", "")
+    (tmp_path / "labels.csv").write_text("id,metric,label\nq1,other,\n,helpful,great\n", "utf-8")
+    with pytest.raises(DatasetError) as caught:
+        read_answers(tmp_path / "labels.csv", KNOWN)
+    assert [problem.where.line for problem in caught.value.problems if problem.where] == [2, 3, 3]
 
 
 def test_guarded_ids__come_back_as_they_were(tmp_path: Path) -> None:

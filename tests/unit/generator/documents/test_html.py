@@ -145,15 +145,15 @@ def test_markdown__html_inside_comments_and_lines() -> None:
             "<table><tr><td>a<td>b<tr><td>1<td>2</table>",
         ]
     )
-    blocks, metadata = read_markdown(text)
-    composed = compose(blocks)
+    found = read_markdown(text)
+    composed = compose(found.blocks)
     assert composed.text == "# A b\n\n- link code\n\n| a | b |\n|---|---|\n| 1 | 2 |"
     assert [block.at.get("line") for block in composed.blocks[:2]] == [2, 4]
-    assert metadata == {}
+    assert found.metadata == {}
 
 
 @pytest.mark.parametrize("front", ["---\n- a\n---\n", "---\na: [\n---\n", "---\n---\n"])
 def test_markdown__front_matter_that_is_none_goes(front: str) -> None:
-    blocks, metadata = read_markdown(f"{front}text")
-    assert [block.text for block in blocks] == ["text"]
-    assert metadata == {}
+    found = read_markdown(f"{front}text")
+    assert [block.text for block in found.blocks] == ["text"]
+    assert found.metadata == {}

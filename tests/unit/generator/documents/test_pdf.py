@@ -6,8 +6,8 @@ import office_files as office
 import pytest
 from pypdf import PdfReader, PdfWriter
 
-from lm_eval_so.generator.documents.block import Note
-from lm_eval_so.generator.documents.pdf import Pages, read_pdf
+from lm_eval_so.generator.documents.block import Contents, Note
+from lm_eval_so.generator.documents.pdf import read_pdf
 from lm_eval_so.generator.sources.base import BadFileError, Reason
 
 Line = tuple[float, float, str]
@@ -17,7 +17,7 @@ def drawn(lines: list[str], x: float = 50, top: float = 780) -> list[Line]:
     return [(x, top - 15 * i, line) for i, line in enumerate(lines)]
 
 
-def read(path: Path, *pages: list[Line]) -> Pages:
+def read(path: Path, *pages: list[Line]) -> Contents:
     return read_pdf(office.write_pdf(path / "a.pdf", pages))
 
 
@@ -126,7 +126,7 @@ def test_wrapped_lines__are_joined_over_pages(tmp_path: Path) -> None:
 def test_page_without_text__is_told(tmp_path: Path) -> None:
     found = read(tmp_path, drawn(LEFT), [])
     assert found.notes == (Note(code="empty_page", count=1, names=("2",)),)
-    assert found.count == 2
+    assert found.pages == 2
 
 
 def test_scan__says_ocr(tmp_path: Path) -> None:

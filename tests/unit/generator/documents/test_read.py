@@ -2,12 +2,14 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import office_files as office
 import pytest
 
+from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.documents.block import Document, Note
-from lm_eval_so.generator.documents.read import FORMATS, ReadOptions, read_document
+from lm_eval_so.generator.documents.read import FORMATS, read_document
 from lm_eval_so.generator.sources.base import FileError, Reason
 from lm_eval_so.generator.sources.source_files import format_of
 
@@ -15,8 +17,8 @@ SHOP = Path(__file__).parents[3] / "data" / "shop"
 SOURCES = Path(__file__).parents[4] / "example" / "quickstart" / "sources"
 
 
-def read(path: Path, **options: object) -> Document:
-    found = read_document(path.name, path, source="docs", options=ReadOptions(**options))
+def read(path: Path, **options: Any) -> Document:
+    found = read_document(path.name, path, SourceSection(id="docs", path=path.name, **options))
     assert isinstance(found, Document), found
     return found
 
@@ -26,8 +28,8 @@ def shop(name: str) -> Document:
     return read(SHOP / name)
 
 
-def refused(path: Path, **options: object) -> FileError:
-    found = read_document(path.name, path, source="docs", options=ReadOptions(**options))
+def refused(path: Path, **options: Any) -> FileError:
+    found = read_document(path.name, path, SourceSection(id="docs", path=path.name, **options))
     assert isinstance(found, FileError), found
     return found
 

@@ -117,6 +117,31 @@ def test_read_kakaotalk__each_form_gives_the_same_conversations(shop: Any, form:
     assert [item.at["record"] for item in items] == [1, 2, 3, 4, 5]
 
 
+def test_read_kakaotalk__a_table_of_a_mac(shop: Any) -> None:
+    rows = [
+        ("2024-03-04 12:05:01", "홍길동", "홍길동님이 들어왔습니다."),
+        ("2024-03-04 12:05:26", "홍길동", "안녕하세요\n주문, 맞나요?"),
+        ("2024-03-04 12:06:00", "홍길동", "사진"),
+        ("2024-03-04 12:10:59", STAFF[0], "네, 길동님"),
+        ("2024-03-05 09:00:00", "홍길동", "교환은?"),
+    ]
+    text = "Date,User,Message\n" + "".join(f'{at},"{n}","{said}"\n' for at, n, said in rows)
+    shop.write("chat.csv", text + '2024-03-05 09:01:00,"홍길동"\n')
+    items = list(read_kakaotalk(*shop.open("chat.csv", staff=STAFF)))
+    assert [
+        item.payload["messages"] for item in items if isinstance(item, RawItem) and item.payload
+    ] == [
+        [
+            {"role": "user", "content": "안녕하세요\n주문, 맞나요?"},
+            {"role": "assistant", "content": "네, [USER]님"},
+        ],
+        [{"role": "user", "content": "교환은?"}],
+    ]
+    assert sum(isinstance(item, RawItem) and not item.payload for item in items) == 2
+    (bad,) = (item for item in items if isinstance(item, Reject))
+    assert (bad.reason, bad.excerpt) == ("row_width", "")
+
+
 def test_read_kakaotalk__a_gap_begins_a_conversation(shop: Any) -> None:
     talk = [item for item in read(shop, PC, gap_minutes=60 * 24) if item.payload]
     assert [len(item.payload["messages"]) for item in talk] == [3]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from office_files import docx_paragraph, docx_table, write_docx
 
+from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.documents.block import Document, cells
 from lm_eval_so.generator.documents.compose import compose, split_text
 from lm_eval_so.generator.documents.read import read_document
@@ -194,7 +195,7 @@ def test_hold__formats_change_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text(f"<main>{page}</main>", "utf-8")
     write_docx(tmp_path / "a.docx", "".join(body))
     for name in ("a.html", "a.docx"):
-        document = read_document(name, tmp_path / name, source="docs")
+        document = read_document(name, tmp_path / name, SourceSection(id="docs", path=name))
         assert isinstance(document, Document)
         now = Body([KeyedText(name, document.units, document.sections)])
         for unit in old.units:

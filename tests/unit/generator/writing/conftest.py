@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.documents.compose import compose, split_text
@@ -101,7 +102,9 @@ def said() -> Callable[..., Candidate]:
 @pytest.fixture(scope="session")
 def toy() -> list[Document]:
     """Return the four documents of a shop: Markdown, DOCX, PDF, HTML."""
-    read = [read_document(name, TOY / name, source="docs") for name in TOY_FILES]
+    read = [
+        read_document(name, TOY / name, SourceSection(id="docs", path=name)) for name in TOY_FILES
+    ]
     return [each for each in read if isinstance(each, Document)]
 
 

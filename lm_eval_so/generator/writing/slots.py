@@ -195,6 +195,10 @@ class SlotsNow:
         found = tuple(dict.fromkeys(chunk for chunk in (*own, *near) if chunk is not None))
         return Slot(type=type_, chunks=found, nth=0) if found else None
 
+    def any_slot(self, type_: str) -> Slot:
+        """Return a slot of the first passage, for a test that rests on none."""
+        return Slot(type=type_, chunks=(self._chunks[0],), nth=0)
+
     def _at(self, document: Document, start: int) -> Chunk | None:
         own = (chunk for chunk in self._chunks if chunk.document is document)
         return next((chunk for chunk in own if chunk.start <= start < chunk.end), None)

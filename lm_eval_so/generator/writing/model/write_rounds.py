@@ -40,7 +40,7 @@ from lm_eval_so.generator.writing.rules import (
 from lm_eval_so.generator.writing.scenario import settled
 from lm_eval_so.generator.writing.slots import SCENARIO, Slot
 
-__all__ = ["Asking", "Model", "Results", "Rounds", "Terms", "Try", "Written"]
+__all__ = ["AskAll", "Asking", "Model", "Results", "Rounds", "Terms", "Try", "Written"]
 
 T = TypeVar("T")
 _UNREADABLE: Final = {
@@ -105,11 +105,18 @@ class Rounds:
         writer: The model that proposes.
         checker: The model that checks, and what it is asked; None: nothing is checked.
         terms: Terms of writing.
+        asked: Use of the models before; default: none.
     """
 
-    def __init__(self, writer: Model, checker: tuple[Model, Checker] | None, terms: Terms) -> None:
+    def __init__(
+        self,
+        writer: Model,
+        checker: tuple[Model, Checker] | None,
+        terms: Terms,
+        asked: AskAll | None = None,
+    ) -> None:
         self._writer, self._checker, self._terms = writer, checker, terms
-        self._all = AskAll(terms)
+        self._all = asked or AskAll(terms)
         self._known: list[Known] = []
         self._tries: list[Try] = []
         self._written: dict[str, Written] = {}
@@ -172,7 +179,7 @@ class Rounds:
             else:
                 models = [a.response.model for a in answers if a.response and a.response.model]
                 drafts.append((draft, models[-1] if models else self._writer.name or None))
-        decided = await self._check([draft for draft, _ in drafts])
+        decided = await self.check([draft for draft, _ in drafts])
         for (draft, model), end in zip(drafts, decided, strict=True):
             if isinstance(end, Fault) and end.reason != _NOT_ASKED:
                 self._throw_away(draft.slot, end, draft.said.question)
@@ -234,7 +241,7 @@ class Rounds:
         )
         self._tries.append(thrown)
 
-    async def _check(self, drafts: Sequence[Draft]) -> list[Draft | Fault]:
+    async def check(self, drafts: Sequence[Draft]) -> list[Draft | Fault]:
         """Return each draft with the flags of its check, or its fault; `not_asked` if it was cut off.
 
         Conversations to play are no questions that documents could answer, and pass.

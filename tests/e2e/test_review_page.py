@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
@@ -498,3 +499,32 @@ def test_calibrate__labels_of_the_page_are_those_of_the_table(
         found.append(made)
     assert found[0] == found[1]
     assert (found[0]["n"], found[0]["skipped"], found[0]["annotators"]) == (11, {"empty": 1}, 1)
+
+
+def test_page__of_a_generated_dataset_saves_what_import_takes(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    config = (
+        "version: 1\nsuite: shop\nlanguage: ko\ndataset: {path: made, name: 상점}\n"
+        "generator: {sources: [{id: docs, as: documents, path: policy.md}],"
+        " synthesise: {questions: 6, mix: {fact: 1}, twins: 0}}\n"
+    )
+    (tmp_path / "lm-eval-so.yaml").write_text(config, "utf-8")
+    shutil.copy(Path(__file__).parents[1] / "data/shop/policy.md", tmp_path)
+    assert lm_eval_so("generate", cwd=tmp_path).returncode == 0
+    chromium.open(tmp_path / "made/review.html", before=NO_PICKER)
+    for key in ("a", "a", "r", "1", "e"):
+        chromium.press(key)
+    chromium.write(" 알려 주세요")
+    chromium.press("Enter", ctrl=True)
+    chromium.press("s")
+    saved = chromium.downloaded()
+    done = lm_eval_so("dataset", "review", "import", "made", str(saved), cwd=tmp_path)
+    said = "결정 4건: 승인 2, 수정 1, 반려 1. 빈자리 1개는 generate가 채웁니다\n"
+    assert (done.returncode, done.stderr) == (0, said)
+    lines = (tmp_path / "made/test.jsonl").read_text("utf-8").splitlines()
+    tests = [json.loads(line) for line in lines]
+    edited = [each for each in tests if each["review"]["status"] == "edited"]
+    assert [each["messages"][-1]["content"][-7:] for each in edited] == [" 알려 주세요"]
+    chromium.open(tmp_path / "made/review.html", before=NO_PICKER)
+    assert decided(chromium) == "0 / 2"

@@ -1,20 +1,18 @@
 """The check: every proposed question held against the documents, not only against its own passage."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Final, Literal
+from typing import Final
 
-from pydantic import JsonValue
-
-from lm_eval_so.core.asking.answer.json_answer import Unusable, find_objects, writable
-from lm_eval_so.core.text.edits import find_nearly
 from lm_eval_so.core.text.numbers import find_numbers
 from lm_eval_so.generator.documents.block import Document
+from lm_eval_so.generator.writing.candidate import Verdict
 from lm_eval_so.generator.writing.chunks import Chunk, chunks_of, place_of
-from lm_eval_so.generator.writing.likeness import Search, key, keyed, numbers_of
-from lm_eval_so.generator.writing.rules import NEARLY_QUOTED, Draft, Fault
+from lm_eval_so.generator.writing.likeness import Keyed, Search, key, keyed, numbers_of
+from lm_eval_so.generator.writing.rules import Draft, Fault
 
 _MOST_WINDOWS: Final = 12
 """Windows up to which every question is held against every one."""
@@ -22,40 +20,6 @@ _BEST_CHUNKS: Final = 12
 _OTHER_WINDOWS: Final = 2
 _A_REQUEST: Final = 8
 """Most questions of one request."""
-
-Finding = Literal["answers", "denies", "nothing"]
-_FINDINGS: Final = ("answers", "denies", "nothing")
-VERDICTS: Final[Mapping[str, JsonValue]] = {
-    "type": "object",
-    "properties": {
-        "verdicts": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "question": {"type": "integer"},
-                    "verdict": {"type": "string", "enum": list(_FINDINGS)},
-                    "quote": {"type": "string"},
-                    "answer": {"type": "string"},
-                },
-                "required": ["question", "verdict", "quote", "answer"],
-                "additionalProperties": False,
-            },
-        }
-    },
-    "required": ["verdicts"],
-    "additionalProperties": False,
-}
-"""JSON Schema of the verdicts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """Finding of passages about one question."""
-
-    found: Finding
-    quote: str
-    answer: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,25 +41,13 @@ class Window:
     def place(self, quote: str) -> str | None:
         """Return the file and heading of a quote, for people; None if it is not in it."""
         wanted = key(quote)
-        for find in (_exactly, _nearly) if wanted else ():
+        for find in (Keyed.span, Keyed.nearly):
             for document, first, end in self.pieces:
-                place = find(wanted, document.text[first:end])
-                if place is not None:
-                    units = document.units
-                    path = next((u.path for u in units if u.start <= first + place < u.end), ())
-                    return place_of(document, path)
+                if span := find(keyed(document.text[first:end]), wanted):
+                    at = first + span[0]
+                    paths = (u.path for u in document.units if u.start <= at < u.end)
+                    return place_of(document, next(paths, ()))
         return None
-
-
-def _exactly(wanted: str, text: str) -> int | None:
-    span = keyed(text).span(wanted)
-    return span and span[0]
-
-
-def _nearly(wanted: str, text: str) -> int | None:
-    known = keyed(text)
-    near = find_nearly(wanted, known.key, similarity=NEARLY_QUOTED)
-    return known.places[near[0]] if near and near[0] < near[1] else None
 
 
 def windows_of(documents: Sequence[Document], most: int) -> tuple[Window, ...]:
@@ -170,23 +122,19 @@ class Checker:
     def _windows(self, draft: Draft) -> Sequence[Window]:
         if self.is_whole:
             return self.windows
-        counts: dict[int, int] = {}
+        counts: Counter[int] = Counter()
         said = draft.said
-        for number in self._search.best(said.asked, *said.search, most=_BEST_CHUNKS):
-            chunk = self._chunks[number]
+        for chunk in self._search.best(said.asked, *said.search, most=_BEST_CHUNKS):
             at = next(n for n, w in enumerate(self.windows) if w.holds(chunk.document, chunk.start))
-            counts[at] = counts.get(at, 0) + 1
+            counts[at] += 1
         own = [n for n, window in enumerate(self.windows) if _is_own(draft, window)]
         others = [n for n in sorted(counts, key=lambda n: (-counts[n], n)) if n not in own]
         return [self.windows[n] for n in (*own, *others[:_OTHER_WINDOWS])]
 
     @cached_property
-    def _chunks(self) -> list[Chunk]:
-        return [chunk for document in self._documents for chunk in chunks_of(document)]
-
-    @cached_property
-    def _search(self) -> Search:
-        return Search([chunk.with_heading for chunk in self._chunks])
+    def _search(self) -> Search[Chunk]:
+        chunks = [chunk for document in self._documents for chunk in chunks_of(document)]
+        return Search(chunks, lambda chunk: chunk.with_heading)
 
     def decide(self, draft: Draft, verdicts: Sequence[tuple[Window, Verdict]]) -> Draft | Fault:
         """Return a draft with the flags of its check, or the fault that was found.
@@ -253,41 +201,3 @@ def _confirms(draft: Draft, verdict: Verdict) -> bool:
     return bool(find_numbers(draft.said.answer)) and bool(
         numbers_of(draft.said.answer) & numbers_of(verdict.answer)
     )
-
-
-def read_verdicts(output: str, count: int) -> tuple[Verdict, ...] | Unusable:
-    """Read the verdicts of a request, one for each question, in any order.
-
-    Args:
-        output: The output of the model.
-        count: Number of questions.
-
-    Returns:
-        The verdicts in the order of the questions; or `no_json`, `several`, or `no_verdict` with the number.
-    """
-    objects = find_objects(output, "verdicts")
-    if not objects:
-        return Unusable(code="no_json")
-    if any(each != objects[0] for each in objects):
-        return Unusable(code="several")
-    listed = objects[0]["verdicts"]
-    found: dict[int, Verdict] = {}
-    for entry in listed if isinstance(listed, list) else ():
-        number, verdict = _verdict(entry)
-        if verdict is not None:
-            found.setdefault(number, verdict)
-    missing = next((n for n in range(1, count + 1) if n not in found), None)
-    if missing is not None:
-        return Unusable(code="no_verdict", figures={"n": str(missing)})
-    return tuple(found[n] for n in range(1, count + 1))
-
-
-def _verdict(entry: Any) -> tuple[int, Verdict | None]:
-    values = entry if isinstance(entry, dict) else {}
-    number, found = values.get("question"), values.get("verdict")
-    quote, answer = values.get("quote", ""), values.get("answer", "")
-    if not (isinstance(number, int) and isinstance(quote, str) and isinstance(answer, str)):
-        return 0, None
-    if found not in _FINDINGS:
-        return 0, None
-    return number, Verdict(found=found, quote=writable(quote), answer=writable(answer))

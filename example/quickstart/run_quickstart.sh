@@ -44,7 +44,7 @@ else
   label=local_SmolLM2-135M-Instruct
 fi
 
-step "2/5 generate: sources to dataset"
+step "2/5 generate: a FAQ, a question set and two documents to 30 tests"
 lm-eval-so generate >/dev/null || fail "generate" "look at the message above; sources and mapping stand in example/quickstart/lm-eval-so.yaml"
 
 step "3/5 run: questions to answers (30 questions; about a minute with the local model)"
@@ -70,6 +70,7 @@ In a pull request this verdict would exit $code. Look at
   example/quickstart/reports/report.json      the same for programs; could be the next baseline
   example/quickstart/runs/$label/run_results.jsonl
   example/quickstart/dataset/toy_support_qa_v1/test.jsonl
+  example/quickstart/dataset/toy_support_qa_v1/review.html   tests that nobody has reviewed, with their evidence
 EOF
 if [ -z "${OPENAI_API_KEY:-}" ]; then
   cat <<EOF

@@ -139,8 +139,13 @@ def _find(dataset: Dataset, wanted: str) -> TestSample:
 
 
 def _rows(test: TestSample, item: ReviewItem, language: Language) -> Iterator[tuple[str, str]]:
-    last = len(item.turns) - 1
-    yield from ((t.role if n < last else "question", t.text) for n, t in enumerate(item.turns))
+    user = test.scenario.simulated_user if test.scenario else None
+    if user is not None:
+        yield from (("goal", user.goal), ("question", user.opening or ""))
+        yield from (("fact", f"{name}: {value}") for name, value in user.facts.items())
+    else:
+        last = len(item.turns) - 1
+        yield from ((t.role if n < last else "question", t.text) for n, t in enumerate(item.turns))
     yield from (("or_answer" if n else "expected", text) for n, text in enumerate(test.answers))
     if item.behavior != "answer":
         yield "behavior", say(f"review_page.behavior_{item.behavior}", language)

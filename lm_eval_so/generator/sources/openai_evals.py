@@ -28,7 +28,7 @@ from lm_eval_so.generator.sources.base import (
 from lm_eval_so.generator.sources.json_file import records_of
 from lm_eval_so.generator.sources.json_values import EVERY, BadJsonError, Tree, parse_strict, walk
 
-ROW_KEYS: Final = frozenset({"item", "datasource_item"})
+_ROW_KEYS: Final = ("item", "datasource_item")
 """Keys of a row that hold its columns: as uploaded, and as an output item of a run."""
 _NAME: Final = "OpenAI Evals"
 _COLUMN: Final = re.compile(r"\{\{\s*item\.([^{}|\s]+)\s*\}\}")
@@ -53,6 +53,13 @@ def is_eval(value: JsonValue) -> bool:
     return isinstance(value, dict) and (
         isinstance(value.get("testing_criteria"), list)
         or isinstance(value.get("data_source"), dict)
+    )
+
+
+def is_row(first: Item) -> bool:
+    """Return whether a record holds its columns as the rows of an eval do."""
+    return isinstance(first, RawItem) and any(
+        isinstance(first.payload.get(key), dict) for key in _ROW_KEYS
     )
 
 
@@ -120,7 +127,7 @@ def _map(
     row: Mapping[str, JsonValue], setups: Sequence[Mapping[str, JsonValue]]
 ) -> dict[str, str | list[str]]:
     """Return what the columns of a row are."""
-    inside = "item" if "item" in row else "datasource_item"
+    inside = next((key for key in _ROW_KEYS if isinstance(row.get(key), dict)), _ROW_KEYS[0])
     columns = row[inside]
     names = list(columns) if isinstance(columns, dict) else []
     graders = [grader for setup in setups for grader in _graders(setup)]

@@ -71,11 +71,12 @@ def is_config(value: JsonValue) -> bool:
     return bool(_BESIDE_TESTS & set(value) or is_test)
 
 
-def is_test(keys: frozenset[str], first: Item) -> bool:
+def is_test(first: Item) -> bool:
     """Return whether a file's first record or header is that of promptfoo's tests."""
     if isinstance(first, Columns):
-        return any(key.startswith("__expected") for key in keys)
-    return isinstance(first, RawItem) and isinstance(first.payload.get("vars"), dict | str)
+        return any(name.startswith("__expected") for name in first.names)
+    given = first.payload.get("vars") if isinstance(first, RawItem) else None
+    return isinstance(given, dict) or (isinstance(given, str) and given.startswith("file://"))
 
 
 def read_config(file: SourceFile, tree: Tree, options: SourceSection) -> Iterator[Item]:

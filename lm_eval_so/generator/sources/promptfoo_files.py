@@ -155,8 +155,8 @@ class Files:
             found = [plain] if plain.is_file() else sorted(folder.glob(name.removeprefix("./")))
             inside = [path.resolve() for path in found if path.is_file()]
         except (ValueError, OSError, NotImplementedError, RecursionError):
-            plain, inside = folder.parent, []
-        if not plain.is_relative_to(folder) or not all(p.is_relative_to(folder) for p in inside):
+            inside = []
+        if not all(path.is_relative_to(folder) for path in inside):
             what = f"{name[:80]} is outside of the configuration's folder"
             raise BadFileError(Reason.UNREADABLE, what, "put it into that folder")
         if not inside:

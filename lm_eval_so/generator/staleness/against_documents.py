@@ -60,6 +60,11 @@ class Sources:
         """The documents as they are, without those that others supersede."""
         return list(self._documents.values())
 
+    @property
+    def new_documents(self) -> list[Document]:
+        """Documents that were others, or none, when tests were written last."""
+        return [each for name, each in self._documents.items() if name not in self._stored]
+
     def is_current(self, passage: Passage) -> bool:
         """Return whether the document of a passage is as it was."""
         return passage.doc_id in self._documents
@@ -118,6 +123,5 @@ class Sources:
     def new_passages(self) -> int:
         """Return how many units have a sentence that no stored document has."""
         old = Body(map(self._text, self._stored.values()))
-        new = (d for each, d in self._documents.items() if each not in self._stored)
-        units = (keyed_unit(unit) for document in new for unit in document.units)
+        units = (keyed_unit(unit) for document in self.new_documents for unit in document.units)
         return sum(not all(map(old.has_sentence, unit.sentences)) for unit in units)

@@ -11,16 +11,16 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.generator.dataset.make import Generated, refuse_edits
-from lm_eval_so.generator.dataset.make_samples import renewed_sample
+from lm_eval_so.generator.dataset.make_samples import renewed_sample, type_of
 from lm_eval_so.generator.dataset.stored import WRITE, read_stored
 from lm_eval_so.generator.generate import Edits, open_dataset, write_dataset
 from lm_eval_so.generator.outcomes import STAGE
 from lm_eval_so.generator.staleness.against_documents import HeldPassage, Sources, worst_of
 from lm_eval_so.generator.staleness.outdated import moved, outdated
-from lm_eval_so.generator.writing.renew import Renewals, Renewed, renew_tests
+from lm_eval_so.generator.writing.renew import Renewals, Renewed, ToRenew, renew_tests
 
-GONE = "evidence_gone"
-"""Reason in rejected.jsonl of a test whose question no document answers any more."""
+REASONS = {"gone": "evidence_gone", "answerable": "answerable_after_all"}
+"""Reasons in rejected.jsonl of tests that are taken out, by what became of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +29,8 @@ class Updated:
 
     generated: Generated
     counts: Mapping[str, int]
-    """Tests by what became of them: moved (to another place), holds, new_answer, gone, or the reason of failure;
-    scenario: conversations to play, which are not renewed."""
+    """Tests by what became of them: moved (to another place), holds, new_answer, gone, answerable, or the reason of
+    failure; scenario: conversations to play, which are not renewed."""
 
 
 async def update_tests(
@@ -65,13 +65,19 @@ async def update_tests(
     answered = [sample for sample in stale if sample.expected is not None]
     old = [outdated(sample, held[sample.id], sources) for sample in answered]
     refuse_edits(config, parts, edits)
-    renewals = await renew_tests(config, resources, old, sources.documents, offline=offline)
+    wanted = ToRenew(
+        tests=old,
+        documents=sources.documents,
+        unanswerable=[outdated(s, (), sources) for s in stored.samples if _is_open(s)],
+        new_documents=sources.new_documents,
+    )
+    renewals = await renew_tests(config, resources, wanted, offline=offline)
     is_worth_keeping = any(each.state != "failed" for each in renewals.tests.values())
     if renewals.results.failure is not None and not is_worth_keeping:
         raise renewals.results.failure
     changes = _changes(stored.samples, held, renewals, sources)
     thrown = [
-        _thrown(sample, held[sample.id])
+        _thrown(sample, held[sample.id], renewals.tests[sample.id])
         for sample in stored.samples
         if changes.get(sample.id, sample) is None
     ]
@@ -90,10 +96,15 @@ async def update_tests(
 def _counts(changes: Mapping[str, TestSample | None], renewals: Renewals) -> dict[str, int]:
     found: Counter[str] = Counter()
     found["moved"] = len(changes.keys() - renewals.tests.keys())
-    for state in ("holds", "new_answer", "gone"):
+    for state in ("holds", "new_answer", "gone", "answerable"):
         found[state] = sum(each.state == state for each in renewals.tests.values())
     reasons = Counter(each.reason for each in renewals.tests.values() if each.state == "failed")
     return {name: n for name, n in {**found, **dict(sorted(reasons.items()))}.items() if n}
+
+
+def _is_open(sample: TestSample) -> bool:
+    """Return whether a test is about what no document answers."""
+    return type_of(sample) == "unanswerable" and sample.expected is None
 
 
 def _is_stale(passages: Sequence[HeldPassage]) -> bool:
@@ -111,7 +122,7 @@ def _changes(
     changes: dict[str, TestSample | None] = {}
     for sample in samples:
         passages = held[sample.id]
-        if _is_stale(passages):
+        if _is_stale(passages) or _is_open(sample):
             new = _renewed(sample, renewals.tests.get(sample.id))
         else:
             new = moved(sample, passages, sources) if passages else sample
@@ -122,7 +133,7 @@ def _changes(
 
 def _renewed(sample: TestSample, renewed: Renewed | None) -> TestSample | None:
     """Return the sample of a test that a model was asked about; itself if that was in vain."""
-    if renewed is not None and renewed.state == "gone":
+    if renewed is not None and renewed.state in REASONS:
         return None
     if renewed is None or renewed.draft is None:
         return sample
@@ -130,17 +141,19 @@ def _renewed(sample: TestSample, renewed: Renewed | None) -> TestSample | None:
     return renewed_sample(sample, renewed.draft, (renewed.model or "") if is_new else None)
 
 
-def _thrown(sample: TestSample, passages: Sequence[HeldPassage]) -> dict[str, Any]:
+def _thrown(
+    sample: TestSample, passages: Sequence[HeldPassage], renewed: Renewed
+) -> dict[str, Any]:
     """Return the line of rejected.jsonl of a test that is taken out."""
     worst = worst_of(passages)
     place = " › ".join(filter(None, (worst.file, worst.heading))) if worst else ""
     line = {
         "stage": WRITE,
-        "reason": GONE,
+        "reason": REASONS[renewed.state],
         "id": sample.id,
         "type": sample.metadata.get("type"),
         "place": place,
-        "what": worst.passage.text if worst else "",
+        "what": worst.passage.text if worst else renewed.reason,
         "question": sample.question,
     }
     return {name: value for name, value in line.items() if value}

@@ -1,5 +1,6 @@
 """The first set-up: what is there is looked at, a model and the chatbot are found, the config is written."""
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -111,8 +112,8 @@ async def set_up(wish: Wish, resources: Resources) -> SetUp:
     problems = [*_in_the_way(wish), *_missing(wish)]
     if problems:
         raise InputError.of(problems)
-    given = [_relative(path, folder) for path in wish.paths]
-    paths = tuple(given or [*_usual(folder)] or [f"{_PLACES[0]}/"])
+    there = [_relative(path, folder) for path in wish.paths] or [*_usual(folder)]
+    paths = tuple(there or [f"{_PLACES[0]}/"])
     found = scan(paths, folder)
     language = wish.language or found.language
     writer = await choose_writer(resources)
@@ -132,7 +133,7 @@ async def set_up(wish: Wish, resources: Resources) -> SetUp:
     )
     return SetUp(
         scan=found,
-        looked_at=paths,
+        looked_at=tuple(there or (f"{place}/" for place in _PLACES)),
         writer=writer,
         chatbot=chatbot,
         files=_write(wish, facts),
@@ -235,14 +236,16 @@ def _suite(paths: Sequence[str], folder: Path) -> str:
 
 def _without_secrets(section: Section) -> Section:
     """Return a section whose address, if it holds a password or a query, stands in a variable."""
-    options = section["options"]
-    url = options.get("url") if isinstance(options, dict) else None
-    if not isinstance(options, dict) or not isinstance(url, str):
+    options = section.get("options")
+    if not isinstance(options, dict):
         return section
-    parts = urlsplit(url)
-    if not (parts.query or parts.username or parts.password):
-        return section
-    return {**section, "options": {**options, "url": f"${{{ADDRESS}}}"}}
+    return {**section, "options": {name: _in_variable(each) for name, each in options.items()}}
+
+
+def _in_variable(value: JsonValue) -> JsonValue:
+    parts = urlsplit(value) if isinstance(value, str) and "://" in value else None
+    is_secret = parts is not None and bool(parts.query or parts.username or parts.password)
+    return f"${{{ADDRESS}}}" if is_secret else value
 
 
 def _write(wish: Wish, facts: Facts) -> tuple[Path, ...]:
@@ -260,11 +263,9 @@ def _variables(chatbot: Section | None) -> list[str]:
     """Return the variables that the chatbot's section needs."""
     if chatbot is None:
         return [KEY]
-    given = chatbot.get("options")
-    options = given if isinstance(given, dict) else {}
-    if chatbot["name"] == "openai":
-        return [] if options.get("api_key_env") == "" else [KEY]
-    return [ADDRESS] if f"${{{ADDRESS}}}" in str(options.get("url")) else []
+    text = json.dumps(dict(chatbot))
+    needs_key = chatbot["name"] == "openai" and '"api_key_env": ""' not in text
+    return [*([KEY] if needs_key else []), *([ADDRESS] if f"${{{ADDRESS}}}" in text else [])]
 
 
 def facts(made: SetUp) -> dict[str, JsonValue]:

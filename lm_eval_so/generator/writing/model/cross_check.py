@@ -1,17 +1,21 @@
 """The check: every proposed question held against the documents, not only against its own passage."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
+
+from pydantic import JsonValue
 
 from lm_eval_so.core.text.numbers import find_numbers
 from lm_eval_so.generator.documents.block import Document
-from lm_eval_so.generator.writing.candidate import Verdict
+from lm_eval_so.generator.writing.candidate import Verdict, read_verdicts
 from lm_eval_so.generator.writing.chunks import Chunk, chunks_of, place_of
 from lm_eval_so.generator.writing.likeness import Keyed, Search, key, keyed, numbers_of
+from lm_eval_so.generator.writing.model.models import Models, Question
+from lm_eval_so.generator.writing.model.prompts import check_request, language_for
 from lm_eval_so.generator.writing.rules import Draft, Fault
 
 _MOST_WINDOWS: Final = 12
@@ -107,6 +111,37 @@ class Checker:
         """Whether every question is held against every window."""
         return len(self.windows) <= _MOST_WINDOWS
 
+    async def check(self, models: Models, drafts: Sequence[Draft]) -> list[Draft | Fault | None]:
+        """Return each draft with the flags of its check, or its fault; None if it was cut off.
+
+        Conversations to play are no questions that documents could answer, and pass.
+
+        Args:
+            models: The models; if none of them checks, all drafts get the flag `unchecked`.
+            drafts: The drafts.
+        """
+        model = models.checker
+        if model is None:
+            return [draft.flagged("unchecked") for draft in drafts]
+        held = self.requests([draft for draft in drafts if draft.said.scene is None])
+        replies = await models.ask(model, [_question(each, model.params) for each in held])
+        told: dict[int, list[tuple[Window, Any]]] = {id(draft): [] for draft in drafts}
+        for each, reply in zip(held, replies, strict=True):
+            said = reply and reply.said
+            for number, draft in enumerate(each.drafts):
+                verdict = said[number] if isinstance(said, tuple) else said
+                told[id(draft)].append((each.window, verdict))
+        return [
+            draft if draft.said.scene else self._end(draft, told[id(draft)]) for draft in drafts
+        ]
+
+    def _end(self, draft: Draft, told: Sequence[tuple[Window, Any]]) -> Draft | Fault | None:
+        if any(verdict is None for _, verdict in told):
+            return None
+        if not all(isinstance(verdict, Verdict) for _, verdict in told):
+            return Fault(reason="check_failed")
+        return self.decide(draft, told)
+
     def requests(self, drafts: Sequence[Draft]) -> list[Held]:
         """Return the requests that check drafts: window by window, the drafts in order."""
         chosen = {id(draft): self._windows(draft) for draft in drafts}
@@ -166,6 +201,14 @@ class Checker:
             if verdict.found == "answers" and where and _differs(draft, verdict):
                 draft = draft.flagged(f"conflict:{where}")
         return draft
+
+
+def _question(held: Held, params: Mapping[str, JsonValue]) -> Question:
+    language = held.drafts[0].slot.chunk.language
+    said = [draft.said for draft in held.drafts]
+    request = check_request(held.window.passages, said, params, language=language_for(language))
+    read = partial(read_verdicts, count=len(said))
+    return Question(request=request, language=language, read=read)
 
 
 def _is_hop(draft: Draft) -> bool:

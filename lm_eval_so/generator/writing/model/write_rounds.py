@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.core.asking.asker import Answer
@@ -11,16 +10,13 @@ from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.errors import LMEvalError
 from lm_eval_so.generator.writing.candidate import (
     Candidate,
-    Verdict,
     read_candidate,
     read_scene,
-    read_verdicts,
 )
-from lm_eval_so.generator.writing.model.cross_check import Checker, Held, Window
+from lm_eval_so.generator.writing.model.cross_check import Checker
 from lm_eval_so.generator.writing.model.models import Asking, Models, Question
 from lm_eval_so.generator.writing.model.prompts import (
     Brief,
-    check_request,
     language_for,
     write_request,
 )
@@ -159,7 +155,7 @@ class Rounds:
                 self._throw_away(slot, draft, asked)
             else:
                 drafts.append((draft, reply.model))
-        decided = await self._check([draft for draft, _ in drafts])
+        decided = await self._checker.check(self._models, [draft for draft, _ in drafts])
         for (draft, model), end in zip(drafts, decided, strict=True):
             if isinstance(end, Fault):
                 self._throw_away(draft.slot, end, draft.said.question)
@@ -218,52 +214,3 @@ class Rounds:
             avoid=fault.avoid,
         )
         self._tries.append(thrown)
-
-    async def _check(self, drafts: Sequence[Draft]) -> list[Draft | Fault | None]:
-        """Return each draft with the flags of its check, or its fault; None if it was cut off.
-
-        Conversations to play are no questions that documents could answer, and pass.
-        """
-        model = self._models.checker
-        if model is None:
-            return [draft.flagged("unchecked") for draft in drafts]
-        held = self._checker.requests([draft for draft in drafts if draft.said.scene is None])
-        replies = await self._models.ask(model, [_question(each, model.params) for each in held])
-        told: dict[int, list[tuple[Window, Any]]] = {id(draft): [] for draft in drafts}
-        for each, reply in zip(held, replies, strict=True):
-            said = reply and reply.said
-            for number, draft in enumerate(each.drafts):
-                told[id(draft)].append(
-                    (each.window, said[number] if isinstance(said, tuple) else said)
-                )
-        return [
-            draft
-            if draft.said.scene is not None
-            else _decided(self._checker, draft, told[id(draft)])
-            for draft in drafts
-        ]
-
-
-def _question(held: Held, params: Mapping[str, Any]) -> Question:
-    spoken = held.drafts[0].slot.chunk.language
-    return Question(
-        request=check_request(
-            held.window.passages,
-            [draft.said for draft in held.drafts],
-            params,
-            language=language_for(spoken),
-        ),
-        language=spoken,
-        read=partial(read_verdicts, count=len(held.drafts)),
-    )
-
-
-def _decided(
-    checker: Checker, draft: Draft, told: Sequence[tuple[Window, Any]]
-) -> Draft | Fault | None:
-    """Return what verdicts make of a draft; None if one of them was cut off."""
-    if any(verdict is None for _, verdict in told):
-        return None
-    if not all(isinstance(verdict, Verdict) for _, verdict in told):
-        return Fault(reason="check_failed")
-    return checker.decide(draft, told)

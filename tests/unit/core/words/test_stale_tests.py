@@ -66,6 +66,8 @@ def test_stale_sentences__say_nothing_where_all_fits() -> None:
 )
 def test_first_cases__of_a_stale_test_say_so(is_here: bool | None, note: str) -> None:
     worse = (changed("s1"), changed("s9"))
-    stale = Staleness(dataset="d", of=9, tests=(replace(TEST, in_pull_request=is_here),))
+    fits = replace(TEST, id="s9", state="same")
+    tests = (replace(TEST, in_pull_request=is_here), fits)
+    stale = Staleness(dataset="d", of=9, tests=tests)
     made = comparison(changed=worse, staleness=stale)
     assert [case.notes for case in first_cases(made, Language.EN)] == [(note,), ()]

@@ -94,6 +94,26 @@ def test_show__a_test_as_people_read_it_without_what_a_terminal_obeys(folder: Pa
     assert error.value.problems[0].hint is not None
 
 
+def test_show__a_conversation_to_play(tmp_path: Path) -> None:
+    scenario = {
+        "simulated_user": {"goal": "환불받기", "opening": "환불돼요?", "facts": {"산 것": "칫솔"}},
+        "success": [{"type": "contains", "text": "3일"}],
+        "must_not": [{"type": "judge", "text": "화를 낸다"}],
+    }
+    test = {"id": "s1", "language": "ko", "scenario": scenario}
+    (tmp_path / "test.jsonl").write_text(json.dumps(test) + "\n", "utf-8")
+    _, text = show_test(tmp_path, "s1", None)
+    assert text == (
+        "s1 · scenario · ko\n"
+        "목표       환불받기\n"
+        "질문       환불돼요?\n"
+        "아는 것    산 것: 칫솔\n"
+        "성공 조건  3일\n"
+        "금지       화를 낸다\n"
+        "검토       none\n"
+    )
+
+
 def test_show__is_a_command(folder: Path) -> None:
     done = lm_eval_so("dataset", "show", ".", "--json", cwd=folder)
     counted = json.loads(done.stdout)

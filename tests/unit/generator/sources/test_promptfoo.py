@@ -118,6 +118,9 @@ def test_config__what_is_not_run_is_kept_and_told(suite: Any) -> None:
         (f"tests:\n- vars: {{q: {['x'] * 1001}}}\n", {}, "more than 1,000 tests"),
         ("tests:\n- vars: {messages: '[{\"role\": \"user\", \"content\": \"대화\"}]'}\n", {}, "대화"),
         (f"tests:\n- vars: {{a: {'x' * 9999}, q: '{'{{a}}' * 200}'}}\n", {"input_var": "q"}, "longer than 1,048,576"),
+        ("defaultTest: {vars: {q: 하나, r: 둘}}\ntests:\n- vars: {r: 셋}\n", {"input_var": "r"}, "셋"),
+        ("tests:\n- vars: {q: file://../none.txt}\n", {}, "there is no file ../none.txt"),
+        ("tests: file://../*.csv\nprompts: [a]\n", {}, "../*.csv is outside"),
         ("scenarios: [{}]\ntests:\n- vars: {q: 하나}\n", {}, "하나"),
         ("- vars: {q: 하나}\n  assert: [{type: equals, value: 둘}]\n", {}, "하나"),
     ],
@@ -190,6 +193,32 @@ def test_config__that_was_made_of_a_dataset_comes_back_with_the_same_ids(shop: A
             s["metrics"]["keyword_coverage"] for s in shop.samples() if "3일" in s.values()
         ]
         assert phrases == {"keywords": ["3일"]}
+
+
+@pytest.mark.parametrize(
+    ("assertion", "keywords", "kept"),
+    [
+        ({"type": "contains", "value": "가"}, ["가"], []),
+        ({"type": "contains", "value": 7}, ["7"], []),
+        ({"type": "contains", "value": "가", "weight": 0}, [], ["contains"]),
+        ({"type": "contains", "value": " "}, [], ["contains"]),
+        ({"type": "contains", "value": "{{ 가 | upper }}"}, [], ["contains"]),
+        ({"type": "contains", "value": "가", "transform": "output"}, [], ["contains"]),
+        ({"type": "not-contains-all", "value": ["가"]}, [], ["not-contains-all"]),
+        ({"type": "not-equals", "value": "가"}, [], ["not-equals"]),
+        ({"type": "assert-set", "assert": [{"type": "contains", "value": "가"}]}, ["가"], []),
+        ({"type": "assert-set", "threshold": 0.5, "assert": [{"type": "contains", "value": "가"}]}, [], ["assert-set"]),
+    ],
+)  # fmt: skip
+def test_assertion__is_understood_whole_or_kept_as_it_stands(
+    shop: Any, assertion: dict[str, Any], keywords: list[str], kept: list[str]
+) -> None:
+    shop.write("t.json", json.dumps([{"vars": {"q": "가?"}, "assert": [assertion]}]))
+    shop.generate({"path": "t.json"})
+    (sample,) = shop.samples()
+    found = sample.get("metrics", {}).get("keyword_coverage", {}).get("keywords", [])
+    foreign = sample.get("metadata", {}).get("foreign_checks", [])
+    assert (found, [each["type"] for each in foreign]) == (keywords, kept)
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,35 @@ def test_check__generate_does_not_hide_what_is_stale(shop: Any) -> None:
     assert stale(find_stale(settings, ignore)) == first
 
 
+def test_check__counts_twins_and_no_superseded_document(shop: Any) -> None:
+    shop.write("old.md", POLICY)
+    docs = {"id": "docs", "as": "documents", "path": "old.md"}
+    wanted = {"questions": 9, "mix": {"fact": 1}, "twins": 9}
+    values: dict[str, Any] = {"version": 1, "suite": "s", "dataset": {"path": "made"}}
+    values["generator"] = {"sources": [docs], "synthesise": wanted}
+    generate(make_config(values, folder=shop.folder), shop.resources())
+    shop.write("new.md", POLICY.replace("7일 안에", "14일 안에"))
+    newer = {"id": "new", "as": "documents", "path": "new.md", "supersedes": ["old.md"]}
+    values["generator"]["sources"].append(newer)
+    found = find_stale(make_config(values, folder=shop.folder), ignore)
+    changed = [test for test in found.tests if test.state == "changed"]
+    assert [test.numbers for test in changed] == [(("7일", "14일"),)] * 2  # its twin, too
+    assert found.of == len(found.tests) == 6
+
+
+def test_check__numbers_of_placeholders_say_nothing(shop: Any) -> None:
+    settings = made(shop, rows=False)
+    text = (
+        "# 안내\n\n## 상담 전화\n\n평일에 받습니다. 9시부터입니다. 전화는 010-1234-5678번입니다.\n"
+    )
+    shop.write("policy.md", text)
+    generate(settings, shop.resources(), out=shop.folder / "other")
+    shop.write("policy.md", f"팩스는 010-8765-4321번입니다.\n\n{text}")
+    found = find_stale(settings, ignore, out=shop.folder / "other")
+    assert "상담 전화?" in {test.question for test in found.tests}
+    assert stale(found) == []
+
+
 def test_check__without_a_dataset(shop: Any) -> None:
     shop.write("faq.csv", FAQ)
     shop.write("policy.md", POLICY)

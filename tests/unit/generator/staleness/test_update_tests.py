@@ -14,9 +14,11 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Noticed, ignore
+from lm_eval_so.core.records.enums import Language
 from lm_eval_so.errors import CannotMeasure
 from lm_eval_so.generator.generate import generate
 from lm_eval_so.generator.staleness.find_stale import find_stale
+from lm_eval_so.generator.staleness.screen import screen
 from lm_eval_so.generator.staleness.update_tests import Updated, update_tests
 from lm_eval_so.testing import ChatServer, Seen
 
@@ -39,6 +41,7 @@ POLICY = """# 이용 안내
 상담은 9시부터 18시까지 합니다.
 """
 OTHER = "# 매장 안내\n\n## 주차 안내\n\n주차는 2시간까지 무료입니다.\n"
+WEEKEND = "주말에도 전화를 받습니다."
 FEE, SOON = "기본 배송비는 4,000원입니다.", "대개 2일이면 상품이 도착합니다."
 CHANGED = (
     POLICY.replace("기본 배송비는 3,000원입니다.", FEE)
@@ -79,9 +82,19 @@ class Shop:
 
     def answer(self, seen: Seen) -> str:
         prompt = seen.body["messages"][0]["content"]
+        if '"verdicts"' in prompt:
+            return self.check(prompt)
         asked = next(each for each in self.said if f"\n{each}\n" in prompt)
         self.prompts.append(prompt)
         return json.dumps(self.said[asked], ensure_ascii=False)
+
+    def check(self, prompt: str) -> str:
+        """Answer as a model does that knows when the shop is called at weekends, and not its owner."""
+        first = prompt.index("주말에도 전화되나요?") < prompt.index("사장님이 누구예요?")
+        found = {"verdict": "answers", "quote": WEEKEND, "answer": WEEKEND}
+        nothing = {"verdict": "nothing", "quote": "", "answer": ""}
+        both = [found, nothing] if first else [nothing, found]
+        return json.dumps({"verdicts": [{"question": n, **v} for n, v in enumerate(both, start=1)]})
 
     def update(self, **options: Any) -> Updated:
         resources = Resources(listener=self.events.append)
@@ -108,6 +121,8 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 def test_update__new_answers_new_quotes_and_what_is_gone(shop: Shop) -> None:
+    file = shop.folder / "made/test.jsonl"
+    file.write_text(file.read_text("utf-8").replace('"unreviewed"', '"accepted"'), "utf-8")
     before = {question: json.loads(line) for question, line in shop.lines().items()}
     untouched = shop.lines()["주차 안내?"]
     updated = shop.update()
@@ -185,13 +200,34 @@ def test_update__what_passes_no_rule_changes_nothing(shop: Shop, said: Any, reas
 
 
 def test_update__still_true_counts_only_if_the_new_quotes_prove_as_much(shop: Shop) -> None:
-    shop.said["배송 기간?"] = {
-        **TRUE["배송 기간?"],
-        "quotes": ["반품만 받습니다."],
-        "answer": "반품만 받습니다.",
-        "must_say": [],
-    }
-    assert shop.update().counts["new_answer"] == 2
+    lines = shop.lines()
+    must_say = {"keyword_coverage": {"keywords": ["도착"]}}
+    lines["배송 기간?"] = json.dumps(shop.sample("배송 기간?") | {"metrics": must_say})
+    (shop.folder / "made/test.jsonl").write_text("\n".join(lines.values()) + "\n", "utf-8")
+    shop.said["배송 기간?"] = {**TRUE["배송 기간?"], "quotes": ["대개 2일이면"]}
+    assert "holds" not in shop.update().counts
+
+
+def test_update__unanswerable_tests_are_held_against_new_documents(shop: Shop) -> None:
+    def unanswerable(question: str) -> str:
+        sample = shop.sample("배송 요금?") | {"behavior": "abstain", "context": [], "metrics": {}}
+        sample |= {"messages": [{"role": "user", "content": question}]}
+        sample |= {"metadata": {"type": "unanswerable"}}
+        del sample["expected"]
+        return json.dumps(sample, ensure_ascii=False)
+
+    added = [unanswerable("주말에도 전화되나요?"), unanswerable("사장님이 누구예요?")]
+    lines = [*shop.lines().values(), *added]
+    (shop.folder / "made/test.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    (shop.folder / "new.md").write_text(f"# 주말 안내\n\n{WEEKEND}\n", "utf-8")
+    told = screen(find_stale(shop.config(), ignore), Language.EN)
+    assert "whether the 2 unanswerable tests have an answer there" in told
+    assert shop.update().counts["answerable"] == 1
+    assert "사장님이 누구예요?" in shop.lines()
+    assert "주말에도 전화되나요?" not in shop.lines()
+    rejected = (shop.folder / "made/rejected.jsonl").read_text("utf-8").splitlines()
+    reasons = {(each := json.loads(line))["reason"]: each["what"] for line in rejected}
+    assert reasons["answerable_after_all"] == "new.md › 주말 안내"
 
 
 def test_update__conversations_to_play_stay(shop: Shop) -> None:

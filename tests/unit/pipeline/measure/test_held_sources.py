@@ -58,9 +58,7 @@ def test_held__tells_this_pull_request_from_older_changes(config: Config) -> Non
     git("checkout", "-qb", "topic", cwd=config.folder)
     edit(config, "안내/returns.md", "7일", "14일")
     git("checkout", "-q", "main", cwd=config.folder)
-    (config.folder / "other").write_text("main goes on")
-    git("add", "-A", cwd=config.folder)
-    git("commit", "-qm", "main", cwd=config.folder)
+    edit(config, "안내/fees.md", "3,000원", "6,000원")  # main goes on
     git("checkout", "-q", "topic", cwd=config.folder)
     found, told = held(config, base="main")
     assert found is not None

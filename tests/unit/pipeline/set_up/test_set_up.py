@@ -181,6 +181,21 @@ def test_set_up__a_password_of_the_address_reaches_no_file(folder: Path) -> None
     assert not problems(folder, {"CHATBOT_URL": url})
 
 
+def test_set_up__a_password_of_an_openai_address_neither(folder: Path) -> None:
+    with ShopBot(openai) as bot:
+        url = f"{bot.url}/v1".replace("//", "//me:hidden-sesame@")
+        made = written(folder, url=url, workflow=True)
+    texts = [file.read_text(encoding="utf-8") for file in made.files]
+    assert not any("hidden-sesame" in text for text in (*texts, *screen(made)))
+    assert any("holds a user or a password" in line for line in screen(made))
+
+
+def test_set_up__an_empty_folder_is_told_what_to_do(tmp_path: Path) -> None:
+    lines = screen(written(tmp_path, language=Language.EN))
+    assert lines[0].startswith("Nothing can be read in: docs/, documents/, ")
+    assert lines[-1].startswith("Next      put documents (PDF, ")
+
+
 def test_set_up__nothing_is_overwritten_or_asked_unless_forced(folder: Path) -> None:
     (folder / ".gitignore").write_text("*.log\nruns/", encoding="utf-8")
     written(folder, workflow=True)

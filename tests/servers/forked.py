@@ -161,6 +161,7 @@ def _prepare() -> Any:
 
     import lm_eval_so as so
     from lm_eval_so.cli.app import app
+    from lm_eval_so.core.asking.cost.prices import Tariff, rates_of
     from lm_eval_so.core.records.codec import RECORDS, json_schema, loads
 
     for module in walk_packages(so.__path__, "lm_eval_so."):
@@ -172,6 +173,7 @@ def _prepare() -> Any:
     comparison = so.compare(report, baseline=report)
     so.render(report, comparison=comparison, format="md")
     so.render(report, comparison=comparison, format="html")
+    rates_of(Tariff(is_priced=True, url="https://api.openai.com/v1"), model="gpt-4.1-mini")
     return get_command(app)
 
 

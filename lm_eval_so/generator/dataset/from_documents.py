@@ -17,6 +17,7 @@ from lm_eval_so.generator.dataset.make_samples import (
     prompts_of,
     sample_of,
     style_for,
+    told_by,
     type_of,
 )
 from lm_eval_so.generator.dataset.stored import (
@@ -32,9 +33,7 @@ from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.outcomes import STAGE, notice
 from lm_eval_so.generator.review.decisions import REVIEW, Decisions
 from lm_eval_so.generator.twins.make_twins import twins_of
-from lm_eval_so.generator.writing.model.prompts import told_by
-from lm_eval_so.generator.writing.model.write_rounds import Options, Results
-from lm_eval_so.generator.writing.write import Material, Work
+from lm_eval_so.generator.writing.write import Material, Options, Results, Work
 
 
 def has_documents(config: Config) -> bool:

@@ -22,8 +22,7 @@ from lm_eval_so.generator.dedup import collect_distinct
 from lm_eval_so.generator.outcomes import STAGE, Kept, Outcome, Read, Tally, notice
 from lm_eval_so.generator.review.decisions import Decisions, read_decisions
 from lm_eval_so.generator.writing.conflicts import conflict_lines
-from lm_eval_so.generator.writing.model.write_rounds import Results
-from lm_eval_so.generator.writing.write import NO_CHUNK
+from lm_eval_so.generator.writing.write import NO_CHUNK, Results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

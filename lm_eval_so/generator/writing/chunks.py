@@ -39,12 +39,12 @@ class Chunk:
 
     @property
     def own_text(self) -> str:
-        """The text of the document from start to end."""
+        """The text without the header row of a table that began before."""
         return self.document.text[self.start : self.end]
 
     @property
     def text(self) -> str:
-        """Its own text, below the header row of a table that began before."""
+        """The text of the document from start to end, below the header row of a table that began before."""
         header = self.units[0].header
         return f"{header}\n{self.own_text}" if header else self.own_text
 

@@ -26,6 +26,7 @@ from lm_eval_so.generator.writing.slots import (
     slots_of_changes,
 )
 
+__all__ = ["Material", "Options", "Results", "Try", "Work"]
 FACT = "fact"
 KEYLESS = "keyless"
 """Flag of a test that was written without a model."""

@@ -11,8 +11,7 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.core.asking.answer.markers import between_markers, choose_marker
-from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.hashing import digest, digest_text
+from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import say, texts
@@ -186,15 +185,6 @@ def prompt_digest(language: Language, name: str = "write") -> str:
     topics = ("writing.", "scenario.") if name == SCENARIO else ("writing.",)
     words = {code: text for code, text in texts(language).items() if code.startswith(topics)}
     return digest_text("\n".join([*told, *(words[code] for code in sorted(words))]))
-
-
-def told_by(config: Config) -> str:
-    """Return the digest of what writes tests: the instructions, the model and its parameters."""
-    section = config.generator and config.generator.writer
-    wanted = config.generator and config.generator.synthesise
-    names = ["write", *(["scenario"] if wanted and wanted.scenarios else [])]
-    told = [prompt_digest(language, name) for name in names for language in Language]
-    return digest([told, section and section.name, section and section.params])[:16]
 
 
 def _passages(slot: Slot) -> list[tuple[str, str]]:

@@ -26,6 +26,15 @@ if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ]; then
 fi
 PATH="$PWD/.venv/bin:$PATH"
 export PATH
+# The review page is tested in a real browser. Without one these tests are skipped, and say so.
+has_browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
+if ! has_browser >/dev/null; then
+  echo "== browser"
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    { apt-get --quiet --quiet update && apt-get --quiet --quiet --yes --no-install-recommends install chromium; } >/dev/null 2>&1
+  fi
+  has_browser || echo "none: the review page is not tested. To test it, install chromium (apt-get install chromium)"
+fi
 # where it is set, each worker and command would compile the same files again
 unset PYTHONDONTWRITEBYTECODE
 

@@ -134,13 +134,19 @@ def recognise(
         if known.fits(seen):
             return known.holds, known.format
     is_table = format_of(name, source) in READERS
-    has_question = {"input", "messages"} & set(guess(seen.columns).refs)
-    if is_table and (has_question or shape_of(seen.columns)):
+    if is_table and (_has_question(seen.columns) or shape_of(seen.columns)):
         return "tests", source.format
     is_sheet = format_of(name, source) in SHEETS
     is_samples = source.use == "samples" or (is_table and not is_sheet and not may_be_document)
     is_samples = is_samples or bool(source.map)
     return "tests" if is_samples else "document", source.format
+
+
+def _has_question(columns: Sequence[str]) -> bool:
+    """Return whether one column is for questions; 문의 alone is a telephone number as often."""
+    refs = guess(columns).refs
+    is_sure = refs.get("input") != ("문의",) or {"expected", "references"} & refs.keys()
+    return "messages" in refs or ("input" in refs and bool(is_sure))
 
 
 def _glance(name: str, path: Path, source: SourceSection, beside: Sequence[Path]) -> Glance:

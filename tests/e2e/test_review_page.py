@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +14,8 @@ import pytest
 from servers.chromium import Browser, browser
 from servers.commands import lm_eval_so
 
+from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.review import Decision, ReviewHead
 from lm_eval_so.core.records.review_page import (
@@ -25,6 +28,8 @@ from lm_eval_so.core.records.review_page import (
     ShownTurn,
 )
 from lm_eval_so.core.review_page.pages import review_pages
+from lm_eval_so.generator.generate import generate
+from lm_eval_so.generator.take_review import take_review
 
 NO_PICKER = "delete window.showSaveFilePicker;"
 PICKER = """
@@ -106,7 +111,17 @@ THIRTY = [
             ),
         ),
     ),
-    *map(item, range(4, 30)),
+    item(
+        4,
+        type="scenario",
+        expected=None,
+        must_say=(),
+        must_not=("공짜",),
+        goal="반품을 끝낸다",
+        facts=("주문: 어제",),
+        success=("6,000원",),
+    ),
+    *map(item, range(5, 30)),
 ]
 
 
@@ -324,6 +339,30 @@ def test_page__offers_decisions_of_an_earlier_page_that_still_fit(
     assert decided(chromium) == "3 / 4"
 
 
+def test_page__what_it_saves_is_what_import_takes(chromium: Browser, tmp_path: Path) -> None:
+    table = "| 지역 | 요금 |\n|---|---|\n" + "".join(
+        f"| 지역{n} | {n},000원 |\n" for n in range(1, 5)
+    )
+    (tmp_path / "fees.md").write_text(f"# 배송비\n\n{table}", "utf-8")
+    sources = [{"id": "docs", "as": "documents", "path": "fees.md"}]
+    writing = {"sources": sources, "synthesise": {"questions": 4, "mix": {"fact": 1}}}
+    values = {"version": 1, "suite": "s", "language": "ko", "dataset": {"path": "made"}}
+    config = make_config({**values, "generator": writing}, folder=tmp_path)
+    assert generate(config, Resources()).files[-1] == tmp_path / "made/review.html"
+    chromium.look(1280)
+    chromium.open(tmp_path / "made/review.html", before=NO_PICKER)
+    assert chromium.run("document.querySelectorAll('mark').length") == 2
+    for key in ("a", "r", "1", "e"):
+        chromium.press(key)
+    chromium.run("document.querySelector('[name=expected]').value += '입니다'")
+    chromium.press("Enter", ctrl=True)
+    chromium.press("s")
+    taken = take_review(tmp_path / "made", chromium.downloaded())
+    assert (taken.accepted, taken.rejected, taken.edited) == (1, 1, 1)
+    chromium.open(tmp_path / "made/review.html")
+    assert chromium.text("#count").endswith("/ 1")  # one is left
+
+
 def test_page__asks_nothing_and_runs_nothing_of_others(chromium: Browser, tmp_path: Path) -> None:
     told = "window.told = []; addEventListener('securitypolicyviolation', (e) => told.push(e.violatedDirective));"
     chromium.open(write_page(tmp_path, name="policy"), before=told + NO_PICKER)
@@ -381,6 +420,12 @@ def test_page__has_names_order_contrast_and_room(
             p["value"]["value"] for n in headings for p in n["properties"] if p["name"] == "level"
         ]
         assert levels == [1, 2]
+    if mode == "review":  # a conversation to play cannot be edited here
+        chromium.click("#items li:nth-child(5) button")
+        names = [*chromium.run("[...document.querySelectorAll('dt')].map((x) => x.textContent)")]
+        assert names[:4] == ["목표", "사용자가 아는 것", "성공 조건", "금지 표현"]
+        chromium.press("e")
+        assert not chromium.run("document.querySelector('[name=question], [aria-keyshortcuts=e]')")
     if mode == "labels":  # a label that is a digit has that key
         chromium.press("4")
         assert chromium.text("#live").startswith("4 ")
@@ -454,3 +499,32 @@ def test_calibrate__labels_of_the_page_are_those_of_the_table(
         found.append(made)
     assert found[0] == found[1]
     assert (found[0]["n"], found[0]["skipped"], found[0]["annotators"]) == (11, {"empty": 1}, 1)
+
+
+def test_page__of_a_generated_dataset_saves_what_import_takes(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    config = (
+        "version: 1\nsuite: shop\nlanguage: ko\ndataset: {path: made, name: 상점}\n"
+        "generator: {sources: [{id: docs, as: documents, path: policy.md}],"
+        " synthesise: {questions: 6, mix: {fact: 1}, twins: 0}}\n"
+    )
+    (tmp_path / "lm-eval-so.yaml").write_text(config, "utf-8")
+    shutil.copy(Path(__file__).parents[1] / "data/shop/policy.md", tmp_path)
+    assert lm_eval_so("generate", cwd=tmp_path).returncode == 0
+    chromium.open(tmp_path / "made/review.html", before=NO_PICKER)
+    for key in ("a", "a", "r", "1", "e"):
+        chromium.press(key)
+    chromium.write(" 알려 주세요")
+    chromium.press("Enter", ctrl=True)
+    chromium.press("s")
+    saved = chromium.downloaded()
+    done = lm_eval_so("dataset", "review", "import", "made", str(saved), cwd=tmp_path)
+    said = "결정 4건: 승인 2, 수정 1, 반려 1. 빈자리 1개는 generate가 채웁니다\n"
+    assert (done.returncode, done.stderr) == (0, said)
+    lines = (tmp_path / "made/test.jsonl").read_text("utf-8").splitlines()
+    tests = [json.loads(line) for line in lines]
+    edited = [each for each in tests if each["review"]["status"] == "edited"]
+    assert [each["messages"][-1]["content"][-7:] for each in edited] == [" 알려 주세요"]
+    chromium.open(tmp_path / "made/review.html", before=NO_PICKER)
+    assert decided(chromium) == "0 / 2"

@@ -46,6 +46,18 @@ PLAYED_USER = {
         '{"progress": true, "done": true, "reason": "goal", "message": ""}',
     ],
 }
+CHAT = """{"상담번호": "1", "분류": "배송", "messages": [{"role": "user", "content": "언제 오나요?"}]}\n"""
+KAKAO = """\
+홍길동 님과 카카오톡 대화
+저장한 날짜 : 2024-03-05 10:00:00
+
+--------------- 2024년 3월 4일 월요일 ---------------
+[홍길동] [오후 12:05] 언제 오나요?
+[예시상점 상담원] [오후 12:10] 오늘 도착합니다.
+[홍길동] [오후 12:11] 몇 시쯤 오나요?
+[예시상점 상담원] [오후 12:12] 오후 5시쯤입니다.
+"""
+"""Logs of conversations."""
 PLAIN = {"text"}
 ELSEWHERE = {
     # the clone is where this test runs
@@ -130,6 +142,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "answers.jsonl": '{"id": "s75e3794e0e2f4f70", "answer": "1~2일 안에 도착합니다."}\n',
         "models/my-model.gguf": "",
         "docs/returns_2023.md": "# 반품\n\n받은 날부터 10일 안에 반품할 수 있습니다.\n",
+        "logs/chat.jsonl": CHAT,
+        "logs/카카오톡.txt": KAKAO,
+        "logs/traces.json": (ROOT / "tests/data/traces/openinference.jsonl").read_text("utf-8"),
         "docs/policy.md": "# 배송\n\n주문하면 1~2일 안에 도착합니다.\n",
     }.items():
         (folder / name).parent.mkdir(exist_ok=True)

@@ -12,6 +12,7 @@ suite: shop
 language: en
 dataset: {path: data}
 generator:
+  seed: 1
   sources: [{id: docs, as: documents, path: "docs/*.md"}]
   synthesise: {questions: 9, mix: {fact: 1}, twins: 1}
 backend: {name: openai, label: bot, params: {model: m}, options: {base_url: "${BOT_URL}"}}
@@ -54,7 +55,7 @@ def test_ci__tells_which_tests_quote_what_the_pull_request_changes(tmp_path: Pat
         done = place.ci()
         assert done.returncode == 0, done.stderr
         of = len(rows)
-        assert of == 4  # with a twin
+        assert of == 4  # with a twin of the fee
         assert f"📄 1 of {of} tests quote text that this pull request changes" in done.stderr
         (body,) = place.hub.bodies(7).values()
         lines = body.splitlines()
@@ -62,7 +63,7 @@ def test_ci__tells_which_tests_quote_what_the_pull_request_changes(tmp_path: Pat
         place_shown = "docs/returns.md › Period of returns: 7 days → 14 days"
         still = "(expected answer still says 7 days)"
         assert lines[head + 2] == f"1 number changed: {place_shown} {still}"
-        assert f"📄 1 of {of} tests quote text that changed before this pull request" in lines
+        assert f"📄 2 of {of} tests quote text that changed before this pull request" in lines
         assert "<img" not in body.replace("`<img", "")
         report = (place.folder / "lm-eval-so-report/report.html").read_text()
         assert "that this pull request changes" in report

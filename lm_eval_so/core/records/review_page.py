@@ -66,6 +66,13 @@ class ReviewItem:
     behavior: str = "answer"
     evidence: tuple[ShownEvidence, ...] = ()
     must_say: tuple[str, ...] = ()
+    must_not: tuple[str, ...] = ()
+    goal: str | None = None
+    """Goal of the user of a conversation to play; its question is how the user begins."""
+    facts: tuple[str, ...] = ()
+    """Facts that this user knows of their case."""
+    success: tuple[str, ...] = ()
+    """Conditions of that conversation's success."""
     flags: tuple[ShownFlag, ...] = ()
     status: str | None = None
     """State of the review; in mode labels the label that the answer has already."""

@@ -163,7 +163,8 @@ class _Sources:
 
 
 def _item(sample: TestSample, sources: _Sources, language: Language) -> ReviewItem:
-    keywords = sample.metrics.get("keyword_coverage", {}).get("keywords")
+    scene = sample.scenario
+    user = scene.simulated_user if scene else None
     return ReviewItem(
         id=sample.id,
         rev=revision(sample),
@@ -172,13 +173,24 @@ def _item(sample: TestSample, sources: _Sources, language: Language) -> ReviewIt
         turns=tuple(_turns(sample)),
         expected=sample.expected,
         behavior=sample.behavior.value,
-        must_say=tuple(k for k in keywords if isinstance(k, str))
-        if isinstance(keywords, list)
-        else (),
+        must_say=_phrases(sample, "keywords"),
+        must_not=(
+            *_phrases(sample, "forbidden"),
+            *(each.text for each in (scene.must_not if scene else ())),
+        ),
+        goal=user.goal if user else None,
+        facts=tuple(f"{name}: {value}" for name, value in user.facts.items()) if user else (),
+        success=tuple(each.text for each in scene.success) if scene else (),
         flags=tuple(_flag(each, language) for each in sample.flags if each != _NO_DOUBT),
         evidence=tuple(_evidence(sample, sources, language)),
         status=sample.review.status if sample.review else None,
     )
+
+
+def _phrases(sample: TestSample, name: str) -> tuple[str, ...]:
+    """Return phrases that the sample gives to the keyword metric."""
+    found = sample.metrics.get("keyword_coverage", {}).get(name)
+    return tuple(k for k in found if isinstance(k, str)) if isinstance(found, list) else ()
 
 
 def shown_type(sample: TestSample) -> str:
@@ -196,8 +208,8 @@ def _turns(sample: TestSample) -> Iterator[ShownTurn]:
         yield ShownTurn(role=message.role, text=message.content)
     if sample.scenario is not None:
         user = sample.scenario.simulated_user
-        told = [user.goal, user.opening or ""] if user else [t.user for t in sample.scenario.turns]
-        yield ShownTurn(role="user", text="\n".join(filter(None, told)))
+        told = [user.opening or user.goal] if user else [t.user for t in sample.scenario.turns]
+        yield ShownTurn(role="user", text="\n".join(told))
 
 
 def _flag(flag: str, language: Language) -> ShownFlag:

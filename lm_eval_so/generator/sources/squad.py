@@ -10,8 +10,7 @@ from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.generator.sources.base import Item, RawItem, Reason, Reject, Shaped, SourceFile
 from lm_eval_so.generator.sources.json_values import EVERY, Tree, kind_of, walk
 
-ROW_KEYS: Final = frozenset({"title", "context", "question", "answers"})
-"""Keys of a record that holds its paragraph, as on the Hugging Face Hub."""
+_ROW_KEYS: Final = frozenset({"title", "context", "question", "answers"})
 _MAP: Final = {
     name: name for name in ("input", "references", "behavior", "context", "group", "ref")
 }
@@ -21,6 +20,13 @@ def is_squad(value: JsonValue) -> bool:
     """Return whether a file's value is a list of articles with paragraphs."""
     found = walk(value, ("data", EVERY, "paragraphs", EVERY, "qas"))
     return next(found, None) is not None
+
+
+def is_row(first: Item) -> bool:
+    """Return whether a record holds its paragraph, as on the Hugging Face Hub."""
+    if not isinstance(first, RawItem) or not first.payload.keys() >= _ROW_KEYS:
+        return False
+    return isinstance(first.payload["answers"], dict)
 
 
 def read_squad(file: SourceFile, tree: Tree, options: SourceSection) -> Iterator[Item]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import Final
 
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.sources import openai_evals, promptfoo, squad
@@ -16,6 +17,9 @@ from lm_eval_so.generator.sources.base import (
 from lm_eval_so.generator.sources.json_file import parse_json_file, records_of
 from lm_eval_so.generator.sources.json_values import Tree
 from lm_eval_so.generator.sources.yaml_file import parse_yaml_file
+
+_LOOKED_AT: Final = 100
+"""Most items before the first record, which are kept in memory."""
 
 
 def read_json(file: SourceFile, options: SourceSection, /) -> Iterator[Item]:
@@ -66,24 +70,18 @@ def recognised(items: Iterator[Item], file: SourceFile, options: SourceSection) 
         return
     ahead: list[Item] = []
     first: Item | None = None
-    while first is None and (item := next(items, None)) is not None:
+    while first is None and len(ahead) < _LOOKED_AT and (item := next(items, None)) is not None:
         ahead.append(item)
-        first = item if keys_of(item) or isinstance(item, Shaped) else None
+        is_blank = isinstance(item, RawItem) and not item.payload
+        first = item if isinstance(item, Columns | RawItem | Shaped) and not is_blank else None
     whole = chain(ahead, items)
     if first is None:
         yield from whole
-    elif promptfoo.is_test(keys_of(first), first):
+    elif promptfoo.is_test(first):
         yield from promptfoo.read_tests(whole, file, options)
-    elif openai_evals.ROW_KEYS & keys_of(first):
+    elif openai_evals.is_row(first):
         yield from openai_evals.read_rows(whole, file)
-    elif keys_of(first) >= squad.ROW_KEYS:
+    elif squad.is_row(first):
         yield from squad.read_squad_rows(whole, options)
     else:
         yield from whole
-
-
-def keys_of(item: Item) -> frozenset[str]:
-    """Return the columns of a table, or the keys of a record."""
-    if isinstance(item, Columns):
-        return frozenset(item.names)
-    return frozenset(item.payload) if isinstance(item, RawItem) else frozenset()

@@ -59,8 +59,9 @@ def make_twins(
     """Return the twins of tests, at most one of each, in the order of kinds and ids.
 
     A twin that stands keeps its question while its base stands; what it is judged by is that of its
-    base, unless somebody edited the twin. Other places go to further bases, in an order that depends on
-    the seed and the base alone, and to the kind that has the fewest.
+    base, unless somebody edited the twin. Other places go to further bases, those with keywords first,
+    which need no judge, in an order that depends on the seed and the base alone; and to the kind that
+    has the fewest.
 
     Source: Ribeiro et al. (2020), CheckList, ACL: invariance tests.
 
@@ -82,7 +83,8 @@ def make_twins(
     counts = Counter(map(_kind, made.values()))
     kinds = kinds_for(_texts(tests)) if len(made) < terms.wanted else {}
     for base in sorted(
-        bases.values(), key=lambda each: (u64(terms.seed, METHOD, each.id), each.id)
+        bases.values(),
+        key=lambda each: (not _has_keywords(each), u64(terms.seed, METHOD, each.id), each.id),
     ):
         if len(made) >= terms.wanted:
             break
@@ -115,10 +117,13 @@ def is_twin(sample: TestSample) -> bool:
 
 def _may_have_one(test: TestSample) -> bool:
     """Return whether a test is one question with something to say in the answer."""
-    must_say = test.metrics.get("keyword_coverage", {}).get("keywords")
     is_single = len(test.messages) == 1 and test.messages[0].role == "user"
-    is_judged = test.expected is not None or bool(must_say)
+    is_judged = test.expected is not None or _has_keywords(test)
     return is_single and is_judged and test.relation is None and len(test.question) <= _LONGEST
+
+
+def _has_keywords(test: TestSample) -> bool:
+    return bool(test.metrics.get("keyword_coverage", {}).get("keywords"))
 
 
 def _texts(tests: Iterable[TestSample]) -> Iterator[str]:

@@ -34,6 +34,8 @@ def config_of(shop: Any, source: dict[str, Any], *, writes: bool) -> Any:
             ("conversations",) * 2,
         ),
         ("a.csv", "name,price\nx,1\n", {}, ("document", "tests")),
+        ("a.csv", "문의,답변\n가,나\n", {}, ("tests", "tests")),
+        ("a.csv", "매장,문의\n서울,02-000-1234\n", {}, ("document", "tests")),
         ("a.csv", "name,price\nx,1\n", {"map": {"input": "name"}}, ("tests", "tests")),
         ("a.csv", "name,price\nx,1\n", {"as": "samples"}, ("tests", "tests")),
         ("a.csv", "질문,답변\n가,나\n", {"as": "documents"}, ("document", "document")),

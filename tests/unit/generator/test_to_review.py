@@ -13,10 +13,13 @@ from lm_eval_so.core.records.codec import dumps
 from lm_eval_so.core.records.dataset import DocumentInfo
 from lm_eval_so.core.records.enums import Behavior, Language
 from lm_eval_so.core.records.sample import (
+    Check,
     Passage,
     Provenance,
     Relation,
     Review,
+    Scenario,
+    SimulatedUser,
     SourceRef,
     TestSample,
 )
@@ -140,6 +143,26 @@ def test_review_texts__shows_quotes_in_their_surroundings(folder: Path) -> None:
     assert item["heading"] == "배송비"
     quote = "배송비는 6,000원입니다."
     assert none["evidence"] == [{"role": "distractor", "quote": quote}]
+
+
+def test_review_texts__shows_what_a_conversation_is_judged_by(folder: Path) -> None:
+    user = SimulatedUser(goal="반품을 끝낸다", opening="반품하려고요", facts={"주문": "어제"})
+    scene = Scenario(
+        simulated_user=user,
+        success=(Check(type="contains", text="6,000원"), Check(type="judge", text="친절하다")),
+        must_not=(Check(type="contains", text="7,000원"),),
+    )
+    metrics = {"keyword_coverage": {"forbidden": ["무료"]}}
+    played = sample("played", messages=(), scenario=scene, expected=None, metrics=metrics)
+    (folder / "test.jsonl").write_text(dumps(played) + "\n", "utf-8")
+    (item,) = data_of(review_texts(folder, Language.KO, shown_as="d")["review.html"])["items"]
+    assert item["turns"] == [{"role": "user", "text": "반품하려고요"}]
+    assert (item["type"], item["goal"], item["facts"]) == (
+        "scenario",
+        "반품을 끝낸다",
+        ["주문: 어제"],
+    )
+    assert (item["success"], item["must_not"]) == (["6,000원", "친절하다"], ["무료", "7,000원"])
 
 
 def test_write_review__removes_pages_that_are_no_more(folder: Path) -> None:

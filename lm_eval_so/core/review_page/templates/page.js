@@ -158,10 +158,15 @@ function panel(x) {
     row(t.expected, field("expected", expected ?? "", x, lang));
     row(t.must_say, field("must_say", must.join("\n"), x, lang), el("p", { class: "hint" }, t.one_a_line));
   } else {
+    const phrases = (name, all) => all && row(name, ...(all.length ? all.map((one) => el("span", { class: "phrase", lang }, one)) : [el("span", { class: "hint" }, t.nothing)]));
     if (labelling) row(t.answer, text(x.answer));
-    if (expected || !labelling) row(t.expected, expected ? text(expected) : el("span", { class: x.behavior === "answer" ? "hint" : undefined }, t[`behavior_${x.behavior}`]));
+    if (x.goal) row(t.goal, text(x.goal));
+    if (x.facts) row(t.facts, text(x.facts.join("\n")));
+    phrases(t.success, x.success);
+    if (expected || !(labelling || x.type === "scenario")) row(t.expected, expected ? text(expected) : el("span", { class: x.behavior === "answer" ? "hint" : undefined }, t[`behavior_${x.behavior}`]));
     if (labelling && x.rubric) row(t.rubric, text(x.rubric));
-    if (!labelling) row(t.must_say, ...(must.length ? must.map((m) => el("span", { class: "phrase", lang }, m)) : [el("span", { class: "hint" }, t.nothing)]));
+    if (!labelling && x.type !== "scenario") phrases(t.must_say, must);
+    phrases(t.must_not, x.must_not);
   }
   const named = { gold: t.source, given: t.given, distractor: x.type === "superseded" ? t.older : t.nearest };
   if (x.type === "unanswerable") row(t.source, el("span", { class: "hint" }, t.no_source));

@@ -7,7 +7,7 @@ import random
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,22 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.dataset import load_dataset
-from lm_eval_so.core.events import ignore
+from lm_eval_so.core.events import Event, Warned, ignore
 from lm_eval_so.core.hashing import content_id, revision
-from lm_eval_so.core.records.enums import Language
-from lm_eval_so.errors import DatasetError, InputError, NothingToDo
+from lm_eval_so.core.records.chat import Message
+from lm_eval_so.core.records.enums import Behavior, Language
+from lm_eval_so.core.records.review import Decision
+from lm_eval_so.core.records.sample import Passage, TestSample
+from lm_eval_so.errors import DatasetError, InputError, NothingToDo, Where
+from lm_eval_so.generator.dataset.stored import still_counting
 from lm_eval_so.generator.dataset_tools.verify import validate
 from lm_eval_so.generator.generate import Edits, generate, generate_with_model
+from lm_eval_so.generator.review.decision_file import Given
+from lm_eval_so.generator.review.decisions import Decisions, apply
+from lm_eval_so.generator.review.fitting import fit
 from lm_eval_so.generator.staleness.find_stale import find_stale
 from lm_eval_so.generator.take_review import export_review, take_review
+from lm_eval_so.generator.twins.make_twins import Twins, make_twins
 from lm_eval_so.testing import ChatServer, Reply
 
 SHOP = Path(__file__).parents[3] / "data/shop"
@@ -195,6 +203,7 @@ def test_take_review__states_ids_and_what_generate_makes_of_them(desk: Desk) -> 
     again = {each["id"]: each for each in desk.generate()}
     assert {i: again[i] for i in after} == after
     assert accepted
+    assert [each for each in again if each in after] == [*after]
     rejected = {line["id"] for line in lines[13:]}
     assert not rejected & again.keys()
     assert len(again) == 3 + 15
@@ -232,6 +241,11 @@ def test_take_review__the_dataset_is_what_generate_makes_of_the_decisions(desk: 
         "review_reject",
         3,
     )
+    (desk.folder / "faq.csv").write_text(FAQ.replace("며칠", "얼마나"), "utf-8")
+    events: list[Event] = []
+    generate(desk.config(), Resources(listener=events.append))
+    warned = [each.text for each in events if isinstance(each, Warned)]
+    assert [text for text in warned if "환불은 언제 되나요?" in text and "faq.csv:2" in text]
 
 
 def spoiled(samples: list[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
@@ -320,7 +334,9 @@ def test_take_review__a_table_gives_what_the_page_gives(desk: Desk, tmp_path: Pa
     (file,) = export_review(desk.made, None, table=True)
     assert file.read_bytes().startswith(b"\xef\xbb\xbf")
     rows = list(csv.DictReader(io.StringIO(file.read_text("utf-8-sig"), newline="")))
-    assert {row["id"] for row in rows} == set(lines)
+    assert {(row["id"], row["rev"]) for row in rows} == {
+        (i, f"#{x['rev']}") for i, x in lines.items()
+    }
     words = {"accept": "승인", "edit": "수정", "reject": "거절"}
     for row in rows:
         line = lines[row["id"]]
@@ -421,6 +437,44 @@ def test_take_review__a_twin_follows_its_base(desk: Desk) -> None:
     assert {i: after[i] for i in left} == left
     assert not {asked["id"], lone["id"]} & after.keys()
     assert len(after) == len(samples)
+
+
+def test_apply__an_answer_to_a_test_without_one() -> None:
+    question = (Message(role="user", content="브라질에도 보내나요?"),)
+    sample = TestSample(id="s1", rev="r1", messages=question, behavior=Behavior.ABSTAIN)
+    edit = Decision(id="s1", rev="r1", decision="edit", expected="네, 보냅니다.", must_say=("네",))
+    made = apply(sample, edit)
+    assert (made.behavior, made.expected) == (Behavior.ANSWER, "네, 보냅니다.")
+    assert made.metrics == {"keyword_coverage": {"keywords": ["네"]}}
+    assert (made.id, made.rev) == (content_id(sample), revision(made))
+    base = replace(made, relation=None)
+    terms = Twins(wanted=1, seed=7)
+    (twin,) = make_twins([base], (), terms)
+    (other,) = make_twins([base], (), replace(terms, rejected={twin.id}))
+    assert other.id != twin.id
+
+
+def test_fit__an_edit_may_have_the_address_that_its_evidence_has() -> None:
+    passage = Passage(text="문의는 help@example.com으로 보냅니다.")
+    question = (Message(role="user", content="어디에 물어보나요?"),)
+    sample = TestSample(id="s1", messages=question, expected="메일로요.", context=(passage,))
+    for address, n in (("help@example.com", 0), ("kim@example.com", 1)):
+        edit = Decision(id="s1", rev=revision(sample), decision="edit", expected=f"{address}로요.")
+        given = Given(where=Where(line=1), decision=edit)
+        assert len(fit([given], [sample], Decisions())[1]) == n
+
+
+def test_still_counting__tries_before_a_rejection_do_not() -> None:
+    def line(stage: str, slot: str, n: int) -> dict[str, Any]:
+        return {"stage": stage, "slot": slot, "attempt": n}
+
+    lines = [
+        line("write", "a", 0),
+        line("write", "b", 0),
+        line("review", "a", 0),
+        line("write", "a", 1),
+    ]
+    assert [*still_counting(lines)] == [line("write", "a", 1), line("write", "b", 0)]
 
 
 @pytest.mark.parametrize(

@@ -230,6 +230,28 @@ def test_yaml__hostile_or_broken_files_cost_themselves(shop: Any, text: str, sai
     assert len(shop.samples()) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "item,question,answer\n램프,색은?,흰색\n"),
+        ("a.csv", "title,context,question,answers\n램프,글,색은?,흰색\n"),
+        ("a.jsonl", '{"vars": "a", "question": "색은?", "answer": "흰색"}'),
+        ("a.jsonl", '{"item": "램프", "question": "색은?", "answers": ["흰색"]}'),
+        ("a.json", '{"tests": [{"question": "색은?", "answer": "흰색"}]}'),
+        ("a.json", '{"data": [{"question": "색은?", "answer": "흰색"}]}'),
+    ],
+)
+def test_shape__columns_of_people_that_are_called_alike_are_theirs(
+    shop: Any, name: str, text: str
+) -> None:
+    shop.write(name, text)
+    shop.generate({"path": name})
+    assert [(asked(s), s["expected"], s["behavior"]) for s in shop.samples()] == [
+        ("색은?", "흰색", "answer")
+    ]
+    assert not any("read as" in text for text in shop.notices())
+
+
 NASTY: list[Any] = [
     None,
     True,

@@ -4,6 +4,7 @@ import csv
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import pytest
 import lm_eval_so as so
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.load import load_config
+from lm_eval_so.core.records.chat import Message
+from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.text.numbers import find_numbers
 from lm_eval_so.generator.dataset_tools.verify import validate
 from lm_eval_so.generator.generate import generate
 from lm_eval_so.generator.twins.keyboard import keyboard_mode, pieces, typo
 from lm_eval_so.generator.twins.kinds import kinds_for, no_spaces, plain_case, register
+from lm_eval_so.generator.twins.make_twins import Twins, make_twins
 
 ROOT = Path(__file__).parents[4]
 KINDS = {each.__name__: each for each in (typo, keyboard_mode, no_spaces, register, plain_case)}
@@ -222,6 +226,21 @@ def test_generate__twins_of_imports_are_as_their_bases_and_come_again_as_they_ar
     assert shop.bytes() == before
     assert shop.generate(0) == []
     assert "twins" not in json.loads(shop.bytes()["metadata.json"])
+
+
+def test_make_twins__tests_with_keywords_come_first() -> None:
+    tests = [
+        TestSample(
+            id=f"q{n}", messages=(Message(role="user", content=f"질문 {n} 있나요?"),), expected="네"
+        )
+        for n in range(9)
+    ]
+    keywords = {"keyword_coverage": {"keywords": ["네"]}}
+    tests[5] = replace(tests[5], expected=None, metrics=keywords)
+    many = [make_twins(tests, (), Twins(wanted=2, seed=seed)) for seed in range(5)]
+    bases = [[twin.relation.base for twin in found if twin.relation] for found in many]
+    assert all("q5" in found for found in bases)
+    assert len({tuple(found) for found in bases}) > 1
 
 
 def test_generate__a_twin_follows_its_base_and_stays_while_tests_are_added(shop: Shop) -> None:

@@ -184,6 +184,10 @@ def test_examine__duplicates(returns: Any, slot: Any, said: Any) -> None:
     suspect = examine(slot(returns), said(question=near), elsewhere)
     assert isinstance(suspect, Draft)
     assert suspect.flags == ("near_dup_suspect",)
+    rejected = [Known(asked=elsewhere[0].asked, places=elsewhere[0].places, stands=False)]
+    another = examine(slot(returns), said(question=near), rejected)
+    assert isinstance(another, Draft)
+    assert another.flags == ()
     assert (
         judged(slot(returns), said(question="2kg 단순 변심이면 택배비 얼마 내요?"), stands)
         == "passes"

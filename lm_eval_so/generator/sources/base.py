@@ -173,7 +173,7 @@ Item = Columns | Shaped | Noted | ProposedMetrics | RawItem | Reject | FileError
 
 
 class BadFileError(ValueError):
-    """Error of a file that cannot be read at all.
+    """Error of a file that cannot be read at all, or of a record.
 
     Args:
         reason: Reason, as in rejected.jsonl.
@@ -197,12 +197,21 @@ class BadFileError(ValueError):
         """Return the error as that of a file."""
         return FileError(file=file, reason=self.reason, what=self.what, hint=self.hint, at=self.at)
 
+    def reject(self, file: SourceFile, at: Mapping[str, JsonValue], text: str = "") -> Reject:
+        """Return the error as that of a record with a place and a text."""
+        reason, what, hint = self.reason, self.what, self.hint
+        return Reject(file=file, at=at, reason=reason, what=what, hint=hint, excerpt=excerpt(text))
+
 
 class Source(Protocol):
     """Reader of one format: streams if the format allows it, and never raises for a bad record."""
 
     def __call__(self, file: SourceFile, options: SourceSection, /) -> Iterator[Item]:
-        """Return the records of a file in order."""
+        """Return the records of a file in order.
+
+        Raises:
+            BadFileError: If there is none, while the first is asked for.
+        """
         ...
 
 

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.clean import clean_text
-from lm_eval_so.generator.sources.base import FileError, RawItem, Reason, Reject, SourceFile
+from lm_eval_so.generator.sources.base import BadFileError, RawItem, Reason, Reject, SourceFile
 from lm_eval_so.generator.sources.csv_file import read_csv
 from lm_eval_so.generator.sources.encoding import MOST_BYTES, read_lines
 
@@ -98,9 +98,7 @@ def is_kakaotalk(text: str) -> bool:
     return found >= _LIKE_A_CHAT
 
 
-def read_kakaotalk(
-    file: SourceFile, options: SourceSection, /
-) -> Iterator[RawItem | Reject | FileError]:
+def read_kakaotalk(file: SourceFile, options: SourceSection, /) -> Iterator[RawItem | Reject]:
     """Read an exported chat: a record for each conversation, as `messages` of the roles user and assistant.
 
     A conversation ends where nobody writes for `gap_minutes`. Lines of one person in a row are one message.
@@ -109,9 +107,15 @@ def read_kakaotalk(
     read = _table if PurePath(file.name).suffix.lower() == ".csv" else _text
     speakers = {each.name for each in read(file, options) if isinstance(each, _Said)}
     staff = {clean_text(name) for name in options.staff}
-    if problem := _problem(file, speakers, staff):
-        yield problem
-        return
+    if not speakers:
+        what = "no line is that of a chat which KakaoTalk exported"
+        hint = "export the chat as text again, and do not change the file"
+        raise BadFileError(Reason.UNREADABLE, what, hint)
+    if not speakers & staff:
+        what = (
+            f"none of the {len(speakers)} who speak is named by staff, so nothing tells who answers"
+        )
+        raise BadFileError(Reason.NO_STAFF, what, 'name them as the file does: staff: ["NAME"]')
     names = _Names(speakers, staff)
     gap = timedelta(minutes=options.gap_minutes)
     record, conversation = 0, list[_Said]()
@@ -130,18 +134,6 @@ def read_kakaotalk(
             conversation.append(each)
     if conversation:
         yield _conversation(file, record + 1, conversation, names)
-
-
-def _problem(file: SourceFile, speakers: set[str], staff: set[str]) -> FileError | None:
-    if not speakers:
-        what = "no line is that of a chat which KakaoTalk exported"
-        hint = "export the chat as text again, and do not change the file"
-        return FileError(file=file, reason=Reason.UNREADABLE, what=what, hint=hint)
-    if speakers & staff:
-        return None
-    what = f"none of the {len(speakers)} who speak is named by staff, so nothing tells who answers"
-    hint = 'name them as the file does: staff: ["NAME"]'
-    return FileError(file=file, reason=Reason.NO_STAFF, what=what, hint=hint)
 
 
 def _conversation(file: SourceFile, record: int, said: Sequence[_Said], names: "_Names") -> RawItem:

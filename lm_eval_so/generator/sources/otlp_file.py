@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.generator.sources.base import (
-    FileError,
+    BadFileError,
     RawItem,
     Reason,
     Reject,
@@ -103,7 +103,7 @@ def is_otlp(text: str) -> bool:
 
 def read_otlp(
     file: SourceFile, options: SourceSection, /, *, most: int = _MOST_HELD
-) -> Iterator[RawItem | Reject | FileError]:
+) -> Iterator[RawItem | Reject]:
     """Read traces: a record for each conversation, with its `messages` and its `id`.
 
     Traces of one session are one conversation. Its `id` is that of the session, else of the trace. Spans
@@ -114,9 +114,6 @@ def read_otlp(
     left_out: list[RawItem | Reject] = []
     has_spans, held = False, 0
     for item in read_jsonl(file, options, most=_MOST_LINE):
-        if isinstance(item, FileError):
-            yield item
-            return
         if isinstance(item, Reject):
             left_out.append(item)
             continue
@@ -129,13 +126,11 @@ def read_otlp(
         if held > most:
             what = f"its conversations have more than {most:,} characters"
             hint = "split the file, for example by days"
-            yield FileError(file=file, reason=Reason.TOO_LARGE, what=what, hint=hint)
-            return
+            raise BadFileError(Reason.TOO_LARGE, what, hint)
     if not has_spans:
         what = "no line holds spans (resourceSpans)"
         hint = "write traces by an exporter of OTLP as JSON, and no logs and metrics alone"
-        yield FileError(file=file, reason=Reason.UNREADABLE, what=what, hint=hint)
-        return
+        raise BadFileError(Reason.UNREADABLE, what, hint)
     found = chain(left_out, _conversations(file, traces.values()))
     for record, each in enumerate(found, start=1):
         yield replace(each, at={**each.at, "record": record})

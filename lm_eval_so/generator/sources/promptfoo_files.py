@@ -11,7 +11,6 @@ from pydantic import JsonValue
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.sources.base import (
     BadFileError,
-    FileError,
     RawItem,
     Reason,
     Reject,
@@ -83,9 +82,7 @@ class Files:
             for path in self._inside(value):
                 yield from self._tests_of(path)
         except BadFileError as error:
-            yield Reject(
-                file=self.file, at=at, reason=error.reason, what=error.what, hint=error.hint
-            )
+            yield error.reject(self.file, at)
 
     def _tests_of(self, path: Path) -> Iterator[RawItem | Reject]:
         inner, ending = self._opened(path), path.suffix.lower()
@@ -95,16 +92,13 @@ class Files:
             tree = _TREES[ending](inner)
             if not isinstance(tree.value, list):
                 tree = replace(tree, value=[tree.value])
-            found = records_of(inner, tree, None)
+            found = records_of(inner, tree)
         else:
             hint = "save its tests as CSV, JSON or YAML"
             raise BadFileError(
                 Reason.UNKNOWN_FORMAT, f"{inner.name}: no format of tests that is read", hint
             )
         for item in found:
-            if isinstance(item, FileError):
-                what = f"{place(inner.name, item.at)}: {item.what}"
-                raise BadFileError(item.reason, what, item.hint)
             if isinstance(item, RawItem | Reject):
                 yield replace(item, file=self.file, at={"path": place(inner.name, item.at)})
 

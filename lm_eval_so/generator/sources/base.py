@@ -1,7 +1,7 @@
 """Records and protocol of the readers of source formats."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -213,6 +213,12 @@ class Source(Protocol):
             BadFileError: If there is none, while the first is asked for.
         """
         ...
+
+
+def numbered(items: Iterable[RawItem | Reject]) -> Iterator[RawItem | Reject]:
+    """Yield records with their numbers in their places, from 1."""
+    for number, item in enumerate(items, start=1):
+        yield replace(item, at={**item.at, "record": number})
 
 
 def listed(names: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from lm_eval_so.generator.sources.base import (
     SourceFile,
     listed,
 )
-from lm_eval_so.generator.sources.encoding import MOST_BYTES, Line, read_lines
+from lm_eval_so.generator.sources.encoding import MOST_BYTES, Line, read_lines, refuse_bad
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
@@ -132,11 +132,8 @@ def _cells(file: SourceFile, row: _Row) -> list[str]:
     lines, cells = row
     if sum(line.size for line in lines) > MOST_BYTES:
         raise BadFileError(Reason.TOO_LARGE, f"the record is longer than {MOST_BYTES:,} bytes")
-    bad = next((line for line in lines if line.bad_byte is not None), None)
-    if bad is not None:
-        what, hint = f"no {file.encoding} at byte {bad.bad_byte}", "save the file in one encoding"
-        at = {"line": bad.number, "byte": bad.bad_byte}
-        raise BadFileError(Reason.BAD_ENCODING, what, hint, at=at)
+    for line in lines:
+        refuse_bad(line, file.encoding)
     if isinstance(cells, csv.Error):
         raise _quote_problem(str(cells))
     return cells

@@ -13,7 +13,7 @@ from lm_eval_so.generator.sources.base import (
     Reject,
     SourceFile,
 )
-from lm_eval_so.generator.sources.encoding import MOST_BYTES, Line, read_lines
+from lm_eval_so.generator.sources.encoding import MOST_BYTES, Line, read_lines, refuse_bad
 from lm_eval_so.generator.sources.json_values import (
     EVERY,
     BadJsonError,
@@ -126,11 +126,7 @@ def read_jsonl(
 
 
 def _of_line(line: Line, encoding: str | None, most: int) -> dict[str, JsonValue]:
-    if line.size > most:
-        raise BadFileError(Reason.TOO_LARGE, f"the record is longer than {most:,} bytes")
-    if line.bad_byte is not None:
-        what, at = f"no {encoding} at byte {line.bad_byte}", {"byte": line.bad_byte}
-        raise BadFileError(Reason.BAD_ENCODING, what, at=at)
+    refuse_bad(line, encoding, most)
     try:
         return _object(parse_strict(line.text.rstrip("\r\n")))
     except BadJsonError as error:

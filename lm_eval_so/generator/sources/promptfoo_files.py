@@ -15,12 +15,13 @@ from lm_eval_so.generator.sources.base import (
     Reason,
     Reject,
     SourceFile,
+    numbered,
     place,
 )
 from lm_eval_so.generator.sources.csv_file import read_csv
 from lm_eval_so.generator.sources.encoding import HEAD_BYTES, detect_encoding
 from lm_eval_so.generator.sources.json_file import parse_json_file, read_jsonl, records_of
-from lm_eval_so.generator.sources.json_values import Tree, kind_of
+from lm_eval_so.generator.sources.json_values import EVERY, Tree, kind_of, walk
 from lm_eval_so.generator.sources.yaml_file import parse_yaml_file
 
 _MARK: Final = "file://"
@@ -63,13 +64,11 @@ class Files:
             value: A test, the path of a file, or a list of these.
             tree: Value of the file in which they stand, for their places.
         """
-        several = value if isinstance(value, list) else [] if value is None else [value]
-        number = 0
-        for position, each in enumerate(several):
-            at = tree.at(f"$.tests[{position}]" if isinstance(value, list) else "$.tests")
-            for item in self._test(each, at):
-                number += 1
-                yield replace(item, at={**item.at, "record": number})
+        steps = ("tests", EVERY) if isinstance(value, list) else ("tests",)
+        several = walk({"tests": value}, steps) if value is not None else ()
+        yield from numbered(
+            item for path, each in several for item in self._test(each, tree.at(path))
+        )
 
     def _test(self, value: JsonValue, at: dict[str, JsonValue]) -> Iterator[RawItem | Reject]:
         if isinstance(value, dict):

@@ -17,6 +17,7 @@ from lm_eval_so.generator.dataset.make_samples import (
     prompts_of,
     sample_of,
     style_for,
+    told_by,
     type_of,
 )
 from lm_eval_so.generator.dataset.stored import (
@@ -32,14 +33,7 @@ from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.outcomes import STAGE, notice
 from lm_eval_so.generator.review.decisions import REVIEW, Decisions
 from lm_eval_so.generator.twins.make_twins import twins_of
-from lm_eval_so.generator.writing.write import (
-    Asking,
-    Material,
-    Options,
-    Results,
-    Work,
-    told_by,
-)
+from lm_eval_so.generator.writing.write import Material, Options, Results, Work
 
 
 def has_documents(config: Config) -> bool:
@@ -132,7 +126,7 @@ class Writing:
         section = self._config.generator
         has_model = section is not None and section.writer is not None
         if self._work is None or has_model:
-            return Results(written=(), tries=(), asking=Asking())
+            return Results()
         return self._work.look_ups()
 
     async def by_models(self, resources: Resources, options: Options) -> Results:
@@ -185,7 +179,7 @@ class Writing:
             ),
             tries=(*self._thrown(), *(line_of(each, self._by) for each in outcome.tries)),
             plan=self._work.figures(outcome, has_model=has_model) if self._work else None,
-            llm=self._use(outcome.asking, samples),
+            llm=self._use(outcome, samples),
         )
 
     def _thrown(self) -> Iterator[Mapping[str, Any]]:
@@ -198,7 +192,8 @@ class Writing:
                 yield known
         yield from rejected.values()
 
-    def _use(self, asking: Asking, samples: Sequence[TestSample]) -> ModelUse | None:
+    def _use(self, outcome: Results, samples: Sequence[TestSample]) -> ModelUse | None:
+        asking = outcome.asking
         before = self._stored.info.llm if self._stored.info else None
         if not asking.requests:
             return before

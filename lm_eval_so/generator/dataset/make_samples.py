@@ -8,9 +8,9 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.files import read_text
-from lm_eval_so.core.hashing import content_id, digest_text, revision, u64
+from lm_eval_so.core.hashing import content_id, digest, digest_text, revision, u64
 from lm_eval_so.core.records.chat import Message
-from lm_eval_so.core.records.enums import Behavior
+from lm_eval_so.core.records.enums import Behavior, Language
 from lm_eval_so.core.records.sample import (
     Passage,
     PromptRef,
@@ -169,6 +169,15 @@ def known_sample(sample: TestSample) -> Known:
 def type_of(sample: TestSample) -> str:
     """Return the type of a test that was written; "" if somebody took it out."""
     return str(sample.metadata.get(TYPE, ""))
+
+
+def told_by(config: Config) -> str:
+    """Return the digest of what writes tests: the instructions, the model and its parameters."""
+    section = config.generator and config.generator.writer
+    wanted = config.generator and config.generator.synthesise
+    names = ["write", *(["scenario"] if wanted and wanted.scenarios else [])]
+    told = [prompt_digest(language, name) for name in names for language in Language]
+    return digest([told, section and section.name, section and section.params])[:16]
 
 
 def prompts_of(samples: Iterable[TestSample]) -> dict[str, str]:

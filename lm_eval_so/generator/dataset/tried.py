@@ -12,7 +12,7 @@ from lm_eval_so.core.words import say
 from lm_eval_so.errors import NothingToDo
 from lm_eval_so.generator.dataset.from_documents import Writing
 from lm_eval_so.generator.dataset.make_samples import sample_of
-from lm_eval_so.generator.writing.write import Try
+from lm_eval_so.generator.writing.model.write_rounds import Try
 
 _BROAD = 14
 _MOST = 300

@@ -50,6 +50,7 @@ class Sources:
         self._documents = {doc_id(document): document for document in in_force(documents)}
         self._stored = {info.doc_id: info for info in stored.documents}
         self._old: dict[str, KeyedText] = {}
+        self._bodies: dict[str, Body] = {}
 
     @cached_property
     def _now(self) -> Body:
@@ -117,8 +118,10 @@ class Sources:
         """Return the documents as they were beside one of them; of its own file no other text counts."""
         if info is None:
             return Body([])
-        others = (each for each in self._stored.values() if each.file != info.file)
-        return Body([self._text(info), *map(self._text, others)])
+        if info.doc_id not in self._bodies:
+            others = (each for each in self._stored.values() if each.file != info.file)
+            self._bodies[info.doc_id] = Body([self._text(info), *map(self._text, others)])
+        return self._bodies[info.doc_id]
 
     def new_passages(self) -> int:
         """Return how many units have a sentence that no stored document has."""

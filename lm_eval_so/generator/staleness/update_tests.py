@@ -68,7 +68,7 @@ async def update_tests(
     wanted = ToRenew(
         tests=old,
         documents=sources.documents,
-        unanswerable=[outdated(s, (), sources).test for s in stored.samples if _is_open(s)],
+        unanswerable=[outdated(s, (), sources) for s in stored.samples if _is_open(s)],
         new_documents=sources.new_documents,
     )
     renewals = await renew_tests(config, resources, wanted, offline=offline)

@@ -20,24 +20,33 @@ class Chunk:
     """Consecutive units of one section, or of a short one and the next."""
 
     document: Document
-    start: int
-    """First code point in the document's text."""
-    end: int
-    """Exclusive."""
-    path: tuple[str, ...]
-    """Heading path of its first unit."""
     units: tuple[Unit, ...]
 
     @property
-    def text(self) -> str:
-        """The text of the document from start to end, with the header of a table that began before."""
-        return f"{self.header}{self.document.text[self.start : self.end]}"
+    def start(self) -> int:
+        """First code point in the document's text."""
+        return self.units[0].start
 
     @property
-    def header(self) -> str:
-        """Header row of the table that it begins in, with its line end; empty elsewhere."""
+    def end(self) -> int:
+        """End in the document's text, exclusive."""
+        return self.units[-1].end
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Heading path of its first unit."""
+        return self.units[0].path
+
+    @property
+    def own_text(self) -> str:
+        """The text without the header row of a table that began before."""
+        return self.document.text[self.start : self.end]
+
+    @property
+    def text(self) -> str:
+        """The text of the document from start to end, below the header row of a table that began before."""
         header = self.units[0].header
-        return f"{header}\n" if header else ""
+        return f"{header}\n{self.own_text}" if header else self.own_text
 
     @property
     def with_heading(self) -> str:
@@ -74,7 +83,7 @@ def chunks_of(document: Document) -> tuple[Chunk, ...]:
             if grouped[-1] and piece.end - grouped[-1][0].start > _MOST:
                 grouped.append([])
             grouped[-1].append(piece)
-    return tuple(_chunk(document, units) for units in grouped)
+    return tuple(Chunk(document=document, units=tuple(units)) for units in grouped)
 
 
 def _sections(document: Document) -> Iterator[list[Unit]]:
@@ -108,19 +117,7 @@ def _pieces(unit: Unit, text: str) -> Iterator[Unit]:
         yield replace(unit, text=text[start:end], start=start, end=end)
         start = end + len(text[end : unit.end]) - len(text[end : unit.end].lstrip())
     if start < unit.end:
-        yield (
-            unit if start == unit.start else replace(unit, text=text[start : unit.end], start=start)
-        )
-
-
-def _chunk(document: Document, units: Sequence[Unit]) -> Chunk:
-    return Chunk(
-        document=document,
-        start=units[0].start,
-        end=units[-1].end,
-        path=units[0].path,
-        units=tuple(units),
-    )
+        yield replace(unit, text=text[start : unit.end], start=start)
 
 
 def sentence_spans(text: str, unit: Unit) -> Iterator[tuple[int, int]]:

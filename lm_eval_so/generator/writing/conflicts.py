@@ -30,11 +30,6 @@ class Conflict:
     """Whether the first document supersedes the second."""
 
     @property
-    def files(self) -> tuple[str, str]:
-        """Files of the documents."""
-        return self.documents[0].file, self.documents[1].file
-
-    @property
     def numbers(self) -> tuple[str, str]:
         """The first numbers that differ, as they are written."""
         pairs = zip(*(_NUMBER.findall(unit.text) for unit in self.units), strict=False)
@@ -42,11 +37,7 @@ class Conflict:
 
 
 def conflicts(documents: Sequence[Document]) -> Iterator[Conflict]:
-    """Yield the places where documents in force disagree with one another, or with one that they supersede.
-
-    Args:
-        documents: The documents.
-    """
+    """Yield the places where documents in force disagree with one another, or with one that they supersede."""
     valid = {document.file for document in in_force(documents)}
     for pair in combinations(documents, 2):
         one, other = pair if pair[0].file in valid else pair[::-1]
@@ -103,7 +94,9 @@ def conflict_lines(documents: Sequence[Document], language: Language) -> list[tu
     """
     numbers: dict[tuple[str, str, bool], list[str]] = {}
     for each in conflicts(documents):
-        numbers.setdefault((*each.files, each.is_settled), []).append("/".join(each.numbers))
+        newer, older = each.documents
+        pair = (newer.file, older.file, each.is_settled)
+        numbers.setdefault(pair, []).append("/".join(each.numbers))
     lines = []
     for (one, other, is_settled), told in numbers.items():
         code = "sources.supersedes" if is_settled else "sources.disagree"

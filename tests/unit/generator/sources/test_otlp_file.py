@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -34,7 +35,7 @@ def line(*spans: Any) -> str:
 
 def read(shop: Any, *lines: str, **options: Any) -> list[Any]:
     shop.write("traces.jsonl", "\n".join(lines) + "\n")
-    return list(read_otlp(*shop.open("traces.jsonl"), **options))
+    return shop.read(partial(read_otlp, **options), "traces.jsonl")
 
 
 def said(item: Any) -> list[tuple[str, str]]:

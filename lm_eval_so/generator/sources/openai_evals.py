@@ -156,7 +156,7 @@ def _answers(graders: Iterable[_Object]) -> list[str]:
     found: list[str] = []
     for grader in graders:
         reference = grader.get("reference")
-        is_answer = grader.get("operation") in {"eq", "like", "ilike"}
+        is_answer = grader.get("operation") in ("eq", "like", "ilike")
         is_answer |= grader.get("type") == "text_similarity"
         if is_answer and isinstance(reference, str) and reference.strip():
             found += _COLUMN.findall(reference) or ([] if "{{" in reference else [f"={reference}"])

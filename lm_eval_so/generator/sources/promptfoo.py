@@ -24,10 +24,8 @@ from lm_eval_so.generator.sources.base import (
     Noted,
     RawItem,
     Reason,
-    Reject,
     Shaped,
     SourceFile,
-    excerpt,
     listed,
 )
 from lm_eval_so.generator.sources.encoding import MOST_BYTES
@@ -89,14 +87,13 @@ def read_config(file: SourceFile, tree: Tree, options: SourceSection) -> Iterato
         file: The file.
         tree: Value of the file.
         options: Source; `input_var` names the variable with the question, `context` the role of passages.
+
+    Raises:
+        BadFileError: If the default cannot be read.
     """
     config = _dict(tree.value)
     files = Files(file, options)
-    try:
-        default = _dict(files.loaded(config.get("defaultTest")))
-    except BadFileError as error:
-        yield error.of(file)
-        return
+    default = _dict(files.loaded(config.get("defaultTest")))
     prompts = [prompt for prompt in _list(config.get("prompts")) if isinstance(prompt, str)]
     asked = {name for prompt in prompts for name in _VARIABLE.findall(prompt)} - {_CONTEXT}
     yield Shaped(shape="promptfoo", map=_MAP)
@@ -157,14 +154,7 @@ class _Suite:
                 foreign.update({str(each.get("type")): 1 for each in kept})
                 yield RawItem(file=item.file, at=at, payload=payload)
         except BadFileError as error:
-            yield Reject(
-                file=item.file,
-                at=at,
-                reason=error.reason,
-                what=error.what,
-                hint=error.hint,
-                excerpt=excerpt(str(given)[:_SHOWN]),
-            )
+            yield error.reject(item.file, at, str(given)[:_SHOWN])
 
     def _merged(self, given: _Test) -> _Test:
         """Return a test with the default's variables, assertions, options and metadata."""

@@ -11,17 +11,17 @@ from pydantic import JsonValue
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.sources.base import (
     BadFileError,
-    FileError,
     RawItem,
     Reason,
     Reject,
     SourceFile,
+    numbered,
     place,
 )
 from lm_eval_so.generator.sources.csv_file import read_csv
 from lm_eval_so.generator.sources.encoding import HEAD_BYTES, detect_encoding
 from lm_eval_so.generator.sources.json_file import parse_json_file, read_jsonl, records_of
-from lm_eval_so.generator.sources.json_values import Tree, kind_of
+from lm_eval_so.generator.sources.json_values import EVERY, Tree, kind_of, walk
 from lm_eval_so.generator.sources.yaml_file import parse_yaml_file
 
 _MARK: Final = "file://"
@@ -64,13 +64,11 @@ class Files:
             value: A test, the path of a file, or a list of these.
             tree: Value of the file in which they stand, for their places.
         """
-        several = value if isinstance(value, list) else [] if value is None else [value]
-        number = 0
-        for position, each in enumerate(several):
-            at = tree.at(f"$.tests[{position}]" if isinstance(value, list) else "$.tests")
-            for item in self._test(each, at):
-                number += 1
-                yield replace(item, at={**item.at, "record": number})
+        steps = ("tests", EVERY) if isinstance(value, list) else ("tests",)
+        several = walk({"tests": value}, steps) if value is not None else ()
+        yield from numbered(
+            item for path, each in several for item in self._test(each, tree.at(path))
+        )
 
     def _test(self, value: JsonValue, at: dict[str, JsonValue]) -> Iterator[RawItem | Reject]:
         if isinstance(value, dict):
@@ -83,9 +81,7 @@ class Files:
             for path in self._inside(value):
                 yield from self._tests_of(path)
         except BadFileError as error:
-            yield Reject(
-                file=self.file, at=at, reason=error.reason, what=error.what, hint=error.hint
-            )
+            yield error.reject(self.file, at)
 
     def _tests_of(self, path: Path) -> Iterator[RawItem | Reject]:
         inner, ending = self._opened(path), path.suffix.lower()
@@ -95,16 +91,13 @@ class Files:
             tree = _TREES[ending](inner)
             if not isinstance(tree.value, list):
                 tree = replace(tree, value=[tree.value])
-            found = records_of(inner, tree, None)
+            found = records_of(inner, tree)
         else:
             hint = "save its tests as CSV, JSON or YAML"
             raise BadFileError(
                 Reason.UNKNOWN_FORMAT, f"{inner.name}: no format of tests that is read", hint
             )
         for item in found:
-            if isinstance(item, FileError):
-                what = f"{place(inner.name, item.at)}: {item.what}"
-                raise BadFileError(item.reason, what, item.hint)
             if isinstance(item, RawItem | Reject):
                 yield replace(item, file=self.file, at={"path": place(inner.name, item.at)})
 

@@ -71,7 +71,8 @@ class _Trace:
         self.conversation = self.conversation or _text(attributes.get("gen_ai.conversation.id"))
         self.session = self.session or _text(attributes.get("session.id"))
         question = _said(attributes.get("input.value"), _ASKED)
-        if question and not (has_parent and attributes.get("openinference.span.kind") in _INNER):
+        kind = _text(attributes.get("openinference.span.kind"))
+        if question and not (has_parent and kind in _INNER):
             rank = (has_parent, start, -end, span_id)
             if self.top is None or rank < self.top[0]:
                 self.top = rank, question, _said(attributes.get("output.value"), _ANSWERED) or ""
@@ -149,7 +150,7 @@ def _spans(line: _Object) -> Iterator[_Object]:
 
 def _is_error(span: _Object) -> bool:
     status = span.get("status")
-    return isinstance(status, dict) and status.get("code") in {2, "STATUS_CODE_ERROR"}
+    return isinstance(status, dict) and status.get("code") in (2, "STATUS_CODE_ERROR")
 
 
 def _conversations(file: SourceFile, traces: Iterable[_Trace]) -> Iterator[RawItem | Reject]:

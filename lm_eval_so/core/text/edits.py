@@ -73,7 +73,7 @@ def find_nearly(piece: str, text: str, *, similarity: float) -> tuple[int, int] 
     return None if found is None else (found.dest_start, found.dest_end)
 
 
-def best_place(piece: str, text: str) -> tuple[float, int, int]:
+def best_place(piece: str, text: str, *, at_least: float = 0.0) -> tuple[float, int, int]:
     """Return the place in a text that is most like a piece: (likeness 0 … 1, start, end exclusive).
 
     A text that is shorter than the piece is compared as a whole, so that a short one is not like a
@@ -82,10 +82,11 @@ def best_place(piece: str, text: str) -> tuple[float, int, int]:
     Args:
         piece: A text.
         text: Another.
+        at_least: Least likeness that counts; less is 0.
     """
     from rapidfuzz.fuzz import partial_ratio_alignment, ratio  # noqa: PLC0415 - no help text needs it
 
     if len(text) <= len(piece):
-        return ratio(piece, text) / 100, 0, len(text)
-    found = partial_ratio_alignment(piece, text)
+        return ratio(piece, text, score_cutoff=100 * at_least) / 100, 0, len(text)
+    found = partial_ratio_alignment(piece, text, score_cutoff=100 * at_least)
     return (0.0, 0, 0) if found is None else (found.score / 100, found.dest_start, found.dest_end)

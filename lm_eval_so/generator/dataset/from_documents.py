@@ -12,11 +12,13 @@ from lm_eval_so.core.records.dataset import ModelUse
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.generator.dataset.make_samples import (
     in_order,
+    is_unanswered,
     known_sample,
     not_imported,
     prompts_of,
     sample_of,
     style_for,
+    told_by,
     type_of,
 )
 from lm_eval_so.generator.dataset.stored import (
@@ -24,6 +26,7 @@ from lm_eval_so.generator.dataset.stored import (
     Stored,
     document_lines,
     line_of,
+    new_documents,
     read_stored,
     still_counting,
     try_of,
@@ -32,14 +35,7 @@ from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.outcomes import STAGE, notice
 from lm_eval_so.generator.review.decisions import REVIEW, Decisions
 from lm_eval_so.generator.twins.make_twins import twins_of
-from lm_eval_so.generator.writing.write import (
-    Asking,
-    Material,
-    Options,
-    Results,
-    Work,
-    told_by,
-)
+from lm_eval_so.generator.writing.write import Material, Options, Results, Work
 
 
 def has_documents(config: Config) -> bool:
@@ -74,6 +70,7 @@ class Writing:
         self._stored = read_stored(folder) if has_documents(config) else Stored()
         self._standing = not_imported(decisions.all_decided(self._stored.samples), imported)
         self._by = told_by(config)
+        self._is_held = False
         self._work = self._planned()
 
     @property
@@ -95,14 +92,20 @@ class Writing:
         return self._work if has_model and is_missing else None
 
     def renew(
-        self, changes: Mapping[str, TestSample | None], thrown: Sequence[Mapping[str, Any]]
+        self,
+        changes: Mapping[str, TestSample | None],
+        thrown: Sequence[Mapping[str, Any]],
+        *,
+        is_held: bool,
     ) -> None:
         """Put other samples in the place of tests that stand, or take these out.
 
         Args:
             changes: Samples by the ids of those that stand; None takes one out.
             thrown: Lines of rejected.jsonl about tests that are taken out.
+            is_held: Whether those without an answer were held against all documents.
         """
+        self._is_held = is_held
         new = (changes.get(each.id, each) for each in self._standing)
         self._standing = tuple(each for each in new if each is not None)
         self._stored = replace(self._stored, tries=(*self._stored.tries, *thrown))
@@ -132,7 +135,7 @@ class Writing:
         section = self._config.generator
         has_model = section is not None and section.writer is not None
         if self._work is None or has_model:
-            return Results(written=(), tries=(), asking=Asking())
+            return Results()
         return self._work.look_ups()
 
     async def by_models(self, resources: Resources, options: Options) -> Results:
@@ -177,16 +180,24 @@ class Writing:
         samples = in_order([*self._standing, *new], types)
         section = self._config.generator
         has_model = section is not None and section.writer is not None
+        unheld = self._new_documents()
         return FromDocuments(
-            documents=document_lines(self.documents, self._stored, samples),
+            documents=document_lines(self.documents, self._stored, samples, unheld),
+            new_documents=unheld,
             samples=samples,
             twins=twins_of(
                 self._config, [*self._imported, *samples], self._stored.twins, self._decisions
             ),
             tries=(*self._thrown(), *(line_of(each, self._by) for each in outcome.tries)),
             plan=self._work.figures(outcome, has_model=has_model) if self._work else None,
-            llm=self._use(outcome.asking, samples),
+            llm=self._use(outcome, samples),
         )
+
+    def _new_documents(self) -> list[str]:
+        """Return the ids of documents that came after tests without an answer that stand."""
+        if self._is_held or not any(map(is_unanswered, self._standing)):
+            return []
+        return new_documents(self.documents, self._stored)
 
     def _thrown(self) -> Iterator[Mapping[str, Any]]:
         """Yield the lines of earlier runs, and those of tests that people rejected since."""
@@ -198,7 +209,8 @@ class Writing:
                 yield known
         yield from rejected.values()
 
-    def _use(self, asking: Asking, samples: Sequence[TestSample]) -> ModelUse | None:
+    def _use(self, outcome: Results, samples: Sequence[TestSample]) -> ModelUse | None:
+        asking = outcome.asking
         before = self._stored.info.llm if self._stored.info else None
         if not asking.requests:
             return before

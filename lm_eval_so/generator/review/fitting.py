@@ -184,10 +184,15 @@ def _refuse_faults(sample: TestSample, made: TestSample, edits: Collection[str])
     text = "\n".join(
         [question or "", answer or "", *(must_say_of(made) if "must_say" in edits else ())]
     )
-    if found := find_personal_data(text):
-        raise _MisfitError(
-            f"{name}: the edited text has personal data ({found[0].kind})", "leave it out"
-        )
+    stood = [
+        *(m.content for m in sample.messages),
+        *sample.answers,
+        *(p.text for p in sample.context),
+    ]
+    known = {each.plain for each in find_personal_data("\n".join(stood))}
+    if found := [each for each in find_personal_data(text) if each.plain not in known]:
+        what = f"{name}: the edited text has personal data ({found[0].kind})"
+        raise _MisfitError(what, "leave it out")
     if made.expected is not None and not is_imported(sample):
         missing = [each for each in must_say_of(made) if key(each) not in key(made.expected)]
         before = [

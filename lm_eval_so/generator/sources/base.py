@@ -1,7 +1,7 @@
 """Records and protocol of the readers of source formats."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -173,7 +173,7 @@ Item = Columns | Shaped | Noted | ProposedMetrics | RawItem | Reject | FileError
 
 
 class BadFileError(ValueError):
-    """Error of a file that cannot be read at all.
+    """Error of a file that cannot be read at all, or of a record.
 
     Args:
         reason: Reason, as in rejected.jsonl.
@@ -197,13 +197,28 @@ class BadFileError(ValueError):
         """Return the error as that of a file."""
         return FileError(file=file, reason=self.reason, what=self.what, hint=self.hint, at=self.at)
 
+    def reject(self, file: SourceFile, at: Mapping[str, JsonValue], text: str = "") -> Reject:
+        """Return the error as that of a record with a place and a text."""
+        reason, what, hint = self.reason, self.what, self.hint
+        return Reject(file=file, at=at, reason=reason, what=what, hint=hint, excerpt=excerpt(text))
+
 
 class Source(Protocol):
     """Reader of one format: streams if the format allows it, and never raises for a bad record."""
 
     def __call__(self, file: SourceFile, options: SourceSection, /) -> Iterator[Item]:
-        """Return the records of a file in order."""
+        """Return the records of a file in order.
+
+        Raises:
+            BadFileError: If there is none, while the first is asked for.
+        """
         ...
+
+
+def numbered(items: Iterable[RawItem | Reject]) -> Iterator[RawItem | Reject]:
+    """Yield records with their numbers in their places, from 1."""
+    for number, item in enumerate(items, start=1):
+        yield replace(item, at={**item.at, "record": number})
 
 
 def listed(names: Sequence[str]) -> str:

@@ -2,83 +2,59 @@
 
 import csv
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 
 from pydantic import JsonValue
 
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.sources.base import (
+    BadFileError,
     Columns,
-    FileError,
     RawItem,
     Reason,
     Reject,
     SourceFile,
-    excerpt,
     listed,
 )
-from lm_eval_so.generator.sources.encoding import MOST_BYTES, Line, read_lines
+from lm_eval_so.generator.sources.encoding import MOST_BYTES, Line, read_lines, refuse_bad
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 _Row = tuple[Sequence[Line], list[str] | csv.Error]
+_Items = Iterator[Columns | RawItem | Reject]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """A row with its file, its place and its physical lines."""
-
-    file: SourceFile
-    at: Mapping[str, JsonValue]
-    lines: Sequence[Line]
-
-    def reject(self, reason: Reason, what: str, hint: str | None) -> Reject:
-        """Return the row as a reject."""
-        text = excerpt("".join(line.text for line in self.lines))
-        is_told = reason is Reason.BAD_ENCODING  # it names a byte of the line
-        at = self.at if is_told else {"line": self.at["line"], "column": 1, **self.at}
-        return Reject(file=self.file, at=at, reason=reason, what=what, hint=hint, excerpt=text)
-
-
-def read_csv(
-    file: SourceFile, _: SourceSection, /
-) -> Iterator[Columns | RawItem | Reject | FileError]:
+def read_csv(file: SourceFile, _: SourceSection, /) -> _Items:
     """Read comma-separated values; also semicolons, tabs or bars, as the header uses."""
     widths = {d: _header_width(file, d) for d in _DELIMITERS}
     widest = max(widths, key=lambda d: widths[d])
     return _read(file, widest if widths[widest] > 1 else ",")
 
 
-def read_tsv(
-    file: SourceFile, _: SourceSection, /
-) -> Iterator[Columns | RawItem | Reject | FileError]:
+def read_tsv(file: SourceFile, _: SourceSection, /) -> _Items:
     """Read tab-separated values."""
     return _read(file, "\t")
 
 
-def _read(file: SourceFile, delimiter: str) -> Iterator[Columns | RawItem | Reject | FileError]:
+def _read(file: SourceFile, delimiter: str) -> _Items:
     rows = _rows(file, delimiter)
-    header = next(rows, None)
-    columns = _columns(file, header)
+    columns = _columns(file, next(rows, None))
     yield columns
-    if isinstance(columns, FileError):
-        return
-    for number, (lines, cells) in enumerate(rows, start=1):
-        at: dict[str, JsonValue] = {"line": lines[0].number, "record": number}
-        row = _Place(file=file, at=at, lines=lines)
-        if problem := _problem(row):
-            yield problem
-        elif isinstance(cells, csv.Error):
-            yield _quote_problem(row, str(cells))
-        elif not any(map(str.strip, cells)):
-            yield RawItem(file=file, at=at, payload={})
-        elif len(cells) != len(columns.names):
-            yield _width_problem(row, len(cells), columns.names, delimiter)
-        else:
-            named = zip(columns.names, cells, strict=True)
-            yield RawItem(file=file, at=at, payload={name: cell for name, cell in named if name})
+    for number, row in enumerate(rows, start=1):
+        line = row[0][0].number
+        at: dict[str, JsonValue] = {"line": line, "record": number}
+        try:
+            cells = _cells(file, row)
+            is_blank = not any(map(str.strip, cells))
+            if not is_blank and len(cells) != len(columns.names):
+                raise _width_problem(len(cells), columns.names, delimiter)
+        except BadFileError as error:
+            where = {**at, **error.at} if error.at else {"line": line, "column": 1, **at}
+            yield error.reject(file, where, "".join(line.text for line in row[0]))
+            continue
+        named = () if is_blank else zip(columns.names, cells, strict=True)
+        yield RawItem(file=file, at=at, payload={name: cell for name, cell in named if name})
 
 
 def _rows(file: SourceFile, delimiter: str) -> Iterator[_Row]:
@@ -130,62 +106,55 @@ def _header_width(file: SourceFile, delimiter: str) -> int:
     return 0 if isinstance(cells, csv.Error) else len(cells)
 
 
-def _columns(file: SourceFile, header: _Row | None) -> Columns | FileError:
+def _columns(file: SourceFile, header: _Row | None) -> Columns:
     if header is None:
-        return FileError(file=file, reason=Reason.EMPTY_FILE, what="the file is empty")
-    lines, cells = header
-    at: dict[str, JsonValue] = {"line": lines[0].number}
-    row = _Place(file=file, at=at, lines=lines)
-    problem = _problem(row)
-    if problem is None and isinstance(cells, csv.Error):
-        problem = _quote_problem(row, str(cells))
-    if problem is not None:
-        what = f"the header cannot be read: {problem.what}"
-        return FileError(
-            file=file, reason=problem.reason, what=what, hint=problem.hint, at=problem.at
-        )
-    names = () if isinstance(cells, csv.Error) else tuple(map(clean_text, cells))
+        raise BadFileError(Reason.EMPTY_FILE, "the file is empty")
+    line = header[0][0].number
+    try:
+        names = tuple(map(clean_text, _cells(file, header)))
+    except BadFileError as error:
+        what = f"the header cannot be read: {error.what}"
+        at = error.at or {"line": line, "column": 1}
+        raise BadFileError(error.reason, what, error.hint, at=at) from None
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
         what = f'the column "{twice}" stands twice in the header'
-        return FileError(
-            file=file, reason=Reason.UNREADABLE, what=what, hint="rename one of them", at=at
-        )
-    return Columns(names=names, line=lines[0].number)
+        raise BadFileError(Reason.UNREADABLE, what, "rename one of them", at={"line": line})
+    return Columns(names=names, line=line)
 
 
-def _problem(row: _Place) -> Reject | None:
-    """Return a reject if the text itself is wrong, before its cells."""
-    if sum(line.size for line in row.lines) > MOST_BYTES:
-        what = f"the record is longer than {MOST_BYTES:,} bytes"
-        return row.reject(Reason.TOO_LARGE, what, None)
-    bad = next((line for line in row.lines if line.bad_byte is not None), None)
-    if bad is None:
-        return None
-    encoding = row.file.encoding
-    return replace(row, at={**row.at, "line": bad.number, "byte": bad.bad_byte}).reject(
-        Reason.BAD_ENCODING,
-        f"no {encoding} at byte {bad.bad_byte}",
-        "save the file in one encoding",
-    )
+def _cells(file: SourceFile, row: _Row) -> list[str]:
+    """Return the cells of a row.
+
+    Raises:
+        BadFileError: If its text or its quotes are wrong.
+    """
+    lines, cells = row
+    if sum(line.size for line in lines) > MOST_BYTES:
+        raise BadFileError(Reason.TOO_LARGE, f"the record is longer than {MOST_BYTES:,} bytes")
+    for line in lines:
+        refuse_bad(line, file.encoding)
+    if isinstance(cells, csv.Error):
+        raise _quote_problem(str(cells))
+    return cells
 
 
-def _quote_problem(row: _Place, said: str) -> Reject:
+def _quote_problem(said: str) -> BadFileError:
     if "field limit" in said:
         what = f"a cell is longer than {csv.field_size_limit():,} characters"
-        return row.reject(Reason.TOO_LARGE, what, "is a quote never closed?")
+        return BadFileError(Reason.TOO_LARGE, what, "is a quote never closed?")
     if "unexpected end" in said:
         what, hint = "a quote is opened and never closed", "close the quote"
     else:
         what, hint = "text after a closing quote", 'write a quote inside a cell twice: ""'
-    return row.reject(Reason.BAD_QUOTE, what, hint)
+    return BadFileError(Reason.BAD_QUOTE, what, hint)
 
 
-def _width_problem(row: _Place, width: int, names: Sequence[str], delimiter: str) -> Reject:
+def _width_problem(width: int, names: Sequence[str], delimiter: str) -> BadFileError:
     remedy = (
         f"quote the field that contains a {_DELIMITERS[delimiter]}"
         if width > len(names)
         else "add the field that is missing, if need be empty"
     )
     what = f"{width} fields, header has {len(names)}"
-    return row.reject(Reason.ROW_WIDTH, what, f"{remedy}; columns: {listed(names)}")
+    return BadFileError(Reason.ROW_WIDTH, what, f"{remedy}; columns: {listed(names)}")

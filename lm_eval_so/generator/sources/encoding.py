@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from lm_eval_so.generator.sources.base import BadFileError, Reason
+
 HEAD_BYTES = 1 << 20
 """Bytes of a file that decide its encoding."""
 
@@ -124,6 +126,20 @@ def read_lines(path: Path, encoding: str, most: int = MOST_BYTES) -> Iterator[Li
         texts = _wide_lines(path, encoding)
     for number, (text, bad_byte, size) in enumerate(texts, start=1):
         yield Line(number, text.removeprefix("\ufeff") if number == 1 else text, bad_byte, size)
+
+
+def refuse_bad(line: Line, encoding: str | None, most: int = MOST_BYTES) -> None:
+    """Refuse a line that is too long, or has bytes that are invalid in its encoding.
+
+    Raises:
+        BadFileError: With the place in the line.
+    """
+    if line.size > most:
+        raise BadFileError(Reason.TOO_LARGE, f"the record is longer than {most:,} bytes")
+    if line.bad_byte is not None:
+        what, hint = f"no {encoding} at byte {line.bad_byte}", "save the file in one encoding"
+        at = {"line": line.number, "byte": line.bad_byte}
+        raise BadFileError(Reason.BAD_ENCODING, what, hint, at=at)
 
 
 def _byte_lines(path: Path, most: int) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
 from pathlib import PurePath
@@ -12,9 +12,16 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.clean import clean_text
-from lm_eval_so.generator.sources.base import FileError, RawItem, Reason, Reject, SourceFile
+from lm_eval_so.generator.sources.base import (
+    BadFileError,
+    RawItem,
+    Reason,
+    Reject,
+    SourceFile,
+    numbered,
+)
 from lm_eval_so.generator.sources.csv_file import read_csv
-from lm_eval_so.generator.sources.encoding import MOST_BYTES, read_lines
+from lm_eval_so.generator.sources.encoding import read_lines, refuse_bad
 
 TABLE = ("Date", "User", "Message")
 """Columns of a chat that was exported on a Mac."""
@@ -77,18 +84,15 @@ class _Said:
     line: int
     name: str
     at: datetime
-    lines: list[str] = field(default_factory=list)
+    lines: list[str]
 
     @property
     def text(self) -> str:
         return "\n".join(self.lines).strip()
 
 
-@dataclass(frozen=True, slots=True)
-class _LeftOut:
-    """A line of the program."""
-
-    line: int
+_Found = Iterator[_Said | RawItem | Reject]
+"""Messages, blank records for lines of the program, and lines that cannot be read."""
 
 
 def is_kakaotalk(text: str) -> bool:
@@ -98,9 +102,7 @@ def is_kakaotalk(text: str) -> bool:
     return found >= _LIKE_A_CHAT
 
 
-def read_kakaotalk(
-    file: SourceFile, options: SourceSection, /
-) -> Iterator[RawItem | Reject | FileError]:
+def read_kakaotalk(file: SourceFile, options: SourceSection, /) -> Iterator[RawItem | Reject]:
     """Read an exported chat: a record for each conversation, as `messages` of the roles user and assistant.
 
     A conversation ends where nobody writes for `gap_minutes`. Lines of one person in a row are one message.
@@ -109,48 +111,44 @@ def read_kakaotalk(
     read = _table if PurePath(file.name).suffix.lower() == ".csv" else _text
     speakers = {each.name for each in read(file, options) if isinstance(each, _Said)}
     staff = {clean_text(name) for name in options.staff}
-    if problem := _problem(file, speakers, staff):
-        yield problem
-        return
-    names = _Names(speakers, staff)
-    gap = timedelta(minutes=options.gap_minutes)
-    record, conversation = 0, list[_Said]()
-    for each in read(file, options):
-        if isinstance(each, Reject):
-            record += 1
-            yield replace(each, at={**each.at, "record": record})
-        elif isinstance(each, _LeftOut) or _MEDIA.fullmatch(each.text) or not each.text:
-            record += 1
-            yield RawItem(file=file, at={"line": each.line, "record": record}, payload={})
-        else:
-            if conversation and abs(each.at - conversation[-1].at) > gap:
-                record += 1
-                yield _conversation(file, record, conversation, names)
-                conversation = []
-            conversation.append(each)
-    if conversation:
-        yield _conversation(file, record + 1, conversation, names)
-
-
-def _problem(file: SourceFile, speakers: set[str], staff: set[str]) -> FileError | None:
     if not speakers:
         what = "no line is that of a chat which KakaoTalk exported"
         hint = "export the chat as text again, and do not change the file"
-        return FileError(file=file, reason=Reason.UNREADABLE, what=what, hint=hint)
-    if speakers & staff:
-        return None
-    what = f"none of the {len(speakers)} who speak is named by staff, so nothing tells who answers"
-    hint = 'name them as the file does: staff: ["NAME"]'
-    return FileError(file=file, reason=Reason.NO_STAFF, what=what, hint=hint)
+        raise BadFileError(Reason.UNREADABLE, what, hint)
+    if not speakers & staff:
+        what = (
+            f"none of the {len(speakers)} who speak is named by staff, so nothing tells who answers"
+        )
+        raise BadFileError(Reason.NO_STAFF, what, 'name them as the file does: staff: ["NAME"]')
+    names = _Names(speakers, staff)
+    gap = timedelta(minutes=options.gap_minutes)
+    yield from numbered(_conversations(file, read(file, options), gap, names))
 
 
-def _conversation(file: SourceFile, record: int, said: Sequence[_Said], names: "_Names") -> RawItem:
+def _conversations(
+    file: SourceFile, found: _Found, gap: timedelta, names: "_Names"
+) -> Iterator[RawItem | Reject]:
+    said: list[_Said] = []
+    for each in found:
+        if not isinstance(each, _Said):
+            yield each
+        elif _MEDIA.fullmatch(each.text) or not each.text:
+            yield RawItem(file=file, at={"line": each.line}, payload={})
+        else:
+            if said and abs(each.at - said[-1].at) > gap:
+                yield _conversation(file, said, names)
+                said = []
+            said.append(each)
+    if said:
+        yield _conversation(file, said, names)
+
+
+def _conversation(file: SourceFile, said: Sequence[_Said], names: "_Names") -> RawItem:
     messages: list[JsonValue] = [
         {"role": names.role(name), "content": names.hidden("\n".join(each.text for each in run))}
         for name, run in groupby(said, key=lambda each: each.name)
     ]
-    at: dict[str, JsonValue] = {"line": said[0].line, "record": record}
-    return RawItem(file=file, at=at, payload={"messages": messages})
+    return RawItem(file=file, at={"line": said[0].line}, payload={"messages": messages})
 
 
 class _Names:
@@ -185,30 +183,31 @@ def _as_name(word: str) -> str:
     return begins + re.escape(word) + ends
 
 
-def _table(file: SourceFile, options: SourceSection) -> Iterator[_Said | _LeftOut | Reject]:
-    """Yield what was said and what the program says, of a table that a Mac exports."""
+def _table(file: SourceFile, options: SourceSection) -> _Found:
+    """Yield what stands in a table that a Mac exports."""
     for item in read_csv(file, options):
         if isinstance(item, Reject):
             yield replace(item, excerpt="")  # it would show a name
         elif isinstance(item, RawItem):
             stamp, name, text = (str(item.payload.get(column, "")) for column in TABLE)
             at, line = _moment(stamp, date.min), item.at["line"]
-            number = line if isinstance(line, int) else 0
-            if at is None or not name or _NOTICE.fullmatch(text):
-                yield _LeftOut(number)
+            if at is None or not name or _NOTICE.fullmatch(text) or not isinstance(line, int):
+                yield replace(item, payload={})
             else:
-                yield _Said(line=number, name=clean_text(name), at=at, lines=[text])
+                yield _Said(line=line, name=clean_text(name), at=at, lines=[text])
 
 
-def _text(file: SourceFile, _: SourceSection) -> Iterator[_Said | _LeftOut | Reject]:
-    """Yield what was said and what the program says, without the head of the file and the lines of days."""
+def _text(file: SourceFile, _: SourceSection) -> _Found:
+    """Yield what stands in a text, without its head and the lines of days."""
     day, said = date.min, None
     is_after_gap = True
     for line in read_lines(file.path, file.encoding or "utf-8"):
-        text = _plain(line.text)
-        if line.bad_byte is not None or line.size > MOST_BYTES:
-            yield _bad_line(file, line.number, line.bad_byte)
+        try:
+            refuse_bad(line, file.encoding)
+        except BadFileError as error:
+            yield error.reject(file, {"line": line.number, **error.at})  # a text would show a name
             continue
+        text = _plain(line.text)
         found = _ON_PC.fullmatch(text) or _ON_A_PHONE.fullmatch(text)
         at = _moment(found["at"], day) if found else None
         is_day = at is None and _is_day(text, is_after_gap=is_after_gap)
@@ -218,13 +217,13 @@ def _text(file: SourceFile, _: SourceSection) -> Iterator[_Said | _LeftOut | Rej
             yield said
             said = None
         if found and at:
-            said = _Said(line=line.number, name=clean_text(found["name"]), at=at)
-            said.lines.append(found["text"])
+            name = clean_text(found["name"])
+            said = _Said(line=line.number, name=name, at=at, lines=[found["text"]])
         elif is_day:
             moment = _moment(text, day)
             day = moment.date() if moment else day
         elif is_notice:
-            yield _LeftOut(line.number)
+            yield RawItem(file=file, at={"line": line.number}, payload={})
         elif said is not None:
             said.lines.append(text)
     if said is not None:
@@ -241,17 +240,6 @@ def _is_day(text: str, *, is_after_gap: bool) -> bool:
 def _plain(line: str) -> str:
     # newer phones put narrow spaces before PM
     return line.rstrip("\r\n").replace("\u202f", " ").replace("\u00a0", " ")
-
-
-def _bad_line(file: SourceFile, number: int, bad_byte: int | None) -> Reject:
-    at: dict[str, JsonValue] = {"line": number}
-    reason, what = Reason.TOO_LARGE, f"the line is longer than {MOST_BYTES:,} bytes"
-    if bad_byte is not None:
-        at["byte"] = bad_byte
-        reason, what = Reason.BAD_ENCODING, f"no {file.encoding} at byte {bad_byte}"
-    hint = "export the chat as text again"
-    # no excerpt: it would show a name
-    return Reject(file=file, at=at, reason=reason, what=what, hint=hint)
 
 
 def _moment(stamp: str, day: date) -> datetime | None:

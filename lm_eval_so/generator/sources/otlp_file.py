@@ -5,19 +5,21 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from math import inf
 
 from pydantic import JsonValue
 
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.generator.sources.base import (
-    FileError,
+    BadFileError,
     RawItem,
     Reason,
     Reject,
     SourceFile,
     excerpt,
     listed,
+    numbered,
 )
 from lm_eval_so.generator.sources.json_file import read_jsonl
 from lm_eval_so.generator.sources.json_values import BadJsonError, parse_strict, refuse_unwritable
@@ -36,6 +38,7 @@ _FLAT = (("llm.input_messages.", "llm.output_messages."), ("gen_ai.prompt.", "ge
 """Prefixes of attributes that hold a message in several: OpenInference, and GenAI as it was before 2025."""
 _NAMES_SHOWN = 20
 _BESIDE = 500
+"""Characters that a trace takes beside its texts."""
 _MOST_DOTS = 20
 """More than any name of an attribute has, and few enough to be nested."""
 
@@ -48,29 +51,31 @@ class _Trace:
     """Findings in the spans of one trace, whatever their order."""
 
     id: str
-    line: int
-    start: int
+    line: JsonValue
+    start: float = inf
     conversation: str | None = None
     session: str | None = None
-    top: tuple[tuple[bool, int, int, str], str, str | None] | None = None
+    top: tuple[tuple[bool, int, int, str], str, str] | None = None
     """Rank, question and answer of the span that tells what went in and out of the whole."""
     chat: tuple[tuple[int, str], str] | None = None
     """Rank of the chat that ended last, and its messages in and out as JSON, which takes a fifth of the memory."""
     names: dict[str, None] = field(default_factory=dict)
     """Names of attributes, until there is a question."""
 
-    def add(self, span: _Object, attributes: _Object) -> None:
-        """Add a span."""
+    def add(self, span: _Object) -> int:
+        """Add a span, and return how many characters more are held."""
+        before, attributes = self._size(), _attributes(span)
         start, end = _nanos(span.get("startTimeUnixNano")), _nanos(span.get("endTimeUnixNano"))
         span_id, has_parent = str(span.get("spanId")), bool(span.get("parentSpanId"))
         self.start = min(self.start, start)
         self.conversation = self.conversation or _text(attributes.get("gen_ai.conversation.id"))
         self.session = self.session or _text(attributes.get("session.id"))
         question = _said(attributes.get("input.value"), _ASKED)
-        if question and not (has_parent and attributes.get("openinference.span.kind") in _INNER):
+        kind = _text(attributes.get("openinference.span.kind"))
+        if question and not (has_parent and kind in _INNER):
             rank = (has_parent, start, -end, span_id)
             if self.top is None or rank < self.top[0]:
-                self.top = rank, question, _said(attributes.get("output.value"), _ANSWERED)
+                self.top = rank, question, _said(attributes.get("output.value"), _ANSWERED) or ""
         asked, answered = _chat(attributes)
         if asked and (self.chat is None or (end, span_id) > self.chat[0]):
             self.chat = (end, span_id), dump_line([asked, answered])
@@ -78,19 +83,18 @@ class _Trace:
             self.names.clear()
         elif len(self.names) < _NAMES_SHOWN:
             self.names |= dict.fromkeys(attributes)
+        return self._size() - before
 
-    @property
-    def size(self) -> int:
-        """Characters that are held, with what a trace takes beside its texts."""
-        texts = (*(self.top[1:] if self.top else ()), self.chat[1] if self.chat else None)
-        return _BESIDE + sum(len(text) for text in texts if text)
+    def _size(self) -> int:
+        whole = len(self.top[1]) + len(self.top[2]) if self.top else 0
+        return whole + (len(self.chat[1]) if self.chat else 0)
 
     @property
     def messages(self) -> _Messages:
         """Messages of the trace; empty if there is no question in it."""
         asked, answered = json.loads(self.chat[1]) if self.chat else ([], [])
         if self.top is None:
-            return [*asked, *answered] if asked else []
+            return [*asked, *answered]
         _, question, answer = self.top
         said = [{"role": "assistant", "content": answer}] if answer else answered
         return [{"role": "user", "content": question}, *said]
@@ -103,7 +107,7 @@ def is_otlp(text: str) -> bool:
 
 def read_otlp(
     file: SourceFile, options: SourceSection, /, *, most: int = _MOST_HELD
-) -> Iterator[RawItem | Reject | FileError]:
+) -> Iterator[RawItem | Reject]:
     """Read traces: a record for each conversation, with its `messages` and its `id`.
 
     Traces of one session are one conversation. Its `id` is that of the session, else of the trace. Spans
@@ -114,31 +118,28 @@ def read_otlp(
     left_out: list[RawItem | Reject] = []
     has_spans, held = False, 0
     for item in read_jsonl(file, options, most=_MOST_LINE):
-        if isinstance(item, FileError):
-            yield item
-            return
         if isinstance(item, Reject):
             left_out.append(item)
             continue
-        spans = list(_spans(item.payload))
+        spans = [*_spans(item.payload)]
         has_spans |= bool(spans)
         good = [span for span in spans if not _is_error(span)]
-        blank = RawItem(file=file, at=item.at, payload={})
+        blank = replace(item, payload={})
         left_out += [blank] * (len(spans) - len(good) if spans else 1)
-        held += sum(_add(traces, span, item) for span in good)
+        for span in good:
+            trace_id = str(span.get("traceId"))
+            if trace_id not in traces:
+                traces[trace_id] = _Trace(id=trace_id, line=item.at["line"])
+                held += _BESIDE
+            held += traces[trace_id].add(span)
         if held > most:
             what = f"its conversations have more than {most:,} characters"
-            hint = "split the file, for example by days"
-            yield FileError(file=file, reason=Reason.TOO_LARGE, what=what, hint=hint)
-            return
+            raise BadFileError(Reason.TOO_LARGE, what, "split the file, for example by days")
     if not has_spans:
         what = "no line holds spans (resourceSpans)"
         hint = "write traces by an exporter of OTLP as JSON, and no logs and metrics alone"
-        yield FileError(file=file, reason=Reason.UNREADABLE, what=what, hint=hint)
-        return
-    found = chain(left_out, _conversations(file, traces.values()))
-    for record, each in enumerate(found, start=1):
-        yield replace(each, at={**each.at, "record": record})
+        raise BadFileError(Reason.UNREADABLE, what, hint)
+    yield from numbered(chain(left_out, _conversations(file, traces.values())))
 
 
 def _spans(line: _Object) -> Iterator[_Object]:
@@ -149,19 +150,7 @@ def _spans(line: _Object) -> Iterator[_Object]:
 
 def _is_error(span: _Object) -> bool:
     status = span.get("status")
-    return isinstance(status, dict) and status.get("code") in {2, "STATUS_CODE_ERROR"}
-
-
-def _add(traces: dict[str, _Trace], span: _Object, item: RawItem) -> int:
-    """Add a span to its trace, and return how many characters more are held."""
-    trace_id, line = str(span.get("traceId")), item.at["line"]
-    start = _nanos(span.get("startTimeUnixNano"))
-    number = line if isinstance(line, int) else 0
-    before = traces[trace_id].size if trace_id in traces else 0
-    trace = traces.setdefault(trace_id, _Trace(id=trace_id, line=number, start=start))
-    attributes = _objects(span.get("attributes"))
-    trace.add(span, {str(each.get("key")): _value(each.get("value")) for each in attributes})
-    return trace.size - before
+    return isinstance(status, dict) and status.get("code") in (2, "STATUS_CODE_ERROR")
 
 
 def _conversations(file: SourceFile, traces: Iterable[_Trace]) -> Iterator[RawItem | Reject]:
@@ -172,12 +161,16 @@ def _conversations(file: SourceFile, traces: Iterable[_Trace]) -> Iterator[RawIt
     for (_, name), members in sessions.items():
         said: _Messages = []
         for trace in sorted(members, key=lambda each: (each.start, each.id)):
-            if not (new := trace.messages):
-                yield _no_question(file, trace)
-            said = _joined(said, new)
+            if new := trace.messages:
+                said = _joined(said, new)
+            else:
+                hint = f"attributes: {excerpt(listed([*trace.names][:_NAMES_SHOWN]))}"
+                what = "no span of the trace holds a question"
+                error = BadFileError(Reason.NO_USER_TURN, what, hint)
+                yield error.reject(file, {"line": trace.line, "trace": excerpt(trace.id)})
         if said:
-            first = min((each for each in members if each.messages), key=lambda each: each.line)
-            at: dict[str, JsonValue] = {"line": first.line, "trace": first.id}
+            first = next(each for each in members if each.messages)
+            at = {"line": first.line, "trace": first.id}
             yield RawItem(file=file, at=at, payload={"id": name, "messages": said})
 
 
@@ -187,16 +180,6 @@ def _joined(said: _Messages, new: _Messages) -> _Messages:
     if len(asks) > sum(map(_is_users, said)):
         return new
     return said + new[asks[-1] if asks else 0 :]
-
-
-def _no_question(file: SourceFile, trace: _Trace) -> Reject:
-    return Reject(
-        file=file,
-        at={"line": trace.line, "trace": excerpt(trace.id)},
-        reason=Reason.NO_USER_TURN,
-        what="no span of the trace holds a question",
-        hint=f"attributes: {excerpt(listed([*trace.names][:_NAMES_SHOWN]))}",
-    )
 
 
 def _said(value: JsonValue, keys: Sequence[str]) -> str | None:
@@ -226,22 +209,24 @@ def _of_parts(value: JsonValue) -> _Messages:
     found: _Messages = []
     for each in _objects(_json(value) if isinstance(value, str) else value):
         parts = _objects(each.get("parts"))
-        kinds: dict[str, list[dict[str, JsonValue]]] = {}
+        content, calls = _Messages(), _Messages()
         for part in parts:
-            kinds.setdefault(str(part.get("type")), []).append(part)
-        for part in kinds.pop("tool_call_response", ()):
-            result = part.get("response", part.get("result"))
-            said = result if isinstance(result, str) else dump_line(result)
-            found.append({"role": "tool", "tool_call_id": part.get("id"), "content": said})
-        calls: _Messages = [*kinds.pop("tool_call", ())]
-        texts: _Messages = [
-            {"type": "text", "text": part.get("content")} for part in kinds.pop("text", ())
-        ]
-        kinds.pop("reasoning", None)
-        rest: _Messages = [part for several in kinds.values() for part in several]
-        if texts or calls or rest or not parts:
-            content = [*texts, *rest] if parts else each.get("content")
-            found.append({"role": each.get("role"), "content": content, "tool_calls": calls})
+            match part.get("type"):
+                case "tool_call_response":
+                    result = part.get("response", part.get("result"))
+                    said = result if isinstance(result, str) else dump_line(result)
+                    found.append({"role": "tool", "tool_call_id": part.get("id"), "content": said})
+                case "tool_call":
+                    calls.append(part)
+                case "text":
+                    content.append({"type": "text", "text": part.get("content")})
+                case "reasoning":
+                    pass
+                case _:
+                    content.append(part)
+        if content or calls or not parts:
+            whole = content if parts else each.get("content")
+            found.append({"role": each.get("role"), "content": whole, "tool_calls": calls})
     return found
 
 
@@ -286,6 +271,10 @@ def _numbered(value: JsonValue) -> list[JsonValue]:
     return [tree[key] for key in sorted(numbers, key=lambda key: (len(key), key))]
 
 
+def _attributes(span: _Object, key: str = "attributes") -> dict[str, JsonValue]:
+    return {str(each.get("key")): _value(each.get("value")) for each in _objects(span.get(key))}
+
+
 def _value(value: JsonValue) -> JsonValue:
     """Return the JSON value of a value of an attribute."""
     if not isinstance(value, dict):
@@ -293,10 +282,7 @@ def _value(value: JsonValue) -> JsonValue:
     if isinstance(array := value.get("arrayValue"), dict):
         return [_value(each) for each in _objects(array.get("values"))]
     if isinstance(pairs := value.get("kvlistValue"), dict):
-        return {
-            str(each.get("key")): _value(each.get("value"))
-            for each in _objects(pairs.get("values"))
-        }
+        return _attributes(pairs, "values")
     return next(iter(value.values()), None)
 
 

@@ -6,9 +6,10 @@ makes of the assertions stands there.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice, product
+from itertools import product
+from math import prod
 from typing import Final
 
 from pydantic import JsonValue
@@ -23,10 +24,8 @@ from lm_eval_so.generator.sources.base import (
     Noted,
     RawItem,
     Reason,
-    Reject,
     Shaped,
     SourceFile,
-    excerpt,
     listed,
 )
 from lm_eval_so.generator.sources.encoding import MOST_BYTES
@@ -54,6 +53,8 @@ _QUESTIONS: Final = (
 )  # fmt: skip
 """Names of variables that hold the question, the surest first."""
 _CONTEXT: Final = "context"
+_ACTS: Final = ("threshold", "prefix", "suffix", "transform", "postprocess")
+"""Settings of a test on which only promptfoo acts."""
 _VARIABLE: Final = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)\s*(?:\|\s*(?:safe|trim)\s*)?-?\}\}")
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _SHOWN: Final = 2_000
@@ -86,18 +87,17 @@ def read_config(file: SourceFile, tree: Tree, options: SourceSection) -> Iterato
         file: The file.
         tree: Value of the file.
         options: Source; `input_var` names the variable with the question, `context` the role of passages.
+
+    Raises:
+        BadFileError: If the default cannot be read.
     """
-    config = tree.value if isinstance(tree.value, dict) else {}
-    files = Files(file)
-    try:
-        default = _dict(files.loaded(config.get("defaultTest")))
-    except BadFileError as error:
-        yield error.of(file)
-        return
-    prompts = tuple(p for p in _list(config.get("prompts")) if isinstance(p, str))
-    suite = _Suite(options=options, files=files, default=default, prompts=prompts)
+    config = _dict(tree.value)
+    files = Files(file, options)
+    default = _dict(files.loaded(config.get("defaultTest")))
+    prompts = [prompt for prompt in _list(config.get("prompts")) if isinstance(prompt, str)]
+    asked = {name for prompt in prompts for name in _VARIABLE.findall(prompt)} - {_CONTEXT}
     yield Shaped(shape="promptfoo", map=_MAP)
-    yield from suite.read(files.tests(config.get("tests"), tree))
+    yield from _Suite(files, default, asked).read(files.tests(config.get("tests"), tree))
     if config.get("scenarios"):
         yield Noted(code="scenarios")
 
@@ -105,116 +105,85 @@ def read_config(file: SourceFile, tree: Tree, options: SourceSection) -> Iterato
 def read_tests(items: Iterable[Item], file: SourceFile, options: SourceSection) -> Iterator[Item]:
     """Yield the tests of a file that holds nothing else: CSV with `__expected`, JSON, JSON Lines or YAML."""
     yield Shaped(shape="promptfoo", map=_MAP)
-    yield from _Suite(options=options, files=Files(file)).read(items)
+    yield from _Suite(Files(file, options)).read(items)
 
 
-def test_of_row(row: Mapping[str, JsonValue]) -> _Test:
+def _test_of_row(row: Mapping[str, JsonValue]) -> _Test:
     """Return the test that a row of a table describes, its columns with `__` being no variables."""
-    test: _Test = {"vars": {key: cell for key, cell in row.items() if not key.startswith("__")}}
-    texts = {key: cell.strip() for key, cell in row.items() if isinstance(cell, str)}
-    metadata: _Test = {}
-    for key, text in texts.items():
-        name = key.removeprefix("__metadata:")
-        if name.endswith("[]"):
-            metadata[name[:-2]] = [part.strip() for part in text.split(",") if part.strip()]
-        elif name != key and text:
-            metadata[name] = text
-    expected = [text for key, text in texts.items() if re.fullmatch(r"__expected\d*", key) and text]
-    options = {key: texts[f"__{key}"] for key in ("prefix", "suffix") if texts.get(f"__{key}")}
-    return test | {
+    cells = {key[2:]: cell for key, cell in row.items() if key.startswith("__")}
+    ours = {key: text for key, cell in cells.items() if (text := str(cell or "").strip())}
+    expected = [text for key, text in ours.items() if re.fullmatch(r"expected\d*", key)]
+    mark = "metadata:"
+    return {
+        "vars": {key: cell for key, cell in row.items() if not key.startswith("__")},
         "assert": [assertion_of(text) for text in expected],
-        "metadata": metadata,
-        "options": {**options},
-        "description": texts.get("__description"),
-        "threshold": texts.get("__threshold") or None,
+        "metadata": {key.removeprefix(mark): ours[key] for key in ours if key.startswith(mark)},
+        "description": ours.get("description"),
+        "options": {key: ours[key] for key in _ACTS if key in ours},
     }
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Suite:
     """Tests with what holds for all of them."""
 
-    options: SourceSection
     files: Files
     default: _Test = field(default_factory=dict)
-    prompts: tuple[str, ...] = ()
-    _foreign: Counter[str] = field(default_factory=Counter)
+    asked: frozenset[str] | set[str] = frozenset()
+    """Variables that the prompts name."""
 
     def read(self, items: Iterable[Item]) -> Iterator[Item]:
         """Yield tests as records, then what was not understood of them."""
+        foreign = Counter[str]()
         for item in items:
             if isinstance(item, RawItem) and item.payload:
-                yield from self._cases(item)
+                yield from self._cases(item, foreign)
             elif not isinstance(item, Columns):
                 yield item
-        for type_, count in self._foreign.items():
+        for type_, count in foreign.items():
             yield not_run(type_, count)
 
-    def _cases(self, item: RawItem) -> Iterator[Item]:
+    def _cases(self, item: RawItem, foreign: Counter[str]) -> Iterator[Item]:
         at, given = item.at, item.payload
         try:
-            test = self._merged({**given} if "vars" in given else test_of_row(given))
-            cases = self._combinations(test)
+            test = self._merged({**given} if _KEYS & given.keys() else _test_of_row(given))
+            cases = _combinations(test)
             for number, values in enumerate(cases, start=1):
                 at = item.at if len(cases) == 1 else {**item.at, "case": number}
-                payload, foreign = self._record(test, values)
-                self._foreign.update(dict.fromkeys(foreign, 1))
+                payload, kept = self._record(test, values)
+                foreign.update({str(each.get("type")): 1 for each in kept})
                 yield RawItem(file=item.file, at=at, payload=payload)
         except BadFileError as error:
-            yield Reject(
-                file=item.file,
-                at=at,
-                reason=error.reason,
-                what=error.what,
-                hint=error.hint,
-                excerpt=excerpt(str(given)[:_SHOWN]),
-            )
+            yield error.reject(item.file, at, str(given)[:_SHOWN])
 
     def _merged(self, given: _Test) -> _Test:
         """Return a test with the default's variables, assertions, options and metadata."""
         test = {**self.default, **given}
         for key in ("vars", "options", "metadata"):
-            parts = [_dict(self.files.loaded(each.get(key))) for each in (self.default, given)]
-            test[key] = {**parts[0], **parts[1]}
+            common, own = (_dict(self.files.loaded(t.get(key))) for t in (self.default, given))
+            test[key] = {**common, **own}
         alone = _dict(test["options"]).get("disableDefaultAsserts") is True
-        common = [] if alone else _list(self.default.get("assert"))
-        return test | {"assert": [*common, *_list(given.get("assert"))]}
+        asserts = [] if alone else _list(self.default.get("assert"))
+        return test | {"assert": [*asserts, *_list(given.get("assert"))]}
 
-    def _combinations(self, test: _Test) -> list[_Test]:
-        """Return the variables of each case: one for each combination of the texts of arrays."""
-        variables = _dict(test["vars"])
-        expands = _dict(test["options"]).get("disableVarExpansion") is not True
-        choices = [self._choices(v) if expands else [v] for v in variables.values()]
-        cases = list(islice(product(*choices), _MOST_CASES + 1))
-        if len(cases) > _MOST_CASES:
-            what = f"its arrays make more than {_MOST_CASES:,} tests"
-            raise BadFileError(Reason.TOO_LARGE, what)
-        return [dict(zip(variables, case, strict=True)) for case in cases]
-
-    def _choices(self, value: JsonValue) -> Sequence[JsonValue]:
-        """Return the values of a variable, files by their names."""
-        is_array = isinstance(value, list) and value and isinstance(value[0], str)
-        several = value[: _MOST_CASES + 1] if is_array and isinstance(value, list) else [value]
-        return [name for each in several for name in self.files.names(each)]
-
-    def _record(self, test: _Test, given: _Test) -> tuple[_Test, tuple[str, ...]]:
-        """Return a case as a record, and the types of its assertions that are not understood."""
+    def _record(self, test: _Test, given: _Test) -> tuple[_Test, list[dict[str, JsonValue]]]:
+        """Return a case as a record, and what of it is not understood."""
         read = {name: self.files.loaded(value) for name, value in given.items()}
         values, asserts = _filled([read, _list(test["assert"])], read)
         name, options = self._question(values), _dict(test["options"])
-        question = values[name]
-        if isinstance(question, str):
-            around = (options.get("prefix"), question, options.get("suffix"))
-            question = "".join(part for part in around if isinstance(part, str))
-        checks = checks_of(asserts, self.files, _also(test))
+        checks = checks_of(asserts, self.files.loaded)
+        set_ = {key: options.get(key, test.get(key)) for key in _ACTS}
+        checks.foreign += [
+            {"type": key, "value": value} for key, value in set_.items() if value not in (None, "")
+        ]
         metadata = {key: value for key, value in values.items() if key not in {name, _CONTEXT}}
-        for key, found in (
-            ("description", test.get("description")),
-            ("foreign_checks", checks.foreign),
-        ):
-            metadata |= {key: found} if found else {}
+        if test.get("description"):
+            metadata["description"] = test["description"]
+        if checks.foreign:
+            metadata["foreign_checks"] = [*checks.foreign]
         metadata |= _dict(test["metadata"])
         own = {key: metadata.pop(key) for key in _FIELDS if _fits(key, metadata.get(key))}
+        question = values[name]
         return {
             **own,
             "input": _json_list(question) if name == _QUESTIONS[0] else question,
@@ -222,37 +191,42 @@ class _Suite:
             "context": self._passages(values.get(_CONTEXT) if name != _CONTEXT else None),
             "metadata": metadata,
             "metrics": checks.metrics(),
-        }, checks.types()
+        }, checks.foreign
 
     def _question(self, values: Mapping[str, JsonValue]) -> str:
         """Return the variable that holds the question."""
-        wanted = self.options.input_var
-        named = {str(n) for prompt in self.prompts for n in _VARIABLE.findall(prompt)} - {_CONTEXT}
-        for some in ([wanted] if wanted else values, named, _QUESTIONS):
-            known = [name for name in some if name in values]
-            if len(known) == 1 or (known and some is _QUESTIONS):
-                return known[0]
-            if wanted:
-                break
-        what = (
-            f'there is no variable "{wanted}"'
-            if wanted
-            else "no variable is known to be the question"
-        )
+        wanted = self.files.options.input_var
+        named = [*self.asked & values.keys()]
+        usual = [name for name in _QUESTIONS if name in values]
+        if wanted in values or (wanted is None and len(values) == 1):
+            return wanted or next(iter(values))
+        if wanted is None and (len(named) == 1 or usual):
+            return named[0] if len(named) == 1 else usual[0]
+        what = "no variable is known to be the question"
+        if wanted:
+            what = f'there is no variable "{wanted}"'
         hint = f"name it at the source by input_var: one of {listed(list(values))}"
         raise BadFileError(Reason.MISSING_FIELD, what, hint if values else None)
 
     def _passages(self, value: JsonValue) -> list[JsonValue]:
         texts = _json_list(value) or [value]
-        role = self.options.context or "given"
+        role = self.files.options.context or "given"
         return [{"role": role, "text": text} for text in texts if isinstance(text, str) and text]
 
 
-def _also(test: _Test) -> tuple[str, ...]:
-    """Return what else a test has that decides whether an answer passes."""
-    options = _dict(test["options"])
-    code = [key for key in ("transform", "postprocess") if options.get(key)]
-    return (*(["threshold"] if test.get("threshold") is not None else []), *code)
+def _combinations(test: _Test) -> list[_Test]:
+    """Return the variables of each case: one for each combination of the texts of arrays."""
+    variables = _dict(test["vars"])
+    expands = _dict(test["options"]).get("disableVarExpansion") is not True
+    choices = [
+        value
+        if expands and isinstance(value, list) and value and isinstance(value[0], str)
+        else [value]
+        for value in variables.values()
+    ]
+    if prod(map(len, choices)) > _MOST_CASES:
+        raise BadFileError(Reason.TOO_LARGE, f"its arrays make more than {_MOST_CASES:,} tests")
+    return [dict(zip(variables, case, strict=True)) for case in product(*choices)]
 
 
 def _filled(

@@ -1,9 +1,9 @@
 """The assertions of promptfoo as what a sample is judged by; those that are none of ours are kept and told."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -39,23 +39,18 @@ _OURS: Final = {
 """Assertions for which there is a metric of ours, to be set up by hand."""
 _KEPT: Final = ("type", "value", "threshold", "weight", "metric")
 """Keys of an assertion that are kept; models and their keys are not."""
+_READ: Final = frozenset({"equals", "factuality", "llm-rubric", "is-json"})
+_PHRASES: Final = re.compile(r"(?P<no>not-)?i?contains(?P<which>-all|-any)?")
 _TEMPLATE: Final = re.compile(r"\{\{|\{%")
 _IN_CELL: Final = re.compile(r"(not-)?([a-z][a-z-]*)(?:\(([0-9.]+)\))?(?::(.*))?", re.DOTALL)
+_ALIASES: Final = {"fn": "javascript", "eval": "javascript", "grade": "llm-rubric"}
 _TYPES: Final = frozenset(
-    {*_CODE, *_OURS, "classifier", "equals", "guardrails", "is-html", "is-sql", "is-xml", "perplexity",
-     "perplexity-score", "contains-sql", "contains-xml", "llm-rubric", "is-json", "contains-html", "finish-reason",
-     "is-valid-function-call", "is-valid-openai-function-call", "gleu", "meteor", "agent-rubric", "search-rubric"}
+    {*_CODE, *_OURS, *_READ, "classifier", "guardrails", "is-html", "is-sql", "is-xml", "perplexity",
+     "perplexity-score", "contains-sql", "contains-xml", "contains-html", "finish-reason", "gleu", "meteor",
+     "is-valid-function-call", "is-valid-openai-function-call", "agent-rubric", "search-rubric"}
     | {f"{kind}contains{which}" for kind in ("", "i") for which in ("", "-all", "-any")}
 )  # fmt: skip
 """Words before a colon in a cell that name an assertion; other cells are an answer."""
-
-
-class Loader(Protocol):
-    """Reader of the files that assertions name."""
-
-    def loaded(self, value: JsonValue) -> JsonValue:
-        """Return a value, or what the file holds that it names."""
-        ...
 
 
 @dataclass(slots=True)
@@ -67,106 +62,93 @@ class Checks:
     forbidden: list[str] = field(default_factory=list)
     rubrics: list[str] = field(default_factory=list)
     schema: JsonValue = None
-    foreign: list[JsonValue] = field(default_factory=list)
+    foreign: list[dict[str, JsonValue]] = field(default_factory=list)
     """Assertions that are kept as they stand."""
 
     def metrics(self) -> dict[str, JsonValue]:
         """Return the parameters of metrics, by metric."""
         phrases: dict[str, JsonValue] = {}
         if self.keywords:
-            phrases["keywords"] = [*self.keywords]
+            phrases["keywords"] = self.keywords
         if self.forbidden:
             phrases["forbidden"] = [*self.forbidden]
         found: dict[str, JsonValue] = {"keyword_coverage": phrases} if phrases else {}
         if self.rubrics:
             found["llm_judge"] = {"rubric": "\n".join(self.rubrics)}
-        if self.schema is not None:
+        if self.schema:
             found["json_schema"] = {"schema": self.schema}
         return found
 
-    def types(self) -> tuple[str, ...]:
-        """Return the types of the assertions that are kept as they stand, each once."""
-        found = (each.get("type") for each in self.foreign if isinstance(each, dict))
-        return tuple(dict.fromkeys(type_ for type_ in found if isinstance(type_, str)))
 
-
-def checks_of(assertions: Sequence[JsonValue], files: Loader, also: Sequence[str] = ()) -> Checks:
+def checks_of(assertions: Sequence[JsonValue], loaded: Callable[[JsonValue], JsonValue]) -> Checks:
     """Return what assertions come to.
 
     Args:
         assertions: Assertions with their variables filled in.
-        files: Reader of the files that they name.
-        also: Further settings of the test on which only promptfoo acts.
+        loaded: Reader of the files that their values name.
 
     Raises:
         BadFileError: If a file cannot be read or is outside of the folder.
     """
     checks = Checks()
-    for each in _flat(assertions):
-        if not _understood(each, files, checks):
-            checks.foreign.append({key: each[key] for key in _KEPT if each.get(key) is not None})
-    checks.foreign += [{"type": name} for name in also]
+    for each in assertions:
+        if isinstance(each, dict) and not _understood(each, loaded, checks):
+            checks.foreign.append(_kept(each))
     return checks
 
 
-def _flat(assertions: Sequence[JsonValue]) -> Iterator[dict[str, JsonValue]]:
-    """Yield assertions, also those of a set of which all must hold."""
-    for each in assertions:
-        inner = each.get("assert") if isinstance(each, dict) else None
-        if (
-            isinstance(each, dict)
-            and isinstance(inner, list)
-            and each.get("threshold") in (None, 1)
-        ):
-            yield from _flat(inner)
-        elif isinstance(each, dict):
-            yield {**each, "value": inner} if isinstance(inner, list) else each
+def _kept(assertion: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    kept = {key: assertion[key] for key in _KEPT if assertion.get(key) is not None}
+    inner = assertion.get("assert")  # of a set
+    several = inner if isinstance(inner, list) else []
+    return kept | ({"assert": [_kept(e) for e in several if isinstance(e, dict)]} if inner else {})
 
 
-def _understood(each: dict[str, JsonValue], files: Loader, checks: Checks) -> bool:
-    type_, weight = each.get("type"), each.get("weight", 1)
-    if not isinstance(type_, str) or each.get("transform") or weight == 0:
+def _understood(
+    each: Mapping[str, JsonValue], loaded: Callable[[JsonValue], JsonValue], checks: Checks
+) -> bool:
+    type_, weight = str(each.get("type")), each.get("weight", 1)
+    phrases = _PHRASES.fullmatch(type_)
+    is_weight = isinstance(weight, int | float) and weight > 0
+    if not (phrases or type_ in _READ) or not is_weight or each.get("transform"):
         return False
-    is_weighed = isinstance(weight, int | float) and weight != 1 and weight > 0
-    value = each.get("value")
-    if type_ in _TYPES - _CODE:
-        value = files.loaded(value)
+    value = loaded(each.get("value"))
+    if type_ == "is-json":
+        is_first, checks.schema = not checks.schema, checks.schema or _schema(value)
+        return is_first and bool(checks.schema)
     texts = _texts(value)
-    if texts is None and type_ != "is-json":
+    if phrases:
+        return _take_phrases(checks, phrases, texts, {} if weight == 1 else {"weight": weight})
+    if type_ == "llm-rubric":
+        checks.rubrics += texts
+    else:
+        checks.expected += texts
+    # the value of factuality is a reference, but its judge is not ours
+    return bool(texts) and type_ != "factuality"
+
+
+def _take_phrases(
+    checks: Checks, kind: re.Match[str], texts: list[str], weight: dict[str, JsonValue]
+) -> bool:
+    if not texts or (kind["no"] and kind["which"] == "-all"):
         return False
-    match type_.removeprefix("not-").removeprefix("i") if "contains" in type_ else type_:
-        case "equals":
-            checks.expected += texts or []
-        case "factuality" if texts:  # its value is a reference, its judge is not ours
-            checks.expected += texts
-            return False
-        case "llm-rubric" if texts:
-            checks.rubrics += texts
-        case "is-json" if (schema := _schema(value)) is not None:
-            checks.schema = schema
-        case "contains" | "contains-any" if type_.startswith("not-") and texts:
-            checks.forbidden += texts
-        case "contains" | "contains-all" if texts and not type_.startswith("not-"):
-            plain: list[JsonValue] = [*texts]
-            checks.keywords += (
-                [{"text": t, "weight": weight} for t in texts] if is_weighed else plain
-            )
-        case "contains-any" if texts:
-            some: dict[str, JsonValue] = {"any_of": [*texts]}
-            checks.keywords.append({**some, "weight": weight} if is_weighed else some)
-        case _:
-            return False
+    if kind["no"]:
+        checks.forbidden += texts
+    elif kind["which"] == "-any":
+        checks.keywords.append({"any_of": [*texts], **weight})
+    else:
+        checks.keywords += [{"text": text, **weight} if weight else text for text in texts]
     return True
 
 
-def _texts(value: JsonValue) -> list[str] | None:
-    """Return the texts of a value; None if one is blank, or needs a template to be run."""
+def _texts(value: JsonValue) -> list[str]:
+    """Return the texts of a value; none if one is blank, or needs a template to be run."""
     items = value if isinstance(value, list) else [value]
     texts = [
         item if isinstance(item, str) else dump_line(item) for item in items if item is not None
     ]
     is_good = all(text.strip() and not _TEMPLATE.search(text) for text in texts)
-    return texts if texts and is_good else None
+    return texts if is_good else []
 
 
 def _schema(value: JsonValue) -> JsonValue:
@@ -180,11 +162,10 @@ def _schema(value: JsonValue) -> JsonValue:
 
 def assertion_of(text: str) -> dict[str, JsonValue]:
     """Return the assertion that a cell of `__expected` writes as `type(threshold): value`; else an answer."""
-    match = _IN_CELL.fullmatch(text)
-    aliases = {"fn": "javascript", "eval": "javascript", "grade": "llm-rubric"}
-    type_ = aliases.get(match[2], match[2]) if match else ""
     if text.startswith("file://"):
         return {"type": "python" if ".py" in text else "javascript", "value": text}
+    match = _IN_CELL.fullmatch(text)
+    type_ = _ALIASES.get(match[2], match[2]) if match else ""
     if match is None or type_ not in _TYPES:
         return {"type": "equals", "value": text}
     value: JsonValue = (match[4] or "").strip() or None

@@ -1,6 +1,7 @@
 """The files that a configuration of promptfoo names: read inside of its folder only, never run."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -10,35 +11,25 @@ from pydantic import JsonValue
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.sources.base import (
     BadFileError,
-    FileError,
-    Item,
     RawItem,
     Reason,
     Reject,
-    Source,
     SourceFile,
+    numbered,
     place,
 )
 from lm_eval_so.generator.sources.csv_file import read_csv
 from lm_eval_so.generator.sources.encoding import HEAD_BYTES, detect_encoding
 from lm_eval_so.generator.sources.json_file import parse_json_file, read_jsonl, records_of
-from lm_eval_so.generator.sources.json_values import Tree, kind_of
-from lm_eval_so.generator.sources.sheet_file import read_sheet_rows
+from lm_eval_so.generator.sources.json_values import EVERY, Tree, kind_of, walk
 from lm_eval_so.generator.sources.yaml_file import parse_yaml_file
 
 _MARK: Final = "file://"
-_TABLES: Final[dict[str, Source]] = {
-    ".csv": read_csv,
-    ".jsonl": read_jsonl,
-    ".xlsx": read_sheet_rows,
-    ".xls": read_sheet_rows,
-}
+_TABLES: Final = {".csv": read_csv, ".jsonl": read_jsonl}
 _TREES: Final = {".yaml": parse_yaml_file, ".yml": parse_yaml_file, ".json": parse_json_file}
 _TEXTS: Final = frozenset({".txt", ".md", ".html", ".csv"})
-_CODE: Final = (".js", ".cjs", ".mjs", ".ts", ".py", ".rb")
+_CODE: Final = re.compile(r"\.(?:[cm]?js|ts|py|rb)(?::|$)", re.IGNORECASE)
 _LARGEST_TEXT: Final = 1_000_000
-_DEEPEST: Final = 3
-"""Files that name files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +38,7 @@ class Files:
 
     file: SourceFile
     """The configuration."""
+    options: SourceSection
     _known: dict[Path, JsonValue] = field(default_factory=dict)
     """Contents of files that were read."""
 
@@ -58,17 +50,12 @@ class Files:
         """
         if not isinstance(value, str) or not value.startswith(_MARK):
             return value
-        path = self._inside(value)[0]
+        path, *others = self._inside(value)
+        if others:
+            raise BadFileError(Reason.UNREADABLE, f"{value[:80]} names several files", "name one")
         if path not in self._known:
             self._known[path] = self._content(path)
         return self._known[path]
-
-    def names(self, value: JsonValue) -> Sequence[JsonValue]:
-        """Return a value, or the names of the files that it names by a pattern; errors as in `loaded`."""
-        if not isinstance(value, str) or not value.startswith(_MARK):
-            return [value]
-        folder = self.file.path.parent.resolve()
-        return [f"{_MARK}{path.relative_to(folder).as_posix()}" for path in self._inside(value)]
 
     def tests(self, value: JsonValue, tree: Tree) -> Iterator[RawItem | Reject]:
         """Yield the tests under a key: written there, or in the files that are named there.
@@ -77,59 +64,40 @@ class Files:
             value: A test, the path of a file, or a list of these.
             tree: Value of the file in which they stand, for their places.
         """
-        several = value if isinstance(value, list) else [value] if value is not None else []
-        number = 0
-        for position, each in enumerate(several):
-            path = f"$.tests[{position}]" if isinstance(value, list) else "$.tests"
-            for item in self._test(each, tree.at(path), depth=0):
-                number += 1
-                yield replace(item, at={**item.at, "record": number})
+        steps = ("tests", EVERY) if isinstance(value, list) else ("tests",)
+        several = walk({"tests": value}, steps) if value is not None else ()
+        yield from numbered(
+            item for path, each in several for item in self._test(each, tree.at(path))
+        )
 
-    def _test(
-        self, value: JsonValue, at: dict[str, JsonValue], *, depth: int
-    ) -> Iterator[RawItem | Reject]:
-        if isinstance(value, dict) and isinstance(value.get("path"), str) and "vars" not in value:
-            value = value["path"]
+    def _test(self, value: JsonValue, at: dict[str, JsonValue]) -> Iterator[RawItem | Reject]:
         if isinstance(value, dict):
             yield RawItem(file=self.file, at=at, payload=value)
             return
         try:
-            if not isinstance(value, str) or depth > _DEEPEST:
-                what = (
-                    f"found {kind_of(value)}, not a test"
-                    if depth <= _DEEPEST
-                    else "files name files"
-                )
+            if not isinstance(value, str):
+                what = f"found {kind_of(value)}, not a test"
                 raise BadFileError(Reason.NOT_OBJECT, what)  # noqa: TRY301 - the same end
             for path in self._inside(value):
-                yield from self._tests_of(path, value, depth)
+                yield from self._tests_of(path)
         except BadFileError as error:
-            yield Reject(
-                file=self.file, at=at, reason=error.reason, what=error.what, hint=error.hint
-            )
+            yield error.reject(self.file, at)
 
-    def _tests_of(self, path: Path, value: str, depth: int) -> Iterator[RawItem | Reject]:
-        inner = self._opened(path)
-        sheet = value.partition("#")[2]
-        named = {"sheets": [sheet]} if sheet and not sheet.isdigit() else {}
-        options = SourceSection.model_validate({"id": "tests", "path": inner.name, **named})
-        if path.suffix.lower() in _TREES:
-            tree = _TREES[path.suffix.lower()](inner)
-            items: list[JsonValue] = tree.value if isinstance(tree.value, list) else [tree.value]
-            if any(isinstance(each, str) for each in items):
-                for each in items:
-                    yield from self._test(each, {"path": inner.name}, depth=depth + 1)
-                return
-            found: Iterator[Item] = records_of(inner, Tree(value=items, lines=tree.lines), None)
-        elif path.suffix.lower() in _TABLES:
-            found = _TABLES[path.suffix.lower()](inner, options)
+    def _tests_of(self, path: Path) -> Iterator[RawItem | Reject]:
+        inner, ending = self._opened(path), path.suffix.lower()
+        if ending in _TABLES:
+            found = iter(_TABLES[ending](inner, self.options))
+        elif ending in _TREES:
+            tree = _TREES[ending](inner)
+            if not isinstance(tree.value, list):
+                tree = replace(tree, value=[tree.value])
+            found = records_of(inner, tree)
         else:
-            raise BadFileError(Reason.UNKNOWN_FORMAT, f"{inner.name}: no format of tests")
+            hint = "save its tests as CSV, JSON or YAML"
+            raise BadFileError(
+                Reason.UNKNOWN_FORMAT, f"{inner.name}: no format of tests that is read", hint
+            )
         for item in found:
-            if isinstance(item, FileError):
-                raise BadFileError(
-                    item.reason, f"{place(inner.name, item.at)}: {item.what}", item.hint
-                )
             if isinstance(item, RawItem | Reject):
                 yield replace(item, file=self.file, at={"path": place(inner.name, item.at)})
 
@@ -138,18 +106,15 @@ class Files:
         name = value.removeprefix(_MARK)
         if "://" in name or name.startswith(("huggingface:", "az:")):
             what = f"{name[:80]} is not on this machine; nothing is fetched"
-            raise BadFileError(
-                Reason.UNREADABLE, what, "save its tests in a file beside the configuration"
-            )
-        is_code = any(name.lower().endswith(end) or f"{end}:" in name.lower() for end in _CODE)
-        if is_code:
+            hint = "save its tests in a file beside the configuration"
+            raise BadFileError(Reason.UNREADABLE, what, hint)
+        if _CODE.search(name):
             what = f"{name[:80]} is code, which is not run"
             hint = (
                 "let promptfoo or a script of yours write its tests into a CSV, JSON or YAML file"
             )
             raise BadFileError(Reason.UNSUPPORTED_CONTENT, what, hint)
         folder = self.file.path.parent.resolve()
-        name = name.partition("#")[0]
         try:
             plain = (folder / name).resolve()
             found = [plain] if plain.is_file() else sorted(folder.glob(name.removeprefix("./")))
@@ -175,8 +140,7 @@ class Files:
         if path.suffix.lower() in _TREES:
             return _TREES[path.suffix.lower()](inner).value
         if path.suffix.lower() not in _TEXTS or inner.encoding is None:
-            what = f"{inner.name} is no text"
-            raise BadFileError(Reason.UNSUPPORTED_CONTENT, what)
+            raise BadFileError(Reason.UNSUPPORTED_CONTENT, f"{inner.name} is no text")
         if inner.size > _LARGEST_TEXT:
             what = f"{inner.name} is larger than {_LARGEST_TEXT:,} bytes"
             raise BadFileError(Reason.TOO_LARGE, what)

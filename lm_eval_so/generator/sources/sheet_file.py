@@ -24,7 +24,6 @@ from lm_eval_so.generator.sources.archive import open_archive
 from lm_eval_so.generator.sources.base import (
     BadFileError,
     Columns,
-    FileError,
     Item,
     Noted,
     RawItem,
@@ -59,11 +58,7 @@ def read_sheet_rows(file: SourceFile, options: SourceSection, /) -> Iterator[Ite
 
     `sheets` names others. The header is `header_row`, else the first row with more than one cell.
     """
-    try:
-        book = read_workbook(file.path, sheets=options.sheets)
-    except BadFileError as error:
-        yield error.of(file)
-        return
+    book = read_workbook(file.path, sheets=options.sheets)
     names: tuple[str, ...] = ()
     other = list(book.hidden)
     number = 0
@@ -75,10 +70,7 @@ def read_sheet_rows(file: SourceFile, options: SourceSection, /) -> Iterator[Ite
         twice = next((name for name in columns if name and columns.count(name) > 1), None)
         if not names and twice is not None:
             what = f'the column "{twice}" stands twice in the header of {sheet.name}'
-            yield FileError(
-                file=file, reason=Reason.UNREADABLE, what=what, hint="rename one of them"
-            )
-            return
+            raise BadFileError(Reason.UNREADABLE, what, "rename one of them")
         if not names:
             names = columns
             yield Columns(names=names, line=top + 1)
@@ -93,8 +85,8 @@ def read_sheet_rows(file: SourceFile, options: SourceSection, /) -> Iterator[Ite
                 file=file, at={"sheet": sheet.name, "row": row, "record": number}, payload=payload
             )
     if not names:
-        yield FileError(file=file, reason=Reason.NO_ROWS, what="no visible sheet has rows")
-    elif other:
+        raise BadFileError(Reason.NO_ROWS, "no visible sheet has rows")
+    if other:
         yield Noted(code="other_sheets", figures={"names": listed(other)})
 
 

@@ -176,35 +176,26 @@ def open_file(
         license=source.license,
         beside=tuple(beside),
     )
-    return file, _items(file, source, head)
+    return file, _items(file, source)
 
 
-def _items(file: SourceFile, source: SourceSection, head: bytes) -> Items:
-    reader = READERS.get(format_of(file.name, source) or "")
-    if reader is None:
-        what = f'the ending "{file.path.suffix}" tells no format'
-        hint = f"name it by format: one of {', '.join(READERS)}"
-        yield FileError(file=file, reason=Reason.UNKNOWN_FORMAT, what=what, hint=hint)
-    elif file.encoding is None and format_of(file.name, source) not in SHEETS:
-        what = f"the encoding cannot be told; no UTF-8 at byte {_first_foreign(head)}"
-        hint = "name it by encoding: or save the file as UTF-8"
-        yield FileError(file=file, reason=Reason.UNREADABLE, what=what, hint=hint)
-    else:
-        try:
-            yield from recognised(reader(file, source), file, source)
-        except BadFileError as error:
-            yield error.of(file)
-        except UnicodeError as error:  # UTF-16 torn in the middle of a unit, or not that at all
-            what = f"no {file.encoding}: {getattr(error, 'reason', error)}"
-            yield FileError(file=file, reason=Reason.UNREADABLE, what=what)
-        except OSError as error:  # it was there a moment ago
-            what = (error.strerror or "it cannot be read").lower()
-            yield FileError(file=file, reason=Reason.UNREADABLE, what=what)
-
-
-def _first_foreign(head: bytes) -> int:
+def _items(file: SourceFile, source: SourceSection) -> Items:
+    kind = format_of(file.name, source)
+    reader = READERS.get(kind or "")
     try:
-        head.decode()
-    except UnicodeDecodeError as error:
-        return error.start
-    return len(head)
+        if reader is None:
+            what = f'the ending "{file.path.suffix}" tells no format'
+            hint = f"name it by format: one of {', '.join(READERS)}"
+            raise BadFileError(Reason.UNKNOWN_FORMAT, what, hint)  # noqa: TRY301 - the same end
+        if file.encoding is None and kind not in SHEETS:
+            hint = "name it by encoding: or save the file as UTF-8"
+            raise BadFileError(Reason.UNREADABLE, "the encoding cannot be told", hint)  # noqa: TRY301
+        yield from recognised(reader(file, source), file, source)
+    except BadFileError as error:
+        yield error.of(file)
+    except UnicodeError as error:  # UTF-16 torn in the middle of a unit, or not that at all
+        what = f"no {file.encoding}: {getattr(error, 'reason', error)}"
+        yield FileError(file=file, reason=Reason.UNREADABLE, what=what)
+    except OSError as error:  # it was there a moment ago
+        what = (error.strerror or "it cannot be read").lower()
+        yield FileError(file=file, reason=Reason.UNREADABLE, what=what)

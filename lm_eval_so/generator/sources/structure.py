@@ -7,7 +7,6 @@ from typing import Final
 from lm_eval_so.core.config.sources import SourceSection
 from lm_eval_so.generator.sources import openai_evals, promptfoo, squad
 from lm_eval_so.generator.sources.base import (
-    BadFileError,
     Columns,
     Item,
     RawItem,
@@ -24,18 +23,12 @@ _LOOKED_AT: Final = 100
 
 def read_json(file: SourceFile, options: SourceSection, /) -> Iterator[Item]:
     """Read a JSON file: a list of records at its top or at the path `records`, or what another tool wrote."""
-    try:
-        yield from _of_tree(file, parse_json_file(file), options)
-    except BadFileError as error:
-        yield error.of(file)
+    yield from _of_tree(file, parse_json_file(file), options)
 
 
 def read_yaml(file: SourceFile, options: SourceSection, /) -> Iterator[Item]:
     """Read a YAML file in the same way as a JSON file."""
-    try:
-        yield from _of_tree(file, parse_yaml_file(file), options)
-    except BadFileError as error:
-        yield error.of(file)
+    yield from _of_tree(file, parse_yaml_file(file), options)
 
 
 def _of_tree(file: SourceFile, tree: Tree, options: SourceSection) -> Iterator[Item]:
@@ -49,7 +42,7 @@ def _of_tree(file: SourceFile, tree: Tree, options: SourceSection) -> Iterator[I
     elif openai_evals.is_eval(value):
         yield from openai_evals.read_eval(file, tree)
     else:
-        yield from records_of(file, tree, None)
+        yield from records_of(file, tree)
 
 
 def is_plain(options: SourceSection) -> bool:

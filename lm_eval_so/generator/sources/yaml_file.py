@@ -3,8 +3,9 @@
 from typing import Final
 
 from lm_eval_so.core.config.yaml_lines import parse_parts
-from lm_eval_so.errors import ConfigError
+from lm_eval_so.errors import ConfigError, Problem
 from lm_eval_so.generator.sources.base import BadFileError, Reason, SourceFile, listed
+from lm_eval_so.generator.sources.json_file import whole_text
 from lm_eval_so.generator.sources.json_values import Tree
 
 _LARGEST: Final = 2_000_000
@@ -19,20 +20,13 @@ def parse_yaml_file(file: SourceFile) -> Tree:
     Raises:
         BadFileError: With every problem of the file.
     """
-    if file.size > _LARGEST:
-        what = f"the file is larger than {_LARGEST:,} bytes"
-        hint = "save it as JSON lines (.jsonl), which may have any size"
-        raise BadFileError(Reason.TOO_LARGE, what, hint)
-    encoding = file.encoding or "utf-8"
+    located, problems = None, list[Problem]()
     try:
-        text = file.path.read_bytes().decode(encoding).removeprefix("\ufeff")
-        located, problems = parse_parts(text, file=file.name, keep_digits=True)
-    except UnicodeDecodeError as error:
-        what = f"no {encoding} at byte {error.start}"
-        raise BadFileError(Reason.BAD_ENCODING, what, "save the file in one encoding") from None
+        located, problems = parse_parts(
+            whole_text(file, _LARGEST), file=file.name, keep_digits=True
+        )
     except ConfigError as error:
-        problems = list(error.problems)
-        located = None
+        problems = [*error.problems]
     if problems or located is None:
         told = [
             f"{p.what} (line {p.where.line})" if p.where and p.where.line else p.what

@@ -98,18 +98,17 @@ def hold(quote: Quote, old: Body, new: Body) -> Held:
         if new.has_sentence(wanted) if is_row else new.runs_on(wanted):
             return Held(state="same", old=quote.text)
         return _became(quote, unit, wanted, new)
-    text, found = next(
-        (each for each in places if _is_unmoved(wanted, unit, each[1], old, new)), (None, None)
-    )
-    if text is not None and found is not None:
-        return Held(state="same", file=text.file, unit=found.unit, old=quote.text, new=quote.text)
+    has_all = unit is None or all(_still_stands(each, old, new) for each in unit.sentences)
+    for text, found in places if has_all else ():
+        if _is_unmoved(wanted, unit, found, old, new):
+            stands = quote.text
+            return Held(state="same", file=text.file, unit=found.unit, old=stands, new=stands)
     text, found = max(places, key=lambda each: _common(unit, each[1]))
-    before = quote.unit.text if quote.unit is not None else quote.text
     return Held(
         state="near",
         file=text.file,
         unit=found.unit,
-        old=_with_header(quote.unit) or before,
+        old=_with_header(quote.unit) or quote.text,
         new=_with_header(found.unit),
     )
 
@@ -117,11 +116,10 @@ def hold(quote: Quote, old: Body, new: Body) -> Held:
 def _is_unmoved(
     wanted: str, unit: KeyedUnit | None, found: KeyedUnit, old: Body, new: Body
 ) -> bool:
-    """Return whether what is around a quote at one of its places is what was around it."""
+    """Return whether nothing is around a quote at one of its places that was not there before."""
     if unit is None:
         return True
-    has_all = all(_still_stands(each, old, new) for each in unit.sentences)
-    if not has_all or not all(each == wanted or old.has_sentence(each) for each in found.sentences):
+    if not all(each == wanted or old.has_sentence(each) for each in found.sentences):
         return False
     if not unit.heading:  # a heading above what had none changes what it says
         return not found.heading or found.heading in old.headings
@@ -141,7 +139,7 @@ def _became(quote: Quote, unit: KeyedUnit | None, wanted: str, new: Body) -> Hel
     best: tuple[tuple[bool, float, bool], KeyedText, KeyedUnit] | None = None
     head = _head(unit.unit) if unit is not None else ""
     for text, found in new.units():
-        likeness = best_place(wanted, found.key)[0]
+        likeness = best_place(wanted, found.key, at_least=_ALIKE)[0]
         is_beside = unit is not None and found.heading == unit.heading
         is_same_row = head != "" and head == _head(found.unit)
         if likeness < _ALIKE and not (is_same_row and is_beside):

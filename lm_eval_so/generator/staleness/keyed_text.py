@@ -108,6 +108,7 @@ class Body:
     def __init__(self, texts: Iterable[KeyedText]) -> None:
         self.texts = tuple(texts)
         """The documents."""
+        self._known: dict[str, bool] = {}
 
     @cached_property
     def sentences(self) -> frozenset[str]:
@@ -127,11 +128,14 @@ class Body:
 
     def has_sentence(self, sentence: str) -> bool:
         """Return whether a sentence stands in them, or several of theirs make it up."""
-        return sentence in self.sentences or any(
-            start in text.bounds and start + len(sentence) in text.bounds
-            for text in self.texts
-            for start in _places(sentence, text.joined)
-        )
+        if sentence not in self._known:
+            self._known[sentence] = sentence in self.sentences or any(
+                text.joined.startswith(sentence, start) and start + len(sentence) in text.bounds
+                for text in self.texts
+                if sentence in text.joined
+                for start in text.bounds
+            )
+        return self._known[sentence]
 
     def runs_on(self, wanted: str) -> bool:
         """Return whether a key stands somewhere, over the ends of units if need be."""

@@ -7,9 +7,9 @@ from lm_eval_so.core.records.sample import Passage, SourceRef, TestSample
 from lm_eval_so.generator.dataset.make_samples import type_of, with_passages
 from lm_eval_so.generator.documents.block import Document, Unit
 from lm_eval_so.generator.staleness.against_documents import HeldPassage, Sources
+from lm_eval_so.generator.writing.candidate import Candidate
 from lm_eval_so.generator.writing.likeness import key, keyed
-from lm_eval_so.generator.writing.model.prompts import Asked, OldTest
-from lm_eval_so.generator.writing.renew import Outdated
+from lm_eval_so.generator.writing.model.prompts import OldTest
 from lm_eval_so.generator.writing.rules import doc_id
 
 _SENTENCE_MARKS = ".!?。"
@@ -65,7 +65,7 @@ def _passage(document: Document, span: tuple[int, int]) -> Passage:
     return Passage(text=text, doc_id=doc_id(document), span=span, sha256=digest_text(text))
 
 
-def outdated(sample: TestSample, passages: Sequence[HeldPassage], sources: Sources) -> Outdated:
+def outdated(sample: TestSample, passages: Sequence[HeldPassage], sources: Sources) -> OldTest:
     """Return all that a model needs to say what still holds of a test.
 
     Args:
@@ -82,15 +82,16 @@ def outdated(sample: TestSample, passages: Sequence[HeldPassage], sources: Sourc
         for held in passages
         if held.held.unit and (document := sources.document(held.held.file))
     ]
-    return Outdated(
-        test=OldTest(
-            id=sample.id,
-            asked=Asked(question=sample.question, history=history),
+    return OldTest(
+        id=sample.id,
+        type=type_of(sample),
+        said=Candidate(
+            question=sample.question,
             answer=sample.expected or "",
             quotes=quotes,
+            must_say=tuple(map(str, keywords)) if isinstance(keywords, list) else (),
+            history=history,
         ),
-        type=type_of(sample),
-        must_say=tuple(map(str, keywords)) if isinstance(keywords, list) else (),
         quoted="\n".join([*(held.header for held in passages), *quotes]),
         places=tuple(places),
     )

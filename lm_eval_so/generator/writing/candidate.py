@@ -1,81 +1,64 @@
-"""A test as a model proposed it, read without guessing."""
+"""Outputs of models: proposed tests and conversations, renewals and verdicts, read without guessing."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
-
-from pydantic import JsonValue
+from typing import Any, Final, Literal, TypeVar
 
 from lm_eval_so.core.asking.answer.json_answer import Unusable, find_objects, writable
 from lm_eval_so.core.records.sample import Check, Scenario, SimulatedUser
 from lm_eval_so.generator.clean import clean_text
 
-_TEXTS: Final[Mapping[str, JsonValue]] = {"type": "array", "items": {"type": "string"}}
-_TURN: Final[Mapping[str, JsonValue]] = {
-    "type": "object",
-    "properties": {"user": {"type": "string"}, "assistant": {"type": "string"}},
-    "required": ["user", "assistant"],
-    "additionalProperties": False,
-}
-SCHEMA: Final[Mapping[str, JsonValue]] = {
-    "type": "object",
-    "properties": {
-        "history": {"type": "array", "items": dict(_TURN)},
-        "question": {"type": "string"},
-        "answer": {"type": "string"},
-        "quotes": dict(_TEXTS),
-        "must_say": dict(_TEXTS),
-        "search": dict(_TEXTS),
-    },
-    "required": ["history", "question", "answer", "quotes", "must_say", "search"],
-    "additionalProperties": False,
-}
-"""JSON Schema of a proposal."""
-RENEWAL_SCHEMA: Final[Mapping[str, JsonValue]] = {
-    "type": "object",
-    "properties": {
-        "still_true": {"type": "boolean"},
-        "answer": {"type": "string"},
-        "quotes": dict(_TEXTS),
-        "must_say": dict(_TEXTS),
-    },
-    "required": ["still_true", "answer", "quotes", "must_say"],
-    "additionalProperties": False,
-}
-"""JSON Schema of what is said of a test whose document changed."""
-_CONDITIONS: Final[Mapping[str, JsonValue]] = {
-    "type": "array",
-    "items": {
+T = TypeVar("T")
+Schema = dict[str, Any]
+
+
+def _object(**properties: Schema) -> Schema:
+    return {
         "type": "object",
-        "properties": {
-            "type": {"type": "string", "enum": ["contains", "judge"]},
-            "text": {"type": "string"},
-        },
-        "required": ["type", "text"],
+        "properties": {name: {**schema} for name, schema in properties.items()},
+        "required": [*properties],
         "additionalProperties": False,
-    },
-}
-_FACT: Final[Mapping[str, JsonValue]] = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}, "value": {"type": "string"}},
-    "required": ["name", "value"],
-    "additionalProperties": False,
-}
-SCENE_SCHEMA: Final[Mapping[str, JsonValue]] = {
-    "type": "object",
-    "properties": {
-        "goal": {"type": "string"},
-        "opening": {"type": "string"},
-        "facts": {"type": "array", "items": dict(_FACT)},
-        "success": dict(_CONDITIONS),
-        "must_not": dict(_CONDITIONS),
-        "quotes": dict(_TEXTS),
-    },
-    "required": ["goal", "opening", "facts", "success", "must_not", "quotes"],
-    "additionalProperties": False,
-}
+    }
+
+
+def _list(item: Schema) -> Schema:
+    return {"type": "array", "items": {**item}}
+
+
+_TEXT: Final[Schema] = {"type": "string"}
+_TEXTS = _list(_TEXT)
+_CONDITIONS = _list(_object(type={**_TEXT, "enum": ["contains", "judge"]}, text=_TEXT))
+SCHEMA: Final = _object(
+    history=_list(_object(user=_TEXT, assistant=_TEXT)),
+    question=_TEXT,
+    answer=_TEXT,
+    quotes=_TEXTS,
+    must_say=_TEXTS,
+    search=_TEXTS,
+)
+"""JSON Schema of a proposal."""
+RENEWAL_SCHEMA: Final = _object(
+    still_true={"type": "boolean"}, answer=_TEXT, quotes=_TEXTS, must_say=_TEXTS
+)
+"""JSON Schema of what is said of a test whose document changed."""
+SCENE_SCHEMA: Final = _object(
+    goal=_TEXT,
+    opening=_TEXT,
+    facts=_list(_object(name=_TEXT, value=_TEXT)),
+    success=_CONDITIONS,
+    must_not=_CONDITIONS,
+    quotes=_TEXTS,
+)
 """JSON Schema of a proposed conversation."""
+_VERDICT = _object(
+    question={"type": "integer"},
+    verdict={**_TEXT, "enum": ["answers", "denies", "nothing"]},
+    quote=_TEXT,
+    answer=_TEXT,
+)
+VERDICTS: Final = _object(verdicts=_list(_VERDICT))
+"""JSON Schema of the verdicts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,26 +95,17 @@ class Renewal:
     must_say: tuple[str, ...]
 
 
-def read_renewal(output: str) -> Renewal | Unusable:
-    """Read what a model says of a test whose document changed; reasons as of `read_candidate`."""
-    objects = find_objects(output, "still_true")
-    if not objects:
-        return Unusable(code="no_json")
-    values = objects[0]
-    if any(each != values for each in objects):
-        return Unusable(code="several")
-    try:
-        still_true = values["still_true"]
-        if not isinstance(still_true, bool):
-            raise _WrongValueError("still_true")  # noqa: TRY301 - the same end
-        return Renewal(
-            still_true=still_true,
-            answer=_text(values, "answer"),
-            quotes=_texts(values, "quotes", required=True),
-            must_say=_texts(values, "must_say"),
-        )
-    except _WrongValueError as error:
-        return Unusable(code="bad_value", figures={"key": str(error)})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Finding of passages about one question."""
+
+    found: Literal["answers", "denies", "nothing"]
+    quote: str
+    answer: str
+
+
+class _WrongValueError(Exception):
+    """A value that is not as its schema wants it; its text is the key."""
 
 
 def read_candidate(output: str) -> Candidate | Unusable:
@@ -142,117 +116,128 @@ def read_candidate(output: str) -> Candidate | Unusable:
     Returns:
         The proposal; or `no_json`, `several`, or `bad_value` with the key.
     """
-    values = _values(output, "question")
-    if isinstance(values, Unusable):
-        return values
-    try:
+
+    def made(said: dict[str, Any]) -> Candidate:
+        turns = ((turn["user"], turn["assistant"]) for turn in said["history"])
         return Candidate(
-            question=_text(values, "question"),
-            answer=_text(values, "answer"),
-            quotes=_texts(values, "quotes", required=True),
-            must_say=_texts(values, "must_say"),
-            search=_texts(values, "search"),
-            history=_history(values.get("history")),
+            question=said["question"],
+            answer=said["answer"],
+            quotes=_unique(said["quotes"]),
+            must_say=_unique(said["must_say"]),
+            search=_unique(said["search"]),
+            history=tuple(turn for turn in turns if any(turn)),
         )
-    except _WrongValueError as error:
-        return Unusable(code="bad_value", figures={"key": str(error)})
+
+    return _read(output, "question", SCHEMA, made)
 
 
 def read_scene(output: str) -> Candidate | Unusable:
     """Read a proposed conversation; what it returns as in `read_candidate`, by the key `opening`."""
-    values = _values(output, "opening")
+
+    def made(said: dict[str, Any]) -> Candidate:
+        facts = {each["name"]: each["value"] for each in said["facts"]}
+        facts = {name: value for name, value in facts.items() if name and value}
+        success, must_not = (
+            tuple(Check(**check) for check in said[name] if check["text"])
+            for name in ("success", "must_not")
+        )
+        must_say = tuple(check.text for check in success if check.type == "contains")
+        user = SimulatedUser(goal=said["goal"], opening=said["opening"], facts=facts)
+        return Candidate(
+            question=said["opening"],
+            answer="\n".join(must_say) or said["goal"],
+            quotes=_unique(said["quotes"]),
+            must_say=must_say,
+            scene=Scenario(simulated_user=user, success=success, must_not=must_not),
+        )
+
+    return _read(output, "opening", SCENE_SCHEMA, made)
+
+
+def read_renewal(output: str) -> Renewal | Unusable:
+    """Read what a model says of a test whose document changed; reasons as of `read_candidate`."""
+
+    def made(said: dict[str, Any]) -> Renewal:
+        return Renewal(
+            still_true=said["still_true"],
+            answer=said["answer"],
+            quotes=_unique(said["quotes"]),
+            must_say=_unique(said["must_say"]),
+        )
+
+    return _read(output, "still_true", RENEWAL_SCHEMA, made)
+
+
+def read_verdicts(output: str, count: int) -> tuple[Verdict, ...] | Unusable:
+    """Read the verdicts of a request, one for each question, in any order.
+
+    Args:
+        output: The output of the model.
+        count: Number of questions.
+
+    Returns:
+        The verdicts in the order of the questions; or `no_json`, `several`, or `no_verdict` with the number.
+    """
+    values = _find_one(output, "verdicts")
     if isinstance(values, Unusable):
         return values
+    listed = values["verdicts"]
+    found: dict[int, Verdict] = {}
+    for entry in listed if isinstance(listed, list) else ():
+        with suppress(_WrongValueError):
+            known = entry if isinstance(entry, dict) else {}
+            each = _fitted({"quote": "", "answer": "", **known}, _VERDICT)
+            verdict = Verdict(found=each["verdict"], quote=each["quote"], answer=each["answer"])
+            found.setdefault(each["question"], verdict)
+    missing = next((n for n in range(1, count + 1) if n not in found), None)
+    if missing is not None:
+        return Unusable(code="no_verdict", figures={"n": str(missing)})
+    return tuple(found[n] for n in range(1, count + 1))
+
+
+def _read(
+    output: str, wanted: str, schema: Schema, made: Callable[[dict[str, Any]], T]
+) -> T | Unusable:
+    values = _find_one(output, wanted)
+    if isinstance(values, Unusable):
+        return values
+    values = {"quotes": values.get("quote"), **values}
+    if isinstance(facts := values.get("facts"), dict):
+        values["facts"] = [{"name": name, "value": value} for name, value in facts.items()]
     try:
-        goal, opening = _text(values, "goal"), _text(values, "opening")
-        user = SimulatedUser(goal=goal, opening=opening, facts=_facts(values.get("facts")))
-        success = _conditions(values, "success")
-        must_say = tuple(each.text for each in success if each.type == "contains")
-        return Candidate(
-            question=opening,
-            answer="\n".join(must_say) or goal,
-            quotes=_texts(values, "quotes", required=True),
-            must_say=must_say,
-            scene=Scenario(
-                simulated_user=user, success=success, must_not=_conditions(values, "must_not")
-            ),
-        )
+        fitted = _fitted(values, schema)
+        if values["quotes"] is None:  # other lists may be missing
+            raise _WrongValueError("quotes")  # noqa: TRY301 - the same end
     except _WrongValueError as error:
         return Unusable(code="bad_value", figures={"key": str(error)})
+    return made(fitted)
 
 
-def _values(output: str, wanted: str) -> dict[str, Any] | Unusable:
-    """Return the one object with a key in an output."""
+def _find_one(output: str, wanted: str) -> dict[str, Any] | Unusable:
     objects = find_objects(output, wanted)
     if not objects:
         return Unusable(code="no_json")
-    found = objects[0]
-    if any(each != found for each in objects):
+    if any(each != objects[0] for each in objects):
         return Unusable(code="several")
-    values = {**found}
-    if "quotes" not in values and "quote" in values:
-        values["quotes"] = values["quote"]
-    return values
+    return objects[0]
 
 
-def _facts(value: Any) -> dict[str, str]:
-    """Return facts by name, of a list of names and values, or of an object of them."""
-    if isinstance(value, dict):
-        value = [{"name": name, "value": text} for name, text in value.items()]
-    if not isinstance(value or [], list) or not all(isinstance(each, dict) for each in value or []):
-        raise _WrongValueError("facts")
-    facts = {_text(each, "name"): _text(each, "value") for each in value or []}
-    return {name: text for name, text in facts.items() if name and text}
+def _fitted(value: Any, schema: Schema, at: str = "") -> Any:
+    """Return a value as its schema wants it, with clean texts; a list may be missing, or its only text stand alone."""
+    kind = schema["type"]
+    if kind == "array":
+        listed = [value] if isinstance(value, str) and schema["items"] == _TEXT else value
+        if listed is None or isinstance(listed, list):
+            return [_fitted(each, schema["items"], at) for each in listed or ()]
+    elif kind == "object" and isinstance(value, dict):
+        inside = schema["properties"].items()
+        return {n: _fitted(value.get(n), inner, f"{at}.{n}" if at else n) for n, inner in inside}
+    elif kind == "string" and isinstance(value, str) and value in schema.get("enum", [value]):
+        return clean_text(writable(value))
+    elif kind in {"boolean", "integer"} and isinstance(value, bool if kind == "boolean" else int):
+        return value
+    raise _WrongValueError(at)
 
 
-def _conditions(values: Mapping[str, Any], name: str) -> tuple[Check, ...]:
-    value = values.get(name) or []
-    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
-        raise _WrongValueError(name)
-    found: list[Check] = []
-    for each in value:
-        kind, text = each.get("type"), _text(each, "text")
-        if kind not in ("contains", "judge"):
-            raise _WrongValueError(f"{name}.type")
-        if text:
-            found.append(Check(type=kind, text=text))
-    return tuple(found)
-
-
-class _WrongValueError(Exception):
-    """A value of the wrong type; its text is the key."""
-
-
-def _text(values: Mapping[str, Any], name: str) -> str:
-    value = values.get(name)
-    if not isinstance(value, str):
-        raise _WrongValueError(name)
-    return clean_text(writable(value))
-
-
-def _texts(values: Mapping[str, Any], name: str, *, required: bool = False) -> tuple[str, ...]:
-    value = values.get(name)
-    if value is None and not required:
-        return ()
-    listed = [value] if isinstance(value, str) else value
-    if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
-        raise _WrongValueError(name)
-    texts = (clean_text(writable(each)) for each in listed)
+def _unique(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in texts if text))
-
-
-def _history(value: Any) -> tuple[tuple[str, str], ...]:
-    turns: Sequence[Any] = value if isinstance(value, list) else [] if value is None else [None]
-    found = []
-    for turn in turns:
-        if not isinstance(turn, dict):
-            raise _WrongValueError("history")
-        said = _text(turn, "user"), _text(turn, "assistant")
-        if any(said):
-            found.append(said)
-    return tuple(found)
-
-
-def schema_text() -> str:
-    """Return the form of a proposal, for a model that did not keep to it."""
-    return json.dumps(SCHEMA, ensure_ascii=False, indent=1)

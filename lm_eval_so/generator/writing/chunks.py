@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.generator.clean import language_of
-from lm_eval_so.generator.documents.block import Document, Unit
+from lm_eval_so.generator.documents.block import Document, Section, Unit
 
 _MOST = 1200
 """Most characters of a chunk."""
@@ -20,24 +21,33 @@ class Chunk:
     """Consecutive units of one section, or of a short one and the next."""
 
     document: Document
-    start: int
-    """First code point in the document's text."""
-    end: int
-    """Exclusive."""
-    path: tuple[str, ...]
-    """Heading path of its first unit."""
     units: tuple[Unit, ...]
 
     @property
-    def text(self) -> str:
-        """The text of the document from start to end, with the header of a table that began before."""
-        return f"{self.header}{self.document.text[self.start : self.end]}"
+    def start(self) -> int:
+        """First code point in the document's text."""
+        return self.units[0].start
 
     @property
-    def header(self) -> str:
-        """Header row of the table that it begins in, with its line end; empty elsewhere."""
+    def end(self) -> int:
+        """End in the document's text, exclusive."""
+        return self.units[-1].end
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Heading path of its first unit."""
+        return self.units[0].path
+
+    @property
+    def own_text(self) -> str:
+        """The text without the header row of a table that began before."""
+        return self.document.text[self.start : self.end]
+
+    @property
+    def text(self) -> str:
+        """The text of the document from start to end, below the header row of a table that began before."""
         header = self.units[0].header
-        return f"{header}\n" if header else ""
+        return f"{header}\n{self.own_text}" if header else self.own_text
 
     @property
     def with_heading(self) -> str:
@@ -65,6 +75,12 @@ def place_of(document: Document, path: Sequence[str]) -> str:
     return f"{document.file} › {path[-1]}" if path else document.file
 
 
+def by_section(document: Document) -> Iterator[tuple[Section, list[Unit]]]:
+    """Yield every section of a document with its units."""
+    units = {n: [*found] for n, found in groupby(document.units, key=lambda unit: unit.section)}
+    yield from ((section, units.get(n, [])) for n, section in enumerate(document.sections))
+
+
 def chunks_of(document: Document) -> tuple[Chunk, ...]:
     """Return the chunks of a document in order: every unit lies in one, or in the pieces of a long one."""
     grouped: list[list[Unit]] = []
@@ -74,29 +90,23 @@ def chunks_of(document: Document) -> tuple[Chunk, ...]:
             if grouped[-1] and piece.end - grouped[-1][0].start > _MOST:
                 grouped.append([])
             grouped[-1].append(piece)
-    return tuple(_chunk(document, units) for units in grouped)
+    return tuple(Chunk(document=document, units=tuple(units)) for units in grouped)
 
 
 def _sections(document: Document) -> Iterator[list[Unit]]:
     """Yield the units of each section; those of a short one with those of the next below its parent."""
     waiting: list[Unit] = []
-    for number, section in enumerate(document.sections):
-        units = [unit for unit in document.units if unit.section == number]
-        if waiting and not _is_beside(waiting[-1].path, section.path):
+    for section, units in by_section(document):
+        parent = waiting[-1].path[:-1] if waiting else ()
+        if section.path[: len(parent)] != parent:
             yield waiting
             waiting = []
-        units = [*waiting, *units]
-        waiting = units if units and units[-1].end - units[0].start < _FEWEST else []
-        if units and not waiting:
-            yield units
+        waiting += units
+        if waiting and waiting[-1].end - waiting[0].start >= _FEWEST:
+            yield waiting
+            waiting = []
     if waiting:
         yield waiting
-
-
-def _is_beside(before: Sequence[str], path: Sequence[str]) -> bool:
-    """Return whether a section follows another below the same parent, or below that one itself."""
-    parent = tuple(before[:-1])
-    return tuple(path[: len(parent)]) == parent
 
 
 def _pieces(unit: Unit, text: str) -> Iterator[Unit]:
@@ -108,19 +118,7 @@ def _pieces(unit: Unit, text: str) -> Iterator[Unit]:
         yield replace(unit, text=text[start:end], start=start, end=end)
         start = end + len(text[end : unit.end]) - len(text[end : unit.end].lstrip())
     if start < unit.end:
-        yield (
-            unit if start == unit.start else replace(unit, text=text[start : unit.end], start=start)
-        )
-
-
-def _chunk(document: Document, units: Sequence[Unit]) -> Chunk:
-    return Chunk(
-        document=document,
-        start=units[0].start,
-        end=units[-1].end,
-        path=units[0].path,
-        units=tuple(units),
-    )
+        yield replace(unit, text=text[start : unit.end], start=start)
 
 
 def sentence_spans(text: str, unit: Unit) -> Iterator[tuple[int, int]]:

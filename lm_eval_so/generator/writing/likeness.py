@@ -4,13 +4,16 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from typing import Generic, TypeVar
 
+from lm_eval_so.core.text.edits import find_nearly
 from lm_eval_so.core.text.numbers import find_numbers
 
+T = TypeVar("T")
 _ALIKE = dict.fromkeys(map(ord, "‐‑‒–—−﹣－"), "-") | dict.fromkeys(map(ord, "〜～∼"), "~")
 _KEPT_MARKS = frozenset("%+<>")
 _BETWEEN_DIGITS = frozenset(".:/-~")
@@ -19,6 +22,8 @@ _RUN = 4
 _MOST_OF_A_NAME = 7
 """Copied characters that may be the name of a thing."""
 _COPIED = 0.5
+_NEARLY = 0.95
+"""Least likeness of a quote with a slip."""
 _WORD = re.compile(r"[가-힣]+|[a-z0-9]+")
 _K1, _B = 1.2, 0.75
 
@@ -34,9 +39,15 @@ class Keyed:
     def span(self, wanted: str) -> tuple[int, int] | None:
         """Return the place of a key in the text, end exclusive; None if it is not in it."""
         start = self.key.find(wanted) if wanted else -1
-        if start < 0:
-            return None
-        return self.places[start], self.places[start + len(wanted) - 1] + 1
+        return self._in_text(start, start + len(wanted)) if start >= 0 else None
+
+    def nearly(self, wanted: str) -> tuple[int, int] | None:
+        """Return the place of a key with a slip in the text, end exclusive; None if nothing is that near."""
+        near = find_nearly(wanted, self.key, similarity=_NEARLY) if wanted else None
+        return self._in_text(*near) if near and near[0] < near[1] else None
+
+    def _in_text(self, start: int, end: int) -> tuple[int, int]:
+        return self.places[start], self.places[end - 1] + 1
 
 
 @lru_cache(maxsize=512)
@@ -73,58 +84,32 @@ def numbers_of(text: str) -> set[Decimal]:
     return {reading.value for number in find_numbers(text) for reading in number.readings}
 
 
-def copied_share(question: str, passage: str) -> float:
-    """Return the share of a question that is copied from a passage, 0 … 1.
+def copied_runs(question: str, passage: str) -> tuple[str, ...]:
+    """Return the longest pieces of a question that are copied from a passage; none if less than half of it is.
 
     Copied are the letters and digits in runs of 4 and more that the passage has, too, spaces aside;
     fewer than 8 of them may be the name of a thing, and count as none.
     """
-    asked = _letters(question)[0]
-    copied = sum(_is_copied(asked, passage))
-    return copied / len(asked) if copied > _MOST_OF_A_NAME else 0.0
-
-
-def is_copied(question: str, passage: str) -> bool:
-    """Return whether at least half of a question is copied from a passage."""
-    return copied_share(question, passage) >= _COPIED
-
-
-def copied_runs(question: str, passage: str) -> tuple[str, ...]:
-    """Return the longest pieces of a question that are copied from a passage, as the question has them."""
-    asked, places = _letters(question)
-    given = _letters(passage)[0]
-    runs, start = [], 0
-    while start <= len(asked) - _RUN:
-        end = start + _RUN
-        if asked[start:end] not in given:
-            start += 1
-            continue
-        while end < len(asked) and asked[start : end + 1] in given:
-            end += 1
-        runs.append(question[places[start] : places[end - 1] + 1])
-        start = end
+    (asked, places), (given, _) = _letters(question), _letters(passage)
+    starts = [n for n in range(len(asked) - _RUN + 1) if asked[n : n + _RUN] in given]
+    copied = {place for start in starts for place in range(start, start + _RUN)}
+    if len(copied) <= _MOST_OF_A_NAME or len(copied) < _COPIED * len(asked):
+        return ()
+    runs, end = [], 0
+    for start in starts:
+        if start >= end:
+            end = start + _RUN
+            while end < len(asked) and asked[start : end + 1] in given:
+                end += 1
+            runs.append(question[places[start] : places[end - 1] + 1])
     return tuple(dict.fromkeys(runs))
-
-
-def _is_copied(asked: str, passage: str) -> list[bool]:
-    given = _letters(passage)[0]
-    grams = {given[i : i + _RUN] for i in range(len(given) - _RUN + 1)}
-    found = [False] * len(asked)
-    for start in range(len(asked) - _RUN + 1):
-        if asked[start : start + _RUN] in grams:
-            found[start : start + _RUN] = [True] * _RUN
-    return found
 
 
 @lru_cache(maxsize=512)
 def _letters(text: str) -> tuple[str, tuple[int, ...]]:
     """Return the letters and digits of a text, folded, and their places in it."""
-    found = [
-        (char, place)
-        for place, source in enumerate(text)
-        for char in unicodedata.normalize("NFKC", source).casefold()
-        if char.isalnum()
-    ]
+    known = keyed(text)
+    found = [each for each in zip(known.key, known.places, strict=True) if each[0].isalnum()]
     return "".join(char for char, _ in found), tuple(place for _, place in found)
 
 
@@ -138,30 +123,31 @@ def _grams(text: str) -> frozenset[str]:
     return frozenset(text[i : i + 2] for i in range(len(text) - 1)) or frozenset([text])
 
 
-class Search:
-    """Search over texts by BM25: 2-grams of words in Hangul, whole words and numbers of others.
+class Search(Generic[T]):
+    """Search over things by BM25 of their texts: 2-grams of words in Hangul, whole words and numbers of others.
 
     Source: Robertson and Zaragoza (2009), Foundations and Trends in Information Retrieval 3(4),
     333–389; k1 1.2, b 0.75.
 
     Args:
-        texts: Texts to search.
+        items: Things to search.
+        text_of: Function that returns the text of one.
     """
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        self._terms = [Counter(_terms(text)) for text in texts]
+    def __init__(self, items: Sequence[T], text_of: Callable[[T], str]) -> None:
+        self._items = items
+        self._terms = [Counter(_terms(text_of(item))) for item in items]
         self._lengths = [sum(terms.values()) for terms in self._terms]
-        self._average = sum(self._lengths) / max(1, len(texts)) or 1.0
+        self._average = sum(self._lengths) / max(1, len(items)) or 1.0
         self._holding = Counter(term for terms in self._terms for term in terms)
 
-    def best(self, *queries: str, most: int) -> list[int]:
-        """Return the numbers of the best texts for all queries together, the best first."""
+    def best(self, *queries: str, most: int | None = None) -> list[T]:
+        """Return the best for all queries together, the best first."""
         wanted = dict.fromkeys(term for query in queries for term in _terms(query))
-        scores = [
-            math.fsum(self._score(n, term) for term in wanted) for n in range(len(self._terms))
-        ]
-        ranked = sorted(range(len(scores)), key=lambda number: (-scores[number], number))
-        return [number for number in ranked[:most] if scores[number] > 0]
+        numbers = range(len(self._items))
+        scores = [math.fsum(self._score(n, term) for term in wanted) for n in numbers]
+        ranked = sorted(numbers, key=lambda n: -scores[n])
+        return [self._items[n] for n in ranked[:most] if scores[n] > 0]
 
     def _score(self, number: int, term: str) -> float:
         found = self._terms[number][term]

@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
 from typing import NamedTuple
 
 from lm_eval_so.core.hashing import u64
 from lm_eval_so.generator.documents.block import Document, Unit
 from lm_eval_so.generator.writing.candidate import Candidate
-from lm_eval_so.generator.writing.chunks import Chunk, sentence_spans
-from lm_eval_so.generator.writing.slots import Slot
+from lm_eval_so.generator.writing.chunks import Chunk, by_section, sentence_spans
+from lm_eval_so.generator.writing.slots import Slot, in_turn
 
 _NUMBERING = re.compile(
     r"^(?:제 ?\d+ ?[조장절항] *|(?:\d+\.)+\d* +|\d+[.)] *|[IVX]+\. +|[가-힣]\. +|[①-⑳] *)"
@@ -27,23 +26,14 @@ class LookUp(NamedTuple):
 
 
 def look_ups(documents: Sequence[Document], seed: int) -> Iterator[LookUp]:
-    """Yield every look-up, one of each document in turn: cells of tables, then headings.
+    """Yield every look-up, one of each document in turn: cells of tables, then headings."""
 
-    Args:
-        documents: Documents to look into.
-        seed: Seed of the order.
-    """
-    by_document = sorted(documents, key=lambda d: (u64(seed, "doc", d.sha256), d.file))
+    def order(each: LookUp) -> tuple[int, int]:
+        chunk = each.slot.chunk
+        return u64(seed, "look_up", chunk.sha256, each.slot.nth), chunk.start
+
     for kind in (_cells, _headings):
-        lists = [
-            sorted(kind(document), key=lambda each: _order(each, seed)) for document in by_document
-        ]
-        yield from (each for row in zip_longest(*lists) for each in row if each is not None)
-
-
-def _order(look_up: LookUp, seed: int) -> tuple[int, int]:
-    slot = look_up.slot
-    return u64(seed, "look_up", slot.chunk.sha256, slot.nth), slot.chunk.start
+        yield from in_turn(documents, seed, kind, order)
 
 
 def _cells(document: Document) -> Iterator[LookUp]:
@@ -63,10 +53,8 @@ def _cells(document: Document) -> Iterator[LookUp]:
 
 
 def _headings(document: Document) -> Iterator[LookUp]:
-    for number, section in enumerate(document.sections):
-        units = [
-            u for u in document.units if u.section == number and u.kind in {"paragraph", "item"}
-        ]
+    for section, of_section in by_section(document):
+        units = [unit for unit in of_section if unit.kind in {"paragraph", "item"}]
         heading = _plain(section.title)
         spans = [span for unit in units for span in sentence_spans(document.text, unit)][:_TOLD]
         if not heading or not spans:
@@ -84,11 +72,5 @@ def _plain(heading: str) -> str:
 
 
 def _look_up(document: Document, units: Sequence[Unit], said: Candidate, nth: int) -> LookUp:
-    chunk = Chunk(
-        document=document,
-        start=units[0].start,
-        end=units[-1].end,
-        path=units[0].path,
-        units=tuple(units),
-    )
+    chunk = Chunk(document=document, units=tuple(units))
     return LookUp(Slot(type="fact", chunks=(chunk,), nth=nth), said)

@@ -1,44 +1,21 @@
 """Tests whose documents changed: a model says what still holds, and rules judge what it says."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from lm_eval_so.core.asking.answer.json_answer import ask_for_json
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.generator.documents.block import Document
-from lm_eval_so.generator.writing.candidate import (
-    RENEWAL_SCHEMA,
-    Candidate,
-    Renewal,
-    read_renewal,
-)
-from lm_eval_so.generator.writing.likeness import key
+from lm_eval_so.generator.writing.candidate import Renewal, read_renewal
+from lm_eval_so.generator.writing.chunks import chunks_of
+from lm_eval_so.generator.writing.likeness import Search, key
 from lm_eval_so.generator.writing.model.cross_check import Checker
-from lm_eval_so.generator.writing.model.models import open_models
-from lm_eval_so.generator.writing.model.prompts import (
-    OldTest,
-    language_for,
-    renew_request,
-    repair_prompt,
-)
-from lm_eval_so.generator.writing.model.write_rounds import AskAll, Model, Results, Rounds, Terms
+from lm_eval_so.generator.writing.model.models import Models, Question, open_models
+from lm_eval_so.generator.writing.model.prompts import OldTest, renew_request
+from lm_eval_so.generator.writing.model.write_rounds import Results
 from lm_eval_so.generator.writing.rules import Draft, Fault, reexamine
-from lm_eval_so.generator.writing.slots import Slot, SlotsNow
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outdated:
-    """A test to renew."""
-
-    test: OldTest
-    type: str
-    must_say: tuple[str, ...]
-    quoted: str
-    """The quotes below the header rows of their tables."""
-    places: tuple[tuple[Document, int], ...]
-    """Documents and places in which its quotes stand now, or in which there is what they have become."""
+from lm_eval_so.generator.writing.slots import NEAREST, Slot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +45,7 @@ class Renewals:
 class ToRenew:
     """Tests that documents of today may not fit."""
 
-    tests: Sequence[Outdated]
+    tests: Sequence[OldTest]
     documents: Sequence[Document]
     """The documents now."""
     unanswerable: Sequence[OldTest] = ()
@@ -98,111 +75,85 @@ async def renew_tests(
     assert generator is not None and generator.synthesise is not None  # noqa: S101, PT018 - `has_model`
     section = generator.synthesise
     async with open_models(config, resources, offline=offline) as models:
-        terms = Terms(
-            attempts=section.attempts,
-            concurrency=config.run.concurrency,
-            grace_s=config.run.drain_s,
-            style={},
-            stop=resources.stop,
-            failed=models.not_in_cache,
-        )
-        asked = AskAll(terms)
-        done = await _renew(models.writer, asked, wanted, section.attempts)
-        if models.checker is not None and wanted.new_documents and asked.failure is None:
-            checker = models.checker, Checker(wanted.new_documents, section.window)
-            done |= await _recheck(Rounds(models.writer, checker, terms, asked), wanted)
-    results = Results(written=(), tries=(), asking=asked.asking, failure=asked.failure)
+        done = await _renew(models, wanted, section.attempts)
+        if models.checker is not None and models.failure is None:
+            done |= await _recheck(models, wanted, section.window)
+    results = Results(asking=models.asking, failure=models.failure)
     return Renewals(tests=done, results=results)
 
 
-async def _renew(
-    writer: Model, asked: AskAll, wanted: ToRenew, attempts: int
-) -> dict[str, Renewed]:
-    now = SlotsNow(wanted.documents)
-    slots = {
-        old.test.id: now.slot(old.type, old.places, (old.test.asked.question, *old.test.quotes))
-        for old in wanted.tests
-    }
-    done = {name: Renewed(state="gone") for name, slot in slots.items() if slot is None}
+async def _renew(models: Models, wanted: ToRenew, attempts: int) -> dict[str, Renewed]:
+    slots = _slots(wanted.tests, wanted.documents)
+    done = {old.id: Renewed(state="gone") for old in wanted.tests if old.id not in slots}
     for attempt in range(attempts):
-        left = [
-            (old, slot)
-            for old in wanted.tests
-            if (slot := slots[old.test.id]) and _is_open(done.get(old.test.id))
-        ]
-        if not left or asked.failure is not None:
+        left = [old for old in wanted.tests if old.id not in done or done[old.id].state == "failed"]
+        if not left or models.failure is not None:
             break
-
-        async def propose(number: int, left: Any = left, attempt: int = attempt) -> Any:
-            old, slot = left[number]
-            language = language_for(slot.chunk.language)
-            return await ask_for_json(
-                writer.ask,
-                renew_request(slot, old.test, attempt, writer.params),
+        questions = [
+            Question(
+                request=renew_request(slots[old.id], old, attempt, models.writer.params),
+                language=slots[old.id].chunk.language,
                 read=read_renewal,
-                repair=lambda why: repair_prompt(language, why, RENEWAL_SCHEMA),
             )
-
-        replies = await asked.ask(len(left), propose)
-        for (old, slot), reply in zip(left, replies, strict=True):
+            for old in left
+        ]
+        replies = await models.ask(models.writer, questions)
+        for old, reply in zip(left, replies, strict=True):
             if reply is not None:
-                names = [a.response.model for a in reply[1] if a.response and a.response.model]
-                model = names[-1] if names else writer.name or None
-                done[old.test.id] = _judge(old, slot, reply[0], model)
+                done[old.id] = _judge(old, slots[old.id], reply.said, reply.model)
     return done
 
 
-async def _recheck(rounds: Rounds, wanted: ToRenew) -> dict[str, Renewed]:
+async def _recheck(models: Models, wanted: ToRenew, window: int) -> dict[str, Renewed]:
     """Return the unanswerable tests that documents which are new answer, by id."""
-    now = SlotsNow(wanted.new_documents)
-    drafts = [
-        Draft(
-            slot=now.any_slot("unanswerable"),
-            said=Candidate(question=o.asked.question, answer="", history=tuple(o.asked.history)),
-        )
-        for o in wanted.unanswerable
-    ]
-    ends = await rounds.check(drafts)
+    chunks = [chunk for document in wanted.new_documents for chunk in chunks_of(document)]
+    slots = [Slot(type="unanswerable", chunks=(chunk,), nth=0) for chunk in chunks[:1]]
+    drafts = [Draft(slot=slot, said=old.said) for slot in slots for old in wanted.unanswerable]
+    ends = await Checker(wanted.new_documents, window).check(models, drafts)
     return {
         old.id: Renewed(state="answerable", reason=end.what)
-        for old, end in zip(wanted.unanswerable, ends, strict=True)
+        for old, end in zip(wanted.unanswerable, ends, strict=False)
         if isinstance(end, Fault) and end.reason == "answerable_after_all"
     }
 
 
-def _is_open(renewed: Renewed | None) -> bool:
-    return renewed is None or renewed.state == "failed"
+def _slots(tests: Sequence[OldTest], documents: Sequence[Document]) -> dict[str, Slot]:
+    """Return the passages of each test by its id: those at its places, and the nearest."""
+    chunks = [chunk for document in documents for chunk in chunks_of(document)]
+    search = Search(chunks, lambda chunk: chunk.with_heading)
+    slots: dict[str, Slot] = {}
+    for old in tests:
+        own = [
+            chunk
+            for document, start in old.places
+            for chunk in chunks
+            if chunk.document is document and chunk.start <= start < chunk.end
+        ]
+        near = search.best(old.said.question, *old.said.quotes, most=NEAREST)
+        if found := tuple(dict.fromkeys([*own, *near])):
+            slots[old.id] = Slot(type=old.type, chunks=found, nth=0)
+    return slots
 
 
-def _judge(old: Outdated, slot: Slot, said: Any, model: str | None) -> Renewed:
+def _judge(old: OldTest, slot: Slot, said: Any, model: str | None) -> Renewed:
     """Return what a reply makes of a test."""
     if not isinstance(said, Renewal):
         return Renewed(state="failed", reason="no_answer")
     if not said.answer and not said.still_true:
         return Renewed(state="gone", model=model)
-    history, question = old.test.asked.history, old.test.asked.question
-
-    def draft(answer: str, must_say: Sequence[str]) -> Draft | Fault:
-        proposed = Candidate(
-            question=question,
-            answer=answer,
-            quotes=said.quotes,
-            must_say=tuple(must_say),
-            history=tuple(history),
-        )
-        return reexamine(slot, proposed)
-
     if said.still_true:
-        same = draft(old.test.answer, old.must_say)
+        same = reexamine(slot, replace(old.said, quotes=said.quotes))
         if isinstance(same, Draft) and _proves_as_much(old, same):
             return Renewed(state="holds", draft=same, model=model)
-    new = draft(said.answer or old.test.answer, said.must_say)
+    answer = said.answer or old.said.answer
+    proposed = replace(old.said, answer=answer, quotes=said.quotes, must_say=said.must_say)
+    new = reexamine(slot, proposed)
     if isinstance(new, Fault):
         return Renewed(state="failed", reason=new.reason)
     return Renewed(state="new_answer", draft=new, model=model)
 
 
-def _proves_as_much(old: Outdated, draft: Draft) -> bool:
+def _proves_as_much(old: OldTest, draft: Draft) -> bool:
     """Return whether the new quotes hold what must be said, as far as the old ones did."""
     before, now = key(old.quoted), key(draft.quoted)
-    return all(known in now for text in old.must_say if (known := key(text)) in before)
+    return all(known in now for text in old.said.must_say if (known := key(text)) in before)

@@ -3,33 +3,24 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.text.behaviors import is_refusal
-from lm_eval_so.core.text.edits import find_nearly
 from lm_eval_so.core.text.numbers import amounts
 from lm_eval_so.core.text.scripts import language_share
-from lm_eval_so.generator.documents.block import Document
+from lm_eval_so.generator.documents.block import At, Document
 from lm_eval_so.generator.personal import has_placeholder, personal_data_of
 from lm_eval_so.generator.writing.candidate import Candidate
 from lm_eval_so.generator.writing.chunks import Chunk
 from lm_eval_so.generator.writing.conflicts import differing
-from lm_eval_so.generator.writing.likeness import (
-    copied_runs,
-    is_copied,
-    jaccard,
-    key,
-    keyed,
-    numbers_of,
-)
+from lm_eval_so.generator.writing.likeness import copied_runs, jaccard, key, keyed, numbers_of
 from lm_eval_so.generator.writing.slots import Slot
 
 _FEWEST_LETTERS: Final = 4
 _MOST_OF_QUESTION, _MOST_OF_ANSWER = 300, 600
 _LEAST_IN_LANGUAGE: Final = 0.3
-NEARLY_QUOTED: Final = 0.95
-"""Least likeness of a quote with a slip."""
 _FEWEST_OF_FUZZY: Final = 20
 """Characters of a quote that need not fit exactly: in a shorter one a letter is much."""
 _SAME_QUESTION, _LIKE_QUESTION = 0.55, 0.6
@@ -78,6 +69,11 @@ class Evidence:
         return self.document.text[self.start : self.end]
 
     @property
+    def at(self) -> At:
+        """Place in the file, as far as its format has places."""
+        return next((u.at for u in self.chunk.units if u.start <= self.start < u.end), {})
+
+    @property
     def with_headers(self) -> str:
         """The quote below the header rows of the table rows in it."""
         units = [u for u in self.chunk.units if u.start < self.end and self.start < u.end]
@@ -123,6 +119,9 @@ class Draft:
         return "\n".join(each.with_headers for each in self.evidence)
 
 
+Rule = Callable[[Draft], Draft | Fault]
+
+
 def doc_id(document: Document) -> str:
     """Return the id of a document's text: another text has another id."""
     return f"d{digest([document.file, document.text])[:16]}"
@@ -135,31 +134,18 @@ def known_of(draft: Draft) -> Known:
 
 
 def examine(slot: Slot, said: Candidate, known: Sequence[Known]) -> Draft | Fault:
-    """Hold a proposal against every rule but that of copied words.
-
-    Args:
-        slot: Slot that it was proposed for.
-        said: The proposal.
-        known: Questions that stand.
-    """
-    draft = Draft(slot=slot, said=said, must_say=said.must_say)
-    for rule in _RULES:
-        end = rule(draft)
-        if isinstance(end, Fault):
-            return end
-        draft = end
-    return _not_known(draft, known)
+    """Hold a proposal against every rule but that of copied words, and against the questions that stand."""
+    return _held(slot, said, (*_RULES, partial(_not_known, known=known)))
 
 
 def reexamine(slot: Slot, said: Candidate) -> Draft | Fault:
-    """Hold the answer to a question that stands against the rules of size, quotes and what they support.
+    """Hold the answer to a question that stands against the rules of size, quotes and what they support."""
+    return _held(slot, said, (_size, *_OF_EVIDENCE))
 
-    Args:
-        slot: The passages that it is to rest on now.
-        said: Question and answer.
-    """
+
+def _held(slot: Slot, said: Candidate, rules: Sequence[Rule]) -> Draft | Fault:
     draft = Draft(slot=slot, said=said, must_say=said.must_say)
-    for rule in (_size, *_OF_EVIDENCE):
+    for rule in rules:
         end = rule(draft)
         if isinstance(end, Fault):
             return end
@@ -171,8 +157,7 @@ def copied(draft: Draft) -> Fault | None:
     """Return the fault of a question in the document's own words; None if it is in a user's."""
     question = draft.said.question
     for chunk in draft.slot.chunks:
-        if is_copied(question, chunk.with_heading):
-            runs = copied_runs(question, chunk.with_heading)
+        if runs := copied_runs(question, chunk.with_heading):
             return Fault(reason="echoes_source", what=question, avoid=runs)
     return None
 
@@ -231,7 +216,7 @@ def _quotes(draft: Draft) -> Draft | Fault:
         if not pieces:
             missing = missing or quote
         found += pieces
-        if any(not _is_exact(quote, each) for each in pieces):
+        if any(key(each.text) not in key(quote) for each in pieces):
             flags.append("quote_fuzzy")
     if missing and draft.has_answer:
         return Fault(reason="quote_missing", what=missing)
@@ -254,50 +239,40 @@ def _of_the_change(draft: Draft) -> Draft | Fault:
     return replace(draft, evidence=evidence, outdated=tuple(outdated))
 
 
-def _is_exact(quote: str, found: Evidence) -> bool:
-    return key(found.text) in key(quote)
-
-
 def _find(quote: str, chunks: Sequence[Chunk]) -> list[Evidence]:
     """Return where a quote stands; one of several lines, as header and row, may stand apart."""
-    if whole := find_quote(quote, chunks):
+    if whole := _find_quote(quote, chunks):
         return [whole]
     lines = [line for line in quote.splitlines() if key(line)]
     headers = {key(unit.header) for chunk in chunks for unit in chunk.units if unit.header}
     rest = [line for line in lines if key(line) not in headers]
-    pieces = [find_quote(line, chunks) for line in rest] if len(lines) > 1 else []
+    pieces = [_find_quote(line, chunks) for line in rest] if len(lines) > 1 else []
     return [each for each in pieces if each] if all(pieces) else []
 
 
-def find_quote(quote: str, chunks: Sequence[Chunk]) -> Evidence | None:
+def _find_quote(quote: str, chunks: Sequence[Chunk]) -> Evidence | None:
     """Return the place of a quote in the first chunk that has it, by key, else nearly, with equal numbers."""
     wanted = key(quote)
-    for chunk in chunks if wanted else ():
-        text = chunk.document.text[chunk.start : chunk.end]
-        if span := keyed(text).span(wanted):
-            return _evidence(chunk, text, span)
+    for chunk in chunks:
+        if span := keyed(chunk.own_text).span(wanted):
+            return _evidence(chunk, *span)
     for chunk in chunks if len(wanted) >= _FEWEST_OF_FUZZY else ():
-        text = chunk.document.text[chunk.start : chunk.end]
-        known = keyed(text)
-        near = find_nearly(wanted, known.key, similarity=NEARLY_QUOTED)
-        if near and near[0] < near[1]:
-            found = _evidence(chunk, text, (known.places[near[0]], known.places[near[1] - 1] + 1))
+        if span := keyed(chunk.own_text).nearly(wanted):
+            found = _evidence(chunk, *span)
             if numbers_of(found.text) == numbers_of(quote):
                 return found
     return None
 
 
-def _evidence(chunk: Chunk, text: str, span: tuple[int, int]) -> Evidence:
-    """Return a span with the marks that belong to it: the end of a sentence, the bars of a row."""
-    start, end = span
-    row = next(
-        (u for u in chunk.units if u.kind == "row" and u.start <= chunk.start + start < u.end), None
-    )
-    if row is not None:
-        start, end = min(start, row.start - chunk.start), max(end, row.end - chunk.start)
-    while end < len(text) and text[end] in _SENTENCE_MARKS:
+def _evidence(chunk: Chunk, start: int, end: int) -> Evidence:
+    """Return a span of a chunk's own text with the marks that belong to it: the end of a sentence, the bars of a row."""
+    start, end, text = chunk.start + start, chunk.start + end, chunk.document.text
+    for unit in chunk.units:
+        if unit.kind == "row" and unit.start <= start < unit.end:
+            start, end = unit.start, max(end, unit.end)
+    while end < chunk.end and text[end] in _SENTENCE_MARKS:
         end += 1
-    return Evidence(chunk=chunk, start=chunk.start + start, end=chunk.start + end)
+    return Evidence(chunk=chunk, start=start, end=end)
 
 
 def _numbers(draft: Draft) -> Draft | Fault:
@@ -366,7 +341,7 @@ def _no_personal_data(draft: Draft) -> Draft | Fault:
 
 def _not_known(draft: Draft, known: Sequence[Known]) -> Draft | Fault:
     asked, flags = draft.said.asked, draft.flags
-    places = [(doc_id(each.document), each.start, each.end) for each in draft.evidence]
+    places = known_of(draft).places
     for other in known:
         if key(other.asked) == key(asked):
             return Fault(reason="dup_exact", what=other.asked)
@@ -389,7 +364,7 @@ def _overlaps(ours: Sequence[tuple[str, int, int]], theirs: Sequence[tuple[str, 
     )
 
 
-_OF_EVIDENCE: Final[Sequence[Callable[[Draft], Draft | Fault]]] = (
+_OF_EVIDENCE: Final[Sequence[Rule]] = (
     _quotes,
     _numbers,
     _must_say,

@@ -1,10 +1,10 @@
 """Tests written from documents: what is missing is planned, written and judged; what stands stays."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import zip_longest
+from itertools import islice, zip_longest
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
@@ -14,42 +14,19 @@ from lm_eval_so.generator.documents.block import Document, in_force
 from lm_eval_so.generator.writing.chunks import Chunk
 from lm_eval_so.generator.writing.look_ups import look_ups
 from lm_eval_so.generator.writing.model.cross_check import Checker
-from lm_eval_so.generator.writing.model.models import open_models, told_by
-from lm_eval_so.generator.writing.model.write_rounds import (
-    Asking,
-    Results,
-    Rounds,
-    Terms,
-    Try,
-    Written,
-)
+from lm_eval_so.generator.writing.model.models import open_models
+from lm_eval_so.generator.writing.model.write_rounds import Options, Results, Rounds, Try, Written
 from lm_eval_so.generator.writing.rules import Draft, Known, examine, known_of
 from lm_eval_so.generator.writing.slots import (
     SCENARIO,
-    Plan,
     Slot,
-    Wanted,
-    changed,
     ordered,
-    plan,
     shares,
+    slots_of,
+    slots_of_changes,
 )
 
-__all__ = [
-    "FACT",
-    "KEYLESS",
-    "NOT_ASKED",
-    "NO_CHUNK",
-    "NO_MODEL",
-    "Asking",
-    "Material",
-    "Options",
-    "Results",
-    "Try",
-    "Work",
-    "told_by",
-]
-
+__all__ = ["Material", "Options", "Results", "Try", "Work"]
 FACT = "fact"
 KEYLESS = "keyless"
 """Flag of a test that was written without a model."""
@@ -68,20 +45,6 @@ class Material:
     """Type of each test that stands, by the key of its slot."""
     tries: Sequence[Try] = ()
     """Tries in vain of earlier runs that count."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """Options of writing by a model."""
-
-    style: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Questions of real users by language."""
-    offline: bool = False
-    """Whether only the cache is asked."""
-    only: int | None = None
-    """Number of tests to try out; None: all that are missing."""
-    tell: Callable[[int, int], None] = lambda *_: None
-    """Takes the numbers of tests written, and of proposals thrown away."""
 
 
 def one_of_each(slots: Sequence[Slot], most: int) -> list[Slot]:
@@ -115,10 +78,6 @@ class Work:
         """Chunks of all documents in the order of planning."""
         return ordered(self._material.documents, self._seed)
 
-    @cached_property
-    def _changed(self) -> list[tuple[Chunk, Chunk]]:
-        return changed(self._material.documents, self._seed)
-
     @property
     def missing(self) -> dict[str, int]:
         """Tests by type that do not stand."""
@@ -129,13 +88,9 @@ class Work:
         """Write the missing `fact` tests by rule, without a model."""
         known = [*self._material.known]
         written: list[Written] = []
-        found = (
-            look_ups(in_force(self._material.documents), self._seed)
-            if self.missing.get(FACT)
-            else ()
-        )
-        for slot, said in found:
-            if len(written) == self.missing[FACT]:
+        most = self.missing.get(FACT, 0)
+        for slot, said in look_ups(self._material.documents, self._seed) if most else ():
+            if len(written) == most:
                 break
             if slot.key in self._material.standing:
                 continue
@@ -143,23 +98,28 @@ class Work:
             if isinstance(draft, Draft):
                 written.append(Written(draft=draft.flagged(KEYLESS), model=None))
                 known.append(known_of(draft))
-        return Results(written=tuple(written), tries=(), asking=Asking())
+        return Results(written=tuple(written))
 
-    def plan(self) -> Plan:
-        """Return the slots to fill by a model."""
-        tried = Counter(each.slot for each in self._material.tries)
-        wanted = Wanted(
-            counts=self.missing,
-            per_chunk=self.section.per_chunk,
-            superseded=self._changed if self.missing.get("superseded") else (),
-            standing=self._material.standing.keys(),
-            spent={slot for slot, n in tried.items() if n >= self.section.attempts},
-        )
-        return plan(self.chunks, wanted, self._seed)
+    @cached_property
+    def slots(self) -> list[Slot]:
+        """Slots of the missing tests, in the order of the mix; one tried in vain takes the place of a test."""
+        found: list[Slot] = []
+        for type_, n in self.missing.items():
+            slots = (s for s in self._slots(type_) if s.key not in self._material.standing)
+            found += islice(slots, n)
+        return found
 
-    async def by_models(
-        self, config: Config, resources: Resources, options: Options = Options()
-    ) -> Results:
+    def _slots(self, type_: str) -> Iterator[Slot]:
+        if type_ == "superseded":
+            return slots_of_changes(self._material.documents, self._seed)
+        return slots_of(type_, self.chunks, self.section.per_chunk, self._seed)
+
+    def _open(self, tries: Sequence[Try]) -> list[Slot]:
+        """Return the slots that were not tried as often as they may be."""
+        tried = Counter(each.slot for each in tries)
+        return [slot for slot in self.slots if tried[slot.key] < self.section.attempts]
+
+    async def by_models(self, config: Config, resources: Resources, options: Options) -> Results:
         """Write the missing tests by a model.
 
         Args:
@@ -172,21 +132,9 @@ class Work:
             BackendError: If a backend cannot get ready.
         """
         async with open_models(config, resources, offline=options.offline) as models:
-            checker = None
-            if models.checker is not None:
-                most = self.section.window
-                checker = models.checker, Checker(in_force(self._material.documents), most)
-            terms = Terms(
-                attempts=self.section.attempts,
-                concurrency=config.run.concurrency,
-                grace_s=config.run.drain_s,
-                style=options.style,
-                stop=resources.stop,
-                tell=options.tell,
-                failed=models.not_in_cache,
-            )
-            rounds = Rounds(models.writer, checker, terms)
-            slots = self.plan().slots
+            checker = Checker(in_force(self._material.documents), self.section.window)
+            rounds = Rounds(models, checker, self.section.attempts, options)
+            slots = self._open(self._material.tries)
             chosen = slots if options.only is None else one_of_each(slots, options.only)
             return await rounds.write(chosen, self._material.known, self._material.tries)
 
@@ -199,13 +147,9 @@ class Work:
         """
         new = Counter(each.draft.slot.type for each in outcome.written)
         stand = Counter(self._material.standing.values()) + new
-        open_ = {type_: n - new[type_] for type_, n in self.missing.items() if n > new[type_]}
-        unfilled: Counter[str] = Counter()
-        if has_model:
-            unfilled = self._reasons(outcome)
-        else:
-            for type_, n in open_.items():
-                unfilled[NO_CHUNK if type_ == FACT else NO_MODEL] += n
+        left = Counter(self.missing) - new
+        without_model = Counter({NO_CHUNK: left[FACT], NO_MODEL: left.total() - left[FACT]})
+        unfilled = self._reasons(outcome) if has_model else +without_model
         return PlanInfo(
             wanted={type_: n for type_, n in self.wanted.items() if n},
             written={
@@ -220,12 +164,12 @@ class Work:
         """Return why tests are missing: for each slot its last try, for the others that there is no passage."""
         filled = {each.draft.slot.key for each in outcome.written}
         tries = [*self._material.tries, *outcome.tries]
-        last, tried = {each.slot: each for each in tries}, Counter(each.slot for each in tries)
-        planned = self.plan()
+        last = {each.slot: each.reason for each in tries}
+        still_open = {slot.key for slot in self._open(tries)}
         found = Counter(
-            last[slot.key].reason if tried[slot.key] >= self.section.attempts else NOT_ASKED
-            for slot in (*planned.slots, *planned.tried)
+            NOT_ASKED if slot.key in still_open else last[slot.key]
+            for slot in self.slots
             if slot.key not in filled
         )
-        found[NO_CHUNK] += sum(planned.no_chunk.values())
+        found[NO_CHUNK] += sum(self.missing.values()) - len(self.slots)
         return +found

@@ -1,6 +1,7 @@
 """A folder with sources, and what `generate` makes of them."""
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from lm_eval_so.core.events import Ended, Event, Noticed, Warned
 from lm_eval_so.core.hashing import digest_bytes
 from lm_eval_so.generator.dataset.make import Generated
 from lm_eval_so.generator.generate import generate
-from lm_eval_so.generator.sources.base import SourceFile
+from lm_eval_so.generator.sources.base import BadFileError, Item, SourceFile
 from lm_eval_so.generator.sources.encoding import detect_encoding
 
 QUICKSTART = Path(__file__).parents[3] / "example" / "quickstart" / "sources"
@@ -84,6 +85,14 @@ class Workshop:
             encoding=encoding,
         )
         return file, SourceSection(id="s", path=name, **options)
+
+    def read(self, reader: Callable[..., Iterator[Item]], name: str, **options: Any) -> list[Any]:
+        """Return what a reader finds in a file that was written, and a problem of the whole file as its error."""
+        file, source = self.open(name, **options)
+        try:
+            return list(reader(file, source))
+        except BadFileError as error:
+            return [error.of(file)]
 
 
 @pytest.fixture

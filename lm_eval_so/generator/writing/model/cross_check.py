@@ -1,20 +1,22 @@
 """The check: every proposed question held against the documents, not only against its own passage."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from pydantic import JsonValue
 
-from lm_eval_so.core.asking.answer.json_answer import Unusable, find_objects, writable
-from lm_eval_so.core.text.edits import find_nearly
 from lm_eval_so.core.text.numbers import find_numbers
 from lm_eval_so.generator.documents.block import Document
+from lm_eval_so.generator.writing.candidate import Verdict, read_verdicts
 from lm_eval_so.generator.writing.chunks import Chunk, chunks_of, place_of
-from lm_eval_so.generator.writing.likeness import Search, key, keyed, numbers_of
-from lm_eval_so.generator.writing.rules import NEARLY_QUOTED, Draft, Fault
+from lm_eval_so.generator.writing.likeness import Keyed, Search, key, keyed, numbers_of
+from lm_eval_so.generator.writing.model.models import Models, Question
+from lm_eval_so.generator.writing.model.prompts import check_request, language_for
+from lm_eval_so.generator.writing.rules import Draft, Fault
 
 _MOST_WINDOWS: Final = 12
 """Windows up to which every question is held against every one."""
@@ -22,40 +24,6 @@ _BEST_CHUNKS: Final = 12
 _OTHER_WINDOWS: Final = 2
 _A_REQUEST: Final = 8
 """Most questions of one request."""
-
-Finding = Literal["answers", "denies", "nothing"]
-_FINDINGS: Final = ("answers", "denies", "nothing")
-VERDICTS: Final[Mapping[str, JsonValue]] = {
-    "type": "object",
-    "properties": {
-        "verdicts": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "question": {"type": "integer"},
-                    "verdict": {"type": "string", "enum": list(_FINDINGS)},
-                    "quote": {"type": "string"},
-                    "answer": {"type": "string"},
-                },
-                "required": ["question", "verdict", "quote", "answer"],
-                "additionalProperties": False,
-            },
-        }
-    },
-    "required": ["verdicts"],
-    "additionalProperties": False,
-}
-"""JSON Schema of the verdicts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """Finding of passages about one question."""
-
-    found: Finding
-    quote: str
-    answer: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,34 +45,17 @@ class Window:
     def place(self, quote: str) -> str | None:
         """Return the file and heading of a quote, for people; None if it is not in it."""
         wanted = key(quote)
-        for find in (_exactly, _nearly) if wanted else ():
+        for find in (Keyed.span, Keyed.nearly):
             for document, first, end in self.pieces:
-                place = find(wanted, document.text[first:end])
-                if place is not None:
-                    units = document.units
-                    path = next((u.path for u in units if u.start <= first + place < u.end), ())
-                    return place_of(document, path)
+                if span := find(keyed(document.text[first:end]), wanted):
+                    at = first + span[0]
+                    paths = (u.path for u in document.units if u.start <= at < u.end)
+                    return place_of(document, next(paths, ()))
         return None
 
 
-def _exactly(wanted: str, text: str) -> int | None:
-    span = keyed(text).span(wanted)
-    return span and span[0]
-
-
-def _nearly(wanted: str, text: str) -> int | None:
-    known = keyed(text)
-    near = find_nearly(wanted, known.key, similarity=NEARLY_QUOTED)
-    return known.places[near[0]] if near and near[0] < near[1] else None
-
-
 def windows_of(documents: Sequence[Document], most: int) -> tuple[Window, ...]:
-    """Pack documents whole, in order, into windows; a longer one is cut between its chunks.
-
-    Args:
-        documents: The documents.
-        most: Most characters of a window.
-    """
+    """Pack documents whole, in order, into windows of at most so many characters; a longer one is cut between chunks."""
     windows: list[list[tuple[Document, int, int]]] = []
     size = most
     for piece in (piece for document in documents for piece in _pieces(document, most)):
@@ -122,8 +73,7 @@ def _pieces(document: Document, most: int) -> Iterator[tuple[Document, int, int]
         yield document, 0, len(document.text)
         return
     start = 0
-    chunks = chunks_of(document)
-    for before, chunk in pairwise(chunks):
+    for before, chunk in pairwise(chunks_of(document)):
         if chunk.end - start > most:
             yield document, start, before.end
             start = chunk.start
@@ -155,6 +105,37 @@ class Checker:
         """Whether every question is held against every window."""
         return len(self.windows) <= _MOST_WINDOWS
 
+    async def check(self, models: Models, drafts: Sequence[Draft]) -> list[Draft | Fault | None]:
+        """Return each draft with the flags of its check, or its fault; None if it was cut off.
+
+        Conversations to play are no questions that documents could answer, and pass.
+
+        Args:
+            models: The models; if none of them checks, all drafts get the flag `unchecked`.
+            drafts: The drafts.
+        """
+        model = models.checker
+        if model is None:
+            return [draft.flagged("unchecked") for draft in drafts]
+        held = self.requests([draft for draft in drafts if draft.said.scene is None])
+        replies = await models.ask(model, [_question(each, model.params) for each in held])
+        told: dict[int, list[tuple[Window, Any]]] = {id(draft): [] for draft in drafts}
+        for each, reply in zip(held, replies, strict=True):
+            said = reply and reply.said
+            for number, draft in enumerate(each.drafts):
+                verdict = said[number] if isinstance(said, tuple) else said
+                told[id(draft)].append((each.window, verdict))
+        return [
+            draft if draft.said.scene else self._end(draft, told[id(draft)]) for draft in drafts
+        ]
+
+    def _end(self, draft: Draft, told: Sequence[tuple[Window, Any]]) -> Draft | Fault | None:
+        if any(verdict is None for _, verdict in told):
+            return None
+        if not all(isinstance(verdict, Verdict) for _, verdict in told):
+            return Fault(reason="check_failed")
+        return self.decide(draft, told)
+
     def requests(self, drafts: Sequence[Draft]) -> list[Held]:
         """Return the requests that check drafts: window by window, the drafts in order."""
         chosen = {id(draft): self._windows(draft) for draft in drafts}
@@ -170,23 +151,19 @@ class Checker:
     def _windows(self, draft: Draft) -> Sequence[Window]:
         if self.is_whole:
             return self.windows
-        counts: dict[int, int] = {}
+        counts: Counter[int] = Counter()
         said = draft.said
-        for number in self._search.best(said.asked, *said.search, most=_BEST_CHUNKS):
-            chunk = self._chunks[number]
+        for chunk in self._search.best(said.asked, *said.search, most=_BEST_CHUNKS):
             at = next(n for n, w in enumerate(self.windows) if w.holds(chunk.document, chunk.start))
-            counts[at] = counts.get(at, 0) + 1
+            counts[at] += 1
         own = [n for n, window in enumerate(self.windows) if _is_own(draft, window)]
         others = [n for n in sorted(counts, key=lambda n: (-counts[n], n)) if n not in own]
         return [self.windows[n] for n in (*own, *others[:_OTHER_WINDOWS])]
 
     @cached_property
-    def _chunks(self) -> list[Chunk]:
-        return [chunk for document in self._documents for chunk in chunks_of(document)]
-
-    @cached_property
-    def _search(self) -> Search:
-        return Search([chunk.with_heading for chunk in self._chunks])
+    def _search(self) -> Search[Chunk]:
+        chunks = [chunk for document in self._documents for chunk in chunks_of(document)]
+        return Search(chunks, lambda chunk: chunk.with_heading)
 
     def decide(self, draft: Draft, verdicts: Sequence[tuple[Window, Verdict]]) -> Draft | Fault:
         """Return a draft with the flags of its check, or the fault that was found.
@@ -218,6 +195,14 @@ class Checker:
             if verdict.found == "answers" and where and _differs(draft, verdict):
                 draft = draft.flagged(f"conflict:{where}")
         return draft
+
+
+def _question(held: Held, params: Mapping[str, JsonValue]) -> Question:
+    language = held.drafts[0].slot.chunk.language
+    said = [draft.said for draft in held.drafts]
+    request = check_request(held.window.passages, said, params, language=language_for(language))
+    read = partial(read_verdicts, count=len(said))
+    return Question(request=request, language=language, read=read)
 
 
 def _is_hop(draft: Draft) -> bool:
@@ -253,41 +238,3 @@ def _confirms(draft: Draft, verdict: Verdict) -> bool:
     return bool(find_numbers(draft.said.answer)) and bool(
         numbers_of(draft.said.answer) & numbers_of(verdict.answer)
     )
-
-
-def read_verdicts(output: str, count: int) -> tuple[Verdict, ...] | Unusable:
-    """Read the verdicts of a request, one for each question, in any order.
-
-    Args:
-        output: The output of the model.
-        count: Number of questions.
-
-    Returns:
-        The verdicts in the order of the questions; or `no_json`, `several`, or `no_verdict` with the number.
-    """
-    objects = find_objects(output, "verdicts")
-    if not objects:
-        return Unusable(code="no_json")
-    if any(each != objects[0] for each in objects):
-        return Unusable(code="several")
-    listed = objects[0]["verdicts"]
-    found: dict[int, Verdict] = {}
-    for entry in listed if isinstance(listed, list) else ():
-        number, verdict = _verdict(entry)
-        if verdict is not None:
-            found.setdefault(number, verdict)
-    missing = next((n for n in range(1, count + 1) if n not in found), None)
-    if missing is not None:
-        return Unusable(code="no_verdict", figures={"n": str(missing)})
-    return tuple(found[n] for n in range(1, count + 1))
-
-
-def _verdict(entry: Any) -> tuple[int, Verdict | None]:
-    values = entry if isinstance(entry, dict) else {}
-    number, found = values.get("question"), values.get("verdict")
-    quote, answer = values.get("quote", ""), values.get("answer", "")
-    if not (isinstance(number, int) and isinstance(quote, str) and isinstance(answer, str)):
-        return 0, None
-    if found not in _FINDINGS:
-        return 0, None
-    return number, Verdict(found=found, quote=writable(quote), answer=writable(answer))

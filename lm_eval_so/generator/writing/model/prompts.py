@@ -14,9 +14,15 @@ from lm_eval_so.core.asking.answer.markers import between_markers, choose_marker
 from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.chat import ChatRequest, Message
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.records.sample import Persona
 from lm_eval_so.core.words import say, texts
-from lm_eval_so.generator.writing.candidate import RENEWAL_SCHEMA, SCENE_SCHEMA, SCHEMA
+from lm_eval_so.generator.documents.block import Document
+from lm_eval_so.generator.writing.candidate import (
+    RENEWAL_SCHEMA,
+    SCENE_SCHEMA,
+    SCHEMA,
+    VERDICTS,
+    Candidate,
+)
 from lm_eval_so.generator.writing.scenario import persona_of
 from lm_eval_so.generator.writing.slots import SCENARIO, Slot
 
@@ -35,41 +41,52 @@ class Brief:
     """Number of the try, from 0: another try is another request."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldTest:
+    """A test whose document changed."""
+
+    id: str
+    type: str
+    said: Candidate
+    """The test as its document had it."""
+    quoted: str
+    """The quotes below the header rows of their tables."""
+    places: tuple[tuple[Document, int], ...]
+    """Documents and places in which its quotes stand now, or in which there is what they have become."""
+
+
 def language_for(text_language: str) -> Language:
     """Return the language of the instructions for passages in a language."""
     return Language.KO if text_language == Language.KO else Language.EN
 
 
 def write_request(slot: Slot, brief: Brief, params: Mapping[str, JsonValue]) -> ChatRequest:
-    """Return the request that asks for one test.
-
-    Args:
-        slot: The test to write.
-        brief: Texts of this try besides.
-        params: Parameters of the model.
-    """
+    """Return the request that asks for one test."""
     language = language_for(slot.chunk.language)
-    passages = [(chunk.place, chunk.text) for chunk in slot.chunks]
     foreign = [*brief.style, *brief.avoid, *brief.asked]
-    listed = "\n".join(f"- {question}" for question in brief.style)
-    is_scene = slot.type == SCENARIO
-    task = (
-        {"persona": _told(persona_of(slot, language))}
-        if is_scene
-        else {"task": say(f"writing.task_{slot.type}", language)}
-    )
-    content = _template(language, SCENARIO if is_scene else "write").substitute(
-        passages=_passages(passages, f"{slot.key}:{brief.attempt}", foreign, language),
-        style=listed or say("writing.no_style", language),
-        **task,
-        avoid=_filled("avoid", language, runs=_quoted(brief.avoid)),
-        asked=_line(_filled("asked", language, questions=_quoted(brief.asked))),
-        language=_language_name(slot.chunk.language, language),
-    )
+    passages, _ = _fenced(_passages(slot), f"{slot.key}:{brief.attempt}", foreign, language)
+    avoid = say("writing.avoid", language, {"runs": _quoted(brief.avoid)})
+    asked = say("writing.asked", language, {"questions": _quoted(brief.asked)})
+    given = {
+        "passages": passages,
+        "style": "\n".join(f"- {each}" for each in brief.style)
+        or say("writing.no_style", language),
+        "avoid": avoid if brief.avoid else "",
+        "asked": f"\n{asked}" if brief.asked else "",
+        "language": _language_name(slot.chunk.language, language),
+    }
+    if slot.type == SCENARIO:
+        persona = persona_of(slot, language)
+        name, schema = SCENARIO, SCENE_SCHEMA
+        given["persona"] = f"{persona.name} ({persona.style})"
+    else:
+        name, schema = "write", SCHEMA
+        given["task"] = say(f"writing.task_{slot.type}", language)
+    content = _template(language, name).substitute(given)
     return ChatRequest(
         messages=(Message(role="user", content=content),),
         params=params,
-        response_format=SCENE_SCHEMA if is_scene else SCHEMA,
+        response_format=schema,
         session=f"write-{slot.key}-{brief.attempt}",
         sample_id=slot.key,
         repeat=brief.attempt,
@@ -77,24 +94,16 @@ def write_request(slot: Slot, brief: Brief, params: Mapping[str, JsonValue]) -> 
 
 
 def renew_request(
-    slot: Slot, old: "OldTest", attempt: int, params: Mapping[str, JsonValue]
+    slot: Slot, old: OldTest, attempt: int, params: Mapping[str, JsonValue]
 ) -> ChatRequest:
-    """Return the request that asks whether a test holds by the passages that there are now.
-
-    Args:
-        slot: The passages.
-        old: The test.
-        attempt: Number of the try, from 0: another try is another request.
-        params: Parameters of the model.
-    """
+    """Return the request of a try that asks whether a test holds by the passages that there are now."""
     language = language_for(slot.chunk.language)
-    told = [old.asked.told(language), old.answer, "\n".join(old.quotes)]
-    passages = [(chunk.place, chunk.text) for chunk in slot.chunks]
+    told = [_told(old.said, language), old.said.answer, "\n".join(old.said.quotes)]
     seed = f"{slot.key}:{old.id}:{attempt}"
-    marker = choose_marker(seed, [*told, *(text for pair in passages for text in pair)])
+    passages, marker = _fenced(_passages(slot), seed, told, language)
     names = [say(f"stale.prompt_{name}", language) for name in ("question", "answer", "quotes")]
     content = _template(language, "renew").substitute(
-        passages=_passages(passages, seed, told, language),
+        passages=passages,
         test=between_markers([*zip(names, told, strict=True)], marker),
         language=_language_name(slot.chunk.language, language),
     )
@@ -113,35 +122,9 @@ def renew_digest(language: Language) -> str:
     return digest_text(_template(language, "renew").template)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A question to hold against passages, with the turns before it."""
-
-    question: str
-    history: Sequence[tuple[str, str]] = ()
-
-    def told(self, language: Language) -> str:
-        """Return it as the instructions show it."""
-        names = say("writing.user", language), say("writing.assistant", language)
-        turns = [f"{names[0]}: {user}\n{names[1]}: {bot}" for user, bot in self.history]
-        return "\n".join([*turns, f"{names[0]}: {self.question}" if turns else self.question])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OldTest:
-    """A test whose document changed."""
-
-    id: str
-    asked: Asked
-    answer: str
-    quotes: tuple[str, ...]
-    """Quotes as the document had them."""
-
-
 def check_request(
     passages: Sequence[tuple[str, str]],
-    questions: Sequence[Asked],
-    schema: Mapping[str, JsonValue],
+    questions: Sequence[Candidate],
     params: Mapping[str, JsonValue],
     *,
     language: Language,
@@ -151,24 +134,21 @@ def check_request(
     Args:
         passages: (place, text) of each.
         questions: The questions, numbered from 1 as they stand.
-        schema: JSON Schema of the verdicts.
         params: Parameters of the model.
         language: Language of the instructions.
     """
-    told = [each.told(language) for each in questions]
+    told = [_told(each, language) for each in questions]
     seed = digest_text("\n".join([*(text for _, text in passages), *told]))
     word = say("writing.question", language)
-    marker = choose_marker(seed, [*told, *(text for pair in passages for text in pair)])
+    shown, marker = _fenced(passages, seed, told, language)
+    named = [(f"{word} {number}", text) for number, text in enumerate(told, start=1)]
     content = _template(language, "check").substitute(
-        passages=_passages(passages, seed, told, language),
-        questions=between_markers(
-            [(f"{word} {number}", text) for number, text in enumerate(told, start=1)], marker
-        ),
+        passages=shown, questions=between_markers(named, marker)
     )
     return ChatRequest(
         messages=(Message(role="user", content=content),),
         params=params,
-        response_format=schema,
+        response_format=VERDICTS,
         session=f"check-{seed[:16]}",
         sample_id=f"check-{seed[:16]}",
     )
@@ -194,24 +174,28 @@ def prompt_digest(language: Language, name: str = "write") -> str:
     return digest_text("\n".join([*told, *(words[code] for code in sorted(words))]))
 
 
-def _passages(
+def _passages(slot: Slot) -> list[tuple[str, str]]:
+    return [(chunk.place, chunk.text) for chunk in slot.chunks]
+
+
+def _fenced(
     passages: Sequence[tuple[str, str]], seed: str, others: Sequence[str], language: Language
-) -> str:
+) -> tuple[str, str]:
+    """Return passages between markers, and the marker, which is part of neither them nor the others."""
     marker = choose_marker(seed, [*others, *(text for pair in passages for text in pair)])
     word = say("writing.passage", language)
     named = [
         (f"{word} {number} · {place}", text)
         for number, (place, text) in enumerate(passages, start=1)
     ]
-    return between_markers(named, marker)
+    return between_markers(named, marker), marker
 
 
-def _filled(code: str, language: Language, **figures: str) -> str:
-    return say(f"writing.{code}", language, figures) if all(figures.values()) else ""
-
-
-def _line(text: str) -> str:
-    return f"\n{text}" if text else ""
+def _told(said: Candidate, language: Language) -> str:
+    """Return a question with the turns before it, as the instructions show it."""
+    user, bot = say("writing.user", language), say("writing.assistant", language)
+    turns = [f"{user}: {asked}\n{bot}: {answer}" for asked, answer in said.history]
+    return "\n".join([*turns, f"{user}: {said.question}" if turns else said.question])
 
 
 def _quoted(pieces: Sequence[str]) -> str:
@@ -221,10 +205,6 @@ def _quoted(pieces: Sequence[str]) -> str:
 def _language_name(spoken: str, language: Language) -> str:
     code = f"writing.language_{spoken}"
     return say(code if code in texts(language) else "writing.language_other", language)
-
-
-def _told(persona: Persona) -> str:
-    return f"{persona.name} ({persona.style})"
 
 
 @cache

@@ -23,12 +23,14 @@ from lm_eval_so.core.hashing import content_id, revision
 from lm_eval_so.core.records.chat import Message
 from lm_eval_so.core.records.enums import Behavior, Language
 from lm_eval_so.core.records.review import Decision
-from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.errors import DatasetError, InputError, NothingToDo
+from lm_eval_so.core.records.sample import Passage, TestSample
+from lm_eval_so.errors import DatasetError, InputError, NothingToDo, Where
 from lm_eval_so.generator.dataset.stored import still_counting
 from lm_eval_so.generator.dataset_tools.verify import validate
 from lm_eval_so.generator.generate import Edits, generate, generate_with_model
-from lm_eval_so.generator.review.decisions import apply
+from lm_eval_so.generator.review.decision_file import Given
+from lm_eval_so.generator.review.decisions import Decisions, apply
+from lm_eval_so.generator.review.fitting import fit
 from lm_eval_so.generator.staleness.find_stale import find_stale
 from lm_eval_so.generator.take_review import export_review, take_review
 from lm_eval_so.generator.twins.make_twins import Twins, make_twins
@@ -450,6 +452,16 @@ def test_apply__an_answer_to_a_test_without_one() -> None:
     (twin,) = make_twins([base], (), terms)
     (other,) = make_twins([base], (), replace(terms, rejected={twin.id}))
     assert other.id != twin.id
+
+
+def test_fit__an_edit_may_have_the_address_that_its_evidence_has() -> None:
+    passage = Passage(text="문의는 help@example.com으로 보냅니다.")
+    question = (Message(role="user", content="어디에 물어보나요?"),)
+    sample = TestSample(id="s1", messages=question, expected="메일로요.", context=(passage,))
+    for address, n in (("help@example.com", 0), ("kim@example.com", 1)):
+        edit = Decision(id="s1", rev=revision(sample), decision="edit", expected=f"{address}로요.")
+        given = Given(where=Where(line=1), decision=edit)
+        assert len(fit([given], [sample], Decisions())[1]) == n
 
 
 def test_still_counting__tries_before_a_rejection_do_not() -> None:

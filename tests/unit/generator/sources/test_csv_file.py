@@ -9,7 +9,7 @@ from lm_eval_so.generator.sources.csv_file import read_csv, read_tsv
 def read(shop: Any, data: str | bytes, **options: Any) -> list[Any]:
     shop.write("f.csv", data)
     reader = read_tsv if options.get("format") == "tsv" else read_csv
-    return list(reader(*shop.open("f.csv", **options)))
+    return shop.read(reader, "f.csv", **options)
 
 
 def rows(items: list[Any]) -> list[tuple[int, int, dict[str, Any]]]:

@@ -9,7 +9,7 @@ from lm_eval_so.generator.sources.structure import read_json
 
 def read(shop: Any, data: str | bytes, **options: Any) -> list[Any]:
     shop.write("x.json", data)
-    return list(read_json(*shop.open("x.json", **options)))
+    return shop.read(read_json, "x.json", **options)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_read_json__bytes_that_are_no_utf8(shop: Any) -> None:
 
 def read_lines_of(shop: Any, data: str | bytes, **options: Any) -> list[Any]:
     shop.write("x.jsonl", data)
-    return list(read_jsonl(*shop.open("x.jsonl", **options)))
+    return shop.read(read_jsonl, "x.jsonl", **options)
 
 
 def test_read_jsonl__bad_lines_never_stop_the_file(shop: Any) -> None:

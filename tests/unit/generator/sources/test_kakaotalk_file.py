@@ -88,7 +88,7 @@ def on_a_phone(stamp: str) -> str:
 
 def read(shop: Any, text: str, encoding: str = "utf-8", **options: Any) -> list[Any]:
     shop.write("chat.txt", text, encoding)
-    return list(read_kakaotalk(*shop.open("chat.txt", **{"staff": STAFF, **options})))
+    return shop.read(read_kakaotalk, "chat.txt", **{"staff": STAFF, **options})
 
 
 def chat(form: str) -> str:
@@ -127,7 +127,7 @@ def test_read_kakaotalk__a_table_of_a_mac(shop: Any) -> None:
     ]
     text = "Date,User,Message\n" + "".join(f'{at},"{n}","{said}"\n' for at, n, said in rows)
     shop.write("chat.csv", text + '2024-03-05 09:01:00,"홍길동"\n')
-    items = list(read_kakaotalk(*shop.open("chat.csv", staff=STAFF)))
+    items = shop.read(read_kakaotalk, "chat.csv", staff=STAFF)
     assert [
         item.payload["messages"] for item in items if isinstance(item, RawItem) and item.payload
     ] == [
@@ -196,7 +196,7 @@ def test_read_kakaotalk__names_give_way_to_roles(shop: Any, said: str, shown: st
 def test_read_kakaotalk__a_line_that_cannot_be_read_shows_no_name(shop: Any) -> None:
     data = PC.encode() + "[홍길동] [오전 9:02] ".encode() + b"\xff\n"
     shop.write("chat.txt", data)
-    items = list(read_kakaotalk(*shop.open("chat.txt", staff=STAFF)))
+    items = shop.read(read_kakaotalk, "chat.txt", staff=STAFF)
     (bad,) = (item for item in items if isinstance(item, Reject))
     assert (bad.reason, bad.at["line"], bad.excerpt) == ("bad_encoding", 17, "")
 

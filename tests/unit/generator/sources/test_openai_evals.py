@@ -72,8 +72,6 @@ GRADER = {"type": "string_check", "name": "g", "input": "{{sample.output_text}}"
     [
         ({"item": {"question": "가?", "note": "나"}}, {}, "가?", None),
         ({"item": {"x": "가?"}}, {}, None, "nothing tells which column of x is the question"),
-        ({"item": {"x": "가?"}}, {"testing_criteria": [{"type": "label_model", "input": [{"role": "user", "content": "{{item.x}}"}]}]}, "가?", None),
-        ({"item": {"q": "가?"}}, {"data_source": {"input_messages": {"type": "item_reference", "item_reference": "item.q"}}}, "가?", None),
         ({"item": {"q": "가?", "t": "나"}}, {"data_source": {"input_messages": {"template": [{"role": "user", "content": "{{item.t}}\n{{item.q}}"}]}}}, "나\n\n가?", None),
         ({"item": {"question": "가?"}}, {"testing_criteria": [{**GRADER, "reference": "긍정"}]}, "가?", "긍정"),
         ({"item": {"question": "가?", "bot": "나"}}, {"testing_criteria": [{**GRADER, "input": "{{item.bot}}", "operation": "ne", "reference": "{{item.bot}}"}]}, "가?", None),

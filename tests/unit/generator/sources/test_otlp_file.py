@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -34,7 +35,7 @@ def line(*spans: Any) -> str:
 
 def read(shop: Any, *lines: str, **options: Any) -> list[Any]:
     shop.write("traces.jsonl", "\n".join(lines) + "\n")
-    return list(read_otlp(*shop.open("traces.jsonl"), **options))
+    return shop.read(partial(read_otlp, **options), "traces.jsonl")
 
 
 def said(item: Any) -> list[tuple[str, str]]:
@@ -155,6 +156,13 @@ def test_read_otlp__what_is_left_out_is_counted(shop: Any) -> None:
     assert items[2].payload == {}
     assert said(items[3])[-1] == ("assistant", "3일")
     assert [item.at["record"] for item in items] == [1, 2, 3, 4]
+
+
+def test_read_otlp__values_of_no_known_type_cost_nothing(shop: Any) -> None:
+    kind = {"arrayValue": {"values": [text("LLM")]}}
+    odd = span("t", 1, "9", **CHAT, input__value=text("환불은?"), openinference__span__kind=kind)
+    (item,) = read(shop, line({**odd, "status": {"code": [2]}}))
+    assert said(item)[0] == ("user", "환불은?")
 
 
 def test_read_otlp__a_file_of_something_else(shop: Any) -> None:

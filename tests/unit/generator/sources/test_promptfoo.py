@@ -9,7 +9,6 @@ import pytest
 
 from lm_eval_so.generator.dataset_tools.convert import convert
 from lm_eval_so.generator.sources.promptfoo_checks import assertion_of
-from tests.office_files import write_xlsx, xlsx_rows
 
 PEERS = Path(__file__).parents[3] / "data" / "peers"
 NAME = "promptfoo/promptfooconfig.yaml"
@@ -38,10 +37,7 @@ def test_config__tests_of_all_files_with_what_the_default_adds(suite: Any) -> No
         "숲속마켓 배송비 알려줘": (None, metrics(keywords=["3,000원", shipping], forbidden=never)),
         "환불 규정을 설명해 줘": (
             None,
-            metrics(
-                keywords=[{"text": "환불", "weight": 2}, {"text": "3일", "weight": 2}],
-                forbidden=never,
-            )
+            metrics(keywords=[{"text": "7일", "weight": 2}], forbidden=never)
             | {"llm_judge": {"rubric": "존댓말로 답하고 기간을 말합니다."}},
         ),
         "영업 시간은?": ("9시부터 6시까지", metrics(forbidden=never)),
@@ -55,10 +51,10 @@ def test_config__tests_of_all_files_with_what_the_default_adds(suite: Any) -> No
     }
     given = samples["환불 규정을 설명해 줘"]["context"]
     assert given == [{"role": "given", "text": "환불은 영업일 기준 3일 걸립니다."}]
-    assert samples["쿠폰을 겹쳐 쓸 수 있나요?"]["tags"] == ["a", "b"]
     assert samples["쿠폰을 겹쳐 쓸 수 있나요?"]["metadata"] == {
         "description": "쿠폰",
         "shop": "숲속마켓",
+        "tags[]": "a,b",
         "team": "cs",
         "topic": "coupon",
     }
@@ -72,20 +68,24 @@ def test_config__what_is_not_run_is_kept_and_told(suite: Any) -> None:
     kept = [s["metadata"].get("foreign_checks") for s in suite.samples()]
     assert [len(checks) for checks in kept if checks] == [1, 1, 1, 1, 3, 1]
     assert kept[0] == [{"type": "javascript", "value": "process.exit(1)"}]
+    inner = {"type": "icontains-all", "value": ["환불", "3일"], "weight": 2}
+    assert kept[3] == [
+        {"type": "assert-set", "assert": [inner, {"type": "regex", "value": r"\d+일"}]}
+    ]
     told = [text.removeprefix(f"{NAME}: ") for text in suite.notices() if "not run" in text]
     assert told == [
         "javascript: 2 tests, not run here; write a metric plugin",
         "latency: 1 test, not run here; there is the metric latency_ms",
-        "regex: 1 test, not run here; there is the metric regex",
+        "assert-set: 1 test, not run here",
         "similar: 2 tests, not run here; there is the metric embedding_similarity",
         "threshold: 1 test, not run here",
     ]
     refused = [(line["at"]["line"], line["reason"], line["what"]) for line in suite.rejects()]
     assert refused == [
-        (37, "unreadable", "../outside.yaml is outside of the configuration's folder"),
-        (38, "unsupported_content", "make_tests.py:create is code, which is not run"),
+        (38, "unreadable", "../outside.yaml is outside of the configuration's folder"),
+        (39, "unsupported_content", "make_tests.py:create is code, which is not run"),
         (
-            39,
+            40,
             "unreadable",
             "https://example.com/tests.csv is not on this machine; nothing is fetched",
         ),
@@ -107,14 +107,15 @@ def test_config__what_is_not_run_is_kept_and_told(suite: Any) -> None:
         ("tests:\n- vars: {q: file://link.txt}\n", {}, "link.txt is outside"),
         ("tests:\n- vars: {q: file://photo.png}\n", {}, "photo.png is no text"),
         ("tests:\n- vars: {q: file://none.txt}\n", {}, "there is no file none.txt"),
-        ("tests: file://sheet.xlsx#둘\n", {}, "시트 질문"),
+        ("tests: file://sheet.xlsx\n", {}, "sheet.xlsx: no format of tests that is read"),
         ("tests: file://more.json\n", {}, "제이슨"),
         ("tests: file://more.jsonl\n", {}, "줄"),
-        ("tests: file://loop.yaml\n", {}, "files name files"),
-        ("tests: {path: file://t.js}\nprompts: [a]\n", {}, "t.js is code"),
+        ("tests: file://loop.yaml\n", {}, "found a text, not an object"),
+        ("tests:\n- vars: {q: 'file://mo*.*'}\n", {}, "file://mo*.* names several files"),
+        ("defaultTest: {vars: {q: 하나}}\ntests:\n- assert: [{type: equals, value: 둘}]\n", {}, "하나"),
         ("tests:\n- vars: {q: [a1, a2], r: [b1, b2]}\n", {"input_var": "r"}, ["b1", "b2"]),
         ("tests:\n- vars: {q: [a1, a2]}\n  options: {disableVarExpansion: true}\n", {}, "expected objects"),
-        ("tests:\n- vars: {q: 하나}\n  options: {prefix: '앞 ', suffix: ' 뒤'}\n", {}, "앞 하나 뒤"),
+        ("tests:\n- vars: {q: 하나}\n  options: {prefix: '앞 ', suffix: ' 뒤'}\n", {}, "하나"),
         (f"tests:\n- vars: {{q: {['x'] * 1001}}}\n", {}, "more than 1,000 tests"),
         ("tests:\n- vars: {messages: '[{\"role\": \"user\", \"content\": \"대화\"}]'}\n", {}, "대화"),
         (f"tests:\n- vars: {{a: {'x' * 9999}, q: '{'{{a}}' * 200}'}}\n", {"input_var": "q"}, "longer than 1,048,576"),
@@ -136,12 +137,7 @@ def test_config__question_of_each_form(
     shop.write("in/photo.png", b"\x89PNG\x00")
     shop.write("secret.txt", "비밀")
     (shop.folder / "in" / "link.txt").symlink_to(shop.folder / "secret.txt")
-    if "xlsx" in config:
-        rows = {
-            "하나": xlsx_rows([["q"], ["x"]]),
-            "둘": xlsx_rows([["q", "__expected"], ["시트 질문", "네"]]),
-        }
-        write_xlsx(shop.folder / "in" / "sheet.xlsx", rows)
+    shop.write("in/sheet.xlsx", b"PK")
     shop.write("good.csv", "질문,답변\n가나?,다\n")
     shop.generate({"path": ["in/suite.yaml"], **source}, {"path": "good.csv"})
     questions = list(dict.fromkeys(s["messages"][-1]["content"] for s in shop.samples()))[:-1]
@@ -206,8 +202,8 @@ def test_config__that_was_made_of_a_dataset_comes_back_with_the_same_ids(shop: A
         ({"type": "contains", "value": "가", "transform": "output"}, [], ["contains"]),
         ({"type": "not-contains-all", "value": ["가"]}, [], ["not-contains-all"]),
         ({"type": "not-equals", "value": "가"}, [], ["not-equals"]),
-        ({"type": "assert-set", "assert": [{"type": "contains", "value": "가"}]}, ["가"], []),
-        ({"type": "assert-set", "threshold": 0.5, "assert": [{"type": "contains", "value": "가"}]}, [], ["assert-set"]),
+        ({"type": "assert-set", "assert": [{"type": "contains", "value": "가"}]}, [], ["assert-set"]),
+        ({"type": "regex", "value": "file://../gone"}, [], ["regex"]),
     ],
 )  # fmt: skip
 def test_assertion__is_understood_whole_or_kept_as_it_stands(

@@ -7,14 +7,8 @@ import pytest
 
 from lm_eval_so.core.asking.answer.json_answer import Unusable
 from lm_eval_so.generator.documents.block import Document
-from lm_eval_so.generator.writing.candidate import Candidate
-from lm_eval_so.generator.writing.model.cross_check import (
-    Checker,
-    Verdict,
-    Window,
-    read_verdicts,
-    windows_of,
-)
+from lm_eval_so.generator.writing.candidate import Candidate, Verdict, read_verdicts
+from lm_eval_so.generator.writing.model.cross_check import Checker, Window, windows_of
 from lm_eval_so.generator.writing.rules import Draft, Fault, examine
 
 QUOTE = "단순 변심이면 왕복 배송비 6,000원을 냅니다."

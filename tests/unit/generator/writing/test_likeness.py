@@ -7,15 +7,7 @@ import pytest
 
 from lm_eval_so.generator.clean import language_of
 from lm_eval_so.generator.writing.chunks import Chunk
-from lm_eval_so.generator.writing.likeness import (
-    Search,
-    copied_runs,
-    copied_share,
-    is_copied,
-    jaccard,
-    key,
-    keyed,
-)
+from lm_eval_so.generator.writing.likeness import Search, copied_runs, jaccard, key, keyed
 
 
 @pytest.mark.parametrize(
@@ -60,11 +52,11 @@ def test_copied__the_table(
         )
         kind = each["style"], language_of(each["question"])
         asked[kind] += 1
-        found[kind] += is_copied(each["question"], own.with_heading)
+        found[kind] += bool(copied_runs(each["question"], own.with_heading))
     for question in team:
         kind = "team", language_of(question)
         asked[kind] += 1
-        found[kind] += any(is_copied(question, chunk.with_heading) for chunk in toy_chunks)
+        found[kind] += any(copied_runs(question, chunk.with_heading) for chunk in toy_chunks)
     assert sum(asked.values()) == 108
     assert {kind: (found[kind], asked[kind]) for kind in sorted(asked)} == {
         ("copying", "en"): (10, 10),
@@ -77,9 +69,11 @@ def test_copied__the_table(
 
 
 def test_copied__a_name_alone_is_no_copy() -> None:
-    assert copied_share("생일쿠폰 언제?", "생일 쿠폰은 그달 말일까지 쓸 수 있습니다.") == 0
-    assert copied_runs("생일쿠폰 언제 쓸 수 있나요?", "생일 쿠폰은 바로 쓸 수 있습니다.") == (
-        "생일쿠폰",
+    passage = "생일 쿠폰은 그달 말일까지 쓸 수 있습니다."
+    assert copied_runs("생일쿠폰은 언제?", passage) == ()
+    assert copied_runs("생일쿠폰은 말일까지 쓸 수 있나요?", passage) == (
+        "생일쿠폰은",
+        "말일까지 쓸 수 있",
     )
 
 
@@ -92,15 +86,15 @@ def test_jaccard() -> None:
 def test_search__phrases_find_what_the_question_alone_does_not(
     copied_words: list[dict[str, str]], toy_chunks: list[Chunk]
 ) -> None:
-    search = Search([chunk.with_heading for chunk in toy_chunks])
+    search = Search(toy_chunks, lambda chunk: chunk.with_heading)
     found: Counter[str] = Counter()
     for each in copied_words:
-        best = [toy_chunks[n] for n in search.best(each["question"], most=5)]
+        best = search.best(each["question"], most=5)
         own = [c for c in best if c.document.file == each["file"] and each["needle"] in c.text]
         found[each["style"]] += bool(own)
     assert found["copying"] == 40
     assert 20 <= found["customer"] < 32
     assert search.best("칫솔 위생용품", "속옷", most=1) == [
-        next(n for n, c in enumerate(toy_chunks) if "위생용품" in c.text)
+        next(chunk for chunk in toy_chunks if "위생용품" in chunk.text)
     ]
     assert search.best("xyzzy", most=5) == []

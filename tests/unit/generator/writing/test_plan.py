@@ -4,12 +4,15 @@ from typing import Any
 
 import pytest
 
+from lm_eval_so.core.config.sources import SynthesiseSection
 from lm_eval_so.core.hashing import u64
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.writing.chunks import chunks_of
 from lm_eval_so.generator.writing.look_ups import look_ups
+from lm_eval_so.generator.writing.model.write_rounds import Results, Try
 from lm_eval_so.generator.writing.rules import Draft, examine, known_of
-from lm_eval_so.generator.writing.slots import Wanted, ordered, plan, shares
+from lm_eval_so.generator.writing.slots import Slot, shares
+from lm_eval_so.generator.writing.write import NO_CHUNK, NOT_ASKED, Material, Work
 
 
 def test_u64__vector() -> None:
@@ -56,34 +59,42 @@ def test_chunks_of__rows_come_below_their_header(returns: Document) -> None:
     assert row.text.startswith("| 지역 | 3kg까지 | 걸리는 날 |\n| 서울 |")
 
 
+def work(documents: list[Document], seed: int = 7, standing: Any = (), **mix: int) -> Work:
+    section = SynthesiseSection(questions=sum(mix.values()), mix=mix)
+    material = Material(documents=documents, standing=dict.fromkeys(standing, "fact"))
+    return Work(material, section, seed)
+
+
+def keys(slots: list[Slot]) -> list[str]:
+    return [slot.key for slot in slots]
+
+
 def test_plan__same_slots_whatever_the_order_of_documents(toy: list[Document]) -> None:
-    wanted = Wanted(counts={"fact": 15, "multi_hop": 2}, per_chunk=2)
-    first = plan(ordered(toy, 7), wanted, 7)
-    second = plan(ordered(toy[::-1], 7), wanted, 7)
-    assert [slot.key for slot in first.slots] == [slot.key for slot in second.slots]
-    assert len({slot.key for slot in first.slots}) == 17
-    assert [slot.key for slot in plan(ordered(toy, 8), wanted, 8).slots] != [
-        slot.key for slot in first.slots
-    ]
-    hops = [slot for slot in first.slots if slot.type == "multi_hop"]
+    slots = work(toy, fact=15, multi_hop=2).slots
+    assert keys(work(toy[::-1], fact=15, multi_hop=2).slots) == keys(slots)
+    assert len({*keys(slots)}) == 17
+    assert keys(work(toy, 8, fact=15, multi_hop=2).slots) != keys(slots)
+    hops = [slot for slot in slots if slot.type == "multi_hop"]
     assert all(len({(c.document.file, c.path) for c in slot.chunks}) == 4 for slot in hops)
 
 
-def test_plan__slots_that_stand_or_were_tried_in_vain_are_not_planned_again(
-    toy: list[Document],
-) -> None:
-    chunks = ordered(toy, 7)
-    first = plan(chunks, Wanted(counts={"fact": 4}, per_chunk=2), 7).slots
-    later = Wanted(counts={"fact": 3}, per_chunk=2, standing={first[0].key}, spent={first[1].key})
-    found = plan(chunks, later, 7)
-    assert [slot.key for slot in found.slots] == [first[2].key, first[3].key]
-    assert [slot.key for slot in found.tried] == [first[1].key]
+def test_plan__slots_that_stand_are_not_planned_again(toy: list[Document]) -> None:
+    first = keys(work(toy, fact=4).slots)
+    assert keys(work(toy, standing=first[:1], fact=4).slots) == first[1:]
+
+
+def test_plan__a_slot_tried_in_vain_takes_the_place_of_a_test(toy: list[Document]) -> None:
+    slot = work(toy, fact=4).slots[1]
+    each = Try(slot=slot.key, type="fact", place="", attempt=0, reason="pii", what="")
+    tried = Work(Material(documents=toy, tries=[each] * 3), work(toy, fact=4).section, 7)
+    assert keys(tried.slots) == keys(work(toy, fact=4).slots)
+    assert tried.figures(Results(), has_model=True).unfilled == {NOT_ASKED: 3, "pii": 1}
 
 
 def test_plan__too_few_chunks_are_told(document: Any) -> None:
-    chunks = ordered([document("One sentence that stands alone.")], 7)
-    found = plan(chunks, Wanted(counts={"fact": 5, "multi_hop": 1}, per_chunk=2), 7)
-    assert (len(found.slots), dict(found.no_chunk)) == (2, {"fact": 3, "multi_hop": 1})
+    found = work([document("One sentence that stands alone.")], fact=5, multi_hop=1)
+    assert [slot.type for slot in found.slots] == ["fact", "fact"]
+    assert found.figures(Results(), has_model=True).unfilled == {NO_CHUNK: 4, NOT_ASKED: 2}
 
 
 def test_look_ups__cells_first_then_headings(toy: list[Document]) -> None:

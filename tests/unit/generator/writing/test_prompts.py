@@ -12,9 +12,7 @@ from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.generator.dataset.make_samples import style_examples
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.writing.candidate import Candidate, read_candidate
-from lm_eval_so.generator.writing.model.cross_check import VERDICTS
 from lm_eval_so.generator.writing.model.prompts import (
-    Asked,
     Brief,
     check_request,
     prompt_digest,
@@ -76,11 +74,12 @@ def test_write_request__tells_what_to_avoid(returns: Document, slot: Any) -> Non
 
 
 def test_check_request__numbers_questions_with_their_history() -> None:
-    questions = [Asked(question="언제 와요?"), Asked(question="주말은요?", history=(("가", "나"),))]
+    questions = [
+        Candidate(question="언제 와요?", answer=""),
+        Candidate(question="주말은요?", answer="", history=(("가", "나"),)),
+    ]
     passages = [("a.md", "평일에만 옵니다.")]
-    text = (
-        check_request(passages, questions, VERDICTS, {}, language=Language.KO).messages[0].content
-    )
+    text = check_request(passages, questions, {}, language=Language.KO).messages[0].content
     assert "<<지문 1 · a.md " in text
     assert "<<질문 1 " in text
     assert "사용자: 가\n챗봇: 나\n사용자: 주말은요?" in text

@@ -1,7 +1,6 @@
 """A first set-up on files, keys and chatbots as people have them."""
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from lm_eval_so.core.config.load import load_config
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.errors import InputError, Problem
 from lm_eval_so.pipeline.check import check
-from lm_eval_so.pipeline.set_up.config_text import workflow_text
+from lm_eval_so.pipeline.set_up.config_text import Facts, config_text, workflow_text
 from lm_eval_so.pipeline.set_up.set_up import SetUp, Wish, screen, set_up
 
 SOURCES = Path(__file__).parents[4] / "example/quickstart/sources"
@@ -222,10 +221,32 @@ def test_set_up__nothing_is_overwritten_or_asked_unless_forced(folder: Path) -> 
     assert before == {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
+@pytest.mark.parametrize(("tests", "repeats"), [(60, 3), (61, None)])
+def test_config__a_baseline_is_asked_three_times_up_to_a_hundred_cases(
+    tmp_path: Path, tests: int, repeats: int | None
+) -> None:
+    for language in Language:
+        facts = Facts(
+            suite="docs",
+            language=language,
+            sources=["docs/", "more/docs/", "a: b.md", "no"],
+            has_files=True,
+            has_documents=True,
+            tests=tests,
+            chatbot=None,
+            writer=None,
+        )
+        file = tmp_path / "lm-eval-so.yaml"
+        file.write_text(config_text(facts), encoding="utf-8")
+        config = load_config(file)
+        assert config.baseline.repeats == repeats
+        assert [source.path for source in config.sources] == facts.sources
+        assert [source.id for source in config.sources] == ["docs", "docs-2", "a-b", "no"]
+
+
 def test_workflow__is_that_of_the_docs() -> None:
     docs = ACTION.read_text(encoding="utf-8")
     assert workflow_text(["OPENAI_API_KEY"]) in docs
     other = workflow_text([], config="ci/bot.yaml")
     assert "secrets" not in other
     assert "        with: { config: ci/bot.yaml }\n" in other
-    assert json.dumps(other)

@@ -14,7 +14,7 @@ from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.review import Decision, Ruling
 from lm_eval_so.core.records.sample import SourceRef, TestSample
 from lm_eval_so.errors import DatasetError, InputError, Problem, RecordError, UsageError, Where
-from lm_eval_so.generator.dataset.stored import FILES, is_written
+from lm_eval_so.generator.dataset.stored import FILES, is_written, sample_in
 from lm_eval_so.generator.review.decisions import Decided, apply, key_of
 from lm_eval_so.generator.sources.base import place
 
@@ -226,7 +226,7 @@ def samples_digest(file: Path, *, only_imported: bool = False) -> str:
     """Return the digest of a file of samples, as it was written whatever became of its line ends."""
     found = hashlib.sha256()
     for _, line in read_lines(file):
-        if not (only_imported and is_written(_sample(line))):
+        if not (only_imported and is_written(sample_in(line))):
             found.update(line + b"\n")
     return found.hexdigest()
 
@@ -238,20 +238,13 @@ def _first_edit(made: Path, file: Path) -> tuple[int | None, SourceRef | None]:
     line that differs from what the sources give now, since they may have changed, too.
     """
     for number, line in read_lines(file):
-        sample = _sample(line)
+        sample = sample_in(line)
         if sample is None or (sample.id, sample.rev) != (content_id(sample), revision(sample)):
             return number, _origin(sample)
     for new, old in zip_longest(read_lines(made), read_lines(file)):
         if new is None or old is None or new[1] != old[1]:
-            return old and old[0], _origin(_sample(new[1]) if new else None)
+            return old and old[0], _origin(sample_in(new[1]) if new else None)
     return None, None
-
-
-def _sample(line: bytes) -> TestSample | None:
-    try:
-        return loads(line, TestSample)
-    except InputError:
-        return None
 
 
 def _origin(sample: TestSample | None) -> SourceRef | None:

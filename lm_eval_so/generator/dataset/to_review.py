@@ -29,6 +29,7 @@ from lm_eval_so.core.words import say, texts
 from lm_eval_so.generator.dataset.stored import read_documents
 from lm_eval_so.generator.documents.block import Unit
 from lm_eval_so.generator.documents.compose import Composed, compose, split_text
+from lm_eval_so.generator.review.decisions import phrases_of
 
 _STEM = "review"
 _OURS = re.compile(r"review(?:-\d+)?\.html")
@@ -173,9 +174,9 @@ def _item(sample: TestSample, sources: _Sources, language: Language) -> ReviewIt
         turns=tuple(_turns(sample)),
         expected=sample.expected,
         behavior=sample.behavior.value,
-        must_say=_phrases(sample, "keywords"),
+        must_say=phrases_of(sample),
         must_not=(
-            *_phrases(sample, "forbidden"),
+            *phrases_of(sample, "forbidden"),
             *(each.text for each in (scene.must_not if scene else ())),
         ),
         goal=user.goal if user else None,
@@ -185,12 +186,6 @@ def _item(sample: TestSample, sources: _Sources, language: Language) -> ReviewIt
         evidence=tuple(_evidence(sample, sources, language)),
         status=sample.review.status if sample.review else None,
     )
-
-
-def _phrases(sample: TestSample, name: str) -> tuple[str, ...]:
-    """Return phrases that the sample gives to the keyword metric."""
-    found = sample.metrics.get("keyword_coverage", {}).get(name)
-    return tuple(k for k in found if isinstance(k, str)) if isinstance(found, list) else ()
 
 
 def shown_type(sample: TestSample) -> str:

@@ -20,7 +20,7 @@ from lm_eval_so.core.text.spreadsheet import (
 from lm_eval_so.errors import InputError, Problem, Where
 from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.mapping.list_cells import read_cell
-from lm_eval_so.generator.review.decisions import must_say_of
+from lm_eval_so.generator.review.decisions import phrases_of
 
 TEXTS: Final = ("question", "expected", "must_say")
 """Fields of a decision, and columns of a table, with the texts that people may edit."""
@@ -136,7 +136,7 @@ def _must_say_cell(phrases: tuple[str, ...]) -> str:
 
 def _known(sample: TestSample, name: str) -> str | tuple[str, ...]:
     if name == "must_say":
-        return must_say_of(sample)
+        return phrases_of(sample)
     return sample.question if name == "question" else sample.expected or ""
 
 

@@ -176,9 +176,9 @@ def _edited(sample: TestSample, decision: Decision) -> TestSample:
     )
 
 
-def must_say_of(sample: TestSample) -> tuple[str, ...]:
-    """Return what every right answer contains: the keywords that are texts."""
-    found = sample.metrics.get(_COVERAGE, {}).get("keywords")
+def phrases_of(sample: TestSample, name: str = "keywords") -> tuple[str, ...]:
+    """Return the phrases that a right answer contains, or those that are `forbidden`, as far as they are texts."""
+    found = sample.metrics.get(_COVERAGE, {}).get(name)
     return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
 
 

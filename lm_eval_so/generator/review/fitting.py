@@ -19,7 +19,7 @@ from lm_eval_so.generator.review.decisions import (
     apply,
     is_imported,
     key_of,
-    must_say_of,
+    phrases_of,
 )
 from lm_eval_so.generator.writing.likeness import key
 from lm_eval_so.generator.writing.rules import wrong_size
@@ -182,7 +182,7 @@ def _refuse_faults(sample: TestSample, made: TestSample, edits: Collection[str])
     if (fault := wrong_size(question, answer or "")) is not None:
         raise _MisfitError(f"{name}: {fault.reason}: {fault.what}", _SIZE)
     text = "\n".join(
-        [question or "", answer or "", *(must_say_of(made) if "must_say" in edits else ())]
+        [question or "", answer or "", *(phrases_of(made) if "must_say" in edits else ())]
     )
     stood = [
         *(m.content for m in sample.messages),
@@ -194,9 +194,9 @@ def _refuse_faults(sample: TestSample, made: TestSample, edits: Collection[str])
         what = f"{name}: the edited text has personal data ({found[0].kind})"
         raise _MisfitError(what, "leave it out")
     if made.expected is not None and not is_imported(sample):
-        missing = [each for each in must_say_of(made) if key(each) not in key(made.expected)]
+        missing = [each for each in phrases_of(made) if key(each) not in key(made.expected)]
         before = [
-            each for each in must_say_of(sample) if key(each) not in key(sample.expected or "")
+            each for each in phrases_of(sample) if key(each) not in key(sample.expected or "")
         ]
         if lost := [each for each in missing if each not in before]:
             what = (

@@ -7,11 +7,10 @@ from pathlib import Path
 from lm_eval_so.core.dataset import SAMPLES_FILE
 from lm_eval_so.core.files import read_lines
 from lm_eval_so.core.hashing import digest
-from lm_eval_so.core.records.codec import loads, to_json
+from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.staleness import StaleTest
-from lm_eval_so.errors import InputError
-from lm_eval_so.generator.dataset.stored import is_written
+from lm_eval_so.generator.dataset.stored import is_written, sample_in
 from lm_eval_so.generator.staleness.hold import changed_numbers
 
 
@@ -49,13 +48,8 @@ def _contents(folder: Path) -> dict[str, str]:
 def _imported(folder: Path) -> Iterator[TestSample]:
     """Yield the imported tests of a folder; a line that is none was edited by hand, and fits no row."""
     file = folder / SAMPLES_FILE
-    for _, line in read_lines(file) if file.exists() else ():
-        try:
-            sample = loads(line, TestSample)
-        except InputError:
-            continue
-        if not is_written(sample):
-            yield sample
+    found = (sample_in(line) for _, line in (read_lines(file) if file.exists() else ()))
+    return (sample for sample in found if sample and not is_written(sample))
 
 
 def _told(sample: TestSample) -> StaleTest:

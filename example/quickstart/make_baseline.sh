@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Makes baselines/support-qa.json anew: the same small model, under the system prompt of
-# baseline_prompt.txt, which has the shop's facts. Run run_quickstart.sh once before.
+# Makes baselines/support-qa.json anew, of the answers in answers/main.jsonl. A baseline is asked five
+# times: only then can a case that stays wrong be proven to have broken. Run run_quickstart.sh once before.
 set -euo pipefail
 cd "$(dirname "$0")"
 PATH="$PWD/.venv/bin:$PATH"
-prompt=$(python -c 'import json, pathlib; print(json.dumps(pathlib.Path("baseline_prompt.txt").read_text().strip()))')
-settings=(--set "system=$prompt" --set backend.label=baseline)
+settings=(
+  --set "backend={name: scripted, label: recorded_main, options: {answers: answers/main.jsonl}}"
+  --set "system=You are the support agent of Example Shop. Be brief and polite."
+  --set run.repeats=5
+)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 lm-eval-so run --out "$work/run" "${settings[@]}"

@@ -14,7 +14,6 @@ from lm_eval_so.generator.mapping.binding import (
     asks,
     bind,
     bind_columns,
-    bind_shaped,
     has_column,
     never_seen,
 )
@@ -168,7 +167,7 @@ class _SourceReader:
     ) -> tuple[Binding, Sequence[Problem], Items]:
         """Return what the columns of a file are, the problems that make it unusable, and its records."""
         if isinstance(first, Shaped):
-            return bind_shaped(first), (), items
+            return replace(bind(first.map), shape=first.shape), (), items
         if isinstance(first, Columns):
             self._unseen.clear()
             columns, line = first.names, first.line

@@ -1,4 +1,4 @@
-"""The quickstart on a copy of the repository: keyless with the real model, and with an endpoint.
+"""The quickstart on a copy of the repository: recorded answers, the real small model, and an endpoint.
 
 Its install step needs a network, so the copy gets this environment; a job of ci.yml runs it whole.
 """
@@ -8,24 +8,22 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 
 from lm_eval_so.testing.chat_server import ChatServer
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "docs/schema"
-LOCKS = {
-    "keyless": ["requirements-local.lock", "requirements-model.lock"],
-    "key": ["requirements.lock"],
-}
+LOCKS = ["requirements.lock"]
+LOCKS_OF_MODEL = ["requirements-local.lock", "requirements-model.lock"]
 
 
-def copy_repository(folder: Path, locks: list[str]) -> Path:
-    for name in ("pyproject.toml", "scripts", "example", *LOCKS["keyless"], *LOCKS["key"]):
+def copy_repository(folder: Path, locks: list[str] = LOCKS) -> Path:
+    for name in ("pyproject.toml", "scripts", "example", *LOCKS_OF_MODEL, *LOCKS):
         source, target = ROOT / name, folder / name
         if source.is_dir():
             left = shutil.ignore_patterns(".venv", "runs", "reports", "__pycache__")
@@ -48,17 +46,21 @@ def copy_repository(folder: Path, locks: list[str]) -> Path:
     return quickstart
 
 
-def run_quickstart(quickstart: Path, environ: Mapping[str, str]) -> str:
+def bash(quickstart: Path, *command: str, **environ: str) -> subprocess.CompletedProcess[str]:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "run_quickstart.sh"],
+    return subprocess.run(
+        ["bash", *command],
         cwd=quickstart,
-        env={"HOME": os.environ["HOME"], "PATH": path, **environ},
+        env={"HOME": os.environ["HOME"], "PATH": path, "PYTHONPATH": str(ROOT), **environ},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=120,
         check=False,
     )
+
+
+def run_quickstart(quickstart: Path, *arguments: str, **environ: str) -> str:
+    done = bash(quickstart, "run_quickstart.sh", *arguments, **environ)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -77,64 +79,94 @@ def check(file: Path, schema: str) -> int:
     return len(records)
 
 
-def check_files(quickstart: Path, label: str) -> None:
+def check_files(quickstart: Path, label: str, tests: int = 30) -> None:
     dataset = quickstart / "dataset/toy_support_qa_v1"
-    assert check(dataset / "test.jsonl", "sample") == 30
+    assert check(dataset / "test.jsonl", "sample") == tests
     assert (dataset / "review.html").is_file()
     assert check(dataset / "metadata.json", "dataset") == 1
-    assert check(quickstart / f"runs/{label}/run_results.jsonl", "run") == 30
+    assert check(quickstart / f"runs/{label}/run_results.jsonl", "run") == tests
     assert check(quickstart / f"runs/{label}/run.json", "run-info") == 1
     assert check(quickstart / "reports/report.json", "report") == 1
     assert check(quickstart / "reports/comparison.json", "comparison") == 1
     assert check(quickstart / "baselines/support-qa.json", "report") == 1
+    assert (quickstart / "reports/report.html").is_file()
 
 
-def test_quickstart__without_a_key(tmp_path: Path) -> None:
-    quickstart = copy_repository(tmp_path, LOCKS["keyless"])
+def test_quickstart__recorded_answers(tmp_path: Path) -> None:
+    quickstart = copy_repository(tmp_path)
     before = (quickstart / "dataset/toy_support_qa_v1/test.jsonl").read_bytes()
-    shown = run_quickstart(quickstart, {})
-    check_files(quickstart, "local_SmolLM2-135M-Instruct")
+    # in a job, too, it judges by its own baseline
+    shown = run_quickstart(quickstart, GITHUB_ACTIONS="true", GITHUB_EVENT_NAME="pull_request")
+    check_files(quickstart, "recorded_proposed")
     assert (quickstart / "dataset/toy_support_qa_v1/test.jsonl").read_bytes() == before
+    first, _, others = shown.partition("right 5 of 5 → wrong 6 of 6")
+    assert "❌ 1 of 30 cases broke" in first
+    assert first.rstrip().endswith("How much is shipping to Japan for a 3 kg parcel?")
+    assert "facts: not found: 17,000" in others
+    assert "polite 1 → polite 0" in others
+    assert "polite: 1.00 → 0.667 (−0.333). Worse" in others
+    assert "would exit 1" in others
+    assert "--live" in others
+    assert "OPENAI_API_KEY" in others
+    report = (quickstart / "reports/report.md").read_text(encoding="utf-8")
+    assert (
+        "| `Shipping a 3 kg parcel to Japan costs KRW 17,000.` | `Japan? Easy, that's KRW 9,000.` |"
+        in report
+    )
+    for text in (shown, report):
+        assert "no model" in text.casefold()
+
+
+def test_quickstart__its_baseline_is_of_the_recorded_answers(tmp_path: Path) -> None:
+    quickstart = copy_repository(tmp_path)
+    file = quickstart / "baselines/support-qa.json"
+    stored = json.loads(file.read_text(encoding="utf-8"))
+    file.unlink()
+    done = bash(quickstart, "make_baseline.sh")
+    assert done.returncode == 0, done.stderr
+    made = json.loads(file.read_text(encoding="utf-8"))
+    for part in ("metrics", "samples", "statuses", "failed_ids"):
+        assert made[part] == stored[part]
+    assert {metric["mean"] for metric in made["metrics"].values()} == {1.0}
+
+
+def test_quickstart__the_small_model(tmp_path: Path) -> None:
+    quickstart = copy_repository(tmp_path, LOCKS_OF_MODEL)
+    config = quickstart / "lm-eval-so.yaml"
+    values = yaml.safe_load(config.read_text(encoding="utf-8"))
+    values["generator"]["sources"] = values["generator"]["sources"][-1:]
+    values["generator"]["synthesise"]["questions"] = 3  # 30 would take half a minute
+    shutil.rmtree(quickstart / "dataset")
+    config.write_text(yaml.safe_dump(values, allow_unicode=True), encoding="utf-8")
+    shown = run_quickstart(quickstart, "--live", OPENAI_API_KEY="sk-not-asked-1234567890")
+    check_files(quickstart, "local_SmolLM2-135M-Instruct", tests=3)
     report = (quickstart / "reports/report.md").read_text(encoding="utf-8")
     for text in (shown, report):
         assert "tiny model" in text
         assert "OPENAI_API_KEY" in text
-        assert "answers_in_korean" in text
-    assert "answers_in_korean 90.5% → " in shown
-    again = run_quickstart(quickstart, {})
-    assert "answers_in_korean" in again
 
 
 def test_quickstart__with_an_endpoint(tmp_path: Path) -> None:
-    quickstart = copy_repository(tmp_path, LOCKS["key"])
+    quickstart = copy_repository(tmp_path)
+    key = "sk-test-1234567890"
     with ChatServer() as bot:
-        shown = run_quickstart(
-            quickstart, {"OPENAI_API_KEY": "sk-test-1234567890", "OPENAI_BASE_URL": bot.url}
-        )
+        shown = run_quickstart(quickstart, OPENAI_API_KEY=key, OPENAI_BASE_URL=bot.url)
     check_files(quickstart, "openai_gpt4-mini")
+    assert "recorded" not in shown
     assert "tiny model" not in shown
-    assert "sk-test-1234567890" not in shown
+    assert key not in shown
 
 
 def test_quickstart__a_failure_says_which_step_and_what_to_do(tmp_path: Path) -> None:
-    quickstart = copy_repository(tmp_path, LOCKS["key"])
-    done = subprocess.run(
-        ["bash", "run_quickstart.sh"],
-        cwd=quickstart,
-        env={
-            "HOME": str(tmp_path),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "OPENAI_API_KEY": "x",
-            "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    quickstart = copy_repository(tmp_path)
+    nowhere = {"OPENAI_API_KEY": "x", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    done = bash(quickstart, "run_quickstart.sh", **nowhere)
     assert done.returncode == 1
-    assert "quickstart: run failed\n  fix: " in done.stderr
-    assert "cannot reach http://127.0.0.1:9" in done.stderr.lower()
+    assert "quickstart: ci failed\n  fix: " in done.stderr
+    assert "cannot reach http://127.0.0.1:9" in done.stdout
+    unknown = bash(quickstart, "run_quickstart.sh", "--alive")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "[--live]" in unknown.stderr
 
 
 @pytest.mark.parametrize("script", ["run_quickstart.sh", "make_baseline.sh"])

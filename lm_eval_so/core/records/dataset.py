@@ -106,6 +106,8 @@ class DatasetInfo:
     """Absent if no model was asked."""
     twins: Mapping[str, int] | None = None
     """Twins of tests by kind; absent if there are none."""
+    new_documents: tuple[str, ...] | None = None
+    """Documents, by `doc_id`, that came after tests that no document answered, and may answer them; absent if there are none."""
 
 
 @record

@@ -28,7 +28,7 @@ from lm_eval_so.generator.dataset.stored import (
 from lm_eval_so.generator.outcomes import Kept, Outcome, Tally
 from lm_eval_so.generator.sources.base import FileError, ProposedMetrics, Reject, Step
 
-_ONLY_IF_USED = ("imported_sha256", "plan", "tries", "flags", "llm", "twins")
+_ONLY_IF_USED = ("imported_sha256", "plan", "tries", "flags", "llm", "twins", "new_documents")
 """Fields of metadata.json that are absent where no test is written from documents."""
 
 
@@ -162,6 +162,7 @@ def describe(
         flags=counted(flag for s in added.samples for flag in s.flags) if added.plan else None,
         llm=added.llm,
         twins=added.kinds or None,
+        new_documents=tuple(added.new_documents) or None,
     )
 
 

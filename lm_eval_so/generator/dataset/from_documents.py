@@ -12,6 +12,7 @@ from lm_eval_so.core.records.dataset import ModelUse
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.generator.dataset.make_samples import (
     in_order,
+    is_unanswered,
     known_sample,
     not_imported,
     prompts_of,
@@ -25,6 +26,7 @@ from lm_eval_so.generator.dataset.stored import (
     Stored,
     document_lines,
     line_of,
+    new_documents,
     read_stored,
     still_counting,
     try_of,
@@ -68,6 +70,7 @@ class Writing:
         self._stored = read_stored(folder) if has_documents(config) else Stored()
         self._standing = not_imported(decisions.all_decided(self._stored.samples), imported)
         self._by = told_by(config)
+        self._is_held = False
         self._work = self._planned()
 
     @property
@@ -89,14 +92,20 @@ class Writing:
         return self._work if has_model and is_missing else None
 
     def renew(
-        self, changes: Mapping[str, TestSample | None], thrown: Sequence[Mapping[str, Any]]
+        self,
+        changes: Mapping[str, TestSample | None],
+        thrown: Sequence[Mapping[str, Any]],
+        *,
+        is_held: bool,
     ) -> None:
         """Put other samples in the place of tests that stand, or take these out.
 
         Args:
             changes: Samples by the ids of those that stand; None takes one out.
             thrown: Lines of rejected.jsonl about tests that are taken out.
+            is_held: Whether those without an answer were held against all documents.
         """
+        self._is_held = is_held
         new = (changes.get(each.id, each) for each in self._standing)
         self._standing = tuple(each for each in new if each is not None)
         self._stored = replace(self._stored, tries=(*self._stored.tries, *thrown))
@@ -171,8 +180,10 @@ class Writing:
         samples = in_order([*self._standing, *new], types)
         section = self._config.generator
         has_model = section is not None and section.writer is not None
+        unheld = self._new_documents()
         return FromDocuments(
-            documents=document_lines(self.documents, self._stored, samples),
+            documents=document_lines(self.documents, self._stored, samples, unheld),
+            new_documents=unheld,
             samples=samples,
             twins=twins_of(
                 self._config, [*self._imported, *samples], self._stored.twins, self._decisions
@@ -181,6 +192,12 @@ class Writing:
             plan=self._work.figures(outcome, has_model=has_model) if self._work else None,
             llm=self._use(outcome, samples),
         )
+
+    def _new_documents(self) -> list[str]:
+        """Return the ids of documents that came after tests without an answer that stand."""
+        if self._is_held or not any(map(is_unanswered, self._standing)):
+            return []
+        return new_documents(self.documents, self._stored)
 
     def _thrown(self) -> Iterator[Mapping[str, Any]]:
         """Yield the lines of earlier runs, and those of tests that people rejected since."""

@@ -22,7 +22,7 @@ from lm_eval_so.generator.dedup import collect_distinct
 from lm_eval_so.generator.outcomes import STAGE, Kept, Outcome, Read, Tally, notice
 from lm_eval_so.generator.review.decisions import Decisions, read_decisions
 from lm_eval_so.generator.writing.conflicts import conflict_lines
-from lm_eval_so.generator.writing.write import NO_CHUNK, Results
+from lm_eval_so.generator.writing.write import NO_CHUNK, NOT_ASKED, Results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +141,8 @@ def _refuse_nothing(config: Config, plan: PlanInfo | None) -> None:
         hint = "name a model by generator.backend; without one, tests come from tables and headings"
     elif plan.unfilled.keys() == {NO_CHUNK}:
         hint = "add documents to generator.sources"
+    elif plan.unfilled.keys() == {NOT_ASKED}:  # as in `ci`, which asks no model that writes
+        hint = "run lm-eval-so generate, which asks the model, and commit the dataset"
     raise NothingToDo(f"no test could be written: {reasons}", hint=hint)
 
 

@@ -171,6 +171,11 @@ def type_of(sample: TestSample) -> str:
     return str(sample.metadata.get(TYPE, ""))
 
 
+def is_unanswered(sample: TestSample) -> bool:
+    """Return whether a test that was written is about what no document answers."""
+    return type_of(sample) == "unanswerable" and sample.expected is None
+
+
 def told_by(config: Config) -> str:
     """Return the digest of what writes tests: the instructions, the model and its parameters."""
     section = config.generator and config.generator.writer

@@ -1,7 +1,7 @@
 """The parts of a dataset that stand: tests written from documents, their documents, and tries in vain."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -20,7 +20,7 @@ from lm_eval_so.core.records.dataset import (
 )
 from lm_eval_so.core.records.sample import Review, TestSample
 from lm_eval_so.errors import InputError, RecordError, Where
-from lm_eval_so.generator.documents.block import Document
+from lm_eval_so.generator.documents.block import Document, in_force
 from lm_eval_so.generator.review.decisions import REVIEW, REVIEW_FILE
 from lm_eval_so.generator.twins.make_twins import is_twin, kinds_of
 from lm_eval_so.generator.writing.model.write_rounds import Try
@@ -54,12 +54,20 @@ class Stored:
     """Lines of rejected.jsonl about tries in vain, and about tests that people rejected."""
     info: DatasetInfo | None = None
 
+    @property
+    def held_documents(self) -> tuple[DocumentInfo, ...]:
+        """The documents that tests without an answer were held against."""
+        new = (self.info and self.info.new_documents) or ()
+        return tuple(each for each in self.documents if each.doc_id not in new)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FromDocuments:
     """The part of a dataset that comes from documents."""
 
     documents: Sequence[DocumentInfo] = ()
+    new_documents: Sequence[str] = ()
+    """Ids of those that tests without an answer were not held against."""
     samples: Sequence[TestSample] = ()
     twins: Sequence[TestSample] = ()
     """Twins of these samples, and of those from other sources."""
@@ -204,19 +212,31 @@ def line_of(found: Try, by: str) -> dict[str, Any]:
     return {key: value for key, value in line.items() if value not in ("", [])}
 
 
+def new_documents(documents: Sequence[Document], stored: Stored) -> list[str]:
+    """Return the ids of the documents in force that tests without an answer were not held against."""
+    known = {each.doc_id for each in stored.held_documents}
+    return [name for each in in_force(documents) if (name := doc_id(each)) not in known]
+
+
 def document_lines(
-    documents: Sequence[Document], stored: Stored, samples: Sequence[TestSample]
+    documents: Sequence[Document],
+    stored: Stored,
+    samples: Sequence[TestSample],
+    new: Collection[str],
 ) -> tuple[DocumentInfo, ...]:
-    """Return the lines of sources.jsonl: documents as they are, and earlier texts that tests quote.
+    """Return the lines of sources.jsonl: documents as they are, and earlier texts that still count.
 
     Args:
         documents: The documents of the sources.
         stored: Parts of the dataset that stand.
-        samples: All tests written from documents.
+        samples: All tests written from documents; what they quote counts.
+        new: Ids of documents that tests without an answer were not held against; what these files said before counts.
     """
     now = {doc_id(document): _info(document) for document in documents}
-    quoted = {passage.doc_id for sample in samples for passage in sample.context}
-    before = [d for d in stored.documents if d.doc_id in quoted and d.doc_id not in now]
+    wanted = {passage.doc_id for sample in samples for passage in sample.context}
+    files = {now[each].file for each in new}
+    wanted |= {each.doc_id for each in stored.held_documents if each.file in files}
+    before = [d for d in stored.documents if d.doc_id in wanted and d.doc_id not in now]
     return (*now.values(), *before)
 
 

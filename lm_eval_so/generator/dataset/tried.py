@@ -112,9 +112,10 @@ def _test(number: int, sample: TestSample, place: str, language: Language) -> It
 
 
 def _thrown(tried: Try, language: Language) -> str:
-    texts = {"reason": tried.reason, "what": tried.what, "question": tried.question}
-    figures = {name: one_line(text, _MOST) for name, text in texts.items()}
-    return f"- {tried.type.ljust(_BROAD)} {say('writing.thrown_away', language, figures)}"
+    texts = (one_line(each, _MOST) for each in (tried.question, tried.what) if each)
+    figures = {"reason": tried.reason, "details": " · ".join(texts)}
+    told = say("writing.thrown_away", language, figures)
+    return f"- {tried.type.ljust(_BROAD)} {told.removesuffix(': ')}"
 
 
 def _price(tried: Tried, language: Language) -> str:

@@ -16,7 +16,6 @@ from lm_eval_so.generator.sources.base import (
     Item,
     RawItem,
     Reason,
-    Shaped,
     listed,
     place,
 )
@@ -24,18 +23,10 @@ from lm_eval_so.generator.sources.json_values import parse_path, walk
 from lm_eval_so.generator.sources.shapes import Shape, shape_of
 
 METADATA = "metadata."
-
-
 METRICS = "metrics."
-
-
 _METRIC_KEY = re.compile(r"metrics\.[^.]+\.[^.]+")
-
-
 SEVERAL = ("input", "expected", "references", "context", *LISTS)
 """Fields that may be made of several columns."""
-
-
 SINGLE = (
     "messages",
     "goal",
@@ -48,8 +39,6 @@ SINGLE = (
     "ref",
     "weight",
 )
-
-
 _GUESSES: Mapping[str, Sequence[str]] = {
     "messages": ["messages"],
     "input": ["input", "question", "prompt", "query", "user input", "질문", "문의", "질의"],
@@ -61,8 +50,6 @@ _GUESSES: Mapping[str, Sequence[str]] = {
     "tags": ["tags", "category", "태그", "분류", "카테고리"],
     "ref": ["ref", "qid", "id", "번호"],
 }
-
-
 _BESIDE_SHAPES = ("answerable", "behavior", "language", "tags", "ref")
 """Fields that records of a known shape may have besides."""
 
@@ -117,11 +104,6 @@ def bind(given: Mapping[str, str | list[str]]) -> Binding:
     return Binding(refs={key: tuple(map(clean_text, names)) for key, names in refs.items()})
 
 
-def bind_shaped(shaped: Shaped) -> Binding:
-    """Make a binding of what the format of a file says."""
-    return replace(bind(shaped.map), shape=shaped.shape)
-
-
 def _bind_shape(shape: Shape, columns: Sequence[str], *, is_table: bool) -> Binding:
     """Make a binding of a known shape, with what common names tell of its other columns."""
     kept = {f: tuple(c for c in named if c in columns) for f, named in shape.map.items()}
@@ -130,7 +112,7 @@ def _bind_shape(shape: Shape, columns: Sequence[str], *, is_table: bool) -> Bind
     for field, named in guess(columns).refs.items():
         if field in _BESIDE_SHAPES and field not in refs and not taken & {*named}:
             refs[field] = named
-    cells = shape.json if is_table else ()
+    cells = tuple(shape.json.split()) if is_table else ()
     return Binding(refs=refs, shape=shape.name, json=cells, skip=shape.skip)
 
 
@@ -235,8 +217,15 @@ def bind_columns(
     chosen = guess(columns)
     if asks(given):
         binding = replace(bind(given), split=split, turns=turns)
-        missing = _missing(config, number, at, columns, binding) if line is not None else ()
-        return binding, tuple(missing)
+        return binding, tuple(
+            Problem(
+                what=f"{at} {Reason.MISSING_FIELD}: '{column}' not in header",
+                where=config.where("generator", "sources", number, "map", field),
+                hint=_hint(column, columns),
+            )
+            for field, column in binding.columns()
+            if column not in columns and line is not None
+        )
     if not given and (shape := shape_of(columns)) is not None:
         return replace(_bind_shape(shape, columns, is_table=line is not None), turns=turns), ()
     if given:
@@ -266,23 +255,9 @@ def never_seen(config: Config, number: int, column: str, keys: Sequence[str]) ->
     return Problem(what=what, where=where, hint=_hint(column, keys))
 
 
-def _missing(
-    config: Config, number: int, at: str, columns: Sequence[str], binding: Binding
-) -> Iterator[Problem]:
-    for field, column in binding.columns():
-        if column not in columns:
-            what = f"{at} {Reason.MISSING_FIELD}: '{column}' not in header"
-            where = config.where("generator", "sources", number, "map", field)
-            yield Problem(what=what, where=where, hint=_hint(column, columns))
-
-
 def _hint(column: str, columns: Sequence[str]) -> str:
-    close = _nearest(column, columns)
-    meant = f"did you mean '{close}'? " if close else ""
-    return f"{meant}columns: {listed(columns)}"
-
-
-def _nearest(column: str, columns: Sequence[str]) -> str | None:
     # Korean column names are short: a name that begins with another is near, whatever its length
     inside = [c for c in columns if c and (column.startswith(c) or c.startswith(column))]
-    return nearest(column, columns) or (max(inside, key=len) if inside else None)
+    close = nearest(column, columns) or max(inside, key=len, default=None)
+    meant = f"did you mean '{close}'? " if close else ""
+    return f"{meant}columns: {listed(columns)}"

@@ -28,6 +28,7 @@ _ROLES: Mapping[str, Literal["system", "user", "assistant", "tool"]] = {
     "user": "user",
     "human": "user",
     "assistant": "assistant",
+    "ai": "assistant",
     "gpt": "assistant",
     "chatgpt": "assistant",
     "bot": "assistant",
@@ -35,7 +36,7 @@ _ROLES: Mapping[str, Literal["system", "user", "assistant", "tool"]] = {
     "tool": "tool",
     "observation": "tool",
 }
-"""Speakers as OpenAI and ShareGPT call them."""
+"""Speakers as OpenAI, ShareGPT and LangChain call them."""
 _PASSAGE_ROLES: Mapping[str, Literal["given", "gold", "distractor"]] = {
     "given": "given",
     "gold": "gold",
@@ -169,11 +170,12 @@ def _message(value: JsonValue) -> Message:
     if not isinstance(value, dict):
         raise _bad_type("messages", "objects", value)
     content = _content(value.get("content", value.get("value")))
+    speaker = next((value[name] for name in ("role", "from", "type") if name in value), None)
     calls = value.get("tool_calls") or []
     if not isinstance(calls, list):
         raise _bad_type("tool_calls", "a list", calls)
     return Message(
-        role=_one_of(_ROLES, value.get("role", value.get("from")), "messages"),
+        role=_one_of(_ROLES, speaker, "messages"),
         content=_optional_text(content, "content") or "",
         name=_optional_text(value.get("name"), "name"),
         tool_calls=tuple(map(_tool_call, calls)),

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from pydantic import JsonValue
 
@@ -68,41 +67,37 @@ def _unquoted(text: str) -> str:
     return (match[1] or match[2]).strip() if match else text
 
 
-@dataclass(slots=True)
-class _Finding:
-    """Cells of one column that are told in one line."""
-
-    example: str
-    count: int = 0
-
-    def figures(self, column: str) -> dict[str, str]:
-        return {"column": column, "n": f"{self.count:,}", "example": _shown(self.example)}
-
-
 class CellNotes:
     """Cells of a file that were cut, and phrases that look as if they should have been."""
 
     def __init__(self) -> None:
-        self._cut: dict[tuple[str, str], _Finding] = {}
-        self._whole: dict[tuple[str, str], _Finding] = {}
+        self._found: dict[tuple[str, str, str], tuple[str, int]] = {}
+        """Example and number of the cells that were cut or left whole, by field and column."""
 
     def add(self, field: str, column: str, text: str) -> None:
         """Look at one cell of a field of `LISTS`."""
         if _json_list(text) is not None:
             return
-        if len(read_cell(text, field)) > 1:
-            self._cut.setdefault((field, column), _Finding(text)).count += 1
-        elif _ENDS[field] == _BREAK and re.search(_COMMA, text):
-            self._whole.setdefault((field, column), _Finding(text)).count += 1
+        is_cut = len(read_cell(text, field)) > 1
+        if is_cut or (_ENDS[field] == _BREAK and re.search(_COMMA, text)):
+            kind = "cut" if is_cut else "whole"
+            example, n = self._found.get((kind, field, column), (text, 0))
+            self._found[kind, field, column] = example, n + 1
 
     def told(self) -> Iterator[tuple[str, dict[str, str]]]:
         """Yield (code, figures) of a notice for each column with such cells: their number and an example."""
-        for (field, column), found in self._cut.items():
-            parts = ", ".join(_shown(str(part)) for part in read_cell(found.example, field))
-            yield f"cut_{field}", {**found.figures(column), "parts": parts}
-        for (field, column), found in self._whole.items():
-            if (field, column) not in self._cut:  # else they know how phrases are separated
-                yield f"whole_{field}", found.figures(column)
+        for kind, field, column in sorted(self._found, key=lambda each: each[0]):
+            example, n = self._found[kind, field, column]
+            figures = {"column": column, "n": f"{n:,}", "example": _shown(example)}
+            if kind == "cut":
+                parts = ", ".join(_shown(str(part)) for part in read_cell(example, field))
+                yield f"cut_{field}", {**figures, "parts": parts}
+            elif (
+                "cut",
+                field,
+                column,
+            ) not in self._found:  # else they know how to separate phrases
+                yield f"whole_{field}", figures
 
 
 def _shown(text: str) -> str:

@@ -20,7 +20,6 @@ _ANSWERS: Final = (
     "messages", "답변", "정답",
 )  # fmt: skip
 """Keys under which an object has the question or the answer, the surest first."""
-_ROLES: Final = {"human": "user", "ai": "assistant", "developer": "system"}
 _LONGEST_LITERAL: Final = 100_000
 
 
@@ -93,9 +92,7 @@ def _question(value: JsonValue) -> JsonValue:
         if inner is None:
             what = f"input: an object with {listed(list(value))}, none of which is known to be the question"
             raise FieldError(Reason.BAD_TYPE, what, hint="name it by map: {input: COLUMN.KEY}")
-        value = inner
-    if isinstance(value, list):
-        return list(map(_message, value))
+        return inner
     return value
 
 
@@ -106,10 +103,10 @@ def _answers(value: JsonValue) -> list[JsonValue]:
     if not isinstance(value, list):
         return [value if isinstance(value, str) else dump_line(value)]
     value = [item for item in value if not is_blank(item)]
-    messages = [_message(item) for item in value if isinstance(item, dict) and "content" in item]
-    if value and len(messages) == len(value):
-        last = messages[-1]
-        return [last["content"]] if isinstance(last, dict) else []
+    if all(isinstance(item, dict) and "content" in item for item in value):
+        return [
+            item["content"] for item in value[-1:] if isinstance(item, dict)
+        ]  # what was said last
     return [item if isinstance(item, str) else dump_line(item) for item in value]
 
 
@@ -118,12 +115,3 @@ def _inside(value: Mapping[str, JsonValue], names: Sequence[str]) -> JsonValue:
     filled = {key: inner for key, inner in value.items() if not is_blank(inner)}
     known = next((filled[name] for name in names if name in filled), None)
     return next(iter(filled.values())) if known is None and len(filled) == 1 else known
-
-
-def _message(value: JsonValue) -> JsonValue:
-    """Return a message with a role as we name it."""
-    if not isinstance(value, dict):
-        return value
-    role = value.get("role", value.get("type"))
-    named = _ROLES.get(role, role) if isinstance(role, str) else role
-    return {**value, "role": named}

@@ -71,7 +71,8 @@ class _Trace:
         self.conversation = self.conversation or _text(attributes.get("gen_ai.conversation.id"))
         self.session = self.session or _text(attributes.get("session.id"))
         question = _said(attributes.get("input.value"), _ASKED)
-        if question and not (has_parent and attributes.get("openinference.span.kind") in _INNER):
+        kind = _text(attributes.get("openinference.span.kind"))
+        if question and not (has_parent and kind in _INNER):
             rank = (has_parent, start, -end, span_id)
             if self.top is None or rank < self.top[0]:
                 self.top = rank, question, _said(attributes.get("output.value"), _ANSWERED) or ""
@@ -149,7 +150,7 @@ def _spans(line: _Object) -> Iterator[_Object]:
 
 def _is_error(span: _Object) -> bool:
     status = span.get("status")
-    return isinstance(status, dict) and status.get("code") in {2, "STATUS_CODE_ERROR"}
+    return isinstance(status, dict) and status.get("code") in (2, "STATUS_CODE_ERROR")
 
 
 def _conversations(file: SourceFile, traces: Iterable[_Trace]) -> Iterator[RawItem | Reject]:
@@ -208,22 +209,24 @@ def _of_parts(value: JsonValue) -> _Messages:
     found: _Messages = []
     for each in _objects(_json(value) if isinstance(value, str) else value):
         parts = _objects(each.get("parts"))
-        kinds: dict[str, list[dict[str, JsonValue]]] = {}
+        content, calls = _Messages(), _Messages()
         for part in parts:
-            kinds.setdefault(str(part.get("type")), []).append(part)
-        for part in kinds.pop("tool_call_response", ()):
-            result = part.get("response", part.get("result"))
-            said = result if isinstance(result, str) else dump_line(result)
-            found.append({"role": "tool", "tool_call_id": part.get("id"), "content": said})
-        calls: _Messages = [*kinds.pop("tool_call", ())]
-        texts: _Messages = [
-            {"type": "text", "text": part.get("content")} for part in kinds.pop("text", ())
-        ]
-        kinds.pop("reasoning", None)
-        rest: _Messages = [part for several in kinds.values() for part in several]
-        if texts or calls or rest or not parts:
-            content = [*texts, *rest] if parts else each.get("content")
-            found.append({"role": each.get("role"), "content": content, "tool_calls": calls})
+            match part.get("type"):
+                case "tool_call_response":
+                    result = part.get("response", part.get("result"))
+                    said = result if isinstance(result, str) else dump_line(result)
+                    found.append({"role": "tool", "tool_call_id": part.get("id"), "content": said})
+                case "tool_call":
+                    calls.append(part)
+                case "text":
+                    content.append({"type": "text", "text": part.get("content")})
+                case "reasoning":
+                    pass
+                case _:
+                    content.append(part)
+        if content or calls or not parts:
+            whole = content if parts else each.get("content")
+            found.append({"role": each.get("role"), "content": whole, "tool_calls": calls})
     return found
 
 

@@ -49,6 +49,7 @@ class Sources:
     def __init__(self, documents: Sequence[Document], stored: Stored) -> None:
         self._documents = {doc_id(document): document for document in in_force(documents)}
         self._stored = {info.doc_id: info for info in stored.documents}
+        self._known = {info.doc_id: info for info in stored.held_documents}
         self._old: dict[str, KeyedText] = {}
         self._bodies: dict[str, Body] = {}
 
@@ -63,8 +64,8 @@ class Sources:
 
     @property
     def new_documents(self) -> list[Document]:
-        """Documents that were others, or none, when tests were written last."""
-        return [each for name, each in self._documents.items() if name not in self._stored]
+        """Documents that were others, or none, when tests without an answer were held against them last."""
+        return [each for name, each in self._documents.items() if name not in self._known]
 
     def is_current(self, passage: Passage) -> bool:
         """Return whether the document of a passage is as it was."""
@@ -124,7 +125,7 @@ class Sources:
         return self._bodies[info.doc_id]
 
     def new_passages(self) -> int:
-        """Return how many units have a sentence that no stored document has."""
-        old = Body(map(self._text, self._stored.values()))
+        """Return how many units of new documents have a sentence that no other document had."""
+        old = Body(map(self._text, self._known.values()))
         units = (keyed_unit(unit) for document in self.new_documents for unit in document.units)
         return sum(not all(map(old.has_sentence, unit.sentences)) for unit in units)

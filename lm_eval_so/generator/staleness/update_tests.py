@@ -8,19 +8,19 @@ from typing import Any
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Noticed
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.generator.dataset.make import Generated, refuse_edits
-from lm_eval_so.generator.dataset.make_samples import renewed_sample, type_of
+from lm_eval_so.generator.dataset.make_samples import is_unanswered, renewed_sample
 from lm_eval_so.generator.dataset.stored import WRITE, read_stored
 from lm_eval_so.generator.generate import Edits, open_dataset, write_dataset
-from lm_eval_so.generator.outcomes import STAGE
+from lm_eval_so.generator.outcomes import notice
 from lm_eval_so.generator.staleness.against_documents import HeldPassage, Sources, worst_of
 from lm_eval_so.generator.staleness.outdated import moved, outdated
 from lm_eval_so.generator.writing.renew import Renewals, Renewed, ToRenew, renew_tests
 
 REASONS = {"gone": "evidence_gone", "answerable": "answerable_after_all"}
 """Reasons in rejected.jsonl of tests that are taken out, by what became of them."""
+_FATES = ("moved", "holds", "new_answer", "gone", "answerable", "scenario")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ async def update_tests(
     wanted = ToRenew(
         tests=old,
         documents=sources.documents,
-        unanswerable=[outdated(s, (), sources) for s in stored.samples if _is_open(s)],
+        unanswerable=[outdated(s, (), sources) for s in stored.samples if is_unanswered(s)],
         new_documents=sources.new_documents,
     )
     renewals = await renew_tests(config, resources, wanted, offline=offline)
@@ -84,9 +84,12 @@ async def update_tests(
     counts = _counts(changes, renewals)
     if left := len(stale) - len(answered):
         counts["scenario"] = left  # what its user wants may have changed, too
-    told = ", ".join(f"{name} {n}" for name, n in counts.items())
-    resources.listener(Noticed(stage=STAGE, text=f"renewed: {told or 'none'}"))
-    parts.writing.renew(changes, thrown)
+    for name, n in counts.items():
+        code = f"became_{name if name in _FATES else 'failed'}"
+        resources.listener(notice(config.language, code, n=n, reason=name))
+    if not counts:
+        resources.listener(notice(config.language, "none_renewed"))
+    parts.writing.renew(changes, thrown, is_held=renewals.results.failure is None)
     generated = write_dataset(config, resources, parts, renewals.results, edits)
     if renewals.results.failure is not None:
         raise renewals.results.failure
@@ -96,15 +99,10 @@ async def update_tests(
 def _counts(changes: Mapping[str, TestSample | None], renewals: Renewals) -> dict[str, int]:
     found: Counter[str] = Counter()
     found["moved"] = len(changes.keys() - renewals.tests.keys())
-    for state in ("holds", "new_answer", "gone", "answerable"):
+    for state in _FATES[1:-1]:
         found[state] = sum(each.state == state for each in renewals.tests.values())
     reasons = Counter(each.reason for each in renewals.tests.values() if each.state == "failed")
     return {name: n for name, n in {**found, **dict(sorted(reasons.items()))}.items() if n}
-
-
-def _is_open(sample: TestSample) -> bool:
-    """Return whether a test is about what no document answers."""
-    return type_of(sample) == "unanswerable" and sample.expected is None
 
 
 def _is_stale(passages: Sequence[HeldPassage]) -> bool:
@@ -122,7 +120,7 @@ def _changes(
     changes: dict[str, TestSample | None] = {}
     for sample in samples:
         passages = held[sample.id]
-        if _is_stale(passages) or _is_open(sample):
+        if _is_stale(passages) or is_unanswered(sample):
             new = _renewed(sample, renewals.tests.get(sample.id))
         else:
             new = moved(sample, passages, sources) if passages else sample

@@ -1,36 +1,34 @@
 """Outputs of models: proposed tests and conversations, renewals and verdicts, read without guessing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
-
-from pydantic import JsonValue
 
 from lm_eval_so.core.asking.answer.json_answer import Unusable, find_objects, writable
 from lm_eval_so.core.records.sample import Check, Scenario, SimulatedUser
 from lm_eval_so.generator.clean import clean_text
 
 T = TypeVar("T")
-Schema = Mapping[str, JsonValue]
+Schema = dict[str, Any]
 
 
-def _object(**properties: Schema) -> dict[str, JsonValue]:
+def _object(**properties: Schema) -> Schema:
     return {
         "type": "object",
-        "properties": {name: dict(schema) for name, schema in properties.items()},
+        "properties": {name: {**schema} for name, schema in properties.items()},
         "required": [*properties],
         "additionalProperties": False,
     }
 
 
-def _list(item: Schema) -> dict[str, JsonValue]:
-    return {"type": "array", "items": dict(item)}
+def _list(item: Schema) -> Schema:
+    return {"type": "array", "items": {**item}}
 
 
 _TEXT: Final[Schema] = {"type": "string"}
 _TEXTS = _list(_TEXT)
-_CHECKS: Final = ("contains", "judge")
-_CONDITIONS = _list(_object(type={**_TEXT, "enum": [*_CHECKS]}, text=_TEXT))
+_CONDITIONS = _list(_object(type={**_TEXT, "enum": ["contains", "judge"]}, text=_TEXT))
 SCHEMA: Final = _object(
     history=_list(_object(user=_TEXT, assistant=_TEXT)),
     question=_TEXT,
@@ -53,18 +51,13 @@ SCENE_SCHEMA: Final = _object(
     quotes=_TEXTS,
 )
 """JSON Schema of a proposed conversation."""
-Finding = Literal["answers", "denies", "nothing"]
-_FINDINGS: Final = ("answers", "denies", "nothing")
-VERDICTS: Final = _object(
-    verdicts=_list(
-        _object(
-            question={"type": "integer"},
-            verdict={**_TEXT, "enum": [*_FINDINGS]},
-            quote=_TEXT,
-            answer=_TEXT,
-        )
-    )
+_VERDICT = _object(
+    question={"type": "integer"},
+    verdict={**_TEXT, "enum": ["answers", "denies", "nothing"]},
+    quote=_TEXT,
+    answer=_TEXT,
 )
+VERDICTS: Final = _object(verdicts=_list(_VERDICT))
 """JSON Schema of the verdicts."""
 
 
@@ -106,33 +99,13 @@ class Renewal:
 class Verdict:
     """Finding of passages about one question."""
 
-    found: Finding
+    found: Literal["answers", "denies", "nothing"]
     quote: str
     answer: str
 
 
 class _WrongValueError(Exception):
-    """A value of the wrong type; its text is the key."""
-
-
-def _find_one(output: str, wanted: str) -> dict[str, Any] | Unusable:
-    """Return the one object with a key in an output; or `no_json`, `several`."""
-    objects = find_objects(output, wanted)
-    if not objects:
-        return Unusable(code="no_json")
-    if any(each != objects[0] for each in objects):
-        return Unusable(code="several")
-    return objects[0]
-
-
-def _read(output: str, wanted: str, make: Callable[[dict[str, Any]], T]) -> T | Unusable:
-    values = _find_one(output, wanted)
-    if isinstance(values, Unusable):
-        return values
-    try:
-        return make({"quotes": values.get("quote"), **values})
-    except _WrongValueError as error:
-        return Unusable(code="bad_value", figures={"key": str(error)})
+    """A value that is not as its schema wants it; its text is the key."""
 
 
 def read_candidate(output: str) -> Candidate | Unusable:
@@ -143,17 +116,56 @@ def read_candidate(output: str) -> Candidate | Unusable:
     Returns:
         The proposal; or `no_json`, `several`, or `bad_value` with the key.
     """
-    return _read(output, "question", _candidate)
+
+    def made(said: dict[str, Any]) -> Candidate:
+        turns = ((turn["user"], turn["assistant"]) for turn in said["history"])
+        return Candidate(
+            question=said["question"],
+            answer=said["answer"],
+            quotes=_unique(said["quotes"]),
+            must_say=_unique(said["must_say"]),
+            search=_unique(said["search"]),
+            history=tuple(turn for turn in turns if any(turn)),
+        )
+
+    return _read(output, "question", SCHEMA, made)
 
 
 def read_scene(output: str) -> Candidate | Unusable:
     """Read a proposed conversation; what it returns as in `read_candidate`, by the key `opening`."""
-    return _read(output, "opening", _scene)
+
+    def made(said: dict[str, Any]) -> Candidate:
+        facts = {each["name"]: each["value"] for each in said["facts"]}
+        facts = {name: value for name, value in facts.items() if name and value}
+        success, must_not = (
+            tuple(Check(**check) for check in said[name] if check["text"])
+            for name in ("success", "must_not")
+        )
+        must_say = tuple(check.text for check in success if check.type == "contains")
+        user = SimulatedUser(goal=said["goal"], opening=said["opening"], facts=facts)
+        return Candidate(
+            question=said["opening"],
+            answer="\n".join(must_say) or said["goal"],
+            quotes=_unique(said["quotes"]),
+            must_say=must_say,
+            scene=Scenario(simulated_user=user, success=success, must_not=must_not),
+        )
+
+    return _read(output, "opening", SCENE_SCHEMA, made)
 
 
 def read_renewal(output: str) -> Renewal | Unusable:
     """Read what a model says of a test whose document changed; reasons as of `read_candidate`."""
-    return _read(output, "still_true", _renewal)
+
+    def made(said: dict[str, Any]) -> Renewal:
+        return Renewal(
+            still_true=said["still_true"],
+            answer=said["answer"],
+            quotes=_unique(said["quotes"]),
+            must_say=_unique(said["must_say"]),
+        )
+
+    return _read(output, "still_true", RENEWAL_SCHEMA, made)
 
 
 def read_verdicts(output: str, count: int) -> tuple[Verdict, ...] | Unusable:
@@ -172,103 +184,60 @@ def read_verdicts(output: str, count: int) -> tuple[Verdict, ...] | Unusable:
     listed = values["verdicts"]
     found: dict[int, Verdict] = {}
     for entry in listed if isinstance(listed, list) else ():
-        number, verdict = _verdict(entry)
-        if verdict is not None:
-            found.setdefault(number, verdict)
+        with suppress(_WrongValueError):
+            known = entry if isinstance(entry, dict) else {}
+            each = _fitted({"quote": "", "answer": "", **known}, _VERDICT)
+            verdict = Verdict(found=each["verdict"], quote=each["quote"], answer=each["answer"])
+            found.setdefault(each["question"], verdict)
     missing = next((n for n in range(1, count + 1) if n not in found), None)
     if missing is not None:
         return Unusable(code="no_verdict", figures={"n": str(missing)})
     return tuple(found[n] for n in range(1, count + 1))
 
 
-def _candidate(values: Mapping[str, Any]) -> Candidate:
-    turns = [(_text(each, "user"), _text(each, "assistant")) for each in _dicts(values, "history")]
-    return Candidate(
-        question=_text(values, "question"),
-        answer=_text(values, "answer"),
-        quotes=_texts(values, "quotes", required=True),
-        must_say=_texts(values, "must_say"),
-        search=_texts(values, "search"),
-        history=tuple(turn for turn in turns if any(turn)),
-    )
+def _read(
+    output: str, wanted: str, schema: Schema, made: Callable[[dict[str, Any]], T]
+) -> T | Unusable:
+    values = _find_one(output, wanted)
+    if isinstance(values, Unusable):
+        return values
+    values = {"quotes": values.get("quote"), **values}
+    if isinstance(facts := values.get("facts"), dict):
+        values["facts"] = [{"name": name, "value": value} for name, value in facts.items()]
+    try:
+        fitted = _fitted(values, schema)
+        if values["quotes"] is None:  # other lists may be missing
+            raise _WrongValueError("quotes")  # noqa: TRY301 - the same end
+    except _WrongValueError as error:
+        return Unusable(code="bad_value", figures={"key": str(error)})
+    return made(fitted)
 
 
-def _renewal(values: Mapping[str, Any]) -> Renewal:
-    if not isinstance(values["still_true"], bool):
-        raise _WrongValueError("still_true")
-    return Renewal(
-        still_true=values["still_true"],
-        answer=_text(values, "answer"),
-        quotes=_texts(values, "quotes", required=True),
-        must_say=_texts(values, "must_say"),
-    )
+def _find_one(output: str, wanted: str) -> dict[str, Any] | Unusable:
+    objects = find_objects(output, wanted)
+    if not objects:
+        return Unusable(code="no_json")
+    if any(each != objects[0] for each in objects):
+        return Unusable(code="several")
+    return objects[0]
 
 
-def _scene(values: Mapping[str, Any]) -> Candidate:
-    goal, opening = _text(values, "goal"), _text(values, "opening")
-    user = SimulatedUser(goal=goal, opening=opening, facts=_facts(values))
-    success = _conditions(values, "success")
-    must_not = _conditions(values, "must_not")
-    must_say = tuple(each.text for each in success if each.type == "contains")
-    return Candidate(
-        question=opening,
-        answer="\n".join(must_say) or goal,
-        quotes=_texts(values, "quotes", required=True),
-        must_say=must_say,
-        scene=Scenario(simulated_user=user, success=success, must_not=must_not),
-    )
+def _fitted(value: Any, schema: Schema, at: str = "") -> Any:
+    """Return a value as its schema wants it, with clean texts; a list may be missing, or its only text stand alone."""
+    kind = schema["type"]
+    if kind == "array":
+        value = [value] if isinstance(value, str) and schema["items"] == _TEXT else value or []
+        if isinstance(value, list):
+            return [_fitted(each, schema["items"], at) for each in value]
+    elif kind == "object" and isinstance(value, dict):
+        inside = schema["properties"].items()
+        return {n: _fitted(value.get(n), inner, f"{at}.{n}" if at else n) for n, inner in inside}
+    elif kind == "string" and isinstance(value, str) and value in schema.get("enum", [value]):
+        return clean_text(writable(value))
+    elif kind in {"boolean", "integer"} and isinstance(value, bool if kind == "boolean" else int):
+        return value
+    raise _WrongValueError(at)
 
 
-def _facts(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return facts by name, of a list of names and values, or of an object of them."""
-    given = values.get("facts")
-    if isinstance(given, dict):
-        values = {"facts": [{"name": name, "value": text} for name, text in given.items()]}
-    facts = {_text(each, "name"): _text(each, "value") for each in _dicts(values, "facts")}
-    return {name: text for name, text in facts.items() if name and text}
-
-
-def _conditions(values: Mapping[str, Any], name: str) -> tuple[Check, ...]:
-    found = []
-    for each in _dicts(values, name):
-        kind, text = each.get("type"), _text(each, "text")
-        if kind not in _CHECKS:
-            raise _WrongValueError(f"{name}.type")
-        found.append(Check(type=kind, text=text))
-    return tuple(check for check in found if check.text)
-
-
-def _dicts(values: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    value = values.get(name) or []
-    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
-        raise _WrongValueError(name)
-    return value
-
-
-def _text(values: Mapping[str, Any], name: str) -> str:
-    value = values.get(name)
-    if not isinstance(value, str):
-        raise _WrongValueError(name)
-    return clean_text(writable(value))
-
-
-def _texts(values: Mapping[str, Any], name: str, *, required: bool = False) -> tuple[str, ...]:
-    value = values.get(name)
-    if value is None and not required:
-        return ()
-    listed = [value] if isinstance(value, str) else value
-    if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
-        raise _WrongValueError(name)
-    texts = (clean_text(writable(each)) for each in listed)
+def _unique(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in texts if text))
-
-
-def _verdict(entry: Any) -> tuple[int, Verdict | None]:
-    values = entry if isinstance(entry, dict) else {}
-    number, found = values.get("question"), values.get("verdict")
-    quote, answer = values.get("quote", ""), values.get("answer", "")
-    if not (isinstance(number, int) and isinstance(quote, str) and isinstance(answer, str)):
-        return 0, None
-    if found not in _FINDINGS:
-        return 0, None
-    return number, Verdict(found=found, quote=writable(quote), answer=writable(answer))

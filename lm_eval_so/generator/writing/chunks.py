@@ -91,7 +91,8 @@ def _sections(document: Document) -> Iterator[list[Unit]]:
     waiting: list[Unit] = []
     for number, section in enumerate(document.sections):
         units = [unit for unit in document.units if unit.section == number]
-        if waiting and not _is_beside(waiting[-1].path, section.path):
+        parent = waiting[-1].path[:-1] if waiting else ()
+        if section.path[: len(parent)] != parent:
             yield waiting
             waiting = []
         units = [*waiting, *units]
@@ -100,12 +101,6 @@ def _sections(document: Document) -> Iterator[list[Unit]]:
             yield units
     if waiting:
         yield waiting
-
-
-def _is_beside(before: Sequence[str], path: Sequence[str]) -> bool:
-    """Return whether a section follows another below the same parent, or below that one itself."""
-    parent = tuple(before[:-1])
-    return tuple(path[: len(parent)]) == parent
 
 
 def _pieces(unit: Unit, text: str) -> Iterator[Unit]:

@@ -77,21 +77,17 @@ def superseded_passages(documents: Sequence[Document]) -> list[tuple[Chunk, Chun
     """Return the passage that holds and the one that it supersedes, for each place where they disagree."""
     chunks = {document.file: chunks_of(document) for document in documents}
 
-    def passage(document: Document, unit: Unit) -> Chunk:
-        return next(c for c in chunks[document.file] if c.start <= unit.start < c.end)
+    def passage(each: Conflict, side: int) -> Chunk:
+        start = each.units[side].start
+        of_document = chunks[each.documents[side].file]
+        return next(chunk for chunk in of_document if chunk.start <= start < chunk.end)
 
-    found = [each for each in conflicts(documents) if each.is_settled]
-    pairs = [tuple(map(passage, each.documents, each.units)) for each in found]
-    return [(newer, older) for newer, older in pairs]
+    settled = (each for each in conflicts(documents) if each.is_settled)
+    return [(passage(each, 0), passage(each, 1)) for each in settled]
 
 
 def conflict_lines(documents: Sequence[Document], language: Language) -> list[tuple[str, bool]]:
-    """Return a line for each two documents that disagree, and whether one of them supersedes the other.
-
-    Args:
-        documents: The documents.
-        language: Language of the lines.
-    """
+    """Return a line for each two documents that disagree, and whether one of them supersedes the other."""
     numbers: dict[tuple[str, str, bool], list[str]] = {}
     for each in conflicts(documents):
         newer, older = each.documents

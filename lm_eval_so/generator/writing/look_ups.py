@@ -26,12 +26,7 @@ class LookUp(NamedTuple):
 
 
 def look_ups(documents: Sequence[Document], seed: int) -> Iterator[LookUp]:
-    """Yield every look-up, one of each document in turn: cells of tables, then headings.
-
-    Args:
-        documents: Documents to look into.
-        seed: Seed of the order.
-    """
+    """Yield every look-up, one of each document in turn: cells of tables, then headings."""
 
     def order(each: LookUp) -> tuple[int, int]:
         chunk = each.slot.chunk

@@ -129,23 +129,12 @@ def known_of(draft: Draft) -> Known:
 
 
 def examine(slot: Slot, said: Candidate, known: Sequence[Known]) -> Draft | Fault:
-    """Hold a proposal against every rule but that of copied words.
-
-    Args:
-        slot: Slot that it was proposed for.
-        said: The proposal.
-        known: Questions that stand.
-    """
+    """Hold a proposal against every rule but that of copied words, and against the questions that stand."""
     return _held(slot, said, (*_RULES, partial(_not_known, known=known)))
 
 
 def reexamine(slot: Slot, said: Candidate) -> Draft | Fault:
-    """Hold the answer to a question that stands against the rules of size, quotes and what they support.
-
-    Args:
-        slot: The passages that it is to rest on now.
-        said: Question and answer.
-    """
+    """Hold the answer to a question that stands against the rules of size, quotes and what they support."""
     return _held(slot, said, (_size, *_OF_EVIDENCE))
 
 
@@ -222,7 +211,7 @@ def _quotes(draft: Draft) -> Draft | Fault:
         if not pieces:
             missing = missing or quote
         found += pieces
-        if any(not _is_exact(quote, each) for each in pieces):
+        if any(key(each.text) not in key(quote) for each in pieces):
             flags.append("quote_fuzzy")
     if missing and draft.has_answer:
         return Fault(reason="quote_missing", what=missing)
@@ -243,10 +232,6 @@ def _of_the_change(draft: Draft) -> Draft | Fault:
     if not outdated:
         return Fault(reason="quote_missing", what=changes[0][0].text if changes else newer.place)
     return replace(draft, evidence=evidence, outdated=tuple(outdated))
-
-
-def _is_exact(quote: str, found: Evidence) -> bool:
-    return key(found.text) in key(quote)
 
 
 def _find(quote: str, chunks: Sequence[Chunk]) -> list[Evidence]:

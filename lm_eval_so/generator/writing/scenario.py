@@ -1,11 +1,10 @@
 """Scenarios: conversations to play that a model proposed, and the rules that theirs alone must pass."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.records.sample import Check, Persona, Scenario
+from lm_eval_so.core.records.sample import Check, Persona
 from lm_eval_so.core.words import say
 from lm_eval_so.generator.personal import has_placeholder, personal_data_of
 from lm_eval_so.generator.writing.likeness import key
@@ -37,13 +36,13 @@ def settled(draft: Draft, language: Language) -> Draft | Fault:
     user = scene.simulated_user if scene else None
     if scene is None or user is None:
         return draft
-    known = [key(text) for text in (user.goal, *user.facts, *user.facts.values())]
-    must_say = [text for text in draft.must_say if not any(key(text) in each for each in known)]
+    told = [user.goal, *user.facts, *user.facts.values()]
+    must_say = [text for text in draft.must_say if not any(key(text) in key(each) for each in told)]
     if not must_say:
         said = ", ".join(check.text for check in scene.success)
         return Fault(reason="needs_judge", what=said)
     passages = "\n".join(chunk.text for chunk in draft.slot.chunks)
-    texts = "\n".join(_texts(scene))
+    texts = "\n".join([*told, *(check.text for check in (*scene.success, *scene.must_not))])
     kind = "placeholder" if has_placeholder(texts) else personal_data_of(texts, but=passages)
     if kind:
         return Fault(reason="pii", what=kind)
@@ -63,10 +62,3 @@ def settled(draft: Draft, language: Language) -> Draft | Fault:
     )
     flags = tuple(flag for flag in draft.flags if flag != "no_must_say")
     return replace(draft, said=replace(draft.said, scene=played), must_say=(), flags=flags)
-
-
-def _texts(scene: Scenario) -> Iterator[str]:
-    if scene.simulated_user is not None:
-        user = scene.simulated_user
-        yield from (user.goal, *user.facts, *user.facts.values())
-    yield from (check.text for check in (*scene.success, *scene.must_not))

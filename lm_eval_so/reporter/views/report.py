@@ -115,6 +115,8 @@ def _warnings(report: EvaluationReport, words: Words, language: Language) -> Ite
     experiment = report.experiment
     if experiment.backend.details.get("demonstration") is True:
         yield words("demonstration", model=experiment.backend.model or experiment.backend.label)
+    if experiment.backend.name == "scripted":
+        yield words("written_down")
     if text := answers_text(report, language):
         yield text
     yield from _incomplete(report, words)

@@ -55,12 +55,7 @@ class Window:
 
 
 def windows_of(documents: Sequence[Document], most: int) -> tuple[Window, ...]:
-    """Pack documents whole, in order, into windows; a longer one is cut between its chunks.
-
-    Args:
-        documents: The documents.
-        most: Most characters of a window.
-    """
+    """Pack documents whole, in order, into windows of at most so many characters; a longer one is cut between chunks."""
     windows: list[list[tuple[Document, int, int]]] = []
     size = most
     for piece in (piece for document in documents for piece in _pieces(document, most)):
@@ -78,8 +73,7 @@ def _pieces(document: Document, most: int) -> Iterator[tuple[Document, int, int]
         yield document, 0, len(document.text)
         return
     start = 0
-    chunks = chunks_of(document)
-    for before, chunk in pairwise(chunks):
+    for before, chunk in pairwise(chunks_of(document)):
         if chunk.end - start > most:
             yield document, start, before.end
             start = chunk.start

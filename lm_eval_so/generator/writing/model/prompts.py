@@ -61,13 +61,7 @@ def language_for(text_language: str) -> Language:
 
 
 def write_request(slot: Slot, brief: Brief, params: Mapping[str, JsonValue]) -> ChatRequest:
-    """Return the request that asks for one test.
-
-    Args:
-        slot: The test to write.
-        brief: Texts of this try besides.
-        params: Parameters of the model.
-    """
+    """Return the request that asks for one test."""
     language = language_for(slot.chunk.language)
     foreign = [*brief.style, *brief.avoid, *brief.asked]
     passages, _ = _fenced(_passages(slot), f"{slot.key}:{brief.attempt}", foreign, language)
@@ -102,14 +96,7 @@ def write_request(slot: Slot, brief: Brief, params: Mapping[str, JsonValue]) -> 
 def renew_request(
     slot: Slot, old: OldTest, attempt: int, params: Mapping[str, JsonValue]
 ) -> ChatRequest:
-    """Return the request that asks whether a test holds by the passages that there are now.
-
-    Args:
-        slot: The passages.
-        old: The test.
-        attempt: Number of the try, from 0: another try is another request.
-        params: Parameters of the model.
-    """
+    """Return the request of a try that asks whether a test holds by the passages that there are now."""
     language = language_for(slot.chunk.language)
     told = [_told(old.said, language), old.said.answer, "\n".join(old.said.quotes)]
     seed = f"{slot.key}:{old.id}:{attempt}"

@@ -158,6 +158,13 @@ def test_read_otlp__what_is_left_out_is_counted(shop: Any) -> None:
     assert [item.at["record"] for item in items] == [1, 2, 3, 4]
 
 
+def test_read_otlp__values_of_no_known_type_cost_nothing(shop: Any) -> None:
+    kind = {"arrayValue": {"values": [text("LLM")]}}
+    odd = span("t", 1, "9", **CHAT, input__value=text("환불은?"), openinference__span__kind=kind)
+    (item,) = read(shop, line({**odd, "status": {"code": [2]}}))
+    assert said(item)[0] == ("user", "환불은?")
+
+
 def test_read_otlp__a_file_of_something_else(shop: Any) -> None:
     (error,) = read(shop, '{"a": 1}')
     assert isinstance(error, FileError)

@@ -467,6 +467,9 @@ def test_generate__not_one_test_is_an_error_and_changes_nothing(shop: Shop) -> N
     shop.server.script = lambda _: Reply(text="I cannot.")
     with pytest.raises(NothingToDo, match="no test could be written: bad_json 2"):
         shop.generate(**few)
+    with pytest.raises(NothingToDo, match="not_asked 2") as error:
+        generate(shop.config(**few), shop.resources())  # as `ci` does
+    assert "run lm-eval-so generate" in str(error.value.problems[0].hint)
     for name in FILES:
         (shop.folder / name).write_text("We are open on Sundays.", "utf-8")
     with pytest.raises(NothingToDo, match="no test could be written: no_chunk 2") as error:

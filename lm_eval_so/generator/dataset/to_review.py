@@ -11,7 +11,6 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.dataset import load_dataset, read_metadata
 from lm_eval_so.core.files import write_all
-from lm_eval_so.core.hashing import revision
 from lm_eval_so.core.records.dataset import DocumentInfo
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.review_page import (
@@ -29,7 +28,7 @@ from lm_eval_so.core.words import say, texts
 from lm_eval_so.generator.dataset.stored import read_documents
 from lm_eval_so.generator.documents.block import Unit
 from lm_eval_so.generator.documents.compose import Composed, compose, split_text
-from lm_eval_so.generator.review.decisions import phrases_of
+from lm_eval_so.generator.review.decisions import key_of, phrases_of
 
 _STEM = "review"
 _OURS = re.compile(r"review(?:-\d+)?\.html")
@@ -168,7 +167,7 @@ def _item(sample: TestSample, sources: _Sources, language: Language) -> ReviewIt
     user = scene.simulated_user if scene else None
     return ReviewItem(
         id=sample.id,
-        rev=revision(sample),
+        rev=key_of(sample)[1],
         type=shown_type(sample),
         language=sample.language,
         turns=tuple(_turns(sample)),

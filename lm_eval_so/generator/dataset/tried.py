@@ -112,8 +112,8 @@ def _test(number: int, sample: TestSample, place: str, language: Language) -> It
 
 
 def _thrown(tried: Try, language: Language) -> str:
-    texts = (one_line(each, _MOST) for each in (tried.question, tried.what) if each)
-    figures = {"reason": tried.reason, "details": " · ".join(texts)}
+    texts = (one_line(each, _MOST) for each in (tried.question, tried.what))
+    figures = {"reason": tried.reason, "details": " · ".join(filter(None, texts))}
     told = say("writing.thrown_away", language, figures)
     return f"- {tried.type.ljust(_BROAD)} {told.removesuffix(': ')}"
 

@@ -177,12 +177,7 @@ def _language(letters: Counter[Language | None]) -> Language | None:
 
 
 def show(result: ScanResult, language: Language) -> list[str]:
-    """Return what was found in lines for people; names of files stand in them as they are.
-
-    Args:
-        result: Result of the scan.
-        language: Language of the sentences.
-    """
+    """Return what was found in lines for people; names of files stand in them as they are."""
     read = sorted(result.files, key=lambda each: _ORDER.index(each.holds))
     parts = {
         "read": [(each.file.name, _found(each, result, language)) for each in read],

@@ -37,12 +37,6 @@ def write_outcomes(
 ) -> dict[str, FileInfo]:
     """Write samples and rejects into a folder, and count them.
 
-    Args:
-        outcomes: Outcomes of the records.
-        tally: Tally that counts them.
-        folder: Folder of the files.
-        added: Part of the dataset from documents, behind the rest.
-
     Returns:
         Rows, size and digest of each file.
 
@@ -128,14 +122,7 @@ class _Lines:
 def describe(
     config: Config, tally: Tally, files: dict[str, FileInfo], added: FromDocuments = NOTHING
 ) -> DatasetInfo:
-    """Return the dataset's metadata, without clock, host and absolute paths.
-
-    Args:
-        config: The config.
-        tally: Counts of the records.
-        files: Files of the dataset.
-        added: Part of the dataset from documents.
-    """
+    """Return the dataset's metadata, without clock, host and absolute paths."""
     section = config.dataset
     written = config.located.written_below
     return DatasetInfo(

@@ -70,22 +70,18 @@ def is_edited(made: Path, folder: Path, edits: Edits) -> bool:
     Raises:
         DatasetError: If there are some, which are refused.
     """
-    problem = None if edits is Edits.KEEP else edit_problem(made, folder)
+    problem = None if edits is Edits.KEEP else _edit_problem(made, folder)
     if problem is not None and edits is Edits.REFUSE:
         raise DatasetError.of([problem])
     return problem is not None
 
 
-def edit_problem(made: Path, folder: Path) -> Problem | None:
+def _edit_problem(made: Path, folder: Path) -> Problem | None:
     """Return the problem of samples that were edited after `generate` wrote them; None if there is none.
 
     An edit is a content that neither metadata.json records nor the sources give now. Line ends and
     blank lines, which git and editors change, are none; edits of tests that were written from documents
     are taken over.
-
-    Args:
-        made: Folder with the new files.
-        folder: The dataset's folder.
 
     Raises:
         InputError: If the samples or their metadata cannot be read.
@@ -96,10 +92,10 @@ def edit_problem(made: Path, folder: Path) -> Problem | None:
     if samples_digest(file) == samples_digest(made / SAMPLES_FILE):
         return None
     info = read_metadata(folder)
-    given = samples_digest(made / SAMPLES_FILE, only_imported=True)
-    is_written_of = info is not None and info.imported_sha256 is not None
-    if is_written_of and samples_digest(file, only_imported=True) == given:
-        return None
+    if info is not None and info.imported_sha256 is not None:
+        given = samples_digest(made / SAMPLES_FILE, only_imported=True)
+        if samples_digest(file, only_imported=True) == given:
+            return None
     line, origin = _first_edit(made / SAMPLES_FILE, file)
     source = f" ({place(origin.file, origin.at)})" if origin else ""
     return Problem(

@@ -224,14 +224,7 @@ def document_lines(
     samples: Sequence[TestSample],
     new: Collection[str],
 ) -> tuple[DocumentInfo, ...]:
-    """Return the lines of sources.jsonl: documents as they are, and earlier texts that still count.
-
-    Args:
-        documents: The documents of the sources.
-        stored: Parts of the dataset that stand.
-        samples: All tests written from documents; what they quote counts.
-        new: Ids of documents that tests without an answer were not held against; what these files said before counts.
-    """
+    """Return the lines of sources.jsonl: documents as they are, and earlier texts that still count."""
     now = {doc_id(document): _info(document) for document in documents}
     wanted = {passage.doc_id for sample in samples for passage in sample.context}
     files = {now[each].file for each in new}

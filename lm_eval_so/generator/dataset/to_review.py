@@ -114,11 +114,6 @@ def shown_items(
 ) -> list[ReviewItem]:
     """Return tests as people see them, with their doubts and with the quotes in their surroundings.
 
-    Args:
-        folder: Folder of the dataset.
-        samples: Tests of it.
-        language: Language of the sentences.
-
     Raises:
         RecordError: If the documents cannot be read.
     """
@@ -138,12 +133,7 @@ def _is_open(sample: TestSample) -> bool:
 
 
 class _Sources:
-    """The documents that passages quote.
-
-    Args:
-        folder: Folder of the dataset.
-        wanted: Ids of the documents.
-    """
+    """The documents that passages quote."""
 
     def __init__(self, folder: Path, wanted: set[str | None]) -> None:
         documents = read_documents(folder)

@@ -46,11 +46,6 @@ class Tried:
 async def try_out(writing: Writing, resources: Resources, tests: int) -> Tried:
     """Write a few tests, one of each type in turn, that are kept in the cache alone.
 
-    Args:
-        writing: The tests to write.
-        resources: Resources of the command.
-        tests: Number of tests.
-
     Raises:
         NothingToDo: If no test is missing, or no model is named.
         LMEvalError: As `Writing.by_models` does, or what ended the asking early.
@@ -78,12 +73,7 @@ async def try_out(writing: Writing, resources: Resources, tests: int) -> Tried:
 
 
 def show(tried: Tried, language: Language) -> str:
-    """Return what was tried out, for people, with a line end at its end.
-
-    Args:
-        tried: Tests that were tried out.
-        language: Language of the labels.
-    """
+    """Return what was tried out, for people, with a line end at its end."""
     shown = zip(tried.written, tried.places, strict=True)
     blocks = ["\n".join(_test(n, *each, language)) for n, each in enumerate(shown, start=1)]
     thrown = [_thrown(each, language) for each in tried.tries]

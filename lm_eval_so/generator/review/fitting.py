@@ -32,13 +32,7 @@ _SIZE = "a question has 4 letters to 300 characters, an answer at most 600 chara
 def fit(
     given: Iterable[Given | Problem], samples: Sequence[TestSample], kept: Decisions
 ) -> tuple["Fitting", list[Problem]]:
-    """Return the decisions that fit, and a problem for each of the others, in the order of their lines.
-
-    Args:
-        given: Decisions as they came back, and lines that cannot be read.
-        samples: The tests of the dataset.
-        kept: Decisions that were taken over before.
-    """
+    """Return the decisions that fit, and a problem for each of the others, in the order of their lines."""
     fitting, problems = Fitting(samples, kept), []
     for each in given:
         if isinstance(each, Problem):
@@ -52,12 +46,7 @@ def fit(
 
 
 class _MisfitError(Exception):
-    """A decision that does not fit.
-
-    Args:
-        what: The mistake.
-        hint: Way out.
-    """
+    """A decision that does not fit."""
 
     def __init__(self, what: str, hint: str) -> None:
         super().__init__(what)
@@ -65,12 +54,7 @@ class _MisfitError(Exception):
 
 
 class Fitting:
-    """Decisions that fit their tests.
-
-    Args:
-        samples: The tests of the dataset.
-        kept: Decisions that were taken over before.
-    """
+    """Decisions that fit their tests."""
 
     def __init__(self, samples: Sequence[TestSample], kept: Decisions) -> None:
         self._kept = kept

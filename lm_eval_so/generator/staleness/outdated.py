@@ -20,11 +20,6 @@ def moved(sample: TestSample, passages: Sequence[HeldPassage], sources: Sources)
     """Return a test whose quotes all stand, with their places in the documents of today.
 
     It is the very sample if no document of it changed, or if a quote stands over the ends of units.
-
-    Args:
-        sample: The test.
-        passages: Passages of it, held against the documents.
-        sources: The documents.
     """
     new: list[Passage] = []
     origin = sample.provenance.source if sample.provenance else None
@@ -67,13 +62,7 @@ def _passage(document: Document, span: tuple[int, int]) -> Passage:
 
 
 def outdated(sample: TestSample, passages: Sequence[HeldPassage], sources: Sources) -> OldTest:
-    """Return all that a model needs to say what still holds of a test.
-
-    Args:
-        sample: The test.
-        passages: Passages of it, held against the documents.
-        sources: The documents.
-    """
+    """Return all that a model needs to say what still holds of a test."""
     told = [message.content for message in sample.messages[:-1]]
     history = tuple(zip(told[::2], told[1::2], strict=False))
     quotes = tuple(held.passage.text for held in passages)

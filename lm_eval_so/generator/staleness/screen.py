@@ -17,12 +17,7 @@ _STATES = ("changed", "gone", "near", "new")
 
 
 def screen(found: Staleness, language: Language) -> str:
-    """Return the tests that no longer fit their sources, for people, with a line end at its end.
-
-    Args:
-        found: The record.
-        language: Language of the labels.
-    """
+    """Return the tests that no longer fit their sources, for people, with a line end at its end."""
     stale = sorted((test for test in found.tests if test.is_stale), key=_rank)
     blocks = ["\n".join(_test(test, language)) for test in stale[:_MOST_TESTS]]
     if more := stale[_MOST_TESTS:]:

@@ -61,9 +61,10 @@ def number_change(test: StaleTest, language: Language) -> str:
     figures = {
         "place": place(test),
         "changes": ", ".join(
-            f"{old or '–'} → {new or '–'}" for old, new in test.numbers[:_MOST_NUMBERS]
+            f"{_short(old) or '–'} → {_short(new) or '–'}"
+            for old, new in test.numbers[:_MOST_NUMBERS]
         ),
-        "old": ", ".join(test.still_says[:_MOST_NUMBERS]),
+        "old": ", ".join(map(_short, test.still_says[:_MOST_NUMBERS])),
     }
     return say("stale.still_says" if test.still_says else "stale.place", language, figures)
 

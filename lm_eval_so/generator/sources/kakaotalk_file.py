@@ -162,8 +162,11 @@ class _Names:
                 self._words[name] = self.role(name)
             for match in _FULL_NAME.finditer(name):
                 self._words[match[0]] = self._words[match[1]] = self.role(name)
-        longest_first = sorted(self._words, key=lambda word: (-len(word), word))
-        self._pattern = re.compile("|".join(map(_as_name, longest_first)) or r"(?!)")
+        by_first: dict[str, list[str]] = {}
+        for word in sorted(self._words, key=lambda word: (-len(word), word)):
+            by_first.setdefault(word[0], []).append(_as_name(word))
+        # one pattern of all would be tried name by name at each character, of which there may be thousands
+        self._patterns = {first: re.compile("|".join(each)) for first, each in by_first.items()}
 
     def role(self, name: str) -> Literal["user", "assistant"]:
         """Return the role of a name."""
@@ -172,7 +175,13 @@ class _Names:
     def hidden(self, text: str) -> str:
         """Return a text with roles for names."""
         roles = {"assistant": "[STAFF]", "user": "[USER]"}
-        return self._pattern.sub(lambda match: roles[self._words[match[0]]], clean_text(text))
+        text, pieces, position = clean_text(text), [], 0
+        for start, first in enumerate(text):
+            pattern = self._patterns.get(first)
+            if pattern and start >= position and (found := pattern.match(text, start)):
+                pieces += [text[position:start], roles[self._words[found[0]]]]
+                position = found.end()
+        return "".join([*pieces, text[position:]])
 
 
 def _as_name(word: str) -> str:

@@ -51,6 +51,12 @@ def test_stale_sentences__golden(language: Language, golden: Callable[[str, str]
     golden(f"comment/stale.{language}.txt", "\n----\n".join(shown) + "\n")
 
 
+def test_stale_sentences__a_number_of_a_document_fills_no_comment() -> None:
+    digits = "9" * 5_000
+    long = replace(TEST, numbers=((digits, digits),) * 9, still_says=(digits,) * 9)
+    assert max(map(len, told(Language.EN, long))) < 1_200
+
+
 def test_stale_sentences__say_nothing_where_all_fits() -> None:
     assert told(Language.EN, replace(TEST, state="same")) == []
     assert list(stale_sentences(None, Language.EN)) == []

@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 import pytest
@@ -191,6 +192,15 @@ def test_read_kakaotalk__names_give_way_to_roles(shop: Any, said: str, shown: st
     text = f"[홍길동] [오후 3:21] {said}\n{others}[{STAFF[0]}] [오후 3:23] 네\n"
     first = read(shop, text)[0].payload["messages"][0]
     assert first["content"] == shown
+
+
+def test_read_kakaotalk__thousands_of_names_are_not_tried_one_by_one(shop: Any) -> None:
+    lines = (f"[손님 {number}] [오후 1:00] 네" for number in range(3_000))
+    said = "\n".join(["아" * 300_000] * 8 + ["손님 2999님"])
+    began = time.perf_counter()
+    (*_, chat) = read(shop, "\n".join([*lines, f"[상담] [오후 1:00] {said}"]), staff=["상담"])
+    assert chat.payload["messages"][-1]["content"].endswith("아\n[USER]님")
+    assert time.perf_counter() - began < 30  # it would take minutes, were each tried everywhere
 
 
 def test_read_kakaotalk__a_line_that_cannot_be_read_shows_no_name(shop: Any) -> None:

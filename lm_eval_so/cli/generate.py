@@ -87,6 +87,7 @@ def generate(
 
     session = line.open_session(partial(find_problems, needs={"generate"}))
     config = session.config
+    _refuse_several(tests is not None, check, update)
     edits = stage.Edits.asked(force=force, keep=keep_edits)
     if tests is not None:
         tried = session.run(lambda resources: stage.try_out(config, resources, tests))
@@ -126,3 +127,10 @@ def generate(
         session.progress.close()
     line.emit(paths=made.files, result=to_json(made.info))
     return ExitCode.CANNOT_MEASURE if strict and made.is_short else None
+
+
+def _refuse_several(*asked: bool) -> None:
+    from lm_eval_so.errors import UsageError
+
+    if sum(asked) > 1:
+        raise UsageError("--try, --check and --update do different things: give one")

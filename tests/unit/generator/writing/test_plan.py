@@ -1,5 +1,6 @@
 """Chunks, shares, slots and look-ups."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -76,6 +77,12 @@ def test_plan__same_slots_whatever_the_order_of_documents(toy: list[Document]) -
     assert keys(work(toy, 8, fact=15, multi_hop=2).slots) != keys(slots)
     hops = [slot for slot in slots if slot.type == "multi_hop"]
     assert all(len({(c.document.file, c.path) for c in slot.chunks}) == 4 for slot in hops)
+
+
+def test_plan__a_copy_of_a_document_gives_no_slot_again(toy: list[Document]) -> None:
+    slots = keys(work(toy, fact=15, multi_hop=2).slots)
+    copies = [*toy, *(replace(each, file=f"copy/{each.file}") for each in toy)]
+    assert keys(work(copies, fact=15, multi_hop=2).slots) == slots
 
 
 def test_plan__slots_that_stand_are_not_planned_again(toy: list[Document]) -> None:

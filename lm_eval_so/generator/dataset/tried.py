@@ -112,8 +112,9 @@ def _test(number: int, sample: TestSample, place: str, language: Language) -> It
 
 
 def _thrown(tried: Try, language: Language) -> str:
-    figures = {"reason": tried.reason, "what": _line(tried.what), "question": _line(tried.question)}
-    return f"- {tried.type.ljust(_BROAD)} {say('writing.thrown_away', language, figures)}"
+    details = " · ".join(filter(None, map(_line, (tried.question, tried.what))))
+    told = say("writing.thrown_away", language, {"reason": tried.reason, "details": details})
+    return f"- {tried.type.ljust(_BROAD)} {told.removesuffix(': ')}"
 
 
 def _price(tried: Tried, language: Language) -> str:

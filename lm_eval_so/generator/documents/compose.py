@@ -5,7 +5,7 @@ a backslash before it, which belongs to no block; so `split_text(text)` gives th
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -45,30 +45,56 @@ class Composed:
     units: tuple[Unit, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    block: Block
-    outer: int
-    """Start of the block with its mark."""
-    start: int
-    end: int
-    after: int
-    """End of the block with its closing fence."""
-
-
 def compose(blocks: Iterable[Block]) -> Composed:
     """Return the text of blocks with its sections and units.
 
     Args:
         blocks: Blocks in the order of the document; their texts are cleaned here, and empty ones left out.
     """
+    tidy = _tidy(blocks)
     pieces: list[str] = []
-    written = list(_written(_tidy(blocks), pieces))
-    sections, units = _units(written)
+    spans: list[tuple[int, int]] = []
+    sections: list[Section] = []
+    units: list[Unit] = []
+    above: list[Block] = []
+    header, at = "", 0
+    for before, block in zip([None, *tidy], tidy, strict=False):
+        gap, (opening, closing) = _gap(before, block), _marks(block)
+        pieces += (gap, opening, block.text, closing)
+        outer = at + len(gap)
+        start = outer + len(opening)
+        end = start + len(block.text)
+        at = end + len(closing)
+        spans.append((start, end))
+        is_heading, is_row = block.kind == "heading", block.kind == "row"
+        if is_heading:
+            above = [*(b for b in above if b.level < block.level), block]
+        if is_heading or not sections:
+            title, level = (block.text, block.level) if is_heading else ("", 0)
+            path = tuple(b.text for b in above)
+            sections.append(
+                Section(title=title, level=level, path=path, start=outer, end=at, at=block.at)
+            )
+        sections[-1] = replace(sections[-1], end=end if is_row else at)
+        if is_row and block.level != BODY:
+            header = block.text if block.level == HEADER else ""
+        if block.kind != "heading" and not (is_row and block.level == HEADER):
+            units.append(
+                Unit(
+                    kind=block.kind,
+                    text=block.text,
+                    start=start,
+                    end=end,
+                    section=len(sections) - 1,
+                    path=sections[-1].path,
+                    header=header if is_row else "",
+                    at=block.at,
+                )
+            )
     return Composed(
         text="".join(pieces),
-        blocks=tuple(one.block for one in written),
-        spans=tuple((one.start, one.end) for one in written),
+        blocks=tuple(tidy),
+        spans=tuple(spans),
         sections=tuple(sections),
         units=tuple(units),
     )
@@ -135,7 +161,7 @@ def table_blocks(
         if any(row)
     ]
     blocks: list[Block] = []
-    while has_titles and len(used) > 1 and left and _is_title(left[0][0]):
+    while has_titles and len(used) > 1 and left and sum(map(bool, left[0][0])) == 1:
         row, at = left.pop(0)
         blocks.append(Block(kind="paragraph", text=next(filter(None, row)), at=at))
     level = HEADER if has_header and len(left) > 1 else LOOSE
@@ -151,10 +177,6 @@ def table_blocks(
         blocks.append(Block(kind="row", text=text, level=level, at=at))
         level = BODY if level == HEADER else level
     return blocks
-
-
-def _is_title(row: Sequence[str | None]) -> bool:
-    return sum(map(bool, row)) == 1
 
 
 def _said(row: Sequence[str | None]) -> list[str]:
@@ -230,21 +252,6 @@ def _one_line(text: str) -> str:
     return _SPACES.sub(" ", clean_text(text)).strip()
 
 
-def _written(blocks: Iterable[Block], pieces: list[str]) -> Iterator[_Written]:
-    at, before = 0, None
-    for block in blocks:
-        gap = _gap(before, block)
-        opening, closing = _marks(block)
-        outer = at + len(gap)
-        start = outer + len(opening)
-        end = start + len(block.text)
-        at = end + len(closing)
-        pieces += (gap, opening, block.text, closing)
-        after = end if block.kind == "row" else at
-        yield _Written(block, outer, start, end, after)
-        before = block
-
-
 def _gap(before: Block | None, block: Block) -> str:
     if before is None:
         return ""
@@ -271,44 +278,3 @@ def _marks(block: Block) -> tuple[str, str]:
             return "\\", ""
         case _:
             return "", ""
-
-
-def _units(written: Sequence[_Written]) -> tuple[list[Section], list[Unit]]:
-    sections: list[Section] = []
-    units: list[Unit] = []
-    above: list[Block] = []
-    header = ""
-    for one in written:
-        block = one.block
-        if block.kind == "heading":
-            above = [*(b for b in above if b.level < block.level), block]
-        if block.kind == "heading" or not sections:
-            title = block if block.kind == "heading" else None
-            sections.append(
-                Section(
-                    title=title.text if title else "",
-                    level=title.level if title else 0,
-                    path=tuple(b.text for b in above),
-                    start=one.outer,
-                    end=one.after,
-                    at=block.at,
-                )
-            )
-        sections[-1] = replace(sections[-1], end=one.after)
-        if block.kind == "row" and block.level != BODY:
-            header = block.text if block.level == HEADER else ""
-        if block.kind == "heading" or (block.kind == "row" and block.level == HEADER):
-            continue
-        units.append(
-            Unit(
-                kind=block.kind,
-                text=block.text,
-                start=one.start,
-                end=one.end,
-                section=len(sections) - 1,
-                path=sections[-1].path,
-                header=header if block.kind == "row" else "",
-                at=block.at,
-            )
-        )
-    return sections, units

@@ -17,7 +17,6 @@ from lm_eval_so.generator.sources.base import (
     Reason,
     Reject,
     SourceFile,
-    excerpt,
 )
 from lm_eval_so.generator.sources.source_files import REMEDIES, Items, format_of, open_file
 
@@ -61,13 +60,11 @@ def read_document(
     records = kind if kind in _RECORDS else None
     section = source.model_copy(update={"use": "documents", "format": records})
     file, items = open_file(name, path, section)
-    if not file.sha256:
-        return _first_error(items, file)
+    if not file.sha256 and isinstance(error := next(items, None), FileError):
+        return error
     try:
         _refuse(file, kind)
         found = FORMATS[kind or ""](_Opened(file=file, items=items, source=source), patterns)
-        if isinstance(found, FileError):
-            return found
         personal = personal or PiiSection()
         names = Placeholders(personal)
         composed, dropped = _without_personal_data(compose(found.blocks), file, personal, names)
@@ -75,7 +72,7 @@ def read_document(
             hint = "recognise its text (OCR)" if kind == "pdf" else None
             raise BadFileError(Reason.NO_TEXT, "it has no text", hint)  # noqa: TRY301 - the same end
     except BadFileError as error:
-        return FileError(file=file, reason=error.reason, what=error.what, hint=error.hint)
+        return error.of(file)
     except OSError as error:  # it was there a moment ago
         what = (error.strerror or "it cannot be read").lower()
         return FileError(file=file, reason=Reason.UNREADABLE, what=what)
@@ -111,24 +108,10 @@ def _without_personal_data(
         is_head = block.kind == "heading" or (block.kind == "row" and block.level == HEADER)
         if names.found.total() == before or is_head or section.action == "placeholder":
             blocks.append(clean)
-            continue
-        dropped.append(
-            Reject(
-                file=file,
-                at=block.at,
-                reason=Reason.PII_DROP,
-                what=f"a {block.kind} holds personal data",
-                excerpt=excerpt(clean.text),
-            )
-        )
+        else:
+            error = BadFileError(Reason.PII_DROP, f"a {block.kind} holds personal data")
+            dropped.append(error.reject(file, block.at, clean.text))
     return (compose(blocks) if names.found else read), dropped
-
-
-def _first_error(items: Items, file: SourceFile) -> FileError:
-    error = next(items, None)
-    if isinstance(error, FileError):
-        return error
-    return FileError(file=file, reason=Reason.UNREADABLE, what="it cannot be read")
 
 
 def _refuse(file: SourceFile, kind: str | None) -> None:
@@ -184,7 +167,7 @@ def _declared(opened: _Opened) -> str | None:
 
 
 _Patterns = tuple[re.Pattern[str], ...]
-_Reader = Callable[[_Opened, _Patterns], Contents | FileError]
+_Reader = Callable[[_Opened, _Patterns], Contents]
 
 # each library takes time to load, and a run reads few formats: so its reader is imported here, when needed
 
@@ -233,13 +216,13 @@ def _sheets(opened: _Opened, _: _Patterns) -> Contents:
     return read_sheets(opened.file.path, sheets=source.sheets, header_row=source.header_row)
 
 
-def _records(opened: _Opened, _: _Patterns) -> Contents | FileError:
+def _records(opened: _Opened, _: _Patterns) -> Contents:
     from lm_eval_so.generator.documents.rows import read_records  # noqa: PLC0415
 
     return read_records(opened.items)
 
 
-_RECORDS: Final = frozenset({"csv", "tsv", "json", "jsonl"})
+_RECORDS: Final = ("csv", "tsv", "json", "jsonl")
 FORMATS: Final[Mapping[str, _Reader]] = {
     "markdown": _markdown,
     "html": _html,
@@ -250,6 +233,6 @@ FORMATS: Final[Mapping[str, _Reader]] = {
     "xlsx": _sheets,
     "xls": _sheets,
     "ods": _sheets,
-    **dict.fromkeys(("csv", "tsv", "json", "jsonl"), _records),
+    **dict.fromkeys(_RECORDS, _records),
 }
 """Reader of each format."""

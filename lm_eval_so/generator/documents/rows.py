@@ -20,14 +20,14 @@ from lm_eval_so.generator.sources.base import (
 from lm_eval_so.generator.sources.sheet_file import Sheet, cell_text, read_workbook
 
 
-def read_records(items: Iterator[Item]) -> Contents | FileError:
+def read_records(items: Iterator[Item]) -> Contents:
     """Return the rows of records that a reader of sources yields; without a header their keys are the columns.
 
     Args:
         items: Records of one CSV, TSV, JSON or JSON Lines file.
 
     Raises:
-        BadFileError: If there is no record with a value.
+        BadFileError: If the file cannot be read, or no record has a value.
     """
     names: list[str] = []
     header: At = {}
@@ -35,7 +35,7 @@ def read_records(items: Iterator[Item]) -> Contents | FileError:
     rejected: list[Reject] = []
     for item in items:
         if isinstance(item, FileError):
-            return item
+            raise BadFileError(item.reason, item.what, item.hint, at=item.at)
         if isinstance(item, Columns):
             names, header = [name for name in item.names if name], {"line": item.line}
         elif isinstance(item, Reject):
@@ -46,7 +46,8 @@ def read_records(items: Iterator[Item]) -> Contents | FileError:
     rows = [[_shown(item.payload.get(name)) for name in names] for item in records]
     if not any(map(any, rows)):
         raise BadFileError(Reason.NO_ROWS, "it has no rows")
-    blocks = _headed([names, *rows], [header, *(item.at for item in records)])
+    ats = [header, *(item.at for item in records)]
+    blocks = table_blocks([names, *rows], ats=ats, has_titles=False)
     return Contents(blocks=blocks, rejected=tuple(rejected))
 
 
@@ -88,12 +89,7 @@ def _sheet(sheet: Sheet, header_row: int | None) -> list[Block]:
         Block(kind="paragraph", text=" ".join(dict.fromkeys(filter(None, row))), at=at)
         for row, at in zip(rows[:above], ats[:above], strict=True)
     ]
-    return [*titles, *_headed(rows[above:], ats[above:])]
-
-
-def _headed(rows: Sequence[Sequence[str | None]], ats: Sequence[At]) -> list[Block]:
-    """Return the blocks of rows whose first is known to be the header, even with one cell."""
-    return table_blocks(rows, ats=ats, has_titles=False)
+    return [*titles, *table_blocks(rows[above:], ats=ats[above:], has_titles=False)]
 
 
 def _shown(value: JsonValue) -> str:

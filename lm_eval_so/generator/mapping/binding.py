@@ -112,7 +112,7 @@ def _bind_shape(shape: Shape, columns: Sequence[str], *, is_table: bool) -> Bind
     for field, named in guess(columns).refs.items():
         if field in _BESIDE_SHAPES and field not in refs and not taken & {*named}:
             refs[field] = named
-    cells = shape.json if is_table else ()
+    cells = tuple(shape.json.split()) if is_table else ()
     return Binding(refs=refs, shape=shape.name, json=cells, skip=shape.skip)
 
 

@@ -209,22 +209,24 @@ def _of_parts(value: JsonValue) -> _Messages:
     found: _Messages = []
     for each in _objects(_json(value) if isinstance(value, str) else value):
         parts = _objects(each.get("parts"))
-        kinds: dict[str, list[dict[str, JsonValue]]] = {}
+        content, calls = _Messages(), _Messages()
         for part in parts:
-            kinds.setdefault(str(part.get("type")), []).append(part)
-        for part in kinds.pop("tool_call_response", ()):
-            result = part.get("response", part.get("result"))
-            said = result if isinstance(result, str) else dump_line(result)
-            found.append({"role": "tool", "tool_call_id": part.get("id"), "content": said})
-        calls: _Messages = [*kinds.pop("tool_call", ())]
-        texts: _Messages = [
-            {"type": "text", "text": part.get("content")} for part in kinds.pop("text", ())
-        ]
-        kinds.pop("reasoning", None)
-        rest: _Messages = [part for several in kinds.values() for part in several]
-        if texts or calls or rest or not parts:
-            content = [*texts, *rest] if parts else each.get("content")
-            found.append({"role": each.get("role"), "content": content, "tool_calls": calls})
+            match part.get("type"):
+                case "tool_call_response":
+                    result = part.get("response", part.get("result"))
+                    said = result if isinstance(result, str) else dump_line(result)
+                    found.append({"role": "tool", "tool_call_id": part.get("id"), "content": said})
+                case "tool_call":
+                    calls.append(part)
+                case "text":
+                    content.append({"type": "text", "text": part.get("content")})
+                case "reasoning":
+                    pass
+                case _:
+                    content.append(part)
+        if content or calls or not parts:
+            whole = content if parts else each.get("content")
+            found.append({"role": each.get("role"), "content": whole, "tool_calls": calls})
     return found
 
 

@@ -4,48 +4,35 @@ A tool more is a row more. Answers of a system under test (`actual_output`, `res
 map: they are what a test is asked for, not what it expects.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Shape:
-    """One kind of records."""
+    """One kind of records; names of columns and fields have spaces between them."""
 
     name: str
     """Tool, for people."""
-    needs: tuple[str, ...]
+    needs: str
     """Columns that it has, all of them; `a|b` is one of the two."""
-    map: Mapping[str, tuple[str, ...]]
-    """Fields to columns; columns that a file lacks are left out."""
-    json: tuple[str, ...] = ()
+    fields: str
+    """`FIELD=COLUMN`, or `FIELD=COLUMN+COLUMN`; columns that a file lacks are left out."""
+    json: str = ""
     """Columns whose cells hold JSON in a table."""
     skip: tuple[str, str] | None = None
     """Column and value of records that are put away there."""
 
     def fits(self, columns: Collection[str]) -> bool:
         """Return whether a file with these columns has this shape."""
-        return all(any(one in columns for one in need.split("|")) for need in self.needs)
+        return all(any(one in columns for one in need.split("|")) for need in self.needs.split())
 
-
-def _shape(
-    name: str, needs: str, fields: str, *, json: str = "", skip: tuple[str, str] | None = None
-) -> Shape:
-    """Return a row of the table.
-
-    Args:
-        name: Tool, for people.
-        needs: Columns with spaces between them.
-        fields: `field=column`, or `field=column+column`, with spaces between them.
-        json: Columns whose cells hold JSON.
-        skip: Column and value of records that are put away.
-    """
-    pairs = (pair.split("=") for pair in fields.split())
-    named = {field: tuple(columns.split("+")) for field, columns in pairs}
-    return Shape(
-        name=name, needs=tuple(needs.split()), map=named, json=tuple(json.split()), skip=skip
-    )
+    @property
+    def map(self) -> dict[str, tuple[str, ...]]:
+        """Fields to columns."""
+        pairs = (pair.split("=") for pair in self.fields.split())
+        return {field: tuple(columns.split("+")) for field, columns in pairs}
 
 
 _LANGSMITH: Final = "inputs outputs reference_outputs metadata"
@@ -54,63 +41,63 @@ _JSON: Final = "input expectedOutput expected_output metadata"
 _AWAY: Final = ("status", "ARCHIVED")
 
 SHAPES: Final = (
-    _shape(
+    Shape(
         "LangSmith runs", "inputs outputs run_type|trace_id|run_id", "input=inputs", json=_LANGSMITH
     ),
-    _shape(
+    Shape(
         "a LangSmith experiment",
         "inputs reference_outputs",
         "input=inputs expected=reference_outputs metadata.*=metadata",
         json=_LANGSMITH,
     ),
-    _shape(
+    Shape(
         "LangSmith examples",
         "inputs outputs",
         "input=inputs expected=outputs metadata.*=metadata ref=id",
         json=_LANGSMITH,
     ),
-    _shape("Langfuse items", "input expectedOutput", _LANGFUSE, json=_JSON, skip=_AWAY),
-    _shape(
+    Shape("Langfuse items", "input expectedOutput", _LANGFUSE, json=_JSON, skip=_AWAY),
+    Shape(
         "Langfuse items",
         "input expected_output dataset_id|dataset_name|source_trace_id",
         _LANGFUSE,
         json=_JSON,
         skip=_AWAY,
     ),
-    _shape(
+    Shape(
         "DeepEval conversational goldens",
         "scenario expected_outcome",
         "goal=scenario success=expected_outcome persona=user_description context=context "
         "metadata.*=additional_metadata ref=name",
         json="context additional_metadata",
     ),
-    _shape(
+    Shape(
         "DeepEval goldens",
         "input expected_output",
         "input=input expected=expected_output context=context metadata.*=additional_metadata ref=name",
         json="context additional_metadata",
     ),
-    _shape(
+    Shape(
         "Ragas",
         "user_input reference|ground_truth",
         "input=user_input expected=reference+ground_truth context=reference_contexts "
         "metadata.synthesizer=synthesizer_name",
         json="user_input reference_contexts",
     ),
-    _shape(
+    Shape(
         "Ragas",
         "question ground_truth|ground_truths",
         "input=question expected=ground_truth+ground_truths context=reference_contexts",
         json="ground_truths reference_contexts",
     ),
-    _shape(
+    Shape(
         "inspect samples",
         "input target",
         "input=input expected=target metrics.choice.options=choices metadata.*=metadata ref=id",
         json="input target choices metadata",
     ),
-    _shape("OpenAI evals", "input ideal", "input=input expected=ideal", json="input ideal"),
-    _shape("Alpaca", "instruction output", "input=instruction+input expected=output"),
+    Shape("OpenAI evals", "input ideal", "input=input expected=ideal", json="input ideal"),
+    Shape("Alpaca", "instruction output", "input=instruction+input expected=output"),
 )
 """All shapes; the first that fits is taken."""
 

@@ -173,10 +173,10 @@ def open_file(
         license=source.license,
         beside=tuple(beside),
     )
-    return file, _items(file, source, head)
+    return file, _items(file, source)
 
 
-def _items(file: SourceFile, source: SourceSection, head: bytes) -> Items:
+def _items(file: SourceFile, source: SourceSection) -> Items:
     kind = format_of(file.name, source)
     reader = READERS.get(kind or "")
     try:
@@ -185,9 +185,8 @@ def _items(file: SourceFile, source: SourceSection, head: bytes) -> Items:
             hint = f"name it by format: one of {', '.join(READERS)}"
             raise BadFileError(Reason.UNKNOWN_FORMAT, what, hint)  # noqa: TRY301 - the same end
         if file.encoding is None and kind not in SHEETS:
-            what = f"the encoding cannot be told; no UTF-8 at byte {_first_foreign(head)}"
             hint = "name it by encoding: or save the file as UTF-8"
-            raise BadFileError(Reason.UNREADABLE, what, hint)  # noqa: TRY301 - the same end
+            raise BadFileError(Reason.UNREADABLE, "the encoding cannot be told", hint)  # noqa: TRY301
         yield from recognised(reader(file, source), file, source)
     except BadFileError as error:
         yield error.of(file)
@@ -197,11 +196,3 @@ def _items(file: SourceFile, source: SourceSection, head: bytes) -> Items:
     except OSError as error:  # it was there a moment ago
         what = (error.strerror or "it cannot be read").lower()
         yield FileError(file=file, reason=Reason.UNREADABLE, what=what)
-
-
-def _first_foreign(head: bytes) -> int:
-    try:
-        head.decode()
-    except UnicodeDecodeError as error:
-        return error.start
-    return len(head)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from lm_eval_so.core.hashing import u64
 from lm_eval_so.generator.documents.block import Document, Unit
 from lm_eval_so.generator.writing.candidate import Candidate
-from lm_eval_so.generator.writing.chunks import Chunk, sentence_spans
+from lm_eval_so.generator.writing.chunks import Chunk, by_section, sentence_spans
 from lm_eval_so.generator.writing.slots import Slot, in_turn
 
 _NUMBERING = re.compile(
@@ -53,10 +53,8 @@ def _cells(document: Document) -> Iterator[LookUp]:
 
 
 def _headings(document: Document) -> Iterator[LookUp]:
-    for number, section in enumerate(document.sections):
-        units = [
-            u for u in document.units if u.section == number and u.kind in {"paragraph", "item"}
-        ]
+    for section, of_section in by_section(document):
+        units = [unit for unit in of_section if unit.kind in {"paragraph", "item"}]
         heading = _plain(section.title)
         spans = [span for unit in units for span in sentence_spans(document.text, unit)][:_TOLD]
         if not heading or not spans:

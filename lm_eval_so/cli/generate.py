@@ -109,8 +109,10 @@ def generate(
         updated = session.run(
             lambda resources: update_tests(config, resources, out=out, edits=edits, offline=offline)
         )
-        facts = {**to_json(updated.generated.info), "renewed": dict(updated.counts)}
-        line.emit(paths=updated.generated.files, result=facts)
+        line.emit(
+            paths=updated.generated.files,
+            result={**to_json(updated.generated.info), "renewed": dict(updated.counts)},
+        )
         return None
     if dry_run:
         info = stage.preview(config, session.resources(), out=out, edits=edits)

@@ -8,11 +8,9 @@ from lm_eval_so.core.hashing import u64
 from lm_eval_so.generator.documents.block import Document, Unit
 from lm_eval_so.generator.writing.candidate import Candidate
 from lm_eval_so.generator.writing.chunks import Chunk, by_section, sentence_spans
+from lm_eval_so.generator.writing.likeness import without_numbering
 from lm_eval_so.generator.writing.slots import Slot, in_turn
 
-_NUMBERING = re.compile(
-    r"^(?:제 ?\d+ ?[조장절항] *|(?:\d+\.)+\d* +|\d+[.)] *|[IVX]+\. +|[가-힣]\. +|[①-⑳] *)"
-)
 _IN_BRACKETS = re.compile(r"^[(\[](.+)[)\]]$")
 _TOLD = 2
 """Sentences of a section that answer its heading."""
@@ -66,7 +64,7 @@ def _headings(document: Document) -> Iterator[LookUp]:
 
 def _plain(heading: str) -> str:
     """Return a heading without its number, brackets and end mark."""
-    text = _NUMBERING.sub("", heading.strip()).strip()
+    text = without_numbering(heading).strip()
     inside = _IN_BRACKETS.match(text)
     return (inside[1] if inside else text).rstrip(" ?.:!")
 

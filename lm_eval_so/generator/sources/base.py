@@ -203,6 +203,11 @@ class BadFileError(ValueError):
         return Reject(file=file, at=at, reason=reason, what=what, hint=hint, excerpt=excerpt(text))
 
 
+def unreadable(error: OSError) -> BadFileError:
+    """Return the error of a file that the system does not let us read."""
+    return BadFileError(Reason.UNREADABLE, (error.strerror or "it cannot be read").lower())
+
+
 class Source(Protocol):
     """Reader of one format: streams if the format allows it, and never raises for a bad record."""
 

@@ -15,10 +15,10 @@ from lm_eval_so.core.text import nfc
 from lm_eval_so.errors import Problem, nearest
 from lm_eval_so.generator.sources.base import (
     BadFileError,
-    FileError,
     Item,
     Reason,
     SourceFile,
+    unreadable,
 )
 from lm_eval_so.generator.sources.encoding import HEAD_BYTES, detect_encoding
 from lm_eval_so.generator.sources.reader_table import ENDINGS, READERS, SHEETS
@@ -159,8 +159,7 @@ def open_file(
             size = data.tell()
     except OSError as error:
         file = SourceFile(source=source.id, name=name, path=path, sha256="", size=0)
-        what = error.strerror or "it cannot be read"
-        return file, iter([FileError(file=file, reason=Reason.UNREADABLE, what=what.lower())])
+        return file, iter([unreadable(error).of(file)])
     declared = codecs.lookup(source.encoding).name if source.encoding else None
     is_text = format_of(name, source) not in SHEETS
     file = SourceFile(
@@ -192,7 +191,6 @@ def _items(file: SourceFile, source: SourceSection) -> Items:
         yield error.of(file)
     except UnicodeError as error:  # UTF-16 torn in the middle of a unit, or not that at all
         what = f"no {file.encoding}: {getattr(error, 'reason', error)}"
-        yield FileError(file=file, reason=Reason.UNREADABLE, what=what)
+        yield BadFileError(Reason.UNREADABLE, what).of(file)
     except OSError as error:  # it was there a moment ago
-        what = (error.strerror or "it cannot be read").lower()
-        yield FileError(file=file, reason=Reason.UNREADABLE, what=what)
+        yield unreadable(error).of(file)

@@ -194,18 +194,14 @@ class _Section:
         for tc in cells:
             text = " ".join(block.text for block in self._inside(tc, depth))
             parts = {_local(child): child for child in tc}
-            row, column = (
-                _number(parts, "cellAddr", "rowAddr"),
-                _number(parts, "cellAddr", "colAddr"),
-            )
+            row, column = (_number(parts, "cellAddr", name) for name in ("rowAddr", "colAddr"))
             down, across = (
-                _number(parts, "cellSpan", "rowSpan"),
-                _number(parts, "cellSpan", "colSpan"),
+                max(_number(parts, "cellSpan", name), 1) for name in ("rowSpan", "colSpan")
             )
-            if max(down, 1) * max(across, 1) + len(placed) > _MOST_CELLS:
+            if down * across + len(placed) > _MOST_CELLS:
                 raise ValueError("too many cells")
-            for i in range(row, row + max(down, 1)):
-                for j in range(column, column + max(across, 1)):
+            for i in range(row, row + down):
+                for j in range(column, column + across):
                     placed[i, j] = text if j == column else None
         rows = sorted({i for i, _ in placed})
         columns = sorted({j for _, j in placed})

@@ -157,7 +157,6 @@ class FileError:
 class Glance:
     """The beginning of a file, by which its format is recognised."""
 
-    file: SourceFile
     format: str | None
     """Format by its ending."""
     text: str

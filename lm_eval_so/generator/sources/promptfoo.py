@@ -239,10 +239,7 @@ def _filled(
     Raises:
         BadFileError: If they cannot be written, or would be longer than a record may be.
     """
-    try:
-        refuse_unwritable(whole)
-    except BadJsonError as error:
-        raise BadFileError(Reason.BAD_JSON, error.what) from None
+    refuse_unwritable(whole)
     texts = {
         name: str(value)
         for name, value in values.items()

@@ -79,7 +79,8 @@ def _matches(pattern: str, config: Config) -> list[tuple[str, Path]]:
     folder = config.folder
     path = _existing(folder / pattern)
     if path is not None and path.is_dir():
-        own = [config.resolve(each) for each in _written(config)]
+        written = (config.dataset.path, config.run.out, config.report.out, config.baseline.path)
+        own = [config.resolve(each) for each in written if each is not None]
         below = [each for each in files_below(path) if not any(map(each.is_relative_to, own))]
         return sorted(
             (_shown(f"{PurePath(pattern, each.relative_to(path))}", folder), each) for each in below
@@ -101,12 +102,6 @@ def files_below(folder: Path) -> Iterator[Path]:
             is_other = name.lower().endswith(_SETTINGS) and not name.startswith(_PROMPTFOO)
             if is_known and not is_other and name[0] != ".":
                 yield Path(root, name)
-
-
-def _written(config: Config) -> Iterator[Path]:
-    yield from (config.dataset.path, config.run.out, config.report.out)
-    if config.baseline.path is not None:
-        yield config.baseline.path
 
 
 def _existing(path: Path) -> Path | None:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes baselines/support-qa.json anew, of the answers in answers/main.jsonl. A baseline is asked five
-# times: only then can a case that stays wrong be proven to have broken. Run run_quickstart.sh once before.
+# Makes baselines/support-qa.json anew, of the answers in answers/main.jsonl. It asks each five times:
+# against one answer alone, no case is ever proven to have broken. Run run_quickstart.sh once before.
 set -euo pipefail
 cd "$(dirname "$0")"
 PATH="$PWD/.venv/bin:$PATH"

@@ -63,7 +63,7 @@ install() { # WHAT ARGUMENTS…; a line tells each package as it comes
           ;;
         *Downloading*\([0-9][0-9]*MB\)*) printf '%s  %d %s (%s%s' "$before" "$count" "$name" "${line##*\(}" "$after" ;;
         Obtaining\ *) printf '%s  lm-eval-so of this clone%s' "$before" "$after" ;;
-        Installing\ *) [ "$count" = 0 ] || printf '%s  %d packages: writing them to .venv%s' "$before" "$count" "$after" ;;
+        Installing\ *) [ "$count" = 0 ] || printf '%s  packages: %d, writing them to .venv%s' "$before" "$count" "$after" ;;
         ERROR:*) printf '\n%s\n' "$line" >&2 ;;
       esac
     done; then

@@ -26,7 +26,7 @@ def copy_repository(folder: Path, locks: list[str] = LOCKS) -> Path:
     for name in ("pyproject.toml", "scripts", "example", *LOCKS_OF_MODEL, *LOCKS):
         source, target = ROOT / name, folder / name
         if source.is_dir():
-            left = shutil.ignore_patterns(".venv", "runs", "reports", "__pycache__")
+            left = shutil.ignore_patterns(".venv", "runs", "reports", ".lm-eval-so")
             shutil.copytree(source, target, ignore=left)
         else:
             shutil.copy(source, target)

@@ -35,12 +35,7 @@ TYPE = "type"
 
 
 def sample_of(written: Written, licenses: Mapping[str, str | None]) -> TestSample:
-    """Return the sample of a test that was written.
-
-    Args:
-        written: The test.
-        licenses: License of each document, by its file.
-    """
+    """Return the sample of a test that was written; licenses stand by the file of their document."""
     draft, said = written.draft, written.draft.said
     chunk = draft.slot.chunk
     document = chunk.document
@@ -49,7 +44,7 @@ def sample_of(written: Written, licenses: Mapping[str, str | None]) -> TestSampl
         Message(role="user" if number % 2 == 0 else "assistant", content=text)
         for number, text in enumerate(text for turn in said.history for text in turn)
     ]
-    keywords: list[JsonValue] = [*draft.must_say]
+    at = draft.evidence[0].at if draft.evidence else chunk.units[0].at
     language = language_for(chunk.language)
     kind = "write" if said.scene is None else "scenario"
     prompt = PromptRef(name=f"{kind}.{language.value}", sha256=prompt_digest(language, kind))
@@ -67,13 +62,13 @@ def sample_of(written: Written, licenses: Mapping[str, str | None]) -> TestSampl
             *(_passage(each, "distractor") for each in draft.outdated),
         ),
         metadata={TYPE: draft.slot.type},
-        metrics={"keyword_coverage": {"keywords": keywords}} if keywords else {},
+        metrics=_metrics(draft),
         split=SPLIT,
         flags=draft.flags,
         review=Review(status="unreviewed"),
         provenance=Provenance(
             method=LOOK_UP if written.model is None else WRITE,
-            source=SourceRef(file=document.file, sha256=document.sha256, at=_at(written)),
+            source=SourceRef(file=document.file, sha256=document.sha256, at=at),
             license=licenses.get(document.file),
             slot=draft.slot.key,
             prompt=None if written.model is None else prompt,
@@ -112,9 +107,7 @@ def renewed_sample(sample: TestSample, draft: Draft, model: str | None) -> TestS
     """
     first = draft.evidence[0]
     document = first.document
-    units = (unit for unit in first.chunk.units if unit.start <= first.start < unit.end)
-    at = next((unit.at for unit in units), {})
-    origin = SourceRef(file=document.file, sha256=document.sha256, at=at)
+    origin = SourceRef(file=document.file, sha256=document.sha256, at=first.at)
     if model is not None:
         sample = _with_answer(sample, draft, model)
     passages = [_passage(each, "gold") for each in draft.evidence]
@@ -124,7 +117,6 @@ def renewed_sample(sample: TestSample, draft: Draft, model: str | None) -> TestS
 def _with_answer(sample: TestSample, draft: Draft, model: str) -> TestSample:
     """Return a sample with another answer, which nobody has reviewed or held against other documents."""
     language = language_for(draft.slot.chunk.language)
-    keywords: list[JsonValue] = [*draft.must_say]
     metrics = {name: each for name, each in sample.metrics.items() if name != "keyword_coverage"}
     origin = sample.provenance or Provenance(method=WRITE)
     prompt = PromptRef(name=f"renew.{language.value}", sha256=renew_digest(language))
@@ -132,19 +124,15 @@ def _with_answer(sample: TestSample, draft: Draft, model: str) -> TestSample:
         sample,
         expected=draft.said.answer,
         references=(),
-        metrics={**metrics, **({"keyword_coverage": {"keywords": keywords}} if keywords else {})},
+        metrics={**metrics, **_metrics(draft)},
         flags=(*draft.flags, "unchecked"),
         review=Review(status="unreviewed"),
         provenance=replace(origin, method=WRITE, prompt=prompt, model=model),
     )
 
 
-def _at(written: Written) -> Mapping[str, JsonValue]:
-    """Return the place of the first quote in the file, as far as its format has places."""
-    evidence, chunk = written.draft.evidence, written.draft.slot.chunk
-    start = evidence[0].start if evidence else chunk.start
-    units = evidence[0].chunk.units if evidence else chunk.units
-    return next((unit.at for unit in units if unit.start <= start < unit.end), {})
+def _metrics(draft: Draft) -> dict[str, dict[str, JsonValue]]:
+    return {"keyword_coverage": {"keywords": [*draft.must_say]}} if draft.must_say else {}
 
 
 def _passage(evidence: Evidence, role: str) -> Passage:
@@ -231,13 +219,7 @@ def style_for(
 
 
 def style_examples(samples: Iterable[TestSample], language: str, seed: int) -> tuple[str, ...]:
-    """Return questions of the team's own that show how its users write, one of each tag in turn.
-
-    Args:
-        samples: Imported tests.
-        language: Language of the questions.
-        seed: Seed of the choice.
-    """
+    """Return questions of the team's own that show how its users write, one of each tag in turn."""
     by_tag: dict[str, list[TestSample]] = {}
     for sample in samples:
         text = sample.question

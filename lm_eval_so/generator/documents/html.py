@@ -285,8 +285,9 @@ def _grid(
 
     A caption is a row without an element. None if the table only lays out other blocks.
     """
-    others = table.css("table, h1, h2, h3, h4, h5, h6, pre")
-    if any(node.mem_id != table.mem_id for node in others):
+    # the first is enough: in tables inside of tables all of them would take quadratic time
+    inside = (child for child in _children(table) if child.is_element_node)
+    if any(child.css_first("table, h1, h2, h3, h4, h5, h6, pre") for child in inside):
         return None
     trs = [tr for tr in table.css("tr") if not _is_dropped(tr)]
     found = [

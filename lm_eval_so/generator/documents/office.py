@@ -39,6 +39,9 @@ _NOT_TEXT: Final = frozenset(
 _LONGEST_HEADING: Final = 100
 _MOST_CELLS: Final = 1_000_000
 _DEEPEST: Final = 30
+_MOST_MARKS: Final = 1_000_000
+"""Most tags and attributes of an archive's XML; a tree takes some 500 bytes for each, whatever the archive's size."""
+_PIECE: Final = 1_000_000
 
 
 def read_docx(path: Path, patterns: Sequence[re.Pattern[str]] = ()) -> list[Block]:
@@ -47,13 +50,14 @@ def read_docx(path: Path, patterns: Sequence[re.Pattern[str]] = ()) -> list[Bloc
     Raises:
         BadFileError: If it cannot be read, is encrypted or too large.
     """
-    open_archive(path, "DOCX").close()
     try:
+        with open_archive(path, "DOCX") as archive:
+            _refuse_marks(archive)
         with path.open("rb") as data:
             html = mammoth.convert_to_html(
                 data, style_map=_STYLES, convert_image=mammoth.images.img_element(lambda _: {})
             ).value
-    except OSError:
+    except (BadFileError, OSError):
         raise
     except Exception as error:  # noqa: BLE001 - mammoth fails in any way on a broken file
         raise _broken("DOCX", error) from None
@@ -77,6 +81,7 @@ def read_hwpx(path: Path, patterns: Sequence[re.Pattern[str]] = ()) -> list[Bloc
     blocks: list[Block] = []
     with open_archive(path, "HWPX") as archive:
         try:
+            _refuse_marks(archive)
             names = archive.namelist()
             if manifest in names and b"encryption-data" in archive.read(manifest):
                 hint = "save it without a password"
@@ -90,6 +95,23 @@ def read_hwpx(path: Path, patterns: Sequence[re.Pattern[str]] = ()) -> list[Bloc
         except Exception as error:  # noqa: BLE001 - each way to pack has an error of its own
             raise _broken("HWPX", error) from None
     return with_marks(blocks, patterns)
+
+
+def _refuse_marks(archive: zipfile.ZipFile) -> None:
+    """Refuse an archive whose XML would fill the memory, before a parser sees it.
+
+    Raises:
+        BadFileError: If its XML has more than a million tags and attributes.
+    """
+    left = _MOST_MARKS
+    for entry in archive.infolist():
+        if entry.filename.lower().endswith((".xml", ".rels")):
+            with archive.open(entry) as data:
+                while left >= 0 and (piece := data.read(_PIECE)):
+                    left -= piece.count(b"<") + piece.count(b"=")
+    if left < 0:
+        what = f"its XML has more than {_MOST_MARKS:,} tags and attributes"
+        raise BadFileError(Reason.TOO_LARGE, what, "split it")
 
 
 def _broken(kind: str, error: Exception) -> BadFileError:

@@ -44,8 +44,8 @@ def read_document(
 ) -> Document | FileError:
     """Return a file as a document; for a file that cannot be read the reason and what to do.
 
-    A broken or hostile file never raises: archives that unpack to more than 1 GB or 200 times their size, files of
-    more than 200 MB or 5,000 pages, and files with a password are refused.
+    A broken or hostile file never raises: archives that unpack to more than 1 GB or 200 times their size or hold
+    more than a million tags and attributes, files of more than 200 MB or 5,000 pages, and files with a password are refused.
 
     Args:
         name: Path as the config has it, to be shown.

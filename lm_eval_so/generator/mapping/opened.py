@@ -79,11 +79,10 @@ def opened(values: Mapping[str, Sequence[JsonValue]]) -> dict[str, list[JsonValu
     Raises:
         FieldError: If none of an object's keys is known to be the question.
     """
-    found = {field: list(map(_question, values[field])) for field in ("input",) if field in values}
+    found = {"input": [_question(value) for value in values.get("input", ())]}
     for field in ("expected", "references"):
-        if field in values:
-            found[field] = [text for value in values[field] for text in _answers(value)]
-    return found
+        found[field] = [text for value in values.get(field, ()) for text in _answers(value)]
+    return {field: texts for field, texts in found.items() if field in values}
 
 
 def _question(value: JsonValue) -> JsonValue:

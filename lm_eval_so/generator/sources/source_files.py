@@ -5,6 +5,7 @@ import glob
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from errno import EINVAL
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -147,6 +148,8 @@ def open_file(
         beside: Other files of that source.
     """
     try:
+        if path.exists() and not path.is_file():  # a device would be read for ever
+            raise OSError(EINVAL, "it is no file")  # noqa: TRY301 - the same end
         with path.open("rb") as data:
             head = data.read(HEAD_BYTES)
             data.seek(0)

@@ -1,6 +1,5 @@
 """Texts by their keys: what stands in some documents, however it is wrapped, split, merged or moved."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,15 +8,8 @@ from typing import Final
 from lm_eval_so.core.text.sentences import sentences
 from lm_eval_so.generator.documents.block import Section, Unit
 from lm_eval_so.generator.personal import without_numbers
-from lm_eval_so.generator.writing.likeness import key
+from lm_eval_so.generator.writing.likeness import key, without_numbering
 
-_NUMBERING: Final = re.compile(
-    r"\s*(?:제\s*[0-9]+\s*(?:조|장|절|항|편|관)(?:의\s*[0-9]+)?"
-    r"|(?:chapter|section|article|part)\s+[0-9]+(?:\.[0-9]+)*\s*[.:)]?"
-    r"|[0-9]+(?:[.-][0-9]+)*\s*[.)](?![0-9])|[0-9]+(?:\.[0-9]+)+(?=\s)"
-    r"|[가-하A-Za-zIVXⅠ-Ⅻⅰ-ⅻ]{1,4}[.)](?=\s)|[①-⑳])\s*",
-    re.IGNORECASE,
-)
 _JOINS_NUMBERS: Final = frozenset("0123456789.:/-~%+")
 """Characters that, beside a digit of a key, belong to its number."""
 
@@ -43,9 +35,7 @@ def read_key(text: str) -> str:
 
 def heading_key(title: str) -> str:
     """Return the key of a heading without its numbering: those of "2. Fees" and "제3조 Fees" are equal."""
-    match = _NUMBERING.match(title)
-    rest = title[match.end() :] if match else title
-    return key(rest) or key(title)
+    return key(without_numbering(title)) or key(title)
 
 
 def keyed_unit(unit: Unit) -> KeyedUnit:
@@ -59,13 +49,7 @@ def keyed_unit(unit: Unit) -> KeyedUnit:
 
 
 class KeyedText:
-    """One document by its keys.
-
-    Args:
-        file: Path of the document, as the config has it.
-        units: Units of the document.
-        sections: Sections of the document.
-    """
+    """One document by its keys."""
 
     def __init__(self, file: str, units: Sequence[Unit], sections: Sequence[Section]) -> None:
         self.file = file
@@ -99,11 +83,7 @@ class KeyedText:
 
 
 class Body:
-    """Documents together: all that a team's documents say at one time.
-
-    Args:
-        texts: The documents.
-    """
+    """Documents together: all that a team's documents say at one time."""
 
     def __init__(self, texts: Iterable[KeyedText]) -> None:
         self.texts = tuple(texts)

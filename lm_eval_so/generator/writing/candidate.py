@@ -226,9 +226,9 @@ def _fitted(value: Any, schema: Schema, at: str = "") -> Any:
     """Return a value as its schema wants it, with clean texts; a list may be missing, or its only text stand alone."""
     kind = schema["type"]
     if kind == "array":
-        value = [value] if isinstance(value, str) and schema["items"] == _TEXT else value or []
-        if isinstance(value, list):
-            return [_fitted(each, schema["items"], at) for each in value]
+        listed = [value] if isinstance(value, str) and schema["items"] == _TEXT else value
+        if listed is None or isinstance(listed, list):
+            return [_fitted(each, schema["items"], at) for each in listed or ()]
     elif kind == "object" and isinstance(value, dict):
         inside = schema["properties"].items()
         return {n: _fitted(value.get(n), inner, f"{at}.{n}" if at else n) for n, inner in inside}

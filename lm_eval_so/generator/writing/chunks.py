@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.generator.clean import language_of
-from lm_eval_so.generator.documents.block import Document, Unit
+from lm_eval_so.generator.documents.block import Document, Section, Unit
 
 _MOST = 1200
 """Most characters of a chunk."""
@@ -74,6 +75,12 @@ def place_of(document: Document, path: Sequence[str]) -> str:
     return f"{document.file} › {path[-1]}" if path else document.file
 
 
+def by_section(document: Document) -> Iterator[tuple[Section, list[Unit]]]:
+    """Yield every section of a document with its units."""
+    units = {n: [*found] for n, found in groupby(document.units, key=lambda unit: unit.section)}
+    yield from ((section, units.get(n, [])) for n, section in enumerate(document.sections))
+
+
 def chunks_of(document: Document) -> tuple[Chunk, ...]:
     """Return the chunks of a document in order: every unit lies in one, or in the pieces of a long one."""
     grouped: list[list[Unit]] = []
@@ -89,16 +96,15 @@ def chunks_of(document: Document) -> tuple[Chunk, ...]:
 def _sections(document: Document) -> Iterator[list[Unit]]:
     """Yield the units of each section; those of a short one with those of the next below its parent."""
     waiting: list[Unit] = []
-    for number, section in enumerate(document.sections):
-        units = [unit for unit in document.units if unit.section == number]
+    for section, units in by_section(document):
         parent = waiting[-1].path[:-1] if waiting else ()
         if section.path[: len(parent)] != parent:
             yield waiting
             waiting = []
-        units = [*waiting, *units]
-        waiting = units if units and units[-1].end - units[0].start < _FEWEST else []
-        if units and not waiting:
-            yield units
+        waiting += units
+        if waiting and waiting[-1].end - waiting[0].start >= _FEWEST:
+            yield waiting
+            waiting = []
     if waiting:
         yield waiting
 

@@ -1,9 +1,11 @@
 """Places where documents disagree: nearly the same words, with other numbers."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.text.edits import common_length
@@ -49,28 +51,26 @@ def conflicts(documents: Sequence[Document]) -> Iterator[Conflict]:
 
 def differing(ours: Sequence[Unit], theirs: Sequence[Unit]) -> Iterator[tuple[Unit, Unit]]:
     """Yield units that tell other numbers in nearly the same words; rows only if their first cells are equal."""
-    others = _comparable(theirs)
-    for unit, masked in _comparable(ours):
-        for twin, as_masked in others:
-            is_alike = _is_alike(unit, masked, twin, as_masked)
-            if is_alike and numbers_of(unit.text) != numbers_of(twin.text):
+    others: defaultdict[Any, list[tuple[Unit, str]]] = defaultdict(list)
+    for head, twin, masked in _comparable(theirs):
+        others[head].append((twin, masked))
+    for head, unit, masked in _comparable(ours):
+        for twin, as_masked in others[head]:
+            if _is_alike(masked, as_masked) and numbers_of(unit.text) != numbers_of(twin.text):
                 yield unit, twin
 
 
-def _comparable(units: Sequence[Unit]) -> list[tuple[Unit, str]]:
-    found = [u for u in units if len(u.text) >= _FEWEST and numbers_of(u.text)]
-    return [(unit, _NUMBER.sub("0", key(unit.text))) for unit in found]
+def _comparable(units: Sequence[Unit]) -> Iterator[tuple[Any, Unit, str]]:
+    """Yield each unit with numbers: what must be equal in another one, the unit, and its key without the numbers."""
+    for unit in units:
+        if len(unit.text) >= _FEWEST and numbers_of(unit.text):
+            head = unit.named_cells()[:1] if unit.kind == "row" else None
+            yield head, unit, _NUMBER.sub("0", key(unit.text))
 
 
-def _is_alike(unit: Unit, masked: str, twin: Unit, as_masked: str) -> bool:
-    whole = len(masked) + len(as_masked)
-    if unit.kind == "row" or twin.kind == "row":
-        heads = [each.named_cells()[:1] for each in (unit, twin) if each.kind == "row"]
-        if len(heads) != 2 or heads[0] != heads[1]:
-            return False
-    if 2 * min(len(masked), len(as_masked)) < _ALIKE * whole:
-        return False
-    return 2 * common_length(masked, as_masked) >= _ALIKE * whole
+def _is_alike(masked: str, other: str) -> bool:
+    least = _ALIKE * (len(masked) + len(other)) / 2
+    return min(len(masked), len(other)) >= least and common_length(masked, other) >= least
 
 
 def superseded_passages(documents: Sequence[Document]) -> list[tuple[Chunk, Chunk]]:

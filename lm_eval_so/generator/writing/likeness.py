@@ -26,6 +26,13 @@ _NEARLY = 0.95
 """Least likeness of a quote with a slip."""
 _WORD = re.compile(r"[가-힣]+|[a-z0-9]+")
 _K1, _B = 1.2, 0.75
+_NUMBERING = re.compile(
+    r"\s*(?:제\s*[0-9]+\s*(?:조|장|절|항|편|관)(?:의\s*[0-9]+)?"
+    r"|(?:chapter|section|article|part)\s+[0-9]+(?:\.[0-9]+)*\s*[.:)]?"
+    r"|[0-9]+(?:[.-][0-9]+)*\s*[.)](?![0-9])|[0-9]+(?:\.[0-9]+)+(?=\s)"
+    r"|[가-하A-Za-zIVXⅠ-Ⅻⅰ-ⅻ]{1,4}[.)](?=\s)|[①-⑳])\s*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,11 @@ def keyed(text: str) -> Keyed:
 def key(text: str) -> str:
     """Return a key that is equal for texts that read the same; see `keyed`."""
     return keyed(text).key
+
+
+def without_numbering(title: str) -> str:
+    """Return a heading without its number: `2. Fees`, `제3조 Fees` and `Section 4: Fees` are `Fees`."""
+    return title[match.end() :] if (match := _NUMBERING.match(title)) else title
 
 
 def _counts(text: str, place: int) -> bool:

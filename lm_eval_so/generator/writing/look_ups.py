@@ -7,12 +7,10 @@ from typing import NamedTuple
 from lm_eval_so.core.hashing import u64
 from lm_eval_so.generator.documents.block import Document, Unit
 from lm_eval_so.generator.writing.candidate import Candidate
-from lm_eval_so.generator.writing.chunks import Chunk, sentence_spans
+from lm_eval_so.generator.writing.chunks import Chunk, by_section, sentence_spans
+from lm_eval_so.generator.writing.likeness import without_numbering
 from lm_eval_so.generator.writing.slots import Slot, in_turn
 
-_NUMBERING = re.compile(
-    r"^(?:제 ?\d+ ?[조장절항] *|(?:\d+\.)+\d* +|\d+[.)] *|[IVX]+\. +|[가-힣]\. +|[①-⑳] *)"
-)
 _IN_BRACKETS = re.compile(r"^[(\[](.+)[)\]]$")
 _TOLD = 2
 """Sentences of a section that answer its heading."""
@@ -53,10 +51,8 @@ def _cells(document: Document) -> Iterator[LookUp]:
 
 
 def _headings(document: Document) -> Iterator[LookUp]:
-    for number, section in enumerate(document.sections):
-        units = [
-            u for u in document.units if u.section == number and u.kind in {"paragraph", "item"}
-        ]
+    for section, of_section in by_section(document):
+        units = [unit for unit in of_section if unit.kind in {"paragraph", "item"}]
         heading = _plain(section.title)
         spans = [span for unit in units for span in sentence_spans(document.text, unit)][:_TOLD]
         if not heading or not spans:
@@ -68,7 +64,7 @@ def _headings(document: Document) -> Iterator[LookUp]:
 
 def _plain(heading: str) -> str:
     """Return a heading without its number, brackets and end mark."""
-    text = _NUMBERING.sub("", heading.strip()).strip()
+    text = without_numbering(heading).strip()
     inside = _IN_BRACKETS.match(text)
     return (inside[1] if inside else text).rstrip(" ?.:!")
 

@@ -10,7 +10,7 @@ from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.text.behaviors import is_refusal
 from lm_eval_so.core.text.numbers import amounts
 from lm_eval_so.core.text.scripts import language_share
-from lm_eval_so.generator.documents.block import Document
+from lm_eval_so.generator.documents.block import At, Document
 from lm_eval_so.generator.personal import has_placeholder, personal_data_of
 from lm_eval_so.generator.writing.candidate import Candidate
 from lm_eval_so.generator.writing.chunks import Chunk
@@ -67,6 +67,11 @@ class Evidence:
     def text(self) -> str:
         """The quote as the document has it."""
         return self.document.text[self.start : self.end]
+
+    @property
+    def at(self) -> At:
+        """Place in the file, as far as its format has places."""
+        return next((u.at for u in self.chunk.units if u.start <= self.start < u.end), {})
 
     @property
     def with_headers(self) -> str:

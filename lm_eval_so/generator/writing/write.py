@@ -147,13 +147,9 @@ class Work:
         """
         new = Counter(each.draft.slot.type for each in outcome.written)
         stand = Counter(self._material.standing.values()) + new
-        open_ = {type_: n - new[type_] for type_, n in self.missing.items() if n > new[type_]}
-        unfilled: Counter[str] = Counter()
-        if has_model:
-            unfilled = self._reasons(outcome)
-        else:
-            for type_, n in open_.items():
-                unfilled[NO_CHUNK if type_ == FACT else NO_MODEL] += n
+        left = Counter(self.missing) - new
+        without_model = Counter({NO_CHUNK: left[FACT], NO_MODEL: left.total() - left[FACT]})
+        unfilled = self._reasons(outcome) if has_model else +without_model
         return PlanInfo(
             wanted={type_: n for type_, n in self.wanted.items() if n},
             written={

@@ -1,5 +1,6 @@
 """DOCX, HWPX and spreadsheets, and archives that are bombs."""
 
+import random
 import zipfile
 from pathlib import Path
 
@@ -131,6 +132,15 @@ def test_zip_bomb__is_refused_by_its_ratio(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"bomb.{ending}"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("Contents/section0.xml", b" " * 5_000_000)
+    assert reason_of(path) is Reason.TOO_LARGE
+
+
+@pytest.mark.parametrize("ending", ["docx", "hwpx"])
+def test_xml_bomb__is_refused_by_its_tags_before_it_is_parsed(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"bomb.{ending}"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("Contents/section0.xml", f"<a>{'<p/>' * 1_000_000}</a>")
+        archive.writestr("image.png", random.Random(1).randbytes(50_000))  # a sane ratio
     assert reason_of(path) is Reason.TOO_LARGE
 
 

@@ -120,6 +120,12 @@ def test_messages_of__arguments_may_be_an_object() -> None:
     assert fields.messages_of(value)[0].tool_calls[0].arguments == '{"나":1}'
 
 
+@pytest.mark.parametrize("key", ["role", "from", "type"])
+def test_messages_of__speakers_by_any_name(key: str) -> None:
+    made = fields.messages_of([{key: "human", "content": "가"}, {key: "ai", "content": "나"}])
+    assert [message.role for message in made] == ["user", "assistant"]
+
+
 def test_messages_of__a_cell_holds_json() -> None:
     cell = '[{"role": "user", "content": " 가\u200b "}]'
     assert fields.messages_of(cell) == (Message(role="user", content="가"),)

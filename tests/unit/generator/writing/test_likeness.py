@@ -7,7 +7,14 @@ import pytest
 
 from lm_eval_so.generator.clean import language_of
 from lm_eval_so.generator.writing.chunks import Chunk
-from lm_eval_so.generator.writing.likeness import Search, copied_runs, jaccard, key, keyed
+from lm_eval_so.generator.writing.likeness import (
+    Search,
+    copied_runs,
+    jaccard,
+    key,
+    keyed,
+    without_numbering,
+)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +46,20 @@ def test_keyed__leads_back_to_the_text() -> None:
     assert text[slice(*span)] == "1,200,000원이고,  3–5일"
     assert keyed(text).span("") is None
     assert keyed(text).span(key("없는 말")) is None
+
+
+def test_without_numbering() -> None:
+    titles = (
+        "2. 목적",
+        "제 3 조의2 목적",
+        "① 목적",
+        "가. 목적",
+        "Section 3: 목적",
+        "1.2 목적",
+        "목적",
+    )
+    assert {without_numbering(title) for title in titles} == {"목적"}
+    assert without_numbering("3M tape") == "3M tape"
 
 
 def test_copied__the_table(

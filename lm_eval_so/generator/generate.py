@@ -98,7 +98,7 @@ async def generate_with_model(
         LMEvalError: As `generate` does, before anything is asked; or what ended the asking early.
     """
     parts = open_dataset(config, resources.listener, out, edits)
-    if not parts.writing.asks:
+    if parts.writing.by_model is None:
         return write_dataset(config, resources, parts, parts.writing.by_rule(), edits)
     refuse_edits(config, parts, edits)
     options = parts.writing.options(resources.listener, offline=offline)

@@ -1,6 +1,7 @@
 """A look at files before there is a config: what each holds, and what is to be known of it."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,8 @@ from pydantic import JsonValue
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.events import ignore
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.text import width
-from lm_eval_so.core.words import say
+from lm_eval_so.core.text import in_columns
+from lm_eval_so.core.words import say, texts
 from lm_eval_so.generator.collect import collect
 from lm_eval_so.generator.dedup import drop_duplicates
 from lm_eval_so.generator.documents.block import HEADER, Document
@@ -21,50 +22,12 @@ from lm_eval_so.generator.sources.base import FileError, Holds, Reason, Reject, 
 from lm_eval_so.generator.sources.source_files import REMEDIES
 from lm_eval_so.generator.writing.conflicts import conflict_lines
 
-_HANGUL: Final = re.compile("[가-힣]")
-_LATIN: Final = re.compile("[A-Za-z]")
+_SCRIPTS: Final = {Language.KO: re.compile("[가-힣]"), Language.EN: re.compile("[A-Za-z]")}
 _ORDER: Final[tuple[Holds, ...]] = ("document", "tests", "conversations")
-_WITH_REMEDY: Final = (
-    Reason.NO_TEXT,
-    Reason.NO_ROWS,
-    Reason.NO_STAFF,
-    Reason.ENCRYPTED,
-    Reason.UNREADABLE,
-    Reason.UNKNOWN_FORMAT,
-    Reason.TOO_LARGE,
-    Reason.EMPTY_FILE,
-    Reason.BAD_ENCODING,
-    Reason.BAD_JSON,
-)
-"""Reasons for which a sentence of its own says what to do."""
 _MOST_FILES: Final = 40
 """Files of a kind that are shown."""
 _MOST_NAMED: Final = 5
 """Lines, sheets and numbers that are shown of one file."""
-
-
-@dataclass(slots=True)
-class _Letters:
-    """Letters, and those that are Hangul and Latin."""
-
-    all: int = 0
-    hangul: int = 0
-    latin: int = 0
-
-    def add(self, text: str) -> None:
-        self.all += sum(map(str.isalpha, text))
-        self.hangul += len(_HANGUL.findall(text))
-        self.latin += len(_LATIN.findall(text))
-
-    def __add__(self, other: "_Letters") -> "_Letters":
-        return _Letters(self.all + other.all, self.hangul + other.hangul, self.latin + other.latin)
-
-    @property
-    def language(self) -> Language | None:
-        """Language of more than half of them; None if it is neither."""
-        if 2 * self.hangul > self.all:
-            return Language.KO
-        return Language.EN if 2 * self.latin > self.all else None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,8 +44,8 @@ class Scanned:
     """Reason for which the file cannot be read, with its remedy."""
     personal: int = 0
     """Items of personal data."""
-    letters: _Letters = field(default_factory=_Letters)
-    """Letters of a document, or of tests."""
+    letters: Counter[Language | None] = field(default_factory=Counter)
+    """Letters of a document, or of tests: all (None), and those of each language's script."""
 
     @property
     def tables(self) -> int:
@@ -175,10 +138,10 @@ def _gather(outcomes: Iterator[Outcome]) -> ScanResult:
                 found[outcome.file.name] = Scanned(file=outcome.file, holds=outcome.holds)
             case Read():
                 found[outcome.file.name].document = outcome.document
-                found[outcome.file.name].letters.add(outcome.document.text)
+                found[outcome.file.name].letters += _letters(outcome.document.text)
             case Kept():
                 found[outcome.file.name].samples += 1
-                found[outcome.file.name].letters.add(outcome.sample.question)
+                found[outcome.file.name].letters += _letters(outcome.sample.question)
                 question = question or outcome.sample.question
             case Reject() if outcome.reason is Reason.DUP_EXACT:
                 found[outcome.file.name].duplicates += 1
@@ -196,18 +159,25 @@ def _gather(outcomes: Iterator[Outcome]) -> ScanResult:
     return ScanResult(
         files=tuple(read),
         unreadable=tuple(each for each in found.values() if each.error is not None),
-        language=sum(counted, _Letters()).language or Language.EN,
+        language=_language(sum(counted, Counter())) or Language.EN,
         question=question,
     )
 
 
-def show(result: ScanResult, language: Language) -> list[str]:
-    """Return what was found in lines for people; names of files stand in them as they are.
+def _letters(text: str) -> Counter[Language | None]:
+    found: Counter[Language | None] = Counter({None: sum(map(str.isalpha, text))})
+    for language, letter in _SCRIPTS.items():
+        found[language] = len(letter.findall(text))
+    return found
 
-    Args:
-        result: Result of the scan.
-        language: Language of the sentences.
-    """
+
+def _language(letters: Counter[Language | None]) -> Language | None:
+    """Return the language of more than half of the letters."""
+    return next((each for each in _SCRIPTS if 2 * letters[each] > letters[None]), None)
+
+
+def show(result: ScanResult, language: Language) -> list[str]:
+    """Return what was found in lines for people; names of files stand in them as they are."""
     read = sorted(result.files, key=lambda each: _ORDER.index(each.holds))
     parts = {
         "read": [(each.file.name, _found(each, result, language)) for each in read],
@@ -217,18 +187,14 @@ def show(result: ScanResult, language: Language) -> list[str]:
     for title, rows in parts.items():
         if rows:
             lines.append(say(f"scan.{title}", language))
-        broad = max((width(name) for name, _ in rows), default=0)
-        lines += [
-            f"  {name}{' ' * (broad - width(name))}  {told}" for name, told in rows[:_MOST_FILES]
-        ]
+        lines += in_columns(rows[:_MOST_FILES], indent=2)
         if (more := len(rows) - _MOST_FILES) > 0:
             lines.append(f"  {say('scan.more', language, {'n': f'{more:,}'})}")
     documents = [each.document for each in result.files if each.document is not None]
     told = [text for text, is_settled in conflict_lines(documents, language) if not is_settled]
-    return [
-        *lines,
-        *([say("scan.conflicts", language), *(f"  {text}" for text in told)] if told else []),
-    ]
+    if told:
+        lines += [say("scan.conflicts", language), *(f"  {text}" for text in told)]
+    return lines
 
 
 def _found(each: Scanned, result: ScanResult, language: Language) -> str:
@@ -250,10 +216,10 @@ def _found(each: Scanned, result: ScanResult, language: Language) -> str:
     details = [*_details(each, language)]
     text = f"{say(f'scan.{each.holds}', language)} · {', '.join(counted)}"
     text += f" ({(' / ' if document else ', ').join(details)})" if details else ""
-    spoken = each.letters.language if document else None
-    return (
-        text if spoken in {None, result.language} else f"{text} · {say(f'scan.{spoken}', language)}"
-    )
+    spoken = _language(each.letters) if document else None
+    if spoken not in {None, result.language}:
+        text += f" · {say(f'scan.{spoken}', language)}"
+    return text
 
 
 def _details(each: Scanned, language: Language) -> Iterator[str]:
@@ -288,6 +254,6 @@ def _fault(each: Scanned, language: Language) -> str:
     """Return why a file cannot be read, and what to do."""
     remedy = " / ".join(REMEDIES.get(each.file.path.suffix.lower(), ("DOCX", "PDF")))
     reason = each.error.reason if each.error else Reason.UNREADABLE
-    if reason not in _WITH_REMEDY:
-        return f"{say(f'reasons.{reason}', language)} ({reason})"
-    return say(f"scan.fault_{reason}", language, {"remedy": remedy})
+    if (fault := f"scan.fault_{reason}") in texts(language):
+        return say(fault, language, {"remedy": remedy})
+    return f"{say(f'reasons.{reason}', language)} ({reason})"

@@ -22,7 +22,7 @@ from lm_eval_so.core.events import Event, Noticed
 from lm_eval_so.core.records.comparison import Comparison, Control, Reason
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor, make_redactor
-from lm_eval_so.core.templates.safe import cut
+from lm_eval_so.core.templates.safe import one_line
 from lm_eval_so.errors import LMEvalError, Problem, refuse
 from lm_eval_so.evaluator.metrics.base import metrics
 from lm_eval_so.runner.plan.selection import backend_section
@@ -162,7 +162,9 @@ def _decide(
             refuse(backend_problems(each, config=main, environ=source.environ))
     except (LMEvalError, OSError, ValueError) as error:
         redactor = config_redactor(main, source.environ, runs_code=False)
-        raise _no("failed", problem=_told(redactor.redact(str(error)))) from None
+        raise _no(
+            "failed", problem=one_line(redactor.redact(str(error)), _LONGEST_PROBLEM)
+        ) from None
     redactor = config_redactor(main, source.environ, runs_code=True)
     control = Control(state="asked", commit=commit)
     return Decided(control=control, config=main, redactor=redactor)
@@ -188,7 +190,7 @@ def _config_of_main(source: ControlSource, commit: str) -> Config:
     except LMEvalError as error:
         redactor = make_redactor(source.environ)
         problem = error.problems[0].what if error.problems else str(error)
-        told = _told(redactor.redact(problem))
+        told = one_line(redactor.redact(problem), _LONGEST_PROBLEM)
         raise _no("bad_config", commit=shown, problem=told) from None
 
 
@@ -350,7 +352,7 @@ def _served(
     if not before or not now or set(before) == set(now):
         return None
     redactor = config_redactor(config, source.environ, runs_code=True)
-    names = [_told(redactor.redact(", ".join(each))) for each in (before, now)]
+    names = [one_line(redactor.redact(", ".join(each)), _LONGEST_PROBLEM) for each in (before, now)]
     return names[0], names[1]
 
 
@@ -386,7 +388,3 @@ def control_hint(config: Config, environ: Mapping[str, str]) -> Iterator[Event]:
         return
     if not _is_hosted(section, config, environ):
         yield Noticed(stage="check", text=_ADVICE)
-
-
-def _told(text: str) -> str:
-    return " ".join(cut(text, _LONGEST_PROBLEM).split())

@@ -79,6 +79,11 @@ def cut(text: str, graphemes: int) -> str:
     return text if units <= graphemes else f"{text[:end]}… (+{units - kept:,})"
 
 
+def one_line(text: str, graphemes: int | None = None) -> str:
+    """Return a text, cut if need be, on one line, without what a terminal would obey."""
+    return " ".join((normalise(text) if graphemes is None else cut(text, graphemes)).split())
+
+
 def block(text: str, info: str = "text") -> Safe:
     """Return a fenced block; it must start a line."""
     text = normalise(text)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from lm_eval_so.core.config.model import Config
@@ -17,7 +16,6 @@ from lm_eval_so.core.files import cannot_write, copy_atomic
 from lm_eval_so.core.hashing import canon, digest
 from lm_eval_so.core.records.codec import dump_document, dump_line, dumps, to_json
 from lm_eval_so.core.records.dataset import DatasetInfo, FileInfo, GeneratorInfo
-from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.generator.dataset.hand_edits import samples_digest
 from lm_eval_so.generator.dataset.stored import (
     METRICS_FILE,
@@ -39,12 +37,6 @@ def write_outcomes(
 ) -> dict[str, FileInfo]:
     """Write samples and rejects into a folder, and count them.
 
-    Args:
-        outcomes: Outcomes of the records.
-        tally: Tally that counts them.
-        folder: Folder of the files.
-        added: Part of the dataset from documents, behind the rest.
-
     Returns:
         Rows, size and digest of each file.
 
@@ -61,24 +53,24 @@ def _write(
     outcomes: Iterable[Outcome], tally: Tally, folder: Path, added: FromDocuments
 ) -> dict[str, FileInfo]:
     proposed: list[str] = []
-    with _DatasetWriter(folder) as writer:
+    with _Lines(folder / SAMPLES_FILE) as samples, _Lines(folder / REJECTED_FILE) as rejects:
         for outcome in outcomes:
             tally.add(outcome)
             if isinstance(outcome, ProposedMetrics):
                 proposed.append(outcome.yaml)
             elif isinstance(outcome, Kept):
-                writer.add_sample(outcome.sample)
+                samples.add(dumps(outcome.sample))
             elif isinstance(outcome, Reject | FileError):
-                writer.add_reject(outcome)
+                rejects.add(dump_line(_reject_line(outcome)))
         for sample in (*added.samples, *added.twins):
             tally.count_sample(sample)
-            writer.add_sample(sample)
+            samples.add(dumps(sample))
         for line in added.tries:
-            writer.add_try(line)
+            rejects.add(dump_line(line))
     if proposed:
         text = f"metrics:\n{''.join(proposed)}"
         (folder / METRICS_FILE).write_text(text, encoding="utf-8", newline="\n")
-    files = writer.files()
+    files = {SAMPLES_FILE: samples.info(), REJECTED_FILE: rejects.info()}
     if added.documents:
         with _Lines(folder / SOURCES_FILE) as lines:
             for document in added.documents:
@@ -87,51 +79,19 @@ def _write(
     return files
 
 
-class _DatasetWriter:
-    """Writes samples and rejects into a folder as they come."""
-
-    def __init__(self, folder: Path) -> None:
-        self._samples = _Lines(folder / SAMPLES_FILE)
-        self._rejects = _Lines(folder / REJECTED_FILE)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._samples.close()
-        self._rejects.close()
-
-    def add_sample(self, sample: TestSample) -> None:
-        """Write a sample."""
-        self._samples.add(dumps(sample))
-
-    def add_reject(self, reject: Reject | FileError) -> None:
-        """Write a rejected record or file, with the reason."""
-        record = reject if isinstance(reject, Reject) else None
-        line = {
-            "stage": record.step if record else Step.COLLECT,
-            "reason": reject.reason,
-            "source": reject.file.source,
-            "file": reject.file.name,
-            "at": dict(reject.at),
-            "what": reject.what,
-            "hint": reject.hint,
-            "excerpt": record.excerpt if record else None,
-        }
-        self._rejects.add(dump_line({k: v for k, v in line.items() if v not in (None, "", {})}))
-
-    def add_try(self, line: Mapping[str, Any]) -> None:
-        """Write the line of a proposal that was thrown away."""
-        self._rejects.add(dump_line(line))
-
-    def files(self) -> dict[str, FileInfo]:
-        """Return rows, size and digest of each file."""
-        return {SAMPLES_FILE: self._samples.info(), REJECTED_FILE: self._rejects.info()}
+def _reject_line(reject: Reject | FileError) -> dict[str, Any]:
+    record = reject if isinstance(reject, Reject) else None
+    line = {
+        "stage": record.step if record else Step.COLLECT,
+        "reason": reject.reason,
+        "source": reject.file.source,
+        "file": reject.file.name,
+        "at": dict(reject.at),
+        "what": reject.what,
+        "hint": reject.hint,
+        "excerpt": record.excerpt if record else None,
+    }
+    return {name: value for name, value in line.items() if value not in (None, "", {})}
 
 
 class _Lines:
@@ -146,7 +106,7 @@ class _Lines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._file.close()
 
     def add(self, line: str) -> None:
         data = line.encode() + b"\n"
@@ -155,9 +115,6 @@ class _Lines:
         self._rows += 1
         self._size += len(data)
 
-    def close(self) -> None:
-        self._file.close()
-
     def info(self) -> FileInfo:
         return FileInfo(rows=self._rows, bytes=self._size, sha256=self._digest.hexdigest())
 
@@ -165,14 +122,7 @@ class _Lines:
 def describe(
     config: Config, tally: Tally, files: dict[str, FileInfo], added: FromDocuments = NOTHING
 ) -> DatasetInfo:
-    """Return the dataset's metadata, without clock, host and absolute paths.
-
-    Args:
-        config: The config.
-        tally: Counts of the records.
-        files: Files of the dataset.
-        added: Part of the dataset from documents.
-    """
+    """Return the dataset's metadata, without clock, host and absolute paths."""
     section = config.dataset
     written = config.located.written_below
     return DatasetInfo(
@@ -253,8 +203,6 @@ def _config_digest(config: Config) -> str:
         else {}
     )
     for source in generator.get("sources", ()):
-        if (
-            source.get("as") == "samples"
-        ):  # once the default: a digest that is stored stays the same
+        if source.get("as") == "samples":  # once the default: digests that are stored stay the same
             del source["as"]
     return digest({"dataset": dataset, "generator": generator})

@@ -1,6 +1,6 @@
 """Tests from documents as a part of the dataset: what stands is kept, what is missing is written."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from lm_eval_so.generator.dataset.stored import (
 )
 from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.outcomes import STAGE, notice
-from lm_eval_so.generator.review.decisions import REVIEW, Decisions
+from lm_eval_so.generator.review.decisions import Decisions
 from lm_eval_so.generator.twins.make_twins import twins_of
 from lm_eval_so.generator.writing.write import Material, Options, Results, Work
 
@@ -47,14 +47,7 @@ def has_documents(config: Config, folder: Path) -> bool:
 
 
 class Writing:
-    """The tests to write from documents.
-
-    Args:
-        config: The config, with a `generator` section.
-        folder: Folder of the dataset, with what stands in it.
-        documents: The documents of its sources.
-        imported: Tests of its sources.
-    """
+    """The tests to write from documents."""
 
     def __init__(
         self,
@@ -72,6 +65,7 @@ class Writing:
         self._stored = read_stored(folder) if has_documents(config, folder) else Stored()
         self._standing = not_imported(decisions.all_decided(self._stored.samples), imported)
         self._by = told_by(config)
+        self._has_model = bool(config.generator and config.generator.writer)
         self._is_held = False
         self._work = self._planned()
 
@@ -81,17 +75,10 @@ class Writing:
         return bool(self._standing)
 
     @property
-    def asks(self) -> bool:
-        """Whether a model is to be asked for tests that are missing."""
-        return self.by_model is not None
-
-    @property
     def by_model(self) -> Work | None:
         """The tests that a model is to be asked for; None if none is missing, or there is no model."""
-        section = self._config.generator
-        has_model = section is not None and section.writer is not None
         is_missing = self._work is not None and any(self._work.missing.values())
-        return self._work if has_model and is_missing else None
+        return self._work if self._has_model and is_missing else None
 
     def renew(
         self,
@@ -134,15 +121,11 @@ class Writing:
 
     def by_rule(self) -> Results:
         """Write look-ups if there is no model; with one nothing is written, and nothing asked."""
-        section = self._config.generator
-        has_model = section is not None and section.writer is not None
-        if self._work is None or has_model:
-            return Results()
-        return self._work.look_ups()
+        return Results() if self._work is None or self._has_model else self._work.look_ups()
 
     async def by_models(self, resources: Resources, options: Options) -> Results:
         """Write what is missing by the model of the config; errors as in `Work.by_models`."""
-        assert self._work is not None  # noqa: S101 - `asks`
+        assert self._work is not None  # noqa: S101 - `by_model`
         return await self._work.by_models(self._config, resources, options)
 
     def options(
@@ -170,18 +153,11 @@ class Writing:
         return Options(style=style, offline=offline, only=only, tell=tell)
 
     def added(self, outcome: Results, licenses: dict[str, str | None]) -> FromDocuments:
-        """Return the part of the dataset that comes from documents.
-
-        Args:
-            outcome: Tests that were written now.
-            licenses: License of each document, by its file.
-        """
+        """Return the part of the dataset that comes from documents."""
         written = (sample_of(each, licenses) for each in outcome.written)
         new = self._decisions.all_decided(written)
         types = tuple(self._work.wanted) if self._work else ()
         samples = in_order([*self._standing, *new], types)
-        section = self._config.generator
-        has_model = section is not None and section.writer is not None
         unheld = self._new_documents()
         return FromDocuments(
             documents=document_lines(self.documents, self._stored, samples, unheld),
@@ -190,8 +166,11 @@ class Writing:
             twins=twins_of(
                 self._config, [*self._imported, *samples], self._stored.twins, self._decisions
             ),
-            tries=(*self._thrown(), *(line_of(each, self._by) for each in outcome.tries)),
-            plan=self._work.figures(outcome, has_model=has_model) if self._work else None,
+            tries=(
+                *self._decisions.reject_lines(self._stored.tries),
+                *(line_of(each, self._by) for each in outcome.tries),
+            ),
+            plan=self._work.figures(outcome, has_model=self._has_model) if self._work else None,
             llm=self._use(outcome, samples),
         )
 
@@ -200,16 +179,6 @@ class Writing:
         if self._is_held or not any(map(is_unanswered, self._standing)):
             return []
         return new_documents(self.documents, self._stored)
-
-    def _thrown(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the lines of earlier runs, and those of tests that people rejected since."""
-        rejected = {(line["id"], line["rev"]): line for line in self._decisions.reject_lines()}
-        for line in self._stored.tries:
-            if line.get("stage") != REVIEW:
-                yield line
-            elif (known := rejected.pop((line.get("id"), line.get("rev")), None)) is not None:
-                yield known
-        yield from rejected.values()
 
     def _use(self, outcome: Results, samples: Sequence[TestSample]) -> ModelUse | None:
         asking = outcome.asking

@@ -14,7 +14,7 @@ from lm_eval_so.core.records.codec import loads
 from lm_eval_so.core.records.review import Decision, Ruling
 from lm_eval_so.core.records.sample import SourceRef, TestSample
 from lm_eval_so.errors import DatasetError, InputError, Problem, RecordError, UsageError, Where
-from lm_eval_so.generator.dataset.stored import FILES, is_written
+from lm_eval_so.generator.dataset.stored import FILES, is_written, sample_in
 from lm_eval_so.generator.review.decisions import Decided, apply, key_of
 from lm_eval_so.generator.sources.base import place
 
@@ -70,22 +70,18 @@ def is_edited(made: Path, folder: Path, edits: Edits) -> bool:
     Raises:
         DatasetError: If there are some, which are refused.
     """
-    problem = None if edits is Edits.KEEP else edit_problem(made, folder)
+    problem = None if edits is Edits.KEEP else _edit_problem(made, folder)
     if problem is not None and edits is Edits.REFUSE:
         raise DatasetError.of([problem])
     return problem is not None
 
 
-def edit_problem(made: Path, folder: Path) -> Problem | None:
+def _edit_problem(made: Path, folder: Path) -> Problem | None:
     """Return the problem of samples that were edited after `generate` wrote them; None if there is none.
 
     An edit is a content that neither metadata.json records nor the sources give now. Line ends and
     blank lines, which git and editors change, are none; edits of tests that were written from documents
     are taken over.
-
-    Args:
-        made: Folder with the new files.
-        folder: The dataset's folder.
 
     Raises:
         InputError: If the samples or their metadata cannot be read.
@@ -96,10 +92,10 @@ def edit_problem(made: Path, folder: Path) -> Problem | None:
     if samples_digest(file) == samples_digest(made / SAMPLES_FILE):
         return None
     info = read_metadata(folder)
-    given = samples_digest(made / SAMPLES_FILE, only_imported=True)
-    is_written_of = info is not None and info.imported_sha256 is not None
-    if is_written_of and samples_digest(file, only_imported=True) == given:
-        return None
+    if info is not None and info.imported_sha256 is not None:
+        given = samples_digest(made / SAMPLES_FILE, only_imported=True)
+        if samples_digest(file, only_imported=True) == given:
+            return None
     line, origin = _first_edit(made / SAMPLES_FILE, file)
     source = f" ({place(origin.file, origin.at)})" if origin else ""
     return Problem(
@@ -226,7 +222,7 @@ def samples_digest(file: Path, *, only_imported: bool = False) -> str:
     """Return the digest of a file of samples, as it was written whatever became of its line ends."""
     found = hashlib.sha256()
     for _, line in read_lines(file):
-        if not (only_imported and is_written(_sample(line))):
+        if not (only_imported and is_written(sample_in(line))):
             found.update(line + b"\n")
     return found.hexdigest()
 
@@ -238,20 +234,13 @@ def _first_edit(made: Path, file: Path) -> tuple[int | None, SourceRef | None]:
     line that differs from what the sources give now, since they may have changed, too.
     """
     for number, line in read_lines(file):
-        sample = _sample(line)
+        sample = sample_in(line)
         if sample is None or (sample.id, sample.rev) != (content_id(sample), revision(sample)):
             return number, _origin(sample)
     for new, old in zip_longest(read_lines(made), read_lines(file)):
         if new is None or old is None or new[1] != old[1]:
-            return old and old[0], _origin(_sample(new[1]) if new else None)
+            return old and old[0], _origin(sample_in(new[1]) if new else None)
     return None, None
-
-
-def _sample(line: bytes) -> TestSample | None:
-    try:
-        return loads(line, TestSample)
-    except InputError:
-        return None
 
 
 def _origin(sample: TestSample | None) -> SourceRef | None:

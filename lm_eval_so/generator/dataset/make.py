@@ -102,15 +102,7 @@ def _read_decided(config: Config, listener: Listener, folder: Path, decisions: D
 def publish_parts(
     config: Config, listener: Listener, parts: Parts, outcome: Results, *, edits: Edits
 ) -> Generated:
-    """Make the dataset and put it into its folder; errors as in `generate`.
-
-    Args:
-        config: The config.
-        listener: Listener of the stage.
-        parts: Parts of the dataset.
-        outcome: Tests that were written now.
-        edits: Fate of samples that were edited by hand.
-    """
+    """Make the dataset and put it into its folder; errors as in `generate`."""
     folder = parts.folder
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
         info = make_parts(config, listener, Path(made), parts, outcome)

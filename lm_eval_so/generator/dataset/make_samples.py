@@ -35,12 +35,7 @@ TYPE = "type"
 
 
 def sample_of(written: Written, licenses: Mapping[str, str | None]) -> TestSample:
-    """Return the sample of a test that was written.
-
-    Args:
-        written: The test.
-        licenses: License of each document, by its file.
-    """
+    """Return the sample of a test that was written; licenses stand by the file of their document."""
     draft, said = written.draft, written.draft.said
     chunk = draft.slot.chunk
     document = chunk.document
@@ -224,13 +219,7 @@ def style_for(
 
 
 def style_examples(samples: Iterable[TestSample], language: str, seed: int) -> tuple[str, ...]:
-    """Return questions of the team's own that show how its users write, one of each tag in turn.
-
-    Args:
-        samples: Imported tests.
-        language: Language of the questions.
-        seed: Seed of the choice.
-    """
+    """Return questions of the team's own that show how its users write, one of each tag in turn."""
     by_tag: dict[str, list[TestSample]] = {}
     for sample in samples:
         text = sample.question

@@ -2,10 +2,9 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from lm_eval_so.core.events import ignore
 from lm_eval_so.core.records.dataset import PlanInfo, SourceInfo
@@ -63,16 +62,11 @@ def publish_reviewed(
 ) -> tuple[int, tuple[Path, ...]]:
     """Write the files of a dataset; return how many tests `generate` would ask a model for, and the files.
 
-    Args:
-        folder: The dataset's folder.
-        samples: The tests that are left, in their order.
-        decisions: All decisions.
-
     Raises:
         InputError: If the folder cannot be read or written to.
     """
     tally = Tally(ignore, Language.EN)
-    lines = [*_rejected_lines(folder, decisions)]
+    lines = [*decisions.reject_lines(read_rejected(folder))]
     stored = read_stored(folder)
     assert stored.info is not None  # noqa: S101 - a dataset of `generate`
     info = stored.info
@@ -106,15 +100,6 @@ def publish_reviewed(
         decisions.write(made)
         lacking = info.plan.unfilled.get(NOT_ASKED, 0) if info.plan else 0
         return lacking, publish(made, folder)
-
-
-def _rejected_lines(folder: Path, decisions: Decisions) -> Iterator[Mapping[str, Any]]:
-    """Yield what stands in rejected.jsonl, then the tests that people rejected now."""
-    rejected = {(line["id"], line["rev"]): line for line in decisions.reject_lines()}
-    for line in read_rejected(folder):
-        rejected.pop((line.get("id"), line.get("rev")), None)
-        yield line
-    yield from rejected.values()
 
 
 def _counted_anew(source: SourceInfo, samples: Sequence[TestSample]) -> SourceInfo:

@@ -5,12 +5,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE, read_metadata
 from lm_eval_so.core.files import read_lines
 from lm_eval_so.core.hashing import content_id, revision
-from lm_eval_so.core.records.codec import loads
+from lm_eval_so.core.records.codec import loads, to_json
 from lm_eval_so.core.records.dataset import (
     DatasetInfo,
     DocumentInfo,
@@ -37,6 +37,7 @@ WRITE = "write"
 """Stage of a line of rejected.jsonl that is a try in vain, and method of a test that a model wrote."""
 LOOK_UP = "look_up"
 """Method of a test that was written without a model."""
+_Record = TypeVar("_Record")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,7 @@ def read_stored(folder: Path) -> Stored:
     """
     if not (folder / METADATA_FILE).exists():
         return Stored()
-    found = [_sample(line) for _, line in _lines(folder / SAMPLES_FILE)]
+    found = (sample_in(line) for _, line in _lines(folder / SAMPLES_FILE))
     samples = [as_edited(each) for each in found if each is not None and is_written(each)]
     return Stored(
         samples=tuple(each for each in samples if not is_twin(each)),
@@ -117,11 +118,12 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
     return read_lines(file) if file.exists() else iter(())
 
 
-def _sample(line: bytes) -> TestSample | None:
+def sample_in(line: bytes) -> TestSample | None:
+    """Return the sample of a line; None if it has none, which is told as an edit by hand, with its line."""
     try:
         return loads(line, TestSample)
     except InputError:
-        return None  # told as an edit by hand, with its line
+        return None
 
 
 def as_edited(sample: TestSample) -> TestSample:
@@ -142,11 +144,7 @@ def read_documents(folder: Path) -> tuple[DocumentInfo, ...]:
     Raises:
         RecordError: If a line is damaged.
     """
-    file = folder / SOURCES_FILE
-    return tuple(
-        loads(line, DocumentInfo, where=Where(file=str(file), line=number))
-        for number, line in _lines(file)
-    )
+    return tuple(_records(folder / SOURCES_FILE, DocumentInfo))
 
 
 def read_samples(folder: Path) -> list[TestSample]:
@@ -155,12 +153,13 @@ def read_samples(folder: Path) -> list[TestSample]:
     Raises:
         RecordError: If a line is damaged.
     """
-    file = folder / SAMPLES_FILE
-    found = [
-        loads(line, TestSample, where=Where(file=str(file), line=number))
-        for number, line in _lines(file)
-    ]
+    found = _records(folder / SAMPLES_FILE, TestSample)
     return [as_edited(each) if is_written(each) else each for each in found]
+
+
+def _records(file: Path, record: type[_Record]) -> Iterator[_Record]:
+    for number, line in _lines(file):
+        yield loads(line, record, where=Where(file=str(file), line=number))
 
 
 def read_rejected(folder: Path) -> Iterator[Mapping[str, Any]]:
@@ -198,14 +197,10 @@ def try_of(line: Mapping[str, Any], by: str) -> Try | None:
     """
     if line.get("by") != by:
         return None
-    texts = {
-        name: str(line.get(name, ""))
-        for name in ("slot", "type", "place", "reason", "what", "question")
-    }
-    avoid = line.get("avoid")
-    attempt = line.get("attempt")
+    names = ("slot", "type", "place", "reason", "what", "question")
+    avoid, attempt = line.get("avoid"), line.get("attempt")
     return Try(
-        **texts,
+        **{name: str(line.get(name, "")) for name in names},
         attempt=attempt if isinstance(attempt, int) else 0,
         avoid=tuple(map(str, avoid)) if isinstance(avoid, list) else (),
     )
@@ -213,18 +208,7 @@ def try_of(line: Mapping[str, Any], by: str) -> Try | None:
 
 def line_of(found: Try, by: str) -> dict[str, Any]:
     """Return the line of rejected.jsonl of a try in vain."""
-    line = {
-        "stage": WRITE,
-        "reason": found.reason,
-        "slot": found.slot,
-        "type": found.type,
-        "place": found.place,
-        "attempt": found.attempt,
-        "what": found.what,
-        "question": found.question,
-        "avoid": list(found.avoid),
-        "by": by,
-    }
+    line = {"stage": WRITE, "reason": found.reason, **to_json(found), "by": by}
     return {key: value for key, value in line.items() if value not in ("", [])}
 
 
@@ -240,14 +224,7 @@ def document_lines(
     samples: Sequence[TestSample],
     new: Collection[str],
 ) -> tuple[DocumentInfo, ...]:
-    """Return the lines of sources.jsonl: documents as they are, and earlier texts that still count.
-
-    Args:
-        documents: The documents of the sources.
-        stored: Parts of the dataset that stand.
-        samples: All tests written from documents; what they quote counts.
-        new: Ids of documents that tests without an answer were not held against; what these files said before counts.
-    """
+    """Return the lines of sources.jsonl: documents as they are, and earlier texts that still count."""
     now = {doc_id(document): _info(document) for document in documents}
     wanted = {passage.doc_id for sample in samples for passage in sample.context}
     files = {now[each].file for each in new}

@@ -8,7 +8,7 @@ from lm_eval_so.core.dataset import SAMPLES_FILE, load_dataset
 from lm_eval_so.core.events import Concluded
 from lm_eval_so.core.records.dataset import DatasetInfo, PlanInfo
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.text import width
+from lm_eval_so.core.text import in_columns
 from lm_eval_so.core.words import say
 from lm_eval_so.generator.writing.write import FACT, KEYLESS, NO_MODEL
 
@@ -39,16 +39,12 @@ def summary(
         rows.append((say("summary.look", language), _counted(doubtful, flags, language)))
     if pages:
         page = (PurePath(shown_as) / pages[0].name).as_posix()
-        rows.append(
-            (say("summary.next", language), say("summary.review", language, {"page": page}))
-        )
-    broad = max((width(label) for label, _ in rows), default=0)
+        next_ = say("summary.review", language, {"page": page})
+        rows.append((say("summary.next", language), next_))
     return Concluded(
         stage="generate",
         headline=say("summary.tests", language, {"folder": shown_as, "n": f"{tests:,}"}),
-        lines=tuple(
-            f"  {label}{' ' * (broad - width(label))}  {text}".rstrip() for label, text in rows
-        ),
+        lines=tuple(in_columns(rows, indent=2)),
     )
 
 
@@ -82,17 +78,13 @@ def _missing(plan: PlanInfo, language: Language) -> Iterator[str]:
     """Yield why tests are missing: those that need a model by type, the others by reason."""
     others = {reason: n for reason, n in plan.unfilled.items() if reason != NO_MODEL}
     if without := plan.unfilled.get(NO_MODEL, 0):
-        left = {
-            type_: n - plan.written.get(type_, 0)
-            for type_, n in plan.wanted.items()
-            if type_ != FACT
-        }
-        types = _listed({type_: n for type_, n in left.items() if n > 0})
+        left = Counter({type_: n for type_, n in plan.wanted.items() if type_ != FACT})
+        left.subtract({type_: plan.written.get(type_, 0) for type_ in left})
+        types = _listed(+left)
         yield say("summary.need_model", language, {"n": without, "types": types})
     if others:
-        yield say(
-            "summary.missing", language, {"n": sum(others.values()), "reasons": _listed(others)}
-        )
+        figures = {"n": sum(others.values()), "reasons": _listed(others)}
+        yield say("summary.missing", language, figures)
 
 
 def _counted(n: int, parts: Mapping[str, int], language: Language) -> str:

@@ -11,7 +11,6 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.dataset import load_dataset, read_metadata
 from lm_eval_so.core.files import write_all
-from lm_eval_so.core.hashing import revision
 from lm_eval_so.core.records.dataset import DocumentInfo
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.review_page import (
@@ -29,6 +28,7 @@ from lm_eval_so.core.words import say, texts
 from lm_eval_so.generator.dataset.stored import read_documents
 from lm_eval_so.generator.documents.block import Unit
 from lm_eval_so.generator.documents.compose import Composed, compose, split_text
+from lm_eval_so.generator.review.decisions import key_of, phrases_of
 
 _STEM = "review"
 _OURS = re.compile(r"review(?:-\d+)?\.html")
@@ -114,11 +114,6 @@ def shown_items(
 ) -> list[ReviewItem]:
     """Return tests as people see them, with their doubts and with the quotes in their surroundings.
 
-    Args:
-        folder: Folder of the dataset.
-        samples: Tests of it.
-        language: Language of the sentences.
-
     Raises:
         RecordError: If the documents cannot be read.
     """
@@ -138,12 +133,7 @@ def _is_open(sample: TestSample) -> bool:
 
 
 class _Sources:
-    """The documents that passages quote.
-
-    Args:
-        folder: Folder of the dataset.
-        wanted: Ids of the documents.
-    """
+    """The documents that passages quote."""
 
     def __init__(self, folder: Path, wanted: set[str | None]) -> None:
         documents = read_documents(folder)
@@ -167,15 +157,15 @@ def _item(sample: TestSample, sources: _Sources, language: Language) -> ReviewIt
     user = scene.simulated_user if scene else None
     return ReviewItem(
         id=sample.id,
-        rev=revision(sample),
+        rev=key_of(sample)[1],
         type=shown_type(sample),
         language=sample.language,
         turns=tuple(_turns(sample)),
         expected=sample.expected,
         behavior=sample.behavior.value,
-        must_say=_phrases(sample, "keywords"),
+        must_say=phrases_of(sample),
         must_not=(
-            *_phrases(sample, "forbidden"),
+            *phrases_of(sample, "forbidden"),
             *(each.text for each in (scene.must_not if scene else ())),
         ),
         goal=user.goal if user else None,
@@ -185,12 +175,6 @@ def _item(sample: TestSample, sources: _Sources, language: Language) -> ReviewIt
         evidence=tuple(_evidence(sample, sources, language)),
         status=sample.review.status if sample.review else None,
     )
-
-
-def _phrases(sample: TestSample, name: str) -> tuple[str, ...]:
-    """Return phrases that the sample gives to the keyword metric."""
-    found = sample.metrics.get("keyword_coverage", {}).get(name)
-    return tuple(k for k in found if isinstance(k, str)) if isinstance(found, list) else ()
 
 
 def shown_type(sample: TestSample) -> str:

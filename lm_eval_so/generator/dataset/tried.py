@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.templates.safe import cut
+from lm_eval_so.core.templates.safe import one_line
 from lm_eval_so.core.text import width
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import NothingToDo
 from lm_eval_so.generator.dataset.from_documents import Writing
 from lm_eval_so.generator.dataset.make_samples import sample_of
+from lm_eval_so.generator.review.decisions import phrases_of
 from lm_eval_so.generator.writing.model.write_rounds import Try
 
 _BROAD = 14
@@ -45,11 +46,6 @@ class Tried:
 async def try_out(writing: Writing, resources: Resources, tests: int) -> Tried:
     """Write a few tests, one of each type in turn, that are kept in the cache alone.
 
-    Args:
-        writing: The tests to write.
-        resources: Resources of the command.
-        tests: Number of tests.
-
     Raises:
         NothingToDo: If no test is missing, or no model is named.
         LMEvalError: As `Writing.by_models` does, or what ended the asking early.
@@ -77,12 +73,7 @@ async def try_out(writing: Writing, resources: Resources, tests: int) -> Tried:
 
 
 def show(tried: Tried, language: Language) -> str:
-    """Return what was tried out, for people, with a line end at its end.
-
-    Args:
-        tried: Tests that were tried out.
-        language: Language of the labels.
-    """
+    """Return what was tried out, for people, with a line end at its end."""
     shown = zip(tried.written, tried.places, strict=True)
     blocks = ["\n".join(_test(n, *each, language)) for n, each in enumerate(shown, start=1)]
     thrown = [_thrown(each, language) for each in tried.tries]
@@ -91,7 +82,7 @@ def show(tried: Tried, language: Language) -> str:
 
 def _test(number: int, sample: TestSample, place: str, language: Language) -> Iterator[str]:
     kind = str(sample.metadata.get("type", ""))
-    yield f"{number} {kind.ljust(_BROAD)} {_line(place)}"
+    yield f"{number} {kind.ljust(_BROAD)} {one_line(place, _MOST)}"
     said = {"user": "question", "assistant": "reply"}
     for message in sample.messages:
         yield _labelled(said.get(message.role, "question"), message.content, language)
@@ -102,9 +93,8 @@ def _test(number: int, sample: TestSample, place: str, language: Language) -> It
         yield _labelled("must_say", ", ".join(check.text for check in checks), language)
     if sample.expected is not None:
         yield _labelled("answer", sample.expected, language)
-    keywords = sample.metrics.get("keyword_coverage", {}).get("keywords")
-    if isinstance(keywords, list) and keywords:
-        yield _labelled("must_say", ", ".join(map(str, keywords)), language)
+    if phrases := phrases_of(sample):
+        yield _labelled("must_say", ", ".join(phrases), language)
     for passage in sample.context:
         yield _labelled("evidence", f"{_BAR}{passage.text}", language)
     if sample.flags:
@@ -112,8 +102,9 @@ def _test(number: int, sample: TestSample, place: str, language: Language) -> It
 
 
 def _thrown(tried: Try, language: Language) -> str:
-    details = " · ".join(filter(None, map(_line, (tried.question, tried.what))))
-    told = say("writing.thrown_away", language, {"reason": tried.reason, "details": details})
+    texts = (one_line(each, _MOST) for each in (tried.question, tried.what))
+    figures = {"reason": tried.reason, "details": " · ".join(filter(None, texts))}
+    told = say("writing.thrown_away", language, figures)
     return f"- {tried.type.ljust(_BROAD)} {told.removesuffix(': ')}"
 
 
@@ -132,13 +123,8 @@ def _price(tried: Tried, language: Language) -> str:
 def _labelled(label: str, text: str, language: Language) -> str:
     broad = max(width(say(_label(each), language)) for each in _LABELS)
     name = say(_label(label), language)
-    return f"  {name}{' ' * (broad - width(name))}  {_line(text)}"
+    return f"  {name}{' ' * (broad - width(name))}  {one_line(text, _MOST)}"
 
 
 def _label(name: str) -> str:
     return "scenario.label_goal" if name == "goal" else f"writing.label_{name}"
-
-
-def _line(text: str) -> str:
-    """Return a text on one line, without what a terminal would obey."""
-    return " ".join(cut(text, _MOST).split())

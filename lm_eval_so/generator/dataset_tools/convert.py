@@ -19,6 +19,7 @@ from lm_eval_so.core.words import say
 from lm_eval_so.errors import NothingToDo
 from lm_eval_so.generator.dataset_tools.verify import main_language
 from lm_eval_so.generator.mapping.list_cells import read_cell
+from lm_eval_so.generator.review.decisions import phrases_of
 
 Target = Literal["promptfoo", "csv"]
 _REFERENCES = "references "
@@ -124,8 +125,7 @@ def _cells(test: TestSample, lost: Counter[str]) -> Iterator[tuple[str, str]]:
     yield from ((f"{_REFERENCES}{n}", text) for n, text in enumerate(test.references, start=1))
     own = test.metrics.get("keyword_coverage", {})
     for name in ("keywords", "forbidden"):
-        found = own.get(name)
-        texts = [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
+        texts, found = phrases_of(test, name), own.get(name)
         lost["alternatives"] += isinstance(found, list) and len(texts) < len(found)
         yield name, _cell(texts, name)
     yield "behavior", "" if test.behavior.value == "answer" else test.behavior.value
@@ -202,21 +202,14 @@ def _case(test: TestSample, *, is_chat: bool) -> dict[str, Any]:
 def _assertions(test: TestSample) -> Iterator[dict[str, JsonValue]]:
     phrases = test.metrics.get("keyword_coverage", {})
     keywords, forbidden = phrases.get("keywords"), phrases.get("forbidden")
-    plain = [k for k in keywords if isinstance(k, str)] if isinstance(keywords, list) else []
-    if plain:
+    if plain := phrases_of(test):
         yield {"type": "icontains-all", "value": [*plain]}
     for each in keywords if isinstance(keywords, list) else ():
         if isinstance(each, dict):
-            kind, value = (
-                ("icontains-any", each["any_of"])
-                if "any_of" in each
-                else ("icontains", each.get("text"))
-            )
-            yield {
-                "type": kind,
-                "value": value,
-                **({"weight": each["weight"]} if "weight" in each else {}),
-            }
+            is_choice = "any_of" in each
+            weight = {"weight": each["weight"]} if "weight" in each else {}
+            value = each["any_of"] if is_choice else each.get("text")
+            yield {"type": "icontains-any" if is_choice else "icontains", "value": value, **weight}
     if isinstance(forbidden, list) and forbidden:
         yield {"type": "not-icontains-any", "value": forbidden}
     if (rubric := test.metrics.get("llm_judge", {}).get("rubric")) is not None:
@@ -224,10 +217,8 @@ def _assertions(test: TestSample) -> Iterator[dict[str, JsonValue]]:
     if (schema := test.metrics.get("json_schema", {}).get("schema")) is not None:
         yield {"type": "is-json", "value": schema}
     if test.behavior.value != "answer":
-        yield {
-            "type": "llm-rubric",
-            "value": say(f"review_page.behavior_{test.behavior.value}", main_language([test])),
-        }
+        rubric = say(f"review_page.behavior_{test.behavior.value}", main_language([test]))
+        yield {"type": "llm-rubric", "value": rubric}
     elif test.expected is not None and not keywords:
         yield {"type": "factuality", "value": test.expected}
 

@@ -11,7 +11,7 @@ from lm_eval_so.core.dataset import load_dataset
 from lm_eval_so.core.records.codec import dump_line, to_json
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.templates.safe import cut
+from lm_eval_so.core.templates.safe import one_line
 from lm_eval_so.core.words import say
 from lm_eval_so.generator.dataset_tools.show import asked_of
 from lm_eval_so.generator.dataset_tools.verify import main_language
@@ -98,7 +98,10 @@ def diff_text(found: Difference, language: Language) -> str:
     lines += [_line("+", test) for test in found.added]
     for test in found.changed:
         lines.append(_line("~", test))
-        lines += [f"    {_shown(c.field)}: {_value(c.old)} → {_value(c.new)}" for c in test.changes]
+        lines += [
+            f"    {one_line(c.field, _MOST)}: {_value(c.old)} → {_value(c.new)}"
+            for c in test.changes
+        ]
     figures = {name: len(getattr(found, name)) for name in ("added", "removed", "changed")}
     lines.append(say("dataset.difference", language, {**figures, "same": found.same}))
     return "".join(f"{line}\n" for line in lines)
@@ -124,16 +127,12 @@ def _fields(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Js
 
 
 def _line(mark: str, test: Test) -> str:
-    ref = f" ({_shown(test.ref)})" if test.ref else ""
-    return f"{mark} {_shown(test.id)}{ref} {_shown(test.question)}"
+    ref = f"({test.ref})" if test.ref else None
+    told = filter(None, (test.id, ref, test.question))
+    return " ".join((mark, *(one_line(each, _MOST) for each in told)))
 
 
 def _value(value: JsonValue) -> str:
     if value is None:
         return "–"
-    return _shown(value if isinstance(value, str) else dump_line(value))
-
-
-def _shown(text: str) -> str:
-    """Return a text on one line, without what a terminal would obey."""
-    return " ".join(cut(text, _MOST).split())
+    return one_line(value if isinstance(value, str) else dump_line(value), _MOST)

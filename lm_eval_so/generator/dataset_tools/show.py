@@ -10,7 +10,7 @@ from lm_eval_so.core.dataset import Dataset, load_dataset
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.review_page import ReviewItem, ShownEvidence
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.core.templates.safe import normalise
+from lm_eval_so.core.templates.safe import one_line
 from lm_eval_so.core.text import in_columns
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import InputError, nearest
@@ -110,17 +110,12 @@ def show_test(path: Path, wanted: str, language: Language | None) -> tuple[TestS
     language = language or main_language([test])
     [item] = shown_items(path, [test], language)
     head = " · ".join([test.id, *filter(None, [test.ref, item.type, item.language])])
-    return test, f"{_on_one_line(head)}\n{_table(_rows(test, item, language), language)}"
+    return test, f"{one_line(head)}\n{_table(_rows(test, item, language), language)}"
 
 
 def _table(rows: Iterable[tuple[str, str]], language: Language) -> str:
-    named = [(say(f"dataset.{name}", language), _on_one_line(text)) for name, text in rows]
+    named = [(say(f"dataset.{name}", language), one_line(text)) for name, text in rows]
     return "".join(f"{line}\n" for line in in_columns(named))
-
-
-def _on_one_line(text: str) -> str:
-    """Return a text on one line, without what a terminal would obey."""
-    return " ".join(normalise(text).split())
 
 
 def _find(dataset: Dataset, wanted: str) -> TestSample:

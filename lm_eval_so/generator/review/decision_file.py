@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 from lm_eval_so.core.files import cannot_read
 from lm_eval_so.core.records.codec import dump_line, from_json, parse_json
@@ -20,7 +20,7 @@ from lm_eval_so.core.text.spreadsheet import (
 from lm_eval_so.errors import InputError, Problem, Where
 from lm_eval_so.generator.clean import clean_text
 from lm_eval_so.generator.mapping.list_cells import read_cell
-from lm_eval_so.generator.review.decisions import must_say_of
+from lm_eval_so.generator.review.decisions import phrases_of
 
 TEXTS: Final = ("question", "expected", "must_say")
 """Fields of a decision, and columns of a table, with the texts that people may edit."""
@@ -96,11 +96,7 @@ def read_decision_file(path: Path) -> list[Given | Problem]:
 
 
 def decision_table(items: Iterable[ReviewItem]) -> str:
-    """Return tests as a table in which people write their decisions, for a spreadsheet.
-
-    Args:
-        items: The tests, as the review page shows them.
-    """
+    """Return tests as a table in which people write their decisions, for a spreadsheet."""
     return csv_table(_COLUMNS, map(_row_of, items))
 
 
@@ -136,7 +132,7 @@ def _must_say_cell(phrases: tuple[str, ...]) -> str:
 
 def _known(sample: TestSample, name: str) -> str | tuple[str, ...]:
     if name == "must_say":
-        return must_say_of(sample)
+        return phrases_of(sample)
     return sample.question if name == "question" else sample.expected or ""
 
 
@@ -164,22 +160,12 @@ def _of_lines(text: str, file: str) -> Iterator[Given | Problem]:
 
 def _cleaned(decision: Decision, reviewer: str | None) -> Decision:
     """Return a decision with the texts of people cleaned, and without what only review.jsonl has."""
-
-    def cleaned(text: str | None) -> str | None:
-        return None if text is None else clean_text(text)
-
+    given = {name: getattr(decision, name) for name in ("question", "expected", "note")}
+    texts: dict[str, Any] = {name: text and clean_text(text) for name, text in given.items()}
     must_say = decision.must_say
     if must_say is not None:
         must_say = tuple(filter(None, map(clean_text, must_say)))
-    return replace(
-        decision,
-        question=cleaned(decision.question),
-        expected=cleaned(decision.expected),
-        must_say=must_say,
-        note=cleaned(decision.note),
-        reviewer=reviewer,
-        sample=None,
-    )
+    return replace(decision, **texts, must_say=must_say, reviewer=reviewer, sample=None)
 
 
 def _of_table(text: str, file: str, *, is_lossy: bool) -> Iterator[Given | Problem]:
@@ -192,9 +178,8 @@ def _of_table(text: str, file: str, *, is_lossy: bool) -> Iterator[Given | Probl
         where = Where(file=file, line=line)
         if said and said not in _RULINGS:
             what = f'"{row["decision"].strip()}" is no decision'
-            yield Problem(
-                what=what, where=where, hint="write accept, edit or reject, or 승인, 수정, 반려"
-            )
+            hint = "write accept, edit or reject, or 승인, 수정, 반려"
+            yield Problem(what=what, where=where, hint=hint)
             continue
         yield Given(
             where=where,

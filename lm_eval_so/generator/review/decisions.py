@@ -107,11 +107,20 @@ class Decisions:
         if lines:
             (folder / REVIEW_FILE).write_text("".join(lines), encoding="utf-8", newline="\n")
 
-    def reject_lines(self) -> Iterator[dict[str, Any]]:
-        """Yield a line of rejected.jsonl for each test that people rejected."""
-        for _, each in sorted(self.by_test.items()):
-            if each.decision == "reject" and each.sample:
-                yield _reject_line(each, each.sample)
+    def reject_lines(self, before: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """Yield lines of rejected.jsonl: earlier ones that still count, and those of tests that people rejected since."""
+        rejected = {
+            key: _reject_line(each, each.sample)
+            for key, each in sorted(self.by_test.items())
+            if each.decision == "reject" and each.sample
+        }
+        for line in before:
+            key = str(line.get("id")), str(line.get("rev"))
+            if line.get("stage") != REVIEW:
+                yield line
+            elif (known := rejected.pop(key, None)) is not None:
+                yield known
+        yield from rejected.values()
 
 
 def key_of(sample: TestSample) -> Key:
@@ -176,9 +185,9 @@ def _edited(sample: TestSample, decision: Decision) -> TestSample:
     )
 
 
-def must_say_of(sample: TestSample) -> tuple[str, ...]:
-    """Return what every right answer contains: the keywords that are texts."""
-    found = sample.metrics.get(_COVERAGE, {}).get("keywords")
+def phrases_of(sample: TestSample, name: str = "keywords") -> tuple[str, ...]:
+    """Return the phrases that a right answer contains, or those that are `forbidden`, as far as they are texts."""
+    found = sample.metrics.get(_COVERAGE, {}).get(name)
     return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
 
 

@@ -19,7 +19,7 @@ from lm_eval_so.generator.review.decisions import (
     apply,
     is_imported,
     key_of,
-    must_say_of,
+    phrases_of,
 )
 from lm_eval_so.generator.writing.likeness import key
 from lm_eval_so.generator.writing.rules import wrong_size
@@ -32,13 +32,7 @@ _SIZE = "a question has 4 letters to 300 characters, an answer at most 600 chara
 def fit(
     given: Iterable[Given | Problem], samples: Sequence[TestSample], kept: Decisions
 ) -> tuple["Fitting", list[Problem]]:
-    """Return the decisions that fit, and a problem for each of the others, in the order of their lines.
-
-    Args:
-        given: Decisions as they came back, and lines that cannot be read.
-        samples: The tests of the dataset.
-        kept: Decisions that were taken over before.
-    """
+    """Return the decisions that fit, and a problem for each of the others, in the order of their lines."""
     fitting, problems = Fitting(samples, kept), []
     for each in given:
         if isinstance(each, Problem):
@@ -52,12 +46,7 @@ def fit(
 
 
 class _MisfitError(Exception):
-    """A decision that does not fit.
-
-    Args:
-        what: The mistake.
-        hint: Way out.
-    """
+    """A decision that does not fit."""
 
     def __init__(self, what: str, hint: str) -> None:
         super().__init__(what)
@@ -65,12 +54,7 @@ class _MisfitError(Exception):
 
 
 class Fitting:
-    """Decisions that fit their tests.
-
-    Args:
-        samples: The tests of the dataset.
-        kept: Decisions that were taken over before.
-    """
+    """Decisions that fit their tests."""
 
     def __init__(self, samples: Sequence[TestSample], kept: Decisions) -> None:
         self._kept = kept
@@ -182,7 +166,7 @@ def _refuse_faults(sample: TestSample, made: TestSample, edits: Collection[str])
     if (fault := wrong_size(question, answer or "")) is not None:
         raise _MisfitError(f"{name}: {fault.reason}: {fault.what}", _SIZE)
     text = "\n".join(
-        [question or "", answer or "", *(must_say_of(made) if "must_say" in edits else ())]
+        [question or "", answer or "", *(phrases_of(made) if "must_say" in edits else ())]
     )
     stood = [
         *(m.content for m in sample.messages),
@@ -194,9 +178,9 @@ def _refuse_faults(sample: TestSample, made: TestSample, edits: Collection[str])
         what = f"{name}: the edited text has personal data ({found[0].kind})"
         raise _MisfitError(what, "leave it out")
     if made.expected is not None and not is_imported(sample):
-        missing = [each for each in must_say_of(made) if key(each) not in key(made.expected)]
+        missing = [each for each in phrases_of(made) if key(each) not in key(made.expected)]
         before = [
-            each for each in must_say_of(sample) if key(each) not in key(sample.expected or "")
+            each for each in phrases_of(sample) if key(each) not in key(sample.expected or "")
         ]
         if lost := [each for each in missing if each not in before]:
             what = (

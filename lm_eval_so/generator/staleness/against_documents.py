@@ -9,7 +9,7 @@ from lm_eval_so.core.records.sample import Passage, TestSample
 from lm_eval_so.generator.dataset.stored import Stored
 from lm_eval_so.generator.documents.block import Document, in_force
 from lm_eval_so.generator.documents.compose import compose, split_text
-from lm_eval_so.generator.staleness.hold import SEVERITY, Held, Quote, hold, quotes_of
+from lm_eval_so.generator.staleness.hold import Held, Quote, hold, quotes_of
 from lm_eval_so.generator.staleness.keyed_text import Body, KeyedText, keyed_unit
 from lm_eval_so.generator.writing.rules import doc_id
 
@@ -31,20 +31,11 @@ class HeldPassage:
 
 def worst_of(passages: Sequence[HeldPassage]) -> HeldPassage | None:
     """Return the passage that says most about a test: the worst, with the most numbers that changed."""
-    return max(
-        passages,
-        key=lambda each: (SEVERITY.index(each.held.state), len(each.held.numbers)),
-        default=None,
-    )
+    return max(passages, key=lambda each: each.held.rank, default=None)
 
 
 class Sources:
-    """The documents as they are, and as they were when tests were written.
-
-    Args:
-        documents: The documents now; those that others supersede do not count.
-        stored: Parts of the dataset that stand.
-    """
+    """The documents as they are, and as they were when tests were written."""
 
     def __init__(self, documents: Sequence[Document], stored: Stored) -> None:
         self._documents = {doc_id(document): document for document in in_force(documents)}
@@ -97,8 +88,9 @@ class Sources:
             held = Held(state="same", file=file, unit=unit, old=passage.text, new=passage.text)
         else:
             old = self._before(info)
-            found = [hold(quote, old, self._now) for quote in quotes]
-            held = max(found, key=lambda each: (SEVERITY.index(each.state), len(each.numbers)))
+            held = max(
+                (hold(quote, old, self._now) for quote in quotes), key=lambda each: each.rank
+            )
         heading = unit.path[-1] if unit and unit.path else None
         return HeldPassage(
             passage=passage,

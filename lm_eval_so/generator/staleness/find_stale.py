@@ -1,6 +1,7 @@
 """Tests of a dataset held against their sources as they are now."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from lm_eval_so.core.config.model import Config
@@ -9,11 +10,10 @@ from lm_eval_so.core.records.enums import Behavior
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.staleness import Staleness, StaleTest
 from lm_eval_so.generator.dataset.make import make_parts
-from lm_eval_so.generator.dataset.make_samples import known_sample
 from lm_eval_so.generator.dataset.stored import read_stored
 from lm_eval_so.generator.generate import open_dataset
 from lm_eval_so.generator.staleness.against_documents import Sources, worst_of
-from lm_eval_so.generator.staleness.hold_rows import hold_rows
+from lm_eval_so.generator.staleness.hold_rows import as_told, hold_rows
 from lm_eval_so.generator.writing.likeness import key
 
 _MOST = 600
@@ -53,26 +53,18 @@ def find_stale(config: Config, listener: Listener, *, out: Path | None = None) -
 
 def _held(sample: TestSample, sources: Sources) -> StaleTest:
     """Return a test held against the documents, by the worst of its passages."""
+    told = replace(as_told(sample, "document"), state="same")
     worst = worst_of(sources.passages(sample))
-    question = sample.question or known_sample(sample).asked
     if worst is None:
-        origin = sample.provenance.source if sample.provenance else None
-        file = origin.file if origin else ""
-        return StaleTest(
-            id=sample.id, origin="document", state="same", question=question, file=file
-        )
-    held = worst.held
-    is_same = held.state == "same"
-    expected = key(sample.expected or "")
-    return StaleTest(
-        id=sample.id,
-        origin="document",
-        state=held.state,
-        question=question,
-        file=worst.file,
-        heading=worst.heading,
-        old=None if is_same else held.old[:_MOST],
-        new=None if is_same or held.new is None else held.new[:_MOST],
+        return told
+    held, expected = worst.held, key(sample.expected or "")
+    told = replace(told, state=held.state, file=worst.file, heading=worst.heading)
+    if held.state == "same":
+        return told
+    return replace(
+        told,
+        old=held.old[:_MOST],
+        new=held.new and held.new[:_MOST],
         numbers=held.numbers,
         still_says=tuple(old for old, _ in held.numbers if old and key(old) in expected),
     )

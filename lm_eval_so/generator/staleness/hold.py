@@ -20,7 +20,7 @@ from lm_eval_so.generator.staleness.keyed_text import (
 from lm_eval_so.generator.writing.likeness import key, keyed
 
 State = Literal["same", "near", "changed", "gone"]
-SEVERITY: Final = ("same", "near", "changed", "gone")
+_SEVERITY: Final = ("same", "near", "changed", "gone")
 """States, the worst one last."""
 _ALIKE: Final = 0.6
 """Least likeness of a quote and of what it has become."""
@@ -48,6 +48,11 @@ class Held:
     """The unit there; None if it stands over the ends of units."""
     old: str = ""
     new: str | None = None
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Place among held quotes: the worst state last, then the most numbers that changed."""
+        return _SEVERITY.index(self.state), len(self.numbers)
 
     @property
     def numbers(self) -> tuple[tuple[str, str], ...]:
@@ -80,11 +85,6 @@ def hold(quote: Quote, old: Body, new: Body) -> Held:
     `same` if it stands and, around one of its places: every sentence of its old unit still stands somewhere,
     every sentence of the new unit stood before, and the heading is an old one or the same. So moves, other
     formats, wrapping, merged and split paragraphs, and new numbers of sections change nothing.
-
-    Args:
-        quote: The quote.
-        old: The documents when the test was written.
-        new: The documents now.
     """
     wanted = read_key(quote.text)
     unit = None if quote.unit is None else keyed_unit(quote.unit)

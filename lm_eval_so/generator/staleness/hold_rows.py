@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from lm_eval_so.core.dataset import SAMPLES_FILE
 from lm_eval_so.core.files import read_lines
 from lm_eval_so.core.hashing import digest
-from lm_eval_so.core.records.codec import loads, to_json
+from lm_eval_so.core.records.codec import to_json
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.core.records.staleness import StaleTest
-from lm_eval_so.errors import InputError
-from lm_eval_so.generator.dataset.stored import is_written
+from lm_eval_so.generator.dataset.make_samples import known_sample
+from lm_eval_so.generator.dataset.stored import is_written, sample_in
 from lm_eval_so.generator.staleness.hold import changed_numbers
 
 
@@ -33,12 +34,12 @@ def _differing(folder: Path, made: Path, differing: set[str]) -> Iterator[StaleT
     for old in before.values():
         new = now.pop(old.id, None)
         if new is None:
-            yield replace(_told(old), state="gone", old=old.expected)
+            yield replace(as_told(old, "row"), state="gone", old=old.expected)
             continue
         numbers = changed_numbers(old.expected or "", new.expected or "")
-        told = replace(_told(new), state="changed", old=old.expected, new=new.expected)
+        told = replace(as_told(new, "row"), state="changed", old=old.expected, new=new.expected)
         yield replace(told, numbers=numbers)
-    yield from (replace(_told(new), new=new.expected) for new in now.values())
+    yield from (replace(as_told(new, "row"), new=new.expected) for new in now.values())
 
 
 def _contents(folder: Path) -> dict[str, str]:
@@ -49,16 +50,17 @@ def _contents(folder: Path) -> dict[str, str]:
 def _imported(folder: Path) -> Iterator[TestSample]:
     """Yield the imported tests of a folder; a line that is none was edited by hand, and fits no row."""
     file = folder / SAMPLES_FILE
-    for _, line in read_lines(file) if file.exists() else ():
-        try:
-            sample = loads(line, TestSample)
-        except InputError:
-            continue
-        if not is_written(sample):
-            yield sample
+    found = (sample_in(line) for _, line in (read_lines(file) if file.exists() else ()))
+    return (sample for sample in found if sample and not is_written(sample))
 
 
-def _told(sample: TestSample) -> StaleTest:
-    origin = sample.provenance.source if sample.provenance else None
-    file = origin.file if origin else ""
-    return StaleTest(id=sample.id, origin="row", state="new", question=sample.question, file=file)
+def as_told(sample: TestSample, origin: Literal["document", "row"]) -> StaleTest:
+    """Return a new test as people are told of it."""
+    source = sample.provenance.source if sample.provenance else None
+    return StaleTest(
+        id=sample.id,
+        origin=origin,
+        state="new",
+        question=sample.question or known_sample(sample).asked,
+        file=source.file if source else "",
+    )

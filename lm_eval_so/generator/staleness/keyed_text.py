@@ -49,13 +49,7 @@ def keyed_unit(unit: Unit) -> KeyedUnit:
 
 
 class KeyedText:
-    """One document by its keys.
-
-    Args:
-        file: Path of the document, as the config has it.
-        units: Units of the document.
-        sections: Sections of the document.
-    """
+    """One document by its keys."""
 
     def __init__(self, file: str, units: Sequence[Unit], sections: Sequence[Section]) -> None:
         self.file = file
@@ -89,11 +83,7 @@ class KeyedText:
 
 
 class Body:
-    """Documents together: all that a team's documents say at one time.
-
-    Args:
-        texts: The documents.
-    """
+    """Documents together: all that a team's documents say at one time."""
 
     def __init__(self, texts: Iterable[KeyedText]) -> None:
         self.texts = tuple(texts)

@@ -6,6 +6,7 @@ from lm_eval_so.core.hashing import digest_text
 from lm_eval_so.core.records.sample import Passage, SourceRef, TestSample
 from lm_eval_so.generator.dataset.make_samples import type_of, with_passages
 from lm_eval_so.generator.documents.block import Document, Unit
+from lm_eval_so.generator.review.decisions import phrases_of
 from lm_eval_so.generator.staleness.against_documents import HeldPassage, Sources
 from lm_eval_so.generator.writing.candidate import Candidate
 from lm_eval_so.generator.writing.likeness import key, keyed
@@ -19,11 +20,6 @@ def moved(sample: TestSample, passages: Sequence[HeldPassage], sources: Sources)
     """Return a test whose quotes all stand, with their places in the documents of today.
 
     It is the very sample if no document of it changed, or if a quote stands over the ends of units.
-
-    Args:
-        sample: The test.
-        passages: Passages of it, held against the documents.
-        sources: The documents.
     """
     new: list[Passage] = []
     origin = sample.provenance.source if sample.provenance else None
@@ -66,16 +62,9 @@ def _passage(document: Document, span: tuple[int, int]) -> Passage:
 
 
 def outdated(sample: TestSample, passages: Sequence[HeldPassage], sources: Sources) -> OldTest:
-    """Return all that a model needs to say what still holds of a test.
-
-    Args:
-        sample: The test.
-        passages: Passages of it, held against the documents.
-        sources: The documents.
-    """
+    """Return all that a model needs to say what still holds of a test."""
     told = [message.content for message in sample.messages[:-1]]
     history = tuple(zip(told[::2], told[1::2], strict=False))
-    keywords = sample.metrics.get("keyword_coverage", {}).get("keywords")
     quotes = tuple(held.passage.text for held in passages)
     places = [
         (document, held.held.unit.start)
@@ -89,7 +78,7 @@ def outdated(sample: TestSample, passages: Sequence[HeldPassage], sources: Sourc
             question=sample.question,
             answer=sample.expected or "",
             quotes=quotes,
-            must_say=tuple(map(str, keywords)) if isinstance(keywords, list) else (),
+            must_say=phrases_of(sample),
             history=history,
         ),
         quoted="\n".join([*(held.header for held in passages), *quotes]),

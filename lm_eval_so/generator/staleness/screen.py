@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.staleness import Staleness, StaleTest
-from lm_eval_so.core.templates.safe import cut
+from lm_eval_so.core.templates.safe import one_line
 from lm_eval_so.core.text import width
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.formats import count
@@ -17,12 +17,7 @@ _STATES = ("changed", "gone", "near", "new")
 
 
 def screen(found: Staleness, language: Language) -> str:
-    """Return the tests that no longer fit their sources, for people, with a line end at its end.
-
-    Args:
-        found: The record.
-        language: Language of the labels.
-    """
+    """Return the tests that no longer fit their sources, for people, with a line end at its end."""
     stale = sorted((test for test in found.tests if test.is_stale), key=_rank)
     blocks = ["\n".join(_test(test, language)) for test in stale[:_MOST_TESTS]]
     if more := stale[_MOST_TESTS:]:
@@ -40,14 +35,14 @@ def _test(test: StaleTest, language: Language) -> Iterator[str]:
     broad = max(map(width, names))
     state = say(f"stale.state_{test.state}", language)
     told = number_change(test, language) if test.numbers else place(test)
-    yield f"{_padded(state, broad)}  {_line(told)}"
+    yield f"{_padded(state, broad)}  {one_line(told, _MOST_CHARACTERS)}"
     labels = [say(f"stale.label_{name}", language) for name in ("question", "old", "new")]
     room = max(map(width, labels))
     bar = _BAR if test.origin == "document" else ""
     for label, text in zip(labels, (test.question, test.old, test.new), strict=True):
         if text:
             mark = "" if label == labels[0] else bar
-            yield f"{' ' * broad}  {_padded(label, room)}  {mark}{_line(text)}"
+            yield f"{' ' * broad}  {_padded(label, room)}  {mark}{one_line(text, _MOST_CHARACTERS)}"
 
 
 def _summary(found: Staleness, language: Language) -> Iterator[str]:
@@ -75,8 +70,3 @@ def _summary(found: Staleness, language: Language) -> Iterator[str]:
 
 def _padded(text: str, columns: int) -> str:
     return f"{text}{' ' * (columns - width(text))}"
-
-
-def _line(text: str) -> str:
-    """Return a text on one line, without what a terminal would obey."""
-    return " ".join(cut(text, _MOST_CHARACTERS).split())

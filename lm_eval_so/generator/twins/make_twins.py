@@ -34,14 +34,7 @@ def twins_of(
     standing: Sequence[TestSample],
     decisions: Decisions,
 ) -> Sequence[TestSample]:
-    """Return the twins of tests that a config wants, as people decided.
-
-    Args:
-        config: The config.
-        tests: All other tests of the dataset.
-        standing: Twins that stand in it.
-        decisions: Decisions of people.
-    """
+    """Return the twins of tests that a config wants, as people decided."""
     section, must = config.generator, config.gate.must
     terms = Twins(
         wanted=section.synthesise.twins if section and section.synthesise else 0,

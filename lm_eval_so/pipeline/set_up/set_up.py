@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.files import read_text, write_atomic
 from lm_eval_so.core.records.enums import Language
-from lm_eval_so.core.templates.safe import cut
+from lm_eval_so.core.templates.safe import one_line
 from lm_eval_so.core.words import say
 from lm_eval_so.errors import InputError, Problem, Where
 from lm_eval_so.generator.scan import ScanResult, scan, show
@@ -178,17 +178,10 @@ def screen(made: SetUp) -> list[str]:
     if made.writer is None:
         lines += [told("wrote", files=files), told("no_model")]
     else:
-        section, where = made.writer.section, made.writer.where
-        lines.append(
-            told(
-                "wrote_with",
-                files=files,
-                model=f"{section['name']} {made.writer.model}",
-                where=where,
-            )
-        )
+        model = f"{made.writer.section['name']} {made.writer.model}"
+        lines.append(told("wrote_with", files=files, model=model, where=made.writer.where))
     if made.chatbot is not None and made.chatbot.answer is not None:
-        lines.append(told("answered", answer=cut(" ".join(made.chatbot.answer.split()), _SHOWN)))
+        lines.append(told("answered", answer=one_line(made.chatbot.answer, _SHOWN)))
     elif made.chatbot is not None:
         hint = f" ({made.chatbot.hint})" if made.chatbot.hint else ""
         lines += [

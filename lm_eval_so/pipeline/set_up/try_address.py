@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.http.paths import compile_path, likely_path
 from lm_eval_so.core.config.load import make_config
-from lm_eval_so.core.templates.safe import cut
+from lm_eval_so.core.templates.safe import one_line
 from lm_eval_so.errors import LMEvalError
 from lm_eval_so.pipeline.doctor import ask_once
 
@@ -61,11 +61,6 @@ async def try_address(url: str, question: str, resources: Resources) -> Address:
     An address that ends in /v1 or /chat/completions is OpenAI-compatible, and gets the first of the models that
     it lists. Any other is asked by a JSON body; if it refuses that (400, 422), anew under the name that its
     error tells, at most twice.
-
-    Args:
-        url: The address.
-        question: The question.
-        resources: Resources of the command.
     """
     base = url.rstrip("/")
     if base.endswith(("/v1", _CHAT)):
@@ -94,7 +89,8 @@ async def list_models(base_url: str, resources: Resources, *, timeout_s: float) 
         options |= {"env": [KEY], "headers": {"Authorization": f"Bearer {{{{ env.{KEY} }}}}"}}
     heard = await _ask({"name": "http", "options": options}, "", resources, timeout_s=timeout_s)
     found = compile_path("data[].id")(_json(heard.text))
-    return [each for each in found or [] if isinstance(each, str)]
+    # written into the config as it is, `${NAME}` would send that variable back to the endpoint
+    return [each for each in found or [] if isinstance(each, str) and "${" not in each]
 
 
 async def _try_openai(base_url: str, question: str, resources: Resources) -> Address:
@@ -170,7 +166,7 @@ def _read(url: str, body: JsonValue, heard: _Heard) -> Address:
         return Address(section=guess, fault=heard.fault, hint=heard.hint)
     text = heard.text.strip()
     values = _json(text)
-    seen = cut(" ".join(text.split()), _MOST_SHOWN)
+    seen = one_line(text, _MOST_SHOWN)
     if isinstance(values, str):
         return Address(section=section({"text": "@"}), answer=values)
     if values is None:

@@ -6,7 +6,8 @@ import pytest
 
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.errors import Problem
-from lm_eval_so.generator.sources.source_files import locate
+from lm_eval_so.generator.sources.base import FileError, Reason
+from lm_eval_so.generator.sources.source_files import locate, open_file
 
 
 def names(shop: Any, path: str | list[str]) -> list[str]:
@@ -84,3 +85,11 @@ def test_locate__a_pattern_without_a_file_is_a_problem(shop: Any, path: str, hin
     assert (problem.what, problem.hint) == (f"no file at {path}", hint)
     assert problem.where is not None
     assert problem.where.key == "generator.sources[0].path"
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "."])
+def test_open_file__a_link_to_what_is_no_file_is_not_read(shop: Any, target: str) -> None:
+    link = shop.folder / "a.md"
+    link.symlink_to(target)
+    file, items = open_file("a.md", link, shop.config({"path": "a.md"}).sources[0])
+    assert [*items] == [FileError(file=file, reason=Reason.UNREADABLE, what="it is no file")]

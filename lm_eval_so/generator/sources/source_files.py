@@ -101,7 +101,7 @@ def files_below(folder: Path) -> Iterator[Path]:
         for name in names:
             is_known = PurePath(name).suffix.lower() in ENDINGS.keys() | REMEDIES.keys()
             is_other = name.lower().endswith(_SETTINGS) and not name.startswith(_PROMPTFOO)
-            if is_known and not is_other and name[0] != ".":
+            if is_known and not is_other and not name.startswith((".", "~$")):  # ~$: open in Office
                 yield Path(root, name)
 
 

@@ -17,6 +17,7 @@ from lm_eval_so.generator.sources.base import (
     Reason,
     Reject,
     SourceFile,
+    unreadable,
 )
 from lm_eval_so.generator.sources.source_files import REMEDIES, Items, format_of, open_file
 
@@ -74,8 +75,7 @@ def read_document(
     except BadFileError as error:
         return error.of(file)
     except OSError as error:  # it was there a moment ago
-        what = (error.strerror or "it cannot be read").lower()
-        return FileError(file=file, reason=Reason.UNREADABLE, what=what)
+        return unreadable(error).of(file)
     return Document(
         file=name,
         sha256=file.sha256,

@@ -201,6 +201,18 @@ def test_ods__repeated_cells_would_take_all_memory(tmp_path: Path) -> None:
     assert reason_of(office.write_ods(tmp_path / "a.ods", xml)) is Reason.TOO_LARGE
 
 
+def test_hwpx__packed_data_of_each_kind_that_is_torn_is_told(tmp_path: Path) -> None:
+    for kind in (zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA):
+        path = tmp_path / f"{kind}.hwpx"
+        with zipfile.ZipFile(path, "w", kind) as archive:
+            archive.writestr("Contents/section0.xml", b"\0" * 50 + bytes(range(200)))
+        data = bytearray(path.read_bytes())
+        at = data.index(b"section0.xml") + 30  # inside of the packed data
+        data[at : at + 20] = b"\xff" * 20
+        path.write_bytes(data)
+        assert reason_of(path) is Reason.UNREADABLE
+
+
 def test_xlsx_named_xls__is_read_with_the_same_guard(tmp_path: Path) -> None:
     office.write_xlsx(tmp_path / "a.xls", {"S": office.xlsx_rows([["a", "b"], ["1", "2"]])})
     assert len(read_sheets(tmp_path / "a.xls").blocks) == 3

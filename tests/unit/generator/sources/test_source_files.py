@@ -46,7 +46,13 @@ def test_locate__a_folder_is_all_below_it_that_may_be_a_source(shop: Any) -> Non
     found = ["docs/a.MD", "docs/b.hwp", "docs/sub/c.csv"]
     for name in found:
         shop.write(name, "x")
-    left_out = ["docs/logo.png", "docs/.git/d.md", "docs/.e.md", "docs/node_modules/f.md"]
+    left_out = [
+        "docs/logo.png",
+        "docs/.git/d.md",
+        "docs/.e.md",
+        "docs/~$g.docx",
+        "docs/node_modules/f.md",
+    ]
     written = ["docs/made/test.jsonl", "docs/reports/report.json", "docs/base.json"]
     for name in (*left_out, *written):
         shop.write(name, "x")

@@ -16,6 +16,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Noticed, ignore
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.errors import CannotMeasure
+from lm_eval_so.generator.dataset_tools.verify import validate
 from lm_eval_so.generator.generate import generate
 from lm_eval_so.generator.staleness.find_stale import find_stale
 from lm_eval_so.generator.staleness.screen import screen
@@ -122,7 +123,9 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 def test_update__new_answers_new_quotes_and_what_is_gone(shop: Shop) -> None:
     file = shop.folder / "made/test.jsonl"
-    file.write_text(file.read_text("utf-8").replace('"unreviewed"', '"accepted"'), "utf-8")
+    text = file.read_text("utf-8").replace('"unreviewed"', '"accepted"')
+    answer = '"expected":"기본 배송비는 3,000원입니다."'
+    file.write_text(text.replace(answer, f'{answer},"references":["3,000원"]', 1), "utf-8")
     before = {question: json.loads(line) for question, line in shop.lines().items()}
     untouched = shop.lines()["주차 안내?"]
     updated = shop.update()
@@ -134,6 +137,7 @@ def test_update__new_answers_new_quotes_and_what_is_gone(shop: Shop) -> None:
     assert fee["rev"] != old_fee["rev"]
     assert fee["metrics"]["keyword_coverage"] == {"keywords": ["4,000원"]}
     assert fee["review"] == {"status": "unreviewed"}
+    assert ("references" in old_fee, "references" in fee) == (True, False)
     assert fee["flags"] == ["unchecked"]
     assert fee["provenance"]["prompt"]["name"] == "renew.ko"
     assert fee["provenance"]["slot"] == old_fee["provenance"]["slot"]
@@ -234,6 +238,17 @@ def test_update__unanswerable_tests_are_held_against_new_documents(shop: Shop) -
     assert reasons["answerable_after_all"] == "new.md › 주말 안내"
     generate(shop.config(), Resources())
     assert not find_stale(shop.config(), ignore).new_passages
+
+
+def test_update__what_an_edited_twin_quotes_is_kept(shop: Shop) -> None:
+    file = shop.folder / "made/test.jsonl"
+    lines = file.read_text("utf-8").splitlines()
+    twin = json.loads(lines[-1]) | {"expected": "3,000원이 아닐까요?"}
+    assert "twin" in twin["metadata"]
+    file.write_text("\n".join([*lines[:-1], json.dumps(twin, ensure_ascii=False)]) + "\n", "utf-8")
+    shop.update()
+    assert "아닐까요" in file.read_text("utf-8")
+    assert validate(shop.folder / "made").quotes
 
 
 def test_update__conversations_to_play_stay(shop: Shop) -> None:

@@ -35,7 +35,8 @@ def init(
 ) -> int | None:
     """Write a first config from your documents and your chatbot.
 
-    Nothing leaves this machine, but one question to the chatbot that --url names.
+    Nothing leaves this machine, but one question to the chatbot that --url names, with
+    OPENAI_API_KEY if that is OpenAI-compatible.
 
     Example: lm-eval-so init docs/
     """

@@ -15,7 +15,6 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import folder_problems, leads_out
 from lm_eval_so.errors import ExitCode, Interrupted, Problem, PublishError, Where
-from lm_eval_so.generator.generate import files_outside
 from lm_eval_so.pipeline.baseline.update import update_baseline
 from lm_eval_so.pipeline.check import Stage, check
 from lm_eval_so.pipeline.forecast.kept import file_of, fitting_note
@@ -48,7 +47,7 @@ _OTHER_CHECKOUT = (
     "the baseline stays as it is: another commit is checked out than that of the event"
 )
 _OWN_CHECKOUT = "update it in a job that checks out the default branch"
-_INSIDE = "stay inside the workspace; if a link leads out of it, remove the link"
+_INSIDE = "write inside the workspace; if a link leads out of it, remove the link"
 _DEEPER = "give actions/checkout `fetch-depth: 2`"
 
 
@@ -228,7 +227,7 @@ def _folders(config: Config, around: Surroundings, options: Options) -> tuple[Pa
 
 
 def _outside_problems(config: Config, around: Surroundings, folders: list[Path]) -> list[Problem]:
-    """Find paths outside the workspace that would be written, or read as sources, as by a link that is committed.
+    """Find paths that would be written outside the workspace, as by a link that is committed.
 
     At a desk paths may lead anywhere.
     """
@@ -237,8 +236,6 @@ def _outside_problems(config: Config, around: Surroundings, folders: list[Path])
     places: list[tuple[Path, Where]] = [(path, Where(file=str(path))) for path in folders]
     if _makes_dataset(config, around.inputs):
         places.append((config.resolve(config.dataset.path), config.where("dataset", "path")))
-        sources = config.where("generator", "sources")
-        places += [(path, sources) for path in files_outside(config, around.workspace)]
     if _updates_baseline(config, around) and config.baseline.path:
         places.append((config.resolve(config.baseline.path), config.where("baseline", "path")))
     if config.run.cache:

@@ -10,6 +10,7 @@ from lm_eval_so.core.records.codec import dump_line, from_json, parse_json
 from lm_eval_so.core.records.review import Decision, Reason, ReviewHead, Ruling
 from lm_eval_so.core.records.review_page import ReviewItem
 from lm_eval_so.core.records.sample import TestSample
+from lm_eval_so.core.text.personal_data import mask_personal_data
 from lm_eval_so.core.text.spreadsheet import (
     cell_text,
     csv_rows,
@@ -148,12 +149,17 @@ def _of_lines(text: str, file: str) -> Iterator[Given | Problem]:
             continue
         try:
             values = parse_json(line.strip(), where=where)
+            dump_line(values).encode()
             if isinstance(values, dict) and str(values.get("schema")).startswith(_HEAD):
                 reviewer = from_json(values, ReviewHead, where=where).reviewer
                 continue
             decision = from_json(values, Decision, where=where)
         except InputError as error:
             yield from error.problems
+            continue
+        except UnicodeEncodeError:
+            what = "it holds half a character, which no file can hold"
+            yield Problem(what=what, where=where, hint="write the text anew, as without its emoji")
             continue
         yield Given(where=where, decision=_cleaned(decision, reviewer))
 
@@ -162,6 +168,7 @@ def _cleaned(decision: Decision, reviewer: str | None) -> Decision:
     """Return a decision with the texts of people cleaned, and without what only review.jsonl has."""
     given = {name: getattr(decision, name) for name in ("question", "expected", "note")}
     texts: dict[str, Any] = {name: text and clean_text(text) for name, text in given.items()}
+    texts["note"] = mask_personal_data(texts["note"] or "") or None
     must_say = decision.must_say
     if must_say is not None:
         must_say = tuple(filter(None, map(clean_text, must_say)))
@@ -206,5 +213,5 @@ def _of_row(row: Mapping[str, str], ruling: Ruling) -> Decision:
         expected=cells.get("expected"),
         must_say=None if phrases is None else tuple(map(str, phrases)),
         reason=reason or ("other" if said else None),
-        note=": ".join(filter(None, [said, cells.get("note")])) or None,
+        note=mask_personal_data(": ".join(filter(None, [said, cells.get("note")]))) or None,
     )

@@ -29,9 +29,11 @@ def prepare_dataset(config: Config, resources: Resources, plan: Plan) -> Stalene
         plan: The plan.
 
     Raises:
-        LMEvalError: As `generate` does; no run fails because of tests that do not fit.
+        LMEvalError: As `generate` does, or a source leads out of the workspace; no run fails because of tests that
+            do not fit.
     """
     if plan.make_dataset:
+        _refuse_links(config, plan.sources)
         generate(config, resources)
     return held_against_sources(config, resources.listener, plan.sources)
 
@@ -62,9 +64,15 @@ def held_against_sources(
     return replace(found, tests=stale) if stale else None
 
 
-def _find(config: Config, check: SourceCheck) -> Staleness:
-    if check.workspace is not None and (outside := files_outside(config, check.workspace)):
+def _refuse_links(config: Config, check: SourceCheck | None) -> None:
+    """Refuse sources outside of the workspace, as a link that is committed would bring them into tests and comment."""
+    workspace = check.workspace if check else None
+    if workspace is not None and (outside := files_outside(config, workspace)):
         raise InputError(f"{outside[0].name} leads out of the workspace")
+
+
+def _find(config: Config, check: SourceCheck) -> Staleness:
+    _refuse_links(config, check)
     found = find_stale(config, ignore)
     if check.base is None:
         return found

@@ -150,6 +150,8 @@ async def choose_writer(resources: Resources) -> Writer | None:
         model = environ.get("AZURE_OPENAI_DEPLOYMENT") or _MODEL
         return _writer("azure", model, {"deployment": model}, where="AZURE_OPENAI_API_KEY")
     host = (environ.get("OLLAMA_HOST") or _OLLAMA).removeprefix("http://").rstrip("/")
+    if "@" in host:  # with a password, which no file may hold
+        return None
     models = await list_models(f"http://{host}/v1", resources, timeout_s=_OLLAMA_S)
     if not models:
         return None
@@ -237,7 +239,9 @@ def _without_secrets(section: Section) -> Section:
 
 def _in_variable(value: JsonValue) -> JsonValue:
     parts = urlsplit(value) if isinstance(value, str) and "://" in value else None
-    is_secret = parts is not None and bool(parts.query or parts.username or parts.password)
+    is_secret = parts is not None and bool(
+        parts.query or parts.fragment or parts.username or parts.password
+    )
     return f"${{{ADDRESS}}}" if is_secret else value
 
 

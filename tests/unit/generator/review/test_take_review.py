@@ -106,7 +106,7 @@ class Desk:
     def decide(self, lines: Iterable[Mapping[str, Any]], **options: Any) -> Any:
         file = self.folder / "decisions.jsonl"
         head = {"schema": "lm-eval-so/review/1", "dataset_sha256": "0" * 64, "reviewer": "지수"}
-        texts = [json.dumps(each, ensure_ascii=False) for each in (head, *lines)]
+        texts = [json.dumps(each) for each in (head, *lines)]
         file.write_text("\n".join(texts), "utf-8")
         return take_review(self.made, file, **options)
 
@@ -281,6 +281,7 @@ def spoiled(samples: list[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
             {**decision(one, "accept"), "decision": "maybe"},
             "input should be 'accept', 'edit' or 'reject'",
         ),
+        (decision(one, "accept", note="좋아요 \ud83d"), "it holds half a character"),
     ]
 
 
@@ -292,7 +293,8 @@ def test_take_review__lists_every_misfit_with_its_line_and_takes_nothing(desk: D
         [(number, what)] = desk.refused([line])
         assert number == 2
         assert what.startswith(said)
-    fits = [decision(each, "accept") for each in samples[4:6]]
+    note = "010-1234-5678로 확인함"
+    fits = [decision(each, "accept", note=note) for each in samples[4:6]]
     contradiction = {**fits[1], "decision": "reject"}
     lines = [misfits[0][0], fits[0], misfits[1][0], fits[1], contradiction]
     found = desk.refused(lines)
@@ -302,6 +304,8 @@ def test_take_review__lists_every_misfit_with_its_line_and_takes_nothing(desk: D
     assert (taken.accepted, len(taken.problems)) == (2, 3)
     states = {each["id"]: each["review"]["status"] for each in desk.samples()}
     assert [states[each["id"]] for each in fits] == ["accepted", "accepted"]
+    kept = (desk.made / "review.jsonl").read_text("utf-8")
+    assert kept.count('"note":"010-****-5678로 확인함"') == 2
     assert desk.refused([{**fits[0], "decision": "reject", "rev": "1" * 16}])
 
 

@@ -197,10 +197,10 @@ def test_read_kakaotalk__names_give_way_to_roles(shop: Any, said: str, shown: st
 def test_read_kakaotalk__thousands_of_names_are_not_tried_one_by_one(shop: Any) -> None:
     lines = (f"[손님 {number}] [오후 1:00] 네" for number in range(3_000))
     said = "\n".join(["아" * 300_000] * 8 + ["손님 2999님"])
-    began = time.perf_counter()
+    began = time.process_time()
     (*_, chat) = read(shop, "\n".join([*lines, f"[상담] [오후 1:00] {said}"]), staff=["상담"])
     assert chat.payload["messages"][-1]["content"].endswith("아\n[USER]님")
-    assert time.perf_counter() - began < 30  # it would take minutes, were each tried everywhere
+    assert time.process_time() - began < 10  # it would take ages, were each tried everywhere
 
 
 def test_read_kakaotalk__a_line_that_cannot_be_read_shows_no_name(shop: Any) -> None:

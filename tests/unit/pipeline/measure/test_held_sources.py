@@ -12,9 +12,10 @@ from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Noticed
 from lm_eval_so.core.records.staleness import Staleness
+from lm_eval_so.errors import InputError
 from lm_eval_so.generator.generate import generate
-from lm_eval_so.pipeline.measure.held_sources import held_against_sources
-from lm_eval_so.pipeline.measure.plan import SourceCheck
+from lm_eval_so.pipeline.measure.held_sources import held_against_sources, prepare_dataset
+from lm_eval_so.pipeline.measure.plan import Plan, SourceCheck
 
 FILES = {
     "안내/returns.md": "# 반품\n\n## 반품 기간\n\n7일 안에 신청합니다.\n",
@@ -97,3 +98,13 @@ def test_held__no_run_fails_for_its_sake(
     assert found is None
     prefix = "the tests were not held against their sources: "
     assert texts == ([] if told is None else [f"{prefix}{told}"])
+
+
+def test_prepare__no_source_is_read_through_a_link_out_of_the_workspace(config: Config) -> None:
+    (config.folder / "안내/out.md").symlink_to("/etc/hosts")
+    before = (config.folder / "made/metadata.json").read_bytes()
+    check = SourceCheck(workspace=config.folder.parent)
+    plan = Plan(run=Path("run"), reports=Path("reports"), make_dataset=True, sources=check)
+    with pytest.raises(InputError, match=r"out\.md leads out of the workspace"):
+        prepare_dataset(config, Resources(), plan)
+    assert (config.folder / "made/metadata.json").read_bytes() == before

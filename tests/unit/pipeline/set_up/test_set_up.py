@@ -179,6 +179,14 @@ def test_set_up__what_a_chatbot_said_instead_is_told(folder: Path, told: Told, s
     assert load_config(made.files[0]).backend is not None
 
 
+def test_set_up__a_password_of_ollama_reaches_no_file(folder: Path) -> None:
+    with ShopBot(lambda _: Told({"data": [{"id": "qwen3:4b"}]})) as server:
+        host = server.url.replace("//", "//me:hidden-sesame@")
+        made = written(folder, environ={"OLLAMA_HOST": host})
+    assert "hidden-sesame" not in made.files[0].read_text("utf-8")
+    assert not any("hidden-sesame" in line for line in screen(made))
+
+
 def test_set_up__a_password_of_the_address_reaches_no_file(folder: Path) -> None:
     with ShopBot(lambda _: Told({"answer": "7일입니다"})) as bot:
         url = f"{bot.url}/chat?key=hidden-sesame"

@@ -64,7 +64,6 @@ class Wish:
     paths: tuple[str, ...] = ()
     """Files and folders, relative to the working directory; none: the usual places."""
     url: str | None = None
-    """Address of the chatbot under test."""
     workflow: bool = False
     """Whether the workflow and lines of .gitignore are written, too."""
     force: bool = False
@@ -94,7 +93,6 @@ class SetUp:
     chatbot: Address | None
     """None if no address was given."""
     files: tuple[Path, ...]
-    """Written files."""
     language: Language
 
 

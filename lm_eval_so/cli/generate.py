@@ -87,6 +87,7 @@ def generate(
 
     session = line.open_session(partial(find_problems, needs={"generate"}))
     config = session.config
+    _refuse_several(tests is not None, check, update)
     edits = stage.Edits.asked(force=force, keep=keep_edits)
     if tests is not None:
         tried = session.run(lambda resources: stage.try_out(config, resources, tests))
@@ -108,8 +109,10 @@ def generate(
         updated = session.run(
             lambda resources: update_tests(config, resources, out=out, edits=edits, offline=offline)
         )
-        facts = {**to_json(updated.generated.info), "renewed": dict(updated.counts)}
-        line.emit(paths=updated.generated.files, result=facts)
+        line.emit(
+            paths=updated.generated.files,
+            result={**to_json(updated.generated.info), "renewed": dict(updated.counts)},
+        )
         return None
     if dry_run:
         info = stage.preview(config, session.resources(), out=out, edits=edits)
@@ -126,3 +129,10 @@ def generate(
         session.progress.close()
     line.emit(paths=made.files, result=to_json(made.info))
     return ExitCode.CANNOT_MEASURE if strict and made.is_short else None
+
+
+def _refuse_several(*asked: bool) -> None:
+    from lm_eval_so.errors import UsageError
+
+    if sum(asked) > 1:
+        raise UsageError("--try, --check and --update do different things: give one")

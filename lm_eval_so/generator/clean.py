@@ -12,12 +12,14 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"  # control characters, but tab and line breaks
     "\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
 )
+# A run of blanks or joiners is tried once, at its beginning: else a long one takes quadratic time.
 # Joiners spell emoji, Persian and Indic words; beside these characters they are rubbish.
 _NEVER_JOINED = "[\\s\u0000-\u052f\u1100-\u11ff\u3130-\u318f\uac00-\ud7ff]"
 _JOINER = re.compile(
-    f"(?:(?<={_NEVER_JOINED})|^)[\u200c\u200d]+|[\u200c\u200d]+(?={_NEVER_JOINED}|$)"
+    f"(?:(?<={_NEVER_JOINED})|^)[\u200c\u200d]+"
+    f"|(?<![\u200c\u200d])[\u200c\u200d]++(?={_NEVER_JOINED}|$)"
 )
-_LINE_ENDS = re.compile(r"[ \t]+(?=\n|\Z)")
+_LINE_ENDS = re.compile(r"(?<![ \t])[ \t]++(?=\n|\Z)")
 
 _HANGUL = re.compile("[\u1100-\u11ff\u3131-\u318e\ua960-\ua97c\uac00-\ud7fb\uffa1-\uffdc]")
 _KANA = re.compile(

@@ -133,7 +133,8 @@ def clean_record(
     if not isinstance(item, RawItem):
         return item
     payload: Mapping[str, JsonValue] = {
-        clean_text(key): names.value(clean_value(value)) for key, value in item.payload.items()
+        names.text(clean_text(key)): names.value(clean_value(value))
+        for key, value in item.payload.items()
     }
     found.update(names.found)
     if len(payload) < len(item.payload):

@@ -139,7 +139,7 @@ def _glance(name: str, path: Path, source: SourceSection, beside: Sequence[Path]
             first = first or item.payload
             columns |= dict.fromkeys(map(clean_text, item.payload))
     text = _text(file)
-    return Glance(file=file, format=kind, text=text, columns=tuple(columns), first=first)
+    return Glance(format=kind, text=text, columns=tuple(columns), first=first)
 
 
 def _text(file: SourceFile) -> str:

@@ -363,6 +363,19 @@ def test_page__what_it_saves_is_what_import_takes(chromium: Browser, tmp_path: P
     assert chromium.text("#count").endswith("/ 1")  # one is left
 
 
+def test_page__ids_may_be_names_of_javascript(chromium: Browser, tmp_path: Path) -> None:
+    named = [item(n, id=name) for n, name in enumerate(("constructor", "__proto__", "toString"))]
+    chromium.open(write_page(tmp_path, name="ids", sha="ids", items=named), before=NO_PICKER)
+    assert decided(chromium) == "0 / 3"
+    chromium.press("j")
+    chromium.press("e")
+    chromium.write("!")
+    assert chromium.run("({}).question === undefined")
+    chromium.press("Enter", ctrl=True)
+    assert (chromium.text("h2"), decided(chromium)) == ("2번 질문인가요?", "1 / 3")
+    assert "__proto__" in chromium.run("written()")
+
+
 def test_page__asks_nothing_and_runs_nothing_of_others(chromium: Browser, tmp_path: Path) -> None:
     told = "window.told = []; addEventListener('securitypolicyviolation', (e) => told.push(e.violatedDirective));"
     chromium.open(write_page(tmp_path, name="policy"), before=told + NO_PICKER)

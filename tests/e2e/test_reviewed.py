@@ -57,6 +57,8 @@ def test_review__from_the_spreadsheet_to_the_report(tmp_path: Path) -> None:
     )
     check = lm_eval_so("generate", "--check", cwd=tmp_path)
     assert check.returncode == 0, check.stderr
+    several = lm_eval_so("generate", "--check", "--update", cwd=tmp_path)
+    assert (several.returncode, "give one" in several.stderr) == (2, True)
     both = lm_eval_so("generate", "--force", "--keep-edits", cwd=tmp_path)
     assert both.returncode == 2
     assert "give one" in both.stderr

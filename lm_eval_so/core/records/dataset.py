@@ -97,9 +97,10 @@ class DatasetInfo:
     imported_sha256: str | None = None
     """Digest of the lines of test.jsonl that come from sources, where tests are written from documents."""
     plan: PlanInfo | None = None
-    """Absent unless tests are written from documents, as are the next three."""
+    """Absent unless tests are written from documents."""
     tries: Mapping[str, int] | None = None
-    """Proposals of models that were thrown away, by reason; each is a line of rejected.jsonl."""
+    """Proposals of models that were thrown away, by reason; each is a line of rejected.jsonl. Absent, as are flags, unless
+    there are tests from documents."""
     flags: Mapping[str, int] | None = None
     """Samples by flag."""
     llm: ModelUse | None = None

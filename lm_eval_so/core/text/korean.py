@@ -141,7 +141,7 @@ def _fits(char: str, after: _After) -> bool:
             return final in {0, _FINAL_RIEUL}
 
 
-_SPACE_AT_HANGUL: Final = re.compile(r"(?<=[가-힣])\s+|\s+(?=[가-힣])")
+_SPACE_AT_HANGUL: Final = re.compile(r"(?<=[가-힣])\s+|(?<!\s)\s++(?=[가-힣])")
 
 
 def close_spaces(text: str) -> str:

@@ -94,9 +94,21 @@ def squeezed(text: str) -> str:
 
 
 _MAY_HOLD: Final = re.compile(r"\d|[@＠]|PRIVATE|sk-|xox|gh[a-z]_|AKIA|AIza|eyJ|\[redacted:")
-_UNSEEN: Final = frozenset("\ufeff\u200b\u200c\u200d\u2060\u00ad\u200e\u200f\ufe0f")
+_UNSEEN: Final = frozenset(
+    "\ufeff\u00ad\u034f\u061c\u115f\u1160\u3164\uffa0"
+    + "".join(
+        chr(code)
+        for first, last in (
+            *((0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F)),
+            *((0xFE00, 0xFE0F), (0xE0000, 0xE0FFF)),
+        )
+        for code in range(first, last + 1)
+    )
+)
+"""Characters that nobody sees (Unicode, Default_Ignorable_Code_Point), and marks of direction."""
 _FOLDS: Final = {
     **dict.fromkeys("‐‑‒–—−﹣－ー", "-"),
+    **dict.fromkeys("·ㆍ∙・･", "."),
     "\u00a0": " ",
     "\u3000": " ",
     "．": ".",
@@ -144,7 +156,7 @@ _SHAPES: Final[Mapping[Kind, re.Pattern[str]]] = {
         r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:(?:\s|\\n)*+[A-Za-z0-9+/=]{16,}+)*+"
         r"(?:(?:\s|\\n)*+[A-Za-z0-9+/=]{0,15}+(?:\s|\\n)*+-----END [A-Z ]{0,30}KEY-----)?"
         r"|(?<![A-Za-z0-9])(?:sk-[A-Za-z0-9_-]{20,}+|gh[pousr]_[A-Za-z0-9]{36,}+"
-        r"|github_pat_[A-Za-z0-9_]{22,}+|AKIA[A-Z0-9]{16}(?![A-Z0-9])|AIza[A-Za-z0-9_-]{35}"
+        r"|github_pat_[A-Za-z0-9_]{22,}+|AKIA[A-Z0-9]{16}(?![A-Z0-9])|AIza[A-Za-z0-9_-]{35,}+"
         r"|xox[a-z]-[A-Za-z0-9-]{10,}+)"
         r"|(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{5,}+\.eyJ[A-Za-z0-9_-]{5,}+\.[A-Za-z0-9_-]{5,}+"
         r"|\[redacted:[^\]\s]{1,100}\]"  # what the run took out of the answer
@@ -163,8 +175,8 @@ _SHAPES: Final[Mapping[Kind, re.Pattern[str]]] = {
         rf"{_NOT_IN_NUMBER}(?:1[1-9]|2[0-8])-[0-9]{{2}}-[0-9]{{6}}-[0-9]{{2}}{_NO_DIGIT}"
     ),
     "phone": re.compile(
-        r"(?<![0-9])(?:\+?82[ .)-]{0,2}\(?0?|\(?0)1(?:0\)?[ .-]{0,2}[0-9]{4}"
-        r"|[16789]\)?[ .-]{0,2}[0-9]{3,4})[ .-]?[0-9]{4}(?![0-9])"
+        r"(?<![0-9])(?:\+?82[ .)-]{0,2}\(?0?|\(?0)1(?:0\)?[ .-]{0,3}[0-9]{4}"
+        r"|[16789]\)?[ .-]{0,3}[0-9]{3,4})[ .-]{0,3}[0-9]{4}(?![0-9])"
     ),
     "landline": re.compile(
         rf"{_NOT_IN_NUMBER}(?:\+?82[ .)-]{{0,2}}\(?0?|\(?0)"

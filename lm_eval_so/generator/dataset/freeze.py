@@ -144,9 +144,11 @@ def describe(
         languages=dict(tally.languages),
         plan=added.plan,
         tries=counted(line["reason"] for line in added.tries if "file" not in line)
-        if added.plan
+        if added.plan or added.samples
         else None,
-        flags=counted(flag for s in added.samples for flag in s.flags) if added.plan else None,
+        flags=counted(flag for s in added.samples for flag in s.flags)
+        if added.plan or added.samples
+        else None,
         llm=added.llm,
         twins=added.kinds or None,
         new_documents=tuple(added.new_documents) or None,
@@ -165,8 +167,8 @@ def counted(codes: Iterable[str]) -> dict[str, int]:
 
 def write_metadata(info: DatasetInfo, folder: Path) -> DatasetInfo:
     """Write metadata.json beside the samples, keys sorted, and return it with the digest of imported lines."""
-    if info.plan is not None:
-        imported = samples_digest(folder / SAMPLES_FILE, only_imported=True)
+    imported = samples_digest(folder / SAMPLES_FILE, only_imported=True)
+    if info.plan is not None or imported != info.files[SAMPLES_FILE].sha256:
         info = replace(info, imported_sha256=imported)
     values = to_json(info)
     values["sources"] = [

@@ -22,6 +22,7 @@ from lm_eval_so.generator.dataset.make_samples import (
     type_of,
 )
 from lm_eval_so.generator.dataset.stored import (
+    SOURCES_FILE,
     FromDocuments,
     Stored,
     document_lines,
@@ -38,10 +39,11 @@ from lm_eval_so.generator.twins.make_twins import twins_of
 from lm_eval_so.generator.writing.write import Material, Options, Results, Work
 
 
-def has_documents(config: Config) -> bool:
-    """Return whether a config names documents, or wants tests from them."""
+def has_documents(config: Config, folder: Path) -> bool:
+    """Return whether a config names documents, or wants tests from them, or the dataset in a folder has some."""
     is_wanted = config.generator is not None and config.generator.synthesise is not None
-    return is_wanted or any(source.may_hold_documents for source in config.sources)
+    is_named = is_wanted or any(source.may_hold_documents for source in config.sources)
+    return is_named or (folder / SOURCES_FILE).exists()
 
 
 class Writing:
@@ -59,7 +61,7 @@ class Writing:
         self._decisions = decisions
         self._config, self._imported = config, imported
         self.documents = documents
-        self._stored = read_stored(folder) if has_documents(config) else Stored()
+        self._stored = read_stored(folder) if has_documents(config, folder) else Stored()
         self._standing = not_imported(decisions.all_decided(self._stored.samples), imported)
         self._by = told_by(config)
         self._has_model = bool(config.generator and config.generator.writer)

@@ -76,7 +76,7 @@ def _read_decided(config: Config, listener: Listener, folder: Path, decisions: D
     decide = partial(decisions.outcomes, listener=listener, language=config.language)
     outcomes: Iterable[Outcome] = collect_distinct(config, listener, decide)
     read: list[Outcome] = []
-    if has_documents(config):
+    if has_documents(config, folder):
         outcomes = read = [*outcomes]
     found = [each for each in read if isinstance(each, Read)]
     imported = [each.sample for each in read if isinstance(each, Kept)]

@@ -90,8 +90,10 @@ def publish_reviewed(
             splits=dict(tally.splits),
             languages=dict(tally.languages),
             plan=info.plan and _plan(info.plan, written),
-            tries=counted(tried) if info.plan else None,
-            flags=counted(f for each in written for f in each.flags) if info.plan else None,
+            tries=counted(tried) if info.tries is not None else None,
+            flags=counted(f for each in written for f in each.flags)
+            if info.flags is not None
+            else None,
             twins=kinds_of(filter(is_twin, samples)) or None,
         )
         info = write_metadata(info, made)

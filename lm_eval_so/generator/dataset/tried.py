@@ -52,7 +52,7 @@ async def try_out(writing: Writing, resources: Resources, tests: int) -> Tried:
     """
     work = writing.by_model
     if work is None:
-        hint = "name a model by generator.backend, and tests by generator.synthesise"
+        hint = "name a model by generator.backend, and more tests by generator.synthesise"
         raise NothingToDo("there is no test to write by a model", hint=hint)
     options = writing.options(resources.listener, only=tests)
     results = await writing.by_models(resources, options)

@@ -170,9 +170,7 @@ def table_blocks(
         text = row_text(_said(row))
         size += len(text)
         if size > _MOST_TABLE:
-            what = (
-                f"a table has more than {_MOST_TABLE:,} characters once merged cells are repeated"
-            )
+            what = f"a table exceeds {_MOST_TABLE:,} characters once merged cells are repeated"
             raise BadFileError(Reason.TOO_LARGE, what, "split it, or part its merged cells")
         blocks.append(Block(kind="row", text=text, level=level, at=at))
         level = BODY if level == HEADER else level

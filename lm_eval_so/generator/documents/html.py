@@ -50,11 +50,8 @@ def read_html(text: str, *, selector: str | None = None, is_page: bool = True) -
         BadFileError: If it is nested too deeply, or the selector is wrong or finds nothing.
     """
     if _is_too_deep(text):
-        raise BadFileError(
-            Reason.UNREADABLE,
-            f"elements are nested deeper than {_DEEPEST:,} levels",
-            "save the page as Markdown or text",
-        )
+        what = f"elements are nested deeper than {_DEEPEST:,} levels"
+        raise BadFileError(Reason.UNREADABLE, what, "save the page as Markdown or text")
     parser = LexborHTMLParser(text)
     if parser.body is None:
         return Contents(blocks=[])
@@ -115,9 +112,8 @@ def _roots(body: LexborNode, selector: str | None) -> list[LexborNode]:
         try:
             found = body.css(selector)
         except SelectolaxError:
-            raise BadFileError(
-                Reason.UNREADABLE, f'"{selector}" is no CSS selector', "as main, #content or .post"
-            ) from None
+            what, hint = f'"{selector}" is no CSS selector', "as main, #content or .post"
+            raise BadFileError(Reason.UNREADABLE, what, hint) from None
         if not found:
             what, hint = f"nothing on the page is {selector}", "leave selector: out, or correct it"
             raise BadFileError(Reason.UNREADABLE, what, hint)
@@ -289,8 +285,9 @@ def _grid(
 
     A caption is a row without an element. None if the table only lays out other blocks.
     """
-    others = table.css("table, h1, h2, h3, h4, h5, h6, pre")
-    if any(node.mem_id != table.mem_id for node in others):
+    # the first is enough: in tables inside of tables all of them would take quadratic time
+    inside = (child for child in _children(table) if child.is_element_node)
+    if any(child.css_first("table, h1, h2, h3, h4, h5, h6, pre") for child in inside):
         return None
     trs = [tr for tr in table.css("tr") if not _is_dropped(tr)]
     found = [

@@ -17,6 +17,11 @@ from lm_eval_so.generator.documents.text import TextLine, blocks_of, with_starts
 from lm_eval_so.generator.sources.base import BadFileError, Reason
 
 MOST_PAGES: Final = 5000
+_MOST_DRAWN: Final = 100_000_000
+"""Most bytes of what its pages draw, and so of work; a page takes as long as what it draws is, even if others share it."""
+_MOST_RATIO: Final = 200
+_LEAST_REFUSED: Final = 2_000_000
+"""Bytes that the pages of a small file may draw, whatever its size."""
 _EDGE: Final = 4
 """Lines at either end of a page that may be a header or footer."""
 _RECURS: Final = 0.6
@@ -48,7 +53,7 @@ def read_pdf(path: Path, patterns: Sequence[re.Pattern[str]] = ()) -> Contents:
     try:
         with path.open("rb") as data:
             reader = PdfReader(data)
-            _refuse(reader)
+            _refuse(reader, path.stat().st_size)
             pages, reordered = _pages(reader)
             title = _title(reader)
     except (BadFileError, OSError):
@@ -65,13 +70,19 @@ def read_pdf(path: Path, patterns: Sequence[re.Pattern[str]] = ()) -> Contents:
     return _read(pages, reordered, title, patterns)
 
 
-def _refuse(reader: PdfReader) -> None:
+def _refuse(reader: PdfReader, size: int) -> None:
     if reader.is_encrypted and not reader.decrypt(""):
         hint = "save it without a password"
         raise BadFileError(Reason.ENCRYPTED, "a password protects it", hint)
     if (count := len(reader.pages)) > MOST_PAGES:
         what = f"it has {count:,} pages, more than {MOST_PAGES:,}"
         raise BadFileError(Reason.TOO_LARGE, what, "split it")
+    left = min(_MOST_DRAWN, max(_MOST_RATIO * size, _LEAST_REFUSED))
+    for page in reader.pages:
+        contents = page.get_contents()
+        left -= 0 if contents is None else len(contents.get_data())
+        if left < 0:
+            raise BadFileError(Reason.TOO_LARGE, "it unpacks to far more than its size", "split it")
 
 
 def _read(

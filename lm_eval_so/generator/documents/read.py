@@ -17,6 +17,7 @@ from lm_eval_so.generator.sources.base import (
     Reason,
     Reject,
     SourceFile,
+    unreadable,
 )
 from lm_eval_so.generator.sources.source_files import REMEDIES, Items, format_of, open_file
 
@@ -43,8 +44,8 @@ def read_document(
 ) -> Document | FileError:
     """Return a file as a document; for a file that cannot be read the reason and what to do.
 
-    A broken or hostile file never raises: archives that unpack to more than 1 GB or 200 times their size, files of
-    more than 200 MB or 5,000 pages, and files with a password are refused.
+    A broken or hostile file never raises: archives that unpack to more than 1 GB or 200 times their size or hold
+    more than a million tags and attributes, files of more than 200 MB or 5,000 pages, and files with a password are refused.
 
     Args:
         name: Path as the config has it, to be shown.
@@ -74,8 +75,7 @@ def read_document(
     except BadFileError as error:
         return error.of(file)
     except OSError as error:  # it was there a moment ago
-        what = (error.strerror or "it cannot be read").lower()
-        return FileError(file=file, reason=Reason.UNREADABLE, what=what)
+        return unreadable(error).of(file)
     return Document(
         file=name,
         sha256=file.sha256,

@@ -101,31 +101,27 @@ def blocks_of(lines: Iterable[TextLine], patterns: Sequence[re.Pattern[str]] = (
         lines: Lines without blank ones.
         patterns: Patterns of headings, matched at the beginning of a line; the first is the highest.
     """
-    found: list[tuple[Block, int | None]] = []
-    texts: list[
-        list[str]
-    ] = []  # of each block, joined at the end: a paragraph may have thousands of lines
+    # texts of each block are joined at the end: a paragraph may have thousands of lines
+    found: list[tuple[Block, int | None, list[str]]] = []
     before = ""
     for line in lines:
         begins = line.starts or not found or found[-1][0].kind == "heading"
         heading = _heading(line.text, patterns)
         block = _block(line)
         if heading is not None and (heading.is_sure or begins or _SENTENCE_END.search(before)):
-            found.append((Block(kind="heading", text=heading.title, at=line.at), heading.rank))
-            texts.append([heading.title])
+            title = Block(kind="heading", text=heading.title, at=line.at)
+            found.append((title, heading.rank, [heading.title]))
             block = _block(replace(line, text=heading.rest))
             begins = True
         if not block.text:
             continue
         if begins or block.kind == "item" or _STARTS.match(line.text):
-            found.append((block, None))
-            texts.append([block.text])
+            found.append((block, None, [block.text]))
         else:
             is_parted = _PARTED.search(before) and line.text[:1].islower()
-            texts[-1] += ("" if is_parted else " ", line.text)
+            found[-1][2].extend(("" if is_parted else " ", line.text))
         before = line.text
-    whole = [replace(b, text="".join(t)) for (b, _), t in zip(found, texts, strict=True)]
-    return _levelled([(block, rank) for block, (_, rank) in zip(whole, found, strict=True)])
+    return _levelled([(replace(block, text="".join(texts)), rank) for block, rank, texts in found])
 
 
 def with_marks(blocks: Sequence[Block], patterns: Sequence[re.Pattern[str]] = ()) -> list[Block]:

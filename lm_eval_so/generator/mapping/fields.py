@@ -56,6 +56,17 @@ class FieldError(ValueError):
         self.reason, self.what, self.hint = reason, what, hint
 
 
+def json_of(text: str) -> JsonValue:
+    """Return the cleaned value of a cell with JSON.
+
+    Raises:
+        BadJsonError: If it is none, or a value that cannot be written again.
+    """
+    value = parse_strict(text)
+    refuse_unwritable(value)
+    return clean_value(value)
+
+
 def is_blank(value: JsonValue) -> bool:
     """Return whether a cleaned value is blank."""
     return value is None or value in ("", [], {})
@@ -156,11 +167,9 @@ def messages_of(value: JsonValue) -> tuple[Message, ...]:
     """
     if isinstance(value, str):
         try:
-            value = parse_strict(value)
-            refuse_unwritable(value)
+            value = json_of(value)
         except BadJsonError as error:
             raise FieldError(Reason.BAD_TYPE, f"messages: no JSON: {error.what}") from None
-        value = clean_value(value)
     if not isinstance(value, list):
         raise _bad_type("messages", "a list", value)
     return tuple(map(_message, value))

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pydantic import JsonValue
 
 from lm_eval_so.core.records.codec import dump_line
-from lm_eval_so.generator.clean import clean_value
+from lm_eval_so.generator.mapping.fields import json_of
 from lm_eval_so.generator.sources.base import excerpt
-from lm_eval_so.generator.sources.json_values import BadJsonError, parse_strict, refuse_unwritable
+from lm_eval_so.generator.sources.json_values import BadJsonError
 
 _COMMAS = ",，、"
 _COMMA = f"(?<![0-9])[{_COMMAS}]|[{_COMMAS}](?![0-9])"
@@ -54,12 +54,10 @@ def _json_list(text: str) -> list[JsonValue] | None:
     if not (text.startswith("[") and text.endswith("]")):
         return None
     try:
-        items = parse_strict(text)
-        refuse_unwritable(items)
+        items = json_of(text)
     except BadJsonError:  # a label in brackets
         return None
-    cleaned = clean_value(items)
-    return cleaned if isinstance(cleaned, list) else None
+    return items if isinstance(items, list) else None
 
 
 def _unquoted(text: str) -> str:

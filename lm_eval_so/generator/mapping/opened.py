@@ -8,9 +8,9 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.records.codec import dump_line
 from lm_eval_so.generator.clean import clean_value
-from lm_eval_so.generator.mapping.fields import FieldError, is_blank
+from lm_eval_so.generator.mapping.fields import FieldError, is_blank, json_of
 from lm_eval_so.generator.sources.base import Reason, listed
-from lm_eval_so.generator.sources.json_values import BadJsonError, parse_strict, refuse_unwritable
+from lm_eval_so.generator.sources.json_values import BadJsonError
 
 _QUESTIONS: Final = (
     "messages", "input", "question", "query", "prompt", "user_input", "message", "text", "질문",
@@ -36,7 +36,7 @@ def with_json(payload: Mapping[str, JsonValue], columns: Sequence[str]) -> dict[
             read[column] = _cell(column, text)
         elif isinstance(text, str) and len(text) > 1 and text[0] == text[-1] == '"':
             try:
-                read[column] = clean_value(parse_strict(text))
+                read[column] = json_of(text)
             except BadJsonError:  # somebody's quotation
                 continue
     return read
@@ -44,14 +44,12 @@ def with_json(payload: Mapping[str, JsonValue], columns: Sequence[str]) -> dict[
 
 def _cell(column: str, text: str) -> JsonValue:
     try:
-        value = parse_strict(text)
-        refuse_unwritable(value)
+        return json_of(text)
     except BadJsonError as error:
         if (items := _python_list(text)) is not None:
             return items
         what = f"{column}: no JSON: {error.what}"
         raise FieldError(Reason.BAD_JSON, what, hint="write the cell as JSON") from None
-    return clean_value(value)
 
 
 def _python_list(text: str) -> JsonValue:

@@ -157,7 +157,6 @@ class FileError:
 class Glance:
     """The beginning of a file, by which its format is recognised."""
 
-    file: SourceFile
     format: str | None
     """Format by its ending."""
     text: str
@@ -201,6 +200,11 @@ class BadFileError(ValueError):
         """Return the error as that of a record with a place and a text."""
         reason, what, hint = self.reason, self.what, self.hint
         return Reject(file=file, at=at, reason=reason, what=what, hint=hint, excerpt=excerpt(text))
+
+
+def unreadable(error: OSError) -> BadFileError:
+    """Return the error of a file that the system does not let us read."""
+    return BadFileError(Reason.UNREADABLE, (error.strerror or "it cannot be read").lower())
 
 
 class Source(Protocol):

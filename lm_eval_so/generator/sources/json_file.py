@@ -13,10 +13,9 @@ from lm_eval_so.generator.sources.base import (
     Reject,
     SourceFile,
 )
-from lm_eval_so.generator.sources.encoding import MOST_BYTES, Line, read_lines, refuse_bad
+from lm_eval_so.generator.sources.encoding import MOST_BYTES, read_lines, refuse_bad
 from lm_eval_so.generator.sources.json_values import (
     EVERY,
-    BadJsonError,
     JsonPath,
     Tree,
     kind_of,
@@ -36,11 +35,7 @@ def parse_json_file(file: SourceFile) -> Tree:
     Raises:
         BadFileError: If it is too large, empty, or no JSON.
     """
-    try:
-        return Tree(value=parse_strict(whole_text(file, _LARGEST)))
-    except BadJsonError as error:
-        at = {"line": error.line, "column": error.column} if error.line else {}
-        raise BadFileError(Reason.BAD_JSON, error.what, at=at) from None
+    return Tree(value=parse_strict(whole_text(file, _LARGEST)))
 
 
 def whole_text(file: SourceFile, most: int) -> str:
@@ -116,31 +111,21 @@ def read_jsonl(
             continue
         record += 1
         try:
-            payload = _of_line(line, file.encoding, most)
-        except BadFileError as error:
-            yield error.reject(file, {"line": line.number, **error.at, "record": record}, line.text)
+            refuse_bad(line, file.encoding, most)
+            payload = _object(parse_strict(line.text.rstrip("\r\n")))
+        except BadFileError as error:  # its line is that of the record
+            at = {**error.at, "line": line.number, "record": record}
+            yield error.reject(file, at, line.text)
         else:
             yield RawItem(file=file, at={"line": line.number, "record": record}, payload=payload)
     if not record:
         raise BadFileError(Reason.EMPTY_FILE, "the file is empty")
 
 
-def _of_line(line: Line, encoding: str | None, most: int) -> dict[str, JsonValue]:
-    refuse_bad(line, encoding, most)
-    try:
-        return _object(parse_strict(line.text.rstrip("\r\n")))
-    except BadJsonError as error:
-        at = {"column": error.column} if error.column else {}
-        raise BadFileError(Reason.BAD_JSON, error.what, at=at) from None
-
-
 def _object(value: JsonValue) -> dict[str, JsonValue]:
     if not isinstance(value, dict):
         raise BadFileError(Reason.NOT_OBJECT, f"found {kind_of(value)}, not an object")
-    try:
-        refuse_unwritable(value)
-    except BadJsonError as error:
-        raise BadFileError(Reason.BAD_JSON, error.what) from None
+    refuse_unwritable(value)
     return value
 
 

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.records.codec import dump_line, parse_json
 from lm_eval_so.errors import RecordError
-from lm_eval_so.generator.sources.base import excerpt
+from lm_eval_so.generator.sources.base import BadFileError, Reason, excerpt
 
 _MOST_DEPTH = 100
 _SAID = {
@@ -42,7 +42,7 @@ class Tree:
         return {"path": path} if line is None else {"line": line}
 
 
-class BadJsonError(ValueError):
+class BadJsonError(BadFileError):
     """Error of a text that is no JSON, or of a value that cannot be written again.
 
     Args:
@@ -52,8 +52,8 @@ class BadJsonError(ValueError):
     """
 
     def __init__(self, what: str, *, line: int | None = None, column: int | None = None) -> None:
-        super().__init__(what)
-        self.what, self.line, self.column = what, line, column
+        at: dict[str, JsonValue] = {"line": line, "column": column} if line else {}
+        super().__init__(Reason.BAD_JSON, what, at=at)
 
 
 def parse_strict(text: str) -> JsonValue:

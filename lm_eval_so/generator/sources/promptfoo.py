@@ -197,11 +197,13 @@ class _Suite:
         """Return the variable that holds the question."""
         wanted = self.files.options.input_var
         named = [*self.asked & values.keys()]
-        usual = [name for name in _QUESTIONS if name in values]
-        if wanted in values or (wanted is None and len(values) == 1):
-            return wanted or next(iter(values))
-        if wanted is None and (len(named) == 1 or usual):
-            return named[0] if len(named) == 1 else usual[0]
+        known = [name for name in _QUESTIONS if name in values]
+        if len(values) == 1 or len(named) == 1:
+            known = [*values] if len(values) == 1 else named
+        if wanted:
+            known = [wanted] if wanted in values else []
+        if known:
+            return known[0]
         what = "no variable is known to be the question"
         if wanted:
             what = f'there is no variable "{wanted}"'
@@ -237,10 +239,7 @@ def _filled(
     Raises:
         BadFileError: If they cannot be written, or would be longer than a record may be.
     """
-    try:
-        refuse_unwritable(whole)
-    except BadJsonError as error:
-        raise BadFileError(Reason.BAD_JSON, error.what) from None
+    refuse_unwritable(whole)
     texts = {
         name: str(value)
         for name, value in values.items()

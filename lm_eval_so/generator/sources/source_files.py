@@ -5,6 +5,7 @@ import glob
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from errno import EINVAL
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -15,10 +16,10 @@ from lm_eval_so.core.text import nfc
 from lm_eval_so.errors import Problem, nearest
 from lm_eval_so.generator.sources.base import (
     BadFileError,
-    FileError,
     Item,
     Reason,
     SourceFile,
+    unreadable,
 )
 from lm_eval_so.generator.sources.encoding import HEAD_BYTES, detect_encoding
 from lm_eval_so.generator.sources.reader_table import ENDINGS, READERS, SHEETS
@@ -79,7 +80,8 @@ def _matches(pattern: str, config: Config) -> list[tuple[str, Path]]:
     folder = config.folder
     path = _existing(folder / pattern)
     if path is not None and path.is_dir():
-        own = [config.resolve(each) for each in _written(config)]
+        written = (config.dataset.path, config.run.out, config.report.out, config.baseline.path)
+        own = [config.resolve(each) for each in written if each is not None]
         below = [each for each in files_below(path) if not any(map(each.is_relative_to, own))]
         return sorted(
             (_shown(f"{PurePath(pattern, each.relative_to(path))}", folder), each) for each in below
@@ -99,14 +101,8 @@ def files_below(folder: Path) -> Iterator[Path]:
         for name in names:
             is_known = PurePath(name).suffix.lower() in ENDINGS.keys() | REMEDIES.keys()
             is_other = name.lower().endswith(_SETTINGS) and not name.startswith(_PROMPTFOO)
-            if is_known and not is_other and name[0] != ".":
+            if is_known and not is_other and not name.startswith((".", "~$")):  # ~$: open in Office
                 yield Path(root, name)
-
-
-def _written(config: Config) -> Iterator[Path]:
-    yield from (config.dataset.path, config.run.out, config.report.out)
-    if config.baseline.path is not None:
-        yield config.baseline.path
 
 
 def _existing(path: Path) -> Path | None:
@@ -152,6 +148,8 @@ def open_file(
         beside: Other files of that source.
     """
     try:
+        if path.exists() and not path.is_file():  # a device would be read for ever
+            raise OSError(EINVAL, "it is no file")  # noqa: TRY301 - the same end
         with path.open("rb") as data:
             head = data.read(HEAD_BYTES)
             data.seek(0)
@@ -159,8 +157,7 @@ def open_file(
             size = data.tell()
     except OSError as error:
         file = SourceFile(source=source.id, name=name, path=path, sha256="", size=0)
-        what = error.strerror or "it cannot be read"
-        return file, iter([FileError(file=file, reason=Reason.UNREADABLE, what=what.lower())])
+        return file, iter([unreadable(error).of(file)])
     declared = codecs.lookup(source.encoding).name if source.encoding else None
     is_text = format_of(name, source) not in SHEETS
     file = SourceFile(
@@ -192,7 +189,6 @@ def _items(file: SourceFile, source: SourceSection) -> Items:
         yield error.of(file)
     except UnicodeError as error:  # UTF-16 torn in the middle of a unit, or not that at all
         what = f"no {file.encoding}: {getattr(error, 'reason', error)}"
-        yield FileError(file=file, reason=Reason.UNREADABLE, what=what)
+        yield BadFileError(Reason.UNREADABLE, what).of(file)
     except OSError as error:  # it was there a moment ago
-        what = (error.strerror or "it cannot be read").lower()
-        yield FileError(file=file, reason=Reason.UNREADABLE, what=what)
+        yield unreadable(error).of(file)

@@ -79,8 +79,15 @@ def in_turn(
 
 
 def ordered(documents: Sequence[Document], seed: int) -> list[Chunk]:
-    """Return the chunks of documents in force in the order of planning: one of each document in turn."""
-    return [*in_turn(documents, seed, chunks_of, lambda c: (u64(seed, "chunk", c.sha256), c.start))]
+    """Return the chunks of documents in force in the order of planning: one of each document in turn.
+
+    A text that stands in several places counts once, or a slot would have the key of another.
+    """
+    found = in_turn(documents, seed, chunks_of, lambda c: (u64(seed, "chunk", c.sha256), c.start))
+    first: dict[str, Chunk] = {}
+    for chunk in found:
+        first.setdefault(chunk.sha256, chunk)
+    return [*first.values()]
 
 
 def slots_of(type_: str, chunks: Sequence[Chunk], per_chunk: int, seed: int) -> Iterator[Slot]:
@@ -103,11 +110,12 @@ def slots_of(type_: str, chunks: Sequence[Chunk], per_chunk: int, seed: int) -> 
 
 def slots_of_changes(documents: Sequence[Document], seed: int) -> Iterator[Slot]:
     """Yield a slot for each place where a document supersedes another."""
-    seen: Counter[tuple[Chunk, Chunk]] = Counter()
+    seen: Counter[tuple[str, ...]] = Counter()
     pairs = superseded_passages(documents)
     for pair in sorted(pairs, key=lambda p: u64(seed, "superseded", *(c.sha256 for c in p))):
-        yield Slot(type="superseded", chunks=pair, nth=seen[pair])
-        seen[pair] += 1
+        texts = tuple(chunk.sha256 for chunk in pair)
+        yield Slot(type="superseded", chunks=pair, nth=seen[texts])
+        seen[texts] += 1
 
 
 def _nearest(chunk: Chunk, search: Search[Chunk]) -> list[Chunk]:

@@ -89,7 +89,8 @@ async def list_models(base_url: str, resources: Resources, *, timeout_s: float) 
         options |= {"env": [KEY], "headers": {"Authorization": f"Bearer {{{{ env.{KEY} }}}}"}}
     heard = await _ask({"name": "http", "options": options}, "", resources, timeout_s=timeout_s)
     found = compile_path("data[].id")(_json(heard.text))
-    return [each for each in found or [] if isinstance(each, str)]
+    # written into the config as it is, `${NAME}` would send that variable back to the endpoint
+    return [each for each in found or [] if isinstance(each, str) and "${" not in each]
 
 
 async def _try_openai(base_url: str, question: str, resources: Resources) -> Address:

@@ -1,3 +1,4 @@
+import time
 import unicodedata
 
 import pytest
@@ -26,6 +27,13 @@ KOREAN = "배송비는 얼마인가요?"
 )
 def test_clean_text__rules(raw: str, cleaned: str) -> None:
     assert clean_text(raw) == cleaned
+
+
+def test_clean_text__runs_of_blanks_and_joiners_take_no_quadratic_time() -> None:
+    text = "a" + " " * 100_000 + "b👩" + "\u200d" * 100_000 + "👧"
+    began = time.perf_counter()
+    assert clean_text(text) == text
+    assert time.perf_counter() - began < 30  # it would take minutes, were it not linear
 
 
 def test_clean_value__reaches_every_text_and_key() -> None:

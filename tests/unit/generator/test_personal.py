@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from lm_eval_so.generator.documents.block import Document
 from lm_eval_so.generator.documents.read import read_document
 from lm_eval_so.generator.generate import generate, generate_with_model
 from lm_eval_so.generator.personal import Placeholders, clean_record
-from lm_eval_so.generator.sources.base import ProposedMetrics, SourceFile
+from lm_eval_so.generator.sources.base import ProposedMetrics, RawItem, SourceFile
 from lm_eval_so.testing import ChatServer, Reply
 
 DATA = Path(__file__).parents[3] / "tests/data"
@@ -46,6 +47,8 @@ def config(shop: Any, *sources: dict[str, Any], **generator: Any) -> Config:
         ('[{"content":  "\\nM12345678"}]', '[{"content":"\\n[PASSPORT_1]"}]'),
         ("[PHONE_1] [x]", "[PHONE_1] [x]"),
         (f"{MAIL}{PHONE}", "[EMAIL_1][PHONE_1]"),
+        ("010-0000- 1234 = 010 - 0000 - 1234 = 010·0000·1234", "[PHONE_1] = [PHONE_1] = [PHONE_1]"),
+        ("\u034f".join(PHONE) + " " + "\ufe00\U000e0041".join(PHONE), "[PHONE_1] [PHONE_1]"),
     ],
 )  # fmt: skip
 def test_placeholders(text: Any, told: Any) -> None:
@@ -55,6 +58,20 @@ def test_placeholders(text: Any, told: Any) -> None:
         found, told = json.loads(found), json.loads(told)  # type: ignore[arg-type]
     assert found == told
     assert Placeholders(PiiSection(action="off")).value(text) == text
+
+
+def test_placeholders__keys_in_a_row_take_no_pass_each() -> None:
+    began = time.perf_counter()
+    assert Placeholders(PiiSection()).text(("AIza" + "b" * 35) * 20_000) == "[API_KEY_1]"
+    assert time.perf_counter() - began < 30  # it would take ages, were each laid bare by the last
+
+
+def test_clean_record__masks_names_of_columns_too() -> None:
+    file = SourceFile(source="s", name="a.csv", path=Path("a.csv"), sha256="", size=0)
+    item = RawItem(file=file, at={}, payload={"q": PHONE, f"tel {PHONE}": "1"})
+    clean = clean_record(item, PiiSection(), Counter())
+    assert isinstance(clean, RawItem)
+    assert clean.payload == {"q": "[PHONE_1]", "tel [PHONE_1]": "1"}
 
 
 def test_clean_record__masks_the_metrics_that_a_file_proposes() -> None:

@@ -28,7 +28,9 @@ const langOf = (x) => (/^[a-z]{2,3}(-|$)/i.test(x.language ?? "") ? x.language :
 /* What is kept under the dataset's digest: each decision under a key of its own, so that no tab overwrites another's. */
 const family = `lm-eval-so/review/1 ${data.mode} ${data.dataset.name} `;
 const store = family + data.dataset.sha256;
-const state = { made: {}, notes: {}, saved: true, offered: false };
+/* Without a prototype: ids are people's own words, and "constructor" is no decision. */
+const bare = () => Object.create(null);
+const state = { made: bare(), notes: bare(), saved: true, offered: false };
 function take(key, { made, note } = {}) {
   if (made) state.made[key] = made; else delete state.made[key];
   if (note) state.notes[key] = note; else delete state.notes[key];
@@ -65,7 +67,7 @@ function labelOf(x, label, annotator) {
 }
 
 let at = 0, editing = false, rejecting = false, flaggedOnly = false;
-const past = [], drafts = {};
+const past = [], drafts = bare();
 const shown = () => (flaggedOnly ? items.filter((x) => x.flags.length) : items);
 const item = () => shown()[at];
 const said = (d) => d.label ?? t[`done_${d.decision}`] + (d.reason ? `: ${t[`reason_${d.reason}`]}` : "");

@@ -1,5 +1,6 @@
 """DOCX, HWPX and spreadsheets, and archives that are bombs."""
 
+import random
 import zipfile
 from pathlib import Path
 
@@ -134,6 +135,15 @@ def test_zip_bomb__is_refused_by_its_ratio(tmp_path: Path, ending: str) -> None:
     assert reason_of(path) is Reason.TOO_LARGE
 
 
+@pytest.mark.parametrize("ending", ["docx", "hwpx"])
+def test_xml_bomb__is_refused_by_its_tags_before_it_is_parsed(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"bomb.{ending}"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("Contents/section0.xml", f"<a>{'<p/>' * 1_000_000}</a>")
+        archive.writestr("image.png", random.Random(1).randbytes(50_000))  # a sane ratio
+    assert reason_of(path) is Reason.TOO_LARGE
+
+
 def test_sheet__header_below_titles_and_merged_cells(tmp_path: Path) -> None:
     rows = office.xlsx_rows([["요금표", ""], ["지역", "금액"], ["제주", 3000.0], ["", 4500.5]])
     merged = '<mergeCells count="2"><mergeCell ref="A1:B1"/><mergeCell ref="A3:A4"/></mergeCells>'
@@ -189,6 +199,18 @@ def test_ods__repeated_cells_would_take_all_memory(tmp_path: Path) -> None:
     cell = '<table:table-cell office:value-type="string" table:number-columns-repeated="9999"><text:p>a</text:p></table:table-cell>'
     xml = f'<table:table-row table:number-rows-repeated="9999">{cell}</table:table-row>'
     assert reason_of(office.write_ods(tmp_path / "a.ods", xml)) is Reason.TOO_LARGE
+
+
+def test_hwpx__packed_data_of_each_kind_that_is_torn_is_told(tmp_path: Path) -> None:
+    for kind in (zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA):
+        path = tmp_path / f"{kind}.hwpx"
+        with zipfile.ZipFile(path, "w", kind) as archive:
+            archive.writestr("Contents/section0.xml", b"\0" * 50 + bytes(range(200)))
+        data = bytearray(path.read_bytes())
+        at = data.index(b"section0.xml") + 30  # inside of the packed data
+        data[at : at + 20] = b"\xff" * 20
+        path.write_bytes(data)
+        assert reason_of(path) is Reason.UNREADABLE
 
 
 def test_xlsx_named_xls__is_read_with_the_same_guard(tmp_path: Path) -> None:

@@ -147,10 +147,13 @@ def test_password__is_told_and_an_empty_one_opens(tmp_path: Path) -> None:
     assert read_pdf(tmp_path / "c.pdf").blocks
 
 
-def test_too_many_pages__are_refused(tmp_path: Path) -> None:
-    data = office.write_pdf(tmp_path / "a.pdf", [drawn(LEFT)]).read_bytes()
-    data = data.replace(b"/Kids [4 0 R] /Count 1", b"/Kids [" + b"4 0 R " * 5001 + b"] /Count 5001")
-    (tmp_path / "b.pdf").write_bytes(data)
+@pytest.mark.parametrize(("lines", "pages"), [(LEFT, 5001), (LEFT * 20, 500)])
+def test_too_many_pages__or_too_much_on_them_is_refused(
+    tmp_path: Path, lines: list[str], pages: int
+) -> None:
+    data = office.write_pdf(tmp_path / "a.pdf", [drawn(lines)]).read_bytes()
+    kids = b"/Kids [%b] /Count %d" % (b"4 0 R " * pages, pages)
+    (tmp_path / "b.pdf").write_bytes(data.replace(b"/Kids [4 0 R] /Count 1", kids))
     with pytest.raises(BadFileError) as caught:
         read_pdf(tmp_path / "b.pdf")
     assert caught.value.reason is Reason.TOO_LARGE

@@ -299,3 +299,9 @@ def test_peers__a_broken_file_costs_itself_alone(peers: Any, name: str) -> None:
             assert "가나?" in map(asked, peers.samples())
     assert len(refused) < 12
     assert all("no column looks like a question" in text for text in refused)
+
+
+def test_peers__half_a_character_in_a_quoted_cell_costs_no_dataset(peers: Any) -> None:
+    peers.write("inspect.csv", 'input,target\n"""\\ud800?""",a\n"""b?""",c\n')
+    peers.generate({"path": "inspect.csv"})
+    assert [asked(sample) for sample in peers.samples()] == ['"\\ud800?"', "b?"]

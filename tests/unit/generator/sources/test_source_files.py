@@ -6,7 +6,8 @@ import pytest
 
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.errors import Problem
-from lm_eval_so.generator.sources.source_files import locate
+from lm_eval_so.generator.sources.base import FileError, Reason
+from lm_eval_so.generator.sources.source_files import locate, open_file
 
 
 def names(shop: Any, path: str | list[str]) -> list[str]:
@@ -45,7 +46,13 @@ def test_locate__a_folder_is_all_below_it_that_may_be_a_source(shop: Any) -> Non
     found = ["docs/a.MD", "docs/b.hwp", "docs/sub/c.csv"]
     for name in found:
         shop.write(name, "x")
-    left_out = ["docs/logo.png", "docs/.git/d.md", "docs/.e.md", "docs/node_modules/f.md"]
+    left_out = [
+        "docs/logo.png",
+        "docs/.git/d.md",
+        "docs/.e.md",
+        "docs/~$g.docx",
+        "docs/node_modules/f.md",
+    ]
     written = ["docs/made/test.jsonl", "docs/reports/report.json", "docs/base.json"]
     for name in (*left_out, *written):
         shop.write(name, "x")
@@ -78,3 +85,11 @@ def test_locate__a_pattern_without_a_file_is_a_problem(shop: Any, path: str, hin
     assert (problem.what, problem.hint) == (f"no file at {path}", hint)
     assert problem.where is not None
     assert problem.where.key == "generator.sources[0].path"
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "."])
+def test_open_file__a_link_to_what_is_no_file_is_not_read(shop: Any, target: str) -> None:
+    link = shop.folder / "a.md"
+    link.symlink_to(target)
+    file, items = open_file("a.md", link, shop.config({"path": "a.md"}).sources[0])
+    assert [*items] == [FileError(file=file, reason=Reason.UNREADABLE, what="it is no file")]

@@ -122,7 +122,9 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 def test_update__new_answers_new_quotes_and_what_is_gone(shop: Shop) -> None:
     file = shop.folder / "made/test.jsonl"
-    file.write_text(file.read_text("utf-8").replace('"unreviewed"', '"accepted"'), "utf-8")
+    text = file.read_text("utf-8").replace('"unreviewed"', '"accepted"')
+    answer = '"expected":"기본 배송비는 3,000원입니다."'
+    file.write_text(text.replace(answer, f'{answer},"references":["3,000원"]'), "utf-8")
     before = {question: json.loads(line) for question, line in shop.lines().items()}
     untouched = shop.lines()["주차 안내?"]
     updated = shop.update()
@@ -134,6 +136,7 @@ def test_update__new_answers_new_quotes_and_what_is_gone(shop: Shop) -> None:
     assert fee["rev"] != old_fee["rev"]
     assert fee["metrics"]["keyword_coverage"] == {"keywords": ["4,000원"]}
     assert fee["review"] == {"status": "unreviewed"}
+    assert ("references" in old_fee, "references" in fee) == (True, False)
     assert fee["flags"] == ["unchecked"]
     assert fee["provenance"]["prompt"]["name"] == "renew.ko"
     assert fee["provenance"]["slot"] == old_fee["provenance"]["slot"]

@@ -479,6 +479,25 @@ def test_generate__not_one_test_is_an_error_and_changes_nothing(shop: Shop) -> N
     assert shop.files() == before
 
 
+def test_generate__keeps_tests_of_documents_that_no_source_names_any_more(shop: Shop) -> None:
+    faq(shop)
+    shop.generate(faq=True, questions=4, mix={"fact": 1})
+    before = shop.files()
+    values = shop.config(model=False, faq=True).located.values
+    del values["generator"]["synthesise"]
+    del values["generator"]["sources"][1]
+    config = make_config(values, folder=shop.folder)
+    generate(config, shop.resources())
+    after = shop.files()
+    assert after["test.jsonl"] == before["test.jsonl"]
+    assert validate(shop.folder / "made").quotes
+    file = shop.folder / "made/test.jsonl"
+    answer = next(s["expected"] for s in shop.samples() if "metadata" in s)
+    file.write_text(file.read_text("utf-8").replace(answer, "고친 답"), "utf-8")
+    generate(config, shop.resources())
+    assert '"edited"' in file.read_text("utf-8")
+
+
 def test_generate__documents_alone_are_kept_if_no_test_is_wanted(shop: Shop) -> None:
     values = shop.config(model=False).located.values
     del values["generator"]["synthesise"]

@@ -1,5 +1,6 @@
 """Chunks, shares, slots and look-ups."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from lm_eval_so.generator.writing.chunks import chunks_of
 from lm_eval_so.generator.writing.look_ups import look_ups
 from lm_eval_so.generator.writing.model.write_rounds import Results, Try
 from lm_eval_so.generator.writing.rules import Draft, examine, known_of
-from lm_eval_so.generator.writing.slots import Slot, shares
+from lm_eval_so.generator.writing.slots import Slot, ordered, shares
 from lm_eval_so.generator.writing.write import NO_CHUNK, NOT_ASKED, Material, Work
 
 
@@ -74,8 +75,16 @@ def test_plan__same_slots_whatever_the_order_of_documents(toy: list[Document]) -
     assert keys(work(toy[::-1], fact=15, multi_hop=2).slots) == keys(slots)
     assert len({*keys(slots)}) == 17
     assert keys(work(toy, 8, fact=15, multi_hop=2).slots) != keys(slots)
+    firsts = {ordered(toy, seed)[0].document.file for seed in range(9)}
+    assert len(firsts) > 1
     hops = [slot for slot in slots if slot.type == "multi_hop"]
     assert all(len({(c.document.file, c.path) for c in slot.chunks}) == 4 for slot in hops)
+
+
+def test_plan__a_copy_of_a_document_gives_no_slot_again(toy: list[Document]) -> None:
+    slots = keys(work(toy, fact=15, multi_hop=2).slots)
+    copies = [*toy, *(replace(each, file=f"copy/{each.file}") for each in toy)]
+    assert keys(work(copies, fact=15, multi_hop=2).slots) == slots
 
 
 def test_plan__slots_that_stand_are_not_planned_again(toy: list[Document]) -> None:

@@ -108,6 +108,15 @@ def test_set_up__a_server_of_ollama_is_taken_with_its_first_model(folder: Path) 
     assert [p.what for p in problems(folder)] == ['the key "backend" is missing']
 
 
+def test_set_up__a_model_that_names_a_variable_is_not_taken(folder: Path) -> None:
+    models = [{"id": "${AWS_SECRET_ACCESS_KEY}"}, {"id": "qwen3:4b"}]
+    with ShopBot(lambda _: Told({"data": models})) as server:
+        made = written(folder, environ={"OLLAMA_HOST": server.url}, url=f"{server.url}/v1")
+    assert made.writer is not None
+    assert made.writer.model == "qwen3:4b"
+    assert "AWS" not in (folder / "lm-eval-so.yaml").read_text("utf-8")
+
+
 def fastapi(asked: Asked) -> Told:
     """Take a question and nothing else, as pydantic says it."""
     body = asked.json

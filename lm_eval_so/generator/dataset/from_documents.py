@@ -157,14 +157,14 @@ class Writing:
         new = self._decisions.all_decided(written)
         types = tuple(self._work.wanted) if self._work else ()
         samples = in_order([*self._standing, *new], types)
+        bases = [*self._imported, *samples]
+        twins = twins_of(self._config, bases, self._stored.twins, self._decisions)
         unheld = self._new_documents()
         return FromDocuments(
-            documents=document_lines(self.documents, self._stored, samples, unheld),
+            documents=document_lines(self.documents, self._stored, [*samples, *twins], unheld),
             new_documents=unheld,
             samples=samples,
-            twins=twins_of(
-                self._config, [*self._imported, *samples], self._stored.twins, self._decisions
-            ),
+            twins=twins,
             tries=(
                 *self._decisions.reject_lines(self._stored.tries),
                 *(line_of(each, self._by) for each in outcome.tries),

@@ -157,10 +157,9 @@ async def choose_writer(resources: Resources) -> Writer | None:
 
 
 def _writer(name: str, model: str, options: dict[str, JsonValue], *, where: str) -> Writer:
-    section: dict[str, JsonValue] = {"name": name, "params": {"model": model}}
-    return Writer(
-        section=section | ({"options": options} if options else {}), model=model, where=where
-    )
+    section: Section = {"name": name, "params": {"model": model}, "options": options}
+    named = {key: value for key, value in section.items() if value}
+    return Writer(section=named, model=model, where=where)
 
 
 def screen(made: SetUp) -> list[str]:

@@ -16,6 +16,7 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Noticed, ignore
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.errors import CannotMeasure
+from lm_eval_so.generator.dataset_tools.verify import validate
 from lm_eval_so.generator.generate import generate
 from lm_eval_so.generator.staleness.find_stale import find_stale
 from lm_eval_so.generator.staleness.screen import screen
@@ -124,7 +125,7 @@ def test_update__new_answers_new_quotes_and_what_is_gone(shop: Shop) -> None:
     file = shop.folder / "made/test.jsonl"
     text = file.read_text("utf-8").replace('"unreviewed"', '"accepted"')
     answer = '"expected":"기본 배송비는 3,000원입니다."'
-    file.write_text(text.replace(answer, f'{answer},"references":["3,000원"]'), "utf-8")
+    file.write_text(text.replace(answer, f'{answer},"references":["3,000원"]', 1), "utf-8")
     before = {question: json.loads(line) for question, line in shop.lines().items()}
     untouched = shop.lines()["주차 안내?"]
     updated = shop.update()
@@ -174,6 +175,17 @@ def test_update__new_answers_new_quotes_and_what_is_gone(shop: Shop) -> None:
     assert len(shop.server.requests) == asked == 3
     assert files == {path: path.read_bytes() for path in (shop.folder / "made").iterdir()}
     assert any("3,000원" in prompt for prompt in shop.prompts)  # what the document said
+
+
+def test_update__the_earlier_text_stays_that_an_edited_twin_quotes(shop: Shop) -> None:
+    file = shop.folder / "made/test.jsonl"
+    text = file.read_text("utf-8")
+    (twin,) = (line for line in text.splitlines() if '"parents"' in line)
+    edited = twin.replace('"expected":"기본 배송비', '"expected":"배송비')
+    file.write_text(text.replace(twin, edited), "utf-8")
+    shop.update()
+    assert edited.split('"expected"')[1][:20] in file.read_text("utf-8")
+    assert validate(shop.folder / "made").documents == 3
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ _FEWEST = 12
 """Fewest characters of a unit that is compared."""
 _ALIKE = 0.85
 """Least share of the characters of two units, digits masked, that they have in common, in order."""
+_SHOWN = 8
+"""Most numbers of a line."""
 _NUMBER = re.compile(r"[0-9]+(?:[.,:~-][0-9]+)*")
 
 
@@ -96,6 +98,7 @@ def conflict_lines(documents: Sequence[Document], language: Language) -> list[tu
     lines = []
     for (one, other, is_settled), told in numbers.items():
         code = "sources.supersedes" if is_settled else "sources.disagree"
-        figures = {"one": one, "other": other, "n": len(told), "numbers": ", ".join(told)}
+        shown = ", ".join(told[:_SHOWN] + ["…"] * (len(told) > _SHOWN))
+        figures = {"one": one, "other": other, "n": len(told), "numbers": shown}
         lines.append((say(code, language, figures), is_settled))
     return lines

@@ -251,6 +251,17 @@ def test_update__unanswerable_tests_are_held_against_new_documents(shop: Shop) -
     assert not find_stale(shop.config(), ignore).new_passages
 
 
+def test_update__what_an_edited_twin_quotes_is_kept(shop: Shop) -> None:
+    file = shop.folder / "made/test.jsonl"
+    lines = file.read_text("utf-8").splitlines()
+    twin = json.loads(lines[-1]) | {"expected": "3,000원이 아닐까요?"}
+    assert "twin" in twin["metadata"]
+    file.write_text("\n".join([*lines[:-1], json.dumps(twin, ensure_ascii=False)]) + "\n", "utf-8")
+    shop.update()
+    assert "아닐까요" in file.read_text("utf-8")
+    assert validate(shop.folder / "made").quotes
+
+
 def test_update__conversations_to_play_stay(shop: Shop) -> None:
     file = shop.folder / "made/test.jsonl"
     played = shop.sample("배송 요금?")

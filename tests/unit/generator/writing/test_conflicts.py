@@ -36,6 +36,16 @@ def test_conflicts__an_edited_copy(returns: Document, document: Any) -> None:
     assert conflict_lines([returns, edited], Language.KO) == [(said, False)]
 
 
+def test_conflicts__long_tables_are_told_in_a_short_line(document: Any) -> None:
+    old, new = (
+        "| 상품 | 가격 |\n|---|---|\n" + "\n".join(f"| 상품 이름 {n} | {n + more},000원 |" for n in range(300))
+        for more in (0, 1)
+    )  # fmt: skip
+    ((line, _),) = conflict_lines([document(old, "a.md"), document(new, "b.md")], Language.EN)
+    assert line.startswith("a.md and b.md disagree in 300 places: 0,000/1,000, 1,000/2,000, ")
+    assert line.endswith("7,000/8,000, …")
+
+
 def test_conflicts__one_changed_number(returns: Document, document: Any) -> None:
     text = returns.text.replace(*CHANGES[0])
     found = list(conflicts([returns, document(text, "old.md")]))

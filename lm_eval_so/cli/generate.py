@@ -103,7 +103,11 @@ def generate(
         if line.as_json:
             line.emit(result=session.redactor.redact_json(to_json(found)))
         else:
-            line.emit_text(session.redactor.redact(screen(found, config.language)))
+            line.emit_text(
+                session.redactor.redact(
+                    screen(found, config.language, has_model=stage.has_model(config))
+                )
+            )
         return ExitCode.FAILED_CHECK if check and found.fails(strict=strict) else None
     if update:
         updated = session.run(

@@ -69,7 +69,7 @@ def summarise(path: Path) -> tuple[Summary, Language]:
         source=_counted(origin.file for origin in origins if origin),
         flag=_counted(flag.partition(":")[0] for test in tests for flag in test.flags),
         review=_counted(test.review.status if test.review else "none" for test in tests),
-        lengths={name: _lengths(found) for name, found in texts.items() if found},
+        lengths={name: _lengths([*map(len, each)]) for name, each in texts.items() if each},
     )
     return summary, main_language(tests)
 
@@ -173,6 +173,5 @@ def _listed(counts: Mapping[str, int], language: Language) -> str:
     return ", ".join(shown)
 
 
-def _lengths(texts: Sequence[str]) -> Lengths:
-    found = [len(text) for text in texts]
+def _lengths(found: Sequence[int]) -> Lengths:
     return Lengths(shortest=min(found), median=median_low(found), longest=max(found))

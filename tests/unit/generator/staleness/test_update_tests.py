@@ -177,17 +177,6 @@ def test_update__new_answers_new_quotes_and_what_is_gone(shop: Shop) -> None:
     assert any("3,000원" in prompt for prompt in shop.prompts)  # what the document said
 
 
-def test_update__the_earlier_text_stays_that_an_edited_twin_quotes(shop: Shop) -> None:
-    file = shop.folder / "made/test.jsonl"
-    text = file.read_text("utf-8")
-    (twin,) = (line for line in text.splitlines() if '"parents"' in line)
-    edited = twin.replace('"expected":"기본 배송비', '"expected":"배송비')
-    file.write_text(text.replace(twin, edited), "utf-8")
-    shop.update()
-    assert edited.split('"expected"')[1][:20] in file.read_text("utf-8")
-    assert validate(shop.folder / "made").documents == 3
-
-
 @pytest.mark.parametrize(
     ("said", "reason"),
     [

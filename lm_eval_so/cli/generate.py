@@ -90,7 +90,9 @@ def generate(
     _refuse_several(tests is not None, check, update)
     edits = stage.Edits.asked(force=force, keep=keep_edits)
     if tests is not None:
-        tried = session.run(lambda resources: stage.try_out(config, resources, tests))
+        tried = session.run(
+            lambda resources: stage.try_out(config, resources, tests, offline=offline)
+        )
         if line.as_json:
             line.emit(result=to_json(tried))
         else:

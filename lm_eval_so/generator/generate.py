@@ -107,19 +107,22 @@ async def generate_with_model(
     return made_now
 
 
-async def try_out(config: Config, resources: Resources, tests: int) -> Tried:
+async def try_out(
+    config: Config, resources: Resources, tests: int, *, offline: bool = False
+) -> Tried:
     """Write a few missing tests, one of each type in turn; nothing is kept but the cache.
 
     Args:
         config: The config, with a model in its `generator` section.
         resources: Resources of the command.
         tests: Number of tests.
+        offline: Whether only the cache is asked.
 
     Raises:
         LMEvalError: As `generate_with_model` does.
     """
     parts = _read(config, resources.listener, _folder(config, None))
-    return await tried.try_out(parts.writing, resources, tests)
+    return await tried.try_out(parts.writing, resources, tests, offline=offline)
 
 
 def preview(

@@ -43,7 +43,7 @@ class Tried:
     """Price if every test took all its tries."""
 
 
-async def try_out(writing: Writing, resources: Resources, tests: int) -> Tried:
+async def try_out(writing: Writing, resources: Resources, tests: int, *, offline: bool) -> Tried:
     """Write a few tests, one of each type in turn, that are kept in the cache alone.
 
     Raises:
@@ -54,7 +54,7 @@ async def try_out(writing: Writing, resources: Resources, tests: int) -> Tried:
     if work is None:
         hint = "name a model by generator.backend, and more tests by generator.synthesise"
         raise NothingToDo("there is no test to write by a model", hint=hint)
-    options = writing.options(resources.listener, only=tests)
+    options = writing.options(resources.listener, offline=offline, only=tests)
     results = await writing.by_models(resources, options)
     if results.failure is not None:
         raise results.failure

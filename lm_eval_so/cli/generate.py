@@ -90,7 +90,9 @@ def generate(
     _refuse_several(tests is not None, check, update)
     edits = stage.Edits.asked(force=force, keep=keep_edits)
     if tests is not None:
-        tried = session.run(lambda resources: stage.try_out(config, resources, tests))
+        tried = session.run(
+            lambda resources: stage.try_out(config, resources, tests, offline=offline)
+        )
         if line.as_json:
             line.emit(result=to_json(tried))
         else:
@@ -103,7 +105,11 @@ def generate(
         if line.as_json:
             line.emit(result=session.redactor.redact_json(to_json(found)))
         else:
-            line.emit_text(session.redactor.redact(screen(found, config.language)))
+            line.emit_text(
+                session.redactor.redact(
+                    screen(found, config.language, has_model=stage.has_model(config))
+                )
+            )
         return ExitCode.FAILED_CHECK if check and found.fails(strict=strict) else None
     if update:
         updated = session.run(

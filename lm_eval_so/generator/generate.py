@@ -1,27 +1,21 @@
 """The stage `generate`: sources to a dataset."""
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.events import Listener
+from lm_eval_so.core.events import Listener, ignore
 from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.errors import BudgetSpent, ConfigError
 from lm_eval_so.generator.dataset import tried
-from lm_eval_so.generator.dataset.hand_edits import (
-    Edits,
-    is_edited,
-    refuse_folder,
-)
+from lm_eval_so.generator.dataset.hand_edits import Edits, refuse_folder
 from lm_eval_so.generator.dataset.make import (
     Generated,
     Parts,
-    make_parts,
     publish_parts,
     read_parts,
-    refuse_edits,
+    rehearse,
 )
 from lm_eval_so.generator.dataset.summary import summary
 from lm_eval_so.generator.dataset.to_review import write_review
@@ -100,7 +94,7 @@ async def generate_with_model(
     parts = open_dataset(config, resources.listener, out, edits)
     if parts.writing.by_model is None:
         return write_dataset(config, resources, parts, parts.writing.by_rule(), edits)
-    refuse_edits(config, parts, edits)
+    rehearse(config, ignore, parts, edits)
     options = parts.writing.options(resources.listener, offline=offline)
     outcome = await parts.writing.by_models(resources, options)
     is_budget = isinstance(outcome.failure, BudgetSpent)
@@ -113,19 +107,22 @@ async def generate_with_model(
     return made_now
 
 
-async def try_out(config: Config, resources: Resources, tests: int) -> Tried:
+async def try_out(
+    config: Config, resources: Resources, tests: int, *, offline: bool = False
+) -> Tried:
     """Write a few missing tests, one of each type in turn; nothing is kept but the cache.
 
     Args:
         config: The config, with a model in its `generator` section.
         resources: Resources of the command.
         tests: Number of tests.
+        offline: Whether only the cache is asked.
 
     Raises:
         LMEvalError: As `generate_with_model` does.
     """
     parts = _read(config, resources.listener, _folder(config, None))
-    return await tried.try_out(parts.writing, resources, tests)
+    return await tried.try_out(parts.writing, resources, tests, offline=offline)
 
 
 def preview(
@@ -133,10 +130,7 @@ def preview(
 ) -> DatasetInfo:
     """Return the metadata of the dataset without writing it; arguments and errors as in `generate`."""
     parts = open_dataset(config, resources.listener, out, edits)
-    with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
-        info = make_parts(config, resources.listener, Path(made), parts, parts.writing.by_rule())
-        is_edited(Path(made), parts.folder, edits)
-    return info
+    return rehearse(config, resources.listener, parts, edits)
 
 
 def open_dataset(

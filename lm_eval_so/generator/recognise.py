@@ -1,10 +1,9 @@
 """The files of a source, each with what it holds: tests, conversations or a document."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final
 
 from pydantic import JsonValue
 
@@ -41,36 +40,10 @@ _MOST_TEXT = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """A format that is recognised by what stands in a file."""
-
-    holds: Holds
-    fits: Callable[[Glance], bool]
-    """Test of a file; cheap, and never raises."""
-    format: str | None = None
-    """Key of its reader in `READERS`; None: by the file's ending."""
-
-
-KNOWN: Final[tuple[Known, ...]] = (
-    Known(holds="conversations", fits=lambda seen: is_otlp(seen.text), format="otlp"),
-    Known(
-        holds="conversations",
-        fits=lambda seen: (
-            seen.columns == TABLE or (seen.format == "text" and is_kakaotalk(seen.text))
-        ),
-        format="kakaotalk",
-    ),
-    Known(holds="conversations", fits=lambda seen: has_conversation(seen.first)),
-)
-"""Formats in the order in which they are tried; a table with a column for questions comes after all of them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """A file of a source, with what it holds."""
 
     name: str
-    """Name of the file, for people."""
     path: Path
     source: SourceSection
     """Section of its source, with the format by which it was recognised."""
@@ -130,9 +103,10 @@ def recognise(
     if asks(source.map) or source.format in READERS.keys() - {*SHEETS}:
         return "tests", source.format
     seen = _glance(name, path, source, beside)
-    for known in KNOWN:
-        if known.fits(seen):
-            return known.holds, known.format
+    is_chat = seen.columns == TABLE or (seen.format == "text" and is_kakaotalk(seen.text))
+    known = "otlp" if is_otlp(seen.text) else "kakaotalk" if is_chat else None
+    if known or has_conversation(seen.first):
+        return "conversations", known
     is_table = format_of(name, source) in READERS
     if is_table and (_has_question(seen.columns) or shape_of(seen.columns)):
         return "tests", source.format

@@ -43,7 +43,6 @@ class Scanned:
     error: FileError | None = None
     """Reason for which the file cannot be read, with its remedy."""
     personal: int = 0
-    """Items of personal data."""
     letters: Counter[Language | None] = field(default_factory=Counter)
     """Letters of a document, or of tests: all (None), and those of each language's script."""
 
@@ -91,7 +90,6 @@ class ScanResult:
     language: Language
     """Language of more than half of the letters of the documents, or of the tests if there is none."""
     question: str | None
-    """First question of the tests."""
 
     @property
     def samples(self) -> int:
@@ -223,7 +221,6 @@ def _found(each: Scanned, result: ScanResult, language: Language) -> str:
 
 
 def _details(each: Scanned, language: Language) -> Iterator[str]:
-    """Yield what is particular about a file."""
 
     def told(code: str, **figures: object) -> str:
         return say(f"scan.{code}", language, figures)

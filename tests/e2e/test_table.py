@@ -76,7 +76,10 @@ def test_table__a_dataset_edited_by_hand_is_kept(folder: Path) -> None:
         assert (refused.returncode, refused.stdout) == (2, "")
         assert "error: data/test.jsonl was edited after generate wrote it" in refused.stderr
         assert "  --> data/test.jsonl:2\n" in refused.stderr
-        assert "in the source (cases.csv:3) and run generate --force" in refused.stderr
+        assert (
+            "fix: edit the source (cases.csv:3), or generate --keep-edits takes" in refused.stderr
+        )
+        assert "generate --force, which keeps the edited file as test.edited" in refused.stderr
         assert file.read_text("utf-8") == edited
     forced = lm_eval_so("generate", "--force", cwd=folder)
     assert forced.returncode == 0, forced.stderr

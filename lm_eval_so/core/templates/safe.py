@@ -42,6 +42,7 @@ _URL = regex.compile(
     r"https?://[A-Za-z0-9.-]+(?::\d+)?(?:/[A-Za-z0-9._~-]+)*/?(?:#[A-Za-z0-9_-]+)?"
 )
 _MARKS: Final = ".,:;?"
+_PARTICLE: Final = regex.compile("([!-~]+)[가-힣]{1,4}")
 """Marks of a sentence that do nothing behind a code span."""
 
 
@@ -168,10 +169,12 @@ def escape_property(text: str) -> str:
 
 
 def _marked(word: str) -> Safe:
-    """Return a word as code; the marks of the sentence behind it are none of it."""
+    """Return a word as code; the marks of the sentence behind it are none of it, nor is a Korean particle."""
     core = word.rstrip(_MARKS if "(" in word else f"{_MARKS})")
     if not core or core.startswith(":"):  # as `:tada:`
         return cell(word)
+    if particle := _PARTICLE.fullmatch(core):
+        core = particle[1]
     return Safe(cell(core) + word[len(core) :])
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -180,8 +180,13 @@ def write_metadata(info: DatasetInfo, folder: Path) -> DatasetInfo:
     return info
 
 
-def publish(made: Path, folder: Path) -> tuple[Path, ...]:
+def publish(made: Path, folder: Path, *, stays: Collection[str] = ()) -> tuple[Path, ...]:
     """Copy the new files into the dataset's folder; other files stay, but for one of ours that is no more.
+
+    Args:
+        made: Folder of the new files.
+        folder: The dataset's folder.
+        stays: Files that stay though they were not made anew.
 
     Raises:
         InputError: If the folder cannot be written to.
@@ -189,7 +194,7 @@ def publish(made: Path, folder: Path) -> tuple[Path, ...]:
     names = [name for name in PUBLISHED if (made / name).exists()]
     for name in names:
         copy_atomic(made / name, folder / name)
-    for name in {SOURCES_FILE, METRICS_FILE}.difference(names):
+    for name in {SOURCES_FILE, METRICS_FILE}.difference(names, stays):
         (folder / name).unlink(missing_ok=True)
     return tuple(folder / name for name in names)
 

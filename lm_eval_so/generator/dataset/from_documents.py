@@ -61,7 +61,6 @@ class Writing:
         self._decisions = decisions
         self._config, self._imported = config, imported
         self.documents = documents
-        """The documents of the sources."""
         self._stored = read_stored(folder) if has_documents(config, folder) else Stored()
         self._standing = not_imported(decisions.all_decided(self._stored.samples), imported)
         self._by = told_by(config)

@@ -51,7 +51,7 @@ def refuse_folder(folder: Path) -> None:
         hint = "give a folder by dataset.path or -o"
         raise InputError(f"{folder} is no folder", where=where, hint=hint)
     if (folder / METADATA_FILE).exists():
-        recorded_digest(folder)
+        _recorded_digest(folder)
         return
     there = next((folder / name for name in FILES if (folder / name).exists()), None)
     if there is not None:
@@ -60,12 +60,7 @@ def refuse_folder(folder: Path) -> None:
 
 
 def is_edited(made: Path, folder: Path, edits: Edits) -> bool:
-    """Return whether edits by hand are to be replaced.
-
-    Args:
-        made: Folder with the new files.
-        folder: The dataset's folder.
-        edits: Fate of edits by hand.
+    """Return whether a folder has edits by hand that the files made now are to replace.
 
     Raises:
         DatasetError: If there are some, which are refused.
@@ -113,7 +108,7 @@ def is_as_made(folder: Path) -> bool:
         InputError: If the samples or their metadata cannot be read.
     """
     file = folder / SAMPLES_FILE
-    if samples_digest(file) == recorded_digest(folder):
+    if samples_digest(file) == _recorded_digest(folder):
         return True
     info = read_metadata(folder)
     recorded = info.imported_sha256 if info else None
@@ -206,8 +201,7 @@ def _aside(folder: Path) -> Path:
     return next(folder / name for name in names if not (folder / name).exists())
 
 
-def recorded_digest(folder: Path) -> str | None:
-    """Return the digest of the samples that metadata.json records."""
+def _recorded_digest(folder: Path) -> str | None:
     try:
         info = read_metadata(folder)
     except RecordError as error:

@@ -32,7 +32,6 @@ class Generated:
     info: DatasetInfo
     folder: Path
     files: tuple[Path, ...]
-    """Written files."""
     samples: int
 
     @property
@@ -61,11 +60,7 @@ class Parts:
 def read_parts(config: Config, listener: Listener, folder: Path, edits: Edits) -> Parts:
     """Read the sources and what stands, as people decided; where no test is written the sources are a stream.
 
-    Args:
-        config: The config.
-        listener: Listener of the stage.
-        folder: Folder of the dataset.
-        edits: Fate of samples that were edited by hand; those to keep are decisions, too.
+    Edits by hand that are to be kept are decisions, too.
     """
     decisions = read_decisions(folder)
     if edits is Edits.KEEP:
@@ -116,11 +111,12 @@ def publish_parts(
     return Generated(info=info, folder=folder, files=files, samples=sum(info.review.values()))
 
 
-def refuse_edits(config: Config, parts: Parts, edits: Edits) -> None:
-    """Make all that needs no model for nothing, so that mistakes and edits by hand come before money."""
+def rehearse(config: Config, listener: Listener, parts: Parts, edits: Edits) -> DatasetInfo:
+    """Make all that needs no model and write nothing, so that mistakes and edits by hand come before money."""
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as made:
-        make_parts(config, ignore, Path(made), parts, parts.writing.by_rule())
+        info = make_parts(config, listener, Path(made), parts, parts.writing.by_rule())
         is_edited(Path(made), parts.folder, edits)
+    return info
 
 
 def _refuse_nothing(config: Config, plan: PlanInfo | None) -> None:

@@ -19,6 +19,7 @@ from lm_eval_so.generator.dataset.freeze import (
 )
 from lm_eval_so.generator.dataset.make_samples import in_order, type_of
 from lm_eval_so.generator.dataset.stored import (
+    METRICS_FILE,
     FromDocuments,
     is_written,
     read_rejected,
@@ -74,10 +75,8 @@ def publish_reviewed(
     with tempfile.TemporaryDirectory(prefix="lm-eval-so-") as name:
         made = Path(name)
         files = write_outcomes((), tally, made, added)
-        own = [line for line in lines if line["reason"] == Reason.REVIEW_REJECT and "file" in line]
-        rejected = {
-            reason: n for reason, n in info.rejected.items() if reason != Reason.REVIEW_REJECT
-        }
+        reject = Reason.REVIEW_REJECT
+        own = sum(line["reason"] == reject and "file" in line for line in lines)
         written = [each for each in samples if is_written(each) and not is_twin(each)]
         tried = (line["reason"] for line in lines if "file" not in line)
         info = replace(
@@ -85,7 +84,7 @@ def publish_reviewed(
             files=files,
             dataset_sha256=digest_of(files),
             sources=tuple(_counted_anew(each, samples) for each in info.sources),
-            rejected=rejected | ({Reason.REVIEW_REJECT: len(own)} if own else {}),
+            rejected={k: n for k, n in {**info.rejected, reject: own}.items() if n},
             review=dict(tally.review),
             splits=dict(tally.splits),
             languages=dict(tally.languages),
@@ -99,7 +98,7 @@ def publish_reviewed(
         info = write_metadata(info, made)
         decisions.write(made)
         lacking = info.plan.unfilled.get(NOT_ASKED, 0) if info.plan else 0
-        return lacking, publish(made, folder)
+        return lacking, publish(made, folder, stays={METRICS_FILE})  # its source is not read
 
 
 def _counted_anew(source: SourceInfo, samples: Sequence[TestSample]) -> SourceInfo:

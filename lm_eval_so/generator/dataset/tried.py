@@ -43,7 +43,7 @@ class Tried:
     """Price if every test took all its tries."""
 
 
-async def try_out(writing: Writing, resources: Resources, tests: int) -> Tried:
+async def try_out(writing: Writing, resources: Resources, tests: int, *, offline: bool) -> Tried:
     """Write a few tests, one of each type in turn, that are kept in the cache alone.
 
     Raises:
@@ -54,7 +54,7 @@ async def try_out(writing: Writing, resources: Resources, tests: int) -> Tried:
     if work is None:
         hint = "name a model by generator.backend, and more tests by generator.synthesise"
         raise NothingToDo("there is no test to write by a model", hint=hint)
-    options = writing.options(resources.listener, only=tests)
+    options = writing.options(resources.listener, offline=offline, only=tests)
     results = await writing.by_models(resources, options)
     if results.failure is not None:
         raise results.failure
@@ -83,9 +83,9 @@ def show(tried: Tried, language: Language) -> str:
 def _test(number: int, sample: TestSample, place: str, language: Language) -> Iterator[str]:
     kind = str(sample.metadata.get("type", ""))
     yield f"{number} {kind.ljust(_BROAD)} {one_line(place, _MOST)}"
-    said = {"user": "question", "assistant": "reply"}
     for message in sample.messages:
-        yield _labelled(said.get(message.role, "question"), message.content, language)
+        label = "reply" if message.role == "assistant" else "question"
+        yield _labelled(label, message.content, language)
     if sample.scenario is not None and sample.scenario.simulated_user is not None:
         user, checks = sample.scenario.simulated_user, sample.scenario.success
         yield _labelled("question", user.opening or "", language)
@@ -109,11 +109,8 @@ def _thrown(tried: Try, language: Language) -> str:
 
 
 def _price(tried: Tried, language: Language) -> str:
-    figures = {
-        "n": len(tried.written),
-        "requests": f"{tried.requests:,}",
-        "all": f"{tried.tests:,}",
-    }
+    counts = {"n": len(tried.written), "requests": tried.requests, "all": tried.tests}
+    figures = {name: f"{n:,}" for name, n in counts.items()}
     if tried.paid_usd is None or tried.usd is None or tried.most_usd is None:
         return say("writing.tried_unpriced", language, figures)
     prices = {"paid": tried.paid_usd, "usd": tried.usd, "most": tried.most_usd}

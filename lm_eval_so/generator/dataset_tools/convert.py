@@ -151,12 +151,10 @@ def _promptfoo(path: Path, cases: Sequence[Mapping[str, Any]]) -> str:
     variables = [case["vars"] for case in cases]
     is_chat = any("messages" in each for each in variables)
     question = "{{messages}}" if is_chat else "{{question}}"
-    prompt = (
-        f"{{{{context}}}}\n\n{question}" if any("context" in v for v in variables) else question
-    )
+    given = "{{context}}\n\n" if any("context" in each for each in variables) else ""
     values: dict[str, Any] = {
         "description": path.name,
-        "prompts": [prompt],
+        "prompts": [f"{given}{question}"],
         "providers": ["echo"],
         "tests": [*cases],
     }

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median_low
 
@@ -37,13 +37,11 @@ class Summary:
     tests: int
     type: Mapping[str, int]
     twin: Mapping[str, int]
-    """Kinds of twins."""
     language: Mapping[str, int]
     source: Mapping[str, int]
     """Files that tests come from."""
     flag: Mapping[str, int]
     review: Mapping[str, int]
-    """States of review."""
     lengths: Mapping[str, Lengths]
     """Of `question` and `answer`; absent if there is none."""
 
@@ -71,25 +69,19 @@ def summarise(path: Path) -> tuple[Summary, Language]:
         source=_counted(origin.file for origin in origins if origin),
         flag=_counted(flag.partition(":")[0] for test in tests for flag in test.flags),
         review=_counted(test.review.status if test.review else "none" for test in tests),
-        lengths={name: _lengths(found) for name, found in texts.items() if found},
+        lengths={name: _lengths([*map(len, each)]) for name, each in texts.items() if each},
     )
     return summary, main_language(tests)
 
 
 def summary_text(summary: Summary, language: Language) -> str:
     """Return the counts for people, a line each, with a line end at the end."""
-    counts = {
-        name: getattr(summary, name)
-        for name in ("type", "twin", "language", "source", "flag", "review")
-    }
     rows = [("tests", f"{summary.tests:,}")]
-    rows += [(name, _listed(found, language)) for name, found in counts.items() if found]
-    for name, found in summary.lengths.items():
-        figures = {
-            "shortest": f"{found.shortest:,}",
-            "median": f"{found.median:,}",
-            "longest": f"{found.longest:,}",
-        }
+    names = ("type", "twin", "language", "source", "flag", "review")
+    counts = ((name, getattr(summary, name)) for name in names)
+    rows += [(name, _listed(found, language)) for name, found in counts if found]
+    for name, lengths in summary.lengths.items():
+        figures = {each: f"{n:,}" for each, n in asdict(lengths).items()}
         rows.append((f"length_{name}", say("dataset.lengths", language, figures)))
     return _table(rows, language)
 
@@ -124,12 +116,9 @@ def _find(dataset: Dataset, wanted: str) -> TestSample:
         if wanted in (test.id, test.ref):
             return test
         names += filter(None, [test.id, test.ref])
-    close = nearest(wanted, names)
-    hint = (
-        f'did you mean "{close}"?'
-        if close
-        else "each line of the file has an id; your own ids (ref) do as well"
-    )
+    hint = "each line of the file has an id; your own ids (ref) do as well"
+    if close := nearest(wanted, names):
+        hint = f'did you mean "{close}"?'
     raise InputError(f'there is no test "{wanted}" in {dataset.file}', hint=hint)
 
 
@@ -184,6 +173,5 @@ def _listed(counts: Mapping[str, int], language: Language) -> str:
     return ", ".join(shown)
 
 
-def _lengths(texts: Sequence[str]) -> Lengths:
-    found = [len(text) for text in texts]
+def _lengths(found: Sequence[int]) -> Lengths:
     return Lengths(shortest=min(found), median=median_low(found), longest=max(found))

@@ -1,6 +1,5 @@
 """`dataset validate`: a dataset held against itself, so that nobody measures with a damaged one."""
 
-import hashlib
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from lm_eval_so.core.records.dataset import DocumentInfo, FileInfo
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.records.sample import Passage, TestSample
 from lm_eval_so.errors import DatasetError, InputError, Problem, Where
+from lm_eval_so.generator.dataset.hand_edits import samples_digest
 from lm_eval_so.generator.dataset.stored import SOURCES_FILE
 
 _MOST = 1000
@@ -59,7 +59,11 @@ def validate(path: Path) -> Validated:
     file = path / SAMPLES_FILE if path.is_dir() else path
     if not file.is_file():
         load_dataset(path)  # says so
-    problems = [*_problems_of_lines(file)]
+    problems: list[Problem] = []
+    try:
+        load_dataset(file)
+    except InputError as error:
+        problems += error.problems
     lines = [*_readable(file)]
     documents: dict[str, DocumentInfo] = {}
     sources = path / SOURCES_FILE
@@ -94,13 +98,6 @@ def main_language(samples: Iterable[TestSample]) -> Language:
 def _place(problem: Problem) -> tuple[str, int]:
     where = problem.where or Where()
     return where.file or "", where.line or 0
-
-
-def _problems_of_lines(file: Path) -> Iterator[Problem]:
-    try:
-        load_dataset(file)
-    except InputError as error:
-        yield from error.problems
 
 
 def _readable(file: Path) -> Iterator[_Line]:
@@ -174,11 +171,8 @@ def _metadata_problems(path: Path) -> Iterator[Problem]:
 
 def _difference(file: Path, recorded: FileInfo) -> str | None:
     """Return how a file differs from its record; line ends, which git changes, do not count."""
-    found, rows = hashlib.sha256(), 0
-    for _, line in read_lines(file):
-        found.update(line + b"\n")
-        rows += 1
-    if found.hexdigest() == recorded.sha256:
+    if samples_digest(file) == recorded.sha256:
         return None
+    rows = sum(1 for _ in read_lines(file))
     lines = "" if rows == recorded.rows else f": {rows:,} lines, and not {recorded.rows:,}"
     return f"{file.name} is not the file that {METADATA_FILE} records{lines}"

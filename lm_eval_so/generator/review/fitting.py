@@ -78,17 +78,14 @@ class Fitting:
         is_there = sample is not None and key_of(sample) == seen
         if not given.is_decided:
             if sample is not None and is_there and given.edits(sample):
-                raise _MisfitError(
-                    f"{sample.id}: a text was changed, and nothing decided", _WRITE_EDIT
-                )
+                what = f"{sample.id}: a text was changed, and nothing decided"
+                raise _MisfitError(what, _WRITE_EDIT)
             return
         if (first := self._lines.get(seen)) is not None:
             if replace(first.decision, note=None) == replace(decision, note=None):
                 return
-            line = first.where.line
-            raise _MisfitError(
-                f"{decision.id} was decided in line {line} already", "keep one of the two"
-            )
+            what = f"{decision.id} was decided in line {first.where.line} already"
+            raise _MisfitError(what, "keep one of the two")
         if sample is not None and is_there:
             self._add(given, sample)
         elif not _is_same(self._kept.by_test.get(seen), given):
@@ -101,9 +98,8 @@ class Fitting:
         known = self._kept.by_test.get((decision.id, decision.rev))
         if known is not None:
             what = f"{decision.id} was decided before, and otherwise: {known.decision}"
-            return _MisfitError(
-                what, "that decision stands in review.jsonl; review the test as it is now"
-            )
+            hint = "that decision stands in review.jsonl; review the test as it is now"
+            return _MisfitError(what, hint)
         if sample is not None:
             what = f"{decision.id} was changed since: its rev is {sample.rev}, not {decision.rev}"
             return _MisfitError(what, "review it as it is now")
@@ -117,9 +113,8 @@ class Fitting:
             self.new.append((replace(decision, **texts, sample=sample), None))
             return
         if decision.decision == "accept" and edits:
-            raise _MisfitError(
-                f"{sample.id} is accepted, and {', '.join(edits)} changed", _WRITE_EDIT
-            )
+            what = f"{sample.id} is accepted, and {', '.join(edits)} changed"
+            raise _MisfitError(what, _WRITE_EDIT)
         if decision.decision == "edit" and not edits:
             what = f"{sample.id} is edited, and no text of it differs"
             raise _MisfitError(what, f"change {', '.join(TEXTS)}, or write accept")
@@ -133,9 +128,8 @@ class Fitting:
         if "question" in edits:
             other = self._asked.setdefault(question_key(made), sample.id)
             if other != sample.id:
-                raise _MisfitError(
-                    f"{sample.id} asks now what {other} asks", "reject one of the two"
-                )
+                what = f"{sample.id} asks now what {other} asks"
+                raise _MisfitError(what, "reject one of the two")
         whole = made if edits and is_imported(sample) else None
         self.new.append((replace(decision, **(texts | edits), sample=whole), made))
 
@@ -160,30 +154,27 @@ def _refuse_faults(sample: TestSample, made: TestSample, edits: Collection[str])
     question = made.question if "question" in edits else None
     answer = (made.expected or "") if "expected" in edits else None
     if question == "" or (answer == "" and made.behavior is Behavior.ANSWER):
-        raise _MisfitError(
-            f"{name}: the {'question' if question == '' else 'answer'} is empty", _FILL
-        )
+        what = f"{name}: the {'question' if question == '' else 'answer'} is empty"
+        raise _MisfitError(what, _FILL)
     if (fault := wrong_size(question, answer or "")) is not None:
         raise _MisfitError(f"{name}: {fault.reason}: {fault.what}", _SIZE)
-    text = "\n".join(
-        [question or "", answer or "", *(phrases_of(made) if "must_say" in edits else ())]
-    )
-    stood = [
-        *(m.content for m in sample.messages),
-        *sample.answers,
-        *(p.text for p in sample.context),
-    ]
+    said = [*(m.content for m in sample.messages), *sample.answers]
+    stood = [*said, *(passage.text for passage in sample.context)]
     known = {each.plain for each in find_personal_data("\n".join(stood))}
-    if found := [each for each in find_personal_data(text) if each.plain not in known]:
+    texts = [question or "", answer or "", *(phrases_of(made) if "must_say" in edits else ())]
+    personal = find_personal_data("\n".join(texts))
+    if found := [each for each in personal if each.plain not in known]:
         what = f"{name}: the edited text has personal data ({found[0].kind})"
         raise _MisfitError(what, "leave it out")
     if made.expected is not None and not is_imported(sample):
-        missing = [each for each in phrases_of(made) if key(each) not in key(made.expected)]
-        before = [
-            each for each in phrases_of(sample) if key(each) not in key(sample.expected or "")
-        ]
-        if lost := [each for each in missing if each not in before]:
-            what = (
-                f"{name}: the answer does not say {', '.join(lost)}, which every right answer must"
-            )
+        before = _unsaid(sample)
+        if lost := [each for each in _unsaid(made) if each not in before]:
+            what = f"{name}: the answer does not say {', '.join(lost)}, "
+            what += "which every right answer must"
             raise _MisfitError(what, "edit must_say or the answer, so that they agree")
+
+
+def _unsaid(sample: TestSample) -> list[str]:
+    """Return what every right answer must say, and the expected one does not."""
+    said = key(sample.expected or "")
+    return [each for each in phrases_of(sample) if key(each) not in said]

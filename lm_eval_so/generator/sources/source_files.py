@@ -182,8 +182,9 @@ def _items(file: SourceFile, source: SourceSection) -> Items:
             hint = f"name it by format: one of {', '.join(READERS)}"
             raise BadFileError(Reason.UNKNOWN_FORMAT, what, hint)  # noqa: TRY301 - the same end
         if file.encoding is None and kind not in SHEETS:
+            what = f"the encoding cannot be told; no UTF-8 at byte {_first_foreign(file.path)}"
             hint = "name it by encoding: or save the file as UTF-8"
-            raise BadFileError(Reason.UNREADABLE, "the encoding cannot be told", hint)  # noqa: TRY301
+            raise BadFileError(Reason.UNREADABLE, what, hint)  # noqa: TRY301
         yield from recognised(reader(file, source), file, source)
     except BadFileError as error:
         yield error.of(file)
@@ -192,3 +193,13 @@ def _items(file: SourceFile, source: SourceSection) -> Items:
         yield BadFileError(Reason.UNREADABLE, what).of(file)
     except OSError as error:  # it was there a moment ago
         yield unreadable(error).of(file)
+
+
+def _first_foreign(path: Path) -> int:
+    """Return the place of the first byte that is no UTF-8."""
+    data = path.read_bytes()
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return error.start
+    return len(data)

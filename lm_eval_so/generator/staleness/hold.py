@@ -136,20 +136,17 @@ def _still_stands(sentence: str, old: Body, new: Body) -> bool:
 
 def _became(quote: Quote, unit: KeyedUnit | None, wanted: str, new: Body) -> Held:
     """Return the unit that is most like a quote that no longer stands."""
-    best: tuple[tuple[bool, float, bool], KeyedText, KeyedUnit] | None = None
     head = _head(unit.unit) if unit is not None else ""
+    alike: list[tuple[tuple[bool, float, bool], KeyedText, KeyedUnit]] = []
     for text, found in new.units():
         likeness = best_place(wanted, found.key, at_least=_ALIKE)[0]
         is_beside = unit is not None and found.heading == unit.heading
         is_same_row = head != "" and head == _head(found.unit)
-        if likeness < _ALIKE and not (is_same_row and is_beside):
-            continue
-        rank = (is_same_row, likeness, is_beside)
-        if best is None or rank > best[0]:
-            best = rank, text, found
-    if best is None:
+        if likeness >= _ALIKE or (is_same_row and is_beside):
+            alike.append(((is_same_row, likeness, is_beside), text, found))
+    if not alike:
         return Held(state="gone", old=quote.text)
-    _, text, found = best
+    _, text, found = max(alike, key=lambda each: each[0])
     return Held(
         state="changed",
         file=text.file,

@@ -53,9 +53,7 @@ class KeyedText:
 
     def __init__(self, file: str, units: Sequence[Unit], sections: Sequence[Section]) -> None:
         self.file = file
-        """Path of the document."""
         self.units = tuple(map(keyed_unit, units))
-        """Its units, in order."""
         self.headings = frozenset(heading_key(s.title) for s in sections if s.title)
         """Keys of its headings, without their numbering."""
         self.sentences = frozenset(each for unit in self.units for each in unit.sentences)
@@ -87,7 +85,6 @@ class Body:
 
     def __init__(self, texts: Iterable[KeyedText]) -> None:
         self.texts = tuple(texts)
-        """The documents."""
         self._known: dict[str, bool] = {}
 
     @cached_property

@@ -16,13 +16,19 @@ _BAR = "▌"
 _STATES = ("changed", "gone", "near", "new")
 
 
-def screen(found: Staleness, language: Language) -> str:
-    """Return the tests that no longer fit their sources, for people, with a line end at its end."""
+def screen(found: Staleness, language: Language, *, has_model: bool = True) -> str:
+    """Return the tests that no longer fit their sources, for people, with a line end at its end.
+
+    Args:
+        found: The record.
+        language: Language of what is told.
+        has_model: Whether a model is named that can propose new answers.
+    """
     stale = sorted((test for test in found.tests if test.is_stale), key=_rank)
     blocks = ["\n".join(_test(test, language)) for test in stale[:_MOST_TESTS]]
     if more := stale[_MOST_TESTS:]:
         blocks.append(say("stale.more", language, {"n": count(len(more))}))
-    return "\n".join([*blocks, *_summary(found, language)]) + "\n"
+    return "\n".join([*blocks, *_summary(found, language, has_model)]) + "\n"
 
 
 def _rank(test: StaleTest) -> tuple[bool, bool, int]:
@@ -45,7 +51,7 @@ def _test(test: StaleTest, language: Language) -> Iterator[str]:
             yield f"{' ' * broad}  {_padded(label, room)}  {mark}{one_line(text, _MOST_CHARACTERS)}"
 
 
-def _summary(found: Staleness, language: Language) -> Iterator[str]:
+def _summary(found: Staleness, language: Language, has_model: bool) -> Iterator[str]:
     if not found.is_made:
         yield say("stale.not_made", language)
         return
@@ -63,7 +69,7 @@ def _summary(found: Staleness, language: Language) -> Iterator[str]:
         new = {"n": count(found.new_passages), "m": count(found.unanswerable)}
         yield say("stale.new_passages", language, new)
     if counts["changed"] or counts["gone"] or counts["near"]:
-        yield say("stale.propose", language)
+        yield say("stale.propose" if has_model else "stale.name_a_model", language)
     if found.rows:
         yield say("stale.next_generate", language)
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.events import ignore
 from lm_eval_so.core.records.sample import TestSample
-from lm_eval_so.generator.dataset.make import Generated, refuse_edits
+from lm_eval_so.generator.dataset.make import Generated, rehearse
 from lm_eval_so.generator.dataset.make_samples import is_unanswered, renewed_sample
 from lm_eval_so.generator.dataset.stored import WRITE, read_stored
 from lm_eval_so.generator.generate import Edits, open_dataset, write_dataset
@@ -64,7 +65,7 @@ async def update_tests(
     stale = [sample for sample in stored.samples if _is_stale(held[sample.id])]
     answered = [sample for sample in stale if sample.expected is not None]
     old = [outdated(sample, held[sample.id], sources) for sample in answered]
-    refuse_edits(config, parts, edits)
+    rehearse(config, ignore, parts, edits)
     wanted = ToRenew(
         tests=old,
         documents=sources.documents,

@@ -60,20 +60,17 @@ def config_text(facts: Facts) -> str:
     questions = QUESTIONS if facts.has_documents else 0
     cases = facts.tests + questions + TWINS
     if facts.writer is None:
-        writer = [
-            f"  # {say('set_up.no_writer', language)}",
-            "  # backend: {name: openai, params: {model: gpt-4.1-mini}}",
-        ]
+        writer = f"  # {say('set_up.no_writer', language)}\n"
+        writer += "  # backend: {name: openai, params: {model: gpt-4.1-mini}}"
     else:
-        writer = [f"  backend: {_flow(dict(facts.writer))}   # {say('set_up.writer', language)}"]
+        told = say("set_up.writer", language)
+        writer = f"{out}  backend: {_flow(dict(facts.writer))}   # {told}"
     values = {
         "suite": facts.suite,
         "language": language.value,
         "chatbot": "\n".join(_chatbot(facts)),
         "out": out,
-        "writer": "\n".join(
-            out + line if not line.lstrip().startswith("#") else line for line in writer
-        ),
+        "writer": writer,
         "sources": "\n".join(f"{out}    - {_flow(source)}" for source in _sources(facts.sources)),
         "questions": str(questions),
         "twins": str(TWINS),
@@ -128,7 +125,6 @@ def _chatbot(facts: Facts) -> list[str]:
 
 
 def _section(section: Mapping[str, JsonValue]) -> list[str]:
-    """Return a backend's section, with an option a line."""
     lines = ["backend:"]
     for key, value in section.items():
         if key == "options" and isinstance(value, dict):
@@ -153,9 +149,8 @@ def _flow(value: JsonValue) -> str:
     """Return a value as YAML on one line."""
     match value:
         case dict():
-            return (
-                "{" + ", ".join(f"{_flow(key)}: {_flow(each)}" for key, each in value.items()) + "}"
-            )
+            pairs = (f"{_flow(key)}: {_flow(each)}" for key, each in value.items())
+            return f"{{{', '.join(pairs)}}}"
         case list():
             return f"[{', '.join(map(_flow, value))}]"
         case str() if _PLAIN.match(value) and value.lower() not in _NO_TEXTS:

@@ -64,7 +64,6 @@ class Wish:
     paths: tuple[str, ...] = ()
     """Files and folders, relative to the working directory; none: the usual places."""
     url: str | None = None
-    """Address of the chatbot under test."""
     workflow: bool = False
     """Whether the workflow and lines of .gitignore are written, too."""
     force: bool = False
@@ -94,7 +93,6 @@ class SetUp:
     chatbot: Address | None
     """None if no address was given."""
     files: tuple[Path, ...]
-    """Written files."""
     language: Language
 
 
@@ -161,10 +159,9 @@ async def choose_writer(resources: Resources) -> Writer | None:
 
 
 def _writer(name: str, model: str, options: dict[str, JsonValue], *, where: str) -> Writer:
-    section: dict[str, JsonValue] = {"name": name, "params": {"model": model}}
-    return Writer(
-        section=section | ({"options": options} if options else {}), model=model, where=where
-    )
+    section: Section = {"name": name, "params": {"model": model}, "options": options}
+    named = {key: value for key, value in section.items() if value}
+    return Writer(section=named, model=model, where=where)
 
 
 def screen(made: SetUp) -> list[str]:

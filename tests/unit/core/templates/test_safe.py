@@ -153,6 +153,8 @@ def test_prose__our_own_sentences_stay_plain(text):
         ("- one", "`-` one"),
         ("two\nlines", "two lines"),
         ("[1]: x", "`[1]`: x"),
+        ("generate --update로 새 답변을", "generate `--update`로 새 답변을"),
+        ("`--update로`", "`` `--update로` ``"),
     ],
 )
 def test_prose__what_would_act_becomes_code(text, expected):

@@ -175,7 +175,10 @@ def test_take_review__shuffled_and_twice_gives_the_same_bytes(desk: Desk, tmp_pa
 def test_take_review__states_ids_and_what_generate_makes_of_them(desk: Desk) -> None:
     before = {each["id"]: each for each in desk.generate() if "slot" in each["provenance"]}
     lines = fifteen([*before.values()])
+    found = desk.made / "metrics-from-openai-evals.yaml"  # as a source gave them
+    found.write_text("metrics: []\n", "utf-8")
     desk.decide(lines)
+    assert found.exists()
     after = {each["id"]: each for each in desk.written()}
     assert Counter(each["review"]["status"] for each in after.values()) == {
         "accepted": 10,

@@ -283,4 +283,5 @@ def test_update__without_a_model_lists(shop: Shop) -> None:
     done = lm_eval_so("generate", "--update", cwd=shop.folder)
     assert (done.returncode, done.stderr.count("error")) == (0, 0)
     assert "3,000원 → 4,000원" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("name a model by generator.backend")
     assert files == {path: path.read_bytes() for path in (shop.folder / "made").iterdir()}

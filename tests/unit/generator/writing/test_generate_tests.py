@@ -253,6 +253,9 @@ def test_generate__takes_over_edits_of_written_tests(shop: Shop) -> None:
 
 
 def test_try_out__writes_the_cache_alone_and_is_not_paid_twice(shop: Shop) -> None:
+    with pytest.raises(CannotMeasure, match="5 answers are not in the cache"):
+        asyncio.run(try_out(shop.config(), shop.resources(), 5, offline=True))
+    assert not shop.server.requests
     tried = asyncio.run(try_out(shop.config(), shop.resources(), 5))
     assert [s.metadata["type"] for s in tried.written] == list(TYPES)
     assert tried.tests == 30

@@ -323,7 +323,7 @@ def test_generate__a_bad_file_among_others_is_told_and_left_out(shop: Any) -> No
     assert [s.encoding for s in made.info.sources] == ["utf-8", None, "utf-8"]
     assert made.info.rejected == {"unreadable": 1, "empty_file": 1}
     assert shop.warnings() == [
-        "b.csv unreadable: the encoding cannot be told",
+        "b.csv unreadable: the encoding cannot be told; no UTF-8 at byte 0",
         "c.csv empty_file: the file is empty",
     ]
     assert shop.rejects()[0] == {

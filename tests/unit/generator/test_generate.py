@@ -331,7 +331,7 @@ def test_generate__a_bad_file_among_others_is_told_and_left_out(shop: Any) -> No
         "reason": "unreadable",
         "source": "s0",
         "file": "b.csv",
-        "what": "the encoding cannot be told",
+        "what": "the encoding cannot be told; no UTF-8 at byte 0",
         "hint": "name it by encoding: or save the file as UTF-8",
     }
 

@@ -45,6 +45,8 @@ check() { # NAME COMMAND...
   echo "== $name"
   "$@" || failed="$failed $name"
 }
+# Each worker would compile all tests anew, all of them at once: it is done once, beside the checks.
+pytest --collect-only --quiet tests >/dev/null 2>&1 &
 check format ruff format --check .
 check lint ruff check .
 check layers lint-imports
@@ -55,6 +57,7 @@ check shell shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh e
 check action check-jsonschema --builtin-schema vendor.github-actions action.yml
 check workflows sh -c 'check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml && actionlint && zizmor --offline --no-progress .'
 check dockerfile hadolint Dockerfile
+wait
 # the slow tests stand together: handed out in fixed parts, one worker would have most of them
 check tests pytest --numprocesses auto --dist worksteal "$@"
 

@@ -84,7 +84,7 @@ import asyncio
 from lm_eval_so.core.backends.local.backend import LocalBackend
 
 async def main():
-    for _ in range(8):
+    for _ in range(5):
         backend = LocalBackend(params=LocalBackend.Params(), options=LocalBackend.Options())
         await backend.open()
         await backend.close()

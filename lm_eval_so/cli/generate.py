@@ -46,6 +46,18 @@ Update = Annotated[
 Offline = Annotated[
     bool, typer.Option("--offline", help="Ask the cache alone; exit 3 if it lacks an answer.")
 ]
+MaxRequests = Annotated[
+    int | None,
+    typer.Option(
+        "--max-requests", metavar="N", min=1, help="Most requests; default: run.max_requests."
+    ),
+]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(
+        "--max-cost-usd", metavar="X", min=0, help="Most US dollars; default: run.max_cost_usd."
+    ),
+]
 Strict = Annotated[
     bool,
     typer.Option(
@@ -65,6 +77,8 @@ def generate(
     tests: Try = None,
     update: Update = False,
     offline: Offline = False,
+    max_requests: MaxRequests = None,
+    max_cost_usd: MaxCost = None,
     strict: Strict = False,
     dry_run: DryRun = False,
 ) -> int | None:
@@ -74,6 +88,7 @@ def generate(
 
     Example: lm-eval-so generate -c lm-eval-so.yaml
     """
+    from dataclasses import replace
     from functools import partial
 
     from lm_eval_so.core.records.codec import to_json
@@ -85,6 +100,9 @@ def generate(
     from lm_eval_so.generator.staleness.update_tests import update_tests
     from lm_eval_so.pipeline.check import check as find_problems
 
+    budget = {"max_requests": max_requests, "max_cost_usd": max_cost_usd}
+    limits = [f"run.{key}={most}" for key, most in budget.items() if most is not None]
+    line = replace(line, overrides=[*(line.overrides or ()), *limits])
     session = line.open_session(partial(find_problems, needs={"generate"}))
     config = session.config
     _refuse_several(tests is not None, check, update)

@@ -96,6 +96,23 @@ def test_generate__stopped_by_a_person_ends_at_once_and_goes_on(
     assert not {seen.text for seen in server.requests} & first
 
 
+@pytest.mark.parametrize(
+    ("option", "most", "asked"), [("--max-requests", "5", 5), ("--max-cost-usd", "0.0001", 0)]
+)
+def test_generate__a_budget_of_the_command_line_ends_it_and_the_next_goes_on(
+    tmp_path: Path, server: ChatServer, option: str, most: str, asked: int
+) -> None:
+    here = folder(tmp_path / "a", server, concurrency=1)
+    done = lm_eval_so("generate", option, most, cwd=here)
+    assert done.returncode == 3, done.stderr
+    assert len(server.requests) == asked
+    first = {seen.text for seen in server.requests}
+    server.requests.clear()
+    assert lm_eval_so("generate", cwd=here).returncode == 0
+    assert server.requests
+    assert not {seen.text for seen in server.requests} & first
+
+
 def test_generate__same_bytes_whatever_the_machine(tmp_path: Path, server: ChatServer) -> None:
     one, other = folder(tmp_path / "a", server), folder(tmp_path / "b", server, concurrency=1)
     done = lm_eval_so("generate", cwd=one, environ={"PYTHONHASHSEED": "0", "LC_ALL": "C"})

@@ -88,7 +88,6 @@ def generate(
 
     Example: lm-eval-so generate -c lm-eval-so.yaml
     """
-    from dataclasses import replace
     from functools import partial
 
     from lm_eval_so.core.records.codec import to_json
@@ -100,10 +99,9 @@ def generate(
     from lm_eval_so.generator.staleness.update_tests import update_tests
     from lm_eval_so.pipeline.check import check as find_problems
 
-    budget = {"max_requests": max_requests, "max_cost_usd": max_cost_usd}
-    limits = [f"run.{key}={most}" for key, most in budget.items() if most is not None]
-    line = replace(line, overrides=[*(line.overrides or ()), *limits])
-    session = line.open_session(partial(find_problems, needs={"generate"}))
+    session = _within(line, max_requests=max_requests, max_cost_usd=max_cost_usd).open_session(
+        partial(find_problems, needs={"generate"})
+    )
     config = session.config
     _refuse_several(tests is not None, check, update)
     edits = stage.Edits.asked(force=force, keep=keep_edits)
@@ -153,6 +151,14 @@ def generate(
         session.progress.close()
     line.emit(paths=made.files, result=to_json(made.info))
     return ExitCode.CANNOT_MEASURE if strict and made.is_short else None
+
+
+def _within(line: CommandLine, **budget: float | None) -> CommandLine:
+    """Return the options with a budget over that of the config."""
+    from dataclasses import replace
+
+    limits = [f"run.{key}={most}" for key, most in budget.items() if most is not None]
+    return replace(line, overrides=[*(line.overrides or ()), *limits])
 
 
 def _refuse_several(*asked: bool) -> None:

@@ -27,14 +27,13 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Look for no garbage while tests are collected, later seldom, and never in what stays until the end."""
+    """Look for no garbage while tests are collected, nor later in what stays until the end."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.enable()
         gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.terminal.command_line import CommandLine, command
+from lm_eval_so.terminal.command_line import CommandLine, MaxRequests, command
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -19,12 +19,6 @@ Given = Annotated[
 ]
 Ask = Annotated[
     bool, typer.Option("--ask", help="Ask the answers that are missing, past the cache.")
-]
-MaxRequests = Annotated[
-    int | None,
-    typer.Option(
-        "--max-requests", metavar="N", min=1, help="Most requests; default: run.max_requests."
-    ),
 ]
 Margin = Annotated[
     float | None,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lm_eval_so.terminal.command_line import CommandLine, DryRun, command
+from lm_eval_so.terminal.command_line import CommandLine, DryRun, MaxRequests, command
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -45,12 +45,6 @@ Update = Annotated[
 ]
 Offline = Annotated[
     bool, typer.Option("--offline", help="Ask the cache alone; exit 3 if it lacks an answer.")
-]
-MaxRequests = Annotated[
-    int | None,
-    typer.Option(
-        "--max-requests", metavar="N", min=1, help="Most requests; default: run.max_requests."
-    ),
 ]
 MaxCost = Annotated[
     float | None,

@@ -26,6 +26,12 @@ Body = TypeVar("Body", bound=Callable[..., int | None])
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be done; send and write nothing.")
 ]
+MaxRequests = Annotated[
+    int | None,
+    typer.Option(
+        "--max-requests", metavar="N", min=1, help="Most requests; default: run.max_requests."
+    ),
+]
 Runs = Annotated[
     list[Path] | None,
     typer.Option(

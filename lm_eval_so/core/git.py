@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lm_eval_so.errors import UsageError
@@ -101,9 +102,30 @@ def show_named(ref: str, file: Path) -> bytes | None:
     Raises:
         UsageError: As `show`.
     """
+    place = named_place(file)
+    return None if place is None else show(ref, place.name, cwd=place.top)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedPlace:
+    """Place of a file in a checkout, by its very name."""
+
+    top: Path
+    """Root of the checkout around it."""
+    name: Path
+    """Path from there."""
+
+
+def named_place(file: Path) -> NamedPlace | None:
+    """Return the place of a file in a checkout, where it need not be; None outside of a checkout."""
     name = Path(os.path.normpath(file.absolute()))
     top = next((each for each in name.parents if (each / ".git").exists()), None)
-    return None if top is None else show(ref, name.relative_to(top), cwd=top)
+    return None if top is None else NamedPlace(top=top, name=name.relative_to(top))
+
+
+def has_all_objects(cwd: Path) -> bool:
+    """Return whether a checkout has all objects of its commits; a partial clone, as a sparse one, does not."""
+    return not _ask(["config", "--get-regexp", r"^(remote\..*\.promisor|extensions\.partialclone)$"], cwd)
 
 
 def is_committed(file: Path, commits: Collection[str]) -> bool:

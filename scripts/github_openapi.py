@@ -3,7 +3,7 @@
     npm pack @octokit/openapi && tar xzf octokit-openapi-*.tgz
     python scripts/github_openapi.py package/generated/api.github.com.json
 
-Writes tests/data/github_openapi.json: the operations below and each component that they reach, without prose and
+The package holds GitHub's own github/rest-api-description (MIT). Writes tests/data/github_openapi.json: the operations below and each component that they reach, without prose and
 examples. Add an operation here when the Action calls another one.
 """
 
@@ -59,7 +59,7 @@ def main() -> None:
     cut = {"info": {"version": description["info"]["version"]}, "paths": paths}
     text = json.dumps({**cut, "components": components}, indent=None, sort_keys=True)
     TO.write_text(text + "\n", encoding="utf-8")
-    print(f"{len(found)} operations, {len(text) / 1e3:.0f} kB")
+    sys.stdout.write(f"{len(found)} operations, {len(text) / 1e3:.0f} kB\n")
 
 
 def _bare(node: Any, *, names: bool = False) -> Any:

@@ -124,21 +124,24 @@ class FakeGitHub:
                     if fault.takes_effect:
                         self._route(request)
                     return fault.status, {"message": fault.message}, fault.headers
-            status, answer, headers = self._route(request)
-            self._hold(request, status, answer)
-            return status, answer, headers
+            return self._routed(request)
 
-    def _hold(self, request: Request, status: int, answer: Any) -> None:
+    def _routed(self, request: Request) -> tuple[int, Any, dict[str, str]]:
         """Hold a call and its answer to GitHub's published description."""
         path = request.path.removeprefix(self._prefix)
         if path.endswith("/graphql"):
-            return
+            return self._route(request)
         try:
             found = broken_rules(request.method, path, request.query, request.body)
-            found += broken_answer(request.method, path, status, answer)
+            if found:
+                answer: tuple[int, Any, dict[str, str]] = 422, {"message": "; ".join(found)}, {}
+            else:
+                answer = self._route(request)
+                found = broken_answer(request.method, path, *answer[:2])
         except UnknownCallError as error:
-            found = [str(error)]
+            answer, found = (404, {"message": "Not Found"}, {}), [str(error)]
         self.broken_rules += [f"{request.method} {path}: {each}" for each in found]
+        return answer
 
     def _route(self, request: Request) -> tuple[int, Any, dict[str, str]]:
         if request.path.endswith("/graphql"):

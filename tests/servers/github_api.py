@@ -34,7 +34,7 @@ def broken_rules(method: str, path: str, query: Mapping[str, str], body: object)
     operation, found = _operation(method, path)
     parameters = [_followed(each) for each in operation["parameters"]]
     given: dict[str, Mapping[str, str]] = {"path": found, "query": query}
-    rules = []
+    rules: list[str] = []
     for each in parameters:
         text = given.get(each["in"], {}).get(each["name"])
         if text is not None:

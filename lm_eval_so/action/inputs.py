@@ -285,7 +285,8 @@ def _amount_problems(values: Mapping[str, str]) -> list[Problem]:
     return [
         _problem(name, f'"{values[name]}" is not allowed', hint)
         for name in _AMOUNTS
-        if values[name] and not (_AMOUNT.fullmatch(values[name]) and 0 < float(values[name]) <= _MOST)
+        if values[name]
+        and not (_AMOUNT.fullmatch(values[name]) and 0 < float(values[name]) <= _MOST)
     ]
 
 

@@ -42,7 +42,11 @@ def test_read_inputs__nothing_given(tmp_path):
     assert (inputs.publishing.is_comment_required, inputs.publishing.max_chars) == (False, 60_000)
     assert (inputs.publishing.job_summary, inputs.publishing.max_annotations) == (True, 10)
     assert (inputs.secrets.on_missing, inputs.publishing.pr_number) == (MissingSecrets.SKIP, None)
-    assert (inputs.secrets.github_token, inputs.secrets.openai_api_key, inputs.suite_id) == (None, None, None)
+    assert (inputs.secrets.github_token, inputs.secrets.openai_api_key, inputs.suite_id) == (
+        None,
+        None,
+        None,
+    )
     assert inputs.warnings == ()
 
 

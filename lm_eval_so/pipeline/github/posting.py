@@ -71,7 +71,7 @@ def comment_on(bodies: Bodies, resources: Resources, job: Job, about: About) -> 
     activity, inputs = job.activity, job.inputs
     # a workflow that is started by hand may check out another commit than the event's
     evaluated = job.head if activity.takes_pull_number else activity.head
-    token = inputs.github_token or resources.environ.get("GITHUB_TOKEN")
+    token = inputs.secrets.github_token or resources.environ.get("GITHUB_TOKEN")
     if not activity.repository or not evaluated:
         return Published()
     if not token:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lm_eval_so.action.comment import Bodies, Published, publish
 from lm_eval_so.action.event import Activity
-from lm_eval_so.action.github.client import open_github
+from lm_eval_so.action.github.connection import open_github
 from lm_eval_so.action.github.failures import RequestFailed
 from lm_eval_so.action.github.pulls import Pulls
 from lm_eval_so.action.inputs import Inputs

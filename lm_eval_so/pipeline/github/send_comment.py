@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lm_eval_so.action.comment import Published
 from lm_eval_so.action.event import Activity, plain_suite_id
-from lm_eval_so.action.github.client import open_github
+from lm_eval_so.action.github.connection import open_github
 from lm_eval_so.action.target import Target
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config

@@ -7,7 +7,7 @@ from rendering import comment_body
 from servers.fake_github import BOT, FakeGitHub
 
 from lm_eval_so.action.comment import LEVELS, Clock, publish
-from lm_eval_so.action.github.client import open_github
+from lm_eval_so.action.github.connection import open_github
 from lm_eval_so.action.inputs import LEAST_CHARS
 from lm_eval_so.action.marker import State, marker
 from lm_eval_so.action.target import Target, suites_on

@@ -3,7 +3,7 @@ from made_reports import comparison
 from servers.fake_github import FakeGitHub
 
 from lm_eval_so.action.event import Activity, Base, BaseRule
-from lm_eval_so.action.github.client import open_github
+from lm_eval_so.action.github.connection import open_github
 from lm_eval_so.action.inputs import CommentMode
 from lm_eval_so.action.target import find_pull, is_wanted
 from lm_eval_so.core.records.enums import Verdict

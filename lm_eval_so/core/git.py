@@ -8,8 +8,10 @@ import stat
 import subprocess
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from lm_eval_so.core.commit_files import CommitFiles
 from lm_eval_so.errors import UsageError
 
 _TIMEOUT_S = 60
@@ -125,7 +127,14 @@ def named_place(file: Path) -> NamedPlace | None:
 
 def has_all_objects(cwd: Path) -> bool:
     """Return whether a checkout has all objects of its commits; a partial clone, as a sparse one, does not."""
-    return not _ask(["config", "--get-regexp", r"^(remote\..*\.promisor|extensions\.partialclone)$"], cwd)
+    return not _ask(
+        ["config", "--get-regexp", r"^(remote\..*\.promisor|extensions\.partialclone)$"], cwd
+    )
+
+
+def files_of(commit: str) -> CommitFiles:
+    """Return the files of a commit as git has them."""
+    return CommitFiles(commit=commit, read=partial(show_named, commit))
 
 
 def is_committed(file: Path, commits: Collection[str]) -> bool:

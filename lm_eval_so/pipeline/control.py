@@ -15,7 +15,7 @@ from lm_eval_so.core.asking.open import backend_problems
 from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.build import make_backend, section_path, with_path
 from lm_eval_so.core.backends.config_secrets import config_redactor
-from lm_eval_so.core.commit_files import CommitFiles
+from lm_eval_so.core.commit_files import CommitFiles, NotServed
 from lm_eval_so.core.config.load import read_config, require_valid
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE
@@ -191,6 +191,8 @@ def _config_of_main(source: ControlSource, base: CommitFiles) -> Config:
             content=data.decode("utf-8-sig"),
         )
         return require_valid(read)
+    except NotServed as error:
+        raise _no("base_refused", problem=str(error)) from None
     except UnicodeDecodeError:
         raise _no("bad_config", commit=shown, problem="it is no UTF-8") from None
     except LMEvalError as error:

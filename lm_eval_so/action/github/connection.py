@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 from github import Auth, Github
 from urllib3.util.retry import Retry
 
+from lm_eval_so.action.github.commits import Commits
 from lm_eval_so.action.github.pulls import Pulls
 
 _TIMEOUT_S: Final = 15
@@ -22,6 +23,7 @@ class GitHub:
     """A repository on GitHub; every call raises `RequestFailed` if it fails."""
 
     pulls: Pulls
+    commits: Commits
 
 
 @contextmanager
@@ -71,7 +73,7 @@ def open_github(
     try:
         with _signals_end_it():
             found = client.get_repo(repository)  # lazy: no request
-            yield GitHub(pulls=Pulls(found))
+            yield GitHub(pulls=Pulls(found), commits=Commits(found, retry))
     finally:
         client.close()
 

@@ -14,6 +14,7 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import parse_report, read_report
 from lm_eval_so.errors import InputError, NoBaseline
 
+_PERMISSION = "give the job the permission contents: read"
 
 Found = tuple[EvaluationReport | None, BaselineRef]
 """A report and its place; no report, and the place says why, if there is none."""
@@ -120,7 +121,9 @@ def _look(config: Config, path: Path | None, place: Place) -> Found:
         try:
             report, ref = _in_repository(config, path, place)
         except NotServed as error:
-            return None, replace(none, reason=Reason(code="not_served", figures={"why": str(error)}))
+            return None, replace(
+                none, reason=Reason(code="not_served", figures={"why": str(error)})
+            )
         if report is not None:
             return report, ref
     return place.stored() if place.stored else (None, none)
@@ -174,21 +177,28 @@ def _unknown_revision(config: Config, ref: str) -> InputError:
 def _refusal(none: Reason) -> tuple[str, str]:
     """Return what is wrong and what to do if a demanded baseline cannot be read."""
     brings = "and what a pull request brings is no baseline"
+    deeper = f"give actions/checkout fetch-depth: {none.figures.get('depth', 0)}"
     match none.code:
         case "base_unknown":
-            what = f"git does not know the base commit here, {brings}"
-            return what, f"give actions/checkout fetch-depth: {none.figures['depth']}"
+            told = f"git does not know the base commit here, {brings}", deeper
+        case "base_refused":
+            problem = none.figures["problem"]
+            what = f"git does not know the base commit here, GitHub did not tell it ({problem})"
+            told = f"{what}, {brings}", f"{_PERMISSION}, or {deeper}"
+        case "not_served":
+            told = str(none.figures["why"]), f"{_PERMISSION}, or {deeper}"
+        case "not_wanted":
+            told = "baseline_source is none", "let it name where baselines are"
         case "ref_not_in_base":
             what = f"baseline.ref {none.figures['ref']} is no commit of the base branch, {brings}"
-            return what, "name a commit of the base branch, and fetch it (fetch-depth: 0)"
+            told = what, "name a commit of the base branch, and fetch it (fetch-depth: 0)"
         case "in_submodule":
-            what = (
-                f"the config lies in a submodule, whose commit the pull request chooses, {brings}"
-            )
-            return what, "keep the config and its baseline in the repository itself"
+            what = "the config lies in a submodule, whose commit the pull request chooses"
+            told = f"{what}, {brings}", "keep the config and its baseline in the repository itself"
         case _:
             what = f"there is no git repository here, {brings}"
-            return what, "check the code out by actions/checkout, where git is installed"
+            told = what, "check the code out by actions/checkout, where git is installed"
+    return told
 
 
 def _known(report: EvaluationReport, place: BaselineRef) -> Found:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lm_eval_so.action.event import Activity, BaseRule
-from lm_eval_so.action.github.client import GitHub
+from lm_eval_so.action.github.connection import GitHub
 from lm_eval_so.action.github.failures import RequestFailed
 from lm_eval_so.core import git
 from lm_eval_so.core.commit_files import CommitFiles, NotServed
@@ -81,10 +81,6 @@ def find_base(activity: Activity, *, cwd: Path) -> str | None:
 class _History(Protocol):
     """Commits and how they follow each other."""
 
-    def knows(self, commit: str) -> bool:
-        """Return whether a commit is there, or was found to be gone for good."""
-        ...
-
     def parents(self, commit: str) -> tuple[str, ...]:
         """Return the parents of a commit in order; none if it is not there."""
         ...
@@ -107,9 +103,6 @@ class _Checkout:
     """History as git has it."""
 
     cwd: Path
-
-    def knows(self, commit: str) -> bool:
-        return git.find_commit(commit, cwd=self.cwd) is not None
 
     def parents(self, commit: str) -> tuple[str, ...]:
         return git.parents(commit, cwd=self.cwd)
@@ -146,7 +139,8 @@ def _base(activity: Activity, here: str, history: _History, *, is_last: bool) ->
             known = base.commit and history.merge_base(base.commit, here) == base.commit
             if known or activity.is_proposal:  # of a group that was rebased, HEAD^ is proposed too
                 return base.commit if known else None
-            if base.commit and not is_last and not history.knows(base.commit):
+            is_gone = is_last or (base.commit and history.merge_base(base.commit, base.commit))
+            if base.commit and not is_gone:
                 return None
             return next(iter(history.parents(here)), None)
 
@@ -169,11 +163,14 @@ def _unknown_base(here: str, activity: Activity, *, cwd: Path) -> Reason:
 
 def _files(commit: str, cwd: Path, connect: Connect | None) -> CommitFiles:
     """Return the files of a commit: git's, and GitHub's where git lacks objects."""
+    of_git = git.files_of(commit)
     is_whole = git.find_commit(commit, cwd=cwd) is not None and git.has_all_objects(cwd)
+    if is_whole or connect is None:
+        return of_git
 
     def read(file: Path) -> bytes | None:
-        found = git.show_named(commit, file)
-        if found is not None or is_whole or connect is None:
+        found = of_git.read(file)
+        if found is not None:
             return found
         place, here = git.named_place(file), git.named_place(cwd / "x")
         if place is None or here is None or place.top.resolve() != here.top.resolve():
@@ -182,7 +179,9 @@ def _files(commit: str, cwd: Path, connect: Connect | None) -> CommitFiles:
             with connect() as github:
                 return github.commits.read(place.name.as_posix(), commit)
         except RequestFailed as error:
-            what = f"git lacks {place.name} of {commit[:7]} here, and GitHub did not serve it: {error}"
+            what = (
+                f"git lacks {place.name} of {commit[:7]} here, and GitHub did not serve it: {error}"
+            )
             raise NotServed(what) from None
 
     return CommitFiles(commit=commit, read=read)

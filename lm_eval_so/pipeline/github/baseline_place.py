@@ -83,10 +83,11 @@ def find_place(
             is_there = stored is not None and stored.exists()
             brought = stored is not None and is_brought(stored, activity, cwd=config.folder)
             return Place(report=stored) if is_there and not brought else Place(in_repository=False)
-    place = _in_repository(config, activity, base, stored)
-    if wanted.source is BaselineSource.GIT:
-        return replace(place, else_file=False)
-    return replace(place, stored=wanted.stored)
+        case BaselineSource.GIT:
+            return replace(_in_repository(config, activity, base, stored), else_file=False)
+        case BaselineSource.AUTO:
+            place = _in_repository(config, activity, base, stored)
+            return replace(place, stored=wanted.stored)
 
 
 def _explicit(file: Path, config: Config, activity: Activity, base: TrustedBase) -> Place:

@@ -20,7 +20,15 @@ from lm_eval_so.core.text import nfc
 from lm_eval_so.core.text.edits import nearest_text
 from lm_eval_so.errors import nearest
 
-State = Literal["applied", "unused", "exceeded", "expired", "unknown_sample", "unknown_metric"]
+State = Literal[
+    "applied",
+    "unused",
+    "exceeded",
+    "expired",
+    "unknown_sample",
+    "unknown_metric",
+    "not_on_base",
+]
 Scores = Mapping[str, tuple[float | None, float | None]]
 """Means of a sample by metric: (baseline, candidate)."""
 
@@ -65,6 +73,7 @@ class Found:
             max_drop=self.entry.max_drop,
             drop=drop,
             where=self.entry.where,
+            on_base=self.entry.on_base,
             scores=scores or {},
         )
 
@@ -228,6 +237,8 @@ def _find(entry: Entry, names: Names, day: date) -> Found:
         refused = "unknown_metric"
     elif name is not None and known is None:
         refused = "unknown_sample"
+    elif not entry.counts:
+        refused = "not_on_base"
     return Found(entry=entry, sample_id=known, refused=refused)
 
 

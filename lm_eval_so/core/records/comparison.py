@@ -232,8 +232,17 @@ class Exemption:
     """Sample; null if the entry is about a whole metric."""
     metric: str | None
     """Metric; null if the entry is about all metrics."""
-    state: Literal["applied", "unused", "exceeded", "expired", "unknown_sample", "unknown_metric"]
-    """Effect of the entry; only an applied entry takes samples out of the verdict."""
+    state: Literal[
+        "applied",
+        "unused",
+        "exceeded",
+        "expired",
+        "unknown_sample",
+        "unknown_metric",
+        "not_on_base",
+    ]
+    """Effect of the entry; only an applied entry takes samples out of the verdict. not_on_base: under
+    `gate.rules: strict` an accept entry that the proposal brings has none."""
     meant: str | None = None
     """Nearest known name for an unknown sample or metric; null if none is near."""
     reason: str
@@ -246,6 +255,8 @@ class Exemption:
     """Largest drop found; null if not known."""
     where: str
     """File and line."""
+    on_base: bool | None = None
+    """Whether an accept entry stands on the base commit, too; null where nothing is proposed."""
     scores: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     """Scores of the sample, (baseline, candidate), by the metrics that leave it out."""
 
@@ -392,6 +403,15 @@ class Comparison:
     compared_at: str
     candidate_digest: str | None = None
     """Digest of the candidate's report, which identifies it."""
+
+    @property
+    def accepted_here(self) -> tuple[Exemption, ...]:
+        """Drops that do not count by entries which the proposal itself brings."""
+        return tuple(
+            each
+            for each in self.accept
+            if each.on_base is False and each.state == "applied" and (each.drop or 0.0) > 0
+        )
 
     @property
     def has_drifted(self) -> bool:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from lm_eval_so.action.event import Activity, BaseRule
 from lm_eval_so.comparator.baseline.find import Place, as_anchored, relative_to
+from lm_eval_so.comparator.exemptions.files import Entry, read_accepted
 from lm_eval_so.core import git
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.errors import UsageError
 from lm_eval_so.pipeline.control import ControlSource
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 from lm_eval_so.pipeline.scheduled import SCHEDULED, last_scheduled
@@ -74,12 +76,13 @@ def find_trusted_base(activity: Activity, *, cwd: Path) -> TrustedBase:
     return TrustedBase(commit=None, why=unknown)
 
 
-def find_control(activity: Activity, source: ConfigSource) -> ControlSource | None:
+def find_control(activity: Activity, source: ConfigSource, config: Config) -> ControlSource | None:
     """Find everything that main's config is read from; None where it plays no part.
 
     Args:
         activity: The task that the event sets.
         source: Everything that the config under test is read from.
+        config: That config.
     """
     cwd = source.file.parent
     # a workflow may check out anything, as a fork's head, on an event of main
@@ -98,8 +101,21 @@ def find_control(activity: Activity, source: ConfigSource) -> ControlSource | No
         base=base.commit,
         why=base.why,
         is_scheduled=is_main,
+        accepted=_accepted(config, activity, base),
         last=last_scheduled(kept) if is_quoted else None,
     )
+
+
+def _accepted(config: Config, activity: Activity, base: TrustedBase) -> tuple[Entry, ...] | None:
+    """Return the entries of main's accept file; none if main is not known, null if nothing is proposed."""
+    if not activity.is_proposal:
+        return None
+    file = config.resolve(config.gate.accept)
+    try:
+        content = git.show_named(base.commit, file) if base.commit else None
+    except UsageError:  # a link that leads out of the commit
+        content = None
+    return read_accepted(content, shown_as=config.gate.accept.as_posix()) if content else ()
 
 
 def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> Place:

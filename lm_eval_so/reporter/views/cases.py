@@ -15,6 +15,7 @@ from lm_eval_so.core.words.verdict_names import verdict_heading
 from lm_eval_so.reporter.views.metrics import code_name, valued
 from lm_eval_so.reporter.views.view import (
     ABSENT,
+    AcceptedView,
     CaseView,
     ChangedCases,
     ChangedView,
@@ -25,6 +26,7 @@ from lm_eval_so.reporter.views.view import (
     VerdictView,
     VoteView,
     Words,
+    words_of,
 )
 
 MISSING = "missing"
@@ -211,10 +213,21 @@ def verdict_view(
         word=verdict_heading(comparison.verdict, language),
         is_error=comparison.verdict is Verdict.ERROR,
         cases=first_cases(comparison, language),
+        accepted=tuple(_accepted(each, language) for each in comparison.accepted_here),
         lines=(*after_cases(comparison, language), *unreviewed(report, language)),
         # the cases themselves are told beside it
         sentence=broken.mean if broken and named else comparison.sentence,
         footer=tuple(limit_sentences(comparison, language)),
+    )
+
+
+def _accepted(entry: Exemption, language: Language) -> AcceptedView:
+    words = words_of("comment", language)
+    limit = f"{entry.max_drop or 0.0:g}"
+    return AcceptedView(
+        name=" · ".join(filter(None, (entry.sample_id, entry.metric))),
+        told=words("accepted_here", drop=f"{entry.drop:.3g}", limit=limit, until=entry.until),
+        reason=entry.reason,
     )
 
 

@@ -34,7 +34,8 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.enable()
         gc.freeze()
-        gc.set_threshold(50_000, 20, 50)  # the default looks every 700 objects: 4 % of the time of all tests
+        # the default looks every 700 objects: 4 % of the time of all tests
+        gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture

@@ -1,13 +1,13 @@
 """Terms of a comparison: the gate, its exemptions, the day, and the language of the verdict."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from lm_eval_so.comparator.exemptions.files import (
-    Entry,
     Exceptions,
     hold_against_base,
+    read_accepted,
     read_exceptions,
 )
 from lm_eval_so.comparator.reason_codes import Code
@@ -106,7 +106,7 @@ def read_terms(
     config: Config,
     *,
     now: str,
-    accepted: Collection[Entry] | None = None,
+    accepted: bytes | None = None,
     redact: Redact = KEY_SHAPES,
 ) -> Terms:
     """Read the terms of a config, with its quarantine and accept files.
@@ -114,7 +114,8 @@ def read_terms(
     Args:
         config: Config with the gate.
         now: Time of the comparison, RFC 3339 in UTC.
-        accepted: Entries of the accept file of the base commit; None where nothing is proposed.
+        accepted: Accept file of the base commit, empty if there is none; None where nothing is
+            proposed.
         redact: Function that takes secrets out of a text.
 
     Raises:
@@ -122,7 +123,8 @@ def read_terms(
     """
     exceptions = read_exceptions(config, day=_day_of(now))
     if accepted is not None:
-        exceptions = hold_against_base(exceptions, accepted, is_strict=False)
+        is_strict = config.gate.rules == "strict"
+        exceptions = hold_against_base(exceptions, read_accepted(accepted), is_strict=is_strict)
     return Terms(
         compared_at=now,
         gate=config.gate,

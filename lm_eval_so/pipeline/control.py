@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lm_eval_so.comparator.exemptions.files import Entry
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.open import backend_problems
 from lm_eval_so.core.backends.base import backends
@@ -64,8 +63,8 @@ class ControlSource:
     """Reason why there is none."""
     is_scheduled: bool = False
     """Whether main is compared with its own baseline, on a schedule or on demand."""
-    accepted: tuple[Entry, ...] | None = None
-    """Entries of main's accept file; None where nothing is proposed."""
+    accepted: bytes | None = None
+    """Main's accept file, empty if main has none or is not known; None where nothing is proposed."""
     last: Comparison | None = None
     """The last such comparison; None if there is none, or this is one."""
 

@@ -129,7 +129,7 @@ class _Screen:
         """Yield the drops that the pull request itself accepts, each with its reason."""
         accepted = self.view.verdict.accepted
         for each in accepted[:_MOST_NAMES]:
-            for line in self._lines(f"{each.name} {each.told} {each.reason}", _COLUMNS - _INDENT):
+            for line in self._lines(" ".join(each), _COLUMNS - _INDENT):
                 yield f"{' ' * _INDENT}{line}"
         if more := len(accepted[_MOST_NAMES:]):
             yield from self.wrapped(say("comment.more_entries", self.language, {"n": str(more)}))

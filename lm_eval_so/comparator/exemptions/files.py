@@ -78,15 +78,10 @@ def read_exceptions(config: Config, *, day: date) -> Exceptions:
     return Exceptions(quarantine=quarantine, accept=accept)
 
 
-def read_accepted(content: bytes, *, shown_as: str) -> tuple[Entry, ...]:
-    """Return the entries of an accept file of another commit, without those that are no entries.
-
-    Args:
-        content: Content of the file.
-        shown_as: Name of the file, as shown.
-    """
+def read_accepted(content: bytes) -> tuple[Entry, ...]:
+    """Return the entries of the accept file of another commit, without what is no entry."""
     try:
-        located = parse_yaml(content.decode("utf-8-sig"), file=shown_as)
+        located = parse_yaml(content.decode("utf-8-sig"), file="")
     except (ConfigError, UnicodeDecodeError):
         return ()
     return tuple(_all_entries(located, AcceptEntry)[0])

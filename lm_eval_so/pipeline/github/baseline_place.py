@@ -5,7 +5,6 @@ from pathlib import Path
 
 from lm_eval_so.action.event import Activity, BaseRule
 from lm_eval_so.comparator.baseline.find import Place, as_anchored, relative_to
-from lm_eval_so.comparator.exemptions.files import Entry, read_accepted
 from lm_eval_so.core import git
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Reason
@@ -81,8 +80,8 @@ def find_control(activity: Activity, source: ConfigSource, config: Config) -> Co
 
     Args:
         activity: The task that the event sets.
-        source: Everything that the config under test is read from.
-        config: That config.
+        source: Everything that it is read from.
+        config: The config under test.
     """
     cwd = source.file.parent
     # a workflow may check out anything, as a fork's head, on an event of main
@@ -101,21 +100,18 @@ def find_control(activity: Activity, source: ConfigSource, config: Config) -> Co
         base=base.commit,
         why=base.why,
         is_scheduled=is_main,
-        accepted=_accepted(config, activity, base),
+        accepted=_accepted(config, base) if activity.is_proposal else None,
         last=last_scheduled(kept) if is_quoted else None,
     )
 
 
-def _accepted(config: Config, activity: Activity, base: TrustedBase) -> tuple[Entry, ...] | None:
-    """Return the entries of main's accept file; none if main is not known, null if nothing is proposed."""
-    if not activity.is_proposal:
-        return None
+def _accepted(config: Config, base: TrustedBase) -> bytes:
+    """Return main's accept file; empty if main has none, or is not known."""
     file = config.resolve(config.gate.accept)
     try:
-        content = git.show_named(base.commit, file) if base.commit else None
+        return (git.show_named(base.commit, file) if base.commit else None) or b""
     except UsageError:  # a link that leads out of the commit
-        content = None
-    return read_accepted(content, shown_as=config.gate.accept.as_posix()) if content else ()
+        return b""
 
 
 def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> Place:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal
 
 from lm_eval_so.comparator.baseline.find import AS_CONFIGURED, Place, find_anchor, find_baseline
-from lm_eval_so.comparator.exemptions.files import Entry
 from lm_eval_so.comparator.terms import Anchor
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config import CONFIG_FILE
@@ -59,8 +58,8 @@ class Baseline:
     """Decision on main's configuration today; null if it plays no part."""
     anchor: Anchor | None = None
     """A second report to compare with; None if the config names none."""
-    accepted: tuple[Entry, ...] | None = None
-    """Changes that main accepts already; None where nothing is proposed."""
+    accepted: bytes | None = None
+    """Main's accept file, empty if it has none; None where nothing is proposed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

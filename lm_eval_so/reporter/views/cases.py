@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from lm_eval_so.core.records.changes import ChangedCase, FlakyCase
-from lm_eval_so.core.records.comparison import Comparison, Exemption
+from lm_eval_so.core.records.changes import ChangedCase, Exemption, FlakyCase
+from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Language, RunStatus, ScoreStatus, Verdict
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
 from lm_eval_so.core.records.score import JudgeVote, Score
@@ -15,7 +15,6 @@ from lm_eval_so.core.words.verdict_names import verdict_heading
 from lm_eval_so.reporter.views.metrics import code_name, valued
 from lm_eval_so.reporter.views.view import (
     ABSENT,
-    AcceptedView,
     CaseView,
     ChangedCases,
     ChangedView,
@@ -213,7 +212,9 @@ def verdict_view(
         word=verdict_heading(comparison.verdict, language),
         is_error=comparison.verdict is Verdict.ERROR,
         cases=first_cases(comparison, language),
-        accepted=tuple(_accepted(each, language) for each in comparison.accepted_here),
+        accepted=tuple(
+            _accepted(each, words_of("comment", language)) for each in comparison.accepted_here
+        ),
         lines=(*after_cases(comparison, language), *unreviewed(report, language)),
         # the cases themselves are told beside it
         sentence=broken.mean if broken and named else comparison.sentence,
@@ -221,14 +222,11 @@ def verdict_view(
     )
 
 
-def _accepted(entry: Exemption, language: Language) -> AcceptedView:
-    words = words_of("comment", language)
+def _accepted(entry: Exemption, words: Words) -> tuple[str, str, str]:
+    name = " · ".join(filter(None, (entry.sample_id, entry.metric)))
     limit = f"{entry.max_drop or 0.0:g}"
-    return AcceptedView(
-        name=" · ".join(filter(None, (entry.sample_id, entry.metric))),
-        told=words("accepted_here", drop=f"{entry.drop:.3g}", limit=limit, until=entry.until),
-        reason=entry.reason,
-    )
+    told = words("accepted_here", drop=f"{entry.drop:.3g}", limit=limit, until=entry.until)
+    return name, told, entry.reason
 
 
 def exemption_tables(comparison: Comparison, words: Words) -> Iterator[ExemptionTable]:

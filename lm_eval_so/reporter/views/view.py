@@ -252,17 +252,6 @@ class ExemptionRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptedView:
-    """A drop that the pull request itself accepts."""
-
-    name: str
-    """Sample and metric, as far as the entry names them."""
-    told: str
-    reason: str
-    """Reason as it was given."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ExemptionTable:
     """The entries of one of these files."""
 
@@ -305,8 +294,8 @@ class VerdictView:
     """Sentences on the cases, after them."""
     sentence: str
     """The mean in words."""
-    accepted: tuple["AcceptedView", ...]
-    """Drops that the pull request itself accepts; they stand right under the headline."""
+    accepted: tuple[tuple[str, str, str], ...]
+    """Drops that the pull request itself accepts: name, figures, and the reason as it was given."""
     footer: tuple[str, ...]
     """Limits of the verdict: which questions it is about, how often it calls a case broken by mistake."""
 

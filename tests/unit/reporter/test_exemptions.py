@@ -11,8 +11,8 @@ from servers.markdown import render as to_html
 
 from lm_eval_so.action.comment import LEVELS
 from lm_eval_so.action.inputs import LEAST_CHARS
-from lm_eval_so.core.records.changes import FlakyCase
-from lm_eval_so.core.records.comparison import Exemption, Stability
+from lm_eval_so.core.records.changes import Exemption, FlakyCase
+from lm_eval_so.core.records.comparison import Stability
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.reporter.markdown import Origin
 

@@ -178,6 +178,6 @@ def test_hold_against_base__an_entry_of_one_metric_allows_nothing_to_the_others(
 
 @pytest.mark.parametrize("content", [b"- [", b"\xff", b"a: 1", b"", b"- {id: x}"])
 def test_read_accepted__what_is_no_entry_accepts_nothing(content: bytes) -> None:
-    assert read_accepted(content, shown_as="accept.yaml") == ()
-    found = read_accepted(content + b"\n" + ACCEPTED.encode(), shown_as="accept.yaml")
+    assert read_accepted(content) == ()
+    found = read_accepted(content + b"\n" + ACCEPTED.encode())
     assert len(found) == (2 if content in {b"", b"- {id: x}"} else 0)

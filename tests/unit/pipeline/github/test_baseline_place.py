@@ -11,6 +11,7 @@ from servers.commands import git
 
 from lm_eval_so.action.event import Activity, Base, BaseRule
 from lm_eval_so.comparator.baseline.find import Place, find_anchor, find_baseline
+from lm_eval_so.comparator.exemptions.files import read_accepted
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.codec import dumps
@@ -496,7 +497,7 @@ def test_find_control__what_main_accepts_is_read_from_the_base(
     pull.fetch(depth)
     source = ConfigSource(file=pull.workspace / "shop.yaml", environ={})
     found = find_control(pull.activity, source, pull.config())
-    assert [each.sample_id for each in found.accepted] == accepted
+    assert [each.sample_id for each in read_accepted(found.accepted)] == accepted
     push = replace(pull.activity, event="push", is_proposal=False)
     assert find_control(push, source, pull.config()).accepted is None
 

@@ -1,6 +1,7 @@
 """What the project promises about itself in its own files."""
 
 import re
+import runpy
 import tomllib
 from pathlib import Path
 
@@ -71,6 +72,14 @@ def test_package__ships_its_templates_and_words() -> None:
 def test_action__description_is_one_that_the_marketplace_takes() -> None:
     description = read_yaml(ROOT / "action.yml").values["description"]
     assert len(description) < 125, "the Marketplace refuses 125 characters and more"
+
+
+def test_composite__is_what_its_script_makes(request: pytest.FixtureRequest) -> None:
+    script = runpy.run_path(str(ROOT / "scripts/composite.py"))
+    page, path = script["page"](), script["PAGE"]
+    if request.config.getoption("--update-golden"):
+        path.write_text(page, encoding="utf-8", newline="\n")
+    assert path.read_text(encoding="utf-8") == page, "run it with --update-golden"
 
 
 def test_composite__has_the_inputs_and_outputs_of_the_action() -> None:

@@ -112,7 +112,7 @@ class FakeGitHub:
             "conclusion": "success",
             "path": ".github/workflows/evaluate.yml",
             "head_branch": "b",
-            "head_repository": repo and {"id": repo, "owner": self._user(owner)},
+            **({"head_repository": {"id": repo, "owner": self._user(owner)}} if repo else {}),
             "repository": {"id": 1},
             "pull_requests": [],
             **facts,

@@ -99,7 +99,7 @@ class FakeGitHub:
                 "ref": ref,
                 "label": branch,
                 "user": self._user(owner),
-                "repo": repo and {"id": repo},
+                **({"repo": {"id": repo}} if repo else {}),
             },
             "base": {"ref": base[1], "repo": {"id": base[0]}},
         }

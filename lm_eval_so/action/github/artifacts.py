@@ -15,8 +15,8 @@ from github.Repository import Repository
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from lm_eval_so.action.github.archive import read_members
 from lm_eval_so.action.github.failures import RequestFailed, translated
+from lm_eval_so.action.github.zip_file import read_members
 from lm_eval_so.errors import PublishError
 
 LARGEST_ARCHIVE: Final = 100_000_000

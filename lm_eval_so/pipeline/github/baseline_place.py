@@ -9,6 +9,7 @@ from lm_eval_so.comparator.baseline.find import Place, StoredReports, as_anchore
 from lm_eval_so.core import git
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.errors import InputError
 from lm_eval_so.pipeline.control import ControlSource
 from lm_eval_so.pipeline.github.base_commit import TrustedBase, find_base
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
@@ -31,13 +32,14 @@ AS_USUAL = Wanted()
 
 
 def find_control(
-    activity: Activity, source: ConfigSource, base: TrustedBase
+    activity: Activity, source: ConfigSource, config: Config, base: TrustedBase
 ) -> ControlSource | None:
     """Find everything that main's config is read from; None where it plays no part.
 
     Args:
         activity: The task that the event sets.
-        source: Everything that the config under test is read from.
+        source: Everything that it is read from.
+        config: The config under test.
         base: The base commit.
     """
     cwd = source.file.parent
@@ -56,8 +58,18 @@ def find_control(
         base=base.files,
         why=base.why,
         is_scheduled=is_main,
+        accepted=_accepted(config, base) if activity.is_proposal else None,
         last=last_scheduled(kept) if is_quoted else None,
     )
+
+
+def _accepted(config: Config, base: TrustedBase) -> bytes:
+    """Return main's accept file; empty if main has none, or is not known."""
+    file = config.resolve(config.gate.accept)
+    try:
+        return (base.files.read(file) if base.files else None) or b""
+    except InputError:  # not served, or a link that leads out of the commit
+        return b""
 
 
 def find_place(

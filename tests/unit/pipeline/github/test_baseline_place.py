@@ -9,6 +9,7 @@ from servers.pull_request import BAD, GOOD, PATH, Pull, open_pull
 
 from lm_eval_so.action.event import Activity, Base, BaseRule
 from lm_eval_so.comparator.baseline.find import Place, find_anchor, find_baseline
+from lm_eval_so.comparator.exemptions.files import read_accepted
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.errors import InputError, NoBaseline, UsageError
 from lm_eval_so.pipeline.github.base_commit import (
@@ -352,7 +353,7 @@ def control(pull: Pull, activity: Activity | None = None) -> str | None:
     """Return the base commit of main's config, by its branch, or why there is none."""
     source = ConfigSource(file=pull.workspace / "shop.yaml", environ={})
     given = activity or pull.activity
-    found = find_control(given, source, pull.base(given))
+    found = find_control(given, source, pull.config(), pull.base(given))
     if found is None:
         return None
     named = {pull.run("rev-parse", name): name for name in ("topic", "main", "refs/pull/7/merge")}
@@ -380,6 +381,28 @@ def test_find_control__a_pull_request_s_base_and_never_its_own(
 def test_find_control__without_a_repository(pull: Pull) -> None:
     pull.workspace.mkdir()
     assert control(pull) == "no_repository"
+
+
+@pytest.mark.parametrize(
+    ("depth", "accepted"), [(2, ["main"]), (1, [])], ids=["known", "base unknown"]
+)
+def test_find_control__what_main_accepts_is_read_from_the_base(
+    pull: Pull, depth: int, accepted: list[str]
+) -> None:
+    entry = "{id: %s, max_drop: 1, reason: new tone guide, until: 2026-12-31}"
+    for branch, names in (("main", ["main"]), ("topic", ["topic", "main"])):
+        pull.run("checkout", "-q", branch)
+        pull.write(".lm-eval-so/accept.yaml", f"[{', '.join(entry % name for name in names)}]")
+        pull.commit(branch)
+    pull.run("checkout", "-q", "--detach", "main")
+    pull.run("merge", "-q", "--no-ff", "-X", "theirs", "-m", "merge", "topic")
+    pull.run("update-ref", "refs/pull/7/merge", "HEAD")
+    pull.fetch(depth)
+    source = ConfigSource(file=pull.workspace / "shop.yaml", environ={})
+    found = find_control(pull.activity, source, pull.config(), pull.base())
+    assert [each.sample_id for each in read_accepted(found.accepted)] == accepted
+    push = replace(pull.activity, event="push", is_proposal=False)
+    assert find_control(push, source, pull.config(), pull.base(push)).accepted is None
 
 
 @pytest.mark.parametrize("event", ["schedule", "workflow_dispatch"])
@@ -422,7 +445,7 @@ def test_find_control__a_submodule_is_chosen_by_the_pull_request(
     for activity in (pull.activity, replace(pull.activity, is_proposal=False, event="push")):
         source = ConfigSource(file=pull.workspace / "sub/shop.yaml", environ={})
         base = find_trusted_base(activity, cwd=source.file.parent)
-        found = find_control(activity, source, base)
+        found = find_control(activity, source, pull.config(), base)
         assert found is not None
         assert found.base is None
         assert found.why == Reason(code="in_submodule")

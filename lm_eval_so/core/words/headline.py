@@ -33,6 +33,7 @@ Tone = Literal["pass", "bad", "open", "none"]
 """Class of the colour: green, red, amber, grey."""
 
 PROVIDER_MOVED: Final = "provider_moved"
+BUDGET: Final = "budget"
 NOTHING_DIFFERS: Final = "nothing_differs"
 UNMEASURED: Final = "unmeasured"
 """Reason code of a run that could not be measured; its figures are those of the problem."""
@@ -73,7 +74,8 @@ def headline_of(
     """
     told = _Told(comparison, report, language)
     found = told.strongest()
-    if comparison.verdict is Verdict.INCONCLUSIVE and comparison.exit_code:
+    is_asked = comparison.verdict is Verdict.INCONCLUSIVE and BUDGET not in told.codes
+    if is_asked and comparison.exit_code:
         found = replace(found, text=told.say("asked_to_fail", text=found.text))
     if (lost := told.lost()) and lost not in found.text:
         found = replace(found, text=f"{found.text} · {lost}")
@@ -144,7 +146,13 @@ class _Told:
             case Verdict.PASS | Verdict.IMPROVED:
                 found = self._cases() or self._lost() or self._good()
             case Verdict.INCONCLUSIVE:
-                found = self._cases() or self._unasked() or self._lost() or self._unclear()
+                found = (
+                    self._cases()
+                    or self._spent()
+                    or self._unasked()
+                    or self._lost()
+                    or self._unclear()
+                )
             case Verdict.INCOMPARABLE:
                 found = self._incomparable()
             case _:
@@ -154,6 +162,8 @@ class _Told:
     def lost(self) -> str:
         """Return how many cases lost their answer, unless each is named among the broken ones."""
         lost, named = self.comparison.lost, {case.sample_id for case in self.stayed}
+        if BUDGET in self.codes and lost is not None and lost.by.keys() == {"missing"}:
+            return ""  # that they were not asked is told
         if lost is None or {case.sample_id for case in lost.cases} <= named:
             return ""
         return lost_headline(lost, self.language)
@@ -222,6 +232,13 @@ class _Told:
             if warning.code == "not_asked_again" and isinstance(n := warning.figures.get("n"), int):
                 return self.head("open", "unasked", n=count(n))
         return None
+
+    def _spent(self) -> Headline | None:
+        """Return that the budget ended before all was measured; None if it did not."""
+        found = [metric for metric in self.deciding.values() if metric.reason == BUDGET]
+        if not found:
+            return None
+        return self.head("open", "budget", n=count(max(max(each.missing) for each in found)))
 
     def _lost(self) -> Headline | None:
         lost = self.lost()

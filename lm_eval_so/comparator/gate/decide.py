@@ -15,7 +15,7 @@ from lm_eval_so.comparator.gate.confirm import (
     to_ask_again,
     warned_unasked,
 )
-from lm_eval_so.comparator.gate.spent import is_mostly_unmeasured, undecided
+from lm_eval_so.comparator.gate.spent import bar_if_unmeasured, undecided
 from lm_eval_so.comparator.gate.threshold import judge_threshold
 from lm_eval_so.comparator.gate.verdicts import (
     Judged,
@@ -36,7 +36,6 @@ from lm_eval_so.core.records.comparison import (
     Reason,
 )
 from lm_eval_so.core.records.enums import Verdict
-from lm_eval_so.errors import ExitCode
 
 _PASSES = frozenset({Verdict.PASS, Verdict.IMPROVED})
 
@@ -137,11 +136,9 @@ def decide(
     judged = in_order(undecided(judged, reports))
     verdict = run_verdict(judged, has_baseline=has_baseline)
     code = exit_code(verdict, judged, terms.policies, has_baseline=has_baseline)
-    if code is ExitCode.DONE and is_mostly_unmeasured(judged, reports.candidate):
-        code = ExitCode.CANNOT_MEASURE
     return Decision(
         verdict=verdict,
-        exit_code=code.value,
+        exit_code=bar_if_unmeasured(code, judged, reports.candidate).value,
         reasons=run_reasons(judged, has_baseline=has_baseline),
         judged=judged,
         quarantine=exemptions.quarantine_records(),

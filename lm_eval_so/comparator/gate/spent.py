@@ -10,6 +10,7 @@ from lm_eval_so.comparator.pairing import Reports
 from lm_eval_so.comparator.reason_codes import Code
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.errors import ExitCode
 
 _JUDGE_BUDGET = "judge_budget"
 _OPEN = frozenset({Verdict.PASS, Verdict.IMPROVED, Verdict.INCONCLUSIVE})
@@ -43,18 +44,22 @@ def undecided(judged: Mapping[str, Judged], reports: Reports) -> dict[str, Judge
     return {key: _undecided(key, metric, reports.candidate) for key, metric in judged.items()}
 
 
-def is_mostly_unmeasured(judged: Mapping[str, Judged], candidate: EvaluationReport) -> bool:
-    """Return whether the budget ended before four fifths of the rows were measured.
+def bar_if_unmeasured(
+    code: ExitCode, judged: Mapping[str, Judged], candidate: EvaluationReport
+) -> ExitCode:
+    """Return an exit code that lets no run through of which under four fifths were measured.
 
     Args:
+        code: Exit code of the verdict.
         judged: Decided metrics; those that gate count, each for itself.
         candidate: Report under test.
     """
     experiment, rows = candidate.experiment, len(candidate.samples.ids)
     if experiment.spent is not None and 5 * (rows - experiment.missing) < 4 * rows:
-        return True
+        return code or ExitCode.CANNOT_MEASURE
     found = (_unmeasured(key, candidate) for key, metric in judged.items() if metric.gating)
-    return any(5 * (each.of - each.rows) < 4 * each.of for each in found if each)
+    is_barred = any(5 * (each.of - each.rows) < 4 * each.of for each in found if each)
+    return code or (ExitCode.CANNOT_MEASURE if is_barred else code)
 
 
 def _undecided(key: str, metric: Judged, candidate: EvaluationReport) -> Judged:

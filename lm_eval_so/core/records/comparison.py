@@ -394,6 +394,11 @@ class Comparison:
     """Digest of the candidate's report, which identifies it."""
 
     @property
+    def is_cut_short(self) -> bool:
+        """Whether the budget ended before all was measured that decides."""
+        return any(reason.code == "budget" for reason in self.reasons)
+
+    @property
     def has_drifted(self) -> bool:
         """Whether main got worse although nobody here changed the chatbot."""
         is_main = self.control is not None and self.control.state == "unchanged"

@@ -74,7 +74,7 @@ def headline_of(
     """
     told = _Told(comparison, report, language)
     found = told.strongest()
-    is_asked = comparison.verdict is Verdict.INCONCLUSIVE and BUDGET not in told.codes
+    is_asked = comparison.verdict is Verdict.INCONCLUSIVE and not comparison.is_cut_short
     if is_asked and comparison.exit_code:
         found = replace(found, text=told.say("asked_to_fail", text=found.text))
     if (lost := told.lost()) and lost not in found.text:
@@ -162,7 +162,7 @@ class _Told:
     def lost(self) -> str:
         """Return how many cases lost their answer, unless each is named among the broken ones."""
         lost, named = self.comparison.lost, {case.sample_id for case in self.stayed}
-        if BUDGET in self.codes and lost is not None and lost.by.keys() == {"missing"}:
+        if self.comparison.is_cut_short and lost is not None and lost.by.keys() == {"missing"}:
             return ""  # that they were not asked is told
         if lost is None or {case.sample_id for case in lost.cases} <= named:
             return ""

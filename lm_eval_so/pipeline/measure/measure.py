@@ -8,7 +8,6 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.words.headline import BUDGET
 from lm_eval_so.errors import refuse
 from lm_eval_so.evaluator.binding.baseline_answers import baseline_problems
 from lm_eval_so.pipeline.measure.answers import for_verdict, note_verdict, told_config
@@ -73,9 +72,8 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     comparison = replace(with_other_days(comparison, config, plan), staleness=staleness)
     tell_verdict(comparison, report, config, resources.listener, redactor=resources.redactor)
     is_lucky = rounds is not None and rounds.asked < rounds.of
-    is_cut = any(reason.code == BUDGET for reason in comparison.reasons)
     is_worse = comparison.verdict in _NO_BASELINE or comparison.has_drifted
-    if not plan.may_be_baseline or is_worse or is_lucky or is_cut:
+    if not plan.may_be_baseline or is_worse or is_lucky or comparison.is_cut_short:
         report = replace(report, experiment=replace(report.experiment, eligible=False))
     results = Results(report=report, comparison=comparison)
     files = write_reports(results, plan.reports, config, resources.redactor)

@@ -1,5 +1,6 @@
 """Parts of a comparison: cases, slices and main itself that changed, and settings that differ."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from lm_eval_so.core.records.record import record
@@ -24,6 +25,29 @@ class ChangedCase:
     """The user's own id."""
     again: tuple[int, int] | None = None
     """Further answers: (worse again, asked)."""
+
+
+@record
+class LostCase:
+    """A case that lost its answer."""
+
+    sample_id: str
+    ref: str | None = None
+    """The user's own id."""
+    input: str | None = None
+    why: str
+    """Cause, as "HTTP 500", timeout, or missing (the sample was not asked)."""
+
+
+@record
+class Lost:
+    """Cases with an answer in the baseline and none in the candidate."""
+
+    n: int
+    by: Mapping[str, int]
+    """Cases by cause, the most frequent first."""
+    cases: tuple[LostCase, ...]
+    """The first 100 cases, in the order of the dataset."""
 
 
 @record

@@ -11,6 +11,7 @@ from lm_eval_so.core.records.changes import (
     ChangedCase,
     Difference,
     FlakyCase,
+    Lost,
     MainFell,
     SliceComparison,
 )
@@ -18,29 +19,6 @@ from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.report import Acceptance
 from lm_eval_so.core.records.staleness import Staleness
-
-
-@record
-class LostCase:
-    """A case that lost its answer."""
-
-    sample_id: str
-    ref: str | None = None
-    """The user's own id."""
-    input: str | None = None
-    why: str
-    """Cause, as "HTTP 500", timeout, or missing (the sample was not asked)."""
-
-
-@record
-class Lost:
-    """Cases with an answer in the baseline and none in the candidate."""
-
-    n: int
-    by: Mapping[str, int]
-    """Cases by cause, the most frequent first."""
-    cases: tuple[LostCase, ...]
-    """The first 100 cases, in the order of the dataset."""
 
 
 @record

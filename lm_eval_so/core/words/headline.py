@@ -4,7 +4,6 @@ Terminal, comment, job summary and page show the same line. It words a verdict a
 verdict and exit code stay.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -23,6 +22,7 @@ from lm_eval_so.core.words.formats import MetricFigures, count
 from lm_eval_so.core.words.phrases import lost_headline, problem_sentence
 from lm_eval_so.core.words.verdict_names import (
     ANCHOR,
+    change_text,
     deciding_metrics,
     figures_of,
     verdict_heading,
@@ -88,20 +88,6 @@ def unmeasured_headline(problem: Problem, language: Language) -> Headline:
     is_whole = len(problem.what) <= _LONGEST_WHY  # a longer cause is cut where the line is shown
     rest = replace(problem, what="") if is_whole else problem
     return replace(found, remark=problem_sentence(rest, language))
-
-
-def change_text(key: str, metric: MetricComparison, shown: MetricFigures) -> str:
-    """Return the fixed bound that a metric misses, or else both its means; empty without a mean.
-
-    Args:
-        key: Id of the metric.
-        metric: Comparison of the metric.
-        shown: Form of its figures.
-    """
-    if metric.reason == "threshold" and (missed := _missed(metric, shown)):
-        return f"{key} {missed}"
-    means = [shown.value(mean) for mean in (metric.baseline, metric.candidate) if mean is not None]
-    return f"{key} {' → '.join(means)}" if metric.candidate is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,24 +372,3 @@ def _ruled_out(metric: MetricComparison, alpha: float) -> float | None:
         # the bound of the gate's guard, which alone may bar a pass
         bounds.append(rare_drop_bound(metric.worse, metric.better, metric.n, alpha=alpha))
     return max(bounds)
-
-
-def _missed(metric: MetricComparison, shown: MetricFigures) -> str:
-    """Return the fixed bound that is missed; the change may be for the better all the same."""
-    limits = metric.threshold or {}
-    value = limits.get("value")
-    if not isinstance(value, int | float):
-        return ""
-    for key, limit in _missed_bounds(metric, value):
-        told = {"value": shown.value(value), "limit": shown.value(limit)}
-        return say(f"comment.{key}", shown.language, told)
-    return ""
-
-
-def _missed_bounds(metric: MetricComparison, value: float) -> Iterator[tuple[str, float]]:
-    limits = metric.threshold or {}
-    low, high = limits.get("min"), limits.get("max")
-    if isinstance(low, int | float) and value < low:
-        yield "below_min", low
-    if isinstance(high, int | float) and value > high:
-        yield "above_max", high

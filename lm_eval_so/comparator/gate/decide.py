@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from lm_eval_so.comparator.effect.finding import Finding, Inference
-from lm_eval_so.comparator.exemptions.apply import Exemptions
+from lm_eval_so.comparator.exemptions.apply import Exemption, Exemptions
 from lm_eval_so.comparator.gate.anchor import anchor_record, find_anchored, find_change
 from lm_eval_so.comparator.gate.check import gates_by_default, refuse_gate
 from lm_eval_so.comparator.gate.confirm import (
@@ -29,7 +29,6 @@ from lm_eval_so.comparator.gate.verdicts import (
 )
 from lm_eval_so.comparator.pairing import Reports
 from lm_eval_so.comparator.terms import Terms
-from lm_eval_so.core.records.changes import Exemption
 from lm_eval_so.core.records.comparison import (
     AnchorComparison,
     MetricComparison,

@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -37,13 +38,18 @@ def test_ci__creates_one_comment_and_updates_it(place: Checkout) -> None:
     assert outputs["report_html"] == "lm-eval-so-report/report.html"
     assert "회귀" in (place.folder.parent / "summary").read_text(encoding="utf-8")
 
-    place.is_worse = False
-    place.commit("mended")
+    accepted = place.folder / ".lm-eval-so/accept.yaml"
+    day = datetime.now(tz=UTC) + timedelta(days=9)
+    entry = {"metric": "exact_match", "max_drop": 0.5, "reason": "새 말투", "until": f"{day:%F}"}
+    accepted.write_text(json.dumps([entry]), encoding="utf-8")
+    place.commit("accepted")
     second = place.ci(GITHUB_RUN_ID="7")
     assert second.returncode == 0, second.stderr
     assert list(place.hub.bodies(7)) == [number]
-    assert place.hub.bodies(7)[number] != body
-    assert place.outputs()["passed"] == "true"
+    assert "이 PR에서 하락 1건 승인" in place.hub.bodies(7)[number].splitlines()[2]
+    assert "`exact_match` 0.5만큼 나빠짐" in place.hub.bodies(7)[number]
+    outputs = place.outputs()
+    assert (outputs["passed"], outputs["accepted_count"]) == ("true", "1")
 
 
 def test_ci__without_a_token_writes_everything_and_says_so(place: Checkout) -> None:

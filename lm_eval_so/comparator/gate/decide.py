@@ -28,9 +28,9 @@ from lm_eval_so.comparator.gate.verdicts import (
 )
 from lm_eval_so.comparator.pairing import Reports
 from lm_eval_so.comparator.terms import Terms
+from lm_eval_so.core.records.changes import Exemption
 from lm_eval_so.core.records.comparison import (
     AnchorComparison,
-    Exemption,
     MetricComparison,
     Reason,
 )

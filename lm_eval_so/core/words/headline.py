@@ -75,6 +75,9 @@ def headline_of(
     found = told.strongest()
     if comparison.verdict is Verdict.INCONCLUSIVE and comparison.exit_code:
         found = replace(found, text=told.say("asked_to_fail", text=found.text))
+    here = len(comparison.accepted_here)
+    if here and comparison.verdict is not Verdict.ERROR:
+        found = replace(found, text=told.say("accepted_here", text=found.text, n=count(here)))
     if (lost := told.lost()) and lost not in found.text:
         found = replace(found, text=f"{found.text} · {lost}")
     return found
@@ -187,7 +190,8 @@ class _Told:
             for key, metric in [*self.deciding.items()][:1]:
                 change = self.shown[key].change(metric.delta or 0.0)
                 text = self.say("better", change=self._and_more(f"{key} {change}"))
-        if accepted := sum(each.state == "applied" for each in self.comparison.accept):
+        applied = [each for each in self.comparison.accept if each.state == "applied"]
+        if accepted := sum(each.on_base is not False for each in applied):
             text = self.say("accepted", text=text, n=count(accepted))
         return Headline(icon=_SETTLED, text=text, tone="pass")
 

@@ -54,6 +54,7 @@ async def measure(config: Config, resources: Resources, plan: Plan) -> Measured:
     """
     # early: a baseline that is demanded and missing must not cost a run
     baseline = read_baseline(config, plan.baseline, anchor=plan.anchor, is_demanded=True)
+    baseline = replace(baseline, accepted=plan.control.accepted if plan.control else None)
     refuse([*baseline_problems(config, baseline.report)])  # early, as above
     staleness = prepare_dataset(config, resources, plan)
     verdict = for_verdict(config, plan)

@@ -18,7 +18,6 @@ from lm_eval_so.errors import ExitCode, Interrupted, Problem, PublishError, Wher
 from lm_eval_so.pipeline.baseline.update import update_baseline
 from lm_eval_so.pipeline.check import Stage, check
 from lm_eval_so.pipeline.forecast.kept import file_of, fitting_note
-from lm_eval_so.pipeline.github.base_commit import find_trusted_base
 from lm_eval_so.pipeline.github.baseline_place import (
     Wanted,
     find_anchor_place,
@@ -101,7 +100,7 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
     activity, inputs = around.activity, around.inputs
     run, reports = _folders(config, around, options)
     origin = Origin(commit=git.head(config.folder), base_ref=activity.base.ref)
-    base = find_trusted_base(activity, cwd=config.folder, connect=around.connect)
+    base = around.base(config.folder)
     if inputs is None:
         place = find_local_place(config, activity, explicit=options.baseline)
         may_be_baseline = True

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lm_eval_so.core import git
-from lm_eval_so.core.commit_files import CommitFiles, NotServed
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.git import CommitFiles, NotServed
 from lm_eval_so.core.records.comparison import BaselineRef, Reason
 from lm_eval_so.core.records.enums import Policy
 from lm_eval_so.core.records.report import EvaluationReport

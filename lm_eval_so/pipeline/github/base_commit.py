@@ -10,7 +10,7 @@ from lm_eval_so.action.event import Activity, BaseRule
 from lm_eval_so.action.github.connection import GitHub
 from lm_eval_so.action.github.failures import RequestFailed
 from lm_eval_so.core import git
-from lm_eval_so.core.commit_files import CommitFiles, NotServed
+from lm_eval_so.core.git import CommitFiles, NotServed
 from lm_eval_so.core.records.comparison import Reason
 
 _JUST_ABOVE = "2"

@@ -12,7 +12,7 @@ from lm_eval_so.action.outputs import Outputs
 from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.config_secrets import missing_variables
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.pipeline.github.base_commit import Connect
+from lm_eval_so.pipeline.github.base_commit import Connect, TrustedBase, find_trusted_base
 from lm_eval_so.pipeline.github.publish import write_to
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 
@@ -39,6 +39,10 @@ class Surroundings:
             return None
         api_url = activity.workflow.api_url
         return partial(open_github, activity.repository, token=token, api_url=api_url)
+
+    def base(self, folder: Path) -> TrustedBase:
+        """Find the base commit of the event for a folder of the checkout."""
+        return find_trusted_base(self.activity, cwd=folder, connect=self.connect)
 
     @property
     def may_run_code(self) -> bool:

@@ -10,7 +10,7 @@ from servers.pull_request import GOOD, PATH, Pull, open_pull
 
 from lm_eval_so.action.event import Base, BaseRule
 from lm_eval_so.action.github.connection import open_github
-from lm_eval_so.core.commit_files import NotServed
+from lm_eval_so.core.git import NotServed
 from lm_eval_so.errors import NoBaseline
 
 TOKEN = "ghs_token_of_the_workflow"

@@ -514,3 +514,23 @@ def test_comment__posts_what_was_compared(place: Checkout) -> None:
     done = lm_eval_so(*arguments, cwd=place.folder, environ=environ)
     assert done.returncode == 0, done.stderr
     assert len(place.hub.bodies(7)) == 1
+
+
+def test_ci__a_budget_that_ends_too_early_is_inconclusive_with_exit_3(place: Checkout) -> None:
+    config = place.folder / "lm-eval-so.yaml"
+    priced = config.read_text(encoding="utf-8").replace(
+        'base_url: "${BOT_URL}"',
+        'base_url: "${BOT_URL}", price: {input_per_mtok: 100, output_per_mtok: 100}',
+    )
+    config.write_text(priced.replace("params: {model: m}", "params: {model: m, max_tokens: 10}"))
+    asked = len(place.bot.requests)
+    done = place.ci(INPUT_MAX_COST_USD="0.02")
+    assert done.returncode == 3, done.stderr
+    assert 0 < len(place.bot.requests) - asked < N // 2
+    outputs = place.outputs()
+    assert (outputs["verdict"], outputs["passed"]) == ("inconclusive", "false")
+    [body] = place.hub.bodies(7).values()
+    assert "### 🟡 예산을 다 써서 답변" in body
+    report = json.loads((place.folder / outputs["report_json"]).read_text(encoding="utf-8"))
+    assert report["experiment"]["budget"]["stopped"]["by"] == "max_cost_usd"
+    assert not report["experiment"]["eligible"]

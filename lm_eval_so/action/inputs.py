@@ -21,7 +21,7 @@ class CommentMode(StrEnum):
 
     ALWAYS = "always"
     ON_CHANGE = "on_change"
-    """Where verdict or losses differ from those of the comment that is there."""
+    """Verdict or losses differ from those of the comment that is there."""
     ON_FAILURE = "on_failure"
     NEVER = "never"
 

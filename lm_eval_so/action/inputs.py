@@ -20,6 +20,8 @@ class CommentMode(StrEnum):
     """Condition under which the pull request gets a comment."""
 
     ALWAYS = "always"
+    ON_CHANGE = "on_change"
+    """Verdict or losses differ from those of the comment that is there."""
     ON_FAILURE = "on_failure"
     NEVER = "never"
 

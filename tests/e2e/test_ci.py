@@ -80,17 +80,18 @@ def test_ci__a_failed_comment_is_a_warning_unless_it_is_required(place: Checkout
     assert required.returncode == 5
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize(
-    "fault",
+    ("fault", "number"),
     [
-        ("POST", "/comments", 403, {"Retry-After": "50"}),  # the wait that GitHub asks for
-        ("GET", "/pulls/7", 502, {}),  # the waits between reads that are repeated
+        # the wait that GitHub asks for
+        (("POST", "/comments", 403, {"Retry-After": "50"}), signal.SIGTERM),
+        # the waits between reads that are repeated
+        (("GET", "/pulls/7", 502, {}), signal.SIGINT),
     ],
     ids=["rate-limit", "reads"],
 )
 def test_ci__a_signal_ends_the_waits_for_github(
-    place: Checkout, number: signal.Signals, fault: tuple[str, str, int, dict[str, str]]
+    place: Checkout, fault: tuple[str, str, int, dict[str, str]], number: signal.Signals
 ) -> None:
     method, part, status, headers = fault
     place.hub.fail(method, part, status, "secondary rate limit", headers=headers, times=99)

@@ -10,6 +10,13 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from lm_eval_so.action.baseline_inputs import (
+    BaselineInputs,
+    BaselineSource,
+    BaselineStore,
+    UpdateBaseline,
+    read_baseline_inputs,
+)
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.files import leads_out
 from lm_eval_so.core.records.enums import Language, Policy
@@ -41,30 +48,6 @@ class MissingSecrets(StrEnum):
     FAIL = "fail"
 
 
-class BaselineSource(StrEnum):
-    """Place in which a baseline is looked for."""
-
-    AUTO = "auto"
-    """All of the others in this order; the first one that has a report counts."""
-    FILE = "file"
-    """The file as it is, if no proposed commit brings it."""
-    GIT = "git"
-    """The file as the base commit has it."""
-    ARTIFACT = "artifact"
-    """A report that a workflow run of the base branch stored."""
-    NONE = "none"
-
-
-class UpdateBaseline(StrEnum):
-    """Condition under which a run on the default branch makes the baseline."""
-
-    NEVER = "never"
-    AUTO = "auto"
-    """A report that is refused is told."""
-    ALWAYS = "always"
-    """A report that is refused fails the step."""
-
-
 INPUTS: Final[Mapping[str, str]] = {
     "config": "",
     "working_directory": "",
@@ -81,9 +64,13 @@ INPUTS: Final[Mapping[str, str]] = {
     "max_cost_usd": "",
     "timeout_minutes": "",
     "baseline": "",
+    "baseline_source": "auto",
     "baseline_path": "",
     "baseline_ref": "",
+    "baseline_workflow": "",
+    "baseline_max_ancestors": "20",
     "update_baseline": "never",
+    "baseline_store": "",
     "on_inconclusive": "",
     "on_missing_baseline": "",
     "on_incomparable": "",
@@ -92,6 +79,7 @@ INPUTS: Final[Mapping[str, str]] = {
     "comment_max_chars": "60000",
     "language": "",
     "pr_number": "",
+    "artifact_name": "",
     "job_summary": "true",
     "max_annotations": "10",
     "report_dir": "lm-eval-so-report",
@@ -110,6 +98,7 @@ _OVERRIDES: Final[Mapping[str, str]] = {
     "timeout_minutes": "run.max_time_s",
     "baseline_path": "baseline.path",
     "baseline_ref": "baseline.ref",
+    "artifact_name": "baseline.artifact",
     "on_inconclusive": "gate.on_inconclusive",
     "on_missing_baseline": "gate.on_missing_baseline",
     "on_incomparable": "gate.on_incomparable",
@@ -118,7 +107,9 @@ _OVERRIDES: Final[Mapping[str, str]] = {
 
 _CHOICES: Final[Mapping[str, Sequence[str]]] = {
     "generate": list(Generate),
+    "baseline_source": list(BaselineSource),
     "update_baseline": list(UpdateBaseline),
+    "baseline_store": list(BaselineStore),
     "on_inconclusive": list(Policy),
     "on_missing_baseline": list(Policy),
     "on_incomparable": [Policy.WARN, Policy.FAIL],
@@ -136,6 +127,7 @@ _NUMBERS: Final[Mapping[str, tuple[int, int]]] = {
     "repeats": (1, 1000),
     "confirm": (0, 20),
     "concurrency": (1, 4096),
+    "baseline_max_ancestors": (0, 99),
     "comment_max_chars": (LEAST_CHARS, 65_000),
     "pr_number": (1, 2**31),
     "max_annotations": (0, 10),
@@ -188,8 +180,7 @@ class Inputs:
     secrets: SecretInputs
     target_url: str | None = None
     """Address of the chatbot; the backend of the config knows which option is its address."""
-    baseline: Path | None
-    update_baseline: UpdateBaseline
+    baseline: BaselineInputs
     publishing: Publishing
     report_dir: Path
     warnings: tuple[str, ...] = ()
@@ -265,8 +256,7 @@ def _inputs(values: Mapping[str, str], environ: Mapping[str, str], workspace: Pa
             on_missing=MissingSecrets(values["on_missing_secrets"]),
         ),
         target_url=values["target_url"] or None,
-        baseline=paths["baseline"] if values["baseline"] else None,
-        update_baseline=UpdateBaseline(values["update_baseline"]),
+        baseline=read_baseline_inputs(values, paths["baseline"]),
         publishing=Publishing(
             comment=CommentMode(values["comment"]),
             is_comment_required=values["comment_required"] == "true",

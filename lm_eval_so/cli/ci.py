@@ -91,7 +91,7 @@ def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
         return _end(session, stage.tell_skipped(session.resources(), reason))
     session = session.with_plugins(lambda config, _: stage.find_problems(config, around, options))
     config = session.config
-    plan = stage.make_plan(config, around, options)
+    plan = stage.make_plan(config, around, options, session.progress.listen)
     for told in tell_gate(config):
         session.progress.listen(told)
     if options.dry_run:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from github.Repository import Repository
+from github.WorkflowRun import WorkflowRun
 
 from lm_eval_so.action.github.failures import translated
 
@@ -43,17 +44,37 @@ class Runs:
             RequestFailed: If GitHub cannot be asked, or knows no such run.
         """
         with translated():
-            run = self._repository.get_workflow_run(run_id)
-            source = run.head_repository  # null once the fork is deleted
-            return Run(
-                id=run.id,
-                attempt=run.run_attempt,
-                event=run.event,
-                conclusion=run.conclusion,
-                file=run.path.partition("@")[0].rpartition("/")[2],
-                head=run.head_sha,
-                branch=run.head_branch,
-                owner=getattr(getattr(source, "owner", None), "login", None),
-                head_repository=getattr(source, "id", None),
-                repository=run.repository.id,
-            )
+            return _run(self._repository.get_workflow_run(run_id))
+
+    def good_ones(self, workflow: str, branch: str) -> tuple[Run, ...]:
+        """Return the last 100 runs of a workflow that succeeded for a branch of this name, the newest first.
+
+        A branch of a fork may have the same name.
+
+        Args:
+            workflow: File of the workflow, as evaluate.yml.
+            branch: Name of the branch.
+
+        Raises:
+            RequestFailed: If GitHub cannot be asked, or knows no such workflow.
+        """
+        with translated():
+            found = self._repository.get_workflow(workflow)
+            listed = found.get_runs(branch=branch, status="success").get_page(0)
+            return tuple(_run(each) for each in listed)
+
+
+def _run(run: WorkflowRun) -> Run:
+    source = run.head_repository  # null once the fork is deleted
+    return Run(
+        id=run.id,
+        attempt=run.run_attempt,
+        event=run.event,
+        conclusion=run.conclusion,
+        file=run.path.partition("@")[0].rpartition("/")[2],
+        head=run.head_sha,
+        branch=run.head_branch,
+        owner=getattr(getattr(source, "owner", None), "login", None),
+        head_repository=getattr(source, "id", None),
+        repository=run.repository.id,
+    )

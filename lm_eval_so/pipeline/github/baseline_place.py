@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lm_eval_so.action.event import Activity, BaseRule
-from lm_eval_so.action.inputs import BaselineSource
+from lm_eval_so.action.baseline_inputs import BaselineSource
 from lm_eval_so.comparator.baseline.find import Place, StoredReports, as_anchored, relative_to
 from lm_eval_so.core import git
 from lm_eval_so.core.config.model import Config
@@ -90,7 +90,8 @@ def find_place(
         case BaselineSource.NONE:
             return Place(unreadable=Reason(code="not_wanted"))
         case BaselineSource.ARTIFACT:
-            return Place(in_repository=False, stored=wanted.stored)
+            unreadable = None if wanted.stored else base.why or Reason(code="no_token")
+            return Place(in_repository=False, stored=wanted.stored, unreadable=unreadable)
         case BaselineSource.FILE:
             is_there = stored is not None and stored.exists()
             brought = stored is not None and is_brought(stored, activity, cwd=config.folder)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from lm_eval_so.action.event import Activity, find_activity, read_event
+from lm_eval_so.action.event import Activity, find_activity, plain_suite_id, read_event
 from lm_eval_so.action.github.connection import open_github
 from lm_eval_so.action.inputs import Inputs, MissingSecrets, read_inputs
 from lm_eval_so.action.outputs import Outputs
@@ -39,6 +39,11 @@ class Surroundings:
             return None
         api_url = activity.workflow.api_url
         return partial(open_github, activity.repository, token=token, api_url=api_url)
+
+    def suite_id(self, suite: str) -> str:
+        """Return the identity that comments and baselines of a suite have."""
+        given = self.inputs.suite_id if self.inputs else None
+        return plain_suite_id(given or self.activity.suite_id(suite))
 
     def base(self, folder: Path) -> TrustedBase:
         """Find the base commit of the event for a folder of the checkout."""

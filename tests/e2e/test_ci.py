@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -247,14 +248,22 @@ def test_ci__where_nothing_could_be_measured_the_comment_says_so(place: Checkout
 
 
 def test_ci__a_cancelled_job_says_so(place: Checkout) -> None:
+    """Also where answers never come: the runner waits for 7.5 seconds, and kills soon after."""
     asked = len(place.bot.requests)
     answer = place.answer
-    place.answer = lambda seen: Reply(text=answer(seen), latency_s=0.3)
+    place.answer = lambda seen: Reply(text=answer(seen), hang=seen.number >= asked + 4)
     process = start_anew("ci", cwd=place.folder, environ=place.environ(INPUT_CONCURRENCY="2"))
-    wait(lambda: len(place.bot.requests) >= asked + 4, process)
-    process.send_signal(signal.SIGTERM)
+    wait(lambda: len(place.bot.requests) >= asked + 6, process)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
     code, told = finish(process)
     assert code == 130, told
+    assert time.monotonic() - began < 7.5
+    report = place.folder / "lm-eval-so-report"
+    assert {each.name for each in report.iterdir()} == {"run"}
+    lines = (report / "run/run_results.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len([json.loads(line)["response"]["text"] for line in lines]) == 4
+    assert json.loads((report / "run/run.json").read_text(encoding="utf-8"))["state"] != "complete"
     [body] = place.hub.bodies(7).values()
     assert "### ⚠️ 측정하지 못함: interrupted" in body
     assert place.outputs()["verdict"] == "error"

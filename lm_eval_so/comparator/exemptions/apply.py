@@ -21,6 +21,8 @@ from lm_eval_so.core.text import nfc
 from lm_eval_so.core.text.edits import nearest_text
 from lm_eval_so.errors import nearest
 
+__all__ = ["Exemption", "Exemptions", "Names"]
+
 Scores = Mapping[str, tuple[float | None, float | None]]
 """Means of a sample by metric: (baseline, candidate)."""
 

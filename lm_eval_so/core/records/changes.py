@@ -40,6 +40,29 @@ class ChangedCase:
 
 
 @record
+class LostCase:
+    """A case that lost its answer."""
+
+    sample_id: str
+    ref: str | None = None
+    """The user's own id."""
+    input: str | None = None
+    why: str
+    """Cause, as "HTTP 500", timeout, or missing (the sample was not asked)."""
+
+
+@record
+class Lost:
+    """Cases with an answer in the baseline and none in the candidate."""
+
+    n: int
+    by: Mapping[str, int]
+    """Cases by cause, the most frequent first."""
+    cases: tuple[LostCase, ...]
+    """The first 100 cases, in the order of the dataset."""
+
+
+@record
 class MainFell:
     """A metric of main that got worse although nobody here changed the chatbot."""
 

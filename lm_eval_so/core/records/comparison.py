@@ -12,6 +12,7 @@ from lm_eval_so.core.records.changes import (
     Difference,
     Exemption,
     FlakyCase,
+    Lost,
     MainFell,
     SliceComparison,
 )
@@ -19,29 +20,6 @@ from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.report import Acceptance
 from lm_eval_so.core.records.staleness import Staleness
-
-
-@record
-class LostCase:
-    """A case that lost its answer."""
-
-    sample_id: str
-    ref: str | None = None
-    """The user's own id."""
-    input: str | None = None
-    why: str
-    """Cause, as "HTTP 500", timeout, or missing (the sample was not asked)."""
-
-
-@record
-class Lost:
-    """Cases with an answer in the baseline and none in the candidate."""
-
-    n: int
-    by: Mapping[str, int]
-    """Cases by cause, the most frequent first."""
-    cases: tuple[LostCase, ...]
-    """The first 100 cases, in the order of the dataset."""
 
 
 @record
@@ -367,6 +345,11 @@ class Comparison:
     compared_at: str
     candidate_digest: str | None = None
     """Digest of the candidate's report, which identifies it."""
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether the budget ended before all was measured that decides."""
+        return any(reason.code == "budget" for reason in self.reasons)
 
     @property
     def accepted_here(self) -> tuple[Exemption, ...]:

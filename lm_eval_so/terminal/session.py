@@ -165,13 +165,16 @@ async def _until_stopped(
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine runs in a task
 
+    def give_up() -> None:
+        task.cancel()
+
     def on_signal(number: int, frame: object) -> None:  # noqa: ARG001 - as `signal` calls it
         nonlocal asked_at
         if not asked_at:
             asked_at = time.monotonic()
             loop.call_soon_threadsafe(stop.set)
             if patience_s is not None:
-                loop.call_soon_threadsafe(loop.call_later, patience_s, task.cancel)
+                loop.call_soon_threadsafe(loop.call_later, patience_s, give_up)
         elif time.monotonic() - asked_at < _ECHO_S:
             return
         elif stop.is_set():

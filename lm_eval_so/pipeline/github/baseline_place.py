@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lm_eval_so.action.event import Activity, BaseRule
 from lm_eval_so.action.baseline_inputs import BaselineSource
+from lm_eval_so.action.event import Activity, BaseRule
 from lm_eval_so.comparator.baseline.find import Place, StoredReports, as_anchored, relative_to
 from lm_eval_so.core import git
 from lm_eval_so.core.config.model import Config

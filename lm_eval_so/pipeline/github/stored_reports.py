@@ -6,11 +6,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
+from lm_eval_so.action.baseline_inputs import BaselineSource
 from lm_eval_so.action.github.artifacts import Artifact
 from lm_eval_so.action.github.connection import GitHub
 from lm_eval_so.action.github.failures import RequestFailed
 from lm_eval_so.action.github.runs import Run
-from lm_eval_so.action.baseline_inputs import BaselineSource
 from lm_eval_so.comparator.baseline.find import Found
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, Noticed, Warned

@@ -11,6 +11,7 @@ from lm_eval_so.core.words.broken_cases import limit_sentences, named_cases
 from lm_eval_so.core.words.first_cases import after_cases, first_cases, unreviewed
 from lm_eval_so.core.words.formats import count, score
 from lm_eval_so.core.words.headline import headline_of
+from lm_eval_so.core.words.phrases import stored_baseline
 from lm_eval_so.core.words.verdict_names import verdict_heading
 from lm_eval_so.reporter.views.metrics import code_name, valued
 from lm_eval_so.reporter.views.view import (
@@ -218,7 +219,10 @@ def verdict_view(
         lines=(*after_cases(comparison, language), *unreviewed(report, language)),
         # the cases themselves are told beside it
         sentence=broken.mean if broken and named else comparison.sentence,
-        footer=tuple(limit_sentences(comparison, language)),
+        footer=(
+            *limit_sentences(comparison, language),
+            *stored_baseline(comparison.baseline, language),
+        ),
     )
 
 

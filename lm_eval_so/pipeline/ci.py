@@ -123,7 +123,7 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
         makes_baseline=_makes_baseline(config, around),
         origin=origin,
         forecast=fitting_note(config, around.environ) if is_foretold else None,
-        control=find_control(activity, around.source) if around.source else None,
+        control=find_control(activity, around.source, config) if around.source else None,
         sources=SourceCheck(
             base=find_base(activity, cwd=config.folder) if activity.is_proposal else None,
             workspace=around.workspace if inputs else None,

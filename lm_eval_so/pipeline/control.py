@@ -63,6 +63,8 @@ class ControlSource:
     """Reason why there is none."""
     is_scheduled: bool = False
     """Whether main is compared with its own baseline, on a schedule or on demand."""
+    accepted: bytes | None = None
+    """Main's accept file, empty if main has none or is not known; None where nothing is proposed."""
     last: Comparison | None = None
     """The last such comparison; None if there is none, or this is one."""
 

@@ -8,6 +8,7 @@ from lm_eval_so.comparator.baseline.find import Place, as_anchored, relative_to
 from lm_eval_so.core import git
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Reason
+from lm_eval_so.errors import UsageError
 from lm_eval_so.pipeline.control import ControlSource
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 from lm_eval_so.pipeline.scheduled import SCHEDULED, last_scheduled
@@ -74,12 +75,13 @@ def find_trusted_base(activity: Activity, *, cwd: Path) -> TrustedBase:
     return TrustedBase(commit=None, why=unknown)
 
 
-def find_control(activity: Activity, source: ConfigSource) -> ControlSource | None:
+def find_control(activity: Activity, source: ConfigSource, config: Config) -> ControlSource | None:
     """Find everything that main's config is read from; None where it plays no part.
 
     Args:
         activity: The task that the event sets.
-        source: Everything that the config under test is read from.
+        source: Everything that it is read from.
+        config: The config under test.
     """
     cwd = source.file.parent
     # a workflow may check out anything, as a fork's head, on an event of main
@@ -98,8 +100,18 @@ def find_control(activity: Activity, source: ConfigSource) -> ControlSource | No
         base=base.commit,
         why=base.why,
         is_scheduled=is_main,
+        accepted=_accepted(config, base) if activity.is_proposal else None,
         last=last_scheduled(kept) if is_quoted else None,
     )
+
+
+def _accepted(config: Config, base: TrustedBase) -> bytes:
+    """Return main's accept file; empty if main has none, or is not known."""
+    file = config.resolve(config.gate.accept)
+    try:
+        return (git.show_named(base.commit, file) if base.commit else None) or b""
+    except UsageError:  # a link that leads out of the commit
+        return b""
 
 
 def find_place(config: Config, activity: Activity, *, explicit: Path | None) -> Place:

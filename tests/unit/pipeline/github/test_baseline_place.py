@@ -11,6 +11,7 @@ from servers.commands import git
 
 from lm_eval_so.action.event import Activity, Base, BaseRule
 from lm_eval_so.comparator.baseline.find import Place, find_anchor, find_baseline
+from lm_eval_so.comparator.exemptions.files import read_accepted
 from lm_eval_so.core.config.load import make_config
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.codec import dumps
@@ -449,7 +450,7 @@ def test_find_anchor_place__none_is_named(pull: Pull) -> None:
 def control(pull: Pull, activity: Activity | None = None) -> str | None:
     """Return the base commit of main's config, by its branch, or why there is none."""
     source = ConfigSource(file=pull.workspace / "shop.yaml", environ={})
-    found = find_control(activity or pull.activity, source)
+    found = find_control(activity or pull.activity, source, pull.config())
     if found is None:
         return None
     named = {pull.run("rev-parse", name): name for name in ("topic", "main", "refs/pull/7/merge")}
@@ -477,6 +478,28 @@ def test_find_control__a_pull_request_s_base_and_never_its_own(
 def test_find_control__without_a_repository(pull: Pull) -> None:
     pull.workspace.mkdir()
     assert control(pull) == "no_repository"
+
+
+@pytest.mark.parametrize(
+    ("depth", "accepted"), [(2, ["main"]), (1, [])], ids=["known", "base unknown"]
+)
+def test_find_control__what_main_accepts_is_read_from_the_base(
+    pull: Pull, depth: int, accepted: list[str]
+) -> None:
+    entry = "{id: %s, max_drop: 1, reason: new tone guide, until: 2026-12-31}"
+    for branch, names in (("main", ["main"]), ("topic", ["topic", "main"])):
+        pull.run("checkout", "-q", branch)
+        pull.write(".lm-eval-so/accept.yaml", f"[{', '.join(entry % name for name in names)}]")
+        pull.commit(branch)
+    pull.run("checkout", "-q", "--detach", "main")
+    pull.run("merge", "-q", "--no-ff", "-X", "theirs", "-m", "merge", "topic")
+    pull.run("update-ref", "refs/pull/7/merge", "HEAD")
+    pull.fetch(depth)
+    source = ConfigSource(file=pull.workspace / "shop.yaml", environ={})
+    found = find_control(pull.activity, source, pull.config())
+    assert [each.sample_id for each in read_accepted(found.accepted)] == accepted
+    push = replace(pull.activity, event="push", is_proposal=False)
+    assert find_control(push, source, pull.config()).accepted is None
 
 
 @pytest.mark.parametrize("event", ["schedule", "workflow_dispatch"])
@@ -518,7 +541,7 @@ def test_find_control__a_submodule_is_chosen_by_the_pull_request(
     pull.here(*allowed, "submodule", "update", "--init", "-q")
     for activity in (pull.activity, replace(pull.activity, is_proposal=False, event="push")):
         source = ConfigSource(file=pull.workspace / "sub/shop.yaml", environ={})
-        found = find_control(activity, source)
+        found = find_control(activity, source, pull.config())
         assert found is not None
         assert found.base is None
         assert found.why == Reason(code="in_submodule")

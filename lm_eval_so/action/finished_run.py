@@ -13,7 +13,7 @@ _COMMIT_DIGITS = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a run measured, and on which pull request."""
+    """Result of a run, and the pull request that it measured."""
 
     run: Run
     pull: Pull
@@ -22,7 +22,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nothing:
-    """There is nothing to tell."""
+    """Reason why there is nothing to tell."""
 
     why: str
     is_expected: bool = True

@@ -43,41 +43,13 @@ def ci(
     """
     from threading import Event
 
-    from lm_eval_so.action.inputs import Command, read_command
+    from lm_eval_so.cli.in_action import do_step
     from lm_eval_so.pipeline.ci import Options
-    from lm_eval_so.pipeline.github import unmeasured
 
-    is_action = os.environ.get("GITHUB_ACTIONS") == "true"
-    if is_action and read_command(os.environ) is Command.COMMENT:
-        return _tell_run(line)
     options = Options(baseline=baseline, reports=out, fresh=fresh, dry_run=dry_run)
-    if not is_action or dry_run:
+    if os.environ.get("GITHUB_ACTIONS") != "true" or dry_run:
         return _ci(line, options, Event())
-    given = unmeasured.Invocation(
-        environ=dict(os.environ),
-        config=line.config,
-        overrides=line.config_overrides,
-        listener=line.open_progress(os.environ).listen,
-    )
-    with unmeasured.told_if_unmeasured(given) as has_result:
-        return _ci(line, options, has_result)
-
-
-def _tell_run(line: CommandLine) -> int:
-    from lm_eval_so.core.asking.resources import Resources
-    from lm_eval_so.core.secrets import make_redactor
-    from lm_eval_so.pipeline.github.tell_run import tell_run
-
-    progress = line.open_progress(os.environ)
-    listener, redactor = progress.listen, make_redactor(os.environ)
-    try:
-        published = tell_run(
-            Resources(environ=dict(os.environ), listener=listener, redactor=redactor)
-        )
-    finally:
-        progress.close()
-    line.emit(result={"url": published.url, "written": published.written})
-    return 0
+    return do_step(line, lambda has_result: _ci(line, options, has_result))
 
 
 def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:

@@ -15,7 +15,6 @@ from lm_eval_so.action.finished_run import Nothing, Result, find_result
 from lm_eval_so.action.github.connection import GitHub, open_github
 from lm_eval_so.action.github.failures import RequestFailed
 from lm_eval_so.action.inputs import Inputs, read_inputs
-from lm_eval_so.action.marker import State
 from lm_eval_so.action.outputs import Outputs, write_summary
 from lm_eval_so.action.target import Target, is_wanted, suite_of_run
 from lm_eval_so.core.asking.resources import Resources
@@ -87,11 +86,7 @@ def _post(
     run, comparison = found.run, found.records.comparison
     suite_id = suite_of_run(comparison.suite_id, run, given=inputs.suite_id)
     bodies = _bodies(found, finished, inputs.publishing.language or Language.EN, resources)
-    to_summary(
-        resources,
-        inputs,
-        partial(write_summary, texts=(bodies(level) for level in range(LEVELS))),
-    )
+    to_summary(resources, inputs, partial(write_summary, texts=_rendered(bodies)))
     if not is_wanted(inputs.publishing.comment, comparison):
         return Published()
     target = Target(
@@ -116,13 +111,17 @@ def _bodies(
     style = Style(language=language, redactor=resources.redactor)
     # what was measured GitHub knows, and not the run
     report = replace(report, experiment=replace(report.experiment, commit=run.head))
-    made = make_bodies(found.records.comparison, report, origin, style)
+    return make_bodies(found.records.comparison, report, origin, style)
 
-    def body(level: int, before: State | None = None) -> str:
-        try:
-            return made(level, before)
-        except Exception as error:  # figures that fit the schema may still not fit each other
-            what = f"the artifact cannot be used: {type(error).__name__} while its comment is made"
-            raise PublishError(what) from error
 
-    return body
+def _rendered(bodies: Bodies) -> tuple[str, ...]:
+    """Return the comment at all levels of detail, the most detailed first.
+
+    Raises:
+        PublishError: If figures that fit the schema do not fit each other.
+    """
+    try:
+        return tuple(bodies(level) for level in range(LEVELS))
+    except Exception as error:  # whatever a stranger's figures may do to the views
+        what = f"the artifact cannot be used: {type(error).__name__} while its comment is made"
+        raise PublishError(what) from error

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from comparing import judge
 from factories import make_report
+from servers.commands import lm_eval_so
 from servers.fake_github import FakeGitHub
 
 from lm_eval_so.action.marker import State, header, marker
@@ -50,9 +51,16 @@ class Place:
     event: str = "workflow_run"
 
     def tell(self, **inputs: str) -> Any:
+        environ = self.environ(**inputs)
+        redactor = make_redactor(environ)
+        resources = Resources(environ=environ, listener=self.told.append, redactor=redactor)
+        return tell_run(resources)
+
+    def environ(self, **inputs: str) -> dict[str, str]:
         (self.folder / "event.json").write_text(json.dumps({"workflow_run": {"id": 6}}))
         given = {"command": "comment", "artifact_name": "results", "github_token": "t", **inputs}
-        environ = {
+        return {
+            "GITHUB_ACTIONS": "true",
             "GITHUB_EVENT_NAME": self.event,
             "GITHUB_EVENT_PATH": str(self.folder / "event.json"),
             "GITHUB_REPOSITORY": "o/r",
@@ -63,9 +71,6 @@ class Place:
             "GITHUB_RUN_ID": "77",
             **{f"INPUT_{name.upper()}": value for name, value in given.items()},
         }
-        redactor = make_redactor(environ)
-        resources = Resources(environ=environ, listener=self.told.append, redactor=redactor)
-        return tell_run(resources)
 
     def texts(self, kind: type) -> str:
         return "\n".join(each.text for each in self.told if isinstance(each, kind))
@@ -253,3 +258,20 @@ def test_tell_run__a_comment_that_cannot_be_posted_is_an_error(place):
     with pytest.raises(PublishError, match="was not posted"):
         place.tell()
     assert "pull-requests: write" in place.texts(Warned)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "exit_code", "told"),
+    [
+        ({"comment": "never"}, 0, ""),
+        ({"command": ""}, 2, "set command: comment"),
+        ({"command": "publish"}, 2, "use ci, comment"),
+    ],
+)
+def test_ci__on_workflow_run_does_what_the_input_says(place, inputs, exit_code, told):
+    place.hub.add_artifact(6, "results", packed())
+    done = lm_eval_so("ci", cwd=place.folder, environ=place.environ(**inputs))
+    assert done.returncode == exit_code, done.stderr
+    assert told in done.stderr
+    assert place.output("verdict") == ("error" if exit_code else "skipped")
+    assert bool(place.hub.requests) == (exit_code == 0)

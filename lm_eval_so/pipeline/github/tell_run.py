@@ -14,9 +14,9 @@ from lm_eval_so.action.event import FinishedRun, find_finished_run, read_event
 from lm_eval_so.action.finished_run import Nothing, Result, find_result
 from lm_eval_so.action.github.connection import GitHub, open_github
 from lm_eval_so.action.github.failures import RequestFailed
-from lm_eval_so.action.inputs import Inputs, read_inputs
+from lm_eval_so.action.inputs import CommentMode, Inputs, read_inputs
 from lm_eval_so.action.outputs import Outputs, write_summary
-from lm_eval_so.action.target import Target, is_wanted, suite_of_run
+from lm_eval_so.action.target import Target, is_wanted, regressed_in, suite_of_run
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.records.enums import Language, Verdict
@@ -97,6 +97,8 @@ def _post(
         run_attempt=run.attempt,
         job="",
         verdict=None if comparison.verdict is Verdict.ERROR else comparison.verdict,
+        regressed=regressed_in(comparison),
+        is_for_change=inputs.publishing.comment is CommentMode.ON_CHANGE,
         is_guess=True,
         max_chars=inputs.publishing.max_chars,
     )

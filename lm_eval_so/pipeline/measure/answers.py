@@ -35,7 +35,7 @@ def for_verdict(config: Config, plan: Plan) -> ForVerdict:
     folders = (plan.run, further, main_folder(plan.run))
     own = [folder / name for folder in folders for name in RUN_FILES]
     for name in ("report", "comparison"):
-        own += (plan.reports / f"{name}.{each.value}" for each in ReportFormat)
+        own += (plan.reports / each.file_name(name) for each in ReportFormat)
     changes = git.changes(config.folder, without=own)
     return ForVerdict(
         checkout=Checkout(commit=plan.origin.commit, changes=changes),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers.markdown import dangers
 
-from lm_eval_so.action.hostile_records import FILES, read_records
+from lm_eval_so.action.finished_run import FILES, read_records
 from lm_eval_so.core.records.codec import dumps
 from lm_eval_so.core.records.enums import Language
 from lm_eval_so.errors import PublishError

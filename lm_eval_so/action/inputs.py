@@ -41,6 +41,20 @@ class MissingSecrets(StrEnum):
     FAIL = "fail"
 
 
+class BaselineSource(StrEnum):
+    """Place in which a baseline is looked for."""
+
+    AUTO = "auto"
+    """All of the others in this order; the first one that has a report counts."""
+    FILE = "file"
+    """The file as it is, if no proposed commit brings it."""
+    GIT = "git"
+    """The file as the base commit has it."""
+    ARTIFACT = "artifact"
+    """A report that a workflow run of the base branch stored."""
+    NONE = "none"
+
+
 class UpdateBaseline(StrEnum):
     """Condition under which a run on the default branch makes the baseline."""
 

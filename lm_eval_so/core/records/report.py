@@ -2,8 +2,8 @@
 
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
-from typing import Final, Literal, TypeVar
+from dataclasses import field, replace
+from typing import Final, Literal, Self, TypeVar
 
 from pydantic import JsonValue
 
@@ -148,6 +148,11 @@ class Case:
     language: str | None = None
     failed: tuple[str, ...] = ()
     """Ids of the metrics that failed or lack a value because of a fault, the most important first."""
+
+    def without_texts(self) -> Self:
+        """Return the case without question, expected text, answer and reasons."""
+        scores = tuple(score.without_texts() for score in self.scores)
+        return replace(self, input="", expected=None, answer=None, reason="", scores=scores)
 
 
 @record
@@ -350,6 +355,12 @@ class EvaluationReport:
     samples: Columns = field(repr=False)
     accepted: tuple[Acceptance, ...] = ()
     """Acceptances as a baseline, the oldest first."""
+
+    def without_texts(self) -> Self:
+        """Return the report without questions, expected texts, answers and reasons: with ids and figures."""
+        columns = replace(self.samples, inputs=None, expected=None, answers=None)
+        errors = tuple(case.without_texts() for case in self.errors)
+        return replace(self, errors=errors, samples=columns)
 
 
 def keep_largest(

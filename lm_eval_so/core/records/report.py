@@ -11,7 +11,7 @@ from lm_eval_so.core.records.chat import Usage
 from lm_eval_so.core.records.costs import AnswerTimes, CostSummary, LatencySummary
 from lm_eval_so.core.records.enums import Direction, MetricKind
 from lm_eval_so.core.records.record import record
-from lm_eval_so.core.records.run import BackendInfo, DatasetRef
+from lm_eval_so.core.records.run import BackendInfo, DatasetRef, spent_limit
 from lm_eval_so.core.records.score import Score
 
 S = TypeVar("S", bound=Sequence[int])
@@ -19,8 +19,6 @@ NO_VALUE: Final = "(none)"
 """Name of the slice of samples without a value."""
 OTHER_VALUES: Final = "(other)"
 """Name of the slice of samples with a rare value."""
-BUDGET_LIMITS: Final = ("max_cost_usd", "max_requests", "max_time_s")
-"""Keys of `run` that limit what a command may spend."""
 _MOST_VALUES = 30
 
 
@@ -325,9 +323,7 @@ class Experiment:
     @property
     def spent(self) -> str | None:
         """Limit of the budget that ended the run; None if none did."""
-        stopped = self.budget.get("stopped")
-        by = stopped.get("by") if isinstance(stopped, Mapping) else None
-        return by if isinstance(by, str) and by in BUDGET_LIMITS else None
+        return spent_limit(self.budget.get("stopped"))
 
 
 @record

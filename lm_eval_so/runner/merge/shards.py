@@ -9,7 +9,6 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.backends.build import make_backend, section_path
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.enums import RunStatus
-from lm_eval_so.core.records.report import BUDGET_LIMITS
 from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.errors import CannotMeasure, Problem, RecordError, TooManyErrors, Where
 from lm_eval_so.runner.finish import MOST_FAILURES
@@ -62,7 +61,7 @@ def take_shards(
     except CannotMeasure as error:
         hint = "look at the job of that shard, and run all jobs of the workflow again"
         raise CannotMeasure(error.problems[0].what, hint=hint) from None
-    stops = (part.info.stopped for part in parts if _is_spent(part))
+    stops = (part.info.stopped for part in parts if part.info.spent)
     stopped = next(stops, None) if info.stopped else None
     info = replace(info, checkout=verdict.checkout, stopped=stopped)
     with closing(RunDir.open(out)) as run_dir:
@@ -94,14 +93,9 @@ def _may_lack_rows(parts: Sequence[Part]) -> bool:
     count = parts[0].shard.count
     for number in range(1, count + 1):
         own = [part for part in parts if part.shard == Shard(number=number, count=count)]
-        if not any(_is_spent(part) or part.info.state == "complete" for part in own):
+        if not any(part.info.spent or part.info.state == "complete" for part in own):
             return False
-    return any(map(_is_spent, parts))
-
-
-def _is_spent(part: Part) -> bool:
-    stopped = part.info.stopped
-    return stopped is not None and stopped.get("by") in BUDGET_LIMITS
+    return any(part.info.spent for part in parts)
 
 
 def _refuse_failures(info: RunInfo) -> None:

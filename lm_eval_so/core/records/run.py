@@ -11,7 +11,6 @@ from lm_eval_so.core.records.enums import RunStatus
 from lm_eval_so.core.records.record import record
 from lm_eval_so.errors import ErrorKind
 
-
 BUDGET_LIMITS: Final = ("max_cost_usd", "max_requests", "max_time_s")
 """Keys of `run` that limit what a command may spend."""
 

@@ -11,7 +11,6 @@ from lm_eval_so.core.words.broken_cases import limit_sentences, named_cases
 from lm_eval_so.core.words.first_cases import after_cases, first_cases, unreviewed
 from lm_eval_so.core.words.formats import count, score
 from lm_eval_so.core.words.headline import headline_of
-from lm_eval_so.core.words.phrases import stored_baseline
 from lm_eval_so.core.words.verdict_names import verdict_heading
 from lm_eval_so.reporter.views.metrics import code_name, valued
 from lm_eval_so.reporter.views.view import (
@@ -219,10 +218,7 @@ def verdict_view(
         lines=(*after_cases(comparison, language), *unreviewed(report, language)),
         # the cases themselves are told beside it
         sentence=broken.mean if broken and named else comparison.sentence,
-        footer=(
-            *limit_sentences(comparison, language),
-            *stored_baseline(comparison.baseline, language),
-        ),
+        footer=tuple(limit_sentences(comparison, language)),
     )
 
 

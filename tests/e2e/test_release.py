@@ -23,7 +23,9 @@ ReleaseError = RELEASE["ReleaseError"]
 DIGEST = f"sha256:{'5' * 64}"
 OTHER = f"sha256:{'6' * 64}"
 FILES = ["pyproject.toml", "README.md", "README.ko.md", "CHANGELOG.md", "action.yml", ".gitignore"]
-SCRIPTS = ["scripts/release.sh", "scripts/release.py", "scripts/python.sh"]
+SCRIPTS = [
+    f"scripts/{name}" for name in ("release.sh", "release.py", "pin_snippets.py", "python.sh")
+]
 STAND_IN = """#!/bin/sh
 echo "$(basename "$0") $*" >>"$ASKED"
 case "$*" in
@@ -76,7 +78,7 @@ def test_source__is_head_with_version_and_changelog(project: Path, tmp_path: Pat
     assert f"\n## [Unreleased]\n\n## [1.2.0] - {day}\n\n### Added\n" in read["CHANGELOG.md"]
     site = RELEASE["REPOSITORY"]
     links = f"\n[Unreleased]: {site}/compare/v1.2.0...main\n[1.2.0]: {site}/releases/tag/v1.2.0\n"
-    assert read["CHANGELOG.md"].endswith(links)
+    assert links in read["CHANGELOG.md"]
     assert RELEASE["notes"](read["CHANGELOG.md"], "1.2.0") == (
         f"### Added\n\n- All of it. See [the docs]({site}/blob/v1.2.0/docs/index.md).\n"
     )
@@ -231,8 +233,14 @@ def test_steps__tag_once_and_move_the_names(project: Path, tmp_path: Path) -> No
     refs = steps.refs()
     assert refs["v1"] == refs["v1.2"] == refs["v1.2.0"] == first["v1.2.0"]
     assert DIGEST in git("show", "v1:action.yml", cwd=steps.site)
-    assert git("rev-parse", "v1.2.0^", cwd=steps.site) == refs["release/1.2.0"]
-    assert git("rev-parse", "v1.2.0^^", cwd=steps.site) == refs["main"]
+    assert git("rev-parse", "v1.2.0~2", cwd=steps.site) == refs["main"]
+    # what goes back to main is not the release: version, changelog, and workflows pinned to it
+    assert git("rev-parse", "v1.2.0~", cwd=steps.site) == git(
+        "rev-parse", "release/1.2.0~", cwd=steps.site
+    )
+    back = git("show", "release/1.2.0", cwd=steps.site)
+    assert f"+      - uses: mackim-3768/lm-eval-so@{refs['v1']} # v1.2.0" in back
+    assert "image: Dockerfile" in git("show", "release/1.2.0:action.yml", cwd=steps.site)
     assert "image: Dockerfile" in git("show", "main:action.yml", cwd=steps.site)
 
     # another digest, or another commit, is not this release
@@ -252,6 +260,10 @@ def test_steps__tag_once_and_move_the_names(project: Path, tmp_path: Path) -> No
 def test_dry_run__builds_and_installs_what_would_be_published(tmp_path: Path) -> None:
     source = tmp_path / "clone"
     git("clone", "--quiet", str(ROOT), str(source), cwd=tmp_path)
+    changelog = source / "CHANGELOG.md"
+    head = "## [Unreleased]\n"
+    changelog.write_text(changelog.read_text("utf-8").replace(head, f"{head}\n- An entry.\n"))
+    commit(source, "changelog: one entry more")
     environ = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(
         ["bash", "scripts/release.sh", "--dry-run", "97.2.0", DIGEST],

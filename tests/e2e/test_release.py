@@ -53,9 +53,12 @@ def project(tmp_path: Path) -> Path:
 
 
 def commit(folder: Path, message: str) -> str:
-    who = ["-c", "user.name=p", "-c", "user.email=p@example.com"]
+    """Commit all that is there, on the morning of a day in Seoul."""
     git("add", "--all", cwd=folder)
-    git(*who, "commit", "--quiet", "--allow-empty", "--message", message, cwd=folder)
+    told = {"NAME": "p", "EMAIL": "p@example.com", "DATE": "2026-11-24T06:30:00+0900"}
+    who = {f"GIT_{role}_{k}": v for role in ("AUTHOR", "COMMITTER") for k, v in told.items()}
+    line = ["git", "commit", "--quiet", "--message", message, "--allow-empty"]
+    subprocess.run(line, cwd=folder, env=os.environ | who, check=True)
     return git("rev-parse", "HEAD", cwd=folder)
 
 
@@ -74,8 +77,9 @@ def test_source__is_head_with_version_and_changelog(project: Path, tmp_path: Pat
     read = {name: (tmp_path / "a" / name).read_text("utf-8") for name in changed}
     assert '\nversion = "1.2.0"\n' in read["pyproject.toml"]
     assert "![version 1.2.0](https://img.shields.io/badge/version-1.2.0-blue)" in read["README.md"]
-    day = git("log", "-1", "--format=%cd", "--date=format:%Y-%m-%d", cwd=project)
-    assert f"\n## [Unreleased]\n\n## [1.2.0] - {day}\n\n### Added\n" in read["CHANGELOG.md"]
+    assert "\n## [Unreleased]\n\n## [1.2.0] - 2026-11-23\n\n### Added\n" in read["CHANGELOG.md"]
+    time = git("log", "-1", "--format=%ct", cwd=project)
+    assert git("log", "-1", "--format=%at %ct", cwd=tmp_path / "a") == f"{time} {time}"
     site = RELEASE["REPOSITORY"]
     links = f"\n[Unreleased]: {site}/compare/v1.2.0...main\n[1.2.0]: {site}/releases/tag/v1.2.0\n"
     assert links in read["CHANGELOG.md"]

@@ -45,7 +45,7 @@ def project(tmp_path: Path) -> Path:
         shutil.copy(ROOT / name, folder / name)
     changelog = folder / "CHANGELOG.md"
     text = re.sub(r"(?s)(## \[Unreleased\]\n).*?(?=\n\[|\n## \[)", r"\1", changelog.read_text())
-    entry = "\n### Added\n\n- All of it. See [the docs](docs/index.md).\n"
+    entry = "\n### Added\n\n- All. See [the docs](docs/index.md), [us](https://example.com).\n"
     changelog.write_text(text.replace("## [Unreleased]\n", f"## [Unreleased]\n{entry}"))
     git("init", "--quiet", "--initial-branch=main", cwd=folder)
     commit(folder, "all: begin")
@@ -84,7 +84,7 @@ def test_source__is_head_with_version_and_changelog(project: Path, tmp_path: Pat
     links = f"\n[Unreleased]: {site}/compare/v1.2.0...main\n[1.2.0]: {site}/releases/tag/v1.2.0\n"
     assert links in read["CHANGELOG.md"]
     assert RELEASE["notes"](read["CHANGELOG.md"], "1.2.0") == (
-        f"### Added\n\n- All of it. See [the docs]({site}/blob/v1.2.0/docs/index.md).\n"
+        f"### Added\n\n- All. See [the docs]({site}/blob/v1.2.0/docs/index.md), [us](https://example.com).\n"
     )
 
 
@@ -218,22 +218,28 @@ class Steps:
 
 def test_steps__tag_once_and_move_the_names(project: Path, tmp_path: Path) -> None:
     steps = Steps(project, tmp_path)
-    for step in ("name", "tag", "tag", "move"):
-        done = steps.run(step, "1.2.0", DIGEST="" if step == "name" else DIGEST, AMD64=OTHER)
+
+    def asked(step: str, **environ: str) -> str:
+        done = steps.run(step, "1.2.0", **environ)
         assert done.returncode == 0, done.stderr
-        asked = steps.asked.read_text()
-        if step == "name":
-            assert done.stdout.splitlines()[-1] == f"digest={DIGEST}"
-            assert (
-                f"imagetools create --tag {RELEASE['IMAGE']}:1.2.0 {RELEASE['IMAGE']}@{OTHER}"
-                in asked
-            )
-            assert set(steps.refs()) == {"main"}
-        elif step == "tag":
-            first = steps.refs()
-            assert set(first) == {"main", "v1.2.0", "release/1.2.0"}
-    assert asked.count("release create") == 0
-    assert f"--tag {RELEASE['IMAGE']}:latest {RELEASE['IMAGE']}@{DIGEST}" in asked
+        return steps.asked.read_text() + done.stdout
+
+    image = RELEASE["IMAGE"]
+    builds = {"AMD64": OTHER, "ARM64": DIGEST}
+    named = asked("name", **builds)
+    assert f"imagetools create --tag {image}:1.2.0 {image}@{OTHER} {image}@{DIGEST}\n" in named
+    assert named.endswith(f"\ndigest={DIGEST}\n")
+    again = asked("name", DIGEST=OTHER)  # an earlier run made the image
+    assert "imagetools" not in again
+    assert again.endswith(f"\ndigest={OTHER}\n")
+    assert set(steps.refs()) == {"main"}
+
+    assert "release create v1.2.0 --verify-tag" in asked("tag", DIGEST=DIGEST)
+    first = steps.refs()
+    assert set(first) == {"main", "v1.2.0", "release/1.2.0"}
+    assert "release create" not in asked("tag", DIGEST=DIGEST)
+    names = "".join(f" --tag {image}:{name}" for name in ("1", "1.2", "latest"))
+    assert f"imagetools create{names} {image}@{DIGEST}\n" in asked("move", DIGEST=DIGEST)
     refs = steps.refs()
     assert refs["v1"] == refs["v1.2"] == refs["v1.2.0"] == first["v1.2.0"]
     assert DIGEST in git("show", "v1:action.yml", cwd=steps.site)

@@ -21,6 +21,7 @@ from lm_eval_so.action.outputs import (
 )
 from lm_eval_so.action.target import is_wanted, regressed_in
 from lm_eval_so.core.asking.resources import Resources
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Warned
 from lm_eval_so.core.records.comparison import Comparison
@@ -101,7 +102,12 @@ def tell_github(config: Config, resources: Resources, measured: Measured, job: J
         comment_file_written=wanted,
     )
     write_to(resources.environ, outputs)
-    origin = Origin(run_url=activity.run_url, commit=job.head)
+    file = config.located.file
+    origin = Origin(
+        run_url=activity.run_url,
+        commit=job.head,
+        config=_relative(Path(file), workspace) if file != CONFIG_FILE.name else None,
+    )
     bodies = make_bodies(config, resources, comparison, report, origin)
     summarise(_summaries(measured, bodies), resources, job)
     published = Published()

@@ -16,6 +16,15 @@ from lm_eval_so.core.records.enums import Language, Policy
 from lm_eval_so.errors import Problem, UsageError, Where, nearest
 
 
+class Command(StrEnum):
+    """The work of a step."""
+
+    CI = "ci"
+    """All stages."""
+    COMMENT = "comment"
+    """Tell the result of a finished run of another workflow."""
+
+
 class CommentMode(StrEnum):
     """Condition under which the pull request gets a comment."""
 
@@ -66,6 +75,7 @@ class UpdateBaseline(StrEnum):
 
 
 INPUTS: Final[Mapping[str, str]] = {
+    "command": "ci",
     "config": "",
     "working_directory": "",
     "suite": "",
@@ -92,6 +102,8 @@ INPUTS: Final[Mapping[str, str]] = {
     "comment_max_chars": "60000",
     "language": "",
     "pr_number": "",
+    "run_id": "",
+    "artifact_name": "",
     "job_summary": "true",
     "max_annotations": "10",
     "report_dir": "lm-eval-so-report",
@@ -117,6 +129,7 @@ _OVERRIDES: Final[Mapping[str, str]] = {
 }
 
 _CHOICES: Final[Mapping[str, Sequence[str]]] = {
+    "command": list(Command),
     "generate": list(Generate),
     "update_baseline": list(UpdateBaseline),
     "on_inconclusive": list(Policy),
@@ -138,6 +151,7 @@ _NUMBERS: Final[Mapping[str, tuple[int, int]]] = {
     "concurrency": (1, 4096),
     "comment_max_chars": (LEAST_CHARS, 65_000),
     "pr_number": (1, 2**31),
+    "run_id": (1, 2**63 - 1),
     "max_annotations": (0, 10),
 }
 
@@ -162,6 +176,17 @@ class Publishing:
     """Pull request, for events that have none of their own."""
     job_summary: bool
     max_annotations: int
+    language: Language | None
+    """Language over that of the config."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactInputs:
+    """Inputs about artifacts that are read."""
+
+    run_id: int | None
+    """Run that holds them, over the one that the event names."""
+    name: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,12 +216,19 @@ class Inputs:
     baseline: Path | None
     update_baseline: UpdateBaseline
     publishing: Publishing
+    artifact: ArtifactInputs
     report_dir: Path
     warnings: tuple[str, ...] = ()
 
     def config_or(self, given: Path) -> Path:
         """Return the command line's config file if it is not the default one, else the input's."""
         return self.config_file if given == CONFIG_FILE else given
+
+
+def read_command(environ: Mapping[str, str]) -> Command:
+    """Return the work of the step; of a bad value `read_inputs` tells."""
+    name = _values(environ)["command"]
+    return Command(name) if name in list(Command) else Command.CI
 
 
 def read_inputs(environ: Mapping[str, str], *, workspace: Path) -> Inputs:
@@ -274,6 +306,11 @@ def _inputs(values: Mapping[str, str], environ: Mapping[str, str], workspace: Pa
             pr_number=int(values["pr_number"]) if values["pr_number"] else None,
             job_summary=values["job_summary"] == "true",
             max_annotations=int(values["max_annotations"]),
+            language=Language(values["language"]) if values["language"] else None,
+        ),
+        artifact=ArtifactInputs(
+            run_id=int(values["run_id"]) if values["run_id"] else None,
+            name=values["artifact_name"] or None,
         ),
         report_dir=paths["report_dir"],
         warnings=tuple(_unknown(environ)),

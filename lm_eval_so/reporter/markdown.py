@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.templates.safe import Safe, prose
@@ -53,7 +54,7 @@ class Origin:
     commit: str | None = None
     """Commit to check out; default: the report's."""
     config: str | None = None
-    """Config file as typed; None is the default one."""
+    """Config file; None is the default one."""
     before: str = ""
     """Text of the comment about an earlier commit, if this commit was not measured."""
     is_foreign: bool = False
@@ -183,7 +184,8 @@ def _commands(
     commit = origin.commit or (report.experiment.commit if report else None)
     if not commit or not _COMMIT.fullmatch(commit):
         return None
-    parts = ["lm-eval-so", "ci", *(["-c", origin.config] if origin.config else [])]
+    config = origin.config or CONFIG_FILE.name
+    parts = ["lm-eval-so", "ci", *(["-c", config] if config != CONFIG_FILE.name else [])]
     base = comparison.baseline.ref or ""
     if _COMMIT.fullmatch(base):
         parts += ["--set", f"baseline.ref={base[:12]}"]

@@ -21,7 +21,6 @@ from lm_eval_so.action.outputs import (
 )
 from lm_eval_so.action.target import is_wanted, regressed_in
 from lm_eval_so.core.asking.resources import Resources
-from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Warned
 from lm_eval_so.core.records.comparison import Comparison
@@ -102,12 +101,8 @@ def tell_github(config: Config, resources: Resources, measured: Measured, job: J
         comment_file_written=wanted,
     )
     write_to(resources.environ, outputs)
-    file = config.located.file
-    origin = Origin(
-        run_url=activity.run_url,
-        commit=job.head,
-        config=_relative(Path(file), workspace) if file != CONFIG_FILE.name else None,
-    )
+    config_file = _relative(Path(config.located.file), workspace)
+    origin = Origin(run_url=activity.run_url, commit=job.head, config=config_file)
     bodies = make_bodies(comparison, report, origin, style_of(config, resources))
     summarise(_summaries(measured, bodies), resources, job)
     published = Published()

@@ -124,6 +124,10 @@ def read_command(environ: Mapping[str, str]) -> Command:
     name = given_values(environ)["command"]
     return Command(name) if name in list(Command) else Command.CI
 
+    def to_name(self, config: str) -> str | None:
+        """Return a config file that a command has to name; None for the default one."""
+        return None if Path(config) == CONFIG_FILE else config
+
 
 def read_inputs(environ: Mapping[str, str], *, workspace: Path) -> Inputs:
     """Read the inputs from their INPUT_* variables.

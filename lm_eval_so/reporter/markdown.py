@@ -5,7 +5,6 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.templates.safe import Safe, prose
@@ -184,8 +183,7 @@ def _commands(
     commit = origin.commit or (report.experiment.commit if report else None)
     if not commit or not _COMMIT.fullmatch(commit):
         return None
-    config = origin.config or CONFIG_FILE.name
-    parts = ["lm-eval-so", "ci", *(["-c", config] if config != CONFIG_FILE.name else [])]
+    parts = ["lm-eval-so", "ci", *(["-c", origin.config] if origin.config else [])]
     base = comparison.baseline.ref or ""
     if _COMMIT.fullmatch(base):
         parts += ["--set", f"baseline.ref={base[:12]}"]

@@ -23,7 +23,7 @@ from lm_eval_so.runner import run as running
 from lm_eval_so.runner.dry_run import RunPlan, plan_run
 from lm_eval_so.runner.store.for_verdict import ForVerdict
 from lm_eval_so.runner.store.for_verdict import note_verdict as note_in_run
-from lm_eval_so.runner.store.run_dir import RUN_FILES
+from lm_eval_so.runner.store.run_dir import RESULTS_FILE, RUN_FILES
 
 _STAGE = "ci"
 
@@ -96,10 +96,15 @@ async def ask(
     Returns:
         The reason why too few rows have an answer for a verdict, if so; None otherwise. A budget that
         ended is none: the verdict tells of it.
+
+    Raises:
+        BudgetSpent: If it ended before the first answer.
     """
     try:
         await running.run(config, resources, plan.run_options, verdict=verdict)
     except (TooManyErrors, BudgetSpent) as error:  # the verdict will say so, and be published
+        if not (plan.run / RESULTS_FILE).exists():
+            raise
         warned = Warned(stage="run", text=str(error), hint=error.problems[0].hint)
         resources.listener(warned)
         return error.problems[0] if isinstance(error, TooManyErrors) else None

@@ -279,7 +279,13 @@ class ReportSection(Section):
     by: list[str] = Field(default_factory=list)
     """Metadata keys for slices."""
     answers: Literal["full", "hash", "none"] = "full"
-    """Answers in the report: full text, SHA-256 or none."""
+    """Answers in the report: full text, SHA-256 or none. none leaves questions, expected texts and reasons
+    out, too, so that reports and comparisons hold ids and figures alone."""
+
+    @property
+    def keeps_texts(self) -> bool:
+        """Whether questions, expected texts and reasons may stand in reports and comparisons."""
+        return self.answers != "none"
 
 
 class Config(Section, title="lm-eval-so.yaml"):

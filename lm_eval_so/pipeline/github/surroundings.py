@@ -13,6 +13,7 @@ from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.config_secrets import missing_variables
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.pipeline.github.base_commit import Connect, TrustedBase, find_trusted_base
+from lm_eval_so.pipeline.github.baseline_place import as_checked_out
 from lm_eval_so.pipeline.github.publish import write_to
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 
@@ -88,5 +89,5 @@ def read_surroundings(environ: dict[str, str]) -> Surroundings:
         key = inputs.secrets.openai_api_key
         if key and not environ.get("OPENAI_API_KEY"):
             environ = {**environ, "OPENAI_API_KEY": key}
-    activity = find_activity(environ, read_event(environ))
+    activity = as_checked_out(find_activity(environ, read_event(environ)), cwd=workspace)
     return Surroundings(environ=environ, activity=activity, inputs=inputs, workspace=workspace)

@@ -15,16 +15,20 @@ from lm_eval_so.core.asking.open import backend_problems
 from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.build import make_backend, section_path, with_path
 from lm_eval_so.core.backends.config_secrets import config_redactor
-from lm_eval_so.core.config.load import read_config, require_valid
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE
 from lm_eval_so.core.events import Event, Noticed
 from lm_eval_so.core.records.comparison import Comparison, Control, Reason
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.secrets import Redactor, make_redactor
+from lm_eval_so.core.secrets import Redactor
 from lm_eval_so.core.templates.safe import one_line
 from lm_eval_so.errors import LMEvalError, Problem, refuse
 from lm_eval_so.evaluator.metrics.base import metrics
+from lm_eval_so.pipeline.rules.base_config import (
+    LONGEST_PROBLEM,
+    RefusedError,
+    read_base_config,
+)
 from lm_eval_so.runner.plan.selection import backend_section
 
 _SENT = ("backend", "system", "tools", "tool_choice")
@@ -40,8 +44,6 @@ _ADVICE = (
     "name main's deployment by gate.control_url, so that no pull request is blamed for what changed"
     " behind main, too"
 )
-_DIGITS = 7
-_LONGEST_PROBLEM = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +102,7 @@ def decide(
         return Decided(control=control)
     try:
         return _decide(config, source, report, baseline)
-    except _RefusedError as refused:
+    except RefusedError as refused:
         # main's own gate alone switches it off, but where nothing can be asked this one hides why
         if config.gate.control == "off":
             return None
@@ -108,16 +110,8 @@ def decide(
         return Decided(control=control)
 
 
-class _RefusedError(Exception):
-    """Main's configuration cannot be asked."""
-
-    def __init__(self, why: Reason) -> None:
-        super().__init__(why.code)
-        self.why = why
-
-
-def _no(code: str, **figures: str) -> _RefusedError:
-    return _RefusedError(Reason(code=code, figures=dict(figures)))
+def _no(code: str, **figures: str) -> RefusedError:
+    return RefusedError(Reason(code=code, figures=dict(figures)))
 
 
 def _decide(
@@ -125,8 +119,8 @@ def _decide(
 ) -> Decided | None:
     commit = source.base
     if commit is None:
-        raise _RefusedError(source.why or Reason(code="base_unknown"))
-    main = _config_of_main(source, commit)
+        raise RefusedError(source.why or Reason(code="base_unknown"))
+    main = read_base_config(source, commit)
     if main.gate.control == "off":
         return None
     changed = git.changed_files(commit, cwd=source.file.parent)
@@ -163,35 +157,11 @@ def _decide(
     except (LMEvalError, OSError, ValueError) as error:
         redactor = config_redactor(main, source.environ, runs_code=False)
         raise _no(
-            "failed", problem=one_line(redactor.redact(str(error)), _LONGEST_PROBLEM)
+            "failed", problem=one_line(redactor.redact(str(error)), LONGEST_PROBLEM)
         ) from None
     redactor = config_redactor(main, source.environ, runs_code=True)
     control = Control(state="asked", commit=commit)
     return Decided(control=control, config=main, redactor=redactor)
-
-
-def _config_of_main(source: ControlSource, commit: str) -> Config:
-    """Read the config as it is in the base commit, with today's environment and the same options."""
-    shown = commit[:_DIGITS]
-    try:
-        data = git.show_named(commit, source.file)
-        if data is None:
-            raise _no("no_config", file=source.file.name, commit=shown)
-        read = read_config(
-            source.file,
-            overrides=source.overrides,
-            rewritten=source.rewritten,
-            environ=source.environ,
-            content=data.decode("utf-8-sig"),
-        )
-        return require_valid(read)
-    except UnicodeDecodeError:
-        raise _no("bad_config", commit=shown, problem="it is no UTF-8") from None
-    except LMEvalError as error:
-        redactor = make_redactor(source.environ)
-        problem = error.problems[0].what if error.problems else str(error)
-        told = one_line(redactor.redact(problem), _LONGEST_PROBLEM)
-        raise _no("bad_config", commit=shown, problem=told) from None
 
 
 def _asked(config: Config) -> list[BackendSection]:
@@ -352,7 +322,7 @@ def _served(
     if not before or not now or set(before) == set(now):
         return None
     redactor = config_redactor(config, source.environ, runs_code=True)
-    names = [one_line(redactor.redact(", ".join(each)), _LONGEST_PROBLEM) for each in (before, now)]
+    names = [one_line(redactor.redact(", ".join(each)), LONGEST_PROBLEM) for each in (before, now)]
     return names[0], names[1]
 
 

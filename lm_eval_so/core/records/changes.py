@@ -1,5 +1,6 @@
-"""Parts of a comparison: cases, slices and main itself that changed, and settings that differ."""
+"""Parts of a comparison: cases, slices and main itself that changed, lost answers, and settings that differ."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from lm_eval_so.core.records.record import record
@@ -93,3 +94,26 @@ class Difference:
     """Value in the baseline; for a long value the part that differs, with length and digest; null:
     not set."""
     candidate: str | None
+
+
+@record
+class LostCase:
+    """A case that lost its answer."""
+
+    sample_id: str
+    ref: str | None = None
+    """The user's own id."""
+    input: str | None = None
+    why: str
+    """Cause, as "HTTP 500", timeout, or missing (the sample was not asked)."""
+
+
+@record
+class Lost:
+    """Cases with an answer in the baseline and none in the candidate."""
+
+    n: int
+    by: Mapping[str, int]
+    """Cases by cause, the most frequent first."""
+    cases: tuple[LostCase, ...]
+    """The first 100 cases, in the order of the dataset."""

@@ -11,36 +11,15 @@ from lm_eval_so.core.records.changes import (
     ChangedCase,
     Difference,
     FlakyCase,
+    Lost,
     MainFell,
     SliceComparison,
 )
 from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.report import Acceptance
+from lm_eval_so.core.records.rules import MeasuredWith
 from lm_eval_so.core.records.staleness import Staleness
-
-
-@record
-class LostCase:
-    """A case that lost its answer."""
-
-    sample_id: str
-    ref: str | None = None
-    """The user's own id."""
-    input: str | None = None
-    why: str
-    """Cause, as "HTTP 500", timeout, or missing (the sample was not asked)."""
-
-
-@record
-class Lost:
-    """Cases with an answer in the baseline and none in the candidate."""
-
-    n: int
-    by: Mapping[str, int]
-    """Cases by cause, the most frequent first."""
-    cases: tuple[LostCase, ...]
-    """The first 100 cases, in the order of the dataset."""
 
 
 @record
@@ -372,6 +351,8 @@ class Comparison:
     """Main's configuration today; null if nothing got worse, or `gate.control` is off."""
     anchor: AnchorComparison | None = None
     """Comparison with `baseline.anchor`; null if the config names none."""
+    rules: MeasuredWith | None = None
+    """Rules that the pull request changes, and its verdict by its own; null if it changes none."""
     forecast: ForecastNote | None = None
     """Forecast of this gate; null if `forecast` made none, or none that fits."""
     staleness: Staleness | None = None

@@ -3,11 +3,8 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from lm_eval_so.core.records.comparison import (
-    Comparison,
-    Lost,
-    MetricComparison,
-)
+from lm_eval_so.core.records.changes import Lost
+from lm_eval_so.core.records.comparison import Comparison, MetricComparison
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.words.broken_cases import warning_sentences

@@ -53,8 +53,8 @@ check layers lint-imports
 check types mypy
 check typing mypy tests/typing/plugins.py
 check spelling codespell
-check shell shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh example/quickstart/*.sh .ci/run
-check action check-jsonschema --builtin-schema vendor.github-actions action.yml
+check shell shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh example/*/*.sh composite/*.sh .ci/run
+check action check-jsonschema --builtin-schema vendor.github-actions action.yml composite/action.yml
 check workflows sh -c 'check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml && actionlint && zizmor --offline --no-progress .'
 check dockerfile hadolint Dockerfile
 wait

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from lm_eval_so.action.event import Activity
-from lm_eval_so.action.github import GitHub
+from lm_eval_so.action.github.pulls import Pull, Pulls
+from lm_eval_so.action.github.runs import Run
 from lm_eval_so.action.inputs import CommentMode
 from lm_eval_so.action.marker import suite_of
 from lm_eval_so.core.records.comparison import Comparison
@@ -49,13 +50,13 @@ def is_wanted(mode: CommentMode, comparison: Comparison) -> bool:
             assert_never(mode)
 
 
-def find_pull(activity: Activity, pr_number: int | None, github: GitHub) -> int | None:
+def find_pull(activity: Activity, pr_number: int | None, pulls: Pulls) -> int | None:
     """Return the pull request to comment on, or None.
 
     Args:
         activity: The task that the event sets.
         pr_number: The input; it counts for events that have no pull request of their own.
-        github: Asked only for the open pull request of a pushed branch.
+        pulls: Asked only for the open pull request of a pushed branch.
 
     Raises:
         RequestFailed: If GitHub cannot be asked.
@@ -66,17 +67,42 @@ def find_pull(activity: Activity, pr_number: int | None, github: GitHub) -> int 
         return pr_number
     if activity.pull_branch is None:
         return None
-    found = [pull for pull in github.open_pulls(activity.pull_branch) if pull.head == activity.head]
+    found = [pull for pull in pulls.open_of(activity.pull_branch) if pull.head == activity.head]
     return found[0].number if len(found) == 1 else None
 
 
-def suites_on(pull: int, prefix: str, github: GitHub) -> tuple[str, ...]:
+def pulls_of_run(run: Run, pulls: Pulls) -> tuple[Pull, ...]:
+    """Return the open pull requests that a run measured, if they have not moved on since.
+
+    GitHub alone is asked: what the run's own code wrote may name any pull request, and the run's list
+    of pull requests is empty for forks.
+
+    Args:
+        run: The run; none but finished ones of `pull_request` have a pull request.
+        pulls: The pull requests of the repository.
+
+    Raises:
+        RequestFailed: If GitHub cannot be asked.
+    """
+    is_finished = run.event == "pull_request" and run.conclusion not in {None, "cancelled"}
+    if not is_finished or run.owner is None or run.branch is None:
+        return ()
+    return tuple(
+        pull
+        for pull in pulls.open_of(f"{run.owner}:{run.branch}")
+        if pull.head == run.head
+        and pull.head_repository == run.head_repository
+        and pull.base_repository == run.repository
+    )
+
+
+def suites_on(pull: int, prefix: str, pulls: Pulls) -> tuple[str, ...]:
     """Return the suites with this prefix that have a comment of ours.
 
     Raises:
         RequestFailed: If GitHub cannot be asked.
     """
-    me = github.viewer().lower()
-    bodies = [c.body for c in github.comments(pull, most=MOST_COMMENTS) if c.author.lower() == me]
+    me = pulls.viewer().lower()
+    bodies = [c.body for c in pulls.comments(pull, most=MOST_COMMENTS) if c.author.lower() == me]
     found = dict.fromkeys(suite for suite in map(suite_of, bodies) if suite)
     return tuple(suite for suite in found if suite.startswith(prefix))

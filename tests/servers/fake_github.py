@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from tests.servers.github_api import UnknownCallError, broken_answer, broken_rules
+
 BOT = "github-actions[bot]"
 _NOW = "2026-01-01T00:00:00Z"
 _TOO_LONG = 65_536
@@ -46,6 +48,12 @@ class FakeGitHub:
         self.comments: dict[int, list[dict[str, Any]]] = {}
         self.pulls: dict[int, dict[str, Any]] = {}
         self.faults: list[Fault] = []
+        self.broken_rules: list[str] = []
+        """What calls or answers break of GitHub's published description; leaving fails with them."""
+        self.runs: dict[int, dict[str, Any]] = {}
+        self.artifacts: dict[int, list[dict[str, Any]]] = {}
+        self.zips: dict[int, bytes] = {}
+        """What the store of artifacts, another host, gives; by the id of the artifact."""
         self.next_page_host: str | None = None
         self.lag = 0
         """So many lists do not show a new comment yet."""
@@ -70,14 +78,52 @@ class FakeGitHub:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        assert not self.broken_rules, "\n".join(self.broken_rules)
 
-    def add_pull(self, number: int, *, head: str, state: str = "open", branch: str = "o:b") -> None:
+    def add_pull(
+        self,
+        number: int,
+        *,
+        head: str,
+        state: str = "open",
+        branch: str = "o:b",
+        repo: int | None = 1,
+        base: tuple[int, str] = (1, "main"),
+    ) -> None:
         owner, _, ref = branch.partition(":")
         self.pulls[number] = {
             "number": number,
             "state": state,
-            "head": {"sha": head, "ref": ref, "label": branch, "user": self._user(owner)},
+            "head": {
+                "sha": head,
+                "ref": ref,
+                "label": branch,
+                "user": self._user(owner),
+                **({"repo": {"id": repo}} if repo else {}),
+            },
+            "base": {"ref": base[1], "repo": {"id": base[0]}},
         }
+
+    def add_run(self, number: int, *, owner: str = "o", repo: int | None = 1, **facts: Any) -> None:
+        self.runs[number] = {
+            "id": number,
+            "run_attempt": 1,
+            "event": "pull_request",
+            "conclusion": "success",
+            "path": ".github/workflows/evaluate.yml",
+            "head_branch": "b",
+            **({"head_repository": {"id": repo, "owner": self._user(owner)}} if repo else {}),
+            "repository": {"id": 1},
+            "pull_requests": [],
+            **facts,
+        }
+
+    def add_artifact(self, run: int, name: str, data: bytes, **facts: Any) -> int:
+        self._last_id += 1
+        artifact = {"id": self._last_id, "name": name, "size_in_bytes": len(data), **facts}
+        self.artifacts.setdefault(run, []).append({"expired": False, **artifact})
+        self.zips[self._last_id] = data
+        return self._last_id
 
     def add_comment(self, pull: int, body: str, *, author: str = BOT, number: int = 0) -> int:
         with self._lock:
@@ -119,7 +165,24 @@ class FakeGitHub:
                     if fault.takes_effect:
                         self._route(request)
                     return fault.status, {"message": fault.message}, fault.headers
+            return self._routed(request)
+
+    def _routed(self, request: Request) -> tuple[int, Any, dict[str, str]]:
+        """Hold a call and its answer to GitHub's published description."""
+        path = request.path.removeprefix(self._prefix)
+        if path.endswith("/graphql") or path.startswith("/store/"):
             return self._route(request)
+        try:
+            found = broken_rules(request.method, path, request.query, request.body)
+            if found:
+                answer: tuple[int, Any, dict[str, str]] = 422, {"message": "; ".join(found)}, {}
+            else:
+                answer = self._route(request)
+                found = broken_answer(request.method, path, *answer[:2])
+        except UnknownCallError as error:
+            answer, found = (404, {"message": "Not Found"}, {}), [str(error)]
+        self.broken_rules += [f"{request.method} {path}: {each}" for each in found]
+        return answer
 
     def _route(self, request: Request) -> tuple[int, Any, dict[str, str]]:
         if request.path.endswith("/graphql"):
@@ -128,6 +191,10 @@ class FakeGitHub:
         routes = {
             rf"GET {repository}/pulls/(\d+)": self._get_pull,
             rf"GET {repository}/pulls": self._list_pulls,
+            rf"GET {repository}/actions/runs/(\d+)": self._get_run,
+            rf"GET {repository}/actions/runs/(\d+)/artifacts": self._list_artifacts,
+            rf"GET {repository}/actions/artifacts/(\d+)/zip": self._redirect_to_zip,
+            r"GET /store/(\d+)": self._get_zip,
             rf"GET {repository}/issues/(\d+)/comments": self._list_comments,
             rf"POST {repository}/issues/(\d+)/comments": self._create,
             rf"PATCH {repository}/issues/comments/(\d+)": self._update,
@@ -155,6 +222,23 @@ class FakeGitHub:
             and pull["head"]["label"] == request.query["head"]
         ]
         return self._page(request, found)
+
+    def _get_run(self, _: Request, number: int) -> tuple[int, Any, dict[str, str]]:
+        run = self.runs.get(number)
+        return (200, run, {}) if run else (404, {"message": "Not Found"}, {})
+
+    def _list_artifacts(self, request: Request, run: int) -> tuple[int, Any, dict[str, str]]:
+        wanted = request.query.get("name")
+        found = [a for a in self.artifacts.get(run, []) if wanted in {None, a["name"]}]
+        status, part, headers = self._page(request, found)
+        return status, {"total_count": len(found), "artifacts": part}, headers
+
+    def _redirect_to_zip(self, _: Request, number: int) -> tuple[int, Any, dict[str, str]]:
+        store = f"http://localhost:{self._server.server_port}/store/{number}"
+        return 302, None, {"Location": store}
+
+    def _get_zip(self, _: Request, number: int) -> tuple[int, Any, dict[str, str]]:
+        return 200, self.zips[number], {}
 
     def _list_comments(self, request: Request, pull: int) -> tuple[int, Any, dict[str, str]]:
         shown = []
@@ -228,7 +312,8 @@ def _handler(hub: FakeGitHub) -> type[BaseHTTPRequestHandler]:
             if not status:
                 self.close_connection = True
                 return
-            payload = b"" if answer is None else json.dumps(answer).encode()
+            raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+            payload = b"" if answer is None else raw
             self.send_response(status)
             for name, value in {"X-RateLimit-Remaining": "4999", **extra}.items():
                 self.send_header(name, value)

@@ -3,9 +3,9 @@ from made_reports import comparison
 from servers.fake_github import FakeGitHub
 
 from lm_eval_so.action.event import Activity, Base, BaseRule
-from lm_eval_so.action.github import open_github
+from lm_eval_so.action.github.connection import open_github
 from lm_eval_so.action.inputs import CommentMode
-from lm_eval_so.action.target import find_pull, is_wanted
+from lm_eval_so.action.target import find_pull, is_wanted, pulls_of_run
 from lm_eval_so.core.records.enums import Verdict
 
 HEAD = "a" * 40
@@ -41,7 +41,7 @@ def activity(**changes):
 def test_find_pull__a17_without_a_call(changes, pr_number, found):
     with FakeGitHub() as hub:
         with open_github("o/r", token="t", api_url=hub.url) as github:
-            assert find_pull(activity(**changes), pr_number, github) == found
+            assert find_pull(activity(**changes), pr_number, github.pulls) == found
         assert hub.requests == []
 
 
@@ -60,4 +60,39 @@ def test_find_pull__the_only_one_of_the_pushed_branch(pulls, found):
         for number, head in pulls:
             hub.add_pull(number, head=head, branch="o:feature")
         with open_github("o/r", token="t", api_url=hub.url) as github:
-            assert find_pull(activity(pull_branch="o:feature"), None, github) == found
+            assert find_pull(activity(pull_branch="o:feature"), None, github.pulls) == found
+
+
+HEAD = "a" * 40
+
+
+@pytest.mark.parametrize(
+    ("run", "pull", "is_found"),
+    [
+        ({}, {}, True),
+        ({"event": "push"}, {}, False),
+        ({"event": "pull_request_target"}, {}, False),
+        ({"conclusion": "cancelled"}, {}, False),
+        ({"conclusion": None}, {}, False),
+        ({"conclusion": "failure"}, {}, True),
+        ({"repo": None}, {}, False),
+        ({"head_branch": None}, {}, False),
+        ({"head_branch": "c"}, {}, False),
+        ({"owner": "other"}, {}, False),
+        ({"head_sha": "b" * 40}, {}, False),
+        ({"repo": 3}, {}, False),
+        ({"repository": {"id": 9}}, {}, False),
+        ({}, {"base": (9, "main")}, False),
+        ({}, {"state": "closed"}, False),
+        ({}, {"repo": None}, False),
+    ],
+)
+def test_pulls_of_run__what_github_says_decides(run, pull, is_found):
+    with FakeGitHub() as hub:
+        hub.add_run(6, **{"owner": "forker", "repo": 2, "head_sha": HEAD, **run})
+        hub.add_pull(7, **{"head": HEAD, "branch": "forker:b", "repo": 2, **pull})
+        hub.add_pull(8, head="c" * 40, branch="forker:b", repo=2)  # of another commit
+        hub.add_pull(9, head=HEAD, branch="o:b", repo=1)  # the same commit in our own branch
+        with open_github("o/r", token="t", api_url=hub.url) as github:
+            found = pulls_of_run(github.runs.get(6), github.pulls)
+    assert [each.number for each in found] == ([7] if is_found else [])

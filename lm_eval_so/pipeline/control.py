@@ -65,6 +65,8 @@ class ControlSource:
     """Reason why there is none."""
     is_scheduled: bool = False
     """Whether main is compared with its own baseline, on a schedule or on demand."""
+    dataset: Path | None = None
+    """The dataset in the checkout, if another one is asked that has main's cases, too."""
     last: Comparison | None = None
     """The last such comparison; None if there is none, or this is one."""
 
@@ -129,6 +131,7 @@ def _decide(
     runs_code = _runs_code(source, config, main)
     if runs_code and not changed <= _data_files(main, source.file):
         raise _no("own_code")
+    dataset = source.dataset or config.resolve(config.dataset.path)
     try:
         asked = _asked(main)
         is_hosted = all(_is_hosted(each, main, source.environ) for each in asked)
@@ -138,7 +141,7 @@ def _decide(
             ):
                 raise _no("own_file", file=file.name)
         is_told = runs_code or not is_hosted  # a sample's facts, which are no part of its `rev`
-        if is_told and not _keeps_facts(config, commit, changed):
+        if is_told and not _keeps_facts(dataset, commit, changed):
             raise _no("own_facts")
         if is_hosted and _sends_the_same(config, main):
             now, before = (each.experiment.fingerprints.get("run") for each in (report, baseline))
@@ -205,12 +208,11 @@ def _data_files(main: Config, file: Path) -> frozenset[Path]:
     return frozenset(each.resolve() for each in (file, *samples, *_kept_files(main)))
 
 
-def _keeps_facts(config: Config, commit: str, changed: frozenset[Path]) -> bool:
+def _keeps_facts(path: Path, commit: str, changed: frozenset[Path]) -> bool:
     """Return whether samples that stay have the tags and metadata that they have in a commit.
 
     A chatbot of one's own and a metric may be told these; a sample is paired without them.
     """
-    path = config.resolve(config.dataset.path)
     file = path / SAMPLES_FILE if path.is_dir() else path
     before = git.show_named(commit, file)
     if before is None:

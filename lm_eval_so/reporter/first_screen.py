@@ -87,6 +87,7 @@ def first_screen(
         [*made.wrapped(view.verdict.headline.remark), *made.lost()],
         [*made.cases()],
         [*made.others(), *(line for text in view.verdict.lines for line in made.wrapped(text))],
+        [*made.rules()],
         [*made.figures()],
         [] if is_settled else [*made.wrapped(view.verdict.sentence)],
     ]
@@ -156,6 +157,15 @@ class _Screen:
         yield from lines[: _MOST_OF_CASE - 1]
         if rest := lines[_MOST_OF_CASE - 1 :]:
             yield cut_to_columns(" ".join(rest), columns)
+
+    def rules(self) -> Iterator[str]:
+        """Yield how the rules of the pull request differ, unless both verdicts are told above."""
+        rules = self.view.verdict.rules
+        if rules is None:
+            return
+        for text in ([] if rules.is_open else [rules.verdicts, rules.line], rules.notes):
+            for each in text:
+                yield from self.wrapped(each)
 
     def others(self) -> Iterator[str]:
         """Yield the names of the cases that are not shown."""

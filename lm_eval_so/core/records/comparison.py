@@ -16,9 +16,9 @@ from lm_eval_so.core.records.changes import (
     SliceComparison,
 )
 from lm_eval_so.core.records.enums import Claim, Direction, MetricKind, Verdict
+from lm_eval_so.core.records.measured_with import MeasuredWith
 from lm_eval_so.core.records.record import record
 from lm_eval_so.core.records.report import Acceptance
-from lm_eval_so.core.records.rules import MeasuredWith
 from lm_eval_so.core.records.staleness import Staleness
 
 

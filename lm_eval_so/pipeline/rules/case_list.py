@@ -4,6 +4,7 @@ The list of cases is main's, and which of them are required or meant by a metric
 request's. A case that main has and the pull request lacks is asked as main has it.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE, load_dataset, r
 from lm_eval_so.core.files import copy_atomic, read_bytes, read_lines, write_atomic
 from lm_eval_so.core.hashing import revision
 from lm_eval_so.core.records.codec import dump_line, parse_json
-from lm_eval_so.core.records.rules import RuleChange
+from lm_eval_so.core.records.measured_with import RuleChange
 from lm_eval_so.core.records.sample import TestSample
 from lm_eval_so.errors import InputError
 
@@ -45,6 +46,11 @@ class Cases:
     own_groups: Mapping[str, str | None] = field(default_factory=dict)
     """Groups as the pull request has them, by id, where main's count."""
     changes: tuple[RuleChange, ...] = ()
+
+    @property
+    def are_put_back(self) -> bool:
+        """Whether something of main is asked that the pull request's dataset does not have."""
+        return bool(self.deleted or self.own_tags or self.own_groups)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +106,8 @@ def write_cases(lines: Sequence[bytes], config: Config, folder: Path) -> Config:
     (folder / METADATA_FILE).unlink(missing_ok=True)
     if given.is_dir() and (given / METADATA_FILE).is_file():
         copy_atomic(given / METADATA_FILE, folder / METADATA_FILE)
-    section = told.model_copy(update={"path": folder.absolute(), "name": told.name or given.stem})
+    path = Path(os.path.relpath(folder, config.folder))
+    section = told.model_copy(update={"path": path, "name": told.name or given.stem})
     return config.model_copy(update={"dataset": section})
 
 
@@ -179,6 +186,7 @@ class _Listing:
 
     def cases(self) -> Cases:
         """Return all that was noted."""
+        found = sorted(self._found.items(), key=lambda item: [*_EFFECTS].index(item[0][0]))
         changes = (
             RuleChange(
                 kind=kind,
@@ -188,12 +196,12 @@ class _Listing:
                 n=len(names),
                 cases=tuple(sorted(names)[:MOST_NAMED]),
             )
-            for (kind, metric), names in self._found.items()
+            for (kind, metric), names in found
         )
         return Cases(
             added=frozenset(self._found.get(("added", None), ())),
             deleted=frozenset(self._found.get(("deleted", None), ())),
             own_tags=self._tags,
             own_groups=self._groups,
-            changes=tuple(sorted(changes, key=lambda change: [*_EFFECTS].index(change.kind))),
+            changes=tuple(changes),
         )

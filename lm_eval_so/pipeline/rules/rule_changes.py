@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.config.gate import GateMetricSection, GateSection
 from lm_eval_so.core.config.model import Config, MetricSection
-from lm_eval_so.core.records.rules import RuleChange
+from lm_eval_so.core.records.measured_with import RuleChange
 from lm_eval_so.core.templates.safe import one_line
 
 Effect = Literal["looser", "other", "tighter"]
@@ -45,7 +45,10 @@ _FILE = re.compile(r"[^\n\r\0]{1,200}\.\w{1,8}")
 
 
 def config_changes(
-    base: Config, head: Config, margins: Mapping[str, float], redact: Callable[[str], str]
+    base: Config,
+    head: Config,
+    margins: Mapping[str, float] | None = None,
+    redact: Callable[[str], str] = str,
 ) -> tuple[RuleChange, ...]:
     """Return the settings that differ in gate, baseline, repeats and metrics, the looser ones first.
 
@@ -57,7 +60,7 @@ def config_changes(
     """
     baselines = [each.baseline.model_dump(mode="json") for each in (base, head)]
     found = chain(
-        _of_gate(base.gate, head.gate, margins),
+        _of_gate(base.gate, head.gate, margins or {}),
         _of_mappings("baseline", *baselines),
         _setting("run.repeats", base.run.repeats, head.run.repeats),
         _of_metrics(base, head),

@@ -6,10 +6,11 @@ pull request's own definition, which is incomparable, too.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from lm_eval_so.comparator.baseline.find import Place
 from lm_eval_so.core.config.gate import GateMetricSection, GateSection
 from lm_eval_so.core.config.model import Config, MetricSection
 from lm_eval_so.core.config.places import ReadFile
@@ -18,7 +19,9 @@ from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.evaluator import evaluation_plan as evaluation
 from lm_eval_so.pipeline.rules.base_config import RefusedError, Source, files_of, read_base_config
 from lm_eval_so.pipeline.rules.case_list import Cases
+from lm_eval_so.pipeline.rules.rule_changes import config_changes
 
+Limits = Mapping[str, GateMetricSection]
 _OF_METRIC = re.compile(r"metrics\[(\d+)\]")
 _SECTIONS = frozenset({"metrics", "gate", "baseline"})
 """Sections of the config that are main's as a whole."""
@@ -44,11 +47,13 @@ class Rules:
     """Reason why main's config could not be read."""
     unmeasured: Mapping[str, str] = field(default_factory=dict)
     """Metrics of main that cannot be measured here, by id, with the problem."""
+    own_place: Place | None = None
+    """Place of the baseline that the pull request names; None: that of main."""
     cases: Cases | None = None
     """Differences between the cases of both; None until the dataset is there, or if there is none."""
 
     @property
-    def lost(self) -> Mapping[str, GateMetricSection]:
+    def lost(self) -> Limits:
         """Limits of main's metrics that are not measured at all."""
         given = (self.main.gate.metrics if self.main else None) or {}
         measured = {metric.id for metric in self.config.metrics}
@@ -86,18 +91,32 @@ def take_rules(
     if main.gate.rules == "head":
         return None
     read = files_of(commit)
-    files = ["quarantine", *(["accept"] if main.gate.rules == "strict" else [])]
-    main.reading(dict.fromkeys([*files, *(metric.id for metric in main.metrics)], read))
-    unmeasured = _unmeasured(main, source.environ)
+    is_strict = main.gate.rules == "strict"
+    files = dict.fromkeys(("quarantine", "accept") if is_strict else ("quarantine",), read)
+    main.reading(files | dict.fromkeys([metric.id for metric in main.metrics], read))
+    config, unmeasured = head, dict[str, str]()
+    if config_changes(main, head) or _files_differ(main, head, files):
+        unmeasured = _unmeasured(main, source.environ)
+        own = [metric.id for metric in main.metrics if metric.id not in unmeasured]
+        config = _ruled(head, main, unmeasured).reading(files | dict.fromkeys(own, read))
     return Rules(
         by=main.gate.rules,
-        config=_ruled(head, main, read, unmeasured),
+        config=config,
         head=head,
         main=main,
         commit=commit,
         read=read,
         unmeasured=unmeasured,
     )
+
+
+def _files_differ(main: Config, head: Config, files: Collection[str]) -> bool:
+    """Return whether quarantine or accept file, as far as it is main's, says something else."""
+
+    def text(config: Config, name: str) -> str | None:
+        return config.read_for(name, getattr(main.gate, name))
+
+    return any(text(main, name) != text(head, name) for name in files)
 
 
 def _unmeasured(main: Config, environ: Mapping[str, str]) -> dict[str, str]:
@@ -111,7 +130,7 @@ def _unmeasured(main: Config, environ: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _ruled(head: Config, main: Config, read: ReadFile, unmeasured: Mapping[str, str]) -> Config:
+def _ruled(head: Config, main: Config, unmeasured: Collection[str]) -> Config:
     """Return the config of a pull request with the rules of main."""
     own = {metric.id: place for place, metric in enumerate(head.metrics)}
     chosen: list[tuple[Config, int]] = [
@@ -122,22 +141,19 @@ def _ruled(head: Config, main: Config, read: ReadFile, unmeasured: Mapping[str, 
     known = {metric.id for metric in main.metrics}
     chosen += [(head, place) for key, place in own.items() if key not in known]
     metrics = _together([config.metrics[place] for config, place in chosen])
-    of_main = {config.metrics[place].id for config, place in chosen if config is main}
     run = head.run.model_copy(update={"repeats": main.run.repeats})
-    update = {"metrics": metrics, "gate": _gate(main, head), "baseline": main.baseline, "run": run}
-    config = head.model_copy(update=update).placed(_located(head, main, chosen), head.folder)
-    files = [
-        key for key in ("quarantine", "accept") if key != "accept" or main.gate.rules == "strict"
-    ]
-    return config.reading(dict.fromkeys([*files, *of_main], read))
+    gate = _gate(main, head, frozenset(metric.id for metric in metrics))
+    update = {"metrics": metrics, "gate": gate, "baseline": main.baseline, "run": run}
+    return head.model_copy(update=update).placed(_located(head, main, chosen), head.folder)
 
 
-def _gate(main: Config, head: Config) -> GateSection:
-    """Return main's gate as it can be asked: without rounds where a batch service answers."""
-    gate = main.gate
-    if gate.stop != "never" and head.run.executor == "batch":
-        return gate.model_copy(update={"stop": "never"})
-    return gate
+def _gate(main: Config, head: Config, measured: Collection[str]) -> GateSection:
+    """Return main's gate as it can be asked: of metrics that are measured, and in no rounds by a batch service."""
+    gate, limits = main.gate, main.gate.metrics
+    if limits is not None:
+        limits = {key: each for key, each in limits.items() if key in measured}
+    can_stop = head.run.executor != "batch"
+    return gate.model_copy(update={"metrics": limits, "stop": gate.stop if can_stop else "never"})
 
 
 def _together(metrics: Sequence[MetricSection]) -> list[MetricSection]:

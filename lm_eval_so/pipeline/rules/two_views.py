@@ -11,8 +11,8 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.clock import now_text
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Comparison
+from lm_eval_so.core.records.measured_with import MeasuredWith, OwnVerdict, RuleChange
 from lm_eval_so.core.records.report import EvaluationReport, MetricSummary
-from lm_eval_so.core.records.rules import MeasuredWith, OwnVerdict, RuleChange
 from lm_eval_so.core.report_file import digest_report, with_rows
 from lm_eval_so.core.templates.safe import one_line
 from lm_eval_so.errors import InputError
@@ -145,8 +145,8 @@ def _seen_by_head(
             continue
         if bound.fingerprint != summary.fingerprint:
             anew.add(key)
-            summary = replace(summary, fingerprint=bound.fingerprint, definition=bound.definition())
-        metrics[key] = summary
+        definition = bound.definition()
+        metrics[key] = replace(summary, fingerprint=bound.fingerprint, definition=definition)
     report = replace(report, metrics=metrics)
     return _meant_only(report, rules.head), frozenset(anew)
 

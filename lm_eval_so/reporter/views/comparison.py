@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from lm_eval_so.core.records.changes import Lost
 from lm_eval_so.core.records.comparison import Comparison, MetricComparison
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
@@ -22,9 +21,6 @@ from lm_eval_so.core.words.phrases import (
     control_warning,
     exemption_warning,
     forecast_sentence,
-    lost_headline,
-    lost_names,
-    lost_reasons,
 )
 from lm_eval_so.core.words.verdict_names import (
     figures_of,
@@ -33,7 +29,8 @@ from lm_eval_so.core.words.verdict_names import (
     verdict_icon,
 )
 from lm_eval_so.reporter.views.baseline import acceptance_note
-from lm_eval_so.reporter.views.cases import changed_cases, exemption_tables, verdict_view
+from lm_eval_so.reporter.views.cases import changed_cases, exemption_tables
+from lm_eval_so.reporter.views.first_view import lost_view, verdict_view
 from lm_eval_so.reporter.views.origin import (
     COMMIT_DIGITS,
     minute,
@@ -45,7 +42,6 @@ from lm_eval_so.reporter.views.view import (
     ABSENT,
     ComparisonView,
     GateRow,
-    LostView,
     SliceChanges,
     Words,
     words_of,
@@ -106,7 +102,7 @@ def view_comparison(
         ),
         exemptions=tuple(exemption_tables(comparison, words)),
         footer=tuple(_footer(comparison, report, language, words)),
-        lost=_lost_view(comparison.lost, language),
+        lost=lost_view(comparison.lost, language),
     )
 
 
@@ -281,15 +277,3 @@ def _stability_notes(key: str, metric: MetricComparison, words: Words) -> Iterat
             flaky=percent(found.flaky_share),
             flips=percent(found.self_flip_rate),
         )
-
-
-def _lost_view(lost: Lost | None, language: Language) -> LostView | None:
-    if lost is None:
-        return None
-    names = lost_names(lost)
-    return LostView(
-        headline=lost_headline(lost, language),
-        reasons=lost_reasons(lost, language),
-        names=names,
-        has_more=lost.n > len(names),
-    )

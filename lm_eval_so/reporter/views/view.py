@@ -10,6 +10,7 @@ from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words import say
 from lm_eval_so.core.words.first_cases import MOST_FIRST, FirstCase
 from lm_eval_so.core.words.headline import Headline
+from lm_eval_so.core.words.rules_text import RulesText
 
 ABSENT = "–"
 """Placeholder of a figure that is not there."""
@@ -294,6 +295,8 @@ class VerdictView:
     """Sentences on the cases, after them."""
     sentence: str
     """The mean in words."""
+    rules: RulesText | None
+    """Rules that the pull request changes; None if none."""
     footer: tuple[str, ...]
     """Limits of the verdict: which questions it is about, how often it calls a case broken by mistake."""
 

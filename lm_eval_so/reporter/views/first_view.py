@@ -1,0 +1,55 @@
+"""View of a verdict: the first screen of every surface, and the cases that lost their answer."""
+
+from lm_eval_so.core.records.changes import Lost
+from lm_eval_so.core.records.comparison import Comparison
+from lm_eval_so.core.records.enums import Language, Verdict
+from lm_eval_so.core.records.report import EvaluationReport
+from lm_eval_so.core.words.broken_cases import limit_sentences, named_cases
+from lm_eval_so.core.words.first_cases import after_cases, first_cases, unreviewed
+from lm_eval_so.core.words.headline import headline_of
+from lm_eval_so.core.words.phrases import lost_headline, lost_names, lost_reasons
+from lm_eval_so.core.words.rules_text import rules_text
+from lm_eval_so.core.words.verdict_names import verdict_heading
+from lm_eval_so.reporter.views.view import LostView, VerdictView
+
+
+def verdict_view(
+    comparison: Comparison, report: EvaluationReport | None, language: Language
+) -> VerdictView:
+    """Return the first screen of a comparison, which all surfaces show in this order.
+
+    Args:
+        comparison: Verdict and its evidence.
+        report: Candidate's report, if it is at hand.
+        language: Language of the texts.
+    """
+    broken = comparison.broken
+    named, rules = named_cases(broken), rules_text(comparison, language)
+    return VerdictView(
+        headline=headline_of(comparison, report, language),
+        word=verdict_heading(comparison.verdict, language),
+        is_error=comparison.verdict is Verdict.ERROR,
+        cases=first_cases(comparison, language),
+        lines=(
+            *after_cases(comparison, language),
+            *([rules.verdicts] if rules and rules.is_open else []),
+            *unreviewed(report, language),
+        ),
+        rules=rules,
+        # the cases themselves are told beside it
+        sentence=broken.mean if broken and named else comparison.sentence,
+        footer=tuple(limit_sentences(comparison, language)),
+    )
+
+
+def lost_view(lost: Lost | None, language: Language) -> LostView | None:
+    """Return the cases that lost their answer, with why; None if there are none."""
+    if lost is None:
+        return None
+    names = lost_names(lost)
+    return LostView(
+        headline=lost_headline(lost, language),
+        reasons=lost_reasons(lost, language),
+        names=names,
+        has_more=lost.n > len(names),
+    )

@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from tests.servers.github_api import UnknownCallError, broken_answer, broken_rules
+from tests.servers.github_history import answer_of
 
 BOT = "github-actions[bot]"
 _NOW = "2026-01-01T00:00:00Z"
@@ -48,6 +50,8 @@ class FakeGitHub:
         self.comments: dict[int, list[dict[str, Any]]] = {}
         self.pulls: dict[int, dict[str, Any]] = {}
         self.faults: list[Fault] = []
+        self.repository: Path | None = None
+        """The git repository whose commits are served."""
         self.broken_rules: list[str] = []
         """What calls or answers break of GitHub's published description; leaving fails with them."""
         self.runs: dict[int, dict[str, Any]] = {}
@@ -178,7 +182,8 @@ class FakeGitHub:
                 answer: tuple[int, Any, dict[str, str]] = 422, {"message": "; ".join(found)}, {}
             else:
                 answer = self._route(request)
-                found = broken_answer(request.method, path, *answer[:2])
+                described = None if isinstance(answer[1], bytes) else answer[1]
+                found = broken_answer(request.method, path, answer[0], described)
         except UnknownCallError as error:
             answer, found = (404, {"message": "Not Found"}, {}), [str(error)]
         self.broken_rules += [f"{request.method} {path}: {each}" for each in found]
@@ -188,6 +193,10 @@ class FakeGitHub:
         if request.path.endswith("/graphql"):
             return self._graphql()
         repository = f"{self._prefix}/repos/o/r"
+        if self.repository is not None and request.method == "GET":
+            path = request.path.removeprefix(repository)
+            if answer := answer_of(self.repository, path, request.query, request.headers):
+                return answer
         routes = {
             rf"GET {repository}/pulls/(\d+)": self._get_pull,
             rf"GET {repository}/pulls": self._list_pulls,
@@ -318,7 +327,8 @@ def _handler(hub: FakeGitHub) -> type[BaseHTTPRequestHandler]:
             for name, value in {"X-RateLimit-Remaining": "4999", **extra}.items():
                 self.send_header(name, value)
             if status != 204:
-                self.send_header("Content-Type", "application/json; charset=utf-8")
+                if "Content-Type" not in extra:
+                    self.send_header("Content-Type", "application/json; charset=utf-8")
                 self.send_header("Content-Length", str(len(payload)))
             self.end_headers()
             self.wfile.write(payload)

@@ -11,6 +11,7 @@ from github import Auth, Github
 from urllib3.util.retry import Retry
 
 from lm_eval_so.action.github.artifacts import Artifacts
+from lm_eval_so.action.github.commits import Commits
 from lm_eval_so.action.github.pulls import Pulls
 from lm_eval_so.action.github.runs import Runs
 
@@ -24,6 +25,7 @@ class GitHub:
     """A repository on GitHub; every call raises `RequestFailed` if it fails."""
 
     pulls: Pulls
+    commits: Commits
     runs: Runs
     artifacts: Artifacts
 
@@ -75,7 +77,12 @@ def open_github(
     try:
         with _signals_end_it():
             found = client.get_repo(repository)  # lazy: no request
-            yield GitHub(pulls=Pulls(found), runs=Runs(found), artifacts=Artifacts(found, retry))
+            yield GitHub(
+                pulls=Pulls(found),
+                commits=Commits(found, retry),
+                runs=Runs(found),
+                artifacts=Artifacts(found, retry),
+            )
     finally:
         client.close()
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from lm_eval_so.action.event import Activity, find_activity, read_event
+from lm_eval_so.action.github.connection import open_github
 from lm_eval_so.action.inputs import Inputs, MissingSecrets, read_inputs
 from lm_eval_so.action.outputs import Outputs
 from lm_eval_so.core.backends.base import backends
@@ -13,7 +15,8 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.errors import refuse
 from lm_eval_so.evaluator import evaluation_plan as evaluation
 from lm_eval_so.pipeline.check import gate_problems
-from lm_eval_so.pipeline.github.baseline_place import find_place, find_trusted_base
+from lm_eval_so.pipeline.github.base_commit import Connect, TrustedBase, find_trusted_base
+from lm_eval_so.pipeline.github.baseline_place import Wanted, find_place
 from lm_eval_so.pipeline.github.publish import write_to
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 from lm_eval_so.pipeline.rules.take_rules import Rules, take_rules
@@ -31,6 +34,20 @@ class Surroundings:
     """Root of the checkout."""
     source: ConfigSource | None = None
     """Everything that the config is read from; null: main's configuration plays no part."""
+
+    @property
+    def connect(self) -> Connect | None:
+        """Connection to GitHub; None outside of it, and without a token."""
+        activity, inputs = self.activity, self.inputs
+        token = inputs and (inputs.secrets.github_token or self.environ.get("GITHUB_TOKEN"))
+        if not token or not activity.repository:
+            return None
+        api_url = activity.workflow.api_url
+        return partial(open_github, activity.repository, token=token, api_url=api_url)
+
+    def base(self, folder: Path) -> TrustedBase:
+        """Find the base commit of the event for a folder of the checkout."""
+        return find_trusted_base(self.activity, cwd=folder, connect=self.connect)
 
     @property
     def may_run_code(self) -> bool:
@@ -101,8 +118,8 @@ def find_rules(
     activity, inputs = around.activity, around.inputs
     if around.source is None or inputs is None or not activity.is_proposal:
         return None
-    base = find_trusted_base(activity, cwd=config.folder)
-    rules = take_rules(config, around.source, commit=base.commit, why=base.why)
+    base = around.base(config.folder)
+    rules = take_rules(config, around.source, base.files, why=base.why)
     if rules is None or rules.config is config:
         return rules
     # what main's metrics cannot do here is left out by now, so little is found, but before anything is asked
@@ -112,5 +129,5 @@ def find_rules(
     refuse([*of_metrics, *(each for each in of_gate if each.where not in told)])
     if rules.config.baseline == config.baseline:
         return rules
-    explicit = baseline or inputs.baseline
-    return replace(rules, own_place=find_place(config, activity, explicit=explicit))
+    wanted = Wanted(explicit=baseline or inputs.baseline)
+    return replace(rules, own_place=find_place(config, activity, base, wanted))

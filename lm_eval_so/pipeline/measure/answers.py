@@ -102,14 +102,15 @@ async def ask(
     """Run the stage `run`.
 
     Returns:
-        The reason why too few rows have an answer for a verdict, if so; None otherwise.
+        The reason why too few rows have an answer for a verdict, if so; None otherwise. A budget that
+        ended is none: the verdict tells of it.
     """
     try:
         await running.run(config, resources, plan.run_options, verdict=verdict)
     except (TooManyErrors, BudgetSpent) as error:  # the verdict will say so, and be published
         warned = Warned(stage="run", text=str(error), hint=error.problems[0].hint)
         resources.listener(warned)
-        return error.problems[0]
+        return error.problems[0] if isinstance(error, TooManyErrors) else None
     return None
 
 

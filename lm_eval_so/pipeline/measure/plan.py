@@ -61,6 +61,8 @@ class Baseline:
     """Decision on main's configuration today; null if it plays no part."""
     anchor: Anchor | None = None
     """A second report to compare with; None if the config names none."""
+    accepted: bytes | None = None
+    """Main's accept file, empty if it has none; None where nothing is proposed."""
     rules: Rules | None = None
     """Rules of the base; None: the config's own hold."""
 
@@ -197,7 +199,8 @@ def find_first(config: Config, plan: Plan) -> Baseline:
     """
     found = read_baseline(config, plan.baseline, anchor=plan.anchor, is_demanded=True)
     refuse([*baseline_problems(config, found.report)])
-    return replace(found, rules=plan.rules)
+    accepted = plan.control.accepted if plan.control else None
+    return replace(found, rules=plan.rules, accepted=accepted)
 
 
 def answers_of_baseline(config: Config) -> int:

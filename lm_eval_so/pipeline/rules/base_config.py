@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from lm_eval_so.core import git
 from lm_eval_so.core.config.load import read_config, require_valid
 from lm_eval_so.core.config.model import Config
-from lm_eval_so.core.config.places import ReadFile
+from lm_eval_so.core.git import CommitFiles, NotServed
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.core.templates.safe import one_line
@@ -54,30 +53,25 @@ class RefusedError(Exception):
         self.why = why
 
 
-def files_of(commit: str) -> ReadFile:
-    """Return a reader of files as they are in a commit, by their names in the checkout."""
-    return lambda file: git.show_named(commit, file)
-
-
-def read_base_config(source: Source, commit: str) -> Config:
+def read_base_config(source: Source, base: CommitFiles) -> Config:
     """Read the config as it is in the base commit.
 
     Args:
         source: Everything else that it is read from.
-        commit: The base commit.
+        base: The base commit.
 
     Raises:
-        RefusedError: If the commit has no such file, or a config that cannot be used.
+        RefusedError: If the commit has no such file, or a config that cannot be used, or if nobody knows.
     """
-    shown = commit[:_DIGITS]
+    shown = base.commit[:_DIGITS]
 
     def refused(code: str, **figures: str) -> RefusedError:
-        return RefusedError(Reason(code=code, figures={**figures, "commit": shown}))
+        return RefusedError(Reason(code=code, figures=dict(figures)))
 
     try:
-        data = files_of(commit)(source.file)
+        data = base.read(source.file)
         if data is None:
-            raise refused("no_config", file=source.file.name)
+            raise refused("no_config", file=source.file.name, commit=shown)
         read = read_config(
             source.file,
             overrides=source.overrides,
@@ -86,10 +80,12 @@ def read_base_config(source: Source, commit: str) -> Config:
             content=data.decode("utf-8-sig"),
         )
         return require_valid(read)
+    except NotServed as error:
+        raise refused("base_refused", problem=str(error)) from None
     except UnicodeDecodeError:
-        raise refused("bad_config", problem="it is no UTF-8") from None
+        raise refused("bad_config", commit=shown, problem="it is no UTF-8") from None
     except LMEvalError as error:
         redactor = make_redactor(source.environ)
         problem = error.problems[0].what if error.problems else str(error)
         told = one_line(redactor.redact(problem), LONGEST_PROBLEM)
-        raise refused("bad_config", problem=told) from None
+        raise refused("bad_config", commit=shown, problem=told) from None

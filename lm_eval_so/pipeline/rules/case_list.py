@@ -80,8 +80,8 @@ def find_cases(
     Raises:
         DatasetError: If the dataset of the pull request cannot be used.
     """
-    file = _samples_file(config.resolve(config.dataset.path))
-    before = read(_samples_file(main.resolve(main.dataset.path)))
+    file = samples_file(config)
+    before = read(samples_file(main))
     if before is None or not file.is_file() or before == read_bytes(file):
         return None
     load_dataset(file)  # tells all that is wrong with it
@@ -111,7 +111,9 @@ def write_cases(lines: Sequence[bytes], config: Config, folder: Path) -> Config:
     return config.model_copy(update={"dataset": section})
 
 
-def _samples_file(path: Path) -> Path:
+def samples_file(config: Config) -> Path:
+    """Return the file with the samples of a config's dataset, which need not be there."""
+    path = config.resolve(config.dataset.path)
     return path if path.suffix == Path(SAMPLES_FILE).suffix else path / SAMPLES_FILE
 
 

@@ -8,6 +8,7 @@ pull request's own definition, which is incomparable, too.
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Literal
 
 from lm_eval_so.comparator.baseline.find import Place
@@ -15,14 +16,16 @@ from lm_eval_so.core.config.gate import GateMetricSection, GateSection
 from lm_eval_so.core.config.model import Config, MetricSection
 from lm_eval_so.core.config.places import ReadFile
 from lm_eval_so.core.config.yaml_lines import Located, Path_
+from lm_eval_so.core.git import CommitFiles, NotServed
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.evaluator import evaluation_plan as evaluation
-from lm_eval_so.pipeline.rules.base_config import RefusedError, Source, files_of, read_base_config
-from lm_eval_so.pipeline.rules.case_list import Cases
+from lm_eval_so.pipeline.rules.base_config import RefusedError, Source, read_base_config
+from lm_eval_so.pipeline.rules.case_list import Cases, samples_file
 from lm_eval_so.pipeline.rules.rule_changes import config_changes
 
 Limits = Mapping[str, GateMetricSection]
 _OF_METRIC = re.compile(r"metrics\[(\d+)\]")
+_QUARANTINE = "quarantine"
 _SECTIONS = frozenset({"metrics", "gate", "baseline"})
 """Sections of the config that are main's as a whole."""
 
@@ -69,38 +72,48 @@ class Rules:
 
 
 def take_rules(
-    head: Config, source: Source, *, commit: str | None, why: Reason | None
+    head: Config, source: Source, base: CommitFiles | None, *, why: Reason | None = None
 ) -> Rules | None:
     """Take the rules of the base commit for a pull request's measurement.
 
     Args:
         head: Config of the pull request, without problems, its plugins loaded.
         source: Everything else that it was read from.
-        commit: The base commit, of which a pull request chooses nothing; None if it is not known.
+        base: The base commit, of which a pull request chooses nothing; None if nobody knows it.
         why: Reason why it is not known.
 
     Returns:
         None if main lets each pull request bring its own rules.
     """
-    if commit is None:
+    if base is None:
         return Rules(by="head", config=head, head=head, why=why)
+    commit = base.commit
     try:
-        main = read_base_config(source, commit)
+        main = read_base_config(source, base)
+        if main.gate.rules == "head":
+            return None
+        return _rules(head, main, source, commit, cache(base.read))
     except RefusedError as refused:
-        return Rules(by="head", config=head, head=head, commit=commit, why=refused.why)
-    if main.gate.rules == "head":
-        return None
-    read = files_of(commit)
-    is_strict = main.gate.rules == "strict"
-    files = dict.fromkeys(("quarantine", "accept") if is_strict else ("quarantine",), read)
-    main.reading(files | dict.fromkeys([metric.id for metric in main.metrics], read))
+        why = refused.why
+    except NotServed as error:
+        why = Reason(code="base_refused", figures={"problem": str(error)})
+    return Rules(by="head", config=head, head=head, commit=commit, why=why)
+
+
+def _rules(head: Config, main: Config, source: Source, commit: str, read: ReadFile) -> Rules:
+    """Return main's rules over a config; a file that is not served is found here, before anything is asked."""
+    read(samples_file(main))
+    readers = dict.fromkeys([_QUARANTINE, *(metric.id for metric in main.metrics)], read)
+    main.reading(readers)
     config, unmeasured = head, dict[str, str]()
-    if config_changes(main, head) or _files_differ(main, head, files):
+    file = main.gate.quarantine
+    is_other = main.read_for(_QUARANTINE, file) != head.read_for(_QUARANTINE, file)
+    if is_other or config_changes(main, head):
         unmeasured = _unmeasured(main, source.environ)
-        own = [metric.id for metric in main.metrics if metric.id not in unmeasured]
-        config = _ruled(head, main, unmeasured).reading(files | dict.fromkeys(own, read))
+        kept = {user: each for user, each in readers.items() if user not in unmeasured}
+        config = _ruled(head, main, unmeasured).reading(kept)
     return Rules(
-        by=main.gate.rules,
+        by="strict" if main.gate.rules == "strict" else "base",
         config=config,
         head=head,
         main=main,
@@ -108,15 +121,6 @@ def take_rules(
         read=read,
         unmeasured=unmeasured,
     )
-
-
-def _files_differ(main: Config, head: Config, files: Collection[str]) -> bool:
-    """Return whether quarantine or accept file, as far as it is main's, says something else."""
-
-    def text(config: Config, name: str) -> str | None:
-        return config.read_for(name, getattr(main.gate, name))
-
-    return any(text(main, name) != text(head, name) for name in files)
 
 
 def _unmeasured(main: Config, environ: Mapping[str, str]) -> dict[str, str]:

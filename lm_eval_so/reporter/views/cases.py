@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from lm_eval_so.core.records.changes import ChangedCase, FlakyCase
-from lm_eval_so.core.records.comparison import Comparison, Exemption
+from lm_eval_so.core.records.changes import ChangedCase, Exemption, FlakyCase
+from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import RunStatus, ScoreStatus
 from lm_eval_so.core.records.report import Case, EvaluationReport, MetricSummary
 from lm_eval_so.core.records.score import JudgeVote, Score

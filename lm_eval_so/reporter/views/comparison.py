@@ -48,7 +48,7 @@ from lm_eval_so.reporter.views.view import (
 )
 
 _MISSING_ROWS = "missing_rows"
-_ABOUT_MISSING = {"missing", "missing_unbounded", "error_rate"}
+_ABOUT_MISSING = {"missing", "missing_unbounded", "error_rate", "budget"}
 """Reason codes whose sentence tells of the missing rows already."""
 
 

@@ -1,6 +1,6 @@
 """View of a verdict: the first screen of every surface, and the cases that lost their answer."""
 
-from lm_eval_so.core.records.changes import Lost
+from lm_eval_so.core.records.changes import Exemption, Lost
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
@@ -10,7 +10,7 @@ from lm_eval_so.core.words.headline import headline_of
 from lm_eval_so.core.words.phrases import lost_headline, lost_names, lost_reasons
 from lm_eval_so.core.words.rules_text import rules_text
 from lm_eval_so.core.words.verdict_names import verdict_heading
-from lm_eval_so.reporter.views.view import LostView, VerdictView
+from lm_eval_so.reporter.views.view import LostView, VerdictView, Words, words_of
 
 
 def verdict_view(
@@ -30,6 +30,9 @@ def verdict_view(
         word=verdict_heading(comparison.verdict, language),
         is_error=comparison.verdict is Verdict.ERROR,
         cases=first_cases(comparison, language),
+        accepted=tuple(
+            _accepted(each, words_of("comment", language)) for each in comparison.accepted_here
+        ),
         lines=(
             *after_cases(comparison, language),
             *([rules.verdicts] if rules and rules.is_open else []),
@@ -40,6 +43,13 @@ def verdict_view(
         sentence=broken.mean if broken and named else comparison.sentence,
         footer=tuple(limit_sentences(comparison, language)),
     )
+
+
+def _accepted(entry: Exemption, words: Words) -> tuple[str, str, str]:
+    name = " · ".join(filter(None, (entry.sample_id, entry.metric)))
+    limit = f"{entry.max_drop or 0.0:g}"
+    told = words("accepted_here", drop=f"{entry.drop:.3g}", limit=limit, until=entry.until)
+    return name, told, entry.reason
 
 
 def lost_view(lost: Lost | None, language: Language) -> LostView | None:

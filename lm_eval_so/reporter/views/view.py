@@ -297,6 +297,8 @@ class VerdictView:
     """The mean in words."""
     rules: RulesText | None
     """Rules that the pull request changes; None if none."""
+    accepted: tuple[tuple[str, str, str], ...]
+    """Drops that the pull request itself accepts: name, figures, and the reason as it was given."""
     footer: tuple[str, ...]
     """Limits of the verdict: which questions it is about, how often it calls a case broken by mistake."""
 

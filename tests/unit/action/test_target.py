@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from made_reports import comparison
 from servers.fake_github import FakeGitHub
@@ -5,7 +7,7 @@ from servers.fake_github import FakeGitHub
 from lm_eval_so.action.event import Activity, Base, BaseRule
 from lm_eval_so.action.github.connection import open_github
 from lm_eval_so.action.inputs import CommentMode
-from lm_eval_so.action.target import find_pull, is_wanted, pulls_of_run
+from lm_eval_so.action.target import find_pull, is_wanted, pulls_of_run, regressed_in
 from lm_eval_so.core.records.enums import Verdict
 
 HEAD = "a" * 40
@@ -16,6 +18,8 @@ HEAD = "a" * 40
     [
         ("always", Verdict.PASS, True),
         ("always", Verdict.SKIPPED, False),
+        ("on_change", Verdict.PASS, True),
+        ("on_change", Verdict.SKIPPED, False),
         ("on_failure", Verdict.PASS, False),
         ("on_failure", Verdict.REGRESSION, True),
         ("never", Verdict.REGRESSION, False),
@@ -23,6 +27,13 @@ HEAD = "a" * 40
 )
 def test_is_wanted__by_mode_and_verdict(mode, verdict, wanted):
     assert is_wanted(CommentMode(mode), comparison(verdict)) is wanted
+
+
+def test_regressed_in__cases_in_any_order():
+    found = comparison(Verdict.REGRESSION)
+    assert regressed_in(replace(found, changed=found.changed[::-1])) == regressed_in(found)
+    assert regressed_in(replace(found, changed=())) != regressed_in(found)
+    assert regressed_in(replace(found, metrics={})) != regressed_in(found)
 
 
 def activity(**changes):

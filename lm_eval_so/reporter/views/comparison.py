@@ -6,7 +6,6 @@ from typing import Literal
 from lm_eval_so.core.records.comparison import Comparison, MetricComparison
 from lm_eval_so.core.records.enums import Direction, Language, MetricKind, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.words.broken_cases import warning_sentences
 from lm_eval_so.core.words.formats import (
     MetricFigures,
     count,
@@ -17,9 +16,6 @@ from lm_eval_so.core.words.formats import (
     round_up,
 )
 from lm_eval_so.core.words.phrases import (
-    anchor_warnings,
-    control_warning,
-    exemption_warning,
     forecast_sentence,
 )
 from lm_eval_so.core.words.verdict_names import (
@@ -87,7 +83,7 @@ def view_comparison(
         ratios=tuple(row for kind, row in rows if kind is MetricKind.RATIO),
         notes=(*_pairing_notes(comparison, words), *lead_notes, *_forecast(comparison, language)),
         warnings=(
-            *verdict_warnings(comparison, language),
+            *verdict.warnings,
             *_warnings(comparison, language),
         ),
         differences=comparison.differences,
@@ -219,17 +215,6 @@ def _lead_notes(
     if needed > metric.n and comparison.verdict is Verdict.PASS:
         yield words("needed", metric=lead, n=count(round_up(needed)))
     yield from _stability_notes(lead, metric, words)
-
-
-def verdict_warnings(comparison: Comparison, language: Language) -> Iterator[str]:
-    """Yield what kept the gate from looking at all that it was asked to look at."""
-    yield from warning_sentences(comparison.broken, language)
-    if told := control_warning(comparison.control, language):
-        yield told
-    yield from anchor_warnings(comparison.anchor, language)
-    for exemption in (*comparison.quarantine, *comparison.accept):
-        if told := exemption_warning(exemption, language):
-            yield told
 
 
 def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:

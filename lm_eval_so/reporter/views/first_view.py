@@ -1,13 +1,22 @@
 """View of a verdict: the first screen of every surface, and the cases that lost their answer."""
 
+from collections.abc import Iterator
+
 from lm_eval_so.core.records.changes import Exemption, Lost
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.enums import Language, Verdict
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.words.broken_cases import limit_sentences, named_cases
+from lm_eval_so.core.words.broken_cases import limit_sentences, named_cases, warning_sentences
 from lm_eval_so.core.words.first_cases import after_cases, first_cases, unreviewed
 from lm_eval_so.core.words.headline import headline_of
-from lm_eval_so.core.words.phrases import lost_headline, lost_names, lost_reasons
+from lm_eval_so.core.words.phrases import (
+    anchor_warnings,
+    control_warning,
+    exemption_warning,
+    lost_headline,
+    lost_names,
+    lost_reasons,
+)
 from lm_eval_so.core.words.rules_text import rules_text
 from lm_eval_so.core.words.verdict_names import verdict_heading
 from lm_eval_so.reporter.views.view import LostView, VerdictView, Words, words_of
@@ -39,10 +48,22 @@ def verdict_view(
             *unreviewed(report, language),
         ),
         rules=rules,
+        warnings=tuple(_warnings(comparison, language)),
         # the cases themselves are told beside it
         sentence=broken.mean if broken and named else comparison.sentence,
         footer=tuple(limit_sentences(comparison, language)),
     )
+
+
+def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:
+    """Yield what kept the gate from looking at all that it was asked to look at."""
+    yield from warning_sentences(comparison.broken, language)
+    if told := control_warning(comparison.control, language):
+        yield told
+    yield from anchor_warnings(comparison.anchor, language)
+    for exemption in (*comparison.quarantine, *comparison.accept):
+        if told := exemption_warning(exemption, language):
+            yield told
 
 
 def _accepted(entry: Exemption, words: Words) -> tuple[str, str, str]:

@@ -295,6 +295,8 @@ class VerdictView:
     """Sentences on the cases, after them."""
     sentence: str
     """The mean in words."""
+    warnings: tuple[str, ...]
+    """What kept the gate from looking at all that it was asked to look at."""
     rules: RulesText | None
     """Rules that the pull request changes; None if none."""
     accepted: tuple[tuple[str, str, str], ...]

@@ -79,12 +79,12 @@ def own_rules_headline(text: str, comparison: Comparison, language: Language) ->
 
 def change_text(change: RuleChange, language: Language) -> str:
     """Return one difference, as "margin of exact_match 0.05 → 0.2"."""
-    key: str = change.kind
-    if key == "setting":
+    text: str = change.kind
+    if text == "setting":
         is_shown = change.base is not None or change.head is not None
         removed = "no_gate" if change.key.startswith("gate.metrics") else "setting_hidden"
-        key = ("setting_of" if change.metric else "setting") if is_shown else removed
-    none = say("rules.default", language)
+        text = ("setting_of" if change.metric else "setting") if is_shown else removed
+    none = _say("none", language)
     figures = {
         "key": change.key,
         "metric": change.metric or "",
@@ -92,7 +92,7 @@ def change_text(change: RuleChange, language: Language) -> str:
         "base": none if change.base is None else change.base,
         "head": none if change.head is None else change.head,
     }
-    return _say(key, language, **figures)
+    return _say(text, language, **figures)
 
 
 def _some(changes: Sequence[str], language: Language) -> str:
@@ -102,5 +102,5 @@ def _some(changes: Sequence[str], language: Language) -> str:
     return "; ".join(shown)
 
 
-def _say(key: str, language: Language, **figures: str) -> str:
-    return say(f"rules.{key}", language, figures)
+def _say(text: str, language: Language, **figures: str) -> str:
+    return say(f"rules.{text}", language, figures)

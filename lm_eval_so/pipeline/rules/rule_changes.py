@@ -186,6 +186,10 @@ def _looser_if(is_looser: bool) -> Effect:
 def _text(value: JsonValue) -> str | None:
     if value is None or value == []:
         return None
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(each)}" for key, each in value.items())
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ", ".join(map(str, value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -170,14 +170,14 @@ def _together(metrics: Sequence[MetricSection]) -> list[MetricSection]:
 
 
 def _located(head: Config, main: Config, metrics: Sequence[tuple[Config, int]]) -> Located:
-    """Return the places that the head's file has, and the texts that variables replaced in both."""
+    """Return the values of both files, the places that the head's has, and the texts that variables replaced."""
     to = {(config is main, old): new for new, (config, old) in enumerate(metrics)}
 
     def moved(path: Path_, *, is_main: bool) -> Path_ | None:
-        if path[0] == "metrics" and len(path) > 1 and isinstance(path[1], int):
+        if path[:1] == ("metrics",) and len(path) > 1 and isinstance(path[1], int):
             place = to.get((is_main, path[1]))
             return None if place is None else ("metrics", place, *path[2:])
-        return path if (path[0] in _SECTIONS) is is_main else None
+        return path if (not _SECTIONS.isdisjoint(path[:1])) is is_main else None
 
     written = {
         at: text
@@ -190,4 +190,8 @@ def _located(head: Config, main: Config, metrics: Sequence[tuple[Config, int]]) 
         for path, place in head.located.places.items()
         if (at := moved(path, is_main=False)) is not None
     }
-    return replace(head.located, written=written, places=places)
+    given = head.located.values
+    values = {key: each for key, each in given.items() if key not in _SECTIONS}
+    values |= {key: each for key, each in main.located.values.items() if key in _SECTIONS}
+    values["metrics"] = [config.located.values["metrics"][place] for config, place in metrics]
+    return replace(head.located, values=values, written=written, places=places)

@@ -1,6 +1,7 @@
 """One report as main's rules see it and as the pull request's own do, and the record of both verdicts."""
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal
@@ -24,6 +25,7 @@ from lm_eval_so.pipeline.rules.take_rules import Rules
 Compare = Callable[[Config, EvaluationReport], Comparison]
 """Comparison of a report under the gate of a config."""
 _Entries = Mapping[tuple[str | None, str | None], Entry]
+_OF_JUDGE: Final = re.compile(r"metrics\.(.+)\.(?:backend|panel|judge)(?:\.|$)")
 _LONGEST_WHY: Final = 120
 
 
@@ -79,7 +81,7 @@ def told_with_rules(
         by=rules.by,
         commit=rules.commit,
         changes=changes,
-        own=_own_verdict(rules, report, compare),
+        own=_own_verdict(rules, report, changes, compare),
     )
     digest = digest_report(report)
     return replace(comparison, rules=told, pairing=pairing, candidate_digest=digest)
@@ -89,7 +91,9 @@ def _is_added(name: str, rules: Rules) -> bool:
     return rules.cases is not None and name in rules.cases.added
 
 
-def _own_verdict(rules: Rules, report: EvaluationReport, compare: Compare) -> OwnVerdict | None:
+def _own_verdict(
+    rules: Rules, report: EvaluationReport, changes: Iterable[RuleChange], compare: Compare
+) -> OwnVerdict | None:
     seen, anew = _seen_by_head(rules, report)
     try:
         found = compare(_own_config(rules.head, anew), seen)
@@ -99,8 +103,14 @@ def _own_verdict(rules: Rules, report: EvaluationReport, compare: Compare) -> Ow
         verdict=found.verdict,
         exit_code=found.exit_code,
         sentence=found.sentence,
-        not_asked=tuple(sorted(anew)),
+        not_asked=tuple(sorted(anew.union(filter(None, map(_judged_otherwise, changes))))),
     )
+
+
+def _judged_otherwise(change: RuleChange) -> str | None:
+    """Return the metric whose judge a change is about, even if it is the same model elsewhere."""
+    place = _OF_JUDGE.match(change.key)
+    return place[1] if place else None
 
 
 def _own_config(head: Config, anew: frozenset[str]) -> Config:

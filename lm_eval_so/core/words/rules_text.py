@@ -102,5 +102,5 @@ def _some(changes: Sequence[str], language: Language) -> str:
     return "; ".join(shown)
 
 
-def _say(text: str, language: Language, **figures: str) -> str:
-    return say(f"rules.{text}", language, figures)
+def _say(code: str, language: Language, /, **figures: str) -> str:
+    return say(f"rules.{code}", language, figures)

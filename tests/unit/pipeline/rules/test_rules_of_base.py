@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event
 from lm_eval_so.core.git import files_of
 from lm_eval_so.core.records.codec import dump_line, dumps
-from lm_eval_so.core.records.comparison import Comparison
+from lm_eval_so.core.records.comparison import Comparison, Reason
 from lm_eval_so.core.records.enums import Language, Verdict
+from lm_eval_so.core.words.headline import headline_of
 from lm_eval_so.core.words.rules_text import change_text
+from lm_eval_so.errors import NoBaseline
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 from lm_eval_so.pipeline.measure.measure import measure
 from lm_eval_so.pipeline.measure.plan import Plan
@@ -83,6 +85,8 @@ class Team:
     """Reports of main, by its metrics and repeats: they are measured once."""
     main: Values = field(default_factory=settings)
     events: list[Event] = field(default_factory=list)
+    base: Any = ...
+    """The base commit; by default main as it is."""
 
     def write(self, config: Values, wrong: Iterable[int], lines: list[Values]) -> Config:
         answers = {f"q{i}": "틀림" for i in wrong}
@@ -115,12 +119,14 @@ class Team:
     ) -> Comparison:
         """Measure a pull request by the rules of main."""
         head = self.write(config, wrong, samples() if lines is None else lines)
-        base = files_of(git("rev-parse", "HEAD", cwd=self.folder))
+        commit = files_of(git("rev-parse", "HEAD", cwd=self.folder))
+        base = commit if self.base is ... else self.base
         source = ConfigSource(file=self.folder / "lm-eval-so.yaml", environ={})
-        self.rules = take_rules(head, source, base)
+        why = None if base else Reason(code="base_unknown")
+        self.rules = take_rules(head, source, base, why=why)
         run = self.folder / "lm-eval-so-report/run"
         plan = Plan(
-            run=run, reports=run.parent, fresh=True, baseline=Place(files=base), rules=self.rules
+            run=run, reports=run.parent, fresh=True, baseline=Place(files=commit), rules=self.rules
         )
         config_of = self.rules.config if self.rules else head
         measured = await measure(config_of, resources(self.events), plan)
@@ -269,6 +275,11 @@ LOOSENED = {
 }  # fmt: skip
 
 
+def names(found: Comparison) -> list[str]:
+    assert found.rules is not None
+    return [change_text(change, Language.EN) for change in found.rules.changes]
+
+
 @pytest.mark.parametrize("way", LOOSENED)
 async def test_loosened__main_decides_all_the_same_and_it_is_told(team: Team, way: str) -> None:
     case = LOOSENED[way]
@@ -280,9 +291,128 @@ async def test_loosened__main_decides_all_the_same_and_it_is_told(team: Team, wa
     rules = found.rules
     assert rules is not None
     assert rules.by == "base"
-    told = [change_text(change, Language.EN) for change in rules.changes]
-    print(way, found.exit_code, found.verdict, rules.own and rules.own.verdict, told)
+    told = names(found)
     assert found.exit_code == case.code
     assert any(each.startswith(case.told) for each in told), told
     assert rules.own is not None
     assert rules.own.verdict is (case.own or found.verdict)
+
+
+WIDE = settings(**limits(margin=0.5))
+STRICTER = {
+    "a margin": ({**WIDE, **settings(**limits(margin=0.4))}, samples()),
+    "a metric": ({**WIDE, "metrics": ["exact_match", "contains"]}, samples()),
+    "cases": (WIDE, [*samples(), *({"id": f"new{i}", "input": "?", "expected": "!"} for i in range(30))]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", STRICTER)
+async def test_tightened__passes_calmly(team: Team, way: str) -> None:
+    await team.merge(WIDE)
+    config, lines = STRICTER[way]
+    found = await team.propose(config, (), lines)
+    assert (found.verdict, found.exit_code) == (Verdict.PASS, 0)
+    assert found.rules is not None
+    assert {each.effect for each in found.rules.changes} == {"tighter"}
+    assert len(found.rules.changes) == 1
+    # thirty new cases are three quarters of main's: by themselves they make nothing incomparable
+    assert (found.pairing.paired, len(found.pairing.added)) == (N, len(lines) - N)
+
+
+async def test_new__what_main_cannot_judge_is_judged_by_the_pull_request_and_told(
+    team: Team,
+) -> None:
+    await team.merge(WIDE)
+    gate = {"metrics": {"exact_match": {"margin": 0.5}, "contains": {"min": 0.99}}}
+    config = {**WIDE, "metrics": ["exact_match", "contains"], "gate": {"broken": "off", **gate}}
+    found = await team.propose(config, ONE)
+    assert found.exit_code == 0
+    assert [*found.metrics] == ["exact_match"]
+    assert found.rules is not None
+    assert found.rules.own is not None
+    assert (found.rules.own.verdict, found.rules.own.exit_code) == (Verdict.REGRESSION, 1)
+    assert names(found) == ["min of contains none → 0.99", "contains added"]
+
+
+async def test_unchanged__nothing_is_told(team: Team) -> None:
+    await team.merge(settings())
+    found = await team.propose(settings(), ONE)
+    assert found.rules is None
+    assert team.rules is not None
+    assert team.rules.config is team.rules.head
+
+
+async def test_deleted__is_asked_as_main_has_it(team: Team) -> None:
+    await team.merge(settings(run={"repeats": 2}))
+    lines = [{**each, "input": "neu"} if each["id"] == "q9" else each for each in without([3])]
+    found = await team.propose(settings(), (), lines)
+    assert sorted({name for name, _ in team.asked}) == sorted(f"q{i}" for i in range(N))
+    assert len(team.asked) == 2 * N
+    assert names(found) == ["run.repeats 2 → 1", "1 case deleted", "1 case edited, so not compared"]
+    assert any("1 case of main that this pull request deletes" in str(e) for e in team.events)
+    assert found.pairing.changed == ("q9",)
+    assert not found.pairing.removed
+
+
+async def test_head__lets_a_pull_request_bring_its_own_rules(team: Team) -> None:
+    await team.merge(settings(gate={"rules": "head"}))
+    found = await team.propose(settings(**limits(margin=0.9)))
+    assert (found.exit_code, found.rules) == (0, None)
+
+
+async def test_incomparable__stays_so_by_main(team: Team) -> None:
+    await team.merge(settings())
+    other = settings(metrics=[{"name": "exact_match", "params": {"profile": "answer"}}])
+    report = team.reports[json.dumps([["exact_match"], {"cache": False}])]
+    await team.merge(other)
+    (team.folder / "base.json").write_text(report)
+    git("commit", "-qam", "an old baseline", cwd=team.folder)
+    found = await team.propose({**other, "gate": {"broken": "off", "on_incomparable": "warn"}}, ())
+    assert found.exit_code == 3
+    assert names(found) == ["gate.on_incomparable fail → warn"]
+
+
+async def test_no_baseline__stays_an_error_by_main(team: Team) -> None:
+    await team.merge(settings(gate={"on_missing_baseline": "fail"}), baseline=False)
+    with pytest.raises(NoBaseline):
+        await team.propose(settings())
+
+
+async def test_unmeasured__a_metric_of_main_without_its_file_fails_nobody_silently(
+    team: Team,
+) -> None:
+    await team.merge(settings(**JUDGED))
+    git("rm", "-q", "rubric.md", cwd=team.folder)
+    git("commit", "-qm", "main lost it", cwd=team.folder)
+    found = await team.propose(settings(**limits()), ())
+    assert found.exit_code == 3
+    assert found.metrics["helpful"].reason == "metric_missing_candidate"
+    told = "helpful of main cannot be measured here: no rubric file rubric.md"
+    assert told in names(found)
+
+
+UNREAD = {
+    "nothing": (None, None, "base_unknown"),
+    "no config": ("lm-eval-so.yaml", None, "no_config"),
+    "no YAML": ("lm-eval-so.yaml", "[", "bad_config"),
+}
+
+
+@pytest.mark.parametrize("way", UNREAD)
+async def test_unread__the_rules_of_the_pull_request_hold_and_it_is_told(
+    team: Team, way: str
+) -> None:
+    name, text, code = UNREAD[way]
+    await team.merge(settings())
+    base = files_of(git("rev-parse", "HEAD", cwd=team.folder))
+
+    def read(file: Path) -> bytes | None:
+        return (text and text.encode()) if file.name == name else base.read(file)
+
+    team.base = replace(base, read=read) if name else None
+    found = await team.propose(settings(**limits(margin=0.9)))
+    assert found.exit_code == 0
+    assert found.rules is not None
+    assert (found.rules.by, found.rules.why) == ("head", code)
+    head = headline_of(found, None, Language.EN)
+    assert head.text.endswith("by this pull request's own rules")

@@ -3,6 +3,11 @@
 # output "python". Everything has a hash, and nothing but this project is built: no other code of a
 # package runs while it is installed. -I: a venv.py or pip.py in the user's checkout is never run.
 set -euo pipefail
+if [ "${RUNNER_OS:-}" = Windows ]; then
+  echo "error: lm-eval-so does not run on Windows" >&2
+  echo "  fix: let this job run on ubuntu-latest or macos-latest" >&2
+  exit 2
+fi
 root=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 # shellcheck source=../scripts/python.sh
 . "$root/scripts/python.sh"
@@ -11,10 +16,9 @@ if ! python=$(find_python); then
   exit 2
 fi
 
-environment=$(mktemp -d "${RUNNER_TEMP//\\//}/lm-eval-so.XXXXXX") # a runner on Windows writes \
+environment=$(mktemp -d "$RUNNER_TEMP/lm-eval-so.XXXXXX")
 "$python" -I -m venv "$environment"
 python=$environment/bin/python
-[ -x "$python" ] || python=$environment/Scripts/python.exe
 install() {
   "$python" -I -m pip install --quiet --disable-pip-version-check --no-deps "$@"
 }

@@ -43,20 +43,13 @@ def ci(
     """
     from threading import Event
 
+    from lm_eval_so.cli.in_action import do_step
     from lm_eval_so.pipeline.ci import Options
-    from lm_eval_so.pipeline.github import unmeasured
 
     options = Options(baseline=baseline, reports=out, fresh=fresh, dry_run=dry_run)
     if os.environ.get("GITHUB_ACTIONS") != "true" or dry_run:
         return _ci(line, options, Event())
-    given = unmeasured.Invocation(
-        environ=dict(os.environ),
-        config=line.config,
-        overrides=line.config_overrides,
-        listener=line.open_progress(os.environ).listen,
-    )
-    with unmeasured.told_if_unmeasured(given) as has_result:
-        return _ci(line, options, has_result)
+    return do_step(line, lambda has_result: _ci(line, options, has_result))
 
 
 def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:

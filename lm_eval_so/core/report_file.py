@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from lm_eval_so.core.files import read_text
 from lm_eval_so.core.hashing import digest
-from lm_eval_so.core.records.codec import loads, to_json
+from lm_eval_so.core.records.codec import from_json, parse_json, to_json
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import Columns, EvaluationReport, Labels
 from lm_eval_so.errors import InputError, Problem, RecordError, Where
@@ -46,8 +46,12 @@ def fewest_answers(report: EvaluationReport) -> int:
 
 def parse_report(data: str | bytes, *, shown_as: str) -> EvaluationReport:
     """Make a report of a text; errors as in `read_report`."""
-    where = Where(file=shown_as)
-    report = loads(data, EvaluationReport, where=where)
+    return report_of(parse_json(data, where=Where(file=shown_as)), shown_as=shown_as)
+
+
+def report_of(values: object, *, shown_as: str) -> EvaluationReport:
+    """Make a report of JSON values; errors as in `read_report`."""
+    report = from_json(values, EvaluationReport, where=Where(file=shown_as))
     problems = [
         Problem(what=what, where=Where(file=shown_as, key=f"samples.{key}"))
         for key, what in _unfit_columns(report.samples)

@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lm_eval_so.core.records.comparison import Comparison
 from lm_eval_so.core.records.report import EvaluationReport
@@ -53,6 +53,9 @@ class Origin:
     """Config file as typed; None is the default one."""
     before: str = ""
     """Text of the comment about an earlier commit, if this commit was not measured."""
+    is_foreign: bool = False
+    """Whether the records are made by code from a fork: the comment says so, shows their sentences as
+    quotations, and no commands."""
 
 
 def markdown_report(content: Content) -> str:
@@ -98,6 +101,8 @@ def comment_body(
         origin: Links, commands, and the comment before this one.
         style: Language, number of examples, and secrets.
     """
+    if origin.is_foreign:
+        comparison = replace(comparison, rerun=None)
     view = view_comparison(comparison, report, language=style.language)
     if level > _LEAST:
         brief = _head(view.verdict.headline, view.suite, origin)
@@ -107,6 +112,7 @@ def comment_body(
     values = {
         "comparison": view,
         "before": origin.before,
+        "is_foreign": origin.is_foreign,
         "detail": _detail(level, style.examples),
         "is_least": level >= _LEAST,
         "is_cut": level > 0,
@@ -150,6 +156,7 @@ def _head(headline: Headline, suite: str, origin: Origin) -> dict[str, object]:
         "suite": suite,
         "run_url": origin.run_url,
         "before": origin.before,
+        "is_foreign": origin.is_foreign,
     }
 
 
@@ -167,6 +174,8 @@ def _detail(level: int, examples: int) -> Detail:
 def _commands(
     comparison: Comparison, report: EvaluationReport | None, origin: Origin
 ) -> str | None:
+    if origin.is_foreign:
+        return None
     commit = origin.commit or (report.experiment.commit if report else None)
     if not commit or not _COMMIT.fullmatch(commit):
         return None

@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,8 +55,8 @@ def test_ci__creates_one_comment_and_updates_it(place: Checkout) -> None:
 
 def test_ci__without_a_token_writes_everything_and_says_so(place: Checkout) -> None:
     place.is_worse = True
-    done = place.ci(INPUT_GITHUB_TOKEN="")
-    assert done.returncode == 1
+    done = place.ci(INPUT_GITHUB_TOKEN="", INPUT_COMMENT_REQUIRED="true")
+    assert done.returncode == 1  # a regression is told before a comment that failed
     assert "no token, so no comment" in done.stderr
     report = place.folder / "lm-eval-so-report"
     assert {f.name for f in report.iterdir()} == {
@@ -75,7 +76,8 @@ def test_ci__a_failed_comment_is_a_warning_unless_it_is_required(place: Checkout
     done = place.ci()
     assert done.returncode == 0, done.stderr
     assert "pull-requests: write" in done.stderr
-    assert place.outputs()["passed"] == "true"
+    outputs = place.outputs()
+    assert (outputs["passed"], outputs["comment_file_written"]) == ("true", "true")
     required = place.ci(INPUT_COMMENT_REQUIRED="true")
     assert required.returncode == 5
 
@@ -249,14 +251,22 @@ def test_ci__where_nothing_could_be_measured_the_comment_says_so(place: Checkout
 
 
 def test_ci__a_cancelled_job_says_so(place: Checkout) -> None:
+    """Also where answers never come: the runner waits for 7.5 seconds, and kills soon after."""
     asked = len(place.bot.requests)
     answer = place.answer
-    place.answer = lambda seen: Reply(text=answer(seen), latency_s=0.3)
+    place.answer = lambda seen: Reply(text=answer(seen), hang=seen.number >= asked + 4)
     process = start_anew("ci", cwd=place.folder, environ=place.environ(INPUT_CONCURRENCY="2"))
-    wait(lambda: len(place.bot.requests) >= asked + 4, process)
-    process.send_signal(signal.SIGTERM)
+    wait(lambda: len(place.bot.requests) >= asked + 6, process)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
     code, told = finish(process)
     assert code == 130, told
+    assert time.monotonic() - began < 7.5
+    report = place.folder / "lm-eval-so-report"
+    assert {each.name for each in report.iterdir()} == {"run"}
+    lines = (report / "run/run_results.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len([json.loads(line)["response"]["text"] for line in lines]) == 4
+    assert json.loads((report / "run/run.json").read_text(encoding="utf-8"))["state"] != "complete"
     [body] = place.hub.bodies(7).values()
     assert "### ⚠️ 측정하지 못함: interrupted" in body
     assert place.outputs()["verdict"] == "error"
@@ -476,6 +486,7 @@ def test_ci__refuses_pull_request_target(place: Checkout) -> None:
     asked = len(place.bot.requests)
     assert place.ci().returncode == 2
     assert len(place.bot.requests) == asked
+    assert not place.hub.requests
 
 
 def test_ci__a_bad_input_is_told_before_anything_is_asked(place: Checkout) -> None:
@@ -500,7 +511,7 @@ def test_ci__no_key_and_no_token_in_anything_that_is_written(place: Checkout) ->
 def test_comment__posts_what_was_compared(place: Checkout) -> None:
     place.is_worse = True
     assert place.ci(INPUT_COMMENT="never").returncode == 1
-    assert not place.hub.bodies(7)
+    assert not place.hub.requests
     git("checkout", "-q", "topic", cwd=place.folder)
     report = place.folder / "lm-eval-so-report/report.json"
     values = json.loads(report.read_text(encoding="utf-8"))

@@ -104,13 +104,18 @@ def test_composite__is_the_action_without_a_container(place: Checkout) -> None:
     assert KEY not in runner.done.stdout + runner.done.stderr
 
 
-def test_composite__without_a_python_tells_what_to_do(place: Checkout, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("system", "told"),
+    [("Linux", "put actions/setup-python"), ("Windows", "does not run on Windows")],
+)
+def test_composite__tells_what_is_missing(tmp_path: Path, system: str, told: str) -> None:
     done = subprocess.run(
         ["/bin/bash", str(ROOT / "composite/install.sh")],
-        env={"PATH": "/nowhere", "RUNNER_TEMP": str(tmp_path)},
+        env={"PATH": "/nowhere", "RUNNER_TEMP": str(tmp_path), "RUNNER_OS": system},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 2
-    assert "setup-python" in done.stderr
+    assert told in done.stderr
+    assert not [*tmp_path.iterdir()]

@@ -1,8 +1,10 @@
 """What the project promises about itself in its own files."""
 
+import csv
 import re
 import runpy
 import tomllib
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from lm_eval_so.core.config.yaml_lines import read_yaml
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+WORKFLOWS = ROOT / ".github/workflows"
 EXTRAS = "local bleu ko kiwi embed dev"
 
 
@@ -52,6 +55,21 @@ def test_lock__has_every_dependency_of_the_project() -> None:
     locked = (ROOT / "requirements.lock").read_text(encoding="utf-8").lower()
     for dependency in PROJECT["dependencies"]:
         assert re.split(r"[><=]", dependency)[0].lower() in locked
+
+
+def size_of(name: str) -> float:
+    """Return what a package writes when it is installed, in MB; 0 if it is not for this platform."""
+    try:
+        record = distribution(name).read_text("RECORD")
+    except PackageNotFoundError:
+        return 0
+    return sum(int(size or 0) for *_, size in csv.reader((record or "").splitlines())) / 1e6
+
+
+def test_dependencies__fit_into_the_image() -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    sizes = {name: size_of(name) for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)}
+    assert 50 < sum(sizes.values()) <= 100, sorted(sizes.items(), key=lambda item: -item[1])[:8]
 
 
 def test_public_names__resolve_and_are_all() -> None:
@@ -99,6 +117,24 @@ def test_composite__has_the_inputs_and_outputs_of_the_action() -> None:
     assert not [step["run"] for step in steps if "${{" in step["run"]]
     given = {key: text for key, text in steps[-1]["env"].items() if key.startswith("INPUT_")}
     assert given == {f"INPUT_{n.upper()}": f"${{{{ inputs.{n} }}}}" for n in action["inputs"]}
+
+
+@pytest.mark.parametrize("name", sorted(each.name for each in WORKFLOWS.glob("*.yml")))
+def test_workflow__has_no_more_rights_than_it_needs(name: str) -> None:
+    text = (WORKFLOWS / name).read_text(encoding="utf-8")
+    workflow = read_yaml(WORKFLOWS / name).values
+    assert workflow["permissions"] == {}
+    assert "concurrency" in workflow
+    uses = re.findall(r"^ +(?:- )?uses: (.*)$", text, flags=re.MULTILINE)
+    pinned = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+    assert not [each for each in uses if not each.startswith("./") and not pinned.fullmatch(each)]
+    for job in workflow["jobs"].values():
+        assert isinstance(job["permissions"], dict)
+        assert job["timeout-minutes"] <= 60
+        for step in job["steps"]:
+            assert "${{" not in step.get("run", "")
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False
 
 
 def test_no_module__is_over_400_lines() -> None:

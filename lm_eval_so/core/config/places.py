@@ -59,10 +59,17 @@ class ReportSection(Section):
     out: Path = Path("reports")
     """Folder of reports."""
     formats: tuple[ReportFormat, ...] = (ReportFormat.JSON, ReportFormat.MD, ReportFormat.HTML)
-    """File formats; json is always written."""
+    """File formats; json is always written. junit is junit.xml, for the test views of CI systems; csv is
+    scores.csv, a row for each answer."""
     examples: int = Field(default=20, ge=0)
     """Number of cases shown in full."""
     by: list[str] = Field(default_factory=list)
     """Metadata keys for slices."""
     answers: Literal["full", "hash", "none"] = "full"
-    """Answers in the report: full text, SHA-256 or none."""
+    """Answers in the report: full text, SHA-256 or none. none leaves questions, expected texts and reasons
+    out, too, so that reports and comparisons hold ids and figures alone."""
+
+    @property
+    def keeps_texts(self) -> bool:
+        """Whether questions, expected texts and reasons may stand in reports and comparisons."""
+        return self.answers != "none"

@@ -25,7 +25,7 @@ from lm_eval_so.runner import run as running
 from lm_eval_so.runner.dry_run import RunPlan, plan_run
 from lm_eval_so.runner.store.for_verdict import ForVerdict
 from lm_eval_so.runner.store.for_verdict import note_verdict as note_in_run
-from lm_eval_so.runner.store.run_dir import RUN_FILES
+from lm_eval_so.runner.store.run_dir import RESULTS_FILE, RUN_FILES
 
 _STAGE = "ci"
 
@@ -37,7 +37,7 @@ def for_verdict(config: Config, plan: Plan) -> ForVerdict:
     folders = (plan.run, further, main_folder(plan.run))
     own = [folder / name for folder in folders for name in RUN_FILES]
     for name in ("report", "comparison"):
-        own += (plan.reports / f"{name}.{each.value}" for each in ReportFormat)
+        own += (plan.reports / each.file_name(name) for each in ReportFormat)
     changes = git.changes(config.folder, without=own)
     return ForVerdict(
         checkout=Checkout(commit=plan.origin.commit, changes=changes),
@@ -104,10 +104,15 @@ async def ask(
     Returns:
         The reason why too few rows have an answer for a verdict, if so; None otherwise. A budget that
         ended is none: the verdict tells of it.
+
+    Raises:
+        BudgetSpent: If it ended before the first answer.
     """
     try:
         await running.run(config, resources, plan.run_options, verdict=verdict)
     except (TooManyErrors, BudgetSpent) as error:  # the verdict will say so, and be published
+        if not (plan.run / RESULTS_FILE).exists():
+            raise
         warned = Warned(stage="run", text=str(error), hint=error.problems[0].hint)
         resources.listener(warned)
         return error.problems[0] if isinstance(error, TooManyErrors) else None

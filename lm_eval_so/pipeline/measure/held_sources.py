@@ -95,6 +95,8 @@ def held_against_sources(
         listener(Noticed(stage=_STAGE, text=text))
         return None
     stale = tuple(test for test in found.tests if test.is_stale)
+    if not config.report.keeps_texts:
+        stale = tuple(test.without_texts() for test in stale)
     return replace(found, tests=stale) if stale else None
 
 

@@ -13,6 +13,7 @@ from lm_eval_so.comparator.exemptions.files import (
     read_accepted,
     read_exceptions,
 )
+from lm_eval_so.comparator.terms import read_terms
 from lm_eval_so.core.config.load import load_config
 from lm_eval_so.errors import ConfigError
 
@@ -181,3 +182,21 @@ def test_read_accepted__what_is_no_entry_accepts_nothing(content: bytes) -> None
     assert read_accepted(content) == ()
     found = read_accepted(content + b"\n" + ACCEPTED.encode())
     assert len(found) == (2 if content in {b"", b"- {id: x}"} else 0)
+
+
+@pytest.mark.parametrize(
+    ("rules", "accepted", "counts", "on_base"),
+    [
+        ("strict", None, [True, True], None),  # nothing is proposed
+        ("strict", b"", [False, False], False),
+        ("base", b"", [True, True], False),
+        ("strict", ACCEPTED.encode(), [True, True], True),
+    ],
+)
+def test_read_terms__the_rules_say_whether_the_proposal_s_own_entries_count(
+    tmp_path: Path, rules: str, accepted: bytes | None, counts: list[bool], on_base: bool | None
+) -> None:
+    made = config(tmp_path, gate=f"gate: {{rules: {rules}}}\n", accept=ACCEPTED)
+    found = read_terms(made, now="2026-11-24T06:30:00Z", accepted=accepted).exceptions.accept
+    assert [each.counts for each in found] == counts
+    assert {each.on_base for each in found} == {on_base}

@@ -63,7 +63,7 @@ class FirstScreen:
     tone: str
     """Colour of the headline."""
     warnings: tuple[str, ...] = ()
-    """What kept the gate from looking at all that it was asked to look at."""
+    """Warnings of all that the gate was asked to look at and could not."""
 
 
 def first_screen(

@@ -317,7 +317,7 @@ class Config(Section, title="lm-eval-so.yaml"):
         """Return the text of a file that the config names; None if there is none.
 
         Args:
-            user: What reads it: the id of a metric, or quarantine, or accept.
+            user: Reader of it: the id of a metric, or quarantine, or accept.
             path: The path as the config has it.
 
         Raises:

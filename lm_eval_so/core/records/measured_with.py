@@ -62,7 +62,7 @@ class OwnVerdict:
 
 @record
 class MeasuredWith:
-    """Whose rules the verdict follows, and how those of the pull request differ."""
+    """Rules that the verdict follows, and how those of the pull request differ."""
 
     by: Literal["base", "strict", "head"]
     """base: those of the base commit; strict: the same, without accept entries of the pull request; head: those

@@ -16,14 +16,14 @@ _NO_BASE_CONFIG = "no_config"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RulesText:
-    """Whose rules a verdict follows, in words."""
+    """Rules of main and of a pull request, in words."""
 
     title: str
     """Number of rules that differ."""
     verdicts: str
-    """Both verdicts, the deciding one first."""
+    """Verdicts by main's rules and by the pull request's own."""
     changes: tuple[str, ...]
-    """What differs, the looser first."""
+    """Differences, the looser first."""
     notes: tuple[str, ...]
     is_open: bool
     """Whether the two verdicts differ, so that both are told at once."""

@@ -42,7 +42,7 @@ class Source(Protocol):
 
 
 class RefusedError(Exception):
-    """What main would tell cannot be known; a run goes on without it.
+    """Refusal to take what cannot be known of main; a run goes on without it.
 
     Args:
         why: The reason.

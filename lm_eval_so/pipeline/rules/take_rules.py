@@ -35,7 +35,7 @@ class Rules:
     """Rules of a pull request's measurement, and those that it brings itself."""
 
     by: Literal["base", "strict", "head"]
-    """Whose rules decide."""
+    """Side whose rules decide."""
     config: Config
     """Config by which it is measured and judged."""
     head: Config

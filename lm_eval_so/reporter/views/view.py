@@ -296,7 +296,7 @@ class VerdictView:
     sentence: str
     """The mean in words."""
     warnings: tuple[str, ...]
-    """What kept the gate from looking at all that it was asked to look at."""
+    """Warnings of all that the gate was asked to look at and could not."""
     rules: RulesText | None
     """Rules that the pull request changes; None if none."""
     accepted: tuple[tuple[str, str, str], ...]

@@ -46,6 +46,8 @@ COMPARISONS = {
         differences=(),
     ),
     "accepted": OUTCOMES["accepted here"][0],
+    "loosened": OUTCOMES["rules loosened"][0],
+    "tightened": OUTCOMES["rules tightened"][0],
     "inconclusive": comparison(
         Verdict.INCONCLUSIVE,
         metrics={

@@ -30,14 +30,15 @@ from lm_eval_so.pipeline.github.baseline_place import (
     is_brought,
 )
 from lm_eval_so.pipeline.github.publish import Job, Told, tell_github, write_skipped
-from lm_eval_so.pipeline.github.stored_reports import wanted_baseline
-from lm_eval_so.pipeline.github.surroundings import Surroundings
+from lm_eval_so.pipeline.github.surroundings import Surroundings, wanted_baseline
 from lm_eval_so.pipeline.measure.measure import Measured, measure
 from lm_eval_so.pipeline.measure.plan import (
     Origin,
     Plan,
+    Rules,
     SourceCheck,
     again_folder,
+    cases_folder,
     main_folder,
     run_folder,
 )
@@ -85,20 +86,28 @@ def find_problems(config: Config, around: Surroundings, options: Options) -> Ite
     if config.backend is None:  # told by now, and there is no run to write
         return
     run, reports = _folders(config, around, options)
-    outside = _outside_problems(config, around, [run, again_folder(run), main_folder(run), reports])
+    folders = [run, again_folder(run), main_folder(run), cases_folder(run)]
+    outside = _outside_problems(config, around, [*folders, reports])
     yield from outside
     if not options.dry_run and not outside:  # a folder outside is not even tried
         yield from folder_problems([run, reports])
 
 
-def make_plan(config: Config, around: Surroundings, options: Options, listener: Listener) -> Plan:
+def make_plan(
+    config: Config,
+    around: Surroundings,
+    options: Options,
+    listener: Listener,
+    rules: Rules | None = None,
+) -> Plan:
     """Plan the measurement of a config without problems.
 
     Args:
-        config: The config.
+        config: Config by which it is measured.
         around: The surroundings.
         options: The options.
         listener: Hears where the baseline was looked for.
+        rules: The rules of the base.
     """
     activity, inputs = around.activity, around.inputs
     run, reports = _folders(config, around, options)
@@ -127,6 +136,7 @@ def make_plan(config: Config, around: Surroundings, options: Options, listener: 
         origin=origin,
         forecast=fitting_note(config, around.environ) if is_foretold else None,
         control=find_control(activity, around.source, config, base) if around.source else None,
+        rules=rules,
         sources=SourceCheck(
             base=base.commit if activity.is_proposal else None,
             workspace=around.workspace if inputs else None,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
-from lm_eval_so.action.baseline_inputs import BaselineStore, UpdateBaseline
+from lm_eval_so.action.inputs import BaselineStore, UpdateBaseline
 from lm_eval_so.comparator.baseline.eligibility import find_refusals
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config

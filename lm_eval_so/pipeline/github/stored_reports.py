@@ -3,25 +3,20 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import Final
 
-from lm_eval_so.action.baseline_inputs import BaselineSource
 from lm_eval_so.action.github.artifacts import Artifact
 from lm_eval_so.action.github.connection import GitHub
 from lm_eval_so.action.github.failures import RequestFailed
 from lm_eval_so.action.github.runs import Run
 from lm_eval_so.comparator.baseline.find import Found
-from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, Noticed, Warned
 from lm_eval_so.core.records.comparison import BaselineRef, Reason
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import parse_report
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import LMEvalError
-from lm_eval_so.pipeline.github.base_commit import Connect, TrustedBase
-from lm_eval_so.pipeline.github.baseline_place import Wanted
-from lm_eval_so.pipeline.github.surroundings import Surroundings
+from lm_eval_so.pipeline.github.base_commit import Connect
 
 _STAGE: Final = "baseline"
 _REPORT: Final = "report.json"
@@ -117,35 +112,3 @@ class Store:
         about = {"name": self.artifact, "workflow": self.workflow, "branch": self.branch}
         reason = Reason(code=code, figures={**about, **figures})
         return BaselineRef(source="none", path=self.artifact, reason=reason)
-
-
-def wanted_baseline(
-    config: Config, around: Surroundings, base: TrustedBase, explicit: Path | None, tell: Listener
-) -> Wanted:
-    """Return the baseline that the inputs of the workflow want.
-
-    Args:
-        config: The config.
-        around: The surroundings, on GitHub.
-        base: The base commit.
-        explicit: Report that the command line names.
-        tell: Listener.
-    """
-    inputs, activity = around.inputs, around.activity
-    if inputs is None:
-        return Wanted(explicit=explicit)
-    given, branch = inputs.baseline, activity.base.ref
-    workflow = given.workflow or activity.workflow.file
-    stored = None
-    if around.connect and base.commit and branch and workflow:
-        stored = Store(
-            connect=around.connect,
-            workflow=workflow,
-            branch=branch,
-            artifact=config.baseline.artifact_name(config.suite),
-            base=base.commit,
-            max_ancestors=given.max_ancestors,
-            is_named=given.source is BaselineSource.ARTIFACT,
-            tell=tell,
-        ).find
-    return Wanted(explicit=explicit or given.report, source=given.source, stored=stored)

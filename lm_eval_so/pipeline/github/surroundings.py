@@ -1,20 +1,25 @@
-"""The surroundings of `ci`: a local machine or an event of GitHub, and the reason to skip it."""
+"""The surroundings of `ci`: a local machine or an event of GitHub, the reason to skip it, the rules of its base."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from lm_eval_so.action.event import Activity, find_activity, plain_suite_id, read_event
 from lm_eval_so.action.github.connection import open_github
-from lm_eval_so.action.inputs import Inputs, MissingSecrets, read_inputs
+from lm_eval_so.action.inputs import BaselineSource, Inputs, MissingSecrets, read_inputs
 from lm_eval_so.action.outputs import Outputs
 from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.config_secrets import missing_variables
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.core.events import Listener, ignore
+from lm_eval_so.pipeline.check import refuse_rules
 from lm_eval_so.pipeline.github.base_commit import Connect, TrustedBase, find_trusted_base
+from lm_eval_so.pipeline.github.baseline_place import Wanted, as_checked_out, find_place
 from lm_eval_so.pipeline.github.publish import write_to
+from lm_eval_so.pipeline.github.stored_reports import Store
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
+from lm_eval_so.pipeline.rules.take_rules import Rules, take_rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,5 +98,69 @@ def read_surroundings(environ: dict[str, str]) -> Surroundings:
         key = inputs.secrets.openai_api_key
         if key and not environ.get("OPENAI_API_KEY"):
             environ = {**environ, "OPENAI_API_KEY": key}
-    activity = find_activity(environ, read_event(environ))
+    activity = as_checked_out(find_activity(environ, read_event(environ)), cwd=workspace)
     return Surroundings(environ=environ, activity=activity, inputs=inputs, workspace=workspace)
+
+
+def find_rules(
+    config: Config, around: Surroundings, *, baseline: Path | None = None
+) -> Rules | None:
+    """Find the rules of the base commit, which decide on a pull request and on a merge group.
+
+    On main itself and at a desk a config's own rules hold.
+
+    Args:
+        config: The config that is proposed, without problems, its plugins loaded.
+        around: The surroundings.
+        baseline: The report that the command line names.
+
+    Returns:
+        None if the config's own rules hold, and nobody need know why.
+
+    Raises:
+        ConfigError: If main's rules cannot be followed here; lists every problem.
+    """
+    activity, inputs = around.activity, around.inputs
+    if around.source is None or inputs is None or not activity.is_proposal:
+        return None
+    base = around.base(config.folder)
+    rules = take_rules(config, around.source, base.files, why=base.why)
+    if rules is None or rules.config is config:
+        return rules
+    refuse_rules(rules.config, around.environ)
+    if rules.config.baseline == config.baseline:
+        return rules
+    wanted = wanted_baseline(config, around, base, baseline, ignore)
+    return replace(rules, own_place=find_place(config, activity, base, wanted))
+
+
+def wanted_baseline(
+    config: Config, around: Surroundings, base: TrustedBase, explicit: Path | None, tell: Listener
+) -> Wanted:
+    """Return the baseline that the inputs of the workflow want.
+
+    Args:
+        config: The config.
+        around: The surroundings, on GitHub.
+        base: The base commit.
+        explicit: Report that the command line names.
+        tell: Listener.
+    """
+    inputs, activity = around.inputs, around.activity
+    if inputs is None:
+        return Wanted(explicit=explicit)
+    given, branch = inputs.baseline, activity.base.ref
+    workflow = given.workflow or activity.workflow.file
+    stored = None
+    if around.connect and base.commit and branch and workflow:
+        stored = Store(
+            connect=around.connect,
+            workflow=workflow,
+            branch=branch,
+            artifact=config.baseline.artifact_name(config.suite),
+            base=base.commit,
+            max_ancestors=given.max_ancestors,
+            is_named=given.source is BaselineSource.ARTIFACT,
+            tell=tell,
+        ).find
+    return Wanted(explicit=explicit or given.report, source=given.source, stored=stored)

@@ -2,17 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from lm_eval_so.action.baseline_inputs import (
+from lm_eval_so.action.inputs import (
+    INPUTS,
     BaselineInputs,
     BaselineSource,
     BaselineStore,
-    UpdateBaseline,
-)
-from lm_eval_so.action.inputs import (
-    INPUTS,
     CommentMode,
     Generate,
     MissingSecrets,
+    UpdateBaseline,
     read_inputs,
     read_usable_inputs,
 )

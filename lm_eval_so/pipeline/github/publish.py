@@ -101,7 +101,8 @@ def tell_github(config: Config, resources: Resources, measured: Measured, job: J
         comment_file_written=wanted,
     )
     write_to(resources.environ, outputs)
-    origin = Origin(run_url=activity.run_url, commit=job.head)
+    named = inputs.to_name(_relative(Path(config.located.file), workspace))
+    origin = Origin(run_url=activity.run_url, commit=job.head, config=named)
     bodies = make_bodies(comparison, report, origin, style_of(config, resources))
     summarise(_summaries(measured, bodies), resources, job)
     published = Published()

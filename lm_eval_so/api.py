@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.records.comparison import Comparison
-from lm_eval_so.core.records.dataset import DatasetInfo
 from lm_eval_so.core.records.enums import Language, ReportFormat
 from lm_eval_so.core.records.report import EvaluationReport
-from lm_eval_so.core.records.run import RunInfo
 from lm_eval_so.core.secrets import make_redactor
 from lm_eval_so.errors import UsageError
 from lm_eval_so.evaluator import evaluate as evaluating
@@ -35,6 +33,8 @@ from lm_eval_so.terminal.progress import open_progress
 
 if TYPE_CHECKING:
     from lm_eval_so.core.asking.resources import Resources
+    from lm_eval_so.core.records.dataset import DatasetInfo
+    from lm_eval_so.core.records.run import RunInfo
 
 __all__ = ["aevaluate", "agenerate", "arun", "compare", "evaluate", "generate", "render", "run"]
 
@@ -52,7 +52,7 @@ async def agenerate(
     overrides: Sequence[str] = (),
     plugins: Sequence[AnyPath] = (),
     progress: bool | None = None,
-) -> DatasetInfo:
+) -> "DatasetInfo":
     """Do what `generate` does, as a coroutine; the arguments are the same."""
     found, resources = prepare(
         _source(config),
@@ -77,7 +77,7 @@ def generate(
     overrides: Sequence[str] = (),
     plugins: Sequence[AnyPath] = (),
     progress: bool | None = None,
-) -> DatasetInfo:
+) -> "DatasetInfo":
     """Make the dataset of a config from its sources, and write the tests that it wants from documents.
 
     Example:
@@ -119,7 +119,7 @@ async def arun(
     overrides: Sequence[str] = (),
     plugins: Sequence[AnyPath] = (),
     progress: bool | None = None,
-) -> RunInfo:
+) -> "RunInfo":
     """Do what `run` does, as a coroutine; the arguments are the same."""
     found, resources = prepare(
         _source(config), os.environ, overrides=overrides, plugins=_paths(plugins), needs={"run"}
@@ -144,7 +144,7 @@ def run(
     overrides: Sequence[str] = (),
     plugins: Sequence[AnyPath] = (),
     progress: bool | None = None,
-) -> RunInfo:
+) -> "RunInfo":
     """Ask the chatbot every sample that has no answer yet.
 
     Example:

@@ -1,6 +1,7 @@
 """The answers for a verdict: asked for this checkout, and marked once the verdict is made."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.resources import Resources
@@ -11,6 +12,7 @@ from lm_eval_so.core.records.enums import ReportFormat
 from lm_eval_so.core.records.run import Checkout
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import BudgetSpent, InputError, Problem, TooManyErrors
+from lm_eval_so.pipeline.measure.held_sources import with_cases
 from lm_eval_so.pipeline.measure.plan import (
     Baseline,
     Plan,
@@ -49,6 +51,12 @@ async def plan_answers(config: Config, resources: Resources, plan: Plan) -> RunP
     Raises:
         InputError: If config, dataset, folder or baseline cannot be used.
     """
+    with TemporaryDirectory() as folder:  # for main's cases, if they are asked, too
+        config, plan = with_cases(config, resources.listener, plan, Path(folder))
+        return await _plan_answers(config, resources, plan)
+
+
+async def _plan_answers(config: Config, resources: Resources, plan: Plan) -> RunPlan:
     asked = config
     if config.baseline_repeats != config.run.repeats:
         asked = asked_config(config, plan, read_baseline(config, plan.baseline))

@@ -1,6 +1,6 @@
 """The surroundings of `ci`: a local machine or an event of GitHub, and the reason to skip it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -9,12 +9,16 @@ from lm_eval_so.action.event import Activity, find_activity, read_event
 from lm_eval_so.action.github.connection import open_github
 from lm_eval_so.action.inputs import Inputs, MissingSecrets, read_inputs
 from lm_eval_so.action.outputs import Outputs
+from lm_eval_so.core import git
 from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.config_secrets import missing_variables
 from lm_eval_so.core.config.model import Config
+from lm_eval_so.errors import Problem
 from lm_eval_so.pipeline.github.base_commit import Connect, TrustedBase, find_trusted_base
+from lm_eval_so.pipeline.github.matrix import asked_part, matrix_problems
 from lm_eval_so.pipeline.github.publish import write_to
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
+from lm_eval_so.pipeline.measure.plan import AskedPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,23 @@ class Surroundings:
             return None
         api_url = activity.workflow.api_url
         return partial(open_github, activity.repository, token=token, api_url=api_url)
+
+    @property
+    def part(self) -> AskedPart:
+        """Part of the answers that the step asks itself.
+
+        Raises:
+            UsageError: If the pattern of the shards of other jobs is none.
+        """
+        return asked_part(self.inputs.matrix) if self.inputs else AskedPart()
+
+    def matrix_problems(self, config: Config) -> Iterator[Problem]:
+        """Find what keeps the step from asking a shard, or from taking those of other jobs."""
+        return matrix_problems(self.part, config, self.activity, self.workspace)
+
+    def head(self, folder: Path) -> str | None:
+        """Return the commit that is checked out around a folder; None without git."""
+        return git.head(folder)
 
     def base(self, folder: Path) -> TrustedBase:
         """Find the base commit of the event for a folder of the checkout."""

@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from lm_eval_so.comparator.baseline.find import AS_CONFIGURED, Place, find_anchor, find_baseline
 from lm_eval_so.comparator.terms import Anchor
@@ -20,9 +20,10 @@ from lm_eval_so.evaluator.binding.baseline_answers import needs_baseline
 from lm_eval_so.evaluator.evaluate import Origin
 from lm_eval_so.pipeline.control import ControlSource, Decided, decide
 from lm_eval_so.pipeline.scheduled import keep_scheduled, quote_main
-from lm_eval_so.runner.run import RunOptions, run_folder
+from lm_eval_so.runner.run import RunOptions, Shard, run_folder
 
 __all__ = [
+    "AskedPart",
     "Baseline",
     "Decided",
     "Origin",
@@ -61,6 +62,11 @@ class Baseline:
     accepted: bytes | None = None
     """Main's accept file, empty if it has none; None where nothing is proposed."""
 
+    @classmethod
+    def none(cls) -> Self:
+        """Return that there is no baseline, or that nothing asks for it."""
+        return cls(report=None, ref=BaselineRef(source="none"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceCheck:
@@ -70,6 +76,27 @@ class SourceCheck:
     """Base commit of the pull request; None if there is none, or git does not know it."""
     workspace: Path | None = None
     """Folder that no source may lead out of; None: sources may be anywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedPart:
+    """Part of the answers of a measurement that a run asks."""
+
+    whole: Config | None = None
+    """Config of the measurement, where a run asks only the first of its rounds."""
+    goes_on: bool = False
+    """Whether rounds of the run have been asked by this process."""
+    shard: Shard | None = None
+    """Shard of the dataset that is asked; None: the whole."""
+    folders: tuple[Path, ...] | None = None
+    """Folders of shards that other jobs asked, taken in the place of asking; None: all is asked here."""
+
+    @property
+    def stages(self) -> frozenset[Literal["run", "evaluate"]]:
+        """Stages that are gone through here."""
+        if self.shard is not None:
+            return frozenset({"run"})
+        return frozenset({"evaluate"} if self.folders is not None else {"run", "evaluate"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,16 +127,16 @@ class Plan:
     """Everything that main's config is read from; null: it plays no part."""
     sources: SourceCheck | None = None
     """Terms of holding tests against their sources; None: they are not."""
-    whole: Config | None = None
-    """Config of the measurement, where a run asks only the first of its rounds."""
-    goes_on: bool = False
-    """Whether rounds of the run have been asked by this process."""
+    part: AskedPart = field(default_factory=AskedPart)
+    """Part of the answers that is asked here."""
 
     @property
     def run_options(self) -> RunOptions:
         """Options of the stage `run`."""
+        part, goes_on = self.part, self.part.goes_on
+        fresh = self.fresh and not goes_on
         return RunOptions(
-            out=self.run, fresh=self.fresh and not self.goes_on, of=self.whole, goes_on=self.goes_on
+            out=self.run, fresh=fresh, of=part.whole, goes_on=goes_on, shard=part.shard
         )
 
 

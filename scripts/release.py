@@ -1,4 +1,4 @@
-"""Make what a release consists of, from HEAD alone: its two commits, its files, the names that move.
+"""Make what a release consists of, from HEAD alone: its commits, its files, the names that move.
 
 The same HEAD and version give the same commits and files, so a release that broke off goes on with what it
 has already published. scripts/release.sh calls this; docs/releasing.md describes the whole.
@@ -6,6 +6,7 @@ has already published. scripts/release.sh calls this; docs/releasing.md describe
     python scripts/release.py source 1.2.0 FOLDER         a clone with the version set; prints its commit
     python scripts/release.py files 1.2.0 FOLDER OUT      source distribution, wheel and notes, checked
     python scripts/release.py point 1.2.0 FOLDER DIGEST   action.yml names the image; prints its commit
+    python scripts/release.py back 1.2.0 FOLDER COMMIT    what main gets of the release COMMIT; prints that commit
     python scripts/release.py names 1.2.0                 tags of git, then of the image, that move to it
 """
 
@@ -142,6 +143,13 @@ def point(folder: Path, version: str, digest: str) -> str:
     return _commit(folder, "release: run the published image")
 
 
+def bring_back(folder: Path, version: str, released: str) -> str:
+    """Commit, on version and changelog, workflows to copy that are pinned to the release; return the commit."""
+    _git("checkout", "--quiet", f"{released}^", cwd=folder)
+    _run([sys.executable, "scripts/pin_snippets.py", released, version], folder)
+    return _commit(folder, f"docs: pin {version}")
+
+
 def make_files(folder: Path, version: str, out: Path) -> list[Path]:
     """Build the source distribution, from it the wheel, check both, and install the wheel.
 
@@ -268,7 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("step", choices=("source", "files", "point", "names"))
+    parser.add_argument("step", choices=("source", "files", "point", "back", "names"))
     parser.add_argument("version")
     parser.add_argument("folder", type=Path, nargs="?", default=Path())
     parser.add_argument("more", nargs="?", default="")
@@ -283,6 +291,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 ]
             case "point":
                 told = [point(given.folder, given.version, given.more)]
+            case "back":
+                told = [bring_back(given.folder, given.version, given.more)]
             case _:
                 told = [" ".join(names) for names in moving_names(given.version)]
     except ReleaseError as error:

@@ -129,12 +129,19 @@ name() {
 
 push() { outside git -c credential.helper= -c "credential.helper=!gh auth git-credential" -C "$1" push "${@:2}"; }
 
-# From here on the version exists: its tag, and a branch that brings version and changelog back to main.
+# From here on the version exists: its tag, and a branch that brings version, changelog and pins back to main.
 tag() {
-  local commit draft refs options=(--verify-tag --title "$version" --notes-file "$files/notes.md")
-  commit=$("$python" scripts/release.py point "$version" "$work/source" "$DIGEST")
-  refs=("$commit:refs/tags/v$version" "$source_commit:refs/heads/release/$version")
-  case $version in *rc*) refs=("${refs[0]}") options+=(--prerelease) ;; esac
+  local draft refs options=(--verify-tag --title "$version" --notes-file "$files/notes.md")
+  released=$("$python" scripts/release.py point "$version" "$work/source" "$DIGEST")
+  refs=("$released:refs/tags/v$version")
+  back=""
+  case $version in
+    *rc*) options+=(--prerelease) ;;
+    *)
+      back=$("$python" scripts/release.py back "$version" "$work/source" "$released")
+      refs+=("$back:refs/heads/release/$version")
+      ;;
+  esac
   push "$work/source" --atomic "$REPOSITORY" "${refs[@]}"
   draft=none
   [ -n "$dry" ] || draft=$(gh release view "v$version" --json isDraft --jq .isDraft 2>"$work/errors") || draft=none
@@ -172,5 +179,7 @@ echo "  would upload to the package index: $(cd "$files/dist" && echo *)"
 echo "== move"
 move
 echo "== the commits"
-git -C "$work/source" log -2 --stat --format='%h %s'
-git -C "$work/source" diff HEAD^ HEAD -- action.yml | grep '^[-+] '
+for commit in "$source_commit" "$released" $back; do
+  git -C "$work/source" show --stat --format='%h %s' "$commit"
+done
+git -C "$work/source" diff "$source_commit" "$released" -- action.yml | grep '^[-+] '

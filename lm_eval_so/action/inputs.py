@@ -77,6 +77,11 @@ class Publishing:
     """Language over that of the config."""
     answers: ShowAnswers
 
+    @property
+    def shortens(self) -> bool:
+        """Whether Markdown shortens long texts of cases."""
+        return self.answers is not ShowAnswers.FULL
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactInputs:
@@ -134,6 +139,10 @@ class Inputs:
     def config_or(self, given: Path) -> Path:
         """Return the command line's config file if it is not the default one, else the input's."""
         return self.config_file if given == CONFIG_FILE else given
+
+    def to_name(self, config: str) -> str | None:
+        """Return a config file that a command has to name; None for the default one."""
+        return None if Path(config) == CONFIG_FILE else config
 
 
 def read_command(environ: Mapping[str, str]) -> Command:

@@ -58,7 +58,7 @@ def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
     from lm_eval_so.core.config.load import require_valid
     from lm_eval_so.pipeline import ci as stage
     from lm_eval_so.pipeline.check import tell_gate
-    from lm_eval_so.pipeline.github.surroundings import read_surroundings
+    from lm_eval_so.pipeline.github.surroundings import find_rules, read_surroundings
     from lm_eval_so.pipeline.github.unloaded_config import ConfigSource, target_override
     from lm_eval_so.terminal.session import open_session
 
@@ -83,8 +83,10 @@ def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
         require_valid(session.read)  # a file with mistakes is told even where nothing is measured
         return _end(session, stage.tell_skipped(session.resources(), reason))
     session = session.with_plugins(lambda config, _: stage.find_problems(config, around, options))
+    rules = find_rules(session.config, around, baseline=options.baseline)
+    session = session.under(rules.config) if rules else session
     config = session.config
-    plan = stage.make_plan(config, around, options)
+    plan = stage.make_plan(config, around, options, rules)
     for told in tell_gate(config):
         session.progress.listen(told)
     if options.dry_run:

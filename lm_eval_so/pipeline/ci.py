@@ -13,7 +13,7 @@ from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Noticed, Warned
 from lm_eval_so.core.files import folder_problems, leads_out
-from lm_eval_so.errors import ExitCode, Interrupted, Problem, PublishError, Where
+from lm_eval_so.errors import ExitCode, Interrupted, Problem, PublishError, Where, refuse
 from lm_eval_so.pipeline.baseline.update import update_baseline
 from lm_eval_so.pipeline.check import Stage, check
 from lm_eval_so.pipeline.forecast.kept import file_of, fitting_note
@@ -26,15 +26,22 @@ from lm_eval_so.pipeline.github.baseline_place import (
     is_brought,
     is_of_event,
 )
-from lm_eval_so.pipeline.github.matrix import ask_and_tell
+from lm_eval_so.pipeline.github.matrix import (
+    ask_and_tell,
+    asked_part,
+    matrix_problems,
+    stop_problems,
+)
 from lm_eval_so.pipeline.github.publish import Job, Told, tell_github, write_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings
 from lm_eval_so.pipeline.measure.measure import Measured, measure
 from lm_eval_so.pipeline.measure.plan import (
     Origin,
     Plan,
+    Rules,
     SourceCheck,
     again_folder,
+    cases_folder,
     how_to_name_one,
     main_folder,
     run_folder,
@@ -80,7 +87,7 @@ def find_problems(config: Config, around: Surroundings, options: Options) -> Ite
         around: The surroundings.
         options: The options.
     """
-    needs: set[Stage] = {*around.part.stages}
+    needs: set[Stage] = {*asked_part(around.inputs).stages}
     needs |= {"generate"} if _makes_dataset(config, around.inputs) else set()
     yield from check(config, around.environ, needs=needs)
     if _updates_baseline(config, around) and config.baseline.path is None:
@@ -88,9 +95,10 @@ def find_problems(config: Config, around: Surroundings, options: Options) -> Ite
         yield Problem(what=what, where=config.where("baseline"), hint=how_to_name_one(config))
     if config.backend is None:  # told by now, and there is no run to write
         return
-    yield from around.matrix_problems(config)
+    yield from matrix_problems(config, around)
     run, reports = _folders(config, around, options)
-    outside = _outside_problems(config, around, [run, again_folder(run), main_folder(run), reports])
+    folders = [run, again_folder(run), main_folder(run), cases_folder(run)]
+    outside = _outside_problems(config, around, [*folders, reports])
     yield from outside
     if around.inputs and around.inputs.publishing.answers is ShowAnswers.NONE:
         yield from _answer_problems(config, run, reports)
@@ -98,12 +106,23 @@ def find_problems(config: Config, around: Surroundings, options: Options) -> Ite
         yield from folder_problems([run, reports])
 
 
-def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
-    """Plan the measurement of a config without problems."""
+def make_plan(
+    config: Config, around: Surroundings, options: Options, rules: Rules | None = None
+) -> Plan:
+    """Plan the measurement of a config without problems.
+
+    Args:
+        config: Config by which it is measured.
+        around: The surroundings.
+        options: The options.
+        rules: The rules of the base.
+    """
     activity, inputs = around.activity, around.inputs
+    part = asked_part(inputs)
+    refuse([*stop_problems(config, part)])  # of main's gate, which is another than the config's
     run, reports = _folders(config, around, options)
-    origin = Origin(commit=around.head(config.folder), base_ref=activity.base.ref)
     base = around.base(config.folder)
+    origin = Origin(commit=base.here, base_ref=activity.base.ref)
     if inputs is None:
         place = find_local_place(config, activity, explicit=options.baseline)
         may_be_baseline = True
@@ -122,7 +141,7 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
         reports=reports,
         make_dataset=_makes_dataset(config, inputs),
         fresh=options.fresh,
-        part=around.part,
+        part=part,
         baseline=place,
         anchor=find_anchor_place(config, activity, base) if inputs else None,
         may_be_baseline=may_be_baseline,
@@ -130,6 +149,7 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
         origin=origin,
         forecast=fitting_note(config, around.environ) if is_foretold else None,
         control=find_control(activity, around.source, config, base) if around.source else None,
+        rules=rules,
         sources=SourceCheck(
             base=base.commit if activity.is_proposal else None,
             workspace=around.workspace if inputs else None,
@@ -175,8 +195,7 @@ async def measure_and_tell(
         await ask_and_tell(config, resources, plan)
         has_result.set()
         return Done(measured=None, told=None, exit_code=ExitCode.DONE)
-    shortens = inputs.publishing.answers is not ShowAnswers.FULL
-    measured = await measure(config, resources, plan, shortens=shortens)
+    measured = await measure(config, resources, plan, shortens=inputs.publishing.shortens)
     has_result.set()
     await asyncio.sleep(0)  # a signal that came while reports were made is heard now
     if resources.stop.is_set():
@@ -245,7 +264,10 @@ def _answer_problems(config: Config, run: Path, reports: Path) -> Iterator[Probl
     if not leads_out(run, reports):
         what = f"show_answers: none keeps answers out of {reports}, and run.out leads there"
         yield Problem(what=what, where=config.where("run", "out"), hint="name another run.out")
-    elif any(folder.exists() for folder in (kept, again_folder(kept), main_folder(kept))):
+    elif any(
+        folder.exists()
+        for folder in (kept, again_folder(kept), main_folder(kept), cases_folder(kept))
+    ):
         what = f"show_answers: none, and {kept} has answers of an earlier step"
         yield Problem(what=what, where=Where(file=str(kept)), hint="choose another report_dir")
 

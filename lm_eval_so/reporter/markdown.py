@@ -20,13 +20,16 @@ from lm_eval_so.reporter.views.view import words_of
 
 _PACKAGE = "lm_eval_so.reporter"
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
+_COMMIT_DIGITS = 7
+_WHOLE = (40, 64)
+"""Digits of a commit that is not shortened."""
 _LEAST = 4
 _MOST_IDS = 100
 _MOST_SLICES = 15
 _MOST_PROBLEMS = 20
 _REPORT_GRAPHEMES = 600
 _COMMENT_GRAPHEMES = 1200
-_WHOLE = 1_000_000
+_UNCUT = 1_000_000
 """Length of a text that is not shortened; GitHub takes no page as long."""
 
 
@@ -53,7 +56,7 @@ class Origin:
     commit: str | None = None
     """Commit to check out; default: the report's."""
     config: str | None = None
-    """Config file as typed; None is the default one."""
+    """Config file; None is the default one."""
     before: str = ""
     """Text of the comment about an earlier commit, if this commit was not measured."""
     is_foreign: bool = False
@@ -80,7 +83,7 @@ def markdown_report(content: Content) -> str:
         else None,
         "detail": Detail(
             cases=style.examples,
-            graphemes=_REPORT_GRAPHEMES if style.shortens else _WHOLE,
+            graphemes=_REPORT_GRAPHEMES if style.shortens else _UNCUT,
             ids=_MOST_IDS,
             slices=_MOST_SLICES,
         ),
@@ -114,7 +117,7 @@ def comment_body(
         brief = _head(view.verdict.headline, view.suite, origin)
         told = {"sentence": comparison.sentence, "run_text": "run", "is_cut": True}
         accepted = view.verdict.accepted
-        return _fill("brief.md.j2", {**brief, **told, "accepted": accepted}, style)
+        return _fill("brief.md.j2", {**brief, **told, "accepted": accepted, "commit": ""}, style)
     values = {
         "comparison": view,
         "before": origin.before,
@@ -147,6 +150,7 @@ def unmeasured_body(
         **_head(unmeasured_headline(problems[0], language), suite or "", origin),
         "run_text": "run_only",
         "accepted": (),
+        "commit": (origin.commit or "")[:_COMMIT_DIGITS],
     }
     if level > 0:
         return _fill("brief.md.j2", {**values, "is_cut": len(problems) > 1}, style)
@@ -167,7 +171,7 @@ def _head(headline: Headline, suite: str, origin: Origin) -> dict[str, object]:
 
 
 def _detail(level: int, style: Style) -> Detail:
-    examples, most = style.examples, _COMMENT_GRAPHEMES if style.shortens else _WHOLE
+    examples, most = style.examples, _COMMENT_GRAPHEMES if style.shortens else _UNCUT
     details = (
         Detail(cases=examples, graphemes=most, ids=_MOST_IDS, slices=5),
         Detail(cases=examples, graphemes=600, ids=_MOST_IDS, slices=5),
@@ -190,7 +194,9 @@ def _commands(
     base = comparison.baseline.ref or ""
     if _COMMIT.fullmatch(base):
         parts += ["--set", f"baseline.ref={base[:12]}"]
-    return f"git checkout {commit[:12]}\n{shlex.join(parts)}"
+    # GitHub's merge of a pull request is on no branch that a clone has
+    fetch = f"git fetch origin {commit}\n" if len(commit) in _WHOLE else ""
+    return f"{fetch}git checkout {commit[:12]}\n{shlex.join(parts)}"
 
 
 def _fill(template: str, values: Mapping[str, object], style: Style) -> str:

@@ -67,6 +67,11 @@ class Session:
         redactor = config_redactor(config, self.environ, runs_code=True)
         return replace(self, config=config, redactor=redactor)
 
+    def under(self, config: Config) -> "Session":
+        """Return this session with another config, as by other rules; the secrets of both are known."""
+        redactor = config_redactor(config, self.environ, runs_code=True)
+        return replace(self, config=config, redactor=self.redactor.joined(redactor))
+
     def resources(self, stop: asyncio.Event | None = None) -> Resources:
         """Make the bundle that stages get."""
         return Resources(

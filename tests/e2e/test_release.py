@@ -23,7 +23,9 @@ ReleaseError = RELEASE["ReleaseError"]
 DIGEST = f"sha256:{'5' * 64}"
 OTHER = f"sha256:{'6' * 64}"
 FILES = ["pyproject.toml", "README.md", "README.ko.md", "CHANGELOG.md", "action.yml", ".gitignore"]
-SCRIPTS = ["scripts/release.sh", "scripts/release.py", "scripts/python.sh"]
+SCRIPTS = [
+    f"scripts/{name}" for name in ("release.sh", "release.py", "pin_snippets.py", "python.sh")
+]
 STAND_IN = """#!/bin/sh
 echo "$(basename "$0") $*" >>"$ASKED"
 case "$*" in
@@ -43,7 +45,7 @@ def project(tmp_path: Path) -> Path:
         shutil.copy(ROOT / name, folder / name)
     changelog = folder / "CHANGELOG.md"
     text = re.sub(r"(?s)(## \[Unreleased\]\n).*?(?=\n\[|\n## \[)", r"\1", changelog.read_text())
-    entry = "\n### Added\n\n- All of it. See [the docs](docs/index.md).\n"
+    entry = "\n### Added\n\n- All. See [the docs](docs/index.md), [us](https://example.com).\n"
     changelog.write_text(text.replace("## [Unreleased]\n", f"## [Unreleased]\n{entry}"))
     git("init", "--quiet", "--initial-branch=main", cwd=folder)
     commit(folder, "all: begin")
@@ -51,9 +53,12 @@ def project(tmp_path: Path) -> Path:
 
 
 def commit(folder: Path, message: str) -> str:
-    who = ["-c", "user.name=p", "-c", "user.email=p@example.com"]
+    """Commit all that is there, on the morning of a day in Seoul."""
     git("add", "--all", cwd=folder)
-    git(*who, "commit", "--quiet", "--allow-empty", "--message", message, cwd=folder)
+    told = {"NAME": "p", "EMAIL": "p@example.com", "DATE": "2026-11-24T06:30:00+0900"}
+    who = {f"GIT_{role}_{k}": v for role in ("AUTHOR", "COMMITTER") for k, v in told.items()}
+    line = ["git", "commit", "--quiet", "--message", message, "--allow-empty"]
+    subprocess.run(line, cwd=folder, env=os.environ | who, check=True)
     return git("rev-parse", "HEAD", cwd=folder)
 
 
@@ -72,13 +77,14 @@ def test_source__is_head_with_version_and_changelog(project: Path, tmp_path: Pat
     read = {name: (tmp_path / "a" / name).read_text("utf-8") for name in changed}
     assert '\nversion = "1.2.0"\n' in read["pyproject.toml"]
     assert "![version 1.2.0](https://img.shields.io/badge/version-1.2.0-blue)" in read["README.md"]
-    day = git("log", "-1", "--format=%cd", "--date=format:%Y-%m-%d", cwd=project)
-    assert f"\n## [Unreleased]\n\n## [1.2.0] - {day}\n\n### Added\n" in read["CHANGELOG.md"]
+    assert "\n## [Unreleased]\n\n## [1.2.0] - 2026-11-23\n\n### Added\n" in read["CHANGELOG.md"]
+    time = git("log", "-1", "--format=%ct", cwd=project)
+    assert git("log", "-1", "--format=%at %ct", cwd=tmp_path / "a") == f"{time} {time}"
     site = RELEASE["REPOSITORY"]
     links = f"\n[Unreleased]: {site}/compare/v1.2.0...main\n[1.2.0]: {site}/releases/tag/v1.2.0\n"
-    assert read["CHANGELOG.md"].endswith(links)
+    assert links in read["CHANGELOG.md"]
     assert RELEASE["notes"](read["CHANGELOG.md"], "1.2.0") == (
-        f"### Added\n\n- All of it. See [the docs]({site}/blob/v1.2.0/docs/index.md).\n"
+        f"### Added\n\n- All. See [the docs]({site}/blob/v1.2.0/docs/index.md), [us](https://example.com).\n"
     )
 
 
@@ -212,27 +218,39 @@ class Steps:
 
 def test_steps__tag_once_and_move_the_names(project: Path, tmp_path: Path) -> None:
     steps = Steps(project, tmp_path)
-    for step in ("name", "tag", "tag", "move"):
-        done = steps.run(step, "1.2.0", DIGEST="" if step == "name" else DIGEST, AMD64=OTHER)
+
+    def asked(step: str, **environ: str) -> str:
+        done = steps.run(step, "1.2.0", **environ)
         assert done.returncode == 0, done.stderr
-        asked = steps.asked.read_text()
-        if step == "name":
-            assert done.stdout.splitlines()[-1] == f"digest={DIGEST}"
-            assert (
-                f"imagetools create --tag {RELEASE['IMAGE']}:1.2.0 {RELEASE['IMAGE']}@{OTHER}"
-                in asked
-            )
-            assert set(steps.refs()) == {"main"}
-        elif step == "tag":
-            first = steps.refs()
-            assert set(first) == {"main", "v1.2.0", "release/1.2.0"}
-    assert asked.count("release create") == 0
-    assert f"--tag {RELEASE['IMAGE']}:latest {RELEASE['IMAGE']}@{DIGEST}" in asked
+        return steps.asked.read_text() + done.stdout
+
+    image = RELEASE["IMAGE"]
+    builds = {"AMD64": OTHER, "ARM64": DIGEST}
+    named = asked("name", **builds)
+    assert f"imagetools create --tag {image}:1.2.0 {image}@{OTHER} {image}@{DIGEST}\n" in named
+    assert named.endswith(f"\ndigest={DIGEST}\n")
+    again = asked("name", DIGEST=OTHER)  # an earlier run made the image
+    assert "imagetools" not in again
+    assert again.endswith(f"\ndigest={OTHER}\n")
+    assert set(steps.refs()) == {"main"}
+
+    assert "release create v1.2.0 --verify-tag" in asked("tag", DIGEST=DIGEST)
+    first = steps.refs()
+    assert set(first) == {"main", "v1.2.0", "release/1.2.0"}
+    assert "release create" not in asked("tag", DIGEST=DIGEST)
+    names = "".join(f" --tag {image}:{name}" for name in ("1", "1.2", "latest"))
+    assert f"imagetools create{names} {image}@{DIGEST}\n" in asked("move", DIGEST=DIGEST)
     refs = steps.refs()
     assert refs["v1"] == refs["v1.2"] == refs["v1.2.0"] == first["v1.2.0"]
     assert DIGEST in git("show", "v1:action.yml", cwd=steps.site)
-    assert git("rev-parse", "v1.2.0^", cwd=steps.site) == refs["release/1.2.0"]
-    assert git("rev-parse", "v1.2.0^^", cwd=steps.site) == refs["main"]
+    assert git("rev-parse", "v1.2.0~2", cwd=steps.site) == refs["main"]
+    # what goes back to main is not the release: version, changelog, and workflows pinned to it
+    assert git("rev-parse", "v1.2.0~", cwd=steps.site) == git(
+        "rev-parse", "release/1.2.0~", cwd=steps.site
+    )
+    back = git("show", "release/1.2.0", cwd=steps.site)
+    assert f"+      - uses: mackim-3768/lm-eval-so@{refs['v1']} # v1.2.0" in back
+    assert "image: Dockerfile" in git("show", "release/1.2.0:action.yml", cwd=steps.site)
     assert "image: Dockerfile" in git("show", "main:action.yml", cwd=steps.site)
 
     # another digest, or another commit, is not this release
@@ -252,6 +270,10 @@ def test_steps__tag_once_and_move_the_names(project: Path, tmp_path: Path) -> No
 def test_dry_run__builds_and_installs_what_would_be_published(tmp_path: Path) -> None:
     source = tmp_path / "clone"
     git("clone", "--quiet", str(ROOT), str(source), cwd=tmp_path)
+    changelog = source / "CHANGELOG.md"
+    head = "## [Unreleased]\n"
+    changelog.write_text(changelog.read_text("utf-8").replace(head, f"{head}\n- An entry.\n"))
+    commit(source, "changelog: one entry more")
     environ = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(
         ["bash", "scripts/release.sh", "--dry-run", "97.2.0", DIGEST],

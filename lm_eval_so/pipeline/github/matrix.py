@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-from lm_eval_so.action.event import Activity
-from lm_eval_so.action.inputs import MatrixInputs
+from lm_eval_so.action.inputs import Inputs
 from lm_eval_so.action.outputs import Outputs
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
@@ -16,59 +14,69 @@ from lm_eval_so.core.words import counted
 from lm_eval_so.errors import Problem, UsageError, Where
 from lm_eval_so.pipeline.github.baseline_place import is_brought
 from lm_eval_so.pipeline.github.publish import write_last
+from lm_eval_so.pipeline.github.surroundings import Surroundings
 from lm_eval_so.pipeline.measure.answers import ask_shard
 from lm_eval_so.pipeline.measure.plan import AskedPart, Plan
 from lm_eval_so.runner.run import Shard
 from lm_eval_so.runner.store.run_dir import INFO_FILE, RESULTS_FILE
 
 
-def asked_part(matrix: MatrixInputs) -> AskedPart:
+def asked_part(inputs: Inputs | None) -> AskedPart:
     """Return the part of the answers that a step asks itself.
 
     Args:
-        matrix: Inputs of the step.
+        inputs: Inputs of the step; None outside GitHub.
 
     Raises:
         UsageError: If the pattern of the shards is none.
     """
+    matrix = inputs.matrix if inputs else None
+    if matrix is None or (matrix.shard is None and matrix.glob is None):
+        return AskedPart()
     if matrix.shard is not None:
         return AskedPart(shard=Shard.parse(matrix.shard))
-    if matrix.glob is None:
-        return AskedPart()
     try:
-        found = [path for path in matrix.root.glob(matrix.glob) if (path / INFO_FILE).is_file()]
+        found = [
+            path for path in matrix.root.glob(matrix.glob or "") if (path / INFO_FILE).is_file()
+        ]
     except ValueError as error:
         hint = "write it as shards/*/run"
         raise UsageError(f'input merge_glob: "{matrix.glob}": {error}', hint=hint) from None
     return AskedPart(folders=tuple(sorted(found)))
 
 
-def matrix_problems(
-    part: AskedPart, config: Config, activity: Activity, workspace: Path
-) -> Iterator[Problem]:
+def matrix_problems(config: Config, around: Surroundings) -> Iterator[Problem]:
     """Find what keeps a step from asking a shard, or from taking those of other jobs.
 
     Args:
-        part: Part of the answers that the step asks.
         config: The config.
-        activity: The task that the event sets.
-        workspace: Root of the checkout.
+        around: The surroundings.
     """
-    is_matrix = part.shard is not None or part.folders is not None
-    if is_matrix and config.gate.stop != "never":
-        what = "gate.stop asks in rounds, and the jobs of shards know nothing of each other"
-        hint = "write stop: never, or ask without shards"
-        yield Problem(what=what, where=config.where("gate", "stop"), hint=hint)
+    part = asked_part(around.inputs)
+    yield from stop_problems(config, part)
     for folder in part.folders or ():
         files = [folder / name for name in (INFO_FILE, RESULTS_FILE)]
         where = Where(file=str(folder))
-        if any(leads_out(file, workspace) for file in files):
+        if any(leads_out(file, around.workspace) for file in files):
             hint = "remove the link"
             yield Problem(what=f"{folder} leads out of the workspace", where=where, hint=hint)
-        elif is_brought(files[0], activity, cwd=config.folder):
+        elif is_brought(files[0], around.activity, cwd=config.folder):
             what = f"{folder} is a file of the commit, and no shard that a job of this run asked"
             hint = "take it out of the commit, or choose another merge_glob"
             yield Problem(what=what, where=where, hint=hint)
+
+
+def stop_problems(config: Config, part: AskedPart) -> Iterator[Problem]:
+    """Find a gate that asks in rounds, which jobs that know nothing of each other cannot.
+
+    Args:
+        config: The config, by whose gate it is decided.
+        part: Part of the answers that the step asks itself.
+    """
+    if config.gate.stop != "never" and (part.shard is not None or part.folders is not None):
+        what = "gate.stop asks in rounds, and the jobs of shards know nothing of each other"
+        hint = "write stop: never, or ask without shards"
+        yield Problem(what=what, where=config.where("gate", "stop"), hint=hint)
 
 
 async def ask_and_tell(config: Config, resources: Resources, plan: Plan) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from lm_eval_so.action.comment import LEVELS, Bodies, Published
 from lm_eval_so.action.event import plain_suite_id
-from lm_eval_so.action.inputs import ShowAnswers
 from lm_eval_so.action.marker import State
 from lm_eval_so.action.outputs import (
     Outputs,
@@ -102,9 +101,9 @@ def tell_github(config: Config, resources: Resources, measured: Measured, job: J
         comment_file_written=wanted,
     )
     write_to(resources.environ, outputs)
-    origin = Origin(run_url=activity.run_url, commit=job.head)
-    shortens = inputs.publishing.answers is not ShowAnswers.FULL
-    style = replace(style_of(config, resources), shortens=shortens)
+    named = inputs.to_name(_relative(Path(config.located.file), workspace))
+    origin = Origin(run_url=activity.run_url, commit=job.head, config=named)
+    style = replace(style_of(config, resources), shortens=inputs.publishing.shortens)
     bodies = make_bodies(comparison, report, origin, style)
     summarise(_summaries(measured, bodies), resources, job)
     published = Published()

@@ -14,7 +14,7 @@ from lm_eval_so.action.event import FinishedRun, find_finished_run, read_event
 from lm_eval_so.action.finished_run import Nothing, Result, find_result
 from lm_eval_so.action.github.connection import GitHub, open_github
 from lm_eval_so.action.github.failures import RequestFailed
-from lm_eval_so.action.inputs import CommentMode, Inputs, ShowAnswers, read_inputs
+from lm_eval_so.action.inputs import CommentMode, Inputs, read_inputs
 from lm_eval_so.action.outputs import Outputs, write_summary
 from lm_eval_so.action.target import Target, is_wanted, regressed_in, suite_of_run
 from lm_eval_so.core.asking.resources import Resources
@@ -87,7 +87,7 @@ def _post(
     suite_id = suite_of_run(comparison.suite_id, run, given=inputs.suite_id)
     style = Style(
         language=inputs.publishing.language or Language.EN,
-        shortens=inputs.publishing.answers is not ShowAnswers.FULL,
+        shortens=inputs.publishing.shortens,
         redactor=resources.redactor,
     )
     bodies = _bodies(found, finished, style)

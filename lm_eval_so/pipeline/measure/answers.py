@@ -1,6 +1,7 @@
 """The answers for a verdict: asked for this checkout, and marked once the verdict is made."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.resources import Resources
@@ -11,12 +12,13 @@ from lm_eval_so.core.records.enums import ReportFormat
 from lm_eval_so.core.records.run import Checkout, RunInfo
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import BudgetSpent, InputError, Problem, TooManyErrors
-from lm_eval_so.pipeline.measure.held_sources import prepare_dataset
+from lm_eval_so.pipeline.measure.held_sources import prepare_dataset, with_cases
 from lm_eval_so.pipeline.measure.plan import (
     Baseline,
     Plan,
     again_folder,
     asked_config,
+    cases_folder,
     main_folder,
     read_baseline,
 )
@@ -51,6 +53,12 @@ async def plan_answers(config: Config, resources: Resources, plan: Plan) -> RunP
     Raises:
         InputError: If config, dataset, folder or baseline cannot be used.
     """
+    with TemporaryDirectory() as folder:  # for main's cases, if they are asked, too
+        config, plan = with_cases(config, resources.listener, plan, Path(folder))
+        return await _plan_answers(config, resources, plan)
+
+
+async def _plan_answers(config: Config, resources: Resources, plan: Plan) -> RunPlan:
     asked = config
     if config.baseline_repeats != config.run.repeats:
         asked = asked_config(config, plan, read_baseline(config, plan.baseline))
@@ -132,6 +140,7 @@ async def ask_shard(config: Config, resources: Resources, plan: Plan) -> RunInfo
         LMEvalError: As the stages `generate` and `run`; answers that were paid for are on disk by then.
     """
     prepare_dataset(config, resources, plan)
+    config, plan = with_cases(config, resources.listener, plan, cases_folder(plan.run))
     verdict = for_verdict(config, plan)
     asked = await told_config(config, resources, plan, Baseline.none(), verdict)
     return await running.run(asked, resources, plan.run_options, verdict=verdict)

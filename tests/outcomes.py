@@ -174,7 +174,7 @@ OUTCOMES = {
                     on_base=False,
                     reason="shorter answers",
                 ),
-                exemption("s3", max_drop=1.0, drop=0.0, on_base=False),
+                exemption("s3", state="unused", max_drop=1.0, drop=0.0, on_base=False),
                 exemption("s4", state="exceeded", max_drop=0.5, drop=1.0, on_base=False),
             ),
         ),

@@ -358,9 +358,7 @@ class Comparison:
     def accepted_here(self) -> tuple[Exemption, ...]:
         """Drops that do not count by entries which the proposal itself brings."""
         return tuple(
-            each
-            for each in self.accept
-            if each.on_base is False and each.state == "applied" and (each.drop or 0.0) > 0
+            each for each in self.accept if each.on_base is False and each.state == "applied"
         )
 
     @property

@@ -69,7 +69,8 @@ def _warnings(comparison: Comparison, language: Language) -> Iterator[str]:
 def _accepted(entry: Exemption, words: Words) -> tuple[str, str, str]:
     name = " · ".join(filter(None, (entry.sample_id, entry.metric)))
     limit = f"{entry.max_drop or 0.0:g}"
-    told = words("accepted_here", drop=f"{entry.drop:.3g}", limit=limit, until=entry.until)
+    drop = f"{max(entry.drop or 0.0, 0.0):.3g}"
+    told = words("accepted_here", drop=drop, limit=limit, until=entry.until)
     return name, told, entry.reason
 
 

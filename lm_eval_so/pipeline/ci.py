@@ -116,6 +116,9 @@ def make_plan(
         around: The surroundings.
         options: The options.
         rules: The rules of the base.
+
+    Raises:
+        ConfigError: If the gate that decides asks in rounds, and the step asks a shard.
     """
     activity, inputs = around.activity, around.inputs
     part = asked_part(inputs)

@@ -169,11 +169,12 @@ def make_files(folder: Path, version: str, out: Path) -> list[Path]:
     """
     environ = {**os.environ, "SOURCE_DATE_EPOCH": str(_time_of(folder))}
     python, dist = sys.executable, out / "dist"
-    _run(
-        [python, "-m", "hatchling", "build", "-t", "sdist", "-d", str(dist.resolve())],
-        folder,
-        environ,
-    )
+    readme = folder / "README.md"  # the package index shows it
+    text = with_whole_links(readme.read_text("utf-8"), version)
+    readme.write_text(text, encoding="utf-8", newline="\n")
+    sdist_of = ["build", "-t", "sdist", "-d", str(dist.resolve())]
+    _run([python, "-m", "hatchling", *sdist_of], folder, environ)
+    _git("checkout", "--quiet", "README.md", cwd=folder)
     (sdist,) = dist.glob("*.tar.gz")
     offline = ["--quiet", "--no-deps", "--no-index", "--disable-pip-version-check"]
     wheel_of = ["wheel", *offline, "--no-build-isolation", "--wheel-dir", str(dist)]

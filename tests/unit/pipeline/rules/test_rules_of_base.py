@@ -440,6 +440,7 @@ async def test_plan__counts_the_cases_of_main_and_writes_nothing(team: Team) -> 
     planned = await plan_answers(rules.config, resources(), plan)
     assert planned.to_ask == N
     assert not run.parent.exists()
+    assert not (team.folder / ".lm-eval-so").exists()
 
 
 UNREAD = {

@@ -12,6 +12,7 @@ import pytest
 from servers.checkout import KEY, Checkout, N, open_checkout
 from servers.commands import git, lm_eval_so, start_anew
 from servers.processes import finish, wait
+from servers.runs import rows
 
 from lm_eval_so.action.marker import header, marker
 from lm_eval_so.testing import Reply
@@ -40,10 +41,7 @@ def test_ci__creates_one_comment_and_updates_it(place: Checkout) -> None:
     assert outputs["report_html"] == "lm-eval-so-report/report.html"
     assert "회귀" in (place.folder.parent / "summary").read_text(encoding="utf-8")
 
-    accepted = place.folder / ".lm-eval-so/accept.yaml"
-    day = datetime.now(tz=UTC) + timedelta(days=9)
-    entry = {"metric": "exact_match", "max_drop": 0.5, "reason": "새 말투", "until": f"{day:%F}"}
-    accepted.write_text(json.dumps([entry]), encoding="utf-8")
+    accept_the_drop(place)
     place.commit("accepted")
     second = place.ci(GITHUB_RUN_ID="7")
     assert second.returncode == 0, second.stderr
@@ -52,6 +50,33 @@ def test_ci__creates_one_comment_and_updates_it(place: Checkout) -> None:
     assert "`exact_match` 0.5만큼 나빠짐" in place.hub.bodies(7)[number]
     outputs = place.outputs()
     assert (outputs["passed"], outputs["accepted_count"]) == ("true", "1")
+
+
+def accept_the_drop(place: Checkout) -> None:
+    day = datetime.now(tz=UTC) + timedelta(days=9)
+    entry = {"metric": "exact_match", "max_drop": 0.5, "reason": "새 말투", "until": f"{day:%F}"}
+    file = place.folder / ".lm-eval-so/accept.yaml"
+    file.write_text(json.dumps([entry]), encoding="utf-8")
+
+
+def test_ci__under_strict_rules_a_pull_request_accepts_nothing_by_itself(place: Checkout) -> None:
+    config = place.folder / "lm-eval-so.yaml"
+    text = config.read_text(encoding="utf-8")
+    git("checkout", "-q", "main", cwd=place.folder)
+    config.write_text(text.replace("gate: {", "gate: {rules: strict, "), encoding="utf-8")
+    git("commit", "-qam", "strict", cwd=place.folder)
+    git("checkout", "-q", "topic", cwd=place.folder)
+    git("merge", "-q", "main", cwd=place.folder)
+    config.write_text(text, encoding="utf-8")  # and it takes that back, too
+    accept_the_drop(place)
+    place.commit("accepted")
+    place.is_worse = True
+    done = place.ci()
+    assert done.returncode == 1, done.stderr
+    [body] = place.hub.bodies(7).values()
+    assert "승인" not in body.splitlines()[2]
+    assert "gate.rules: strict에서는 베이스에도 있는 승인만 인정합니다." in done.stderr
+    assert place.outputs()["accepted_count"] == "0"
 
 
 def test_ci__without_a_token_writes_everything_and_says_so(place: Checkout) -> None:
@@ -195,7 +220,7 @@ def test_ci__what_github_takes_no_more_costs_no_verdict(
 
 
 @pytest.mark.parametrize("is_served", [False, True])
-def test_ci__the_baseline_of_the_pull_request_itself_does_not_count(
+def test_ci__neither_baseline_nor_rules_of_the_pull_request_itself_count(
     place: Checkout, is_served: bool
 ) -> None:
     place.is_worse = True
@@ -205,6 +230,10 @@ def test_ci__the_baseline_of_the_pull_request_itself_does_not_count(
     report = json.loads(baseline.read_text(encoding="utf-8"))
     report["samples"]["scores"]["exact_match"] = [0.0] * N  # as if it had always been bad
     baseline.write_text(json.dumps(report), encoding="utf-8")
+    config, data = place.folder / "lm-eval-so.yaml", place.folder / "data/test.jsonl"
+    config.write_text(config.read_text("utf-8").replace("margin: 0.05", "margin: 0.9"), "utf-8")
+    lines = data.read_text(encoding="utf-8").splitlines(keepends=True)
+    data.write_text("".join(lines[2:]), encoding="utf-8")  # without q0 and q1
     place.commit("cheat")
     checkout = place.fetch(1)
     done = checkout.ci()
@@ -212,10 +241,18 @@ def test_ci__the_baseline_of_the_pull_request_itself_does_not_count(
     outputs = checkout.outputs()
     if is_served:
         assert (outputs["verdict"], outputs["baseline_source"]) == ("regression", "git")
+        asked = {row["sample_id"] for row in rows(checkout.folder / "lm-eval-so-report/run")}
+        assert asked == {f"q{i}" for i in range(N)}
+        [body] = place.hub.bodies(7).values()
+        told = "exact_match의 margin 0.05 → 0.9; 케이스 2개 삭제"
+        assert f"main의 규칙: 회귀. 이 PR의 규칙: 통과 ({told})." in body
         return
     assert (outputs["verdict"], outputs["baseline_source"]) == ("incomparable", "none")
     assert "to compare with it" not in done.stderr
     [body] = place.hub.bodies(7).values()
+    first = next(line for line in body.splitlines() if line.startswith("### "))
+    assert first.startswith("### ⚪ ")
+    assert "이 PR의 규칙으로 판정" in first
     said = body.split("\n\n")[1].partition(" [")[0]
     assert "git에서 베이스 커밋을 찾을 수 없고" in said
     assert "fetch-depth: 2" in said

@@ -45,8 +45,12 @@ class _Step:
     @property
     def style(self) -> Style:
         """Manner of its comments."""
-        language = self.inputs.publishing.language or Language.EN
-        return Style(language=language, redactor=self.resources.redactor)
+        publishing = self.inputs.publishing
+        return Style(
+            language=publishing.language or Language.EN,
+            shortens=publishing.shortens,
+            redactor=self.resources.redactor,
+        )
 
 
 def tell_run(resources: Resources) -> Published:

@@ -40,10 +40,7 @@ def test_ci__creates_one_comment_and_updates_it(place: Checkout) -> None:
     assert outputs["report_html"] == "lm-eval-so-report/report.html"
     assert "회귀" in (place.folder.parent / "summary").read_text(encoding="utf-8")
 
-    accepted = place.folder / ".lm-eval-so/accept.yaml"
-    day = datetime.now(tz=UTC) + timedelta(days=9)
-    entry = {"metric": "exact_match", "max_drop": 0.5, "reason": "새 말투", "until": f"{day:%F}"}
-    accepted.write_text(json.dumps([entry]), encoding="utf-8")
+    accept_the_drop(place)
     place.commit("accepted")
     second = place.ci(GITHUB_RUN_ID="7")
     assert second.returncode == 0, second.stderr
@@ -52,6 +49,33 @@ def test_ci__creates_one_comment_and_updates_it(place: Checkout) -> None:
     assert "`exact_match` 0.5만큼 나빠짐" in place.hub.bodies(7)[number]
     outputs = place.outputs()
     assert (outputs["passed"], outputs["accepted_count"]) == ("true", "1")
+
+
+def accept_the_drop(place: Checkout) -> None:
+    day = datetime.now(tz=UTC) + timedelta(days=9)
+    entry = {"metric": "exact_match", "max_drop": 0.5, "reason": "새 말투", "until": f"{day:%F}"}
+    file = place.folder / ".lm-eval-so/accept.yaml"
+    file.write_text(json.dumps([entry]), encoding="utf-8")
+
+
+def test_ci__under_strict_rules_a_pull_request_accepts_nothing_by_itself(place: Checkout) -> None:
+    config = place.folder / "lm-eval-so.yaml"
+    text = config.read_text(encoding="utf-8")
+    git("checkout", "-q", "main", cwd=place.folder)
+    config.write_text(text.replace("gate: {", "gate: {rules: strict, "), encoding="utf-8")
+    git("commit", "-qam", "strict", cwd=place.folder)
+    git("checkout", "-q", "topic", cwd=place.folder)
+    git("merge", "-q", "main", cwd=place.folder)
+    config.write_text(text, encoding="utf-8")  # and it takes that back, too
+    accept_the_drop(place)
+    place.commit("accepted")
+    place.is_worse = True
+    done = place.ci()
+    assert done.returncode == 1, done.stderr
+    [body] = place.hub.bodies(7).values()
+    assert "승인" not in body.splitlines()[2]
+    assert "gate.rules: strict에서는 베이스에도 있는 승인만 인정합니다." in done.stderr
+    assert place.outputs()["accepted_count"] == "0"
 
 
 def test_ci__without_a_token_writes_everything_and_says_so(place: Checkout) -> None:

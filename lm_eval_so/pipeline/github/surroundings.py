@@ -123,7 +123,8 @@ def find_rules(
     if rules is None or rules.config is config:
         return rules
     # what main's metrics cannot do here is left out by now, so little is found, but before anything is asked
-    of_metrics = evaluation.check(rules.config, environ=around.environ)
+    is_scored = inputs.matrix.shard is None  # who only asks a shard needs no judge
+    of_metrics = evaluation.check(rules.config, environ=around.environ if is_scored else None)
     told = {problem.where for problem in of_metrics}
     of_gate = gate_problems(rules.config, around.environ)
     refuse([*of_metrics, *(each for each in of_gate if each.where not in told)])

@@ -85,7 +85,12 @@ def _post(
 ) -> Published:
     run, comparison = found.run, found.records.comparison
     suite_id = suite_of_run(comparison.suite_id, run, given=inputs.suite_id)
-    bodies = _bodies(found, finished, inputs.publishing.language or Language.EN, resources)
+    style = Style(
+        language=inputs.publishing.language or Language.EN,
+        shortens=inputs.publishing.shortens,
+        redactor=resources.redactor,
+    )
+    bodies = _bodies(found, finished, style)
     to_summary(resources, inputs, partial(write_summary, texts=_rendered(bodies)))
     if not is_wanted(inputs.publishing.comment, comparison):
         return Published()
@@ -105,12 +110,9 @@ def _post(
     return post(bodies, target, github.pulls, resources)
 
 
-def _bodies(
-    found: Result, finished: FinishedRun, language: Language, resources: Resources
-) -> Bodies:
+def _bodies(found: Result, finished: FinishedRun, style: Style) -> Bodies:
     run, report = found.run, found.records.report
     origin = Origin(run_url=finished.url, is_foreign=run.is_foreign)
-    style = Style(language=language, redactor=resources.redactor)
     # what was measured GitHub knows, and not the run
     report = replace(report, experiment=replace(report.experiment, commit=run.head))
     return make_bodies(found.records.comparison, report, origin, style)

@@ -93,6 +93,7 @@ def _tell(problems: Sequence[Problem], given: Invocation) -> None:
     bodies = _bodies(shown, known, Origin(run_url=activity.run_url, commit=activity.head))
     summarise((bodies(level) for level in range(LEVELS)), resources, job)
     is_wanted = inputs.publishing.comment is not CommentMode.NEVER and not activity.skip
+    is_wanted &= inputs.matrix.shard is None  # the job that puts the shards together tells
     published = Published()
     if is_wanted and job.has_place:
         suite_id = inputs.suite_id or (activity.suite_id(known.suite) if known.suite else None)

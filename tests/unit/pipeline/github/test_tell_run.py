@@ -285,7 +285,7 @@ def test_tell_run__a_comment_that_cannot_be_posted_is_an_error(place):
     [
         ({"comment": "never"}, 0, ""),
         ({"command": ""}, 2, "set command: comment"),
-        ({"command": "publish"}, 2, "use ci, comment"),
+        ({"command": "publish"}, 2, "use ci, merge, comment"),
     ],
 )
 def test_ci__on_workflow_run_does_what_the_input_says(place, inputs, exit_code, told):

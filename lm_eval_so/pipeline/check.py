@@ -69,17 +69,18 @@ def check(
     yield from folder_problems(folders(config))
 
 
-def refuse_rules(config: Config, environ: Mapping[str, str]) -> None:
+def refuse_rules(config: Config, environ: Mapping[str, str], *, scores: bool) -> None:
     """Refuse metrics and a gate that cannot be used here, before anything is asked.
 
     Args:
         config: A config by main's rules, without the metrics that cannot be measured here.
         environ: Environment variables.
+        scores: Whether answers are scored here, for which judges need their keys.
 
     Raises:
         ConfigError: Lists every problem.
     """
-    of_metrics = evaluation.check(config, environ=environ)
+    of_metrics = evaluation.check(config, environ=environ if scores else None)
     told = {problem.where for problem in of_metrics}
     of_gate = gate_problems(config, environ)
     refuse([*of_metrics, *(each for each in of_gate if each.where not in told)])

@@ -45,7 +45,9 @@ def project(tmp_path: Path) -> Path:
         shutil.copy(ROOT / name, folder / name)
     changelog = folder / "CHANGELOG.md"
     text = re.sub(r"(?s)(## \[Unreleased\]\n).*?(?=\n\[|\n## \[)", r"\1", changelog.read_text())
-    entry = "\n### Added\n\n- All. See [the docs](docs/index.md), [us](https://example.com).\n"
+    entry = (
+        "\n### Added\n\n- ![All](a.png) See [the docs](docs/index.md), [us](https://example.com).\n"
+    )
     changelog.write_text(text.replace("## [Unreleased]\n", f"## [Unreleased]\n{entry}"))
     git("init", "--quiet", "--initial-branch=main", cwd=folder)
     commit(folder, "all: begin")
@@ -84,7 +86,8 @@ def test_source__is_head_with_version_and_changelog(project: Path, tmp_path: Pat
     links = f"\n[Unreleased]: {site}/compare/v1.2.0...main\n[1.2.0]: {site}/releases/tag/v1.2.0\n"
     assert links in read["CHANGELOG.md"]
     assert RELEASE["notes"](read["CHANGELOG.md"], "1.2.0") == (
-        f"### Added\n\n- All. See [the docs]({site}/blob/v1.2.0/docs/index.md), [us](https://example.com).\n"
+        f"### Added\n\n- ![All]({site}/raw/v1.2.0/a.png) See [the docs]({site}/blob/v1.2.0/docs/index.md), "
+        "[us](https://example.com).\n"
     )
 
 
@@ -148,6 +151,7 @@ def test_moving_names(version: str, of_git: Sequence[str], of_image: Sequence[st
         ("wheel", "missing ['lm_eval_so/words/ko.json'], not expected ['tests/test_it.py']"),
         ("sdist", "missing ['lm_eval_so/words/ko.json'], not expected ['tests/test_it.py']"),
         ("version", "its metadata says ['LM-Eval-SO', '1.1.0'"),
+        ("link", "nowhere leads ](docs/index.md)"),
     ],
 )
 def test_files__are_those_that_git_knows(fault: str, told: str, tmp_path: Path) -> None:
@@ -156,6 +160,7 @@ def test_files__are_those_that_git_knows(fault: str, told: str, tmp_path: Path) 
     info = "lm_eval_so-1.2.0.dist-info"
     version = "1.1.0" if fault == "version" else "1.2.0"
     metadata = f"Name: LM-Eval-SO\nVersion: {version}\nLicense-Expression: Apache-2.0\nRequires-Python: >=3.11\n"
+    metadata += f"\n[here]({'docs/index.md' if fault == 'link' else 'https://example.com'})\n"
     wheel, sdist = tmp_path / "x.whl", tmp_path / "x.tar.gz"
     with zipfile.ZipFile(wheel, "w") as out:
         for name in wrong if fault == "wheel" else tracked:

@@ -10,8 +10,8 @@ from lm_eval_so.core import git
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.records.comparison import Reason
 from lm_eval_so.errors import InputError
+from lm_eval_so.pipeline.base.base_commit import TrustedBase, find_base
 from lm_eval_so.pipeline.control import ControlSource
-from lm_eval_so.pipeline.github.base_commit import TrustedBase, find_base
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 from lm_eval_so.pipeline.scheduled import SCHEDULED, last_scheduled
 

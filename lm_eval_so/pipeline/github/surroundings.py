@@ -13,11 +13,11 @@ from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.config_secrets import missing_variables
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Listener, ignore
+from lm_eval_so.pipeline.base.base_commit import Connect, TrustedBase, find_trusted_base
+from lm_eval_so.pipeline.base.stored_reports import Store
 from lm_eval_so.pipeline.check import refuse_rules
-from lm_eval_so.pipeline.github.base_commit import Connect, TrustedBase, find_trusted_base
 from lm_eval_so.pipeline.github.baseline_place import Wanted, as_checked_out, find_place
 from lm_eval_so.pipeline.github.publish import write_to
-from lm_eval_so.pipeline.github.stored_reports import Store
 from lm_eval_so.pipeline.github.unloaded_config import ConfigSource
 from lm_eval_so.pipeline.rules.take_rules import Rules, take_rules
 
@@ -124,10 +124,11 @@ def find_rules(
     if around.source is None or inputs is None or not activity.is_proposal:
         return None
     base = around.base(config.folder)
-    rules = take_rules(config, around.source, base.files, why=base.why)
+    is_scored = inputs.matrix.shard is None  # who only asks a shard needs no judge
+    rules = take_rules(config, around.source, base.files, why=base.why, scores=is_scored)
     if rules is None or rules.config is config:
         return rules
-    refuse_rules(rules.config, around.environ)
+    refuse_rules(rules.config, around.environ, scores=is_scored)
     if rules.config.baseline == config.baseline:
         return rules
     wanted = wanted_baseline(config, around, base, baseline, ignore)

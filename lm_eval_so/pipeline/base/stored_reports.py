@@ -16,7 +16,7 @@ from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.report_file import parse_report
 from lm_eval_so.core.words import counted
 from lm_eval_so.errors import LMEvalError
-from lm_eval_so.pipeline.github.base_commit import Connect
+from lm_eval_so.pipeline.base.base_commit import Connect
 
 _STAGE: Final = "baseline"
 _REPORT: Final = "report.json"

@@ -81,7 +81,7 @@ earlier_digest() {
     return
   fi
   made_of=$(docker buildx imagetools inspect "$IMAGE:$version" --format '{{json .Image}}' 2>"$work/errors" |
-    jq -r '[.. | objects | ."org.opencontainers.image.revision" // empty] | unique | join(" ")') || made_of=""
+    grep -o '"org.opencontainers.image.revision": *"[^"]*"' | sort -u | sed 's/.*: *"//; s/"$//') || made_of=""
   if [ "$made_of" = "$source_commit" ]; then digest_of "$IMAGE:$version"; fi
 }
 
@@ -99,7 +99,7 @@ image() {
       --metadata-file "$work/metadata.json" "$work/source")
     outside "${build[@]}"
     digest=$NONE
-    [ -n "$dry" ] || digest=$(jq -r '."containerimage.digest"' "$work/metadata.json")
+    [ -n "$dry" ] || digest=$(sed -n 's/.*"containerimage.digest": *"\([^"]*\)".*/\1/p' "$work/metadata.json")
     tell "$architecture" "$digest"
   fi
   outside docker pull --quiet "$IMAGE@$digest"

@@ -131,8 +131,9 @@ def without_comments(text: str) -> str:
 
 def test_workflows__of_the_pages_are_examples() -> None:
     """What the pages show stands in a file, too, which is linted and can be copied whole."""
-    files = (ROOT / "example/workflows").glob("*.yml")
+    files = [*(ROOT / "example/workflows").glob("*.yml")]
     examples = {without_comments(path.read_text(encoding="utf-8")) for path in files}
+    assert len(examples) == len(files), "one stands there twice"
     shown = [block for page in PAGES for block in blocks(page) if block.is_workflow]
     assert not [str(each) for each in shown if without_comments(each.text) not in examples]
     assert {without_comments(each.text) for each in shown} == examples, "one stands on no page"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from servers.checkout import KEY, Checkout, N, open_checkout
+from servers.commands import git
 
 from lm_eval_so.testing.chat_server import Reply, Seen
 
@@ -62,8 +63,20 @@ def report_of(place: Checkout, name: str = "report") -> dict[str, Any]:
     return found
 
 
+def without_a_case_and_a_limit(place: Checkout) -> None:
+    """Let the pull request loosen main's rules, which all jobs follow all the same."""
+    git("checkout", "-q", "topic", cwd=place.folder)
+    data, config = place.folder / "data/test.jsonl", place.folder / "lm-eval-so.yaml"
+    lines = data.read_text(encoding="utf-8").splitlines(keepends=True)
+    data.write_text("".join(lines[1:]), encoding="utf-8")
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace("margin: 0.05", "margin: 0.9"), encoding="utf-8")
+    place.commit("looser")
+
+
 def test_ci__a39_four_shards_are_the_unsharded_run(place: Checkout) -> None:
     right = place.answer
+    without_a_case_and_a_limit(place)
     place.answer = lambda seen: "틀린 답" if seen.text.endswith("#7") else right(seen)
     for number in (1, 2, 3, 4):
         done = ask(place, number, of=4)

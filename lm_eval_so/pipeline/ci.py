@@ -97,7 +97,7 @@ def find_problems(config: Config, around: Surroundings, options: Options) -> Ite
         return
     yield from matrix_problems(config, around)
     run, reports = _folders(config, around, options)
-    folders = [run, again_folder(run), main_folder(run), cases_folder(run)]
+    folders = [run, again_folder(run), main_folder(run), cases_folder(config)]
     outside = _outside_problems(config, around, [*folders, reports])
     yield from outside
     if around.inputs and around.inputs.publishing.answers is ShowAnswers.NONE:
@@ -267,10 +267,7 @@ def _answer_problems(config: Config, run: Path, reports: Path) -> Iterator[Probl
     if not leads_out(run, reports):
         what = f"show_answers: none keeps answers out of {reports}, and run.out leads there"
         yield Problem(what=what, where=config.where("run", "out"), hint="name another run.out")
-    elif any(
-        folder.exists()
-        for folder in (kept, again_folder(kept), main_folder(kept), cases_folder(kept))
-    ):
+    elif any(folder.exists() for folder in (kept, again_folder(kept), main_folder(kept))):
         what = f"show_answers: none, and {kept} has answers of an earlier step"
         yield Problem(what=what, where=Where(file=str(kept)), hint="choose another report_dir")
 

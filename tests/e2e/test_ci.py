@@ -14,6 +14,7 @@ from servers.commands import git, lm_eval_so, start_anew
 from servers.processes import finish, wait
 from servers.runs import rows
 
+from lm_eval_so.action.marker import header, marker
 from lm_eval_so.testing import Reply
 
 
@@ -94,6 +95,27 @@ def test_ci__without_a_token_writes_everything_and_says_so(place: Checkout) -> N
     }
     assert place.outputs()["comment_file_written"] == "true"
     assert not place.hub.bodies(7)
+
+    # as after a fork's run, whose upload another workflow tells of
+    archive = shutil.make_archive(str(place.folder.parent / "upload"), "zip", report)
+    place.hub.add_pull(7, head=place.hub_head, repo=2)
+    place.hub.add_run(6, head_sha=place.hub_head, repo=2, conclusion="failure")
+    place.hub.add_artifact(6, "results", Path(archive).read_bytes())
+    given = {"COMMAND": "comment", "RUN_ID": "6", "ARTIFACT_NAME": "results", "LANGUAGE": "ko"}
+    told = place.ci(
+        **{f"INPUT_{name}": value for name, value in given.items()},
+        GITHUB_EVENT_NAME="workflow_dispatch",
+        GITHUB_RUN_ID="70",
+        GITHUB_WORKFLOW_REF="o/r/.github/workflows/comment.yml@refs/heads/main",
+    )
+    assert told.returncode == 0, told.stderr
+    [body] = place.hub.bodies(7).values()
+    assert header(body)[0] == marker("fork/evaluate.yml/evaluate/shop")
+    assert "⚠️ 포크의 코드로 계산한 결과라 검증되지 않았습니다" in body
+    assert "`질문 #1`" in body
+    outputs = place.outputs()
+    assert (outputs["verdict"], outputs["passed"]) == ("skipped", "true")
+    assert outputs["comment_url"] == told.stdout.strip()
 
 
 def test_ci__a_failed_comment_is_a_warning_unless_it_is_required(place: Checkout) -> None:

@@ -140,7 +140,7 @@ async def ask_shard(config: Config, resources: Resources, plan: Plan) -> RunInfo
         LMEvalError: As the stages `generate` and `run`; answers that were paid for are on disk by then.
     """
     prepare_dataset(config, resources, plan)
-    config, plan = with_cases(config, resources.listener, plan, cases_folder(plan.run))
+    config, plan = with_cases(config, resources.listener, plan, cases_folder(config))
     verdict = for_verdict(config, plan)
     asked = await told_config(config, resources, plan, Baseline.none(), verdict)
     return await running.run(asked, resources, plan.run_options, verdict=verdict)

@@ -66,7 +66,7 @@ async def measure(
     """
     baseline = find_first(config, plan)
     staleness = prepare_dataset(config, resources, plan)
-    config, plan = with_cases(config, resources.listener, plan, cases_folder(plan.run))
+    config, plan = with_cases(config, resources.listener, plan, cases_folder(config))
     baseline = replace(baseline, rules=plan.rules)
     verdict = for_verdict(config, plan)
     config = await told_config(config, resources, plan, baseline, verdict)

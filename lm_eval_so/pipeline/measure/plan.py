@@ -49,6 +49,9 @@ __all__ = [
 ]
 
 
+_CASES = Path(".lm-eval-so/cases")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """A baseline that was looked for."""
@@ -167,9 +170,9 @@ def again_folder(run: Path) -> Path:
     return _beside(run, "again")
 
 
-def cases_folder(run: Path) -> Path:
-    """Return the folder of a dataset that has main's cases, too, beside the run's."""
-    return _beside(run, "cases")
+def cases_folder(config: Config) -> Path:
+    """Return the folder of a dataset that has main's cases, too; the same in all jobs of a matrix."""
+    return config.resolve(_CASES / config.suite)
 
 
 def main_folder(run: Path) -> Path:

@@ -1,8 +1,8 @@
 """The rules of a measurement: main's gate, metrics, baseline and repeats over what a pull request brings.
 
 Code is never main's: where a metric's plugin was changed, its fingerprint is another one, and the metric is
-incomparable. What main lets nobody measure here (its plugin is gone, the judge's key is) is left to the
-pull request's own definition, which is incomparable, too.
+incomparable. What main lets nobody measure here (its plugin is gone, the judge's key is) is incomparable, too,
+whatever the pull request's own definition of it says.
 """
 
 import re
@@ -62,20 +62,24 @@ class Rules:
     def lost(self) -> Limits:
         """Limits of main's metrics that are not measured at all."""
         given = (self.main.gate.metrics if self.main else None) or {}
-        measured = {metric.id for metric in self.config.metrics}
-        return {key: limits for key, limits in given.items() if key not in measured}
+        return {key: limits for key, limits in given.items() if key in self.unmeasured}
 
     @property
     def own_metrics(self) -> frozenset[str]:
-        """Ids of metrics that main does not have."""
+        """Ids of metrics that are not main's: added ones, and those that only the pull request can measure."""
         if self.main is None:
             return frozenset()
-        known = {metric.id for metric in self.main.metrics}
+        known = {metric.id for metric in self.main.metrics} - self.unmeasured.keys()
         return frozenset(metric.id for metric in self.head.metrics if metric.id not in known)
 
 
 def take_rules(
-    head: Config, source: Source, base: CommitFiles | None, *, why: Reason | None = None
+    head: Config,
+    source: Source,
+    base: CommitFiles | None,
+    *,
+    why: Reason | None = None,
+    scores: bool = True,
 ) -> Rules | None:
     """Take the rules of the base commit for a pull request's measurement.
 
@@ -84,6 +88,7 @@ def take_rules(
         source: Everything else that it was read from.
         base: The base commit, of which a pull request chooses nothing; None if nobody knows it.
         why: Reason why it is not known.
+        scores: Whether answers are scored here, so that judges must be within reach.
 
     Returns:
         None if main lets each pull request bring its own rules.
@@ -95,7 +100,7 @@ def take_rules(
         main = read_base_config(source, base)
         if main.gate.rules == "head":
             return None
-        return _rules(head, main, source, base)
+        return _rules(head, main, base, source.environ if scores else None)
     except RefusedError as refused:
         why = refused.why
     except NotServed as error:
@@ -103,7 +108,9 @@ def take_rules(
     return Rules(by="head", config=head, head=head, commit=commit, why=why)
 
 
-def _rules(head: Config, main: Config, source: Source, base: CommitFiles) -> Rules:
+def _rules(
+    head: Config, main: Config, base: CommitFiles, environ: Mapping[str, str] | None
+) -> Rules:
     """Return main's rules over a config; a file that is not served is found here, before anything is asked."""
     read = cache(base.read)
     readers = dict.fromkeys([_QUARANTINE, *(metric.id for metric in main.metrics)], read)
@@ -112,7 +119,7 @@ def _rules(head: Config, main: Config, source: Source, base: CommitFiles) -> Rul
     file = main.gate.quarantine
     is_other = main.read_for(_QUARANTINE, file) != head.read_for(_QUARANTINE, file)
     if is_other or config_changes(main, head):
-        unmeasured = _unmeasured(main, source.environ)
+        unmeasured = _unmeasured(main, environ)
         kept = {user: each for user, each in readers.items() if user not in unmeasured}
         config = _ruled(head, main, unmeasured).reading(kept)
     return Rules(
@@ -131,7 +138,7 @@ def _rules(head: Config, main: Config, source: Source, base: CommitFiles) -> Rul
     )
 
 
-def _unmeasured(main: Config, environ: Mapping[str, str]) -> dict[str, str]:
+def _unmeasured(main: Config, environ: Mapping[str, str] | None) -> dict[str, str]:
     """Return the metrics of main that cannot be measured here, with the first problem of each."""
     ungated = main.model_copy(update={"gate": GateSection()})
     found: dict[str, str] = {}
@@ -154,16 +161,16 @@ def _ruled(head: Config, main: Config, unmeasured: Collection[str]) -> Config:
     chosen += [(head, place) for key, place in own.items() if key not in known]
     metrics = _together([config.metrics[place] for config, place in chosen])
     run = head.run.model_copy(update={"repeats": main.run.repeats})
-    gate = _gate(main, head, frozenset(metric.id for metric in metrics))
+    gate = _gate(main, head, unmeasured)
     update = {"metrics": metrics, "gate": gate, "baseline": main.baseline, "run": run}
     return head.model_copy(update=update).placed(_located(head, main, chosen), head.folder)
 
 
-def _gate(main: Config, head: Config, measured: Collection[str]) -> GateSection:
+def _gate(main: Config, head: Config, unmeasured: Collection[str]) -> GateSection:
     """Return main's gate as it can be asked: of metrics that are measured, and in no rounds by a batch service."""
     gate, limits = main.gate, main.gate.metrics
     if limits is not None:
-        limits = {key: each for key, each in limits.items() if key in measured}
+        limits = {key: each for key, each in limits.items() if key not in unmeasured}
     can_stop = head.run.executor != "batch"
     return gate.model_copy(update={"metrics": limits, "stop": gate.stop if can_stop else "never"})
 

@@ -32,6 +32,15 @@ case "$*" in
   *"release view"*) [ -e "$ASKED.published" ] && echo false ;;
   *"release create"*) touch "$ASKED.published" ;;
   *"imagetools inspect"*) echo "$INDEX" ;;
+  *"buildx build"*)
+    to=${*#*--metadata-file }
+    echo "{\\"containerimage.digest\\": \\"$INDEX\\", \\"image.name\\": \\"x\\"}" >"${to%% *}" ;;
+  *" --version") echo "lm-eval-so $SAYS" ;;
+  *" ci")
+    place=${*#*-v }
+    mkdir "${place%%:*}/reports"
+    echo page >"${place%%:*}/reports/report.html"
+    exit 1 ;;
 esac
 """
 
@@ -49,6 +58,8 @@ def project(tmp_path: Path) -> Path:
         "\n### Added\n\n- ![All](a.png) See [the docs](docs/index.md), [us](https://example.com).\n"
     )
     changelog.write_text(text.replace("## [Unreleased]\n", f"## [Unreleased]\n{entry}"))
+    (folder / "example/quickstart").mkdir(parents=True)
+    (folder / "example/quickstart/lm-eval-so.yaml").touch()
     git("init", "--quiet", "--initial-branch=main", cwd=folder)
     commit(folder, "all: begin")
     return folder
@@ -199,6 +210,7 @@ class Steps:
             "HOME": str(place),
             "ASKED": str(self.asked),
             "INDEX": DIGEST,
+            "SAYS": "1.2.0",
             "GIT_CONFIG_COUNT": "1",
             "GIT_CONFIG_KEY_0": f"url.{self.site}.insteadOf",
             "GIT_CONFIG_VALUE_0": RELEASE["REPOSITORY"],
@@ -271,10 +283,36 @@ def test_steps__tag_once_and_move_the_names(project: Path, tmp_path: Path) -> No
     assert {name: ref for name, ref in steps.refs().items() if name != "v1.3.0rc1"} == refs
 
 
+def test_image__is_pushed_by_digest_and_tried(project: Path, tmp_path: Path) -> None:
+    steps = Steps(project, tmp_path)
+    told = tmp_path / "output"
+    given = {"BASE": OTHER, "PLATFORM": "arm64", "GITHUB_OUTPUT": str(told)}
+    done = steps.run("image", "1.2.0", **given)
+    assert done.returncode == 0, done.stderr
+    assert told.read_text() == f"arm64={DIGEST}\n"
+    image = RELEASE["IMAGE"]
+    *_, build, pull, logout, version, ci = steps.asked.read_text().splitlines()
+    assert f"python:3.13-slim=docker-image://docker.io/library/python:3.13-slim@{OTHER}" in build
+    assert f"--build-arg BASE_DIGEST={OTHER} --build-arg SOURCE_DATE_EPOCH=" in build
+    for part in ("linux/arm64", "--provenance mode=max", "--sbom true", "push-by-digest=true"):
+        assert part in build
+    assert pull == f"docker pull --quiet {image}@{DIGEST}"
+    assert logout == "docker logout ghcr.io"  # before the image runs
+    assert f" --network none --read-only --user {os.getuid()}:{os.getgid()} " in version
+    assert version.endswith(f" {image}@{DIGEST} --version")
+    assert ci.endswith(f" {image}@{DIGEST} ci")
+
+    wrong = steps.run("image", "1.2.0", **given, DIGEST=OTHER, SAYS="1.1.0")
+    assert wrong.returncode == 3
+    assert "the image says 'lm-eval-so 1.1.0'" in wrong.stderr
+    assert "buildx build" not in steps.asked.read_text()
+
+
 @pytest.mark.image
 def test_dry_run__builds_and_installs_what_would_be_published(tmp_path: Path) -> None:
     source = tmp_path / "clone"
-    git("clone", "--quiet", str(ROOT), str(source), cwd=tmp_path)
+    # not by `git`, whose environment has no SUDO_UID: with it, root may read the clone of a user
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(source)], check=True)
     changelog = source / "CHANGELOG.md"
     head = "## [Unreleased]\n"
     changelog.write_text(changelog.read_text("utf-8").replace(head, f"{head}\n- An entry.\n"))

@@ -83,7 +83,7 @@ def _of_run(report: EvaluationReport, config: Config) -> Iterator[Refusal]:
     if not experiment.complete:
         verb = "is" if experiment.missing == 1 else "are"
         missing = f"{counted(experiment.missing, 'row')} {verb} missing"
-        lost = missing if experiment.missing else "it was ended"
+        lost = missing if experiment.missing else "it was ended, or is a shard"
         what = f"the run is not complete: {lost}"
         stopped = experiment.budget.get("stopped")
         if isinstance(stopped, Mapping) and isinstance(by := stopped.get("by"), str):

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from lm_eval_so.core.config import CONFIG_FILE
 from lm_eval_so.core.files import leads_out
+from lm_eval_so.core.http.hosts import AllowedHosts, entries_of
 from lm_eval_so.core.records.enums import Language, Policy
 from lm_eval_so.errors import Problem, UsageError, Where, nearest
 
@@ -58,6 +59,8 @@ INPUTS: Final[Mapping[str, str]] = {
     "target_url": "",
     "openai_api_key": "",
     "github_token": "",
+    "allowed_hosts": "",
+    "allow_plugins": "false",
     "repeats": "",
     "concurrency": "",
     "baseline": "",
@@ -99,6 +102,7 @@ _CHOICES: Final[Mapping[str, Sequence[str]]] = {
     "on_inconclusive": list(Policy),
     "on_missing_baseline": list(Policy),
     "on_incomparable": [Policy.WARN, Policy.FAIL],
+    "allow_plugins": ["true", "false"],
     "comment": list(CommentMode),
     "comment_required": ["true", "false"],
     "language": list(Language),
@@ -136,6 +140,17 @@ class Publishing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Permits:
+    """Inputs about what a config may do beside the keys of the step."""
+
+    hosts: AllowedHosts
+    """Hosts that may be asked."""
+    own_code: bool
+    """Whether code that the config names may run."""
+    on_missing_secrets: MissingSecrets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """Inputs of the workflow's step."""
 
@@ -155,7 +170,7 @@ class Inputs:
     update_baseline: UpdateBaseline
     publishing: Publishing
     report_dir: Path
-    on_missing_secrets: MissingSecrets
+    permits: Permits
     warnings: tuple[str, ...] = ()
 
     def config_or(self, given: Path) -> Path:
@@ -207,6 +222,7 @@ def _problems(values: Mapping[str, str], workspace: Path) -> list[Problem]:
         *_number_problems(values),
         *_path_problems(_paths(values, workspace)[1], workspace, values),
         *_address_problems(values),
+        *_host_problems(values),
     ]
 
 
@@ -236,7 +252,11 @@ def _inputs(values: Mapping[str, str], environ: Mapping[str, str], workspace: Pa
             max_annotations=int(values["max_annotations"]),
         ),
         report_dir=paths["report_dir"],
-        on_missing_secrets=MissingSecrets(values["on_missing_secrets"]),
+        permits=Permits(
+            hosts=AllowedHosts(entries_of(values["allowed_hosts"])),
+            own_code=values["allow_plugins"] == "true",
+            on_missing_secrets=MissingSecrets(values["on_missing_secrets"]),
+        ),
         warnings=tuple(_unknown(environ)),
     )
 
@@ -277,6 +297,12 @@ def _address_problems(values: Mapping[str, str]) -> list[Problem]:
             "target_url", "that is no address", "write it as https://host or http://host:port/path"
         )
     ]
+
+
+def _host_problems(values: Mapping[str, str]) -> list[Problem]:
+    hint = "write a name, as api.openai.com, or *.example.com for all names below; one a line"
+    bad = AllowedHosts(entries_of(values["allowed_hosts"])).problems
+    return [_problem("allowed_hosts", f'"{entry}" is no host', hint) for entry in bad]
 
 
 def _has_a_host(url: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lm_eval_so.core import git
+from lm_eval_so.core.asking.hosts import host_problem, hosts_of
 from lm_eval_so.core.asking.open import backend_problems
 from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.build import make_backend, section_path, with_path
@@ -19,6 +20,7 @@ from lm_eval_so.core.config.load import read_config, require_valid
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE
 from lm_eval_so.core.events import Event, Noticed
+from lm_eval_so.core.http.hosts import AllowedHosts
 from lm_eval_so.core.records.comparison import Comparison, Control, Reason
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor, make_redactor
@@ -63,6 +65,8 @@ class ControlSource:
     """Reason why there is none."""
     is_scheduled: bool = False
     """Whether main is compared with its own baseline, on a schedule or on demand."""
+    hosts: AllowedHosts | None = None
+    """Hosts that may be asked; null: any."""
     last: Comparison | None = None
     """The last such comparison; None if there is none, or this is one."""
 
@@ -160,6 +164,7 @@ def _decide(
         main = _as_asked(main, config)
         for each in _asked(main):
             refuse(backend_problems(each, config=main, environ=source.environ))
+            refuse(_host_problems(each, main, source))
     except (LMEvalError, OSError, ValueError) as error:
         redactor = config_redactor(main, source.environ, runs_code=False)
         raise _no(
@@ -168,6 +173,16 @@ def _decide(
     redactor = config_redactor(main, source.environ, runs_code=True)
     control = Control(state="asked", commit=commit)
     return Decided(control=control, config=main, redactor=redactor)
+
+
+def _host_problems(section: BackendSection, main: Config, source: ControlSource) -> list[Problem]:
+    """Find hosts that the workflow does not allow, while nothing is lost by that yet."""
+    if source.hosts is None:
+        return []
+    at = section_path(section, main)
+    backend = make_backend(section, config=main, where_path=at, environ=source.environ)
+    named = hosts_of(backend, config=main, where_path=at)
+    return [p for p in (host_problem(each, source.hosts) for each in named) if p]
 
 
 def _config_of_main(source: ControlSource, commit: str) -> Config:

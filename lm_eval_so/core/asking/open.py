@@ -7,6 +7,7 @@ from pathlib import Path
 from lm_eval_so.core.asking.cache.cache import AnswerCache, RequestKeys, is_cacheable, open_cache
 from lm_eval_so.core.asking.cost.prices import known_rates
 from lm_eval_so.core.asking.endpoint.admission import Endpoint
+from lm_eval_so.core.asking.hosts import host_problem, hosts_of
 from lm_eval_so.core.asking.live import LiveAsker, Target
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.retry import Policy
@@ -20,7 +21,15 @@ from lm_eval_so.core.backends.build import (
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.events import Warned
 from lm_eval_so.core.files import RAISE_IT, open_limit
-from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, InputError, LMEvalError, Problem
+from lm_eval_so.errors import (
+    BackendError,
+    ConfigError,
+    ErrorKind,
+    InputError,
+    LMEvalError,
+    Problem,
+    refuse,
+)
 
 _STAGES = {"metrics": "evaluate", "generator": "generate"}
 """Stage that asks a backend, by the key of the config that it stands in; others are asked by `run`."""
@@ -45,6 +54,9 @@ async def open_asker(
     at = section_path(section, config)
     stage = _STAGES.get(str(at[0]), "run")
     backend = build_asked(section, config=config, environ=resources.environ)
+    if resources.hosts is not None:  # the last look, whichever config the section comes from
+        named = hosts_of(backend, config=config, where_path=at)
+        refuse([p for p in (host_problem(each, resources.hosts) for each in named) if p])
     resources.budget.limit(config.run)
     await _get_ready(backend)
     cache: AnswerCache | None = None

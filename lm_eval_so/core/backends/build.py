@@ -12,7 +12,12 @@ from lm_eval_so.core.backends.credentials import shared_problems
 from lm_eval_so.core.backends.faults import public_url
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.config.validate import Validated, lies_in, validate_parts
-from lm_eval_so.core.config.variables import as_written, problem_as_written, reserved_problem
+from lm_eval_so.core.config.variables import (
+    as_written,
+    problem_as_written,
+    reserved_problem,
+    text_as_written,
+)
 from lm_eval_so.core.config.yaml_lines import Path_
 from lm_eval_so.core.hashing import digest
 from lm_eval_so.core.secrets import hide_in_urls
@@ -96,6 +101,17 @@ def find_secrets(section: BackendSection, *, config: Config, where_path: Path_) 
         return Secrets() if options.value is None else backend_type.secrets(options.value)
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
         raise _cannot_be_made(section, error, config, where_path) from None
+
+
+def program_of(section: BackendSection, *, config: Config, where_path: Path_) -> str:
+    """Return the function or program that a built-in backend has run, as the config writes it.
+
+    "" if there is none; errors as in `make_backend`.
+    """
+    backend_type = backends.resolve(section.name, where=config.where(*where_path, "name"))
+    _, options = _sound(backend_type, section, config, where_path)
+    text = "" if options.value is None else backend_type.runs(options.value)
+    return text_as_written(text, config.located.written_below(*where_path, "options"))
 
 
 def _sound(

@@ -77,6 +77,22 @@ def shared_problems(options: SharedOptions, env: BackendEnv) -> Iterator[Problem
         yield Problem(what=what, where=Where(key="options.verify"))
 
 
+def shared_addresses(options: SharedOptions, env: BackendEnv) -> Iterator[tuple[str, str]]:
+    """Yield addresses of the options that every backend has, by option: a proxy, and a header Host.
+
+    By that header a server that many share knows whom a request is for.
+    """
+    proxy = find_secret(options, "proxy", env)
+    if proxy.value:
+        url = proxy.value if "://" in proxy.value else f"http://{proxy.value}"
+        yield proxy.key.removeprefix("options."), url
+    literal = {name: ("headers", text) for name, text in options.headers.items()}
+    held = {name: (each.key, each.value) for name, each in _header_secrets(options, env)}
+    for name, (key, text) in {**literal, **held}.items():
+        if name.strip().lower() == "host":
+            yield key.removeprefix("options.").partition(".")[0], f"https://{text}"
+
+
 def _header_secrets(options: SharedOptions, env: BackendEnv) -> Iterator[tuple[str, Secret]]:
     for header, name in options.headers_env.items():
         yield header, _of_variable(name, f"options.headers_env.{header}", env)

@@ -30,7 +30,10 @@ class Surroundings:
     @property
     def may_run_code(self) -> bool:
         """Whether the config's own code may run before it is known that the event is not skipped."""
-        return self.inputs is None or not (self.activity.skip or self._lacks_keys_by_right)
+        if self.inputs is None:
+            return True
+        is_skipped = self.activity.skip or self._lacks_keys_by_right
+        return self.inputs.permits.own_code and not is_skipped
 
     def skip_reason(self, config: Config) -> str | None:
         """Return the reason to measure nothing; None if there is work, as always outside GitHub."""
@@ -53,7 +56,8 @@ class Surroundings:
     @property
     def _lacks_keys_by_right(self) -> bool:
         """Whether the event gets no secrets, and is to be skipped for that."""
-        is_skipped = self.inputs and self.inputs.on_missing_secrets is MissingSecrets.SKIP
+        permits = self.inputs and self.inputs.permits
+        is_skipped = permits and permits.on_missing_secrets is MissingSecrets.SKIP
         return self.activity.is_foreign and bool(is_skipped)
 
 

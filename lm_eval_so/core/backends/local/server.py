@@ -14,6 +14,7 @@ from lm_eval_so.core.backends.faults import public_url
 from lm_eval_so.core.backends.openai.chat import count_of
 from lm_eval_so.core.http.client import HttpAnswer, HttpClient
 from lm_eval_so.core.records.record import record
+from lm_eval_so.core.registry import refuse_own_code
 from lm_eval_so.errors import BackendError, ConfigError, ErrorKind
 
 _POLL_S = 0.1
@@ -53,8 +54,9 @@ class LlamaServer:
             cwd: Working directory.
 
         Raises:
-            ConfigError: If there is no such program.
+            ConfigError: If there is no such program, or none may run.
         """
+        refuse_own_code(argv[0])
         port = _free_port()
         log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end
         try:

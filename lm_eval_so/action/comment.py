@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, Protocol, TypeVar
 
-from lm_eval_so.action.github import Comment, GitHub, RequestFailed
+from lm_eval_so.action.github.failures import RequestFailed
+from lm_eval_so.action.github.pulls import Comment, Pulls
 from lm_eval_so.action.marker import State, digest, header, is_same, marker
 from lm_eval_so.action.target import MOST_COMMENTS, Target
 from lm_eval_so.core.templates.safe import utf16_units
@@ -63,20 +64,20 @@ class Clock:
 
 
 def publish(
-    bodies: Bodies, target: Target, github: GitHub, *, clock: Clock | None = None
+    bodies: Bodies, target: Target, pulls: Pulls, *, clock: Clock | None = None
 ) -> Published:
     """Create or update the suite's comment; simultaneous runs end with one comment.
 
     Args:
         bodies: Text of the comment by level of detail.
         target: The comment to write.
-        github: The connection.
+        pulls: The pull requests of the repository.
         clock: Waits; default: real time.
 
     Returns:
         The result; a failure is told, not raised.
     """
-    publisher = _Publisher(bodies, target, github, clock or Clock())
+    publisher = _Publisher(bodies, target, pulls, clock or Clock())
     failed, notices = False, []
     try:
         publisher.converge()
@@ -102,14 +103,14 @@ class _Stop(Exception):  # noqa: N818 - no error
 class _Publisher:
     """State on the way to one comment: writes, waits and answers of GitHub."""
 
-    def __init__(self, bodies: Bodies, target: Target, github: GitHub, clock: Clock) -> None:
+    def __init__(self, bodies: Bodies, target: Target, pulls: Pulls, clock: Clock) -> None:
         self.url = ""
         self.written = False
         self.before: State | None = None
         self.warnings: list[str] = []
         self._bodies = bodies
         self._target = target
-        self._github = github
+        self._pulls = pulls
         self._clock = clock
         self._marker = marker(target.suite_id)
         self._me = ""
@@ -123,7 +124,7 @@ class _Publisher:
     def converge(self) -> None:
         """Write until the lowest comment of ours holds our text."""
         self._guard()
-        self._me = self._github.viewer()
+        self._me = self._pulls.viewer()
         for _ in range(_ATTEMPTS):
             mine = self._mine()
             earlier = State.read(mine[0].body) if mine else State()
@@ -147,7 +148,7 @@ class _Publisher:
         raise RequestFailed("other runs keep writing the same comment", status=None)
 
     def _guard(self) -> None:
-        pull = self._patiently(lambda: self._github.pull(self._target.pull))
+        pull = self._patiently(lambda: self._pulls.get(self._target.pull))
         if not pull.is_open:
             raise _Stop(f"pull request #{pull.number} is closed; no comment is written")
         if pull.head != self._target.head:
@@ -156,7 +157,7 @@ class _Publisher:
 
     def _mine(self) -> list[Comment]:
         number = self._target.pull
-        found = self._patiently(lambda: self._github.comments(number, most=MOST_COMMENTS))
+        found = self._patiently(lambda: self._pulls.comments(number, most=MOST_COMMENTS))
         mine = [
             comment
             for comment in found
@@ -179,7 +180,7 @@ class _Publisher:
         try:
             if mine:
                 found = mine[0].id
-                comment = self._patiently(lambda: self._github.update(number, found, text))
+                comment = self._patiently(lambda: self._pulls.update(number, found, text))
             else:
                 comment = self._create(text)
         except RequestFailed as error:
@@ -198,7 +199,7 @@ class _Publisher:
 
     def _create(self, text: str) -> Comment:
         try:
-            comment = self._patiently(lambda: self._github.create(self._target.pull, text))
+            comment = self._patiently(lambda: self._pulls.create(self._target.pull, text))
         except RequestFailed as error:
             self._may_have_posted = error.may_have_happened
             raise
@@ -209,7 +210,7 @@ class _Publisher:
     def _delete(self, duplicates: list[Comment]) -> None:
         for comment in duplicates:
             try:
-                self._github.delete(self._target.pull, comment.id)
+                self._pulls.delete(self._target.pull, comment.id)
             except RequestFailed as error:
                 if error.status != HTTPStatus.NOT_FOUND:
                     self.warnings.append(f"a duplicate comment stays: {error.what}")

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -62,7 +63,10 @@ INPUTS: Final[Mapping[str, str]] = {
     "allowed_hosts": "",
     "allow_plugins": "false",
     "repeats": "",
+    "confirm": "",
     "concurrency": "",
+    "max_cost_usd": "",
+    "timeout_minutes": "",
     "baseline": "",
     "baseline_path": "",
     "baseline_ref": "",
@@ -87,7 +91,10 @@ _OVERRIDES: Final[Mapping[str, str]] = {
     "suite": "suite",
     "dataset": "dataset.path",
     "repeats": "run.repeats",
+    "confirm": "gate.confirm",
     "concurrency": "run.concurrency",
+    "max_cost_usd": "run.max_cost_usd",
+    "timeout_minutes": "run.max_time_s",
     "baseline_path": "baseline.path",
     "baseline_ref": "baseline.ref",
     "on_inconclusive": "gate.on_inconclusive",
@@ -115,12 +122,18 @@ LEAST_CHARS: Final = 4000
 
 _NUMBERS: Final[Mapping[str, tuple[int, int]]] = {
     "repeats": (1, 1000),
+    "confirm": (0, 20),
     "concurrency": (1, 4096),
     "comment_max_chars": (LEAST_CHARS, 65_000),
     "pr_number": (1, 2**31),
     "max_annotations": (0, 10),
 }
 
+_AMOUNTS: Final[Mapping[str, int]] = {"max_cost_usd": 1, "timeout_minutes": 60}
+"""Inputs above 0 that need not be whole, and how many units of the config's key one of them is."""
+_MOST: Final = 1_000_000
+
+_AMOUNT: Final = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s]+\S*")
 _PATHS: Final = ("config", "baseline", "report_dir", "working_directory")
 
@@ -147,7 +160,16 @@ class Permits:
     """Hosts that may be asked."""
     own_code: bool
     """Whether code that the config names may run."""
-    on_missing_secrets: MissingSecrets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretInputs:
+    """Inputs that hold keys, and the consequence of one that is empty."""
+
+    openai_api_key: str | None = field(repr=False)
+    """For OPENAI_API_KEY, where that variable is empty."""
+    github_token: str | None = field(repr=False)
+    on_missing: MissingSecrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,9 +183,7 @@ class Inputs:
     config_file: Path
     suite_id: str | None
     generate: Generate
-    openai_api_key: str | None = field(repr=False)
-    """For OPENAI_API_KEY, where that variable is empty."""
-    github_token: str | None = field(repr=False)
+    secrets: SecretInputs
     target_url: str | None = None
     """Address of the chatbot; the backend of the config knows which option is its address."""
     baseline: Path | None
@@ -220,6 +240,7 @@ def _problems(values: Mapping[str, str], workspace: Path) -> list[Problem]:
     return [
         *_choice_problems(values),
         *_number_problems(values),
+        *_amount_problems(values),
         *_path_problems(_paths(values, workspace)[1], workspace, values),
         *_address_problems(values),
         *_host_problems(values),
@@ -238,8 +259,11 @@ def _inputs(values: Mapping[str, str], environ: Mapping[str, str], workspace: Pa
         config_file=paths["config"] if values["config"] else folder / CONFIG_FILE,
         suite_id=values["suite_id"] or None,
         generate=Generate(values["generate"]),
-        openai_api_key=values["openai_api_key"] or None,
-        github_token=values["github_token"] or None,
+        secrets=SecretInputs(
+            openai_api_key=values["openai_api_key"] or None,
+            github_token=values["github_token"] or None,
+            on_missing=MissingSecrets(values["on_missing_secrets"]),
+        ),
         target_url=values["target_url"] or None,
         baseline=paths["baseline"] if values["baseline"] else None,
         update_baseline=UpdateBaseline(values["update_baseline"]),
@@ -255,7 +279,6 @@ def _inputs(values: Mapping[str, str], environ: Mapping[str, str], workspace: Pa
         permits=Permits(
             hosts=AllowedHosts(entries_of(values["allowed_hosts"])),
             own_code=values["allow_plugins"] == "true",
-            on_missing_secrets=MissingSecrets(values["on_missing_secrets"]),
         ),
         warnings=tuple(_unknown(environ)),
     )
@@ -274,6 +297,16 @@ def _number_problems(values: Mapping[str, str]) -> list[Problem]:
         _problem(name, f'"{values[name]}" is not allowed', f"use a whole number, {low} to {high}")
         for name, (low, high) in _NUMBERS.items()
         if values[name] and not (_is_number(values[name]) and low <= int(values[name]) <= high)
+    ]
+
+
+def _amount_problems(values: Mapping[str, str]) -> list[Problem]:
+    hint = f"use a number above 0, at most {_MOST:,}, as 5 or 0.25"
+    return [
+        _problem(name, f'"{values[name]}" is not allowed', hint)
+        for name in _AMOUNTS
+        if values[name]
+        and not (_AMOUNT.fullmatch(values[name]) and 0 < float(values[name]) <= _MOST)
     ]
 
 
@@ -322,6 +355,8 @@ def _is_number(text: str) -> bool:
 
 
 def _as_yaml(name: str, value: str) -> str:
+    if name in _AMOUNTS:
+        return f"{_AMOUNTS[name] * Decimal(value):f}"
     return value if name in _NUMBERS else json.dumps(value, ensure_ascii=False)
 
 

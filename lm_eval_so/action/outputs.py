@@ -30,6 +30,7 @@ class Outputs:
     cost_usd: float | None = None
     report_json: str = ""
     report_md: str = ""
+    report_html: str = ""
     comment_url: str = ""
     comment_file_written: bool = False
     baseline_source: str = ""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from lm_eval_so.action.event import Activity
-from lm_eval_so.action.github import GitHub
+from lm_eval_so.action.github.pulls import Pulls
 from lm_eval_so.action.inputs import CommentMode
 from lm_eval_so.action.marker import suite_of
 from lm_eval_so.core.records.comparison import Comparison
@@ -49,13 +49,13 @@ def is_wanted(mode: CommentMode, comparison: Comparison) -> bool:
             assert_never(mode)
 
 
-def find_pull(activity: Activity, pr_number: int | None, github: GitHub) -> int | None:
+def find_pull(activity: Activity, pr_number: int | None, pulls: Pulls) -> int | None:
     """Return the pull request to comment on, or None.
 
     Args:
         activity: The task that the event sets.
         pr_number: The input; it counts for events that have no pull request of their own.
-        github: Asked only for the open pull request of a pushed branch.
+        pulls: Asked only for the open pull request of a pushed branch.
 
     Raises:
         RequestFailed: If GitHub cannot be asked.
@@ -66,17 +66,17 @@ def find_pull(activity: Activity, pr_number: int | None, github: GitHub) -> int 
         return pr_number
     if activity.pull_branch is None:
         return None
-    found = [pull for pull in github.open_pulls(activity.pull_branch) if pull.head == activity.head]
+    found = [pull for pull in pulls.open_of(activity.pull_branch) if pull.head == activity.head]
     return found[0].number if len(found) == 1 else None
 
 
-def suites_on(pull: int, prefix: str, github: GitHub) -> tuple[str, ...]:
+def suites_on(pull: int, prefix: str, pulls: Pulls) -> tuple[str, ...]:
     """Return the suites with this prefix that have a comment of ours.
 
     Raises:
         RequestFailed: If GitHub cannot be asked.
     """
-    me = github.viewer().lower()
-    bodies = [c.body for c in github.comments(pull, most=MOST_COMMENTS) if c.author.lower() == me]
+    me = pulls.viewer().lower()
+    bodies = [c.body for c in pulls.comments(pull, most=MOST_COMMENTS) if c.author.lower() == me]
     found = dict.fromkeys(suite for suite in map(suite_of, bodies) if suite)
     return tuple(suite for suite in found if suite.startswith(prefix))

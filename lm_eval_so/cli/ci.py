@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from lm_eval_so.pipeline.ci import Done, Options
+    from lm_eval_so.pipeline.github.surroundings import Surroundings
     from lm_eval_so.pipeline.measure.plan import Plan
     from lm_eval_so.terminal.session import Session
 
@@ -60,16 +61,26 @@ def ci(
 
 
 def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
+    from lm_eval_so.pipeline.github.permits import own_code_as_permitted
+    from lm_eval_so.pipeline.github.surroundings import read_surroundings
+
+    around = read_surroundings(dict(os.environ))
+    with own_code_as_permitted(around):
+        return _measure(line, options, around, has_result)
+
+
+def _measure(
+    line: CommandLine, options: "Options", around: "Surroundings", has_result: "Event"
+) -> int:
     from dataclasses import replace
 
     from lm_eval_so.core.config.load import require_valid
     from lm_eval_so.pipeline import ci as stage
     from lm_eval_so.pipeline.check import tell_gate
-    from lm_eval_so.pipeline.github.surroundings import read_surroundings
+    from lm_eval_so.pipeline.github.permits import code_problems
     from lm_eval_so.pipeline.github.unloaded_config import ConfigSource, target_override
     from lm_eval_so.terminal.session import open_session
 
-    around = read_surroundings(dict(os.environ))
     inputs, target = around.inputs, None
     if inputs:
         overrides = [*inputs.overrides, *(line.overrides or ())]
@@ -79,6 +90,7 @@ def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
         environ=around.environ,
         overrides=line.config_overrides,
         plugins=line.plugins or (),
+        hosts=inputs.permits.hosts if inputs else None,
     )
     if inputs and inputs.target_url:
         target = target_override(inputs.target_url, source, runs_code=around.may_run_code)
@@ -89,6 +101,8 @@ def _ci(line: CommandLine, options: "Options", has_result: "Event") -> int:
     if reason := around.skip_reason(session.config):
         require_valid(session.read)  # a file with mistakes is told even where nothing is measured
         return _end(session, stage.tell_skipped(session.resources(), reason))
+    if refused := [*code_problems(session.config, around, line.plugins or ())]:
+        require_valid(session.read, refused)
     session = session.with_plugins(lambda config, _: stage.find_problems(config, around, options))
     config = session.config
     plan = stage.make_plan(config, around, options)

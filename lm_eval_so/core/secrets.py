@@ -138,6 +138,17 @@ def is_secret_name(name: str) -> bool:
     return bool(_NAMED_LIKE_A_SECRET.search(name.upper()))
 
 
+def secret_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return the variables that hold a secret by their name: ≥ 8 characters, no word or number."""
+    return sorted(name for name, value in environ.items() if _holds_secret(name, value))
+
+
+def _holds_secret(name: str, value: str) -> bool:
+    value = value.strip()
+    is_long = len(value) >= _SHORTEST_GUESSED
+    return is_secret_name(name) and is_long and not _WORD_OR_NUMBER.fullmatch(value)
+
+
 def is_credential_name(name: str) -> bool:
     """Return whether the name of a header or parameter suggests a credential."""
     return bool(_CREDENTIAL_NAME.search(name))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from typing import Literal
@@ -27,6 +27,7 @@ from lm_eval_so.pipeline.github.baseline_place import (
     is_brought,
     is_of_event,
 )
+from lm_eval_so.pipeline.github.permits import host_problems, tell_permits
 from lm_eval_so.pipeline.github.publish import Job, Told, tell_github, write_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings
 from lm_eval_so.pipeline.measure.measure import Measured, measure
@@ -89,6 +90,7 @@ def find_problems(config: Config, around: Surroundings, options: Options) -> Ite
     if config.backend is None:  # told by now, and there is no run to write
         return
     run, reports = _folders(config, around, options)
+    yield from host_problems(config, around)
     outside = _outside_problems(config, around, [run, again_folder(run), main_folder(run), reports])
     yield from outside
     if not options.dry_run and not outside:  # a folder outside is not even tried
@@ -158,6 +160,9 @@ async def measure_and_tell(
     if inputs is None:
         measured = await measure(config, resources, plan)
         return Done(measured=measured, told=None, exit_code=measured.exit_code)
+    resources = replace(resources, hosts=inputs.permits.hosts)
+    for event in tell_permits(config, around):
+        resources.listener(event)
     for text in (*activity.warnings, *inputs.warnings):
         resources.listener(Warned(stage="ci", text=text))
     is_own = place.ref is None and place.report is None and not config.baseline.ref

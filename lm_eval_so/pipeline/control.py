@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lm_eval_so.core import git
-from lm_eval_so.core.asking.hosts import host_problem, hosts_of
 from lm_eval_so.core.asking.open import backend_problems
 from lm_eval_so.core.backends.base import backends
 from lm_eval_so.core.backends.build import make_backend, section_path, with_path
@@ -20,14 +20,16 @@ from lm_eval_so.core.config.load import read_config, require_valid
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.dataset import METADATA_FILE, SAMPLES_FILE
 from lm_eval_so.core.events import Event, Noticed
-from lm_eval_so.core.http.hosts import AllowedHosts
 from lm_eval_so.core.records.comparison import Comparison, Control, Reason
 from lm_eval_so.core.records.report import EvaluationReport
 from lm_eval_so.core.secrets import Redactor, make_redactor
 from lm_eval_so.core.templates.safe import one_line
 from lm_eval_so.errors import LMEvalError, Problem, refuse
-from lm_eval_so.evaluator.metrics.base import metrics
+from lm_eval_so.evaluator.own_code import find_own_code
 from lm_eval_so.runner.plan.selection import backend_section
+
+if TYPE_CHECKING:
+    from lm_eval_so.core.http.hosts import AllowedHosts
 
 _SENT = ("backend", "system", "tools", "tool_choice")
 """Sections that decide what a chatbot is sent, beside `run`."""
@@ -59,14 +61,14 @@ class ControlSource:
     """Texts put over the file that derive from it."""
     plugins: Sequence[Path] = ()
     """Plugin files of the command line."""
+    hosts: "AllowedHosts | None" = None
+    """Hosts that may be asked; null: any."""
     base: str | None
     """The base commit; null if there is none that a pull request cannot have chosen."""
     why: Reason | None = None
     """Reason why there is none."""
     is_scheduled: bool = False
     """Whether main is compared with its own baseline, on a schedule or on demand."""
-    hosts: AllowedHosts | None = None
-    """Hosts that may be asked; null: any."""
     last: Comparison | None = None
     """The last such comparison; None if there is none, or this is one."""
 
@@ -163,8 +165,7 @@ def _decide(
             main = _at_control_url(main, source.environ)
         main = _as_asked(main, config)
         for each in _asked(main):
-            refuse(backend_problems(each, config=main, environ=source.environ))
-            refuse(_host_problems(each, main, source))
+            refuse(backend_problems(each, config=main, environ=source.environ, hosts=source.hosts))
     except (LMEvalError, OSError, ValueError) as error:
         redactor = config_redactor(main, source.environ, runs_code=False)
         raise _no(
@@ -173,16 +174,6 @@ def _decide(
     redactor = config_redactor(main, source.environ, runs_code=True)
     control = Control(state="asked", commit=commit)
     return Decided(control=control, config=main, redactor=redactor)
-
-
-def _host_problems(section: BackendSection, main: Config, source: ControlSource) -> list[Problem]:
-    """Find hosts that the workflow does not allow, while nothing is lost by that yet."""
-    if source.hosts is None:
-        return []
-    at = section_path(section, main)
-    backend = make_backend(section, config=main, where_path=at, environ=source.environ)
-    named = hosts_of(backend, config=main, where_path=at)
-    return [p for p in (host_problem(each, source.hosts) for each in named) if p]
 
 
 def _config_of_main(source: ControlSource, commit: str) -> Config:
@@ -229,17 +220,7 @@ def _is_hosted(section: BackendSection, config: Config, environ: Mapping[str, st
 
 def _runs_code(source: ControlSource, *configs: Config) -> bool:
     """Return whether code of the user's own runs here: plugins, functions, commands."""
-    return bool(source.plugins) or any(
-        config.plugins
-        or not all(metrics.is_builtin(each.name) for each in config.metrics)
-        or not all(_is_ours(each) for _, each in config.backend_sections())
-        for config in configs
-    )
-
-
-def _is_ours(section: BackendSection) -> bool:
-    name = section.name
-    return backends.is_builtin(name) and not backends.resolve(name).capabilities.own_code
+    return bool(source.plugins) or any(any(find_own_code(config)) for config in configs)
 
 
 def _data_files(main: Config, file: Path) -> frozenset[Path]:

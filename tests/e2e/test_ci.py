@@ -34,6 +34,7 @@ def test_ci__creates_one_comment_and_updates_it(place: Checkout) -> None:
     assert outputs["baseline_source"] == "git"
     assert outputs["comment_url"].startswith("http")
     assert outputs["report_json"] == "lm-eval-so-report/report.json"
+    assert outputs["report_html"] == "lm-eval-so-report/report.html"
     assert "회귀" in (place.folder.parent / "summary").read_text(encoding="utf-8")
 
     place.is_worse = False

@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from tests.servers.github_api import UnknownCallError, broken_answer, broken_rules
+
 BOT = "github-actions[bot]"
 _NOW = "2026-01-01T00:00:00Z"
 _TOO_LONG = 65_536
@@ -46,6 +48,8 @@ class FakeGitHub:
         self.comments: dict[int, list[dict[str, Any]]] = {}
         self.pulls: dict[int, dict[str, Any]] = {}
         self.faults: list[Fault] = []
+        self.broken_rules: list[str] = []
+        """What calls or answers break of GitHub's published description; leaving fails with them."""
         self.next_page_host: str | None = None
         self.lag = 0
         """So many lists do not show a new comment yet."""
@@ -70,6 +74,7 @@ class FakeGitHub:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        assert not self.broken_rules, "\n".join(self.broken_rules)
 
     def add_pull(self, number: int, *, head: str, state: str = "open", branch: str = "o:b") -> None:
         owner, _, ref = branch.partition(":")
@@ -119,7 +124,24 @@ class FakeGitHub:
                     if fault.takes_effect:
                         self._route(request)
                     return fault.status, {"message": fault.message}, fault.headers
+            return self._routed(request)
+
+    def _routed(self, request: Request) -> tuple[int, Any, dict[str, str]]:
+        """Hold a call and its answer to GitHub's published description."""
+        path = request.path.removeprefix(self._prefix)
+        if path.endswith("/graphql"):
             return self._route(request)
+        try:
+            found = broken_rules(request.method, path, request.query, request.body)
+            if found:
+                answer: tuple[int, Any, dict[str, str]] = 422, {"message": "; ".join(found)}, {}
+            else:
+                answer = self._route(request)
+                found = broken_answer(request.method, path, *answer[:2])
+        except UnknownCallError as error:
+            answer, found = (404, {"message": "Not Found"}, {}), [str(error)]
+        self.broken_rules += [f"{request.method} {path}: {each}" for each in found]
+        return answer
 
     def _route(self, request: Request) -> tuple[int, Any, dict[str, str]]:
         if request.path.endswith("/graphql"):

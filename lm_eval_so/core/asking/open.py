@@ -21,6 +21,7 @@ from lm_eval_so.core.backends.build import (
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.events import Warned
 from lm_eval_so.core.files import RAISE_IT, open_limit
+from lm_eval_so.core.http.hosts import AllowedHosts
 from lm_eval_so.errors import (
     BackendError,
     ConfigError,
@@ -53,10 +54,8 @@ async def open_asker(
     """
     at = section_path(section, config)
     stage = _STAGES.get(str(at[0]), "run")
-    backend = build_asked(section, config=config, environ=resources.environ)
-    if resources.hosts is not None:  # the last look, whichever config the section comes from
-        named = hosts_of(backend, config=config, where_path=at)
-        refuse([p for p in (host_problem(each, resources.hosts) for each in named) if p])
+    hosts = resources.hosts
+    backend = build_asked(section, config=config, environ=resources.environ, hosts=hosts)
     resources.budget.limit(config.run)
     await _get_ready(backend)
     cache: AnswerCache | None = None
@@ -88,7 +87,11 @@ async def open_asker(
 
 
 def build_asked(
-    section: BackendSection, *, config: Config, environ: Mapping[str, str] | None
+    section: BackendSection,
+    *,
+    config: Config,
+    environ: Mapping[str, str] | None,
+    hosts: AllowedHosts | None = None,
 ) -> ChatBackend:
     """Make the backend of a section; nothing is opened or sent.
 
@@ -96,12 +99,16 @@ def build_asked(
         section: Section of the config.
         config: Whole config.
         environ: Environment variables; None: the config alone is looked at.
+        hosts: Hosts that may be asked; None: any.
 
     Raises:
         ConfigError: With every problem of the section, a price that the budget needs included.
     """
     at = section_path(section, config)
     backend = build_backend(section, config=config, where_path=at, environ=environ)
+    if hosts is not None:
+        named = hosts_of(backend, config=config, where_path=at)
+        refuse([each for each in (host_problem(host, hosts) for host in named) if each])
     is_asked = environ is not None
     if is_asked and config.run.max_cost_usd is not None and known_rates(backend) is None:
         where = config.where(*at)
@@ -111,14 +118,18 @@ def build_asked(
 
 
 def backend_problems(
-    section: BackendSection, *, config: Config, environ: Mapping[str, str] | None
+    section: BackendSection,
+    *,
+    config: Config,
+    environ: Mapping[str, str] | None,
+    hosts: AllowedHosts | None = None,
 ) -> list[Problem]:
     """Find everything that is wrong with the backend of a section, before anything is spent.
 
     Arguments as of `build_asked`.
     """
     try:
-        build_asked(section, config=config, environ=environ)
+        build_asked(section, config=config, environ=environ, hosts=hosts)
     except InputError as error:
         return list(error.problems)
     return []

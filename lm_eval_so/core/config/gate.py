@@ -57,6 +57,10 @@ class GateSection(Section):
     looks from the second on. pass: every gating metric passes; decided: a regression is proven, too.
     Needs claim: these, run.repeats of 2 or more, and executor: live. A run that makes a baseline never
     stops early."""
+    rules: Literal["base", "head", "strict"] = "base"
+    """Rules that decide on a pull request, as the base commit has this key. base: those of the base commit
+    (gate, metrics, baseline, run.repeats, quarantine, test cases), while accept entries of the pull request
+    count; strict: these do not count either; head: those that the pull request brings."""
     on_inconclusive: Policy = Policy.WARN
     """fail exits 3; warn exits 0 with a warning, pass without."""
     on_missing_baseline: Policy = Policy.WARN

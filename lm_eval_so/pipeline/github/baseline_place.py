@@ -95,6 +95,7 @@ def find_control(activity: Activity, source: ConfigSource) -> ControlSource | No
         overrides=source.overrides,
         rewritten=source.rewritten,
         plugins=source.plugins,
+        hosts=source.hosts,
         base=base.commit,
         why=base.why,
         is_scheduled=is_main,

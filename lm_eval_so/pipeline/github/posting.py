@@ -7,7 +7,9 @@ from pathlib import Path
 
 from lm_eval_so.action.comment import Bodies, Published, publish
 from lm_eval_so.action.event import Activity
-from lm_eval_so.action.github import GitHub, RequestFailed, open_github
+from lm_eval_so.action.github.connection import open_github
+from lm_eval_so.action.github.failures import RequestFailed
+from lm_eval_so.action.github.pulls import Pulls
 from lm_eval_so.action.inputs import Inputs
 from lm_eval_so.action.marker import State
 from lm_eval_so.action.outputs import add_to_summary
@@ -69,7 +71,7 @@ def comment_on(bodies: Bodies, resources: Resources, job: Job, about: About) -> 
     activity, inputs = job.activity, job.inputs
     # a workflow that is started by hand may check out another commit than the event's
     evaluated = job.head if activity.takes_pull_number else activity.head
-    token = inputs.github_token or resources.environ.get("GITHUB_TOKEN")
+    token = inputs.secrets.github_token or resources.environ.get("GITHUB_TOKEN")
     if not activity.repository or not evaluated:
         return Published()
     if not token:
@@ -79,7 +81,7 @@ def comment_on(bodies: Bodies, resources: Resources, job: Job, about: About) -> 
         return Published(failed=True)
     with open_github(activity.repository, token=token, api_url=activity.workflow.api_url) as github:
         try:
-            number = find_pull(activity, inputs.publishing.pr_number, github)
+            number = find_pull(activity, inputs.publishing.pr_number, github.pulls)
         except RequestFailed as error:
             resources.listener(Warned(stage=STAGE, text=f"no comment: {error}"))
             return Published(failed=True)
@@ -97,35 +99,35 @@ def comment_on(bodies: Bodies, resources: Resources, job: Job, about: About) -> 
             max_chars=inputs.publishing.max_chars,
         )
         if about.suite_id is not None:
-            published = post(bodies, target, github, resources)
+            published = post(bodies, target, github.pulls, resources)
         else:
-            published = _post_to_all(bodies, target, github, resources, activity.suite_prefix)
+            published = _post_to_all(bodies, target, github.pulls, resources, activity.suite_prefix)
     if about.verdict is None and (text := before_text(published.before, about.language)):
         to_summary(resources, inputs, partial(add_to_summary, text=f"\n{prose(text)}\n"))
     return published
 
 
 def _post_to_all(
-    bodies: Bodies, target: Target, github: GitHub, resources: Resources, prefix: str | None
+    bodies: Bodies, target: Target, pulls: Pulls, resources: Resources, prefix: str | None
 ) -> Published:
     """Post to every comment of this job, since one of them belongs to the unknown suite."""
     try:
-        suites = suites_on(target.pull, prefix, github) if prefix else ()
+        suites = suites_on(target.pull, prefix, pulls) if prefix else ()
     except RequestFailed as error:
         resources.listener(Warned(stage=STAGE, text=f"no comment: {error}"))
         return Published(failed=True)
     if not suites:
         text = "no comment: nobody knows whose it is, since the config cannot be read"
         resources.listener(Noticed(stage=STAGE, text=text))
-    told = [post(bodies, replace(target, suite_id=s), github, resources) for s in suites]
+    told = [post(bodies, replace(target, suite_id=s), pulls, resources) for s in suites]
     first = next((each for each in told if each.url), Published())
     return replace(first, failed=any(each.failed for each in told))
 
 
-def post(bodies: Bodies, target: Target, github: GitHub, resources: Resources) -> Published:
+def post(bodies: Bodies, target: Target, pulls: Pulls, resources: Resources) -> Published:
     """Post a comment and tell what happened."""
     suite_id = resources.redactor.redact(target.suite_id)  # a config may name it by a variable
-    published = publish(bodies, replace(target, suite_id=suite_id), github)
+    published = publish(bodies, replace(target, suite_id=suite_id), pulls)
     for text in published.notices:
         resources.listener(Noticed(stage=STAGE, text=text))
     for text in published.warnings:

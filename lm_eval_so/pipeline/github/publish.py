@@ -97,6 +97,7 @@ def tell_github(config: Config, resources: Resources, measured: Measured, job: J
         outputs_of(comparison, report),
         report_json=_relative(names.get("report.json"), workspace),
         report_md=_relative(names.get("report.md"), workspace),
+        report_html=_relative(names.get("report.html"), workspace),
         comment_file_written=wanted,
     )
     write_to(resources.environ, outputs)

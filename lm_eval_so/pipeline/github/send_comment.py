@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lm_eval_so.action.comment import Published
 from lm_eval_so.action.event import Activity, plain_suite_id
-from lm_eval_so.action.github import open_github
+from lm_eval_so.action.github.connection import open_github
 from lm_eval_so.action.target import Target
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.config.model import Config
@@ -87,14 +87,14 @@ def send_comment(
     with open_github(pull.repository, token=token, api_url=api_url) as github:
         target = Target(
             pull=pull.number,
-            head=commit or github.pull(pull.number).head,
+            head=commit or github.pulls.get(pull.number).head,
             suite_id=plain_suite_id(results.comparison.suite_id),
             run_id=activity.workflow.id,
             run_attempt=activity.workflow.attempt,
             job=activity.workflow.job_name,
             verdict=None if verdict is Verdict.ERROR else verdict,
         )
-        published = post(bodies, target, github, resources)
+        published = post(bodies, target, github.pulls, resources)
     if published.failed:
         raise PublishError("the comment was not posted", hint="the warning above says why")
     return published

@@ -56,8 +56,7 @@ class Surroundings:
     @property
     def _lacks_keys_by_right(self) -> bool:
         """Whether the event gets no secrets, and is to be skipped for that."""
-        permits = self.inputs and self.inputs.permits
-        is_skipped = permits and permits.on_missing_secrets is MissingSecrets.SKIP
+        is_skipped = self.inputs and self.inputs.secrets.on_missing is MissingSecrets.SKIP
         return self.activity.is_foreign and bool(is_skipped)
 
 
@@ -72,7 +71,8 @@ def read_surroundings(environ: dict[str, str]) -> Surroundings:
     if environ.get("GITHUB_ACTIONS") == "true":
         write_to(environ, Outputs())
         inputs = read_inputs(environ, workspace=workspace)
-        if inputs.openai_api_key and not environ.get("OPENAI_API_KEY"):
-            environ = {**environ, "OPENAI_API_KEY": inputs.openai_api_key}
+        key = inputs.secrets.openai_api_key
+        if key and not environ.get("OPENAI_API_KEY"):
+            environ = {**environ, "OPENAI_API_KEY": key}
     activity = find_activity(environ, read_event(environ))
     return Surroundings(environ=environ, activity=activity, inputs=inputs, workspace=workspace)

@@ -7,7 +7,7 @@ from rendering import comment_body
 from servers.fake_github import BOT, FakeGitHub
 
 from lm_eval_so.action.comment import LEVELS, Clock, publish
-from lm_eval_so.action.github import open_github
+from lm_eval_so.action.github.connection import open_github
 from lm_eval_so.action.inputs import LEAST_CHARS
 from lm_eval_so.action.marker import State, marker
 from lm_eval_so.action.target import Target, suites_on
@@ -50,7 +50,7 @@ def send(hub, bodies=lambda level, _=None: f"body at level {level}", clock=None,
     }
 
     with open_github("o/r", token="t", api_url=hub.url, write_gap_s=0, retry_wait_s=0) as github:
-        return publish(bodies, Target(**target), github, clock=(clock or FakeClock()).clock())
+        return publish(bodies, Target(**target), github.pulls, clock=(clock or FakeClock()).clock())
 
 
 def ours(run=5, *, attempt=1, head=HEAD, job="x", body="old"):
@@ -561,7 +561,7 @@ def test_suites_on__those_of_a_job_that_are_ours():
         hub_with(*bodies) as hub,
         open_github("o/r", token="t", api_url=hub.url, retry_wait_s=0) as github,
     ):
-        found = suites_on(7, "evaluate.yml/evaluate/", github)
+        found = suites_on(7, "evaluate.yml/evaluate/", github.pulls)
     assert found == (SUITE, "evaluate.yml/evaluate/챗봇")
 
 
@@ -609,5 +609,5 @@ def test_open_pulls__of_a_branch():
         hub.add_pull(4, head=HEAD, branch="o:other")
         hub.add_pull(5, head=HEAD, branch="o:feature", state="closed")
         with open_github("o/r", token="t", api_url=hub.url) as github:
-            [pull] = github.open_pulls("o:feature")
+            [pull] = github.pulls.open_of("o:feature")
     assert (pull.number, pull.head, pull.is_open) == (3, HEAD, True)

@@ -41,8 +41,12 @@ def test_read_inputs__nothing_given(tmp_path):
     assert (inputs.generate, inputs.publishing.comment) == (Generate.MISSING, CommentMode.ALWAYS)
     assert (inputs.publishing.is_comment_required, inputs.publishing.max_chars) == (False, 60_000)
     assert (inputs.publishing.job_summary, inputs.publishing.max_annotations) == (True, 10)
-    assert (inputs.on_missing_secrets, inputs.publishing.pr_number) == (MissingSecrets.SKIP, None)
-    assert (inputs.github_token, inputs.openai_api_key, inputs.suite_id) == (None, None, None)
+    assert (inputs.secrets.on_missing, inputs.publishing.pr_number) == (MissingSecrets.SKIP, None)
+    assert (inputs.secrets.github_token, inputs.secrets.openai_api_key, inputs.suite_id) == (
+        None,
+        None,
+        None,
+    )
     assert inputs.warnings == ()
 
 
@@ -58,6 +62,9 @@ def test_read_inputs__overrides_reach_the_config(tmp_path):
         dataset="데이터/test set.jsonl",
         repeats="3",
         concurrency="8",
+        confirm="2",
+        max_cost_usd="2.50",
+        timeout_minutes="0.5",
         target_url="http://127.0.0.1:8000/v1?a=b",
         baseline_path="baselines/a.json",
         baseline_ref="v1",
@@ -73,6 +80,7 @@ def test_read_inputs__overrides_reach_the_config(tmp_path):
     assert (config.baseline.path, config.baseline.ref) == (Path("baselines/a.json"), "v1")
     gate = config.gate
     assert (gate.on_inconclusive, gate.on_missing_baseline) == ("fail", "pass")
+    assert (gate.confirm, config.run.max_cost_usd, config.run.max_time_s) == (2, 2.5, 30)
     assert (gate.on_incomparable, config.language) == ("warn", "ko")
     assert inputs.target_url == "http://127.0.0.1:8000/v1?a=b"
 
@@ -134,8 +142,8 @@ def test_read_inputs__options(tmp_path):
         inputs.publishing.job_summary,
         inputs.publishing.max_annotations,
     ) == (7, False, 0)
-    assert (inputs.on_missing_secrets, inputs.suite_id) == (MissingSecrets.FAIL, "mine")
-    assert (inputs.github_token, inputs.openai_api_key) == ("t", "k")
+    assert (inputs.secrets.on_missing, inputs.suite_id) == (MissingSecrets.FAIL, "mine")
+    assert (inputs.secrets.github_token, inputs.secrets.openai_api_key) == ("t", "k")
 
 
 @pytest.mark.parametrize("most", ["3999", "65001"])
@@ -193,6 +201,15 @@ def test_read_inputs__all_problems_at_once(tmp_path):
 def test_read_inputs__numbers_are_strict(tmp_path, value):
     with pytest.raises(UsageError, match="repeats"):
         read(tmp_path, repeats=value)
+
+
+@pytest.mark.parametrize("value", ["-1", "0", "0.0", "1e3", "nan", ".5", "٣", "1000001"])
+def test_read_inputs__amounts_are_above_0(tmp_path, value):
+    with pytest.raises(UsageError) as failed:
+        read(tmp_path, max_cost_usd=value, timeout_minutes=value)
+    assert [problem.what for problem in failed.value.problems] == [
+        f'input {name}: "{value}" is not allowed' for name in ("max_cost_usd", "timeout_minutes")
+    ]
 
 
 @pytest.mark.parametrize("name", ["config", "baseline", "report_dir", "working_directory"])

@@ -46,7 +46,7 @@ def test_outputs_of__without_a_report_nothing_is_guessed():
 def test_output_text__a43_same_keys_for_each_verdict(verdict):
     values = parse(output_text(Outputs(verdict=verdict), delimiter="D"))
     assert tuple(values) == OUTPUT_NAMES
-    assert len(values) == 11
+    assert len(values) == 12
     assert values["verdict"] == verdict
     assert (values["passed"], values["cost_usd"], values["comment_file_written"]) == (
         "false",

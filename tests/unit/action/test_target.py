@@ -3,7 +3,7 @@ from made_reports import comparison
 from servers.fake_github import FakeGitHub
 
 from lm_eval_so.action.event import Activity, Base, BaseRule
-from lm_eval_so.action.github import open_github
+from lm_eval_so.action.github.connection import open_github
 from lm_eval_so.action.inputs import CommentMode
 from lm_eval_so.action.target import find_pull, is_wanted
 from lm_eval_so.core.records.enums import Verdict
@@ -41,7 +41,7 @@ def activity(**changes):
 def test_find_pull__a17_without_a_call(changes, pr_number, found):
     with FakeGitHub() as hub:
         with open_github("o/r", token="t", api_url=hub.url) as github:
-            assert find_pull(activity(**changes), pr_number, github) == found
+            assert find_pull(activity(**changes), pr_number, github.pulls) == found
         assert hub.requests == []
 
 
@@ -60,4 +60,4 @@ def test_find_pull__the_only_one_of_the_pushed_branch(pulls, found):
         for number, head in pulls:
             hub.add_pull(number, head=head, branch="o:feature")
         with open_github("o/r", token="t", api_url=hub.url) as github:
-            assert find_pull(activity(pull_branch="o:feature"), None, github) == found
+            assert find_pull(activity(pull_branch="o:feature"), None, github.pulls) == found

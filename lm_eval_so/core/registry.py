@@ -31,7 +31,7 @@ PLUGIN_MODULES = "lm_eval_so_plugin_"
 """Prefix of the module names of `--plugin` files."""
 
 _CLOSED: ContextVar[str | None] = ContextVar("closed", default=None)
-"""What to do about code that may not run; None: all code may."""
+"""Advice about code that may not run; None: all code may."""
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def without_own_code(hint: str) -> Iterator[None]:
     Plugin files, entry points, `module:Class`, functions and programs are refused alike.
 
     Args:
-        hint: What people can do about it.
+        hint: Advice for people.
     """
     before = _CLOSED.set(hint)
     try:

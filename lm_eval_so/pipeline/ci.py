@@ -7,7 +7,6 @@ from pathlib import Path
 from threading import Event
 from typing import Literal
 
-from lm_eval_so.action.event import plain_suite_id
 from lm_eval_so.action.inputs import Generate, Inputs, UpdateBaseline
 from lm_eval_so.core import git
 from lm_eval_so.core.asking.resources import Resources
@@ -27,7 +26,12 @@ from lm_eval_so.pipeline.github.baseline_place import (
     is_brought,
     is_of_event,
 )
-from lm_eval_so.pipeline.github.permits import host_problems, tell_permits
+from lm_eval_so.pipeline.github.permits import (
+    code_problems,
+    host_problems,
+    own_code_as_permitted,
+    tell_permits,
+)
 from lm_eval_so.pipeline.github.publish import Job, Told, tell_github, write_skipped
 from lm_eval_so.pipeline.github.surroundings import Surroundings
 from lm_eval_so.pipeline.measure.measure import Measured, measure
@@ -40,6 +44,17 @@ from lm_eval_so.pipeline.measure.plan import (
     main_folder,
     run_folder,
 )
+
+__all__ = [
+    "Done",
+    "Options",
+    "code_problems",
+    "find_problems",
+    "make_plan",
+    "measure_and_tell",
+    "own_code_as_permitted",
+    "tell_skipped",
+]
 
 _OWN_BASELINE = (
     "git does not know the base commit here, so the baseline is read from the checkout itself"
@@ -109,7 +124,7 @@ def make_plan(config: Config, around: Surroundings, options: Options) -> Plan:
         place = find_place(config, activity, explicit=options.baseline or inputs.baseline)
         may_be_baseline = activity.may_be_baseline
         origin = Origin(
-            suite_id=plain_suite_id(inputs.suite_id or activity.suite_id(config.suite)),
+            suite_id=around.suite_id(config.suite),
             commit=origin.commit or activity.commit,
             base_ref=origin.base_ref,
         )

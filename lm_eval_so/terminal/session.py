@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -62,6 +63,7 @@ class Session:
         found = check(self.config, self.environ) if check else ()
         config = require_valid(self.read, found, failed=failed)
         redactor = config_redactor(config, self.environ, runs_code=True)
+        _mask(self.environ, redactor)
         return replace(self, config=config, redactor=redactor)
 
     def resources(self, stop: asyncio.Event | None = None) -> Resources:
@@ -111,14 +113,24 @@ def open_session(
         line.config, overrides=line.config_overrides, rewritten=rewritten, environ=environ
     )
     config = read.value or require_valid(read)
+    redactor = config_redactor(config, environ, runs_code=False)
+    _mask(environ, redactor)
     return Session(
         line=line,
         config=config,
         read=read,
         environ=environ,
         progress=line.open_progress(environ),
-        redactor=config_redactor(config, environ, runs_code=False),
+        redactor=redactor,
     )
+
+
+def _mask(environ: Mapping[str, str], redactor: Redactor) -> None:
+    """Have GitHub's runner hide the secrets that the config names, before anything of it is printed."""
+    if environ.get("GITHUB_ACTIONS") == "true":
+        from lm_eval_so.terminal.github_log import mask  # noqa: PLC0415 - on GitHub only
+
+        mask(sys.stdout, environ, redactor.values)
 
 
 def _without_secrets(event: Event, redactor: Redactor) -> Event:

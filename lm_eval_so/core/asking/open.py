@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lm_eval_so.core.asking.cache.cache import AnswerCache, RequestKeys, is_cacheable, open_cache
 from lm_eval_so.core.asking.cost.prices import known_rates
 from lm_eval_so.core.asking.endpoint.admission import Endpoint
-from lm_eval_so.core.asking.hosts import host_problem, hosts_of
 from lm_eval_so.core.asking.live import LiveAsker, Target
 from lm_eval_so.core.asking.resources import Resources
 from lm_eval_so.core.asking.retry import Policy
@@ -21,16 +21,10 @@ from lm_eval_so.core.backends.build import (
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.events import Warned
 from lm_eval_so.core.files import RAISE_IT, open_limit
-from lm_eval_so.core.http.hosts import AllowedHosts
-from lm_eval_so.errors import (
-    BackendError,
-    ConfigError,
-    ErrorKind,
-    InputError,
-    LMEvalError,
-    Problem,
-    refuse,
-)
+from lm_eval_so.errors import BackendError, ConfigError, ErrorKind, InputError, LMEvalError, Problem
+
+if TYPE_CHECKING:
+    from lm_eval_so.core.http.hosts import AllowedHosts
 
 _STAGES = {"metrics": "evaluate", "generator": "generate"}
 """Stage that asks a backend, by the key of the config that it stands in; others are asked by `run`."""
@@ -91,7 +85,7 @@ def build_asked(
     *,
     config: Config,
     environ: Mapping[str, str] | None,
-    hosts: AllowedHosts | None = None,
+    hosts: "AllowedHosts | None" = None,
 ) -> ChatBackend:
     """Make the backend of a section; nothing is opened or sent.
 
@@ -105,10 +99,7 @@ def build_asked(
         ConfigError: With every problem of the section, a price that the budget needs included.
     """
     at = section_path(section, config)
-    backend = build_backend(section, config=config, where_path=at, environ=environ)
-    if hosts is not None:
-        named = hosts_of(backend, config=config, where_path=at)
-        refuse([each for each in (host_problem(host, hosts) for host in named) if each])
+    backend = build_backend(section, config=config, where_path=at, environ=environ, hosts=hosts)
     is_asked = environ is not None
     if is_asked and config.run.max_cost_usd is not None and known_rates(backend) is None:
         where = config.where(*at)
@@ -122,7 +113,7 @@ def backend_problems(
     *,
     config: Config,
     environ: Mapping[str, str] | None,
-    hosts: AllowedHosts | None = None,
+    hosts: "AllowedHosts | None" = None,
 ) -> list[Problem]:
     """Find everything that is wrong with the backend of a section, before anything is spent.
 

@@ -8,7 +8,12 @@ from pathlib import Path
 from pydantic import BaseModel, JsonValue
 
 from lm_eval_so.core.backends.base import BackendEnv, ChatBackend, Secrets, SharedOptions, backends
-from lm_eval_so.core.backends.credentials import shared_problems
+from lm_eval_so.core.backends.credentials import (
+    NamedHost,
+    host_problem,
+    hosts_of,
+    shared_problems,
+)
 from lm_eval_so.core.backends.faults import public_url
 from lm_eval_so.core.config.model import BackendSection, Config
 from lm_eval_so.core.config.validate import Validated, lies_in, validate_parts
@@ -20,6 +25,7 @@ from lm_eval_so.core.config.variables import (
 )
 from lm_eval_so.core.config.yaml_lines import Path_
 from lm_eval_so.core.hashing import digest
+from lm_eval_so.core.http.hosts import AllowedHosts, host_of
 from lm_eval_so.core.secrets import hide_in_urls
 from lm_eval_so.errors import ConfigError, InputError, LMEvalError, Problem, Where, refuse
 
@@ -30,6 +36,7 @@ def build_backend(
     config: Config,
     where_path: Path_,
     environ: Mapping[str, str] | None,
+    hosts: AllowedHosts | None = None,
 ) -> ChatBackend:
     """Make the backend that a section names; nothing is opened or sent.
 
@@ -38,6 +45,7 @@ def build_backend(
         config: The whole config, for `run` and for the places of keys.
         where_path: Place of the section, as ("backend",) or ("metrics", 0, "backend").
         environ: Environment variables; None: the config alone is looked at.
+        hosts: Hosts that may be asked; None: any.
 
     Raises:
         UnknownName: If no such backend is known.
@@ -65,7 +73,11 @@ def build_backend(
     written = _texts_written(options.value, config, where_path)
     placed = [_placed(problem_as_written(p, written), config, where_path) for p in found]
     reported = params.reported | options.reported
-    refuse([*problems, *(each for each in placed if not lies_in(each, reported))])
+    problems += [each for each in placed if not lies_in(each, reported)]
+    if hosts is not None:
+        named = hosts_of(backend, config=config, where_path=where_path)
+        problems += filter(None, (host_problem(each, hosts) for each in named))
+    refuse(problems)
     return backend
 
 
@@ -172,6 +184,27 @@ def _env(config: Config, environ: Mapping[str, str]) -> BackendEnv:
         wants_ttft=any(metric.name == "ttft_ms" for metric in config.metrics),
         keeps_raw=config.run.keep_raw,
     )
+
+
+def named_hosts(config: Config, environ: Mapping[str, str]) -> Iterator[NamedHost]:
+    """Yield the hosts that the config names: of all its backends and their proxies, and `gate.control_url`.
+
+    A section with mistakes is left out; its own check tells them.
+
+    Args:
+        config: The config.
+        environ: Environment variables, which may hold addresses.
+    """
+    for at, section in config.backend_sections():
+        try:
+            backend = make_backend(section, config=config, where_path=at, environ=environ)
+        except InputError:
+            continue
+        yield from hosts_of(backend, config=config, where_path=at)
+    if config.gate.control_url:
+        # what is asked there gets the chatbot's keys
+        url, where = config.gate.control_url, config.where("gate", "control_url")
+        yield NamedHost(host=host_of(url), where=where, has_keys=True)
 
 
 def sent_params(backend: ChatBackend) -> dict[str, JsonValue]:

@@ -1,11 +1,12 @@
-"""What a workflow permits the config of a pull request: code that runs, and hosts that get keys."""
+"""Permits of the workflow for a pull request's config: code that runs, and hosts that get keys."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from lm_eval_so.core import git
-from lm_eval_so.core.asking.hosts import host_problem, named_hosts
+from lm_eval_so.core.backends.build import named_hosts
+from lm_eval_so.core.backends.credentials import host_problem
 from lm_eval_so.core.config.model import Config
 from lm_eval_so.core.events import Event, Noticed
 from lm_eval_so.core.registry import without_own_code

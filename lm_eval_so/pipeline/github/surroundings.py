@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lm_eval_so.action.event import Activity, find_activity, read_event
+from lm_eval_so.action.event import Activity, find_activity, plain_suite_id, read_event
 from lm_eval_so.action.inputs import Inputs, MissingSecrets, read_inputs
 from lm_eval_so.action.outputs import Outputs
 from lm_eval_so.core.backends.base import backends
@@ -26,6 +26,11 @@ class Surroundings:
     """Root of the checkout."""
     source: ConfigSource | None = None
     """Everything that the config is read from; null: main's configuration plays no part."""
+
+    def suite_id(self, suite: str) -> str:
+        """Return the identity that comments and baselines of a suite have."""
+        given = self.inputs.suite_id if self.inputs else None
+        return plain_suite_id(given or self.activity.suite_id(suite))
 
     @property
     def may_run_code(self) -> bool:
